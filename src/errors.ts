@@ -1,0 +1,69 @@
+import type { Errors } from './protocol/interface.generated.ts';
+
+/** Name of an operating error: one that a caller can meet and act on. */
+export type ErrorCode = keyof Errors;
+
+/** Exit codes of `cio` that follow from an answer of the daemon. Others are the command line's own. */
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  alreadyExists: 4,
+  accessDenied: 5,
+  locked: 6,
+  notReachable: 7,
+  invalid: 8,
+  validationFailed: 9,
+  damaged: 10,
+} as const;
+
+/** One of the values of {@link EXIT}. */
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/**
+ * The one table of operating errors: wire name (under `io.cio.Credentials.`) to exit code. A new line here is a new
+ * error in the interface file, and needs a message in the client.
+ */
+export const EXIT_OF_ERROR: { readonly [Code in ErrorCode]: ExitCode } = {
+  NotFound: EXIT.notFound,
+  AlreadyExists: EXIT.alreadyExists,
+  InvalidName: EXIT.invalid,
+  InvalidValue: EXIT.invalid,
+  AccessDenied: EXIT.accessDenied,
+  Incomplete: EXIT.notFound,
+  Conflict: EXIT.failed,
+  Locked: EXIT.locked,
+  UnlockFailed: EXIT.accessDenied,
+  LastSlot: EXIT.failed,
+  TooLarge: EXIT.invalid,
+  StorageFull: EXIT.failed,
+  StorageFailed: EXIT.failed,
+  Damaged: EXIT.damaged,
+  Busy: EXIT.failed,
+  TimedOut: EXIT.failed,
+  MalformedMessage: EXIT.invalid,
+  InternalError: EXIT.failed,
+};
+
+/**
+ * An operating error. It carries the fields of its wire form; no field ever holds a secret or an unparsed input.
+ *
+ * @example throw new CredentialError('NotFound', { name: 'cio_aws_access_key' });
+ */
+export class CredentialError<Code extends ErrorCode = ErrorCode> extends Error {
+  readonly code: Code;
+  readonly fields: Errors[Code];
+
+  constructor(code: Code, fields: Errors[Code]) {
+    super(code);
+    this.name = 'CredentialError';
+    this.code = code;
+    this.fields = fields;
+  }
+}
+
+/** Tells whether `error` is an operating error with this code. */
+export function isCredentialError<Code extends ErrorCode>(error: unknown, code: Code): error is CredentialError<Code> {
+  return error instanceof CredentialError && error.code === code;
+}

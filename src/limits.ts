@@ -1,0 +1,21 @@
+/**
+ * Every bound that client and daemon share. A limit that only one of them knows lives with its owner.
+ */
+
+/** Longest name of a credential, in characters (all of them ASCII). */
+export const NAME_LENGTH_MAX = 128;
+
+/** Largest value, in bytes: the size that systemd accepts for one credential (`CREDENTIAL_SIZE_MAX`). */
+export const VALUE_BYTES_MAX: number = 1024 * 1024;
+
+/** Largest message in either direction, in bytes without its NUL: two values of full size in base64, and room. */
+export const MESSAGE_BYTES_MAX: number = 4 * 1024 * 1024;
+
+/** Most names, credentials, patterns or grantees in one call. */
+export const ITEMS_PER_CALL_MAX = 1000;
+
+/** Versions of a credential that are kept, the current one included. */
+export const VERSIONS_KEPT = 10;
+
+/** Longest path of a Unix socket, in bytes (`sun_path` less its NUL, unix(7)); Node cuts a longer one silently. */
+export const SOCKET_PATH_BYTES_MAX = 107;

@@ -1,0 +1,45 @@
+import { CredentialError } from './errors.ts';
+import { NAME_LENGTH_MAX } from './limits.ts';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const VALID_START = /^(?:[a-z0-9][a-z0-9_.-]*)?/;
+
+/** How much of a refused name is told back: enough to find the mistake, too little to repeat a pasted secret. */
+const ECHO_LENGTH_MAX = 32;
+
+/** Tells whether `text` has the form of a UUID (RFC 9562), which names a set and can name no credential. */
+export function isUuid(text: string): boolean {
+  return UUID.test(text);
+}
+
+/**
+ * Checks the name of a credential: `[a-z0-9][a-z0-9_.-]{0,127}`, and not a UUID.
+ *
+ * @returns the name in its canonical spelling, see {@link canonicalName}
+ * @throws CredentialError `InvalidName`, with the valid start of the name only
+ */
+export function parseName(text: string): string {
+  const validStart = VALID_START.exec(text)?.[0] ?? '';
+  if (text === '') throw invalidName('', 'it is empty');
+  if (validStart.length < text.length) {
+    const allowed = validStart === '' ? 'a-z and 0-9' : 'a-z, 0-9 and _ . -';
+    throw invalidName(validStart, `character ${validStart.length + 1} is none of ${allowed}`);
+  }
+  if (text.length > NAME_LENGTH_MAX) throw invalidName(text, `it is longer than ${NAME_LENGTH_MAX} characters`);
+  if (isUuid(text)) throw invalidName(text, 'it has the form of a UUID');
+  return canonicalName(text);
+}
+
+/**
+ * The canonical spelling of a valid name. Storidge's documentation has three more spellings for the same credentials:
+ * `cio_alt_aws_backup_repo` for `cio_aws_alt_backup_repo`, and `…_restic_repo` and `…_restic_password` for
+ * `…_backup_repo` and `…_backup_password`.
+ */
+export function canonicalName(name: string): string {
+  const field = name.replace(/^(cio_.+)_restic_(repo|password)$/, '$1_backup_$2');
+  return field.replace(/^cio_alt_([a-z0-9]+)_/, 'cio_$1_alt_');
+}
+
+function invalidName(validStart: string, reason: string): CredentialError<'InvalidName'> {
+  return new CredentialError('InvalidName', { name: validStart.slice(0, ECHO_LENGTH_MAX), reason });
+}

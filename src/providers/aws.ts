@@ -1,0 +1,11 @@
+import type { Provider } from './provider.ts';
+import { S3_CONTRADICTING, S3_FIELDS, S3_RCLONE_OPTIONS } from './s3-fields.ts';
+
+export const AWS: Provider = {
+  id: 'aws',
+  label: 'Amazon S3',
+  fields: S3_FIELDS,
+  rclone: { fixed: { TYPE: 's3', PROVIDER: 'AWS' }, fromFields: S3_RCLONE_OPTIONS, endpoint: 'ENDPOINT' },
+  endpointVariable: 'AWS_ENDPOINT_URL_S3',
+  contradicting: S3_CONTRADICTING,
+};

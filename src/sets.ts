@@ -1,0 +1,50 @@
+import type { Provider } from './providers/provider.ts';
+import { FIELD_IDS, PROVIDERS } from './providers/registry.ts';
+
+/** The set and the field that a credential's name stands for. */
+export interface SetMembership {
+  readonly set: string;
+  readonly field: string;
+}
+
+const SET_NAME = /^[a-z0-9][a-z0-9_.-]*$/;
+
+/**
+ * The set and field of a canonical name `cio_<set>_<field>`: the field is the longest known suffix, the set is what
+ * stands between. Undefined for every other name.
+ */
+export function membershipOf(name: string): SetMembership | undefined {
+  if (!name.startsWith('cio_')) return undefined;
+  const field = FIELD_IDS.find((id) => name.endsWith(`_${id}`));
+  if (field === undefined) return undefined;
+  const set = name.slice('cio_'.length, -(field.length + 1));
+  return SET_NAME.test(set) ? { set, field } : undefined;
+}
+
+/** The name of a set's field. */
+export function memberName(set: string, field: string): string {
+  return `cio_${set}_${field}`;
+}
+
+/** The canonical name of a set: Storidge's `alt_aws` is `aws_alt`. Undefined where the text can name no set. */
+export function canonicalSetName(text: string): string | undefined {
+  const name = text.replace(/^alt_([a-z0-9]+)$/, '$1_alt');
+  // A name that itself ends in a field would be cut elsewhere when it is read back.
+  const isReadBack = SET_NAME.test(name) && membershipOf(memberName(name, 'backup_repo'))?.set === name;
+  return isReadBack ? name : undefined;
+}
+
+/**
+ * The provider of a set: its first word where that names one, else the value of its field `provider`.
+ * The known ids that have no provider yet (azure, google, openstack) name none.
+ */
+export function providerOf(set: string, providerField: string | undefined): Provider | undefined {
+  const firstWord = set.split('_', 1)[0] ?? '';
+  return PROVIDERS.get(firstWord) ?? (providerField === undefined ? undefined : PROVIDERS.get(providerField));
+}
+
+/** The names of the required fields that a set does not have; all of Storidge's four where its provider is not known. */
+export function missingOf(provider: Provider | undefined, presentFields: ReadonlySet<string>): string[] {
+  if (provider === undefined) return presentFields.has('provider') ? [] : ['provider'];
+  return provider.fields.filter((field) => field.isRequired && !presentFields.has(field.id)).map((field) => field.id);
+}
