@@ -1,5 +1,6 @@
 import type { Provider } from './providers/provider.ts';
 import { FIELD_IDS, PROVIDERS } from './providers/registry.ts';
+import { PROVIDER_IDS } from './providers/s3-fields.ts';
 
 /** The set and the field that a credential's name stands for. */
 export interface SetMembership {
@@ -36,15 +37,16 @@ export function canonicalSetName(text: string): string | undefined {
 
 /**
  * The provider of a set: its first word where that names one, else the value of its field `provider`.
- * The known ids that have no provider yet (azure, google, openstack) name none.
+ * Undefined where neither names a provider that is supported.
  */
 export function providerOf(set: string, providerField: string | undefined): Provider | undefined {
   const firstWord = set.split('_', 1)[0] ?? '';
-  return PROVIDERS.get(firstWord) ?? (providerField === undefined ? undefined : PROVIDERS.get(providerField));
+  const id = PROVIDER_IDS.includes(firstWord) ? firstWord : providerField;
+  return id === undefined ? undefined : PROVIDERS.get(id);
 }
 
-/** The names of the required fields that a set does not have; all of Storidge's four where its provider is not known. */
+/** The required fields that a set does not have; just `provider` where it has no supported one. */
 export function missingOf(provider: Provider | undefined, presentFields: ReadonlySet<string>): string[] {
-  if (provider === undefined) return presentFields.has('provider') ? [] : ['provider'];
+  if (provider === undefined) return ['provider'];
   return provider.fields.filter((field) => field.isRequired && !presentFields.has(field.id)).map((field) => field.id);
 }

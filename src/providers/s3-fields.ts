@@ -68,6 +68,9 @@ export const SESSION_TOKEN: Field = {
   check: checkHeaderText,
 };
 
+/** The ids that name a provider, those included that are not supported yet. */
+export const PROVIDER_IDS: readonly string[] = ['aws', 'minio', 'azure', 'google', 'openstack', 's3'];
+
 /** Names the provider where the name of the set does not, as in `cio_offsite_provider`. */
 export const PROVIDER: Field = {
   id: 'provider',
@@ -77,6 +80,7 @@ export const PROVIDER: Field = {
   input: 'text',
   example: 's3',
   variables: [],
+  check: (text) => (PROVIDER_IDS.includes(text) ? undefined : `it is none of ${PROVIDER_IDS.join(', ')}`),
 };
 
 /** All fields of a provider that speaks S3. */
