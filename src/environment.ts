@@ -17,6 +17,7 @@ export interface EnvironmentChange {
  */
 export function environmentOf(set: string, provider: Provider, values: ReadonlyMap<string, string>): EnvironmentChange {
   const variables = new Map<string, string>();
+  const contradicting = [...provider.contradicting];
   for (const field of provider.fields) {
     const value = values.get(field.id);
     if (value !== undefined) for (const name of field.variables) variables.set(name, value);
@@ -25,12 +26,14 @@ export function environmentOf(set: string, provider: Provider, values: ReadonlyM
   for (const [option, value] of Object.entries(provider.rclone.fixed)) variables.set(`${remote}_${option}`, value);
   for (const [option, field] of Object.entries(provider.rclone.fromFields)) {
     const value = values.get(field);
-    if (value !== undefined) variables.set(`${remote}_${option}`, value);
+    if (value === undefined) contradicting.push(`${remote}_${option}`);
+    else variables.set(`${remote}_${option}`, value);
   }
+  contradicting.push(`${remote}_${provider.rclone.endpoint}`);
   const repository = parseS3Repository(values.get('backup_repo') ?? '');
   if ('endpoint' in repository && !isAmazon(repository)) {
     variables.set(`${remote}_${provider.rclone.endpoint}`, repository.endpoint);
     variables.set(provider.endpointVariable, repository.endpoint);
   }
-  return { set: variables, clear: provider.contradicting.filter((name) => !variables.has(name)) };
+  return { set: variables, clear: contradicting.filter((name) => !variables.has(name)) };
 }

@@ -37,7 +37,7 @@ export function parseName(text: string): string {
  */
 export function canonicalName(name: string): string {
   const field = name.replace(/^(cio_.+)_restic_(repo|password)$/, '$1_backup_$2');
-  return field.replace(/^cio_alt_([a-z0-9]+)_/, 'cio_$1_alt_');
+  return field.replace(/^cio_alt_(aws|minio)_/, 'cio_$1_alt_');
 }
 
 function invalidName(validStart: string, reason: string): CredentialError<'InvalidName'> {

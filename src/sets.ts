@@ -1,3 +1,5 @@
+import { NAME_LENGTH_MAX } from './limits.ts';
+import { isUuid } from './names.ts';
 import type { Provider } from './providers/provider.ts';
 import { FIELD_IDS, PROVIDERS } from './providers/registry.ts';
 import { PROVIDER_IDS } from './providers/s3-fields.ts';
@@ -10,16 +12,20 @@ export interface SetMembership {
 
 const SET_NAME = /^[a-z0-9][a-z0-9_.-]*$/;
 
+/** Longest name of a set, in characters: with the shortest field, it still makes the name of a credential. */
+const SET_LENGTH_MAX: number = NAME_LENGTH_MAX - memberName('', FIELD_IDS.at(-1) ?? '').length;
+
 /**
  * The set and field of a canonical name `cio_<set>_<field>`: the field is the longest known suffix, the set is what
- * stands between. Undefined for every other name.
+ * stands between. Undefined for every other name, and where a UUID stands between: one that is given as a target means
+ * the set that it is derived from, never a set that is called like it.
  */
 export function membershipOf(name: string): SetMembership | undefined {
   if (!name.startsWith('cio_')) return undefined;
   const field = FIELD_IDS.find((id) => name.endsWith(`_${id}`));
   if (field === undefined) return undefined;
   const set = name.slice('cio_'.length, -(field.length + 1));
-  return SET_NAME.test(set) ? { set, field } : undefined;
+  return SET_NAME.test(set) && !isUuid(set) ? { set, field } : undefined;
 }
 
 /** The name of a set's field. */
@@ -29,9 +35,11 @@ export function memberName(set: string, field: string): string {
 
 /** The canonical name of a set: Storidge's `alt_aws` is `aws_alt`. Undefined where the text can name no set. */
 export function canonicalSetName(text: string): string | undefined {
-  const name = text.replace(/^alt_([a-z0-9]+)$/, '$1_alt');
-  // A name that itself ends in a field would be cut elsewhere when it is read back.
-  const isReadBack = SET_NAME.test(name) && membershipOf(memberName(name, 'backup_repo'))?.set === name;
+  if (text.length > SET_LENGTH_MAX) return undefined;
+  // The same rewriting as in canonicalName, which sees the name of the set with a field behind it.
+  const name = text.replace(/^alt_(aws|minio)(?=_|$)/, '$1_alt');
+  // Where one field's id ends in another's, a set whose name ends in the rest would be cut elsewhere.
+  const isReadBack = FIELD_IDS.every((field) => membershipOf(memberName(name, field))?.set === name);
   return isReadBack ? name : undefined;
 }
 

@@ -4,7 +4,9 @@ import type { Field, Provider } from './provider.ts';
 import { S3 } from './s3.ts';
 
 /** Every provider that is known, by its id. A new provider is a file of its own and a line here. */
-export const PROVIDERS: ReadonlyMap<string, Provider> = new Map([AWS, MINIO, S3].map((provider) => [provider.id, provider]));
+export const PROVIDERS: ReadonlyMap<string, Provider> = new Map(
+  [AWS, MINIO, S3].map((provider) => [provider.id, provider]),
+);
 
 /** Every field of every provider, longest id first, so that the first match of a suffix is the longest. */
 export const FIELD_IDS: readonly string[] = [
@@ -12,7 +14,10 @@ export const FIELD_IDS: readonly string[] = [
 ].toSorted((a, b) => b.length - a.length || (a < b ? -1 : 1));
 
 const fieldsById: ReadonlyMap<string, Field> = new Map(
-  [...PROVIDERS.values()].flatMap((provider) => provider.fields.map((field) => [field.id, field] as const)),
+  // In reverse, because a later entry of a Map replaces an earlier one.
+  [...PROVIDERS.values()]
+    .toReversed()
+    .flatMap((provider) => provider.fields.map((field) => [field.id, field] as const)),
 );
 
 /** What is known of a field where its provider is not: the first provider's idea of it. */

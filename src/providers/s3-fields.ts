@@ -36,7 +36,7 @@ export const SECRET_KEY: Field = {
   check: checkHeaderText,
 };
 
-/** The password that opens the repository. Any text; restic takes it as it is from the environment. */
+/** The password that opens the repository. Any text that an environment variable can hold; restic takes it as it is. */
 export const BACKUP_PASSWORD: Field = {
   id: 'backup_password',
   label: 'Repository password',
@@ -44,6 +44,7 @@ export const BACKUP_PASSWORD: Field = {
   isRequired: true,
   input: 'password',
   variables: ['RESTIC_PASSWORD'],
+  check: (text) => (text.includes('\0') ? 'it has a NUL character, at which an environment variable ends' : undefined),
 };
 
 export const REGION: Field = {
@@ -110,6 +111,7 @@ export const S3_CONTRADICTING: readonly string[] = [
   'RESTIC_REPOSITORY_FILE',
   'RESTIC_PASSWORD_FILE',
   'RESTIC_PASSWORD_COMMAND',
+  'RESTIC_AWS_ASSUME_ROLE_ARN',
   'AWS_SESSION_TOKEN',
   'AWS_SECURITY_TOKEN',
   'AWS_PROFILE',
@@ -118,10 +120,14 @@ export const S3_CONTRADICTING: readonly string[] = [
   'AWS_DEFAULT_REGION',
   'AWS_ENDPOINT_URL',
   'AWS_ENDPOINT_URL_S3',
+  'AWS_IGNORE_CONFIGURED_ENDPOINT_URLS',
   'AWS_ROLE_ARN',
   'AWS_WEB_IDENTITY_TOKEN_FILE',
   'AWS_CONTAINER_CREDENTIALS_FULL_URI',
   'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+  'RCLONE_S3_ENDPOINT',
+  'RCLONE_S3_REGION',
+  'RCLONE_S3_SESSION_TOKEN',
 ];
 
 /** Keys, regions and tokens travel in HTTP headers: no white space, no control characters. */

@@ -1,0 +1,263 @@
+import { parseArgs } from 'node:util';
+import { GLOBAL_OPTIONS, type Command, type Input, type Option, type Options } from './command.ts';
+import { usageError } from './command-error.ts';
+import { closest } from './closest.ts';
+
+/** What the command line asks for. */
+export type Request =
+  | { readonly kind: 'version' }
+  /** Help for one command, or for all that begin with `words`. */
+  | {
+      readonly kind: 'help';
+      readonly words: readonly string[];
+      readonly command: Command | undefined;
+      readonly isAsked: boolean;
+    }
+  | { readonly kind: 'run'; readonly command: Command; readonly input: Input; readonly globals: Globals };
+
+/** The values of {@link GLOBAL_OPTIONS} that concern a run. */
+export interface Globals {
+  readonly isJson: boolean;
+  readonly socket: string | undefined;
+}
+
+/** The word before all commands, and its other spellings. */
+export const GROUP_WORDS: readonly string[] = ['credential', 'credentials', 'cred'];
+
+/** An option or a word of the command line. An argument can be a secret in the wrong place: no message repeats one. */
+type Token =
+  | {
+      readonly kind: 'option';
+      readonly name: string;
+      readonly index: number;
+      readonly value: string | undefined;
+      readonly isInline: boolean;
+    }
+  | { readonly kind: 'positional'; readonly index: number; readonly value: string }
+  | { readonly kind: 'terminator' };
+
+/**
+ * Reads the command line, without the words `node` and `cio`.
+ *
+ * @throws CommandError `Usage`
+ */
+export function parseCommandLine(argv: readonly string[], commands: readonly Command[]): Request {
+  const head = readHead(argv, commands);
+  if (head.isVersion) return { kind: 'version' };
+  if (head.command === undefined) {
+    return { kind: 'help', words: head.words, command: undefined, isAsked: head.isHelp };
+  }
+  const { command } = head;
+  const tokens = tokenize(argv.slice(head.length), head.length, { ...command.options, ...GLOBAL_OPTIONS });
+  const ours = tokens.slice(0, terminatorOf(tokens) ?? tokens.length);
+  if (head.isHelp || ours.some((token) => token.kind === 'option' && token.name === 'help')) {
+    return { kind: 'help', words: head.words, command, isAsked: true };
+  }
+  if (command.takesCommand === true && ours.length === tokens.length) throw missingCommand(command);
+  const options = readOptions(command, ours);
+  const globals = {
+    isJson: head.isJson || options['json'] === true,
+    socket: (options['socket'] as string) ?? head.socket,
+  };
+  if (globals.socket === '') throw usageError('--socket needs a path');
+  const input = { options, ...readWords(command, tokens) };
+  return { kind: 'run', command, globals, input: input as Input };
+}
+
+/** Whether a command line wants JSON, for the errors of one that cannot be read. */
+export function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return argv.slice(0, end === -1 ? undefined : end).some((word) => word === '--json' || word === '-j');
+}
+
+interface Head {
+  readonly words: string[];
+  command: Command | undefined;
+  isHelp: boolean;
+  isVersion: boolean;
+  isJson: boolean;
+  socket: string | undefined;
+  /** How many arguments stand before those of the command. */
+  length: number;
+}
+
+/** Reads up to the command: `[OPTIONS] credential [OPTIONS] COMMAND`. */
+function readHead(argv: readonly string[], commands: readonly Command[]): Head {
+  const head: Head = {
+    words: [],
+    command: undefined,
+    isHelp: false,
+    isVersion: false,
+    isJson: false,
+    socket: undefined,
+    length: 0,
+  };
+  let isInGroup = false;
+  while (head.length < argv.length && head.command === undefined) {
+    const word = argv[head.length] ?? '';
+    head.length += 1;
+    if (word === '--help' || word === '-h' || (word === 'help' && head.words.length === 0)) head.isHelp = true;
+    else if (word === '--version' || word === '-V') head.isVersion = true;
+    else if (word === '--json' || word === '-j') head.isJson = true;
+    else if (word.startsWith('--socket=')) head.socket = word.slice('--socket='.length);
+    else if (word === '--socket') {
+      const path = argv[head.length];
+      if (path === undefined || path.startsWith('-')) throw usageError('--socket needs a path');
+      head.socket = path;
+      head.length += 1;
+    } else if (word.startsWith('-')) throw unknownOption(word, head.length, Object.keys(GLOBAL_OPTIONS), 'cio');
+    else if (isInGroup) head.command = readCommandWord(word, head.words, commands);
+    else if (GROUP_WORDS.includes(word)) isInGroup = true;
+    else
+      throw usageError(
+        `there is no such command${didYouMean(word, GROUP_WORDS)}`,
+        'cio credential --help shows what there is',
+      );
+  }
+  return head;
+}
+
+/** Takes the next word of a command's name. Undefined where one more has to follow. */
+function readCommandWord(word: string, words: string[], commands: readonly Command[]): Command | undefined {
+  words.push(word);
+  const typed = words.join(' ');
+  const command = commands.find(({ name, aliases = [] }) => name === typed || aliases.includes(typed));
+  if (command !== undefined) return command;
+  if (commands.some(({ name }) => name.startsWith(`${typed} `))) return undefined;
+  words.pop();
+  const place = words.length;
+  const offered = commands
+    .filter(({ isHidden }) => isHidden !== true)
+    .flatMap(({ name, aliases = [] }) => [name, ...aliases])
+    .filter((name) => words.every((before, index) => name.split(' ')[index] === before))
+    .flatMap((name) => name.split(' ')[place] ?? []);
+  const group = ['cio', 'credential', ...words].join(' ');
+  throw usageError(`${group} has no such command${didYouMean(word, offered)}`, `${group} --help shows what there is`);
+}
+
+/** Not strict: the messages of `parseArgs` quote the arguments. What it lets pass is found in {@link readOptions}. */
+function tokenize(argv: readonly string[], offset: number, options: Options): Token[] {
+  const config = Object.fromEntries(
+    Object.entries(options).map(([name, { type, short }]) => [
+      name,
+      { type: type === 'boolean' ? ('boolean' as const) : ('string' as const), ...(short !== undefined && { short }) },
+    ]),
+  );
+  const parsed = parseArgs({ args: [...argv], options: config, strict: false, allowPositionals: true, tokens: true });
+  return parsed.tokens.map((token): Token => {
+    if (token.kind === 'option-terminator') return { kind: 'terminator' };
+    const index = offset + token.index + 1;
+    if (token.kind === 'positional') return { kind: 'positional', index, value: token.value };
+    return { kind: 'option', name: token.name, index, value: token.value, isInline: token.inlineValue === true };
+  });
+}
+
+function terminatorOf(tokens: readonly Token[]): number | undefined {
+  const index = tokens.findIndex((token) => token.kind === 'terminator');
+  return index === -1 ? undefined : index;
+}
+
+type OptionValues = Record<string, boolean | string | number | readonly (string | number)[] | undefined>;
+
+function readOptions(command: Command, tokens: readonly Token[]): OptionValues {
+  const known: Options = { ...command.options, ...GLOBAL_OPTIONS };
+  const values: OptionValues = {};
+  for (const [name, option] of Object.entries(known)) {
+    values[name] = option.multiple === true ? [] : option.type === 'boolean' ? false : undefined;
+  }
+  const seen = new Set<string>();
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue;
+    const option = Object.hasOwn(known, token.name) ? known[token.name] : undefined;
+    if (option === undefined) {
+      throw unknownOption(token.name, token.index, Object.keys(known), `cio credential ${command.name}`);
+    }
+    if (option.multiple !== true && seen.has(token.name)) throw usageError(`--${token.name} is given twice`);
+    seen.add(token.name);
+    const value = readOption(token.name, option, token.value, token.isInline);
+    const before = values[token.name];
+    values[token.name] = Array.isArray(before) ? [...(before as string[]), value as string] : value;
+  }
+  return values;
+}
+
+function readOption(
+  name: string,
+  option: Option,
+  text: string | undefined,
+  isInline: boolean,
+): boolean | string | number {
+  if (option.type === 'boolean') {
+    if (text !== undefined) throw usageError(`--${name} takes no value`);
+    return true;
+  }
+  const what = option.value ?? 'a value';
+  if (text === undefined || text === '') throw usageError(`--${name} needs ${what}`);
+  if (!isInline && text.startsWith('-') && text.length > 1) {
+    throw usageError(`--${name} needs ${what}`, `one that begins with - is written --${name}=${what}`);
+  }
+  if (option.type === 'string') return text;
+  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw usageError(`--${name} needs a whole number from 1 on`);
+  return Number(text);
+}
+
+interface Words {
+  readonly positionals: Record<string, string | readonly string[] | undefined>;
+  readonly rest: readonly string[];
+}
+
+function readWords(command: Command, tokens: readonly Token[]): Words {
+  const end = command.takesCommand === true ? terminatorOf(tokens) : undefined;
+  const words = wordsOf(tokens.slice(0, end));
+  const rest = end === undefined ? [] : wordsOf(tokens.slice(end));
+  if (command.takesCommand === true && rest.length === 0) throw missingCommand(command);
+  const positionals: Words['positionals'] = {};
+  for (const [name, { count }] of Object.entries(command.positionals)) {
+    if ((count === 'one' || count === 'some') && words.length === 0) {
+      throw usageError(`${name} is missing`, `usage: ${usageOf(command)}`);
+    }
+    positionals[name] = count === 'some' || count === 'any' ? words.splice(0) : words.shift();
+  }
+  if (words.length > 0) throw usageError(tooMany(command, words.length), `usage: ${usageOf(command)}`);
+  return { positionals, rest };
+}
+
+function missingCommand(command: Command): Error {
+  return usageError('the command is missing', `it goes behind --, as in: ${command.examples[0]?.[0] ?? ''}`);
+}
+
+function wordsOf(tokens: readonly Token[]): string[] {
+  return tokens.flatMap((token) => (token.kind === 'positional' ? [token.value] : []));
+}
+
+function tooMany(command: Command, extra: number): string {
+  const most = Object.keys(command.positionals).length;
+  const what = `${extra} ${extra === 1 ? 'argument' : 'arguments'} too many`;
+  return most === 0 ? `${what}: it takes none` : what;
+}
+
+/** The usage line: `cio credential get NAME`. */
+export function usageOf(command: Command): string {
+  const words = Object.entries(command.positionals).map(([name, { count }]) => {
+    const dots = count === 'some' || count === 'any' ? `${name}...` : name;
+    return count === 'one' || count === 'some' ? dots : `[${dots}]`;
+  });
+  const rest = command.takesCommand === true ? ['--', 'COMMAND...'] : [];
+  return ['cio credential', command.name, ...words, ...rest].join(' ');
+}
+
+/** @param place which argument it is, counted from 1 */
+function unknownOption(name: string, place: number, known: readonly string[], commandLine: string): Error {
+  const isDashed = name.startsWith('-----');
+  const hint = isDashed
+    ? 'a value that begins with - goes behind --, or on standard input'
+    : `${commandLine} --help shows its options`;
+  const guess = closest(name.replace(/^-+/, ''), known);
+  const guessed = guess === undefined ? '' : `; did you mean --${guess}?`;
+  return usageError(`argument ${place} is an option that ${commandLine} does not have${guessed}`, hint);
+}
+
+function didYouMean(word: string, known: readonly string[]): string {
+  const guess = closest(word, known);
+  return guess === undefined ? '' : `; did you mean ${guess}?`;
+}

@@ -1,0 +1,51 @@
+import { EXIT } from '../../src/errors.ts';
+
+/** Exit codes of the command line that are not the daemon's doing: a shell's own (127, 126), and 128 + SIGINT. */
+export const COMMAND_EXIT = { notExecutable: 126, notFound: 127, interrupted: 130 } as const;
+
+/** What goes wrong on the command line's own side. */
+export type CommandErrorCode =
+  /** The command line is wrong. */
+  | 'Usage'
+  /** Ctrl-C at a prompt. */
+  | 'Interrupted'
+  /** The question was not answered with yes. */
+  | 'NotConfirmed'
+  /** No value came where one was asked for. */
+  | 'NoValue'
+  | 'ReadFailed'
+  | 'WriteFailed'
+  /** The command of `exec`. */
+  | 'CommandNotFound'
+  | 'CommandNotExecutable';
+
+const EXIT_OF_CODE: { readonly [Code in CommandErrorCode]: number } = {
+  Usage: EXIT.usage,
+  Interrupted: COMMAND_EXIT.interrupted,
+  NotConfirmed: EXIT.failed,
+  NoValue: EXIT.invalid,
+  ReadFailed: EXIT.failed,
+  WriteFailed: EXIT.failed,
+  CommandNotFound: COMMAND_EXIT.notFound,
+  CommandNotExecutable: COMMAND_EXIT.notExecutable,
+};
+
+/** An error with its own message: no full stop, no secret, and nothing of an argument that may be one. */
+export class CommandError extends Error {
+  readonly code: CommandErrorCode;
+  readonly exit: number;
+  readonly hint: string | undefined;
+
+  constructor(code: CommandErrorCode, message: string, hint?: string) {
+    super(message);
+    this.name = 'CommandError';
+    this.code = code;
+    this.exit = EXIT_OF_CODE[code];
+    this.hint = hint;
+  }
+}
+
+/** The command line is wrong. */
+export function usageError(message: string, hint?: string): CommandError {
+  return new CommandError('Usage', message, hint);
+}

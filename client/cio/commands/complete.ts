@@ -1,0 +1,28 @@
+import { completeLine } from '../completer.ts';
+import { defineCommand, type Command } from '../command.ts';
+import { COMMANDS } from '../commands.ts';
+
+/** A shell does not wait longer than a person does. */
+const TIMEOUT_MS = 1000;
+
+/** Answers the shell's completion; what it says is made for the scripts in `completion-scripts.ts`. */
+export const COMPLETE: Command = defineCommand({
+  name: '__complete',
+  operation: 'Complete',
+  summary: 'Answer the completion of a shell',
+  positionals: {
+    INDEX: { describe: 'Which word is being typed', count: 'one' },
+    WORD: { describe: 'The words of the line', count: 'any' },
+  },
+  options: {},
+  examples: [],
+  isHidden: true,
+  async run({ positionals }, session) {
+    const index = Number(positionals.INDEX);
+    const answer = await completeLine(positionals.WORD, index, COMMANDS, () => session.connect(TIMEOUT_MS));
+    const head = answer.kind === 'command' ? `command ${answer.first}` : answer.kind;
+    const lines = [head, ...(answer.kind === 'words' ? answer.words : [])];
+    session.print(answer, () => lines.map((line) => `${line}\n`).join(''));
+    return 0;
+  },
+});

@@ -1,0 +1,29 @@
+import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
+import { resolveOwner } from '../principals.ts';
+import { readSetEnvironment } from '../set-environment.ts';
+
+/** Prints the variables of a set for a shell. */
+export const ENV: Command = defineCommand({
+  name: 'env',
+  operation: 'Print environment',
+  summary: 'Print the variables of a set for a shell',
+  details: 'With --json: an object of variables; null for one that is to be left out. exec does without a shell.',
+  positionals: { SET: { describe: 'Name or UUID of the set', count: 'one', completes: 'set' } },
+  options: OWNER_OPTION,
+  examples: [['eval "$(cio credential env aws)"', 'in sh, bash and zsh']],
+  async run({ positionals, options }, session) {
+    const { set, clear } = await readSetEnvironment(session, positionals.SET, resolveOwner(options.owner));
+    const document = Object.fromEntries([...set, ...clear.map((name) => [name, null] as const)]);
+    session.print(document, () => {
+      const exports = [...set].map(([name, value]) => `export ${name}=${quote(value)}\n`);
+      const unsets = clear.filter((name) => process.env[name] !== undefined).map((name) => `unset ${name}\n`);
+      return [...unsets, ...exports].join('');
+    });
+    return 0;
+  },
+});
+
+/** One word of a POSIX shell, whatever is in it. */
+function quote(value: string): string {
+  return `'${value.replaceAll("'", "'\\''")}'`;
+}

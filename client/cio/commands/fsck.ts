@@ -1,0 +1,47 @@
+import { EXIT } from '../../../src/errors.ts';
+import type { FsckOut, Problem } from '../../../src/protocol/interface.generated.ts';
+import { defineCommand, YES_OPTION, type Command } from '../command.ts';
+import { assertConfirmed } from '../confirm.ts';
+import type { Session } from '../session.ts';
+import { formatTable } from '../table.ts';
+import { terminalWidth } from '../terminal.ts';
+
+/** Every record is read: minutes for a million of them. */
+const TIMEOUT_MS = 3_600_000;
+
+/** Checks every record of the store. */
+export const FSCK: Command = defineCommand({
+  name: 'fsck',
+  operation: 'Check store',
+  summary: 'Read and check every record of the store',
+  details:
+    'Exit code 10 where something is damaged. --repair drops what cannot be read, and takes the rest as the truth.',
+  positionals: {},
+  options: { repair: { type: 'boolean', describe: 'Drop what is damaged' }, ...YES_OPTION },
+  examples: [['cio credential fsck', '']],
+  async run({ options }, session) {
+    if (options.repair && !options.yes) await assertConfirmed(session, 'Drop every record that cannot be read?');
+    const call = { repair: options.repair };
+    const reply = await session.withClient((client) => client.call('Fsck', call), TIMEOUT_MS);
+    report(session, reply);
+    return reply.problems.length === 0 || reply.repaired ? EXIT.done : EXIT.damaged;
+  },
+});
+
+function report(session: Session, reply: FsckOut): void {
+  const { records, problems, repaired } = reply;
+  if (problems.length === 0) {
+    session.succeed(reply, 'Check store', `${records} records, all of them good`);
+    return;
+  }
+  session.print(reply, () => formatProblems(problems));
+  if (session.isJson) return;
+  if (repaired) session.succeed(reply, 'Check store', `${problems.length} problems repaired`);
+  else session.note(`${problems.length} problems in ${records} records. --repair drops what cannot be read.`);
+}
+
+function formatProblems(problems: readonly Problem[]): string {
+  const columns = ['PROBLEM', 'NAME', 'VERSION', 'DETAIL'].map((title) => ({ title }));
+  const rows = problems.map(({ what, name, version, detail }) => [what, name ?? '-', `${version ?? '-'}`, detail]);
+  return formatTable(columns, rows, terminalWidth());
+}

@@ -1,0 +1,25 @@
+import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
+import { formatGrantees, GRANTEE_OPTIONS, readGrantees } from '../grantees.ts';
+import { resolveOwner } from '../principals.ts';
+
+/** Lets others read a credential or a set. */
+export const GRANT: Command = defineCommand({
+  name: 'grant',
+  operation: 'Grant credential',
+  summary: 'Let a unit, a user or a group read a credential or a set',
+  details: 'A grant of a set is one of all its fields, of those too that come later. list --json shows the grants.',
+  positionals: { 'NAME|SET': { describe: 'What they may read', count: 'one', completes: 'target' } },
+  options: { ...GRANTEE_OPTIONS, ...OWNER_OPTION },
+  examples: [
+    ['cio credential grant aws --unit restic.service', ''],
+    ['cio credential grant cio_aws_backup_repo --user backup --group operators', ''],
+  ],
+  async run({ positionals, options }, session) {
+    const target = positionals['NAME|SET'];
+    const grantees = readGrantees(options);
+    const owner = resolveOwner(options.owner);
+    const reply = await session.withClient((client) => client.call('Grant', { target, grantees, owner }));
+    session.succeed(reply, 'Grant credential', `${target} granted to ${formatGrantees(grantees)}`);
+    return 0;
+  },
+});

@@ -1,0 +1,34 @@
+import { parseName } from '../../../src/names.ts';
+import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
+import { localUsers, resolveOwner } from '../principals.ts';
+import { formatTable } from '../table.ts';
+import { terminalWidth } from '../terminal.ts';
+import { formatTime } from '../time.ts';
+
+/** Shows the kept versions of a credential, without their values. */
+export const HISTORY: Command = defineCommand({
+  name: 'history',
+  operation: 'Show history',
+  summary: 'Show the kept versions of a credential',
+  positionals: { NAME: { describe: 'Its name', count: 'one', completes: 'credential' } },
+  options: OWNER_OPTION,
+  examples: [['cio credential history cio_aws_secret_key', '']],
+  async run({ positionals, options }, session) {
+    const parameters = { name: parseName(positionals.NAME), owner: resolveOwner(options.owner) };
+    const reply = await session.withClient((client) => client.call('History', parameters));
+    session.print(reply, () => {
+      const users = localUsers();
+      const columns = ['VERSION', 'GENERATION', 'CHANGED', 'BY', 'BYTES', 'NOTE'].map((title) => ({ title }));
+      const rows = reply.versions.map(({ version, generation, changed, changedBy, size, current, restoredFrom }) => [
+        `${version}`,
+        `${generation}`,
+        formatTime(changed),
+        users.get(changedBy) ?? `${changedBy}`,
+        `${size}`,
+        [...(current ? ['current'] : []), ...(restoredFrom ? [`version ${restoredFrom} again`] : [])].join(', '),
+      ]);
+      return formatTable(columns, rows, terminalWidth());
+    });
+    return 0;
+  },
+});

@@ -1,0 +1,47 @@
+import { assertCanConfirm, assertConfirmed } from '../confirm.ts';
+import { defineCommand, OWNER_OPTION, YES_OPTION, type Command } from '../command.ts';
+import { resolveOwner } from '../principals.ts';
+import type { Session } from '../session.ts';
+
+/** Removes credentials and sets. */
+export const REMOVE: Command = defineCommand({
+  name: 'remove',
+  aliases: ['delete', 'rm'],
+  operation: 'Remove credential',
+  summary: 'Remove credentials or whole sets, all or none',
+  details: 'Kept versions and grants go with them. On a terminal it shows what will go, and asks.',
+  positionals: { 'NAME|SET|UUID': { describe: 'What to remove', count: 'some', completes: 'target' } },
+  options: { ...YES_OPTION, ...OWNER_OPTION },
+  examples: [
+    ['cio credential remove cio_aws_session_token', ''],
+    ['cio credential remove aws_alt --yes', 'a whole set'],
+  ],
+  async run({ positionals, options }, session) {
+    const names = positionals['NAME|SET|UUID'];
+    const owner = resolveOwner(options.owner);
+    const ifGeneration = options.yes ? null : await confirmRemoval(session, names, owner);
+    const reply = await session.withClient((client) => client.call('Remove', { names, owner, ifGeneration }));
+    if (session.isJson) session.print(reply, String);
+    else for (const name of reply.removed) session.succeed(reply, 'Remove credential', `Credential ${name} removed`);
+    return 0;
+  },
+});
+
+/** Shows what would go, and gives the generation that was shown: nothing that came later goes unseen. */
+async function confirmRemoval(
+  session: Session,
+  names: readonly string[],
+  owner: number | null,
+): Promise<number | null> {
+  assertCanConfirm(session);
+  const { credentials } = await session.withClient((client) => client.call('List', { patterns: names, owner }));
+  // What is not there, or no name, is told by Remove itself.
+  if (credentials.length === 0) return null;
+  const going = credentials.filter(({ writable }) => writable).map(({ name }) => name);
+  for (const name of going) session.note(`  ${name}`);
+  await assertConfirmed(
+    session,
+    going.length === 1 ? 'Remove this credential?' : `Remove these ${going.length} credentials?`,
+  );
+  return Math.max(...credentials.map(({ generation }) => generation));
+}

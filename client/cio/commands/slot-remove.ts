@@ -1,0 +1,21 @@
+import { assertConfirmed } from '../confirm.ts';
+import { defineCommand, YES_OPTION, type Command } from '../command.ts';
+
+/** Removes a way to open the store. */
+export const SLOT_REMOVE: Command = defineCommand({
+  name: 'slot remove',
+  aliases: ['slot delete', 'slot rm'],
+  operation: 'Remove slot',
+  summary: 'Remove a way to open the store; the last one stays',
+  positionals: { ID: { describe: 'Its id, see slot list', count: 'one', completes: 'slot' } },
+  options: YES_OPTION,
+  examples: [['cio credential slot remove 1b4f', '']],
+  async run({ positionals, options }, session) {
+    const id = positionals.ID;
+    if (!options.yes)
+      await assertConfirmed(session, 'Remove this slot? What it opened the store with will open it no more.');
+    await session.withClient((client) => client.call('RemoveSlot', { id }));
+    session.succeed({ removed: id }, 'Remove slot', `Slot ${id} removed`);
+    return 0;
+  },
+});

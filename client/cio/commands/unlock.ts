@@ -1,0 +1,41 @@
+import { isCredentialError } from '../../../src/errors.ts';
+import { defineCommand, type Command } from '../command.ts';
+import { readPassphrase } from '../passphrase.ts';
+import type { Session } from '../session.ts';
+
+/** Opens a locked store. */
+export const UNLOCK: Command = defineCommand({
+  name: 'unlock',
+  operation: 'Unlock',
+  summary: 'Open a locked store',
+  details:
+    'The slots that need nobody (key file, systemd) are tried first. Then a terminal is asked for the passphrase; ' +
+    'where there is none, it is the first line of standard input.',
+  positionals: {},
+  options: { recovery: { type: 'boolean', describe: 'With the printed recovery code' } },
+  examples: [
+    ['cio credential unlock', ''],
+    ['cio credential unlock --recovery', ''],
+  ],
+  async run({ options }, session) {
+    const slot = options.recovery ? await unlockWithCode(session) : await unlock(session);
+    session.succeed({ locked: false, slot }, 'Unlock', `The store is open, by slot ${slot}`);
+    return 0;
+  },
+});
+
+async function unlock(session: Session): Promise<string> {
+  try {
+    return await session.withClient(async (client) => (await client.call('Unlock', {})).slot);
+  } catch (error) {
+    if (!isCredentialError(error, 'UnlockFailed')) throw error;
+  }
+  // A person takes time: not on an open connection.
+  const passphrase = await readPassphrase(session, 'Passphrase');
+  return session.withClient(async (client) => (await client.call('Unlock', { passphrase })).slot);
+}
+
+async function unlockWithCode(session: Session): Promise<string> {
+  const recoveryCode = await readPassphrase(session, 'Recovery code');
+  return session.withClient(async (client) => (await client.call('Unlock', { recoveryCode })).slot);
+}

@@ -1,0 +1,143 @@
+import { parseName } from '../../src/names.ts';
+import { canonicalSetName } from '../../src/sets.ts';
+import type { CredentialClient } from '../index.ts';
+import { GROUP_WORDS } from './arguments.ts';
+import { GLOBAL_OPTIONS, type Command, type Completion, type Option, type Options } from './command.ts';
+import { localGroups, localUsers } from './principals.ts';
+
+/** What a shell is told, see {@link COMPLETION_SCRIPTS}. */
+export type Answer =
+  | { readonly kind: 'words'; readonly words: readonly string[] }
+  | { readonly kind: 'files' }
+  /** @param first index of the word at which another command's line begins */
+  | { readonly kind: 'command'; readonly first: number };
+
+/** Most words that a shell is given. */
+const WORDS_MAX = 1000;
+
+/**
+ * The words that fit at a place of a command line.
+ *
+ * @param line the words of the line, `cio` the first
+ * @param index the word that is being typed
+ * @param connect opens a connection to the daemon; only called where its names are needed
+ */
+export async function completeLine(
+  line: readonly string[],
+  index: number,
+  commands: readonly Command[],
+  connect: () => Promise<CredentialClient>,
+): Promise<Answer> {
+  const current = line[index] ?? '';
+  const place = findPlace(
+    line.slice(0, index),
+    commands.filter(({ isHidden }) => isHidden !== true),
+  );
+  if ('first' in place) return { kind: 'command', first: place.first };
+  const { completes } = place;
+  if (!current.startsWith('-')) return completeWith(completes, current, connect);
+  const [name = ''] = current.slice(2).split('=', 1);
+  const option = place.options[name];
+  if (current.includes('=') && option !== undefined) {
+    const answer = await completeWith(option.completes, current.slice(name.length + 3), connect);
+    if (answer.kind !== 'words') return answer;
+    return { kind: 'words', words: answer.words.map((word) => `--${name}=${word}`) };
+  }
+  return matching(
+    Object.keys(place.options).map((word) => `--${word}`),
+    current,
+  );
+}
+
+type Place = { readonly first: number } | { readonly options: Options; readonly completes: Completion | undefined };
+
+/** What the words before the current one leave open. */
+function findPlace(before: readonly string[], commands: readonly Command[]): Place {
+  let isInGroup = false;
+  let words: string[] = [];
+  let command: Command | undefined;
+  for (let index = 1; index < before.length; index += 1) {
+    const word = before[index] ?? '';
+    const options: Options = { ...command?.options, ...GLOBAL_OPTIONS };
+    if (word === '--' && command?.takesCommand === true) return { first: index + 1 };
+    const option = optionOf(word, options);
+    if (option !== undefined && option.type !== 'boolean' && !word.includes('=')) {
+      if (index === before.length - 1) return { options: {}, completes: option.completes ?? [] };
+      index += 1;
+    }
+    if (word.startsWith('-')) continue;
+    if (!isInGroup) isInGroup = GROUP_WORDS.includes(word);
+    else words.push(word);
+    if (command !== undefined || !isInGroup) continue;
+    const typed = words.join(' ');
+    command = commands.find(({ name, aliases = [] }) => name === typed || aliases.includes(typed));
+    if (command !== undefined) words = [];
+  }
+  if (!isInGroup) return { options: GLOBAL_OPTIONS, completes: GROUP_WORDS.slice(0, 1) };
+  if (command === undefined) return { options: GLOBAL_OPTIONS, completes: nextWords(words, commands) };
+  const positionals = Object.values(command.positionals);
+  const last = positionals.at(-1);
+  const isOpenEnded = last?.count === 'some' || last?.count === 'any';
+  const positional = positionals[words.length] ?? (isOpenEnded ? last : undefined);
+  return { options: { ...command.options, ...GLOBAL_OPTIONS }, completes: positional?.completes ?? [] };
+}
+
+function optionOf(word: string, options: Options): Option | undefined {
+  if (word.startsWith('--')) return options[word.slice(2)];
+  return word.startsWith('-') ? Object.values(options).find(({ short }) => short === word.slice(1)) : undefined;
+}
+
+function nextWords(words: readonly string[], commands: readonly Command[]): string[] {
+  const names = commands.map(({ name }) => name.split(' '));
+  const following = names.filter((name) => words.every((word, index) => name[index] === word));
+  return [...new Set(following.flatMap((name) => name[words.length] ?? []))];
+}
+
+async function completeWith(
+  completes: Completion | undefined,
+  current: string,
+  connect: () => Promise<CredentialClient>,
+): Promise<Answer> {
+  if (completes === 'file') return { kind: 'files' };
+  if (completes === undefined) return { kind: 'words', words: [] };
+  if (typeof completes !== 'string') return matching(completes, current);
+  if (completes === 'user') return matching([...localUsers().values()], current);
+  if (completes === 'group') return matching([...localGroups().values()], current);
+  return matching(await namesOf(completes, current, connect), current);
+}
+
+/** Names out of the daemon; none where it does not answer. */
+async function namesOf(
+  what: 'credential' | 'set' | 'target' | 'slot',
+  current: string,
+  connect: () => Promise<CredentialClient>,
+): Promise<string[]> {
+  try {
+    await using client = await connect();
+    if (what === 'slot') return (await client.call('ListSlots', {})).slots.map(({ id }) => id);
+    const names: string[] = [];
+    const pattern = what === 'credential' && /^[a-z0-9_.-]+$/.test(current) ? [`${current}*`] : [];
+    for await (const { credentials, sets } of client.stream('List', { patterns: pattern })) {
+      if (what !== 'set') for (const { name } of credentials) if (isName(name)) names.push(name);
+      if (what !== 'credential') for (const { set } of sets) if (canonicalSetName(set) === set) names.push(set);
+      if (names.length > WORDS_MAX) break;
+    }
+    return names;
+  } catch {
+    return [];
+  }
+}
+
+/** What a shell is given must be a name, whoever answered: words of a shell can do harm. */
+function isName(text: string): boolean {
+  try {
+    return parseName(text) === text;
+  } catch {
+    return false;
+  }
+}
+
+function matching(words: readonly string[], current: string): Answer {
+  const fitting = words.filter((word) => word.startsWith(current) && /^[\w@=.,:+-]+$/.test(word));
+  return { kind: 'words', words: [...new Set(fitting)].toSorted().slice(0, WORDS_MAX) };
+}

@@ -1,0 +1,96 @@
+import { readSync, writeSync } from 'node:fs';
+import { CommandError } from './command-error.ts';
+
+export const STDIN = 0;
+export const STDOUT = 1;
+export const STDERR = 2;
+
+/** How long to wait where a descriptor that somebody else made non-blocking has nothing, or no room, yet. */
+const RETRY_MS = 5;
+
+const CHUNK_BYTES = 64 * 1024;
+
+/** The reader of a pipe has gone: there is nobody to write for, and nothing to complain about. */
+export class ReaderGone extends Error {}
+
+/**
+ * Writes everything, and waits until it is written: `process.stdout` would cost start-up time, and loses on exit what a
+ * pipe has not taken yet.
+ *
+ * @throws ReaderGone, CommandError `WriteFailed`
+ */
+export function writeAll(descriptor: number, content: Uint8Array | string): void {
+  let rest = typeof content === 'string' ? Buffer.from(content) : content;
+  while (rest.length > 0) {
+    const written = retry(
+      () => writeSync(descriptor, rest),
+      (code) => {
+        if (code === 'EPIPE') throw new ReaderGone();
+        throw new CommandError('WriteFailed', `cannot write to ${nameOf(descriptor)}: ${code}`);
+      },
+    );
+    rest = rest.subarray(written);
+  }
+}
+
+/**
+ * Reads to the end, or until there are more bytes than the bound: what comes back is then longer than it.
+ *
+ * @throws CommandError `ReadFailed`
+ */
+export function readBounded(descriptor: number, bytesMax: number, source: string): Uint8Array {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  while (bytes <= bytesMax) {
+    const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, bytesMax + 1 - bytes));
+    const count = readChunk(descriptor, chunk, source);
+    if (count === 0) break;
+    chunks.push(chunk.subarray(0, count));
+    bytes += count;
+  }
+  return join(chunks);
+}
+
+/** Reads up to the first line end, one byte at a time: what follows is left to whoever reads next. */
+export function readLine(descriptor: number, bytesMax: number, source: string): Uint8Array {
+  const line: number[] = [];
+  const byte = Buffer.alloc(1);
+  while (line.length <= bytesMax && readChunk(descriptor, byte, source) === 1 && byte[0] !== 0x0a)
+    line.push(byte[0] ?? 0);
+  if (line.at(-1) === 0x0d) line.pop();
+  return Uint8Array.from(line);
+}
+
+function readChunk(descriptor: number, into: Buffer, source: string): number {
+  return retry(
+    () => readSync(descriptor, into, 0, into.length, null),
+    (code) => {
+      // A terminal that has hung up; there is nothing more to come.
+      if (code === 'EIO' || code === 'EOF') return 0;
+      throw new CommandError('ReadFailed', `cannot read ${source}: ${code}`);
+    },
+  );
+}
+
+/** Joins and wipes pieces that may be a secret. */
+function join(chunks: readonly Buffer[]): Uint8Array {
+  const joined = Buffer.concat(chunks);
+  for (const chunk of chunks) chunk.fill(0);
+  return joined;
+}
+
+function retry(operate: () => number, onError: (code: string) => number): number {
+  for (;;) {
+    try {
+      return operate();
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+      if (code !== 'EAGAIN') return onError(code);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+    }
+  }
+}
+
+function nameOf(descriptor: number): string {
+  return descriptor === STDOUT ? 'standard output' : 'standard error';
+}

@@ -1,0 +1,96 @@
+import { StringDecoder } from 'node:string_decoder';
+
+/** How a line came to its end. */
+export type LineEnd =
+  | { readonly kind: 'line'; readonly text: string }
+  /** Ctrl-C. */
+  | { readonly kind: 'interrupt' }
+  /** Ctrl-D on an empty line. */
+  | { readonly kind: 'end' };
+
+/** What the keys of a terminal in raw mode do to one line. */
+export class LineEditor {
+  readonly #lengthMax: number;
+  readonly #decoder = new StringDecoder('utf8');
+  #characters: string[] = [];
+  #escape: '' | 'start' | 'sequence' = '';
+  /** What was typed, or pasted, after the end of the line; it belongs to the next question. */
+  #ahead = '';
+
+  /** @param lengthMax characters above which nothing more is taken */
+  constructor(lengthMax: number) {
+    this.#lengthMax = lengthMax;
+  }
+
+  /** The line as it stands, for a terminal that shows it. */
+  get text(): string {
+    return this.#characters.join('');
+  }
+
+  /** Takes keys, as bytes in UTF-8. Undefined as long as the line has not ended. */
+  push(bytes: Uint8Array): LineEnd | undefined {
+    return this.#take(this.#decoder.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
+  }
+
+  /** Begins the next line, with what was already typed. */
+  begin(): LineEnd | undefined {
+    this.#characters = [];
+    const ahead = this.#ahead;
+    this.#ahead = '';
+    return this.#take(ahead);
+  }
+
+  #take(keys: string): LineEnd | undefined {
+    const characters = Array.from(keys);
+    for (const [index, character] of characters.entries()) {
+      const end = this.#key(character);
+      if (end === undefined) continue;
+      // A terminal sends CR for Enter; pasted text can have CR LF.
+      const isCrLf = character === '\r' && characters[index + 1] === '\n';
+      this.#ahead = characters.slice(index + (isCrLf ? 2 : 1)).join('');
+      return end;
+    }
+    return undefined;
+  }
+
+  #key(character: string): LineEnd | undefined {
+    if (this.#escape !== '') {
+      this.#skipEscape(character);
+      return undefined;
+    }
+    switch (character) {
+      case '\r':
+      case '\n':
+        return { kind: 'line', text: this.text };
+      case '\u0003':
+        return { kind: 'interrupt' };
+      case '\u0004':
+        return this.#characters.length === 0 ? { kind: 'end' } : undefined;
+      case '\u007f':
+      case '\b':
+        this.#characters.pop();
+        return undefined;
+      case '\u0015':
+        this.#characters = [];
+        return undefined;
+      case '\u001b':
+        this.#escape = 'start';
+        return undefined;
+      default:
+        this.#insert(character);
+        return undefined;
+    }
+  }
+
+  /** Arrows and function keys are no part of the text: ESC [ … letter, or ESC and one character (ECMA-48). */
+  #skipEscape(character: string): void {
+    const opens = this.#escape === 'start' && (character === '[' || character === 'O');
+    const continues = this.#escape === 'sequence' && /[\x20-\x3f]/.test(character);
+    this.#escape = opens || continues ? 'sequence' : '';
+  }
+
+  #insert(character: string): void {
+    const isControl = character < ' ' && character !== '\t';
+    if (!isControl && this.#characters.length < this.#lengthMax) this.#characters.push(character);
+  }
+}

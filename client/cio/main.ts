@@ -1,0 +1,57 @@
+import { EXIT } from '../../src/errors.ts';
+import { parseCommandLine, usageOf, wantsJson, type Request } from './arguments.ts';
+import type { Command } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { COMPLETE } from './commands/complete.ts';
+import { ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
+import { explain } from './messages.ts';
+import { formatFailure, Session } from './session.ts';
+import { isTerminal } from './terminal.ts';
+import { packageVersion } from './version.ts';
+
+const ALL_COMMANDS: readonly Command[] = [...COMMANDS, COMPLETE];
+
+/** The process edge of `cio`: arguments in, exit code out. Nothing else ends the process. */
+async function main(argv: readonly string[]): Promise<number> {
+  let isJson = wantsJson(argv);
+  let operation: string | undefined;
+  try {
+    const request = parseCommandLine(argv, ALL_COMMANDS);
+    if (request.kind === 'help') return await help(request);
+    if (request.kind === 'version') {
+      writeAll(STDOUT, `${packageVersion()}\n`);
+      return EXIT.done;
+    }
+    ({ isJson } = request.globals);
+    ({ operation } = request.command);
+    return await request.command.run(request.input, new Session(request.globals));
+  } catch (error) {
+    if (error instanceof ReaderGone) return EXIT.done;
+    return fail(error, operation, isJson);
+  }
+}
+
+function fail(error: unknown, operation: string | undefined, isJson: boolean): number {
+  const { exit, code, message, hint, fields } = explain(error);
+  try {
+    if (isJson) writeAll(STDOUT, `${JSON.stringify({ error: { code, ...fields, message, ...(hint && { hint }) } })}\n`);
+    else writeAll(STDERR, formatFailure(operation, message, hint));
+  } catch {
+    // Nobody is left to be told; the exit code still says it.
+  }
+  return exit;
+}
+
+/** Asked for, help is the product; else it is the answer to a command line that is not complete. */
+async function help({ command, words, isAsked }: Request & { readonly kind: 'help' }): Promise<number> {
+  const { renderHelp } = await import('./help.ts');
+  const descriptor = isAsked ? STDOUT : STDERR;
+  const stream = isAsked ? process.stdout : process.stderr;
+  const width = isTerminal(descriptor) ? stream.columns || 80 : 80;
+  const usage = command && usageOf(command);
+  writeAll(descriptor, await renderHelp({ command, words: [...words], commands: COMMANDS, usage, width }));
+  return isAsked ? EXIT.done : EXIT.usage;
+}
+
+// Not the natural end: an open pipe or a timer would hold the process, and Node's clean-up costs milliseconds.
+void main(process.argv.slice(2)).then((code) => process.exit(code));

@@ -1,0 +1,176 @@
+import { ConnectionError, type ConnectionFailure } from '../connection-error.ts';
+import { CredentialError, EXIT, EXIT_OF_ERROR, type ErrorCode } from '../../src/errors.ts';
+import { SOCKET_PATH_BYTES_MAX } from '../../src/limits.ts';
+import { memberName } from '../../src/sets.ts';
+import type { Errors } from '../../src/protocol/interface.generated.ts';
+import { CommandError } from './command-error.ts';
+
+/** All there is to say about an error: what failed, on what, why, and the next step. */
+export interface Explanation {
+  readonly exit: number;
+  /** A name for programs: that of the interface, or one of this side's own. */
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  /** The fields of the interface's error. */
+  readonly fields?: object;
+}
+
+type Words = Pick<Explanation, 'message' | 'hint'>;
+
+/** The words for an error, and the exit code that follows from it. */
+export function explain(error: unknown): Explanation {
+  if (error instanceof CredentialError) return explainRefusal(error as CredentialError);
+  if (error instanceof CommandError) {
+    return { exit: error.exit, code: error.code, message: error.message, hint: error.hint };
+  }
+  if (error instanceof ConnectionError) return explainConnection(error);
+  // A defect. Messages of Node can quote what they were given; the places in the code cannot.
+  const frames = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^ {4}at /.test(line)) : [];
+  const where =
+    frames.length === 0
+      ? ''
+      : ` ${frames
+          .slice(0, 3)
+          .map((frame) => frame.trim())
+          .join(' ')}`;
+  return { exit: EXIT.failed, code: 'Defect', message: `cio has a defect:${where}`, hint: 'please report it' };
+}
+
+function explainRefusal({ code, fields }: CredentialError): Explanation {
+  const words = (MESSAGE_OF_ERROR[code] as (fields: object) => Words)(fields);
+  return { exit: EXIT_OF_ERROR[code], code, fields, ...words };
+}
+
+const SEE_LIST = 'cio credential list shows what there is';
+const SEE_LOG = "the daemon's log has more";
+
+const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) => Words } = {
+  NotFound: ({ name }) => ({ message: `${subject(name)} not found`, hint: SEE_LIST }),
+  AlreadyExists: ({ name }) => ({
+    message: `${subject(name)} exists already`,
+    hint: '--replace gives it a new value; the old one is kept as a version',
+  }),
+  InvalidName: ({ name, reason }) => ({
+    message: `the name${name === '' ? '' : ` that begins with ${abbreviate(name)}`} is not valid: ${reason}`,
+    hint: 'a name is a-z, 0-9 and _ . -, at most 128 characters, as in cio_aws_backup_repo',
+  }),
+  InvalidValue: ({ name, reason }) => ({ message: `the value of ${abbreviate(name)} is not valid: ${reason}` }),
+  AccessDenied: ({ name, right }) => ({
+    message: name ? `no right to ${right} ${abbreviate(name)}` : `no right to ${right}`,
+    hint:
+      right === 'administer'
+        ? 'this takes root, a member of the group cio, or the user that the daemon runs as'
+        : 'root, a member of the group cio, or its owner can grant it: cio credential grant',
+  }),
+  Incomplete: ({ set, missing }) => ({
+    message: `set ${abbreviate(set)} is not complete: it misses ${missing.join(', ')}`,
+    hint: missing[0] === undefined ? SEE_LIST : `cio credential create ${memberName(set, missing[0])}`,
+  }),
+  Conflict: ({ expected, actual }) => ({
+    message: `it was changed in the meantime: generation ${actual}, not ${expected}`,
+    hint: 'look at it again, and repeat the command',
+  }),
+  Locked: () => ({ message: 'the store is locked', hint: 'an administrator can open it: cio credential unlock' }),
+  UnlockFailed: ({ reason }) => UNLOCK_FAILED[reason],
+  LastSlot: () => ({
+    message: 'it is the last slot: without it nothing could open the store again',
+    hint: 'add another one first: cio credential slot add',
+  }),
+  TooLarge: ({ limit }) => ({ message: `it is larger than ${limit} bytes`, hint: 'a value has at most 1 MiB' }),
+  StorageFull: () => ({
+    message: 'the disk of the store is full; nothing was changed',
+    hint: "make room in the daemon's state directory, and repeat the command",
+  }),
+  StorageFailed: ({ reason }) => STORAGE_FAILED[reason],
+  Damaged: ({ name }) => ({
+    message: name ? `${subject(name)} is damaged, and cannot be read` : 'the store is damaged',
+    hint: 'cio credential fsck names what is damaged; a kept version may still be good: cio credential rollback',
+  }),
+  Busy: () => ({ message: 'the daemon has too much to do at the moment', hint: 'repeat the command a little later' }),
+  TimedOut: () => ({ message: 'the daemon gave up waiting', hint: 'repeat the command' }),
+  MalformedMessage: () => ({
+    message: 'the daemon did not understand the call',
+    hint: 'cio and the daemon may be of different versions: cio --version, cio credential status',
+  }),
+  InternalError: () => ({ message: 'the daemon has a defect', hint: SEE_LOG }),
+};
+
+const UNLOCK_FAILED: { readonly [Reason in Errors['UnlockFailed']['reason']]: Words } = {
+  wrong_secret: { message: 'it opens none of the slots', hint: 'try again, or use the recovery code: --recovery' },
+  no_slot: {
+    message: 'there is no slot for it',
+    hint: 'a recovery code may open the store: cio credential unlock --recovery',
+  },
+  bad_code: { message: 'the recovery code is mistyped: its check digits are wrong', hint: 'compare it with the print' },
+};
+
+const STORAGE_FAILED: { readonly [Reason in Errors['StorageFailed']['reason']]: Words } = {
+  read_only: {
+    message: 'the file system of the store is read-only; nothing was changed',
+    hint: "make the daemon's state directory writable, and repeat the command",
+  },
+  changed_by_other: {
+    message: 'somebody else changed the store; nothing was changed by this command',
+    hint: `one daemon must have the store to itself; ${SEE_LOG}`,
+  },
+  io: { message: 'the store cannot be read or written', hint: SEE_LOG },
+};
+
+function explainConnection(error: ConnectionError): Explanation {
+  const { reason, socket, detail } = error;
+  const isReached = reason === 'bad_reply' || reason === 'rejected';
+  const cause = error.cause instanceof Error ? (error.cause as NodeJS.ErrnoException).code : undefined;
+  return {
+    exit: isReached ? EXIT.failed : EXIT.notReachable,
+    code: isReached ? 'BadReply' : 'NotReachable',
+    fields: { reason, socket, ...(detail !== undefined && { detail }) },
+    ...CONNECTION_FAILED[reason](socket, detail ?? cause ?? 'unknown error'),
+  };
+}
+
+const START = 'start the daemon: systemctl start cio-credentiald.socket, or npm start in a checkout';
+
+const CONNECTION_FAILED: { readonly [Reason in ConnectionFailure]: (socket: string, detail: string) => Words } = {
+  not_found: (socket) => ({ message: `no daemon: there is no socket ${socket}`, hint: START }),
+  refused: (socket) => ({ message: `no daemon: nobody listens on ${socket}`, hint: START }),
+  permission: (socket) => ({
+    message: `no access to the socket ${socket}`,
+    hint: 'its folder or mode keeps you out; run it as root, or as a member of the group cio',
+  }),
+  path_too_long: (socket) => ({
+    message: `the path of the socket has ${Buffer.byteLength(socket)} bytes, more than ${SOCKET_PATH_BYTES_MAX}`,
+    hint: 'give the daemon a shorter --runtime-dir, and cio the same by CIO_RUNTIME_DIR or --socket',
+  }),
+  untrusted: (socket) => ({
+    message: `the folder of ${socket} is not yours alone: whoever can write there could pose as the daemon`,
+    hint: 'XDG_RUNTIME_DIR may be that of another user; --socket names a socket that you trust',
+  }),
+  timed_out: (socket) => ({
+    message: `the daemon at ${socket} does not answer`,
+    hint: 'look at its log, or restart it',
+  }),
+  closed: (socket) => ({ message: `the daemon at ${socket} ended the connection`, hint: SEE_LOG }),
+  bad_reply: (socket) => ({
+    message: `what listens on ${socket} does not answer as the daemon does`,
+    hint: 'cio and the daemon may be of different versions: cio --version',
+  }),
+  rejected: (socket, detail) => ({
+    message: `the daemon at ${socket} does not take this call (${detail})`,
+    hint: 'cio and the daemon may be of different versions: cio --version',
+  }),
+  failed: (socket, detail) => ({ message: `cannot connect to ${socket}: ${detail}`, hint: START }),
+};
+
+/** Longest name, other than one of a set's field, that is shown whole: a secret in the wrong place is longer. */
+const SHOWN_LENGTH_MAX = 16;
+
+/** What of a name may be shown: it came from the command line, where it can be a secret in the wrong place. */
+function abbreviate(name: string): string {
+  if (name.startsWith('cio_') || name.length <= SHOWN_LENGTH_MAX) return name;
+  return `${name.slice(0, SHOWN_LENGTH_MAX / 2)}…`;
+}
+
+function subject(name: string): string {
+  return `${name.startsWith('cio_') ? 'credential ' : ''}${abbreviate(name)}`;
+}

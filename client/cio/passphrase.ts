@@ -1,0 +1,26 @@
+import { isUtf8 } from 'node:buffer';
+import { CommandError } from './command-error.ts';
+import { readLine, STDIN } from './file-descriptors.ts';
+import type { Session } from './session.ts';
+
+/** Longest passphrase or recovery code that is read from a pipe, in bytes. */
+const PASSPHRASE_BYTES_MAX = 64 * 1024;
+
+/** Asks for what opens the store; where there is no terminal, the first line of standard input is taken. */
+export async function readPassphrase(session: Session, question: string): Promise<string> {
+  return session.prompter.canAsk ? session.prompter.ask(question, { isHidden: true }) : readPassphraseLine();
+}
+
+/** The same for a new one: a person has to repeat it. */
+export async function readNewPassphrase(session: Session, question: string): Promise<string> {
+  return session.prompter.canAsk ? session.prompter.askNew(question) : readPassphraseLine();
+}
+
+function readPassphraseLine(): string {
+  const line = Buffer.from(readLine(STDIN, PASSPHRASE_BYTES_MAX, 'standard input'));
+  if (line.length === 0) throw new CommandError('NoValue', 'standard input has no line with it');
+  if (line.length > PASSPHRASE_BYTES_MAX)
+    throw new CommandError('NoValue', `the line is longer than ${PASSPHRASE_BYTES_MAX} bytes`);
+  if (!isUtf8(line)) throw new CommandError('NoValue', 'the line is not UTF-8 text');
+  return line.toString('utf8');
+}

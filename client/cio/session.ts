@@ -1,0 +1,74 @@
+import { connect, type CredentialClient } from '../index.ts';
+import { isTerminal, Prompter } from './terminal.ts';
+import { printable } from './text.ts';
+import { STDERR, STDOUT, writeAll } from './file-descriptors.ts';
+import type { Globals } from './arguments.ts';
+
+const GREEN = '32';
+const YELLOW = '33';
+const RED = '31';
+
+/** What a command works with: the daemon, the person at the terminal, and the three standard streams. */
+export class Session {
+  readonly isJson: boolean;
+  readonly prompter: Prompter = new Prompter();
+  readonly #socket: string | undefined;
+
+  constructor({ isJson, socket }: Globals) {
+    this.isJson = isJson;
+    this.#socket = socket;
+  }
+
+  /** Connects to the daemon; the caller closes. */
+  connect(timeoutMs?: number): Promise<CredentialClient> {
+    return connect({ socket: this.#socket, timeoutMs });
+  }
+
+  /** Makes one connection for some calls. */
+  async withClient<Result>(use: (client: CredentialClient) => Promise<Result>, timeoutMs?: number): Promise<Result> {
+    const client = await this.connect(timeoutMs);
+    try {
+      return await use(client);
+    } finally {
+      client.close();
+    }
+  }
+
+  /** The product of a command, on standard output: a document with `--json`, else text. */
+  print(document: unknown, text: () => string): void {
+    writeAll(STDOUT, this.isJson ? `${JSON.stringify(document)}\n` : text());
+  }
+
+  /** The product of a command, as it is. */
+  printBytes(bytes: Uint8Array): void {
+    writeAll(STDOUT, bytes);
+  }
+
+  /** Tells of something done, in Storidge's words: `Succeed: Create credential: Credential NAME saved`. */
+  succeed(document: unknown, operation: string, result: string): void {
+    if (this.isJson) writeAll(STDOUT, `${JSON.stringify(document)}\n`);
+    else writeAll(STDERR, `${paint('Succeed:', GREEN)} ${operation}: ${printable(result)}\n`);
+  }
+
+  /** Tells something that is no part of the product. */
+  note(text: string): void {
+    writeAll(STDERR, `${printable(text)}\n`);
+  }
+
+  /** Warns whoever sits at the terminal; a log is not warned. */
+  warn(text: string): void {
+    if (isTerminal(STDERR)) writeAll(STDERR, `${paint('Warning:', YELLOW)} ${printable(text)}\n`);
+  }
+}
+
+/** The form of an error on standard error. */
+export function formatFailure(operation: string | undefined, message: string, hint: string | undefined): string {
+  const what = operation === undefined ? '' : `${operation}: `;
+  return `${paint('Failed:', RED)} ${what}${printable(message)}\n${hint === undefined ? '' : `Hint: ${printable(hint)}\n`}`;
+}
+
+/** Colours text for a terminal, unless its user wants none (https://no-color.org). */
+function paint(text: string, colour: string): string {
+  const isWanted = !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb' && isTerminal(STDERR);
+  return isWanted ? `\u001b[${colour}m${text}\u001b[0m` : text;
+}

@@ -1,0 +1,117 @@
+import { closeSync, openSync } from 'node:fs';
+import { VALUE_BYTES_MAX } from '../../src/limits.ts';
+import { CommandError } from './command-error.ts';
+import { STDERR, STDIN, writeAll } from './file-descriptors.ts';
+import { LineEditor, type LineEnd } from './line-editor.ts';
+import { printable } from './text.ts';
+
+/** Signals that end a process, and would leave the terminal without echo. */
+const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGINT'] as const;
+
+/** Tells whether a descriptor is a terminal. Loads nothing that a socket has not loaded yet. */
+export function isTerminal(descriptor: number): boolean {
+  return process.getBuiltinModule('node:tty').isatty(descriptor);
+}
+
+/** Columns of the terminal that standard output is; undefined where it is none. */
+export function terminalWidth(): number | undefined {
+  return isTerminal(1) ? process.stdout.columns || 80 : undefined;
+}
+
+/**
+ * Asks questions of whoever sits at the terminal. Questions go to standard error, or past a redirection of it to the
+ * terminal itself, so that they are never part of the output.
+ */
+export class Prompter {
+  readonly #editor = new LineEditor(VALUE_BYTES_MAX);
+
+  /** Whether there is somebody to ask: standard input is a terminal. */
+  get canAsk(): boolean {
+    return isTerminal(STDIN);
+  }
+
+  /**
+   * Asks for one line.
+   *
+   * @throws CommandError `Interrupted` on Ctrl-C, `NoValue` on an empty line, Ctrl-D or what is not UTF-8
+   */
+  async ask(question: string, { isHidden }: { readonly isHidden: boolean }): Promise<string> {
+    const end = await this.#readLine(`${question}: `, isHidden);
+    if (end.kind === 'interrupt') throw new CommandError('Interrupted', 'interrupted');
+    if (end.kind === 'end' || end.text === '') throw new CommandError('NoValue', 'nothing was entered');
+    if (end.text.includes('\ufffd')) throw new CommandError('NoValue', 'what was entered is not UTF-8 text');
+    return end.text;
+  }
+
+  /** Asks for a secret twice, without showing it. */
+  async askNew(question: string): Promise<string> {
+    const secret = await this.ask(question, { isHidden: true });
+    const again = await this.ask('Repeat', { isHidden: true });
+    if (secret !== again) throw new CommandError('NoValue', 'the two entries differ', 'try again');
+    return secret;
+  }
+
+  /** Asks a question that only `y` or `yes` answers with yes. */
+  async confirm(question: string): Promise<boolean> {
+    const end = await this.#readLine(`${question} [y/N] `, false);
+    if (end.kind === 'interrupt') throw new CommandError('Interrupted', 'interrupted');
+    return end.kind === 'line' && /^y(es)?$/i.test(end.text.trim());
+  }
+
+  async #readLine(prompt: string, isHidden: boolean): Promise<LineEnd> {
+    const screen = isTerminal(STDERR) ? STDERR : openSync('/dev/tty', 'w');
+    const restore = enterRawMode();
+    try {
+      writeAll(screen, prompt);
+      return await this.#readKeys((text) => {
+        // The whole line anew: a character can be wider than one column, and Ctrl-U takes many.
+        if (!isHidden) writeAll(screen, `\r\u001b[K${prompt}${printable(text)}`);
+      });
+    } finally {
+      restore();
+      writeAll(screen, '\n');
+      if (screen !== STDERR) closeSync(screen);
+    }
+  }
+
+  #readKeys(show: (text: string) => void): Promise<LineEnd> {
+    const early = this.#editor.begin();
+    if (early !== undefined) return Promise.resolve(early);
+    const { stdin } = process;
+    return new Promise((resolve) => {
+      const settle = (end: LineEnd): void => {
+        stdin.off('data', onData).off('end', onEnd).off('error', onEnd).pause();
+        resolve(end);
+      };
+      const onData = (keys: Buffer): void => {
+        const end = this.#editor.push(keys);
+        show(end?.kind === 'line' ? end.text : this.#editor.text);
+        if (end !== undefined) settle(end);
+      };
+      const onEnd = (): void => settle({ kind: 'end' });
+      stdin.on('data', onData).on('end', onEnd).on('error', onEnd).resume();
+    });
+  }
+}
+
+/** Switches echo and line editing off, and gives back what switches them on again, whatever ends the process. */
+function enterRawMode(): () => void {
+  const { stdin } = process;
+  const leave = (): void => {
+    stdin.setRawMode(false);
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    restore();
+    // Without its listener the signal does what it always does.
+    process.kill(process.pid, signal);
+  };
+  const restore = (): void => {
+    leave();
+    process.off('exit', leave);
+    for (const signal of ENDING_SIGNALS) process.off(signal, onSignal);
+  };
+  for (const signal of ENDING_SIGNALS) process.on(signal, onSignal);
+  process.on('exit', leave);
+  stdin.setRawMode(true);
+  return restore;
+}

@@ -1,0 +1,23 @@
+const UNITS: readonly (readonly [name: string, ms: number])[] = [
+  ['year', 365 * 86_400_000],
+  ['month', 30 * 86_400_000],
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+];
+
+/** How long ago something was, in its largest unit: `3 days ago`. */
+export function formatAge(timeMs: number, nowMs: number): string {
+  const age = nowMs - timeMs;
+  for (const [name, ms] of UNITS) {
+    const count = Math.floor(age / ms);
+    if (count >= 1) return `${count} ${name}${count === 1 ? '' : 's'} ago`;
+  }
+  return 'just now';
+}
+
+/** A point in time, to the second: `2026-01-31 12:00:00 UTC`. */
+export function formatTime(timeMs: number): string {
+  const date = new Date(timeMs);
+  return Number.isNaN(date.getTime()) ? 'unknown' : `${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}

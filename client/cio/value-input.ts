@@ -1,0 +1,60 @@
+import { closeSync, openSync } from 'node:fs';
+import { CredentialError } from '../../src/errors.ts';
+import { VALUE_BYTES_MAX } from '../../src/limits.ts';
+import { CommandError } from './command-error.ts';
+import { readBounded, STDIN } from './file-descriptors.ts';
+
+const CR = 0x0d;
+const LF = 0x0a;
+
+/** The newline that may follow a value and is no part of it, in bytes: CR LF. */
+const NEWLINE_BYTES_MAX = 2;
+
+/** How the bytes of a value are taken from a stream. */
+export interface ValueRules {
+  /** The newline at the end is part of the value. */
+  readonly keepNewline: boolean;
+}
+
+/** Reads a value from standard input, see {@link readValue}. */
+export function readValueFromStdin(rules: ValueRules): Uint8Array {
+  return readValue(STDIN, 'standard input', rules);
+}
+
+/** Reads a value from a file, see {@link readValue}. */
+export function readValueFromFile(path: string, rules: ValueRules): Uint8Array {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'r');
+  } catch (error) {
+    throw new CommandError(
+      'ReadFailed',
+      `cannot open the file: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`,
+    );
+  }
+  try {
+    return readValue(descriptor, 'the file', rules);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * Reads a value, without the one newline that editors and `echo` put at the end. No more is read than a value can have.
+ *
+ * @throws CommandError `NoValue`, `ReadFailed`
+ * @throws CredentialError `TooLarge`
+ */
+function readValue(descriptor: number, source: string, { keepNewline }: ValueRules): Uint8Array {
+  const bytes = readBounded(descriptor, VALUE_BYTES_MAX + NEWLINE_BYTES_MAX, source);
+  const value = keepNewline ? bytes : withoutNewline(bytes);
+  if (value.length === 0) throw new CommandError('NoValue', `${source} has no value`, 'a value has at least one byte');
+  if (value.length > VALUE_BYTES_MAX) throw new CredentialError('TooLarge', { limit: VALUE_BYTES_MAX });
+  return value;
+}
+
+/** Bytes without one LF, or CR LF, at their end. */
+export function withoutNewline(bytes: Uint8Array): Uint8Array {
+  if (bytes.at(-1) !== LF) return bytes;
+  return bytes.subarray(0, bytes.at(-2) === CR ? -2 : -1);
+}

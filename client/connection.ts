@@ -1,0 +1,131 @@
+import type { Socket } from 'node:net';
+import { MESSAGE_BYTES_MAX } from '../src/limits.ts';
+import { FrameSplitter } from '../src/protocol/frame.ts';
+import { ConnectionError } from './connection-error.ts';
+import { parseReply, type Reply } from './reply.ts';
+
+/** Who waits for the replies to one call. Of a call, the last thing to come is `onEnd` or a reply without `continues`. */
+export interface Waiting {
+  /** The call was made with `more`: replies may say that others follow. */
+  readonly isStream: boolean;
+  /** Longest time to the next reply, counted from when all earlier calls are answered. */
+  readonly timeoutMs: number;
+  onReply(reply: Reply): void;
+  onFailure(error: unknown): void;
+}
+
+/**
+ * Calls and replies on one socket. Varlink has no ids: replies come in the order of the calls, and whatever breaks that
+ * order ends the connection for all who wait.
+ */
+export class Connection {
+  readonly path: string;
+  readonly #socket: Socket;
+  readonly #splitter = new FrameSplitter(MESSAGE_BYTES_MAX);
+  readonly #waiting = new Queue<Waiting>();
+  #timer: NodeJS.Timeout | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(socket: Socket, path: string) {
+    this.path = path;
+    this.#socket = socket;
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    socket.on('error', (cause) => this.fail(new ConnectionError('closed', path, { cause })));
+    socket.on('close', () => this.fail(new ConnectionError('closed', path)));
+  }
+
+  /** Sends one call; many may be under way. */
+  send(message: string, waiting: Waiting): void {
+    if (this.#failure !== undefined) {
+      waiting.onFailure(this.#failure.error);
+      return;
+    }
+    this.#waiting.push(waiting);
+    if (this.#waiting.length === 1) this.#startTimer();
+    this.#socket.write(`${message}\0`);
+  }
+
+  /** Stops reading, for a reader that has enough for now; the clock stands still too. */
+  pause(): void {
+    this.#socket.pause();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  resume(): void {
+    if (this.#failure !== undefined) return;
+    this.#socket.resume();
+    this.#startTimer();
+  }
+
+  /** Ends the connection at once. Whoever waits gets the error. */
+  fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = { error };
+    clearTimeout(this.#timer);
+    this.#socket.destroy();
+    this.#splitter.wipe();
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) next.onFailure(error);
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      for (const frame of this.#splitter.push(chunk)) {
+        if (this.#failure !== undefined) return;
+        this.#dispatch(parseReply(frame));
+        frame.fill(0);
+      }
+    } catch (cause) {
+      // The splitter found a message over the limit.
+      this.fail(new ConnectionError('bad_reply', this.path, { cause, detail: 'size' }));
+    }
+  }
+
+  #dispatch(reply: Reply | undefined): void {
+    const first = this.#waiting.first;
+    if (reply === undefined || first === undefined || (reply.continues && !first.isStream)) {
+      this.fail(new ConnectionError('bad_reply', this.path));
+      return;
+    }
+    if (!reply.continues) this.#waiting.shift();
+    this.#startTimer();
+    first.onReply(reply);
+  }
+
+  #startTimer(): void {
+    clearTimeout(this.#timer);
+    const first = this.#waiting.first;
+    if (first === undefined || this.#socket.isPaused()) return;
+    this.#timer = setTimeout(() => this.fail(new ConnectionError('timed_out', this.path)), first.timeoutMs);
+  }
+}
+
+/** First in, first out, in constant time. */
+class Queue<Item> {
+  #items: (Item | undefined)[] = [];
+  #start = 0;
+
+  get length(): number {
+    return this.#items.length - this.#start;
+  }
+
+  get first(): Item | undefined {
+    return this.#items[this.#start];
+  }
+
+  push(item: Item): void {
+    this.#items.push(item);
+  }
+
+  shift(): Item | undefined {
+    const item = this.#items[this.#start];
+    if (item === undefined) return undefined;
+    this.#items[this.#start] = undefined;
+    this.#start += 1;
+    if (this.#start * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#start);
+      this.#start = 0;
+    }
+    return item;
+  }
+}

@@ -1,0 +1,88 @@
+import { CredentialError } from '../../src/errors.ts';
+import type { Grantee } from '../../src/protocol/interface.generated.ts';
+import { FIELD_IDS } from '../../src/providers/registry.ts';
+import { memberName, membershipOf } from '../../src/sets.ts';
+import { isUnitName } from '../kernel/unit.ts';
+import type { VaultReader } from '../vault/reader.ts';
+import type { CredentialRecord, GrantEntry, PrincipalId } from '../vault/records.ts';
+import type { VaultWriter } from '../vault/transaction.ts';
+
+/** The largest uid and gid; the one above stands for "none" (`(uid_t) -1`). */
+const ID_MAX: number = 2 ** 32 - 2;
+
+/**
+ * The principal that a grantee names.
+ *
+ * @throws CredentialError `InvalidName` where it names none, or more than one
+ */
+export function principalOf({ unit, uid, gid }: Grantee): PrincipalId {
+  const given: PrincipalId[] = [];
+  if (typeof unit === 'string') {
+    if (!isUnitName(unit))
+      throw new CredentialError('InvalidName', { name: '', reason: 'the unit is not a unit name' });
+    given.push(`unit:${unit}`);
+  }
+  if (typeof uid === 'number') given.push(`uid:${checkedId(uid)}`);
+  if (typeof gid === 'number') given.push(`gid:${checkedId(gid)}`);
+  const [principal] = given;
+  if (principal === undefined || given.length > 1) {
+    throw new CredentialError('InvalidName', { name: '', reason: 'a grantee is exactly one of unit, uid and gid' });
+  }
+  return principal;
+}
+
+/** The wire form of a principal that something was granted to. */
+export function granteeOf(principal: PrincipalId): Grantee {
+  const separator = principal.indexOf(':');
+  const id = principal.slice(separator + 1);
+  switch (principal.slice(0, separator)) {
+    case 'unit':
+      return { unit: id };
+    case 'gid':
+      return { gid: Number(id) };
+    default:
+      return { uid: Number(id) };
+  }
+}
+
+/** To whom each credential and set was granted, by {@link grantKey}. */
+export function granteesByTarget(reader: VaultReader): ReadonlyMap<string, readonly Grantee[]> {
+  const grantees = new Map<string, Grantee[]>();
+  for (const { principal, grants } of reader.principals()) {
+    for (const grant of grants) {
+      const known = grantees.get(grantKey(grant));
+      if (known === undefined) grantees.set(grantKey(grant), [granteeOf(principal)]);
+      else known.push(granteeOf(principal));
+    }
+  }
+  return grantees;
+}
+
+/** One text for what a grant is about. */
+export function grantKey({ space, kind, target }: GrantEntry): string {
+  return `${space} ${kind} ${target}`;
+}
+
+/**
+ * Takes back what was granted of credentials that were removed, and of sets that have nothing left: a new credential of
+ * an old name starts with nobody but its owner.
+ */
+export function dropGrantsOf(writer: VaultWriter, removed: readonly CredentialRecord[]): void {
+  const gone = new Set<string>();
+  for (const { space, name } of removed) {
+    gone.add(grantKey({ space, kind: 'name', target: name }));
+    const set = membershipOf(name)?.set;
+    if (set === undefined) continue;
+    const isEmpty = FIELD_IDS.every((field) => writer.credential(space, memberName(set, field)) === undefined);
+    if (isEmpty) gone.add(grantKey({ space, kind: 'set', target: set }));
+  }
+  for (const principal of writer.principals()) {
+    const grants = principal.grants.filter((grant) => !gone.has(grantKey(grant)));
+    if (grants.length < principal.grants.length) writer.putPrincipal({ ...principal, grants });
+  }
+}
+
+function checkedId(id: number): number {
+  if (id >= 0 && id <= ID_MAX) return id;
+  throw new CredentialError('InvalidName', { name: '', reason: 'a uid or gid is out of range' });
+}

@@ -1,0 +1,63 @@
+import { memberName, missingOf, providerOf } from '../../src/sets.ts';
+import { FIELD_IDS } from '../../src/providers/registry.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import type { VaultReader } from '../vault/reader.ts';
+import { currentVersion } from '../vault/records.ts';
+import type { CredentialRecord, Space } from '../vault/records.ts';
+import { mayRead, spacesToRead } from './rules.ts';
+import type { Caller } from './caller.ts';
+
+/** A set as one caller sees it: the fields that he may read, all from one commit. */
+export interface SetView {
+  readonly set: string;
+  readonly space: Space;
+  readonly provider: Provider | undefined;
+  /** By field id; never empty. */
+  readonly members: ReadonlyMap<string, CredentialRecord>;
+  readonly missing: readonly string[];
+  readonly generation: number;
+  readonly changed: number;
+}
+
+/** The set of that name that the caller means; undefined where he may read none of its fields. */
+export function findSet(
+  caller: Caller,
+  reader: VaultReader,
+  set: string,
+  owner: number | null | undefined,
+): SetView | undefined {
+  for (const space of spacesToRead(caller, owner)) {
+    const view = viewSet(caller, reader, space, set);
+    if (view !== undefined) return view;
+  }
+  return undefined;
+}
+
+/** The set in one space; undefined where the caller may read none of its fields there. */
+export function viewSet(caller: Caller, reader: VaultReader, space: Space, set: string): SetView | undefined {
+  const members = new Map<string, CredentialRecord>();
+  for (const field of FIELD_IDS) {
+    const name = memberName(set, field);
+    const record = mayRead(caller, reader, space, name) ? reader.credential(space, name) : undefined;
+    if (record !== undefined) members.set(field, record);
+  }
+  if (members.size === 0) return undefined;
+  const current = [...members.values()].map(currentVersion);
+  const provider = providerOf(set, readText(reader, members.get('provider')));
+  return {
+    set,
+    space,
+    provider,
+    members,
+    missing: missingOf(provider, new Set(members.keys())),
+    generation: Math.max(...current.map(({ generation }) => generation)),
+    changed: Math.max(...current.map(({ changed }) => changed)),
+  };
+}
+
+/** A value that is no secret, as text. */
+export function readText(reader: VaultReader, record: CredentialRecord | undefined): string | undefined {
+  return record === undefined
+    ? undefined
+    : Buffer.from(reader.value(record, currentVersion(record).version)).toString();
+}

@@ -1,0 +1,113 @@
+import { CredentialError } from '../../src/errors.ts';
+import { isUuid, parseName } from '../../src/names.ts';
+import { canonicalSetName, membershipOf } from '../../src/sets.ts';
+import type { VaultReader } from '../vault/reader.ts';
+import type { CredentialRecord, Space } from '../vault/records.ts';
+import type { Vault } from '../vault/vault.ts';
+import type { Caller } from './caller.ts';
+import { findReadable, grantsOf, mayWrite, ownerOfSpace, spaceOfOwner } from './rules.ts';
+import { uuidOfSet } from './set-uuid.ts';
+import { findSet } from './set-view.ts';
+
+/** What a caller means by NAME|SET|UUID: one credential, or all of a set that he may read. */
+export type Target =
+  | { readonly kind: 'name'; readonly space: Space; readonly name: string; readonly record: CredentialRecord }
+  | {
+      readonly kind: 'set';
+      readonly space: Space;
+      readonly name: string;
+      readonly records: readonly CredentialRecord[];
+    };
+
+const PAGE = 500;
+
+/** A name of a credential or set, and whose it is where that is known. */
+export interface NamedTarget {
+  readonly text: string;
+  readonly owner: number | null | undefined;
+}
+
+/**
+ * The set that stands behind a UUID; every other text as it is. It goes through all credentials that the caller may
+ * see, so it comes before a transaction and not in it.
+ *
+ * @throws CredentialError `NotFound`, `Locked`
+ */
+export async function resolveUuid(
+  vault: Vault,
+  caller: Caller,
+  text: string,
+  owner: number | null | undefined,
+): Promise<NamedTarget> {
+  if (!isUuid(text)) return { text, owner };
+  const uuid = text.toLowerCase();
+  for await (const { space, set } of visibleSets(vault, caller, owner)) {
+    if (uuidOfSet(vault.storeId, space, set) === uuid) return { text: set, owner: ownerOfSpace(space) };
+  }
+  throw new CredentialError('NotFound', { name: uuid });
+}
+
+/**
+ * The credential of that name, else the set.
+ *
+ * @throws CredentialError `NotFound`, `InvalidName`
+ */
+export function findTarget(caller: Caller, reader: VaultReader, { text, owner }: NamedTarget): Target {
+  const name = parseName(text);
+  try {
+    const record = findReadable(caller, reader, name, owner);
+    return { kind: 'name', space: record.space, name, record };
+  } catch (error) {
+    if (!(error instanceof CredentialError) || error.code !== 'NotFound') throw error;
+  }
+  const setName = canonicalSetName(text);
+  const set = setName === undefined ? undefined : findSet(caller, reader, setName, owner);
+  if (set === undefined) throw new CredentialError('NotFound', { name });
+  return { kind: 'set', space: set.space, name: set.set, records: [...set.members.values()] };
+}
+
+/**
+ * The same for a target that is to be changed.
+ *
+ * @throws CredentialError `AccessDenied` where the caller may read it and no more
+ */
+export function findWritableTarget(caller: Caller, reader: VaultReader, named: NamedTarget): Target {
+  const target = findTarget(caller, reader, named);
+  if (!mayWrite(caller, target.space)) throw new CredentialError('AccessDenied', { name: target.name, right: 'write' });
+  return target;
+}
+
+/** The credentials of a target. */
+export function recordsOf(target: Target): readonly CredentialRecord[] {
+  return target.kind === 'name' ? [target.record] : target.records;
+}
+
+/** Every set of which the caller may read something; some more than once. */
+async function* visibleSets(
+  vault: Vault,
+  caller: Caller,
+  owner: number | null | undefined,
+): AsyncGenerator<{ readonly space: Space; readonly set: string }> {
+  if (!caller.isAdministrator) {
+    yield* vault.read((reader) => {
+      const own = (reader.principal(caller.space)?.names ?? []).map((name) => ({ space: caller.space, name }));
+      const granted = grantsOf(caller, reader);
+      const named = granted.filter(({ kind }) => kind === 'name').map(({ space, target: name }) => ({ space, name }));
+      const sets = granted.filter(({ kind }) => kind === 'set').map(({ space, target: set }) => ({ space, set }));
+      return [...[...own, ...named].flatMap(({ space, name }) => setOf(space, name)), ...sets];
+    });
+    return;
+  }
+  const wanted = owner === null || owner === undefined ? 'system' : spaceOfOwner(owner);
+  let after: Uint8Array | undefined;
+  do {
+    const page = vault.read((reader) => reader.credentials(after, PAGE));
+    yield* page.records.filter(({ space }) => space === wanted).flatMap(({ space, name }) => setOf(space, name));
+    after = page.next;
+  } while (after !== undefined);
+}
+
+function setOf(space: Space, name: string): { readonly space: Space; readonly set: string }[] {
+  const set = membershipOf(name)?.set;
+  return set === undefined ? [] : [{ space, set }];
+}

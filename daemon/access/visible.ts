@@ -1,0 +1,56 @@
+import { FIELD_IDS } from '../../src/providers/registry.ts';
+import { memberName } from '../../src/sets.ts';
+import { countDamaged } from '../vault/reader.ts';
+import type { VaultReader } from '../vault/reader.ts';
+import type { CredentialRecord, Space } from '../vault/records.ts';
+import type { Vault } from '../vault/vault.ts';
+import type { Caller } from './caller.ts';
+import { grantsOf } from './rules.ts';
+
+const PAGE = 250;
+
+export interface Visible {
+  /** Counts what could not be read. */
+  readonly count: { damaged: number };
+  /** One owner's only. */
+  readonly only: Space | undefined;
+  /** For an administrator: every user's, not just the shared ones. */
+  readonly isEveryone: boolean;
+}
+
+/**
+ * Every credential that the caller may read. An administrator's list goes through the store; anybody else's through his
+ * own names and what was granted to him, so that it takes no longer because of what others have.
+ */
+export async function* visibleCredentials(
+  vault: Vault,
+  caller: Caller,
+  { only, isEveryone, count }: Visible,
+): AsyncGenerator<CredentialRecord> {
+  if (!caller.isAdministrator) {
+    for (const { space, name } of vault.read((reader) => visibleNames(caller, reader))) {
+      const record = countDamaged(count, () => vault.read((reader) => reader.credential(space, name)));
+      if (record !== undefined && (only === undefined || only === space)) yield record;
+    }
+    return;
+  }
+  const wanted = only ?? (isEveryone ? undefined : 'system');
+  let after: Uint8Array | undefined;
+  do {
+    const page = vault.read((reader) => reader.credentials(after, PAGE));
+    count.damaged += page.damaged;
+    yield* page.records.filter(({ space }) => wanted === undefined || space === wanted);
+    after = page.next;
+  } while (after !== undefined);
+}
+
+function visibleNames(caller: Caller, reader: VaultReader): Iterable<{ readonly space: Space; readonly name: string }> {
+  const names = new Map<string, { space: Space; name: string }>();
+  const add = (space: Space, name: string): void => void names.set(`${space} ${name}`, { space, name });
+  for (const name of reader.principal(caller.space)?.names ?? []) add(caller.space, name);
+  for (const { space, kind, target } of grantsOf(caller, reader)) {
+    if (kind === 'name') add(space, target);
+    else for (const field of FIELD_IDS) add(space, memberName(target, field));
+  }
+  return names.values();
+}

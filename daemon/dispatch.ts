@@ -1,0 +1,218 @@
+import { CredentialError } from '../src/errors.ts';
+import { MESSAGE_BYTES_MAX } from '../src/limits.ts';
+import { compileInterface } from '../src/protocol/check.ts';
+import type { Check } from '../src/protocol/check.ts';
+import { parseInterface } from '../src/protocol/idl.ts';
+import { INTERFACE_DESCRIPTION, INTERFACE_NAME } from '../src/protocol/interface.generated.ts';
+import {
+  INTERFACE_DESCRIPTION as SERVICE_DESCRIPTION,
+  INTERFACE_NAME as SERVICE_NAME,
+} from '../src/protocol/service.generated.ts';
+import type { Caller } from './access/caller.ts';
+import { describeDefect } from './log.ts';
+import type { Log } from './log.ts';
+import type { Context, MethodName } from './methods/context.ts';
+import { METHODS } from './methods/table.ts';
+import { toCredentialError } from './vault/store-failures.ts';
+
+/** A reply as it goes onto the wire, without its NUL. */
+export interface Reply {
+  readonly error?: string;
+  readonly parameters?: object;
+  readonly continues?: boolean;
+}
+
+/** What comes of a call: one reply, now or later, or several; nothing for a call that wants none. */
+export type Answer = Reply | Promise<Reply | undefined> | AsyncGenerator<Reply, void, undefined> | undefined;
+
+/** Answers a parsed message of a caller. It never throws. */
+export type Dispatch = (caller: Caller, message: unknown) => Answer;
+
+/** A call, checked as far as the protocol itself goes (https://varlink.org/Method-Call). */
+interface Call {
+  readonly method: string;
+  readonly parameters: object;
+  readonly isMore: boolean;
+  readonly isOneway: boolean;
+}
+
+type Handler = (caller: Caller, parameters: object, isMore: boolean) => Answer;
+
+/** What a peer named is told back only where it has the form of a name. */
+const MEMBER = /^[A-Za-z0-9.-]{1,200}$/;
+
+const VENDOR = 'cio-credentiald';
+const URL = 'https://www.npmjs.com/package/cio-credentiald';
+
+/** Makes the table of all methods, with the checks of their parameters. */
+export function createDispatch(context: Context, log: Log): Dispatch {
+  const { methods } = compileInterface(parseInterface(INTERFACE_DESCRIPTION));
+  const service = compileInterface(parseInterface(SERVICE_DESCRIPTION));
+  const handlers = new Map<string, { readonly check: Check; readonly handle: Handler }>();
+  for (const [name, { checkCall }] of methods) {
+    handlers.set(`${INTERFACE_NAME}.${name}`, { check: checkCall, handle: methodHandler(context, name as MethodName) });
+  }
+  for (const [name, { checkCall }] of service.methods) {
+    handlers.set(`${SERVICE_NAME}.${name}`, { check: checkCall, handle: serviceHandler(name, context.version) });
+  }
+  return (caller, message) => {
+    const call = parseCall(message);
+    if (call === undefined) return malformed('not_a_call');
+    const answer = answerCall(handlers, caller, call, log);
+    return call.isOneway ? silence(answer) : answer;
+  };
+}
+
+/**
+ * Tells whether a call may begin while calls like it, just before it on the same connection, wait for their answer: they
+ * are committed together then. Its place among them is kept.
+ */
+export function mayOverlap(message: unknown): boolean {
+  return (message as { readonly method?: unknown } | null)?.method === `${INTERFACE_NAME}.Create`;
+}
+
+/** The answer to bytes that are no call; it repeats nothing of them. */
+export function malformed(reason: 'not_json' | 'not_a_call'): Reply {
+  return toReply(new CredentialError('MalformedMessage', { reason }));
+}
+
+/** The wire form of an operating error. */
+export function toReply({ code, fields }: CredentialError): Reply {
+  return { error: `${INTERFACE_NAME}.${code}`, parameters: fields };
+}
+
+function answerCall(
+  handlers: ReadonlyMap<string, { readonly check: Check; readonly handle: Handler }>,
+  caller: Caller,
+  { method, parameters, isMore }: Call,
+  log: Log,
+): Answer {
+  const handler = handlers.get(method);
+  if (handler === undefined) return unknownMethod(method);
+  const invalid = handler.check(parameters);
+  if (invalid !== undefined) return { error: `${SERVICE_NAME}.InvalidParameter`, parameters: { parameter: invalid } };
+  const refuse = (error: unknown): Reply => refusal(error, method, log);
+  try {
+    const answer = handler.handle(caller, parameters, isMore);
+    if (answer instanceof Promise) return answer.catch(refuse);
+    return answer !== undefined && Symbol.asyncIterator in answer ? refusingStream(answer, refuse) : answer;
+  } catch (error) {
+    return refuse(error);
+  }
+}
+
+function methodHandler(context: Context, name: MethodName): Handler {
+  if (name === 'List') {
+    const stream = METHODS.List;
+    return (caller, parameters, isMore) => {
+      const parts = stream(context, caller, parameters);
+      return isMore ? continuing(parts) : collect(parts);
+    };
+  }
+  // The check of the interface file is what makes the parameters those of the method.
+  const method = METHODS[name] as (context: Context, caller: Caller, parameters: object) => object | Promise<object>;
+  return (caller, parameters) => {
+    const out = method(context, caller, parameters);
+    return out instanceof Promise ? out.then((parameters_) => ({ parameters: parameters_ })) : { parameters: out };
+  };
+}
+
+function serviceHandler(name: string, version: string): Handler {
+  const descriptions = new Map([
+    [INTERFACE_NAME, INTERFACE_DESCRIPTION],
+    [SERVICE_NAME, SERVICE_DESCRIPTION],
+  ]);
+  const info = { vendor: VENDOR, product: VENDOR, version, url: URL, interfaces: [SERVICE_NAME, INTERFACE_NAME] };
+  if (name === 'GetInfo') return () => ({ parameters: info });
+  return (_caller, parameters) => {
+    const wanted = (parameters as { interface: string }).interface;
+    const description = descriptions.get(wanted);
+    return description === undefined
+      ? { error: `${SERVICE_NAME}.InterfaceNotFound`, parameters: { interface: MEMBER.test(wanted) ? wanted : '' } }
+      : { parameters: { description } };
+  };
+}
+
+function unknownMethod(method: string): Reply {
+  const dot = method.lastIndexOf('.');
+  const name = method.slice(0, Math.max(dot, 0));
+  if (name === INTERFACE_NAME || name === SERVICE_NAME) {
+    const member = method.slice(dot + 1);
+    return { error: `${SERVICE_NAME}.MethodNotFound`, parameters: { method: MEMBER.test(member) ? member : '' } };
+  }
+  return { error: `${SERVICE_NAME}.InterfaceNotFound`, parameters: { interface: MEMBER.test(name) ? name : '' } };
+}
+
+/** Each part with `continues`, but for the last. */
+async function* continuing(parts: AsyncGenerator<object, void, undefined>): AsyncGenerator<Reply, void, undefined> {
+  let previous: object | undefined;
+  for await (const part of parts) {
+    if (previous !== undefined) yield { parameters: previous, continues: true };
+    previous = part;
+  }
+  yield { parameters: previous ?? {} };
+}
+
+/** All parts as one: lists are joined, numbers added up. @throws CredentialError `TooLarge` */
+async function collect(parts: AsyncGenerator<object, void, undefined>): Promise<Reply> {
+  const whole: Record<string, unknown[] | number> = {};
+  let size = 0;
+  for await (const part of parts) {
+    size += JSON.stringify(part).length;
+    if (size > MESSAGE_BYTES_MAX) throw new CredentialError('TooLarge', { limit: MESSAGE_BYTES_MAX });
+    for (const [name, value] of Object.entries(part) as [string, unknown[] | number][]) {
+      const known = whole[name];
+      if (typeof value === 'number') whole[name] = value + (typeof known === 'number' ? known : 0);
+      else whole[name] = [...(Array.isArray(known) ? known : []), ...value];
+    }
+  }
+  return { parameters: whole };
+}
+
+async function* refusingStream(
+  answer: AsyncGenerator<Reply, void, undefined>,
+  refuse: (error: unknown) => Reply,
+): AsyncGenerator<Reply, void, undefined> {
+  try {
+    yield* answer;
+  } catch (error) {
+    yield refuse(error);
+  }
+}
+
+/** Runs an answer that nobody wants to see to its end. */
+function silence(answer: Answer): Answer {
+  if (answer instanceof Promise || (answer !== undefined && Symbol.asyncIterator in answer)) {
+    return drain(answer);
+  }
+  return undefined;
+}
+
+async function drain(answer: Promise<Reply | undefined> | AsyncGenerator<Reply, void, undefined>): Promise<undefined> {
+  if (answer instanceof Promise) {
+    await answer;
+    return;
+  }
+  let isDone = false;
+  while (!isDone) isDone = (await answer.next()).done === true;
+}
+
+function refusal(error: unknown, method: string, log: Log): Reply {
+  const known = toCredentialError(error);
+  if (known instanceof CredentialError) {
+    if (error !== known && error instanceof Error) log.error('the storage failed', { method, reason: error.message });
+    return toReply(known);
+  }
+  log.error('a call failed by a defect', { method, ...describeDefect(error) });
+  return toReply(new CredentialError('InternalError', {}));
+}
+
+function parseCall(message: unknown): Call | undefined {
+  if (typeof message !== 'object' || message === null || Array.isArray(message)) return undefined;
+  const { method, parameters, more, oneway, upgrade } = message as Record<string, unknown>;
+  if (typeof method !== 'string' || upgrade === true) return undefined;
+  if (![more, oneway, upgrade].every((flag) => flag === undefined || typeof flag === 'boolean')) return undefined;
+  const given = parameters ?? {};
+  if (typeof given !== 'object' || Array.isArray(given)) return undefined;
+  return { method, parameters: given, isMore: more === true, isOneway: oneway === true };
+}

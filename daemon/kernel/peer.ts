@@ -1,0 +1,94 @@
+import { closeSync, readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+
+import { getSocketOption } from './libc.ts';
+import { unitOfCgroup } from './unit.ts';
+
+const SO_PEERCRED = 17;
+const SO_PEERGROUPS = 59;
+const SO_PEERPIDFD = 77;
+/** struct ucred: pid, uid, gid, each 32 bits (unix(7)). */
+const UCRED_BYTES = 12;
+/** Linux's NGROUPS_MAX is 65536; nobody who needs this daemon has that many. */
+const GROUPS_BYTES_MAX: number = 4 * 4096;
+
+/** Who is at the other end of a Unix socket, by what the kernel recorded when it connected. */
+export interface Peer {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** The supplementary groups of the process. */
+  readonly groups: readonly number[];
+  /** The system unit that the process runs in; undefined where it is in none, or is gone. Asked for once. */
+  unit(): string | undefined;
+}
+
+/**
+ * Reads the peer of a connected socket.
+ *
+ * @throws Error where the kernel does not tell, or Node does not show the descriptor: the connection is refused then
+ */
+export function readPeer(socket: Socket): Peer {
+  const fd = (socket as unknown as { _handle?: { fd?: unknown } })._handle?.fd;
+  if (typeof fd !== 'number' || fd < 0) throw new Error('the socket has no descriptor');
+  const credentials = getSocketOption(fd, SO_PEERCRED, UCRED_BYTES);
+  if (credentials.length !== UCRED_BYTES) throw new Error('SO_PEERCRED has another form');
+  const pid = credentials.readInt32LE(0);
+  const uid = credentials.readUInt32LE(4);
+  const gid = credentials.readUInt32LE(8);
+  if (pid <= 0 || uid === 0xff_ff_ff_ff) throw new Error('the peer has no credentials');
+  const groupBytes = getSocketOption(fd, SO_PEERGROUPS, GROUPS_BYTES_MAX);
+  const groups = Array.from({ length: groupBytes.length / 4 }, (_, index) => groupBytes.readUInt32LE(4 * index));
+  const startTime = startTimeOf(pid);
+  let unit: { readonly name: string | undefined } | undefined;
+  return { pid, uid, gid, groups, unit: () => (unit ??= { name: readUnit(fd, pid, startTime) }).name };
+}
+
+/**
+ * The unit of a process that is proved to be the peer still, since a process id may be used again by another one: before
+ * and after the look it must have started when the peer did, and on Linux 6.5 and later a descriptor of the peer's own
+ * process (SO_PEERPIDFD) must say that it lives.
+ */
+function readUnit(fd: number, pid: number, startTime: string | undefined): string | undefined {
+  const isPeer = (): boolean => startTime !== undefined && startTimeOf(pid) === startTime && !isPeerGone(fd, pid);
+  try {
+    if (!isPeer()) return undefined;
+    const unit = unitOfCgroup(readFileSync(`/proc/${pid}/cgroup`, 'latin1'));
+    return isPeer() ? unit : undefined;
+  } catch {
+    // The process is gone, or /proc hides it: then it is in no unit, and has no rights by one.
+    return undefined;
+  }
+}
+
+/** False also where the kernel is too old to tell. */
+function isPeerGone(fd: number, pid: number): boolean {
+  const pidfd = peerPidfd(fd);
+  if (pidfd === undefined) return false;
+  try {
+    return /^Pid:\s+(-?\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${pidfd}`, 'latin1'))?.[1] !== String(pid);
+  } finally {
+    closeSync(pidfd);
+  }
+}
+
+function peerPidfd(fd: number): number | undefined {
+  try {
+    return getSocketOption(fd, SO_PEERPIDFD, 4).readInt32LE(0);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Field 22 of /proc/<pid>/stat (proc_pid_stat(5)); the command in field 2 may hold anything, so counting starts behind
+ * it. Undefined where the process is gone.
+ */
+function startTimeOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[22 - 3];
+  } catch {
+    return undefined;
+  }
+}

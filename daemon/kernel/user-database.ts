@@ -1,0 +1,73 @@
+import { readFileSync, statSync } from 'node:fs';
+
+const PASSWD = '/etc/passwd';
+const GROUP = '/etc/group';
+
+/**
+ * The groups that a user is a member of by the user database, besides those that the kernel knows of a process of his:
+ * a process started with its groups cleared is his all the same. Reads the local files; members by a network directory
+ * are known by the groups that their session has.
+ */
+export class UserDatabase {
+  #stamp = '';
+  #gids: Map<string, number> = new Map();
+  #members: Map<number, ReadonlySet<string>> = new Map();
+  #usersByUid: Map<number, { readonly names: string[]; readonly gids: Set<number> }> = new Map();
+
+  /** The number of a group; undefined where there is none of that name. */
+  gidOf(group: string): number | undefined {
+    this.#refresh();
+    return this.#gids.get(group);
+  }
+
+  /** Tells whether a user is a member of a group, by its list of members or as his primary group. */
+  isMember(uid: number, gid: number): boolean {
+    this.#refresh();
+    const user = this.#usersByUid.get(uid);
+    if (user === undefined) return false;
+    const members = this.#members.get(gid);
+    return user.gids.has(gid) || user.names.some((name) => members?.has(name) === true);
+  }
+
+  #refresh(): void {
+    const stamp = [PASSWD, GROUP].map(stampOf).join(' ');
+    if (stamp === this.#stamp) return;
+    this.#stamp = stamp;
+    this.#gids = new Map();
+    this.#members = new Map();
+    this.#usersByUid = new Map();
+    for (const [name, , gid, members] of linesOf(GROUP)) {
+      if (name === undefined || gid === undefined) continue;
+      this.#gids.set(name, Number(gid));
+      const known = this.#members.get(Number(gid)) ?? [];
+      this.#members.set(
+        Number(gid),
+        new Set([...known, ...(members ?? '').split(',').filter((member) => member !== '')]),
+      );
+    }
+    for (const [name, , uid, gid] of linesOf(PASSWD)) {
+      if (name === undefined || uid === undefined || gid === undefined) continue;
+      const user = this.#usersByUid.get(Number(uid)) ?? { names: [], gids: new Set() };
+      user.names.push(name);
+      user.gids.add(Number(gid));
+      this.#usersByUid.set(Number(uid), user);
+    }
+  }
+}
+
+function linesOf(path: string): string[][] {
+  try {
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => line.split(':'));
+  } catch {
+    // Without the file nobody is a member of anything by it.
+    return [];
+  }
+}
+
+function stampOf(path: string): string {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? 'none' : `${stat.ino}.${stat.mtimeNs}.${stat.size}`;
+}

@@ -1,0 +1,52 @@
+import { inspect } from 'node:util';
+
+/**
+ * Lines of the daemon's log, on standard error. Under systemd each begins with its priority (sd-daemon(3)); on a
+ * terminal it is a line to read.
+ *
+ * Callers choose every word and field. No text that came from a peer, no name and no value is ever passed in here.
+ */
+export interface Log {
+  info(message: string, fields?: LogFields): void;
+  warning(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+}
+
+export type LogFields = Readonly<Record<string, number | string | boolean>>;
+
+/** Priorities of syslog(3). */
+const PRIORITY = { error: 3, warning: 4, info: 6 } as const;
+
+/** @param isJournal whether standard error goes to systemd's journal (`$JOURNAL_STREAM`) */
+export function createLog(write: (line: string) => void, isJournal: boolean): Log {
+  const line = (level: keyof typeof PRIORITY, message: string, fields: LogFields = {}): void => {
+    const prefix = isJournal ? `<${PRIORITY[level]}>` : `cio-credentiald: ${level === 'info' ? '' : `${level}: `}`;
+    const details = Object.entries(fields).map(([name, value]) => ` ${name}=${String(value)}`);
+    write(`${prefix}${message}${details.join('')}\n`);
+  };
+  return {
+    info: (message, fields) => line('info', message, fields),
+    warning: (message, fields) => line('warning', message, fields),
+    error: (message, fields) => line('error', message, fields),
+  };
+}
+
+/**
+ * What of an unexpected error may be logged: its class, its code and where it was thrown. Its message is left out, since
+ * it may quote what was being worked on (V8's `JSON.parse` does).
+ */
+export function describeDefect(error: unknown): LogFields {
+  if (!(error instanceof Error)) return { thrown: typeof error };
+  const code = (error as NodeJS.ErrnoException).code;
+  const frames = (error.stack ?? '').split('\n').filter((frame) => /^\s+at /.test(frame));
+  return {
+    class: error.constructor.name,
+    ...(typeof code === 'string' ? { code } : {}),
+    at: inspect(
+      frames
+        .slice(0, 8)
+        .map((frame) => frame.trim())
+        .join(' < '),
+    ),
+  };
+}

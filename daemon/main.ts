@@ -1,0 +1,112 @@
+import { readFileSync, writeSync } from 'node:fs';
+import { homedir } from 'node:os';
+
+import { CredentialError, EXIT } from '../src/errors.ts';
+import { createLog, describeDefect } from './log.ts';
+import type { Log } from './log.ts';
+import { USAGE, UsageError, parseSettings } from './settings.ts';
+import type { Settings } from './settings.ts';
+
+const NODE_MAJOR_MIN = 24;
+const STDERR = 2;
+
+await main();
+
+async function main(): Promise<void> {
+  const log = createLog((line) => void writeAll(line), process.env['JOURNAL_STREAM'] !== undefined);
+  if (Number(process.versions.node.split('.', 1)[0]) < NODE_MAJOR_MIN) {
+    log.error(`Node ${NODE_MAJOR_MIN} or newer is needed, this is ${process.versions.node}; start it with: npm start`);
+    process.exit(EXIT.failed);
+  }
+  process.umask(0o077);
+  try {
+    const uid = process.geteuid?.() ?? -1;
+    const command = parseSettings({ argv: process.argv.slice(2), environment: process.env, uid, home: homedir() });
+    if (command.kind === 'run') await run(command.settings, log);
+    else process.stdout.write(command.kind === 'help' ? USAGE : `${packageVersion()}\n`);
+  } catch (error) {
+    process.exitCode = report(error, log);
+  }
+}
+
+/** Serves until a signal says stop. */
+async function run(settings: Settings, log: Log): Promise<void> {
+  // Loaded only now: on a Node that is too old the store's module would crash the process.
+  const { startApp } = await import('./app.ts');
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
+  // A terminal that closes takes the daemon with it, as it takes every program in its foreground.
+  process.once('SIGHUP', stop);
+  const app = await startApp(settings, packageVersion(), log);
+  log.info(app.isNewStore ? 'made a new store' : 'serving the store', { store: app.storePath });
+  if (app.newKeyFile !== undefined) {
+    log.info(
+      `made its key file ${app.newKeyFile} (mode 0600): keep a copy of it elsewhere, the store cannot be opened without`,
+    );
+  }
+  log.info('listening', { socket: app.socketPath, pid: process.pid });
+  if (process.stderr.isTTY) writeAll(nextCommand(settings, app.isLocked));
+  const signal = await stopped;
+  log.info('stopping', { signal });
+  await app.stop();
+  log.info('stopped');
+}
+
+function nextCommand(settings: Settings, isLocked: boolean): string {
+  const socket = process.env['CIO_RUNTIME_DIR'] === undefined && process.argv.includes('--runtime-dir');
+  const option = socket ? ` --socket ${settings.runtimeDirectory}/io.cio.Credentials` : '';
+  const next = isLocked ? 'unlock' : 'create cio_aws_backup_repo s3:https://s3.amazonaws.com/backup-123';
+  return `\nReady. In another terminal, in this folder, type:\n\n    npx cio credential ${next}${option}\n\n`;
+}
+
+/** Tells the operator what went wrong, and returns the exit code. */
+function report(error: unknown, log: Log): number {
+  if (error instanceof UsageError) {
+    log.error(`${error.message}; see --help`);
+    return EXIT.usage;
+  }
+  if (error instanceof CredentialError) {
+    log.error(`cannot open the store: ${error.code}`);
+    return error.code === 'Damaged' ? EXIT.damaged : EXIT.failed;
+  }
+  if (error instanceof Error && OPERATORS_ERRORS.has(error.name)) {
+    log.error(`cannot start: ${error.message}`);
+    return (error as { readonly failure?: unknown }).failure === 'damaged' ? EXIT.damaged : EXIT.failed;
+  }
+  log.error('cannot start: a defect', describeDefect(error));
+  return EXIT.failed;
+}
+
+/** Errors whose messages are made for the operator and quote nothing but paths and numbers. */
+const OPERATORS_ERRORS: ReadonlySet<string> = new Set([
+  'DirectoryHeldError',
+  'KeyFileError',
+  'ListenError',
+  'StateDirectoryError',
+  'StoreError',
+]);
+
+/** The version of the package, from the nearest package.json above: the sources and the build lie at different depths. */
+function packageVersion(): string {
+  for (const up of ['../package.json', '../../package.json']) {
+    try {
+      const { name, version } = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as Record<
+        string,
+        unknown
+      >;
+      if (name === 'cio-credentiald' && typeof version === 'string') return version;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+  throw new Error('the package has no package.json');
+}
+
+/** Writes at once, so that a line is out before the process ends; a reader who is gone is no reason to stop serving. */
+function writeAll(text: string): void {
+  try {
+    writeSync(STDERR, text);
+  } catch (error) {
+    if (!['EPIPE', 'EAGAIN', 'EIO'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}

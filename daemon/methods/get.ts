@@ -1,0 +1,25 @@
+import { CredentialError } from '../../src/errors.ts';
+import { parseName } from '../../src/names.ts';
+import { findReadable, mayWrite } from '../access/rules.ts';
+import { currentVersion } from '../vault/records.ts';
+import { wipe } from '../vault/sodium.ts';
+import type { Method } from './context.ts';
+import { toWire } from './wire-value.ts';
+
+/** Reads one value. Whom it was granted to reads the current one; older ones are for whoever may change it. */
+export const get: Method<'Get'> = ({ vault }, caller, parameters) =>
+  vault.read((reader) => {
+    const name = parseName(parameters.name);
+    const record = findReadable(caller, reader, name, parameters.owner);
+    const current = currentVersion(record);
+    const wanted = parameters.version ?? current.version;
+    if (wanted !== current.version && !mayWrite(caller, record.space)) {
+      throw new CredentialError('AccessDenied', { name, right: 'write' });
+    }
+    const version = record.versions.find((entry) => entry.version === wanted);
+    if (version === undefined) throw new CredentialError('NotFound', { name });
+    const value = reader.value(record, version.version);
+    const answer = { name, ...toWire(value), version: version.version, generation: version.generation };
+    wipe(value);
+    return answer;
+  });

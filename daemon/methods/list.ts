@@ -1,0 +1,138 @@
+import { CredentialError, isCredentialError } from '../../src/errors.ts';
+import { matchesGlob } from '../../src/glob.ts';
+import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
+import { canonicalName, isUuid } from '../../src/names.ts';
+import type { Credential, Grantee, ListOut, Set as WireSet } from '../../src/protocol/interface.generated.ts';
+import { fieldOf } from '../../src/providers/registry.ts';
+import { canonicalSetName, membershipOf, providerOf } from '../../src/sets.ts';
+import type { Caller } from '../access/caller.ts';
+import { granteesByTarget, grantKey } from '../access/grants.ts';
+import { mayWrite, ownerOfSpace, requireAdministrator, spaceOfOwner } from '../access/rules.ts';
+import { viewSet } from '../access/set-view.ts';
+import { uuidOfSet } from '../access/set-uuid.ts';
+import { visibleCredentials } from '../access/visible.ts';
+import { countDamaged } from '../vault/reader.ts';
+import type { VaultReader } from '../vault/reader.ts';
+import { currentVersion } from '../vault/records.ts';
+import type { CredentialRecord, GrantEntry, Space } from '../vault/records.ts';
+import type { Vault } from '../vault/vault.ts';
+import type { StreamingMethod } from './context.ts';
+import { toWire } from './wire-value.ts';
+
+/** Credentials or sets in one reply. */
+const BATCH = 250;
+/** Longest public value that a list shows; a longer one is for `Get`. */
+const SHOWN_VALUE_BYTES_MAX = 4096;
+
+/**
+ * Lists what the caller may see, in batches; the sets come last, each as one commit left it. Credentials that change
+ * while a long list is under way are told as they were before or after.
+ */
+export const list: StreamingMethod<'List'> = async function* ({ vault }, caller, parameters) {
+  if (parameters.allOwners === true) requireAdministrator(caller);
+  const patterns = parameters.patterns ?? [];
+  if (patterns.length > ITEMS_PER_CALL_MAX) throw new CredentialError('TooLarge', { limit: ITEMS_PER_CALL_MAX });
+  const only = typeof parameters.owner === 'number' ? spaceOfOwner(parameters.owner) : undefined;
+  const isEveryone = parameters.allOwners === true;
+  const describe = new Describer(vault, caller);
+  const count = { damaged: 0 };
+  const matches = matcher(vault.storeId, patterns);
+  const sets = new Map<string, { space: Space; set: string }>();
+  let batch: Credential[] = [];
+  for await (const record of visibleCredentials(vault, caller, { only, isEveryone, count })) {
+    if (!matches(record)) continue;
+    const set = membershipOf(record.name)?.set;
+    if (set !== undefined) sets.set(`${record.space} ${set}`, { space: record.space, set });
+    batch.push(describe.credential(record));
+    if (batch.length < BATCH) continue;
+    yield { credentials: batch, sets: [], damaged: 0 };
+    batch = [];
+  }
+  let described: WireSet[] = [];
+  for (const { space, set } of sets.values()) {
+    described.push(...(countDamaged(count, () => describe.set(space, set)) ?? []));
+    if (described.length < BATCH) continue;
+    yield { credentials: batch, sets: described, damaged: 0 };
+    batch = [];
+    described = [];
+  }
+  yield { credentials: batch, sets: described, damaged: count.damaged } satisfies ListOut;
+};
+
+/** Tells whether a credential is meant by one of the patterns; by none, every one is. */
+function matcher(storeId: Uint8Array, patterns: readonly string[]): (record: CredentialRecord) => boolean {
+  if (patterns.length === 0) return () => true;
+  const tests = patterns.map((pattern) => {
+    const name = canonicalName(pattern);
+    const set = canonicalSetName(pattern);
+    const uuid = isUuid(pattern) ? pattern.toLowerCase() : undefined;
+    return (record: CredentialRecord): boolean => {
+      const own = membershipOf(record.name)?.set;
+      if (record.name === name || matchesGlob(pattern, record.name)) return true;
+      if (own === undefined) return false;
+      return own === set || (uuid !== undefined && uuidOfSet(storeId, record.space, own) === uuid);
+    };
+  });
+  return (record) => tests.some((test) => test(record));
+}
+
+/** Puts credentials and sets into their wire form, for one caller. */
+class Describer {
+  readonly #vault: Vault;
+  readonly #caller: Caller;
+  readonly #grantees: ReadonlyMap<string, readonly Grantee[]>;
+
+  constructor(vault: Vault, caller: Caller) {
+    this.#vault = vault;
+    this.#caller = caller;
+    this.#grantees = vault.read(granteesByTarget);
+  }
+
+  credential(record: CredentialRecord): Credential {
+    const { name, space, createdBy, created } = record;
+    const { version, generation, changed, size } = currentVersion(record);
+    const value = this.#vault.read((reader) => publicValue(reader, record));
+    return {
+      ...{ name, owner: ownerOfSpace(space), createdBy, version, generation, created, changed, size },
+      ...membershipOf(name),
+      ...(value === undefined ? {} : { value }),
+      ...this.#access(space, 'name', name),
+    };
+  }
+
+  /** Empty where the set is gone meanwhile. */
+  set(space: Space, set: string): WireSet[] {
+    const view = this.#vault.read((reader) => viewSet(this.#caller, reader, space, set));
+    if (view === undefined) return [];
+    const { provider, members, missing, generation, changed } = view;
+    const { writable: _, ...grants } = this.#access(space, 'set', set);
+    return [
+      {
+        ...{ set, uuid: uuidOfSet(this.#vault.storeId, space, set), owner: ownerOfSpace(space) },
+        ...{ ready: missing.length === 0, missing, fields: [...members.keys()], generation, changed },
+        ...(provider === undefined ? {} : { provider: provider.id }),
+        ...grants,
+      },
+    ];
+  }
+
+  #access(space: Space, kind: GrantEntry['kind'], target: string): { writable: boolean; grants?: readonly Grantee[] } {
+    if (!mayWrite(this.#caller, space)) return { writable: false };
+    return { writable: true, grants: this.#grantees.get(grantKey({ space, kind, target })) ?? [] };
+  }
+}
+
+/** The value of a field that is no secret; undefined for every other, for one that is not text, and for a damaged one. */
+function publicValue(reader: VaultReader, record: CredentialRecord): string | undefined {
+  const membership = membershipOf(record.name);
+  const field = membership && fieldOf(membership.field, providerOf(membership.set, undefined));
+  const { version, size } = currentVersion(record);
+  if (field === undefined || field.isSecret || size > SHOWN_VALUE_BYTES_MAX) return undefined;
+  try {
+    const wire = toWire(reader.value(record, version));
+    return 'value' in wire ? wire.value : undefined;
+  } catch (error) {
+    if (isCredentialError(error, 'Damaged')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,26 @@
+import { CredentialError } from '../../src/errors.ts';
+import { FIELD_IDS } from '../../src/providers/registry.ts';
+import { memberName, membershipOf } from '../../src/sets.ts';
+import type { VaultReader } from '../vault/reader.ts';
+import { currentVersion } from '../vault/records.ts';
+import type { Space } from '../vault/records.ts';
+
+/**
+ * Compare-and-set: refuses a change where one of the credentials, or the rest of a set that one is in, changed after the
+ * generation that the caller has seen. 0 stands for "nothing of it is there yet".
+ *
+ * @throws CredentialError `Conflict`
+ */
+export function requireGeneration(
+  reader: VaultReader,
+  space: Space,
+  names: readonly string[],
+  expected: number | null | undefined,
+): void {
+  if (expected === null || expected === undefined) return;
+  const sets = new Set(names.flatMap((name) => membershipOf(name)?.set ?? []));
+  const members = [...sets].flatMap((set) => FIELD_IDS.map((field) => memberName(set, field)));
+  const records = [...new Set([...names, ...members])].flatMap((name) => reader.credential(space, name) ?? []);
+  const actual = Math.max(0, ...records.map((record) => currentVersion(record).generation));
+  if (actual > expected) throw new CredentialError('Conflict', { expected, actual });
+}

@@ -1,0 +1,87 @@
+import { VERSIONS_KEPT } from '../../src/limits.ts';
+import { requireWithinQuota } from '../access/quota.ts';
+import { currentVersion, emptyPrincipal } from '../vault/records.ts';
+import type { CredentialRecord, Space, VersionEntry } from '../vault/records.ts';
+import { randomBytes } from '../vault/sodium.ts';
+import type { VaultWriter } from '../vault/transaction.ts';
+
+const CREDENTIAL_ID_BYTES = 16;
+
+/** A new version of a credential, or its first one. */
+export interface NewVersion {
+  readonly space: Space;
+  readonly name: string;
+  /** The credential as it is; undefined for a new one. */
+  readonly existing: CredentialRecord | undefined;
+  readonly value: Uint8Array;
+  readonly changed: number;
+  readonly changedBy: number;
+  readonly restoredFrom?: number;
+}
+
+/**
+ * Stores a version as the current one, and drops the oldest ones over the number that is kept.
+ *
+ * @returns the number of the version
+ * @throws CredentialError `TooLarge` where a user's quota is used up
+ */
+export function saveVersion(writer: VaultWriter, saved: NewVersion): number {
+  const { space, name, existing, value, changed, changedBy, restoredFrom } = saved;
+  const version = existing === undefined ? 1 : currentVersion(existing).version + 1;
+  const entry: VersionEntry = {
+    version,
+    generation: writer.generation(space),
+    changed,
+    changedBy,
+    size: value.length,
+    ...(restoredFrom === undefined ? {} : { restoredFrom }),
+  };
+  const base = existing ?? {
+    id: Buffer.from(randomBytes(CREDENTIAL_ID_BYTES)).toString('hex'),
+    space,
+    name,
+    created: changed,
+    createdBy: changedBy,
+    versions: [],
+  };
+  const versions = [...base.versions, entry];
+  const dropped = versions.slice(0, -VERSIONS_KEPT);
+  const record = { ...base, versions: versions.slice(-VERSIONS_KEPT) };
+  for (const old of dropped) writer.deleteValue(record, old.version);
+  writer.putCredential(record);
+  writer.putValue(record, version, value);
+  accountFor(writer, space, {
+    addedName: existing === undefined ? name : undefined,
+    bytes: value.length - dropped.reduce((sum, old) => sum + old.size, 0),
+  });
+  return version;
+}
+
+/** Drops a credential with all its versions. */
+export function removeCredential(writer: VaultWriter, record: CredentialRecord): void {
+  writer.generation(record.space);
+  writer.deleteCredential(record);
+  accountFor(writer, record.space, {
+    removedName: record.name,
+    bytes: -record.versions.reduce((sum, { size }) => sum + size, 0),
+  });
+}
+
+/** Keeps the count of a space, and of a user's space its list of names and its use of the disk. */
+function accountFor(
+  writer: VaultWriter,
+  space: Space,
+  change: { readonly addedName?: string | undefined; readonly removedName?: string; readonly bytes: number },
+): void {
+  const old = writer.principal(space) ?? emptyPrincipal(space);
+  const count = old.count + (change.addedName === undefined ? 0 : 1) - (change.removedName === undefined ? 0 : 1);
+  if (space === 'system') {
+    writer.putPrincipal({ ...old, count });
+    return;
+  }
+  const names = old.names.filter((name) => name !== change.removedName);
+  if (change.addedName !== undefined) names.push(change.addedName);
+  const next = { ...old, count, names, bytes: old.bytes + change.bytes };
+  if (change.bytes > 0) requireWithinQuota(next);
+  writer.putPrincipal(next);
+}

@@ -1,0 +1,44 @@
+import { addSlot } from './add-slot.ts';
+import type { Method, MethodName, StreamingMethod } from './context.ts';
+import { create } from './create.ts';
+import { fsck } from './fsck.ts';
+import { getSet } from './get-set.ts';
+import { get } from './get.ts';
+import { grant } from './grant.ts';
+import { history } from './history.ts';
+import { listSlots } from './list-slots.ts';
+import { list } from './list.ts';
+import { lock } from './lock.ts';
+import { rekey } from './rekey.ts';
+import { removeSlot } from './remove-slot.ts';
+import { remove } from './remove.ts';
+import { revoke } from './revoke.ts';
+import { rollback } from './rollback.ts';
+import { status } from './status.ts';
+import { unlock } from './unlock.ts';
+
+/** The methods that answer in parts. */
+export type StreamingName = 'List';
+
+/** Every method of the interface, by its name there; the compiler holds the table against the interface. */
+export const METHODS: {
+  readonly [Name in MethodName]: Name extends StreamingName ? StreamingMethod<Name> : Method<Name>;
+} = {
+  Create: create,
+  Get: get,
+  GetSet: getSet,
+  List: list,
+  Remove: remove,
+  Grant: grant,
+  Revoke: revoke,
+  History: history,
+  Rollback: rollback,
+  Status: status,
+  Lock: lock,
+  Unlock: unlock,
+  ListSlots: listSlots,
+  AddSlot: addSlot,
+  RemoveSlot: removeSlot,
+  Fsck: fsck,
+  Rekey: rekey,
+};

@@ -1,0 +1,112 @@
+import { isAbsolute, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+/** Raw words from outside, as they came. */
+export interface RawSettings {
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly uid: number;
+  readonly home: string;
+}
+
+/** Checked settings of a daemon. */
+export interface Settings {
+  /** Absolute. */
+  readonly stateDirectory: string;
+  readonly runtimeDirectory: string;
+  /** Other users reach the socket; the kernel says who they are. */
+  readonly isPublic: boolean;
+  /** `$CREDENTIALS_DIRECTORY`, where systemd put the daemon's own credentials. */
+  readonly credentialsDirectory: string | undefined;
+  readonly isJournal: boolean;
+}
+
+export type Command =
+  | { readonly kind: 'run'; readonly settings: Settings }
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' };
+
+/** What was typed is not understood; the message says what, and repeats no argument but the names of options. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'UsageError';
+  }
+}
+
+export const USAGE = `Usage: cio-credentiald [--user | --system] [--state-dir DIR] [--runtime-dir DIR]
+
+Keeps the credentials of backups in one encrypted file and serves them on a Unix socket.
+
+  --state-dir DIR    where the store is          [CIO_STATE_DIR]
+  --runtime-dir DIR  where the sockets are       [CIO_RUNTIME_DIR]
+  --system           /var/lib and /run           (the default for root)
+  --user             the user's own directories  (the default for everybody else)
+  --version
+  --help
+
+Clients: cio credential --help
+`;
+
+const SYSTEM_STATE = '/var/lib/cio-credentiald';
+const SYSTEM_RUNTIME = '/run/cio-credentiald';
+const NAME = 'cio-credentiald';
+
+/** @throws UsageError */
+export function parseSettings({ argv, environment, uid, home }: RawSettings): Command {
+  const options = parseOptions(argv);
+  if (options.help === true) return { kind: 'help' };
+  if (options.version === true) return { kind: 'version' };
+  if (options.user === true && options.system === true) throw new UsageError('--user and --system exclude each other');
+  const isSystem = options.system === true || (uid === 0 && options.user !== true);
+  const stateDirectory =
+    given('--state-dir', options['state-dir'] ?? environment['CIO_STATE_DIR']) ??
+    (isSystem ? SYSTEM_STATE : join(absolute(environment['XDG_STATE_HOME']) ?? join(home, '.local', 'state'), NAME));
+  const userRuntime = absolute(environment['XDG_RUNTIME_DIR']);
+  const runtimeDirectory =
+    given('--runtime-dir', options['runtime-dir'] ?? environment['CIO_RUNTIME_DIR']) ??
+    (isSystem ? SYSTEM_RUNTIME : userRuntime === undefined ? join(stateDirectory, 'run') : join(userRuntime, NAME));
+  const settings = {
+    stateDirectory,
+    runtimeDirectory,
+    isPublic: uid === 0 && options.user !== true,
+    credentialsDirectory: absolute(environment['CREDENTIALS_DIRECTORY']),
+    isJournal: environment['JOURNAL_STREAM'] !== undefined,
+  };
+  return { kind: 'run', settings };
+}
+
+function parseOptions(argv: readonly string[]): {
+  'state-dir'?: string;
+  'runtime-dir'?: string;
+  user?: boolean;
+  system?: boolean;
+  help?: boolean;
+  version?: boolean;
+} {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        'state-dir': { type: 'string' },
+        'runtime-dir': { type: 'string' },
+        user: { type: 'boolean' },
+        system: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean' },
+      },
+    }).values;
+  } catch {
+    throw new UsageError('an option or argument is not known, or lacks its value');
+  }
+}
+
+function given(name: string, path: string | undefined): string | undefined {
+  if (path === '') throw new UsageError(`${name} is empty`);
+  return path === undefined ? undefined : resolve(path);
+}
+
+/** What is not absolute is ignored, as the XDG Base Directory Specification says. */
+function absolute(path: string | undefined): string | undefined {
+  return path !== undefined && isAbsolute(path) ? path : undefined;
+}

@@ -1,0 +1,281 @@
+import type { Socket } from 'node:net';
+
+import { CredentialError } from '../../src/errors.ts';
+import { MESSAGE_BYTES_MAX } from '../../src/limits.ts';
+import { FrameSplitter } from '../../src/protocol/frame.ts';
+import type { Caller } from '../access/caller.ts';
+import { malformed, mayOverlap, toReply } from '../dispatch.ts';
+import type { Answer, Dispatch, Reply } from '../dispatch.ts';
+import {
+  CALLS_IN_FLIGHT_MAX,
+  MESSAGE_TIME_MAX_MS,
+  PENDING_BYTES_MAX,
+  STOP_TIME_MAX_MS,
+  UNREAD_BYTES_MAX,
+  UNREAD_TIME_MAX_MS,
+} from './limits.ts';
+
+/** What a connection tells the server that it belongs to. */
+export interface ConnectionEvents {
+  /** It took a call. */
+  onActive(connection: Connection): void;
+  onClosed(connection: Connection): void;
+}
+
+/** What the unfinished messages of all connections hold together, in bytes. */
+export interface Pending {
+  bytes: number;
+}
+
+/**
+ * One peer: his bytes are cut into calls, which are worked on and answered in the order in which they came.
+ *
+ * A call begins when the ones before it have been answered, so that it sees what they did. Only calls that store
+ * something may follow each other before the first of them is answered: together they are one commit.
+ */
+export class Connection {
+  readonly caller: Caller;
+  readonly #socket: Socket;
+  readonly #dispatch: Dispatch;
+  readonly #events: ConnectionEvents;
+  readonly #splitter: FrameSplitter = new FrameSplitter(MESSAGE_BYTES_MAX);
+  readonly #pending: Pending;
+  readonly #answers: Exclude<Answer, undefined>[] = [];
+  #frames: Generator<Uint8Array, void, undefined> | undefined;
+  /** A call that waits for the ones before it. */
+  #held: { readonly message: unknown } | undefined;
+  #pendingBytes = 0;
+  #isAnswering = false;
+  /** Whether a call of the same kind may begin before the ones under way are answered. */
+  #isOverlapping = false;
+  #isEnding = false;
+  #endingSince: number | undefined;
+  #hasPeerEnded = false;
+  /** When the message began that is not complete yet. */
+  #messageSince: number | undefined;
+  /** Since when replies wait for the peer. */
+  #unreadSince: number | undefined;
+
+  constructor(socket: Socket, caller: Caller, dispatch: Dispatch, pending: Pending, events: ConnectionEvents) {
+    this.#socket = socket;
+    this.caller = caller;
+    this.#dispatch = dispatch;
+    this.#pending = pending;
+    this.#events = events;
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.on('drain', () => this.#resume());
+    socket.on('end', () => this.#onPeerEnded());
+    // A peer that goes away is no failure of ours; 'close' follows.
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#onClosed());
+  }
+
+  /** Tells whether nothing was asked that has not been answered, and no message is under way. */
+  get isIdle(): boolean {
+    return !this.#isAnswering && !this.#hasWork && this.#pendingBytes === 0 && this.#unreadSince === undefined;
+  }
+
+  /** Answers what was asked, and closes. */
+  finish(): void {
+    this.#end();
+    this.#closeIfDone();
+  }
+
+  /** Tells the peer why, and closes without answering what else he asked. */
+  refuse(error: CredentialError): void {
+    this.#end();
+    this.#forget();
+    this.#send(toReply(error));
+    this.#socket.destroySoon();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** Ends a peer who takes too long with his message, or with reading. */
+  checkTimes(now: number): void {
+    const hasPassed = (since: number | undefined, limitMs: number): boolean =>
+      since !== undefined && now - since > limitMs;
+    if (hasPassed(this.#unreadSince, UNREAD_TIME_MAX_MS) || hasPassed(this.#endingSince, STOP_TIME_MAX_MS))
+      this.destroy();
+    else if (hasPassed(this.#messageSince, MESSAGE_TIME_MAX_MS)) this.refuse(new CredentialError('TimedOut', {}));
+  }
+
+  get #hasWork(): boolean {
+    return this.#frames !== undefined || this.#held !== undefined;
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#isEnding) {
+      chunk.fill(0);
+      return;
+    }
+    this.#frames = this.#splitter.push(chunk);
+    this.#socket.cork();
+    this.#work();
+    this.#socket.uncork();
+  }
+
+  /** Begins the calls that are there, as far as their order and the bounds allow. */
+  #work(): void {
+    try {
+      while (this.#hasRoom()) {
+        const call = this.#held ?? this.#nextCall();
+        if (call === undefined) break;
+        const overlaps = mayOverlap(call.message);
+        this.#held = this.#isAnswering && !(overlaps && this.#isOverlapping) ? call : undefined;
+        if (this.#held !== undefined) break;
+        this.#isOverlapping = overlaps;
+        this.#begin(call.message);
+      }
+    } catch (error) {
+      if (!(error instanceof CredentialError)) throw error;
+      this.#answerLast(toReply(error));
+    }
+    if (this.#hasWork) this.#socket.pause();
+    this.#account();
+    this.#closeIfDone();
+  }
+
+  /** Undefined where there is none, or no valid one: that has been answered then. */
+  #nextCall(): { readonly message: unknown } | undefined {
+    const next = this.#frames?.next();
+    if (next === undefined || next.done === true) {
+      this.#frames = undefined;
+      return undefined;
+    }
+    const bytes = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength);
+    const message = parseJson(bytes);
+    bytes.fill(0);
+    this.#messageSince = undefined;
+    if (message !== undefined) return { message };
+    this.#answerLast(malformed('not_json'));
+    return undefined;
+  }
+
+  #begin(message: unknown): void {
+    this.#events.onActive(this);
+    const answer = this.#dispatch(this.caller, message);
+    if (answer === undefined) return;
+    if (!this.#isAnswering && isReply(answer)) this.#send(answer);
+    else this.#enqueue(answer);
+  }
+
+  /** Answers, after what was asked before, and takes nothing more: after such a message there is no telling what follows. */
+  #answerLast(reply: Reply): void {
+    this.#end();
+    this.#forget();
+    this.#enqueue(reply);
+  }
+
+  #enqueue(answer: Exclude<Answer, undefined>): void {
+    this.#answers.push(answer);
+    if (this.#isAnswering) return;
+    this.#isAnswering = true;
+    void this.#answerAll();
+  }
+
+  async #answerAll(): Promise<void> {
+    for (let answer = this.#answers[0]; answer !== undefined; answer = this.#answers[0]) {
+      if (isReply(answer)) {
+        this.#send(answer);
+      } else if (answer instanceof Promise) {
+        const reply = await answer;
+        if (reply !== undefined) this.#send(reply);
+      } else {
+        for await (const reply of answer) {
+          if (this.#socket.destroyed) break;
+          if (!this.#send(reply)) await this.#drained();
+        }
+      }
+      this.#answers.shift();
+    }
+    this.#isAnswering = false;
+    this.#resume();
+  }
+
+  #drained(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#socket.off('drain', done).off('close', done);
+        resolve();
+      };
+      this.#socket.on('drain', done).on('close', done);
+    });
+  }
+
+  /** @returns false where the peer should read before he gets more */
+  #send(reply: Reply): boolean {
+    if (this.#socket.destroyed || this.#socket.writableEnded) return true;
+    this.#socket.write(`${JSON.stringify(reply)}\0`);
+    const isRead = this.#socket.writableLength <= UNREAD_BYTES_MAX;
+    if (!isRead) this.#unreadSince ??= performance.now();
+    return isRead;
+  }
+
+  #hasRoom(): boolean {
+    return this.#answers.length < CALLS_IN_FLIGHT_MAX && this.#unreadSince === undefined;
+  }
+
+  #resume(): void {
+    if (this.#socket.writableLength === 0) this.#unreadSince = undefined;
+    if (!this.#hasRoom() || this.#socket.destroyed) return;
+    this.#work();
+    if (!this.#hasWork && !this.#isEnding) this.#socket.resume();
+  }
+
+  /** Keeps the sum of what unfinished messages hold, and ends this one where that is too much. */
+  #account(): void {
+    const now = this.#splitter.pendingBytes;
+    this.#messageSince = now === 0 ? undefined : (this.#messageSince ?? performance.now());
+    this.#pending.bytes += now - this.#pendingBytes;
+    this.#pendingBytes = now;
+    if (now > 0 && this.#pending.bytes > PENDING_BYTES_MAX) this.refuse(new CredentialError('Busy', {}));
+  }
+
+  #end(): void {
+    this.#isEnding = true;
+    this.#endingSince ??= performance.now();
+    this.#socket.pause();
+  }
+
+  /** Drops what was not begun. */
+  #forget(): void {
+    this.#frames = undefined;
+    this.#held = undefined;
+    this.#splitter.wipe();
+    this.#pending.bytes -= this.#pendingBytes;
+    this.#pendingBytes = 0;
+    this.#messageSince = undefined;
+  }
+
+  #onPeerEnded(): void {
+    this.#hasPeerEnded = true;
+    this.#closeIfDone();
+  }
+
+  /** Half of a message stays unanswered; everything else that was asked has its answer before the end. */
+  #closeIfDone(): void {
+    const isDone = !this.#isAnswering && !this.#hasWork;
+    if ((this.#isEnding || this.#hasPeerEnded) && isDone) this.#socket.destroySoon();
+  }
+
+  #onClosed(): void {
+    this.#forget();
+    this.#events.onClosed(this);
+  }
+}
+
+/** Undefined where the bytes are no JSON, or no JSON document but null. V8's own error would quote them. */
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString()) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isReply(answer: Exclude<Answer, undefined>): answer is Reply {
+  return !(answer instanceof Promise) && !(Symbol.asyncIterator in answer);
+}

@@ -1,0 +1,27 @@
+import { MESSAGE_BYTES_MAX } from '../../src/limits.ts';
+
+/** Bounds on what peers can make the daemon hold. */
+
+/** Most connections at a time; for one more, the longest idle one is closed. */
+export const CONNECTIONS_MAX = 1000;
+
+/** Most calls of one connection that are worked on at a time; the rest waits in the socket. */
+export const CALLS_IN_FLIGHT_MAX = 128;
+
+/** Bytes of replies that wait for a peer who does not read; no further call of his is taken meanwhile. */
+export const UNREAD_BYTES_MAX: number = 1024 * 1024;
+
+/** Bytes of unfinished messages of all connections together. */
+export const PENDING_BYTES_MAX: number = 16 * MESSAGE_BYTES_MAX;
+
+/** How long a message may take from its first byte to its last. */
+export const MESSAGE_TIME_MAX_MS = 10_000;
+
+/** How long a peer may leave his replies unread. */
+export const UNREAD_TIME_MAX_MS = 30_000;
+
+/** How often the two times are looked at. */
+export const SWEEP_INTERVAL_MS = 1000;
+
+/** How long a stopping daemon waits for its last answers to be read. */
+export const STOP_TIME_MAX_MS = 5000;

@@ -1,0 +1,95 @@
+import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
+import type { Server } from 'node:net';
+
+import { SOCKET_PATH_BYTES_MAX } from '../../src/limits.ts';
+
+/** Why the daemon cannot listen, for the operator. */
+export class ListenError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ListenError';
+  }
+}
+
+/**
+ * Makes the folder of the sockets, or checks the one that is there: where others may write, they could put a socket of
+ * their own in place of the daemon's.
+ *
+ * @param isPublic whether other users shall reach the sockets
+ * @throws ListenError
+ */
+export function prepareRuntimeDirectory(path: string, isPublic: boolean): void {
+  try {
+    const made = mkdirSync(path, { recursive: true, mode: isPublic ? 0o755 : 0o700 });
+    // mkdir(2) takes the umask off the mode; the folder is new, so nobody is in it yet.
+    if (made !== undefined && isPublic) chmodSync(path, 0o755);
+  } catch (error) {
+    throw new ListenError(`cannot make the runtime directory ${path}: ${(error as NodeJS.ErrnoException).code}`, {
+      cause: error,
+    });
+  }
+  const stat = lstatSync(path);
+  if (!stat.isDirectory()) throw new ListenError(`${path} is not a directory`);
+  if (stat.uid !== process.geteuid?.() && stat.uid !== 0) {
+    throw new ListenError(`the runtime directory ${path} belongs to another user (uid ${stat.uid})`);
+  }
+  if ((stat.mode & 0o022) !== 0) {
+    throw new ListenError(`others may write to the runtime directory ${path}; mend it with: chmod go-w ${path}`);
+  }
+}
+
+/** @throws ListenError where a socket's path is one that the kernel cannot take, and Node would cut in silence */
+export function checkSocketPath(path: string): void {
+  const length = Buffer.byteLength(path);
+  if (length <= SOCKET_PATH_BYTES_MAX) return;
+  throw new ListenError(
+    `the socket path ${path} is ${length} bytes long, ${SOCKET_PATH_BYTES_MAX} are allowed; choose a shorter --runtime-dir`,
+  );
+}
+
+/**
+ * Listens on a Unix socket whose mode is right from the first moment: by the umask of `bind`, not by a later `chmod`.
+ * A socket that nobody listens on any more is taken away first; the caller holds the lock of the directory.
+ *
+ * @throws ListenError
+ */
+export async function listenOn(server: Server, path: string, isPublic: boolean): Promise<void> {
+  checkSocketPath(path);
+  await removeStaleSocket(path);
+  const previous = process.umask(isPublic ? 0o111 : 0o177);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ path, backlog: 4096 }, () => {
+        server.off('error', reject);
+        resolve();
+      });
+      // Node has called bind(2) by now.
+      process.umask(previous);
+    });
+  } catch (error) {
+    throw new ListenError(`cannot listen on ${path}: ${(error as NodeJS.ErrnoException).code}`, { cause: error });
+  } finally {
+    process.umask(previous);
+  }
+}
+
+async function removeStaleSocket(path: string): Promise<void> {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  if (!stat.isSocket()) throw new ListenError(`${path} is there already and is not a socket`);
+  if (await isAnswering(path)) throw new ListenError(`another program listens on ${path}`);
+  unlinkSync(path);
+}
+
+function isAnswering(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+}

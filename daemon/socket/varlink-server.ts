@@ -1,0 +1,109 @@
+import { createServer } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+import { CredentialError } from '../../src/errors.ts';
+import type { Caller } from '../access/caller.ts';
+import type { Dispatch } from '../dispatch.ts';
+import { describeDefect } from '../log.ts';
+import type { Log } from '../log.ts';
+import { Connection } from './connection.ts';
+import type { Pending } from './connection.ts';
+import { CONNECTIONS_MAX, STOP_TIME_MAX_MS, SWEEP_INTERVAL_MS } from './limits.ts';
+import { listenOn } from './listen.ts';
+
+/** Turns of the event loop in which a stopping server still takes what was sent before. */
+const LAST_TURNS = 3;
+
+/** Serves Varlink on one socket, to as many peers as the bounds allow. */
+export class VarlinkServer {
+  readonly #server: Server;
+  readonly #identify: (socket: Socket) => Caller;
+  readonly #dispatch: Dispatch;
+  readonly #log: Log;
+  /** By uid; each in the order of their last call, the longest idle first. */
+  readonly #connections: Map<number, Set<Connection>> = new Map();
+  readonly #pending: Pending = { bytes: 0 };
+  #count = 0;
+  #sweep: NodeJS.Timeout | undefined;
+  #onEmpty: (() => void) | undefined;
+
+  /** @param identify says who the peer of a new connection is; where it throws, the connection is refused */
+  constructor(identify: (socket: Socket) => Caller, dispatch: Dispatch, log: Log) {
+    this.#identify = identify;
+    this.#dispatch = dispatch;
+    this.#log = log;
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+  }
+
+  /** @throws ListenError */
+  async listen(path: string, isPublic: boolean): Promise<void> {
+    await listenOn(this.#server, path, isPublic);
+    this.#server.on('error', (error) => this.#log.error('a connection could not be accepted', describeDefect(error)));
+    this.#sweep = setInterval(
+      () => this.#each((connection) => connection.checkTimes(performance.now())),
+      SWEEP_INTERVAL_MS,
+    ).unref();
+  }
+
+  /** Takes no new connection, answers what was asked, and returns when everybody has gone or had time enough. */
+  async stop(): Promise<void> {
+    for (let turn = 0; turn < LAST_TURNS; turn += 1) await nextTurn();
+    this.#server.close();
+    clearInterval(this.#sweep);
+    if (this.#count === 0) return;
+    const isEmpty = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
+    const deadline = setTimeout(() => this.#each((connection) => connection.destroy()), STOP_TIME_MAX_MS);
+    this.#each((connection) => connection.finish());
+    await isEmpty;
+    clearTimeout(deadline);
+  }
+
+  #accept(socket: Socket): void {
+    let caller: Caller;
+    try {
+      caller = this.#identify(socket);
+    } catch (error) {
+      this.#log.warning('a connection was refused: the kernel does not say who it is', describeDefect(error));
+      socket.destroy();
+      return;
+    }
+    const connection = new Connection(socket, caller, this.#dispatch, this.#pending, {
+      onActive: (active) => this.#moveToEnd(active),
+      onClosed: (closed) => this.#remove(closed),
+    });
+    this.#moveToEnd(connection);
+    this.#count += 1;
+    if (this.#count > CONNECTIONS_MAX) this.#makeRoom(connection);
+  }
+
+  /** Closes the longest idle connection of the user who has the most, so that nobody can keep others out by having many. */
+  #makeRoom(newest: Connection): void {
+    const largest = [...this.#connections.values()].reduce((most, next) => (next.size > most.size ? next : most));
+    const idle = [...largest].find((connection) => connection !== newest && connection.isIdle);
+    const victim = idle ?? (largest.has(newest) ? newest : [...largest][0]);
+    victim?.refuse(new CredentialError('Busy', {}));
+  }
+
+  #moveToEnd(connection: Connection): void {
+    const { uid } = connection.caller;
+    const own = this.#connections.get(uid) ?? new Set();
+    own.delete(connection);
+    own.add(connection);
+    this.#connections.set(uid, own);
+  }
+
+  #remove(connection: Connection): void {
+    const own = this.#connections.get(connection.caller.uid);
+    if (own?.delete(connection) !== true) return;
+    if (own.size === 0) this.#connections.delete(connection.caller.uid);
+    this.#count -= 1;
+    if (this.#count === 0) this.#onEmpty?.();
+  }
+
+  #each(work: (connection: Connection) => void): void {
+    for (const own of [...this.#connections.values()]) for (const connection of [...own]) work(connection);
+  }
+}

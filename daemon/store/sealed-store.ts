@@ -1,0 +1,83 @@
+/**
+ * What a record is. The store below the sealing sees these numbers, opaque tags and opaque bodies, and nothing else.
+ * Numbers are part of the file format; none is ever used again for something else.
+ */
+export const KIND = {
+  /** The one record with tag `store`: the id of the store, in clear. */
+  store: 0,
+  /** The one record with tag `head`: sealed; the generation of the store and a digest over all other records. */
+  head: 1,
+  /** An unlock slot: the root key, wrapped. */
+  slot: 2,
+  /** The data key, wrapped by the root key. */
+  dataKey: 3,
+  /** Who may do what, and what he owns; sealed. */
+  principal: 4,
+  /** Name, owner and versions of a credential; sealed. */
+  credential: 5,
+  /** One version of a value; sealed. */
+  value: 6,
+} as const;
+
+export type Kind = (typeof KIND)[keyof typeof KIND];
+
+/** A record as the store holds it: body by kind and tag. */
+export interface SealedRecord {
+  readonly kind: Kind;
+  readonly tag: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+/** Reads what was committed last. Nothing here waits. */
+export interface SealedReader {
+  get(kind: Kind, tag: Uint8Array): Uint8Array | undefined;
+  /** Up to `limit` records of a kind in the order of their tags, from the first tag behind `after`. */
+  list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[];
+}
+
+/** One commit in the making. Its changes are seen by nobody before {@link commit}, and by all after it. */
+export interface SealedTransaction {
+  put(record: SealedRecord): void;
+  delete(kind: Kind, tag: Uint8Array): void;
+  /** Makes the changes durable, all or none. @throws StoreError */
+  commit(): void;
+  rollback(): void;
+}
+
+/**
+ * Where sealed records lie. It deals in nothing else, so that a second implementation, on a server that is not trusted,
+ * sees what the file of the first one shows.
+ */
+export interface SealedStore extends SealedReader {
+  /**
+   * Starts a transaction; one at a time, which may stay open while {@link get} and {@link list} go on.
+   *
+   * @param expectedHead the body of the head that the changes were made for; undefined for an empty store
+   * @throws StoreError `changed_by_other` where the store has another head
+   */
+  begin(expectedHead: Uint8Array | undefined): SealedTransaction;
+  /** Takes what was deleted out of the file for good. */
+  purge(): void;
+  /** What the storage itself finds wrong with its pages, in its own words; empty where nothing is. */
+  findPageDamage(): string[];
+  close(): void;
+}
+
+/** Why the storage did not do what it was asked. */
+export type StoreFailure = 'full' | 'read_only' | 'changed_by_other' | 'damaged' | 'newer' | 'io';
+
+/** A failure of the storage below the sealing. */
+export class StoreError extends Error {
+  readonly failure: StoreFailure;
+
+  constructor(failure: StoreFailure, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StoreError';
+    this.failure = failure;
+  }
+}
+
+/** The tag of a record that there is one of. */
+export function fixedTag(name: 'store' | 'head'): Uint8Array {
+  return Buffer.from(name, 'latin1');
+}

@@ -1,0 +1,194 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+
+import Database from 'better-sqlite3';
+
+import { APPLICATION_ID, FORMAT_VERSION, migrate } from './migrations.ts';
+import { KIND, StoreError, fixedTag } from './sealed-store.ts';
+import type { Kind, SealedRecord, SealedStore, SealedTransaction } from './sealed-store.ts';
+
+/** Page cache of each of the two connections, in KiB. */
+const CACHE_KIBIBYTES = 512;
+const HEADER_BYTES = 100;
+const HEADER_MAGIC = 'SQLite format 3\0';
+
+/**
+ * Sealed records in one SQLite file.
+ *
+ * Two connections: one writes, the other reads what was committed, so that a long transaction (a rekey) stops nobody
+ * from reading. The caller sees to it that no second process opens the file (see `StoreLock`), and sets the umask.
+ */
+export class SqliteStore implements SealedStore {
+  readonly #writer: Database.Database;
+  readonly #reader: Database.Database;
+  readonly #get: Database.Statement<[Kind, Uint8Array], Buffer>;
+  readonly #list: Database.Statement<[Kind, Uint8Array, number], { tag: Buffer; body: Buffer }>;
+  readonly #put: Database.Statement<[Kind, Uint8Array, Uint8Array]>;
+  readonly #delete: Database.Statement<[Kind, Uint8Array]>;
+  readonly #head: Database.Statement<[Kind, Uint8Array], Buffer>;
+
+  private constructor(writer: Database.Database, reader: Database.Database) {
+    this.#writer = writer;
+    this.#reader = reader;
+    const select = 'SELECT body FROM record WHERE kind = ? AND tag = ?';
+    this.#get = reader.prepare<[Kind, Uint8Array], Buffer>(select).pluck();
+    this.#head = writer.prepare<[Kind, Uint8Array], Buffer>(select).pluck();
+    this.#list = reader.prepare('SELECT tag, body FROM record WHERE kind = ? AND tag > ? ORDER BY tag LIMIT ?');
+    this.#put = writer.prepare('INSERT OR REPLACE INTO record (kind, tag, body) VALUES (?, ?, ?)');
+    this.#delete = writer.prepare('DELETE FROM record WHERE kind = ? AND tag = ?');
+  }
+
+  /**
+   * Opens the file, or makes it where there is none.
+   *
+   * @throws StoreError before a byte of it was changed, where it is no store, or one of a newer version
+   */
+  static open(path: string): SqliteStore {
+    refuseForeignFile(path);
+    return withStoreErrors(() => {
+      const writer = new Database(path);
+      try {
+        refuseNewerVersion(writer.pragma('user_version', { simple: true }) as number);
+        harden(writer);
+        writer.pragma('journal_mode = WAL');
+        writer.pragma('synchronous = FULL');
+        writer.pragma('secure_delete = ON');
+        migrate(writer);
+        const reader = new Database(path, { readonly: true });
+        harden(reader);
+        return new SqliteStore(writer, reader);
+      } catch (error) {
+        writer.close();
+        throw error;
+      }
+    });
+  }
+
+  get(kind: Kind, tag: Uint8Array): Uint8Array | undefined {
+    return withStoreErrors(() => this.#get.get(kind, tag));
+  }
+
+  list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[] {
+    return withStoreErrors(() =>
+      this.#list.all(kind, after ?? new Uint8Array(0), limit).map(({ tag, body }) => ({ kind, tag, body })),
+    );
+  }
+
+  begin(expectedHead: Uint8Array | undefined): SealedTransaction {
+    return withStoreErrors(() => {
+      this.#writer.exec('BEGIN IMMEDIATE');
+      const head = this.#head.get(KIND.head, fixedTag('head'));
+      if (!equalBytes(head, expectedHead)) {
+        this.#rollback();
+        throw new StoreError('changed_by_other', 'the store was changed by another program');
+      }
+      return {
+        put: ({ kind, tag, body }) => withStoreErrors(() => void this.#put.run(kind, tag, body)),
+        delete: (kind, tag) => withStoreErrors(() => void this.#delete.run(kind, tag)),
+        commit: () => withStoreErrors(() => this.#commit()),
+        rollback: () => this.#rollback(),
+      };
+    });
+  }
+
+  purge(): void {
+    withStoreErrors(() => this.#writer.pragma('wal_checkpoint(TRUNCATE)'));
+  }
+
+  findPageDamage(): string[] {
+    try {
+      const found = this.#reader.pragma('integrity_check(20)') as { integrity_check: string }[];
+      return found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
+    } catch (error) {
+      return [error instanceof Error ? error.message : 'the file cannot be read'];
+    }
+  }
+
+  close(): void {
+    this.#reader.close();
+    this.#writer.close();
+  }
+
+  #commit(): void {
+    try {
+      this.#writer.exec('COMMIT');
+    } catch (error) {
+      this.#rollback();
+      throw error;
+    }
+  }
+
+  /** SQLite ends a transaction by itself after some errors (a full disk among them), so there may be none left. */
+  #rollback(): void {
+    if (this.#writer.inTransaction) this.#writer.exec('ROLLBACK');
+  }
+}
+
+function harden(database: Database.Database): void {
+  database.pragma('trusted_schema = OFF');
+  database.pragma('cell_size_check = ON');
+  database.pragma('temp_store = MEMORY');
+  database.pragma(`cache_size = -${CACHE_KIBIBYTES}`);
+}
+
+/** Looks at the file's header with no help of SQLite, which would touch the file or its journal. */
+function refuseForeignFile(path: string): void {
+  const header = Buffer.alloc(HEADER_BYTES);
+  let length: number;
+  try {
+    const file = openSync(path, 'r');
+    try {
+      length = readSync(file, header, 0, HEADER_BYTES, 0);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw new StoreError('io', `cannot read the store: ${(error as NodeJS.ErrnoException).code}`, { cause: error });
+  }
+  if (length === 0) return;
+  if (length < HEADER_BYTES || header.toString('latin1', 0, HEADER_MAGIC.length) !== HEADER_MAGIC) {
+    throw new StoreError('damaged', 'the file is no SQLite database, or its first page is damaged');
+  }
+  const version = header.readUInt32BE(60);
+  refuseNewerVersion(version);
+  // A file whose first commit is still in its journal has no application id yet.
+  const applicationId = header.readUInt32BE(68);
+  if (applicationId !== APPLICATION_ID && (applicationId !== 0 || version !== 0)) {
+    throw new StoreError('damaged', 'the file is the database of another program');
+  }
+}
+
+function refuseNewerVersion(version: number): void {
+  if (version <= FORMAT_VERSION) return;
+  throw new StoreError(
+    'newer',
+    `the store has format ${version}, this program reads up to ${FORMAT_VERSION}; it was not touched: install the newer cio-credentiald that made it`,
+  );
+}
+
+function equalBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
+}
+
+function withStoreErrors<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof Database.SqliteError ? toStoreError(error) : error;
+  }
+}
+
+/** https://sqlite.org/rescode.html */
+function toStoreError(error: InstanceType<typeof Database.SqliteError>): StoreError {
+  const { code } = error;
+  const options = { cause: error };
+  if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE')
+    return new StoreError('full', 'the disk is full', options);
+  if (code.startsWith('SQLITE_READONLY')) return new StoreError('read_only', 'the file system is read-only', options);
+  if (code === 'SQLITE_CORRUPT' || code.startsWith('SQLITE_CORRUPT_') || code === 'SQLITE_NOTADB') {
+    return new StoreError('damaged', 'a page of the store is damaged', options);
+  }
+  if (code.startsWith('SQLITE_BUSY'))
+    return new StoreError('changed_by_other', 'another program uses the store', options);
+  return new StoreError('io', `the storage failed (${code})`, options);
+}

@@ -1,0 +1,190 @@
+import type { Problem } from '../../src/protocol/interface.generated.ts';
+import { KIND, StoreError, fixedTag } from '../store/sealed-store.ts';
+import type { Kind, SealedRecord, SealedStore } from '../store/sealed-store.ts';
+import { everyRecord } from './every-record.ts';
+import { Digest } from './head.ts';
+import { openCredential } from './reader.ts';
+import { currentVersion, decodePrincipal, decodeValue } from './records.ts';
+import type { CredentialRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
+import type { Sealing } from './sealing.ts';
+import type { Unlocked } from './vault.ts';
+
+/** Most problems that are told one by one. */
+const PROBLEMS_MAX = 1000;
+
+/** A credential of which not every kept value can be read. */
+export interface IncompleteCredential {
+  readonly record: CredentialRecord;
+  readonly unreadable: ReadonlySet<number>;
+}
+
+/** What a check found, and what a repair needs of it. */
+export interface Findings {
+  readonly problems: readonly Problem[];
+  /** Over the records that are there. */
+  readonly digest: Digest;
+  /** Records that do not open, or belong to nothing. */
+  readonly unusable: readonly SealedRecord[];
+  readonly incomplete: readonly IncompleteCredential[];
+  readonly principals: ReadonlyMap<PrincipalId, PrincipalRecord>;
+  /** What the readable credentials of each space add up to. */
+  readonly spaces: ReadonlyMap<Space, SpaceSummary>;
+}
+
+export interface SpaceSummary {
+  /** The highest generation of a version. */
+  generation: number;
+  count: number;
+  /** Of one user's space: its names, and the bytes of all its values. The shared space has no list of either. */
+  readonly names: string[];
+  bytes: number;
+}
+
+/**
+ * Reads and opens every record, and holds their number and digest against the head. Works under `Vault.exclusive`, so
+ * that nothing changes meanwhile.
+ */
+export async function fsck(state: Unlocked, store: SealedStore): Promise<Findings> {
+  const check = new Check(state.sealing, store);
+  for (const detail of store.findPageDamage()) check.report({ what: 'page', detail });
+  for (const kind of [KIND.store, KIND.slot, KIND.dataKey]) await check.each(kind, () => undefined);
+  await check.each(KIND.principal, (record) => check.principal(record));
+  await check.each(KIND.credential, (record) => check.credential(record));
+  check.listedNames();
+  await check.each(KIND.value, (record) => check.strayValue(record));
+  check.head(state);
+  return check;
+}
+
+class Check implements Findings {
+  readonly problems: Problem[] = [];
+  readonly digest: Digest = new Digest();
+  readonly unusable: SealedRecord[] = [];
+  readonly incomplete: IncompleteCredential[] = [];
+  readonly principals: Map<PrincipalId, PrincipalRecord> = new Map();
+  readonly spaces: Map<Space, SpaceSummary> = new Map();
+  readonly #sealing: Sealing;
+  readonly #store: SealedStore;
+  /** The tags of values that a credential refers to. */
+  readonly #values: Set<string> = new Set();
+
+  constructor(sealing: Sealing, store: SealedStore) {
+    this.#sealing = sealing;
+    this.#store = store;
+  }
+
+  report(problem: Problem): void {
+    if (this.problems.length < PROBLEMS_MAX) this.problems.push(problem);
+  }
+
+  /** Goes on with the next kind where a damaged page ends the reading of this one. */
+  async each(kind: Kind, check: (record: SealedRecord) => void): Promise<void> {
+    try {
+      for await (const record of everyRecord(this.#store, kind)) {
+        this.digest.add(this.#sealing.fingerprint(kind, record.tag, record.body));
+        check(record);
+      }
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.report({ what: 'page', detail: `records of kind ${kind} cannot be read to their end: ${error.message}` });
+    }
+  }
+
+  principal(record: SealedRecord): void {
+    const text = this.#sealing.open(KIND.principal, record.tag, record.body);
+    if (text === undefined) {
+      this.#drop(record, { what: 'record', detail: 'a list of grants is damaged' });
+      return;
+    }
+    const principal = decodePrincipal(text);
+    this.principals.set(principal.principal, principal);
+  }
+
+  credential(sealed: SealedRecord): void {
+    const record = openCredential(this.#sealing, sealed.tag, sealed.body);
+    if (record === undefined) {
+      this.#drop(sealed, { what: 'record', detail: 'the record of a credential is damaged' });
+      return;
+    }
+    const unreadable = new Set(
+      record.versions.map(({ version }) => version).filter((v) => !this.#checkValue(record, v)),
+    );
+    if (unreadable.size > 0) this.incomplete.push({ record, unreadable });
+    if (!unreadable.has(currentVersion(record).version)) this.#summarize(record, unreadable);
+  }
+
+  /** A user's list of names has those of his credentials that were deleted with all their values. */
+  listedNames(): void {
+    for (const { principal, names } of this.principals.values()) {
+      const incomplete = this.incomplete
+        .filter(({ record }) => record.space === principal)
+        .map(({ record }) => record.name);
+      const present = new Set([...(this.spaces.get(principal as Space)?.names ?? []), ...incomplete]);
+      for (const name of names.filter((listed) => !present.has(listed))) {
+        this.report({ what: 'missing', name, detail: `it was deleted from the file (${principal})` });
+      }
+    }
+  }
+
+  strayValue(sealed: SealedRecord): void {
+    if (this.#values.has(keyOf(sealed.tag))) return;
+    const text = this.#sealing.open(KIND.value, sealed.tag, sealed.body);
+    if (text === undefined) {
+      this.#drop(sealed, { what: 'record', detail: 'a damaged value belongs to no credential that can be read' });
+      return;
+    }
+    const { name, version, value } = decodeValue(text);
+    value.fill(0);
+    const detail =
+      'its record does not know this value: the record is damaged, deleted, or put back from an older copy';
+    this.#drop(sealed, { what: 'missing', name, version, detail });
+  }
+
+  head(state: Unlocked): void {
+    const headBody = this.#store.get(KIND.head, fixedTag('head'));
+    if (state.head === undefined || headBody === undefined || state.headBody === undefined) {
+      this.report({ what: 'head', detail: 'the head of the store is damaged' });
+    } else if (Buffer.compare(headBody, state.headBody) !== 0) {
+      this.report({ what: 'head', detail: 'the head was changed by another program' });
+    } else if (!this.digest.equals(state.head.digest)) {
+      const difference = this.digest.records - state.head.digest.records;
+      if (difference < 0) this.report({ what: 'missing', detail: `${-difference} records were deleted from the file` });
+      else if (difference > 0) this.report({ what: 'added', detail: `${difference} records were added to the file` });
+      else this.report({ what: 'head', detail: 'a record was changed, or put back from an older copy of the file' });
+    }
+  }
+
+  #summarize(record: CredentialRecord, unreadable: ReadonlySet<number>): void {
+    const summary = this.spaces.get(record.space) ?? { generation: 0, count: 0, names: [], bytes: 0 };
+    this.spaces.set(record.space, summary);
+    summary.count += 1;
+    const isShared = record.space === 'system';
+    if (!isShared) summary.names.push(record.name);
+    for (const { version, generation, size } of record.versions) {
+      summary.generation = Math.max(summary.generation, generation);
+      if (!isShared && !unreadable.has(version)) summary.bytes += size;
+    }
+  }
+
+  #checkValue(record: CredentialRecord, version: number): boolean {
+    const tag = this.#sealing.valueTag(record.id, version);
+    this.#values.add(keyOf(tag));
+    const body = this.#store.get(KIND.value, tag);
+    const text = body && this.#sealing.open(KIND.value, tag, body);
+    text?.fill(0);
+    if (text !== undefined) return true;
+    const current = version === currentVersion(record).version ? 'the current value' : 'an older value';
+    const detail = body === undefined ? `${current} was deleted from the file` : `${current} is damaged`;
+    this.report({ what: body === undefined ? 'missing' : 'record', name: record.name, version, detail });
+    return false;
+  }
+
+  #drop(record: SealedRecord, problem: Problem): void {
+    this.unusable.push({ ...record, body: new Uint8Array(0) });
+    this.report(problem);
+  }
+}
+
+function keyOf(tag: Uint8Array): string {
+  return Buffer.from(tag).toString('latin1');
+}

@@ -1,0 +1,129 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+
+import { KEY_BYTES } from './key-memory.ts';
+import { randomBytes } from './sodium.ts';
+
+/** base64 of 32 bytes, and a line end. */
+const FILE_BYTES_MAX = 46;
+
+/** Why a key file cannot be used: as text, without anything of what it holds. */
+export class KeyFileError extends Error {
+  readonly isMissing: boolean;
+
+  constructor(message: string, isMissing = false) {
+    super(message);
+    this.name = 'KeyFileError';
+    this.isMissing = isMissing;
+  }
+}
+
+/**
+ * Makes a key file: 32 random bytes in base64 and a line end, mode 0600. It is there whole or not at all, and on the
+ * disk when this returns. The caller owns and wipes the key.
+ *
+ * @throws KeyFileError where there is a file already, or it cannot be written
+ */
+export function createKeyFile(path: string): Uint8Array {
+  const key = randomBytes(KEY_BYTES);
+  const text = Buffer.from(`${Buffer.from(key).toString('base64')}\n`);
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    const file = openSync(
+      temporary,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+      0o600,
+    );
+    try {
+      fchmodSync(file, 0o600);
+      writeSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    // A link fails where a rename would replace: an older key may be all that opens an older store.
+    linkSync(temporary, path);
+    syncDirectory(dirname(path));
+    return key;
+  } catch (error) {
+    throw new KeyFileError(`cannot make the key file ${path}: ${codeOf(error)}`);
+  } finally {
+    text.fill(0);
+    unlinkQuietly(temporary);
+  }
+}
+
+/**
+ * Reads a key file that nobody else can read or write.
+ *
+ * @param isOwnerChecked false for a file of systemd's, which is read-only and root's with an entry for the service
+ * @returns the key, which the caller owns and wipes
+ * @throws KeyFileError
+ */
+export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
+  const text = Buffer.alloc(FILE_BYTES_MAX + 1);
+  try {
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    let length: number;
+    try {
+      const stat = fstatSync(file);
+      if (!stat.isFile()) throw new KeyFileError(`${path} is not a regular file`);
+      if (isOwnerChecked && (stat.mode & 0o077) !== 0) {
+        throw new KeyFileError(`${path} can be read by others; mend it with: chmod 600 ${path}`);
+      }
+      if (isOwnerChecked && stat.uid !== process.geteuid?.() && stat.uid !== 0) {
+        throw new KeyFileError(`${path} belongs to another user (uid ${stat.uid})`);
+      }
+      length = readSync(file, text, 0, text.length, 0);
+    } finally {
+      closeSync(file);
+    }
+    const key = parseKey(text.subarray(0, length));
+    if (key === undefined) throw new KeyFileError(`${path} is not a key file: 32 bytes in base64 are expected`);
+    return key;
+  } catch (error) {
+    if (error instanceof KeyFileError) throw error;
+    const code = codeOf(error);
+    throw new KeyFileError(`cannot read the key file ${path}: ${code}`, code === 'ENOENT');
+  } finally {
+    text.fill(0);
+  }
+}
+
+function parseKey(text: Buffer): Uint8Array | undefined {
+  const match = /^([A-Za-z0-9+/]{43}=)\r?\n?$/.exec(text.toString('latin1'));
+  const key = match?.[1] === undefined ? undefined : Buffer.from(match[1], 'base64');
+  return key?.length === KEY_BYTES ? key : undefined;
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
+
+function unlinkQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'EROFS') throw error;
+  }
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'unknown error';
+}

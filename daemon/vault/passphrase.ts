@@ -1,0 +1,56 @@
+import { scrypt } from 'node:crypto';
+
+import { KEY_BYTES } from './key-memory.ts';
+import { randomBytes } from './sodium.ts';
+
+/** Parameters of scrypt (RFC 7914), kept with the slot; `salt` is base64. */
+export interface ScryptParameters {
+  readonly N: number;
+  readonly r: number;
+  readonly p: number;
+  readonly salt: string;
+}
+
+/** OWASP's first choice for scrypt: 128 MiB and about half a second. */
+const DEFAULT = { N: 2 ** 17, r: 8, p: 1 };
+const SALT_BYTES = 16;
+
+/**
+ * What a file may ask for: it may have been changed by somebody who wants the daemon to use up its memory. 128·N·r bytes
+ * are needed, so 1 GiB here.
+ */
+const MEMORY_BYTES_MAX: number = 1024 ** 3;
+const PARALLELISM_MAX = 16;
+
+export function newScryptParameters(): ScryptParameters {
+  return { ...DEFAULT, salt: Buffer.from(randomBytes(SALT_BYTES)).toString('base64') };
+}
+
+/** Tells whether the parameters of a slot are ones that may be worked with. */
+export function areUsable({ N, r, p, salt }: ScryptParameters): boolean {
+  const isPowerOfTwo = Number.isSafeInteger(N) && N > 1 && Number.isInteger(Math.log2(N));
+  const isBounded = Number.isSafeInteger(r) && r >= 1 && Number.isSafeInteger(p) && p >= 1 && p <= PARALLELISM_MAX;
+  return isPowerOfTwo && isBounded && 128 * N * r <= MEMORY_BYTES_MAX && typeof salt === 'string';
+}
+
+/**
+ * The key of a passphrase, in Unicode's composed form (NFC), since keyboards differ. The caller owns and wipes it.
+ *
+ * @throws RangeError where the parameters are out of bounds
+ */
+export async function deriveFromPassphrase(passphrase: string, parameters: ScryptParameters): Promise<Uint8Array> {
+  if (!areUsable(parameters)) throw new RangeError('scrypt parameters out of bounds');
+  const { N, r, p } = parameters;
+  const memory = 128 * N * r;
+  const text = Buffer.from(passphrase.normalize('NFC'));
+  const salt = Buffer.from(parameters.salt, 'base64');
+  try {
+    return await new Promise((resolve, reject) => {
+      scrypt(text, salt, KEY_BYTES, { N, r, p, maxmem: memory + 1024 * 1024 * p }, (error, key) =>
+        error === null ? resolve(key) : reject(error),
+      );
+    });
+  } finally {
+    text.fill(0);
+  }
+}

@@ -1,0 +1,93 @@
+import { CredentialError, isCredentialError } from '../../src/errors.ts';
+import { KIND } from '../store/sealed-store.ts';
+import type { SealedReader } from '../store/sealed-store.ts';
+import { decodeCredential, decodeValue } from './records.ts';
+import type { CredentialRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
+import type { Sealing } from './sealing.ts';
+
+/** Some credentials of a listing, and where the next ones begin. */
+export interface CredentialPage {
+  readonly records: readonly CredentialRecord[];
+  /** How many of the page do not open. */
+  readonly damaged: number;
+  /** Pass it on to get the next page; undefined on the last one. */
+  readonly next: Uint8Array | undefined;
+}
+
+/** Reads opened records: names and values as they were committed last. */
+export interface VaultReader {
+  /** @throws CredentialError `Damaged` */
+  credential(space: Space, name: string): CredentialRecord | undefined;
+  /**
+   * A kept version of a value; the caller owns and wipes it.
+   *
+   * @throws CredentialError `Damaged`
+   */
+  value(record: CredentialRecord, version: number): Uint8Array;
+  principal(id: PrincipalId): PrincipalRecord | undefined;
+  principals(): Iterable<PrincipalRecord>;
+  /** All credentials of all spaces, a page at a time, in no order that means anything. Damaged ones are left out. */
+  credentials(after: Uint8Array | undefined, limit: number): CredentialPage;
+}
+
+/** What `read` returns; undefined, and one more in `count`, where what it reads is damaged. */
+export function countDamaged<T>(count: { damaged: number }, read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!isCredentialError(error, 'Damaged')) throw error;
+    count.damaged += 1;
+    return undefined;
+  }
+}
+
+/** Opens what a sealed reader gives. */
+export class OpeningReader implements VaultReader {
+  readonly #records: SealedReader;
+  readonly #sealing: Sealing;
+  readonly #principals: ReadonlyMap<PrincipalId, PrincipalRecord>;
+
+  constructor(records: SealedReader, sealing: Sealing, principals: ReadonlyMap<PrincipalId, PrincipalRecord>) {
+    this.#records = records;
+    this.#sealing = sealing;
+    this.#principals = principals;
+  }
+
+  credential(space: Space, name: string): CredentialRecord | undefined {
+    const tag = this.#sealing.credentialTag(space, name);
+    const body = this.#records.get(KIND.credential, tag);
+    if (body === undefined) return undefined;
+    const record = openCredential(this.#sealing, tag, body);
+    if (record === undefined) throw new CredentialError('Damaged', { name });
+    return record;
+  }
+
+  value(record: CredentialRecord, version: number): Uint8Array {
+    const tag = this.#sealing.valueTag(record.id, version);
+    const body = this.#records.get(KIND.value, tag);
+    const text = body === undefined ? undefined : this.#sealing.open(KIND.value, tag, body);
+    if (text === undefined) throw new CredentialError('Damaged', { name: record.name });
+    return decodeValue(text).value;
+  }
+
+  principal(id: PrincipalId): PrincipalRecord | undefined {
+    return this.#principals.get(id);
+  }
+
+  principals(): Iterable<PrincipalRecord> {
+    return this.#principals.values();
+  }
+
+  credentials(after: Uint8Array | undefined, limit: number): CredentialPage {
+    const page = this.#records.list(KIND.credential, after, limit);
+    const records = page.flatMap(({ tag, body }) => openCredential(this.#sealing, tag, body) ?? []);
+    return { records, damaged: page.length - records.length, next: page.length < limit ? undefined : page.at(-1)?.tag };
+  }
+}
+
+/** Opens the record of a credential; undefined where it is damaged, or lies in another one's place. */
+export function openCredential(sealing: Sealing, tag: Uint8Array, body: Uint8Array): CredentialRecord | undefined {
+  const text = sealing.open(KIND.credential, tag, body);
+  if (text === undefined) return undefined;
+  return decodeCredential(text);
+}

@@ -1,0 +1,119 @@
+/**
+ * What is inside of sealed records. Each is JSON in UTF-8; the sealing has proved that this program wrote it, so it is
+ * not checked a second time.
+ */
+
+/**
+ * Whose credentials: the ones that all administrators share, or those of one other user. Names are unique within a
+ * space, so that nobody learns from a refusal what somebody else has.
+ */
+export type Space = 'system' | `uid:${number}`;
+
+/** Somebody who can be granted something, or own it. */
+export type PrincipalId = Space | `gid:${number}` | `unit:${string}`;
+
+/** One kept version of a credential; its value is a record of its own. */
+export interface VersionEntry {
+  /** Counts from 1; never used twice by the same credential. */
+  readonly version: number;
+  /** The commit, among those of the space, that made this version. */
+  readonly generation: number;
+  /** Milliseconds since the epoch. */
+  readonly changed: number;
+  readonly changedBy: number;
+  /** Bytes of the value. */
+  readonly size: number;
+  readonly restoredFrom?: number;
+}
+
+export interface CredentialRecord {
+  /** 16 random bytes in hex, made with the credential: values are found by it, so that one that was removed and made anew shares nothing with its past. */
+  readonly id: string;
+  readonly space: Space;
+  readonly name: string;
+  readonly created: number;
+  readonly createdBy: number;
+  /** Oldest first, at least one; the last one is current. */
+  readonly versions: readonly VersionEntry[];
+}
+
+/** What a principal may read besides its own: a credential by name, or all of a set. */
+export interface GrantEntry {
+  readonly space: Space;
+  readonly kind: 'name' | 'set';
+  readonly target: string;
+}
+
+export interface PrincipalRecord {
+  readonly principal: PrincipalId;
+  /** Of a space: the number of commits that changed it. */
+  readonly generation: number;
+  /** Of a space: how many credentials are in it. */
+  readonly count: number;
+  /** Of one user's space: the names in it. The shared space keeps no list, it may be large and only administrators list it. */
+  readonly names: readonly string[];
+  /** Of one user's space: the bytes of all kept values. */
+  readonly bytes: number;
+  readonly grants: readonly GrantEntry[];
+}
+
+/** What a value says of itself, so that it can be named when its credential is gone. */
+export interface ValueRecord {
+  readonly space: Space;
+  readonly name: string;
+  readonly version: number;
+  /** The bytes of the value; wiping them wipes all of it that is secret. */
+  readonly value: Uint8Array;
+}
+
+/** The version that is current. */
+export function currentVersion(record: CredentialRecord): VersionEntry {
+  const last = record.versions.at(-1);
+  if (last === undefined) throw new TypeError('a credential has at least one version');
+  return last;
+}
+
+/** Tells whether a principal can own credentials. */
+export function isSpace(principal: PrincipalId): principal is Space {
+  return principal === 'system' || principal.startsWith('uid:');
+}
+
+/** A principal of whom nothing is known yet. */
+export function emptyPrincipal(principal: PrincipalId): PrincipalRecord {
+  return { principal, generation: 0, count: 0, names: [], bytes: 0, grants: [] };
+}
+
+export function encodeRecord(record: CredentialRecord | PrincipalRecord): Uint8Array {
+  return Buffer.from(JSON.stringify(record));
+}
+
+/** space NUL name NUL version NUL value. The caller owns and wipes it. */
+export function encodeValue({ space, name, version, value }: ValueRecord): Uint8Array {
+  const header = Buffer.from(`${space}\0${name}\0${version}\0`);
+  const text = new Uint8Array(header.length + value.length);
+  text.set(header);
+  text.set(value, header.length);
+  return text;
+}
+
+/** The value is a view of `text`. */
+export function decodeValue(text: Uint8Array): ValueRecord {
+  const bytes = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
+  const nameStart = bytes.indexOf(0) + 1;
+  const versionStart = bytes.indexOf(0, nameStart) + 1;
+  const valueStart = bytes.indexOf(0, versionStart) + 1;
+  return {
+    space: bytes.toString('latin1', 0, nameStart - 1) as Space,
+    name: bytes.toString('latin1', nameStart, versionStart - 1),
+    version: Number(bytes.toString('latin1', versionStart, valueStart - 1)),
+    value: text.subarray(valueStart),
+  };
+}
+
+export function decodeCredential(text: Uint8Array): CredentialRecord {
+  return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString()) as CredentialRecord;
+}
+
+export function decodePrincipal(text: Uint8Array): PrincipalRecord {
+  return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString()) as PrincipalRecord;
+}

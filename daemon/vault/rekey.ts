@@ -1,0 +1,124 @@
+import { CredentialError } from '../../src/errors.ts';
+import { KIND, fixedTag } from '../store/sealed-store.ts';
+import type { Kind, SealedRecord, SealedStore, SealedTransaction } from '../store/sealed-store.ts';
+import { wrapDataKey } from './data-key.ts';
+import { Digest, encodeHead } from './head.ts';
+import { everyRecord } from './every-record.ts';
+import { OpeningReader, openCredential } from './reader.ts';
+import { decodePrincipal, encodeRecord } from './records.ts';
+import type { CredentialRecord } from './records.ts';
+import { Sealing } from './sealing.ts';
+import type { Sodium } from './sodium.ts';
+import type { Unlocked } from './vault.ts';
+
+/** More than there ever are of the records that stay in clear. */
+const CLEAR_RECORDS_MAX = 100;
+
+/**
+ * Seals every record with a new data key, in one transaction of the store: killed at any point, the store is the old one.
+ * Works under `Vault.exclusive`; readers see the old records until the last moment.
+ *
+ * @returns the new epoch, and the number of records that were sealed anew
+ * @throws CredentialError `Damaged` where a record does not open, or one is there that should not be; nothing has
+ * changed then
+ */
+export async function rekey(
+  sodium: Sodium,
+  state: Unlocked,
+  store: SealedStore,
+): Promise<{ keyEpoch: number; records: number }> {
+  const { head, headBody, sealing: oldSealing, rootKey } = state;
+  if (head === undefined) throw new CredentialError('Damaged', {});
+  const dataKey = sodium.newKey();
+  const sealing = new Sealing(sodium, oldSealing.storeId, oldSealing.epoch + 1, dataKey);
+  const transaction = store.begin(headBody);
+  try {
+    const rewrite = new Rewrite(store, transaction, oldSealing, sealing);
+    rewrite.keepClear();
+    rewrite.put(wrapDataKey(sodium, sealing.storeId, rootKey, sealing.epoch, dataKey));
+    await rewrite.reseal();
+    if (rewrite.digest.records !== head.digest.records) throw new CredentialError('Damaged', {});
+    const nextHead = { commits: head.commits + 1, digest: rewrite.digest };
+    const body = sealing.seal(KIND.head, fixedTag('head'), encodeHead(nextHead));
+    transaction.put({ kind: KIND.head, tag: fixedTag('head'), body });
+    transaction.commit();
+    Object.assign(state, { sealing, head: nextHead, headBody: body });
+    state.reader = new OpeningReader(store, sealing, state.principals);
+    oldSealing.wipe();
+    return { keyEpoch: sealing.epoch, records: rewrite.resealed };
+  } catch (error) {
+    transaction.rollback();
+    sealing.wipe();
+    throw error;
+  } finally {
+    sodium.release(dataKey);
+  }
+}
+
+/** One pass over the store, from the records of the old sealing to those of the new. */
+class Rewrite {
+  readonly digest: Digest = new Digest();
+  resealed = 0;
+  readonly #store: SealedStore;
+  readonly #transaction: SealedTransaction;
+  readonly #old: Sealing;
+  readonly #new: Sealing;
+
+  constructor(store: SealedStore, transaction: SealedTransaction, oldSealing: Sealing, newSealing: Sealing) {
+    this.#store = store;
+    this.#transaction = transaction;
+    this.#old = oldSealing;
+    this.#new = newSealing;
+  }
+
+  /** The store's id and the slots stay as they are; the old data key goes. */
+  keepClear(): void {
+    for (const kind of [KIND.store, KIND.slot]) {
+      for (const { tag, body } of this.#store.list(kind, undefined, CLEAR_RECORDS_MAX)) {
+        this.digest.add(this.#new.fingerprint(kind, tag, body));
+      }
+    }
+    for (const { kind, tag } of this.#store.list(KIND.dataKey, undefined, CLEAR_RECORDS_MAX))
+      this.#transaction.delete(kind, tag);
+  }
+
+  put(record: SealedRecord): void {
+    this.#transaction.put(record);
+    this.digest.add(this.#new.fingerprint(record.kind, record.tag, record.body));
+  }
+
+  async reseal(): Promise<void> {
+    for await (const { tag, body } of everyRecord(this.#store, KIND.principal)) {
+      const text = this.#opened(KIND.principal, tag, body);
+      this.#move(KIND.principal, tag, this.#new.principalTag(decodePrincipal(text).principal), text);
+    }
+    for await (const { tag, body } of everyRecord(this.#store, KIND.credential)) {
+      const record = openCredential(this.#old, tag, body);
+      if (record === undefined) throw new CredentialError('Damaged', {});
+      this.#move(KIND.credential, tag, this.#new.credentialTag(record.space, record.name), encodeRecord(record));
+      for (const { version } of record.versions) this.#moveValue(record, version);
+    }
+  }
+
+  #moveValue(record: CredentialRecord, version: number): void {
+    const tag = this.#old.valueTag(record.id, version);
+    const body = this.#store.get(KIND.value, tag);
+    if (body === undefined) throw new CredentialError('Damaged', { name: record.name });
+    const value = this.#opened(KIND.value, tag, body, record.name);
+    this.#move(KIND.value, tag, this.#new.valueTag(record.id, version), value);
+  }
+
+  #opened(kind: Kind, tag: Uint8Array, body: Uint8Array, name?: string): Uint8Array {
+    const text = this.#old.open(kind, tag, body);
+    if (text === undefined) throw new CredentialError('Damaged', name === undefined ? {} : { name });
+    return text;
+  }
+
+  /** Wipes `text`. */
+  #move(kind: Kind, oldTag: Uint8Array, tag: Uint8Array, text: Uint8Array): void {
+    this.#transaction.delete(kind, oldTag);
+    this.put({ kind, tag, body: this.#new.seal(kind, tag, text) });
+    this.resealed += 1;
+    text.fill(0);
+  }
+}

@@ -1,0 +1,105 @@
+import { KIND } from '../store/sealed-store.ts';
+import type { Kind } from '../store/sealed-store.ts';
+import { pad, unpad } from './padding.ts';
+import type { PrincipalId, Space } from './records.ts';
+import type { Sodium } from './sodium.ts';
+import { wipe } from './sodium.ts';
+
+/** Length of the store's id and of the tag of a sealed record, in bytes. */
+export const ID_BYTES = 16;
+/** Length of a record's part in the digest of the head, in bytes. */
+export const DIGEST_BYTES = 32;
+
+const KDF_CONTEXT = 'cio-data';
+const ASSOCIATED_MAGIC = 'cio-record-1';
+/** magic ‖ store id ‖ epoch (u32) ‖ kind (u8) ‖ tag, the last padded with zeros */
+const ASSOCIATED_BYTES: number = ASSOCIATED_MAGIC.length + ID_BYTES + 4 + 1 + ID_BYTES;
+const SEPARATOR = Buffer.of(0);
+
+/**
+ * Seals and opens the records of one store under one data key: what its file format is made of (docs/file-format.md).
+ *
+ * Three subkeys: one finds records, one seals them, one makes the digest of the head. What is sealed is bound to the
+ * store, the key epoch, and the kind and tag of the record; the tag stands for the record's identity, and for a value
+ * that is its credential and version. So no record opens in another one's place.
+ */
+export class Sealing {
+  readonly storeId: Uint8Array;
+  readonly epoch: number;
+  readonly #sodium: Sodium;
+  readonly #tagKey: Uint8Array;
+  readonly #sealKey: Uint8Array;
+  readonly #digestKey: Uint8Array;
+  readonly #associated: Buffer;
+
+  /** `dataKey` stays the caller's, who wipes it; the subkeys live until {@link wipe}. */
+  constructor(sodium: Sodium, storeId: Uint8Array, epoch: number, dataKey: Uint8Array) {
+    this.#sodium = sodium;
+    this.storeId = storeId;
+    this.epoch = epoch;
+    this.#tagKey = sodium.deriveKey(dataKey, 1, KDF_CONTEXT);
+    this.#sealKey = sodium.deriveKey(dataKey, 2, KDF_CONTEXT);
+    this.#digestKey = sodium.deriveKey(dataKey, 3, KDF_CONTEXT);
+    this.#associated = Buffer.alloc(ASSOCIATED_BYTES);
+    this.#associated.write(ASSOCIATED_MAGIC, 'latin1');
+    this.#associated.set(storeId, ASSOCIATED_MAGIC.length);
+    this.#associated.writeUInt32BE(epoch, ASSOCIATED_MAGIC.length + ID_BYTES);
+  }
+
+  credentialTag(space: Space, name: string): Uint8Array {
+    return this.#tag(KIND.credential, `${space}\0${name}`);
+  }
+
+  valueTag(credentialId: string, version: number): Uint8Array {
+    return this.#tag(KIND.value, `${credentialId}\0${version}`);
+  }
+
+  principalTag(principal: PrincipalId): Uint8Array {
+    return this.#tag(KIND.principal, principal);
+  }
+
+  /** @param text stays the caller's */
+  seal(kind: Kind, tag: Uint8Array, text: Uint8Array): Uint8Array {
+    const padded = pad(text);
+    try {
+      return this.#sodium.seal(this.#sealKey, padded, this.#associate(kind, tag));
+    } finally {
+      wipe(padded);
+    }
+  }
+
+  /** @returns the text, which the caller owns and wipes; undefined where the record is not what was sealed for this place */
+  open(kind: Kind, tag: Uint8Array, body: Uint8Array): Uint8Array | undefined {
+    const padded = this.#sodium.open(this.#sealKey, body, this.#associate(kind, tag));
+    return padded === undefined ? undefined : unpad(padded);
+  }
+
+  /**
+   * A record's part in the digest of the head. Of a sealed body the nonce and the tag stand for all of it; slots and
+   * data keys are small and count whole.
+   */
+  fingerprint(kind: Kind, tag: Uint8Array, body: Uint8Array): Uint8Array {
+    const isSealed = kind >= KIND.principal;
+    const parts = isSealed ? [body.subarray(0, 24), body.subarray(-16)] : [body];
+    const place = Buffer.of(kind, tag.length);
+    return this.#sodium.keyedHash(this.#digestKey, Buffer.concat([place, tag, ...parts]), DIGEST_BYTES);
+  }
+
+  wipe(): void {
+    this.#sodium.release(this.#tagKey, this.#sealKey, this.#digestKey);
+  }
+
+  #tag(kind: Kind, identity: string): Uint8Array {
+    const message = Buffer.concat([Buffer.of(kind), SEPARATOR, Buffer.from(identity)]);
+    return this.#sodium.keyedHash(this.#tagKey, message, ID_BYTES);
+  }
+
+  /** The one buffer is used again by each call; libsodium has copied it when the call returns. */
+  #associate(kind: Kind, tag: Uint8Array): Uint8Array {
+    let offset = ASSOCIATED_MAGIC.length + ID_BYTES + 4;
+    offset = this.#associated.writeUInt8(kind, offset);
+    this.#associated.fill(0, offset, offset + ID_BYTES);
+    this.#associated.set(tag, offset);
+    return this.#associated;
+  }
+}

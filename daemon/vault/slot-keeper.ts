@@ -1,0 +1,205 @@
+import { isAbsolute, join, relative } from 'node:path';
+
+import { CredentialError } from '../../src/errors.ts';
+import { KeyFileError, createKeyFile, readKeyFile } from './key-file.ts';
+import { newRecoveryCode, parseRecoveryCode } from './recovery-code.ts';
+import { SLOTS_MAX, makeSlot, openSlot } from './slots.ts';
+import type { NewSlot, SlotRecord, SlotSecret } from './slots.ts';
+import { wipe } from './sodium.ts';
+import type { Sodium } from './sodium.ts';
+import type { Vault } from './vault.ts';
+
+/** The key file that a new store gets, in the state directory. */
+export const DEFAULT_KEY_FILE = 'root.key';
+
+/** The name under which systemd gives the root key's credential to the daemon. */
+export const DEFAULT_SYSTEMD_CREDENTIAL = 'cio-credentiald.root-key';
+
+/** Where slots that need nobody find their keys. */
+export interface SlotPlaces {
+  readonly stateDirectory: string;
+  /** `$CREDENTIALS_DIRECTORY` (systemd.exec(5)); undefined where systemd gave none. */
+  readonly credentialsDirectory: string | undefined;
+}
+
+/** What somebody adds a slot with. */
+export type SlotRequest =
+  | { readonly kind: 'keyfile'; readonly path: string; readonly label?: string }
+  | { readonly kind: 'systemd'; readonly credential: string; readonly label?: string }
+  | { readonly kind: 'passphrase'; readonly passphrase: string; readonly label?: string }
+  | { readonly kind: 'recovery'; readonly label?: string };
+
+/** Why a slot did not open by itself, for the operator; never anything of a key. */
+export type SlotTrouble = { readonly slot: SlotRecord; readonly reason: string };
+
+/** Opens the vault by its slots, and adds and removes them. */
+export class SlotKeeper {
+  readonly #vault: Vault;
+  readonly #sodium: Sodium;
+  readonly #places: SlotPlaces;
+  readonly #now: () => number;
+
+  constructor(vault: Vault, sodium: Sodium, places: SlotPlaces, now: () => number) {
+    this.#vault = vault;
+    this.#sodium = sodium;
+    this.#places = places;
+    this.#now = now;
+  }
+
+  /** Tries the slots that need nobody: systemd's first, then key files. Returns the one that opened, or why none did. */
+  async unlockUnattended(): Promise<{ readonly opened: SlotRecord | undefined; readonly troubles: SlotTrouble[] }> {
+    const troubles: SlotTrouble[] = [];
+    const slots = this.#vault.slots();
+    for (const slot of [...slots.filter(isSystemd), ...slots.filter(isKeyFile)]) {
+      try {
+        const key = readSlotKey(slot, this.#places);
+        const isOpen = await this.#tryUnlock(slot, { key }).finally(() => wipe(key));
+        if (isOpen) return { opened: slot, troubles };
+        troubles.push({ slot, reason: 'the key is not the one of this slot' });
+      } catch (error) {
+        if (!(error instanceof KeyFileError)) throw error;
+        troubles.push({ slot, reason: error.message });
+      }
+    }
+    return { opened: undefined, troubles };
+  }
+
+  /** @throws CredentialError `UnlockFailed` */
+  async unlockWithPassphrase(passphrase: string): Promise<SlotRecord> {
+    const slots = this.#vault.slots().filter((slot) => slot.kind === 'passphrase');
+    return this.#unlockWithAny(slots, { passphrase });
+  }
+
+  /** @throws CredentialError `UnlockFailed` */
+  async unlockWithRecoveryCode(code: string): Promise<SlotRecord> {
+    const key = parseRecoveryCode(code);
+    if (key === undefined) throw new CredentialError('UnlockFailed', { reason: 'bad_code' });
+    try {
+      return await this.#unlockWithAny(
+        this.#vault.slots().filter((slot) => slot.kind === 'recovery'),
+        { key },
+      );
+    } finally {
+      wipe(key);
+    }
+  }
+
+  /**
+   * Adds a slot to the open store.
+   *
+   * @returns the slot, and the code of a recovery slot, which is kept nowhere
+   * @throws CredentialError `Locked`, `InvalidValue`, `TooLarge`
+   */
+  async add(request: SlotRequest): Promise<{ readonly slot: SlotRecord; readonly recoveryCode?: string }> {
+    if (this.#vault.slots().length >= SLOTS_MAX) throw new CredentialError('TooLarge', { limit: SLOTS_MAX });
+    // The root key is copied, since a lock may wipe it while a passphrase is derived.
+    const rootKey = this.#sodium.takeKey(this.#vault.unlocked().rootKey.slice());
+    const label = request.label === undefined ? {} : { label: request.label };
+    try {
+      switch (request.kind) {
+        case 'passphrase':
+          return {
+            slot: await this.#store(rootKey, { kind: 'passphrase', ...label }, { passphrase: request.passphrase }),
+          };
+        case 'recovery': {
+          const recoveryCode = newRecoveryCode();
+          const slot = await this.#storeKey(rootKey, { kind: 'recovery', ...label }, parsedCode(recoveryCode));
+          return { slot, recoveryCode };
+        }
+        case 'keyfile': {
+          const path = pathInSlot(this.#places, request.path);
+          const key = refusing('path', () => createKeyFile(request.path));
+          return { slot: await this.#storeKey(rootKey, { kind: 'keyfile', path, ...label }, key) };
+        }
+        case 'systemd': {
+          const { credential } = request;
+          const key = refusing('credential', () => readCredential(credential, this.#places));
+          return { slot: await this.#storeKey(rootKey, { kind: 'systemd', credential, ...label }, key) };
+        }
+      }
+    } finally {
+      this.#sodium.release(rootKey);
+    }
+  }
+
+  /** @throws CredentialError `NotFound`, `LastSlot` */
+  async remove(id: string): Promise<void> {
+    await this.#vault.write((writer) => {
+      const ids = writer.slotIds();
+      if (!ids.includes(id)) throw new CredentialError('NotFound', { name: id });
+      if (ids.length <= 1) throw new CredentialError('LastSlot', {});
+      writer.deleteSlot(id);
+    });
+  }
+
+  /** Wipes `key`. */
+  async #storeKey(rootKey: Uint8Array, slot: NewSlot, key: Uint8Array): Promise<SlotRecord> {
+    try {
+      return await this.#store(rootKey, slot, { key });
+    } finally {
+      wipe(key);
+    }
+  }
+
+  async #store(rootKey: Uint8Array, slot: NewSlot, secret: SlotSecret): Promise<SlotRecord> {
+    const record = await makeSlot(this.#sodium, this.#vault.storeId, rootKey, slot, secret, this.#now());
+    await this.#vault.write((writer) => writer.putSlot(record));
+    return record;
+  }
+
+  async #unlockWithAny(slots: readonly SlotRecord[], secret: SlotSecret): Promise<SlotRecord> {
+    if (slots.length === 0) throw new CredentialError('UnlockFailed', { reason: 'no_slot' });
+    for (const slot of slots) if (await this.#tryUnlock(slot, secret)) return slot;
+    throw new CredentialError('UnlockFailed', { reason: 'wrong_secret' });
+  }
+
+  async #tryUnlock(slot: SlotRecord, secret: SlotSecret): Promise<boolean> {
+    const rootKey = await openSlot(this.#sodium, this.#vault.storeId, slot, secret);
+    if (rootKey === undefined) return false;
+    this.#vault.unlock(this.#sodium.takeKey(rootKey));
+    return true;
+  }
+}
+
+/** The key of a slot that needs nobody; the caller owns and wipes it. @throws KeyFileError */
+export function readSlotKey(slot: SlotRecord, places: SlotPlaces): Uint8Array {
+  if (slot.kind === 'systemd') return readCredential(slot.credential ?? DEFAULT_SYSTEMD_CREDENTIAL, places);
+  const path = slot.path ?? DEFAULT_KEY_FILE;
+  return readKeyFile(isAbsolute(path) ? path : join(places.stateDirectory, path));
+}
+
+/** A path as a slot keeps it: one in the state directory moves with it. */
+export function pathInSlot(places: SlotPlaces, path: string): string {
+  const inside = relative(places.stateDirectory, path);
+  return inside.startsWith('..') || isAbsolute(inside) ? path : inside;
+}
+
+function readCredential(credential: string, places: SlotPlaces): Uint8Array {
+  if (places.credentialsDirectory === undefined) {
+    throw new KeyFileError('systemd gave the daemon no credentials ($CREDENTIALS_DIRECTORY is not set)', true);
+  }
+  return readKeyFile(join(places.credentialsDirectory, credential), false);
+}
+
+function parsedCode(code: string): Uint8Array {
+  const key = parseRecoveryCode(code);
+  if (key === undefined) throw new TypeError('a new recovery code is valid');
+  return key;
+}
+
+function refusing<T>(name: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof KeyFileError)) throw error;
+    throw new CredentialError('InvalidValue', { name, reason: error.message });
+  }
+}
+
+function isSystemd(slot: SlotRecord): boolean {
+  return slot.kind === 'systemd';
+}
+
+function isKeyFile(slot: SlotRecord): boolean {
+  return slot.kind === 'keyfile';
+}

@@ -1,0 +1,114 @@
+import type { Slot } from '../../src/protocol/interface.generated.ts';
+import { areUsable, deriveFromPassphrase, newScryptParameters } from './passphrase.ts';
+import type { ScryptParameters } from './passphrase.ts';
+import { randomBytes, wipe } from './sodium.ts';
+import type { Sodium } from './sodium.ts';
+
+/** Most slots of a store: unlocking with a passphrase may have to try each. */
+export const SLOTS_MAX = 16;
+
+const SLOT_HASH_BYTES = 32;
+
+/**
+ * One way to the root key, as it lies in the file: everything but `wrapped` is in clear, since it is needed before
+ * anything can be opened, and bound to `wrapped`, so that none of it can be changed.
+ */
+export interface SlotRecord extends Slot {
+  /** Of a key file: its path, relative to the state directory where it lies in there. */
+  readonly path?: string;
+  /** Of a systemd slot: the name of the credential that systemd gives to the daemon. */
+  readonly credential?: string;
+  /** Of a passphrase: how the key is derived from it. */
+  readonly scrypt?: ScryptParameters;
+  /** The root key, sealed by the slot's key; base64. */
+  readonly wrapped: string;
+}
+
+/** What opens a slot: 32 random bytes (a key file, a systemd credential, a recovery code), or a passphrase. */
+export type SlotSecret = { readonly key: Uint8Array } | { readonly passphrase: string };
+
+export interface NewSlot {
+  readonly kind: Slot['kind'];
+  readonly label?: string;
+  readonly path?: string;
+  readonly credential?: string;
+}
+
+/** Makes a slot that opens with `secret`; the secret and the root key stay the caller's. */
+export async function makeSlot(
+  sodium: Sodium,
+  storeId: Uint8Array,
+  rootKey: Uint8Array,
+  slot: NewSlot,
+  secret: SlotSecret,
+  created: number,
+): Promise<SlotRecord> {
+  const scrypt = 'passphrase' in secret ? { scrypt: newScryptParameters() } : {};
+  const clear = { id: Buffer.from(randomBytes(4)).toString('hex'), created, ...slot, ...scrypt };
+  const key = await slotKey(sodium, clear, secret);
+  try {
+    const wrapped = sodium.seal(key, rootKey, slotAssociated(storeId, clear));
+    return { ...clear, wrapped: Buffer.from(wrapped).toString('base64') };
+  } finally {
+    wipe(key);
+  }
+}
+
+/** The root key, which the caller owns and wipes; undefined where the secret is not the slot's, or the slot was changed. */
+export async function openSlot(
+  sodium: Sodium,
+  storeId: Uint8Array,
+  slot: SlotRecord,
+  secret: SlotSecret,
+): Promise<Uint8Array | undefined> {
+  const { wrapped, ...clear } = slot;
+  const key = await slotKey(sodium, clear, secret);
+  try {
+    return sodium.open(key, Buffer.from(wrapped, 'base64'), slotAssociated(storeId, clear));
+  } finally {
+    wipe(key);
+  }
+}
+
+export function encodeSlot(slot: SlotRecord): Uint8Array {
+  return Buffer.from(JSON.stringify(slot));
+}
+
+const SLOT_KINDS: readonly Slot['kind'][] = ['keyfile', 'systemd', 'passphrase', 'recovery'];
+
+/** Undefined where it is no slot that can be tried. What it says is trusted no further than {@link openSlot} proves it. */
+export function decodeSlot(tag: Uint8Array, body: Uint8Array): SlotRecord | undefined {
+  try {
+    const slot = JSON.parse(Buffer.from(body).toString()) as SlotRecord;
+    const isWhole = slot.id === Buffer.from(tag).toString() && typeof slot.wrapped === 'string';
+    const isUsable = slot.kind !== 'passphrase' || (slot.scrypt !== undefined && areUsable(slot.scrypt));
+    return isWhole && isUsable && SLOT_KINDS.includes(slot.kind) ? slot : undefined;
+  } catch {
+    // A slot lies in clear and may be anything; what cannot be read cannot be opened.
+    return undefined;
+  }
+}
+
+/** What callers may know of a slot. */
+export function describeSlot({ id, kind, created, label, path, credential }: SlotRecord): Slot {
+  const where = label ?? path ?? credential;
+  return { id, kind, created, ...(where === undefined ? {} : { label: where }) };
+}
+
+async function slotKey(sodium: Sodium, slot: Omit<SlotRecord, 'wrapped'>, secret: SlotSecret): Promise<Uint8Array> {
+  const context = Buffer.from(`cio-slot-1\0${slot.id}`);
+  if ('key' in secret) return sodium.keyedHash(secret.key, context, SLOT_HASH_BYTES);
+  if (slot.scrypt === undefined) throw new TypeError('a passphrase opens only a passphrase slot');
+  const derived = await deriveFromPassphrase(secret.passphrase, slot.scrypt);
+  try {
+    return sodium.keyedHash(derived, context, SLOT_HASH_BYTES);
+  } finally {
+    wipe(derived);
+  }
+}
+
+/** The store's id and every clear field, in the order of their names. */
+function slotAssociated(storeId: Uint8Array, clear: object): Uint8Array {
+  const fields = Object.entries(clear).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return Buffer.concat([Buffer.from('cio-slot-1\0'), storeId, Buffer.from(JSON.stringify(fields))]);
+}

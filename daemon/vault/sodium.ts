@@ -1,0 +1,181 @@
+import { randomFillSync } from 'node:crypto';
+
+import wrapper from 'libsodium-wrappers';
+
+import { KEY_BYTES, KeyMemory } from './key-memory.ts';
+
+const NONCE_BYTES = 24;
+const MAC_BYTES = 16;
+const KDF_CONTEXT_BYTES = 8;
+
+/** What sealing adds to a text, in bytes: the nonce in front, the Poly1305 tag behind. */
+export const SEAL_BYTES: number = NONCE_BYTES + MAC_BYTES;
+
+/** Inputs and output up to this many bytes in sum use memory that is allocated once. */
+const ARENA_BYTES = 16 * 1024;
+
+type NativeFunction = (...args: number[]) => number;
+
+/** The exports of libsodium's WebAssembly module that are used here. 64-bit lengths are two arguments, low and high. */
+interface SodiumModule {
+  /** A view of the module's memory; a new one whenever the memory grew. */
+  readonly HEAPU8: Uint8Array;
+  readonly _malloc: NativeFunction;
+  readonly _free: NativeFunction;
+  readonly _crypto_aead_xchacha20poly1305_ietf_encrypt: NativeFunction;
+  readonly _crypto_aead_xchacha20poly1305_ietf_decrypt: NativeFunction;
+  readonly _crypto_generichash: NativeFunction;
+  readonly _crypto_kdf_derive_from_key: NativeFunction;
+}
+
+/**
+ * The primitives that the store is made of: XChaCha20-Poly1305, keyed BLAKE2b and libsodium's KDF.
+ *
+ * They call libsodium's WebAssembly module directly. The wrapper's own functions free the copies of keys and texts that
+ * they make in the module's memory without wiping them; here every copy is wiped before the call returns.
+ */
+export class Sodium {
+  readonly #module: SodiumModule;
+  readonly #arena: number;
+  readonly #keys: KeyMemory = new KeyMemory();
+
+  private constructor(module: SodiumModule) {
+    this.#module = module;
+    this.#arena = module._malloc(ARENA_BYTES);
+  }
+
+  /** Where keys and texts are worked with, for locking it: this module's arena and the memory of the keys. */
+  get memory(): readonly Uint8Array[] {
+    return [this.#module.HEAPU8.subarray(this.#arena, this.#arena + ARENA_BYTES), this.#keys.block];
+  }
+
+  /** @throws Error where this build of libsodium-wrappers does not show its module */
+  static async load(): Promise<Sodium> {
+    await wrapper.ready;
+    const module = (wrapper as unknown as { libsodium?: Partial<SodiumModule> }).libsodium;
+    if (!isComplete(module)) throw new Error('this build of libsodium-wrappers does not export its module');
+    return new Sodium(module);
+  }
+
+  /**
+   * Encrypts and authenticates with XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) under a fresh random nonce.
+   *
+   * @param associated bytes that the text is bound to, and that {@link open} must be given again
+   * @returns nonce ‖ ciphertext ‖ tag
+   */
+  seal(key: Uint8Array, text: Uint8Array, associated: Uint8Array): Uint8Array {
+    const sealed = new Uint8Array(text.length + SEAL_BYTES);
+    const nonce = randomFillSync(sealed.subarray(0, NONCE_BYTES));
+    const cipherBytes = text.length + MAC_BYTES;
+    this.#call([key, nonce, associated, text], cipherBytes, ([k = 0, n = 0, ad = 0, m = 0], out) =>
+      this.#module._crypto_aead_xchacha20poly1305_ietf_encrypt(
+        out, 0, m, text.length, 0, ad, associated.length, 0, 0, n, k,
+      ), sealed, NONCE_BYTES); // prettier-ignore
+    return sealed;
+  }
+
+  /**
+   * Opens what {@link seal} made.
+   *
+   * @returns the text, which the caller owns and wipes; undefined where a byte of it, the key or `associated` differ
+   */
+  open(key: Uint8Array, sealed: Uint8Array, associated: Uint8Array): Uint8Array | undefined {
+    if (sealed.length < SEAL_BYTES) return undefined;
+    const nonce = sealed.subarray(0, NONCE_BYTES);
+    const cipher = sealed.subarray(NONCE_BYTES);
+    const text = new Uint8Array(cipher.length - MAC_BYTES);
+    const status = this.#call([key, nonce, associated, cipher], text.length, ([k = 0, n = 0, ad = 0, c = 0], out) =>
+      this.#module._crypto_aead_xchacha20poly1305_ietf_decrypt(
+        out, 0, 0, c, cipher.length, 0, ad, associated.length, 0, n, k,
+      ), text, 0); // prettier-ignore
+    return status === 0 ? text : undefined;
+  }
+
+  /** BLAKE2b (RFC 7693) of `message` under `key`; `bytes` is 16 to 64. */
+  keyedHash(key: Uint8Array, message: Uint8Array, bytes: number): Uint8Array {
+    const hash = new Uint8Array(bytes);
+    this.#call([key, message], bytes, ([k = 0, m = 0], out) =>
+      this.#module._crypto_generichash(out, bytes, m, message.length, 0, k, key.length), hash, 0); // prettier-ignore
+    return hash;
+  }
+
+  /** A fresh random key; to be given back by {@link release}. */
+  newKey(): Uint8Array {
+    return randomFillSync(this.#keys.allocate());
+  }
+
+  /** Moves a key into the memory for keys: the source is wiped. To be given back by {@link release}. */
+  takeKey(source: Uint8Array): Uint8Array {
+    if (source.length !== KEY_BYTES) throw new RangeError('a key has 32 bytes');
+    const key = this.#keys.allocate();
+    key.set(source);
+    source.fill(0);
+    return key;
+  }
+
+  /** Wipes keys. */
+  release(...keys: readonly (Uint8Array | undefined)[]): void {
+    this.#keys.release(...keys);
+  }
+
+  /** A subkey by libsodium's `crypto_kdf`; `context` is 8 ASCII characters. To be given back by {@link release}. */
+  deriveKey(key: Uint8Array, id: number, context: string): Uint8Array {
+    if (context.length !== KDF_CONTEXT_BYTES) throw new RangeError('a KDF context has 8 characters');
+    const subkey = this.#keys.allocate();
+    this.#call([key, Buffer.from(context, 'latin1')], KEY_BYTES, ([k = 0, c = 0], out) =>
+      this.#module._crypto_kdf_derive_from_key(out, KEY_BYTES, id, 0, c, k), subkey, 0); // prettier-ignore
+    return subkey;
+  }
+
+  /** Copies the inputs into the module, runs `native`, copies its output to `target`, and wipes all of it. */
+  #call(
+    inputs: readonly Uint8Array[],
+    outputBytes: number,
+    native: (pointers: readonly number[], output: number) => number,
+    target: Uint8Array,
+    targetOffset: number,
+  ): number {
+    const total = inputs.reduce((sum, input) => sum + input.length, outputBytes);
+    const isLarge = total > ARENA_BYTES;
+    const base = isLarge ? this.#module._malloc(total) : this.#arena;
+    if (base === 0) throw new Error('libsodium is out of memory');
+    try {
+      const heap = this.#module.HEAPU8;
+      let next = base + outputBytes;
+      const pointers: number[] = [];
+      for (const input of inputs) {
+        heap.set(input, next);
+        pointers.push(next);
+        next += input.length;
+      }
+      const status = native(pointers, base);
+      target.set(heap.subarray(base, base + outputBytes), targetOffset);
+      return status;
+    } finally {
+      this.#module.HEAPU8.fill(0, base, base + total);
+      if (isLarge) this.#module._free(base);
+    }
+  }
+}
+
+/** Fresh random bytes from the kernel, for ids, salts and the contents of key files. */
+export function randomBytes(bytes: number): Uint8Array {
+  return randomFillSync(new Uint8Array(bytes));
+}
+
+/** Overwrites secrets with zeros. */
+export function wipe(...secrets: readonly (Uint8Array | undefined)[]): void {
+  for (const secret of secrets) secret?.fill(0);
+}
+
+function isComplete(module: Partial<SodiumModule> | undefined): module is SodiumModule {
+  return (
+    module?.HEAPU8 instanceof Uint8Array &&
+    typeof module._malloc === 'function' &&
+    typeof module._free === 'function' &&
+    typeof module._crypto_aead_xchacha20poly1305_ietf_encrypt === 'function' &&
+    typeof module._crypto_aead_xchacha20poly1305_ietf_decrypt === 'function' &&
+    typeof module._crypto_generichash === 'function' &&
+    typeof module._crypto_kdf_derive_from_key === 'function'
+  );
+}

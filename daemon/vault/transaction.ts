@@ -1,0 +1,234 @@
+import { KIND, fixedTag } from '../store/sealed-store.ts';
+import type { Kind, SealedReader, SealedRecord, SealedStore } from '../store/sealed-store.ts';
+import { Digest, encodeHead } from './head.ts';
+import type { Head } from './head.ts';
+import { OpeningReader } from './reader.ts';
+import type { VaultReader } from './reader.ts';
+import { emptyPrincipal, encodeRecord, encodeValue } from './records.ts';
+import type { CredentialRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
+import type { Sealing } from './sealing.ts';
+import { SLOTS_MAX, encodeSlot } from './slots.ts';
+import type { SlotRecord } from './slots.ts';
+import { wipe } from './sodium.ts';
+
+/** The changes of one call. It reads its own writes, and those of the calls before it in the same commit. */
+export interface VaultWriter extends VaultReader {
+  putCredential(record: CredentialRecord): void;
+  /** Drops the credential with all its kept values. */
+  deleteCredential(record: CredentialRecord): void;
+  /** `value` stays the caller's. */
+  putValue(record: CredentialRecord, version: number, value: Uint8Array): void;
+  deleteValue(record: CredentialRecord, version: number): void;
+  putPrincipal(record: PrincipalRecord): void;
+  /** The ids of the slots as they will be, those of earlier calls in the same commit included. */
+  slotIds(): string[];
+  putSlot(slot: SlotRecord): void;
+  deleteSlot(id: string): void;
+  /** The number of this call's commit among those of the space; the same at every call of one change. */
+  generation(space: Space): number;
+}
+
+type Change = SealedRecord | { readonly kind: Kind; readonly tag: Uint8Array; readonly body: undefined };
+
+/** What the vault knows anew after a commit. */
+export interface Committed {
+  readonly head: Head;
+  /** The head as it was sealed: the next commit expects to find it. */
+  readonly headBody: Uint8Array;
+  readonly principals: ReadonlyMap<PrincipalId, PrincipalRecord>;
+  /** Whether something was deleted, which is then still in SQLite's journal. */
+  readonly hasDeletes: boolean;
+}
+
+/** Changes that are not committed yet, by place. */
+type Changes = Map<string, Change>;
+
+/**
+ * Collects the changes of several calls for one commit. Each call is kept or dropped whole: one that is refused leaves
+ * nothing of itself among the others.
+ */
+export class VaultTransaction implements VaultWriter {
+  readonly #store: SealedStore;
+  readonly #sealing: Sealing;
+  readonly #kept: Changes = new Map();
+  readonly #keptPrincipals: Map<PrincipalId, PrincipalRecord>;
+  readonly #changedPrincipals: Set<PrincipalId> = new Set();
+  #changes: Changes = new Map();
+  #principals: Map<PrincipalId, PrincipalRecord> = new Map();
+  #touched: Set<Space> = new Set();
+
+  constructor(store: SealedStore, sealing: Sealing, principals: ReadonlyMap<PrincipalId, PrincipalRecord>) {
+    this.#store = store;
+    this.#sealing = sealing;
+    this.#keptPrincipals = new Map(principals);
+  }
+
+  credential(space: Space, name: string): CredentialRecord | undefined {
+    return this.#reader().credential(space, name);
+  }
+
+  value(record: CredentialRecord, version: number): Uint8Array {
+    return this.#reader().value(record, version);
+  }
+
+  principal(id: PrincipalId): PrincipalRecord | undefined {
+    return this.#principals.get(id) ?? this.#keptPrincipals.get(id);
+  }
+
+  principals(): Iterable<PrincipalRecord> {
+    return new Map([...this.#keptPrincipals, ...this.#principals]).values();
+  }
+
+  credentials(after: Uint8Array | undefined, limit: number): ReturnType<VaultReader['credentials']> {
+    return this.#reader().credentials(after, limit);
+  }
+
+  putCredential(record: CredentialRecord): void {
+    const tag = this.#sealing.credentialTag(record.space, record.name);
+    this.#put(KIND.credential, tag, this.#sealing.seal(KIND.credential, tag, encodeRecord(record)));
+  }
+
+  deleteCredential(record: CredentialRecord): void {
+    for (const { version } of record.versions) this.deleteValue(record, version);
+    this.#delete(KIND.credential, this.#sealing.credentialTag(record.space, record.name));
+  }
+
+  putValue(record: CredentialRecord, version: number, value: Uint8Array): void {
+    const tag = this.#sealing.valueTag(record.id, version);
+    const text = encodeValue({ space: record.space, name: record.name, version, value });
+    try {
+      this.#put(KIND.value, tag, this.#sealing.seal(KIND.value, tag, text));
+    } finally {
+      wipe(text);
+    }
+  }
+
+  deleteValue(record: CredentialRecord, version: number): void {
+    this.#delete(KIND.value, this.#sealing.valueTag(record.id, version));
+  }
+
+  /** Drops a record that nothing can be made of any more. */
+  deleteRecord(kind: Kind, tag: Uint8Array): void {
+    this.#delete(kind, tag);
+  }
+
+  putPrincipal(record: PrincipalRecord): void {
+    this.#principals.set(record.principal, record);
+  }
+
+  slotIds(): string[] {
+    const ids = new Set(
+      this.#store.list(KIND.slot, undefined, 2 * SLOTS_MAX).map(({ tag }) => Buffer.from(tag).toString()),
+    );
+    for (const { kind, tag, body } of [...this.#kept.values(), ...this.#changes.values()]) {
+      const id = Buffer.from(tag).toString();
+      if (kind === KIND.slot && body === undefined) ids.delete(id);
+      else if (kind === KIND.slot) ids.add(id);
+    }
+    return [...ids];
+  }
+
+  putSlot(slot: SlotRecord): void {
+    this.#put(KIND.slot, Buffer.from(slot.id), encodeSlot(slot));
+  }
+
+  deleteSlot(id: string): void {
+    this.#delete(KIND.slot, Buffer.from(id));
+  }
+
+  generation(space: Space): number {
+    const principal = this.principal(space) ?? emptyPrincipal(space);
+    if (this.#touched.has(space)) return principal.generation;
+    this.#touched.add(space);
+    this.putPrincipal({ ...principal, generation: principal.generation + 1 });
+    return principal.generation + 1;
+  }
+
+  /** Keeps the changes since the last keep or drop for the commit. */
+  keep(): void {
+    for (const [place, change] of this.#changes) this.#kept.set(place, change);
+    for (const [id, principal] of this.#principals) {
+      this.#keptPrincipals.set(id, principal);
+      this.#changedPrincipals.add(id);
+    }
+    this.drop();
+  }
+
+  /** Forgets the changes since the last keep. */
+  drop(): void {
+    this.#changes = new Map();
+    this.#principals = new Map();
+    this.#touched = new Set();
+  }
+
+  get hasChanges(): boolean {
+    return this.#kept.size > 0 || this.#changedPrincipals.size > 0;
+  }
+
+  /**
+   * Makes everything that was kept durable, in one transaction of the store.
+   *
+   * @throws StoreError
+   */
+  commit(head: Head, headBody: Uint8Array | undefined): Committed {
+    this.#sealPrincipals();
+    const digest = new Digest(head.digest.records, head.digest.bytes);
+    let hasDeletes = false;
+    for (const { kind, tag, body } of this.#kept.values()) {
+      const old = this.#store.get(kind, tag);
+      if (old !== undefined) digest.remove(this.#sealing.fingerprint(kind, tag, old));
+      if (body !== undefined) digest.add(this.#sealing.fingerprint(kind, tag, body));
+      hasDeletes ||= old !== undefined && body === undefined;
+    }
+    const nextHead = { commits: head.commits + 1, digest };
+    const headTag = fixedTag('head');
+    const nextHeadBody = this.#sealing.seal(KIND.head, headTag, encodeHead(nextHead));
+    const transaction = this.#store.begin(headBody);
+    try {
+      for (const change of this.#kept.values()) {
+        if (change.body === undefined) transaction.delete(change.kind, change.tag);
+        else transaction.put(change);
+      }
+      transaction.put({ kind: KIND.head, tag: headTag, body: nextHeadBody });
+      transaction.commit();
+    } catch (error) {
+      transaction.rollback();
+      throw error;
+    }
+    return { head: nextHead, headBody: nextHeadBody, principals: this.#keptPrincipals, hasDeletes };
+  }
+
+  #sealPrincipals(): void {
+    for (const id of this.#changedPrincipals) {
+      const tag = this.#sealing.principalTag(id);
+      const record = this.#keptPrincipals.get(id) ?? emptyPrincipal(id);
+      const body = this.#sealing.seal(KIND.principal, tag, encodeRecord(record));
+      this.#kept.set(placeOf(KIND.principal, tag), { kind: KIND.principal, tag, body });
+    }
+  }
+
+  #put(kind: Kind, tag: Uint8Array, body: Uint8Array): void {
+    this.#changes.set(placeOf(kind, tag), { kind, tag, body });
+  }
+
+  #delete(kind: Kind, tag: Uint8Array): void {
+    this.#changes.set(placeOf(kind, tag), { kind, tag, body: undefined });
+  }
+
+  #reader(): VaultReader {
+    return new OpeningReader(this.#overlay, this.#sealing, this.#keptPrincipals);
+  }
+
+  readonly #overlay: SealedReader = {
+    get: (kind, tag) => {
+      const place = placeOf(kind, tag);
+      const change = this.#changes.get(place) ?? this.#kept.get(place);
+      return change === undefined ? this.#store.get(kind, tag) : change.body;
+    },
+    list: (kind, after, limit) => this.#store.list(kind, after, limit),
+  };
+}
+
+function placeOf(kind: Kind, tag: Uint8Array): string {
+  return `${kind}:${Buffer.from(tag.buffer, tag.byteOffset, tag.byteLength).toString('latin1')}`;
+}

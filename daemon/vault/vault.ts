@@ -1,0 +1,304 @@
+import { CredentialError } from '../../src/errors.ts';
+import { KIND, fixedTag } from '../store/sealed-store.ts';
+import type { SealedStore } from '../store/sealed-store.ts';
+import { unwrapDataKey, wrapDataKey } from './data-key.ts';
+import { Digest, decodeHead, encodeHead } from './head.ts';
+import type { Head } from './head.ts';
+import { OpeningReader } from './reader.ts';
+import type { VaultReader } from './reader.ts';
+import { decodePrincipal } from './records.ts';
+import type { PrincipalId, PrincipalRecord } from './records.ts';
+import { ID_BYTES, Sealing } from './sealing.ts';
+import { decodeSlot, encodeSlot } from './slots.ts';
+import type { SlotRecord } from './slots.ts';
+import { randomBytes } from './sodium.ts';
+import type { Sodium } from './sodium.ts';
+import { toCredentialError } from './store-failures.ts';
+import { VaultTransaction } from './transaction.ts';
+import type { VaultWriter } from './transaction.ts';
+
+const PAGE = 500;
+
+/** How long what was deleted may stay in SQLite's journal. */
+const PURGE_DELAY_MS = 1000;
+
+/** What there is while the store is open. */
+export interface Unlocked {
+  readonly rootKey: Uint8Array;
+  sealing: Sealing;
+  /** Undefined where it is damaged: everything can be read then, and nothing written until it was repaired. */
+  head: Head | undefined;
+  headBody: Uint8Array | undefined;
+  principals: ReadonlyMap<PrincipalId, PrincipalRecord>;
+  reader: VaultReader;
+}
+
+interface Job {
+  readonly run: (writer: VaultWriter) => unknown;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Hears of what went wrong where nobody waits for an answer. */
+export interface VaultEvents {
+  onPurgeFailed(error: unknown): void;
+}
+
+/**
+ * The store with its keys, or without them while it is locked.
+ *
+ * Reads are immediate. Writes that are asked for in one turn of the event loop are committed together at its end, each
+ * as one generation and each on its own right: one that is refused takes none of the others with it.
+ */
+export class Vault {
+  readonly #store: SealedStore;
+  readonly #sodium: Sodium;
+  readonly #events: VaultEvents;
+  readonly #storeId: Uint8Array;
+  #unlocked: Unlocked | undefined;
+  #queue: Job[] = [];
+  #isFlushScheduled = false;
+  #exclusive: Promise<unknown> | undefined;
+  #purgeTimer: NodeJS.Timeout | undefined;
+
+  /** @throws CredentialError `Damaged` where the store has no id */
+  constructor(store: SealedStore, sodium: Sodium, events: VaultEvents) {
+    const storeId = store.get(KIND.store, fixedTag('store'));
+    if (storeId?.length !== ID_BYTES) throw new CredentialError('Damaged', {});
+    this.#store = store;
+    this.#sodium = sodium;
+    this.#events = events;
+    this.#storeId = Uint8Array.from(storeId);
+  }
+
+  /** Tells whether there is nothing in the file yet. */
+  static isEmpty(store: SealedStore): boolean {
+    return store.get(KIND.store, fixedTag('store')) === undefined && store.list(KIND.slot, undefined, 1).length === 0;
+  }
+
+  /**
+   * Makes the first records of an empty store: its id, a root key in one slot, a data key.
+   *
+   * @param firstSlot wraps the root key, which it does not keep
+   */
+  static async create(
+    store: SealedStore,
+    sodium: Sodium,
+    firstSlot: (storeId: Uint8Array, rootKey: Uint8Array) => Promise<SlotRecord>,
+  ): Promise<void> {
+    const storeId = randomBytes(ID_BYTES);
+    const rootKey = sodium.newKey();
+    const dataKey = sodium.newKey();
+    const epoch = 1;
+    const sealing = new Sealing(sodium, storeId, epoch, dataKey);
+    try {
+      const slot = await firstSlot(storeId, rootKey);
+      const records = [
+        { kind: KIND.store, tag: fixedTag('store'), body: storeId },
+        { kind: KIND.slot, tag: Buffer.from(slot.id), body: encodeSlot(slot) },
+        wrapDataKey(sodium, storeId, rootKey, epoch, dataKey),
+      ];
+      const digest = new Digest();
+      for (const { kind, tag, body } of records) digest.add(sealing.fingerprint(kind, tag, body));
+      const headTag = fixedTag('head');
+      const transaction = store.begin(undefined);
+      try {
+        for (const record of records) transaction.put(record);
+        const body = sealing.seal(KIND.head, headTag, encodeHead({ commits: 1, digest }));
+        transaction.put({ kind: KIND.head, tag: headTag, body });
+        transaction.commit();
+      } catch (error) {
+        transaction.rollback();
+        throw error;
+      }
+    } finally {
+      sodium.release(rootKey, dataKey);
+      sealing.wipe();
+    }
+  }
+
+  get isLocked(): boolean {
+    return this.#unlocked === undefined;
+  }
+
+  get storeId(): Uint8Array {
+    return this.#storeId;
+  }
+
+  /** The slots of the store, readable while it is locked. Ones that cannot be read are left out. */
+  slots(): SlotRecord[] {
+    return this.#store.list(KIND.slot, undefined, PAGE).flatMap(({ tag, body }) => decodeSlot(tag, body) ?? []);
+  }
+
+  /**
+   * Opens the store with its root key, a key of `Sodium`'s that becomes the vault's own: {@link lock} releases it.
+   *
+   * @throws CredentialError `Damaged` where the data key does not open
+   */
+  unlock(rootKey: Uint8Array): void {
+    if (this.#unlocked !== undefined) {
+      this.#sodium.release(rootKey);
+      return;
+    }
+    try {
+      const [record] = this.#store.list(KIND.dataKey, undefined, 2);
+      if (record === undefined) throw new CredentialError('Damaged', {});
+      const sealing = unwrapDataKey(this.#sodium, this.#storeId, rootKey, record.tag, record.body);
+      if (sealing === undefined) throw new CredentialError('Damaged', {});
+      const principals = this.#readPrincipals(sealing);
+      const headBody = this.#store.get(KIND.head, fixedTag('head'));
+      const headText = headBody && sealing.open(KIND.head, fixedTag('head'), headBody);
+      const head = headText && decodeHead(headText);
+      const reader = new OpeningReader(this.#store, sealing, principals);
+      this.#unlocked = { rootKey, sealing, head, headBody, principals, reader };
+    } catch (error) {
+      this.#sodium.release(rootKey);
+      throw toCredentialError(error);
+    }
+  }
+
+  /** Wipes the keys. Writes that wait are refused with `Locked`; an exclusive work that runs is let finish first. */
+  async lock(): Promise<void> {
+    while (this.#exclusive !== undefined) await this.#exclusive;
+    this.#sodium.release(this.#unlocked?.rootKey);
+    this.#unlocked?.sealing.wipe();
+    this.#unlocked = undefined;
+    this.#flush();
+  }
+
+  /** @throws CredentialError `Locked`, and what `work` throws */
+  read<T>(work: (reader: VaultReader) => T): T {
+    const { reader } = this.unlocked();
+    try {
+      return work(reader);
+    } catch (error) {
+      throw toCredentialError(error);
+    }
+  }
+
+  /**
+   * Runs `work` with the other writes of this turn of the event loop, and answers when all of them are on the disk.
+   * What it throws drops its own changes only.
+   */
+  write<T>(work: (writer: VaultWriter) => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({ run: work, resolve: resolve as (result: unknown) => void, reject });
+      this.#scheduleFlush();
+    });
+  }
+
+  /**
+   * Runs `work` while no write is. Reads go on meanwhile, and see what was committed last.
+   *
+   * @param work changes the vault's state by itself, when it has committed
+   */
+  async exclusive<T>(work: (state: Unlocked, store: SealedStore) => Promise<T>): Promise<T> {
+    while (this.#exclusive !== undefined) await this.#exclusive;
+    this.#flush();
+    const running = work(this.unlocked(), this.#store);
+    this.#exclusive = running.then(ignore, ignore);
+    try {
+      return await running;
+    } catch (error) {
+      throw toCredentialError(error);
+    } finally {
+      this.#exclusive = undefined;
+      if (this.#queue.length > 0) this.#scheduleFlush();
+    }
+  }
+
+  /** @throws CredentialError `Locked` */
+  unlocked(): Unlocked {
+    if (this.#unlocked === undefined) throw new CredentialError('Locked', {});
+    return this.#unlocked;
+  }
+
+  /** Commits what waits, and closes the file. */
+  async close(): Promise<void> {
+    while (this.#exclusive !== undefined) await this.#exclusive;
+    this.#flush();
+    await this.lock();
+    clearTimeout(this.#purgeTimer);
+    this.#purge();
+    this.#store.close();
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled || this.#exclusive !== undefined) return;
+    this.#isFlushScheduled = true;
+    setImmediate(() => {
+      this.#isFlushScheduled = false;
+      if (this.#exclusive === undefined) this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const jobs = this.#queue;
+    this.#queue = [];
+    if (jobs.length === 0) return;
+    const state = this.#unlocked;
+    if (state === undefined) {
+      for (const job of jobs) job.reject(new CredentialError('Locked', {}));
+      return;
+    }
+    const transaction = new VaultTransaction(this.#store, state.sealing, state.principals);
+    const answers = jobs.flatMap((job) => {
+      try {
+        const result = job.run(transaction);
+        transaction.keep();
+        return [{ job, result }];
+      } catch (error) {
+        transaction.drop();
+        job.reject(toCredentialError(error));
+        return [];
+      }
+    });
+    try {
+      if (transaction.hasChanges) this.#commit(state, transaction);
+    } catch (error) {
+      for (const { job } of answers) job.reject(toCredentialError(error));
+      return;
+    }
+    for (const { job, result } of answers) job.resolve(result);
+  }
+
+  #commit(state: Unlocked, transaction: VaultTransaction): void {
+    if (state.head === undefined || state.headBody === undefined) throw new CredentialError('Damaged', {});
+    const committed = transaction.commit(state.head, state.headBody);
+    state.head = committed.head;
+    state.headBody = committed.headBody;
+    state.principals = committed.principals;
+    state.reader = new OpeningReader(this.#store, state.sealing, committed.principals);
+    if (committed.hasDeletes) this.#purgeTimer ??= setTimeout(() => this.#purge(), PURGE_DELAY_MS).unref();
+  }
+
+  #purge(): void {
+    this.#purgeTimer = undefined;
+    try {
+      this.#store.purge();
+    } catch (error) {
+      this.#events.onPurgeFailed(error);
+    }
+  }
+
+  #readPrincipals(sealing: Sealing): Map<PrincipalId, PrincipalRecord> {
+    const principals = new Map<PrincipalId, PrincipalRecord>();
+    let after: Uint8Array | undefined;
+    do {
+      const page = this.#store.list(KIND.principal, after, PAGE);
+      for (const { tag, body } of page) {
+        const text = sealing.open(KIND.principal, tag, body);
+        // A damaged one grants nothing until it is repaired; fsck names it.
+        if (text === undefined) continue;
+        const record = decodePrincipal(text);
+        principals.set(record.principal, record);
+      }
+      after = page.length < PAGE ? undefined : page.at(-1)?.tag;
+    } while (after !== undefined);
+    return principals;
+  }
+}
+
+function ignore(): void {
+  // The work's own caller hears of its failure.
+}

@@ -1,0 +1,92 @@
+import { CredentialError } from '../errors.ts';
+
+const NUL = 0;
+
+/** First size of the buffer for a frame that comes in pieces, in bytes; most messages fit. */
+const BUFFER_BYTES_MIN = 4096;
+
+/**
+ * Cuts a stream of bytes into messages that each end with a NUL byte (https://varlink.org/Method-Call).
+ *
+ * Every byte that is pushed is in one place only, and so can be wiped: in a frame, which is the caller's from then on,
+ * or in the splitter, until {@link FrameSplitter.wipe}.
+ */
+export class FrameSplitter {
+  readonly #frameBytesMax: number;
+  #buffer: Uint8Array = new Uint8Array(0);
+  #pendingBytes = 0;
+  #isOverrun = false;
+
+  /** @param frameBytesMax the longest frame that is let through, in bytes without its NUL */
+  constructor(frameBytesMax: number) {
+    if (!Number.isSafeInteger(frameBytesMax) || frameBytesMax < 0) throw new RangeError('frameBytesMax is no size');
+    this.#frameBytesMax = frameBytesMax;
+  }
+
+  /** How many bytes of an incomplete frame are held; 0 between two frames. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /**
+   * Takes the next bytes of the stream and yields the frames that they complete, without their NUL, in order. It is to
+   * be run to its end before the next call; what follows the frame at which a caller stops is lost.
+   *
+   * The chunk is given away. Frames that lie in it whole are views of it; what has to wait is moved out, and zeroed in
+   * the chunk.
+   *
+   * @throws CredentialError `TooLarge` at the first byte over the limit, after the frames before it, and from then on
+   */
+  *push(chunk: Uint8Array): Generator<Uint8Array, void, undefined> {
+    let start = 0;
+    while (start < chunk.length) {
+      const nul = this.#isOverrun ? -1 : chunk.indexOf(NUL, start);
+      const end = nul === -1 ? chunk.length : nul;
+      if (this.#isOverrun || this.#pendingBytes + end - start > this.#frameBytesMax) this.#overrun(chunk, start);
+      if (nul !== -1 && this.#pendingBytes === 0) {
+        yield chunk.subarray(start, end);
+      } else {
+        this.#hold(chunk, start, end);
+        if (nul !== -1) yield this.#release();
+      }
+      start = end + 1;
+    }
+  }
+
+  /** Zeroes what is held of an incomplete frame, and forgets it. */
+  wipe(): void {
+    this.#buffer.fill(0, 0, this.#pendingBytes);
+    this.#release();
+  }
+
+  /** Moves a piece of a frame out of its chunk. The buffer doubles, so that many small pieces cost linear time. */
+  #hold(chunk: Uint8Array, start: number, end: number): void {
+    const bytes = this.#pendingBytes + end - start;
+    if (bytes > this.#buffer.length) {
+      const outgrown = this.#buffer;
+      const room = Math.max(bytes, 2 * outgrown.length, BUFFER_BYTES_MIN);
+      this.#buffer = new Uint8Array(Math.min(room, this.#frameBytesMax));
+      this.#buffer.set(outgrown.subarray(0, this.#pendingBytes));
+      outgrown.fill(0, 0, this.#pendingBytes);
+    }
+    const piece = chunk.subarray(start, end);
+    this.#buffer.set(piece, this.#pendingBytes);
+    piece.fill(0);
+    this.#pendingBytes = bytes;
+  }
+
+  /** Hands the buffer over as a frame. The next frame gets a buffer of its own. */
+  #release(): Uint8Array {
+    const frame = this.#buffer.subarray(0, this.#pendingBytes);
+    this.#buffer = new Uint8Array(0);
+    this.#pendingBytes = 0;
+    return frame;
+  }
+
+  #overrun(chunk: Uint8Array, start: number): never {
+    this.#isOverrun = true;
+    this.wipe();
+    chunk.fill(0, start);
+    throw new CredentialError('TooLarge', { limit: this.#frameBytesMax });
+  }
+}

@@ -1,0 +1,10 @@
+import fc from 'fast-check';
+
+const codePoint = fc.oneof(
+  fc.integer({ min: 0, max: 0x7f }),
+  fc.integer({ min: 0, max: 0xd7ff }),
+  fc.integer({ min: 0xe000, max: 0x10ffff }),
+);
+
+/** Any text of Unicode. The unit `binary` of fast-check is the same, and takes a second to set up. */
+export const anyText: fc.Arbitrary<string> = fc.string({ unit: codePoint.map((code) => String.fromCodePoint(code)) });

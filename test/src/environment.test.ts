@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { EnvironmentChange } from '../../src/environment.ts';
+import { environmentOf } from '../../src/environment.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import { PROVIDERS } from '../../src/providers/registry.ts';
+
+const AWS_SET = {
+  backup_repo: 's3:https://s3.amazonaws.com/backup-123',
+  access_key: 'AKIAIOSFODNN7EXAMPLE',
+  secret_key: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
+  backup_password: ' line one\nline two ',
+};
+const MINIO_SET = { ...AWS_SET, backup_repo: 's3:http://192.168.1.100:9001/cio-backup-bucket' };
+
+function provider(id: string): Provider {
+  return PROVIDERS.get(id) ?? assert.fail(`no provider ${id}`);
+}
+
+function environment(set: string, id: string, values: Readonly<Record<string, string>>): EnvironmentChange {
+  return environmentOf(set, provider(id), new Map(Object.entries(values)));
+}
+
+describe('environmentOf()', () => {
+  it('gives restic, rclone and the AWS tools the values of a set as they are', () => {
+    assert.deepEqual(Object.fromEntries(environment('aws', 'aws', AWS_SET).set), {
+      RESTIC_REPOSITORY: AWS_SET.backup_repo,
+      RESTIC_PASSWORD: AWS_SET.backup_password,
+      AWS_ACCESS_KEY_ID: AWS_SET.access_key,
+      AWS_SECRET_ACCESS_KEY: AWS_SET.secret_key,
+      RCLONE_CONFIG_AWS_TYPE: 's3',
+      RCLONE_CONFIG_AWS_PROVIDER: 'AWS',
+      RCLONE_CONFIG_AWS_ACCESS_KEY_ID: AWS_SET.access_key,
+      RCLONE_CONFIG_AWS_SECRET_ACCESS_KEY: AWS_SET.secret_key,
+    });
+  });
+
+  it('gives the endpoint of a server that is not at Amazon', () => {
+    const { set } = environment('minio_alt', 'minio', MINIO_SET);
+    assert.equal(set.get('RCLONE_CONFIG_MINIO_ALT_ENDPOINT'), 'http://192.168.1.100:9001');
+    assert.equal(set.get('AWS_ENDPOINT_URL_S3'), 'http://192.168.1.100:9001');
+    assert.equal(set.get('RCLONE_CONFIG_MINIO_ALT_PROVIDER'), 'Minio');
+  });
+
+  it('gives the optional fields where they are there', () => {
+    const { set } = environment('aws', 'aws', { ...AWS_SET, region: 'eu-central-1', session_token: 'token' });
+    assert.equal(set.get('AWS_DEFAULT_REGION'), 'eu-central-1');
+    assert.equal(set.get('AWS_REGION'), 'eu-central-1');
+    assert.equal(set.get('RCLONE_CONFIG_AWS_REGION'), 'eu-central-1');
+    assert.equal(set.get('AWS_SESSION_TOKEN'), 'token');
+    assert.equal(set.get('RCLONE_CONFIG_AWS_SESSION_TOKEN'), 'token');
+  });
+
+  it('calls the remote like the set, in what a variable can be called', () => {
+    const { set } = environment('off.site-2', 's3', MINIO_SET);
+    assert.equal(set.get('RCLONE_CONFIG_OFF_SITE_2_TYPE'), 's3');
+    for (const [name] of set) assert.match(name, /^[A-Z][A-Z0-9_]*$/);
+  });
+
+  it('clears what would override or contradict the set', () => {
+    const { clear } = environment('aws', 'aws', AWS_SET);
+    for (const name of [
+      'AWS_SESSION_TOKEN',
+      'AWS_PROFILE',
+      'AWS_ENDPOINT_URL',
+      'AWS_ENDPOINT_URL_S3',
+      'RESTIC_PASSWORD_FILE',
+      'RESTIC_PASSWORD_COMMAND',
+      'RESTIC_REPOSITORY_FILE',
+    ]) {
+      assert.ok(clear.includes(name), name);
+    }
+  });
+
+  it("clears what is left of another remote of the set's name", () => {
+    const { clear } = environment('aws', 'aws', AWS_SET);
+    for (const option of ['SESSION_TOKEN', 'REGION', 'ENDPOINT'])
+      assert.ok(clear.includes(`RCLONE_CONFIG_AWS_${option}`));
+    assert.ok(environment('aws', 'aws', {}).clear.includes('RCLONE_CONFIG_AWS_SECRET_ACCESS_KEY'));
+  });
+
+  it('never clears what it sets, and clears nothing twice', () => {
+    for (const values of [{}, AWS_SET, MINIO_SET, { ...MINIO_SET, region: 'x', session_token: 'y', provider: 's3' }]) {
+      for (const id of PROVIDERS.keys()) {
+        const { set, clear } = environment(id, id, values);
+        assert.ok(clear.every((name) => !set.has(name)));
+        assert.equal(new Set(clear).size, clear.length);
+      }
+    }
+  });
+
+  it('gives the variables in a stable order', () => {
+    const reversed = Object.fromEntries(Object.entries(MINIO_SET).toReversed());
+    const [first, second] = [environment('s3', 's3', MINIO_SET), environment('s3', 's3', reversed)];
+    assert.deepEqual([...first.set], [...second.set]);
+    assert.deepEqual(first.clear, second.clear);
+  });
+
+  it('gives of an incomplete set what is there', () => {
+    const { set } = environment('aws', 'aws', { access_key: AWS_SET.access_key });
+    assert.deepEqual(
+      [...set.keys()],
+      ['AWS_ACCESS_KEY_ID', 'RCLONE_CONFIG_AWS_TYPE', 'RCLONE_CONFIG_AWS_PROVIDER', 'RCLONE_CONFIG_AWS_ACCESS_KEY_ID'],
+    );
+  });
+
+  it('gives no endpoint where the repository is none of S3, and keeps its value', () => {
+    const { set } = environment('s3', 's3', { ...AWS_SET, backup_repo: '/srv/repo' });
+    assert.equal(set.get('RESTIC_REPOSITORY'), '/srv/repo');
+    assert.equal(set.has('AWS_ENDPOINT_URL_S3'), false);
+  });
+
+  it('leaves out fields that the provider does not have', () => {
+    const { set } = environment('aws', 'aws', { constructor: 'x', endpoint: 'y' });
+    assert.ok(![...set.values()].some((value) => value === 'x' || value === 'y'));
+  });
+});

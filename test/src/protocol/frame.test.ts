@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import fc from 'fast-check';
+import { isCredentialError } from '../../../src/errors.ts';
+import { FrameSplitter } from '../../../src/protocol/frame.ts';
+
+const MAX = 100_000;
+
+const anyFrame = fc
+  .oneof(
+    { weight: 4, arbitrary: fc.uint8Array({ max: 255, maxLength: 20 }) },
+    { weight: 1, arbitrary: fc.uint8Array({ max: 255, minLength: 4000, maxLength: 10_000, size: 'max' }) },
+  )
+  .map((bytes) => bytes.map((byte) => (byte === 0 ? 1 : byte)));
+
+function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+/** The frames as text; their bytes are copied at once, as a frame is the caller's to wipe. */
+function push(splitter: FrameSplitter, ...chunks: readonly string[]): string[] {
+  return chunks.flatMap((chunk) => [...splitter.push(bytesOf(chunk))].map((frame) => new TextDecoder().decode(frame)));
+}
+
+/** A stream of frames, and the start of one more. */
+function streamOf(frames: readonly Uint8Array[], rest: Uint8Array): Uint8Array {
+  return Uint8Array.from([...frames.flatMap((frame) => [...frame, 0]), ...rest]);
+}
+
+/** Cuts bytes at the given places, each piece in memory of its own. */
+function cut(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
+  const edges = [0, ...places.map((place) => place % (bytes.length + 1)), bytes.length].toSorted((a, b) => a - b);
+  return edges.slice(1).map((edge, index) => bytes.slice(edges[index], edge));
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
+/** Pushes until the splitter refuses; the frames that came before. */
+function pushTooMuch(splitter: FrameSplitter, chunk: Uint8Array, limit: number): string[] {
+  const frames: string[] = [];
+  assert.throws(
+    () => {
+      for (const frame of splitter.push(chunk)) frames.push(new TextDecoder().decode(frame));
+    },
+    (error) => isCredentialError(error, 'TooLarge') && error.fields.limit === limit,
+  );
+  return frames;
+}
+
+/** The memory that bytes are copied from or to by the platform's `set` while a test runs. */
+function buffersCopied(t: TestContext): Set<ArrayBufferLike> {
+  const buffers = new Set<ArrayBufferLike>();
+  t.mock.method(Uint8Array.prototype, 'set', function (this: Uint8Array, source: Uint8Array, offset = 0) {
+    buffers.add(this.buffer).add(source.buffer);
+    for (const [index, byte] of source.entries()) this[offset + index] = byte;
+  });
+  return buffers;
+}
+
+describe('FrameSplitter', () => {
+  it('push() yields each message of a chunk, in order and without its NUL', () => {
+    assert.deepEqual(push(new FrameSplitter(MAX), 'one\0two\0three\0'), ['one', 'two', 'three']);
+  });
+
+  it('push() keeps a message that arrives byte by byte', () => {
+    assert.deepEqual(push(new FrameSplitter(MAX), ...'one\0two\0'.split('')), ['one', 'two']);
+  });
+
+  it('push() keeps the start of a message behind whole ones', () => {
+    const splitter = new FrameSplitter(MAX);
+    assert.deepEqual(push(splitter, 'one\0tw'), ['one']);
+    assert.equal(splitter.pendingBytes, 2);
+    assert.deepEqual(push(splitter, 'o', '\0three\0', 'fo'), ['two', 'three']);
+    assert.equal(splitter.pendingBytes, 2);
+  });
+
+  it('push() yields empty messages, and none for an empty chunk', () => {
+    assert.deepEqual(push(new FrameSplitter(MAX), '\0', '', '\0\0', 'a', '', '\0'), ['', '', '', 'a']);
+  });
+
+  it('push() yields the same messages however the bytes are cut', () => {
+    fc.assert(
+      fc.property(fc.array(anyFrame, { maxLength: 6 }), fc.array(fc.nat(), { maxLength: 12 }), (frames, places) => {
+        const stream = streamOf(frames, new Uint8Array(0));
+        const splitter = new FrameSplitter(MAX);
+        const found = cut(stream, places).flatMap((chunk) => [...splitter.push(chunk)]);
+        assert.deepEqual(
+          found,
+          frames.map((frame) => Uint8Array.from(frame)),
+        );
+        assert.equal(splitter.pendingBytes, 0);
+      }),
+    );
+  });
+
+  it('push() leaves no byte anywhere but in its frames and in itself', () => {
+    fc.assert(
+      fc.property(
+        fc.array(anyFrame, { maxLength: 6 }),
+        anyFrame,
+        fc.array(fc.nat(), { maxLength: 12 }),
+        (frames, rest, places) => {
+          const stream = streamOf(frames, rest);
+          const chunks = cut(stream, places);
+          const splitter = new FrameSplitter(MAX);
+          for (const chunk of chunks) for (const frame of splitter.push(chunk)) frame.fill(0);
+          assert.ok(chunks.every(isZero));
+          assert.equal(splitter.pendingBytes, rest.length);
+        },
+      ),
+    );
+  });
+
+  it('push() copies no message that lies in one chunk', () => {
+    const chunk = bytesOf('one\0two\0');
+    for (const frame of new FrameSplitter(MAX).push(chunk)) assert.equal(frame.buffer, chunk.buffer);
+  });
+
+  it('push() gives every message that it assembled memory of its own', () => {
+    const splitter = new FrameSplitter(MAX);
+    const frames = ['on', 'e\0tw', 'o\0'].flatMap((chunk) => [...splitter.push(bytesOf(chunk))]);
+    frames[0]?.fill(0x78);
+    assert.deepEqual(
+      frames.map((frame) => new TextDecoder().decode(frame)),
+      ['xxx', 'two'],
+    );
+  });
+
+  it('push() wipes the buffers that a message outgrew', (t) => {
+    const buffers = buffersCopied(t);
+    const splitter = new FrameSplitter(MAX);
+    const chunks = Array.from({ length: 50 }, () => new Uint8Array(1000).fill(1));
+    const frames = [...chunks, new Uint8Array(1)].flatMap((chunk) => [...splitter.push(chunk)]);
+    assert.equal(frames[0]?.length, 50_000);
+    buffers.delete(frames[0].buffer);
+    assert.ok(buffers.size > chunks.length, 'some were outgrown');
+    assert.ok([...buffers].every((buffer) => isZero(new Uint8Array(buffer))));
+  });
+
+  it('push() takes time in proportion to the bytes, however small the chunks', { timeout: 20_000 }, () => {
+    const bytes = 1024 * 1024;
+    const splitter = new FrameSplitter(bytes);
+    const chunk = new Uint8Array(1);
+    for (let count = 0; count < bytes; count += 1) {
+      chunk[0] = 1;
+      assert.ok(splitter.push(chunk).next().done);
+    }
+    assert.equal(splitter.push(new Uint8Array(1)).next().value?.length, bytes);
+  });
+
+  it('push() lets a message through that is as long as the limit', () => {
+    assert.deepEqual(push(new FrameSplitter(3), 'one\0', 't', 'wo\0', 't', 'e', 'n', '\0'), ['one', 'two', 'ten']);
+    assert.deepEqual(push(new FrameSplitter(0), '\0\0'), ['', '']);
+  });
+
+  it('push() refuses a message over the limit, after those before it', () => {
+    assert.deepEqual(pushTooMuch(new FrameSplitter(3), bytesOf('one\0four\0'), 3), ['one']);
+    assert.deepEqual(pushTooMuch(new FrameSplitter(3), bytesOf('one\0four'), 3), ['one']);
+    assert.deepEqual(pushTooMuch(new FrameSplitter(0), bytesOf('\0a'), 0), ['']);
+  });
+
+  it('push() refuses a message over the limit at the first byte too much', () => {
+    const splitter = new FrameSplitter(3);
+    assert.deepEqual(push(splitter, 'f', 'ou'), []);
+    pushTooMuch(splitter, bytesOf('r'), 3);
+  });
+
+  it('push() goes on refusing, and keeps nothing of a message over the limit', () => {
+    const splitter = new FrameSplitter(3);
+    push(splitter, 'fo');
+    const chunk = bytesOf('ur\0one\0');
+    pushTooMuch(splitter, chunk, 3);
+    assert.equal(splitter.pendingBytes, 0);
+    assert.ok(isZero(chunk));
+    assert.deepEqual(pushTooMuch(splitter, bytesOf('one\0'), 3), []);
+  });
+
+  it('push() never holds more than the limit', () => {
+    fc.assert(
+      fc.property(fc.array(anyFrame, { maxLength: 6 }), fc.nat(30), (chunks, limit) => {
+        const splitter = new FrameSplitter(limit);
+        try {
+          for (const chunk of chunks) for (const frame of splitter.push(chunk)) assert.ok(frame.length <= limit);
+        } catch (error) {
+          assert.ok(isCredentialError(error, 'TooLarge'));
+        }
+        assert.ok(splitter.pendingBytes <= limit);
+      }),
+    );
+  });
+
+  it('wipe() zeroes what is held, and starts anew', (t) => {
+    const buffers = buffersCopied(t);
+    const splitter = new FrameSplitter(MAX);
+    push(splitter, 'secret');
+    assert.ok([...buffers].some((buffer) => !isZero(new Uint8Array(buffer))));
+    splitter.wipe();
+    assert.ok([...buffers].every((buffer) => isZero(new Uint8Array(buffer))));
+    assert.equal(splitter.pendingBytes, 0);
+    assert.deepEqual(push(splitter, 'one\0'), ['one']);
+  });
+
+  it('refuses a limit that is no size', () => {
+    for (const limit of [-1, 0.5, NaN, Infinity]) assert.throws(() => new FrameSplitter(limit), RangeError);
+  });
+});

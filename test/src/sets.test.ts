@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { canonicalName, parseName } from '../../src/names.ts';
+import { FIELD_IDS, PROVIDERS } from '../../src/providers/registry.ts';
+import { PROVIDER_IDS } from '../../src/providers/s3-fields.ts';
+import { canonicalSetName, memberName, membershipOf, missingOf, providerOf } from '../../src/sets.ts';
+
+const UUID = '0191e1f0-7c3a-7000-8000-00000000000a';
+const STORIDGE_FIELDS = ['backup_repo', 'access_key', 'secret_key', 'backup_password'];
+
+const word = fc.oneof(
+  fc.stringMatching(/^[a-z0-9_.-]{0,8}$/),
+  fc.constantFrom('alt', 'aws', 'cio', 'restic', ...FIELD_IDS),
+);
+const anySet = fc
+  .array(word, { minLength: 1, maxLength: 4 })
+  .map((words) => words.join('_'))
+  .filter((set) => /^[a-z0-9]/.test(set));
+
+describe('membershipOf()', () => {
+  for (const set of ['aws', 'minio', 'aws_alt', 'minio_alt']) {
+    for (const field of STORIDGE_FIELDS) {
+      it(`reads cio_${set}_${field}`, () => assert.deepEqual(membershipOf(`cio_${set}_${field}`), { set, field }));
+    }
+  }
+
+  const members: readonly (readonly [name: string, set: string, field: string])[] = [
+    ['cio_offsite_region', 'offsite', 'region'],
+    ['cio_off.site-2_session_token', 'off.site-2', 'session_token'],
+    ['cio_aws_backup_backup_repo', 'aws_backup', 'backup_repo'],
+    ['cio_aws_backup_repo_backup_repo', 'aws_backup_repo', 'backup_repo'],
+    ['cio_aws_backup_repo_access_key', 'aws_backup_repo', 'access_key'],
+    ['cio_aws_secret_access_key', 'aws_secret', 'access_key'],
+    ['cio_alt_backup_repo', 'alt', 'backup_repo'],
+    ['cio_cio_access_key', 'cio', 'access_key'],
+    ['cio_region_provider', 'region', 'provider'],
+  ];
+  for (const [name, set, field] of members) {
+    it(`reads ${name}`, () => assert.deepEqual(membershipOf(name), { set, field }));
+  }
+
+  for (const name of [
+    'aws_access_key',
+    'cio_access_key',
+    'cio__access_key',
+    'cio_backup_repo',
+    'cio_-_access_key',
+    'cio_._access_key',
+    'cio___access_key',
+    'cio_aws',
+    'cio_aws_key',
+    'cio_awsaccess_key',
+    'cio_aws_access_key2',
+    'cio_aws_access_key_',
+    'cio_aws_constructor',
+    'ciox_aws_access_key',
+    `cio_${UUID}_access_key`,
+    'cio_',
+    '',
+  ]) {
+    it(`finds no set in '${name}'`, () => assert.equal(membershipOf(name), undefined));
+  }
+});
+
+describe('canonicalSetName()', () => {
+  it('reads alt_aws and alt_minio in the other order', () => {
+    assert.equal(canonicalSetName('alt_aws'), 'aws_alt');
+    assert.equal(canonicalSetName('alt_minio'), 'minio_alt');
+    assert.equal(canonicalSetName('alt_aws_west'), 'aws_alt_west');
+  });
+
+  it('keeps every other name', () => {
+    for (const set of ['aws', 'aws_alt', 'alt', 'alt_offsite', 'alt_awsome', 'a.b-c', '0', 'aws_backup_repo', 'x_']) {
+      assert.equal(canonicalSetName(set), set);
+    }
+  });
+
+  it('refuses what can name no set', () => {
+    for (const text of ['', '_aws', '.aws', 'AWS', 'aws\n', 'a b', 'a/b', '*', 'caf\u00e9', UUID, UUID.toUpperCase()]) {
+      assert.equal(canonicalSetName(text), undefined);
+    }
+  });
+
+  it('takes a name as long as the shortest field leaves room for', () => {
+    const longest = 'a'.repeat(128 - 'cio__region'.length);
+    assert.equal(canonicalSetName(longest), longest);
+    assert.equal(parseName(memberName(longest, 'region')).length, 128);
+    assert.equal(canonicalSetName(`${longest}a`), undefined);
+  });
+
+  it('names the set that a name with it belongs to', () => {
+    fc.assert(
+      fc.property(anySet, fc.constantFrom(...FIELD_IDS), (text, field) => {
+        const set = canonicalSetName(text);
+        assert.ok(set !== undefined);
+        assert.equal(canonicalSetName(set), set);
+        assert.equal(canonicalName(memberName(text, field)), memberName(set, field));
+        assert.deepEqual(membershipOf(memberName(set, field)), { set, field });
+      }),
+    );
+  });
+});
+
+describe('memberName()', () => {
+  it('gives the name back that membershipOf() took apart', () => {
+    fc.assert(
+      fc.property(
+        fc.tuple(anySet, word).map(([set, field]) => `cio_${set}_${field}`),
+        (name) => {
+          const membership = membershipOf(name);
+          if (membership !== undefined) assert.equal(memberName(membership.set, membership.field), name);
+        },
+      ),
+    );
+  });
+});
+
+describe('providerOf()', () => {
+  it('goes by the first word where that names a provider', () => {
+    assert.equal(providerOf('aws', undefined)?.id, 'aws');
+    assert.equal(providerOf('minio_alt', 'aws')?.id, 'minio');
+    assert.equal(providerOf('s3_x_y', undefined)?.id, 's3');
+  });
+
+  it('goes by the field provider where it does not', () => {
+    assert.equal(providerOf('offsite', 's3')?.id, 's3');
+    assert.equal(providerOf('alt_aws', 'minio')?.id, 'minio');
+    assert.equal(providerOf('awsome', 'minio')?.id, 'minio');
+    assert.equal(providerOf('aws-2', 'minio')?.id, 'minio');
+  });
+
+  it('knows none where neither names one that is supported', () => {
+    assert.equal(providerOf('offsite', undefined), undefined);
+    for (const text of ['', 'S3', 's3\n', 'constructor', '__proto__', 'azure'])
+      assert.equal(providerOf('offsite', text), undefined);
+    assert.equal(providerOf('azure', 's3'), undefined);
+  });
+
+  it('finds a provider for the id of each that is supported', () => {
+    for (const id of PROVIDER_IDS) assert.equal(providerOf(id, undefined), PROVIDERS.get(id));
+  });
+});
+
+describe('missingOf()', () => {
+  const aws = PROVIDERS.get('aws');
+
+  it('names the required fields that are not there, in the order of the provider', () => {
+    assert.deepEqual(missingOf(aws, new Set()), STORIDGE_FIELDS);
+    assert.deepEqual(missingOf(aws, new Set(['secret_key', 'region'])), [
+      'backup_repo',
+      'access_key',
+      'backup_password',
+    ]);
+    assert.deepEqual(missingOf(aws, new Set(STORIDGE_FIELDS)), []);
+  });
+
+  it('names just the provider where there is none', () => {
+    assert.deepEqual(missingOf(undefined, new Set(STORIDGE_FIELDS)), ['provider']);
+  });
+});

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { plainEnvironment, Service, until } from './process.ts';
+import type { ProcessOptions } from './process.ts';
+import type { Scope } from './scope.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
+
+const REPOSITORY = path.join(import.meta.dirname, '..', '..');
+const READY_TIMEOUT_MS = 30_000;
+
+export interface DaemonOptions extends ProcessOptions {
+  /** Folders of its own unless given, as for a second daemon on the first one's store. */
+  readonly stateDirectory?: string;
+  readonly runtimeDirectory?: string;
+  /** The command that runs a daemon, to which the folders are added: the sources under this Node unless given. */
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+}
+
+/** A real cio-credentiald. */
+export class Daemon {
+  readonly stateDirectory: string;
+  readonly runtimeDirectory: string;
+  readonly socketPath: string;
+  readonly service: Service;
+
+  /** Starts one without waiting for it; {@link startDaemon} waits. */
+  constructor(scope: Scope, options: DaemonOptions = {}) {
+    const directory = temporaryDirectory(scope);
+    this.stateDirectory = options.stateDirectory ?? path.join(directory, 'state');
+    this.runtimeDirectory = options.runtimeDirectory ?? path.join(directory, 'run');
+    this.socketPath = path.join(this.runtimeDirectory, 'io.cio.Credentials');
+    const {
+      command = [process.execPath, path.join(REPOSITORY, 'daemon', 'main.ts')],
+      args = [],
+      env = { ...plainEnvironment(), HOME: directory },
+    } = options;
+    const folders = ['--state-dir', this.stateDirectory, '--runtime-dir', this.runtimeDirectory];
+    this.service = new Service(scope, [...command, ...folders, ...args], { ...options, env });
+  }
+
+  get pid(): number {
+    return this.service.pid;
+  }
+
+  get log(): string {
+    return this.service.output;
+  }
+
+  /** Asks it to end, as systemd does, and insists that it ends well. */
+  async stop(): Promise<void> {
+    const exit = await this.service.stop('SIGTERM');
+    assert.deepEqual(exit, { code: 0, signal: null }, this.log);
+    assert.equal(fs.existsSync(this.socketPath), false, 'the socket is left behind');
+  }
+}
+
+/** Starts a daemon and waits until it answers on its socket. It is killed when the scope ends. */
+export async function startDaemon(scope: Scope, options: DaemonOptions = {}): Promise<Daemon> {
+  const daemon = new Daemon(scope, options);
+  await until(daemon.service, async () => (await accepts(daemon.socketPath)) || undefined, READY_TIMEOUT_MS);
+  return daemon;
+}
+
+function accepts(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(socketPath, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}

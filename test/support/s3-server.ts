@@ -1,0 +1,182 @@
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import type { ProcessOptions } from './process.ts';
+import { runSuccessfully, Service, until } from './process.ts';
+import type { Requirement } from './requirements.ts';
+import { command } from './requirements.ts';
+import type { Scope } from './scope.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
+
+/** What {@link startS3Server} needs. */
+export const S3_SERVER: readonly Requirement[] = [
+  command('radosgw'),
+  command('ceph-mon'),
+  command('ceph-osd'),
+  command('ceph', 'ceph-common'),
+];
+
+/** A key pair of a user that the server knows. */
+export interface S3User {
+  readonly name: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+}
+
+/** An S3 server that verifies signatures. */
+export interface S3Server {
+  /** As in `http://127.0.0.1:17480`. */
+  readonly endpoint: string;
+}
+
+/**
+ * Starts Ceph's object gateway on 127.0.0.1 with all that it needs: one monitor and one store in memory. Takes about
+ * ten seconds. It is stopped when the scope ends.
+ */
+export async function startS3Server(scope: Scope, users: readonly S3User[]): Promise<S3Server> {
+  const directory = temporaryDirectory(scope, 'cio-s3');
+  const [monitorPort, gatewayPort] = await freePorts();
+  const options: ProcessOptions = { cwd: directory };
+  const ceph = (...args: string[]): Promise<string> =>
+    runSuccessfully(['ceph', '-c', 'ceph.conf', '--connect-timeout', '30', ...args], options);
+
+  const clusterId = crypto.randomUUID();
+  fs.writeFileSync(path.join(directory, 'ceph.conf'), configuration(directory, clusterId, monitorPort, gatewayPort));
+  for (const part of ['mon', 'osd', 'rgw']) fs.mkdirSync(path.join(directory, part));
+  await makeKeyring(options);
+  const monitorAddress = `[v2:127.0.0.1:${monitorPort}]`;
+  await runSuccessfully(
+    ['monmaptool', '--create', '--addv', 'a', monitorAddress, '--fsid', clusterId].concat(
+      '--set-min-mon-release',
+      'pacific',
+      'monmap',
+    ),
+    options,
+  );
+  await runSuccessfully(
+    ['ceph-mon', '-c', 'ceph.conf', '--mkfs', '-i', 'a', '--monmap', 'monmap', '--keyring', 'keyring'],
+    options,
+  );
+
+  // Killed in reverse at the end, the monitor last: nothing of it is kept, and the gateway takes ten seconds to go by itself.
+  const start = (...daemon: string[]): Service => new Service(scope, [...daemon, '-c', 'ceph.conf', '-f'], options);
+  start('ceph-mon', '-i', 'a');
+  await ceph('osd', 'create');
+  await runSuccessfully(
+    ['ceph-osd', '-c', 'ceph.conf', '-i', '0', '--mkfs', '--osd-uuid', crypto.randomUUID()],
+    options,
+  );
+  await ceph('osd', 'crush', 'add', 'osd.0', '1.0', 'root=default', 'host=localhost');
+  start('ceph-osd', '-i', '0');
+  const gateway = start('radosgw', '-n', 'client.rgw.a');
+  const endpoint = `http://127.0.0.1:${gatewayPort}`;
+  await until(gateway, async () => (await isAnswering(endpoint)) || undefined);
+
+  for (const { name, accessKey, secretKey } of users) {
+    await runSuccessfully(
+      [
+        'radosgw-admin',
+        '-c',
+        'ceph.conf',
+        '-n',
+        'client.rgw.a',
+        'user',
+        'create',
+        '--uid',
+        name,
+        '--display-name',
+        name,
+      ].concat('--access-key', accessKey, '--secret-key', secretKey),
+      options,
+    );
+  }
+  return { endpoint };
+}
+
+/** The keyring of all parts. The gateway's key has to be in it before the monitor is made. */
+async function makeKeyring(options: ProcessOptions): Promise<void> {
+  const rights: Record<string, string[]> = {
+    'mon.': ['mon', 'allow *'],
+    'client.admin': ['mon', 'allow *', 'osd', 'allow *', 'mgr', 'allow *'],
+    'client.rgw.a': ['mon', 'allow rwx', 'osd', 'allow rwx'],
+    'osd.0': ['mon', 'allow profile osd', 'osd', 'allow *', 'mgr', 'allow *'],
+  };
+  await runSuccessfully(['ceph-authtool', '--create-keyring', 'keyring'], options);
+  for (const [entity, right] of Object.entries(rights)) {
+    const caps = Array.from({ length: right.length / 2 }, (_, index) => [
+      '--cap',
+      ...right.slice(2 * index, 2 * index + 2),
+    ]);
+    await runSuccessfully(['ceph-authtool', 'keyring', '--gen-key', '-n', entity, ...caps.flat()], options);
+  }
+}
+
+async function isAnswering(endpoint: string): Promise<boolean> {
+  try {
+    return (await fetch(endpoint)).status === 200;
+  } catch {
+    return false;
+  }
+}
+
+async function freePorts(): Promise<[number, number]> {
+  const servers = await Promise.all([freePort(), freePort()]);
+  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return [ports[0] ?? 0, ports[1] ?? 0];
+}
+
+function freePort(): Promise<net.Server> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => resolve(server));
+  });
+}
+
+function configuration(directory: string, clusterId: string, monitorPort: number, gatewayPort: number): string {
+  return `[global]
+fsid = ${clusterId}
+mon host = v2:127.0.0.1:${monitorPort}
+mon initial members = a
+public addr = 127.0.0.1
+public network = 127.0.0.0/8
+cluster addr = 127.0.0.1
+ms bind ipv4 = true
+ms bind ipv6 = false
+auth cluster required = cephx
+auth service required = cephx
+auth client required = cephx
+auth allow insecure global id reclaim = false
+run dir = ${directory}
+admin socket = ${directory}/$name.asok
+pid file = ${directory}/$name.pid
+log file = ${directory}/$name.log
+keyring = ${directory}/keyring
+osd pool default size = 1
+osd pool default min size = 1
+osd pool default pg num = 4
+osd pool default pgp num = 4
+osd pool default pg autoscale mode = off
+osd crush chooseleaf type = 0
+mon allow pool size one = true
+mon warn on pool no redundancy = false
+mon data avail crit = 1
+mon data avail warn = 2
+paxos propose interval = 0.05
+paxos min wait = 0.01
+[mon.a]
+mon data = ${directory}/mon
+[osd]
+osd data = ${directory}/osd
+osd objectstore = memstore
+memstore device bytes = 1073741824
+osd class load list = *
+osd class default list = *
+[client.rgw.a]
+rgw data = ${directory}/rgw
+rgw frontends = beast endpoint=127.0.0.1:${gatewayPort} tcp_nodelay=1
+rgw thread pool size = 16
+rgw enable usage log = false
+rgw enable ops log = false
+`;
+}

@@ -1,0 +1,106 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { BootstrapError } from './error.mjs';
+import { NODE_PACKAGE } from './pinned-node.mjs';
+import { run } from './run.mjs';
+
+/** The tools for build and test are dev dependencies, and the pinned Node is an optional one. */
+const NPM_CI = [
+  'ci',
+  '--ignore-scripts',
+  '--include=dev',
+  '--include=optional',
+  '--no-audit',
+  '--no-fund',
+  '--no-progress',
+  '--loglevel=error',
+];
+
+const FREE_BYTES_MIN = 200 * 1024 * 1024;
+const DISK_FULL = 'The disk is full: the dependencies need about 400 MB. Make room and run this again.';
+const NOT_WRITABLE = 'It may not be written to: run this as its owner, or in a copy of your own.';
+
+/** What npm prints when it fails, and what can be done about it. */
+const NEXT_STEPS = [
+  [/ENOSPC/, DISK_FULL],
+  [
+    /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT/,
+    'The package registry was not reached. Check the network, or the proxy (npm config get proxy), and run this again.',
+  ],
+  [/EACCES|EPERM|EROFS/, NOT_WRITABLE],
+  [/EUSAGE/, 'package.json and package-lock.json do not agree. Run npm install, and commit the lock file.'],
+];
+
+/** Tells whether node_modules holds what package-lock.json says. */
+export function isInstalled(root) {
+  return missingPackage(root) === undefined;
+}
+
+/**
+ * The first package that is not there as package-lock.json says. `node_modules/.package-lock.json` is npm's record of
+ * what it installed, written when an install is complete; each package is looked at besides, since folders go missing.
+ */
+function missingPackage(root) {
+  const wanted = readJson(path.join(root, 'package-lock.json'))?.packages;
+  const installed = readJson(path.join(root, 'node_modules', '.package-lock.json'))?.packages;
+  if (wanted === undefined || installed === undefined) return 'node_modules/.package-lock.json';
+  return Object.keys(wanted).find((location) => {
+    const { version, integrity, optional } = wanted[location];
+    if (location === '') return false;
+    // npm leaves out the optional packages that are for other machines.
+    if (!(location in installed)) return optional !== true || location === NODE_PACKAGE;
+    if (installed[location].version !== version || installed[location].integrity !== integrity) return true;
+    return readJson(path.join(root, location, 'package.json'))?.version !== version;
+  });
+}
+
+/** Installs by `npm ci`, quietly; what npm prints is shown when it fails. */
+export async function install(root, say, lockFd) {
+  if (!isWritable(root)) throw new BootstrapError(`${root} is to hold the dependencies. ${NOT_WRITABLE}`);
+  say('Installing the pinned Node and the dependencies (about 30 s, once) …');
+  const startedMs = performance.now();
+  const [command, ...args] = npm();
+  const end = await run(command, [...args, ...NPM_CI], { cwd: root, lockFd, stdin: 'ignore', output: 'collect' }).catch(
+    (error) => {
+      if (error.code === 'ENOENT') throw new BootstrapError('npm was not found. Install it and run this again.');
+      throw error;
+    },
+  );
+  if (end.signal !== null) throw new BootstrapError('The install was interrupted. Run this again to repeat it.');
+  if (end.code !== 0) {
+    const known = NEXT_STEPS.find(([pattern]) => pattern.test(end.output));
+    const next = known?.[1] ?? 'Mend what npm says above, and run this again.';
+    throw new BootstrapError(`${end.output.trimEnd()}\n\nnpm ci failed. ${next}`);
+  }
+  const missing = missingPackage(root);
+  if (missing !== undefined) {
+    // npm says nothing when an optional package fails, and to npm the pinned Node is one.
+    const { bavail, bsize } = fs.statfsSync(root);
+    const next = bavail * bsize < FREE_BYTES_MIN ? DISK_FULL : 'Remove node_modules and run this again.';
+    throw new BootstrapError(`npm ci could not install ${missing}. ${next}`);
+  }
+  say(`Installed in ${((performance.now() - startedMs) / 1000).toFixed(0)} s.`);
+}
+
+/** The npm that called, else the one in PATH. */
+function npm() {
+  const cli = process.env['npm_execpath'] ?? '';
+  return path.basename(cli) === 'npm-cli.js' ? [process.execPath, cli] : ['npm'];
+}
+
+function isWritable(folder) {
+  try {
+    fs.accessSync(folder, fs.constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readJson(file) {
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}

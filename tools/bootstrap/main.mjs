@@ -1,0 +1,68 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { BootstrapError } from './error.mjs';
+import { install, isInstalled } from './install.mjs';
+import { withCheckoutLock } from './lock.mjs';
+import { pinnedNode } from './pinned-node.mjs';
+import { run } from './run.mjs';
+
+const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+/**
+ * What is run for each task, on the pinned Node. `build: false`: the task builds for itself, or needs nothing built.
+ * `signals: 'process'`: a signal is for the process alone, and not for all that it started.
+ */
+const TASKS = {
+  start: (node, args) => ({
+    command: path.join(ROOT, 'bin', 'cio-credentiald'),
+    args: ['--user', ...args],
+    stdin: 'ignore',
+    signals: 'process',
+  }),
+  test: (node, args) => ({ command: node, args: [path.join(ROOT, 'tools', 'tasks', 'test.ts'), ...args] }),
+  check: (node, args) => ({
+    command: node,
+    args: [path.join(ROOT, 'tools', 'tasks', 'check.ts'), ...args],
+    build: false,
+  }),
+  build: () => undefined,
+  bench: (node, args) => ({ command: node, args: [path.join(ROOT, 'test', 'bench', 'main.ts'), ...args] }),
+};
+
+/** Runs one task to its end. This process then ends as the task did: by the same exit code or the same signal. */
+export async function main([name = '', ...args]) {
+  if (!Object.hasOwn(TASKS, name)) {
+    say(`usage: node tools/bootstrap.mjs ${Object.keys(TASKS).join('|')} [ARGUMENT…]`);
+    process.exitCode = 2;
+    return;
+  }
+  try {
+    const task = await withCheckoutLock(ROOT, say, async (lockFd) => {
+      if (!isInstalled(ROOT)) await install(ROOT, say, lockFd);
+      const node = pinnedNode(ROOT);
+      const command = TASKS[name](node, args);
+      if (command?.build !== false) await build(node, lockFd);
+      return command;
+    });
+    if (task !== undefined) endLike(await run(task.command, task.args, task));
+  } catch (error) {
+    if (!(error instanceof BootstrapError)) throw error;
+    say(error.message);
+    process.exitCode = 1;
+  }
+}
+
+async function build(node, lockFd) {
+  const end = await run(node, [path.join(ROOT, 'tools', 'tasks', 'build.ts')], { cwd: ROOT, lockFd });
+  if (end.code !== 0) throw new BootstrapError('The build failed (see above); nothing else was done.');
+}
+
+function endLike({ code, signal }) {
+  if (signal === null) process.exitCode = code;
+  else process.kill(process.pid, signal);
+}
+
+/** What the bootstrap itself has to say goes to standard error; standard output is the task's. */
+function say(text) {
+  process.stderr.write(`${text}\n`);
+}

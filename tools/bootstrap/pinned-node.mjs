@@ -1,0 +1,19 @@
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { BootstrapError } from './error.mjs';
+
+const NODE_MAJOR = 24;
+
+/** The package that brings the pinned Node for this machine. */
+export const NODE_PACKAGE = `node_modules/node-linux-${process.arch}`;
+
+/** Path of the pinned Node; on a machine that it is not made for, this very Node if it is recent enough. */
+export function pinnedNode(root) {
+  const pinned = path.join(root, NODE_PACKAGE, 'bin', 'node');
+  if (spawnSync(pinned, ['--version']).status === 0) return pinned;
+  if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR) return process.execPath;
+  throw new BootstrapError(
+    `There is no pinned Node for this machine (${process.platform} ${process.arch}), or it does not run here.\n` +
+      `  Install Node ${NODE_MAJOR} or later and run this again with it.`,
+  );
+}

@@ -1,0 +1,50 @@
+import { spawn } from 'node:child_process';
+
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/** One Ctrl-C arrives twice: from the terminal, and from npm, which passes it on a moment later. */
+const SAME_SIGNAL_MS = 500;
+
+/**
+ * Runs a command to its end, and passes signals on to it, each exactly once. It gets a session of its own, so that
+ * the terminal does not send it the same signals besides.
+ *
+ * @param options.stdin `ignore`, or inherited
+ * @param options.output `collect` for the text of both outputs in the result; else they are inherited
+ * @param options.signals `process` for the command alone; else a signal goes to all processes that it started too
+ * @param options.lockFd see `withCheckoutLock`
+ */
+export async function run(command, args, options = {}) {
+  const collects = options.output === 'collect';
+  const output = collects ? 'pipe' : 'inherit';
+  const child = spawn(command, args, {
+    cwd: options.cwd,
+    detached: true,
+    stdio: [options.stdin ?? 'inherit', output, output, ...(options.lockFd === undefined ? [] : [options.lockFd])],
+  });
+
+  const lastMs = new Map();
+  const forward = (signal) => {
+    const nowMs = performance.now();
+    if (nowMs - (lastMs.get(signal) ?? -Infinity) < SAME_SIGNAL_MS) return;
+    lastMs.set(signal, nowMs);
+    try {
+      process.kill(options.signals === 'process' ? child.pid : -child.pid, signal);
+    } catch (error) {
+      if (error.code !== 'ESRCH') throw error;
+    }
+  };
+  for (const signal of FORWARDED) process.on(signal, forward);
+
+  try {
+    return await new Promise((resolve, reject) => {
+      const chunks = [];
+      child.stdout?.on('data', (chunk) => chunks.push(chunk));
+      child.stderr?.on('data', (chunk) => chunks.push(chunk));
+      child.once('error', reject);
+      child.once('close', (code, signal) => resolve({ code, signal, output: Buffer.concat(chunks).toString() }));
+    });
+  } finally {
+    for (const signal of FORWARDED) process.off(signal, forward);
+  }
+}

@@ -1,0 +1,55 @@
+/** Builds dist where it is stale: the compiled daemon, the library with its types, and the bundled command line. */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+
+const ROOT = path.join(import.meta.dirname, '..', '..');
+const STAMP = path.join(ROOT, 'dist', '.built-from');
+const INPUTS = [
+  'src',
+  'daemon',
+  'client',
+  'tools/build-client.ts',
+  'tools/tasks/build.ts',
+  'tsconfig.base.json',
+  'package.json',
+  'package-lock.json',
+];
+const OUTPUTS = ['dist/daemon/main.js', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/cio.cjs'];
+
+const fingerprint = fingerprintOf(INPUTS);
+if (OUTPUTS.every((file) => fs.existsSync(path.join(ROOT, file))) && readStamp() === fingerprint) process.exit(0);
+
+process.stderr.write('Building dist …\n');
+// Whatever an earlier source left there would be packed along.
+fs.rmSync(path.join(ROOT, 'dist'), { recursive: true, force: true });
+run('node_modules/typescript/bin/tsc', '-b', 'src', 'daemon', 'client');
+run('tools/build-client.ts');
+fs.writeFileSync(STAMP, fingerprint);
+
+function run(script: string, ...args: string[]): void {
+  const { status } = spawnSync(process.execPath, [path.join(ROOT, script), ...args], { cwd: ROOT, stdio: 'inherit' });
+  if (status !== 0) process.exit(1);
+}
+
+function readStamp(): string | undefined {
+  return fs.existsSync(STAMP) ? fs.readFileSync(STAMP, 'utf8') : undefined;
+}
+
+/** Changes whenever one of the files does, is added or goes away. */
+function fingerprintOf(inputs: readonly string[]): string {
+  const files = inputs.flatMap((input) => {
+    const whole = path.join(ROOT, input);
+    if (!fs.statSync(whole).isDirectory()) return [whole];
+    return fs
+      .readdirSync(whole, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => path.join(entry.parentPath, entry.name));
+  });
+  const hash = createHash('sha256');
+  for (const file of files.toSorted()) {
+    hash.update(`${path.relative(ROOT, file)}\0`).update(createHash('sha256').update(fs.readFileSync(file)).digest());
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,47 @@
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+const ROOT = path.join(import.meta.dirname, '..', '..');
+
+/** Longer than any test takes; a test that hangs is reported by name instead of holding up all. */
+const TEST_TIMEOUT_MS = 300_000;
+
+/** How a run of tests ended. */
+export interface TestRun {
+  readonly code: number;
+  /** Name and reason of every skipped test. */
+  readonly skipped: readonly string[];
+}
+
+/** Runs node's test runner over files, patterns and options of its own, with its report on standard output. */
+export async function runTests(args: readonly string[]): Promise<TestRun> {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-test-run-'));
+  const skipsFile = path.join(directory, 'skips');
+  try {
+    const child = spawn(
+      process.execPath,
+      [
+        '--test',
+        `--test-concurrency=${Math.max(2, os.availableParallelism())}`,
+        `--test-timeout=${TEST_TIMEOUT_MS}`,
+        '--test-reporter=spec',
+        '--test-reporter-destination=stdout',
+        `--test-reporter=${path.join(import.meta.dirname, 'skips-reporter.mjs')}`,
+        `--test-reporter-destination=${skipsFile}`,
+        ...args,
+      ],
+      { cwd: ROOT, stdio: 'inherit' },
+    );
+    // The runner gets the same signal, ends its tests and says which ones it interrupted.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+    const code = await new Promise<number>((resolve, reject) => {
+      child.once('error', reject).once('exit', (exitCode) => resolve(exitCode ?? 1));
+    });
+    const report = fs.existsSync(skipsFile) ? fs.readFileSync(skipsFile, 'utf8') : '';
+    return { code, skipped: report.split('\n').filter((line) => line !== '') };
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
+}

@@ -1,0 +1,8 @@
+/** A reporter for node:test: one line for each test that was skipped, with the reason it gave. */
+export default async function* skips(source) {
+  for await (const { type, data } of source) {
+    if (type !== 'test:pass' || data.skip === undefined || data.skip === false) continue;
+    const reason = typeof data.skip === 'string' && data.skip !== '' ? data.skip : 'no reason given';
+    yield `${data.name}: ${reason}\n`;
+  }
+}
