@@ -1,7 +1,9 @@
 import { CredentialClient } from './client.ts';
 import { Connection } from './connection.ts';
+import { openNetTransport } from './net-transport.ts';
+import { reachDaemon } from './reach.ts';
 import { socketCandidates } from './socket-path.ts';
-import { openSocket } from './transport.ts';
+import type { OpenTransport } from './transport.ts';
 
 /** How to reach the daemon. */
 export interface ConnectOptions {
@@ -21,17 +23,17 @@ const TIMEOUT_MS = 30_000;
  *
  * @throws ConnectionError if it cannot be reached, with the reason
  */
-export async function connect(options: ConnectOptions = {}): Promise<CredentialClient> {
+export function connect(options: ConnectOptions = {}): Promise<CredentialClient> {
+  return connectBy(openNetTransport, options);
+}
+
+/** The same over another transport than `node:net`. */
+export async function connectBy(open: OpenTransport, options: ConnectOptions): Promise<CredentialClient> {
   const { signal, timeoutMs = TIMEOUT_MS } = options;
   const uid = process.geteuid?.() ?? 0;
   const candidates = socketCandidates({ socket: options.socket, environment: process.env, uid });
-  const { socket, path } = await openSocket(candidates, { uid, timeoutMs, signal });
-  const connection = new Connection(socket, path);
-  if (signal !== undefined) {
-    const onAbort = (): void => connection.fail(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    socket.once('close', () => signal.removeEventListener('abort', onAbort));
-    if (signal.aborted) onAbort();
-  }
+  const { transport, path } = await reachDaemon(candidates, open, { uid, timeoutMs, signal });
+  const connection = new Connection(transport, path);
+  if (signal !== undefined) connection.failOn(signal);
   return new CredentialClient(connection, timeoutMs);
 }

@@ -1,8 +1,8 @@
-import type { Socket } from 'node:net';
 import { MESSAGE_BYTES_MAX } from '../src/limits.ts';
 import { FrameSplitter } from '../src/protocol/frame.ts';
 import { ConnectionError } from './connection-error.ts';
 import { parseReply, type Reply } from './reply.ts';
+import type { Transport } from './transport.ts';
 
 /** Who waits for the replies to one call. Of a call, the last thing to come is `onEnd` or a reply without `continues`. */
 export interface Waiting {
@@ -20,18 +20,21 @@ export interface Waiting {
  */
 export class Connection {
   readonly path: string;
-  readonly #socket: Socket;
+  readonly #transport: Transport;
   readonly #splitter = new FrameSplitter(MESSAGE_BYTES_MAX);
   readonly #waiting = new Queue<Waiting>();
   #timer: NodeJS.Timeout | undefined;
+  #isPaused = false;
   #failure: { readonly error: unknown } | undefined;
+  #forgetSignal: (() => void) | undefined;
 
-  constructor(socket: Socket, path: string) {
+  constructor(transport: Transport, path: string) {
     this.path = path;
-    this.#socket = socket;
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    socket.on('error', (cause) => this.fail(new ConnectionError('closed', path, { cause })));
-    socket.on('close', () => this.fail(new ConnectionError('closed', path)));
+    this.#transport = transport;
+    transport.listen({
+      onData: (chunk) => this.#receive(chunk),
+      onClose: (cause) => this.fail(new ConnectionError('closed', path, { cause })),
+    });
   }
 
   /** Sends one call; many may be under way. */
@@ -42,20 +45,30 @@ export class Connection {
     }
     this.#waiting.push(waiting);
     if (this.#waiting.length === 1) this.#startTimer();
-    this.#socket.write(`${message}\0`);
+    this.#transport.write(`${message}\0`);
   }
 
   /** Stops reading, for a reader that has enough for now; the clock stands still too. */
   pause(): void {
-    this.#socket.pause();
+    this.#isPaused = true;
+    this.#transport.pause();
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
   resume(): void {
     if (this.#failure !== undefined) return;
-    this.#socket.resume();
+    this.#isPaused = false;
+    this.#transport.resume();
     this.#startTimer();
+  }
+
+  /** Ends the connection when the signal does, with its reason. */
+  failOn(signal: AbortSignal): void {
+    const onAbort = (): void => this.fail(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#forgetSignal = (): void => signal.removeEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
   }
 
   /** Ends the connection at once. Whoever waits gets the error. */
@@ -63,12 +76,13 @@ export class Connection {
     if (this.#failure !== undefined) return;
     this.#failure = { error };
     clearTimeout(this.#timer);
-    this.#socket.destroy();
+    this.#forgetSignal?.();
+    this.#transport.destroy();
     this.#splitter.wipe();
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) next.onFailure(error);
   }
 
-  #receive(chunk: Buffer): void {
+  #receive(chunk: Uint8Array): void {
     try {
       for (const frame of this.#splitter.push(chunk)) {
         if (this.#failure !== undefined) return;
@@ -95,7 +109,7 @@ export class Connection {
   #startTimer(): void {
     clearTimeout(this.#timer);
     const first = this.#waiting.first;
-    if (first === undefined || this.#socket.isPaused()) return;
+    if (first === undefined || this.#isPaused) return;
     this.#timer = setTimeout(() => this.fail(new ConnectionError('timed_out', this.path)), first.timeoutMs);
   }
 }

@@ -1,4 +1,3 @@
-import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { INTERFACE_NAME } from '../src/protocol/interface.generated.ts';
 
@@ -41,7 +40,9 @@ export function socketCandidates({ socket, environment, uid }: SocketPathInputs)
 function userFolder(environment: SocketPathInputs['environment']): string {
   const runtime = absolute(environment['XDG_RUNTIME_DIR']);
   if (runtime !== undefined) return join(runtime, FOLDER);
-  const state = absolute(environment['XDG_STATE_HOME']) ?? join(environment['HOME'] || homedir(), '.local/state');
+  const state =
+    absolute(environment['XDG_STATE_HOME']) ??
+    join(environment['HOME'] || process.getBuiltinModule('node:os').homedir(), '.local/state');
   return join(environment['CIO_STATE_DIR'] || join(state, FOLDER), 'run');
 }
 

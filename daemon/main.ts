@@ -13,7 +13,7 @@ const STDERR = 2;
 await main();
 
 async function main(): Promise<void> {
-  const log = createLog((line) => void writeAll(line), process.env['JOURNAL_STREAM'] !== undefined);
+  const log = createLog(writeAll, process.env['JOURNAL_STREAM'] !== undefined);
   if (Number(process.versions.node.split('.', 1)[0]) < NODE_MAJOR_MIN) {
     log.error(`Node ${NODE_MAJOR_MIN} or newer is needed, this is ${process.versions.node}; start it with: npm start`);
     process.exit(EXIT.failed);

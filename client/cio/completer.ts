@@ -1,6 +1,6 @@
 import { parseName } from '../../src/names.ts';
 import { canonicalSetName } from '../../src/sets.ts';
-import type { CredentialClient } from '../index.ts';
+import type { CredentialClient } from '../client.ts';
 import { GROUP_WORDS } from './arguments.ts';
 import { GLOBAL_OPTIONS, type Command, type Completion, type Option, type Options } from './command.ts';
 import { localGroups, localUsers } from './principals.ts';

@@ -1,5 +1,3 @@
-import { StringDecoder } from 'node:string_decoder';
-
 /** How a line came to its end. */
 export type LineEnd =
   | { readonly kind: 'line'; readonly text: string }
@@ -11,7 +9,7 @@ export type LineEnd =
 /** What the keys of a terminal in raw mode do to one line. */
 export class LineEditor {
   readonly #lengthMax: number;
-  readonly #decoder = new StringDecoder('utf8');
+  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   #characters: string[] = [];
   #escape: '' | 'start' | 'sequence' = '';
   /** What was typed, or pasted, after the end of the line; it belongs to the next question. */
@@ -29,7 +27,7 @@ export class LineEditor {
 
   /** Takes keys, as bytes in UTF-8. Undefined as long as the line has not ended. */
   push(bytes: Uint8Array): LineEnd | undefined {
-    return this.#take(this.#decoder.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
+    return this.#take(this.#decoder.decode(bytes, { stream: true }));
   }
 
   /** Begins the next line, with what was already typed. */

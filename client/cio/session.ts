@@ -1,4 +1,6 @@
-import { connect, type CredentialClient } from '../index.ts';
+import type { CredentialClient } from '../client.ts';
+import { connectBy } from '../connect.ts';
+import { openPipeTransport } from './pipe-transport.ts';
 import { isTerminal, Prompter } from './terminal.ts';
 import { printable } from './text.ts';
 import { STDERR, STDOUT, writeAll } from './file-descriptors.ts';
@@ -21,7 +23,7 @@ export class Session {
 
   /** Connects to the daemon; the caller closes. */
   connect(timeoutMs?: number): Promise<CredentialClient> {
-    return connect({ socket: this.#socket, timeoutMs });
+    return connectBy(openPipeTransport, { socket: this.#socket, timeoutMs });
   }
 
   /** Makes one connection for some calls. */

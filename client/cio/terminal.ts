@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { CommandError } from './command-error.ts';
 import { STDERR, STDIN, writeAll } from './file-descriptors.ts';
@@ -8,8 +8,17 @@ import { printable } from './text.ts';
 /** Signals that end a process, and would leave the terminal without echo. */
 const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGINT'] as const;
 
-/** Tells whether a descriptor is a terminal. Loads nothing that a socket has not loaded yet. */
+/** Major number of the memory devices, /dev/null among them (null(4)). */
+const MEMORY_DEVICES = 1;
+
+/** Tells whether a descriptor is a terminal. `node:tty`, which brings all of `node:net`, is loaded only if it may be. */
 export function isTerminal(descriptor: number): boolean {
+  try {
+    const stat = fstatSync(descriptor);
+    if (!stat.isCharacterDevice() || ((stat.rdev >> 8) & 0xfff) === MEMORY_DEVICES) return false;
+  } catch {
+    return false;
+  }
   return process.getBuiltinModule('node:tty').isatty(descriptor);
 }
 
@@ -23,7 +32,7 @@ export function terminalWidth(): number | undefined {
  * terminal itself, so that they are never part of the output.
  */
 export class Prompter {
-  readonly #editor = new LineEditor(VALUE_BYTES_MAX);
+  #editor: LineEditor | undefined;
 
   /** Whether there is somebody to ask: standard input is a terminal. */
   get canAsk(): boolean {
@@ -75,7 +84,8 @@ export class Prompter {
   }
 
   #readKeys(show: (text: string) => void): Promise<LineEnd> {
-    const early = this.#editor.begin();
+    const editor = (this.#editor ??= new LineEditor(VALUE_BYTES_MAX));
+    const early = editor.begin();
     if (early !== undefined) return Promise.resolve(early);
     const { stdin } = process;
     return new Promise((resolve) => {
@@ -84,8 +94,8 @@ export class Prompter {
         resolve(end);
       };
       const onData = (keys: Buffer): void => {
-        const end = this.#editor.push(keys);
-        show(end?.kind === 'line' ? end.text : this.#editor.text);
+        const end = editor.push(keys);
+        show(end?.kind === 'line' ? end.text : editor.text);
         if (end !== undefined) settle(end);
       };
       const onEnd = (): void => settle({ kind: 'end' });

@@ -93,7 +93,14 @@ class Describer {
     const { version, generation, changed, size } = currentVersion(record);
     const value = this.#vault.read((reader) => publicValue(reader, record));
     return {
-      ...{ name, owner: ownerOfSpace(space), createdBy, version, generation, created, changed, size },
+      name,
+      owner: ownerOfSpace(space),
+      createdBy,
+      version,
+      generation,
+      created,
+      changed,
+      size,
       ...membershipOf(name),
       ...(value === undefined ? {} : { value }),
       ...this.#access(space, 'name', name),
@@ -108,8 +115,14 @@ class Describer {
     const { writable: _, ...grants } = this.#access(space, 'set', set);
     return [
       {
-        ...{ set, uuid: uuidOfSet(this.#vault.storeId, space, set), owner: ownerOfSpace(space) },
-        ...{ ready: missing.length === 0, missing, fields: [...members.keys()], generation, changed },
+        set,
+        uuid: uuidOfSet(this.#vault.storeId, space, set),
+        owner: ownerOfSpace(space),
+        ready: missing.length === 0,
+        missing,
+        fields: [...members.keys()],
+        generation,
+        changed,
         ...(provider === undefined ? {} : { provider: provider.id }),
         ...grants,
       },

@@ -15,13 +15,6 @@ import {
   UNREAD_TIME_MAX_MS,
 } from './limits.ts';
 
-/** What a connection tells the server that it belongs to. */
-export interface ConnectionEvents {
-  /** It took a call. */
-  onActive(connection: Connection): void;
-  onClosed(connection: Connection): void;
-}
-
 /** What the unfinished messages of all connections hold together, in bytes. */
 export interface Pending {
   bytes: number;
@@ -35,9 +28,11 @@ export interface Pending {
  */
 export class Connection {
   readonly caller: Caller;
+  /** When it took its last call, or was made; `performance.now()`. */
+  lastActive: number = performance.now();
   readonly #socket: Socket;
   readonly #dispatch: Dispatch;
-  readonly #events: ConnectionEvents;
+  readonly #onClose: (connection: Connection) => void;
   readonly #splitter: FrameSplitter = new FrameSplitter(MESSAGE_BYTES_MAX);
   readonly #pending: Pending;
   readonly #answers: Exclude<Answer, undefined>[] = [];
@@ -45,6 +40,8 @@ export class Connection {
   /** A call that waits for the ones before it. */
   #held: { readonly message: unknown } | undefined;
   #pendingBytes = 0;
+  /** Replies of this turn of the event loop, which go out in one write. */
+  #unsent = '';
   #isAnswering = false;
   /** Whether a call of the same kind may begin before the ones under way are answered. */
   #isOverlapping = false;
@@ -56,12 +53,18 @@ export class Connection {
   /** Since when replies wait for the peer. */
   #unreadSince: number | undefined;
 
-  constructor(socket: Socket, caller: Caller, dispatch: Dispatch, pending: Pending, events: ConnectionEvents) {
+  constructor(
+    socket: Socket,
+    caller: Caller,
+    dispatch: Dispatch,
+    pending: Pending,
+    onClose: (connection: Connection) => void,
+  ) {
     this.#socket = socket;
     this.caller = caller;
     this.#dispatch = dispatch;
     this.#pending = pending;
-    this.#events = events;
+    this.#onClose = onClose;
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('drain', () => this.#resume());
     socket.on('end', () => this.#onPeerEnded());
@@ -112,9 +115,7 @@ export class Connection {
       return;
     }
     this.#frames = this.#splitter.push(chunk);
-    this.#socket.cork();
     this.#work();
-    this.#socket.uncork();
   }
 
   /** Begins the calls that are there, as far as their order and the bounds allow. */
@@ -133,6 +134,7 @@ export class Connection {
       if (!(error instanceof CredentialError)) throw error;
       this.#answerLast(toReply(error));
     }
+    this.#flush();
     if (this.#hasWork) this.#socket.pause();
     this.#account();
     this.#closeIfDone();
@@ -155,10 +157,10 @@ export class Connection {
   }
 
   #begin(message: unknown): void {
-    this.#events.onActive(this);
+    this.lastActive = performance.now();
     const answer = this.#dispatch(this.caller, message);
     if (answer === undefined) return;
-    if (!this.#isAnswering && isReply(answer)) this.#send(answer);
+    if (!this.#isAnswering && isReply(answer)) this.#unsent += encode(answer);
     else this.#enqueue(answer);
   }
 
@@ -189,7 +191,7 @@ export class Connection {
           if (!this.#send(reply)) await this.#drained();
         }
       }
-      this.#answers.shift();
+      void this.#answers.shift();
     }
     this.#isAnswering = false;
     this.#resume();
@@ -207,15 +209,23 @@ export class Connection {
 
   /** @returns false where the peer should read before he gets more */
   #send(reply: Reply): boolean {
-    if (this.#socket.destroyed || this.#socket.writableEnded) return true;
-    this.#socket.write(`${JSON.stringify(reply)}\0`);
+    this.#unsent += encode(reply);
+    return this.#flush();
+  }
+
+  #flush(): boolean {
+    const text = this.#unsent;
+    this.#unsent = '';
+    if (text === '' || this.#socket.destroyed || this.#socket.writableEnded) return true;
+    this.#socket.write(text);
     const isRead = this.#socket.writableLength <= UNREAD_BYTES_MAX;
     if (!isRead) this.#unreadSince ??= performance.now();
     return isRead;
   }
 
   #hasRoom(): boolean {
-    return this.#answers.length < CALLS_IN_FLIGHT_MAX && this.#unreadSince === undefined;
+    const isOutputBounded = this.#unreadSince === undefined && this.#unsent.length <= UNREAD_BYTES_MAX;
+    return this.#answers.length < CALLS_IN_FLIGHT_MAX && isOutputBounded;
   }
 
   #resume(): void {
@@ -242,6 +252,8 @@ export class Connection {
 
   /** Drops what was not begun. */
   #forget(): void {
+    // Ends the generator, which then zeroes the rest of its chunk.
+    this.#frames?.return();
     this.#frames = undefined;
     this.#held = undefined;
     this.#splitter.wipe();
@@ -263,7 +275,7 @@ export class Connection {
 
   #onClosed(): void {
     this.#forget();
-    this.#events.onClosed(this);
+    this.#onClose(this);
   }
 }
 
@@ -274,6 +286,10 @@ function parseJson(bytes: Buffer): unknown {
   } catch {
     return undefined;
   }
+}
+
+function encode(reply: Reply): string {
+  return `${JSON.stringify(reply)}\0`;
 }
 
 function isReply(answer: Exclude<Answer, undefined>): answer is Reply {

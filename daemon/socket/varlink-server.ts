@@ -21,7 +21,7 @@ export class VarlinkServer {
   readonly #identify: (socket: Socket) => Caller;
   readonly #dispatch: Dispatch;
   readonly #log: Log;
-  /** By uid; each in the order of their last call, the longest idle first. */
+  /** By uid. */
   readonly #connections: Map<number, Set<Connection>> = new Map();
   readonly #pending: Pending = { bytes: 0 };
   #count = 0;
@@ -70,11 +70,10 @@ export class VarlinkServer {
       socket.destroy();
       return;
     }
-    const connection = new Connection(socket, caller, this.#dispatch, this.#pending, {
-      onActive: (active) => this.#moveToEnd(active),
-      onClosed: (closed) => this.#remove(closed),
-    });
-    this.#moveToEnd(connection);
+    const connection = new Connection(socket, caller, this.#dispatch, this.#pending, (closed) => this.#remove(closed));
+    const own = this.#connections.get(caller.uid);
+    if (own === undefined) this.#connections.set(caller.uid, new Set([connection]));
+    else own.add(connection);
     this.#count += 1;
     if (this.#count > CONNECTIONS_MAX) this.#makeRoom(connection);
   }
@@ -82,17 +81,11 @@ export class VarlinkServer {
   /** Closes the longest idle connection of the user who has the most, so that nobody can keep others out by having many. */
   #makeRoom(newest: Connection): void {
     const largest = [...this.#connections.values()].reduce((most, next) => (next.size > most.size ? next : most));
-    const idle = [...largest].find((connection) => connection !== newest && connection.isIdle);
-    const victim = idle ?? (largest.has(newest) ? newest : [...largest][0]);
-    victim?.refuse(new CredentialError('Busy', {}));
-  }
-
-  #moveToEnd(connection: Connection): void {
-    const { uid } = connection.caller;
-    const own = this.#connections.get(uid) ?? new Set();
-    own.delete(connection);
-    own.add(connection);
-    this.#connections.set(uid, own);
+    const others = [...largest].filter((connection) => connection !== newest);
+    const idle = others.filter((connection) => connection.isIdle);
+    const candidates = idle.length > 0 ? idle : largest.has(newest) ? [newest] : others;
+    const victim = candidates.reduce((oldest, next) => (next.lastActive < oldest.lastActive ? next : oldest));
+    victim.refuse(new CredentialError('Busy', {}));
   }
 
   #remove(connection: Connection): void {
@@ -104,6 +97,6 @@ export class VarlinkServer {
   }
 
   #each(work: (connection: Connection) => void): void {
-    for (const own of [...this.#connections.values()]) for (const connection of [...own]) work(connection);
+    for (const own of this.#connections.values()) for (const connection of own) work(connection);
   }
 }

@@ -1,8 +1,9 @@
 import { CredentialError, isCredentialError } from '../../src/errors.ts';
 import { KIND } from '../store/sealed-store.ts';
 import type { SealedReader } from '../store/sealed-store.ts';
-import { decodeCredential, decodeValue } from './records.ts';
+import { decodeCredential, valueIn } from './records.ts';
 import type { CredentialRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
+import type { ReadCache, SealedValue } from './read-cache.ts';
 import type { Sealing } from './sealing.ts';
 
 /** Some credentials of a listing, and where the next ones begin. */
@@ -47,27 +48,38 @@ export class OpeningReader implements VaultReader {
   readonly #sealing: Sealing;
   readonly #principals: ReadonlyMap<PrincipalId, PrincipalRecord>;
 
-  constructor(records: SealedReader, sealing: Sealing, principals: ReadonlyMap<PrincipalId, PrincipalRecord>) {
+  readonly #cache: ReadCache | undefined;
+
+  /** @param cache where everything is read as it was committed; changes that are not committed have no part in it */
+  constructor(
+    records: SealedReader,
+    sealing: Sealing,
+    principals: ReadonlyMap<PrincipalId, PrincipalRecord>,
+    cache?: ReadCache,
+  ) {
     this.#records = records;
     this.#sealing = sealing;
     this.#principals = principals;
+    this.#cache = cache;
   }
 
   credential(space: Space, name: string): CredentialRecord | undefined {
+    const known = this.#cache?.record(space, name);
+    if (known !== undefined) return known;
     const tag = this.#sealing.credentialTag(space, name);
     const body = this.#records.get(KIND.credential, tag);
     if (body === undefined) return undefined;
     const record = openCredential(this.#sealing, tag, body);
     if (record === undefined) throw new CredentialError('Damaged', { name });
+    this.#cache?.keepRecord(record);
     return record;
   }
 
   value(record: CredentialRecord, version: number): Uint8Array {
-    const tag = this.#sealing.valueTag(record.id, version);
-    const body = this.#records.get(KIND.value, tag);
-    const text = body === undefined ? undefined : this.#sealing.open(KIND.value, tag, body);
+    const sealed = this.#cache?.value(record, version) ?? this.#readValue(record, version);
+    const text = this.#sealing.open(KIND.value, sealed.tag, sealed.body);
     if (text === undefined) throw new CredentialError('Damaged', { name: record.name });
-    return decodeValue(text).value;
+    return valueIn(text);
   }
 
   principal(id: PrincipalId): PrincipalRecord | undefined {
@@ -82,6 +94,15 @@ export class OpeningReader implements VaultReader {
     const page = this.#records.list(KIND.credential, after, limit);
     const records = page.flatMap(({ tag, body }) => openCredential(this.#sealing, tag, body) ?? []);
     return { records, damaged: page.length - records.length, next: page.length < limit ? undefined : page.at(-1)?.tag };
+  }
+
+  #readValue(record: CredentialRecord, version: number): SealedValue {
+    const tag = this.#sealing.valueTag(record.id, version);
+    const body = this.#records.get(KIND.value, tag);
+    if (body === undefined) throw new CredentialError('Damaged', { name: record.name });
+    const sealed = { version, tag, body };
+    this.#cache?.keepValue(record, sealed);
+    return sealed;
   }
 }
 

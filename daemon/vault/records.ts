@@ -87,27 +87,27 @@ export function encodeRecord(record: CredentialRecord | PrincipalRecord): Uint8A
   return Buffer.from(JSON.stringify(record));
 }
 
-/** space NUL name NUL version NUL value. The caller owns and wipes it. */
+/** Length of the header (u16, big-endian) ‖ header: space NUL name NUL version ‖ value. The caller owns and wipes it. */
 export function encodeValue({ space, name, version, value }: ValueRecord): Uint8Array {
-  const header = Buffer.from(`${space}\0${name}\0${version}\0`);
-  const text = new Uint8Array(header.length + value.length);
-  text.set(header);
-  text.set(value, header.length);
+  const header = Buffer.from(`${space}\0${name}\0${version}`);
+  const text = new Uint8Array(2 + header.length + value.length);
+  new DataView(text.buffer).setUint16(0, header.length);
+  text.set(header, 2);
+  text.set(value, 2 + header.length);
   return text;
+}
+
+/** The bytes of the value in its record, as a view. */
+export function valueIn(text: Uint8Array): Uint8Array {
+  return text.subarray(2 + new DataView(text.buffer, text.byteOffset).getUint16(0));
 }
 
 /** The value is a view of `text`. */
 export function decodeValue(text: Uint8Array): ValueRecord {
-  const bytes = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
-  const nameStart = bytes.indexOf(0) + 1;
-  const versionStart = bytes.indexOf(0, nameStart) + 1;
-  const valueStart = bytes.indexOf(0, versionStart) + 1;
-  return {
-    space: bytes.toString('latin1', 0, nameStart - 1) as Space,
-    name: bytes.toString('latin1', nameStart, versionStart - 1),
-    version: Number(bytes.toString('latin1', versionStart, valueStart - 1)),
-    value: text.subarray(valueStart),
-  };
+  const value = valueIn(text);
+  const header = Buffer.from(text.subarray(2, text.length - value.length)).toString('latin1');
+  const [space = '', name = '', version = ''] = header.split('\0');
+  return { space: space as Space, name, version: Number(version), value };
 }
 
 export function decodeCredential(text: Uint8Array): CredentialRecord {

@@ -4,6 +4,7 @@ import type { Kind, SealedRecord, SealedStore, SealedTransaction } from '../stor
 import { wrapDataKey } from './data-key.ts';
 import { Digest, encodeHead } from './head.ts';
 import { everyRecord } from './every-record.ts';
+import { ReadCache } from './read-cache.ts';
 import { OpeningReader, openCredential } from './reader.ts';
 import { decodePrincipal, encodeRecord } from './records.ts';
 import type { CredentialRecord } from './records.ts';
@@ -42,8 +43,9 @@ export async function rekey(
     const body = sealing.seal(KIND.head, fixedTag('head'), encodeHead(nextHead));
     transaction.put({ kind: KIND.head, tag: fixedTag('head'), body });
     transaction.commit();
-    Object.assign(state, { sealing, head: nextHead, headBody: body });
-    state.reader = new OpeningReader(store, sealing, state.principals);
+    const cache = new ReadCache();
+    const reader = new OpeningReader(store, sealing, state.principals, cache);
+    Object.assign(state, { sealing, head: nextHead, headBody: body, cache, reader });
     oldSealing.wipe();
     return { keyEpoch: sealing.epoch, records: rewrite.resealed };
   } catch (error) {

@@ -1,6 +1,7 @@
 import { KIND, fixedTag } from '../store/sealed-store.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import type { Findings, SpaceSummary } from './fsck.ts';
+import { ReadCache } from './read-cache.ts';
 import { OpeningReader } from './reader.ts';
 import { currentVersion, emptyPrincipal, isSpace } from './records.ts';
 import { VaultTransaction } from './transaction.ts';
@@ -37,11 +38,8 @@ export function repair(state: Unlocked, store: SealedStore, findings: Findings):
   transaction.keep();
   const headBody = store.get(KIND.head, fixedTag('head'));
   const committed = transaction.commit({ commits: state.head?.commits ?? 0, digest: findings.digest }, headBody);
-  const reader = new OpeningReader(store, state.sealing, committed.principals);
-  Object.assign(state, {
-    head: committed.head,
-    headBody: committed.headBody,
-    principals: committed.principals,
-    reader,
-  });
+  const { head, headBody: newHeadBody, principals } = committed;
+  const cache = new ReadCache();
+  const reader = new OpeningReader(store, state.sealing, principals, cache);
+  Object.assign(state, { head, headBody: newHeadBody, principals, cache, reader });
 }

@@ -64,14 +64,24 @@ export class Sodium {
    * @returns nonce ‖ ciphertext ‖ tag
    */
   seal(key: Uint8Array, text: Uint8Array, associated: Uint8Array): Uint8Array {
-    const sealed = new Uint8Array(text.length + SEAL_BYTES);
-    const nonce = randomFillSync(sealed.subarray(0, NONCE_BYTES));
-    const cipherBytes = text.length + MAC_BYTES;
-    this.#call([key, nonce, associated, text], cipherBytes, ([k = 0, n = 0, ad = 0, m = 0], out) =>
-      this.#module._crypto_aead_xchacha20poly1305_ietf_encrypt(
-        out, 0, m, text.length, 0, ad, associated.length, 0, 0, n, k,
-      ), sealed, NONCE_BYTES); // prettier-ignore
-    return sealed;
+    const sealedBytes = text.length + SEAL_BYTES;
+    const total = KEY_BYTES + associated.length + text.length + sealedBytes;
+    const k = this.#reserve(total);
+    try {
+      const heap = this.#module.HEAPU8;
+      const ad = k + KEY_BYTES;
+      const m = ad + associated.length;
+      const nonce = m + text.length;
+      heap.set(key, k);
+      heap.set(associated, ad);
+      heap.set(text, m);
+      randomFillSync(heap, nonce, NONCE_BYTES);
+      const encrypt = this.#module._crypto_aead_xchacha20poly1305_ietf_encrypt;
+      encrypt(nonce + NONCE_BYTES, 0, m, text.length, 0, ad, associated.length, 0, 0, nonce, k);
+      return heap.slice(nonce, nonce + sealedBytes);
+    } finally {
+      this.#giveBack(k, total);
+    }
   }
 
   /**
@@ -80,23 +90,42 @@ export class Sodium {
    * @returns the text, which the caller owns and wipes; undefined where a byte of it, the key or `associated` differ
    */
   open(key: Uint8Array, sealed: Uint8Array, associated: Uint8Array): Uint8Array | undefined {
-    if (sealed.length < SEAL_BYTES) return undefined;
-    const nonce = sealed.subarray(0, NONCE_BYTES);
-    const cipher = sealed.subarray(NONCE_BYTES);
-    const text = new Uint8Array(cipher.length - MAC_BYTES);
-    const status = this.#call([key, nonce, associated, cipher], text.length, ([k = 0, n = 0, ad = 0, c = 0], out) =>
-      this.#module._crypto_aead_xchacha20poly1305_ietf_decrypt(
-        out, 0, 0, c, cipher.length, 0, ad, associated.length, 0, n, k,
-      ), text, 0); // prettier-ignore
-    return status === 0 ? text : undefined;
+    const textBytes = sealed.length - SEAL_BYTES;
+    if (textBytes < 0) return undefined;
+    const total = KEY_BYTES + associated.length + sealed.length + textBytes;
+    const k = this.#reserve(total);
+    try {
+      const heap = this.#module.HEAPU8;
+      const ad = k + KEY_BYTES;
+      const nonce = ad + associated.length;
+      const m = nonce + sealed.length;
+      heap.set(key, k);
+      heap.set(associated, ad);
+      heap.set(sealed, nonce);
+      const decrypt = this.#module._crypto_aead_xchacha20poly1305_ietf_decrypt;
+      const cipherBytes = textBytes + MAC_BYTES;
+      const status = decrypt(m, 0, 0, nonce + NONCE_BYTES, cipherBytes, 0, ad, associated.length, 0, nonce, k);
+      return status === 0 ? heap.slice(m, m + textBytes) : undefined;
+    } finally {
+      this.#giveBack(k, total);
+    }
   }
 
-  /** BLAKE2b (RFC 7693) of `message` under `key`; `bytes` is 16 to 64. */
+  /** BLAKE2b (RFC 7693) of `message` under `key`, which is {@link KEY_BYTES} long; `bytes` is 16 to 64. */
   keyedHash(key: Uint8Array, message: Uint8Array, bytes: number): Uint8Array {
-    const hash = new Uint8Array(bytes);
-    this.#call([key, message], bytes, ([k = 0, m = 0], out) =>
-      this.#module._crypto_generichash(out, bytes, m, message.length, 0, k, key.length), hash, 0); // prettier-ignore
-    return hash;
+    const total = KEY_BYTES + message.length + bytes;
+    const k = this.#reserve(total);
+    try {
+      const heap = this.#module.HEAPU8;
+      const m = k + KEY_BYTES;
+      const hash = m + message.length;
+      heap.set(key, k);
+      heap.set(message, m);
+      this.#module._crypto_generichash(hash, bytes, m, message.length, 0, k, KEY_BYTES);
+      return heap.slice(hash, hash + bytes);
+    } finally {
+      this.#giveBack(k, total);
+    }
   }
 
   /** A fresh random key; to be given back by {@link release}. */
@@ -122,39 +151,33 @@ export class Sodium {
   deriveKey(key: Uint8Array, id: number, context: string): Uint8Array {
     if (context.length !== KDF_CONTEXT_BYTES) throw new RangeError('a KDF context has 8 characters');
     const subkey = this.#keys.allocate();
-    this.#call([key, Buffer.from(context, 'latin1')], KEY_BYTES, ([k = 0, c = 0], out) =>
-      this.#module._crypto_kdf_derive_from_key(out, KEY_BYTES, id, 0, c, k), subkey, 0); // prettier-ignore
-    return subkey;
-  }
-
-  /** Copies the inputs into the module, runs `native`, copies its output to `target`, and wipes all of it. */
-  #call(
-    inputs: readonly Uint8Array[],
-    outputBytes: number,
-    native: (pointers: readonly number[], output: number) => number,
-    target: Uint8Array,
-    targetOffset: number,
-  ): number {
-    const total = inputs.reduce((sum, input) => sum + input.length, outputBytes);
-    const isLarge = total > ARENA_BYTES;
-    const base = isLarge ? this.#module._malloc(total) : this.#arena;
-    if (base === 0) throw new Error('libsodium is out of memory');
+    const total = KEY_BYTES + KDF_CONTEXT_BYTES + KEY_BYTES;
+    const k = this.#reserve(total);
     try {
       const heap = this.#module.HEAPU8;
-      let next = base + outputBytes;
-      const pointers: number[] = [];
-      for (const input of inputs) {
-        heap.set(input, next);
-        pointers.push(next);
-        next += input.length;
-      }
-      const status = native(pointers, base);
-      target.set(heap.subarray(base, base + outputBytes), targetOffset);
-      return status;
+      const c = k + KEY_BYTES;
+      const out = c + KDF_CONTEXT_BYTES;
+      heap.set(key, k);
+      heap.set(Buffer.from(context, 'latin1'), c);
+      this.#module._crypto_kdf_derive_from_key(out, KEY_BYTES, id, 0, c, k);
+      subkey.set(heap.subarray(out, out + KEY_BYTES));
+      return subkey;
     } finally {
-      this.#module.HEAPU8.fill(0, base, base + total);
-      if (isLarge) this.#module._free(base);
+      this.#giveBack(k, total);
     }
+  }
+
+  /** Memory of the module for one call: the arena where it is enough. */
+  #reserve(bytes: number): number {
+    const base = bytes <= ARENA_BYTES ? this.#arena : this.#module._malloc(bytes);
+    if (base === 0) throw new Error('libsodium is out of memory');
+    return base;
+  }
+
+  /** Wipes what {@link Sodium.#reserve} gave. */
+  #giveBack(base: number, bytes: number): void {
+    this.#module.HEAPU8.fill(0, base, base + bytes);
+    if (base !== this.#arena) this.#module._free(base);
   }
 }
 

@@ -36,6 +36,8 @@ export interface Committed {
   /** The head as it was sealed: the next commit expects to find it. */
   readonly headBody: Uint8Array;
   readonly principals: ReadonlyMap<PrincipalId, PrincipalRecord>;
+  /** Credentials that are not what they were. */
+  readonly changed: readonly CredentialRecord[];
   /** Whether something was deleted, which is then still in SQLite's journal. */
   readonly hasDeletes: boolean;
 }
@@ -52,6 +54,8 @@ export class VaultTransaction implements VaultWriter {
   readonly #sealing: Sealing;
   readonly #kept: Changes = new Map();
   readonly #keptPrincipals: Map<PrincipalId, PrincipalRecord>;
+  /** Of dropped calls too: forgetting more than what changed does no harm. */
+  readonly #changedCredentials: CredentialRecord[] = [];
   readonly #changedPrincipals: Set<PrincipalId> = new Set();
   #changes: Changes = new Map();
   #principals: Map<PrincipalId, PrincipalRecord> = new Map();
@@ -84,11 +88,13 @@ export class VaultTransaction implements VaultWriter {
   }
 
   putCredential(record: CredentialRecord): void {
+    this.#changedCredentials.push(record);
     const tag = this.#sealing.credentialTag(record.space, record.name);
     this.#put(KIND.credential, tag, this.#sealing.seal(KIND.credential, tag, encodeRecord(record)));
   }
 
   deleteCredential(record: CredentialRecord): void {
+    this.#changedCredentials.push(record);
     for (const { version } of record.versions) this.deleteValue(record, version);
     this.#delete(KIND.credential, this.#sealing.credentialTag(record.space, record.name));
   }
@@ -195,7 +201,13 @@ export class VaultTransaction implements VaultWriter {
       transaction.rollback();
       throw error;
     }
-    return { head: nextHead, headBody: nextHeadBody, principals: this.#keptPrincipals, hasDeletes };
+    return {
+      head: nextHead,
+      headBody: nextHeadBody,
+      principals: this.#keptPrincipals,
+      changed: this.#changedCredentials,
+      hasDeletes,
+    };
   }
 
   #sealPrincipals(): void {

@@ -4,6 +4,7 @@ import type { SealedStore } from '../store/sealed-store.ts';
 import { unwrapDataKey, wrapDataKey } from './data-key.ts';
 import { Digest, decodeHead, encodeHead } from './head.ts';
 import type { Head } from './head.ts';
+import { ReadCache } from './read-cache.ts';
 import { OpeningReader } from './reader.ts';
 import type { VaultReader } from './reader.ts';
 import { decodePrincipal } from './records.ts';
@@ -30,6 +31,8 @@ export interface Unlocked {
   head: Head | undefined;
   headBody: Uint8Array | undefined;
   principals: ReadonlyMap<PrincipalId, PrincipalRecord>;
+  /** Belongs to the sealing: a new one starts with an empty one. */
+  cache: ReadCache;
   reader: VaultReader;
 }
 
@@ -149,8 +152,9 @@ export class Vault {
       const headBody = this.#store.get(KIND.head, fixedTag('head'));
       const headText = headBody && sealing.open(KIND.head, fixedTag('head'), headBody);
       const head = headText && decodeHead(headText);
-      const reader = new OpeningReader(this.#store, sealing, principals);
-      this.#unlocked = { rootKey, sealing, head, headBody, principals, reader };
+      const cache = new ReadCache();
+      const reader = new OpeningReader(this.#store, sealing, principals, cache);
+      this.#unlocked = { rootKey, sealing, head, headBody, principals, cache, reader };
     } catch (error) {
       this.#sodium.release(rootKey);
       throw toCredentialError(error);
@@ -268,7 +272,8 @@ export class Vault {
     state.head = committed.head;
     state.headBody = committed.headBody;
     state.principals = committed.principals;
-    state.reader = new OpeningReader(this.#store, state.sealing, committed.principals);
+    state.cache.forget(committed.changed);
+    state.reader = new OpeningReader(this.#store, state.sealing, committed.principals, state.cache);
     if (committed.hasDeletes) this.#purgeTimer ??= setTimeout(() => this.#purge(), PURGE_DELAY_MS).unref();
   }
 

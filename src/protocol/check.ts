@@ -69,7 +69,7 @@ class Compiler {
   readonly #interface: Interface;
   readonly #isStrict: boolean;
   readonly #named = new Map<string, Check>();
-  readonly #open = new Set<string>();
+  readonly #begun = new Set<string>();
 
   constructor(parsed: Interface, isStrict: boolean) {
     this.#interface = parsed;
@@ -115,10 +115,9 @@ class Compiler {
     if (known !== undefined) return known;
     const definition = this.#interface.types.get(name);
     if (definition === undefined) throw new TypeError(`the interface has no type ${name}`);
-    if (this.#open.has(name)) throw new TypeError(`type ${name} contains itself`);
-    this.#open.add(name);
+    if (this.#begun.has(name)) throw new TypeError(`type ${name} contains itself`);
+    this.#begun.add(name);
     const check = this.compile(definition.type);
-    this.#open.delete(name);
     this.#named.set(name, check);
     return check;
   }

@@ -30,7 +30,7 @@ export class FrameSplitter {
 
   /**
    * Takes the next bytes of the stream and yields the frames that they complete, without their NUL, in order. It is to
-   * be run to its end before the next call; what follows the frame at which a caller stops is lost.
+   * be run to its end before the next call. Where a caller stops (`break`, `return()`), what follows is lost, and zeroed.
    *
    * The chunk is given away. Frames that lie in it whole are views of it; what has to wait is moved out, and zeroed in
    * the chunk.
@@ -38,18 +38,23 @@ export class FrameSplitter {
    * @throws CredentialError `TooLarge` at the first byte over the limit, after the frames before it, and from then on
    */
   *push(chunk: Uint8Array): Generator<Uint8Array, void, undefined> {
-    let start = 0;
-    while (start < chunk.length) {
-      const nul = this.#isOverrun ? -1 : chunk.indexOf(NUL, start);
-      const end = nul === -1 ? chunk.length : nul;
-      if (this.#isOverrun || this.#pendingBytes + end - start > this.#frameBytesMax) this.#overrun(chunk, start);
-      if (nul !== -1 && this.#pendingBytes === 0) {
-        yield chunk.subarray(start, end);
-      } else {
-        this.#hold(chunk, start, end);
-        if (nul !== -1) yield this.#release();
+    let next = 0;
+    try {
+      while (next < chunk.length) {
+        const start = next;
+        const nul = this.#isOverrun ? -1 : chunk.indexOf(NUL, start);
+        const end = nul === -1 ? chunk.length : nul;
+        if (this.#isOverrun || this.#pendingBytes + end - start > this.#frameBytesMax) this.#overrun();
+        next = end + 1;
+        if (nul !== -1 && this.#pendingBytes === 0) {
+          yield chunk.subarray(start, end);
+        } else {
+          this.#hold(chunk.subarray(start, end));
+          if (nul !== -1) yield this.#release();
+        }
       }
-      start = end + 1;
+    } finally {
+      chunk.fill(0, next);
     }
   }
 
@@ -60,8 +65,8 @@ export class FrameSplitter {
   }
 
   /** Moves a piece of a frame out of its chunk. The buffer doubles, so that many small pieces cost linear time. */
-  #hold(chunk: Uint8Array, start: number, end: number): void {
-    const bytes = this.#pendingBytes + end - start;
+  #hold(piece: Uint8Array): void {
+    const bytes = this.#pendingBytes + piece.length;
     if (bytes > this.#buffer.length) {
       const outgrown = this.#buffer;
       const room = Math.max(bytes, 2 * outgrown.length, BUFFER_BYTES_MIN);
@@ -69,7 +74,6 @@ export class FrameSplitter {
       this.#buffer.set(outgrown.subarray(0, this.#pendingBytes));
       outgrown.fill(0, 0, this.#pendingBytes);
     }
-    const piece = chunk.subarray(start, end);
     this.#buffer.set(piece, this.#pendingBytes);
     piece.fill(0);
     this.#pendingBytes = bytes;
@@ -83,10 +87,9 @@ export class FrameSplitter {
     return frame;
   }
 
-  #overrun(chunk: Uint8Array, start: number): never {
+  #overrun(): never {
     this.#isOverrun = true;
     this.wipe();
-    chunk.fill(0, start);
     throw new CredentialError('TooLarge', { limit: this.#frameBytesMax });
   }
 }

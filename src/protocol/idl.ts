@@ -75,7 +75,7 @@ const NESTING_MAX = 64;
 const WHITESPACE = /[ \t\u00a0\ufeff\u1680\u180e\u2000-\u200a\u202f\u205f\u3000]+/y;
 const LINE_END = /\r\n|[\n\r\u2028\u2029]/y;
 const COMMENT = /#[^\n\r\u2028\u2029]*/y;
-const INTERFACE_NAME = /[A-Za-z](?:-*[A-Za-z0-9])*(?:\.[A-Za-z0-9](?:-*[A-Za-z0-9])*)+(?![A-Za-z0-9_.-])/y;
+const INTERFACE_NAME = /[A-Za-z](?:-*[A-Za-z0-9])*(?:\.[A-Za-z0-9](?:-*[A-Za-z0-9])*)+(?![^\s#])/y;
 const MEMBER_NAME = /[A-Z][A-Za-z0-9]*(?![A-Za-z0-9_])/y;
 const FIELD_NAME = /[A-Za-z](?:_?[A-Za-z0-9])*(?![A-Za-z0-9_])/y;
 const INTERFACE = /interface(?![A-Za-z0-9_])/y;
@@ -209,7 +209,7 @@ class Parser {
   #skip(): { readonly hasLineEnd: boolean; readonly doc: string } {
     let hasLineEnd = this.#offset === 0;
     let doc: string[] = [];
-    let isBlankLine = hasLineEnd;
+    let isBlankLine = false;
     while (this.#offset < this.#text.length) {
       if (this.#match(LINE_END) !== undefined) {
         // A comment behind something, on the same line, is not about what follows.
@@ -226,7 +226,7 @@ class Parser {
         break;
       }
     }
-    return { hasLineEnd, doc: hasLineEnd ? doc.join('\n') : '' };
+    return { hasLineEnd, doc: doc.join('\n') };
   }
 
   #match(pattern: RegExp): string | undefined {

@@ -129,6 +129,7 @@ describe('canonicalName()', () => {
     for (const name of [
       'cio_restic_repo',
       'restic_repo',
+      'cio__restic_repo',
       'aws_restic_repo',
       'cio_aws_restic_repo_2',
       'cio_aws_restic_key',

@@ -1,3 +1,4 @@
+import { EXIT } from '../../../src/errors.ts';
 import type { Credential, Set as CredentialSet } from '../../../src/protocol/interface.generated.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { localUsers, resolveOwner } from '../principals.ts';
@@ -33,17 +34,21 @@ export const LIST: Command = defineCommand({
     };
     const credentials: Credential[] = [];
     const sets: CredentialSet[] = [];
+    let damaged = 0;
     await session.withClient(async (client) => {
       for await (const reply of client.stream('List', parameters)) {
         for (const credential of reply.credentials) credentials.push(credential);
         for (const set of reply.sets) sets.push(set);
+        ({ damaged } = reply);
       }
     });
     credentials.sort((a, b) => compare(a.name, b.name) || a.owner - b.owner);
     sets.sort((a, b) => compare(a.set, b.set) || a.owner - b.owner);
     if (!session.isJson && credentials.length === 0) session.note('No credentials.');
-    session.print({ credentials, sets }, () => formatList(credentials, sets));
-    return 0;
+    session.print({ credentials, sets, damaged }, () => formatList(credentials, sets));
+    if (damaged === 0) return EXIT.done;
+    session.note(`${damaged} damaged records are left out: cio credential fsck tells more.`);
+    return EXIT.damaged;
   },
 });
 

@@ -44,9 +44,9 @@ function formatStatus(status: StatusOut, socket: string): string {
     .join('');
 }
 
-function memory({ memoryLocked, undumpable }: StatusOut): string | undefined {
-  if (typeof memoryLocked !== 'boolean' || typeof undumpable !== 'boolean') return undefined;
-  const swap = memoryLocked ? 'locked, never swapped' : 'NOT locked: secrets can reach the swap space';
+function memory({ keysLocked, undumpable }: StatusOut): string | undefined {
+  if (typeof keysLocked !== 'boolean' || typeof undumpable !== 'boolean') return undefined;
+  const swap = keysLocked ? 'keys are never swapped out' : 'keys CAN reach the swap space';
   return `${swap}; ${undumpable ? 'not dumpable' : 'DUMPABLE: secrets can reach a core file'}`;
 }
 

@@ -114,6 +114,17 @@ describe('FrameSplitter', () => {
     );
   });
 
+  it('push() zeroes what follows the frame at which a caller stops', () => {
+    const splitter = new FrameSplitter(MAX);
+    const chunk = bytesOf('one\0two\0thr');
+    for (const frame of splitter.push(chunk)) {
+      assert.equal(frame.length, 3);
+      break;
+    }
+    assert.deepEqual(chunk, bytesOf('one\0\0\0\0\0\0\0\0'));
+    assert.equal(splitter.pendingBytes, 0);
+  });
+
   it('push() copies no message that lies in one chunk', () => {
     const chunk = bytesOf('one\0two\0');
     for (const frame of new FrameSplitter(MAX).push(chunk)) assert.equal(frame.buffer, chunk.buffer);

@@ -159,7 +159,8 @@ describe('parseInterface()', () => {
     'a.*',
   ]) {
     it(`refuses '${name}' as the name of an interface`, () => {
-      assert.equal(refusal(`interface ${name}\nerror E ()`).line, name === '' ? 2 : 1);
+      const { line, column } = refusal(`interface ${name}\nerror E ()`);
+      assert.deepEqual([line, column], name === '' ? [2, 1] : [1, 11]);
     });
   }
 
@@ -188,10 +189,12 @@ describe('parseInterface()', () => {
     ['two interfaces', 'interface a.b\ninterface c.d', 2, 1],
     ['an unknown keyword', 'interface a.b\nsignal S ()', 2, 1],
     ['two types of one name', 'interface a.b\ntype T ()\ntype T ()', 3, 6],
+    ['two errors of one name', 'interface a.b\nerror E ()\nerror E ()', 3, 7],
     ['a method and an error of one name', 'interface a.b\nmethod M() -> ()\nerror M ()', 3, 7],
     ['a field that is there twice', 'interface a.b\ntype T (a: int, b: int, a: int)', 2, 25],
     ['a value that is there twice', 'interface a.b\ntype T (a, b, a)', 2, 15],
     ['a type that is not there', 'interface a.b\ntype T (a: []Nothing)', 2, 14],
+    ['a type that is not there twice', 'interface a.b\ntype T (a: U)\ntype V (a: U)', 2, 12],
     ['a type that is an error', 'interface a.b\nerror E ()\ntype T (a: E)', 3, 12],
     ['a simple type with a capital', 'interface a.b\ntype T (a: String)', 2, 12],
     ['a type twice nullable', 'interface a.b\ntype T (a: ??int)', 2, 13],

@@ -106,6 +106,7 @@ describe('parseS3Repository()', () => {
       's3://https://host/bucket',
       's3:http/bucket',
       's3://https/bucket',
+      's3://HTTP/bucket',
       's3:httpbin.example/bucket',
       's3:https://host:/bucket',
       's3:https://host:0/bucket',

@@ -1,0 +1,142 @@
+import { getSystemErrorName } from 'node:util';
+import { openNetTransport } from '../net-transport.ts';
+import type { Transport } from '../transport.ts';
+
+/**
+ * The part of Node's internal bindings that `node:net` stands on. A process that makes one call spends a quarter of its
+ * life on loading `node:net` and the streams below it: 10 ms of 50. The bindings are what a pinned Node has; where they
+ * are not as they are written down here, `node:net` takes over.
+ */
+interface PipeBinding {
+  readonly Pipe: new (type: number) => PipeHandle;
+  readonly PipeConnectWrap: new () => ConnectRequest;
+  readonly constants: { readonly SOCKET: number };
+}
+
+interface StreamBinding {
+  readonly WriteWrap: new () => WriteRequest;
+  /** State of the operation that was last run: how many bytes were read, or the error. */
+  readonly streamBaseState: Int32Array;
+  readonly kReadBytesOrError: number;
+  readonly kArrayBufferOffset: number;
+}
+
+interface PipeHandle {
+  onread: (buffer: ArrayBuffer | undefined) => void;
+  connect(request: ConnectRequest, path: string): number | undefined;
+  readStart(): number;
+  readStop(): number;
+  writeUtf8String(request: WriteRequest, text: string): number;
+  close(): void;
+}
+
+interface ConnectRequest {
+  oncomplete: (status: number) => void;
+}
+
+interface WriteRequest {
+  oncomplete: (status: number) => void;
+}
+
+/** Connects without `node:net`, or with it where this Node has no such bindings. */
+export function openPipeTransport(path: string): Promise<Transport> {
+  const bindings = loadBindings();
+  if (bindings === undefined) return openNetTransport(path);
+  const { pipe, stream } = bindings;
+  return new Promise((resolve, reject) => {
+    const handle = new pipe.Pipe(pipe.constants.SOCKET);
+    const request = new pipe.PipeConnectWrap();
+    const onConnected = (status: number): void => {
+      if (status === 0) {
+        resolve(new PipeTransport(handle, stream));
+        return;
+      }
+      handle.close();
+      reject(systemError(status));
+    };
+    request.oncomplete = onConnected;
+    const failed = handle.connect(request, path) ?? 0;
+    if (failed !== 0) onConnected(failed);
+  });
+}
+
+class PipeTransport implements Transport {
+  readonly #handle: PipeHandle;
+  readonly #stream: StreamBinding;
+  #onClose: ((cause?: Error) => void) | undefined;
+
+  constructor(handle: PipeHandle, stream: StreamBinding) {
+    this.#handle = handle;
+    this.#stream = stream;
+  }
+
+  listen(listener: { onData(chunk: Uint8Array): void; onClose(cause?: Error): void }): void {
+    this.#onClose = (cause) => listener.onClose(cause);
+    const { streamBaseState: state, kReadBytesOrError, kArrayBufferOffset } = this.#stream;
+    this.#handle.onread = (buffer) => {
+      const bytes = state[kReadBytesOrError] ?? 0;
+      if (bytes > 0 && buffer !== undefined) listener.onData(new Uint8Array(buffer, state[kArrayBufferOffset], bytes));
+      else if (bytes < 0) this.#end(isEndOfFile(bytes) ? undefined : systemError(bytes));
+    };
+    this.#handle.readStart();
+  }
+
+  write(text: string): void {
+    if (this.#onClose === undefined) return;
+    const request = new this.#stream.WriteWrap();
+    const onWritten = (status: number): void => {
+      if (status < 0) this.#end(systemError(status));
+    };
+    request.oncomplete = onWritten;
+    onWritten(this.#handle.writeUtf8String(request, text));
+  }
+
+  pause(): void {
+    if (this.#onClose !== undefined) this.#handle.readStop();
+  }
+
+  resume(): void {
+    if (this.#onClose !== undefined) this.#handle.readStart();
+  }
+
+  destroy(): void {
+    this.#end();
+  }
+
+  #end(cause?: Error): void {
+    const onClose = this.#onClose;
+    if (onClose === undefined) return;
+    this.#onClose = undefined;
+    this.#handle.close();
+    onClose(cause);
+  }
+}
+
+/** Undefined where this Node does not have them, or has others. */
+function loadBindings(): { readonly pipe: PipeBinding; readonly stream: StreamBinding } | undefined {
+  try {
+    const { binding } = process as unknown as { readonly binding: (name: string) => unknown };
+    const pipe = binding('pipe_wrap') as PipeBinding;
+    const stream = binding('stream_wrap') as StreamBinding;
+    const isKnown =
+      typeof pipe.Pipe.prototype.connect === 'function' &&
+      typeof pipe.PipeConnectWrap === 'function' &&
+      typeof pipe.constants.SOCKET === 'number' &&
+      typeof stream.WriteWrap === 'function' &&
+      stream.streamBaseState instanceof Int32Array &&
+      typeof stream.kReadBytesOrError === 'number' &&
+      typeof stream.kArrayBufferOffset === 'number';
+    return isKnown ? { pipe, stream } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isEndOfFile(status: number): boolean {
+  return getSystemErrorName(status) === 'EOF';
+}
+
+function systemError(status: number): Error {
+  const code = getSystemErrorName(status);
+  return Object.assign(new Error(code), { code });
+}

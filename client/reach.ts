@@ -1,0 +1,118 @@
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { SOCKET_PATH_BYTES_MAX } from '../src/limits.ts';
+import { ConnectionError, type ConnectionFailure } from './connection-error.ts';
+import type { SocketCandidate } from './socket-path.ts';
+import type { OpenTransport, Transport } from './transport.ts';
+
+/** What bounds the way to the daemon. */
+export interface ReachBounds {
+  readonly uid: number;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A connection to the daemon, and the path by which it was found. */
+export interface ReachedDaemon {
+  readonly transport: Transport;
+  readonly path: string;
+}
+
+/** How long to wait before a full queue of connections (listen(2)) is tried again. */
+const BACKLOG_RETRY_MS = 20;
+
+/** What the errors of connect(2) mean here; all others are `failed`. */
+const REASON_OF_CODE: ReadonlyMap<string, ConnectionFailure> = new Map([
+  ['ENOENT', 'not_found'],
+  ['ENOTDIR', 'not_found'],
+  ['ECONNREFUSED', 'refused'],
+  ['EPROTOTYPE', 'refused'],
+  ['EACCES', 'permission'],
+  ['EPERM', 'permission'],
+]);
+
+/** Failures after which the next place is tried, the most telling one first. */
+const PASSED_OVER: readonly ConnectionFailure[] = ['untrusted', 'path_too_long', 'refused', 'not_found'];
+
+/**
+ * Connects to the first place where somebody listens.
+ *
+ * @throws ConnectionError the first failure that is more than "nobody is here", else the most telling one
+ */
+export async function reachDaemon(
+  candidates: readonly SocketCandidate[],
+  open: OpenTransport,
+  bounds: ReachBounds,
+): Promise<ReachedDaemon> {
+  const failures: ConnectionError[] = [];
+  for (const candidate of candidates) {
+    try {
+      return { transport: await reachCandidate(candidate, open, bounds), path: candidate.path };
+    } catch (error) {
+      if (!(error instanceof ConnectionError) || !PASSED_OVER.includes(error.reason)) throw error;
+      failures.push(error);
+    }
+  }
+  for (const reason of PASSED_OVER) {
+    const failure = failures.find((error) => error.reason === reason);
+    if (failure !== undefined) throw failure;
+  }
+  throw new RangeError('there is no place to look for the daemon');
+}
+
+async function reachCandidate(
+  { path, needsOwnFolder }: SocketCandidate,
+  open: OpenTransport,
+  bounds: ReachBounds,
+): Promise<Transport> {
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) throw new ConnectionError('path_too_long', path);
+  const folder = needsOwnFolder ? openOwnFolder(path, bounds.uid) : undefined;
+  // By way of the open folder: nobody can put another one in its place between the check and the connection.
+  const address = folder === undefined ? path : `/proc/self/fd/${folder}/${basename(path)}`;
+  try {
+    return await connectWithin(address, path, open, bounds);
+  } finally {
+    if (folder !== undefined) closeSync(folder);
+  }
+}
+
+/** Opens the socket's folder; only the caller may be able to put something there. */
+function openOwnFolder(path: string, uid: number): number {
+  let folder: number;
+  try {
+    folder = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch (error) {
+    // A symbolic link is ELOOP or ENOTDIR here, and as little to be trusted as a folder of somebody else.
+    throw new ConnectionError(codeOf(error) === 'ENOENT' ? 'not_found' : 'untrusted', path, { cause: error });
+  }
+  const { uid: owner, mode } = fstatSync(folder);
+  if (owner === uid && (mode & 0o022) === 0) return folder;
+  closeSync(folder);
+  throw new ConnectionError('untrusted', path);
+}
+
+async function connectWithin(
+  address: string,
+  path: string,
+  open: OpenTransport,
+  { signal, timeoutMs }: ReachBounds,
+): Promise<Transport> {
+  for (let waitedMs = 0; ; waitedMs += BACKLOG_RETRY_MS) {
+    signal?.throwIfAborted();
+    try {
+      return await open(address);
+    } catch (error) {
+      if (codeOf(error) !== 'EAGAIN') {
+        throw new ConnectionError(REASON_OF_CODE.get(codeOf(error) ?? '') ?? 'failed', path, { cause: error });
+      }
+      // The queue of the listener is full. connect(2) would wait here, if Node let it.
+      if (waitedMs >= timeoutMs) throw new ConnectionError('timed_out', path, { cause: error });
+      const { setTimeout: delay } = process.getBuiltinModule('node:timers/promises');
+      await delay(BACKLOG_RETRY_MS, undefined, signal === undefined ? {} : { signal });
+    }
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+}

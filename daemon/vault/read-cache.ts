@@ -1,0 +1,59 @@
+import type { CredentialRecord, Space } from './records.ts';
+
+/** Credentials that are remembered. */
+const CREDENTIALS_MAX = 1024;
+/** Values above this size are read from the store each time. */
+const BODY_BYTES_MAX = 4096;
+
+/** A value as it lies in the store. */
+export interface SealedValue {
+  readonly version: number;
+  readonly tag: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+/**
+ * What was read lately: records of credentials, which hold no secret, and values, which stay sealed. The one who commits
+ * says what changed.
+ */
+export class ReadCache {
+  /** The one that was used longest ago comes first. */
+  readonly #records: Map<string, CredentialRecord> = new Map();
+  /** Goes with its record, which is another object after every change. */
+  readonly #values: WeakMap<CredentialRecord, SealedValue> = new WeakMap();
+
+  record(space: Space, name: string): CredentialRecord | undefined {
+    const key = keyOf(space, name);
+    const record = this.#records.get(key);
+    if (record !== undefined && this.#records.size >= CREDENTIALS_MAX) {
+      this.#records.delete(key);
+      this.#records.set(key, record);
+    }
+    return record;
+  }
+
+  keepRecord(record: CredentialRecord): void {
+    if (this.#records.size >= CREDENTIALS_MAX) {
+      const [oldest] = this.#records.keys();
+      if (oldest !== undefined) this.#records.delete(oldest);
+    }
+    this.#records.set(keyOf(record.space, record.name), record);
+  }
+
+  value(record: CredentialRecord, version: number): SealedValue | undefined {
+    const value = this.#values.get(record);
+    return value?.version === version ? value : undefined;
+  }
+
+  keepValue(record: CredentialRecord, value: SealedValue): void {
+    if (value.body.length <= BODY_BYTES_MAX) this.#values.set(record, value);
+  }
+
+  forget(changed: Iterable<CredentialRecord>): void {
+    for (const { space, name } of changed) this.#records.delete(keyOf(space, name));
+  }
+}
+
+function keyOf(space: Space, name: string): string {
+  return `${space} ${name}`;
+}
