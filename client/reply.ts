@@ -61,7 +61,9 @@ function errorOf(qualified: string, parameters: unknown, socket: string): Error 
   }
   if (!qualified.startsWith(SERVICE)) return new ConnectionError('bad_reply', socket, { detail: 'error' });
   const name = qualified.slice(SERVICE.length);
-  return new ConnectionError('rejected', socket, /^[A-Za-z]{1,64}$/.test(name) ? { detail: name } : {});
+  const { parameter } = parameters as { readonly parameter?: unknown };
+  const detail = name === 'InvalidParameter' && typeof parameter === 'string' ? `${name}: ${parameter}` : name;
+  return new ConnectionError('rejected', socket, /^[\w.[\]: ]{1,80}$/.test(detail) ? { detail } : {});
 }
 
 const methodChecks = new Map<string, Check>();

@@ -15,6 +15,7 @@ import { VarlinkServer } from './socket/varlink-server.ts';
 import { DirectoryLock } from './store/directory-lock.ts';
 import type { SealedStore } from './store/sealed-store.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
+import { describeSystemError } from './system-error.ts';
 import { createFirstSlot } from './vault/first-slot.ts';
 import { SlotKeeper } from './vault/slot-keeper.ts';
 import { Sodium } from './vault/sodium.ts';
@@ -46,7 +47,7 @@ export class StateDirectoryError extends Error {
 /**
  * Makes a daemon of its parts, and starts it: the one place that wires.
  *
- * @throws StateDirectoryError, DirectoryHeldError, StoreError, KeyFileError, ListenError, CredentialError
+ * @throws StateDirectoryError, DirectoryLockError, StoreError, KeyFileError, ListenError, CredentialError
  */
 export async function startApp(settings: Settings, version: string, log: Log): Promise<App> {
   const { isUndumpable, warnings } = hardenProcess();
@@ -139,7 +140,7 @@ function prepareStateDirectory(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new StateDirectoryError(`cannot make the state directory ${path}: ${(error as NodeJS.ErrnoException).code}`, {
+    throw new StateDirectoryError(`cannot make the state directory ${path}: ${describeSystemError(error)}`, {
       cause: error,
     });
   }

@@ -79,7 +79,7 @@ function report(error: unknown, log: Log): number {
 
 /** Errors whose messages are made for the operator and quote nothing but paths and numbers. */
 const OPERATORS_ERRORS: ReadonlySet<string> = new Set([
-  'DirectoryHeldError',
+  'DirectoryLockError',
   'KeyFileError',
   'ListenError',
   'StateDirectoryError',

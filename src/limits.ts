@@ -8,8 +8,11 @@ export const NAME_LENGTH_MAX = 128;
 /** Largest value, in bytes: the size that systemd accepts for one credential (`CREDENTIAL_SIZE_MAX`). */
 export const VALUE_BYTES_MAX: number = 1024 * 1024;
 
-/** Largest message in either direction, in bytes without its NUL: two values of full size in base64, and room. */
-export const MESSAGE_BYTES_MAX: number = 4 * 1024 * 1024;
+/**
+ * Largest message in either direction, in bytes without its NUL: a value of full size in the worst form that JSON has for
+ * text (six characters for a control character), and room.
+ */
+export const MESSAGE_BYTES_MAX: number = 8 * 1024 * 1024;
 
 /** Most names, credentials, patterns or grantees in one call. */
 export const ITEMS_PER_CALL_MAX = 1000;

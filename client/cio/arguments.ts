@@ -248,8 +248,8 @@ export function usageOf(command: Command): string {
 
 /** @param place which argument it is, counted from 1 */
 function unknownOption(name: string, place: number, known: readonly string[], commandLine: string): Error {
-  const isDashed = name.startsWith('-----');
-  const hint = isDashed
+  // As in -----BEGIN PRIVATE KEY-----; two of the dashes are cut off already.
+  const hint = name.startsWith('---')
     ? 'a value that begins with - goes behind --, or on standard input'
     : `${commandLine} --help shows its options`;
   const guess = closest(name.replace(/^-+/, ''), known);

@@ -15,6 +15,8 @@ const ALL_COMMANDS: readonly Command[] = [...COMMANDS, COMPLETE];
 async function main(argv: readonly string[]): Promise<number> {
   let isJson = wantsJson(argv);
   let operation: string | undefined;
+  // A defect in a callback; Node would show the line of the program that it is in, which is all of it.
+  process.once('uncaughtException', (error) => process.exit(fail(error, operation, isJson)));
   try {
     const request = parseCommandLine(argv, ALL_COMMANDS);
     if (request.kind === 'help') return await help(request);

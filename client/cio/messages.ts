@@ -119,14 +119,21 @@ const STORAGE_FAILED: { readonly [Reason in Errors['StorageFailed']['reason']]: 
 
 function explainConnection(error: ConnectionError): Explanation {
   const { reason, socket, detail } = error;
-  const isReached = reason === 'bad_reply' || reason === 'rejected';
   const cause = error.cause instanceof Error ? (error.cause as NodeJS.ErrnoException).code : undefined;
   return {
-    exit: isReached ? EXIT.failed : EXIT.notReachable,
-    code: isReached ? 'BadReply' : 'NotReachable',
+    ...exitOfConnection(error),
     fields: { reason, socket, ...(detail !== undefined && { detail }) },
     ...CONNECTION_FAILED[reason](socket, detail ?? cause ?? 'unknown error'),
   };
+}
+
+function exitOfConnection({ reason, detail = '' }: ConnectionError): Pick<Explanation, 'exit' | 'code'> {
+  if (reason === 'rejected') {
+    if (detail.startsWith('InvalidParameter')) return { exit: EXIT.invalid, code: 'Rejected' };
+    return { exit: detail === 'PermissionDenied' ? EXIT.accessDenied : EXIT.failed, code: 'Rejected' };
+  }
+  if (reason === 'bad_reply') return { exit: EXIT.failed, code: 'BadReply' };
+  return { exit: EXIT.notReachable, code: 'NotReachable' };
 }
 
 const START = 'start the daemon: systemctl start cio-credentiald.socket, or npm start in a checkout';

@@ -44,48 +44,66 @@ export class Prompter {
    *
    * @throws CommandError `Interrupted` on Ctrl-C, `NoValue` on an empty line, Ctrl-D or what is not UTF-8
    */
-  async ask(question: string, { isHidden }: { readonly isHidden: boolean }): Promise<string> {
-    const end = await this.#readLine(`${question}: `, isHidden);
-    if (end.kind === 'interrupt') throw new CommandError('Interrupted', 'interrupted');
+  ask(question: string, { isHidden }: { readonly isHidden: boolean }): Promise<string> {
+    return this.#inRawMode((screen) => this.#askLine(screen, question, isHidden));
+  }
+
+  /** Asks for a secret twice, without showing it. */
+  askNew(question: string): Promise<string> {
+    // Without a moment between the two in which the terminal would show what is typed.
+    return this.#inRawMode(async (screen) => {
+      const secret = await this.#askLine(screen, question, true);
+      const again = await this.#askLine(screen, 'Repeat', true);
+      if (secret !== again) throw new CommandError('NoValue', 'the two entries differ', 'try again');
+      return secret;
+    });
+  }
+
+  /** Asks a question that only `y` or `yes` answers with yes. */
+  confirm(question: string): Promise<boolean> {
+    return this.#inRawMode(async (screen) => {
+      const end = await this.#readLine(screen, `${question} [y/N] `, false);
+      return end.kind === 'line' && /^y(es)?$/i.test(end.text.trim());
+    });
+  }
+
+  async #inRawMode<Answer>(ask: (screen: number) => Promise<Answer>): Promise<Answer> {
+    const screen = isTerminal(STDERR) ? STDERR : openTerminal();
+    const restore = enterRawMode();
+    try {
+      return await ask(screen);
+    } finally {
+      restore();
+      if (screen !== STDERR) closeSync(screen);
+    }
+  }
+
+  async #askLine(screen: number, question: string, isHidden: boolean): Promise<string> {
+    const end = await this.#readLine(screen, `${question}: `, isHidden);
     if (end.kind === 'end' || end.text === '') throw new CommandError('NoValue', 'nothing was entered');
     if (end.text.includes('\ufffd')) throw new CommandError('NoValue', 'what was entered is not UTF-8 text');
     return end.text;
   }
 
-  /** Asks for a secret twice, without showing it. */
-  async askNew(question: string): Promise<string> {
-    const secret = await this.ask(question, { isHidden: true });
-    const again = await this.ask('Repeat', { isHidden: true });
-    if (secret !== again) throw new CommandError('NoValue', 'the two entries differ', 'try again');
-    return secret;
-  }
-
-  /** Asks a question that only `y` or `yes` answers with yes. */
-  async confirm(question: string): Promise<boolean> {
-    const end = await this.#readLine(`${question} [y/N] `, false);
+  async #readLine(
+    screen: number,
+    prompt: string,
+    isHidden: boolean,
+  ): Promise<LineEnd & { readonly kind: 'line' | 'end' }> {
+    writeAll(screen, prompt);
+    const end = await this.#readKeys((text) => {
+      // The whole line anew: a character can be wider than one column, and Ctrl-U takes many.
+      if (!isHidden) writeAll(screen, `\r\u001b[K${prompt}${printable(text)}`);
+    });
+    writeAll(screen, '\n');
     if (end.kind === 'interrupt') throw new CommandError('Interrupted', 'interrupted');
-    return end.kind === 'line' && /^y(es)?$/i.test(end.text.trim());
-  }
-
-  async #readLine(prompt: string, isHidden: boolean): Promise<LineEnd> {
-    const screen = isTerminal(STDERR) ? STDERR : openSync('/dev/tty', 'w');
-    const restore = enterRawMode();
-    try {
-      writeAll(screen, prompt);
-      return await this.#readKeys((text) => {
-        // The whole line anew: a character can be wider than one column, and Ctrl-U takes many.
-        if (!isHidden) writeAll(screen, `\r\u001b[K${prompt}${printable(text)}`);
-      });
-    } finally {
-      restore();
-      writeAll(screen, '\n');
-      if (screen !== STDERR) closeSync(screen);
-    }
+    return end;
   }
 
   #readKeys(show: (text: string) => void): Promise<LineEnd> {
     const editor = (this.#editor ??= new LineEditor(VALUE_BYTES_MAX));
     const early = editor.begin();
+    show(early?.kind === 'line' ? early.text : editor.text);
     if (early !== undefined) return Promise.resolve(early);
     const { stdin } = process;
     return new Promise((resolve) => {
@@ -104,11 +122,24 @@ export class Prompter {
   }
 }
 
+/** The terminal itself; standard error where there is none to be had. */
+function openTerminal(): number {
+  try {
+    return openSync('/dev/tty', 'w');
+  } catch {
+    return STDERR;
+  }
+}
+
 /** Switches echo and line editing off, and gives back what switches them on again, whatever ends the process. */
 function enterRawMode(): () => void {
   const { stdin } = process;
   const leave = (): void => {
-    stdin.setRawMode(false);
+    try {
+      stdin.setRawMode(false);
+    } catch {
+      // The terminal has hung up: there is no echo to bring back.
+    }
   };
   const onSignal = (signal: NodeJS.Signals): void => {
     restore();

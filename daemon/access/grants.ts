@@ -6,9 +6,7 @@ import { isUnitName } from '../kernel/unit.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import type { CredentialRecord, GrantEntry, PrincipalId } from '../vault/records.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
-
-/** The largest uid and gid; the one above stands for "none" (`(uid_t) -1`). */
-const ID_MAX: number = 2 ** 32 - 2;
+import { checkedId } from './checked-id.ts';
 
 /**
  * The principal that a grantee names.
@@ -80,9 +78,4 @@ export function dropGrantsOf(writer: VaultWriter, removed: readonly CredentialRe
     const grants = principal.grants.filter((grant) => !gone.has(grantKey(grant)));
     if (grants.length < principal.grants.length) writer.putPrincipal({ ...principal, grants });
   }
-}
-
-function checkedId(id: number): number {
-  if (id >= 0 && id <= ID_MAX) return id;
-  throw new CredentialError('InvalidName', { name: '', reason: 'a uid or gid is out of range' });
 }

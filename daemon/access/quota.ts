@@ -1,5 +1,6 @@
 import { CredentialError } from '../../src/errors.ts';
-import type { PrincipalRecord } from '../vault/records.ts';
+import type { VaultReader } from '../vault/reader.ts';
+import type { PrincipalRecord, Space } from '../vault/records.ts';
 
 /**
  * What one user who is no administrator may keep: any user of the host may call, and nobody may fill the disk with that
@@ -8,13 +9,19 @@ import type { PrincipalRecord } from '../vault/records.ts';
 export const NAMES_PER_USER_MAX = 1000;
 /** Bytes of all kept versions of all values of one user. */
 export const BYTES_PER_USER_MAX: number = 16 * 1024 * 1024;
-/** Most things that one principal can have been granted. */
-export const GRANTS_PER_PRINCIPAL_MAX = 1000;
-/** Most users, groups and units that own something or were granted something. */
-export const PRINCIPALS_MAX = 10_000;
+/** Most grants that one user has given, to whomever. */
+export const GRANTS_PER_USER_MAX = 1000;
 
 /** @throws CredentialError `TooLarge` */
 export function requireWithinQuota(user: PrincipalRecord): void {
   if (user.names.length > NAMES_PER_USER_MAX) throw new CredentialError('TooLarge', { limit: NAMES_PER_USER_MAX });
   if (user.bytes > BYTES_PER_USER_MAX) throw new CredentialError('TooLarge', { limit: BYTES_PER_USER_MAX });
+}
+
+/** @throws CredentialError `TooLarge` where the user who owns `space` has given as many grants as he may */
+export function requireGrantWithinQuota(reader: VaultReader, space: Space): void {
+  if (space === 'system') return;
+  let given = 0;
+  for (const { grants } of reader.principals()) given += grants.filter((grant) => grant.space === space).length;
+  if (given >= GRANTS_PER_USER_MAX) throw new CredentialError('TooLarge', { limit: GRANTS_PER_USER_MAX });
 }

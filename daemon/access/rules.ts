@@ -3,15 +3,20 @@ import { membershipOf } from '../../src/sets.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import type { CredentialRecord, GrantEntry, Space } from '../vault/records.ts';
 import type { Caller } from './caller.ts';
+import { checkedId } from './checked-id.ts';
 
 /**
  * Who may do what. Whoever may not read a credential is told that it does not exist, and the store is not even asked for
  * it, so that the time of the answer tells nothing either.
  */
 
-/** Whose credentials a call means: the space of an owner's uid, 0 for the one that all administrators share. */
+/**
+ * Whose credentials a call means: the space of an owner's uid, 0 for the one that all administrators share.
+ *
+ * @throws CredentialError `InvalidName` where the number is no uid
+ */
 export function spaceOfOwner(owner: number): Space {
-  return owner === 0 ? 'system' : `uid:${owner}`;
+  return owner === 0 ? 'system' : `uid:${checkedId(owner)}`;
 }
 
 /** The uid that stands for a space on the wire. */

@@ -1,6 +1,7 @@
 import { CredentialError } from '../../src/errors.ts';
 import { isUuid, parseName } from '../../src/names.ts';
 import { canonicalSetName, membershipOf } from '../../src/sets.ts';
+import { TimeSlice } from '../time-slice.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -41,7 +42,9 @@ export async function resolveUuid(
 ): Promise<NamedTarget> {
   if (!isUuid(text)) return { text, owner };
   const uuid = text.toLowerCase();
+  const slice = new TimeSlice();
   for await (const { space, set } of visibleSets(vault, caller, owner)) {
+    await slice.pause();
     if (uuidOfSet(vault.storeId, space, set) === uuid) return { text: set, owner: ownerOfSpace(space) };
   }
   throw new CredentialError('NotFound', { name: uuid });

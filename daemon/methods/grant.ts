@@ -1,7 +1,7 @@
 import { CredentialError } from '../../src/errors.ts';
 import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
 import { grantKey, principalOf } from '../access/grants.ts';
-import { GRANTS_PER_PRINCIPAL_MAX, PRINCIPALS_MAX } from '../access/quota.ts';
+import { requireGrantWithinQuota } from '../access/quota.ts';
 import { findWritableTarget, resolveUuid } from '../access/targets.ts';
 import { emptyPrincipal } from '../vault/records.ts';
 import type { Method } from './context.ts';
@@ -17,15 +17,9 @@ export const grant: Method<'Grant'> = async ({ vault }, caller, parameters) => {
     const { space, kind, name } = findWritableTarget(caller, writer, named);
     const entry = { space, kind, target: name };
     for (const id of principals) {
-      const known = writer.principal(id);
-      if (known === undefined && [...writer.principals()].length >= PRINCIPALS_MAX) {
-        throw new CredentialError('TooLarge', { limit: PRINCIPALS_MAX });
-      }
-      const principal = known ?? emptyPrincipal(id);
+      const principal = writer.principal(id) ?? emptyPrincipal(id);
       if (principal.grants.some((old) => grantKey(old) === grantKey(entry))) continue;
-      if (principal.grants.length >= GRANTS_PER_PRINCIPAL_MAX) {
-        throw new CredentialError('TooLarge', { limit: GRANTS_PER_PRINCIPAL_MAX });
-      }
+      requireGrantWithinQuota(writer, space);
       writer.putPrincipal({ ...principal, grants: [...principal.grants, entry] });
     }
     return { generation: writer.generation(space) };

@@ -1,6 +1,6 @@
 import { CredentialError, isCredentialError } from '../../src/errors.ts';
 import { matchesGlob } from '../../src/glob.ts';
-import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
+import { NAME_LENGTH_MAX } from '../../src/limits.ts';
 import { canonicalName, isUuid } from '../../src/names.ts';
 import type { Credential, Grantee, ListOut, Set as WireSet } from '../../src/protocol/interface.generated.ts';
 import { fieldOf } from '../../src/providers/registry.ts';
@@ -15,12 +15,15 @@ import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { currentVersion } from '../vault/records.ts';
 import type { CredentialRecord, GrantEntry, Space } from '../vault/records.ts';
+import { TimeSlice } from '../time-slice.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { StreamingMethod } from './context.ts';
 import { toWire } from './wire-value.ts';
 
 /** Credentials or sets in one reply. */
 const BATCH = 250;
+/** Most patterns of one call: each is held against each name. */
+const PATTERNS_MAX = 100;
 /** Longest public value that a list shows; a longer one is for `Get`. */
 const SHOWN_VALUE_BYTES_MAX = 4096;
 
@@ -31,15 +34,23 @@ const SHOWN_VALUE_BYTES_MAX = 4096;
 export const list: StreamingMethod<'List'> = async function* ({ vault }, caller, parameters) {
   if (parameters.allOwners === true) requireAdministrator(caller);
   const patterns = parameters.patterns ?? [];
-  if (patterns.length > ITEMS_PER_CALL_MAX) throw new CredentialError('TooLarge', { limit: ITEMS_PER_CALL_MAX });
+  if (patterns.length > PATTERNS_MAX) throw new CredentialError('TooLarge', { limit: PATTERNS_MAX });
+  if (patterns.some((pattern) => pattern.length > NAME_LENGTH_MAX)) {
+    throw new CredentialError('InvalidName', {
+      name: '',
+      reason: `a pattern is longer than ${NAME_LENGTH_MAX} characters`,
+    });
+  }
   const only = typeof parameters.owner === 'number' ? spaceOfOwner(parameters.owner) : undefined;
   const isEveryone = parameters.allOwners === true;
   const describe = new Describer(vault, caller);
   const count = { damaged: 0 };
+  const slice = new TimeSlice();
   const matches = matcher(vault.storeId, patterns);
   const sets = new Map<string, { space: Space; set: string }>();
   let batch: Credential[] = [];
   for await (const record of visibleCredentials(vault, caller, { only, isEveryone, count })) {
+    await slice.pause();
     if (!matches(record)) continue;
     const set = membershipOf(record.name)?.set;
     if (set !== undefined) sets.set(`${record.space} ${set}`, { space: record.space, set });
@@ -50,6 +61,7 @@ export const list: StreamingMethod<'List'> = async function* ({ vault }, caller,
   }
   let described: WireSet[] = [];
   for (const { space, set } of sets.values()) {
+    await slice.pause();
     described.push(...(countDamaged(count, () => describe.set(space, set)) ?? []));
     if (described.length < BATCH) continue;
     yield { credentials: batch, sets: described, damaged: 0 };

@@ -9,15 +9,16 @@ import type { Answer, Dispatch, Reply } from '../dispatch.ts';
 import {
   CALLS_IN_FLIGHT_MAX,
   MESSAGE_TIME_MAX_MS,
-  PENDING_BYTES_MAX,
   STOP_TIME_MAX_MS,
   UNREAD_BYTES_MAX,
   UNREAD_TIME_MAX_MS,
 } from './limits.ts';
 
-/** What the unfinished messages of all connections hold together, in bytes. */
-export interface Pending {
-  bytes: number;
+/** What a connection tells the server that it belongs to. */
+export interface ConnectionEvents {
+  /** It holds so many bytes more, or less, of an unfinished message and of unread replies. */
+  onHeld(connection: Connection, difference: number): void;
+  onClosed(connection: Connection): void;
 }
 
 /**
@@ -32,14 +33,13 @@ export class Connection {
   lastActive: number = performance.now();
   readonly #socket: Socket;
   readonly #dispatch: Dispatch;
-  readonly #onClose: (connection: Connection) => void;
+  readonly #events: ConnectionEvents;
   readonly #splitter: FrameSplitter = new FrameSplitter(MESSAGE_BYTES_MAX);
-  readonly #pending: Pending;
   readonly #answers: Exclude<Answer, undefined>[] = [];
   #frames: Generator<Uint8Array, void, undefined> | undefined;
   /** A call that waits for the ones before it. */
   #held: { readonly message: unknown } | undefined;
-  #pendingBytes = 0;
+  #heldBytes = 0;
   /** Replies of this turn of the event loop, which go out in one write. */
   #unsent = '';
   #isAnswering = false;
@@ -53,18 +53,11 @@ export class Connection {
   /** Since when replies wait for the peer. */
   #unreadSince: number | undefined;
 
-  constructor(
-    socket: Socket,
-    caller: Caller,
-    dispatch: Dispatch,
-    pending: Pending,
-    onClose: (connection: Connection) => void,
-  ) {
+  constructor(socket: Socket, caller: Caller, dispatch: Dispatch, events: ConnectionEvents) {
     this.#socket = socket;
     this.caller = caller;
     this.#dispatch = dispatch;
-    this.#pending = pending;
-    this.#onClose = onClose;
+    this.#events = events;
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('drain', () => this.#resume());
     socket.on('end', () => this.#onPeerEnded());
@@ -73,9 +66,18 @@ export class Connection {
     socket.on('close', () => this.#onClosed());
   }
 
+  /** Bytes of a message that is not complete yet, and of replies that were not read yet. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   /** Tells whether nothing was asked that has not been answered, and no message is under way. */
   get isIdle(): boolean {
-    return !this.#isAnswering && !this.#hasWork && this.#pendingBytes === 0 && this.#unreadSince === undefined;
+    return !this.#isAnswering && !this.#hasWork && this.#heldBytes === 0 && this.#unreadSince === undefined;
+  }
+
+  get isEnding(): boolean {
+    return this.#isEnding;
   }
 
   /** Answers what was asked, and closes. */
@@ -90,6 +92,12 @@ export class Connection {
     this.#forget();
     this.#send(toReply(error));
     this.#socket.destroySoon();
+  }
+
+  /** Gives back what it holds, at once. */
+  drop(error: CredentialError): void {
+    if (this.#socket.writableLength > 0) this.destroy();
+    else this.refuse(error);
   }
 
   destroy(): void {
@@ -218,6 +226,7 @@ export class Connection {
     this.#unsent = '';
     if (text === '' || this.#socket.destroyed || this.#socket.writableEnded) return true;
     this.#socket.write(text);
+    this.#account();
     const isRead = this.#socket.writableLength <= UNREAD_BYTES_MAX;
     if (!isRead) this.#unreadSince ??= performance.now();
     return isRead;
@@ -230,18 +239,20 @@ export class Connection {
 
   #resume(): void {
     if (this.#socket.writableLength === 0) this.#unreadSince = undefined;
+    this.#account();
     if (!this.#hasRoom() || this.#socket.destroyed) return;
     this.#work();
     if (!this.#hasWork && !this.#isEnding) this.#socket.resume();
   }
 
-  /** Keeps the sum of what unfinished messages hold, and ends this one where that is too much. */
+  /** Tells the server what is held now; it may end this connection for it. */
   #account(): void {
-    const now = this.#splitter.pendingBytes;
-    this.#messageSince = now === 0 ? undefined : (this.#messageSince ?? performance.now());
-    this.#pending.bytes += now - this.#pendingBytes;
-    this.#pendingBytes = now;
-    if (now > 0 && this.#pending.bytes > PENDING_BYTES_MAX) this.refuse(new CredentialError('Busy', {}));
+    const pendingBytes = this.#splitter.pendingBytes;
+    this.#messageSince = pendingBytes === 0 ? undefined : (this.#messageSince ?? performance.now());
+    const difference = pendingBytes + this.#socket.writableLength - this.#heldBytes;
+    if (difference === 0) return;
+    this.#heldBytes += difference;
+    this.#events.onHeld(this, difference);
   }
 
   #end(): void {
@@ -257,9 +268,7 @@ export class Connection {
     this.#frames = undefined;
     this.#held = undefined;
     this.#splitter.wipe();
-    this.#pending.bytes -= this.#pendingBytes;
-    this.#pendingBytes = 0;
-    this.#messageSince = undefined;
+    this.#account();
   }
 
   #onPeerEnded(): void {
@@ -275,7 +284,9 @@ export class Connection {
 
   #onClosed(): void {
     this.#forget();
-    this.#onClose(this);
+    this.#events.onHeld(this, -this.#heldBytes);
+    this.#heldBytes = 0;
+    this.#events.onClosed(this);
   }
 }
 
@@ -288,8 +299,11 @@ function parseJson(bytes: Buffer): unknown {
   }
 }
 
+/** A reply that no client would take is not sent. */
 function encode(reply: Reply): string {
-  return `${JSON.stringify(reply)}\0`;
+  const text = JSON.stringify(reply);
+  const isTooLarge = text.length > MESSAGE_BYTES_MAX / 3 && Buffer.byteLength(text) > MESSAGE_BYTES_MAX;
+  return isTooLarge ? encode(toReply(new CredentialError('TooLarge', { limit: MESSAGE_BYTES_MAX }))) : `${text}\0`;
 }
 
 function isReply(answer: Exclude<Answer, undefined>): answer is Reply {

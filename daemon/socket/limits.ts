@@ -11,8 +11,8 @@ export const CALLS_IN_FLIGHT_MAX = 128;
 /** Bytes of replies that wait for a peer who does not read; no further call of his is taken meanwhile. */
 export const UNREAD_BYTES_MAX: number = 1024 * 1024;
 
-/** Bytes of unfinished messages of all connections together. */
-export const PENDING_BYTES_MAX: number = 16 * MESSAGE_BYTES_MAX;
+/** Bytes of unfinished messages and unread replies that all connections of one user hold together. */
+export const HELD_BYTES_PER_USER_MAX: number = 4 * MESSAGE_BYTES_MAX;
 
 /** How long a message may take from its first byte to its last. */
 export const MESSAGE_TIME_MAX_MS = 10_000;

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import type { Server } from 'node:net';
 
 import { SOCKET_PATH_BYTES_MAX } from '../../src/limits.ts';
+import { describeSystemError } from '../system-error.ts';
 
 /** Why the daemon cannot listen, for the operator. */
 export class ListenError extends Error {
@@ -25,7 +26,7 @@ export function prepareRuntimeDirectory(path: string, isPublic: boolean): void {
     // mkdir(2) takes the umask off the mode; the folder is new, so nobody is in it yet.
     if (made !== undefined && isPublic) chmodSync(path, 0o755);
   } catch (error) {
-    throw new ListenError(`cannot make the runtime directory ${path}: ${(error as NodeJS.ErrnoException).code}`, {
+    throw new ListenError(`cannot make the runtime directory ${path}: ${describeSystemError(error)}`, {
       cause: error,
     });
   }
@@ -69,7 +70,7 @@ export async function listenOn(server: Server, path: string, isPublic: boolean):
       process.umask(previous);
     });
   } catch (error) {
-    throw new ListenError(`cannot listen on ${path}: ${(error as NodeJS.ErrnoException).code}`, { cause: error });
+    throw new ListenError(`cannot listen on ${path}: ${describeSystemError(error)}`, { cause: error });
   } finally {
     process.umask(previous);
   }

@@ -8,12 +8,17 @@ import type { Dispatch } from '../dispatch.ts';
 import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
 import { Connection } from './connection.ts';
-import type { Pending } from './connection.ts';
-import { CONNECTIONS_MAX, STOP_TIME_MAX_MS, SWEEP_INTERVAL_MS } from './limits.ts';
+import { CONNECTIONS_MAX, HELD_BYTES_PER_USER_MAX, STOP_TIME_MAX_MS, SWEEP_INTERVAL_MS } from './limits.ts';
 import { listenOn } from './listen.ts';
 
 /** Turns of the event loop in which a stopping server still takes what was sent before. */
 const LAST_TURNS = 3;
+
+/** What one user has here. */
+interface User {
+  readonly connections: Set<Connection>;
+  heldBytes: number;
+}
 
 /** Serves Varlink on one socket, to as many peers as the bounds allow. */
 export class VarlinkServer {
@@ -21,9 +26,7 @@ export class VarlinkServer {
   readonly #identify: (socket: Socket) => Caller;
   readonly #dispatch: Dispatch;
   readonly #log: Log;
-  /** By uid. */
-  readonly #connections: Map<number, Set<Connection>> = new Map();
-  readonly #pending: Pending = { bytes: 0 };
+  readonly #users: Map<number, User> = new Map();
   #count = 0;
   #sweep: NodeJS.Timeout | undefined;
   #onEmpty: (() => void) | undefined;
@@ -70,17 +73,21 @@ export class VarlinkServer {
       socket.destroy();
       return;
     }
-    const connection = new Connection(socket, caller, this.#dispatch, this.#pending, (closed) => this.#remove(closed));
-    const own = this.#connections.get(caller.uid);
-    if (own === undefined) this.#connections.set(caller.uid, new Set([connection]));
-    else own.add(connection);
+    const user = this.#users.get(caller.uid) ?? { connections: new Set(), heldBytes: 0 };
+    this.#users.set(caller.uid, user);
+    const connection = new Connection(socket, caller, this.#dispatch, {
+      onHeld: (_holder, difference) => holdBytes(user, difference),
+      onClosed: (closed) => this.#remove(user, closed),
+    });
+    user.connections.add(connection);
     this.#count += 1;
     if (this.#count > CONNECTIONS_MAX) this.#makeRoom(connection);
   }
 
   /** Closes the longest idle connection of the user who has the most, so that nobody can keep others out by having many. */
   #makeRoom(newest: Connection): void {
-    const largest = [...this.#connections.values()].reduce((most, next) => (next.size > most.size ? next : most));
+    const users = [...this.#users.values()].map(({ connections }) => connections);
+    const largest = users.reduce((most, next) => (next.size > most.size ? next : most));
     const others = [...largest].filter((connection) => connection !== newest);
     const idle = others.filter((connection) => connection.isIdle);
     const candidates = idle.length > 0 ? idle : largest.has(newest) ? [newest] : others;
@@ -88,15 +95,23 @@ export class VarlinkServer {
     victim.refuse(new CredentialError('Busy', {}));
   }
 
-  #remove(connection: Connection): void {
-    const own = this.#connections.get(connection.caller.uid);
-    if (own?.delete(connection) !== true) return;
-    if (own.size === 0) this.#connections.delete(connection.caller.uid);
+  #remove(user: User, connection: Connection): void {
+    if (!user.connections.delete(connection)) return;
+    if (user.connections.size === 0) this.#users.delete(connection.caller.uid);
     this.#count -= 1;
     if (this.#count === 0) this.#onEmpty?.();
   }
 
   #each(work: (connection: Connection) => void): void {
-    for (const own of this.#connections.values()) for (const connection of own) work(connection);
+    for (const { connections } of this.#users.values()) for (const connection of connections) work(connection);
   }
+}
+
+/** Ends the connection that holds the most, where a user's hold too much together. */
+function holdBytes(user: User, difference: number): void {
+  user.heldBytes += difference;
+  if (user.heldBytes <= HELD_BYTES_PER_USER_MAX || difference <= 0) return;
+  const open = [...user.connections].filter((connection) => !connection.isEnding);
+  if (open.length === 0) return;
+  open.reduce((most, next) => (next.heldBytes > most.heldBytes ? next : most)).drop(new CredentialError('Busy', {}));
 }

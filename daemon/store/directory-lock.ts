@@ -2,14 +2,15 @@ import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync 
 import { join } from 'node:path';
 
 import { tryLockFile } from '../kernel/libc.ts';
+import { describeSystemError } from '../system-error.ts';
 
 const LOCK_FILE = 'lock';
 
-/** A directory is another daemon's. */
-export class DirectoryHeldError extends Error {
-  constructor(directory: string, holder: string) {
-    super(`${directory} is held by ${holder}`);
-    this.name = 'DirectoryHeldError';
+/** A directory is another daemon's, or cannot be locked. */
+export class DirectoryLockError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'DirectoryLockError';
   }
 }
 
@@ -21,18 +22,20 @@ export class DirectoryLock {
     this.#file = file;
   }
 
-  /** @throws DirectoryHeldError naming the process that has it */
+  /** @throws DirectoryLockError naming the process that has it */
   static take(directory: string): DirectoryLock {
     const path = join(directory, LOCK_FILE);
-    const file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+    let file: number | undefined;
     try {
-      if (!tryLockFile(file)) throw new DirectoryHeldError(directory, describeHolder(path));
+      file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+      if (!tryLockFile(file)) throw new DirectoryLockError(`${directory} is held by ${describeHolder(path)}`);
       ftruncateSync(file);
       writeSync(file, `${process.pid}\n`, 0);
       return new DirectoryLock(file);
     } catch (error) {
-      closeSync(file);
-      throw error;
+      if (file !== undefined) closeSync(file);
+      if (error instanceof DirectoryLockError) throw error;
+      throw new DirectoryLockError(`cannot lock ${directory}: ${describeSystemError(error)}`, { cause: error });
     }
   }
 

@@ -2,6 +2,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 
 import Database from 'better-sqlite3';
 
+import { describeSystemError } from '../system-error.ts';
 import { APPLICATION_ID, FORMAT_VERSION, migrate } from './migrations.ts';
 import { KIND, StoreError, fixedTag } from './sealed-store.ts';
 import type { Kind, SealedRecord, SealedStore, SealedTransaction } from './sealed-store.ts';
@@ -35,9 +36,10 @@ export class SqliteStore implements SealedStore {
     const select = 'SELECT body FROM record WHERE kind = ? AND tag = ?';
     this.#get = reader.prepare<[Kind, Uint8Array], Buffer>(select).pluck();
     this.#head = writer.prepare<[Kind, Uint8Array], Buffer>(select).pluck();
-    this.#list = reader.prepare('SELECT tag, body FROM record WHERE kind = ? AND tag > ? ORDER BY tag LIMIT ?');
+    this.#list = reader.prepare('SELECT tag, body FROM record WHERE kind = ? AND tag >= ? ORDER BY tag LIMIT ?');
     this.#beginRead = reader.prepare('BEGIN');
-    this.#endRead = reader.prepare('COMMIT');
+    // COMMIT would fail after a read that met a damaged page, and the commit of the writer with it.
+    this.#endRead = reader.prepare('ROLLBACK');
     this.#put = writer.prepare('INSERT OR REPLACE INTO record (kind, tag, body) VALUES (?, ?, ?)');
     this.#delete = writer.prepare('DELETE FROM record WHERE kind = ? AND tag = ?');
   }
@@ -73,9 +75,9 @@ export class SqliteStore implements SealedStore {
   }
 
   list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[] {
-    return this.#read(() =>
-      this.#list.all(kind, after ?? new Uint8Array(0), limit).map(({ tag, body }) => ({ kind, tag, body })),
-    );
+    // A tag and one more zero is the first that sorts behind it; the first of all is the empty one, which nobody made.
+    const from = after === undefined ? new Uint8Array(0) : Buffer.concat([after, Buffer.of(0)]);
+    return this.#read(() => this.#list.all(kind, from, limit).map(({ tag, body }) => ({ kind, tag, body })));
   }
 
   begin(expectedHead: Uint8Array | undefined): SealedTransaction {
@@ -97,7 +99,8 @@ export class SqliteStore implements SealedStore {
 
   purge(): void {
     this.#leaveSnapshot();
-    withStoreErrors(() => this.#writer.pragma('wal_checkpoint(TRUNCATE)'));
+    const [done] = withStoreErrors(() => this.#writer.pragma('wal_checkpoint(TRUNCATE)')) as { busy: number }[];
+    if (done?.busy !== 0) throw new StoreError('changed_by_other', 'another program reads the store');
   }
 
   findPageDamage(): string[] {
@@ -171,7 +174,7 @@ function refuseForeignFile(path: string): void {
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw new StoreError('io', `cannot read the store: ${(error as NodeJS.ErrnoException).code}`, { cause: error });
+    throw new StoreError('io', `cannot read the store: ${describeSystemError(error)}`, { cause: error });
   }
   if (length === 0) return;
   if (length < HEADER_BYTES || header.toString('latin1', 0, HEADER_MAGIC.length) !== HEADER_MAGIC) {

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 
+import { describeSystemError } from '../system-error.ts';
 import { KEY_BYTES } from './key-memory.ts';
 import { randomBytes } from './sodium.ts';
 
@@ -57,7 +58,7 @@ export function createKeyFile(path: string): Uint8Array {
     syncDirectory(dirname(path));
     return key;
   } catch (error) {
-    throw new KeyFileError(`cannot make the key file ${path}: ${codeOf(error)}`);
+    throw new KeyFileError(`cannot make the key file ${path}: ${describeSystemError(error)}`);
   } finally {
     text.fill(0);
     unlinkQuietly(temporary);
@@ -94,8 +95,10 @@ export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
     return key;
   } catch (error) {
     if (error instanceof KeyFileError) throw error;
-    const code = codeOf(error);
-    throw new KeyFileError(`cannot read the key file ${path}: ${code}`, code === 'ENOENT');
+    throw new KeyFileError(
+      `cannot read the key file ${path}: ${describeSystemError(error)}`,
+      codeOf(error) === 'ENOENT',
+    );
   } finally {
     text.fill(0);
   }
@@ -124,6 +127,6 @@ function unlinkQuietly(path: string): void {
   }
 }
 
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? 'unknown error';
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
 }

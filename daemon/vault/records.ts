@@ -78,6 +78,11 @@ export function isSpace(principal: PrincipalId): principal is Space {
   return principal === 'system' || principal.startsWith('uid:');
 }
 
+/** Tells whether nothing would be lost without the record of a principal. */
+export function isEmptyPrincipal({ generation, grants }: PrincipalRecord): boolean {
+  return generation === 0 && grants.length === 0;
+}
+
 /** A principal of whom nothing is known yet. */
 export function emptyPrincipal(principal: PrincipalId): PrincipalRecord {
   return { principal, generation: 0, count: 0, names: [], bytes: 0, grants: [] };

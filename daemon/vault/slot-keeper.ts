@@ -38,6 +38,7 @@ export class SlotKeeper {
   readonly #sodium: Sodium;
   readonly #places: SlotPlaces;
   readonly #now: () => number;
+  #isTrying = false;
 
   constructor(vault: Vault, sodium: Sodium, places: SlotPlaces, now: () => number) {
     this.#vault = vault;
@@ -147,10 +148,17 @@ export class SlotKeeper {
     return record;
   }
 
+  /** One at a time: a passphrase takes much memory while it is tried. */
   async #unlockWithAny(slots: readonly SlotRecord[], secret: SlotSecret): Promise<SlotRecord> {
     if (slots.length === 0) throw new CredentialError('UnlockFailed', { reason: 'no_slot' });
-    for (const slot of slots) if (await this.#tryUnlock(slot, secret)) return slot;
-    throw new CredentialError('UnlockFailed', { reason: 'wrong_secret' });
+    if (this.#isTrying) throw new CredentialError('Busy', {});
+    this.#isTrying = true;
+    try {
+      for (const slot of slots) if (await this.#tryUnlock(slot, secret)) return slot;
+      throw new CredentialError('UnlockFailed', { reason: 'wrong_secret' });
+    } finally {
+      this.#isTrying = false;
+    }
   }
 
   async #tryUnlock(slot: SlotRecord, secret: SlotSecret): Promise<boolean> {

@@ -4,7 +4,7 @@ import { Digest, encodeHead } from './head.ts';
 import type { Head } from './head.ts';
 import { OpeningReader } from './reader.ts';
 import type { VaultReader } from './reader.ts';
-import { emptyPrincipal, encodeRecord, encodeValue } from './records.ts';
+import { emptyPrincipal, encodeRecord, encodeValue, isEmptyPrincipal } from './records.ts';
 import type { CredentialRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
 import type { Sealing } from './sealing.ts';
 import { SLOTS_MAX, encodeSlot } from './slots.ts';
@@ -214,7 +214,9 @@ export class VaultTransaction implements VaultWriter {
     for (const id of this.#changedPrincipals) {
       const tag = this.#sealing.principalTag(id);
       const record = this.#keptPrincipals.get(id) ?? emptyPrincipal(id);
-      const body = this.#sealing.seal(KIND.principal, tag, encodeRecord(record));
+      const isEmpty = isEmptyPrincipal(record);
+      if (isEmpty) this.#keptPrincipals.delete(id);
+      const body = isEmpty ? undefined : this.#sealing.seal(KIND.principal, tag, encodeRecord(record));
       this.#kept.set(placeOf(KIND.principal, tag), { kind: KIND.principal, tag, body });
     }
   }

@@ -161,13 +161,13 @@ export class Vault {
     }
   }
 
-  /** Wipes the keys. Writes that wait are refused with `Locked`; an exclusive work that runs is let finish first. */
+  /** Wipes the keys, after what was asked before: writes that wait are committed, an exclusive work is let finish. */
   async lock(): Promise<void> {
     while (this.#exclusive !== undefined) await this.#exclusive;
+    this.#flush();
     this.#sodium.release(this.#unlocked?.rootKey);
     this.#unlocked?.sealing.wipe();
     this.#unlocked = undefined;
-    this.#flush();
   }
 
   /** @throws CredentialError `Locked`, and what `work` throws */

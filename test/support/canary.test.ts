@@ -64,7 +64,7 @@ describe('Canaries', () => {
     const planted = new Canaries();
     const first = planted.plant('first');
     const second = planted.plantWord('second');
-    const seen = planted.findIn('here', `${first}`);
+    const seen = planted.findIn('here', first);
     assert.deepEqual([...new Set(seen.map(({ secret }) => secret))], ['first']);
     assert.throws(() => assertUnseen(seen), /planted secrets were found/);
     assert.match(second, /^second[0-9a-f]{32}$/);

@@ -195,12 +195,10 @@ describe('bootstrap: installing', () => {
 describe('bootstrap: two at once', () => {
   test('the second waits for the first, and finds everything installed', async (t) => {
     const checkout = new Checkout(t);
-    const gate = await makeGate(checkout);
-    const first = checkout.service(t, ['build'], { WAIT_FOR: gate });
-    await first.printed('Installing');
+    const { first, finishInstall } = await beginInstall(t, checkout);
     const second = checkout.service(t, ['build']);
     await second.printed('Another npm command is installing or building here');
-    await fs.promises.writeFile(gate, '');
+    await finishInstall();
     assert.deepEqual([(await first.exited).code, (await second.exited).code], [0, 0]);
     assert.deepEqual(checkout.calls(), [...INSTALLED, 'build']);
     assert.doesNotMatch(second.output, /Installing/);
@@ -208,22 +206,26 @@ describe('bootstrap: two at once', () => {
 
   test('the second waits for an npm whose bootstrap was killed', async (t) => {
     const checkout = new Checkout(t);
-    const gate = await makeGate(checkout);
-    const first = checkout.service(t, ['build'], { WAIT_FOR: gate });
-    await first.printed('Installing');
+    const { first, finishInstall } = await beginInstall(t, checkout);
     await first.stop('SIGKILL');
     const second = checkout.service(t, ['build']);
     await second.printed('Another npm command is installing or building here');
-    await fs.promises.writeFile(gate, '');
+    await finishInstall();
     assert.equal((await second.exited).code, 0);
     assert.deepEqual(checkout.calls(), INSTALLED);
   });
 
-  /** A pipe at which npm waits until somebody writes to it. */
-  async function makeGate(checkout: Checkout): Promise<string> {
+  /** A bootstrap whose npm is at work, and stays so until it is told to finish. */
+  async function beginInstall(
+    scope: Scope,
+    checkout: Checkout,
+  ): Promise<{ readonly first: Service; readonly finishInstall: () => Promise<void> }> {
     const gate = path.join(checkout.directory, '..', 'gate');
     await runSuccessfully(['mkfifo', gate]);
-    return gate;
+    const first = checkout.service(scope, ['build'], { WAIT_FOR: gate });
+    // Opening a pipe for writing waits for its reader, which then waits for it to be closed.
+    const pipe = await fs.promises.open(gate, 'w');
+    return { first, finishInstall: () => pipe.close() };
   }
 });
 

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { CONCURRENCY } from './node-test.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 
@@ -22,7 +23,7 @@ const steps: readonly Step[] = [
   nodeStep('types', 'node_modules/typescript/bin/tsc', '-b'),
   nodeStep('protocol', 'tools/generate-protocol.ts', '--check'),
   unitsStep(),
-  nodeStep('tests', '--test', '--test-reporter=spec', ...fastTests()),
+  nodeStep('tests', '--test', CONCURRENCY, '--test-reporter=spec', ...fastTests()),
 ];
 
 const failed: string[] = [];
@@ -63,7 +64,9 @@ function fastTests(): string[] {
 
 function run(step: Step): Promise<{ code: number; output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(step.command, step.args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+    const colour = process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' };
+    const env = { ...process.env, ...colour };
+    const child = spawn(step.command, step.args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
     const chunks: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -8,6 +8,9 @@ const ROOT = path.join(import.meta.dirname, '..', '..');
 /** Longer than any test takes; a test that hangs is reported by name instead of holding up all. */
 const TEST_TIMEOUT_MS = 300_000;
 
+/** Files at the same time: many of them wait for processes and servers more than they compute. */
+export const CONCURRENCY: string = `--test-concurrency=${Math.max(2, os.availableParallelism())}`;
+
 /** How a run of tests ended. */
 export interface TestRun {
   readonly code: number;
@@ -24,7 +27,7 @@ export async function runTests(args: readonly string[]): Promise<TestRun> {
       process.execPath,
       [
         '--test',
-        `--test-concurrency=${Math.max(2, os.availableParallelism())}`,
+        CONCURRENCY,
         `--test-timeout=${TEST_TIMEOUT_MS}`,
         '--test-reporter=spec',
         '--test-reporter-destination=stdout',

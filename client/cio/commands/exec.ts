@@ -34,7 +34,7 @@ export const EXEC: Command = defineCommand({
     const cleared = new Set(change.clear);
     const kept = Object.entries(process.env).filter(([name]) => !cleared.has(name));
     for (const name of brokenVariables(Object.fromEntries(kept))) {
-      session.warn(`the variable ${name} is not UTF-8 text, and reaches the command changed`);
+      session.note(`The variable ${name} is not UTF-8 text, and reaches the command changed.`);
     }
     return becomeCommand(rest, Object.fromEntries([...kept, ...change.set]) as Record<string, string>);
   },

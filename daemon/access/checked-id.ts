@@ -1,0 +1,14 @@
+import { CredentialError } from '../../src/errors.ts';
+
+/** The largest uid and gid; the one above stands for "none" (`(uid_t) -1`). */
+const ID_MAX: number = 2 ** 32 - 2;
+
+/**
+ * A uid or gid, as it came.
+ *
+ * @throws CredentialError `InvalidName` where it can be nobody's
+ */
+export function checkedId(id: number): number {
+  if (id >= 0 && id <= ID_MAX) return id;
+  throw new CredentialError('InvalidName', { name: '', reason: 'a uid or gid is out of range' });
+}

@@ -1,0 +1,47 @@
+import type { Kind, SealedRecord, SealedStore, SealedTransaction } from '../../daemon/store/sealed-store.ts';
+
+/** A store that also tells what it was asked for. */
+export class CountingStore implements SealedStore {
+  /** One line for every look into the store, without what was looked for. */
+  readonly reads: string[] = [];
+  /** How many transactions were committed. */
+  commits = 0;
+  readonly #store: SealedStore;
+
+  constructor(store: SealedStore) {
+    this.#store = store;
+  }
+
+  get(kind: Kind, tag: Uint8Array): Uint8Array | undefined {
+    this.reads.push(`get ${kind}`);
+    return this.#store.get(kind, tag);
+  }
+
+  list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[] {
+    this.reads.push(`list ${kind}`);
+    return this.#store.list(kind, after, limit);
+  }
+
+  begin(expectedHead: Uint8Array | undefined): SealedTransaction {
+    const transaction = this.#store.begin(expectedHead);
+    return {
+      ...transaction,
+      commit: () => {
+        transaction.commit();
+        this.commits += 1;
+      },
+    };
+  }
+
+  purge(): void {
+    this.#store.purge();
+  }
+
+  findPageDamage(): string[] {
+    return this.#store.findPageDamage();
+  }
+
+  close(): void {
+    this.#store.close();
+  }
+}

@@ -1,0 +1,141 @@
+import path from 'node:path';
+import { removeCredential, saveVersion } from '../../../daemon/methods/save-version.ts';
+import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
+import { createFirstSlot } from '../../../daemon/vault/first-slot.ts';
+import { fsck } from '../../../daemon/vault/fsck.ts';
+import type { Findings } from '../../../daemon/vault/fsck.ts';
+import type { VaultReader } from '../../../daemon/vault/reader.ts';
+import { currentVersion, emptyPrincipal } from '../../../daemon/vault/records.ts';
+import type { GrantEntry, PrincipalId, Space } from '../../../daemon/vault/records.ts';
+import { rekey } from '../../../daemon/vault/rekey.ts';
+import { repair } from '../../../daemon/vault/repair.ts';
+import { SlotKeeper } from '../../../daemon/vault/slot-keeper.ts';
+import { Sodium } from '../../../daemon/vault/sodium.ts';
+import { Vault } from '../../../daemon/vault/vault.ts';
+import type { Scope } from '../../support/scope.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+export const STORE_FILE = 'credentials.db';
+export const NOW = 1_700_000_000_000;
+
+/** A vault on a real file, wired as the app does it, with what the tests do to it in few words. */
+export class TestVault {
+  readonly directory: string;
+  readonly path: string;
+  readonly sodium: Sodium;
+  readonly store: SqliteStore;
+  readonly vault: Vault;
+  readonly slots: SlotKeeper;
+  readonly purgeFailures: unknown[] = [];
+
+  private constructor(directory: string, sodium: Sodium, store: SqliteStore, credentialsDirectory: string | undefined) {
+    this.directory = directory;
+    this.path = path.join(directory, STORE_FILE);
+    this.sodium = sodium;
+    this.store = store;
+    this.vault = new Vault(store, sodium, { onPurgeFailed: (error) => void this.purgeFailures.push(error) });
+    this.slots = new SlotKeeper(this.vault, sodium, { stateDirectory: directory, credentialsDirectory }, () => NOW);
+  }
+
+  /** A new store with a key file beside it, open. */
+  static async create(scope: Scope, directory: string = temporaryDirectory(scope)): Promise<TestVault> {
+    const sodium = await Sodium.load();
+    const store = SqliteStore.open(path.join(directory, STORE_FILE));
+    await Vault.create(store, sodium, async (storeId, rootKey) => {
+      const places = { stateDirectory: directory, credentialsDirectory: undefined };
+      return (await createFirstSlot(sodium, storeId, rootKey, places, NOW)).slot;
+    });
+    store.close();
+    return TestVault.open(scope, directory);
+  }
+
+  /** The store of a directory, open where its key file opens it. */
+  static async open(scope: Scope, directory: string, credentialsDirectory?: string): Promise<TestVault> {
+    const opened = await TestVault.openLocked(scope, directory, credentialsDirectory);
+    await opened.slots.unlockUnattended();
+    return opened;
+  }
+
+  static async openLocked(scope: Scope, directory: string, credentialsDirectory?: string): Promise<TestVault> {
+    const sodium = await Sodium.load();
+    const store = SqliteStore.open(path.join(directory, STORE_FILE));
+    try {
+      const opened = new TestVault(directory, sodium, store, credentialsDirectory);
+      scope.after(() => opened.vault.close());
+      return opened;
+    } catch (error) {
+      store.close();
+      throw error;
+    }
+  }
+
+  /** Closes the file; what was deleted is out of it then. */
+  close(): Promise<void> {
+    return this.vault.close();
+  }
+
+  /** Stores a value as the current version, as the method Create does it. */
+  save(name: string, value: string | Uint8Array, space: Space = 'system'): Promise<number> {
+    return this.vault.write((writer) =>
+      saveVersion(writer, {
+        space,
+        name,
+        existing: writer.credential(space, name),
+        value: Buffer.from(value as Uint8Array),
+        changed: NOW,
+        changedBy: uidOf(space),
+      }),
+    );
+  }
+
+  remove(name: string, space: Space = 'system'): Promise<void> {
+    return this.vault.write((writer) => {
+      const record = writer.credential(space, name);
+      if (record !== undefined) removeCredential(writer, record);
+    });
+  }
+
+  grant(principal: PrincipalId, entry: GrantEntry): Promise<void> {
+    return this.vault.write((writer) => {
+      const known = writer.principal(principal) ?? emptyPrincipal(principal);
+      writer.putPrincipal({ ...known, grants: [...known.grants, entry] });
+    });
+  }
+
+  /** A value as text; undefined where there is no such credential. */
+  value(name: string, version?: number, space: Space = 'system'): string | undefined {
+    return this.vault.read((reader) => valueOf(reader, name, version, space));
+  }
+
+  fsck(): Promise<Findings> {
+    return this.vault.exclusive((state, store) => fsck(state, store));
+  }
+
+  /** A check with repair, as the method Fsck does it. */
+  repair(): Promise<Findings> {
+    return this.vault.exclusive(async (state, store) => {
+      const findings = await fsck(state, store);
+      if (findings.problems.length > 0) repair(state, store, findings);
+      return findings;
+    });
+  }
+
+  rekey(): Promise<{ keyEpoch: number; records: number }> {
+    return this.vault.exclusive((state, store) => rekey(this.sodium, state, store));
+  }
+}
+
+export function valueOf(
+  reader: VaultReader,
+  name: string,
+  version?: number,
+  space: Space = 'system',
+): string | undefined {
+  const record = reader.credential(space, name);
+  if (record === undefined) return undefined;
+  return Buffer.from(reader.value(record, version ?? currentVersion(record).version)).toString();
+}
+
+function uidOf(space: Space): number {
+  return space === 'system' ? 0 : Number(space.slice('uid:'.length));
+}
