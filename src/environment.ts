@@ -29,10 +29,14 @@ export function environmentOf(set: string, provider: Provider, values: ReadonlyM
     if (value === undefined) contradicting.push(`${remote}_${option}`);
     else variables.set(`${remote}_${option}`, value);
   }
-  contradicting.push(`${remote}_${provider.rclone.endpoint}`);
+  const withEndpoint = [provider.rclone.endpoint, ...Object.keys(provider.rclone.fixedWithEndpoint)];
+  contradicting.push(...withEndpoint.map((option) => `${remote}_${option}`));
   const repository = parseS3Repository(values.get('backup_repo') ?? '');
   if ('endpoint' in repository && !isAmazon(repository)) {
     variables.set(`${remote}_${provider.rclone.endpoint}`, repository.endpoint);
+    for (const [option, value] of Object.entries(provider.rclone.fixedWithEndpoint)) {
+      variables.set(`${remote}_${option}`, value);
+    }
     variables.set(provider.endpointVariable, repository.endpoint);
   }
   return { set: variables, clear: contradicting.filter((name) => !variables.has(name)) };

@@ -1,7 +1,8 @@
 import type { CredentialClient } from '../client.ts';
 import { connectBy } from '../connect.ts';
 import { openPipeTransport } from './pipe-transport.ts';
-import { isTerminal, Prompter } from './terminal.ts';
+import { Prompter } from './prompter.ts';
+import { isTerminal } from './terminal.ts';
 import { printable } from './text.ts';
 import { STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import type { Globals } from './arguments.ts';

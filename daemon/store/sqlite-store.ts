@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 
 import Database from 'better-sqlite3';
 
@@ -9,7 +9,8 @@ import type { Kind, SealedRecord, SealedStore, SealedTransaction } from './seale
 
 /** Page cache of each of the two connections, in KiB. */
 const CACHE_KIBIBYTES = 512;
-const HEADER_BYTES = 100;
+/** The header of the file, and that of its first page, which holds the schema. */
+const HEADER_BYTES = 108;
 const HEADER_MAGIC = 'SQLite format 3\0';
 
 /**
@@ -52,6 +53,7 @@ export class SqliteStore implements SealedStore {
   static open(path: string): SqliteStore {
     refuseForeignFile(path);
     return withStoreErrors(() => {
+      refuseForeignJournal(path);
       const writer = new Database(path);
       try {
         refuseNewerVersion(writer.pragma('user_version', { simple: true }) as number);
@@ -60,6 +62,7 @@ export class SqliteStore implements SealedStore {
         writer.pragma('synchronous = FULL');
         writer.pragma('secure_delete = ON');
         migrate(writer);
+        refuseForeignSchema(writer);
         const reader = new Database(path, { readonly: true });
         harden(reader);
         return new SqliteStore(writer, reader);
@@ -182,11 +185,47 @@ function refuseForeignFile(path: string): void {
   }
   const version = header.readUInt32BE(60);
   refuseNewerVersion(version);
-  // A file whose first commit is still in its journal has no application id yet.
-  const applicationId = header.readUInt32BE(68);
-  if (applicationId !== APPLICATION_ID && (applicationId !== 0 || version !== 0)) {
-    throw new StoreError('damaged', 'the file is the database of another program');
+  // The schema's page is a leaf of a table (13) without cells where there are no tables (sqlite.org/fileformat2.html).
+  const hasTables = header.readUInt8(100) !== 13 || header.readUInt16BE(103) !== 0;
+  refuseForeignDatabase(header.readUInt32BE(68), version, hasTables);
+}
+
+/** The same for commits that are not in the file yet. Reading through the journal changes neither of the two. */
+function refuseForeignJournal(path: string): void {
+  if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+  const database = new Database(path, { readonly: true });
+  try {
+    const version = database.pragma('user_version', { simple: true }) as number;
+    refuseNewerVersion(version);
+    const hasTables = database.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined;
+    refuseForeignDatabase(database.pragma('application_id', { simple: true }) as number, version, hasTables);
+  } finally {
+    database.close();
   }
+}
+
+/** A file that is still empty has no application id: the first commit writes it. */
+function refuseForeignDatabase(applicationId: number, version: number, hasTables: boolean): void {
+  if (applicationId === APPLICATION_ID) return;
+  if (applicationId === 0 && version === 0 && !hasTables) return;
+  throw new StoreError('damaged', 'the file is the database of another program');
+}
+
+/** Whoever can write to the file could add a trigger, which SQLite would run at the next commit. */
+function refuseForeignSchema(database: Database.Database): void {
+  const fresh = new Database(':memory:');
+  try {
+    migrate(fresh);
+    if (schemaOf(database) === schemaOf(fresh)) return;
+  } finally {
+    fresh.close();
+  }
+  throw new StoreError('damaged', 'the file has a table or trigger that this program did not make');
+}
+
+function schemaOf(database: Database.Database): string {
+  return JSON.stringify(database.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name').all());
 }
 
 function refuseNewerVersion(version: number): void {

@@ -12,15 +12,25 @@ import type { Unlocked } from './vault.ts';
 /** Most problems that are told one by one. */
 const PROBLEMS_MAX = 1000;
 
-/** A credential of which not every kept value can be read. */
+/** A credential whose record and kept values do not fit together. */
 export interface IncompleteCredential {
   readonly record: CredentialRecord;
+  /** Versions whose values cannot be read. */
   readonly unreadable: ReadonlySet<number>;
+  /** Versions above the current one whose values are there all the same: the record was put back from an older copy. */
+  readonly newer: readonly NewerVersion[];
+}
+
+export interface NewerVersion {
+  readonly version: number;
+  readonly size: number;
 }
 
 /** What a check found, and what a repair needs of it. */
 export interface Findings {
   readonly problems: readonly Problem[];
+  /** False where a damaged page kept records from being read: what they are and refer to is not known then. */
+  readonly isWhole: boolean;
   /** Over the records that are there. */
   readonly digest: Digest;
   /** Records that do not open, or belong to nothing. */

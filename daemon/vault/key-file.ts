@@ -7,7 +7,7 @@ import {
   linkSync,
   openSync,
   readSync,
-  unlinkSync,
+  rmSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -40,12 +40,14 @@ export function createKeyFile(path: string): Uint8Array {
   const key = randomBytes(KEY_BYTES);
   const text = Buffer.from(`${Buffer.from(key).toString('base64')}\n`);
   const temporary = `${path}.${process.pid}.tmp`;
+  let isMade = false;
   try {
     const file = openSync(
       temporary,
       constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
       0o600,
     );
+    isMade = true;
     try {
       fchmodSync(file, 0o600);
       writeSync(file, text);
@@ -58,10 +60,11 @@ export function createKeyFile(path: string): Uint8Array {
     syncDirectory(dirname(path));
     return key;
   } catch (error) {
-    throw new KeyFileError(`cannot make the key file ${path}: ${describeSystemError(error)}`);
+    key.fill(0);
+    throw new KeyFileError(`cannot make the key file ${path}: ${codeOf(error)}`);
   } finally {
     text.fill(0);
-    unlinkQuietly(temporary);
+    if (isMade) rmSync(temporary, { force: true });
   }
 }
 
@@ -116,14 +119,6 @@ function syncDirectory(path: string): void {
     fsyncSync(directory);
   } finally {
     closeSync(directory);
-  }
-}
-
-function unlinkQuietly(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'EROFS') throw error;
   }
 }
 

@@ -21,6 +21,8 @@ const SALT_BYTES = 16;
  */
 const MEMORY_BYTES_MAX: number = 1024 ** 3;
 const PARALLELISM_MAX = 16;
+/** Block size; nobody uses another one than 8, and a larger one needs memory that is not in the bound above. */
+const BLOCK_SIZE_MAX = 32;
 
 export function newScryptParameters(): ScryptParameters {
   return { ...DEFAULT, salt: Buffer.from(randomBytes(SALT_BYTES)).toString('base64') };
@@ -29,7 +31,7 @@ export function newScryptParameters(): ScryptParameters {
 /** Tells whether the parameters of a slot are ones that may be worked with. */
 export function areUsable({ N, r, p, salt }: ScryptParameters): boolean {
   const isPowerOfTwo = Number.isSafeInteger(N) && N > 1 && Number.isInteger(Math.log2(N));
-  const isBounded = Number.isSafeInteger(r) && r >= 1 && Number.isSafeInteger(p) && p >= 1 && p <= PARALLELISM_MAX;
+  const isBounded = isIntegerUpTo(r, BLOCK_SIZE_MAX) && isIntegerUpTo(p, PARALLELISM_MAX) && N < 2 ** (16 * r);
   return isPowerOfTwo && isBounded && 128 * N * r <= MEMORY_BYTES_MAX && typeof salt === 'string';
 }
 
@@ -53,4 +55,8 @@ export async function deriveFromPassphrase(passphrase: string, parameters: Scryp
   } finally {
     text.fill(0);
   }
+}
+
+function isIntegerUpTo(number: number, max: number): boolean {
+  return Number.isSafeInteger(number) && number >= 1 && number <= max;
 }

@@ -20,8 +20,8 @@ const CLEAR_RECORDS_MAX = 100;
  * Works under `Vault.exclusive`; readers see the old records until the last moment.
  *
  * @returns the new epoch, and the number of records that were sealed anew
- * @throws CredentialError `Damaged` where a record does not open, or one is there that should not be; nothing has
- * changed then
+ * @throws CredentialError `Damaged` where a record does not open, or the head shows that one is missing, added or older
+ * than it was: the new head would hide that. Nothing has changed then
  */
 export async function rekey(
   sodium: Sodium,
@@ -38,7 +38,7 @@ export async function rekey(
     rewrite.keepClear();
     rewrite.put(wrapDataKey(sodium, sealing.storeId, rootKey, sealing.epoch, dataKey));
     await rewrite.reseal();
-    if (rewrite.digest.records !== head.digest.records) throw new CredentialError('Damaged', {});
+    if (!rewrite.oldDigest.equals(head.digest)) throw new CredentialError('Damaged', {});
     const nextHead = { commits: head.commits + 1, digest: rewrite.digest };
     const body = sealing.seal(KIND.head, fixedTag('head'), encodeHead(nextHead));
     transaction.put({ kind: KIND.head, tag: fixedTag('head'), body });
@@ -59,6 +59,7 @@ export async function rekey(
 
 /** One pass over the store, from the records of the old sealing to those of the new. */
 class Rewrite {
+  readonly oldDigest: Digest = new Digest();
   readonly digest: Digest = new Digest();
   resealed = 0;
   readonly #store: SealedStore;
@@ -77,11 +78,14 @@ class Rewrite {
   keepClear(): void {
     for (const kind of [KIND.store, KIND.slot]) {
       for (const { tag, body } of this.#store.list(kind, undefined, CLEAR_RECORDS_MAX)) {
+        this.oldDigest.add(this.#old.fingerprint(kind, tag, body));
         this.digest.add(this.#new.fingerprint(kind, tag, body));
       }
     }
-    for (const { kind, tag } of this.#store.list(KIND.dataKey, undefined, CLEAR_RECORDS_MAX))
+    for (const { kind, tag, body } of this.#store.list(KIND.dataKey, undefined, CLEAR_RECORDS_MAX)) {
+      this.oldDigest.add(this.#old.fingerprint(kind, tag, body));
       this.#transaction.delete(kind, tag);
+    }
   }
 
   put(record: SealedRecord): void {
@@ -97,6 +101,7 @@ class Rewrite {
     for await (const { tag, body } of everyRecord(this.#store, KIND.credential)) {
       const record = openCredential(this.#old, tag, body);
       if (record === undefined) throw new CredentialError('Damaged', {});
+      this.oldDigest.add(this.#old.fingerprint(KIND.credential, tag, body));
       this.#move(KIND.credential, tag, this.#new.credentialTag(record.space, record.name), encodeRecord(record));
       for (const { version } of record.versions) this.#moveValue(record, version);
     }
@@ -113,6 +118,7 @@ class Rewrite {
   #opened(kind: Kind, tag: Uint8Array, body: Uint8Array, name?: string): Uint8Array {
     const text = this.#old.open(kind, tag, body);
     if (text === undefined) throw new CredentialError('Damaged', name === undefined ? {} : { name });
+    this.oldDigest.add(this.#old.fingerprint(kind, tag, body));
     return text;
   }
 

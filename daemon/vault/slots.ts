@@ -80,7 +80,11 @@ const SLOT_KINDS: readonly Slot['kind'][] = ['keyfile', 'systemd', 'passphrase',
 export function decodeSlot(tag: Uint8Array, body: Uint8Array): SlotRecord | undefined {
   try {
     const slot = JSON.parse(Buffer.from(body).toString()) as SlotRecord;
-    const isWhole = slot.id === Buffer.from(tag).toString() && typeof slot.wrapped === 'string';
+    const isWhole =
+      slot.id === Buffer.from(tag).toString() &&
+      typeof slot.wrapped === 'string' &&
+      Number.isSafeInteger(slot.created) &&
+      [slot.label, slot.path, slot.credential].every((text) => text === undefined || typeof text === 'string');
     const isUsable = slot.kind !== 'passphrase' || (slot.scrypt !== undefined && areUsable(slot.scrypt));
     return isWhole && isUsable && SLOT_KINDS.includes(slot.kind) ? slot : undefined;
   } catch {

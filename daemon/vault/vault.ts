@@ -76,7 +76,7 @@ export class Vault {
 
   /** Tells whether there is nothing in the file yet. */
   static isEmpty(store: SealedStore): boolean {
-    return store.get(KIND.store, fixedTag('store')) === undefined && store.list(KIND.slot, undefined, 1).length === 0;
+    return Object.values(KIND).every((kind) => store.list(kind, undefined, 1).length === 0);
   }
 
   /**
@@ -143,10 +143,9 @@ export class Vault {
       this.#sodium.release(rootKey);
       return;
     }
+    let sealing: Sealing | undefined;
     try {
-      const [record] = this.#store.list(KIND.dataKey, undefined, 2);
-      if (record === undefined) throw new CredentialError('Damaged', {});
-      const sealing = unwrapDataKey(this.#sodium, this.#storeId, rootKey, record.tag, record.body);
+      sealing = this.#openDataKey(rootKey);
       if (sealing === undefined) throw new CredentialError('Damaged', {});
       const principals = this.#readPrincipals(sealing);
       const headBody = this.#store.get(KIND.head, fixedTag('head'));
@@ -156,6 +155,7 @@ export class Vault {
       const reader = new OpeningReader(this.#store, sealing, principals, cache);
       this.#unlocked = { rootKey, sealing, head, headBody, principals, cache, reader };
     } catch (error) {
+      sealing?.wipe();
       this.#sodium.release(rootKey);
       throw toCredentialError(error);
     }
@@ -199,10 +199,14 @@ export class Vault {
   async exclusive<T>(work: (state: Unlocked, store: SealedStore) => Promise<T>): Promise<T> {
     while (this.#exclusive !== undefined) await this.#exclusive;
     this.#flush();
-    const running = work(this.unlocked(), this.#store);
+    const state = this.unlocked();
+    const { headBody } = state;
+    const running = work(state, this.#store);
     this.#exclusive = running.then(ignore, ignore);
     try {
-      return await running;
+      const result = await running;
+      if (state.headBody !== headBody) this.#purge();
+      return result;
     } catch (error) {
       throw toCredentialError(error);
     } finally {
@@ -284,6 +288,15 @@ export class Vault {
     } catch (error) {
       this.#events.onPurgeFailed(error);
     }
+  }
+
+  /** There is one data key. Where an older one was put back beside it, it is the newest that counts. */
+  #openDataKey(rootKey: Uint8Array): Sealing | undefined {
+    for (const { tag, body } of this.#store.list(KIND.dataKey, undefined, PAGE).toReversed()) {
+      const sealing = unwrapDataKey(this.#sodium, this.#storeId, rootKey, tag, body);
+      if (sealing !== undefined) return sealing;
+    }
+    return undefined;
   }
 
   #readPrincipals(sealing: Sealing): Map<PrincipalId, PrincipalRecord> {

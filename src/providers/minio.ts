@@ -5,7 +5,13 @@ export const MINIO: Provider = {
   id: 'minio',
   label: 'MinIO',
   fields: S3_FIELDS,
-  rclone: { fixed: { TYPE: 's3', PROVIDER: 'Minio' }, fromFields: S3_RCLONE_OPTIONS, endpoint: 'ENDPOINT' },
+  rclone: {
+    fixed: { TYPE: 's3', PROVIDER: 'Minio' },
+    fromFields: S3_RCLONE_OPTIONS,
+    endpoint: 'ENDPOINT',
+    // restic, too, puts the bucket into the path wherever the server is not Amazon's.
+    fixedWithEndpoint: { FORCE_PATH_STYLE: 'true' },
+  },
   endpointVariable: 'AWS_ENDPOINT_URL_S3',
   contradicting: S3_CONTRADICTING,
 };

@@ -24,8 +24,15 @@ export interface Provider {
   readonly id: string;
   readonly label: string;
   readonly fields: readonly Field[];
-  /** Fixed part of the rclone remote, and its options that come from fields. */
-  readonly rclone: { readonly fixed: RcloneOptions; readonly fromFields: RcloneOptions; readonly endpoint: string };
+  /** The rclone remote of a set. */
+  readonly rclone: {
+    readonly fixed: RcloneOptions;
+    /** Options and the fields that they come from. */
+    readonly fromFields: RcloneOptions;
+    /** The option for an endpoint that is not the provider's default one, and what else is fixed then. */
+    readonly endpoint: string;
+    readonly fixedWithEndpoint: RcloneOptions;
+  };
   /** The variable by which the provider's own tools take an endpoint that is not the provider's default one. */
   readonly endpointVariable: string;
   /** Variables of the caller that would override or contradict the set; they are taken from the environment. */

@@ -167,7 +167,7 @@ describe('bin/cio-credentiald', () => {
       Object.keys(seen.env).filter((name) => /^NODE_(?:OPTIONS|PATH|DEBUG)/.test(name)),
       [],
     );
-    assert.deepEqual(seen.execArgv, ['--disable-sigusr1']);
+    assert.deepEqual(seen.execArgv, ['--disable-sigusr1', '--max-semi-space-size=1']);
   });
 
   test('opens no debugger when it gets SIGUSR1', async (t) => {

@@ -40,6 +40,17 @@ describe('environmentOf()', () => {
     assert.equal(set.get('RCLONE_CONFIG_MINIO_ALT_ENDPOINT'), 'http://192.168.1.100:9001');
     assert.equal(set.get('AWS_ENDPOINT_URL_S3'), 'http://192.168.1.100:9001');
     assert.equal(set.get('RCLONE_CONFIG_MINIO_ALT_PROVIDER'), 'Minio');
+    assert.equal(set.get('RCLONE_CONFIG_MINIO_ALT_FORCE_PATH_STYLE'), 'true');
+  });
+
+  it('makes the remote of a set aws whose server is not at Amazon that of any other server', () => {
+    const elsewhere = environment('aws', 'aws', { ...AWS_SET, backup_repo: 's3:http://127.0.0.1:9000/b' }).set;
+    assert.equal(elsewhere.get('RCLONE_CONFIG_AWS_PROVIDER'), 'Other');
+    assert.equal(elsewhere.get('RCLONE_CONFIG_AWS_FORCE_PATH_STYLE'), 'true');
+    const amazon = environment('aws', 'aws', AWS_SET);
+    assert.equal(amazon.set.get('RCLONE_CONFIG_AWS_PROVIDER'), 'AWS');
+    assert.equal(amazon.set.has('RCLONE_CONFIG_AWS_FORCE_PATH_STYLE'), false);
+    assert.ok(amazon.clear.includes('RCLONE_CONFIG_AWS_FORCE_PATH_STYLE'));
   });
 
   it('gives the optional fields where they are there', () => {

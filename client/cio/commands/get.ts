@@ -1,6 +1,7 @@
 import { parseName } from '../../../src/names.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { resolveOwner } from '../principals.ts';
+import { STDOUT } from '../file-descriptors.ts';
 import { isTerminal } from '../terminal.ts';
 import { bytesOf } from '../value-output.ts';
 
@@ -33,7 +34,7 @@ export const GET: Command = defineCommand({
       if (session.isJson) session.print(reply, String);
       else {
         session.printBytes(bytes);
-        if (isTerminal(1)) session.printBytes(NEWLINE);
+        if (isTerminal(STDOUT)) session.printBytes(NEWLINE);
       }
     });
     return 0;

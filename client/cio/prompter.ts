@@ -1,0 +1,140 @@
+import { closeSync, openSync } from 'node:fs';
+import { VALUE_BYTES_MAX } from '../../src/limits.ts';
+import { CommandError } from './command-error.ts';
+import { STDERR, STDIN, writeAll } from './file-descriptors.ts';
+import { LineEditor, type LineEnd } from './line-editor.ts';
+import { isTerminal } from './terminal.ts';
+import { printable } from './text.ts';
+
+/** Signals that end a process, and would leave the terminal without echo. */
+const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGINT'] as const;
+
+/**
+ * Asks questions of whoever sits at the terminal. Questions go to standard error, or past a redirection of it to the
+ * terminal itself, so that they are never part of the output.
+ */
+export class Prompter {
+  #editor: LineEditor | undefined;
+
+  /** Whether there is somebody to ask: standard input is a terminal. */
+  get canAsk(): boolean {
+    return isTerminal(STDIN);
+  }
+
+  /**
+   * Asks for one line.
+   *
+   * @throws CommandError `Interrupted` on Ctrl-C, `NoValue` on an empty line, Ctrl-D or what is not UTF-8
+   */
+  ask(question: string, { isHidden }: { readonly isHidden: boolean }): Promise<string> {
+    return this.#inRawMode((screen) => this.#askLine(screen, question, isHidden));
+  }
+
+  /** Asks for a secret twice, without showing it. */
+  askNew(question: string): Promise<string> {
+    // Without a moment between the two in which the terminal would show what is typed.
+    return this.#inRawMode(async (screen) => {
+      const secret = await this.#askLine(screen, question, true);
+      const again = await this.#askLine(screen, 'Repeat', true);
+      if (secret !== again) throw new CommandError('NoValue', 'the two entries differ', 'try again');
+      return secret;
+    });
+  }
+
+  /** Asks a question that only `y` or `yes` answers with yes. */
+  confirm(question: string): Promise<boolean> {
+    return this.#inRawMode(async (screen) => {
+      const end = await this.#readLine(screen, `${question} [y/N] `, false);
+      return end.kind === 'line' && /^y(es)?$/i.test(end.text.trim());
+    });
+  }
+
+  async #inRawMode<Answer>(ask: (screen: number) => Promise<Answer>): Promise<Answer> {
+    const screen = isTerminal(STDERR) ? STDERR : openTerminal();
+    const restore = enterRawMode();
+    try {
+      return await ask(screen);
+    } finally {
+      restore();
+      if (screen !== STDERR) closeSync(screen);
+    }
+  }
+
+  async #askLine(screen: number, question: string, isHidden: boolean): Promise<string> {
+    const end = await this.#readLine(screen, `${question}: `, isHidden);
+    if (end.kind === 'end' || end.text === '') throw new CommandError('NoValue', 'nothing was entered');
+    if (end.text.includes('\ufffd')) throw new CommandError('NoValue', 'what was entered is not UTF-8 text');
+    return end.text;
+  }
+
+  async #readLine(
+    screen: number,
+    prompt: string,
+    isHidden: boolean,
+  ): Promise<LineEnd & { readonly kind: 'line' | 'end' }> {
+    writeAll(screen, prompt);
+    const end = await this.#readKeys((text) => {
+      // The whole line anew: a character can be wider than one column, and Ctrl-U takes many.
+      if (!isHidden) writeAll(screen, `\r\u001b[K${prompt}${printable(text)}`);
+    });
+    writeAll(screen, '\n');
+    if (end.kind === 'interrupt') throw new CommandError('Interrupted', 'interrupted');
+    return end;
+  }
+
+  #readKeys(show: (text: string) => void): Promise<LineEnd> {
+    const editor = (this.#editor ??= new LineEditor(VALUE_BYTES_MAX));
+    const early = editor.begin();
+    show(early?.kind === 'line' ? early.text : editor.text);
+    if (early !== undefined) return Promise.resolve(early);
+    const { stdin } = process;
+    return new Promise((resolve) => {
+      const settle = (end: LineEnd): void => {
+        stdin.off('data', onData).off('end', onEnd).off('error', onEnd).pause();
+        resolve(end);
+      };
+      const onData = (keys: Buffer): void => {
+        const end = editor.push(keys);
+        show(end?.kind === 'line' ? end.text : editor.text);
+        if (end !== undefined) settle(end);
+      };
+      const onEnd = (): void => settle({ kind: 'end' });
+      stdin.on('data', onData).on('end', onEnd).on('error', onEnd).resume();
+    });
+  }
+}
+
+/** The terminal itself; standard error where there is none to be had. */
+function openTerminal(): number {
+  try {
+    return openSync('/dev/tty', 'w');
+  } catch {
+    return STDERR;
+  }
+}
+
+/** Switches echo and line editing off, and gives back what switches them on again, whatever ends the process. */
+function enterRawMode(): () => void {
+  const { stdin } = process;
+  const leave = (): void => {
+    try {
+      stdin.setRawMode(false);
+    } catch {
+      // The terminal has hung up: there is no echo to bring back.
+    }
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    restore();
+    // Without its listener the signal does what it always does.
+    process.kill(process.pid, signal);
+  };
+  const restore = (): void => {
+    leave();
+    process.off('exit', leave);
+    for (const signal of ENDING_SIGNALS) process.off(signal, onSignal);
+  };
+  for (const signal of ENDING_SIGNALS) process.on(signal, onSignal);
+  process.on('exit', leave);
+  stdin.setRawMode(true);
+  return restore;
+}
