@@ -1,4 +1,5 @@
 import { CredentialError } from '../../src/errors.ts';
+import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
 import type { Grantee } from '../../src/protocol/interface.generated.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, membershipOf } from '../../src/sets.ts';
@@ -9,24 +10,14 @@ import type { VaultWriter } from '../vault/transaction.ts';
 import { checkedId } from './checked-id.ts';
 
 /**
- * The principal that a grantee names.
+ * The principals that the grantees of a call name, each once.
  *
- * @throws CredentialError `InvalidName` where it names none, or more than one
+ * @throws CredentialError `InvalidName` where one names none, or more than one; `TooLarge`
  */
-export function principalOf({ unit, uid, gid }: Grantee): PrincipalId {
-  const given: PrincipalId[] = [];
-  if (typeof unit === 'string') {
-    if (!isUnitName(unit))
-      throw new CredentialError('InvalidName', { name: '', reason: 'the unit is not a unit name' });
-    given.push(`unit:${unit}`);
-  }
-  if (typeof uid === 'number') given.push(`uid:${checkedId(uid)}`);
-  if (typeof gid === 'number') given.push(`gid:${checkedId(gid)}`);
-  const [principal] = given;
-  if (principal === undefined || given.length > 1) {
-    throw new CredentialError('InvalidName', { name: '', reason: 'a grantee is exactly one of unit, uid and gid' });
-  }
-  return principal;
+export function principalsOf(grantees: readonly Grantee[]): Set<PrincipalId> {
+  if (grantees.length > ITEMS_PER_CALL_MAX) throw new CredentialError('TooLarge', { limit: ITEMS_PER_CALL_MAX });
+  if (grantees.length === 0) throw new CredentialError('InvalidName', { name: '', reason: 'no grantee is given' });
+  return new Set(grantees.map(principalOf));
 }
 
 /** The wire form of a principal that something was granted to. */
@@ -78,4 +69,20 @@ export function dropGrantsOf(writer: VaultWriter, removed: readonly CredentialRe
     const grants = principal.grants.filter((grant) => !gone.has(grantKey(grant)));
     if (grants.length < principal.grants.length) writer.putPrincipal({ ...principal, grants });
   }
+}
+
+function principalOf({ unit, uid, gid }: Grantee): PrincipalId {
+  const given: PrincipalId[] = [];
+  if (typeof unit === 'string') {
+    if (!isUnitName(unit))
+      throw new CredentialError('InvalidName', { name: '', reason: 'the unit is not a unit name' });
+    given.push(`unit:${unit}`);
+  }
+  if (typeof uid === 'number') given.push(`uid:${checkedId(uid)}`);
+  if (typeof gid === 'number') given.push(`gid:${checkedId(gid)}`);
+  const [principal] = given;
+  if (principal === undefined || given.length > 1) {
+    throw new CredentialError('InvalidName', { name: '', reason: 'a grantee is exactly one of unit, uid and gid' });
+  }
+  return principal;
 }

@@ -1,6 +1,4 @@
-import { CredentialError } from '../../src/errors.ts';
-import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
-import { grantKey, principalOf } from '../access/grants.ts';
+import { grantKey, principalsOf } from '../access/grants.ts';
 import { requireGrantWithinQuota } from '../access/quota.ts';
 import { findWritableTarget, resolveUuid } from '../access/targets.ts';
 import { emptyPrincipal } from '../vault/records.ts';
@@ -8,10 +6,7 @@ import type { Method } from './context.ts';
 
 /** Lets others read a credential or a set. */
 export const grant: Method<'Grant'> = async ({ vault }, caller, parameters) => {
-  if (parameters.grantees.length > ITEMS_PER_CALL_MAX)
-    throw new CredentialError('TooLarge', { limit: ITEMS_PER_CALL_MAX });
-  const principals = parameters.grantees.map(principalOf);
-  if (principals.length === 0) throw new CredentialError('InvalidName', { name: '', reason: 'no grantee is given' });
+  const principals = principalsOf(parameters.grantees);
   const named = await resolveUuid(vault, caller, parameters.target, parameters.owner);
   return vault.write((writer) => {
     const { space, kind, name } = findWritableTarget(caller, writer, named);

@@ -8,7 +8,7 @@ import type { Sodium } from './sodium.ts';
 const DATA_KEY_MAGIC = 'cio-data-key-1';
 const EPOCH_TAG_BYTES = 4;
 
-/** The record of a data key: its epoch is the tag (u32, big-endian), its body the key sealed by the root key. */
+/** The record of a data key: its epoch is the tag, its body the key sealed by the root key. */
 export function wrapDataKey(
   sodium: Sodium,
   storeId: Uint8Array,
@@ -16,8 +16,7 @@ export function wrapDataKey(
   epoch: number,
   dataKey: Uint8Array,
 ): SealedRecord {
-  const tag = Buffer.alloc(EPOCH_TAG_BYTES);
-  tag.writeUInt32BE(epoch);
+  const tag = epochTag(epoch);
   return { kind: KIND.dataKey, tag, body: sodium.seal(rootKey, dataKey, dataKeyAssociated(storeId, tag)) };
 }
 
@@ -36,6 +35,13 @@ export function unwrapDataKey(
   } finally {
     wipe(dataKey);
   }
+}
+
+/** The tag of a data key's record: its epoch (u32, big-endian). */
+export function epochTag(epoch: number): Uint8Array {
+  const tag = Buffer.alloc(EPOCH_TAG_BYTES);
+  tag.writeUInt32BE(epoch);
+  return tag;
 }
 
 function dataKeyAssociated(storeId: Uint8Array, tag: Uint8Array): Uint8Array {

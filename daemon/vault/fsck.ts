@@ -1,12 +1,14 @@
 import type { Problem } from '../../src/protocol/interface.generated.ts';
 import { KIND, StoreError, fixedTag } from '../store/sealed-store.ts';
 import type { Kind, SealedRecord, SealedStore } from '../store/sealed-store.ts';
+import { epochTag } from './data-key.ts';
 import { everyRecord } from './every-record.ts';
 import { Digest } from './head.ts';
 import { openCredential } from './reader.ts';
 import { currentVersion, decodePrincipal, decodeValue } from './records.ts';
 import type { CredentialRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
 import type { Sealing } from './sealing.ts';
+import { decodeSlot } from './slots.ts';
 import type { Unlocked } from './vault.ts';
 
 /** Most problems that are told one by one. */
@@ -57,7 +59,9 @@ export interface SpaceSummary {
 export async function fsck(state: Unlocked, store: SealedStore): Promise<Findings> {
   const check = new Check(state.sealing, store);
   for (const detail of store.findPageDamage()) check.report({ what: 'page', detail });
-  for (const kind of [KIND.store, KIND.slot, KIND.dataKey]) await check.each(kind, () => undefined);
+  await check.each(KIND.store, (record) => check.only(record, fixedTag('store')));
+  await check.each(KIND.slot, (record) => check.slot(record));
+  await check.each(KIND.dataKey, (record) => check.only(record, epochTag(state.sealing.epoch)));
   await check.each(KIND.principal, (record) => check.principal(record));
   await check.each(KIND.credential, (record) => check.credential(record));
   check.listedNames();
@@ -68,9 +72,10 @@ export async function fsck(state: Unlocked, store: SealedStore): Promise<Finding
 
 class Check implements Findings {
   readonly problems: Problem[] = [];
+  isWhole = true;
   readonly digest: Digest = new Digest();
   readonly unusable: SealedRecord[] = [];
-  readonly incomplete: IncompleteCredential[] = [];
+  readonly incomplete: (IncompleteCredential & { readonly newer: NewerVersion[] })[] = [];
   readonly principals: Map<PrincipalId, PrincipalRecord> = new Map();
   readonly spaces: Map<Space, SpaceSummary> = new Map();
   readonly #sealing: Sealing;
@@ -96,8 +101,20 @@ class Check implements Findings {
       }
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
+      this.isWhole = false;
       this.report({ what: 'page', detail: `records of kind ${kind} cannot be read to their end: ${error.message}` });
     }
+  }
+
+  /** Of some kinds there is one record, and one that was put beside it is not the daemon's. */
+  only(record: SealedRecord, tag: Uint8Array): void {
+    if (Buffer.compare(record.tag, tag) === 0) return;
+    this.#drop(record, { what: 'added', detail: 'a key or an id of the store that is not its current one' });
+  }
+
+  /** A slot that cannot be read stays: it may be the last one, and somebody may know how to mend it. */
+  slot({ tag, body }: SealedRecord): void {
+    if (decodeSlot(tag, body) === undefined) this.report({ what: 'record', detail: 'an unlock slot is damaged' });
   }
 
   principal(record: SealedRecord): void {
@@ -119,12 +136,13 @@ class Check implements Findings {
     const unreadable = new Set(
       record.versions.map(({ version }) => version).filter((v) => !this.#checkValue(record, v)),
     );
-    if (unreadable.size > 0) this.incomplete.push({ record, unreadable });
+    if (unreadable.size > 0) this.incomplete.push({ record, unreadable, newer: [] });
     if (!unreadable.has(currentVersion(record).version)) this.#summarize(record, unreadable);
   }
 
   /** A user's list of names has those of his credentials that were deleted with all their values. */
   listedNames(): void {
+    if (!this.isWhole) return;
     for (const { principal, names } of this.principals.values()) {
       const incomplete = this.incomplete
         .filter(({ record }) => record.space === principal)
@@ -137,17 +155,27 @@ class Check implements Findings {
   }
 
   strayValue(sealed: SealedRecord): void {
-    if (this.#values.has(keyOf(sealed.tag))) return;
+    // Where records could not be read, nothing tells that a value has none.
+    if (!this.isWhole || this.#values.has(keyOf(sealed.tag))) return;
     const text = this.#sealing.open(KIND.value, sealed.tag, sealed.body);
     if (text === undefined) {
       this.#drop(sealed, { what: 'record', detail: 'a damaged value belongs to no credential that can be read' });
       return;
     }
-    const { name, version, value } = decodeValue(text);
+    const { space, name, version, value } = decodeValue(text);
     value.fill(0);
-    const detail =
-      'its record does not know this value: the record is damaged, deleted, or put back from an older copy';
-    this.#drop(sealed, { what: 'missing', name, version, detail });
+    const record = this.#recordOf(space, name);
+    if (record === undefined) {
+      const detail = 'the record of this credential is damaged, or was deleted from the file';
+      this.#drop(sealed, { what: 'missing', name, version, detail });
+    } else if (version > currentVersion(record).version && this.#isValueOf(record, version, sealed.tag)) {
+      this.#keepNewer(record, { version, size: value.length });
+      const detail = 'the record of this credential was put back from an older copy, it does not know this version';
+      this.report({ what: 'record', name, version, detail });
+    } else {
+      const detail = 'it is none of the versions that are kept, but one that was dropped or removed and put back';
+      this.#drop(sealed, { what: 'added', name, version, detail });
+    }
   }
 
   head(state: Unlocked): void {
@@ -156,7 +184,7 @@ class Check implements Findings {
       this.report({ what: 'head', detail: 'the head of the store is damaged' });
     } else if (Buffer.compare(headBody, state.headBody) !== 0) {
       this.report({ what: 'head', detail: 'the head was changed by another program' });
-    } else if (!this.digest.equals(state.head.digest)) {
+    } else if (this.isWhole && !this.digest.equals(state.head.digest)) {
       const difference = this.digest.records - state.head.digest.records;
       if (difference < 0) this.report({ what: 'missing', detail: `${-difference} records were deleted from the file` });
       else if (difference > 0) this.report({ what: 'added', detail: `${difference} records were added to the file` });
@@ -179,7 +207,7 @@ class Check implements Findings {
   #checkValue(record: CredentialRecord, version: number): boolean {
     const tag = this.#sealing.valueTag(record.id, version);
     this.#values.add(keyOf(tag));
-    const body = this.#store.get(KIND.value, tag);
+    const body = this.#readValue(tag);
     const text = body && this.#sealing.open(KIND.value, tag, body);
     text?.fill(0);
     if (text !== undefined) return true;
@@ -187,6 +215,40 @@ class Check implements Findings {
     const detail = body === undefined ? `${current} was deleted from the file` : `${current} is damaged`;
     this.report({ what: body === undefined ? 'missing' : 'record', name: record.name, version, detail });
     return false;
+  }
+
+  /** Empty where it lies on a damaged page. */
+  #readValue(tag: Uint8Array): Uint8Array | undefined {
+    try {
+      return this.#store.get(KIND.value, tag);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.isWhole = false;
+      return new Uint8Array(0);
+    }
+  }
+
+  #recordOf(space: Space, name: string): CredentialRecord | undefined {
+    const tag = this.#sealing.credentialTag(space, name);
+    const body = this.#store.get(KIND.credential, tag);
+    return body && openCredential(this.#sealing, tag, body);
+  }
+
+  #isValueOf(record: CredentialRecord, version: number, tag: Uint8Array): boolean {
+    return Buffer.compare(this.#sealing.valueTag(record.id, version), tag) === 0;
+  }
+
+  #keepNewer(record: CredentialRecord, newer: NewerVersion): void {
+    let known = this.incomplete.find((incomplete) => incomplete.record.id === record.id);
+    if (known === undefined) {
+      known = { record, unreadable: new Set(), newer: [] };
+      this.incomplete.push(known);
+    } else if (known.newer.length === 0 && known.unreadable.has(currentVersion(record).version)) {
+      this.#summarize(record, known.unreadable);
+    }
+    known.newer.push(newer);
+    const summary = this.spaces.get(record.space);
+    if (record.space !== 'system' && summary !== undefined) summary.bytes += newer.size;
   }
 
   #drop(record: SealedRecord, problem: Problem): void {
