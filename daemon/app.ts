@@ -18,6 +18,7 @@ import { SqliteStore } from './store/sqlite-store.ts';
 import { describeSystemError } from './system-error.ts';
 import { createFirstSlot } from './vault/first-slot.ts';
 import { SlotKeeper } from './vault/slot-keeper.ts';
+import type { SlotPlaces } from './vault/slot-keeper.ts';
 import { Sodium } from './vault/sodium.ts';
 import { Vault } from './vault/vault.ts';
 
@@ -27,11 +28,7 @@ const SOCKET_FILE = 'io.cio.Credentials';
 /** A daemon that serves. */
 export interface App {
   readonly socketPath: string;
-  readonly storePath: string;
   readonly isLocked: boolean;
-  /** The key file that was made for a new store; undefined where the store was there, or its key came from systemd. */
-  readonly newKeyFile: string | undefined;
-  readonly isNewStore: boolean;
   /** Answers what was asked, commits, and closes. */
   stop(): Promise<void>;
 }
@@ -57,26 +54,17 @@ export async function startApp(settings: Settings, version: string, log: Log): P
   checkSocketPath(socketPath);
   prepareStateDirectory(settings.stateDirectory);
   await using cleanup = new AsyncDisposableStack();
-  const stateLock = cleanup.adopt(DirectoryLock.take(settings.stateDirectory), (lock) => lock.release());
+  cleanup.adopt(DirectoryLock.take(settings.stateDirectory), (lock) => lock.release());
   prepareRuntimeDirectory(settings.runtimeDirectory, settings.isPublic);
   if (settings.runtimeDirectory !== settings.stateDirectory) {
     cleanup.adopt(DirectoryLock.take(settings.runtimeDirectory), (lock) => lock.release());
   }
-  void stateLock;
 
   const sodium = await Sodium.load();
   const areKeysLocked = lockKeys(sodium, log);
   const store: SealedStore = SqliteStore.open(storePath);
-  const isNewStore = Vault.isEmpty(store);
   const places = { stateDirectory: settings.stateDirectory, credentialsDirectory: settings.credentialsDirectory };
-  let newKeyFile: string | undefined;
-  if (isNewStore) {
-    await Vault.create(store, sodium, async (storeId, rootKey) => {
-      const first = await createFirstSlot(sodium, storeId, rootKey, places, Date.now());
-      newKeyFile = first.newKeyFile;
-      return first.slot;
-    });
-  }
+  if (Vault.isEmpty(store)) await makeStore(store, storePath, sodium, places, log);
   const vault = new Vault(store, sodium, {
     onPurgeFailed: (error) => log.warning('deleted records may still be in the journal', describeDefect(error)),
   });
@@ -105,14 +93,31 @@ export async function startApp(settings: Settings, version: string, log: Log): P
   const lifetime = cleanup.move();
   return {
     socketPath,
-    storePath,
-    newKeyFile,
-    isNewStore,
     get isLocked() {
       return vault.isLocked;
     },
     stop: () => lifetime.disposeAsync(),
   };
+}
+
+/** Fills an empty file, and tells the operator what opens it. */
+async function makeStore(
+  store: SealedStore,
+  storePath: string,
+  sodium: Sodium,
+  places: SlotPlaces,
+  log: Log,
+): Promise<void> {
+  let newKeyFile: string | undefined;
+  await Vault.create(store, sodium, async (storeId, rootKey) => {
+    const first = await createFirstSlot(sodium, storeId, rootKey, places, Date.now());
+    newKeyFile = first.newKeyFile;
+    return first.slot;
+  });
+  log.info(`made a new store, ${storePath}`);
+  if (newKeyFile !== undefined) {
+    log.info(`made its key file, ${newKeyFile} (mode 0600): keep a copy elsewhere, nothing else opens the store`);
+  }
 }
 
 /** Keys stay out of swap; what is read and written for callers may get there, where there is swap and the unit allows it. */

@@ -22,7 +22,7 @@ export function createLog(write: (line: string) => void, isJournal: boolean): Lo
   const line = (level: keyof typeof PRIORITY, message: string, fields: LogFields = {}): void => {
     const prefix = isJournal ? `<${PRIORITY[level]}>` : `cio-credentiald: ${level === 'info' ? '' : `${level}: `}`;
     const details = Object.entries(fields).map(([name, value]) => ` ${name}=${String(value)}`);
-    write(`${prefix}${message}${details.join('')}\n`);
+    write(`${prefix}${onOneLine(`${message}${details.join('')}`)}\n`);
   };
   return {
     info: (message, fields) => line('info', message, fields),
@@ -38,7 +38,9 @@ export function createLog(write: (line: string) => void, isJournal: boolean): Lo
 export function describeDefect(error: unknown): LogFields {
   if (!(error instanceof Error)) return { thrown: typeof error };
   const code = (error as NodeJS.ErrnoException).code;
-  const frames = (error.stack ?? '').split('\n').filter((frame) => /^\s+at /.test(frame));
+  const frames = stackBehindMessage(error)
+    .split('\n')
+    .filter((frame) => /^\s+at /.test(frame));
   return {
     class: error.constructor.name,
     ...(typeof code === 'string' ? { code } : {}),
@@ -49,4 +51,15 @@ export function describeDefect(error: unknown): LogFields {
         .join(' < '),
     ),
   };
+}
+
+/** The message comes first in a stack, and a line of it may look like a frame; empty where it cannot be told apart. */
+function stackBehindMessage({ stack = '', message }: Error): string {
+  const start = stack.indexOf(message);
+  return start < 0 ? '' : stack.slice(start + message.length);
+}
+
+/** Nothing that is logged can begin a line of its own, or move the cursor of a terminal. */
+function onOneLine(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

@@ -38,14 +38,8 @@ async function run(settings: Settings, log: Log): Promise<void> {
   // A terminal that closes takes the daemon with it, as it takes every program in its foreground.
   process.once('SIGHUP', stop);
   const app = await startApp(settings, packageVersion(), log);
-  log.info(app.isNewStore ? 'made a new store' : 'serving the store', { store: app.storePath });
-  if (app.newKeyFile !== undefined) {
-    log.info(
-      `made its key file ${app.newKeyFile} (mode 0600): keep a copy of it elsewhere, the store cannot be opened without`,
-    );
-  }
   log.info('listening', { socket: app.socketPath, pid: process.pid });
-  if (process.stderr.isTTY) writeAll(nextCommand(settings, app.isLocked));
+  if (!settings.isJournal) writeAll(nextCommand(settings, app.isLocked));
   const signal = await stopped;
   log.info('stopping', { signal });
   await app.stop();

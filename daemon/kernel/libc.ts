@@ -18,7 +18,7 @@ const prctlRaw = libc.func('int prctl(int, unsigned long, unsigned long, unsigne
 const mlockRaw = libc.func('int mlock(uint8_t *, size_t)');
 const flockRaw = libc.func('int flock(int, int)');
 
-/** A socket option of SOL_SOCKET, at most `bytesMax` of it (getsockopt(2)). @throws Error with the error's number */
+/** A socket option of SOL_SOCKET, at most `bytesMax` of it (getsockopt(2)). @throws SystemError */
 export function getSocketOption(fd: number, option: number, bytesMax: number): Buffer {
   const value = Buffer.alloc(bytesMax);
   const length = [bytesMax];
@@ -49,6 +49,17 @@ export function tryLockFile(fd: number): boolean {
   throw systemError('flock');
 }
 
-function systemError(call: string): Error {
-  return new Error(`${call} failed (errno ${koffi.errno()})`);
+/** A call that failed, with its error number (errno(3)). */
+export class SystemError extends Error {
+  readonly errno: number;
+
+  constructor(call: string, errno: number) {
+    super(`${call} failed (errno ${errno})`);
+    this.name = 'SystemError';
+    this.errno = errno;
+  }
+}
+
+function systemError(call: string): SystemError {
+  return new SystemError(call, koffi.errno());
 }

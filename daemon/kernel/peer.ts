@@ -1,12 +1,13 @@
 import { closeSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 
-import { getSocketOption } from './libc.ts';
+import { SystemError, getSocketOption } from './libc.ts';
 import { unitOfCgroup } from './unit.ts';
 
 const SO_PEERCRED = 17;
 const SO_PEERGROUPS = 59;
 const SO_PEERPIDFD = 77;
+const ENOPROTOOPT = 92;
 /** struct ucred: pid, uid, gid, each 32 bits (unix(7)). */
 const UCRED_BYTES = 12;
 /** Linux's NGROUPS_MAX is 65536; nobody who needs this daemon has that many. */
@@ -63,20 +64,17 @@ function readUnit(fd: number, pid: number, startTime: string | undefined): strin
 
 /** False also where the kernel is too old to tell. */
 function isPeerGone(fd: number, pid: number): boolean {
-  const pidfd = peerPidfd(fd);
-  if (pidfd === undefined) return false;
+  let pidfd: number;
+  try {
+    pidfd = getSocketOption(fd, SO_PEERPIDFD, 4).readInt32LE(0);
+  } catch (error) {
+    // Some kernels give no descriptor of a process that has ended; ones that know of none say so.
+    return !(error instanceof SystemError && error.errno === ENOPROTOOPT);
+  }
   try {
     return /^Pid:\s+(-?\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${pidfd}`, 'latin1'))?.[1] !== String(pid);
   } finally {
     closeSync(pidfd);
-  }
-}
-
-function peerPidfd(fd: number): number | undefined {
-  try {
-    return getSocketOption(fd, SO_PEERPIDFD, 4).readInt32LE(0);
-  } catch {
-    return undefined;
   }
 }
 

@@ -37,7 +37,7 @@ export class UserDatabase {
     this.#members = new Map();
     this.#usersByUid = new Map();
     for (const [name, , gid, members] of linesOf(GROUP)) {
-      if (name === undefined || gid === undefined) continue;
+      if (name === undefined || !isId(gid)) continue;
       this.#gids.set(name, Number(gid));
       const known = this.#members.get(Number(gid)) ?? [];
       this.#members.set(
@@ -46,7 +46,7 @@ export class UserDatabase {
       );
     }
     for (const [name, , uid, gid] of linesOf(PASSWD)) {
-      if (name === undefined || uid === undefined || gid === undefined) continue;
+      if (name === undefined || !isId(uid) || !isId(gid)) continue;
       const user = this.#usersByUid.get(Number(uid)) ?? { names: [], gids: new Set() };
       user.names.push(name);
       user.gids.add(Number(gid));
@@ -65,6 +65,11 @@ function linesOf(path: string): string[][] {
     // Without the file nobody is a member of anything by it.
     return [];
   }
+}
+
+/** A line of a network directory (`+::::`) has none. */
+function isId(text: string | undefined): text is string {
+  return text !== undefined && /^\d+$/.test(text);
 }
 
 function stampOf(path: string): string {

@@ -1,9 +1,11 @@
+import { CredentialError } from '../../src/errors.ts';
 import { KIND, fixedTag } from '../store/sealed-store.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
-import type { Findings, SpaceSummary } from './fsck.ts';
+import type { Findings, NewerVersion, SpaceSummary } from './fsck.ts';
 import { ReadCache } from './read-cache.ts';
 import { OpeningReader } from './reader.ts';
 import { currentVersion, emptyPrincipal, isSpace } from './records.ts';
+import type { CredentialRecord, VersionEntry } from './records.ts';
 import { VaultTransaction } from './transaction.ts';
 import type { Unlocked } from './vault.ts';
 
@@ -13,21 +15,22 @@ const NOTHING: SpaceSummary = { generation: 0, count: 0, names: [], bytes: 0 };
  * Makes what a check could read the whole truth, in one commit: what does not open is dropped, a credential whose current
  * value is gone is dropped with it (an older value would be a wrong one), and the head is made anew.
  *
+ * @throws CredentialError `Damaged` where pages of the file are damaged: what lies on them would be taken for deleted, and
+ * everything that refers to it be dropped
  * @throws StoreError
  */
 export function repair(state: Unlocked, store: SealedStore, findings: Findings): void {
+  if (!findings.isWhole) throw new CredentialError('Damaged', {});
   const transaction = new VaultTransaction(store, state.sealing, findings.principals);
   for (const { kind, tag } of findings.unusable) transaction.deleteRecord(kind, tag);
-  for (const { record, unreadable } of findings.incomplete) {
-    if (unreadable.has(currentVersion(record).version)) {
+  for (const { record, unreadable, newer } of findings.incomplete) {
+    if (newer.length === 0 && unreadable.has(currentVersion(record).version)) {
       transaction.deleteCredential(record);
       continue;
     }
     for (const version of unreadable) transaction.deleteValue(record, version);
-    transaction.putCredential({
-      ...record,
-      versions: record.versions.filter(({ version }) => !unreadable.has(version)),
-    });
+    const readable = record.versions.filter(({ version }) => !unreadable.has(version));
+    transaction.putCredential({ ...record, versions: [...readable, ...entriesOf(record, newer, findings)] });
   }
   const users = [...findings.principals.keys()].filter(isSpace);
   for (const space of new Set([...users, ...findings.spaces.keys()])) {
@@ -42,4 +45,13 @@ export function repair(state: Unlocked, store: SealedStore, findings: Findings):
   const cache = new ReadCache();
   const reader = new OpeningReader(store, state.sealing, principals, cache);
   Object.assign(state, { head, headBody: newHeadBody, principals, cache, reader });
+}
+
+/** Entries of versions of which only the values are left: when they were made, and by whom, is not known any more. */
+function entriesOf(record: CredentialRecord, newer: readonly NewerVersion[], { principals }: Findings): VersionEntry[] {
+  const { changed, changedBy, generation } = currentVersion(record);
+  const last = Math.max(generation, principals.get(record.space)?.generation ?? 0);
+  return newer
+    .toSorted((a, b) => a.version - b.version)
+    .map(({ version, size }) => ({ version, size, changed, changedBy, generation: last }));
 }

@@ -126,9 +126,9 @@ export class SlotKeeper {
   /** @throws CredentialError `NotFound`, `LastSlot` */
   async remove(id: string): Promise<void> {
     await this.#vault.write((writer) => {
-      const ids = writer.slotIds();
-      if (!ids.includes(id)) throw new CredentialError('NotFound', { name: id });
-      if (ids.length <= 1) throw new CredentialError('LastSlot', {});
+      const slots = writer.slots();
+      if (!slots.some((slot) => slot.id === id)) throw new CredentialError('NotFound', { name: id });
+      if (slots.length <= 1) throw new CredentialError('LastSlot', {});
       writer.deleteSlot(id);
     });
   }

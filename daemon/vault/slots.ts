@@ -7,6 +7,9 @@ import type { Sodium } from './sodium.ts';
 /** Most slots of a store: unlocking with a passphrase may have to try each. */
 export const SLOTS_MAX = 16;
 
+/** Most that are read of a file, which may have been given more. */
+export const SLOTS_READ_MAX: number = 4 * SLOTS_MAX;
+
 const SLOT_HASH_BYTES = 32;
 
 /**

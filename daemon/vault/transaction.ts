@@ -7,7 +7,7 @@ import type { VaultReader } from './reader.ts';
 import { emptyPrincipal, encodeRecord, encodeValue, isEmptyPrincipal } from './records.ts';
 import type { CredentialRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
 import type { Sealing } from './sealing.ts';
-import { SLOTS_MAX, encodeSlot } from './slots.ts';
+import { SLOTS_READ_MAX, decodeSlot, encodeSlot } from './slots.ts';
 import type { SlotRecord } from './slots.ts';
 import { wipe } from './sodium.ts';
 
@@ -20,8 +20,8 @@ export interface VaultWriter extends VaultReader {
   putValue(record: CredentialRecord, version: number, value: Uint8Array): void;
   deleteValue(record: CredentialRecord, version: number): void;
   putPrincipal(record: PrincipalRecord): void;
-  /** The ids of the slots as they will be, those of earlier calls in the same commit included. */
-  slotIds(): string[];
+  /** The slots as they will be, those of earlier calls in the same commit included. Ones that cannot be read are left out. */
+  slots(): SlotRecord[];
   putSlot(slot: SlotRecord): void;
   deleteSlot(id: string): void;
   /** The number of this call's commit among those of the space; the same at every call of one change. */
@@ -122,16 +122,16 @@ export class VaultTransaction implements VaultWriter {
     this.#principals.set(record.principal, record);
   }
 
-  slotIds(): string[] {
-    const ids = new Set(
-      this.#store.list(KIND.slot, undefined, 2 * SLOTS_MAX).map(({ tag }) => Buffer.from(tag).toString()),
+  slots(): SlotRecord[] {
+    const bodies = new Map(
+      this.#store.list(KIND.slot, undefined, SLOTS_READ_MAX).map(({ tag, body }) => [textOf(tag), body]),
     );
     for (const { kind, tag, body } of [...this.#kept.values(), ...this.#changes.values()]) {
-      const id = Buffer.from(tag).toString();
-      if (kind === KIND.slot && body === undefined) ids.delete(id);
-      else if (kind === KIND.slot) ids.add(id);
+      if (kind !== KIND.slot) continue;
+      if (body === undefined) bodies.delete(textOf(tag));
+      else bodies.set(textOf(tag), body);
     }
-    return [...ids];
+    return [...bodies].flatMap(([id, body]) => decodeSlot(Buffer.from(id), body) ?? []);
   }
 
   putSlot(slot: SlotRecord): void {
@@ -245,4 +245,8 @@ export class VaultTransaction implements VaultWriter {
 
 function placeOf(kind: Kind, tag: Uint8Array): string {
   return `${kind}:${Buffer.from(tag.buffer, tag.byteOffset, tag.byteLength).toString('latin1')}`;
+}
+
+function textOf(tag: Uint8Array): string {
+  return Buffer.from(tag.buffer, tag.byteOffset, tag.byteLength).toString();
 }

@@ -10,7 +10,7 @@ import type { VaultReader } from './reader.ts';
 import { decodePrincipal } from './records.ts';
 import type { PrincipalId, PrincipalRecord } from './records.ts';
 import { ID_BYTES, Sealing } from './sealing.ts';
-import { decodeSlot, encodeSlot } from './slots.ts';
+import { SLOTS_READ_MAX, decodeSlot, encodeSlot } from './slots.ts';
 import type { SlotRecord } from './slots.ts';
 import { randomBytes } from './sodium.ts';
 import type { Sodium } from './sodium.ts';
@@ -130,7 +130,9 @@ export class Vault {
 
   /** The slots of the store, readable while it is locked. Ones that cannot be read are left out. */
   slots(): SlotRecord[] {
-    return this.#store.list(KIND.slot, undefined, PAGE).flatMap(({ tag, body }) => decodeSlot(tag, body) ?? []);
+    return this.#store
+      .list(KIND.slot, undefined, SLOTS_READ_MAX)
+      .flatMap(({ tag, body }) => decodeSlot(tag, body) ?? []);
   }
 
   /**

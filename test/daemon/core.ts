@@ -166,6 +166,13 @@ export async function startCore(scope: Scope, options: CoreOptions = {}): Promis
   return core;
 }
 
+/** Closes a store, and opens it again; `meanwhile` has its file for itself. */
+export async function restartCore(scope: Scope, core: Core, meanwhile: () => void = () => undefined): Promise<Core> {
+  await core.vault.close();
+  meanwhile();
+  return startCore(scope, { directory: core.directory });
+}
+
 /** A value that the field of a name allows. */
 export function anyValue(name: string): string {
   if (name.endsWith('_backup_repo')) return 's3:https://s3.amazonaws.com/backup-123';

@@ -10,16 +10,16 @@ import { INTERFACE_DESCRIPTION as SERVICE_DESCRIPTION } from '../../src/protocol
 const { replies, errors } = checksOf([INTERFACE_DESCRIPTION, SERVICE_DESCRIPTION].map(parseInterface));
 
 /** Holds a reply against the interface: no field too few, none too many, each of its type; an error that there is. */
-export function checkReply(method: string, reply: { readonly [Key in keyof Reply]: unknown }): void {
+export function checkReply(method: string, reply: Reply): void {
   const { error, parameters, continues, ...others } = reply;
   assert.deepEqual(Object.keys(others), [], 'a reply has a key that Varlink does not know');
-  assert.ok(continues === undefined || continues === true, 'continues is no flag');
+  assert.ok([undefined, true].includes(continues), 'continues is no flag');
   if (error === undefined) {
     assert.equal(replies.get(method)?.(parameters), undefined, `the reply of ${method} is not as the interface says`);
   } else {
-    const check = errors.get(String(error));
-    assert.ok(check !== undefined, `the interface has no error ${String(error)}`);
-    assert.equal(check(parameters), undefined, `${String(error)} is not as the interface says`);
+    const check = errors.get(error);
+    assert.ok(check !== undefined, `the interface has no error ${error}`);
+    assert.equal(check(parameters), undefined, `${error} is not as the interface says`);
     assert.equal(continues, undefined, 'an error is the last reply');
   }
 }

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { BootstrapError } from './error.mjs';
 import { NODE_PACKAGE } from './pinned-node.mjs';
 import { run } from './run.mjs';
@@ -45,13 +46,18 @@ function missingPackage(root) {
   const installed = readJson(path.join(root, 'node_modules', '.package-lock.json'))?.packages;
   if (wanted === undefined || installed === undefined) return 'node_modules/.package-lock.json';
   return Object.keys(wanted).find((location) => {
-    const { version, integrity, optional } = wanted[location];
+    const { version, integrity } = wanted[location];
     if (location === '') return false;
-    // npm leaves out the optional packages that are for other machines.
-    if (!(location in installed)) return optional !== true || location === NODE_PACKAGE;
+    if (!(location in installed)) return isNeededHere(wanted[location]);
     if (installed[location].version !== version || installed[location].integrity !== integrity) return true;
     return readJson(path.join(root, location, 'package.json'))?.version !== version;
   });
+}
+
+/** npm leaves out the optional packages that are for other machines, and what only they need. */
+function isNeededHere({ optional, os, cpu, libc }) {
+  if (optional !== true) return true;
+  return os?.includes(process.platform) && cpu?.includes(process.arch) && libc?.includes('musl') !== true;
 }
 
 /** Installs by `npm ci`, quietly; what npm prints is shown when it fails. */
@@ -60,12 +66,11 @@ export async function install(root, say, lockFd) {
   say('Installing the pinned Node and the dependencies (about 30 s, once) …');
   const startedMs = performance.now();
   const [command, ...args] = npm();
-  const end = await run(command, [...args, ...NPM_CI], { cwd: root, lockFd, stdin: 'ignore', output: 'collect' }).catch(
-    (error) => {
-      if (error.code === 'ENOENT') throw new BootstrapError('npm was not found. Install it and run this again.');
-      throw error;
-    },
-  );
+  const options = { cwd: root, env: npmEnvironment(root), lockFd, stdin: 'ignore', output: 'collect' };
+  const end = await run(command, [...args, ...NPM_CI], options).catch((error) => {
+    if (error.code === 'ENOENT') throw new BootstrapError('npm was not found. Install it and run this again.');
+    throw error;
+  });
   if (end.signal !== null) throw new BootstrapError('The install was interrupted. Run this again to repeat it.');
   if (end.code !== 0) {
     const known = NEXT_STEPS.find(([pattern]) => pattern.test(end.output));
@@ -86,6 +91,17 @@ export async function install(root, say, lockFd) {
 function npm() {
   const cli = process.env['npm_execpath'] ?? '';
   return path.basename(cli) === 'npm-cli.js' ? [process.execPath, cli] : ['npm'];
+}
+
+function npmEnvironment(root) {
+  const { version } = readJson(path.join(root, 'package-lock.json'))?.packages[NODE_PACKAGE] ?? {};
+  if (version === undefined) return process.env;
+  const shim = JSON.stringify(fileURLToPath(new URL('as-pinned-node.cjs', import.meta.url)));
+  return {
+    ...process.env,
+    CIO_PINNED_NODE_VERSION: `v${version}`,
+    NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --require=${shim}`,
+  };
 }
 
 function isWritable(folder) {

@@ -9,6 +9,7 @@ const SAME_SIGNAL_MS = 500;
  * Runs a command to its end, and passes signals on to it, each exactly once. It gets a session of its own, so that
  * the terminal does not send it the same signals besides.
  *
+ * @param options.cwd, options.env as for `spawn`
  * @param options.stdin `ignore`, or inherited
  * @param options.output `collect` for the text of both outputs in the result; else they are inherited
  * @param options.signals `process` for the command alone; else a signal goes to all processes that it started too
@@ -19,6 +20,7 @@ export async function run(command, args, options = {}) {
   const output = collects ? 'pipe' : 'inherit';
   const child = spawn(command, args, {
     cwd: options.cwd,
+    env: options.env,
     detached: true,
     stdio: [options.stdin ?? 'inherit', output, output, ...(options.lockFd === undefined ? [] : [options.lockFd])],
   });

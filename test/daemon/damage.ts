@@ -1,0 +1,48 @@
+import Database from 'better-sqlite3';
+import { KIND } from '../../daemon/store/sealed-store.ts';
+
+/** Kinds of records, by the names that the file format has for them. */
+export type KindName = keyof typeof KIND;
+
+/** The records of a kind in a store's file: their bodies by their tags, both in hex. */
+export function recordsIn(storePath: string, kind: KindName): Map<string, string> {
+  return withFile(storePath, (database) => {
+    const rows = database.prepare<[number], { tag: string; body: string }>(
+      'SELECT hex(tag) AS tag, hex(body) AS body FROM record WHERE kind = ?',
+    );
+    return new Map(rows.all(KIND[kind]).map(({ tag, body }) => [tag, body]));
+  });
+}
+
+/** The tags that are in the second listing and were not in the first. */
+export function newTags(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] {
+  return [...after.keys()].filter((tag) => !before.has(tag));
+}
+
+/** Changes one bit in the middle of the body of a record. */
+export function flipBit(storePath: string, kind: KindName, tag: string): void {
+  withFile(storePath, (database) => {
+    const body = Buffer.from(recordsIn(storePath, kind).get(tag) ?? '', 'hex');
+    const middle = Math.floor(body.length / 2);
+    body.writeUInt8(body.readUInt8(middle) ^ 1, middle);
+    database
+      .prepare('UPDATE record SET body = ? WHERE kind = ? AND tag = ?')
+      .run(body, KIND[kind], Buffer.from(tag, 'hex'));
+  });
+}
+
+/** Takes a record out of the file. */
+export function deleteRecord(storePath: string, kind: KindName, tag: string): void {
+  withFile(storePath, (database) => {
+    database.prepare('DELETE FROM record WHERE kind = ? AND tag = ?').run(KIND[kind], Buffer.from(tag, 'hex'));
+  });
+}
+
+function withFile<Result>(path: string, work: (database: Database.Database) => Result): Result {
+  const database = new Database(path);
+  try {
+    return work(database);
+  } finally {
+    database.close();
+  }
+}

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
+import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
+import { deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
+
+describe('Get', () => {
+  it('gives the current value, its version and its generation', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'other');
+    await core.keep(ROOT, 'token');
+    assert.deepEqual(await core.ask(ROOT, 'Get', { name: 'token' }), {
+      name: 'token',
+      value: 'value-of-token',
+      version: 1,
+      generation: 2,
+    });
+    await core.replace(ROOT, 'token', 'new');
+    await core.keep(ROOT, 'third');
+    assert.deepEqual(await core.ask(ROOT, 'Get', { name: 'token' }), {
+      name: 'token',
+      value: 'new',
+      version: 2,
+      generation: 3,
+    });
+  });
+
+  it('takes every spelling, and answers with the canonical one', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_minio_alt_backup_password');
+    for (const name of ['cio_alt_minio_restic_password', 'cio_minio_alt_restic_password']) {
+      assert.equal((await core.ask(ROOT, 'Get', { name })).name, 'cio_minio_alt_backup_password');
+    }
+  });
+
+  it('gives an older version, with the generation that made it', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await core.keep(ROOT, 'other');
+    await core.replace(ROOT, 'token', 'new');
+    const { value, version, generation } = await core.ask(ROOT, 'Get', { name: 'token', version: 1 });
+    assert.deepEqual([value, version, generation], ['value-of-token', 1, 1]);
+    assert.equal((await core.ask(ROOT, 'Get', { name: 'token', version: 2 })).value, 'new');
+    assert.equal((await core.ask(ROOT, 'Get', { name: 'token', version: null })).value, 'new');
+  });
+
+  for (const version of [0, -1, 2, Number.MAX_SAFE_INTEGER]) {
+    it(`does not find version ${version} of a credential that has one`, async (t) => {
+      const core = await startCore(t);
+      await core.keep(ROOT, 'token');
+      assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'token', version }), ['NotFound', { name: 'token' }]);
+    });
+  }
+
+  it('does not find a name that there is none of', async (t) => {
+    const core = await startCore(t);
+    assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'token' }), ['NotFound', { name: 'token' }]);
+    assert.deepEqual(await core.refusal(ALICE, 'Get', { name: 'token' }), ['NotFound', { name: 'token' }]);
+  });
+
+  it('does not take the name of a set, nor its UUID', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_access_key');
+    const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
+    assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'aws' }), ['NotFound', { name: 'aws' }]);
+    assert.equal((await core.refusal(ROOT, 'Get', { name: uuid }))[0], 'InvalidName');
+  });
+
+  it('refuses an invalid name, of which it repeats the valid start only', async (t) => {
+    const core = await startCore(t);
+    for (const person of [ROOT, ALICE]) {
+      assert.deepEqual(await core.refusal(person, 'Get', { name: 'token secret' }), [
+        'InvalidName',
+        { name: 'token', reason: 'character 6 is none of a-z, 0-9 and _ . -' },
+      ]);
+    }
+  });
+
+  it('gives a value of 1 MiB of control characters, whose text is six times as long in JSON', async (t) => {
+    const core = await startCore(t);
+    const bytes = Buffer.alloc(VALUE_BYTES_MAX, 1);
+    await core.keep(ROOT, { name: 'control', data: bytes.toString('base64') });
+    const { value, data } = await core.ask(ROOT, 'Get', { name: 'control' });
+    assert.ok((typeof value === 'string' ? Buffer.from(value) : Buffer.from(data ?? '', 'base64')).equals(bytes));
+  });
+
+  it('is refused while the store is locked', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await core.ask(ROOT, 'Lock', {});
+    for (const person of [ROOT, ALICE]) {
+      for (const name of ['token', 'none'])
+        assert.deepEqual(await core.refusal(person, 'Get', { name }), ['Locked', {}]);
+    }
+  });
+});
+
+describe('Get: whose', () => {
+  it('means one’s own first, then the shared one that was granted', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, { name: 'token', value: 'shared' });
+    await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: ALICE.uid }] });
+    assert.equal(await core.value(ALICE, 'token'), 'shared');
+    await core.keep(ALICE, { name: 'token', value: 'own' });
+    assert.equal(await core.value(ALICE, 'token'), 'own');
+    assert.equal(await core.value(ALICE, 'token', 0), 'shared');
+    assert.equal(await core.value(ROOT, 'token'), 'shared');
+  });
+
+  it('never means a third user’s without his being named, whatever he granted', async (t) => {
+    const core = await startCore(t);
+    await core.keep(BOB, { name: 'token', value: 'planted' });
+    await core.ask(BOB, 'Grant', { target: 'token', grantees: [{ uid: ALICE.uid }, { uid: 0 }] });
+    for (const person of [ALICE, ROOT]) {
+      assert.deepEqual(await core.refusal(person, 'Get', { name: 'token' }), ['NotFound', { name: 'token' }]);
+      assert.equal(await core.value(person, 'token', BOB.uid), 'planted');
+    }
+  });
+
+  it('does not find what is another owner’s', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await core.keep(BOB, 'bobs');
+    for (const [person, name, owner] of [
+      [ALICE, 'token', 0],
+      [ALICE, 'bobs', BOB.uid],
+      [ALICE, 'token', ALICE.uid],
+      [ROOT, 'bobs', 0],
+      [ROOT, 'token', BOB.uid],
+    ] as const) {
+      assert.deepEqual(await core.refusal(person, 'Get', { name, owner }), ['NotFound', { name }]);
+    }
+  });
+
+  it('refuses an owner that is no uid', async (t) => {
+    const core = await startCore(t);
+    for (const owner of [-1, 2 ** 32 - 1]) {
+      assert.equal((await core.refusal(ROOT, 'Get', { name: 'token', owner }))[0], 'InvalidName');
+    }
+  });
+
+  it('gives the current value only to whom it was granted', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await core.replace(ROOT, 'token', 'new');
+    await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ unit: 'restic.service' }] });
+    assert.equal(await core.value(RESTIC, 'token'), 'new');
+    assert.equal((await core.ask(RESTIC, 'Get', { name: 'token', version: 2 })).value, 'new');
+    for (const version of [1, 3, 99]) {
+      assert.deepEqual(await core.refusal(RESTIC, 'Get', { name: 'token', version }), [
+        'AccessDenied',
+        { name: 'token', right: 'write' },
+      ]);
+    }
+  });
+});
+
+describe('Get of what is damaged', () => {
+  for (const [kind, change] of [
+    ['credential', flipBit],
+    ['value', flipBit],
+    ['value', deleteRecord],
+  ] as const) {
+    it(`names it after ${change.name}() of its ${kind}, and gives every other`, async (t) => {
+      const before = await startCore(t);
+      await before.keep(ROOT, 'first');
+      const records = recordsIn(before.storePath, kind);
+      await before.keep(ROOT, 'broken');
+      const [tag = ''] = newTags(records, recordsIn(before.storePath, kind));
+      await before.keep(ROOT, 'last');
+      const core = await restartCore(t, before, () => change(before.storePath, kind, tag));
+      assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'broken' }), ['Damaged', { name: 'broken' }]);
+      assert.equal(await core.value(ROOT, 'first'), 'value-of-first');
+      assert.equal(await core.value(ROOT, 'last'), 'value-of-last');
+      assert.deepEqual(await core.refusal(ALICE, 'Get', { name: 'broken' }), ['NotFound', { name: 'broken' }]);
+    });
+  }
+
+  it('gives a new version where only an older value is damaged', async (t) => {
+    const before = await startCore(t);
+    await before.keep(ROOT, 'token');
+    const [tag = ''] = recordsIn(before.storePath, 'value').keys();
+    await before.replace(ROOT, 'token', 'new');
+    const core = await restartCore(t, before, () => flipBit(before.storePath, 'value', tag));
+    assert.equal(await core.value(ROOT, 'token'), 'new');
+    assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'token', version: 1 }), ['Damaged', { name: 'token' }]);
+  });
+});

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { fromWire, toWire } from '../../../daemon/methods/wire-value.ts';
+import { CredentialError } from '../../../src/errors.ts';
+import { MESSAGE_BYTES_MAX, VALUE_BYTES_MAX } from '../../../src/limits.ts';
+import { anyText } from '../../src/any-text.ts';
+
+describe('toWire()', () => {
+  it('gives text as value, and what is no UTF-8 as data', () => {
+    assert.deepEqual(toWire(Buffer.from('pä\0ss')), { value: 'pä\0ss' });
+    assert.deepEqual(toWire(Uint8Array.of(0xff, 0xfe)), { data: '//4=' });
+    assert.deepEqual(toWire(Buffer.from([0xed, 0xa0, 0x80])), { data: '7aCA' });
+  });
+
+  it('looks at the bytes it was given and not at the ones around them', () => {
+    const bytes = Uint8Array.of(0xff, 0x61, 0x62, 0xff);
+    assert.deepEqual(toWire(bytes.subarray(1, 3)), { value: 'ab' });
+  });
+
+  it('leaves the bytes as they are', () => {
+    const bytes = Buffer.from('secret');
+    toWire(bytes);
+    assert.equal(bytes.toString(), 'secret');
+  });
+
+  for (const [what, byte] of [
+    ['control characters, which JSON writes with six', 1],
+    ['quotes', 0x22],
+    ['bytes that are no text', 0xff],
+  ] as const) {
+    it(`makes of 1 MiB of ${what} no more than a message may hold`, () => {
+      const wire = toWire(Buffer.alloc(VALUE_BYTES_MAX, byte));
+      assert.ok(JSON.stringify(wire).length < MESSAGE_BYTES_MAX - 1024);
+    });
+  }
+});
+
+describe('fromWire()', () => {
+  it('is the inverse of toWire(), for any bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1 }), (bytes) => {
+        assert.deepEqual(Buffer.from(fromWire('a', toWire(bytes))), Buffer.from(bytes));
+      }),
+    );
+  });
+
+  it('reads any text as its UTF-8', () => {
+    fc.assert(
+      fc.property(
+        anyText.filter((text) => text !== ''),
+        (value) => assert.deepEqual(fromWire('a', { value }), Buffer.from(value)),
+      ),
+    );
+  });
+
+  it('refuses, of any text as data, all but the one way in which base64 writes bytes', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom('A', 'B', '/', '+', '=', '-', '\n'), minLength: 1, maxLength: 8 }),
+        (data) => {
+          let bytes: Uint8Array;
+          try {
+            bytes = fromWire('a', { data });
+          } catch (error) {
+            assert.ok(error instanceof CredentialError && error.code === 'InvalidValue');
+            return;
+          }
+          assert.equal(Buffer.from(bytes).toString('base64'), data);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('gives bytes that are nobody else’s, to be wiped', () => {
+    const first = fromWire('a', { value: 'x'.repeat(100) });
+    const second = fromWire('a', { value: 'x'.repeat(100) });
+    first.fill(0);
+    assert.equal(Buffer.from(second).toString(), 'x'.repeat(100));
+  });
+
+  it('refuses half of a surrogate pair, which UTF-8 has no form for', () => {
+    assert.throws(() => fromWire('a', { value: '\udc00' }), { code: 'InvalidValue' });
+  });
+});
