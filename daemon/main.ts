@@ -18,6 +18,11 @@ async function main(): Promise<void> {
     log.error(`Node ${NODE_MAJOR_MIN} or newer is needed, this is ${process.versions.node}; start it with: npm start`);
     process.exit(EXIT.failed);
   }
+  // Node's own report would show the error's message and a line of the program.
+  process.on('uncaughtException', (error) => {
+    log.error('ended by a defect', describeDefect(error));
+    process.exit(EXIT.failed);
+  });
   process.umask(0o077);
   try {
     const uid = process.geteuid?.() ?? -1;

@@ -69,7 +69,7 @@ export function parseSettings({ argv, environment, uid, home }: RawSettings): Co
   const settings = {
     stateDirectory,
     runtimeDirectory,
-    isPublic: uid === 0 && options.user !== true,
+    isPublic: isSystem,
     credentialsDirectory: absolute(environment['CREDENTIALS_DIRECTORY']),
     isJournal: environment['JOURNAL_STREAM'] !== undefined,
   };

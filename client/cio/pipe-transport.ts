@@ -1,6 +1,6 @@
 import { getSystemErrorName } from 'node:util';
 import { openNetTransport } from '../net-transport.ts';
-import type { Transport } from '../transport.ts';
+import type { Transport, TransportListener } from '../transport.ts';
 
 /**
  * The part of Node's internal bindings that `node:net` stands on. A process that makes one call spends a quarter of its
@@ -63,15 +63,16 @@ export function openPipeTransport(path: string): Promise<Transport> {
 class PipeTransport implements Transport {
   readonly #handle: PipeHandle;
   readonly #stream: StreamBinding;
-  #onClose: ((cause?: Error) => void) | undefined;
+  #listener: TransportListener | undefined;
+  #isEnded = false;
 
   constructor(handle: PipeHandle, stream: StreamBinding) {
     this.#handle = handle;
     this.#stream = stream;
   }
 
-  listen(listener: { onData(chunk: Uint8Array): void; onClose(cause?: Error): void }): void {
-    this.#onClose = (cause) => listener.onClose(cause);
+  listen(listener: TransportListener): void {
+    this.#listener = listener;
     const { streamBaseState: state, kReadBytesOrError, kArrayBufferOffset } = this.#stream;
     this.#handle.onread = (buffer) => {
       const bytes = state[kReadBytesOrError] ?? 0;
@@ -82,7 +83,7 @@ class PipeTransport implements Transport {
   }
 
   write(text: string): void {
-    if (this.#onClose === undefined) return;
+    if (this.#isEnded) return;
     const request = new this.#stream.WriteWrap();
     // An error of writing is left to the reading side, which first hands out what the other one said before it went.
     request.oncomplete = () => undefined;
@@ -90,11 +91,11 @@ class PipeTransport implements Transport {
   }
 
   pause(): void {
-    if (this.#onClose !== undefined) this.#handle.readStop();
+    if (!this.#isEnded) this.#handle.readStop();
   }
 
   resume(): void {
-    if (this.#onClose !== undefined) this.#handle.readStart();
+    if (!this.#isEnded) this.#handle.readStart();
   }
 
   destroy(): void {
@@ -102,11 +103,10 @@ class PipeTransport implements Transport {
   }
 
   #end(cause?: Error): void {
-    const onClose = this.#onClose;
-    if (onClose === undefined) return;
-    this.#onClose = undefined;
+    if (this.#isEnded) return;
+    this.#isEnded = true;
     this.#handle.close();
-    onClose(cause);
+    this.#listener?.onClose(cause);
   }
 }
 

@@ -1,11 +1,11 @@
-import { CredentialError } from '../../src/errors.ts';
+import { CredentialError, isCredentialError } from '../../src/errors.ts';
 import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
 import type { Grantee } from '../../src/protocol/interface.generated.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, membershipOf } from '../../src/sets.ts';
 import { isUnitName } from '../kernel/unit.ts';
 import type { VaultReader } from '../vault/reader.ts';
-import type { CredentialRecord, GrantEntry, PrincipalId } from '../vault/records.ts';
+import type { CredentialRecord, GrantEntry, PrincipalId, Space } from '../vault/records.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
 import { checkedId } from './checked-id.ts';
 
@@ -62,7 +62,7 @@ export function dropGrantsOf(writer: VaultWriter, removed: readonly CredentialRe
     gone.add(grantKey({ space, kind: 'name', target: name }));
     const set = membershipOf(name)?.set;
     if (set === undefined) continue;
-    const isEmpty = FIELD_IDS.every((field) => writer.credential(space, memberName(set, field)) === undefined);
+    const isEmpty = FIELD_IDS.every((field) => !isThere(writer, space, memberName(set, field)));
     if (isEmpty) gone.add(grantKey({ space, kind: 'set', target: set }));
   }
   for (const principal of writer.principals()) {
@@ -85,4 +85,14 @@ function principalOf({ unit, uid, gid }: Grantee): PrincipalId {
     throw new CredentialError('InvalidName', { name: '', reason: 'a grantee is exactly one of unit, uid and gid' });
   }
   return principal;
+}
+
+/** True for a damaged one too. */
+function isThere(reader: VaultReader, space: Space, name: string): boolean {
+  try {
+    return reader.credential(space, name) !== undefined;
+  } catch (error) {
+    if (isCredentialError(error, 'Damaged')) return true;
+    throw error;
+  }
 }

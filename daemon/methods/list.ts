@@ -1,4 +1,4 @@
-import { CredentialError, isCredentialError } from '../../src/errors.ts';
+import { CredentialError } from '../../src/errors.ts';
 import { matchesGlob } from '../../src/glob.ts';
 import { NAME_LENGTH_MAX } from '../../src/limits.ts';
 import { canonicalName, isUuid } from '../../src/names.ts';
@@ -43,8 +43,8 @@ export const list: StreamingMethod<'List'> = async function* ({ vault }, caller,
   }
   const only = typeof parameters.owner === 'number' ? spaceOfOwner(parameters.owner) : undefined;
   const isEveryone = parameters.allOwners === true;
-  const describe = new Describer(vault, caller);
   const count = { damaged: 0 };
+  const describe = new Describer(vault, caller, count);
   const slice = new TimeSlice();
   const matches = matcher(vault.storeId, patterns);
   const sets = new Map<string, { space: Space; set: string }>();
@@ -62,7 +62,7 @@ export const list: StreamingMethod<'List'> = async function* ({ vault }, caller,
   let described: WireSet[] = [];
   for (const { space, set } of sets.values()) {
     await slice.pause();
-    described.push(...(countDamaged(count, () => describe.set(space, set)) ?? []));
+    described.push(...describe.set(space, set));
     if (described.length < BATCH) continue;
     yield { credentials: batch, sets: described, damaged: 0 };
     batch = [];
@@ -92,18 +92,21 @@ function matcher(storeId: Uint8Array, patterns: readonly string[]): (record: Cre
 class Describer {
   readonly #vault: Vault;
   readonly #caller: Caller;
+  readonly #count: { damaged: number };
   readonly #grantees: ReadonlyMap<string, readonly Grantee[]>;
 
-  constructor(vault: Vault, caller: Caller) {
+  /** @param count counts the values that could not be read */
+  constructor(vault: Vault, caller: Caller, count: { damaged: number }) {
     this.#vault = vault;
     this.#caller = caller;
+    this.#count = count;
     this.#grantees = vault.read(granteesByTarget);
   }
 
   credential(record: CredentialRecord): Credential {
     const { name, space, createdBy, created } = record;
     const { version, generation, changed, size } = currentVersion(record);
-    const value = this.#vault.read((reader) => publicValue(reader, record));
+    const value = countDamaged(this.#count, () => this.#vault.read((reader) => publicValue(reader, record)));
     return {
       name,
       owner: ownerOfSpace(space),
@@ -119,9 +122,11 @@ class Describer {
     };
   }
 
-  /** Empty where the set is gone meanwhile. */
+  /** Empty where the set is gone meanwhile, or has a damaged field, which was counted with the credentials. */
   set(space: Space, set: string): WireSet[] {
-    const view = this.#vault.read((reader) => viewSet(this.#caller, reader, space, set));
+    const view = countDamaged({ damaged: 0 }, () =>
+      this.#vault.read((reader) => viewSet(this.#caller, reader, space, set)),
+    );
     if (view === undefined) return [];
     const { provider, members, missing, generation, changed } = view;
     const { writable: _, ...grants } = this.#access(space, 'set', set);
@@ -147,17 +152,16 @@ class Describer {
   }
 }
 
-/** The value of a field that is no secret; undefined for every other, for one that is not text, and for a damaged one. */
+/**
+ * The value of a field that is no secret; undefined for every other, and for one that is not text.
+ *
+ * @throws CredentialError `Damaged`
+ */
 function publicValue(reader: VaultReader, record: CredentialRecord): string | undefined {
   const membership = membershipOf(record.name);
   const field = membership && fieldOf(membership.field, providerOf(membership.set, undefined));
   const { version, size } = currentVersion(record);
   if (field === undefined || field.isSecret || size > SHOWN_VALUE_BYTES_MAX) return undefined;
-  try {
-    const wire = toWire(reader.value(record, version));
-    return 'value' in wire ? wire.value : undefined;
-  } catch (error) {
-    if (isCredentialError(error, 'Damaged')) return undefined;
-    throw error;
-  }
+  const wire = toWire(reader.value(record, version));
+  return 'value' in wire ? wire.value : undefined;
 }

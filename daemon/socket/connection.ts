@@ -18,6 +18,8 @@ import {
 export interface ConnectionEvents {
   /** It holds so many bytes more, or less, of an unfinished message and of unread replies. */
   onHeld(connection: Connection, difference: number): void;
+  /** Something went wrong that should not: this connection is closed, and no other one suffers. */
+  onDefect(error: unknown): void;
   onClosed(connection: Connection): void;
 }
 
@@ -139,7 +141,10 @@ export class Connection {
         this.#begin(call.message);
       }
     } catch (error) {
-      if (!(error instanceof CredentialError)) throw error;
+      if (!(error instanceof CredentialError)) {
+        this.#fail(error);
+        return;
+      }
       this.#answerLast(toReply(error));
     }
     this.#flush();
@@ -183,7 +188,7 @@ export class Connection {
     this.#answers.push(answer);
     if (this.#isAnswering) return;
     this.#isAnswering = true;
-    void this.#answerAll();
+    this.#answerAll().catch((error: unknown) => this.#fail(error));
   }
 
   async #answerAll(): Promise<void> {
@@ -253,6 +258,11 @@ export class Connection {
     if (difference === 0) return;
     this.#heldBytes += difference;
     this.#events.onHeld(this, difference);
+  }
+
+  #fail(error: unknown): void {
+    this.#events.onDefect(error);
+    this.destroy();
   }
 
   #end(): void {

@@ -77,6 +77,7 @@ export class VarlinkServer {
     this.#users.set(caller.uid, user);
     const connection = new Connection(socket, caller, this.#dispatch, {
       onHeld: (_holder, difference) => holdBytes(user, difference),
+      onDefect: (error) => this.#log.error('a connection failed by a defect', describeDefect(error)),
       onClosed: (closed) => this.#remove(user, closed),
     });
     user.connections.add(connection);

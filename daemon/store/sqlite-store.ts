@@ -9,6 +9,8 @@ import type { Kind, SealedRecord, SealedStore, SealedTransaction } from './seale
 
 /** Page cache of each of the two connections, in KiB. */
 const CACHE_KIBIBYTES = 512;
+/** How long another program that has the file open (a backup) may hold up this one, which does nothing else meanwhile. */
+const BUSY_TIMEOUT_MS = 200;
 /** The header of the file, and that of its first page, which holds the schema. */
 const HEADER_BYTES = 108;
 const HEADER_MAGIC = 'SQLite format 3\0';
@@ -54,7 +56,7 @@ export class SqliteStore implements SealedStore {
     refuseForeignFile(path);
     return withStoreErrors(() => {
       refuseForeignJournal(path);
-      const writer = new Database(path);
+      const writer = new Database(path, { timeout: BUSY_TIMEOUT_MS });
       try {
         refuseNewerVersion(writer.pragma('user_version', { simple: true }) as number);
         harden(writer);
@@ -63,7 +65,7 @@ export class SqliteStore implements SealedStore {
         writer.pragma('secure_delete = ON');
         migrate(writer);
         refuseForeignSchema(writer);
-        const reader = new Database(path, { readonly: true });
+        const reader = new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
         harden(reader);
         return new SqliteStore(writer, reader);
       } catch (error) {
