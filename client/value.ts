@@ -6,17 +6,18 @@ export interface WireValue {
   readonly data?: string | null;
 }
 
-/** Characters that JSON writes in more bytes than they have. */
-const ESCAPED = /[\u0000-\u001f"\\]/g;
+/** What JSON's escapes may add to a short text before it goes as bytes: text is easier on whoever reads it. */
+const ESCAPES_BYTES_MAX = 64;
 
 /** The form in which a value travels. Text that JSON would blow up to more than its base64 goes as bytes. */
 export function encodeValue(bytes: Uint8Array): { readonly value: string } | { readonly data: string } {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!isUtf8(buffer)) return { data: buffer.toString('base64') };
   const value = buffer.toString('utf8');
-  // An escape such as \u0000 adds five bytes; base64 adds a third.
-  const escapes = value.match(ESCAPED)?.length ?? 0;
-  return escapes * 5 <= bytes.length / 3 ? { value } : { data: buffer.toString('base64') };
+  const escapesBytes = Buffer.byteLength(JSON.stringify(value)) - '""'.length - bytes.length;
+  return escapesBytes <= Math.max(ESCAPES_BYTES_MAX, bytes.length / 3)
+    ? { value }
+    : { data: buffer.toString('base64') };
 }
 
 /** The bytes of a value that arrived. Undefined where neither, or both, of the forms are there, or base64 is not. */

@@ -1,6 +1,6 @@
 import { ConnectionError, type ConnectionFailure } from '../connection-error.ts';
 import { CredentialError, EXIT, EXIT_OF_ERROR, type ErrorCode } from '../../src/errors.ts';
-import { SOCKET_PATH_BYTES_MAX } from '../../src/limits.ts';
+import { ITEMS_PER_CALL_MAX, SOCKET_PATH_BYTES_MAX, VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { memberName } from '../../src/sets.ts';
 import type { Errors } from '../../src/protocol/interface.generated.ts';
 import { CommandError } from './command-error.ts';
@@ -77,7 +77,7 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
     message: 'it is the last slot: without it nothing could open the store again',
     hint: 'add another one first: cio credential slot add',
   }),
-  TooLarge: ({ limit }) => ({ message: `it is larger than ${limit} bytes`, hint: 'a value has at most 1 MiB' }),
+  TooLarge: ({ limit }) => tooLarge(limit),
   StorageFull: () => ({
     message: 'the disk of the store is full; nothing was changed',
     hint: "make room in the daemon's state directory, and repeat the command",
@@ -95,6 +95,17 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
   }),
   InternalError: () => ({ message: 'the daemon has a defect', hint: SEE_LOG }),
 };
+
+function tooLarge(limit: number): Words {
+  switch (limit) {
+    case VALUE_BYTES_MAX:
+      return { message: `the value is larger than 1 MiB (${limit} bytes)` };
+    case ITEMS_PER_CALL_MAX:
+      return { message: `it is more than ${limit} at a time`, hint: 'do it in several steps' };
+    default:
+      return { message: `it is over the limit of ${limit}`, hint: 'do it in several steps' };
+  }
+}
 
 const UNLOCK_FAILED: { readonly [Reason in Errors['UnlockFailed']['reason']]: Words } = {
   wrong_secret: { message: 'it opens none of the slots', hint: 'try again, or use the recovery code: --recovery' },
@@ -151,7 +162,7 @@ const CONNECTION_FAILED: { readonly [Reason in ConnectionFailure]: (socket: stri
   }),
   untrusted: (socket) => ({
     message: `the folder of ${socket} is not yours alone: whoever can write there could pose as the daemon`,
-    hint: 'XDG_RUNTIME_DIR may be that of another user; --socket names a socket that you trust',
+    hint: 'the variable XDG_RUNTIME_DIR may be that of another user; --socket names a socket that you trust',
   }),
   timed_out: (socket) => ({
     message: `the daemon at ${socket} does not answer`,

@@ -42,9 +42,10 @@ function isMember(peer: Peer, users: UserDatabase): boolean {
 function principalsOf(peer: Peer): readonly PrincipalId[] {
   const unit = peer.unit();
   const units = unit === undefined ? [] : [unit, templateOf(unit) ?? unit];
-  return [
+  const principals = new Set<PrincipalId>([
     `uid:${peer.uid}`,
     ...[peer.gid, ...peer.groups].map((gid) => `gid:${gid}` as const),
     ...units.map((name) => `unit:${name}` as const),
-  ];
+  ]);
+  return [...principals];
 }

@@ -102,8 +102,10 @@ async function* visibleSets(
     return;
   }
   const wanted = owner === null || owner === undefined ? 'system' : spaceOfOwner(owner);
+  const slice = new TimeSlice();
   let after: Uint8Array | undefined;
   do {
+    await slice.pause();
     const page = vault.read((reader) => reader.credentials(after, PAGE));
     yield* page.records.filter(({ space }) => space === wanted).flatMap(({ space, name }) => setOf(space, name));
     after = page.next;

@@ -1,5 +1,6 @@
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName } from '../../src/sets.ts';
+import { TimeSlice } from '../time-slice.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
@@ -35,8 +36,10 @@ export async function* visibleCredentials(
     return;
   }
   const wanted = only ?? (isEveryone ? undefined : 'system');
+  const slice = new TimeSlice();
   let after: Uint8Array | undefined;
   do {
+    await slice.pause();
     const page = vault.read((reader) => reader.credentials(after, PAGE));
     count.damaged += page.damaged;
     yield* page.records.filter(({ space }) => wanted === undefined || space === wanted);

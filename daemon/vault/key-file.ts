@@ -38,7 +38,7 @@ export class KeyFileError extends Error {
  */
 export function createKeyFile(path: string): Uint8Array {
   const key = randomBytes(KEY_BYTES);
-  const text = Buffer.from(`${Buffer.from(key).toString('base64')}\n`);
+  const text = Buffer.from(`${Buffer.from(key.buffer).toString('base64')}\n`);
   const temporary = `${path}.${process.pid}.tmp`;
   let isMade = false;
   try {

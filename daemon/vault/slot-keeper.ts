@@ -144,7 +144,11 @@ export class SlotKeeper {
 
   async #store(rootKey: Uint8Array, slot: NewSlot, secret: SlotSecret): Promise<SlotRecord> {
     const record = await makeSlot(this.#sodium, this.#vault.storeId, rootKey, slot, secret, this.#now());
-    await this.#vault.write((writer) => writer.putSlot(record));
+    await this.#vault.write((writer) => {
+      // Others may have been added while this one was made.
+      if (writer.slots().length >= SLOTS_MAX) throw new CredentialError('TooLarge', { limit: SLOTS_MAX });
+      writer.putSlot(record);
+    });
     return record;
   }
 

@@ -14,6 +14,14 @@ export const SEAL_BYTES: number = NONCE_BYTES + MAC_BYTES;
 /** Inputs and output up to this many bytes in sum use memory that is allocated once. */
 const ARENA_BYTES = 16 * 1024;
 
+/** Lengths of text with and without a part of a block at the end, by which the module's stack is found. */
+const STACK_PROBES_BYTES: readonly number[] = [0, 1, 31, 32, 63, 64, 65, 127, 128, 129, 200, 255, 256, 257, 1000];
+
+interface MemoryRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 type NativeFunction = (...args: number[]) => number;
 
 /** The exports of libsodium's WebAssembly module that are used here. 64-bit lengths are two arguments, low and high. */
@@ -32,21 +40,28 @@ interface SodiumModule {
  * The primitives that the store is made of: XChaCha20-Poly1305, keyed BLAKE2b and libsodium's KDF.
  *
  * They call libsodium's WebAssembly module directly. The wrapper's own functions free the copies of keys and texts that
- * they make in the module's memory without wiping them; here every copy is wiped before the call returns.
+ * they make in the module's memory without wiping them; here every copy is wiped before the call returns, and what
+ * libsodium leaves on the module's stack: derived keys, and the end of an opened text.
  */
 export class Sodium {
   readonly #module: SodiumModule;
   readonly #arena: number;
+  readonly #stack: MemoryRange;
   readonly #keys: KeyMemory = new KeyMemory();
 
   private constructor(module: SodiumModule) {
     this.#module = module;
     this.#arena = module._malloc(ARENA_BYTES);
+    module.HEAPU8.fill(0, this.#arena, this.#arena + ARENA_BYTES);
+    this.#stack = { from: 0, to: 0 };
+    this.#stack = this.#findStack();
   }
 
-  /** Where keys and texts are worked with, for locking it: this module's arena and the memory of the keys. */
+  /** Where keys and texts are worked with, for locking it: this module's arena and stack, and the memory of the keys. */
   get memory(): readonly Uint8Array[] {
-    return [this.#module.HEAPU8.subarray(this.#arena, this.#arena + ARENA_BYTES), this.#keys.block];
+    const heap = this.#module.HEAPU8;
+    const { from, to } = this.#stack;
+    return [heap.subarray(this.#arena, this.#arena + ARENA_BYTES), heap.subarray(from, to), this.#keys.block];
   }
 
   /** @throws Error where this build of libsodium-wrappers does not show its module */
@@ -174,9 +189,28 @@ export class Sodium {
     return base;
   }
 
-  /** Wipes what {@link Sodium.#reserve} gave. */
+  /**
+   * Where the functions have their stack, which the module does not tell: the memory below the arena that is another
+   * after they worked. They keep nothing there from one call to the next.
+   */
+  #findStack(): MemoryRange {
+    const before = this.#module.HEAPU8.slice(0, this.#arena);
+    for (const bytes of STACK_PROBES_BYTES) {
+      const key = this.newKey();
+      const text = randomBytes(bytes);
+      this.open(key, this.seal(key, text, text), text);
+      this.keyedHash(key, text, KEY_BYTES);
+      this.release(key, this.deriveKey(key, 1, 'cio-none'));
+    }
+    const after = this.#module.HEAPU8.subarray(0, this.#arena);
+    const isChanged = (byte: number, index: number): boolean => byte !== before[index];
+    return { from: Math.max(0, after.findIndex(isChanged)), to: after.findLastIndex(isChanged) + 1 };
+  }
+
+  /** Wipes what {@link Sodium.#reserve} gave, and the stack. */
   #giveBack(base: number, bytes: number): void {
     this.#module.HEAPU8.fill(0, base, base + bytes);
+    this.#module.HEAPU8.fill(0, this.#stack.from, this.#stack.to);
     if (base !== this.#arena) this.#module._free(base);
   }
 }

@@ -8,6 +8,9 @@ const ROOT = path.join(import.meta.dirname, '..', '..');
 /** Longer than any test takes; a test that hangs is reported by name instead of holding up all. */
 const TEST_TIMEOUT_MS = 300_000;
 
+/** Longer than all tests take. A file whose tests are done but which does not end is known to the runner only. */
+const RUN_TIMEOUT_MS = 1_200_000;
+
 /** Files at the same time: many of them wait for processes and servers more than they compute. */
 export const CONCURRENCY: string = `--test-concurrency=${Math.max(2, os.availableParallelism())}`;
 
@@ -35,7 +38,8 @@ export async function runTests(args: readonly string[]): Promise<TestRun> {
         `--test-reporter-destination=${skipsFile}`,
         ...args,
       ],
-      { cwd: ROOT, stdio: 'inherit' },
+      // Interrupted, the runner ends its files and says which ones it waited for.
+      { cwd: ROOT, stdio: 'inherit', timeout: RUN_TIMEOUT_MS, killSignal: 'SIGINT' },
     );
     // The runner gets the same signal, ends its tests and says which ones it interrupted.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);

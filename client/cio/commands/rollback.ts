@@ -30,10 +30,10 @@ export const ROLLBACK: Command = defineCommand({
       owner: resolveOwner(options.owner),
     };
     const reply = await session.withClient((client) => client.call('Rollback', parameters));
+    const results = reply.saved.map(({ name, version }) => `Credential ${name} restored as version ${version}`);
     if (session.isJson) session.print(reply, String);
-    for (const saved of session.isJson ? [] : reply.saved) {
-      session.succeed(reply, 'Rollback credential', `Credential ${saved.name} restored as version ${saved.version}`);
-    }
+    else for (const result of results) session.succeed(reply, 'Rollback credential', result);
+    if (!session.isJson && results.length === 0) session.note('It is as it was then already; nothing was changed.');
     return 0;
   },
 });

@@ -1,0 +1,125 @@
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import path from 'node:path';
+import type { Scope } from '../support/scope.ts';
+import type { Plan } from './calls.ts';
+import { NODE } from './servers.ts';
+
+/** Calls that one connection has outstanding in the rows that pipeline. */
+export const WINDOW = 64;
+
+export type LoadRequest =
+  | {
+      readonly kind: 'open';
+      readonly server: string;
+      readonly socketPath: string;
+      readonly pid: number;
+      readonly connections: number;
+    }
+  | { readonly kind: 'close'; readonly server: string }
+  | { readonly kind: 'sample'; readonly server: string; readonly plan: Plan }
+  | { readonly kind: 'one at a time'; readonly server: string; readonly plan: Plan; readonly calls: number }
+  | {
+      readonly kind: 'pipelined';
+      readonly server: string;
+      readonly plan: Plan;
+      /** Whichever of the two comes first. */
+      readonly calls?: number;
+      readonly durationMs?: number;
+      readonly window: number;
+      /** Calls that become due at the same time are one write; no real client does that. */
+      readonly isTogether?: boolean;
+    };
+
+export type LoadReply = { readonly result: unknown } | { readonly error: string };
+
+/** What came of calls that were pipelined. */
+export interface Pipelined {
+  readonly calls: number;
+  readonly ms: number;
+  /** Of the replies. */
+  readonly bytes: number;
+  /** Processor time of either side; together they can be more than `ms`, each of them cannot. */
+  readonly generatorCpuMs: number;
+  readonly serverCpuMs: number;
+}
+
+/** A server that calls can be made to. */
+export interface Target {
+  readonly socketPath: string;
+  readonly pid: number;
+}
+
+/** The load generator: a process of its own, which makes one block of calls after the other. */
+export class Load {
+  readonly #process: ChildProcess;
+  #targets = 0;
+
+  constructor(scope: Scope) {
+    const script = path.join(import.meta.dirname, 'load-generator.ts');
+    this.#process = fork(script, { execPath: NODE, execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    scope.after(() => void this.#process.kill('SIGKILL'));
+  }
+
+  async open({ socketPath, pid }: Target, connections: number): Promise<LoadTarget> {
+    this.#targets += 1;
+    const server = `server ${this.#targets}`;
+    await this.#ask({ kind: 'open', server, socketPath, pid, connections });
+    return new LoadTarget(server, (request) => this.#ask(request));
+  }
+
+  #ask(request: LoadRequest): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const onExit = (): void => reject(new Error('the load generator ended'));
+      this.#process.once('exit', onExit);
+      this.#process.once('message', (reply: LoadReply) => {
+        this.#process.off('exit', onExit);
+        if ('error' in reply) reject(new Error(reply.error));
+        else resolve(reply.result);
+      });
+      this.#process.send(request);
+    });
+  }
+}
+
+/** A server to which the load generator holds connections. */
+export class LoadTarget {
+  readonly #server: string;
+  readonly #ask: (request: LoadRequest) => Promise<unknown>;
+
+  constructor(server: string, ask: (request: LoadRequest) => Promise<unknown>) {
+    this.#server = server;
+    this.#ask = ask;
+  }
+
+  /** The reply to the first call of a plan, with its NUL. @throws Error where it is an error */
+  async sample(plan: Plan): Promise<Buffer> {
+    const base64 = (await this.#ask({ kind: 'sample', server: this.#server, plan })) as string;
+    const reply = Buffer.from(base64, 'base64');
+    if (reply.includes('"error"')) throw new Error(`the daemon refuses a call: ${reply.toString()}`);
+    return reply;
+  }
+
+  /** @returns the median time from a call to its reply, in µs */
+  async oneAtATime(plan: Plan, calls: number): Promise<number> {
+    return (await this.#ask({ kind: 'one at a time', server: this.#server, plan, calls })) as number;
+  }
+
+  async pipelined(
+    plan: Plan,
+    load: { readonly calls?: number; readonly durationMs?: number; readonly window?: number; isTogether?: boolean },
+  ): Promise<Pipelined> {
+    const { window = WINDOW, ...rest } = load;
+    const request = { kind: 'pipelined', server: this.#server, plan, window, ...rest } as const;
+    return (await this.#ask(request)) as Pipelined;
+  }
+
+  async close(): Promise<void> {
+    await this.#ask({ kind: 'close', server: this.#server });
+  }
+}
+
+/** Calls per second. */
+export function rateOf({ calls, ms }: Pipelined): number {
+  return (calls / ms) * 1000;
+}

@@ -1,0 +1,75 @@
+/** `npm run bench`: measures what DESIGN.md §10 has budgets for, each beside its reference in the same run. */
+import { writeFileSync } from 'node:fs';
+import { BenchScope } from './bench-scope.ts';
+import { Load } from './load.ts';
+import { isMet } from './measurement.ts';
+import type { Measurement } from './measurement.ts';
+import { parseOptions, USAGE, UsageError } from './options.ts';
+import type { Options } from './options.ts';
+import { PreparedStores } from './prepared-stores.ts';
+import { formatReport, makeReport } from './report.ts';
+import type { Row } from './row.ts';
+import { commands } from './rows/commands.ts';
+import { create } from './rows/create.ts';
+import { getOneAtATime, getPipelined } from './rows/get.ts';
+import { many } from './rows/many.ts';
+import { idleMemory, loadedMemory, soak } from './rows/memory.ts';
+import { ready } from './rows/ready.ts';
+
+const ROWS: readonly Row[] = [
+  commands,
+  getOneAtATime,
+  getPipelined,
+  create,
+  many,
+  idleMemory,
+  loadedMemory,
+  ready,
+  soak,
+];
+const EXIT_MISSED = 1;
+const EXIT_USAGE = 2;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<number> {
+  let options: Options;
+  try {
+    options = parseOptions(
+      argv,
+      ROWS.map(({ id }) => id),
+    );
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`${error.message}\n\n${USAGE}`);
+    return EXIT_USAGE;
+  }
+  if (options.isHelp) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const startedMs = performance.now();
+  const measurements = await measureAll(options);
+  const report = makeReport(measurements, options, (performance.now() - startedMs) / 1000);
+  process.stdout.write(`\n${formatReport(report)}`);
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  const isMissed = measurements.some((measurement) => isMet(measurement) === false);
+  return options.isStrict && isMissed ? EXIT_MISSED : 0;
+}
+
+async function measureAll(options: Options): Promise<Measurement[]> {
+  await using shared = new BenchScope();
+  const load = new Load(shared);
+  const stores = new PreparedStores(shared, load);
+  const choose = (long: number, quick: number): number => (options.isQuick ? quick : long);
+  const measurements: Measurement[] = [];
+  for (const row of ROWS) {
+    if (options.only.length > 0 ? !options.only.includes(row.id) : row === soak && options.soakMinutes === 0) continue;
+    const startedMs = performance.now();
+    process.stderr.write(`${row.id} … `);
+    await using scope = new BenchScope();
+    measurements.push(...(await row.measure({ scope, options, load, stores, choose })));
+    process.stderr.write(`${((performance.now() - startedMs) / 1000).toFixed(1)} s\n`);
+  }
+  return measurements;
+}

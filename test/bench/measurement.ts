@@ -1,0 +1,75 @@
+import { compareRounds, spreadOf } from './statistics.ts';
+import type { Spread } from './statistics.ts';
+
+/** What DESIGN.md §10 allows of a comparison. */
+export interface Budget {
+  readonly kind: 'at most' | 'at least';
+  readonly limit: number;
+}
+
+export type Unit = 'ms' | 'µs' | '/s' | 'MiB';
+
+/** One line of the table: something, and the reference that was measured in the same rounds. */
+export interface Measurement {
+  /** The row that it belongs to, for `--only`. */
+  readonly row: string;
+  readonly what: string;
+  /** What exactly the reference is. */
+  readonly against: string;
+  readonly unit: Unit;
+  readonly measured: Spread;
+  readonly reference: Spread;
+  readonly comparison: 'ratio' | 'difference';
+  /** The comparison round by round: a factor, or a difference in {@link unit}. */
+  readonly compared: Spread;
+  /** None where the line is there to be known. */
+  readonly budget?: Budget;
+  readonly note?: string;
+}
+
+/** What is known of a line before it was measured. */
+export interface Line {
+  readonly row: string;
+  readonly what: string;
+  readonly against: string;
+  readonly unit: Unit;
+  readonly budget?: Budget | undefined;
+  readonly note?: string | undefined;
+}
+
+/** Measured divided by reference. */
+export function ratio(line: Line, measured: readonly number[], reference: readonly number[]): Measurement {
+  return compare(line, 'ratio', measured, reference, (value, other) => value / other);
+}
+
+/** Measured less reference. */
+export function difference(line: Line, measured: readonly number[], reference: readonly number[]): Measurement {
+  return compare(line, 'difference', measured, reference, (value, other) => value - other);
+}
+
+/** Undefined where there is no budget. */
+export function isMet({ budget, compared }: Measurement): boolean | undefined {
+  if (budget === undefined) return undefined;
+  return budget.kind === 'at most' ? compared.median <= budget.limit : compared.median >= budget.limit;
+}
+
+function compare(
+  { row, what, against, unit, budget, note }: Line,
+  comparison: Measurement['comparison'],
+  measured: readonly number[],
+  reference: readonly number[],
+  calculate: (measured: number, reference: number) => number,
+): Measurement {
+  return {
+    row,
+    what,
+    against,
+    unit,
+    measured: spreadOf(measured),
+    reference: spreadOf(reference),
+    comparison,
+    compared: compareRounds(measured, reference, calculate),
+    ...(budget === undefined ? {} : { budget }),
+    ...(note === undefined ? {} : { note }),
+  };
+}

@@ -1,0 +1,76 @@
+import { parseArgs } from 'node:util';
+
+/** How the benchmark is to run. */
+export interface Options {
+  /** Fewer rounds and smaller stores: under a minute. */
+  readonly isQuick: boolean;
+  /** Ids of rows; empty for all. */
+  readonly only: readonly string[];
+  /** How long the daemon is put under load for its memory to be watched; 0 for not at all. */
+  readonly soakMinutes: number;
+  /** Where the results go as JSON. */
+  readonly json: string | undefined;
+  /** A missed budget is a failure. */
+  readonly isStrict: boolean;
+  readonly isHelp: boolean;
+}
+
+/** As long as the budget says. */
+const SOAK_MINUTES = 10;
+
+/** The command line is not understood; the message says what. */
+export class UsageError extends Error {}
+
+export const USAGE = `Usage: npm run bench -- [--quick] [--only ROW]… [--soak MINUTES] [--json FILE] [--strict]
+
+Measures what DESIGN.md §10 has budgets for, each beside its reference, and prints one table.
+
+  --quick         fewer rounds, smaller stores: under a minute
+  --only ROW      this row only; may be given more than once
+  --soak MINUTES  keeps the daemon under load for so long, and watches its memory (--only soak: ${SOAK_MINUTES})
+  --json FILE     writes the results there too
+  --strict        ends with exit code 1 where a budget is missed
+`;
+
+/** @throws UsageError */
+export function parseOptions(argv: readonly string[], rows: readonly string[]): Options {
+  const values = parse(argv);
+  const only = values.only ?? [];
+  const unknown = only.find((row) => !rows.includes(row));
+  if (unknown !== undefined) throw new UsageError(`there is no row ${unknown}; the rows are ${rows.join(', ')}`);
+  const soakMinutes = Number(values.soak ?? (only.includes('soak') ? SOAK_MINUTES : 0));
+  if (!Number.isFinite(soakMinutes) || soakMinutes < 0) throw new UsageError('--soak takes a number of minutes');
+  return {
+    isQuick: values.quick ?? false,
+    only,
+    soakMinutes,
+    json: values.json,
+    isStrict: values.strict ?? false,
+    isHelp: values.help ?? false,
+  };
+}
+
+function parse(argv: readonly string[]): {
+  quick?: boolean;
+  only?: string[];
+  soak?: string;
+  json?: string;
+  strict?: boolean;
+  help?: boolean;
+} {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        quick: { type: 'boolean' },
+        only: { type: 'string', multiple: true },
+        soak: { type: 'string' },
+        json: { type: 'string' },
+        strict: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : 'the arguments are not understood');
+  }
+}

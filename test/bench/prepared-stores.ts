@@ -1,0 +1,55 @@
+import path from 'node:path';
+import type { Scope } from '../support/scope.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import type { Load } from './load.ts';
+import { callOnce, startInstalledDaemon } from './servers.ts';
+import { BenchScope } from './bench-scope.ts';
+
+/** The most that the daemon takes in one call. */
+const CREDENTIALS_PER_CALL = 1000;
+/** Enough that one call is being written while the next one arrives. */
+const WINDOW = 4;
+
+/** A state directory that a daemon can be started on. */
+export interface PreparedStore {
+  readonly stateDirectory: string;
+  readonly credentials: number;
+  /** How long the daemon took to store them all. */
+  readonly seconds: number;
+}
+
+/** Stores with many credentials, each made when it is first asked for. */
+export class PreparedStores {
+  readonly #scope: Scope;
+  readonly #load: Load;
+  readonly #stores: Map<number, Promise<PreparedStore>> = new Map();
+
+  constructor(scope: Scope, load: Load) {
+    this.#scope = scope;
+    this.#load = load;
+  }
+
+  /** Made through the protocol, as a user's would be. The daemon that made it has ended. */
+  get(credentials: number): Promise<PreparedStore> {
+    const known = this.#stores.get(credentials);
+    if (known !== undefined) return known;
+    const store = this.#prepare(credentials);
+    this.#stores.set(credentials, store);
+    return store;
+  }
+
+  async #prepare(credentials: number): Promise<PreparedStore> {
+    const stateDirectory = path.join(temporaryDirectory(this.#scope, 'cio-bench'), 'state');
+    await using scope = new BenchScope();
+    const daemon = await startInstalledDaemon(scope, stateDirectory);
+    const target = await this.#load.open(daemon, 1);
+    const perCall = Math.min(credentials, CREDENTIALS_PER_CALL);
+    const plan = { kind: 'create', first: 0, perCall } as const;
+    const { ms } = await target.pipelined(plan, { calls: Math.ceil(credentials / perCall), window: WINDOW });
+    await target.close();
+    const { credentials: stored } = await callOnce(scope, daemon, 'Status');
+    if (stored !== credentials) throw new Error(`${credentials} credentials were to be stored, not ${String(stored)}`);
+    await daemon.stop();
+    return { stateDirectory, credentials, seconds: ms / 1000 };
+  }
+}

@@ -1,0 +1,23 @@
+import type { Scope } from '../support/scope.ts';
+import type { Load } from './load.ts';
+import type { Measurement } from './measurement.ts';
+import type { Options } from './options.ts';
+import type { PreparedStores } from './prepared-stores.ts';
+
+/** What a row measures with. */
+export interface Bench {
+  /** Ends with the row: what was started goes away. */
+  readonly scope: Scope;
+  readonly options: Options;
+  readonly load: Load;
+  readonly stores: PreparedStores;
+  /** One of two numbers: for the long form, or for the quick one. */
+  readonly choose: (long: number, quick: number) => number;
+}
+
+/** A row of DESIGN.md §10, or several that are measured together. */
+export interface Row {
+  /** For `--only`. */
+  readonly id: string;
+  measure(bench: Bench): Promise<readonly Measurement[]>;
+}

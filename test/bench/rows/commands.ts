@@ -1,0 +1,72 @@
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { plainEnvironment } from '../../support/process.ts';
+import { nameOf, valueOf } from '../calls.ts';
+import { ratio } from '../measurement.ts';
+import type { Measurement } from '../measurement.ts';
+import type { Bench, Row } from '../row.ts';
+import { FEW, NODE, REPOSITORY, startDaemonWithFew } from '../servers.ts';
+import { interleave } from '../statistics.ts';
+
+const REFERENCE = '`node -e 0` of the same Node, from its start to its end';
+const LAUNCHER = [path.join(REPOSITORY, 'bin', 'cio')];
+/** Without the shell script that looks for the Node. */
+const BUNDLE = [NODE, path.join(REPOSITORY, 'dist', 'cio.cjs')];
+
+const GET = ['credential', 'get', nameOf(1)];
+const LIST = ['credential', 'list'];
+
+/** The command line as whole processes. */
+export const commands: Row = {
+  id: 'commands',
+  async measure({ scope, choose }: Bench): Promise<Measurement[]> {
+    const daemon = await startDaemonWithFew(scope);
+    const environment = {
+      ...plainEnvironment(),
+      HOME: path.dirname(daemon.stateDirectory),
+      CIO_CREDENTIAL_SOCKET: daemon.socketPath,
+    };
+    const time = (command: readonly string[], expected?: string): number => timeOf(command, environment, expected);
+    let created = FEW;
+    const create = (command: readonly string[]): number => {
+      created += 1;
+      return time([...command, 'credential', 'create', nameOf(created), valueOf(created)]);
+    };
+    const results = await interleave(choose(60, 12), {
+      nothing: () => time([NODE, '-e', '0']),
+      get: () => time([...LAUNCHER, ...GET], valueOf(1)),
+      getDirectly: () => time([...BUNDLE, ...GET], valueOf(1)),
+      list: () => time([...LAUNCHER, ...LIST]),
+      listDirectly: () => time([...BUNDLE, ...LIST]),
+      create: () => create(LAUNCHER),
+      createDirectly: () => create(BUNDLE),
+    });
+    const line = (what: string, limit?: number) => ({
+      row: 'commands',
+      what,
+      against: REFERENCE,
+      unit: 'ms' as const,
+      budget: limit === undefined ? undefined : ({ kind: 'at most', limit } as const),
+    });
+    return [
+      ratio(line('cio credential get NAME', 1.3), results.get, results.nothing),
+      ratio(line('… without its launcher'), results.getDirectly, results.nothing),
+      ratio(line('cio credential list', 1.6), results.list, results.nothing),
+      ratio(line('… without its launcher'), results.listDirectly, results.nothing),
+      ratio(line('cio credential create NAME VALUE', 1.6), results.create, results.nothing),
+      ratio(line('… without its launcher'), results.createDirectly, results.nothing),
+    ];
+  },
+};
+
+/** Milliseconds that a command takes, as a whole process. */
+function timeOf(command: readonly string[], env: Record<string, string>, expected?: string): number {
+  const [file = '', ...args] = command;
+  const startedMs = performance.now();
+  const { status, stdout, stderr } = spawnSync(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const ms = performance.now() - startedMs;
+  if (status !== 0) throw new Error(`${command.join(' ')} ended with ${String(status)}: ${stderr.toString()}`);
+  if (expected !== undefined && stdout.toString() !== expected)
+    throw new Error(`${command.join(' ')} gave another value`);
+  return ms;
+}

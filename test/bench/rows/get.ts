@@ -1,0 +1,96 @@
+import type { Plan } from '../calls.ts';
+import { rateOf, WINDOW } from '../load.ts';
+import type { LoadTarget, Pipelined } from '../load.ts';
+import { ratio } from '../measurement.ts';
+import type { Line, Measurement } from '../measurement.ts';
+import type { Bench, Row } from '../row.ts';
+import {
+  BYTE_ECHO_SERVER,
+  ECHO_SERVER,
+  FEW,
+  startByteEchoServer,
+  startDaemonWithFew,
+  startEchoServer,
+} from '../servers.ts';
+import { interleave, spreadOf } from '../statistics.ts';
+
+const PLAN: Plan = { kind: 'get', credentials: FEW, order: 'in turn' };
+const CONNECTIONS = 8;
+/** Calls whose times make one median. */
+const CALLS_PER_BLOCK = 1000;
+
+/** `Get` on one connection, the next call after the reply. */
+export const getOneAtATime: Row = {
+  id: 'get-one',
+  async measure(bench: Bench): Promise<Measurement[]> {
+    const { daemon, echo, bytes } = await openAll(bench, 1);
+    const block = (target: LoadTarget) => (): Promise<number> => target.oneAtATime(PLAN, CALLS_PER_BLOCK);
+    const candidates = { daemon: block(daemon), echo: block(echo), bytes: block(bytes) };
+    // The code of all three is compiled before it counts.
+    await interleave(3, candidates);
+    const times = await interleave(bench.choose(60, 15), candidates);
+    const line = { row: 'get-one', what: 'Get, one at a time, p50', unit: 'µs' } as const;
+    const budget = { kind: 'at most', limit: 2 } as const;
+    return [
+      ratio({ ...line, against: ECHO_SERVER, budget }, times.daemon, times.echo),
+      ratio({ ...line, what: '… against raw bytes', against: BYTE_ECHO_SERVER }, times.daemon, times.bytes),
+    ];
+  },
+};
+
+/** `Get` on eight connections, each of which always has a window of calls outstanding. */
+export const getPipelined: Row = {
+  id: 'get-pipelined',
+  async measure(bench: Bench): Promise<Measurement[]> {
+    const { daemon, echo, bytes } = await openAll(bench, CONNECTIONS);
+    const durationMs = bench.choose(700, 300);
+    const block = (target: LoadTarget, isTogether: boolean) => async (): Promise<Pipelined> =>
+      target.pipelined(PLAN, { durationMs, isTogether });
+    const candidates = {
+      daemon: block(daemon, false),
+      echo: block(echo, false),
+      bytes: block(bytes, false),
+      daemonTogether: block(daemon, true),
+      echoTogether: block(echo, true),
+    };
+    await interleave(1, candidates);
+    const results = await interleave(bench.choose(25, 5), candidates);
+    const line = { row: 'get-pipelined', what: `Get, ${CONNECTIONS} × ${WINDOW} pipelined`, unit: '/s' } as const;
+    const budget = { kind: 'at least', limit: 0.4 } as const;
+    return [
+      compareRates({ ...line, against: ECHO_SERVER, budget }, results.daemon, results.echo),
+      compareRates({ ...line, what: '… against raw bytes', against: BYTE_ECHO_SERVER }, results.daemon, results.bytes),
+      compareRates(
+        { ...line, what: '… calls that become due together in one write', against: ECHO_SERVER },
+        results.daemonTogether,
+        results.echoTogether,
+      ),
+    ];
+  },
+};
+
+async function openAll(
+  { scope, load }: Bench,
+  connections: number,
+): Promise<{ daemon: LoadTarget; echo: LoadTarget; bytes: LoadTarget }> {
+  const daemon = await load.open(await startDaemonWithFew(scope), connections);
+  const reply = await daemon.sample(PLAN);
+  const echo = await load.open(await startEchoServer(scope, reply), connections);
+  const bytes = await load.open(await startByteEchoServer(scope), connections);
+  for (const target of [daemon, echo, bytes]) scope.after(() => target.close());
+  return { daemon, echo, bytes };
+}
+
+function compareRates(line: Line, measured: readonly Pipelined[], reference: readonly Pipelined[]): Measurement {
+  const note = `${describeLoad(measured)}; the reference: ${describeLoad(reference)}`;
+  return ratio({ ...line, note }, measured.map(rateOf), reference.map(rateOf));
+}
+
+/** Who worked how much: the load generator is not what is measured as long as it has time left. */
+function describeLoad(results: readonly Pipelined[]): string {
+  const median = (value: (result: Pipelined) => number): number => spreadOf(results.map(value)).median;
+  const server = median(({ serverCpuMs, ms }) => (100 * serverCpuMs) / ms);
+  const perCall = median(({ serverCpuMs, calls }) => (1000 * serverCpuMs) / calls);
+  const generator = median(({ generatorCpuMs, ms }) => (100 * generatorCpuMs) / ms);
+  return `server ${server.toFixed(0)} % busy (${perCall.toFixed(1)} µs a call), generator ${generator.toFixed(0)} %`;
+}

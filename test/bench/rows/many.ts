@@ -1,0 +1,40 @@
+import { FEW, startInstalledDaemon } from '../servers.ts';
+import { ratio } from '../measurement.ts';
+import type { Measurement } from '../measurement.ts';
+import type { Bench, Row } from '../row.ts';
+import { interleave } from '../statistics.ts';
+
+const MANY_LONG = 1_000_000;
+/** For the quick form, and for the row about the start, which is pinned at this number. */
+export const MANY_QUICK = 100_000;
+const CALLS_PER_BLOCK = 1000;
+
+/** `Get` of random names from a large store. */
+export const many: Row = {
+  id: 'many',
+  async measure({ scope, load, stores, choose }: Bench): Promise<Measurement[]> {
+    const large = await stores.get(choose(MANY_LONG, MANY_QUICK));
+    const small = await stores.get(FEW);
+    const open = async ({ stateDirectory, credentials }: { stateDirectory: string; credentials: number }) => {
+      const target = await load.open(await startInstalledDaemon(scope, stateDirectory), 1);
+      const plan = { kind: 'get', credentials, order: 'random' } as const;
+      await target.sample(plan);
+      return { measure: () => target.oneAtATime(plan, CALLS_PER_BLOCK), close: () => target.close() };
+    };
+    const daemons = { large: await open(large), small: await open(small) };
+    const candidates = { large: daemons.large.measure, small: daemons.small.measure };
+    await interleave(3, candidates);
+    const times = await interleave(choose(60, 15), candidates);
+    await daemons.large.close();
+    await daemons.small.close();
+    const line = {
+      row: 'many',
+      what: `Get of a random name, ${large.credentials.toLocaleString('en')} credentials, p50`,
+      against: `the same with ${small.credentials} credentials`,
+      unit: 'µs',
+      budget: { kind: 'at most', limit: 1.3 },
+      note: `storing them took ${large.seconds.toFixed(1)} s (${(large.credentials / large.seconds).toFixed(0)}/s), 1000 in a call`,
+    } as const;
+    return [ratio(line, times.large, times.small)];
+  },
+};

@@ -1,0 +1,125 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Daemon } from '../../support/daemon.ts';
+import { Service } from '../../support/process.ts';
+import { BenchScope } from '../bench-scope.ts';
+import type { Plan } from '../calls.ts';
+import { difference, ratio } from '../measurement.ts';
+import type { Measurement } from '../measurement.ts';
+import { memoryOf } from '../memory.ts';
+import type { Memory } from '../memory.ts';
+import type { Bench, Row } from '../row.ts';
+import { callOnce, FEW, NODE, startDaemonWithFew } from '../servers.ts';
+import { nameOf } from '../calls.ts';
+
+const REFERENCE = "node -e 'setInterval(()=>{},1e9)', started at the same time";
+const IDLE_SCRIPT = 'setInterval(()=>{},1e9)';
+/** After that long nothing moves any more. */
+const SETTLE_MS = 2000;
+
+const CONNECTIONS = 8;
+const GETS: Plan = { kind: 'get', credentials: FEW, order: 'in turn' };
+
+/** What an idle daemon holds. */
+export const idleMemory: Row = {
+  id: 'memory',
+  async measure({ choose }: Bench): Promise<Measurement[]> {
+    const pairs: { daemon: Memory; idle: Memory }[] = [];
+    for (let round = 0; round < choose(7, 2); round += 1) pairs.push(await measureIdlePair());
+    const line = { row: 'memory', against: REFERENCE, unit: 'MiB' } as const;
+    const budget = { kind: 'at most', limit: 30 } as const;
+    const rss = difference(
+      { ...line, what: 'idle daemon, RSS', budget },
+      pairs.map(({ daemon }) => daemon.rss),
+      pairs.map(({ idle }) => idle.rss),
+    );
+    const known = pairs.filter(({ daemon }) => daemon.pss !== undefined);
+    if (known.length === 0) return [{ ...rss, note: 'Pss of the daemon is for root to see' }];
+    const pss = difference(
+      { ...line, what: 'idle daemon, Pss' },
+      known.map(({ daemon }) => daemon.pss ?? Number.NaN),
+      known.map(({ idle }) => idle.pss ?? Number.NaN),
+    );
+    return [rss, pss];
+  },
+};
+
+/** What it holds after it had much to do. */
+export const loadedMemory: Row = {
+  id: 'memory-load',
+  async measure({ scope, load, choose }: Bench): Promise<Measurement[]> {
+    const daemon = await startDaemonWithFew(scope);
+    await delay(SETTLE_MS);
+    const before = memoryOf(daemon.pid);
+    const target = await load.open(daemon, CONNECTIONS);
+    const seconds = choose(20, 5);
+    const { calls } = await target.pipelined(GETS, { durationMs: seconds * 1000 });
+    const during = memoryOf(daemon.pid);
+    await target.close();
+    await delay(SETTLE_MS);
+    const after = memoryOf(daemon.pid);
+    const line = {
+      row: 'memory-load',
+      what: `RSS after ${seconds} s of load`,
+      against: 'RSS of the same daemon before',
+      unit: 'MiB',
+      note: `${calls.toLocaleString('en')} calls of Get; ${during.rss.toFixed(1)} MiB at the end of them; Pss ${describePss(before)} before, ${describePss(after)} after`,
+    } as const;
+    return [difference(line, [after.rss], [before.rss])];
+  },
+};
+
+const SOAK_SAMPLE_MS = 1000;
+/** Until then code is compiled and caches fill. */
+const SOAK_WARM_UP_PART = 0.1;
+/** What may be noise: garbage that is not collected yet. */
+const FLAT_RATIO_MAX = 1.05;
+
+/** Whether what it holds grows for as long as it has much to do. */
+export const soak: Row = {
+  id: 'soak',
+  async measure({ scope, load, options }: Bench): Promise<Measurement[]> {
+    const daemon = await startDaemonWithFew(scope);
+    const target = await load.open(daemon, CONNECTIONS);
+    const samples: number[] = [];
+    const endsMs = performance.now() + options.soakMinutes * 60_000;
+    let gets = 0;
+    let creates = 0;
+    // All a client does: reads, new versions of what is there, connections that come and go.
+    while (performance.now() < endsMs) {
+      gets += (await target.pipelined(GETS, { durationMs: SOAK_SAMPLE_MS })).calls;
+      creates += (await target.pipelined({ kind: 'replace', credentials: FEW }, { calls: 256, window: 4 })).calls;
+      await connectOnce(daemon);
+      samples.push(memoryOf(daemon.pid).rss);
+    }
+    await target.close();
+    const warm = samples.slice(Math.floor(samples.length * SOAK_WARM_UP_PART));
+    const fifth = Math.max(1, Math.floor(warm.length / 5));
+    const line = {
+      row: 'soak',
+      what: `RSS in the last fifth of ${options.soakMinutes} min of load`,
+      against: `RSS in the first fifth, after a warm-up of ${SOAK_WARM_UP_PART * 100} % of the time`,
+      unit: 'MiB',
+      budget: { kind: 'at most', limit: FLAT_RATIO_MAX },
+      note: `${gets.toLocaleString('en')} calls of Get, ${creates.toLocaleString('en')} of Create; at most ${Math.max(...samples).toFixed(1)} MiB`,
+    } as const;
+    return [ratio(line, warm.slice(-fifth), warm.slice(0, fifth))];
+  },
+};
+
+async function measureIdlePair(): Promise<{ daemon: Memory; idle: Memory }> {
+  await using scope = new BenchScope();
+  const idle = new Service(scope, [NODE, '-e', IDLE_SCRIPT]);
+  const daemon = await startDaemonWithFew(scope);
+  await callOnce(scope, daemon, 'Get', { name: nameOf(0) });
+  await delay(SETTLE_MS);
+  return { daemon: memoryOf(daemon.pid), idle: memoryOf(idle.pid) };
+}
+
+async function connectOnce(daemon: Daemon): Promise<void> {
+  await using scope = new BenchScope();
+  await callOnce(scope, daemon, 'Status');
+}
+
+function describePss({ pss }: Memory): string {
+  return pss === undefined ? 'not known' : `${pss.toFixed(1)} MiB`;
+}

@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { parseCommandLine, usageOf, wantsJson, type Request } from '../../../client/cio/arguments.ts';
+import { CommandError } from '../../../client/cio/command-error.ts';
+import { COMMANDS } from '../../../client/cio/commands.ts';
+import { anyText } from '../../src/any-text.ts';
+
+function parse(...argv: string[]): Request {
+  return parseCommandLine(argv, COMMANDS);
+}
+
+function run(...argv: string[]): Request & { readonly kind: 'run' } {
+  const request = parse('credential', ...argv);
+  assert.ok(request.kind === 'run');
+  return request;
+}
+
+/** What a refused command line is told: message and hint. */
+function refusal(...argv: string[]): string {
+  try {
+    parse(...argv);
+  } catch (error) {
+    assert.ok(error instanceof CommandError && error.code === 'Usage');
+    return `${error.message} (${error.hint ?? ''})`;
+  }
+  assert.fail('it was not refused');
+}
+
+describe('parseCommandLine()', () => {
+  it('finds every command by its name and its aliases, behind each word of the group', () => {
+    for (const group of ['credential', 'credentials', 'cred']) {
+      for (const command of COMMANDS) {
+        for (const name of [command.name, ...(command.aliases ?? [])]) {
+          const request = parse(group, ...name.split(' '), '--help');
+          assert.ok(request.kind === 'help' && request.command === command, name);
+        }
+      }
+    }
+  });
+
+  it('gives positionals by name, and options with their types', () => {
+    const { input } = run('create', 'name', 'value', '--replace', '--from-file', 'path');
+    assert.deepEqual(input.positionals, { NAME: 'name', VALUE: 'value' });
+    assert.equal(input.options['replace'], true);
+    assert.equal(input.options['from-file'], 'path');
+    assert.equal(input.options['keep-newline'], false);
+    assert.equal(input.options['owner'], undefined);
+    assert.equal(run('get', 'x', '--version', '12').input.options['version'], 12);
+    assert.deepEqual(run('grant', 'x', '--unit', 'a', '--unit=b').input.options['unit'], ['a', 'b']);
+    assert.deepEqual(run('list').input.positionals, { PATTERN: [] });
+    assert.deepEqual(run('list', 'a', 'b').input.positionals, { PATTERN: ['a', 'b'] });
+  });
+
+  it('takes --json and --socket in every place', () => {
+    for (const argv of [
+      ['--json', '--socket', '/s', 'credential', 'list'],
+      ['credential', '-j', '--socket=/s', 'list'],
+      ['credential', 'list', '--socket', '/s', '-j'],
+      ['credential', 'list', 'x', '--socket=/s', '--json'],
+    ]) {
+      const request = parse(...argv);
+      assert.ok(request.kind === 'run');
+      assert.deepEqual(request.globals, { isJson: true, socket: '/s' });
+    }
+    assert.deepEqual(run('list').globals, { isJson: false, socket: undefined });
+  });
+
+  it('takes what begins with - behind --, and - for standard input', () => {
+    assert.deepEqual(run('create', 'name', '-').input.positionals, { NAME: 'name', VALUE: '-' });
+    assert.deepEqual(run('create', '--', 'name', '--json').input.positionals, { NAME: 'name', VALUE: '--json' });
+    assert.deepEqual(run('create', '--', 'name', '--json').globals.isJson, false);
+  });
+
+  it('hands everything behind -- of exec on as it is', () => {
+    const { input, globals } = run('exec', 'aws', '--', 'restic', '--json', '--', '-x', '--help', '');
+    assert.deepEqual(input.positionals, { SET: 'aws' });
+    assert.deepEqual(input.rest, ['restic', '--json', '--', '-x', '--help', '']);
+    assert.equal(globals.isJson, false);
+  });
+
+  it('tells where the command of exec has to be', () => {
+    for (const argv of [
+      ['exec', 'aws'],
+      ['exec', 'aws', '--'],
+      ['exec', 'aws', 'restic', 'backup'],
+      ['exec', 'aws', 'restic', '--repo', 'x'],
+    ]) {
+      assert.match(refusal('credential', ...argv), /^the command is missing .*cio credential exec aws -- restic/);
+    }
+  });
+
+  it('gives help for a command, for a group of them and for all', () => {
+    for (const [argv, words, isAsked] of [
+      [[], [], false],
+      [['credential'], [], false],
+      [['cred', 'slot'], ['slot'], false],
+      [['--help'], [], true],
+      [['help'], [], true],
+      [['credential', '-h'], [], true],
+      [['credential', 'help', 'slot'], ['slot'], true],
+      [['credential', 'slot', '--help'], ['slot'], true],
+    ] as const) {
+      assert.deepEqual(parse(...argv), { kind: 'help', words, command: undefined, isAsked });
+    }
+    for (const argv of [
+      ['credential', 'get', '--help'],
+      ['--help', 'credential', 'get'],
+      ['help', 'credential', 'get'],
+      ['credential', 'help', 'get'],
+      ['credential', 'get', '--unknown', '-h', 'too', 'many'],
+    ]) {
+      const request = parse(...argv);
+      assert.ok(request.kind === 'help' && request.command?.name === 'get' && request.isAsked, argv.join(' '));
+    }
+  });
+
+  it('gives the version, other than that of get', () => {
+    assert.deepEqual(parse('--version'), { kind: 'version' });
+    assert.deepEqual(parse('credential', '-V'), { kind: 'version' });
+    assert.equal(run('get', 'x', '--version', '3').command.name, 'get');
+  });
+
+  it('refuses what is missing, too much, or wrong', () => {
+    for (const [message, ...argv] of [
+      ['NAME is missing', 'get'],
+      ['NAME|SET|UUID is missing', 'remove'],
+      ['SET is missing', 'env', '--json'],
+      ['1 argument too many', 'get', 'a', 'b'],
+      ['2 arguments too many: it takes none', 'lock', 'a', 'b'],
+      ['--replace takes no value', 'create', 'x', '--replace=yes'],
+      ['--version needs N', 'get', 'x', '--version'],
+      ['--version needs a whole number', 'get', 'x', '--version', '0'],
+      ['--version needs a whole number', 'get', 'x', '--version', '1e3'],
+      ['--version needs a whole number', 'get', 'x', '--version=1234567890123456'],
+      ['--from-file needs PATH', 'create', 'x', '--from-file', '--replace'],
+      ['--from-file needs PATH', 'create', 'x', '--from-file='],
+      ['--owner is given twice', 'list', '--owner', '1', '--owner', '2'],
+      ['--socket needs', 'list', '--socket='],
+      ['did you mean list?', 'lsit'],
+      ['did you mean add?', 'slot', 'ad'],
+      ['did you mean --json?', 'list', '--jsno'],
+    ] as const) {
+      const told = refusal('credential', ...argv);
+      assert.ok(told.includes(message), `${argv.join(' ')}: ${told}`);
+    }
+    assert.match(refusal('credentail', 'list'), /did you mean credential\?/);
+    assert.match(refusal('credential', '--socket'), /--socket needs a path/);
+  });
+
+  it('tells where a value goes that begins with dashes', () => {
+    assert.match(
+      refusal('credential', 'create', 'x', '-----BEGIN PRIVATE KEY-----'),
+      /goes behind --, or on standard input/,
+    );
+  });
+
+  it('never repeats an argument that can be a secret in the wrong place', () => {
+    const secret = 'wJalrXUtnFEMIbPxRfiCYEXAMPLEKEY';
+    for (const argv of [
+      [secret],
+      [`--${secret}`],
+      ['credential', secret],
+      ['credential', 'slot', secret],
+      ['credential', 'get', `--${secret}`],
+      ['credential', 'get', `-${secret}`],
+      ['credential', 'get', 'x', secret],
+      ['credential', 'get', 'x', `--version=${secret}`],
+      ['credential', 'get', 'x', '--version', secret],
+      ['credential', 'create', 'x', `--replace=${secret}`],
+      ['credential', 'create', 'x', `-----BEGIN ${secret}`],
+    ]) {
+      assert.ok(!refusal(...argv).includes(secret.slice(0, 8)), argv.join(' '));
+    }
+  });
+
+  it('throws nothing but usage errors, whatever is typed', () => {
+    const word = fc.oneof(
+      fc.constantFrom('credential', 'create', 'get', 'exec', 'slot', '--', '--json', '-j', '--owner', '--version', '-'),
+      anyText,
+    );
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 8 }), (argv) => {
+        try {
+          parse(...argv);
+        } catch (error) {
+          assert.ok(error instanceof CommandError && error.code === 'Usage', String(error));
+        }
+      }),
+    );
+  });
+});
+
+describe('wantsJson()', () => {
+  it('sees --json and -j, but not those of the command of exec', () => {
+    assert.equal(wantsJson(['credential', 'nonsense', '--json']), true);
+    assert.equal(wantsJson(['-j']), true);
+    assert.equal(wantsJson(['credential', 'exec', 'aws', '--', 'x', '--json']), false);
+  });
+});
+
+describe('usageOf()', () => {
+  it('shows what has to be there and what may', () => {
+    const usages = Object.fromEntries(COMMANDS.map((command) => [command.name, usageOf(command)]));
+    assert.equal(usages['create'], 'cio credential create [NAME] [VALUE]');
+    assert.equal(usages['list'], 'cio credential list [PATTERN...]');
+    assert.equal(usages['remove'], 'cio credential remove NAME|SET|UUID...');
+    assert.equal(usages['exec'], 'cio credential exec SET -- COMMAND...');
+  });
+});

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { completeLine, type Answer } from '../../../client/cio/completer.ts';
+import { COMMANDS } from '../../../client/cio/commands.ts';
+import { connectBy } from '../../../client/connect.ts';
+import { openNetTransport } from '../../../client/net-transport.ts';
+import { message, Peer } from '../peer.ts';
+
+function complete(line: string, socket?: string): Promise<Answer> {
+  const words = line.split(' ');
+  return completeLine(words, words.length - 1, COMMANDS, () => {
+    assert.ok(socket !== undefined, 'it asks the daemon');
+    return connectBy(openNetTransport, { socket, timeoutMs: 1000 });
+  });
+}
+
+async function words(line: string, socket?: string): Promise<readonly string[]> {
+  const answer = await complete(line, socket);
+  assert.ok(answer.kind === 'words', `${answer.kind} for ${line}`);
+  return answer.words;
+}
+
+function listReply(names: readonly string[], sets: readonly string[]): string {
+  const numbers = { owner: 0, version: 1, generation: 1, changed: 1 };
+  return message({
+    parameters: {
+      credentials: names.map((name) => ({ ...numbers, name, createdBy: 0, created: 1, size: 1, writable: true })),
+      sets: sets.map((set) => ({ ...numbers, set, uuid: 'u', ready: true, missing: [], fields: [] })),
+      damaged: 0,
+    },
+  });
+}
+
+describe('completeLine()', () => {
+  it('offers the words of the command line, without the daemon', async () => {
+    assert.deepEqual(await words('cio '), ['credential']);
+    assert.deepEqual(await words('cio cre'), ['credential']);
+    assert.ok((await words('cio credential ')).includes('create'));
+    assert.ok((await words('cio cred ')).includes('slot'));
+    assert.deepEqual(await words('cio cred re'), ['rekey', 'remove', 'revoke']);
+    assert.deepEqual(await words('cio cred slot '), ['add', 'list', 'remove']);
+    assert.deepEqual(await words('cio cred slot add '), ['keyfile', 'passphrase', 'recovery', 'systemd']);
+    assert.deepEqual(await words('cio cred completion '), ['bash', 'fish', 'zsh']);
+  });
+
+  it('offers the options of the command', async () => {
+    assert.deepEqual(await words('cio cred create --re'), ['--replace']);
+    assert.deepEqual(await words('cio cred lock --'), ['--help', '--json', '--socket']);
+    assert.deepEqual(await words('cio --'), ['--help', '--json', '--socket']);
+  });
+
+  it('never offers what is hidden, nor anything behind a value that is free', async () => {
+    assert.deepEqual(await words('cio cred __'), []);
+    assert.deepEqual(await words('cio cred create name '), []);
+    assert.deepEqual(await words('cio cred get name '), []);
+    assert.deepEqual(await words('cio cred grant x --unit '), []);
+  });
+
+  it('leaves files and the command of exec to the shell', async () => {
+    assert.deepEqual(await complete('cio cred create x --from-file '), { kind: 'files' });
+    assert.deepEqual(await complete('cio cred create x --from-file=/et'), { kind: 'files' });
+    assert.deepEqual(await complete('cio --socket '), { kind: 'files' });
+    assert.deepEqual(await complete('cio cred exec aws -- '), { kind: 'command', first: 5 });
+    assert.deepEqual(await complete('cio cred exec aws -- restic ba'), { kind: 'command', first: 5 });
+  });
+
+  it('offers users and groups of the host', async () => {
+    assert.ok((await words('cio cred list --owner ')).includes('root'));
+    assert.ok((await words('cio cred grant x --group ro')).includes('root'));
+    assert.ok((await words('cio cred grant x --group=ro')).includes('--group=root'));
+  });
+
+  it('offers names and sets of the daemon', async (t) => {
+    const peer = await Peer.onCalls(t, (_call, socket) => {
+      socket.write(listReply(['cio_aws_access_key', 'cio_aws_secret_key', 'other'], ['aws', 'minio']));
+    });
+    assert.deepEqual(await words('cio cred get cio_aws_a', peer.path), ['cio_aws_access_key']);
+    assert.deepEqual(await words('cio cred exec ', peer.path), ['aws', 'minio']);
+    assert.deepEqual(await words('cio cred rm o', peer.path), ['other']);
+    assert.deepEqual(await words('cio cred rm other a', peer.path), ['aws']);
+    assert.deepEqual(await words('cio --json cred --socket x get o', peer.path), ['other']);
+  });
+
+  it('passes nothing on to a shell that is no name', async (t) => {
+    const peer = await Peer.onCalls(t, (_call, socket) => {
+      socket.write(listReply(['$(rm -rf /)', 'a b', 'A', '`x`', 'a;b', '../x', 'good'], ['$(x)', 'set a', 'good_set']));
+    });
+    assert.deepEqual(await words('cio cred rm ', peer.path), ['good', 'good_set']);
+  });
+
+  it('is silent where the daemon is away, refuses or talks nonsense', async (t) => {
+    assert.deepEqual(await words('cio cred get ', '/nonexistent/socket'), []);
+    for (const answer of [message({ error: 'io.cio.Credentials.Locked', parameters: {} }), 'junk\0', '']) {
+      const peer = await Peer.onCalls(t, (_call, socket) => socket.end(answer));
+      assert.deepEqual(await words('cio cred get ', peer.path), []);
+    }
+  });
+});

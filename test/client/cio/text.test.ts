@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { printable, truncate, widthOf } from '../../../client/cio/text.ts';
+import { anyText } from '../../src/any-text.ts';
+
+describe('printable()', () => {
+  it('spells out what would do something to a terminal', () => {
+    assert.equal(printable('a\u001b[31mb'), 'a\\u{1b}[31mb');
+    assert.equal(printable('\u0007\r\n\u009b'), '\\u{7}\\u{d}\\u{a}\\u{9b}');
+    assert.equal(printable('abc\u202ecba'), 'abc\\u{202e}cba');
+    assert.equal(printable('a\u200bb\u2028c'), 'a\\u{200b}b\\u{2028}c');
+    assert.equal(printable('\ud800'), '\\u{d800}');
+  });
+
+  it('leaves everything else as it is', () => {
+    for (const text of ['', 's3:https://host/b?x=1', 'Größe', '日本語', '🔑']) assert.equal(printable(text), text);
+  });
+
+  it('never lets a control character through', () => {
+    fc.assert(fc.property(anyText, (text) => assert.doesNotMatch(printable(text), /\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/u)));
+  });
+});
+
+describe('widthOf()', () => {
+  it('counts columns: two for East Asian characters and emoji, none for what is combined', () => {
+    for (const [text, width] of [
+      ['', 0],
+      ['abc', 3],
+      ['Größe', 5],
+      ['日本', 4],
+      ['🔑', 2],
+      ['e\u0301', 1],
+    ] as const) {
+      assert.equal(widthOf(text), width);
+    }
+  });
+});
+
+describe('truncate()', () => {
+  it('keeps a text that fits, and cuts the others with an ellipsis', () => {
+    assert.equal(truncate('abcdef', 6), 'abcdef');
+    assert.equal(truncate('abcdef', 5), 'abcd…');
+    assert.equal(truncate('日本語', 5), '日本…');
+    assert.equal(truncate('日本語', 4), '日…');
+    assert.equal(truncate('abc', 1), '…');
+  });
+
+  it('never gives more columns than asked', () => {
+    fc.assert(
+      fc.property(anyText, fc.integer({ min: 1, max: 40 }), (text, width) => {
+        assert.ok(widthOf(truncate(printable(text), width)) <= width);
+      }),
+    );
+  });
+});

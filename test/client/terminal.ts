@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { plainEnvironment } from '../support/process.ts';
+import { command, type Requirement } from '../support/requirements.ts';
+import type { Scope } from '../support/scope.ts';
+
+/** What makes a terminal for a test: script(1), which every Debian has. */
+export const TERMINAL: Requirement = command('script', 'bsdutils');
+
+const TIMEOUT_MS = 20_000;
+
+/** A program on a terminal of its own, with somebody who reads the screen and types. */
+export class TerminalProgram {
+  readonly #child;
+  readonly #exited: Promise<number | null>;
+  #screen = '';
+  #changed = Promise.withResolvers<void>();
+
+  /** @param shellCommand what a shell on the terminal runs */
+  constructor(scope: Scope, shellCommand: string, env: Readonly<Record<string, string>> = {}) {
+    const args = ['--quiet', '--return', '--flush', '--command', shellCommand, '/dev/null'];
+    const environment = { ...plainEnvironment(), TERM: 'xterm', SHELL: '/bin/sh', ...env };
+    this.#child = spawn('script', args, { env: environment, stdio: 'pipe' });
+    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.#screen += text;
+      this.#wake();
+    });
+    this.#child.stdin.on('error', () => undefined);
+    this.#exited = new Promise((resolve, reject) => {
+      this.#child.once('error', reject).once('close', (code) => {
+        resolve(code);
+        this.#wake();
+      });
+    });
+    scope.after(async () => {
+      this.#child.kill('SIGKILL');
+      await this.#exited;
+    });
+  }
+
+  /** All that was on the screen so far. */
+  get screen(): string {
+    return this.#screen;
+  }
+
+  /** Resolves once the screen has a text, and gives what fits. */
+  async shows(text: string | RegExp): Promise<string> {
+    const deadline = setTimeout(
+      () => this.#changed.reject(new Error(`it shows ${JSON.stringify(this.#screen)}`)),
+      TIMEOUT_MS,
+    );
+    try {
+      for (;;) {
+        const found = typeof text === 'string' ? this.#screen.includes(text) && text : text.exec(this.#screen)?.[0];
+        if (found !== false && found !== undefined) return found;
+        if (this.#child.exitCode !== null) throw new Error(`it ended with ${JSON.stringify(this.#screen)}`);
+        await this.#changed.promise;
+      }
+    } finally {
+      clearTimeout(deadline);
+    }
+  }
+
+  type(keys: string): void {
+    this.#child.stdin.write(keys);
+  }
+
+  /** The exit code, once it has ended; 128 and more for a signal, as a shell has it. */
+  exit(): Promise<number | null> {
+    return this.#exited;
+  }
+
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+/** A word of a shell. */
+export function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}

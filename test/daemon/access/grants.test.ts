@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { dropGrantsOf, granteeOf, granteesByTarget, grantKey, principalsOf } from '../../../daemon/access/grants.ts';
+import { emptyPrincipal } from '../../../daemon/vault/records.ts';
+import { ALICE, ROOT, startCore } from '../core.ts';
+
+const anyGrantee = fc.oneof(
+  fc.integer({ min: 0, max: 2 ** 32 - 2 }).map((uid) => ({ uid })),
+  fc.integer({ min: 0, max: 2 ** 32 - 2 }).map((gid) => ({ gid })),
+  fc
+    .stringMatching(/^[A-Za-z0-9:_.\\-]{1,20}(@[A-Za-z0-9:_.\\-]{0,5})?\.(service|scope|socket|mount|swap)$/)
+    .map((unit) => ({ unit })),
+);
+
+describe('principalsOf()', () => {
+  it('names a principal for each grantee, of which granteeOf() makes the grantee again', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(anyGrantee, { minLength: 1, selector: (one) => JSON.stringify(one) }), (grantees) => {
+        assert.deepEqual([...principalsOf(grantees)].map(granteeOf), grantees);
+      }),
+    );
+  });
+
+  it('makes of users and groups of one number two principals', () => {
+    assert.equal(principalsOf([{ uid: 7 }, { gid: 7 }]).size, 2);
+  });
+
+  it('names each once', () => {
+    assert.deepEqual([...principalsOf([{ uid: 7 }, { uid: 7, gid: null }])], ['uid:7']);
+  });
+
+  it('takes no unit for the space that administrators share', () => {
+    assert.throws(() => principalsOf([{ unit: 'system' }]), { code: 'InvalidName' });
+  });
+});
+
+describe('grantKey()', () => {
+  it('differs by owner, by kind and by target', () => {
+    const keys = [
+      grantKey({ space: 'system', kind: 'name', target: 'aws' }),
+      grantKey({ space: 'system', kind: 'set', target: 'aws' }),
+      grantKey({ space: 'uid:1', kind: 'name', target: 'aws' }),
+      grantKey({ space: 'system', kind: 'name', target: 'aws2' }),
+    ];
+    assert.equal(new Set(keys).size, keys.length);
+  });
+});
+
+describe('granteesByTarget()', () => {
+  it('tells of each target all to whom it was granted', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token', 'cio_aws_access_key');
+    await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: 1 }, { gid: 1 }] });
+    await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: 1 }] });
+    assert.deepEqual(
+      core.vault.read(granteesByTarget),
+      new Map([
+        ['system name token', [{ uid: 1 }, { gid: 1 }]],
+        ['system set aws', [{ uid: 1 }]],
+      ]),
+    );
+  });
+});
+
+describe('dropGrantsOf()', () => {
+  it('touches nobody who was not granted what was removed', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token', 'other');
+    await core.ask(ROOT, 'Grant', { target: 'other', grantees: [{ uid: ALICE.uid }] });
+    await core.vault.write((writer) => {
+      const put = t.mock.method(writer, 'putPrincipal');
+      const record = writer.credential('system', 'token') ?? assert.fail();
+      dropGrantsOf(writer, [record]);
+      assert.equal(put.mock.callCount(), 0);
+    });
+  });
+
+  it('takes from one principal what was removed, and leaves the rest', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    const grants = [
+      { space: 'system', kind: 'name', target: 'token' },
+      { space: 'system', kind: 'set', target: 'token' },
+      { space: 'uid:9', kind: 'name', target: 'token' },
+    ] as const;
+    await core.vault.write((writer) => {
+      writer.putPrincipal({ ...emptyPrincipal('uid:7'), grants });
+      dropGrantsOf(writer, [writer.credential('system', 'token') ?? assert.fail()]);
+      assert.deepEqual(writer.principal('uid:7')?.grants, grants.slice(1));
+    });
+  });
+});

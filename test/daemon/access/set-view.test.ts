@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { findSet, viewSet } from '../../../daemon/access/set-view.ts';
+import { ALICE, BOB, RESTIC, ROOT, START_TIME, startCore } from '../core.ts';
+
+describe('viewSet()', () => {
+  it('gives the fields that the caller may read, and what of them follows', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_access_key');
+    core.now += 1000;
+    await core.keep(ROOT, 'cio_aws_secret_key');
+    await core.ask(ROOT, 'Grant', { target: 'cio_aws_access_key', grantees: [{ unit: 'restic.service' }] });
+    const view = (person: typeof RESTIC): object | undefined =>
+      core.vault.read((reader) => {
+        const found = viewSet(core.caller(person), reader, 'system', 'aws');
+        return found && { ...found, members: [...found.members.keys()], provider: found.provider?.id };
+      });
+    const common = { set: 'aws', space: 'system', provider: 'aws' };
+    assert.deepEqual(view(ROOT), {
+      ...common,
+      members: ['access_key', 'secret_key'].toSorted((a, b) => b.length - a.length || (a < b ? -1 : 1)),
+      missing: ['backup_repo', 'backup_password'],
+      generation: 2,
+      changed: START_TIME + 1000,
+    });
+    assert.deepEqual(view(RESTIC), {
+      ...common,
+      members: ['access_key'],
+      missing: ['backup_repo', 'secret_key', 'backup_password'],
+      generation: 1,
+      changed: START_TIME,
+    });
+    assert.equal(view(ALICE), undefined);
+  });
+
+  it('does not ask the store for a field that the caller may not read', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
+    core.store.reads.length = 0;
+    core.vault.read((reader) => viewSet(core.caller(ALICE), reader, 'system', 'aws'));
+    assert.deepEqual(core.store.reads, []);
+  });
+});
+
+describe('findSet()', () => {
+  it('looks among one’s own first, then among the shared ones; at a third user’s only where he is named', async (t) => {
+    const core = await startCore(t);
+    const find = (person: typeof ALICE, owner?: number): string | undefined =>
+      core.vault.read((reader) => findSet(core.caller(person), reader, 'aws', owner)?.space);
+    await core.keep(BOB, 'cio_aws_access_key');
+    await core.ask(BOB, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
+    assert.deepEqual(
+      [find(ALICE), find(ALICE, BOB.uid), find(ROOT), find(ROOT, BOB.uid)],
+      [undefined, 'uid:3002', undefined, 'uid:3002'],
+    );
+    await core.keep(ROOT, 'cio_aws_access_key');
+    assert.deepEqual([find(ALICE), find(ROOT)], [undefined, 'system']);
+    await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
+    assert.equal(find(ALICE), 'system');
+    await core.keep(ALICE, 'cio_aws_secret_key');
+    assert.deepEqual([find(ALICE), find(ALICE, 0)], ['uid:3001', 'system']);
+  });
+});

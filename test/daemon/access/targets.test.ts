@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, it } from 'node:test';
+import { findTarget, findWritableTarget, recordsOf, resolveUuid } from '../../../daemon/access/targets.ts';
+import { uuidOfSet } from '../../../daemon/access/set-uuid.ts';
+import { ALICE, BOB, RESTIC, ROOT, startCore } from '../core.ts';
+import type { Core, Person } from '../core.ts';
+
+function find(core: Core, person: Person, text: string, owner?: number): string {
+  return core.vault.read((reader) => {
+    const target = findTarget(core.caller(person), reader, { text, owner });
+    return `${target.kind} ${target.space} ${target.name} ${recordsOf(target).length}`;
+  });
+}
+
+describe('findTarget()', () => {
+  it('means a credential, else a set, among one’s own and then the shared ones', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'aws', 'cio_aws_access_key', 'cio_minio_access_key', 'cio_minio_secret_key');
+    await core.keep(ALICE, 'cio_aws_secret_key', 'token');
+    assert.equal(find(core, ROOT, 'aws'), 'name system aws 1');
+    assert.equal(find(core, ROOT, 'minio'), 'set system minio 2');
+    assert.equal(find(core, ALICE, 'aws'), 'set uid:3001 aws 1');
+    assert.equal(find(core, ROOT, 'token', ALICE.uid), 'name uid:3001 token 1');
+    assert.throws(() => find(core, ALICE, 'minio'), { code: 'NotFound', fields: { name: 'minio' } });
+    await core.ask(ROOT, 'Grant', { target: 'cio_minio_access_key', grantees: [{ uid: ALICE.uid }] });
+    assert.equal(find(core, ALICE, 'minio'), 'set system minio 1');
+  });
+
+  it('takes a text in its canonical spelling, as a name and as a set', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_alt_backup_password');
+    assert.equal(find(core, ROOT, 'cio_alt_aws_restic_password'), 'name system cio_aws_alt_backup_password 1');
+    assert.equal(find(core, ROOT, 'alt_aws'), 'set system aws_alt 1');
+  });
+
+  for (const text of ['', 'A', 'x y', '0191e1f0-7c3a-5000-8000-00000000000a', 'x'.repeat(129)]) {
+    it(`refuses ${JSON.stringify(text.slice(0, 40))}`, async (t) => {
+      const core = await startCore(t);
+      assert.throws(() => find(core, ROOT, text), { code: 'InvalidName' });
+    });
+  }
+});
+
+describe('findWritableTarget()', () => {
+  it('refuses what the caller may only read', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token', 'cio_aws_access_key');
+    for (const target of ['token', 'aws'])
+      await core.ask(ROOT, 'Grant', { target, grantees: [{ unit: 'restic.service' }] });
+    for (const text of ['token', 'aws']) {
+      const fields = { name: text, right: 'write' };
+      const named = { text, owner: undefined };
+      core.vault.read((reader) => {
+        assert.throws(() => findWritableTarget(core.caller(RESTIC), reader, named), { code: 'AccessDenied', fields });
+        assert.equal(findWritableTarget(core.caller(ROOT), reader, named).space, 'system');
+      });
+    }
+  });
+});
+
+describe('resolveUuid()', () => {
+  const resolve = (core: Core, person: Person, text: string, owner?: number): Promise<object> =>
+    resolveUuid(core.vault, core.caller(person), text, owner);
+
+  it('leaves a name as it is, and reads nothing for it', async (t) => {
+    const core = await startCore(t);
+    core.store.reads.length = 0;
+    assert.deepEqual(await resolve(core, ALICE, 'Any Text'), { text: 'Any Text', owner: undefined });
+    assert.deepEqual(core.store.reads, []);
+  });
+
+  it('finds the sets of one’s own space, and those that were granted', async (t) => {
+    const core = await startCore(t);
+    for (const person of [ROOT, ALICE, BOB]) await core.keep(person, 'cio_aws_access_key');
+    const uuid = (space: 'system' | 'uid:3001' | 'uid:3002'): string => uuidOfSet(core.vault.storeId, space, 'aws');
+    assert.deepEqual(await resolve(core, ROOT, uuid('system')), { text: 'aws', owner: 0 });
+    assert.deepEqual(await resolve(core, ROOT, uuid('uid:3001'), 3001), { text: 'aws', owner: 3001 });
+    assert.deepEqual(await resolve(core, ALICE, uuid('uid:3001').toUpperCase()), { text: 'aws', owner: 3001 });
+    for (const [person, space] of [
+      [ROOT, 'uid:3001'],
+      [ALICE, 'system'],
+      [ALICE, 'uid:3002'],
+    ] as const) {
+      await assert.rejects(resolve(core, person, uuid(space)), { code: 'NotFound', fields: { name: uuid(space) } });
+    }
+    await core.ask(BOB, 'Grant', { target: 'cio_aws_access_key', grantees: [{ uid: ALICE.uid }] });
+    assert.deepEqual(await resolve(core, ALICE, uuid('uid:3002')), { text: 'aws', owner: 3002 });
+  });
+
+  it('reads of a user who looks for any UUID nothing of the store', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_access_key');
+    await core.keep(ALICE, 'cio_aws_access_key');
+    core.store.reads.length = 0;
+    await assert.rejects(resolve(core, ALICE, uuidOfSet(core.vault.storeId, 'system', 'aws')), { code: 'NotFound' });
+    assert.deepEqual(core.store.reads, []);
+  });
+
+  it('lets others have their turn while an administrator goes through many', async (t) => {
+    const core = await startCore(t);
+    for (const owner of [1, 2, 3]) {
+      const credentials = Array.from({ length: 1000 }, (_, index) => ({ name: `name-${index}`, value: 'x' }));
+      await core.ask(ROOT, 'Create', { credentials, owner });
+    }
+    for (const work of [
+      (): Promise<unknown> => core.call(ROOT, 'GetSet', { set: '0191e1f0-7c3a-5000-8000-00000000000a' }),
+      (): Promise<unknown> => core.call(ROOT, 'List', {}),
+    ]) {
+      let turns = 0;
+      const done = new AbortController();
+      const answered = work().finally(() => done.abort());
+      while (!done.signal.aborted) {
+        await nextTurn();
+        turns += 1;
+      }
+      await answered;
+      assert.ok(turns > 3, `${turns} turns of the event loop`);
+    }
+  });
+});

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { visibleCredentials } from '../../../daemon/access/visible.ts';
+import type { Visible } from '../../../daemon/access/visible.ts';
+import { ALICE, BOB, ROOT, startCore } from '../core.ts';
+import type { Core, Person } from '../core.ts';
+
+async function visible(core: Core, person: Person, options: Partial<Visible> = {}): Promise<string[]> {
+  const wanted = { only: undefined, isEveryone: false, count: { damaged: 0 }, ...options };
+  const names: string[] = [];
+  for await (const { space, name } of visibleCredentials(core.vault, core.caller(person), wanted))
+    names.push(`${space} ${name}`);
+  return names.toSorted();
+}
+
+describe('visibleCredentials()', () => {
+  it('gives each once, however often it was granted', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_access_key', 'hidden');
+    await core.keep(ALICE, 'own');
+    for (const target of ['cio_aws_access_key', 'aws']) {
+      await core.ask(ROOT, 'Grant', { target, grantees: [{ uid: ALICE.uid }, { gid: ALICE.uid }] });
+    }
+    assert.deepEqual(await visible(core, ALICE), ['system cio_aws_access_key', 'uid:3001 own']);
+    assert.deepEqual(await visible(core, ALICE, { only: 'system' }), ['system cio_aws_access_key']);
+  });
+
+  it('does not read every record for a user, however many there are', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...Array.from({ length: 300 }, (_, index) => `name-${index}`));
+    await core.keep(ALICE, 'own');
+    core.store.reads.length = 0;
+    assert.deepEqual(await visible(core, ALICE, { isEveryone: true }), ['uid:3001 own']);
+    assert.ok(core.store.reads.every((read) => !read.startsWith('list')));
+    assert.ok(core.store.reads.length <= 1);
+  });
+
+  it('gives an administrator all of a space, or of all spaces, over many pages', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...Array.from({ length: 600 }, (_, index) => `name-${index}`));
+    await core.keep(ALICE, 'alices');
+    await core.keep(BOB, 'bobs');
+    assert.equal((await visible(core, ROOT)).length, 600);
+    assert.equal((await visible(core, ROOT, { isEveryone: true })).length, 602);
+    assert.deepEqual(await visible(core, ROOT, { only: 'uid:3002' }), ['uid:3002 bobs']);
+  });
+});

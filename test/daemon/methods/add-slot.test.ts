@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { SLOTS_MAX } from '../../../daemon/vault/slots.ts';
+import type { AddSlotIn } from '../../../src/protocol/interface.generated.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { ALICE, RESTIC, ROOT, startCore } from '../core.ts';
+
+describe('AddSlot', () => {
+  it('gives a recovery code, this once', async (t) => {
+    const core = await startCore(t);
+    const { slot, recoveryCode } = await core.ask(ROOT, 'AddSlot', { kind: 'recovery' });
+    assert.match(recoveryCode ?? '', /^([0-9A-HJKMNP-TV-Z]{6}-){5}[0-9A-HJKMNP-TV-Z]{6}$/);
+    assert.equal(slot.kind, 'recovery');
+    assert.ok(!JSON.stringify(await core.ask(ROOT, 'ListSlots', {})).includes(recoveryCode ?? ''));
+  });
+
+  it('makes a key file that nobody else can read, and that opens the store', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    const path = join(temporaryDirectory(t), 'second.key');
+    const { slot, recoveryCode } = await core.ask(ROOT, 'AddSlot', { kind: 'keyfile', path });
+    assert.deepEqual([slot.label, recoveryCode], [path, undefined]);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    const [first] = (await core.ask(ROOT, 'ListSlots', {})).slots.filter(({ label }) => label === 'root.key');
+    await core.ask(ROOT, 'RemoveSlot', { id: first?.id ?? '' });
+    await core.ask(ROOT, 'Lock', {});
+    assert.deepEqual(await core.ask(ROOT, 'Unlock', {}), { slot: slot.id });
+  });
+
+  it('takes the credential that systemd gave', async (t) => {
+    const credentialsDirectory = temporaryDirectory(t);
+    writeFileSync(join(credentialsDirectory, 'my-key'), `${Buffer.alloc(32, 7).toString('base64')}\n`, { mode: 0o440 });
+    const core = await startCore(t, { credentialsDirectory });
+    const { slot } = await core.ask(ROOT, 'AddSlot', { kind: 'systemd', credential: 'my-key' });
+    assert.deepEqual([slot.kind, slot.label], ['systemd', 'my-key']);
+    await core.ask(ROOT, 'Lock', {});
+    assert.deepEqual(await core.ask(ROOT, 'Unlock', {}), { slot: slot.id });
+  });
+
+  it('keeps a label of up to 64 characters', async (t) => {
+    const core = await startCore(t);
+    const label = 'Käsekuchen, im Safe links '.padEnd(64, 'x');
+    assert.equal((await core.ask(ROOT, 'AddSlot', { kind: 'recovery', label })).slot.label, label);
+  });
+
+  it('is refused to whoever is no administrator', async (t) => {
+    const core = await startCore(t);
+    for (const person of [ALICE, RESTIC]) {
+      assert.deepEqual(await core.refusal(person, 'AddSlot', { kind: 'recovery' }), [
+        'AccessDenied',
+        { right: 'administer' },
+      ]);
+      assert.equal((await core.refusal(person, 'AddSlot', { kind: 'keyfile', path: 'relative' }))[0], 'AccessDenied');
+    }
+  });
+
+  it('is refused while the store is locked, and makes no key file then', async (t) => {
+    const core = await startCore(t);
+    await core.ask(ROOT, 'Lock', {});
+    const path = join(temporaryDirectory(t), 'second.key');
+    for (const parameters of [
+      { kind: 'recovery' },
+      { kind: 'keyfile', path },
+      { kind: 'passphrase', passphrase: 'x' },
+    ] as const) {
+      assert.deepEqual(await core.refusal(ROOT, 'AddSlot', parameters), ['Locked', {}]);
+    }
+    assert.equal(statSync(path, { throwIfNoEntry: false }), undefined);
+  });
+
+  it(`adds up to ${SLOTS_MAX} slots, also where many are asked for at once`, async (t) => {
+    const core = await startCore(t);
+    const replies = await Promise.all(
+      Array.from({ length: SLOTS_MAX + 4 }, () => core.call(ROOT, 'AddSlot', { kind: 'recovery' })),
+    );
+    const refused = replies.filter(({ error }) => error !== undefined);
+    for (const reply of refused) {
+      assert.deepEqual(reply, { error: 'io.cio.Credentials.TooLarge', parameters: { limit: SLOTS_MAX } });
+    }
+    assert.equal((await core.ask(ROOT, 'ListSlots', {})).slots.length, SLOTS_MAX);
+    assert.deepEqual(await core.refusal(ROOT, 'AddSlot', { kind: 'recovery' }), ['TooLarge', { limit: SLOTS_MAX }]);
+  });
+});
+
+describe('AddSlot: what it refuses', () => {
+  const badLabel = { name: 'label', reason: 'it is no line of at most 64 characters' };
+  const badPassphrase = { name: 'passphrase', reason: 'it is empty or too long' };
+  const badPath = { name: 'path', reason: 'it is no absolute path' };
+  const badCredential = { name: 'credential', reason: 'it is no name of a systemd credential' };
+  for (const [parameters, fields] of [
+    [{ kind: 'recovery', label: '' }, badLabel],
+    [{ kind: 'recovery', label: 'x'.repeat(65) }, badLabel],
+    [{ kind: 'recovery', label: 'two\nlines' }, badLabel],
+    [{ kind: 'recovery', label: '\u001b[2J' }, badLabel],
+    [{ kind: 'passphrase' }, badPassphrase],
+    [{ kind: 'passphrase', passphrase: '' }, badPassphrase],
+    [{ kind: 'passphrase', passphrase: 'x'.repeat(1025) }, badPassphrase],
+    [{ kind: 'keyfile' }, badPath],
+    [{ kind: 'keyfile', path: 'relative.key' }, badPath],
+    [{ kind: 'keyfile', path: '/a/../b.key' }, badPath],
+    [{ kind: 'keyfile', path: '/a//b.key' }, badPath],
+    [{ kind: 'keyfile', path: '/a\0b' }, badPath],
+    [{ kind: 'keyfile', path: `/${'x'.repeat(4096)}` }, badPath],
+    [{ kind: 'systemd', credential: '' }, badCredential],
+    [{ kind: 'systemd', credential: '..' }, badCredential],
+    [{ kind: 'systemd', credential: 'a/b' }, badCredential],
+    [{ kind: 'systemd', credential: 'x'.repeat(256) }, badCredential],
+  ] as const satisfies readonly (readonly [AddSlotIn, object])[]) {
+    it(JSON.stringify(parameters).slice(0, 70), async (t) => {
+      const core = await startCore(t);
+      assert.deepEqual(await core.refusal(ROOT, 'AddSlot', parameters), ['InvalidValue', fields]);
+      assert.equal((await core.ask(ROOT, 'ListSlots', {})).slots.length, 1);
+    });
+  }
+
+  it('a key file that is there already, which stays as it is', async (t) => {
+    const core = await startCore(t);
+    const path = join(temporaryDirectory(t), 'second.key');
+    writeFileSync(path, 'somebody needs this');
+    const [error, fields] = await core.refusal(ROOT, 'AddSlot', { kind: 'keyfile', path });
+    assert.deepEqual([error, (fields as { name: string }).name], ['InvalidValue', 'path']);
+    assert.equal(readFileSync(path, 'utf8'), 'somebody needs this');
+  });
+
+  it('a link in the place of a key file, which is not followed', async (t) => {
+    const core = await startCore(t);
+    const directory = temporaryDirectory(t);
+    const path = join(directory, 'link.key');
+    symlinkSync(join(directory, 'target'), path);
+    assert.equal((await core.refusal(ROOT, 'AddSlot', { kind: 'keyfile', path }))[0], 'InvalidValue');
+    assert.equal(statSync(join(directory, 'target'), { throwIfNoEntry: false }), undefined);
+  });
+
+  it('a folder that is not there', async (t) => {
+    const core = await startCore(t);
+    const path = join(temporaryDirectory(t), 'no', 'second.key');
+    assert.equal((await core.refusal(ROOT, 'AddSlot', { kind: 'keyfile', path }))[0], 'InvalidValue');
+  });
+
+  it('a systemd credential that systemd did not give', async (t) => {
+    const core = await startCore(t);
+    for (const credential of ['my-key', undefined]) {
+      const parameters = { kind: 'systemd', ...(credential === undefined ? {} : { credential }) } as const;
+      assert.equal((await core.refusal(ROOT, 'AddSlot', parameters))[0], 'InvalidValue');
+    }
+  });
+
+  it('a kind that there is none of', async (t) => {
+    const core = await startCore(t);
+    for (const kind of ['tpm2', '', 'constructor', 1, null]) {
+      assert.deepEqual(await core.call(ROOT, 'AddSlot', { kind }), {
+        error: 'org.varlink.service.InvalidParameter',
+        parameters: { parameter: 'kind' },
+      });
+    }
+  });
+});

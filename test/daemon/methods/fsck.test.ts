@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
+import type { Core } from '../core.ts';
+import { deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
+import type { KindName } from '../damage.ts';
+
+/** A store in which the record of `broken` of some kind was changed, and one to each side of it was not. */
+async function damagedCore(
+  t: Parameters<typeof startCore>[0],
+  kind: KindName,
+  change: typeof flipBit | typeof deleteRecord,
+): Promise<Core> {
+  const before = await startCore(t);
+  await before.keep(ROOT, 'first');
+  const records = recordsIn(before.storePath, kind);
+  await before.keep(ROOT, 'broken');
+  const [tag = ''] = newTags(records, recordsIn(before.storePath, kind));
+  await before.keep(ROOT, 'last');
+  return restartCore(t, before, () => change(before.storePath, kind, tag));
+}
+
+describe('Fsck', () => {
+  it('counts the records and finds nothing wrong with a store that is not', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'a', 'b');
+    await core.keep(ALICE, 'c');
+    for (const repair of [false, true]) {
+      const { records, problems, repaired } = await core.ask(ROOT, 'Fsck', { repair });
+      assert.deepEqual([problems, repaired], [[], false]);
+      const kinds = ['store', 'slot', 'dataKey', 'principal', 'credential', 'value'] as const;
+      assert.equal(
+        records,
+        kinds.reduce((sum, kind) => sum + recordsIn(core.storePath, kind).size, 0),
+      );
+    }
+  });
+
+  it('is refused to whoever is no administrator, and while the store is locked', async (t) => {
+    const core = await startCore(t);
+    for (const person of [ALICE, RESTIC]) {
+      for (const repair of [false, true]) {
+        assert.deepEqual(await core.refusal(person, 'Fsck', { repair }), ['AccessDenied', { right: 'administer' }]);
+      }
+    }
+    await core.ask(ROOT, 'Lock', {});
+    assert.deepEqual(await core.refusal(ROOT, 'Fsck', {}), ['Locked', {}]);
+    assert.deepEqual(await core.refusal(ALICE, 'Fsck', {}), ['AccessDenied', { right: 'administer' }]);
+  });
+
+  it('names the credential whose value is damaged, and changes nothing without repair', async (t) => {
+    const core = await damagedCore(t, 'value', flipBit);
+    for (let round = 0; round < 2; round += 1) {
+      const { problems, repaired } = await core.ask(ROOT, 'Fsck', {});
+      const named = problems.filter(({ name }) => name === 'broken');
+      assert.deepEqual(
+        named.map(({ what, version }) => [what, version]),
+        [['record', 1]],
+      );
+      assert.equal(repaired, false);
+    }
+  });
+
+  for (const [kind, change] of [
+    ['value', flipBit],
+    ['value', deleteRecord],
+    ['credential', flipBit],
+    ['credential', deleteRecord],
+  ] as const) {
+    it(`repairs after ${change.name}() of a ${kind}: that one is gone, all others are as they were`, async (t) => {
+      const core = await damagedCore(t, kind, change);
+      assert.equal((await core.ask(ROOT, 'Fsck', { repair: true })).repaired, true);
+      assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, []);
+      assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'broken' }), ['NotFound', { name: 'broken' }]);
+      for (const name of ['first', 'last']) assert.equal(await core.value(ROOT, name), `value-of-${name}`);
+      const { credentials, damaged } = await core.ask(ROOT, 'List', {});
+      assert.deepEqual([credentials.length, damaged], [2, 0]);
+      assert.equal((await core.ask(ROOT, 'Status', {})).credentials, 2);
+      assert.equal(await core.keep(ROOT, 'broken'), 4, 'the generation goes on where it was');
+      const again = await restartCore(t, core);
+      assert.equal(await again.value(ROOT, 'broken'), 'value-of-broken');
+    });
+  }
+
+  it('leaves what was granted of a name that it dropped to nobody who was not granted it anew', async (t) => {
+    const before = await startCore(t);
+    await before.keep(ROOT, 'broken');
+    await before.ask(ROOT, 'Grant', { target: 'broken', grantees: [{ uid: ALICE.uid }] });
+    const [tag = ''] = recordsIn(before.storePath, 'credential').keys();
+    const core = await restartCore(t, before, () => flipBit(before.storePath, 'credential', tag));
+    await core.ask(ROOT, 'Fsck', { repair: true });
+    await core.keep(ROOT, 'broken');
+    assert.equal((await core.refusal(ALICE, 'Get', { name: 'broken' }))[0], 'NotFound');
+  });
+
+  it('lets calls go on: reads at once, writes afterwards', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...Array.from({ length: 400 }, (_, index) => `name-${index}`));
+    let isDone = false;
+    const check = core.ask(ROOT, 'Fsck', {}).finally(() => {
+      isDone = true;
+    });
+    assert.equal(await core.value(BOB, 'none').catch(() => 'answered'), 'answered');
+    assert.equal(await core.value(ROOT, 'name-1'), 'value-of-name-1');
+    assert.equal(isDone, false);
+    assert.equal(await core.keep(ROOT, 'later'), 2);
+    assert.equal(isDone, true);
+    assert.deepEqual((await check).problems, []);
+    assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, []);
+  });
+});

@@ -1,0 +1,260 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { GRANTS_PER_USER_MAX } from '../../../daemon/access/quota.ts';
+import { ITEMS_PER_CALL_MAX } from '../../../src/limits.ts';
+import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
+import type { Core, Person } from '../core.ts';
+import { recordsIn } from '../damage.ts';
+
+const NO_SET = '0191e1f0-7c3a-5000-8000-00000000000a';
+
+async function reads(core: Core, person: Person, name = 'token'): Promise<boolean> {
+  return (await core.call(person, 'Get', { name, owner: 0 })).error === undefined;
+}
+
+describe('Grant', () => {
+  for (const [what, grantee, ones, others] of [
+    ['a user', { uid: 3001 }, [ALICE], [BOB, RESTIC, { uid: 4000, gid: 3001 }]],
+    [
+      'a group',
+      { gid: 50 },
+      [
+        { uid: 4000, gid: 50 },
+        { uid: 4001, groups: [7, 50] },
+      ],
+      [ALICE, { uid: 50, gid: 7 }],
+    ],
+    [
+      'a unit',
+      { unit: 'restic.service' },
+      [RESTIC, { uid: 4000, unit: 'restic.service' }],
+      [
+        ALICE,
+        { uid: 4000, unit: 'restic.timer' },
+        { uid: 4000, unit: 'restic@.service' },
+        { uid: 4000, unit: 'xrestic.service' },
+      ],
+    ],
+    [
+      'a template, which stands for its instances',
+      { unit: 'restic@.service' },
+      [
+        { uid: 4000, unit: 'restic@home.service' },
+        { uid: 4000, unit: 'restic@a-b\\x2dc.service' },
+      ],
+      [RESTIC, { uid: 4000, unit: 'restic@home.socket' }, { uid: 4000, unit: 'other@home.service' }],
+    ],
+    [
+      'one instance',
+      { unit: 'restic@home.service' },
+      [{ uid: 4000, unit: 'restic@home.service' }],
+      [{ uid: 4000, unit: 'restic@srv.service' }],
+    ],
+  ] as const) {
+    it(`lets ${what} read it, and nobody else`, async (t) => {
+      const core = await startCore(t);
+      await core.keep(ROOT, 'token', 'token-2');
+      assert.deepEqual(await core.ask(ROOT, 'Grant', { target: 'token', grantees: [grantee] }), { generation: 2 });
+      for (const person of ones) {
+        assert.ok(await reads(core, person), JSON.stringify(person));
+        assert.equal(await reads(core, person, 'token-2'), false);
+      }
+      for (const person of others) assert.equal(await reads(core, person), false, JSON.stringify(person));
+    });
+  }
+
+  it('lets no more than read: nothing of it can be changed or passed on', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: ALICE.uid }] });
+    const denied = ['AccessDenied', { name: 'token', right: 'write' }];
+    const grantees = [{ uid: BOB.uid }];
+    assert.deepEqual(await core.refusal(ALICE, 'Grant', { target: 'token', grantees }), denied);
+    assert.deepEqual(await core.refusal(ALICE, 'Grant', { target: 'token', grantees, owner: 0 }), denied);
+    assert.deepEqual(await core.refusal(ALICE, 'Revoke', { target: 'token', grantees: [{ uid: ALICE.uid }] }), denied);
+    assert.equal(await reads(core, BOB), false);
+  });
+
+  it('of a set lets read every field, later ones too, by name, spelling or UUID', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_alt_access_key', 'cio_aws_access_key');
+    const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws_alt', allowIncomplete: true });
+    for (const [target, uid] of [
+      ['aws_alt', 1001],
+      ['alt_aws', 1002],
+      [uuid, 1003],
+    ] as const) {
+      await core.ask(ROOT, 'Grant', { target, grantees: [{ uid }] });
+    }
+    await core.keep(ROOT, 'cio_aws_alt_secret_key', 'cio_aws_secret_key');
+    for (const uid of [1001, 1002, 1003]) {
+      assert.ok(await reads(core, { uid }, 'cio_alt_aws_secret_key'));
+      assert.equal(await reads(core, { uid }, 'cio_aws_secret_key'), false);
+      assert.equal(await reads(core, { uid }, 'cio_aws_access_key'), false);
+    }
+  });
+
+  it('takes several grantees, or none of them', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: 1 }, { gid: 2 }, { unit: 'x.service' }] });
+    const bad = [{ uid: 3 }, { unit: 'no unit' }];
+    assert.equal((await core.refusal(ROOT, 'Grant', { target: 'token', grantees: bad }))[0], 'InvalidName');
+    const { credentials } = await core.ask(ROOT, 'List', {});
+    assert.deepEqual(credentials[0]?.grants, [{ uid: 1 }, { gid: 2 }, { unit: 'x.service' }]);
+  });
+
+  it('twice is once', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    for (let round = 0; round < 2; round += 1) {
+      await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: ALICE.uid }, { uid: ALICE.uid }] });
+    }
+    const { credentials } = await core.ask(ROOT, 'List', {});
+    assert.deepEqual(credentials[0]?.grants, [{ uid: ALICE.uid }]);
+    const { revoked } = await core.ask(ROOT, 'Revoke', { target: 'token', grantees: [{ uid: ALICE.uid }] });
+    assert.equal(revoked, 1);
+    assert.equal(await reads(core, ALICE), false);
+  });
+
+  it('holds after a restart', async (t) => {
+    const before = await startCore(t);
+    await before.keep(ROOT, 'token');
+    await before.ask(ROOT, 'Grant', { target: 'token', grantees: [{ unit: 'restic.service' }] });
+    const core = await restartCore(t, before);
+    assert.ok(await reads(core, RESTIC));
+    assert.equal(await reads(core, ALICE), false);
+  });
+
+  it('by a user is of his own, and an administrator can grant for him', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ALICE, 'token');
+    await core.ask(ALICE, 'Grant', { target: 'token', grantees: [{ uid: BOB.uid }] });
+    await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: RESTIC.uid }], owner: ALICE.uid });
+    for (const person of [BOB, RESTIC]) assert.equal(await core.value(person, 'token', ALICE.uid), 'value-of-token');
+    assert.equal((await core.refusal(ROOT, 'Grant', { target: 'token', grantees: [{ uid: 1 }] }))[0], 'NotFound');
+  });
+
+  it('does not find what is not there, or what one may not see', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_access_key');
+    const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
+    const grantees = [{ uid: ALICE.uid }];
+    for (const [person, target] of [
+      [ROOT, 'none'],
+      [ROOT, NO_SET],
+      [ALICE, 'cio_aws_access_key'],
+      [ALICE, 'aws'],
+      [ALICE, uuid],
+    ] as const) {
+      assert.deepEqual(await core.refusal(person, 'Grant', { target, grantees, owner: 0 }), [
+        'NotFound',
+        { name: target },
+      ]);
+    }
+    assert.equal(await reads(core, ALICE, 'cio_aws_access_key'), false);
+  });
+
+  it('is refused while the store is locked', async (t) => {
+    const core = await startCore(t);
+    await core.ask(ROOT, 'Lock', {});
+    assert.deepEqual(await core.refusal(ROOT, 'Grant', { target: 'token', grantees: [{ uid: 1 }] }), ['Locked', {}]);
+  });
+});
+
+describe('Grant: grantees', () => {
+  const exactlyOne = 'a grantee is exactly one of unit, uid and gid';
+  const range = 'a uid or gid is out of range';
+  const noUnit = 'the unit is not a unit name';
+  for (const [grantees, reason] of [
+    [[], 'no grantee is given'],
+    [[{}], exactlyOne],
+    [[{ uid: null, gid: null, unit: null }], exactlyOne],
+    [[{ uid: 1, gid: 1 }], exactlyOne],
+    [[{ uid: 1, unit: 'x.service' }], exactlyOne],
+    [[{ uid: -1 }], range],
+    [[{ uid: 2 ** 32 - 1 }], range],
+    [[{ gid: 2 ** 32 }], range],
+    [[{ unit: '' }], noUnit],
+    [[{ unit: 'restic' }], noUnit],
+    [[{ unit: 'restic.timer' }], noUnit],
+    [[{ unit: 'a/b.service' }], noUnit],
+    [[{ unit: 'a b.service' }], noUnit],
+    [[{ unit: 'a@b@c.service' }], noUnit],
+    [[{ unit: `${'a'.repeat(248)}.service` }], noUnit],
+    [[{ unit: 'system.slice' }], noUnit],
+  ] as const) {
+    it(`refuses ${JSON.stringify(grantees).slice(0, 60)}, and so does Revoke`, async (t) => {
+      const core = await startCore(t);
+      await core.keep(ROOT, 'token');
+      for (const method of ['Grant', 'Revoke'] as const) {
+        assert.deepEqual(await core.refusal(ROOT, method, { target: 'token', grantees }), [
+          'InvalidName',
+          { name: '', reason },
+        ]);
+      }
+    });
+  }
+
+  it('refuses too many in one call', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    const grantees = Array.from({ length: ITEMS_PER_CALL_MAX + 1 }, (_, uid) => ({ uid }));
+    const tooLarge = ['TooLarge', { limit: ITEMS_PER_CALL_MAX }];
+    for (const method of ['Grant', 'Revoke'] as const) {
+      assert.deepEqual(await core.refusal(ROOT, method, { target: 'token', grantees }), tooLarge);
+    }
+    await core.ask(ROOT, 'Grant', { target: 'token', grantees: grantees.slice(1) });
+  });
+});
+
+describe('Grant: what one user may give', () => {
+  const many = (count: number, first = 10_000): { uid: number }[] =>
+    Array.from({ length: count }, (_, index) => ({ uid: first + index }));
+
+  it('is bounded, and nothing of a call over the bound is given', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ALICE, 'token', 'other');
+    await core.ask(ALICE, 'Grant', { target: 'token', grantees: many(GRANTS_PER_USER_MAX - 1) });
+    const tooLarge = ['TooLarge', { limit: GRANTS_PER_USER_MAX }];
+    assert.deepEqual(await core.refusal(ALICE, 'Grant', { target: 'other', grantees: many(2) }), tooLarge);
+    await core.ask(ALICE, 'Grant', { target: 'other', grantees: many(1) });
+    assert.deepEqual(await core.refusal(ALICE, 'Grant', { target: 'other', grantees: [{ gid: 1 }] }), tooLarge);
+    await core.ask(ALICE, 'Grant', { target: 'other', grantees: many(1) });
+    await core.ask(ALICE, 'Revoke', { target: 'token', grantees: many(1) });
+    await core.ask(ALICE, 'Grant', { target: 'other', grantees: [{ gid: 1 }] });
+  });
+
+  it('takes nothing from what others may give, to the same grantees or to new ones', async (t) => {
+    const core = await startCore(t);
+    const names = Array.from({ length: GRANTS_PER_USER_MAX }, (_, index) => `n${index}`);
+    await core.keep(ALICE, ...names);
+    const unit = 'restic.service';
+    await Promise.all(names.map((target) => core.ask(ALICE, 'Grant', { target, grantees: [{ unit }] })));
+    await core.keep(ROOT, 'token');
+    await core.keep(BOB, 'token');
+    const grantees = [{ unit }, ...many(500, 50_000)];
+    await core.ask(ROOT, 'Grant', { target: 'token', grantees });
+    await core.ask(BOB, 'Grant', { target: 'token', grantees });
+    assert.ok(await reads(core, RESTIC));
+  });
+
+  it('leaves nothing behind in the store when it was revoked', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ALICE, 'token');
+    const before = recordsIn(core.storePath, 'principal').size;
+    for (let round = 0; round < 3; round += 1) {
+      const grantees = many(500, 10_000 * round);
+      await core.ask(ALICE, 'Grant', { target: 'token', grantees });
+      await core.ask(ALICE, 'Revoke', { target: 'token', grantees });
+    }
+    assert.equal(recordsIn(core.storePath, 'principal').size, before);
+    assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, []);
+  });
+
+  it('does not stop an administrator, whose grants are not counted', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'a', 'b');
+    for (const target of ['a', 'b']) await core.ask(ROOT, 'Grant', { target, grantees: many(ITEMS_PER_CALL_MAX) });
+  });
+});

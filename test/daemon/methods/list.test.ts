@@ -1,0 +1,432 @@
+import assert from 'node:assert/strict';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, it } from 'node:test';
+import { MESSAGE_BYTES_MAX } from '../../../src/limits.ts';
+import type { ListIn, ListOut } from '../../../src/protocol/interface.generated.ts';
+import { ALICE, BOB, RESTIC, ROOT, START_TIME, restartCore, startCore } from '../core.ts';
+import type { Core, Person } from '../core.ts';
+import { flipBit, newTags, recordsIn } from '../damage.ts';
+
+const LIST = 'io.cio.Credentials.List';
+
+async function names(core: Core, person: Person, parameters: ListIn = {}): Promise<string[]> {
+  return (await core.ask(person, 'List', parameters)).credentials.map(({ name }) => name).toSorted();
+}
+
+async function batches(core: Core, person: Person, parameters: ListIn = {}): Promise<ListOut[]> {
+  const replies = await core.send(person, { method: LIST, parameters, more: true });
+  assert.deepEqual(
+    replies.map(({ continues }) => continues),
+    replies.map((_, index) => (index < replies.length - 1 ? true : undefined)),
+  );
+  return replies.map(({ parameters }) => parameters as ListOut);
+}
+
+describe('List', () => {
+  it('gives nothing of an empty store, in one reply', async (t) => {
+    const core = await startCore(t);
+    const nothing = { credentials: [], sets: [], damaged: 0 };
+    for (const person of [ROOT, ALICE]) {
+      assert.deepEqual(await core.ask(person, 'List', {}), nothing);
+      assert.deepEqual(await batches(core, person), [nothing]);
+    }
+  });
+
+  it('tells everything about a credential but its secret', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    core.now += 5000;
+    await core.replace(ROOT, 'token', 'four');
+    assert.deepEqual(await core.ask(ROOT, 'List', {}), {
+      credentials: [
+        {
+          name: 'token',
+          owner: 0,
+          createdBy: 0,
+          version: 2,
+          generation: 2,
+          created: START_TIME,
+          changed: START_TIME + 5000,
+          size: 4,
+          writable: true,
+          grants: [],
+        },
+      ],
+      sets: [],
+      damaged: 0,
+    });
+  });
+
+  it('shows the values of public fields, and never those of secret ones', async (t) => {
+    const core = await startCore(t);
+    await core.keep(
+      ROOT,
+      ...['backup_repo', 'access_key', 'secret_key', 'backup_password', 'region', 'session_token'].map(
+        (f) => `cio_aws_${f}`,
+      ),
+      'cio_offsite_provider',
+      'cio_offsite_secret_key',
+      'token',
+      'aws_access_key',
+    );
+    const { credentials } = await core.ask(ROOT, 'List', {});
+    const shown = Object.fromEntries(
+      credentials.flatMap(({ name, value }) => (typeof value !== 'string' ? [] : [[name, value]])),
+    );
+    assert.deepEqual(shown, {
+      cio_aws_backup_repo: 's3:https://s3.amazonaws.com/backup-123',
+      cio_aws_access_key: 'value-of-cio_aws_access_key',
+      cio_aws_region: 'value-of-cio_aws_region',
+      cio_offsite_provider: 's3',
+    });
+  });
+
+  it('leaves out a public value that is very long', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, { name: 'cio_aws_access_key', value: 'x'.repeat(4097) });
+    const [credential] = (await core.ask(ROOT, 'List', {})).credentials;
+    assert.deepEqual([credential?.value, credential?.size], [undefined, 4097]);
+  });
+
+  it('tells of each set its fields, what it misses, and its last change', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_region');
+    core.now += 1000;
+    await core.keep(ROOT, 'cio_aws_secret_key', 'cio_minio_alt_access_key');
+    const { sets } = await core.ask(ROOT, 'List', {});
+    const aws = sets.find(({ set }) => set === 'aws') ?? assert.fail();
+    const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
+    assert.deepEqual(
+      { ...aws, fields: aws.fields.toSorted() },
+      {
+        set: 'aws',
+        uuid,
+        owner: 0,
+        provider: 'aws',
+        ready: false,
+        missing: ['backup_repo', 'backup_password'],
+        fields: ['access_key', 'region', 'secret_key'],
+        generation: 2,
+        changed: START_TIME + 1000,
+        grants: [],
+      },
+    );
+    assert.deepEqual(sets.map(({ set }) => set).toSorted(), ['aws', 'minio_alt']);
+  });
+
+  it('is refused while the store is locked', async (t) => {
+    const core = await startCore(t);
+    await core.ask(ROOT, 'Lock', {});
+    for (const person of [ROOT, ALICE]) {
+      assert.deepEqual(await core.refusal(person, 'List', {}), ['Locked', {}]);
+      assert.deepEqual(await core.send(person, { method: LIST, more: true }), [
+        { error: 'io.cio.Credentials.Locked', parameters: {} },
+      ]);
+    }
+  });
+});
+
+describe('List: patterns', () => {
+  const all = ['cio_aws_access_key', 'cio_aws_alt_access_key', 'cio_minio_access_key', 'token', 'token-2', 'x.y'];
+  for (const [patterns, expected] of [
+    [[], all],
+    [['token'], ['token']],
+    [['*'], all],
+    [['token*'], ['token', 'token-2']],
+    [['token?2'], ['token-2']],
+    [['*_aws_*'], ['cio_aws_access_key', 'cio_aws_alt_access_key']],
+    [['aws'], ['cio_aws_access_key']],
+    [['alt_aws'], ['cio_aws_alt_access_key']],
+    [['cio_alt_aws_access_key'], ['cio_aws_alt_access_key']],
+    [['x?y'], ['x.y']],
+    [
+      ['x.y', 'minio', 'token', 'tok*'],
+      ['cio_minio_access_key', 'token', 'token-2', 'x.y'],
+    ],
+    [['none'], []],
+    [[''], []],
+    [['TOKEN', '[t]oken', 'tok', 'oken', '(', '.*'], []],
+  ] as const) {
+    it(`${JSON.stringify(patterns)} means ${expected.length === all.length ? 'everything' : expected.join(', ') || 'nothing'}`, async (t) => {
+      const core = await startCore(t);
+      await core.keep(ROOT, ...all);
+      await core.keep(ALICE, ...all);
+      for (const person of [ROOT, ALICE]) assert.deepEqual(await names(core, person, { patterns }), expected);
+    });
+  }
+
+  it('a UUID means its set, of its owner', async (t) => {
+    const core = await startCore(t);
+    for (const person of [ROOT, ALICE]) await core.keep(person, 'cio_aws_access_key', 'cio_minio_access_key');
+    const { sets } = await core.ask(ALICE, 'List', { patterns: ['aws'] });
+    const uuid = sets[0]?.uuid ?? '';
+    assert.deepEqual(await names(core, ALICE, { patterns: [uuid.toUpperCase()] }), ['cio_aws_access_key']);
+    assert.deepEqual(await names(core, ROOT, { patterns: [uuid] }), []);
+    assert.deepEqual(await names(core, ROOT, { patterns: [uuid], allOwners: true }), ['cio_aws_access_key']);
+  });
+
+  it('lists the sets of what fits, whole', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key', 'cio_minio_access_key');
+    const { credentials, sets } = await core.ask(ROOT, 'List', { patterns: ['*aws_secret*'] });
+    assert.deepEqual(
+      credentials.map(({ name }) => name),
+      ['cio_aws_secret_key'],
+    );
+    assert.deepEqual(
+      sets.map(({ set, fields }) => [set, fields.toSorted()]),
+      [['aws', ['access_key', 'secret_key']]],
+    );
+  });
+
+  it('refuses more patterns than 100, and one that is longer than any name', async (t) => {
+    const core = await startCore(t);
+    for (const person of [ROOT, ALICE]) {
+      assert.deepEqual(await core.refusal(person, 'List', { patterns: Array.from({ length: 101 }, () => 'x') }), [
+        'TooLarge',
+        { limit: 100 },
+      ]);
+      assert.deepEqual(await core.refusal(person, 'List', { patterns: ['*'.repeat(129)] }), [
+        'InvalidName',
+        { name: '', reason: 'a pattern is longer than 128 characters' },
+      ]);
+      await core.ask(person, 'List', { patterns: Array.from({ length: 100 }, () => '*'.repeat(128)) });
+    }
+  });
+});
+
+describe('List: whose', () => {
+  it('gives an administrator the shared ones; every one, or one owner’s, where he asks for them', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'shared');
+    await core.keep(ALICE, 'alices');
+    await core.keep(BOB, 'bobs');
+    for (const person of [ROOT, { uid: 2000 }]) {
+      assert.deepEqual(await names(core, person), ['shared']);
+      assert.deepEqual(await names(core, person, { owner: 0 }), ['shared']);
+      assert.deepEqual(await names(core, person, { owner: ALICE.uid }), ['alices']);
+      assert.deepEqual(await names(core, person, { owner: 4242 }), []);
+      assert.deepEqual(await names(core, person, { allOwners: true }), ['alices', 'bobs', 'shared']);
+      assert.deepEqual(await names(core, person, { allOwners: true, owner: BOB.uid }), ['bobs']);
+    }
+  });
+
+  it('gives a user his own, and what was granted to him by whomever', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'shared', 'hidden', 'cio_aws_access_key', 'cio_aws_secret_key', 'cio_minio_access_key');
+    await core.keep(BOB, 'bobs', 'hidden-2');
+    await core.keep(ALICE, 'alices');
+    await core.ask(ROOT, 'Grant', { target: 'shared', grantees: [{ uid: ALICE.uid }] });
+    await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ gid: ALICE.uid }] });
+    await core.ask(BOB, 'Grant', { target: 'bobs', grantees: [{ uid: ALICE.uid }, { gid: ALICE.uid }] });
+    const { credentials, sets, damaged } = await core.ask(ALICE, 'List', {});
+    assert.deepEqual(
+      credentials
+        .map(({ name, owner, writable, grants }) => ({ name, owner, writable, grants }))
+        .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+      [
+        { name: 'alices', owner: ALICE.uid, writable: true, grants: [] },
+        { name: 'bobs', owner: BOB.uid, writable: false, grants: undefined },
+        { name: 'cio_aws_access_key', owner: 0, writable: false, grants: undefined },
+        { name: 'cio_aws_secret_key', owner: 0, writable: false, grants: undefined },
+        { name: 'shared', owner: 0, writable: false, grants: undefined },
+      ],
+    );
+    assert.deepEqual(
+      sets.map(({ set, owner, grants }) => [set, owner, grants]),
+      [['aws', 0, undefined]],
+    );
+    assert.equal(damaged, 0);
+    assert.deepEqual(await names(core, ALICE, { owner: 0 }), ['cio_aws_access_key', 'cio_aws_secret_key', 'shared']);
+    assert.deepEqual(await names(core, ALICE, { owner: BOB.uid }), ['bobs']);
+    assert.deepEqual(await names(core, ALICE, { owner: ALICE.uid }), ['alices']);
+  });
+
+  it('tells to whom one field was granted that field’s set with that field only', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
+    await core.ask(ROOT, 'Grant', { target: 'cio_aws_access_key', grantees: [{ unit: 'restic.service' }] });
+    await core.replace(ROOT, 'cio_aws_secret_key', 'rotated');
+    const { credentials, sets } = await core.ask(RESTIC, 'List', {});
+    assert.deepEqual(
+      credentials.map(({ name }) => name),
+      ['cio_aws_access_key'],
+    );
+    assert.deepEqual(
+      sets.map(({ fields, generation }) => [fields, generation]),
+      [[['access_key'], 1]],
+    );
+  });
+
+  it('tells who may change a credential or a set to whom it was granted', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ALICE, 'cio_aws_access_key', 'token');
+    await core.ask(ALICE, 'Grant', { target: 'token', grantees: [{ uid: BOB.uid }, { unit: 'restic@.service' }] });
+    await core.ask(ALICE, 'Grant', { target: 'aws', grantees: [{ gid: 7 }] });
+    for (const [person, parameters] of [
+      [ALICE, {}],
+      [ROOT, { owner: ALICE.uid }],
+    ] as const) {
+      const { credentials, sets } = await core.ask(person, 'List', parameters);
+      const token = credentials.find(({ name }) => name === 'token');
+      assert.deepEqual(token?.grants, [{ uid: BOB.uid }, { unit: 'restic@.service' }]);
+      assert.deepEqual(
+        sets.map(({ grants }) => grants),
+        [[{ gid: 7 }]],
+      );
+    }
+  });
+
+  it('refuses allOwners to whoever is no administrator', async (t) => {
+    const core = await startCore(t);
+    const denied = ['AccessDenied', { right: 'administer' }];
+    assert.deepEqual(await core.refusal(ALICE, 'List', { allOwners: true }), denied);
+    assert.deepEqual(await core.refusal(RESTIC, 'List', { allOwners: true, owner: RESTIC.uid }), denied);
+    assert.deepEqual(await names(core, ALICE, { allOwners: false }), []);
+  });
+
+  it('refuses an owner that is no uid', async (t) => {
+    const core = await startCore(t);
+    for (const person of [ROOT, ALICE]) {
+      assert.equal((await core.refusal(person, 'List', { owner: -1 }))[0], 'InvalidName');
+    }
+  });
+});
+
+describe('List: batches', () => {
+  /** More than two batches of credentials, and of sets. */
+  async function largeCore(t: Parameters<typeof startCore>[0]): Promise<{ core: Core; all: string[] }> {
+    const core = await startCore(t);
+    const all = Array.from({ length: 600 }, (_, index) => `cio_s3_${index}_region`);
+    await core.keep(ROOT, ...all);
+    return { core, all: all.toSorted() };
+  }
+
+  it('gives every credential once and every set once, with more', async (t) => {
+    const { core, all } = await largeCore(t);
+    const replies = await batches(core, ROOT);
+    assert.ok(replies.length > 4);
+    assert.deepEqual(replies.flatMap(({ credentials }) => credentials.map(({ name }) => name)).toSorted(), all);
+    assert.equal(new Set(replies.flatMap(({ sets }) => sets.map(({ set }) => set))).size, all.length);
+    assert.equal(replies.flatMap(({ sets }) => sets).length, all.length);
+    for (const { credentials, sets } of replies) assert.ok(credentials.length <= 250 && sets.length <= 250);
+  });
+
+  it('gives the same in one reply without more', async (t) => {
+    const { core } = await largeCore(t);
+    const replies = await batches(core, ROOT);
+    const whole = await core.ask(ROOT, 'List', {});
+    assert.deepEqual(
+      whole.credentials,
+      replies.flatMap(({ credentials }) => credentials),
+    );
+    assert.deepEqual(
+      whole.sets,
+      replies.flatMap(({ sets }) => sets),
+    );
+  });
+
+  it('is TooLarge without more where one message cannot hold it, and complete with more', async (t) => {
+    const core = await startCore(t);
+    const count = Math.ceil(MESSAGE_BYTES_MAX / 4096) + 1;
+    for (let start = 0; start < count; start += 500) {
+      await core.ask(ROOT, 'Create', {
+        credentials: Array.from({ length: Math.min(500, count - start) }, (_, index) => ({
+          name: `cio_s3_${start + index}_access_key`,
+          value: 'x'.repeat(4096),
+        })),
+      });
+    }
+    assert.deepEqual(await core.refusal(ROOT, 'List', {}), ['TooLarge', { limit: MESSAGE_BYTES_MAX }]);
+    const replies = await batches(core, ROOT);
+    assert.equal(replies.flatMap(({ credentials }) => credentials).length, count);
+    for (const reply of replies) assert.ok(JSON.stringify(reply).length < MESSAGE_BYTES_MAX);
+  });
+
+  it('goes on while credentials come, change and go', async (t) => {
+    const { core, all } = await largeCore(t);
+    const answer = core.dispatch(core.caller(ROOT), { method: LIST, more: true });
+    assert.ok(answer !== undefined && Symbol.asyncIterator in answer);
+    const seen: string[] = [];
+    let rounds = 0;
+    for await (const { error, parameters } of answer) {
+      assert.equal(error, undefined);
+      seen.push(...(parameters as ListOut).credentials.map(({ name }) => name));
+      await core.ask(ROOT, 'Remove', { names: all.splice(0, 50) });
+      rounds += 1;
+      await core.keep(ROOT, `new-${rounds}`);
+    }
+    for (const name of all) assert.ok(seen.includes(name), `${name} was there all the time`);
+    assert.equal(new Set(seen).size, seen.length, 'none is given twice');
+  });
+
+  it('says Locked at the end where the store is locked meanwhile', async (t) => {
+    const { core } = await largeCore(t);
+    const answer = core.dispatch(core.caller(ROOT), { method: LIST, more: true });
+    assert.ok(answer !== undefined && Symbol.asyncIterator in answer);
+    const replies = [(await answer.next()).value];
+    await core.ask(ROOT, 'Lock', {});
+    for await (const reply of answer) replies.push(reply);
+    assert.deepEqual(replies.at(-1), { error: 'io.cio.Credentials.Locked', parameters: {} });
+  });
+
+  it('lets others have their turn while it goes through many that do not fit', async (t) => {
+    const core = await startCore(t);
+    const credentials = Array.from({ length: 1000 }, (_, index) => ({
+      name: `${'a'.repeat(120)}${index}`,
+      value: 'x',
+    }));
+    await core.ask(ALICE, 'Create', { credentials });
+    let turns = 0;
+    const done = new AbortController();
+    const listed = core
+      .ask(ALICE, 'List', { patterns: Array.from({ length: 100 }, () => '*a?a*a?a*a?b') })
+      .finally(() => done.abort());
+    while (!done.signal.aborted) {
+      await nextTurn();
+      turns += 1;
+    }
+    assert.deepEqual((await listed).credentials, []);
+    assert.ok(turns > 5, `${turns} turns of the event loop`);
+  });
+});
+
+describe('List of what is damaged', () => {
+  async function damagedCore(
+    t: Parameters<typeof startCore>[0],
+    person: Person,
+    kind: 'credential' | 'value',
+    name: string,
+  ): Promise<Core> {
+    const before = await startCore(t);
+    await before.keep(person, 'cio_aws_access_key', 'token');
+    const records = recordsIn(before.storePath, kind);
+    await before.keep(person, name);
+    const [tag = ''] = newTags(records, recordsIn(before.storePath, kind));
+    await before.keep(person, 'last');
+    return restartCore(t, before, () => flipBit(before.storePath, kind, tag));
+  }
+
+  for (const person of [ROOT, ALICE]) {
+    it(`counts a record that does not open once, and lists every other (uid ${person.uid})`, async (t) => {
+      const core = await damagedCore(t, person, 'credential', 'cio_aws_secret_key');
+      const { credentials, damaged } = await core.ask(person, 'List', {});
+      assert.deepEqual(credentials.map(({ name }) => name).toSorted(), ['cio_aws_access_key', 'last', 'token']);
+      assert.equal(damaged, 1);
+      const replies = await batches(core, person);
+      assert.equal(replies.at(-1)?.damaged, 1);
+    });
+
+    it(`lists a credential whose public value is damaged, and counts the value (uid ${person.uid})`, async (t) => {
+      const core = await damagedCore(t, person, 'value', 'cio_aws_region');
+      const { credentials, damaged } = await core.ask(person, 'List', {});
+      const region = credentials.find(({ name }) => name === 'cio_aws_region') ?? assert.fail();
+      assert.deepEqual([region.value, damaged], [undefined, 1]);
+    });
+  }
+
+  it('does not count for a user what is damaged of others', async (t) => {
+    const core = await damagedCore(t, ROOT, 'credential', 'cio_aws_secret_key');
+    assert.equal((await core.ask(ALICE, 'List', {})).damaged, 0);
+  });
+});

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { MethodName } from '../../../daemon/methods/context.ts';
+import { ALICE, RESTIC, ROOT, startCore } from '../core.ts';
+
+/** A valid call of every method. */
+const CALLS: { readonly [Name in MethodName]: object } = {
+  Create: { credentials: [{ name: 'other', value: 'x' }] },
+  Get: { name: 'token' },
+  GetSet: { set: 'aws' },
+  List: {},
+  Remove: { names: ['token'] },
+  Grant: { target: 'token', grantees: [{ uid: 1 }] },
+  Revoke: { target: 'token', grantees: [{ uid: 1 }] },
+  History: { name: 'token' },
+  Rollback: { target: 'token' },
+  Status: {},
+  Lock: {},
+  Unlock: {},
+  ListSlots: {},
+  AddSlot: { kind: 'recovery' },
+  RemoveSlot: { id: '00000000' },
+  Fsck: {},
+  Rekey: {},
+};
+
+const ANSWERED: ReadonlySet<string> = new Set(['Status', 'Lock', 'Unlock', 'ListSlots']);
+
+describe('Lock', () => {
+  it('is refused to whoever is no administrator', async (t) => {
+    const core = await startCore(t);
+    for (const person of [ALICE, RESTIC]) {
+      assert.deepEqual(await core.refusal(person, 'Lock', {}), ['AccessDenied', { right: 'administer' }]);
+    }
+    assert.equal(core.vault.isLocked, false);
+  });
+
+  for (const [name, parameters] of Object.entries(CALLS) as [MethodName, object][]) {
+    it(`makes ${name} ${ANSWERED.has(name) ? 'answer as ever' : 'answer Locked'} from then on`, async (t) => {
+      const core = await startCore(t);
+      await core.keep(ROOT, 'token', 'cio_aws_access_key');
+      assert.deepEqual(await core.ask(ROOT, 'Lock', {}), {});
+      const { error } = await core.call(ROOT, name, parameters);
+      assert.equal(error, ANSWERED.has(name) ? undefined : 'io.cio.Credentials.Locked');
+    });
+  }
+
+  it('twice is once', async (t) => {
+    const core = await startCore(t);
+    for (let round = 0; round < 2; round += 1) assert.deepEqual(await core.ask(ROOT, 'Lock', {}), {});
+    await core.ask(ROOT, 'Unlock', {});
+  });
+
+  it('waits for a rekey that is under way', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...Array.from({ length: 500 }, (_, index) => `name-${index}`));
+    const rekey = core.ask(ROOT, 'Rekey', {});
+    await core.ask(ROOT, 'Lock', {});
+    assert.equal((await rekey).keyEpoch, 2);
+    await core.ask(ROOT, 'Unlock', {});
+    assert.equal(await core.value(ROOT, 'name-499'), 'value-of-name-499');
+  });
+});

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ALICE, ROOT, startCore } from '../core.ts';
+
+describe('RemoveSlot', () => {
+  it('removes a slot, which opens nothing from then on', async (t) => {
+    const core = await startCore(t);
+    const { slot, recoveryCode = '' } = await core.ask(ROOT, 'AddSlot', { kind: 'recovery' });
+    assert.deepEqual(await core.ask(ROOT, 'RemoveSlot', { id: slot.id }), {});
+    assert.equal((await core.ask(ROOT, 'ListSlots', {})).slots.length, 1);
+    await core.ask(ROOT, 'Lock', {});
+    assert.deepEqual(await core.refusal(ROOT, 'Unlock', { recoveryCode }), ['UnlockFailed', { reason: 'no_slot' }]);
+  });
+
+  it('keeps the last one', async (t) => {
+    const core = await startCore(t);
+    const [slot] = (await core.ask(ROOT, 'ListSlots', {})).slots;
+    assert.deepEqual(await core.refusal(ROOT, 'RemoveSlot', { id: slot?.id ?? '' }), ['LastSlot', {}]);
+    assert.equal((await core.ask(ROOT, 'ListSlots', {})).slots.length, 1);
+  });
+
+  it('keeps one of two that are removed at once', async (t) => {
+    const core = await startCore(t);
+    await core.ask(ROOT, 'AddSlot', { kind: 'recovery' });
+    const { slots } = await core.ask(ROOT, 'ListSlots', {});
+    const replies = await Promise.all(slots.map(({ id }) => core.call(ROOT, 'RemoveSlot', { id })));
+    assert.deepEqual(
+      replies.map(({ error }) => error),
+      [undefined, 'io.cio.Credentials.LastSlot'],
+    );
+    assert.equal((await core.ask(ROOT, 'ListSlots', {})).slots.length, 1);
+  });
+
+  it('does not find an id that no slot has', async (t) => {
+    const core = await startCore(t);
+    assert.deepEqual(await core.refusal(ROOT, 'RemoveSlot', { id: '00000000' }), ['NotFound', { name: '00000000' }]);
+  });
+
+  it('does not repeat what is no id', async (t) => {
+    const core = await startCore(t);
+    for (const id of ['', 'a pasted secret', 'x'.repeat(100_000), '0000000g']) {
+      const [error, fields] = await core.refusal(ROOT, 'RemoveSlot', { id });
+      assert.deepEqual([error, fields], ['NotFound', { name: '' }]);
+    }
+  });
+
+  it('is refused to whoever is no administrator, for any id', async (t) => {
+    const core = await startCore(t);
+    const [slot] = (await core.ask(ROOT, 'ListSlots', {})).slots;
+    for (const id of [slot?.id ?? '', '00000000']) {
+      assert.deepEqual(await core.refusal(ALICE, 'RemoveSlot', { id }), ['AccessDenied', { right: 'administer' }]);
+    }
+  });
+
+  it('is refused while the store is locked', async (t) => {
+    const core = await startCore(t);
+    await core.ask(ROOT, 'Lock', {});
+    assert.deepEqual(await core.refusal(ROOT, 'RemoveSlot', { id: '00000000' }), ['Locked', {}]);
+  });
+});

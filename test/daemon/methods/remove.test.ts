@@ -1,0 +1,239 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ITEMS_PER_CALL_MAX } from '../../../src/limits.ts';
+import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
+import type { Core, Person } from '../core.ts';
+import { flipBit, newTags, recordsIn } from '../damage.ts';
+
+const AWS = ['cio_aws_backup_repo', 'cio_aws_access_key', 'cio_aws_secret_key', 'cio_aws_backup_password'] as const;
+const NO_SET = '0191e1f0-7c3a-5000-8000-00000000000a';
+
+async function names(core: Core, person: Person): Promise<string[]> {
+  return (await core.ask(person, 'List', {})).credentials.map(({ name }) => name).toSorted();
+}
+
+describe('Remove', () => {
+  it('removes credentials as one generation', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'a', 'b', 'c');
+    assert.deepEqual(await core.ask(ROOT, 'Remove', { names: ['a', 'c'] }), { generation: 2, removed: ['a', 'c'] });
+    assert.deepEqual(await names(core, ROOT), ['b']);
+    assert.equal((await core.ask(ROOT, 'Status', {})).credentials, 1);
+  });
+
+  it('removes every kept version of it from the file', async (t) => {
+    const core = await startCore(t);
+    for (const value of ['1', '2', '3']) await core.replace(ROOT, 'token', value);
+    assert.equal(recordsIn(core.storePath, 'value').size, 3);
+    await core.ask(ROOT, 'Remove', { names: ['token'] });
+    assert.equal(recordsIn(core.storePath, 'value').size, 0);
+    assert.equal(recordsIn(core.storePath, 'credential').size, 0);
+  });
+
+  it('lets a name be made anew, with nothing of its past', async (t) => {
+    const core = await startCore(t);
+    for (const value of ['1', '2']) await core.replace(ROOT, 'token', value);
+    await core.ask(ROOT, 'Remove', { names: ['token'] });
+    await core.keep(ROOT, { name: 'token', value: 'anew' });
+    const { versions } = await core.ask(ROOT, 'History', { name: 'token' });
+    assert.deepEqual(
+      versions.map(({ version, generation }) => [version, generation]),
+      [[1, 4]],
+    );
+    assert.equal((await core.refusal(ROOT, 'Rollback', { target: 'token' }))[0], 'InvalidValue');
+  });
+
+  it('removes a whole set, by its name, another spelling of it, and its UUID', async (t) => {
+    const core = await startCore(t);
+    for (const spelling of ['aws_alt', 'alt_aws', 'uuid']) {
+      const members = AWS.map((name) => name.replace('aws', 'aws_alt'));
+      await core.keep(ROOT, ...members, ...(spelling === 'aws_alt' ? ['cio_aws_access_key', 'token'] : []));
+      const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws_alt' });
+      const { removed } = await core.ask(ROOT, 'Remove', { names: [spelling === 'uuid' ? uuid : spelling] });
+      assert.deepEqual(removed.toSorted(), members.toSorted());
+      assert.deepEqual(await names(core, ROOT), ['cio_aws_access_key', 'token']);
+    }
+  });
+
+  it('removes once what is named twice: by name, by spelling, by set and by UUID', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...AWS);
+    const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws' });
+    const { removed } = await core.ask(ROOT, 'Remove', {
+      names: ['cio_aws_restic_repo', 'cio_aws_backup_repo', 'aws', uuid],
+    });
+    assert.deepEqual(removed.toSorted(), AWS.toSorted());
+    assert.equal((await core.ask(ROOT, 'Status', {})).credentials, 0);
+  });
+
+  it('means a credential before a set of that name', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'aws', 'cio_aws_access_key');
+    assert.deepEqual((await core.ask(ROOT, 'Remove', { names: ['aws'] })).removed, ['aws']);
+    assert.deepEqual((await core.ask(ROOT, 'Remove', { names: ['aws'] })).removed, ['cio_aws_access_key']);
+  });
+
+  for (const [what, name, error] of [
+    ['is not there', 'none', ['NotFound', { name: 'none' }]],
+    ['is the UUID of no set', NO_SET, ['NotFound', { name: NO_SET }]],
+    ['is a pattern', 'tok*', ['InvalidName', { name: 'tok', reason: 'character 4 is none of a-z, 0-9 and _ . -' }]],
+    ['is empty', '', ['InvalidName', { name: '', reason: 'it is empty' }]],
+  ] as const) {
+    it(`removes none of many where one ${what}`, async (t) => {
+      const core = await startCore(t);
+      await core.keep(ROOT, 'token', ...AWS);
+      for (const names of [
+        ['token', name],
+        [name, 'aws'],
+      ]) {
+        assert.deepEqual(await core.refusal(ROOT, 'Remove', { names }), error);
+      }
+      assert.equal((await names(core, ROOT)).length, 5);
+      assert.equal((await core.ask(ROOT, 'Status', {})).generation, 1);
+    });
+  }
+
+  it('refuses a call without names, and one with too many', async (t) => {
+    const core = await startCore(t);
+    assert.deepEqual(await core.refusal(ROOT, 'Remove', { names: [] }), [
+      'InvalidName',
+      { name: '', reason: 'no name is given' },
+    ]);
+    const many = Array.from({ length: ITEMS_PER_CALL_MAX + 1 }, () => 'x');
+    assert.deepEqual(await core.refusal(ROOT, 'Remove', { names: many }), ['TooLarge', { limit: ITEMS_PER_CALL_MAX }]);
+  });
+
+  it('removes only what has not changed since ifGeneration, with the rest of its set', async (t) => {
+    const core = await startCore(t);
+    const seen = await core.keep(ROOT, ...AWS, 'token');
+    const changed = await core.replace(ROOT, 'cio_aws_secret_key', 'new');
+    const conflict = ['Conflict', { expected: seen, actual: changed }];
+    for (const names of [['cio_aws_access_key'], ['aws'], ['token', 'aws']]) {
+      assert.deepEqual(await core.refusal(ROOT, 'Remove', { names, ifGeneration: seen }), conflict);
+    }
+    assert.deepEqual((await core.ask(ROOT, 'Remove', { names: ['token'], ifGeneration: seen })).removed, ['token']);
+    await core.ask(ROOT, 'Remove', { names: ['aws'], ifGeneration: changed });
+  });
+
+  it('is refused while the store is locked', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await core.ask(ROOT, 'Lock', {});
+    for (const name of ['token', NO_SET]) {
+      assert.deepEqual(await core.refusal(ROOT, 'Remove', { names: [name] }), ['Locked', {}]);
+    }
+  });
+});
+
+describe('Remove: whose', () => {
+  it('removes one’s own and leaves another’s of the same name', async (t) => {
+    const core = await startCore(t);
+    for (const person of [ROOT, ALICE, BOB]) await core.keep(person, ...AWS, 'token');
+    await core.ask(ALICE, 'Remove', { names: ['token', 'aws'] });
+    assert.deepEqual(await names(core, ALICE), []);
+    for (const person of [ROOT, BOB]) assert.equal((await names(core, person)).length, 5);
+    await core.ask(ROOT, 'Remove', { names: ['aws'], owner: BOB.uid });
+    assert.deepEqual(await names(core, BOB), ['token']);
+  });
+
+  it('does not find what one may not see, and denies what one may only read', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...AWS, 'token');
+    await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ unit: 'restic.service' }] });
+    assert.deepEqual(await core.refusal(ALICE, 'Remove', { names: ['token'] }), ['NotFound', { name: 'token' }]);
+    assert.deepEqual(await core.refusal(RESTIC, 'Remove', { names: ['token'] }), [
+      'AccessDenied',
+      { name: 'token', right: 'write' },
+    ]);
+    assert.deepEqual(await core.refusal(RESTIC, 'Remove', { names: ['token', 'aws'] }), [
+      'AccessDenied',
+      { name: 'token', right: 'write' },
+    ]);
+    assert.deepEqual(await core.refusal(RESTIC, 'Remove', { names: ['aws', 'token'] }), ['NotFound', { name: 'aws' }]);
+    assert.equal((await names(core, ROOT)).length, 5);
+  });
+
+  it('removes none of one’s own together with what one may only read', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await core.keep(ALICE, 'mine');
+    await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: ALICE.uid }] });
+    assert.equal((await core.refusal(ALICE, 'Remove', { names: ['mine', 'token'] }))[0], 'AccessDenied');
+    assert.deepEqual(await names(core, ALICE), ['mine', 'token']);
+  });
+});
+
+describe('Remove: grants', () => {
+  it('takes back what was granted of it: the name made anew is its owner’s alone', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token', 'other');
+    const grantees = [{ uid: ALICE.uid }, { gid: BOB.uid }, { unit: 'restic.service' }];
+    for (const target of ['token', 'other']) await core.ask(ROOT, 'Grant', { target, grantees });
+    await core.ask(ROOT, 'Remove', { names: ['token'] });
+    await core.keep(ROOT, 'token');
+    for (const person of [ALICE, BOB, RESTIC]) {
+      assert.deepEqual(await core.refusal(person, 'Get', { name: 'token' }), ['NotFound', { name: 'token' }]);
+      assert.equal(await core.value(person, 'other'), 'value-of-other');
+    }
+    const { credentials } = await core.ask(ROOT, 'List', { patterns: ['token'] });
+    assert.deepEqual(credentials[0]?.grants, []);
+  });
+
+  it('keeps what was granted of a set as long as it has a field', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...AWS);
+    await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
+    await core.ask(ROOT, 'Remove', { names: AWS.slice(1) });
+    await core.keep(ROOT, 'cio_aws_access_key');
+    assert.equal(await core.value(ALICE, 'cio_aws_access_key'), 'value-of-cio_aws_access_key');
+    await core.ask(ROOT, 'Remove', { names: ['aws'] });
+    await core.keep(ROOT, ...AWS);
+    assert.deepEqual(await core.refusal(ALICE, 'GetSet', { set: 'aws' }), ['NotFound', { name: 'aws' }]);
+  });
+
+  it('keeps what another owner granted of the same name', async (t) => {
+    const core = await startCore(t);
+    for (const person of [ROOT, BOB]) {
+      await core.keep(person, 'token', 'cio_aws_access_key');
+      for (const target of ['token', 'aws'])
+        await core.ask(person, 'Grant', { target, grantees: [{ uid: ALICE.uid }] });
+    }
+    await core.ask(BOB, 'Remove', { names: ['token', 'aws'] });
+    assert.equal(await core.value(ALICE, 'token'), 'value-of-token');
+    assert.equal(await core.value(ALICE, 'cio_aws_access_key'), 'value-of-cio_aws_access_key');
+  });
+
+  it('is not undone by what was granted in the same commit', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await Promise.all([
+      core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: ALICE.uid }] }),
+      core.ask(ROOT, 'Remove', { names: ['token'] }),
+    ]);
+    await core.keep(ROOT, 'token');
+    assert.equal((await core.refusal(ALICE, 'Get', { name: 'token' }))[0], 'NotFound');
+  });
+});
+
+describe('Remove next to what is damaged', () => {
+  it('removes a field of a set of which another field is damaged', async (t) => {
+    const before = await startCore(t);
+    await before.keep(ROOT, 'cio_aws_access_key');
+    const records = recordsIn(before.storePath, 'credential');
+    await before.keep(ROOT, 'cio_aws_secret_key');
+    const [tag = ''] = newTags(records, recordsIn(before.storePath, 'credential'));
+    const core = await restartCore(t, before, () => flipBit(before.storePath, 'credential', tag));
+    assert.deepEqual((await core.ask(ROOT, 'Remove', { names: ['cio_aws_access_key'] })).removed, [
+      'cio_aws_access_key',
+    ]);
+  });
+
+  it('removes a credential of which a value is damaged', async (t) => {
+    const before = await startCore(t);
+    await before.keep(ROOT, 'token');
+    const [tag = ''] = recordsIn(before.storePath, 'value').keys();
+    const core = await restartCore(t, before, () => flipBit(before.storePath, 'value', tag));
+    await core.ask(ROOT, 'Remove', { names: ['token'] });
+    assert.deepEqual(await core.ask(ROOT, 'Fsck', {}), { records: 4, problems: [], repaired: false });
+  });
+});

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { BYTES_PER_USER_MAX, NAMES_PER_USER_MAX } from '../../../daemon/access/quota.ts';
+import { VALUE_BYTES_MAX, VERSIONS_KEPT } from '../../../src/limits.ts';
+import { ALICE, BOB, ROOT, startCore } from '../core.ts';
+import type { Core, Person } from '../core.ts';
+
+const TOO_MANY = ['TooLarge', { limit: NAMES_PER_USER_MAX }];
+const TOO_MUCH = ['TooLarge', { limit: BYTES_PER_USER_MAX }];
+
+async function fill(core: Core, person: Person, owner?: number): Promise<void> {
+  const credentials = Array.from({ length: NAMES_PER_USER_MAX }, (_, index) => ({ name: `n${index}`, value: 'x' }));
+  await core.ask(person, 'Create', { credentials, ...(owner === undefined ? {} : { owner }) });
+}
+
+function megabytes(name: string, count: number): { name: string; value: string }[] {
+  return Array.from({ length: count }, (_, index) => ({ name: `${name}${index}`, value: 'x'.repeat(VALUE_BYTES_MAX) }));
+}
+
+describe('saveVersion(): what one user may keep', () => {
+  it('bounds his names, and takes one more when another was removed', async (t) => {
+    const core = await startCore(t);
+    await fill(core, ALICE);
+    const credentials = [{ name: 'more', value: 'x' }];
+    assert.deepEqual(await core.refusal(ALICE, 'Create', { credentials }), TOO_MANY);
+    assert.equal((await core.ask(ALICE, 'Status', {})).credentials, NAMES_PER_USER_MAX);
+    await core.replace(ALICE, 'n0', 'replaced');
+    await core.ask(ALICE, 'Remove', { names: ['n1'] });
+    await core.ask(ALICE, 'Create', { credentials });
+  });
+
+  it('bounds what an administrator stores for him, and not what others store', async (t) => {
+    const core = await startCore(t);
+    await fill(core, ROOT, ALICE.uid);
+    const credentials = [{ name: 'more', value: 'x' }];
+    assert.deepEqual(await core.refusal(ROOT, 'Create', { credentials, owner: ALICE.uid }), TOO_MANY);
+    await core.ask(BOB, 'Create', { credentials });
+    await fill(core, ROOT);
+    await core.ask(ROOT, 'Create', { credentials });
+  });
+
+  it('bounds the bytes of all his values, kept versions included', async (t) => {
+    const core = await startCore(t);
+    await core.ask(ALICE, 'Create', { credentials: megabytes('a', 10) });
+    await core.ask(ALICE, 'Create', { credentials: megabytes('a', 6), replace: true });
+    assert.deepEqual(await core.refusal(ALICE, 'Create', { credentials: [{ name: 'more', value: 'x' }] }), TOO_MUCH);
+    assert.deepEqual(await core.refusal(ALICE, 'Rollback', { target: 'a0' }), TOO_MUCH);
+    await core.ask(ALICE, 'Remove', { names: ['a0'] });
+    await core.ask(ALICE, 'Create', { credentials: megabytes('b', 2) });
+    assert.deepEqual(await core.refusal(ALICE, 'Create', { credentials: [{ name: 'more', value: 'x' }] }), TOO_MUCH);
+  });
+
+  it('gives back the bytes of versions that are not kept any more', async (t) => {
+    const core = await startCore(t);
+    await core.ask(ALICE, 'Create', { credentials: megabytes('a', 1) });
+    for (let round = 0; round < VERSIONS_KEPT; round += 1) await core.replace(ALICE, 'a0', 'x');
+    await core.ask(ALICE, 'Create', { credentials: megabytes('b', 15) });
+  });
+});

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ALICE, BOB, ROOT, START_TIME, startCore } from '../core.ts';
+
+describe('Status', () => {
+  it('tells an administrator everything', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'a', 'b');
+    await core.keep(ROOT, 'c');
+    await core.keep(ALICE, 'd');
+    const { slots } = await core.ask(ROOT, 'ListSlots', {});
+    for (const person of [ROOT, { uid: 2000 }]) {
+      const { storeId, ...status } = await core.ask(person, 'Status', {});
+      assert.match(storeId ?? '', /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+      assert.deepEqual(status, {
+        version: '1.2.3',
+        pid: process.pid,
+        uid: process.getuid?.(),
+        started: START_TIME,
+        locked: false,
+        administrator: true,
+        credentials: 3,
+        generation: 2,
+        slots,
+        keyEpoch: 1,
+        keysLocked: false,
+        undumpable: true,
+      });
+    }
+  });
+
+  it('tells a user of the daemon, and of his own credentials', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'a', 'b');
+    await core.keep(ALICE, 'c');
+    await core.replace(ALICE, 'c', 'new');
+    const daemon = { version: '1.2.3', pid: process.pid, uid: process.getuid?.(), started: START_TIME };
+    const common = { ...daemon, locked: false, administrator: false };
+    assert.deepEqual(await core.ask(ALICE, 'Status', {}), { ...common, credentials: 1, generation: 2 });
+    assert.deepEqual(await core.ask(BOB, 'Status', {}), { ...common, credentials: 0, generation: 0 });
+  });
+
+  it('tells a user the same, whatever others store and are granted', async (t) => {
+    const core = await startCore(t);
+    await core.keep(BOB, 'mine');
+    const before = await core.ask(BOB, 'Status', {});
+    await core.keep(ROOT, 'a', 'b');
+    await core.keep(ALICE, 'c');
+    await core.ask(ROOT, 'Grant', { target: 'a', grantees: [{ uid: BOB.uid }, { gid: BOB.uid }] });
+    await core.ask(ALICE, 'Grant', { target: 'c', grantees: [{ uid: BOB.uid }] });
+    assert.deepEqual(await core.ask(BOB, 'Status', {}), before);
+  });
+
+  it('counts what is there now', async (t) => {
+    const core = await startCore(t);
+    for (const person of [ROOT, ALICE]) {
+      await core.keep(person, 'a', 'b', 'c');
+      await core.ask(person, 'Remove', { names: ['a', 'b'] });
+      const { credentials, generation } = await core.ask(person, 'Status', {});
+      assert.deepEqual([credentials, generation], [1, 2]);
+    }
+  });
+
+  it('tells while the store is locked that it is, and how it can be opened, but nothing of what is in it', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'a');
+    await core.keep(ALICE, 'a');
+    const open = await core.ask(ROOT, 'Status', {});
+    await core.ask(ROOT, 'Lock', {});
+    const { credentials: _, generation: __, keyEpoch: ___, ...rest } = { ...open, locked: true };
+    assert.deepEqual(await core.ask(ROOT, 'Status', {}), rest);
+    const alices = await core.ask(ALICE, 'Status', {});
+    assert.deepEqual(
+      [alices.locked, alices.credentials, alices.generation, alices.slots],
+      [true, undefined, undefined, undefined],
+    );
+  });
+});

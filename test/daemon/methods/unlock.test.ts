@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { ALICE, RESTIC, ROOT, startCore } from '../core.ts';
+import type { Core } from '../core.ts';
+
+/** A store with the given slot besides its key file, locked. */
+async function lockedCore(
+  t: Parameters<typeof startCore>[0],
+  kind: 'passphrase' | 'recovery',
+): Promise<{ core: Core; id: string; code: string }> {
+  const core = await startCore(t);
+  await core.keep(ROOT, 'token');
+  const parameters = kind === 'passphrase' ? { kind, passphrase: 'pässword' } : { kind };
+  const { slot, recoveryCode } = await core.ask(ROOT, 'AddSlot', parameters);
+  await core.ask(ROOT, 'Lock', {});
+  return { core, id: slot.id, code: recoveryCode ?? '' };
+}
+
+describe('Unlock', () => {
+  it('is refused to whoever is no administrator, even with the right secret', async (t) => {
+    const { core, code } = await lockedCore(t, 'recovery');
+    for (const person of [ALICE, RESTIC]) {
+      for (const parameters of [{}, { recoveryCode: code }, { passphrase: 'x' }]) {
+        assert.deepEqual(await core.refusal(person, 'Unlock', parameters), ['AccessDenied', { right: 'administer' }]);
+      }
+    }
+    assert.equal(core.vault.isLocked, true);
+  });
+
+  it('with neither secret tries the slots that need none', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await core.ask(ROOT, 'Lock', {});
+    const [slot] = (await core.ask(ROOT, 'ListSlots', {})).slots;
+    assert.deepEqual(await core.ask(ROOT, 'Unlock', {}), { slot: slot?.id });
+    assert.equal(await core.value(ROOT, 'token'), 'value-of-token');
+  });
+
+  it('opens with the passphrase of a slot, in any of its Unicode spellings, and with no other', async (t) => {
+    const { core, id } = await lockedCore(t, 'passphrase');
+    assert.deepEqual(await core.refusal(ROOT, 'Unlock', { passphrase: 'password' }), [
+      'UnlockFailed',
+      { reason: 'wrong_secret' },
+    ]);
+    assert.equal(core.vault.isLocked, true);
+    assert.deepEqual(await core.ask(ROOT, 'Unlock', { passphrase: 'pa\u0308ssword' }), { slot: id });
+    assert.equal(await core.value(ROOT, 'token'), 'value-of-token');
+  });
+
+  it('tries one passphrase at a time, and is Busy for another', async (t) => {
+    const { core, id } = await lockedCore(t, 'passphrase');
+    const first = core.ask(ROOT, 'Unlock', { passphrase: 'pässword' });
+    assert.deepEqual(await core.refusal(ROOT, 'Unlock', { passphrase: 'pässword' }), ['Busy', {}]);
+    assert.deepEqual(await first, { slot: id });
+  });
+
+  it('opens with a recovery code as it was given, or as somebody writes it down', async (t) => {
+    const { core, id, code } = await lockedCore(t, 'recovery');
+    for (const recoveryCode of [
+      code,
+      code.toLowerCase(),
+      code.replaceAll('-', ' '),
+      ` ${code.replaceAll('-', '')}\n`,
+    ]) {
+      assert.deepEqual(await core.ask(ROOT, 'Unlock', { recoveryCode }), { slot: id });
+      await core.ask(ROOT, 'Lock', {});
+    }
+  });
+
+  it('tells a slip of the pen in a recovery code from the code of another store', async (t) => {
+    const { core, code } = await lockedCore(t, 'recovery');
+    const other = await lockedCore(t, 'recovery');
+    const slip = `${code.startsWith('0') ? '1' : '0'}${code.slice(1)}`;
+    for (const recoveryCode of ['', 'x', slip, code.slice(1)]) {
+      assert.deepEqual(await core.refusal(ROOT, 'Unlock', { recoveryCode }), ['UnlockFailed', { reason: 'bad_code' }]);
+    }
+    assert.deepEqual(await core.refusal(ROOT, 'Unlock', { recoveryCode: other.code }), [
+      'UnlockFailed',
+      { reason: 'wrong_secret' },
+    ]);
+  });
+
+  it('says where there is no slot of that kind', async (t) => {
+    const { core, code } = await lockedCore(t, 'recovery');
+    const noSlot = ['UnlockFailed', { reason: 'no_slot' }];
+    assert.deepEqual(await core.refusal(ROOT, 'Unlock', { passphrase: 'x' }), noSlot);
+    await core.ask(ROOT, 'Unlock', {});
+    const { slots } = await core.ask(ROOT, 'ListSlots', {});
+    await core.ask(ROOT, 'RemoveSlot', { id: slots.find(({ kind }) => kind === 'recovery')?.id ?? '' });
+    await core.ask(ROOT, 'Lock', {});
+    assert.deepEqual(await core.refusal(ROOT, 'Unlock', { recoveryCode: code }), noSlot);
+  });
+
+  it('fails without secrets where the key file is gone or is another one, and where there is none', async (t) => {
+    const { core, code } = await lockedCore(t, 'recovery');
+    const keyFile = join(core.directory, 'root.key');
+    writeFileSync(keyFile, `${Buffer.alloc(32).toString('base64')}\n`);
+    assert.deepEqual(await core.refusal(ROOT, 'Unlock', {}), ['UnlockFailed', { reason: 'wrong_secret' }]);
+    rmSync(keyFile);
+    assert.equal((await core.refusal(ROOT, 'Unlock', {}))[0], 'UnlockFailed');
+    await core.ask(ROOT, 'Unlock', { recoveryCode: code });
+    const { slots } = await core.ask(ROOT, 'ListSlots', {});
+    await core.ask(ROOT, 'RemoveSlot', { id: slots.find(({ kind }) => kind === 'keyfile')?.id ?? '' });
+    await core.ask(ROOT, 'Lock', {});
+    assert.deepEqual(await core.refusal(ROOT, 'Unlock', {}), ['UnlockFailed', { reason: 'no_slot' }]);
+  });
+
+  it('refuses both secrets at once, and repeats neither', async (t) => {
+    const { core, code } = await lockedCore(t, 'recovery');
+    assert.deepEqual(await core.refusal(ROOT, 'Unlock', { passphrase: 'x', recoveryCode: code }), [
+      'InvalidValue',
+      { name: 'passphrase', reason: 'a recovery code was given as well' },
+    ]);
+  });
+
+  it('of an open store leaves it open', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    const { recoveryCode = '' } = await core.ask(ROOT, 'AddSlot', { kind: 'recovery' });
+    await core.ask(ROOT, 'Unlock', {});
+    await core.ask(ROOT, 'Unlock', { recoveryCode });
+    assert.equal((await core.refusal(ROOT, 'Unlock', { recoveryCode: 'x' }))[0], 'UnlockFailed');
+    assert.equal(await core.value(ROOT, 'token'), 'value-of-token');
+  });
+});

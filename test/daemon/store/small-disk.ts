@@ -1,0 +1,21 @@
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { Scope } from '../../support/scope.ts';
+
+/** A folder on a file system of its own that has room for so many KiB. Needs root. */
+export function smallDisk(scope: Scope, kibibytes: number): string {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-test-disk-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kibibytes}k,mode=0700`, 'cio-test', directory]);
+  scope.after(() => {
+    execFileSync('umount', ['--lazy', directory]);
+    fs.rmdirSync(directory);
+  });
+  return directory;
+}
+
+/** Makes it read-only. Nothing may have a file open for writing there. */
+export function makeReadOnly(disk: string): void {
+  execFileSync('mount', ['-o', 'remount,ro', disk]);
+}

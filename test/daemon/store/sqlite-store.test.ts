@@ -1,0 +1,444 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import Database from 'better-sqlite3';
+import fc from 'fast-check';
+import { APPLICATION_ID, FORMAT_VERSION, migrate } from '../../../daemon/store/migrations.ts';
+import { KIND, StoreError, fixedTag } from '../../../daemon/store/sealed-store.ts';
+import type { Kind, SealedRecord, StoreFailure } from '../../../daemon/store/sealed-store.ts';
+import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
+import { root, skipUnless } from '../../support/requirements.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { contentOf, editFile, leavesOf, rowsOf, zeroPage } from '../vault/raw-file.ts';
+import { makeReadOnly, smallDisk } from './small-disk.ts';
+
+const HEAD = { kind: KIND.head, tag: fixedTag('head') } as const;
+
+function newFile(t: TestContext): string {
+  return path.join(temporaryDirectory(t), 'credentials.db');
+}
+
+function open(t: TestContext, file: string = newFile(t)): SqliteStore {
+  const store = SqliteStore.open(file);
+  t.after(() => store.close());
+  return store;
+}
+
+function value(tag: string, body: string | Uint8Array = 'body'): SealedRecord {
+  return { kind: KIND.value, tag: Buffer.from(tag), body: Buffer.from(body as Uint8Array) };
+}
+
+/** Commits records under a head of the given number. */
+function commit(store: SqliteStore, number: number, records: readonly SealedRecord[]): void {
+  const transaction = store.begin(number === 1 ? undefined : Buffer.of(number - 1));
+  for (const record of records) transaction.put(record);
+  transaction.put({ ...HEAD, body: Buffer.of(number) });
+  transaction.commit();
+}
+
+function fails(failure: StoreFailure, message: RegExp = /./): (error: unknown) => boolean {
+  return (error) => error instanceof StoreError && error.failure === failure && message.test(error.message);
+}
+
+function text(bytes: Uint8Array | undefined): string | undefined {
+  return bytes === undefined ? undefined : Buffer.from(bytes).toString();
+}
+
+/** Opening fails, and neither the file nor its folder is any different. */
+function assertRefusedUntouched(file: string, failure: StoreFailure, message: RegExp): void {
+  const before = contentOf(path.dirname(file));
+  assert.throws(() => SqliteStore.open(file), fails(failure, message));
+  // SQLite's index of the journal holds nothing that the journal does not.
+  const { [`${path.basename(file)}-shm`]: _before, ...kept } = before;
+  const { [`${path.basename(file)}-shm`]: _after, ...after } = contentOf(path.dirname(file));
+  assert.deepEqual(after, kept);
+}
+
+describe('SqliteStore.open()', () => {
+  it('makes a file that only its owner can read, in WAL mode, with our id and version', (t) => {
+    const old = process.umask(0o077);
+    t.after(() => process.umask(old));
+    const file = newFile(t);
+    commit(open(t, file), 1, [value('a')]);
+    for (const name of fs.readdirSync(path.dirname(file))) {
+      assert.equal(fs.statSync(path.join(path.dirname(file), name)).mode & 0o777, 0o600, name);
+    }
+    const header = fs.readFileSync(file);
+    assert.deepEqual([header[18], header[19]], [2, 2], 'WAL mode');
+    editFile(file, (database) => {
+      assert.equal(database.pragma('application_id', { simple: true }), APPLICATION_ID);
+      assert.equal(database.pragma('user_version', { simple: true }), FORMAT_VERSION);
+    });
+  });
+
+  it('finds again what was committed', (t) => {
+    const file = newFile(t);
+    const store = SqliteStore.open(file);
+    commit(store, 1, [value('a', 'first')]);
+    store.close();
+    assert.equal(text(open(t, file).get(KIND.value, Buffer.from('a'))), 'first');
+  });
+
+  for (const version of [FORMAT_VERSION + 1, 99, 2 ** 31 - 1]) {
+    it(`leaves a file of version ${version} alone, to the byte`, (t) => {
+      const file = newFile(t);
+      SqliteStore.open(file).close();
+      editFile(file, (database) => database.pragma(`user_version = ${version}`));
+      assert.deepEqual(Object.keys(contentOf(path.dirname(file))), ['credentials.db']);
+      assertRefusedUntouched(file, 'newer', new RegExp(`format ${version}.*not touched`));
+    });
+  }
+
+  it('leaves a file alone whose newer version is still in its journal', (t) => {
+    const file = newFile(t);
+    SqliteStore.open(file).close();
+    const newer = new Database(file);
+    t.after(() => newer.close());
+    newer.exec(`ALTER TABLE record ADD COLUMN more BLOB; PRAGMA user_version = ${FORMAT_VERSION + 1}`);
+    const copy = newFile(t);
+    for (const end of ['', '-wal']) fs.copyFileSync(`${file}${end}`, `${copy}${end}`);
+    assert.equal(fs.readFileSync(copy).readUInt32BE(60), FORMAT_VERSION, 'the file itself has the old version');
+    assertRefusedUntouched(copy, 'newer', /not touched/);
+  });
+
+  const foreign: Record<string, string> = {
+    'an id of its own': 'PRAGMA application_id = 0x12345678; CREATE TABLE theirs (a)',
+    'no id': 'CREATE TABLE theirs (a)',
+    'no id, and a version': 'PRAGMA user_version = 1; CREATE TABLE theirs (a)',
+    'no id, in WAL mode': 'PRAGMA journal_mode = WAL; CREATE TABLE theirs (a)',
+    'no id, and a table like ours': 'CREATE TABLE record (kind INTEGER, tag BLOB, body BLOB)',
+    'no id, and many tables': Array.from({ length: 200 }, (_, index) => `CREATE TABLE theirs_${index} (a);`).join(''),
+    'our version and another id': `PRAGMA application_id = 1; PRAGMA user_version = ${FORMAT_VERSION}`,
+  };
+  for (const [what, sql] of Object.entries(foreign)) {
+    it(`leaves another program's database alone, with ${what}`, (t) => {
+      const file = newFile(t);
+      editFile(file, (database) => database.exec(sql));
+      assertRefusedUntouched(file, 'damaged', /another program/);
+    });
+  }
+
+  it("leaves another program's database alone that is in its journal only", (t) => {
+    const file = newFile(t);
+    const theirs = new Database(file);
+    t.after(() => theirs.close());
+    theirs.exec('PRAGMA journal_mode = WAL; CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)');
+    const copy = newFile(t);
+    for (const end of ['', '-wal']) fs.copyFileSync(`${file}${end}`, `${copy}${end}`);
+    assertRefusedUntouched(copy, 'damaged', /another program/);
+  });
+
+  const noDatabases: Record<string, Uint8Array> = {
+    'one byte': Buffer.of(0),
+    text: Buffer.from('# configuration\n'.repeat(100)),
+    'random bytes': randomBytes(8192),
+    zeros: new Uint8Array(4096),
+    'half a header': Buffer.from('SQLite format 3\0'),
+  };
+  for (const [what, bytes] of Object.entries(noDatabases)) {
+    it(`leaves a file of ${what} alone`, (t) => {
+      const file = newFile(t);
+      fs.writeFileSync(file, bytes);
+      assertRefusedUntouched(file, 'damaged', /no SQLite database/);
+    });
+  }
+
+  it('says why it cannot read the file', (t) => {
+    const file = newFile(t);
+    fs.mkdirSync(file);
+    assert.throws(() => SqliteStore.open(file), fails('io', /directory/));
+  });
+
+  it('makes a store of an empty file, and of one whose first commit never came', (t) => {
+    const empty = newFile(t);
+    fs.writeFileSync(empty, '');
+    commit(open(t, empty), 1, [value('a')]);
+    const begun = newFile(t);
+    editFile(begun, (database) => database.pragma('journal_mode = WAL'));
+    assert.ok(fs.statSync(begun).size > 0);
+    commit(open(t, begun), 1, [value('a')]);
+  });
+
+  const additions: Record<string, string> = {
+    'a trigger that drops what is written': 'CREATE TRIGGER t BEFORE INSERT ON record BEGIN SELECT RAISE(IGNORE); END',
+    'a trigger that keeps what is deleted':
+      'CREATE TABLE kept (body); CREATE TRIGGER t AFTER DELETE ON record BEGIN INSERT INTO kept VALUES (old.body); END',
+    'a view': 'CREATE VIEW v AS SELECT * FROM record',
+    'an index': 'CREATE INDEX i ON record (body)',
+    'another table': 'CREATE TABLE other (a)',
+    'no table': 'DROP TABLE record',
+    'a table of another form': 'DROP TABLE record; CREATE TABLE record (kind, tag, body, PRIMARY KEY (kind, tag))',
+  };
+  for (const [what, sql] of Object.entries(additions)) {
+    it(`refuses a store that was given ${what}`, (t) => {
+      const file = newFile(t);
+      SqliteStore.open(file).close();
+      editFile(file, (database) => database.exec(sql));
+      assert.throws(() => SqliteStore.open(file), fails('damaged', /did not make/));
+    });
+  }
+});
+
+describe('SqliteStore get() and list()', () => {
+  const tag = fc.uint8Array({ maxLength: 20 });
+
+  it('gives every record of a kind once, in the order of tags, however long the pages are', (t) => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(tag, { selector: hex, maxLength: 30 }),
+        fc.integer({ min: 1, max: 9 }),
+        (tags, limit) => {
+          const store = SqliteStore.open(newFile(t));
+          try {
+            const records = tags.map((bytes) => ({ kind: KIND.value, tag: bytes, body: Buffer.from(hex(bytes)) }));
+            commit(store, 1, [...records, { kind: KIND.credential, tag: Buffer.of(1), body: Buffer.of(2) }]);
+            const listed: SealedRecord[] = [];
+            let page: SealedRecord[];
+            do {
+              page = store.list(KIND.value, listed.at(-1)?.tag, limit);
+              listed.push(...page);
+            } while (page.length === limit);
+            assert.deepEqual(
+              listed.map((record) => hex(record.tag)),
+              tags.map(hex).toSorted(),
+            );
+            for (const record of listed) {
+              assert.equal(text(record.body), hex(record.tag));
+              assert.equal(record.kind, KIND.value);
+              assert.equal(text(store.get(KIND.value, record.tag)), hex(record.tag));
+            }
+          } finally {
+            store.close();
+          }
+        },
+      ),
+      { numRuns: 15 },
+    );
+  });
+
+  it('finds no record under another kind, or under the start of its tag', (t) => {
+    const store = open(t);
+    commit(store, 1, [value('abcd')]);
+    assert.equal(store.get(KIND.credential, Buffer.from('abcd')), undefined);
+    assert.equal(store.get(KIND.value, Buffer.from('abc')), undefined);
+    assert.equal(store.get(KIND.value, Buffer.from('abcd\0')), undefined);
+    assert.deepEqual(store.list(KIND.credential, undefined, 10), []);
+  });
+});
+
+describe('SqliteStore.begin()', () => {
+  it('shows its changes to nobody before the commit, and to all after it', (t) => {
+    const store = open(t);
+    commit(store, 1, [value('a', 'old'), value('b')]);
+    const transaction = store.begin(Buffer.of(1));
+    transaction.put(value('a', 'new'));
+    transaction.delete(KIND.value, Buffer.from('b'));
+    transaction.put({ ...HEAD, body: Buffer.of(2) });
+    assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'old');
+    assert.equal(store.list(KIND.value, undefined, 10).length, 2);
+    transaction.commit();
+    assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'new');
+    assert.equal(store.list(KIND.value, undefined, 10).length, 1);
+  });
+
+  it('leaves nothing of a transaction that is rolled back', (t) => {
+    const store = open(t);
+    commit(store, 1, [value('a', 'old')]);
+    const transaction = store.begin(Buffer.of(1));
+    transaction.put(value('a', 'new'));
+    transaction.rollback();
+    transaction.rollback();
+    assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'old');
+    commit(store, 2, [value('a', 'newer')]);
+    assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'newer');
+  });
+
+  for (const [what, expected] of Object.entries({
+    'no head': undefined,
+    'another head': Buffer.of(7),
+    'an empty head': Buffer.of(),
+  })) {
+    it(`refuses where ${what} was expected, and lets the next one begin`, (t) => {
+      const store = open(t);
+      commit(store, 1, []);
+      assert.throws(() => store.begin(expected), fails('changed_by_other'));
+      commit(store, 2, [value('a')]);
+    });
+  }
+
+  it('refuses an empty store where a head was expected', (t) => {
+    assert.throws(() => open(t).begin(Buffer.of(1)), fails('changed_by_other'));
+  });
+
+  it('refuses where another program changed the head', (t) => {
+    const file = newFile(t);
+    const store = open(t, file);
+    commit(store, 1, [value('a')]);
+    editFile(file, (database) => database.prepare('UPDATE record SET body = ? WHERE kind = 1').run(Buffer.of(9)));
+    assert.throws(() => store.begin(Buffer.of(1)), fails('changed_by_other'));
+  });
+
+  it('does not wait long for another program that holds the file, and goes on after it', (t) => {
+    const file = newFile(t);
+    const store = open(t, file);
+    commit(store, 1, []);
+    editFile(file, (other) => {
+      other.exec('BEGIN IMMEDIATE');
+      const started = performance.now();
+      assert.throws(() => store.begin(Buffer.of(1)), fails('changed_by_other'));
+      assert.ok(performance.now() - started < 1000);
+    });
+    commit(store, 2, [value('a')]);
+  });
+
+  it('keeps everything, and stays of use, when the disk is full', { skip: skipUnless(root) }, (t) => {
+    const file = path.join(smallDisk(t, 512), 'credentials.db');
+    const store = open(t, file);
+    commit(store, 1, [value('a', 'kept')]);
+    const transaction = store.begin(Buffer.of(1));
+    assert.throws(() => {
+      for (let index = 0; index < 100; index += 1) transaction.put(value(`large ${index}`, randomBytes(20_000)));
+      transaction.commit();
+    }, fails('full'));
+    transaction.rollback();
+    assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'kept');
+    assert.deepEqual(store.findPageDamage(), []);
+    commit(store, 2, [value('b', 'small')]);
+    assert.deepEqual(
+      rowsOf(file).map(({ tag }) => text(tag)),
+      ['head', 'a', 'b'],
+    );
+  });
+
+  it('reads from a read-only file system, and refuses to write there', { skip: skipUnless(root) }, (t) => {
+    const disk = smallDisk(t, 512);
+    const file = newFile(t);
+    commit(open(t, file), 1, [value('a', 'kept')]);
+    // As a daemon leaves them that was killed: SQLite can read there, what it needs is made already.
+    for (const name of fs.readdirSync(path.dirname(file))) {
+      fs.copyFileSync(path.join(path.dirname(file), name), path.join(disk, name));
+    }
+    makeReadOnly(disk);
+    const readOnly = open(t, path.join(disk, path.basename(file)));
+    assert.equal(text(readOnly.get(KIND.value, Buffer.from('a'))), 'kept');
+    const transaction = readOnly.begin(Buffer.of(1));
+    assert.throws(() => transaction.put(value('b')), fails('read_only'));
+    transaction.rollback();
+    assert.equal(text(readOnly.get(KIND.value, Buffer.from('a'))), 'kept');
+  });
+});
+
+describe('SqliteStore.purge()', () => {
+  const secret = randomBytes(3000);
+
+  function isInFiles(file: string): boolean {
+    const parts = [secret.subarray(0, 200), secret.subarray(2000, 2200)];
+    return Object.values(contentOf(path.dirname(file))).some((content) =>
+      parts.some((part) => Buffer.from(content, 'base64').includes(part)),
+    );
+  }
+
+  it('takes what was deleted out of the file and its journal', (t) => {
+    const file = newFile(t);
+    const store = open(t, file);
+    commit(store, 1, [value('a', secret), value('b', 'kept')]);
+    store.purge();
+    assert.ok(isInFiles(file));
+    const transaction = store.begin(Buffer.of(1));
+    transaction.delete(KIND.value, Buffer.from('a'));
+    transaction.put({ ...HEAD, body: Buffer.of(2) });
+    transaction.commit();
+    store.purge();
+    assert.ok(!isInFiles(file));
+    assert.equal(text(store.get(KIND.value, Buffer.from('b'))), 'kept');
+  });
+
+  it('takes out what was deleted before it ever reached the file', (t) => {
+    const file = newFile(t);
+    const store = open(t, file);
+    commit(store, 1, [value('a', secret)]);
+    const transaction = store.begin(Buffer.of(1));
+    transaction.delete(KIND.value, Buffer.from('a'));
+    transaction.put({ ...HEAD, body: Buffer.of(2) });
+    transaction.commit();
+    store.get(KIND.value, Buffer.from('b'));
+    store.purge();
+    assert.ok(!isInFiles(file));
+  });
+
+  it('says so where another program that reads keeps the journal from being emptied', (t) => {
+    const file = newFile(t);
+    const store = open(t, file);
+    commit(store, 1, [value('a', secret)]);
+    editFile(file, (other) => {
+      other.exec('BEGIN');
+      other.prepare('SELECT count(*) FROM record').get();
+      commit(store, 2, [value('b')]);
+      assert.throws(() => store.purge(), fails('changed_by_other'));
+    });
+    store.purge();
+  });
+});
+
+describe('SqliteStore on a damaged page', () => {
+  function damaged(t: TestContext): { store: SqliteStore; tags: Buffer[] } {
+    const file = newFile(t);
+    const store = SqliteStore.open(file);
+    const tags = Array.from({ length: 200 }, () => randomBytes(16));
+    commit(
+      store,
+      1,
+      tags.map((tag) => ({ kind: KIND.value, tag, body: randomBytes(300) })),
+    );
+    store.close();
+    const leaves = leavesOf(file);
+    zeroPage(file, leaves[Math.floor(leaves.length / 2)] ?? 0);
+    return { store: open(t, file), tags };
+  }
+
+  function countReadable(store: SqliteStore, kind: Kind, tags: readonly Buffer[]): number {
+    return tags.filter((tag) => {
+      try {
+        return store.get(kind, tag) !== undefined;
+      } catch (error) {
+        assert.ok(fails('damaged')(error));
+        return false;
+      }
+    }).length;
+  }
+
+  it('reads what lies on the other pages, however often, and still commits', (t) => {
+    const { store, tags } = damaged(t);
+    const readable = countReadable(store, KIND.value, tags);
+    assert.ok(readable > 150 && readable < 200, `${readable}`);
+    for (const number of [2, 3, 4]) {
+      commit(store, number, [{ kind: KIND.slot, tag: Buffer.of(number), body: Buffer.of(number) }]);
+      assert.equal(countReadable(store, KIND.value, tags), readable);
+    }
+    assert.throws(() => store.list(KIND.value, undefined, 200), fails('damaged'));
+    assert.equal(store.list(KIND.slot, undefined, 10).length, 3);
+    store.purge();
+  });
+
+  it('findPageDamage() tells of it, and of none in a file that is whole', (t) => {
+    assert.notDeepEqual(damaged(t).store.findPageDamage(), []);
+    const whole = open(t);
+    commit(whole, 1, [value('a')]);
+    assert.deepEqual(whole.findPageDamage(), []);
+  });
+});
+
+describe('SqliteStore', () => {
+  it('is made by the migrations', (t) => {
+    const file = newFile(t);
+    editFile(file, (database) => migrate(database));
+    commit(open(t, file), 1, [value('a')]);
+  });
+});
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}

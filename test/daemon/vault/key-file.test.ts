@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { KeyFileError, createKeyFile, readKeyFile } from '../../../daemon/vault/key-file.ts';
+import { withIdentity } from '../../support/identity.ts';
+import { root, skipUnless } from '../../support/requirements.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { makeReadOnly, smallDisk } from '../store/small-disk.ts';
+
+const NOBODY = { uid: 65_534, gid: 65_534 };
+
+function refusal(action: () => unknown): KeyFileError {
+  try {
+    action();
+  } catch (error) {
+    assert.ok(error instanceof KeyFileError, String(error));
+    assert.equal(error.name, 'KeyFileError');
+    return error;
+  }
+  return assert.fail('it was done');
+}
+
+function write(file: string, content: string | Uint8Array, mode = 0o600): string {
+  fs.writeFileSync(file, content);
+  fs.chmodSync(file, mode);
+  return file;
+}
+
+describe('createKeyFile()', () => {
+  it('makes a file of one line of base64, mode 0600 whatever the umask, and nothing else', (t) => {
+    const old = process.umask(0o777);
+    t.after(() => process.umask(old));
+    const directory = temporaryDirectory(t);
+    const file = path.join(directory, 'root.key');
+    const key = createKeyFile(file);
+    process.umask(old);
+    assert.equal(fs.readFileSync(file, 'utf8'), `${Buffer.from(key).toString('base64')}\n`);
+    assert.equal(fs.statSync(file).mode & 0o7777, 0o600);
+    assert.equal(fs.statSync(file).nlink, 1);
+    assert.deepEqual(fs.readdirSync(directory), ['root.key']);
+    assert.deepEqual(Uint8Array.from(readKeyFile(file)), key);
+  });
+
+  it('makes another key each time', (t) => {
+    const directory = temporaryDirectory(t);
+    assert.notDeepEqual(createKeyFile(path.join(directory, 'a')), createKeyFile(path.join(directory, 'b')));
+  });
+
+  it('never overwrites a file, a link or a folder', (t) => {
+    const directory = temporaryDirectory(t);
+    const file = write(path.join(directory, 'file'), 'kept');
+    fs.symlinkSync(file, path.join(directory, 'link'));
+    fs.symlinkSync(path.join(directory, 'nowhere'), path.join(directory, 'dangling'));
+    fs.mkdirSync(path.join(directory, 'folder'));
+    for (const name of ['file', 'link', 'dangling', 'folder']) {
+      assert.match(
+        refusal(() => createKeyFile(path.join(directory, name))).message,
+        /cannot make the key file .*exist/i,
+      );
+    }
+    assert.equal(fs.readFileSync(file, 'utf8'), 'kept');
+    assert.deepEqual(fs.readdirSync(directory).toSorted(), ['dangling', 'file', 'folder', 'link']);
+  });
+
+  it('says why it cannot make one, and leaves nothing behind', (t) => {
+    const directory = temporaryDirectory(t);
+    const file = write(path.join(directory, 'file'), '');
+    for (const place of [
+      path.join(directory, 'none', 'key'),
+      path.join(file, 'key'),
+      path.join(directory, 'x'.repeat(255)),
+      path.join(directory, 'nul\0byte'),
+    ]) {
+      assert.match(refusal(() => createKeyFile(place)).message, /^cannot make the key file /);
+    }
+    assert.deepEqual(fs.readdirSync(directory), ['file']);
+  });
+
+  it('says so in a folder that is not its own', { skip: skipUnless(root) }, (t) => {
+    const directory = temporaryDirectory(t);
+    fs.chmodSync(directory, 0o700);
+    const place = path.join(directory, 'key');
+    assert.match(withIdentity(NOBODY, () => refusal(() => createKeyFile(place))).message, /permission denied|EACCES/);
+    fs.chmodSync(directory, 0o755);
+    assert.match(withIdentity(NOBODY, () => refusal(() => createKeyFile(place))).message, /permission denied|EACCES/);
+  });
+
+  it('says so on a full or a read-only disk, and leaves nothing behind', { skip: skipUnless(root) }, (t) => {
+    const disk = smallDisk(t, 16);
+    write(path.join(disk, 'full'), '');
+    assert.throws(() => {
+      for (;;) fs.appendFileSync(path.join(disk, 'full'), randomBytes(4096));
+    }, /ENOSPC/);
+    const place = path.join(disk, 'key');
+    assert.match(refusal(() => createKeyFile(place)).message, /^cannot make the key file /);
+    makeReadOnly(disk);
+    assert.match(refusal(() => createKeyFile(place)).message, /read-only|EROFS/);
+    assert.deepEqual(fs.readdirSync(disk), ['full']);
+  });
+});
+
+describe('readKeyFile()', () => {
+  const key = randomBytes(32);
+  const line = key.toString('base64');
+
+  for (const [what, content] of Object.entries({
+    'no line end': line,
+    'a line end': `${line}\n`,
+    'the line end of Windows': `${line}\r\n`,
+  })) {
+    it(`takes a key with ${what}`, (t) => {
+      assert.deepEqual(Buffer.from(readKeyFile(write(path.join(temporaryDirectory(t), 'key'), content))), key);
+    });
+  }
+
+  const malformed: Record<string, string | Uint8Array> = {
+    nothing: '',
+    'a line end alone': '\n',
+    'raw bytes': key,
+    'hexadecimal digits': key.toString('hex'),
+    'a key of 31 bytes': randomBytes(31).toString('base64'),
+    'a key of 33 bytes': randomBytes(33).toString('base64'),
+    'no padding': line.slice(0, -1),
+    'two line ends': `${line}\n\n`,
+    'two lines': `${line}\n${line}\n`,
+    'a space in front': ` ${line}`,
+    'the other base64': `${'-'.repeat(43)}=`,
+    'a NUL behind': `${line}\0`,
+    'letters that are not ASCII': `${'é'.repeat(21)}a=`,
+    'a large file': line.repeat(10_000),
+  };
+  for (const [what, content] of Object.entries(malformed)) {
+    it(`refuses ${what}, without a word of it`, (t) => {
+      const file = write(path.join(temporaryDirectory(t), 'key'), content);
+      assert.equal(
+        refusal(() => readKeyFile(file)).message,
+        `${file} is not a key file: 32 bytes in base64 are expected`,
+      );
+    });
+  }
+
+  for (const mode of [0o604, 0o602, 0o601, 0o640, 0o620, 0o610, 0o644, 0o777]) {
+    it(`refuses a file of mode 0${mode.toString(8)}, and says how to mend it`, (t) => {
+      const file = write(path.join(temporaryDirectory(t), 'key'), line, mode);
+      assert.match(refusal(() => readKeyFile(file)).message, new RegExp(`mend it with: chmod 600 ${file}$`));
+      assert.deepEqual(Buffer.from(readKeyFile(file, false)), key, 'one of systemd is not asked for its mode');
+    });
+  }
+
+  for (const mode of [0o600, 0o400, 0o700]) {
+    it(`takes a file of mode 0${mode.toString(8)}`, (t) => {
+      assert.deepEqual(Buffer.from(readKeyFile(write(path.join(temporaryDirectory(t), 'key'), line, mode))), key);
+    });
+  }
+
+  it("refuses another user's file, and takes root's", { skip: skipUnless(root) }, (t) => {
+    const file = write(path.join(temporaryDirectory(t), 'key'), line);
+    fs.chownSync(file, NOBODY.uid, NOBODY.gid);
+    assert.match(refusal(() => readKeyFile(file)).message, /belongs to another user \(uid 65534\)/);
+    assert.deepEqual(Buffer.from(withIdentity(NOBODY, () => readKeyFile(file))), key);
+    assert.match(
+      withIdentity({ uid: 1, gid: 1 }, () => refusal(() => readKeyFile(file))).message,
+      /permission denied|EACCES/,
+    );
+  });
+
+  it('says that there is none', (t) => {
+    const file = path.join(temporaryDirectory(t), 'none');
+    const error = refusal(() => readKeyFile(file));
+    assert.equal(error.isMissing, true);
+    assert.match(error.message, /^cannot read the key file .*none: /);
+  });
+
+  it('does not take what cannot be read for what is not there', (t) => {
+    const directory = temporaryDirectory(t);
+    const loop = path.join(directory, 'loop');
+    fs.symlinkSync(loop, loop);
+    const beneathFile = path.join(write(path.join(directory, 'file'), ''), 'key');
+    for (const place of [directory, loop, beneathFile, 'nul\0byte']) {
+      assert.equal(refusal(() => readKeyFile(place)).isMissing, false);
+    }
+  });
+
+  it('does not wait for a pipe, and reads no device', { timeout: 5000 }, (t) => {
+    const pipe = path.join(temporaryDirectory(t), 'pipe');
+    execFileSync('mkfifo', ['-m', '600', pipe]);
+    for (const place of [pipe, '/dev/zero']) {
+      assert.match(refusal(() => readKeyFile(place)).message, /is not a regular file/);
+    }
+  });
+});

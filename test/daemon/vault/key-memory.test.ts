@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { KEY_BYTES, KeyMemory } from '../../../daemon/vault/key-memory.ts';
+
+function isWiped(memory: KeyMemory): boolean {
+  return memory.block.every((byte) => byte === 0);
+}
+
+describe('KeyMemory', () => {
+  it('gives each key its own 32 bytes of one block', () => {
+    const memory = new KeyMemory();
+    const [a, b] = [memory.allocate(), memory.allocate()];
+    a.fill(1);
+    b.fill(2);
+    assert.deepEqual([a.length, b.length], [KEY_BYTES, KEY_BYTES]);
+    assert.ok(a.every((byte) => byte === 1));
+    for (const key of [a, b]) assert.equal(key.buffer, memory.block.buffer);
+  });
+
+  it('wipes what is released, and gives it out again as zeros', () => {
+    const memory = new KeyMemory();
+    for (let round = 0; round < 500; round += 1) {
+      const keys = [memory.allocate(), memory.allocate(), memory.allocate()];
+      for (const key of keys) assert.ok(key.every((byte) => byte === 0));
+      for (const key of keys) key.fill(255);
+      memory.release(...keys);
+      assert.ok(isWiped(memory));
+    }
+  });
+
+  it('gives no place to two keys, whatever is released in which order', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 9 }), { maxLength: 60 }), (choices) => {
+        const memory = new KeyMemory();
+        const held: Uint8Array[] = [];
+        for (const choice of choices) {
+          const old = held[choice];
+          if (old === undefined) held.push(memory.allocate());
+          // Releasing twice must not put the place on the list of free ones twice.
+          else memory.release(...held.splice(choice, 1), old, undefined);
+          assert.equal(new Set(held.map((key) => key.byteOffset)).size, held.length);
+        }
+      }),
+    );
+  });
+
+  it('wipes, and does not keep, a key that is not its own', () => {
+    const memory = new KeyMemory();
+    const foreign = new Uint8Array(KEY_BYTES).fill(1);
+    memory.release(foreign);
+    assert.ok(foreign.every((byte) => byte === 0));
+    for (let count = 0; count < 128; count += 1) assert.notEqual(memory.allocate(), foreign);
+  });
+
+  it('throws where too many keys are held', () => {
+    const memory = new KeyMemory();
+    const keys = Array.from({ length: 128 }, () => memory.allocate());
+    assert.throws(() => memory.allocate(), /too many keys/);
+    memory.release(keys[5]);
+    memory.allocate();
+  });
+});

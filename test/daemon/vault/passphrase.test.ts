@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { areUsable, deriveFromPassphrase, newScryptParameters } from '../../../daemon/vault/passphrase.ts';
+import type { ScryptParameters } from '../../../daemon/vault/passphrase.ts';
+
+const CHEAP: ScryptParameters = { N: 16, r: 1, p: 1, salt: Buffer.from('salt').toString('base64') };
+
+async function derive(passphrase: string, parameters: Partial<ScryptParameters> = {}): Promise<string> {
+  return Buffer.from(await deriveFromPassphrase(passphrase, { ...CHEAP, ...parameters })).toString('hex');
+}
+
+describe('newScryptParameters()', () => {
+  it('are those that were chosen, with a salt of its own each time', () => {
+    const { salt, ...cost } = newScryptParameters();
+    assert.deepEqual(cost, { N: 2 ** 17, r: 8, p: 1 });
+    assert.equal(Buffer.from(salt, 'base64').length, 16);
+    assert.notEqual(newScryptParameters().salt, salt);
+    assert.ok(areUsable(newScryptParameters()));
+  });
+});
+
+describe('deriveFromPassphrase()', () => {
+  it('is scrypt (RFC 7914, section 12)', async () => {
+    const salt = Buffer.from('NaCl').toString('base64');
+    assert.equal(
+      await derive('password', { N: 1024, r: 8, p: 16, salt }),
+      'fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b373162',
+    );
+  });
+
+  it('takes the same letters for the same, composed or not', async () => {
+    assert.equal(await derive('Zu\u0308rich'), await derive('Z\u00fcrich'));
+    assert.notEqual(await derive('Zurich'), await derive('Z\u00fcrich'));
+  });
+
+  it('depends on the passphrase, the salt and every parameter', async () => {
+    const keys = await Promise.all([
+      derive('a'),
+      derive('A'),
+      derive('a '),
+      derive('a', { salt: Buffer.from('other').toString('base64') }),
+      derive('a', { N: 32 }),
+      derive('a', { r: 2 }),
+      derive('a', { p: 2 }),
+    ]);
+    assert.equal(new Set(keys).size, keys.length);
+  });
+
+  it('refuses parameters out of bounds before it takes memory', async () => {
+    await assert.rejects(derive('a', { N: 2 ** 30 }), RangeError);
+  });
+
+  it('works with whatever areUsable() allows', async () => {
+    const power = fc.integer({ min: 0, max: 12 }).map((exponent) => 2 ** exponent);
+    const number = fc.oneof(power, fc.integer({ min: -1, max: 2000 }), fc.constantFrom(0.5, NaN, 2 ** 53));
+    await fc.assert(
+      fc.asyncProperty(power, number, number, fc.string(), async (N, r, p, salt) => {
+        const parameters = { N, r, p, salt };
+        if (!areUsable(parameters) || N * r * p > 2 ** 14) return;
+        assert.equal((await deriveFromPassphrase('passphrase', parameters)).length, 32);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('areUsable()', () => {
+  const hostile: Record<string, object> = {
+    'N that asks for 2 GiB': { N: 2 ** 21, r: 8 },
+    'N beyond every memory': { N: 2 ** 40 },
+    'N that is no power of two': { N: 1000 },
+    'N of 1': { N: 1 },
+    'N of 0': { N: 0 },
+    'a negative N': { N: -16 },
+    'N as text': { N: '16' },
+    'N that is infinite': { N: Infinity },
+    'N that is no number': { N: NaN },
+    'no N': { N: undefined },
+    'N too large for its r (RFC 7914, section 6)': { N: 2 ** 17, r: 1 },
+    'r of 0': { r: 0 },
+    'r that asks for 8 GiB by p': { N: 2, r: 2 ** 22, p: 16 },
+    'a large r': { N: 16, r: 4096 },
+    'r as text': { r: '8' },
+    'a fraction of r': { r: 1.5 },
+    'p of 0': { p: 0 },
+    'p that takes days': { p: 2 ** 20 },
+    'a negative p': { p: -1 },
+    'no p': { p: undefined },
+    'a salt that is a number': { salt: 5 },
+    'no salt': { salt: undefined },
+  };
+  for (const [what, change] of Object.entries(hostile)) {
+    it(`refuses ${what}`, () => {
+      assert.equal(areUsable({ ...CHEAP, ...change }), false);
+    });
+  }
+
+  it('allows up to 1 GiB', () => {
+    assert.equal(areUsable({ ...CHEAP, N: 2 ** 20, r: 8 }), true);
+    assert.equal(areUsable({ ...CHEAP, N: 2 ** 18, r: 32, p: 16 }), true);
+  });
+});

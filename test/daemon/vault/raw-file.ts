@@ -1,0 +1,83 @@
+import fs from 'node:fs';
+import Database from 'better-sqlite3';
+
+/** A row as it lies in the file. */
+export interface Row {
+  readonly kind: number;
+  readonly tag: Buffer;
+  readonly body: Buffer;
+}
+
+export const PAGE_BYTES = 4096;
+
+/** What somebody does who can write to the file, and has no key: the file is opened, changed and closed. */
+export function editFile<T>(file: string, edit: (database: Database.Database) => T): T {
+  const database = new Database(file);
+  try {
+    return edit(database);
+  } finally {
+    database.close();
+  }
+}
+
+/** All rows of the file, in its order. A daemon may have it open. */
+export function rowsOf(file: string, kind?: number): Row[] {
+  const database = new Database(file, { readonly: true });
+  try {
+    const rows = database.prepare<[], Row>('SELECT kind, tag, body FROM record ORDER BY kind, tag').all();
+    return rows.filter((row) => kind === undefined || row.kind === kind);
+  } finally {
+    database.close();
+  }
+}
+
+/** The rows that `after` has and `before` has not, or not with this body. */
+export function newRows(before: readonly Row[], after: readonly Row[]): Row[] {
+  const old = new Set(before.map(textOf));
+  return after.filter((row) => !old.has(textOf(row)));
+}
+
+export function putRow(database: Database.Database, { kind, tag, body }: Row): void {
+  database.prepare('INSERT OR REPLACE INTO record (kind, tag, body) VALUES (?, ?, ?)').run(kind, tag, body);
+}
+
+export function deleteRow(database: Database.Database, { kind, tag }: Omit<Row, 'body'>): void {
+  database.prepare('DELETE FROM record WHERE kind = ? AND tag = ?').run(kind, tag);
+}
+
+/** The pages of the file that rows lie on, by their number; the root is left out where it only leads to others. */
+export function leavesOf(file: string): number[] {
+  const database = new Database(file, { readonly: true });
+  try {
+    const pages = database.prepare<[], number>(
+      "SELECT pageno FROM dbstat WHERE name = 'record' AND pagetype = 'leaf' ORDER BY path",
+    );
+    return pages.pluck().all();
+  } finally {
+    database.close();
+  }
+}
+
+/** Overwrites a page with zeros, past SQLite. */
+export function zeroPage(file: string, page: number): void {
+  overwrite(file, (page - 1) * PAGE_BYTES, new Uint8Array(PAGE_BYTES));
+}
+
+export function overwrite(file: string, offset: number, bytes: Uint8Array): void {
+  const descriptor = fs.openSync(file, 'r+');
+  try {
+    fs.writeSync(descriptor, bytes, 0, bytes.length, offset);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/** Every file of a folder with what is in it. */
+export function contentOf(directory: string): Record<string, string> {
+  const files = fs.readdirSync(directory).toSorted();
+  return Object.fromEntries(files.map((name) => [name, fs.readFileSync(`${directory}/${name}`).toString('base64')]));
+}
+
+function textOf({ kind, tag, body }: Row): string {
+  return `${kind} ${tag.toString('hex')} ${body.toString('hex')}`;
+}

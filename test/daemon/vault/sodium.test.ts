@@ -1,0 +1,260 @@
+import assert from 'node:assert/strict';
+import { randomBytes as nodeRandomBytes } from 'node:crypto';
+import { before, describe, it } from 'node:test';
+import fc from 'fast-check';
+import official from 'libsodium-wrappers';
+import { SEAL_BYTES, Sodium, randomBytes, wipe } from '../../../daemon/vault/sodium.ts';
+
+/** draft-irtf-cfrg-xchacha-03, appendix A.3.1. */
+const VECTOR = {
+  key: '808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f',
+  nonce: '404142434445464748494a4b4c4d4e4f5051525354555657',
+  associated: '50515253c0c1c2c3c4c5c6c7',
+  text: "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it.",
+  cipher:
+    'bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c54c216cb96b72e1213b4522f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff921f9664c97637da9768812f615c68b13b52e',
+  tag: 'c0875924c1c7987947deafd8780acf49',
+};
+
+let sodium: Sodium;
+before(async () => {
+  sodium = await Sodium.load();
+});
+
+const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
+const bytes = fc.oneof(fc.uint8Array({ maxLength: 64 }), fc.uint8Array({ minLength: 8000, maxLength: 20_000 }));
+
+function bytesOf(hex: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(hex, 'hex'));
+}
+
+function hex(text: Uint8Array | undefined): string | undefined {
+  return text === undefined ? undefined : Buffer.from(text).toString('hex');
+}
+
+/** All the memory of libsodium's module, its stack included. */
+function heap(): Buffer {
+  const { HEAPU8 } = (official as unknown as { libsodium: { HEAPU8: Uint8Array } }).libsodium;
+  return Buffer.from(HEAPU8.buffer, HEAPU8.byteOffset, HEAPU8.byteLength);
+}
+
+function assertWorkplaceWiped(): void {
+  const [arena = new Uint8Array(), stack = new Uint8Array()] = sodium.memory;
+  for (const memory of [arena, stack]) assert.ok(memory.every((byte) => byte === 0));
+  assert.ok(stack.length > 400 && stack.length < 65_536, `a stack of ${stack.length} bytes`);
+}
+
+describe('Sodium.open()', () => {
+  it('opens what the draft of XChaCha20-Poly1305 publishes', () => {
+    const sealed = bytesOf(VECTOR.nonce + VECTOR.cipher + VECTOR.tag);
+    const text = sodium.open(bytesOf(VECTOR.key), sealed, bytesOf(VECTOR.associated));
+    assert.equal(Buffer.from(text ?? []).toString(), VECTOR.text);
+  });
+
+  it("opens what libsodium's own function sealed", () => {
+    fc.assert(
+      fc.property(key, bytes, bytes, (k, text, associated) => {
+        const nonce = official.randombytes_buf(24);
+        const cipher = official.crypto_aead_xchacha20poly1305_ietf_encrypt(text, associated, null, nonce, k);
+        assert.equal(hex(sodium.open(k, Buffer.concat([nonce, cipher]), associated)), hex(text));
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('refuses any changed byte of the sealed text, the key or the associated bytes', () => {
+    fc.assert(
+      fc.property(
+        key,
+        fc.uint8Array({ maxLength: 40 }),
+        fc.uint8Array({ minLength: 1, maxLength: 40 }),
+        (k, text, ad) => {
+          const sealed = sodium.seal(k, text, ad);
+          for (const [index, part] of [sealed, k, ad].entries()) {
+            for (let at = 0; at < part.length; at += 1) {
+              const changed = Uint8Array.from(part);
+              changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8));
+              const [s = sealed, c = k, a = ad] = [sealed, k, ad].map((same, which) =>
+                which === index ? changed : same,
+              );
+              assert.equal(sodium.open(c, s, a), undefined);
+            }
+          }
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
+  it('refuses what was cut, or had something put to its ends', () => {
+    const k = nodeRandomBytes(32);
+    const sealed = sodium.seal(k, Buffer.from('text'), new Uint8Array());
+    for (let length = 0; length < sealed.length; length += 1) {
+      assert.equal(sodium.open(k, sealed.subarray(0, length), new Uint8Array()), undefined);
+      if (length > 0) assert.equal(sodium.open(k, sealed.subarray(length), new Uint8Array()), undefined);
+    }
+    assert.equal(sodium.open(k, Buffer.concat([sealed, Buffer.of(0)]), new Uint8Array()), undefined);
+    assert.equal(sodium.open(k, Buffer.concat([Buffer.of(0), sealed]), new Uint8Array()), undefined);
+  });
+
+  it('does not take a byte from the text to the associated bytes', () => {
+    const k = nodeRandomBytes(32);
+    const sealed = sodium.seal(k, Buffer.from('b'), Buffer.from('a'));
+    for (const associated of ['', 'ab', 'b', 'a\0'])
+      assert.equal(sodium.open(k, sealed, Buffer.from(associated)), undefined);
+  });
+});
+
+describe('Sodium.seal()', () => {
+  it('is undone by open(), up to texts that are larger than the arena', () => {
+    fc.assert(
+      fc.property(key, bytes, bytes, (k, text, associated) => {
+        const sealed = sodium.seal(k, text, associated);
+        assert.equal(sealed.length, text.length + SEAL_BYTES);
+        assert.equal(hex(sodium.open(k, sealed, associated)), hex(text));
+      }),
+      { numRuns: 50 },
+    );
+    const large = nodeRandomBytes(1_100_000);
+    const k = nodeRandomBytes(32);
+    assert.ok(large.equals(sodium.open(k, sodium.seal(k, large, new Uint8Array()), new Uint8Array()) ?? Buffer.of()));
+  });
+
+  it("is opened by libsodium's own function", () => {
+    fc.assert(
+      fc.property(key, bytes, bytes, (k, text, associated) => {
+        const sealed = sodium.seal(k, text, associated);
+        const opened = official.crypto_aead_xchacha20poly1305_ietf_decrypt(
+          null,
+          sealed.subarray(24),
+          associated,
+          sealed.subarray(0, 24),
+          k,
+        );
+        assert.equal(hex(opened), hex(text));
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('takes another nonce each time', () => {
+    const k = nodeRandomBytes(32);
+    const nonces = Array.from({ length: 500 }, () =>
+      hex(sodium.seal(k, new Uint8Array(), new Uint8Array()).subarray(0, 24)),
+    );
+    assert.equal(new Set(nonces).size, 500);
+    assert.ok(!nonces.includes('00'.repeat(24)));
+  });
+
+  it('leaves its inputs as they are', () => {
+    const inputs = [nodeRandomBytes(32), Buffer.from('text'), Buffer.from('associated')] as const;
+    const before_ = inputs.map(hex);
+    sodium.seal(...inputs);
+    assert.deepEqual(inputs.map(hex), before_);
+  });
+});
+
+describe('Sodium.keyedHash()', () => {
+  it('is BLAKE2b under a key', () => {
+    fc.assert(
+      fc.property(key, bytes, fc.integer({ min: 16, max: 64 }), (k, message, length) => {
+        assert.equal(hex(sodium.keyedHash(k, message, length)), hex(official.crypto_generichash(length, message, k)));
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe('Sodium.deriveKey()', () => {
+  it("is libsodium's crypto_kdf", () => {
+    fc.assert(
+      fc.property(key, fc.nat({ max: 2 ** 31 - 1 }), (k, id) => {
+        const subkey = sodium.deriveKey(k, id, 'cio-test');
+        assert.equal(hex(subkey), hex(official.crypto_kdf_derive_from_key(32, id, 'cio-test', k)));
+        sodium.release(subkey);
+      }),
+    );
+  });
+
+  it('refuses a context of another length', () => {
+    for (const context of ['', 'short', 'too long!']) {
+      assert.throws(() => sodium.deriveKey(new Uint8Array(32), 1, context), RangeError);
+    }
+  });
+});
+
+describe('Sodium keys', () => {
+  it('are random, and lie in the memory that is locked', () => {
+    const keys = [sodium.newKey(), sodium.newKey()];
+    const block = sodium.memory.at(-1);
+    for (const one of keys) {
+      assert.equal(one.buffer, block?.buffer);
+      assert.notEqual(hex(one), '00'.repeat(32));
+    }
+    assert.notEqual(hex(keys[0]), hex(keys[1]));
+    sodium.release(...keys);
+  });
+
+  it('takeKey() moves a key: the source is wiped', () => {
+    const source = nodeRandomBytes(32);
+    const wanted = hex(source);
+    const taken = sodium.takeKey(source);
+    assert.equal(hex(taken), wanted);
+    assert.equal(hex(source), '00'.repeat(32));
+    sodium.release(taken);
+  });
+
+  it('takeKey() refuses what is no key', () => {
+    for (const length of [0, 31, 33]) assert.throws(() => sodium.takeKey(new Uint8Array(length)), RangeError);
+  });
+
+  it('are all zeros once they are released', () => {
+    const keys = [
+      sodium.newKey(),
+      sodium.takeKey(nodeRandomBytes(32)),
+      sodium.deriveKey(nodeRandomBytes(32), 1, 'cio-test'),
+    ];
+    sodium.release(...keys);
+    assert.ok(sodium.memory.at(-1)?.every((byte) => byte === 0));
+  });
+});
+
+describe('Sodium wipes after each call', () => {
+  const sizes = { 'in its arena': 100, 'beyond its arena': 100_000 };
+  for (const [where, size] of Object.entries(sizes)) {
+    it(`what it worked with, ${where}: nothing is left anywhere in the module's memory`, () => {
+      // Made outside of the module, and never given to its other functions.
+      const k = nodeRandomBytes(32);
+      const text = nodeRandomBytes(size);
+      const associated = nodeRandomBytes(40);
+      const sealed = sodium.seal(k, text, associated);
+      sodium.open(k, sealed, associated);
+      sodium.open(k, sealed, Buffer.from('other'));
+      const hash = sodium.keyedHash(k, text, 32);
+      const subkey = sodium.deriveKey(k, 1, 'cio-test');
+      const all = heap();
+      for (const [what, secret] of Object.entries({ k, text, subkey, hash })) {
+        for (let at = 0; at + 16 <= Math.min(secret.length, 256); at += 8) {
+          assert.ok(!all.includes(Buffer.from(secret.subarray(at, at + 16))), `${what}, from byte ${at}`);
+        }
+      }
+      assertWorkplaceWiped();
+      sodium.release(subkey);
+    });
+  }
+});
+
+describe('randomBytes()', () => {
+  it('gives as many as asked for, others each time', () => {
+    assert.equal(randomBytes(0).length, 0);
+    assert.notEqual(hex(randomBytes(16)), hex(randomBytes(16)));
+  });
+});
+
+describe('wipe()', () => {
+  it('overwrites all that it is given, and passes over what is not there', () => {
+    const secrets = [Buffer.from('one'), Uint8Array.of(1, 2)];
+    wipe(secrets[0], undefined, secrets[1]);
+    assert.ok(secrets.every((secret) => secret.every((byte) => byte === 0)));
+  });
+});
