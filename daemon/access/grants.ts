@@ -71,6 +71,17 @@ export function dropGrantsOf(writer: VaultWriter, removed: readonly CredentialRe
   }
 }
 
+/** Takes back what was granted of credentials and sets that are not there, however they went. */
+export function dropDanglingGrants(writer: VaultWriter): void {
+  for (const principal of writer.principals()) {
+    const grants = principal.grants.filter(({ space, kind, target }) => {
+      const names = kind === 'name' ? [target] : FIELD_IDS.map((field) => memberName(target, field));
+      return names.some((name) => isThere(writer, space, name));
+    });
+    if (grants.length < principal.grants.length) writer.putPrincipal({ ...principal, grants });
+  }
+}
+
 function principalOf({ unit, uid, gid }: Grantee): PrincipalId {
   const given: PrincipalId[] = [];
   if (typeof unit === 'string') {

@@ -7,6 +7,7 @@ import { OpeningReader } from './reader.ts';
 import { currentVersion, emptyPrincipal, isSpace } from './records.ts';
 import type { CredentialRecord, VersionEntry } from './records.ts';
 import { VaultTransaction } from './transaction.ts';
+import type { VaultWriter } from './transaction.ts';
 import type { Unlocked } from './vault.ts';
 
 const NOTHING: SpaceSummary = { generation: 0, count: 0, names: [], bytes: 0 };
@@ -15,11 +16,17 @@ const NOTHING: SpaceSummary = { generation: 0, count: 0, names: [], bytes: 0 };
  * Makes what a check could read the whole truth, in one commit: what does not open is dropped, a credential whose current
  * value is gone is dropped with it (an older value would be a wrong one), and the head is made anew.
  *
+ * @param afterwards makes what follows from it, in the same commit
  * @throws CredentialError `Damaged` where pages of the file are damaged: what lies on them would be taken for deleted, and
  * everything that refers to it be dropped
  * @throws StoreError
  */
-export function repair(state: Unlocked, store: SealedStore, findings: Findings): void {
+export function repair(
+  state: Unlocked,
+  store: SealedStore,
+  findings: Findings,
+  afterwards: (writer: VaultWriter) => void,
+): void {
   if (!findings.isWhole) throw new CredentialError('Damaged', {});
   const transaction = new VaultTransaction(store, state.sealing, findings.principals);
   for (const { kind, tag } of findings.unusable) transaction.deleteRecord(kind, tag);
@@ -38,6 +45,7 @@ export function repair(state: Unlocked, store: SealedStore, findings: Findings):
     const { count, names, bytes, generation } = findings.spaces.get(space) ?? NOTHING;
     transaction.putPrincipal({ ...known, count, names, bytes, generation: Math.max(known.generation, generation) });
   }
+  afterwards(transaction);
   transaction.keep();
   const headBody = store.get(KIND.head, fixedTag('head'));
   const committed = transaction.commit({ commits: state.head?.commits ?? 0, digest: findings.digest }, headBody);

@@ -1,24 +1,32 @@
 import type { Kind, SealedRecord, SealedStore, SealedTransaction } from '../../daemon/store/sealed-store.ts';
 
-/** A store that also tells what it was asked for. */
+/** A store that also tells what it was asked for, and that can be made to fail. */
 export class CountingStore implements SealedStore {
   /** One line for every look into the store, without what was looked for. */
   readonly reads: string[] = [];
   /** How many transactions were committed. */
   commits = 0;
   readonly #store: SealedStore;
+  #failure: Error | undefined;
 
   constructor(store: SealedStore) {
     this.#store = store;
   }
 
+  /** Throws this at every look into the store from now on. */
+  failWith(failure: Error | undefined): void {
+    this.#failure = failure;
+  }
+
   get(kind: Kind, tag: Uint8Array): Uint8Array | undefined {
     this.reads.push(`get ${kind}`);
+    if (this.#failure !== undefined) throw this.#failure;
     return this.#store.get(kind, tag);
   }
 
   list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[] {
     this.reads.push(`list ${kind}`);
+    if (this.#failure !== undefined) throw this.#failure;
     return this.#store.list(kind, after, limit);
   }
 

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type Database from 'better-sqlite3';
 import { removeCredential, saveVersion } from '../../../daemon/methods/save-version.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { createFirstSlot } from '../../../daemon/vault/first-slot.ts';
@@ -13,7 +14,8 @@ import { SlotKeeper } from '../../../daemon/vault/slot-keeper.ts';
 import { Sodium } from '../../../daemon/vault/sodium.ts';
 import { Vault } from '../../../daemon/vault/vault.ts';
 import type { Scope } from '../../support/scope.ts';
-import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { memoryDirectory } from './memory-directory.ts';
+import { editFile } from './raw-file.ts';
 
 export const STORE_FILE = 'credentials.db';
 export const NOW = 1_700_000_000_000;
@@ -27,8 +29,16 @@ export class TestVault {
   readonly vault: Vault;
   readonly slots: SlotKeeper;
   readonly purgeFailures: unknown[] = [];
+  readonly #scope: Scope;
 
-  private constructor(directory: string, sodium: Sodium, store: SqliteStore, credentialsDirectory: string | undefined) {
+  private constructor(
+    scope: Scope,
+    directory: string,
+    sodium: Sodium,
+    store: SqliteStore,
+    credentialsDirectory: string | undefined,
+  ) {
+    this.#scope = scope;
     this.directory = directory;
     this.path = path.join(directory, STORE_FILE);
     this.sodium = sodium;
@@ -38,7 +48,7 @@ export class TestVault {
   }
 
   /** A new store with a key file beside it, open. */
-  static async create(scope: Scope, directory: string = temporaryDirectory(scope)): Promise<TestVault> {
+  static async create(scope: Scope, directory: string = memoryDirectory(scope)): Promise<TestVault> {
     const sodium = await Sodium.load();
     const store = SqliteStore.open(path.join(directory, STORE_FILE));
     await Vault.create(store, sodium, async (storeId, rootKey) => {
@@ -60,7 +70,7 @@ export class TestVault {
     const sodium = await Sodium.load();
     const store = SqliteStore.open(path.join(directory, STORE_FILE));
     try {
-      const opened = new TestVault(directory, sodium, store, credentialsDirectory);
+      const opened = new TestVault(scope, directory, sodium, store, credentialsDirectory);
       scope.after(() => opened.vault.close());
       return opened;
     } catch (error) {
@@ -72,6 +82,19 @@ export class TestVault {
   /** Closes the file; what was deleted is out of it then. */
   close(): Promise<void> {
     return this.vault.close();
+  }
+
+  /** The same store after somebody without a key changed its file while no daemon had it open. */
+  async tampered(edit: (database: Database.Database) => void): Promise<TestVault> {
+    await this.close();
+    editFile(this.path, edit);
+    return TestVault.open(this.#scope, this.directory);
+  }
+
+  /** The same store after a restart. */
+  async reopened(): Promise<TestVault> {
+    await this.close();
+    return TestVault.open(this.#scope, this.directory);
   }
 
   /** Stores a value as the current version, as the method Create does it. */

@@ -1,0 +1,14 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { Scope } from '../../support/scope.ts';
+
+const MEMORY = '/dev/shm';
+
+/** A folder that goes away with its scope; in memory where there is such a place, since a disk takes its time to sync. */
+export function memoryDirectory(scope: Scope): string {
+  const parent = fs.existsSync(MEMORY) ? MEMORY : os.tmpdir();
+  const directory = fs.mkdtempSync(path.join(parent, 'cio-test-'));
+  scope.after(() => fs.rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}

@@ -1,0 +1,462 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { isCredentialError } from '../../../src/errors.ts';
+import type { ErrorCode } from '../../../src/errors.ts';
+import type { Errors } from '../../../src/protocol/interface.generated.ts';
+import { KIND, fixedTag } from '../../../daemon/store/sealed-store.ts';
+import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
+import { createKeyFile } from '../../../daemon/vault/key-file.ts';
+import { makeSlot } from '../../../daemon/vault/slots.ts';
+import { Sodium } from '../../../daemon/vault/sodium.ts';
+import { Vault } from '../../../daemon/vault/vault.ts';
+import { root, skipUnless } from '../../support/requirements.ts';
+import { makeReadOnly, smallDisk } from '../store/small-disk.ts';
+import { memoryDirectory } from './memory-directory.ts';
+import { STORE_FILE, TestVault, valueOf } from './open-vault.ts';
+import { commitsInJournal, deleteRow, editFile, newRows, putRow, rowsOf } from './raw-file.ts';
+
+function refused<Code extends ErrorCode>(code: Code, fields?: Errors[Code]): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(isCredentialError(error, code), String(error));
+    if (fields !== undefined) assert.deepEqual(error.fields, fields);
+    return true;
+  };
+}
+
+function keysHeld({ sodium }: TestVault): boolean {
+  return sodium.memory.at(-1)?.some((byte) => byte !== 0) ?? false;
+}
+
+function statuses(results: readonly PromiseSettledResult<unknown>[]): string {
+  return results.map(({ status }) => (status === 'fulfilled' ? '+' : '-')).join('');
+}
+
+describe('Vault.create()', () => {
+  it('makes the first records of an empty store, and nothing else', async (t) => {
+    const made = await TestVault.create(t);
+    assert.deepEqual(
+      rowsOf(made.path).map(({ kind }) => kind),
+      [KIND.store, KIND.head, KIND.slot, KIND.dataKey],
+    );
+    assert.deepEqual((await made.fsck()).problems, []);
+    assert.equal(made.vault.unlocked().sealing.epoch, 1);
+  });
+
+  it('leaves an empty store where the first slot cannot be made, and no key', async (t) => {
+    const directory = memoryDirectory(t);
+    const sodium = await Sodium.load();
+    const store = SqliteStore.open(path.join(directory, STORE_FILE));
+    t.after(() => store.close());
+    await assert.rejects(
+      Vault.create(store, sodium, () => Promise.reject(new Error('no slot'))),
+      /no slot/,
+    );
+    assert.ok(Vault.isEmpty(store));
+    assert.ok(sodium.memory.at(-1)?.every((byte) => byte === 0));
+  });
+
+  it('makes another id and other keys each time', async (t) => {
+    const [a, b] = [await TestVault.create(t), await TestVault.create(t)];
+    assert.notDeepEqual(a.vault.storeId, b.vault.storeId);
+    assert.notDeepEqual(a.vault.unlocked().rootKey, b.vault.unlocked().rootKey);
+  });
+});
+
+describe('Vault.isEmpty()', () => {
+  it('is false as long as there is one record of any kind: nothing is made over what is left of a store', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value', 'uid:5');
+    await made.close();
+    const rows = rowsOf(made.path);
+    assert.equal(rows.length, 7);
+    for (const kept of rows) {
+      editFile(made.path, (database) => {
+        for (const row of rows) deleteRow(database, row);
+        putRow(database, kept);
+      });
+      const store = SqliteStore.open(made.path);
+      assert.equal(Vault.isEmpty(store), false, `kind ${kept.kind}`);
+      store.close();
+    }
+    editFile(made.path, (database) => database.exec('DELETE FROM record'));
+    const store = SqliteStore.open(made.path);
+    assert.equal(Vault.isEmpty(store), true);
+    store.close();
+  });
+});
+
+describe('Vault.unlock()', () => {
+  it('refuses a root key that is not the one of the store, and keeps nothing of it', async (t) => {
+    const made = await TestVault.create(t);
+    await made.close();
+    const opened = await TestVault.openLocked(t, made.directory);
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      assert.throws(() => opened.vault.unlock(opened.sodium.newKey()), refused('Damaged'));
+    }
+    assert.ok(opened.vault.isLocked);
+    assert.ok(!keysHeld(opened));
+  });
+
+  it('gives back the keys of a store that it cannot read, however often it is tried', async (t) => {
+    const made = await TestVault.create(t);
+    const rootKey = Uint8Array.from(made.vault.unlocked().rootKey);
+    await made.close();
+    const opened = await TestVault.openLocked(t, made.directory);
+    editFile(made.path, (database) => database.exec('DROP TABLE record'));
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      assert.throws(() => opened.vault.unlock(opened.sodium.takeKey(rootKey.slice())));
+    }
+    assert.ok(!keysHeld(opened));
+  });
+
+  it('changes nothing where it is open already', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    made.vault.unlock(made.sodium.newKey());
+    assert.equal(made.value('a'), 'value');
+    await made.save('b', 'value');
+    assert.deepEqual((await made.reopened()).value('b'), 'value');
+  });
+});
+
+describe('Vault.lock()', () => {
+  it('leaves no key in memory', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    assert.ok(keysHeld(made));
+    await made.vault.lock();
+    assert.ok(!keysHeld(made));
+    for (const memory of made.sodium.memory) assert.ok(memory.every((byte) => byte === 0));
+  });
+
+  it('refuses what is asked afterwards, and not what was asked before', async (t) => {
+    const made = await TestVault.create(t);
+    const before = made.save('a', 'value');
+    const locking = made.vault.lock();
+    const after = made.save('b', 'value');
+    assert.equal(await before, 1);
+    await locking;
+    await assert.rejects(after, refused('Locked'));
+    assert.throws(() => made.value('a'), refused('Locked'));
+    await assert.rejects(made.fsck(), refused('Locked'));
+    await assert.rejects(made.rekey(), refused('Locked'));
+    await made.slots.unlockUnattended();
+    assert.deepEqual([made.value('a'), made.value('b')], ['value', undefined]);
+  });
+
+  it('waits for a rekey that runs', async (t) => {
+    const made = await TestVault.create(t);
+    await Promise.all(Array.from({ length: 300 }, (_, index) => made.save(`a${index}`, 'value')));
+    const rekeying = made.rekey();
+    await made.vault.lock();
+    assert.equal((await rekeying).keyEpoch, 2);
+    assert.ok(!keysHeld(made));
+    await made.slots.unlockUnattended();
+    assert.equal(made.value('a7'), 'value');
+  });
+});
+
+describe('Vault.write()', () => {
+  it('commits the writes of one turn in one transaction of SQLite, each as a generation of its own', async (t) => {
+    const made = await TestVault.create(t);
+    const before = commitsInJournal(made.path);
+    const commits = made.vault.unlocked().head?.commits ?? 0;
+    await Promise.all(Array.from({ length: 100 }, (_, index) => made.save(`a${index}`, `value ${index}`)));
+    assert.equal(commitsInJournal(made.path), before + 1);
+    assert.equal(made.vault.unlocked().head?.commits, commits + 1);
+    const generations = made.vault.read((reader) =>
+      Array.from({ length: 100 }, (_, index) => reader.credential('system', `a${index}`)?.versions[0]?.generation),
+    );
+    assert.equal(new Set(generations).size, 100);
+    assert.equal(made.vault.read((reader) => reader.principal('system'))?.count, 100);
+    assert.deepEqual((await made.fsck()).problems, []);
+  });
+
+  it('commits the writes of two turns in two', async (t) => {
+    const made = await TestVault.create(t);
+    const before = commitsInJournal(made.path);
+    await made.save('a', '1');
+    await made.save('b', '1');
+    assert.equal(commitsInJournal(made.path), before + 2);
+  });
+
+  it('answers when the write is in the file, and not before', async (t) => {
+    const made = await TestVault.create(t);
+    const before = rowsOf(made.path);
+    let isAnswered = false;
+    const saving = made.save('a', 'value').then(() => {
+      isAnswered = true;
+    });
+    await Promise.resolve();
+    assert.deepEqual([isAnswered, newRows(before, rowsOf(made.path)).length], [false, 0]);
+    await saving;
+    assert.deepEqual(newRows(before, rowsOf(made.path)).map(({ kind }) => kind), [1, 4, 5, 6]);
+  });
+
+  it('takes nothing of a call that is refused, and all of the others', async (t) => {
+    const made = await TestVault.create(t);
+    const failing = (name: string): Promise<never> =>
+      made.vault.write((writer) => {
+        writer.putPrincipal({ principal: 'uid:7', generation: 7, count: 7, names: [name], bytes: 7, grants: [] });
+        writer.generation('system');
+        writer.deleteSlot(made.vault.slots()[0]?.id ?? '');
+        throw new Error(`refused ${name}`);
+      });
+    const results = await Promise.allSettled([
+      made.save('a', '1'),
+      failing('x'),
+      made.save('a', '2'),
+      failing('y'),
+      made.save('b', '1'),
+    ]);
+    assert.equal(statuses(results), '+-+-+');
+    const opened = await made.reopened();
+    assert.deepEqual([opened.value('a', 1), opened.value('a'), opened.value('b')], ['1', '2', '1']);
+    assert.equal(opened.vault.read((reader) => reader.principal('uid:7')), undefined);
+    assert.equal(opened.vault.read((reader) => reader.principal('system'))?.generation, 3);
+    assert.deepEqual((await opened.fsck()).problems, []);
+  });
+
+  it('lets a call see the calls before it in the same turn', async (t) => {
+    const made = await TestVault.create(t);
+    const seen = await Promise.all([
+      made.save('a', 'value'),
+      made.vault.write((writer) => valueOf(writer, 'a')),
+      made.remove('a'),
+      made.vault.write((writer) => valueOf(writer, 'a')),
+      made.save('a', 'again'),
+      made.vault.write((writer) => valueOf(writer, 'a')),
+    ]);
+    assert.deepEqual(seen, [1, 'value', undefined, undefined, 1, 'again']);
+    assert.equal((await made.reopened()).value('a'), 'again');
+  });
+
+  it('commits nothing for calls that changed nothing', async (t) => {
+    const made = await TestVault.create(t);
+    const before = commitsInJournal(made.path);
+    await Promise.allSettled([made.remove('none'), made.vault.write(() => Promise.resolve()), made.vault.write(() => { throw new Error('refused'); })]);
+    assert.equal(commitsInJournal(made.path), before);
+  });
+
+  it('refuses while the store is locked', async (t) => {
+    const made = await TestVault.create(t);
+    await made.vault.lock();
+    await assert.rejects(made.save('a', 'value'), refused('Locked'));
+  });
+
+  it('numbers the commits of each space on its own', async (t) => {
+    const made = await TestVault.create(t);
+    for (const space of ['system', 'uid:1', 'system', 'uid:1', 'uid:1'] as const) await made.save('a', 'value', space);
+    const generationOf = (space: 'system' | 'uid:1' | 'uid:2'): unknown =>
+      made.vault.read((reader) => reader.principal(space)?.generation);
+    assert.deepEqual([generationOf('system'), generationOf('uid:1'), generationOf('uid:2')], [2, 3, undefined]);
+  });
+});
+
+describe('Vault.write() where the commit fails', () => {
+  /** A store on a small disk, and how to fill what is left of it. */
+  async function onSmallDisk(t: TestContext): Promise<{ made: TestVault; fill: () => void; free: () => void }> {
+    const disk = smallDisk(t, 1024);
+    const made = await TestVault.create(t, disk);
+    const filler = path.join(disk, 'filler');
+    const fill = (): void => {
+      const file = fs.openSync(filler, 'w');
+      try {
+        for (;;) fs.writeSync(file, new Uint8Array(4096));
+      } catch (error) {
+        assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+      } finally {
+        fs.closeSync(file);
+      }
+    };
+    return { made, fill, free: () => fs.rmSync(filler) };
+  }
+
+  it('refuses all of them with StorageFull, loses nothing, and goes on when there is room', { skip: skipUnless(root) }, async (t) => {
+    const { made, fill, free } = await onSmallDisk(t);
+    await made.save('a', 'kept');
+    // What the journal has room for is none of the disk's.
+    fill();
+    const large = randomBytes(40_000);
+    for (let round = 0; round < 3; round += 1) {
+      const results = await Promise.allSettled([made.save('b', large), made.save('c', large), made.save('a', large)]);
+      assert.equal(statuses(results), '---');
+      for (const result of results) if (result.status === 'rejected') refused('StorageFull')(result.reason);
+      assert.deepEqual([made.value('a'), made.value('b'), made.value('c')], ['kept', undefined, undefined]);
+      assert.deepEqual((await made.fsck()).problems, []);
+    }
+    free();
+    assert.equal(await made.save('a', 'new'), 2);
+    const opened = await made.reopened();
+    assert.deepEqual([opened.value('a'), opened.value('b')], ['new', undefined]);
+    assert.deepEqual((await opened.fsck()).problems, []);
+  });
+
+  it('refuses a rekey with StorageFull, and stays with the old key', { skip: skipUnless(root) }, async (t) => {
+    const { made, fill, free } = await onSmallDisk(t);
+    for (let index = 0; index < 10; index += 1) await made.save(`a${index}`, randomBytes(10_000));
+    await made.save('a', 'kept');
+    fill();
+    await assert.rejects(made.rekey(), refused('StorageFull'));
+    assert.equal(made.vault.unlocked().sealing.epoch, 1);
+    assert.equal(made.value('a'), 'kept');
+    free();
+    assert.equal((await made.rekey()).keyEpoch, 2);
+    const opened = await made.reopened();
+    assert.equal(opened.value('a'), 'kept');
+    assert.deepEqual((await opened.fsck()).problems, []);
+  });
+
+  it('refuses all of them with StorageFailed on a read-only disk, and still reads', { skip: skipUnless(root) }, async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'kept');
+    const disk = smallDisk(t, 1024);
+    for (const name of fs.readdirSync(made.directory)) fs.copyFileSync(path.join(made.directory, name), path.join(disk, name));
+    makeReadOnly(disk);
+    const opened = await TestVault.open(t, disk);
+    const results = await Promise.allSettled([opened.save('b', '1'), opened.remove('a'), opened.save('a', '2')]);
+    assert.equal(statuses(results), '---');
+    for (const result of results) {
+      if (result.status === 'rejected') refused('StorageFailed', { reason: 'read_only' })(result.reason);
+    }
+    await assert.rejects(opened.rekey(), refused('StorageFailed', { reason: 'read_only' }));
+    assert.equal(opened.value('a'), 'kept');
+    assert.deepEqual((await opened.fsck()).problems, []);
+  });
+
+  it('refuses all of them where another program changed the head, or holds the file', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'kept');
+    editFile(made.path, (other) => {
+      other.exec('BEGIN IMMEDIATE');
+      void 0;
+    });
+    editFile(made.path, (database) => putRow(database, { kind: KIND.head, tag: Buffer.from('head'), body: randomBytes(300) }));
+    const results = await Promise.allSettled([made.save('b', '1'), made.save('c', '1')]);
+    for (const result of results) {
+      assert.ok(result.status === 'rejected');
+      refused('StorageFailed', { reason: 'changed_by_other' })(result.reason);
+    }
+    assert.equal(made.value('a'), 'kept');
+  });
+});
+
+describe('Vault.exclusive()', () => {
+  it('runs after the writes before it, and before those after it', async (t) => {
+    const made = await TestVault.create(t);
+    const order: string[] = [];
+    const note = (what: string) => (): void => void order.push(what);
+    await Promise.all([
+      made.save('a', '1').then(note('before')),
+      made.vault
+        .exclusive(async () => {
+          order.push(`a is ${made.value('a')}`);
+          for (let turn = 0; turn < 5; turn += 1) await nextTurn();
+          order.push(`b is ${made.value('b')}`);
+        })
+        .then(note('exclusive')),
+      made.save('b', '1').then(note('after')),
+    ]);
+    assert.deepEqual(order.slice(0, 1), ['a is 1']);
+    assert.deepEqual(order.filter((what) => what !== 'before').slice(1), ['b is undefined', 'exclusive', 'after']);
+    assert.equal(made.value('b'), '1');
+  });
+
+  it('runs one at a time, also where one fails', async (t) => {
+    const made = await TestVault.create(t);
+    let running = 0;
+    const results = await Promise.allSettled(
+      Array.from({ length: 6 }, (_, index) =>
+        made.vault.exclusive(async () => {
+          running += 1;
+          assert.equal(running, 1);
+          await nextTurn();
+          running -= 1;
+          if (index % 2 === 1) throw new Error('failed');
+        }),
+      ),
+    );
+    assert.equal(statuses(results), '+-+-+-');
+    await made.save('a', '1');
+  });
+});
+
+describe('Vault.close()', () => {
+  it('commits what waits, and leaves one file with nothing beside it', async (t) => {
+    const made = await TestVault.create(t);
+    const saving = made.save('a', 'value');
+    await made.close();
+    assert.equal(await saving, 1);
+    assert.deepEqual(fs.readdirSync(made.directory).toSorted(), [STORE_FILE, 'root.key']);
+    assert.ok(!keysHeld(made));
+    assert.equal((await TestVault.open(t, made.directory)).value('a'), 'value');
+  });
+
+  it('takes what was removed out of the file', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    const [row] = rowsOf(made.path, KIND.value);
+    await made.remove('a');
+    await made.close();
+    assert.deepEqual(made.purgeFailures, []);
+    assert.ok(!fs.readFileSync(made.path).includes(row?.body.subarray(0, 40) ?? ''));
+  });
+});
+
+describe('Vault and what was removed', () => {
+  it('takes it out of the journal by itself, within a second or so', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    const [row] = rowsOf(made.path, KIND.value);
+    const needle = row?.body.subarray(0, 40) ?? assert.fail('no value');
+    const isInFiles = (): boolean =>
+      fs.readdirSync(made.directory).some((name) => fs.readFileSync(path.join(made.directory, name)).includes(needle));
+    await made.remove('a');
+    assert.ok(isInFiles());
+    const started = performance.now();
+    // The vault's own timer keeps no process alive; a turn of the event loop lets it come.
+    while (isInFiles() && performance.now() - started < 5000) await nextTurn();
+    assert.ok(!isInFiles());
+  });
+});
+
+describe('Vault constructor', () => {
+  it('refuses a store whose id is gone or of another length', async (t) => {
+    const made = await TestVault.create(t);
+    await made.close();
+    for (const body of [Buffer.of(), randomBytes(15), randomBytes(17)]) {
+      editFile(made.path, (database) => putRow(database, { kind: KIND.store, tag: Buffer.from('store'), body }));
+      await assert.rejects(TestVault.openLocked(t, made.directory), refused('Damaged'));
+    }
+    editFile(made.path, (database) => deleteRow(database, { kind: KIND.store, tag: Buffer.from(fixedTag('store')) }));
+    await assert.rejects(TestVault.openLocked(t, made.directory), refused('Damaged'));
+  });
+
+  it('opens nothing under another id', async (t) => {
+    const made = await TestVault.create(t);
+    const opened = await made.tampered((database) =>
+      putRow(database, { kind: KIND.store, tag: Buffer.from('store'), body: randomBytes(16) }),
+    );
+    assert.ok(opened.vault.isLocked);
+  });
+});
+
+describe('Vault.slots()', () => {
+  it('reads a bounded number of slots, whatever the file was given', async (t) => {
+    const made = await TestVault.create(t);
+    const key = createKeyFile(path.join(made.directory, 'k'));
+    const slot = await makeSlot(made.sodium, made.vault.storeId, made.vault.unlocked().rootKey, { kind: 'recovery' }, { key }, 1);
+    const opened = await made.tampered((database) => {
+      for (let number = 0; number < 300; number += 1) {
+        const id = `f${number.toString(16).padStart(7, '0')}`;
+        putRow(database, { kind: KIND.slot, tag: Buffer.from(id), body: Buffer.from(JSON.stringify({ ...slot, id })) });
+      }
+    });
+    assert.ok(opened.vault.slots().length <= 64);
+  });
+});
