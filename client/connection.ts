@@ -1,10 +1,10 @@
 import { MESSAGE_BYTES_MAX } from '../src/limits.ts';
 import { FrameSplitter } from '../src/protocol/frame.ts';
 import { ConnectionError } from './connection-error.ts';
-import { parseReply, type Reply } from './reply.ts';
+import { errorOf, parseReply, type Reply } from './reply.ts';
 import type { Transport } from './transport.ts';
 
-/** Who waits for the replies to one call. Of a call, the last thing to come is `onEnd` or a reply without `continues`. */
+/** Who waits for the replies to one call. The last thing to come is a reply without `continues`, or `onFailure`. */
 export interface Waiting {
   /** The call was made with `more`: replies may say that others follow. */
   readonly isStream: boolean;
@@ -97,6 +97,11 @@ export class Connection {
 
   #dispatch(reply: Reply | undefined): void {
     const first = this.#waiting.first;
+    if (first === undefined && reply?.error !== undefined) {
+      // Said to nobody in particular: why the daemon is about to end the connection.
+      this.fail(errorOf(reply.error, reply.parameters, this.path));
+      return;
+    }
     if (reply === undefined || first === undefined || (reply.continues && !first.isStream)) {
       this.fail(new ConnectionError('bad_reply', this.path));
       return;

@@ -51,7 +51,8 @@ export function readReply<Name extends MethodName>(name: Name, reply: Reply, soc
   return reply.parameters as Methods[Name]['out'];
 }
 
-function errorOf(qualified: string, parameters: unknown, socket: string): Error {
+/** The error that a reply tells, checked against the interface as {@link readReply} does. */
+export function errorOf(qualified: string, parameters: unknown, socket: string): Error {
   if (qualified.startsWith(`${INTERFACE_NAME}.`)) {
     const code = qualified.slice(INTERFACE_NAME.length + 1);
     const check = checkOfError(code);

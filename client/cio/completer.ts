@@ -9,7 +9,7 @@ import { localGroups, localUsers } from './principals.ts';
 export type Answer =
   | { readonly kind: 'words'; readonly words: readonly string[] }
   | { readonly kind: 'files' }
-  /** @param first index of the word at which another command's line begins */
+  /** Another command's line begins at word `first`. */
   | { readonly kind: 'command'; readonly first: number };
 
 /** Most words that a shell is given. */

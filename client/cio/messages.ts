@@ -108,7 +108,10 @@ function tooLarge(limit: number): Words {
 }
 
 const UNLOCK_FAILED: { readonly [Reason in Errors['UnlockFailed']['reason']]: Words } = {
-  wrong_secret: { message: 'it opens none of the slots', hint: 'try again, or use the recovery code: --recovery' },
+  wrong_secret: {
+    message: 'it opens none of the slots',
+    hint: 'try again; is the key file in its place? cio credential unlock --recovery takes the recovery code',
+  },
   no_slot: {
     message: 'there is no slot for it',
     hint: 'a recovery code may open the store: cio credential unlock --recovery',

@@ -1,11 +1,11 @@
 import type { CredentialClient } from '../client.ts';
 import { connectBy } from '../connect.ts';
+import type { Globals } from './arguments.ts';
+import { STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { openPipeTransport } from './pipe-transport.ts';
 import { Prompter } from './prompter.ts';
 import { isTerminal } from './terminal.ts';
 import { printable } from './text.ts';
-import { STDERR, STDOUT, writeAll } from './file-descriptors.ts';
-import type { Globals } from './arguments.ts';
 
 const GREEN = '32';
 const YELLOW = '33';

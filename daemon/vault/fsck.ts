@@ -5,7 +5,7 @@ import { epochTag } from './data-key.ts';
 import { everyRecord } from './every-record.ts';
 import { Digest } from './head.ts';
 import { openCredential } from './reader.ts';
-import { currentVersion, decodePrincipal, decodeValue } from './records.ts';
+import { currentVersion, decodePrincipal, decodeValue, isSpace } from './records.ts';
 import type { CredentialRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
 import type { Sealing } from './sealing.ts';
 import { decodeSlot } from './slots.ts';
@@ -31,7 +31,7 @@ export interface NewerVersion {
 /** What a check found, and what a repair needs of it. */
 export interface Findings {
   readonly problems: readonly Problem[];
-  /** False where a damaged page kept records from being read: what they are and refer to is not known then. */
+  /** False where pages of the file are damaged: what lies on them, and what refers to it, is not known then. */
   readonly isWhole: boolean;
   /** Over the records that are there. */
   readonly digest: Digest;
@@ -42,6 +42,9 @@ export interface Findings {
   /** What the readable credentials of each space add up to. */
   readonly spaces: ReadonlyMap<Space, SpaceSummary>;
 }
+
+/** Of a space without credentials. */
+export const NOTHING: SpaceSummary = { generation: 0, count: 0, names: [], bytes: 0 };
 
 export interface SpaceSummary {
   /** The highest generation of a version. */
@@ -58,14 +61,16 @@ export interface SpaceSummary {
  */
 export async function fsck(state: Unlocked, store: SealedStore): Promise<Findings> {
   const check = new Check(state.sealing, store);
-  for (const detail of store.findPageDamage()) check.report({ what: 'page', detail });
+  check.pages(store.findPageDamage());
   await check.each(KIND.store, (record) => check.only(record, fixedTag('store')));
   await check.each(KIND.slot, (record) => check.slot(record));
+  check.damagedSlots();
   await check.each(KIND.dataKey, (record) => check.only(record, epochTag(state.sealing.epoch)));
   await check.each(KIND.principal, (record) => check.principal(record));
   await check.each(KIND.credential, (record) => check.credential(record));
   check.listedNames();
   await check.each(KIND.value, (record) => check.strayValue(record));
+  check.owners();
   check.head(state);
   return check;
 }
@@ -73,6 +78,10 @@ export async function fsck(state: Unlocked, store: SealedStore): Promise<Finding
 class Check implements Findings {
   readonly problems: Problem[] = [];
   isWhole = true;
+  /** Records were passed over, so one that is not found may be there all the same. */
+  #isListingCut = false;
+  #hasSlot = false;
+  readonly #damagedSlots: SealedRecord[] = [];
   readonly digest: Digest = new Digest();
   readonly unusable: SealedRecord[] = [];
   readonly incomplete: (IncompleteCredential & { readonly newer: NewerVersion[] })[] = [];
@@ -92,6 +101,11 @@ class Check implements Findings {
     if (this.problems.length < PROBLEMS_MAX) this.problems.push(problem);
   }
 
+  pages(damage: readonly string[]): void {
+    if (damage.length > 0) this.isWhole = false;
+    for (const detail of damage) this.report({ what: 'page', detail });
+  }
+
   /** Goes on with the next kind where a damaged page ends the reading of this one. */
   async each(kind: Kind, check: (record: SealedRecord) => void): Promise<void> {
     try {
@@ -102,6 +116,7 @@ class Check implements Findings {
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       this.isWhole = false;
+      this.#isListingCut = true;
       this.report({ what: 'page', detail: `records of kind ${kind} cannot be read to their end: ${error.message}` });
     }
   }
@@ -112,9 +127,18 @@ class Check implements Findings {
     this.#drop(record, { what: 'added', detail: 'a key or an id of the store that is not its current one' });
   }
 
-  /** A slot that cannot be read stays: it may be the last one, and somebody may know how to mend it. */
-  slot({ tag, body }: SealedRecord): void {
-    if (decodeSlot(tag, body) === undefined) this.report({ what: 'record', detail: 'an unlock slot is damaged' });
+  slot(record: SealedRecord): void {
+    if (decodeSlot(record.tag, record.body) === undefined) this.#damagedSlots.push(record);
+    else this.#hasSlot = true;
+  }
+
+  /** Where no slot can be read, they stay: somebody may know how to mend one. */
+  damagedSlots(): void {
+    const problem: Problem = { what: 'record', detail: 'an unlock slot is damaged' };
+    for (const slot of this.#damagedSlots) {
+      if (this.#hasSlot) this.#drop(slot, problem);
+      else this.report(problem);
+    }
   }
 
   principal(record: SealedRecord): void {
@@ -142,7 +166,7 @@ class Check implements Findings {
 
   /** A user's list of names has those of his credentials that were deleted with all their values. */
   listedNames(): void {
-    if (!this.isWhole) return;
+    if (this.#isListingCut) return;
     for (const { principal, names } of this.principals.values()) {
       const incomplete = this.incomplete
         .filter(({ record }) => record.space === principal)
@@ -155,8 +179,7 @@ class Check implements Findings {
   }
 
   strayValue(sealed: SealedRecord): void {
-    // Where records could not be read, nothing tells that a value has none.
-    if (!this.isWhole || this.#values.has(keyOf(sealed.tag))) return;
+    if (this.#isListingCut || this.#values.has(keyOf(sealed.tag))) return;
     const text = this.#sealing.open(KIND.value, sealed.tag, sealed.body);
     if (text === undefined) {
       this.#drop(sealed, { what: 'record', detail: 'a damaged value belongs to no credential that can be read' });
@@ -178,13 +201,40 @@ class Check implements Findings {
     }
   }
 
+  /**
+   * What the spaces know of themselves is held against what is there. Only where nothing else was found: a credential
+   * that is missing or damaged does not fit either.
+   */
+  owners(): void {
+    if (this.problems.length > 0) return;
+    const spaces = [...this.principals.keys()].filter(isSpace);
+    for (const space of new Set([...spaces, ...this.spaces.keys()])) {
+      const known = this.principals.get(space);
+      const { generation, count, names, bytes } = this.spaces.get(space) ?? NOTHING;
+      if (known === undefined) {
+        this.report({
+          what: 'missing',
+          detail: `what is known of ${space}, its grants too, was deleted from the file`,
+        });
+      } else if (
+        known.count !== count ||
+        known.bytes !== bytes ||
+        known.generation < generation ||
+        known.names.toSorted().join() !== names.toSorted().join()
+      ) {
+        const detail = `what is known of ${space}, its grants too, does not fit its credentials: one of the two is old`;
+        this.report({ what: 'record', detail });
+      }
+    }
+  }
+
   head(state: Unlocked): void {
     const headBody = this.#store.get(KIND.head, fixedTag('head'));
     if (state.head === undefined || headBody === undefined || state.headBody === undefined) {
       this.report({ what: 'head', detail: 'the head of the store is damaged' });
     } else if (Buffer.compare(headBody, state.headBody) !== 0) {
       this.report({ what: 'head', detail: 'the head was changed by another program' });
-    } else if (this.isWhole && !this.digest.equals(state.head.digest)) {
+    } else if (!this.#isListingCut && !this.digest.equals(state.head.digest)) {
       const difference = this.digest.records - state.head.digest.records;
       if (difference < 0) this.report({ what: 'missing', detail: `${-difference} records were deleted from the file` });
       else if (difference > 0) this.report({ what: 'added', detail: `${difference} records were added to the file` });
@@ -224,6 +274,7 @@ class Check implements Findings {
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       this.isWhole = false;
+      this.#isListingCut = true;
       return new Uint8Array(0);
     }
   }

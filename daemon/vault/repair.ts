@@ -1,7 +1,8 @@
 import { CredentialError } from '../../src/errors.ts';
 import { KIND, fixedTag } from '../store/sealed-store.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
-import type { Findings, NewerVersion, SpaceSummary } from './fsck.ts';
+import { NOTHING } from './fsck.ts';
+import type { Findings, NewerVersion } from './fsck.ts';
 import { ReadCache } from './read-cache.ts';
 import { OpeningReader } from './reader.ts';
 import { currentVersion, emptyPrincipal, isSpace } from './records.ts';
@@ -9,8 +10,6 @@ import type { CredentialRecord, VersionEntry } from './records.ts';
 import { VaultTransaction } from './transaction.ts';
 import type { VaultWriter } from './transaction.ts';
 import type { Unlocked } from './vault.ts';
-
-const NOTHING: SpaceSummary = { generation: 0, count: 0, names: [], bytes: 0 };
 
 /**
  * Makes what a check could read the whole truth, in one commit: what does not open is dropped, a credential whose current
@@ -52,7 +51,7 @@ export function repair(
   const { head, headBody: newHeadBody, principals } = committed;
   const cache = new ReadCache();
   const reader = new OpeningReader(store, state.sealing, principals, cache);
-  Object.assign(state, { head, headBody: newHeadBody, principals, cache, reader });
+  Object.assign(state, { head, headBody: newHeadBody, principals, arePrincipalsWhole: true, cache, reader });
 }
 
 /** Entries of versions of which only the values are left: when they were made, and by whom, is not known any more. */

@@ -1,5 +1,5 @@
 import { CredentialError } from '../../src/errors.ts';
-import { KIND, fixedTag } from '../store/sealed-store.ts';
+import { KIND, StoreError, fixedTag } from '../store/sealed-store.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import { unwrapDataKey, wrapDataKey } from './data-key.ts';
 import { Digest, decodeHead, encodeHead } from './head.ts';
@@ -31,6 +31,8 @@ export interface Unlocked {
   head: Head | undefined;
   headBody: Uint8Array | undefined;
   principals: ReadonlyMap<PrincipalId, PrincipalRecord>;
+  /** False where some are damaged: nothing is written then either, it would make new ones that know nothing of the old. */
+  arePrincipalsWhole: boolean;
   /** Belongs to the sealing: a new one starts with an empty one. */
   cache: ReadCache;
   reader: VaultReader;
@@ -149,13 +151,13 @@ export class Vault {
     try {
       sealing = this.#openDataKey(rootKey);
       if (sealing === undefined) throw new CredentialError('Damaged', {});
-      const principals = this.#readPrincipals(sealing);
+      const { principals, arePrincipalsWhole } = this.#readPrincipals(sealing);
       const headBody = this.#store.get(KIND.head, fixedTag('head'));
       const headText = headBody && sealing.open(KIND.head, fixedTag('head'), headBody);
       const head = headText && decodeHead(headText);
       const cache = new ReadCache();
       const reader = new OpeningReader(this.#store, sealing, principals, cache);
-      this.#unlocked = { rootKey, sealing, head, headBody, principals, cache, reader };
+      this.#unlocked = { rootKey, sealing, head, headBody, principals, arePrincipalsWhole, cache, reader };
     } catch (error) {
       sealing?.wipe();
       this.#sodium.release(rootKey);
@@ -273,8 +275,9 @@ export class Vault {
   }
 
   #commit(state: Unlocked, transaction: VaultTransaction): void {
-    if (state.head === undefined || state.headBody === undefined) throw new CredentialError('Damaged', {});
-    const committed = transaction.commit(state.head, state.headBody);
+    const { head, headBody, arePrincipalsWhole } = state;
+    if (head === undefined || headBody === undefined || !arePrincipalsWhole) throw new CredentialError('Damaged', {});
+    const committed = transaction.commit(head, headBody);
     state.head = committed.head;
     state.headBody = committed.headBody;
     state.principals = committed.principals;
@@ -301,21 +304,27 @@ export class Vault {
     return undefined;
   }
 
-  #readPrincipals(sealing: Sealing): Map<PrincipalId, PrincipalRecord> {
+  /** Damaged ones grant nothing until they are repaired; fsck names them. */
+  #readPrincipals(sealing: Sealing): Pick<Unlocked, 'principals' | 'arePrincipalsWhole'> {
     const principals = new Map<PrincipalId, PrincipalRecord>();
-    let after: Uint8Array | undefined;
-    do {
-      const page = this.#store.list(KIND.principal, after, PAGE);
-      for (const { tag, body } of page) {
-        const text = sealing.open(KIND.principal, tag, body);
-        // A damaged one grants nothing until it is repaired; fsck names it.
-        if (text === undefined) continue;
-        const record = decodePrincipal(text);
-        principals.set(record.principal, record);
-      }
-      after = page.length < PAGE ? undefined : page.at(-1)?.tag;
-    } while (after !== undefined);
-    return principals;
+    let arePrincipalsWhole = true;
+    try {
+      let after: Uint8Array | undefined;
+      do {
+        const page = this.#store.list(KIND.principal, after, PAGE);
+        for (const { tag, body } of page) {
+          const text = sealing.open(KIND.principal, tag, body);
+          const record = text && decodePrincipal(text);
+          if (record === undefined) arePrincipalsWhole = false;
+          else principals.set(record.principal, record);
+        }
+        after = page.length < PAGE ? undefined : page.at(-1)?.tag;
+      } while (after !== undefined);
+    } catch (error) {
+      if (!(error instanceof StoreError && error.failure === 'damaged')) throw error;
+      arePrincipalsWhole = false;
+    }
+    return { principals, arePrincipalsWhole };
   }
 }
 

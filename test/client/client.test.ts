@@ -156,6 +156,14 @@ for (const [transport, open] of [
       await assert.rejects(client.call('Get', NAME), failure('bad_reply'));
     });
 
+    it('takes an error that nobody asked for as the reason why the daemon ends the connection', async (t) => {
+      const busy = message({ error: 'io.cio.Credentials.Busy', parameters: {} });
+      const { client, peer } = await connectTo(t, (_call, socket) => socket.end(getReply('one') + busy));
+      assert.equal((await client.call('Get', NAME)).value, 'one');
+      await waitUntil(() => peer.open === 0);
+      await assert.rejects(client.call('Get', NAME), (error) => isCredentialError(error, 'Busy'));
+    });
+
     it('does not grow with a message without end', async (t) => {
       let sent = 0;
       const { client, peer } = await connectTo(t, (_call, socket) => {

@@ -37,7 +37,7 @@ describe('createDispatch(): org.varlink.service', () => {
         method: `${SERVICE}.GetInterfaceDescription`,
         parameters: { interface: name },
       });
-      const { description } = reply?.parameters as { description: string };
+      const { description } = (reply?.parameters ?? {}) as { description: string };
       assert.ok(Buffer.from(description).equals(readFileSync(join(PROTOCOL, `${name}.varlink`))));
     });
   }

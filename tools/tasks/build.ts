@@ -6,16 +6,7 @@ import path from 'node:path';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const STAMP = path.join(ROOT, 'dist', '.built-from');
-const INPUTS = [
-  'src',
-  'daemon',
-  'client',
-  'tools/build-client.ts',
-  'tools/tasks/build.ts',
-  'tsconfig.base.json',
-  'package.json',
-  'package-lock.json',
-];
+const INPUTS = ['src', 'daemon', 'client', 'tools', 'tsconfig.base.json', 'package.json', 'package-lock.json'];
 const OUTPUTS = ['dist/daemon/main.js', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/cio.cjs'];
 
 const fingerprint = fingerprintOf(INPUTS);
@@ -44,7 +35,7 @@ function fingerprintOf(inputs: readonly string[]): string {
     if (!fs.statSync(whole).isDirectory()) return [whole];
     return fs
       .readdirSync(whole, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
+      .filter((entry) => entry.isFile() && !entry.name.endsWith('.tsbuildinfo'))
       .map((entry) => path.join(entry.parentPath, entry.name));
   });
   const hash = createHash('sha256');

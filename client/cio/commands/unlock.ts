@@ -29,10 +29,13 @@ async function unlock(session: Session): Promise<string> {
     return await session.withClient(async (client) => (await client.call('Unlock', {})).slot);
   } catch (error) {
     if (!isCredentialError(error, 'UnlockFailed')) throw error;
+    const passphrase = await readPassphrase(session, 'Passphrase').catch((reading: unknown) => {
+      // Nobody is there to give one: then it is the key file, or systemd's credential, that has to be looked at.
+      throw !session.prompter.canAsk && error.fields.reason === 'wrong_secret' ? error : reading;
+    });
+    // A person takes time: not on the connection of the first call.
+    return session.withClient(async (client) => (await client.call('Unlock', { passphrase })).slot);
   }
-  // A person takes time: not on an open connection.
-  const passphrase = await readPassphrase(session, 'Passphrase');
-  return session.withClient(async (client) => (await client.call('Unlock', { passphrase })).slot);
 }
 
 async function unlockWithCode(session: Session): Promise<string> {

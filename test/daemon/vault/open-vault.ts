@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type Database from 'better-sqlite3';
+import { dropDanglingGrants } from '../../../daemon/access/grants.ts';
 import { removeCredential, saveVersion } from '../../../daemon/methods/save-version.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { createFirstSlot } from '../../../daemon/vault/first-slot.ts';
@@ -118,10 +119,17 @@ export class TestVault {
     });
   }
 
-  grant(principal: PrincipalId, entry: GrantEntry): Promise<void> {
+  grant(principal: PrincipalId, ...entries: readonly GrantEntry[]): Promise<void> {
     return this.vault.write((writer) => {
       const known = writer.principal(principal) ?? emptyPrincipal(principal);
-      writer.putPrincipal({ ...known, grants: [...known.grants, entry] });
+      writer.putPrincipal({ ...known, grants: [...known.grants, ...entries] });
+    });
+  }
+
+  revoke(principal: PrincipalId, { target }: GrantEntry): Promise<void> {
+    return this.vault.write((writer) => {
+      const known = writer.principal(principal) ?? emptyPrincipal(principal);
+      writer.putPrincipal({ ...known, grants: known.grants.filter((grant) => grant.target !== target) });
     });
   }
 
@@ -138,7 +146,7 @@ export class TestVault {
   repair(): Promise<Findings> {
     return this.vault.exclusive(async (state, store) => {
       const findings = await fsck(state, store);
-      if (findings.problems.length > 0) repair(state, store, findings);
+      if (findings.problems.length > 0) repair(state, store, findings, dropDanglingGrants);
       return findings;
     });
   }

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { openPipeTransport } from '../../../client/cio/pipe-transport.ts';
+import { connectBy } from '../../../client/connect.ts';
+import { isCredentialError } from '../../../src/errors.ts';
+import { getReply, message, Peer } from '../peer.ts';
+
+const internals = process as unknown as { binding: unknown };
+
+describe('openPipeTransport()', () => {
+  for (const [what, binding] of [
+    ['has no bindings', undefined],
+    ['has others', () => ({})],
+    ['refuses them', () => assert.fail('no such module')],
+  ] as const) {
+    it(`falls back to node:net on a Node that ${what}`, async (t) => {
+      const peer = await Peer.onCalls(t, (_call, socket) => socket.write(getReply('v')));
+      const original = internals.binding;
+      internals.binding = binding;
+      t.after(() => {
+        internals.binding = original;
+      });
+      const client = await connectBy(openPipeTransport, { socket: peer.path });
+      assert.equal((await client.call('Get', { name: 'x' })).value, 'v');
+      client.close();
+    });
+  }
+
+  it('hands out what the daemon said before it went, where nothing can be written any more', async (t) => {
+    const peer = await Peer.listen(t, (socket) => {
+      socket.end(message({ error: 'io.cio.Credentials.Busy', parameters: {} }));
+      socket.destroySoon();
+    });
+    for (let round = 0; round < 20; round += 1) {
+      const client = await connectBy(openPipeTransport, { socket: peer.path });
+      await assert.rejects(client.call('Get', { name: 'x' }), (error) => isCredentialError(error, 'Busy'));
+    }
+  });
+
+  it('is destroyed before it is heard, and more than once', async (t) => {
+    const peer = await Peer.listen(t, () => undefined);
+    const transport = await openPipeTransport(peer.path);
+    transport.destroy();
+    transport.destroy();
+    transport.write('x');
+    transport.pause();
+    transport.resume();
+    while (peer.open > 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+});

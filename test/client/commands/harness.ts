@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { connect } from '../../../client/index.ts';
+import { EXIT } from '../../../src/errors.ts';
+import { cio, type CioOptions, type CioResult } from '../../support/cio.ts';
+import { startDaemon, type Daemon } from '../../support/daemon.ts';
+import type { Scope } from '../../support/scope.ts';
+import { buildCio } from '../built-cio.ts';
+
+export const REPOSITORY = 's3:https://s3.amazonaws.com/backup-123';
+
+/** The built `cio`, and a real daemon that it talks to. */
+export class Harness {
+  /** Where the built `cio` is. */
+  readonly folder: string;
+  /** What runs it. */
+  readonly built: readonly string[];
+  readonly daemon: Daemon;
+
+  private constructor(folder: string, daemon: Daemon) {
+    this.folder = folder;
+    this.built = [process.execPath, path.join(folder, 'cio.cjs')];
+    this.daemon = daemon;
+  }
+
+  static async start(scope: Scope): Promise<Harness> {
+    return new Harness(buildCio(scope), await startDaemon(scope));
+  }
+
+  /** What a process finds `cio`'s daemon by, and nothing else. */
+  get environment(): Record<string, string> {
+    return { PATH: '/usr/bin:/bin', CIO_CREDENTIAL_SOCKET: this.daemon.socketPath };
+  }
+
+  /** Runs `cio credential WORDS`. */
+  run(words: readonly string[], options: CioOptions = {}): Promise<CioResult> {
+    return cio(['credential', ...words], { command: this.built, socketPath: this.daemon.socketPath, ...options });
+  }
+
+  /** The same, where it has to succeed: its standard output. */
+  async succeed(words: readonly string[], options: CioOptions = {}): Promise<string> {
+    const { code, stdout, stderr } = await this.run(words, options);
+    assert.equal(code, EXIT.done, `cio credential ${words.join(' ')}: ${stderr}${stdout}`);
+    return stdout;
+  }
+
+  /** The same, for what it gives as JSON. */
+  async json(words: readonly string[], options: CioOptions = {}): Promise<unknown> {
+    return JSON.parse(await this.succeed([...words, '--json'], options));
+  }
+
+  /** The same, where it has to fail: what it says, in one line that tells and perhaps one that helps. */
+  async fail(exit: number, words: readonly string[], options: CioOptions = {}): Promise<string> {
+    const { code, signal, stdout, stderr } = await this.run(words, options);
+    assert.deepEqual([code, signal], [exit, null], `cio credential ${words.join(' ')}: ${stderr}${stdout}`);
+    assert.match(stderr, /^Failed: [^\n]+\n(Hint: [^\n]+\n)?$/);
+    assert.equal(stdout, '');
+    return stderr;
+  }
+
+  /** Stores something, for a test whose subject is something else; gives its name, which is new unless given. */
+  async store(value: string | Uint8Array, name: string = newName()): Promise<string> {
+    await using client = await connect({ socket: this.daemon.socketPath });
+    const data = Buffer.from(value as Uint8Array).toString('base64');
+    await client.call('Create', { credentials: [{ name, data }], replace: true });
+    return name;
+  }
+
+  /** Stores the four credentials of a new set, and gives its name. */
+  async storeSet(values: Readonly<Record<string, string>> = {}): Promise<string> {
+    const set = newSetName();
+    const fields = { backup_repo: REPOSITORY, access_key: 'AK', secret_key: 'SK', backup_password: 'PW', ...values };
+    const credentials = Object.entries(fields).map(([field, value]) => ({ name: `cio_${set}_${field}`, value }));
+    await using client = await connect({ socket: this.daemon.socketPath });
+    await client.call('Create', { credentials });
+    return set;
+  }
+}
+
+/** A name that no other test has. */
+export function newName(): string {
+  return `name-${randomBytes(6).toString('hex')}`;
+}
+
+/** The name of a set that no other test has. */
+export function newSetName(): string {
+  return `s3_${randomBytes(6).toString('hex')}`;
+}

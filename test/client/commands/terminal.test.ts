@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { EXIT } from '../../../src/errors.ts';
+import { startDaemon } from '../../support/daemon.ts';
+import { skipUnless } from '../../support/requirements.ts';
+import { quoted, TERMINAL, TerminalProgram } from '../terminal.ts';
+import { Harness, newName, newSetName } from './harness.ts';
+
+const harness = await Harness.start({ after });
+
+describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
+  const cioLine = (...words: string[]): string => [...harness.built, 'credential', ...words].map(quoted).join(' ');
+  const env = (): Record<string, string> => ({ CIO_CREDENTIAL_SOCKET: harness.daemon.socketPath, NO_COLOR: '1' });
+  /** The command, then what became of the terminal. */
+  const withState = (line: string): string => `${line}; echo "exit $?"; stty -a`;
+  const assertRestored = (screen: string): void => {
+    const state = screen.slice(screen.lastIndexOf('exit '));
+    for (const setting of ['echo', 'icanon', 'isig', 'icrnl']) assert.match(state, new RegExp(`[ \\n]${setting}[ ;]`));
+  };
+
+  it('asks for a secret twice, and does not show it', async (t) => {
+    const name = newName();
+    const program = new TerminalProgram(t, withState(cioLine('create', name)), env());
+    await program.shows(`Value of ${name}: `);
+    program.type('canary ü🔑\r');
+    await program.shows('Repeat: ');
+    program.type('canary ü🔑\r');
+    assert.equal(await program.exit(), 0);
+    assert.match(program.screen, /Succeed: Create credential: Credential .* saved/);
+    assert.doesNotMatch(program.screen, /canary|🔑|ü/);
+    assertRestored(program.screen);
+    assert.equal(await harness.succeed(['get', name]), 'canary ü🔑');
+  });
+
+  it('takes both entries from one paste', async (t) => {
+    const name = newName();
+    const program = new TerminalProgram(t, cioLine('create', name), env());
+    await program.shows('Value of');
+    program.type('canary\ncanary\n');
+    assert.equal(await program.exit(), 0);
+    assert.equal(await harness.succeed(['get', name]), 'canary');
+    assert.doesNotMatch(program.screen, /canary/);
+  });
+
+  it('asks by the label of the field, and shows what is no secret', async (t) => {
+    const set = newSetName();
+    const secret = new TerminalProgram(t, cioLine('create', `cio_${set}_secret_key`), env());
+    await secret.shows(`Secret key (cio_${set}_secret_key): `);
+    secret.type('\u0003');
+    assert.equal(await secret.exit(), 130);
+    const visible = new TerminalProgram(t, cioLine('create', `cio_${set}_access_key`), env());
+    await visible.shows(`Access key (cio_${set}_access_key): `);
+    visible.type('AKIX\u007fA');
+    await visible.shows('AKIA');
+    visible.type('\r');
+    assert.equal(await visible.exit(), 0);
+    assert.equal(await harness.succeed(['get', `cio_${set}_access_key`]), 'AKIA');
+  });
+
+  it('asks for the name too', async (t) => {
+    const name = newName();
+    const program = new TerminalProgram(t, cioLine('create'), env());
+    await program.shows('Name of the credential: ');
+    program.type(`${name}\r`);
+    await program.shows(`Value of ${name}: `);
+    program.type('v\r');
+    await program.shows('Repeat: ');
+    program.type('v\r');
+    assert.equal(await program.exit(), 0);
+  });
+
+  it('refuses two entries that differ, an empty one, and Ctrl-D', async (t) => {
+    for (const [keys, told] of [
+      [['one\r', 'two\r'], /the two entries differ/],
+      [['\r'], /nothing was entered/],
+      [['\u0004'], /nothing was entered/],
+    ] as const) {
+      const program = new TerminalProgram(t, withState(cioLine('create', newName())), env());
+      await program.shows('Value of');
+      program.type(keys[0]);
+      if (keys[1] !== undefined) {
+        await program.shows('Repeat: ');
+        program.type(keys[1]);
+      }
+      await program.exit();
+      assert.match(program.screen, told);
+      assert.match(program.screen, /exit 8/);
+      assertRestored(program.screen);
+    }
+  });
+
+  it('ends by Ctrl-C with exit code 130, and brings the echo back', async (t) => {
+    const program = new TerminalProgram(t, withState(cioLine('create', newName())), env());
+    await program.shows('Value of');
+    program.type('canary\u0003');
+    await program.exit();
+    assert.match(program.screen, /exit 130/);
+    assert.doesNotMatch(program.screen, /canary/);
+    assertRestored(program.screen);
+  });
+
+  for (const [signal, exit] of [
+    ['TERM', 143],
+    ['HUP', 129],
+    ['QUIT', 131],
+    ['INT', 130],
+  ] as const) {
+    it(`brings the echo back when SIG${signal} ends it`, async (t) => {
+      const inner = `echo "pid $$."; exec ${cioLine('create', newName())}`;
+      const program = new TerminalProgram(t, withState(`trap : ${signal}; ulimit -c 0; sh -c ${quoted(inner)}`), env());
+      const pid = /\d+/.exec(await program.shows(/pid \d+\./))?.[0];
+      await program.shows('Value of');
+      process.kill(Number(pid), `SIG${signal}`);
+      await program.exit();
+      assert.match(program.screen, new RegExp(`exit ${exit}`));
+      assertRestored(program.screen);
+    });
+  }
+
+  it('tells of a name that exists before it asks for a value', async (t) => {
+    const name = await harness.store('v');
+    const program = new TerminalProgram(t, cioLine('create', name), env());
+    assert.equal(await program.exit(), EXIT.alreadyExists);
+    assert.doesNotMatch(program.screen, /Value of/);
+  });
+
+  it('asks on the terminal also where standard error goes elsewhere', async (t) => {
+    const name = newName();
+    const program = new TerminalProgram(t, `${cioLine('create', name)} 2>/dev/null`, env());
+    await program.shows('Value of');
+    program.type('v\rv\r');
+    assert.equal(await program.exit(), 0);
+  });
+
+  it('warns of a secret on the command line', async (t) => {
+    const warned = new TerminalProgram(t, cioLine('create', newName(), 'v'), env());
+    assert.equal(await warned.exit(), 0);
+    assert.match(warned.screen, /Warning: other users of this host can see/);
+    const set = newSetName();
+    const silent = new TerminalProgram(t, cioLine('create', `cio_${set}_access_key`, 'AK'), env());
+    assert.equal(await silent.exit(), 0);
+    assert.doesNotMatch(silent.screen, /Warning/);
+  });
+
+  it('shows what will be removed, and asks', async (t) => {
+    const set = await harness.storeSet();
+    for (const [answer, exit] of [
+      ['\r', 1],
+      ['n\r', 1],
+      ['yess\r', 1],
+      ['\u0004', 1],
+      ['\u0003', 130],
+      ['y\r', 0],
+    ] as const) {
+      const program = new TerminalProgram(t, cioLine('remove', set), env());
+      await program.shows('Remove these 4 credentials? [y/N] ');
+      assert.match(program.screen, new RegExp(`cio_${set}_secret_key`));
+      program.type(answer);
+      assert.equal(await program.exit(), exit, program.screen);
+    }
+    await harness.fail(EXIT.notFound, ['get', `cio_${set}_secret_key`]);
+  });
+
+  it('does not remove what came after it asked', async (t) => {
+    const set = await harness.storeSet();
+    const program = new TerminalProgram(t, cioLine('remove', set), env());
+    await program.shows('[y/N] ');
+    await harness.store('eu-central-1', `cio_${set}_region`);
+    program.type('y\r');
+    assert.equal(await program.exit(), EXIT.failed);
+    assert.match(program.screen, /changed in the meantime/);
+    assert.equal(await harness.succeed(['get', `cio_${set}_region`]), 'eu-central-1');
+  });
+
+  it('ends a value with a newline', async (t) => {
+    const name = await harness.store('value');
+    const program = new TerminalProgram(t, `${cioLine('get', name)}; echo next`, env());
+    await program.exit();
+    assert.equal(program.screen, 'value\r\nnext\r\n');
+  });
+
+  it('fits the table to the width, and shortens values only', async (t) => {
+    const set = await harness.storeSet({ backup_repo: `s3:https://host.example/${'b'.repeat(200)}` });
+    const program = new TerminalProgram(t, `stty cols 100; ${cioLine('list', set)}`, env());
+    await program.exit();
+    const lines = program.screen.split('\r\n');
+    assert.ok(lines.every((line) => line.length <= 100));
+    assert.ok(lines.some((line) => line.includes(`cio_${set}_backup_repo`) && line.endsWith('…')));
+  });
+
+  it('uses colour on a terminal unless NO_COLOR is set', async (t) => {
+    const coloured = new TerminalProgram(t, cioLine('get', newName()), { ...env(), NO_COLOR: '' });
+    await coloured.exit();
+    assert.match(coloured.screen, /\u001b\[31mFailed:\u001b\[0m/);
+    const plain = new TerminalProgram(t, cioLine('get', newName()), env());
+    await plain.exit();
+    assert.doesNotMatch(plain.screen, /\u001b/);
+  });
+
+  it('asks for a passphrase to unlock, once, without showing it', async (t) => {
+    const own = await startDaemon(t);
+    const options = { socketPath: own.socketPath };
+    await harness.succeed(['slot', 'add', 'passphrase'], { ...options, stdin: 'canary phrase\n' });
+    const { slots } = (await harness.json(['slot', 'list'], options)) as { slots: { id: string; kind: string }[] };
+    await harness.succeed(['slot', 'remove', slots.find(({ kind }) => kind === 'keyfile')?.id ?? '', '-y'], options);
+    await harness.succeed(['lock'], options);
+    const program = new TerminalProgram(t, cioLine('unlock'), { ...env(), CIO_CREDENTIAL_SOCKET: own.socketPath });
+    await program.shows('Passphrase: ');
+    program.type('canary phrase\r');
+    assert.equal(await program.exit(), 0, program.screen);
+    assert.doesNotMatch(program.screen, /canary|Repeat/);
+    await own.stop();
+  });
+
+  it('leaves the terminal to the command of exec', async (t) => {
+    const set = await harness.storeSet();
+    const program = new TerminalProgram(
+      t,
+      cioLine('exec', set, '--', 'sh', '-c', 'stty -a; read line; echo "got $line"'),
+      env(),
+    );
+    await program.shows('icanon');
+    program.type('typed\n');
+    await program.shows('got typed');
+    assert.equal(await program.exit(), 0);
+  });
+
+  it('gives the command of exec one Ctrl-C, not two', async (t) => {
+    const set = await harness.storeSet();
+    const script = 'trap "echo interrupted" INT; echo ready; while :; do read line && break; done; echo "got $line"';
+    const program = new TerminalProgram(t, cioLine('exec', set, '--', 'bash', '-c', script), env());
+    await program.shows('ready');
+    program.type('\u0003');
+    await program.shows('interrupted');
+    program.type('typed\n');
+    await program.shows('got typed');
+    await program.exit();
+    assert.equal(program.screen.split('interrupted').length, 2);
+  });
+});

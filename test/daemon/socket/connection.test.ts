@@ -1,0 +1,549 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import type { Reply } from '../../../daemon/dispatch.ts';
+import {
+  CALLS_IN_FLIGHT_MAX,
+  MESSAGE_TIME_MAX_MS,
+  STOP_TIME_MAX_MS,
+  UNREAD_BYTES_MAX,
+  UNREAD_TIME_MAX_MS,
+} from '../../../daemon/socket/limits.ts';
+import { CredentialError } from '../../../src/errors.ts';
+import { MESSAGE_BYTES_MAX } from '../../../src/limits.ts';
+import { assertUnseen, Canaries } from '../../support/canary.ts';
+import type { RawVarlink } from '../../support/varlink.ts';
+import { ByHand, connectPair, echo } from './pair.ts';
+import type { Pair } from './pair.ts';
+
+const CREATE = 'io.cio.Credentials.Create';
+const GET = 'io.cio.Credentials.Get';
+const NOT_JSON = { error: 'io.cio.Credentials.MalformedMessage', parameters: { reason: 'not_json' } };
+const TOO_LARGE = { error: 'io.cio.Credentials.TooLarge', parameters: { limit: MESSAGE_BYTES_MAX } };
+const BUSY = new CredentialError('Busy', {});
+
+/** Everything that is received until the connection ends. */
+async function receiveAll(client: RawVarlink): Promise<unknown[]> {
+  const received: unknown[] = [];
+  for (let reply = await client.receive(); reply !== undefined; reply = await client.receive()) received.push(reply);
+  assert.equal(client.rest.length, 0, 'the last reply is whole');
+  return received;
+}
+
+/** Turns of the event loop until it is so; the test runner ends a test that waits in vain. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await nextTurn();
+}
+
+/** Long enough for what was sent to arrive, and to be worked on. */
+async function settle({ client }: Pair): Promise<void> {
+  await until(() => client.socket.writableLength === 0);
+  for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+}
+
+function messages(...texts: readonly object[]): string {
+  return texts.map((text) => `${JSON.stringify(text)}\0`).join('');
+}
+
+describe('Connection: order', () => {
+  it('answers calls in the order in which they came, whatever is ready first', async (t) => {
+    const hand = new ByHand();
+    const pair = await connectPair(t, hand.dispatch);
+    pair.client.send(messages(...[0, 1, 2].map((index) => ({ method: CREATE, index }))));
+    await until(() => hand.begun.length === 3);
+    for (const index of [2, 1, 0]) hand.answer(index);
+    for (const index of [0, 1, 2]) assert.deepEqual(await pair.client.receive(), { parameters: { index } });
+  });
+
+  it('begins a call when the ones before it are answered; one of Create, next to another', async (t) => {
+    const hand = new ByHand();
+    const pair = await connectPair(t, hand.dispatch);
+    const methods = [CREATE, CREATE, GET, GET, CREATE, CREATE, GET];
+    pair.client.send(messages(...methods.map((method) => ({ method }))));
+    const begunAfter = async (answered: readonly number[]): Promise<number> => {
+      for (const index of answered) {
+        hand.answer(index);
+        await pair.client.receive();
+      }
+      await settle(pair);
+      return hand.begun.length;
+    };
+    assert.equal(await begunAfter([]), 2);
+    assert.equal(await begunAfter([0]), 2);
+    assert.equal(await begunAfter([1]), 3);
+    assert.equal(await begunAfter([2]), 4);
+    assert.equal(await begunAfter([3]), 6);
+    assert.equal(await begunAfter([4, 5]), 7);
+    assert.deepEqual(
+      hand.begun.map((message) => (message as { method: string }).method),
+      methods,
+    );
+  });
+
+  it(`has at most ${CALLS_IN_FLIGHT_MAX} calls under way`, async (t) => {
+    const hand = new ByHand();
+    const pair = await connectPair(t, hand.dispatch);
+    const count = 3 * CALLS_IN_FLIGHT_MAX;
+    pair.client.send(messages(...Array.from({ length: count }, (_, index) => ({ method: CREATE, index }))));
+    await settle(pair);
+    assert.equal(hand.begun.length, CALLS_IN_FLIGHT_MAX);
+    for (let index = 0; index < count; index += 1) {
+      await until(() => hand.begun.length > index);
+      assert.ok(hand.begun.length <= index + CALLS_IN_FLIGHT_MAX);
+      hand.answer(index);
+      assert.deepEqual(await pair.client.receive(), { parameters: { index } });
+    }
+  });
+
+  it('gives no answer to a call that wants none, and those after it theirs', async (t) => {
+    const pair = await connectPair(t, (caller, message) => {
+      const { oneway } = message as { oneway?: string };
+      if (oneway === 'later') return Promise.resolve(undefined);
+      return oneway === undefined ? echo(caller, message) : undefined;
+    });
+    pair.client.send(messages({ oneway: 'now' }, { index: 1 }, { oneway: 'later' }, { index: 2 }));
+    for (const index of [1, 2]) assert.deepEqual(await pair.client.receive(), { parameters: { index } });
+  });
+});
+
+describe('Connection: messages', () => {
+  it('takes a message byte by byte', async (t) => {
+    const pair = await connectPair(t, echo);
+    pair.client.socket.setNoDelay?.();
+    for (const byte of Buffer.from(messages({ text: 'ä\u{1F511}' }))) {
+      pair.client.send(Uint8Array.of(byte));
+      await nextTurn();
+    }
+    assert.deepEqual(await pair.client.receive(), { parameters: { text: 'ä\u{1F511}' } });
+  });
+
+  it('takes any messages in any pieces', async (t) => {
+    const pair = await connectPair(t, echo);
+    const texts = fc.array(fc.string({ maxLength: 300, unit: 'grapheme' }), { minLength: 1, maxLength: 20 });
+    await fc.assert(
+      fc.asyncProperty(texts, fc.array(fc.nat(500), { maxLength: 10 }), async (list, cuts) => {
+        let bytes = Buffer.from(messages(...list.map((text) => ({ text }))));
+        for (const cut of cuts) {
+          pair.client.send(bytes.subarray(0, cut));
+          bytes = bytes.subarray(cut);
+          await nextTurn();
+        }
+        pair.client.send(bytes);
+        for (const text of list) assert.deepEqual(await pair.client.receive(), { parameters: { text } });
+      }),
+      { numRuns: 50 },
+    );
+    assert.equal(pair.held.now, 0);
+  });
+
+  it('takes a message of the largest size', async (t) => {
+    const pair = await connectPair(t, (_caller, message) => ({
+      parameters: { length: (message as { text: string }).text.length },
+    }));
+    const length = MESSAGE_BYTES_MAX - '{"text":""}'.length;
+    pair.client.send({ text: 'x'.repeat(length) });
+    assert.deepEqual(await pair.client.receive(), { parameters: { length } });
+    assert.ok(pair.held.most <= MESSAGE_BYTES_MAX);
+    assert.equal(pair.held.now, 0);
+  });
+
+  for (const [what, tail] of [
+    ['one byte more', '"}\0'],
+    ['a message that never ends', 'x'.repeat(MESSAGE_BYTES_MAX)],
+  ] as const) {
+    it(`refuses ${what} with TooLarge, after what was asked before, and closes`, async (t) => {
+      const pair = await connectPair(t, echo);
+      pair.client.send({ index: 1 });
+      pair.client.send(`{"text":"${'x'.repeat(MESSAGE_BYTES_MAX - '{"text":""}'.length + 1)}${tail}`);
+      assert.deepEqual(await receiveAll(pair.client), [{ parameters: { index: 1 } }, TOO_LARGE]);
+      await pair.closed;
+      assert.ok(pair.held.most <= MESSAGE_BYTES_MAX + 65_536);
+      assert.equal(pair.held.now, 0);
+    });
+  }
+
+  const canaries = new Canaries();
+  const secret = canaries.plant('secret');
+  for (const [what, bytes] of [
+    ['no JSON', secret],
+    ['half of a JSON text', `{"method":"${secret.slice(0, 9)}`],
+    ['nothing', ''],
+    ['white space', ' \n'],
+    ['null', 'null'],
+    ['two JSON texts', '{}{}'],
+    ['a comment', `{} // ${secret}`],
+    ['single quotes', "{'method':'x'}"],
+    ['not a number', '{"x":NaN}'],
+    ['a mark of the byte order', '\ufeff{}'],
+    ['a control character in a string', '{"x":"\u0001"}'],
+    ['bytes that are no UTF-8', Buffer.from([0x7b, 0x22, 0x78, 0x22, 0x3a, 0x22, 0xff, 0xfe, 0x22, 0x7d])],
+    ['half of a UTF-8 character', Buffer.from([0x22, 0xc3, 0x22])],
+    ['a surrogate in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
+    ['brackets without end', '['.repeat(100_000)],
+  ] as const) {
+    it(`refuses ${what} with MalformedMessage, after what was asked before, and closes`, async (t) => {
+      const hand = new ByHand();
+      const pair = await connectPair(t, hand.dispatch);
+      pair.client.send(messages({ method: CREATE }));
+      pair.client.send(Buffer.concat([Buffer.from(bytes), Buffer.from(messages({}, { method: GET }))]));
+      await settle(pair);
+      assert.deepEqual(hand.begun, [{ method: CREATE }]);
+      hand.answer(0);
+      const received = await receiveAll(pair.client);
+      assert.deepEqual(received, [{ parameters: { index: 0 } }, NOT_JSON]);
+      assertUnseen(canaries.findIn('reply', JSON.stringify(received)));
+      await pair.closed;
+      assert.equal(hand.begun.length, 1);
+    });
+  }
+
+  it('reads JSON that nests as deep as a message can', async (t) => {
+    const pair = await connectPair(t, (_caller, message) => ({ parameters: { isArray: Array.isArray(message) } }));
+    const depth = MESSAGE_BYTES_MAX / 4;
+    pair.client.send(`${'['.repeat(depth)}${']'.repeat(depth)}\0`);
+    assert.deepEqual(await pair.client.receive(), { parameters: { isArray: true } });
+  });
+
+  it('gives TooLarge in the place of a reply that no client would take', async (t) => {
+    const pair = await connectPair(t, () => ({ parameters: { text: 'ä'.repeat(MESSAGE_BYTES_MAX / 2) } }));
+    pair.client.send(messages({}, {}));
+    for (let index = 0; index < 2; index += 1) assert.deepEqual(await pair.client.receive(), TOO_LARGE);
+  });
+});
+
+describe('Connection: time', () => {
+  it('ends a message that takes too long with TimedOut, and not before', async (t) => {
+    const pair = await connectPair(t, echo);
+    pair.client.send('{"half":');
+    await until(() => pair.held.now > 0);
+    const since = performance.now();
+    pair.connection.checkTimes(since + MESSAGE_TIME_MAX_MS - 1000);
+    assert.equal(pair.connection.isEnding, false);
+    pair.connection.checkTimes(since + MESSAGE_TIME_MAX_MS + 1);
+    const timedOut = { error: 'io.cio.Credentials.TimedOut', parameters: {} };
+    assert.deepEqual(await receiveAll(pair.client), [timedOut]);
+    await pair.closed;
+    assert.equal(pair.held.now, 0);
+  });
+
+  it('counts from the first byte of a message, not from its last', async (t) => {
+    const pair = await connectPair(t, echo);
+    pair.client.send('{');
+    await until(() => pair.held.now === 1);
+    const since = performance.now();
+    pair.client.send(' ');
+    await until(() => pair.held.now === 2);
+    pair.connection.checkTimes(since + MESSAGE_TIME_MAX_MS + 1);
+    assert.equal(pair.connection.isEnding, true);
+  });
+
+  it('starts anew with every message', async (t) => {
+    const pair = await connectPair(t, echo);
+    pair.client.send('{"x":');
+    await until(() => pair.held.now > 0);
+    const first = performance.now();
+    await until(() => performance.now() > first + 5);
+    pair.client.send('1}\0{"x":');
+    await pair.client.receive();
+    pair.connection.checkTimes(first + MESSAGE_TIME_MAX_MS + 1);
+    assert.equal(pair.connection.isEnding, false);
+  });
+
+  it('leaves a connection alone on which nothing is said, however long', async (t) => {
+    const pair = await connectPair(t, echo);
+    pair.connection.checkTimes(performance.now() + 1e9);
+    pair.client.send({ index: 1 });
+    assert.deepEqual(await pair.client.receive(), { parameters: { index: 1 } });
+    pair.connection.checkTimes(performance.now() + 1e9);
+    assert.equal(pair.connection.isIdle, true);
+    pair.client.send({ index: 2 });
+    assert.deepEqual(await pair.client.receive(), { parameters: { index: 2 } });
+  });
+
+  it('answers what was asked before it says TimedOut', async (t) => {
+    const hand = new ByHand();
+    const pair = await connectPair(t, hand.dispatch);
+    pair.client.send(`${messages({ method: CREATE })}{"half":`);
+    await until(() => hand.begun.length === 1 && pair.held.now > 0);
+    pair.connection.checkTimes(performance.now() + MESSAGE_TIME_MAX_MS + 1);
+    await settle(pair);
+    hand.answer(0);
+    assert.deepEqual(await receiveAll(pair.client), [
+      { parameters: { index: 0 } },
+      { error: 'io.cio.Credentials.TimedOut', parameters: {} },
+    ]);
+  });
+});
+
+describe('Connection: a peer who ends', () => {
+  it('by half gets the answers to what he asked, and then the end', async (t) => {
+    const hand = new ByHand();
+    const pair = await connectPair(t, hand.dispatch);
+    pair.client.send(messages({ method: CREATE }, { method: GET }, { method: GET }));
+    pair.client.end();
+    for (let index = 0; index < 3; index += 1) {
+      await until(() => hand.begun.length === index + 1);
+      await settle(pair);
+      hand.answer(index);
+    }
+    assert.deepEqual(
+      await receiveAll(pair.client),
+      [0, 1, 2].map((index) => ({ parameters: { index } })),
+    );
+    await pair.closed;
+  });
+
+  for (const [what, sent] of [
+    ['says nothing', ''],
+    ['says half of a message', '{"method":'],
+  ] as const) {
+    it(`by half and ${what} gets the end`, async (t) => {
+      const pair = await connectPair(t, echo);
+      pair.client.send(sent);
+      pair.client.end();
+      assert.deepEqual(await receiveAll(pair.client), []);
+      await pair.closed;
+      assert.equal(pair.held.now, 0);
+    });
+  }
+
+  it('in the middle of a call leaves nothing behind', async (t) => {
+    const hand = new ByHand();
+    const pair = await connectPair(t, hand.dispatch);
+    pair.client.send(`${messages({ method: CREATE }, { method: GET })}{"half":`);
+    await until(() => hand.begun.length === 1);
+    pair.client.close();
+    await pair.closed;
+    hand.answer(0);
+    await nextTurn();
+    assert.equal(hand.begun.length, 1, 'what he asked after it is not begun');
+    assert.deepEqual([pair.held.now, pair.defects], [0, []]);
+  });
+
+  it('in the middle of a stream ends the stream', async (t) => {
+    const ended = Promise.withResolvers<void>();
+    const pair = await connectPair(t, async function* () {
+      try {
+        for (;;) {
+          yield { parameters: { text: 'x'.repeat(100_000) }, continues: true };
+          await nextTurn();
+        }
+      } finally {
+        ended.resolve();
+      }
+    });
+    pair.client.send({ more: true });
+    await pair.client.receive();
+    pair.client.close();
+    await ended.promise;
+    await pair.closed;
+    assert.deepEqual(pair.defects, []);
+  });
+});
+
+describe('Connection: a peer who does not read', () => {
+  it('is asked for no more than he leaves unread, and gets all when he reads', async (t) => {
+    let begun = 0;
+    const text = 'x'.repeat(50_000);
+    const pair = await connectPair(t, () => {
+      begun += 1;
+      return { parameters: { text, begun } };
+    });
+    pair.client.socket.pause();
+    const count = 500;
+    pair.client.send(messages(...Array.from({ length: count }, () => ({}))));
+    await settle(pair);
+    assert.ok(begun * text.length < 3 * UNREAD_BYTES_MAX, `${begun} calls were begun`);
+    assert.ok(pair.held.most < 3 * UNREAD_BYTES_MAX);
+    pair.client.socket.resume();
+    for (let index = 1; index <= count; index += 1)
+      assert.equal((await pair.client.receive())?.parameters?.['begun'], index);
+    await until(() => pair.held.now === 0);
+  });
+
+  it('holds up a stream, which is asked for no more meanwhile', async (t) => {
+    let yielded = 0;
+    const pair = await connectPair(t, async function* () {
+      for (; yielded < 200; yielded += 1) yield { parameters: { text: 'x'.repeat(50_000) }, continues: true };
+      yield { parameters: {} };
+    });
+    pair.client.socket.pause();
+    pair.client.send({});
+    await settle(pair);
+    assert.ok(yielded < 60, `${yielded} replies were made`);
+    pair.client.socket.resume();
+    let replies = 0;
+    for (let reply = await pair.client.receive(); reply?.continues === true; reply = await pair.client.receive())
+      replies += 1;
+    assert.equal(replies, 200);
+  });
+
+  it('is closed after a time, and not before', async (t) => {
+    const pair = await connectPair(t, () => ({ parameters: { text: 'x'.repeat(2 * UNREAD_BYTES_MAX) } }));
+    pair.client.socket.pause();
+    pair.client.send(messages({}, {}));
+    await until(() => pair.held.now > UNREAD_BYTES_MAX);
+    const since = performance.now();
+    pair.connection.checkTimes(since + UNREAD_TIME_MAX_MS - 1000);
+    assert.equal(pair.client.socket.destroyed, false);
+    pair.connection.checkTimes(since + UNREAD_TIME_MAX_MS + 1);
+    await pair.closed;
+    assert.equal(pair.held.now, 0);
+  });
+
+  it('is closed in the end also where what he leaves unread is little', async (t) => {
+    const pair = await connectPair(t, () => ({ parameters: { text: 'x'.repeat(UNREAD_BYTES_MAX / 2) } }));
+    pair.client.socket.pause();
+    pair.client.send({});
+    await until(() => pair.held.now > 0);
+    pair.connection.finish();
+    pair.connection.checkTimes(performance.now() + STOP_TIME_MAX_MS + 1);
+    await pair.closed;
+  });
+});
+
+describe('Connection.finish()', () => {
+  it('answers what was asked, begins nothing that comes later, and closes', async (t) => {
+    const hand = new ByHand();
+    const pair = await connectPair(t, hand.dispatch);
+    pair.client.send(messages({ method: CREATE }, { method: GET, index: 1 }, { method: GET, index: 2 }));
+    await until(() => hand.begun.length === 1);
+    pair.connection.finish();
+    pair.client.send(messages({ method: GET, index: 3 }));
+    for (let index = 0; index < 3; index += 1) {
+      await until(() => hand.begun.length === index + 1);
+      await settle(pair);
+      hand.answer(index);
+    }
+    assert.equal((await receiveAll(pair.client)).length, 3);
+    await pair.closed;
+    assert.equal(hand.begun.length, 3);
+  });
+
+  it('answers more calls than can be under way at once', async (t) => {
+    const pair = await connectPair(t, async (_caller, message) => {
+      await nextTurn();
+      return { parameters: message as object };
+    });
+    const count = 2 * CALLS_IN_FLIGHT_MAX + 1;
+    pair.client.send(messages(...Array.from({ length: count }, (_, index) => ({ method: CREATE, index }))));
+    await pair.client.receive();
+    pair.connection.finish();
+    assert.equal((await receiveAll(pair.client)).length, count - 1);
+  });
+
+  it('closes at once where nothing was asked', async (t) => {
+    const pair = await connectPair(t, echo);
+    pair.connection.finish();
+    assert.deepEqual(await receiveAll(pair.client), []);
+    await pair.closed;
+  });
+});
+
+describe('Connection.refuse() and drop()', () => {
+  it('say why, and close', async (t) => {
+    for (const end of ['refuse', 'drop'] as const) {
+      const pair = await connectPair(t, echo);
+      pair.client.send('{"half":');
+      await until(() => pair.held.now > 0);
+      pair.connection[end](BUSY);
+      assert.deepEqual(await receiveAll(pair.client), [{ error: 'io.cio.Credentials.Busy', parameters: {} }]);
+      await pair.closed;
+    }
+  });
+
+  for (const end of ['refuse', 'drop'] as const) {
+    it(`${end}() gives a call that was begun its own answer first: it was done`, async (t) => {
+      const hand = new ByHand();
+      const pair = await connectPair(t, hand.dispatch);
+      pair.client.send(messages({ method: CREATE }, { method: GET }));
+      await until(() => hand.begun.length === 1);
+      pair.connection[end](BUSY);
+      await settle(pair);
+      hand.answer(0);
+      assert.deepEqual(await receiveAll(pair.client), [
+        { parameters: { index: 0 } },
+        { error: 'io.cio.Credentials.Busy', parameters: {} },
+      ]);
+      assert.equal(hand.begun.length, 1);
+    });
+  }
+
+  it('drop() lets go at once of what a peer does not read', async (t) => {
+    const pair = await connectPair(t, () => ({ parameters: { text: 'x'.repeat(2 * UNREAD_BYTES_MAX) } }));
+    pair.client.socket.pause();
+    pair.client.send({});
+    await until(() => pair.held.now > 0);
+    pair.connection.drop(BUSY);
+    await pair.closed;
+    assert.equal(pair.held.now, 0);
+  });
+});
+
+describe('Connection: isIdle', () => {
+  it('is so where nothing is asked, held or unread', async (t) => {
+    const hand = new ByHand();
+    const pair = await connectPair(t, hand.dispatch);
+    assert.equal(pair.connection.isIdle, true);
+    pair.client.send(messages({ method: GET }));
+    await until(() => hand.begun.length === 1);
+    assert.equal(pair.connection.isIdle, false);
+    hand.answer(0);
+    await pair.client.receive();
+    await until(() => pair.connection.isIdle);
+    pair.client.send('{');
+    await until(() => !pair.connection.isIdle);
+    pair.client.send('}\0');
+    await until(() => hand.begun.length === 2);
+    hand.answer(1, { text: 'x'.repeat(2 * UNREAD_BYTES_MAX) });
+    pair.client.socket.pause();
+    await until(() => pair.held.now > UNREAD_BYTES_MAX);
+    assert.equal(pair.connection.isIdle, false);
+    pair.client.socket.resume();
+    await until(() => pair.connection.isIdle);
+  });
+});
+
+describe('Connection: a defect', () => {
+  for (const [what, dispatch] of [
+    [
+      'a dispatch that throws',
+      (): Reply => {
+        throw new RangeError('by the test');
+      },
+    ],
+    ['an answer that is none', (): Promise<Reply> => Promise.reject(new RangeError('by the test'))],
+    ['a reply that cannot be written', (): Reply => ({ parameters: { value: 1n } })],
+  ] as const) {
+    it(`of ${what} ends this connection, and is told once`, async (t) => {
+      const pair = await connectPair(t, dispatch);
+      pair.client.send(messages({ method: GET }, { method: GET }));
+      assert.deepEqual(await receiveAll(pair.client), []);
+      await pair.closed;
+      assert.equal(pair.defects.length, 1);
+      assert.equal(pair.held.now, 0);
+    });
+  }
+});
+
+describe('Connection: what it holds', () => {
+  it('is told to the byte, and is nothing in the end', async (t) => {
+    const pair = await connectPair(t, echo);
+    for (const [sent, held] of [
+      ['{"x"', 4],
+      [':1', 6],
+      ['}\0', 0],
+      ['{}\0{}\0[', 1],
+    ] as const) {
+      pair.client.send(sent);
+      await settle(pair);
+      assert.deepEqual([pair.held.now, pair.connection.heldBytes], [held, held]);
+    }
+    pair.client.socket.destroy();
+    await once(pair.client.socket, 'close');
+    await pair.closed;
+    assert.equal(pair.held.now, 0);
+  });
+});

@@ -1,0 +1,66 @@
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { callerOf } from '../../../daemon/access/caller.ts';
+import type { Dispatch, Reply } from '../../../daemon/dispatch.ts';
+import { readPeer } from '../../../daemon/kernel/peer.ts';
+import { UserDatabase } from '../../../daemon/kernel/user-database.ts';
+import { Connection } from '../../../daemon/socket/connection.ts';
+import type { Scope } from '../../support/scope.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { RawVarlink } from '../../support/varlink.ts';
+
+/** One connection with both of its ends. */
+export interface Pair {
+  readonly connection: Connection;
+  readonly client: RawVarlink;
+  /** What the connection holds by what it told, now and at most. */
+  readonly held: { now: number; most: number };
+  readonly defects: unknown[];
+  readonly closed: Promise<void>;
+}
+
+/** Makes a connection over a real socket. */
+export async function connectPair(scope: Scope, dispatch: Dispatch): Promise<Pair> {
+  const path = join(temporaryDirectory(scope), 'socket');
+  const held = { now: 0, most: 0 };
+  const defects: unknown[] = [];
+  const closed = Promise.withResolvers<void>();
+  const accepted = Promise.withResolvers<Connection>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    const caller = callerOf(readPeer(socket), new UserDatabase(), 0);
+    const connection = new Connection(socket, caller, dispatch, {
+      onHeld(_connection, difference) {
+        held.now += difference;
+        held.most = Math.max(held.most, held.now);
+      },
+      onDefect: (error) => void defects.push(error),
+      onClosed: () => closed.resolve(),
+    });
+    scope.after(() => connection.destroy());
+    accepted.resolve(connection);
+  });
+  await new Promise<void>((resolve) => void server.listen(path, resolve));
+  scope.after(() => void server.close());
+  const client = await RawVarlink.connect(scope, path);
+  return { connection: await accepted.promise, client, held, defects, closed: closed.promise };
+}
+
+/** Answers that a test gives by hand, each when it likes. */
+export class ByHand {
+  /** The messages of the calls that were begun, in their order. */
+  readonly begun: unknown[] = [];
+  readonly #answers: ((reply: Reply) => void)[] = [];
+
+  readonly dispatch: Dispatch = (_caller, message) => {
+    this.begun.push(message);
+    return new Promise<Reply>((resolve) => this.#answers.push(resolve));
+  };
+
+  /** Answers the call that was begun at this place. */
+  answer(index: number, parameters: object = { index }): void {
+    this.#answers[index]?.({ parameters });
+  }
+}
+
+/** Answers at once, with what was asked. */
+export const echo: Dispatch = (_caller, message) => ({ parameters: message as object });

@@ -1,0 +1,315 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import type Database from 'better-sqlite3';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
+import type { Kind } from '../../../daemon/store/sealed-store.ts';
+import { epochTag } from '../../../daemon/vault/data-key.ts';
+import type { Problem } from '../../../src/protocol/interface.generated.ts';
+import type { Scope } from '../../support/scope.ts';
+import { memoryDirectory } from './memory-directory.ts';
+import { STORE_FILE, TestVault } from './open-vault.ts';
+import { deleteRow, editFile, newRows, putRow, rowsOf } from './raw-file.ts';
+import type { Row } from './raw-file.ts';
+
+/** What somebody knows of a store who has no key, but saw its file after every commit. */
+export class History {
+  readonly #directory: string;
+  readonly #commits: ReadonlyMap<string, readonly Row[]>;
+
+  constructor(directory: string, commits: ReadonlyMap<string, readonly Row[]>) {
+    this.#directory = directory;
+    this.#commits = commits;
+  }
+
+  /** The row of a kind that a commit brought. */
+  row(commit: string, kind: Kind): Row {
+    return this.#commits.get(commit)?.find((one) => one.kind === kind) ?? assert.fail(`no such row: ${commit}`);
+  }
+
+  /** The store as it is when the history ends, open in a folder of its own, after something was done to its file. */
+  async opened(scope: Scope, edit?: Attack['edit']): Promise<TestVault> {
+    const directory = memoryDirectory(scope);
+    for (const name of [STORE_FILE, 'root.key']) {
+      fs.copyFileSync(path.join(this.#directory, name), path.join(directory, name));
+    }
+    if (edit !== undefined) editFile(path.join(directory, STORE_FILE), (database) => edit(database, this));
+    return TestVault.open(scope, directory);
+  }
+}
+
+/** The values that are current when the history ends. */
+export const CURRENT: Readonly<Record<string, string>> = {
+  'system/rotated': 'rotated 3',
+  'system/plain': 'plain 1',
+  'system/again': 'again, anew',
+  'uid:5/mine': 'mine 2',
+  'uid:5/other': 'other 1',
+};
+
+/** A store with a past: values that were rotated, a credential that was removed and made again, a grant that was taken back. */
+export async function storeWithPast(scope: Scope): Promise<History> {
+  const made = await TestVault.create(scope);
+  const commits = new Map<string, Row[]>();
+  let last = rowsOf(made.path);
+  const committed = async (name: string, work: Promise<unknown>): Promise<void> => {
+    await work;
+    const rows = rowsOf(made.path);
+    commits.set(name, newRows(last, rows));
+    last = rows;
+  };
+  const grants = ['plain', 'rotated'].map((target) => ({ space: 'system', kind: 'name', target }) as const);
+  const [plain = assert.fail(), rotated = assert.fail()] = grants;
+  await committed('rotated 1', made.save('rotated', 'rotated 1'));
+  await committed('rotated 2', made.save('rotated', 'rotated 2'));
+  await committed('rotated 3', made.save('rotated', 'rotated 3'));
+  await committed('again, before', made.save('again', 'again, before'));
+  await committed('again, removed', made.remove('again'));
+  await committed('again, anew', made.save('again', 'again, anew'));
+  await committed('plain 1', made.save('plain', 'plain 1'));
+  await committed('granted', made.grant('gid:9', plain, rotated));
+  await committed('revoked', made.revoke('gid:9', plain));
+  await committed('mine 1', made.save('mine', 'mine 1', 'uid:5'));
+  await committed('other 1', made.save('other', 'other 1', 'uid:5'));
+  await committed('mine 2', made.save('mine', 'mine 2', 'uid:5'));
+  await made.close();
+  return new History(made.directory, commits);
+}
+
+/** One thing that was done to the file, and what a check says of it. */
+export interface Attack {
+  readonly edit: (database: Database.Database, history: History) => void;
+  /** Without details. */
+  readonly problems: readonly Partial<Problem>[];
+  /** Credentials that are lost by it, or older than they were: what nothing in the file can show any more. */
+  readonly lost?: readonly string[];
+}
+
+const garbage = (kind: number, tag: Uint8Array): Row => ({ kind, tag: Buffer.from(tag), body: randomBytes(296) });
+
+function flip(database: Database.Database, row: Row, at: number): void {
+  const body = Buffer.from(row.body);
+  const index = at < 0 ? body.length + at : at;
+  body.writeUInt8(body.readUInt8(index) ^ 0x10, index);
+  putRow(database, { ...row, body });
+}
+
+function swap(database: Database.Database, a: Row, b: Row): void {
+  putRow(database, { ...a, body: b.body });
+  putRow(database, { ...b, body: a.body });
+}
+
+/** What can be done to single rows. */
+export const ATTACKS: Readonly<Record<string, Attack>> = {
+  'deletes the current value': {
+    edit: (database, history) => deleteRow(database, history.row('rotated 3', KIND.value)),
+    problems: [{ what: 'missing', name: 'rotated', version: 3 }, { what: 'missing' }],
+    lost: ['system/rotated'],
+  },
+  'deletes an older value': {
+    edit: (database, history) => deleteRow(database, history.row('rotated 1', KIND.value)),
+    problems: [{ what: 'missing', name: 'rotated', version: 1 }, { what: 'missing' }],
+  },
+  'deletes the record of a credential': {
+    edit: (database, history) => deleteRow(database, history.row('plain 1', KIND.credential)),
+    problems: [{ what: 'missing', name: 'plain', version: 1 }, { what: 'missing' }],
+    lost: ['system/plain'],
+  },
+  "deletes a user's credential with its values": {
+    edit: (database, history) => {
+      for (const commit of ['mine 1', 'mine 2']) deleteRow(database, history.row(commit, KIND.value));
+      deleteRow(database, history.row('mine 2', KIND.credential));
+    },
+    problems: [{ what: 'missing', name: 'mine' }, { what: 'missing' }],
+    lost: ['uid:5/mine'],
+  },
+  'deletes a shared credential with its values': {
+    edit: (database, history) => {
+      for (const kind of [KIND.value, KIND.credential]) deleteRow(database, history.row('plain 1', kind));
+    },
+    problems: [{ what: 'record' }, { what: 'missing' }],
+    lost: ['system/plain'],
+  },
+  'deletes what is known of a user': {
+    edit: (database, history) => deleteRow(database, history.row('mine 2', KIND.principal)),
+    problems: [{ what: 'missing' }, { what: 'missing' }],
+  },
+  'deletes a list of grants': {
+    edit: (database, history) => deleteRow(database, history.row('revoked', KIND.principal)),
+    problems: [{ what: 'missing' }],
+  },
+  'deletes the head': {
+    edit: (database) => deleteRow(database, { kind: KIND.head, tag: Buffer.from('head') }),
+    problems: [{ what: 'head' }],
+  },
+  'puts an older head back': {
+    edit: (database, history) => putRow(database, history.row('granted', KIND.head)),
+    problems: [{ what: 'added' }],
+  },
+  'changes a bit of the head': {
+    edit: (database, history) => flip(database, history.row('mine 2', KIND.head), 100),
+    problems: [{ what: 'head' }],
+  },
+  'changes a bit of the current value': {
+    edit: (database, history) => flip(database, history.row('rotated 3', KIND.value), 100),
+    problems: [{ what: 'record', name: 'rotated', version: 3 }],
+    lost: ['system/rotated'],
+  },
+  'changes a bit of the nonce of a value': {
+    edit: (database, history) => flip(database, history.row('plain 1', KIND.value), 0),
+    problems: [{ what: 'record', name: 'plain', version: 1 }, { what: 'head' }],
+    lost: ['system/plain'],
+  },
+  'changes a bit of the authenticator of a value': {
+    edit: (database, history) => flip(database, history.row('rotated 2', KIND.value), -1),
+    problems: [{ what: 'record', name: 'rotated', version: 2 }, { what: 'head' }],
+  },
+  'changes a bit of the record of a credential': {
+    edit: (database, history) => flip(database, history.row('plain 1', KIND.credential), 60),
+    problems: [{ what: 'record' }, { what: 'missing', name: 'plain', version: 1 }],
+    lost: ['system/plain'],
+  },
+  'changes a bit of what is known of a user': {
+    edit: (database, history) => flip(database, history.row('mine 2', KIND.principal), 60),
+    problems: [{ what: 'record' }],
+  },
+  'changes a bit of what is known of the shared space': {
+    edit: (database, history) => flip(database, history.row('plain 1', KIND.principal), 60),
+    problems: [{ what: 'record' }],
+  },
+  'empties a value': {
+    edit: (database, history) => putRow(database, { ...history.row('plain 1', KIND.value), body: Buffer.of() }),
+    problems: [{ what: 'record', name: 'plain', version: 1 }, { what: 'head' }],
+    lost: ['system/plain'],
+  },
+  'makes a value ten megabytes long': {
+    edit: (database, history) =>
+      putRow(database, { ...history.row('plain 1', KIND.value), body: Buffer.alloc(10_000_000) }),
+    problems: [{ what: 'record', name: 'plain', version: 1 }, { what: 'head' }],
+    lost: ['system/plain'],
+  },
+  'swaps the values of two credentials': {
+    edit: (database, history) =>
+      swap(database, history.row('plain 1', KIND.value), history.row('again, anew', KIND.value)),
+    problems: [{ what: 'record' }, { what: 'record' }, { what: 'head' }],
+    lost: ['system/plain', 'system/again'],
+  },
+  'swaps the values of two versions': {
+    edit: (database, history) =>
+      swap(database, history.row('rotated 1', KIND.value), history.row('rotated 3', KIND.value)),
+    problems: [
+      { what: 'record', name: 'rotated', version: 1 },
+      { what: 'record', name: 'rotated', version: 3 },
+      { what: 'head' },
+    ],
+    lost: ['system/rotated'],
+  },
+  'swaps the records of two credentials': {
+    edit: (database, history) =>
+      swap(database, history.row('plain 1', KIND.credential), history.row('rotated 3', KIND.credential)),
+    problems: [
+      { what: 'record' },
+      { what: 'record' },
+      { what: 'missing', name: 'plain', version: 1 },
+      { what: 'missing', name: 'rotated', version: 1 },
+      { what: 'missing', name: 'rotated', version: 2 },
+      { what: 'missing', name: 'rotated', version: 3 },
+      { what: 'head' },
+    ],
+    lost: ['system/plain', 'system/rotated'],
+  },
+  'swaps what is known of two owners': {
+    edit: (database, history) =>
+      swap(database, history.row('plain 1', KIND.principal), history.row('mine 2', KIND.principal)),
+    problems: [{ what: 'record' }, { what: 'record' }, { what: 'head' }],
+  },
+  'puts a value in the place of a record': {
+    edit: (database, history) =>
+      putRow(database, { ...history.row('plain 1', KIND.credential), body: history.row('plain 1', KIND.value).body }),
+    problems: [{ what: 'record' }, { what: 'missing', name: 'plain', version: 1 }, { what: 'head' }],
+    lost: ['system/plain'],
+  },
+  'copies a value to another version of its credential': {
+    edit: (database, history) =>
+      putRow(database, { ...history.row('rotated 3', KIND.value), body: history.row('rotated 1', KIND.value).body }),
+    problems: [{ what: 'record', name: 'rotated', version: 3 }, { what: 'head' }],
+    lost: ['system/rotated'],
+  },
+  'puts the older record of a rotated credential back': {
+    edit: (database, history) => putRow(database, history.row('rotated 2', KIND.credential)),
+    problems: [{ what: 'record', name: 'rotated', version: 3 }, { what: 'head' }],
+  },
+  'puts the oldest record of a rotated credential back': {
+    edit: (database, history) => putRow(database, history.row('rotated 1', KIND.credential)),
+    problems: [{ what: 'record', name: 'rotated' }, { what: 'record', name: 'rotated' }, { what: 'head' }],
+  },
+  "puts the older record of a user's credential back": {
+    edit: (database, history) => putRow(database, history.row('mine 1', KIND.credential)),
+    problems: [{ what: 'record', name: 'mine', version: 2 }, { what: 'head' }],
+  },
+  'puts an older record back and deletes the newer value': {
+    edit: (database, history) => {
+      putRow(database, history.row('rotated 2', KIND.credential));
+      deleteRow(database, history.row('rotated 3', KIND.value));
+    },
+    problems: [{ what: 'missing' }],
+    lost: ['system/rotated'],
+  },
+  'puts the value of a removed credential back': {
+    edit: (database, history) => putRow(database, history.row('again, before', KIND.value)),
+    problems: [{ what: 'added', name: 'again', version: 1 }, { what: 'added' }],
+  },
+  'puts a removed credential back with its value': {
+    edit: (database, history) => {
+      putRow(database, history.row('again, before', KIND.credential));
+      putRow(database, history.row('again, before', KIND.value));
+    },
+    problems: [{ what: 'added', name: 'again', version: 1 }, { what: 'added' }],
+    lost: ['system/again'],
+  },
+  'puts a removed credential back in the place of the new one': {
+    edit: (database, history) => {
+      putRow(database, history.row('again, before', KIND.credential));
+      putRow(database, history.row('again, before', KIND.value));
+      deleteRow(database, history.row('again, anew', KIND.value));
+    },
+    problems: [{ what: 'head' }],
+    lost: ['system/again'],
+  },
+  'puts a grant back that was revoked': {
+    edit: (database, history) => putRow(database, history.row('granted', KIND.principal)),
+    problems: [{ what: 'head' }],
+  },
+  'puts back what was known of a user': {
+    edit: (database, history) => putRow(database, history.row('mine 1', KIND.principal)),
+    problems: [{ what: 'record' }, { what: 'head' }],
+  },
+  'adds a slot that is none': {
+    edit: (database) => putRow(database, garbage(KIND.slot, Buffer.from('ffffffff'))),
+    problems: [{ what: 'record' }, { what: 'added' }],
+  },
+  'adds a data key of a later epoch': {
+    edit: (database) => putRow(database, garbage(KIND.dataKey, epochTag(7))),
+    problems: [{ what: 'added' }, { what: 'added' }],
+  },
+  'adds an id of the store': {
+    edit: (database) => putRow(database, garbage(KIND.store, Buffer.from('store2'))),
+    problems: [{ what: 'added' }, { what: 'added' }],
+  },
+  'adds what no one owns': {
+    edit: (database) => {
+      for (const kind of [KIND.principal, KIND.credential, KIND.value])
+        putRow(database, garbage(kind, randomBytes(16)));
+    },
+    problems: [{ what: 'record' }, { what: 'record' }, { what: 'record' }, { what: 'added' }],
+  },
+  'adds records whose tags are none': {
+    edit: (database) => {
+      for (const kind of [KIND.principal, KIND.credential, KIND.value]) {
+        for (const bytes of [0, 1, 15, 17, 200]) putRow(database, garbage(kind, Buffer.alloc(bytes)));
+      }
+    },
+    problems: [...Array.from({ length: 15 }, () => ({ what: 'record' as const })), { what: 'added' }],
+  },
+};

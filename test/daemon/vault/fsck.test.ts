@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { ATTACKS, storeWithPast } from './attacked-store.ts';
+import type { Problem } from '../../../src/protocol/interface.generated.ts';
+import { TestVault } from './open-vault.ts';
+
+const history = await storeWithPast({ after });
+
+describe('fsck()', () => {
+  it('finds nothing in a store that is as it should be, nor after a restart or a rekey', async (t) => {
+    const made = await history.opened(t);
+    assert.deepEqual((await made.fsck()).problems, []);
+    const opened = await made.reopened();
+    assert.deepEqual((await opened.fsck()).problems, []);
+    await opened.rekey();
+    assert.deepEqual((await opened.fsck()).problems, []);
+    assert.deepEqual((await (await opened.reopened()).fsck()).problems, []);
+  });
+
+  it('counts every record but the head', async (t) => {
+    const made = await TestVault.create(t);
+    assert.equal((await made.fsck()).digest.records, 3);
+    await made.save('a', 'value');
+    assert.equal((await made.fsck()).digest.records, 6);
+  });
+
+  for (const [what, { edit, problems }] of Object.entries(ATTACKS)) {
+    it(`tells of somebody who ${what}`, async (t) => {
+      const opened = await history.opened(t, edit);
+      const found = (await opened.fsck()).problems;
+      assert.deepEqual(outlines(found), outlines(problems), JSON.stringify(found, undefined, 1));
+    });
+  }
+
+  it('says nothing of values, nor of keys', async (t) => {
+    const opened = await history.opened(t, ATTACKS['swaps the values of two versions']?.edit);
+    assert.ok(!JSON.stringify((await opened.fsck()).problems).includes('rotated 1'));
+  });
+
+  it('bounds what it tells', async (t) => {
+    const made = await TestVault.create(t);
+    await Promise.all(Array.from({ length: 1100 }, (_, index) => made.save(`a${index}`, 'value')));
+    const opened = await made.tampered((database) => database.exec('DELETE FROM record WHERE kind = 6'));
+    const { problems, incomplete } = await opened.fsck();
+    assert.deepEqual([problems.length, incomplete.length], [1000, 1100]);
+  });
+
+  it('lets reads go on meanwhile, and writes wait', async (t) => {
+    const made = await TestVault.create(t);
+    await Promise.all(Array.from({ length: 1000 }, (_, index) => made.save(`a${index}`, 'value')));
+    let reads = 0;
+    let isOver = false;
+    const checking = made.fsck().finally(() => {
+      isOver = true;
+    });
+    const saving = made.save('b', 'value');
+    while (!isOver) {
+      assert.equal(made.value(`a${reads % 1000}`), 'value');
+      assert.equal(made.value('b'), undefined);
+      reads += 1;
+      await new Promise(setImmediate);
+    }
+    assert.ok(reads > 3, `${reads}`);
+    assert.deepEqual((await checking).problems, []);
+    await saving;
+    assert.equal(made.value('b'), 'value');
+  });
+});
+
+/** What is told, without the words, in an order of its own: that of the records is by chance. */
+function outlines(problems: readonly Partial<Problem>[]): string[] {
+  return problems.map(({ what, name = '', version = '' }) => `${what} ${name} ${version}`.trim()).toSorted();
+}

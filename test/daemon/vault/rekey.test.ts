@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, describe, it } from 'node:test';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { isCredentialError } from '../../../src/errors.ts';
+import { ATTACKS, CURRENT, storeWithPast } from './attacked-store.ts';
+import { TestVault } from './open-vault.ts';
+import { deleteRow, editFile, putRow, rowsOf } from './raw-file.ts';
+import type { Row } from './raw-file.ts';
+
+const history = await storeWithPast({ after });
+
+/** Those of the rows whose bodies are anywhere in the files of a store. */
+function foundInFiles(directory: string, rows: readonly Row[]): Row[] {
+  const files = fs.readdirSync(directory).map((name) => fs.readFileSync(path.join(directory, name)));
+  return rows.filter(({ body }) => files.some((content) => content.includes(body.subarray(0, 32))));
+}
+
+function isDamaged(error: unknown): boolean {
+  return isCredentialError(error, 'Damaged');
+}
+
+describe('rekey()', () => {
+  it('keeps values, versions, grants, owners and slots', async (t) => {
+    const opened = await history.opened(t);
+    const known = (vault: TestVault): unknown =>
+      vault.vault.read((reader) => ({
+        principals: [...reader.principals()].toSorted((a, b) => a.principal.localeCompare(b.principal)),
+        credentials: reader.credentials(undefined, 100).records.toSorted((a, b) => a.id.localeCompare(b.id)),
+        values: ['1', '2', '3'].map((version) => vault.value('rotated', Number(version))),
+        slots: vault.vault.slots(),
+      }));
+    const before = known(opened);
+    const records = rowsOf(opened.path).filter(({ kind }) => kind >= KIND.principal).length;
+    assert.deepEqual(await opened.rekey(), { keyEpoch: 2, records });
+    assert.deepEqual(known(opened), before);
+    const again = await opened.reopened();
+    assert.deepEqual(known(again), before);
+    assert.deepEqual((await again.fsck()).problems, []);
+    assert.equal((await again.rekey()).keyEpoch, 3);
+    assert.deepEqual(known(await again.reopened()), before);
+  });
+
+  it('leaves nothing of the old key in the file or its journal', async (t) => {
+    const opened = await history.opened(t);
+    await opened.save('plain', 'plain 2');
+    const old = rowsOf(opened.path).filter(({ kind }) => kind !== KIND.store && kind !== KIND.slot);
+    assert.equal(foundInFiles(opened.directory, old).length, old.length);
+    await opened.rekey();
+    assert.deepEqual(foundInFiles(opened.directory, old), []);
+    assert.deepEqual(opened.purgeFailures, []);
+    const tags = new Set(rowsOf(opened.path).map(({ tag }) => tag.toString('hex')));
+    assert.ok(old.filter(({ kind }) => kind >= KIND.principal).every(({ tag }) => !tags.has(tag.toString('hex'))));
+  });
+
+  it('leaves nothing that the old data key opens, and opens nothing that it sealed', async (t) => {
+    const opened = await history.opened(t);
+    const old = rowsOf(opened.path);
+    await opened.rekey();
+    // Every old record beside the new ones: none of them may count for anything.
+    const mixed = await opened.tampered((database) => {
+      for (const row of old.filter(({ kind }) => kind >= KIND.principal || kind === KIND.dataKey))
+        putRow(database, row);
+    });
+    assert.equal(mixed.vault.unlocked().sealing.epoch, 2);
+    for (const [place, value] of Object.entries(CURRENT)) {
+      const [space = '', name = ''] = place.split('/');
+      assert.equal(mixed.value(name, undefined, space as 'system'), value);
+    }
+    assert.equal(mixed.vault.read((reader) => reader.credentials(undefined, 100)).records.length, 5);
+    const { problems } = await mixed.repair();
+    assert.ok(problems.length > 10);
+    assert.deepEqual((await mixed.fsck()).problems, []);
+    assert.equal(mixed.value('rotated'), 'rotated 3');
+  });
+
+  it('lets reads go on meanwhile, and writes wait', async (t) => {
+    const made = await TestVault.create(t);
+    await Promise.all(Array.from({ length: 1000 }, (_, index) => made.save(`a${index}`, `value ${index}`)));
+    let reads = 0;
+    let isOver = false;
+    const rekeying = made.rekey().finally(() => {
+      isOver = true;
+    });
+    const saving = made.save('a0', 'new');
+    while (!isOver) {
+      const index = (reads * 7) % 1000;
+      assert.equal(made.value(`a${index}`), `value ${index}`);
+      reads += 1;
+      await new Promise(setImmediate);
+    }
+    assert.ok(reads > 3, `${reads}`);
+    assert.equal((await rekeying).records, 2001);
+    assert.equal(await saving, 2);
+    assert.equal(made.value('a0'), 'new');
+    assert.deepEqual((await made.fsck()).problems, []);
+  });
+
+  it('runs after another one that was asked for at the same time', async (t) => {
+    const opened = await history.opened(t);
+    const epochs = (await Promise.all([opened.rekey(), opened.rekey(), opened.rekey()])).map(
+      ({ keyEpoch }) => keyEpoch,
+    );
+    assert.deepEqual(epochs, [2, 3, 4]);
+    assert.equal(opened.value('plain'), 'plain 1');
+  });
+
+  it('holds no more keys afterwards', async (t) => {
+    const opened = await history.opened(t);
+    const held = (): number => opened.sodium.memory.at(-1)?.filter((byte) => byte !== 0).length ?? 0;
+    for (let round = 0; round < 30; round += 1) await opened.rekey();
+    // A root key and three subkeys, of which some bytes are zero by chance.
+    assert.ok(held() <= 4 * 32, `${held()}`);
+  });
+
+  for (const what of [
+    'deletes the current value',
+    'deletes the record of a credential',
+    'deletes a shared credential with its values',
+    'deletes a list of grants',
+    'deletes the head',
+    'changes a bit of the head',
+    'changes a bit of an older value',
+    'swaps the values of two credentials',
+    'puts an older head back',
+    'puts the older record of a rotated credential back',
+    'puts an older record back and deletes the newer value',
+    'puts the value of a removed credential back',
+    'puts a removed credential back in the place of the new one',
+    'puts a grant back that was revoked',
+    'puts back what was known of a user',
+    'adds what no one owns',
+    'adds a slot that is none',
+    'adds an id of the store',
+  ]) {
+    it(`refuses, and hides nothing of it by a new head, after somebody ${what}`, async (t) => {
+      const edit =
+        what === 'changes a bit of an older value'
+          ? ATTACKS['changes a bit of the authenticator of a value']?.edit
+          : ATTACKS[what]?.edit;
+      assert.ok(edit !== undefined);
+      const opened = await history.opened(t, edit);
+      const before = rowsOf(opened.path);
+      await assert.rejects(opened.rekey(), isDamaged);
+      assert.deepEqual(rowsOf(opened.path), before);
+      assert.notDeepEqual((await opened.fsck()).problems, []);
+      await opened.repair();
+      assert.equal((await opened.rekey()).keyEpoch, 2);
+      assert.deepEqual((await (await opened.reopened()).fsck()).problems, []);
+    });
+  }
+
+  it('is undone by nothing but the whole older file', async (t) => {
+    const opened = await history.opened(t);
+    const old = rowsOf(opened.path);
+    await opened.rekey();
+    await opened.close();
+    editFile(opened.path, (database) => {
+      for (const row of rowsOf(opened.path, KIND.dataKey)) deleteRow(database, row);
+      for (const row of old.filter(({ kind }) => kind === KIND.dataKey)) putRow(database, row);
+    });
+    const back = await TestVault.open(t, opened.directory);
+    assert.equal(back.vault.unlocked().sealing.epoch, 1);
+    assert.deepEqual(back.vault.read((reader) => reader.credentials(undefined, 100)).records, []);
+    await assert.rejects(back.save('a', 'value'), isDamaged);
+  });
+});

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import type { Space } from '../../../daemon/vault/records.ts';
+import { isCredentialError } from '../../../src/errors.ts';
+import { ATTACKS, CURRENT, storeWithPast } from './attacked-store.ts';
+import type { TestVault } from './open-vault.ts';
+
+/** What a credential is now, by its space and name. */
+function current(opened: TestVault, place: string): string | undefined {
+  const [space = '', name = ''] = place.split('/');
+  return opened.value(name, undefined, space as Space);
+}
+
+const history = await storeWithPast({ after });
+
+describe('repair()', () => {
+  for (const [what, { edit, lost = [] }] of Object.entries(ATTACKS)) {
+    it(`leaves a clean store, with all that can be read, after somebody ${what}`, async (t) => {
+      let opened = await history.opened(t, edit);
+      assert.notDeepEqual((await opened.repair()).problems, []);
+      for (const reopen of [false, true]) {
+        if (reopen) opened = await opened.reopened();
+        assert.deepEqual((await opened.fsck()).problems, []);
+        for (const [place, value] of Object.entries(CURRENT)) {
+          if (!lost.includes(place)) assert.equal(current(opened, place), value, place);
+        }
+      }
+      await opened.save('rotated', 'after the repair');
+      await opened.save('mine', 'after the repair', 'uid:5');
+      assert.deepEqual((await opened.fsck()).problems, []);
+      assert.equal((await opened.rekey()).keyEpoch, 2);
+    });
+  }
+
+  /** Of these two nothing in the file tells any more that there was something newer. */
+  const UNTOLD = [
+    'puts an older record back and deletes the newer value',
+    'puts a removed credential back with its value',
+    'puts a removed credential back in the place of the new one',
+  ];
+
+  for (const [what, { edit, lost = [] }] of Object.entries(ATTACKS)) {
+    if (lost.length === 0 || UNTOLD.includes(what)) continue;
+    it(`never makes an older value the current one, after somebody ${what}`, async (t) => {
+      const opened = await history.opened(t, edit);
+      await opened.repair();
+      for (const place of lost) assert.equal(current(opened, place), undefined);
+    });
+  }
+
+  it('brings a value back that the record of its credential does not know any more', async (t) => {
+    const opened = await history.opened(t, ATTACKS['puts the oldest record of a rotated credential back']?.edit);
+    assert.equal(opened.value('rotated'), 'rotated 1', 'before the repair');
+    await opened.repair();
+    const versions = opened.vault.read((reader) => reader.credential('system', 'rotated')?.versions);
+    assert.deepEqual(
+      versions?.map(({ version }) => version),
+      [1, 2, 3],
+    );
+    assert.deepEqual(
+      [1, 2, 3].map((version) => opened.value('rotated', version)),
+      ['rotated 1', 'rotated 2', 'rotated 3'],
+    );
+    assert.equal(await opened.save('rotated', 'rotated 4'), 4);
+    const user = await history.opened(t, ATTACKS["puts the older record of a user's credential back"]?.edit);
+    await user.repair();
+    assert.equal(user.value('mine', undefined, 'uid:5'), 'mine 2');
+    assert.deepEqual((await user.fsck()).problems, []);
+  });
+
+  it('gives back what a space knows of itself', async (t) => {
+    const known = (await history.opened(t)).vault.read((reader) => reader.principal('uid:5'));
+    const opened = await history.opened(t, ATTACKS['changes a bit of what is known of a user']?.edit);
+    await assert.rejects(opened.save('mine', 'while it is damaged', 'uid:5'), (error) =>
+      isCredentialError(error, 'Damaged'),
+    );
+    assert.equal(opened.value('mine', undefined, 'uid:5'), 'mine 2');
+    await opened.repair();
+    const repaired = opened.vault.read((reader) => reader.principal('uid:5'));
+    assert.deepEqual({ ...repaired, names: repaired?.names.toSorted() }, { ...known, names: known?.names.toSorted() });
+  });
+
+  it('changes nothing in a store that is as it should be', async (t) => {
+    const made = await history.opened(t);
+    const before = made.vault.unlocked().head?.commits;
+    assert.deepEqual((await made.repair()).problems, []);
+    assert.equal(made.vault.unlocked().head?.commits, before);
+  });
+});
