@@ -42,7 +42,6 @@ type Handler = (caller: Caller, parameters: object, isMore: boolean) => Answer;
 const MEMBER = /^[A-Za-z0-9.-]{1,200}$/;
 
 const VENDOR = 'cio-credentiald';
-const URL = 'https://www.npmjs.com/package/cio-credentiald';
 
 /** Makes the table of all methods, with the checks of their parameters. */
 export function createDispatch(context: Context, log: Log): Dispatch {
@@ -122,7 +121,7 @@ function serviceHandler(name: string, version: string): Handler {
     [INTERFACE_NAME, INTERFACE_DESCRIPTION],
     [SERVICE_NAME, SERVICE_DESCRIPTION],
   ]);
-  const info = { vendor: VENDOR, product: VENDOR, version, url: URL, interfaces: [SERVICE_NAME, INTERFACE_NAME] };
+  const info = { vendor: VENDOR, product: VENDOR, version, url: '', interfaces: [SERVICE_NAME, INTERFACE_NAME] };
   if (name === 'GetInfo') return () => ({ parameters: info });
   return (_caller, parameters) => {
     const wanted = (parameters as { interface: string }).interface;

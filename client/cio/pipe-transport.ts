@@ -112,6 +112,9 @@ class PipeTransport implements Transport {
 
 /** Undefined where this Node does not have them, or has others. */
 function loadBindings(): { readonly pipe: PipeBinding; readonly stream: StreamBinding } | undefined {
+  // Node would write a warning for whoever asked to be warned of what may go away.
+  const { NODE_OPTIONS, NODE_PENDING_DEPRECATION } = process.env;
+  if (NODE_PENDING_DEPRECATION === '1' || NODE_OPTIONS?.includes('--pending-deprecation') === true) return undefined;
   try {
     const { binding } = process as unknown as { readonly binding: (name: string) => unknown };
     const pipe = binding('pipe_wrap') as PipeBinding;

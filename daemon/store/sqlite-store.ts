@@ -195,7 +195,10 @@ function refuseForeignFile(path: string): void {
 /** The same for commits that are not in the file yet. Reading through the journal changes neither of the two. */
 function refuseForeignJournal(path: string): void {
   if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) {
+    // SQLite would begin a new database, and drop the journal.
+    throw new StoreError('damaged', 'the file is empty or gone, but its journal is there');
+  }
   const database = new Database(path, { readonly: true });
   try {
     const version = database.pragma('user_version', { simple: true }) as number;

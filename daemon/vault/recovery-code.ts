@@ -23,6 +23,8 @@ export function newRecoveryCode(): string {
  * I and L as 1. Undefined where it is no code, or one with a slip.
  */
 export function parseRecoveryCode(text: string): Uint8Array | undefined {
+  // Letters outside ASCII have capitals inside of it: ı becomes I.
+  if (/[^\x20-\x7e\s]/.test(text)) return undefined;
   const characters = text.toUpperCase().replaceAll(/[\s-]/g, '').replaceAll('O', '0').replaceAll(/[IL]/g, '1');
   if (characters.length !== CODE_LENGTH || !BASE32_TEXT.test(characters)) return undefined;
   const secret = decodeBase32(characters.slice(0, -CHECK_CHARACTERS));

@@ -62,6 +62,7 @@ class Rewrite {
   readonly oldDigest: Digest = new Digest();
   readonly digest: Digest = new Digest();
   resealed = 0;
+  #values = 0;
   readonly #store: SealedStore;
   readonly #transaction: SealedTransaction;
   readonly #old: Sealing;
@@ -105,6 +106,10 @@ class Rewrite {
       this.#move(KIND.credential, tag, this.#new.credentialTag(record.space, record.name), encodeRecord(record));
       for (const { version } of record.versions) this.#moveValue(record, version);
     }
+    // A value that no credential refers to would stay behind, under the old key.
+    let strayValues = -this.#values;
+    for await (const _ of everyRecord(this.#store, KIND.value)) strayValues += 1;
+    if (strayValues !== 0) throw new CredentialError('Damaged', {});
   }
 
   #moveValue(record: CredentialRecord, version: number): void {
@@ -112,6 +117,7 @@ class Rewrite {
     const body = this.#store.get(KIND.value, tag);
     if (body === undefined) throw new CredentialError('Damaged', { name: record.name });
     const value = this.#opened(KIND.value, tag, body, record.name);
+    this.#values += 1;
     this.#move(KIND.value, tag, this.#new.valueTag(record.id, version), value);
   }
 

@@ -22,7 +22,7 @@ describe('createDispatch(): org.varlink.service', () => {
             vendor: 'cio-credentiald',
             product: 'cio-credentiald',
             version: '1.2.3',
-            url: 'https://www.npmjs.com/package/cio-credentiald',
+            url: '',
             interfaces: [SERVICE, CREDENTIALS],
           },
         },

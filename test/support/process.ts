@@ -103,7 +103,8 @@ export class Service {
     });
     // Whoever waits sees the failure; the others see that it is gone.
     this.exited.catch(() => undefined);
-    this.pid = child.pid ?? 0;
+    if (child.pid === undefined) throw new Error(`${file} cannot be run`);
+    this.pid = child.pid;
     scope.after(async () => {
       if (this.#exit === undefined) this.signal('SIGKILL');
       await this.exited.catch(() => undefined);

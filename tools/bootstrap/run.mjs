@@ -6,8 +6,8 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const SAME_SIGNAL_MS = 500;
 
 /**
- * Runs a command to its end, and passes signals on to it, each exactly once. It gets a session of its own, so that
- * the terminal does not send it the same signals besides.
+ * Runs a command to its end, and passes signals on to it, each exactly once. It is detached by setsid(2), so that the
+ * terminal does not send it the same signals besides.
  *
  * @param options.cwd, options.env as for `spawn`
  * @param options.stdin `ignore`, or inherited

@@ -58,6 +58,14 @@ describe('cio', () => {
     await harness.fail(EXIT.notFound, ['get', newName()], { command: CIO_SOURCE });
   });
 
+  it('writes no warning for whoever asked Node for all of them', async () => {
+    const name = await harness.store('v');
+    for (const env of [{ NODE_PENDING_DEPRECATION: '1' }, { NODE_OPTIONS: '--pending-deprecation' }]) {
+      const { stdout, stderr } = await harness.run(['get', name], { env });
+      assert.deepEqual([stdout, stderr], ['v', '']);
+    }
+  });
+
   it('tells its version', async () => {
     const { version } = JSON.parse(
       fs.readFileSync(path.join(import.meta.dirname, '../../../package.json'), 'utf8'),

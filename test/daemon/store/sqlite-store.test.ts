@@ -152,6 +152,17 @@ describe('SqliteStore.open()', () => {
     assert.throws(() => SqliteStore.open(file), fails('io', /directory/));
   });
 
+  for (const [what, lose] of Object.entries({ empty: fs.truncateSync, gone: fs.rmSync })) {
+    it(`does not begin anew where the file is ${what}, and its journal is there`, (t) => {
+      const made = newFile(t);
+      commit(open(t, made), 1, [value('a')]);
+      const copy = newFile(t);
+      for (const end of ['', '-wal']) fs.copyFileSync(`${made}${end}`, `${copy}${end}`);
+      lose(copy);
+      assertRefusedUntouched(copy, 'damaged', /its journal is there/);
+    });
+  }
+
   it('makes a store of an empty file, and of one whose first commit never came', (t) => {
     const empty = newFile(t);
     fs.writeFileSync(empty, '');

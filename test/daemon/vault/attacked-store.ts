@@ -192,7 +192,11 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   'swaps the values of two credentials': {
     edit: (database, history) =>
       swap(database, history.row('plain 1', KIND.value), history.row('again, anew', KIND.value)),
-    problems: [{ what: 'record' }, { what: 'record' }, { what: 'head' }],
+    problems: [
+      { what: 'record', name: 'again', version: 1 },
+      { what: 'record', name: 'plain', version: 1 },
+      { what: 'head' },
+    ],
     lost: ['system/plain', 'system/again'],
   },
   'swaps the values of two versions': {
@@ -242,7 +246,11 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   },
   'puts the oldest record of a rotated credential back': {
     edit: (database, history) => putRow(database, history.row('rotated 1', KIND.credential)),
-    problems: [{ what: 'record', name: 'rotated' }, { what: 'record', name: 'rotated' }, { what: 'head' }],
+    problems: [
+      { what: 'record', name: 'rotated', version: 2 },
+      { what: 'record', name: 'rotated', version: 3 },
+      { what: 'head' },
+    ],
   },
   "puts the older record of a user's credential back": {
     edit: (database, history) => putRow(database, history.row('mine 1', KIND.credential)),

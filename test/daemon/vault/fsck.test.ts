@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { ATTACKS, storeWithPast } from './attacked-store.ts';
 import type { Problem } from '../../../src/protocol/interface.generated.ts';
-import { TestVault } from './open-vault.ts';
+import { TestVault, isPending } from './open-vault.ts';
 
 const history = await storeWithPast({ after });
 
@@ -49,16 +49,12 @@ describe('fsck()', () => {
     const made = await TestVault.create(t);
     await Promise.all(Array.from({ length: 1000 }, (_, index) => made.save(`a${index}`, 'value')));
     let reads = 0;
-    let isOver = false;
-    const checking = made.fsck().finally(() => {
-      isOver = true;
-    });
+    const checking = made.fsck();
     const saving = made.save('b', 'value');
-    while (!isOver) {
+    while (await isPending(checking)) {
       assert.equal(made.value(`a${reads % 1000}`), 'value');
       assert.equal(made.value('b'), undefined);
       reads += 1;
-      await new Promise(setImmediate);
     }
     assert.ok(reads > 3, `${reads}`);
     assert.deepEqual((await checking).problems, []);

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import { dropDanglingGrants } from '../../../daemon/access/grants.ts';
 import { removeCredential, saveVersion } from '../../../daemon/methods/save-version.ts';
@@ -169,4 +170,10 @@ export function valueOf(
 
 function uidOf(space: Space): number {
   return space === 'system' ? 0 : Number(space.slice('uid:'.length));
+}
+
+/** Lets the event loop turn once, and tells whether a promise is still open then. */
+export async function isPending(promise: Promise<unknown>): Promise<boolean> {
+  const turn = Symbol('turn');
+  return (await Promise.race([promise, nextTurn(turn)])) === turn;
 }

@@ -5,7 +5,7 @@ import { after, describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { isCredentialError } from '../../../src/errors.ts';
 import { ATTACKS, CURRENT, storeWithPast } from './attacked-store.ts';
-import { TestVault } from './open-vault.ts';
+import { TestVault, isPending } from './open-vault.ts';
 import { deleteRow, editFile, putRow, rowsOf } from './raw-file.ts';
 import type { Row } from './raw-file.ts';
 
@@ -79,16 +79,12 @@ describe('rekey()', () => {
     const made = await TestVault.create(t);
     await Promise.all(Array.from({ length: 1000 }, (_, index) => made.save(`a${index}`, `value ${index}`)));
     let reads = 0;
-    let isOver = false;
-    const rekeying = made.rekey().finally(() => {
-      isOver = true;
-    });
+    const rekeying = made.rekey();
     const saving = made.save('a0', 'new');
-    while (!isOver) {
+    while (await isPending(rekeying)) {
       const index = (reads * 7) % 1000;
       assert.equal(made.value(`a${index}`), `value ${index}`);
       reads += 1;
-      await new Promise(setImmediate);
     }
     assert.ok(reads > 3, `${reads}`);
     assert.equal((await rekeying).records, 2001);
