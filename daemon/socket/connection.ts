@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Socket } from 'node:net';
 
 import { CredentialError } from '../../src/errors.ts';
@@ -88,12 +89,10 @@ export class Connection {
     this.#closeIfDone();
   }
 
-  /** Tells the peer why, and closes without answering what else he asked. */
+  /** Tells the peer why, after the answers to what was begun, and closes. What else he asked is not begun. */
   refuse(error: CredentialError): void {
-    this.#end();
-    this.#forget();
-    this.#send(toReply(error));
-    this.#socket.destroySoon();
+    this.#answerLast(toReply(error));
+    this.#closeIfDone();
   }
 
   /** Gives back what it holds, at once. */
@@ -300,8 +299,12 @@ export class Connection {
   }
 }
 
-/** Undefined where the bytes are no JSON, or no JSON document but null. V8's own error would quote them. */
+/**
+ * Undefined where the bytes are no JSON, or no JSON document but null. V8's own error would quote them. Bytes that are
+ * no UTF-8 would become other characters, and a secret another one.
+ */
 function parseJson(bytes: Buffer): unknown {
+  if (!isUtf8(bytes)) return undefined;
   try {
     return JSON.parse(bytes.toString()) ?? undefined;
   } catch {

@@ -89,9 +89,9 @@ export class VarlinkServer {
   #makeRoom(newest: Connection): void {
     const users = [...this.#users.values()].map(({ connections }) => connections);
     const largest = users.reduce((most, next) => (next.size > most.size ? next : most));
-    const others = [...largest].filter((connection) => connection !== newest);
+    const others = [...largest].filter((connection) => connection !== newest && !connection.isEnding);
     const idle = others.filter((connection) => connection.isIdle);
-    const candidates = idle.length > 0 ? idle : largest.has(newest) ? [newest] : others;
+    const candidates = idle.length > 0 ? idle : largest.has(newest) || others.length === 0 ? [newest] : others;
     const victim = candidates.reduce((oldest, next) => (next.lastActive < oldest.lastActive ? next : oldest));
     victim.refuse(new CredentialError('Busy', {}));
   }

@@ -24,11 +24,11 @@ const HEADER_MAGIC = 'SQLite format 3\0';
 export class SqliteStore implements SealedStore {
   readonly #writer: Database.Database;
   readonly #reader: Database.Database;
-  readonly #get: Database.Statement<[Kind, Uint8Array], Buffer>;
-  readonly #list: Database.Statement<[Kind, Uint8Array, number], { tag: Buffer; body: Buffer }>;
+  readonly #get: Database.Statement<[Kind, Uint8Array], unknown>;
+  readonly #list: Database.Statement<[Kind, Uint8Array, number], { tag: Buffer; body: unknown }>;
   readonly #put: Database.Statement<[Kind, Uint8Array, Uint8Array]>;
   readonly #delete: Database.Statement<[Kind, Uint8Array]>;
-  readonly #head: Database.Statement<[Kind, Uint8Array], Buffer>;
+  readonly #head: Database.Statement<[Kind, Uint8Array], unknown>;
   readonly #beginRead: Database.Statement<[]>;
   readonly #endRead: Database.Statement<[]>;
   #isReading = false;
@@ -37,8 +37,8 @@ export class SqliteStore implements SealedStore {
     this.#writer = writer;
     this.#reader = reader;
     const select = 'SELECT body FROM record WHERE kind = ? AND tag = ?';
-    this.#get = reader.prepare<[Kind, Uint8Array], Buffer>(select).pluck();
-    this.#head = writer.prepare<[Kind, Uint8Array], Buffer>(select).pluck();
+    this.#get = reader.prepare<[Kind, Uint8Array], unknown>(select).pluck();
+    this.#head = writer.prepare<[Kind, Uint8Array], unknown>(select).pluck();
     this.#list = reader.prepare('SELECT tag, body FROM record WHERE kind = ? AND tag >= ? ORDER BY tag LIMIT ?');
     this.#beginRead = reader.prepare('BEGIN');
     // COMMIT would fail after a read that met a damaged page, and the commit of the writer with it.
@@ -76,20 +76,22 @@ export class SqliteStore implements SealedStore {
   }
 
   get(kind: Kind, tag: Uint8Array): Uint8Array | undefined {
-    return this.#read(() => this.#get.get(kind, tag));
+    const body = this.#read(() => this.#get.get(kind, tag));
+    return body === undefined ? undefined : bytesIn(body);
   }
 
   list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[] {
     // A tag and one more zero is the first that sorts behind it; the first of all is the empty one, which nobody made.
     const from = after === undefined ? new Uint8Array(0) : Buffer.concat([after, Buffer.of(0)]);
-    return this.#read(() => this.#list.all(kind, from, limit).map(({ tag, body }) => ({ kind, tag, body })));
+    const rows = this.#read(() => this.#list.all(kind, from, limit));
+    return rows.map(({ tag, body }) => ({ kind, tag, body: bytesIn(body) }));
   }
 
   begin(expectedHead: Uint8Array | undefined): SealedTransaction {
     return withStoreErrors(() => {
       this.#writer.exec('BEGIN IMMEDIATE');
       const head = this.#head.get(KIND.head, fixedTag('head'));
-      if (!equalBytes(head, expectedHead)) {
+      if (!equalBytes(head === undefined ? undefined : bytesIn(head), expectedHead)) {
         this.#rollback();
         throw new StoreError('changed_by_other', 'the store was changed by another program');
       }
@@ -239,6 +241,11 @@ function refuseNewerVersion(version: number): void {
     'newer',
     `the store has format ${version}, this program reads up to ${FORMAT_VERSION}; it was not touched: install the newer cio-credentiald that made it`,
   );
+}
+
+/** In a damaged row the body may be null, a number or a text, whatever the schema says; empty, it opens as little. */
+function bytesIn(body: unknown): Uint8Array {
+  return body instanceof Uint8Array ? body : new Uint8Array(0);
 }
 
 function equalBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

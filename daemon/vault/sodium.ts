@@ -17,6 +17,9 @@ const ARENA_BYTES = 16 * 1024;
 /** Lengths of text with and without a part of a block at the end, by which the module's stack is found. */
 const STACK_PROBES_BYTES: readonly number[] = [0, 1, 31, 32, 63, 64, 65, 127, 128, 129, 200, 255, 256, 257, 1000];
 
+/** The stack lies right behind the module's constants, far below this. */
+const STACK_END_BYTES_MAX: number = 256 * 1024;
+
 interface MemoryRange {
   readonly from: number;
   readonly to: number;
@@ -194,7 +197,8 @@ export class Sodium {
    * after they worked. They keep nothing there from one call to the next.
    */
   #findStack(): MemoryRange {
-    const before = this.#module.HEAPU8.slice(0, this.#arena);
+    const end = Math.min(this.#arena, STACK_END_BYTES_MAX);
+    const before = this.#module.HEAPU8.slice(0, end);
     for (const bytes of STACK_PROBES_BYTES) {
       const key = this.newKey();
       const text = randomBytes(bytes);
@@ -202,7 +206,7 @@ export class Sodium {
       this.keyedHash(key, text, KEY_BYTES);
       this.release(key, this.deriveKey(key, 1, 'cio-none'));
     }
-    const after = this.#module.HEAPU8.subarray(0, this.#arena);
+    const after = this.#module.HEAPU8.subarray(0, end);
     const isChanged = (byte: number, index: number): boolean => byte !== before[index];
     return { from: Math.max(0, after.findIndex(isChanged)), to: after.findLastIndex(isChanged) + 1 };
   }

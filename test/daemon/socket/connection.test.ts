@@ -187,7 +187,9 @@ describe('Connection: messages', () => {
       const hand = new ByHand();
       const pair = await connectPair(t, hand.dispatch);
       pair.client.send(messages({ method: CREATE }));
-      pair.client.send(Buffer.concat([Buffer.from(bytes), Buffer.from(messages({}, { method: GET }))]));
+      pair.client.send(
+        Buffer.concat([Buffer.from(bytes), Buffer.from('\0'), Buffer.from(messages({}, { method: GET }))]),
+      );
       await settle(pair);
       assert.deepEqual(hand.begun, [{ method: CREATE }]);
       hand.answer(0);
@@ -312,13 +314,12 @@ describe('Connection: a peer who ends', () => {
   it('in the middle of a call leaves nothing behind', async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
-    pair.client.send(`${messages({ method: CREATE }, { method: GET })}{"half":`);
-    await until(() => hand.begun.length === 1);
+    pair.client.send(`${messages({ method: CREATE }, { method: CREATE })}{"half":`);
+    await until(() => hand.begun.length === 2);
     pair.client.close();
+    await settle(pair);
+    for (const index of [0, 1]) hand.answer(index);
     await pair.closed;
-    hand.answer(0);
-    await nextTurn();
-    assert.equal(hand.begun.length, 1, 'what he asked after it is not begun');
     assert.deepEqual([pair.held.now, pair.defects], [0, []]);
   });
 

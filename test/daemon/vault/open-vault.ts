@@ -19,6 +19,14 @@ import type { Scope } from '../../support/scope.ts';
 import { memoryDirectory } from './memory-directory.ts';
 import { editFile } from './raw-file.ts';
 
+let sodiumOfAll: Promise<Sodium> | undefined;
+
+/** One for all stores of a test file, as for a daemon: each has memory of its own that is never given back. */
+function loadSodium(): Promise<Sodium> {
+  sodiumOfAll ??= Sodium.load();
+  return sodiumOfAll;
+}
+
 export const STORE_FILE = 'credentials.db';
 export const NOW = 1_700_000_000_000;
 
@@ -51,7 +59,7 @@ export class TestVault {
 
   /** A new store with a key file beside it, open. */
   static async create(scope: Scope, directory: string = memoryDirectory(scope)): Promise<TestVault> {
-    const sodium = await Sodium.load();
+    const sodium = await loadSodium();
     const store = SqliteStore.open(path.join(directory, STORE_FILE));
     await Vault.create(store, sodium, async (storeId, rootKey) => {
       const places = { stateDirectory: directory, credentialsDirectory: undefined };
@@ -69,7 +77,7 @@ export class TestVault {
   }
 
   static async openLocked(scope: Scope, directory: string, credentialsDirectory?: string): Promise<TestVault> {
-    const sodium = await Sodium.load();
+    const sodium = await loadSodium();
     const store = SqliteStore.open(path.join(directory, STORE_FILE));
     try {
       const opened = new TestVault(scope, directory, sodium, store, credentialsDirectory);

@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, it } from 'node:test';
+import { CONNECTIONS_MAX, HELD_BYTES_PER_USER_MAX } from '../../../daemon/socket/limits.ts';
+import { MESSAGE_BYTES_MAX, VALUE_BYTES_MAX } from '../../../src/limits.ts';
+import { root, skipUnless } from '../../support/requirements.ts';
+import type { Reply } from '../../support/varlink.ts';
+import { RawVarlink } from '../../support/varlink.ts';
+import { ALICE, BOB, ROOT, startCore } from '../core.ts';
+import { ByHand, echo } from './pair.ts';
+import { descriptors, identifyPeer, startServer } from './test-server.ts';
+
+const GET = 'io.cio.Credentials.Get';
+const CREATE = 'io.cio.Credentials.Create';
+const BUSY = { error: 'io.cio.Credentials.Busy', parameters: {} };
+
+const alice = { uid: ALICE.uid, gid: ALICE.uid };
+const bob = { uid: BOB.uid, gid: BOB.uid };
+const skip = skipUnless(root);
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await nextTurn();
+}
+
+function parametersOf(reply: Reply | undefined): object {
+  return reply?.parameters ?? assert.fail(JSON.stringify(reply));
+}
+
+/** Tells for every connection whether the other side still answers on it. */
+async function answering(clients: readonly RawVarlink[]): Promise<boolean[]> {
+  for (const client of clients) client.send({ ping: 1 });
+  const replies = await Promise.all(clients.map((client) => client.receive()));
+  return replies.map((reply) => reply?.parameters !== undefined && reply.error === undefined);
+}
+
+describe('VarlinkServer', () => {
+  it('serves peers as whom the kernel says they are', { skip }, async (t) => {
+    const { path } = await startServer(t, (caller) => ({ parameters: { uid: caller.uid, space: caller.space } }));
+    for (const [identity, space] of [
+      [undefined, 'system'],
+      [alice, 'uid:3001'],
+      [bob, 'uid:3002'],
+    ] as const) {
+      const client = await RawVarlink.connect(t, path, identity);
+      client.send({});
+      assert.deepEqual(await client.receive(), { parameters: { uid: identity?.uid ?? 0, space } });
+    }
+  });
+
+  it('refuses a peer of whom the kernel says nothing, logs that, and serves the others', async (t) => {
+    let isKnown = false;
+    const begun: unknown[] = [];
+    const { path, log } = await startServer(
+      t,
+      (caller, message) => {
+        begun.push(message);
+        return echo(caller, message);
+      },
+      (socket) => {
+        if (isKnown) return identifyPeer(socket);
+        throw new Error('a secret of the peer');
+      },
+    );
+    const refused = await RawVarlink.connect(t, path);
+    refused.send({ index: 0 });
+    assert.equal(await refused.receive(), undefined);
+    isKnown = true;
+    const client = await RawVarlink.connect(t, path);
+    client.send({ index: 1 });
+    assert.deepEqual(await client.receive(), { parameters: { index: 1 } });
+    assert.deepEqual(begun, [{ index: 1 }]);
+    assert.equal(log.length, 1);
+    assert.match(log[0] ?? '', /a connection was refused: the kernel does not say who it is class=Error/);
+    assert.ok(!log.join('').includes('secret'));
+  });
+
+  it('logs a defect of one connection, and serves the others', async (t) => {
+    const { path, log } = await startServer(t, (caller, message) => {
+      if ((message as { fail?: unknown }).fail !== undefined) throw new RangeError('a secret value');
+      return echo(caller, message);
+    });
+    const clients = [await RawVarlink.connect(t, path), await RawVarlink.connect(t, path)] as const;
+    clients[0].send({ fail: 1 });
+    assert.equal(await clients[0].receive(), undefined);
+    assert.deepEqual(await answering(clients.slice(1)), [true]);
+    assert.match(log.join(''), /^cio-credentiald: error: a connection failed by a defect class=RangeError at=.*\n$/);
+    assert.ok(!log.join('').includes('secret value'));
+  });
+});
+
+describe('VarlinkServer: group commit', () => {
+  it('stores the pipelined Creates of several connections in fewer transactions than calls, in order', async (t) => {
+    const core = await startCore(t);
+    const { path } = await startServer(t, core.dispatch);
+    const clients = await Promise.all(Array.from({ length: 4 }, () => RawVarlink.connect(t, path)));
+    const before = core.store.commits;
+    const count = 50;
+    const create = (name: string): object => ({ method: CREATE, parameters: { credentials: [{ name, value: name }] } });
+    for (const [client, connection] of clients.entries()) {
+      connection.send(
+        Array.from({ length: count }, (_, index) => `${JSON.stringify(create(`n${client}-${index}`))}\0`).join(''),
+      );
+    }
+    const generations: number[] = [];
+    for (const [client, connection] of clients.entries()) {
+      let last = 0;
+      for (let index = 0; index < count; index += 1) {
+        const { generation, saved } = parametersOf(await connection.receive()) as {
+          generation: number;
+          saved: object[];
+        };
+        assert.deepEqual(saved, [{ name: `n${client}-${index}`, version: 1, created: true }]);
+        assert.ok(generation > last, 'in the order of the connection');
+        last = generation;
+        generations.push(generation);
+      }
+    }
+    assert.deepEqual(
+      generations.toSorted((a, b) => a - b),
+      Array.from({ length: generations.length }, (_, index) => index + 1),
+    );
+    const commits = core.store.commits - before;
+    assert.ok(commits <= generations.length / 10, `${commits} transactions for ${generations.length} calls`);
+  });
+
+  it('answers a fast mix of calls in order, each seeing what those before it did', async (t) => {
+    const core = await startCore(t);
+    const { path } = await startServer(t, core.dispatch);
+    const client = await RawVarlink.connect(t, path);
+    const call = (name: string, parameters: object): object => ({ method: `io.cio.Credentials.${name}`, parameters });
+    const rounds = 30;
+    for (let round = 0; round < rounds; round += 1) {
+      const name = `token-${round}`;
+      for (const message of [
+        call('Create', { credentials: [{ name, value: 'first' }] }),
+        call('Get', { name }),
+        call('Create', { credentials: [{ name, value: 'again' }] }),
+        call('Remove', { names: [name] }),
+        call('Create', { credentials: [{ name, value: 'second' }] }),
+        call('Create', { credentials: [{ name, value: 'third' }], replace: true }),
+        call('Get', { name }),
+        call('List', { patterns: [name] }),
+        call('Rollback', { target: name }),
+        call('Get', { name }),
+      ]) {
+        client.send(message);
+      }
+    }
+    for (let round = 0; round < rounds; round += 1) {
+      const replies: (Reply | undefined)[] = [];
+      for (let index = 0; index < 10; index += 1) replies.push(await client.receive());
+      const [created, first, again, removed, anew, replaced, third, listed, , second] = replies;
+      const value = (reply: Reply | undefined): unknown => reply?.parameters?.['value'];
+      assert.equal(created?.error, undefined);
+      assert.equal(again?.error, 'io.cio.Credentials.AlreadyExists');
+      for (const reply of [removed, anew, replaced]) assert.equal(reply?.error, undefined);
+      assert.deepEqual([value(first), value(third), value(second)], ['first', 'third', 'second']);
+      assert.equal((parametersOf(listed) as { credentials: object[] }).credentials.length, 1);
+    }
+  });
+});
+
+describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descriptors(8000)) : skip }, () => {
+  it(`keeps ${CONNECTIONS_MAX} of 3,000; the longest idle go first, and other users keep theirs`, async (t) => {
+    let accepted = 0;
+    const open = new Set<object>();
+    const { path } = await startServer(t, echo, (socket) => {
+      accepted += 1;
+      open.add(socket);
+      socket.once('close', () => open.delete(socket));
+      return identifyPeer(socket);
+    });
+    const others = [await RawVarlink.connect(t, path), await RawVarlink.connect(t, path, bob)];
+    const first = await RawVarlink.connect(t, path, alice);
+    const clients: RawVarlink[] = [];
+    while (clients.length < 3000) {
+      clients.push(...(await Promise.all(Array.from({ length: 100 }, () => RawVarlink.connect(t, path, alice)))));
+      await until(() => accepted === clients.length + others.length + 1);
+      assert.ok(open.size <= CONNECTIONS_MAX + 100, `${open.size} connections`);
+      assert.deepEqual(await answering([first]), [true], 'who calls is not the longest idle');
+    }
+    assert.deepEqual(await answering(others), [true, true]);
+    const isServed = await answering(clients);
+    const kept = CONNECTIONS_MAX - others.length - 1;
+    assert.deepEqual(
+      isServed,
+      clients.map((_, index) => index >= clients.length - kept),
+    );
+    const late = await RawVarlink.connect(t, path, bob);
+    assert.deepEqual(await answering([late]), [true]);
+  });
+
+  it('tells those whom it closes that it is Busy', async (t) => {
+    const { path } = await startServer(t, echo);
+    const clients: RawVarlink[] = [];
+    while (clients.length < CONNECTIONS_MAX + 20) clients.push(await RawVarlink.connect(t, path, alice));
+    for (const client of clients.slice(0, 20)) {
+      assert.deepEqual(await client.receive(), BUSY);
+      assert.equal(await client.receive(), undefined);
+    }
+    assert.ok((await answering(clients.slice(20))).every(Boolean));
+  });
+
+  it('refuses the newest of a user whose connections are all at work, and lets others in', async (t) => {
+    const hand = new ByHand();
+    const { path } = await startServer(t, (caller, message) => {
+      if (caller.uid === ALICE.uid) return hand.dispatch(caller, message);
+      return echo(caller, message);
+    });
+    const clients: RawVarlink[] = [];
+    while (clients.length < CONNECTIONS_MAX) clients.push(await RawVarlink.connect(t, path, alice));
+    for (const client of clients) client.send({ method: GET });
+    await until(() => hand.begun.length === CONNECTIONS_MAX);
+    const newest = await RawVarlink.connect(t, path, alice);
+    assert.deepEqual(await newest.receive(), BUSY);
+    const other = await RawVarlink.connect(t, path, bob);
+    assert.deepEqual(await answering([other]), [true]);
+    for (let index = 0; index < CONNECTIONS_MAX; index += 1) hand.answer(index);
+    const replies = await Promise.all(clients.map((client) => client.receive()));
+    assert.ok(
+      replies.every((reply) => reply?.error === undefined),
+      'what was begun has its answer',
+    );
+  });
+});
+
+describe('VarlinkServer: what the connections of a user hold', { skip }, () => {
+  it('ends in Busy for the one that holds the most, and is no other user’s matter', async (t) => {
+    const { path } = await startServer(t, echo);
+    const other = await RawVarlink.connect(t, path, bob);
+    other.send('{"half":');
+    const piece = 'x'.repeat(MESSAGE_BYTES_MAX - 65_536);
+    const clients = await Promise.all(
+      Array.from({ length: HELD_BYTES_PER_USER_MAX / MESSAGE_BYTES_MAX + 2 }, () => RawVarlink.connect(t, path, alice)),
+    );
+    for (const client of clients) client.send(piece);
+    const [ended] = await Promise.race(clients.map(async (client) => [await client.receive()]));
+    assert.deepEqual(ended, BUSY);
+    other.send('1}\0');
+    assert.deepEqual(await other.receive(), { parameters: { half: 1 } });
+    const large = await RawVarlink.connect(t, path);
+    large.send({ text: 'x'.repeat(VALUE_BYTES_MAX) });
+    assert.equal((parametersOf(await large.receive()) as { text: string }).text.length, VALUE_BYTES_MAX);
+  });
+});
+
+describe('VarlinkServer.stop()', () => {
+  it('answers what was asked on every connection, closes them, and takes the socket away', async (t) => {
+    const hand = new ByHand();
+    const { server, path } = await startServer(t, hand.dispatch);
+    const clients = await Promise.all(Array.from({ length: 10 }, () => RawVarlink.connect(t, path)));
+    const idle = await RawVarlink.connect(t, path);
+    for (const client of clients) for (let index = 0; index < 3; index += 1) client.send({ method: CREATE });
+    await until(() => hand.begun.length === 30);
+    const stopped = server.stop();
+    assert.equal(await idle.receive(), undefined);
+    for (let index = 0; index < 30; index += 1) hand.answer(index);
+    await stopped;
+    assert.equal(existsSync(path), false);
+    for (const client of clients) {
+      for (let index = 0; index < 3; index += 1) assert.ok((await client.receive())?.parameters !== undefined);
+      assert.equal(await client.receive(), undefined);
+    }
+    await assert.rejects(RawVarlink.connect(t, path), { code: 'ENOENT' });
+  });
+
+  it('takes what was sent before it was asked to stop', async (t) => {
+    const core = await startCore(t);
+    const { server, path } = await startServer(t, core.dispatch);
+    const client = await RawVarlink.connect(t, path);
+    await client.call(GET, { name: 'none' });
+    client.send({ method: CREATE, parameters: { credentials: [{ name: 'token', value: 'x' }] } });
+    await server.stop();
+    assert.equal((await client.receive())?.error, undefined);
+    assert.equal(await core.value(ROOT, 'token'), 'x');
+  });
+
+  it('waits for a peer who does not read no longer than five seconds', async (t) => {
+    const { server, path } = await startServer(t, () => ({ parameters: { text: 'x'.repeat(VALUE_BYTES_MAX) } }));
+    const client = await RawVarlink.connect(t, path);
+    client.socket.pause();
+    client.send({});
+    for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+    const since = performance.now();
+    await server.stop();
+    assert.ok(performance.now() - since < 7000);
+  });
+
+  it('returns where there is nobody, and twice', async (t) => {
+    const { server } = await startServer(t, echo);
+    await server.stop();
+    await server.stop();
+  });
+});

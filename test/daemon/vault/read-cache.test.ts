@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ReadCache } from '../../../daemon/vault/read-cache.ts';
+import type { CredentialRecord, Space } from '../../../daemon/vault/records.ts';
+
+function record(name: string, space: Space = 'system'): CredentialRecord {
+  const versions = [{ version: 1, generation: 1, changed: 1, changedBy: 0, size: 1 }];
+  return { id: name, space, name, created: 1, createdBy: 0, versions };
+}
+
+function sealed(version: number, bytes: number): { version: number; tag: Uint8Array; body: Uint8Array } {
+  return { version, tag: new Uint8Array(16), body: new Uint8Array(bytes) };
+}
+
+describe('ReadCache', () => {
+  it('gives back what it was given, by space and name', () => {
+    const cache = new ReadCache();
+    const [shared, mine] = [record('a'), record('a', 'uid:1')];
+    cache.keepRecord(shared);
+    cache.keepRecord(mine);
+    assert.equal(cache.record('system', 'a'), shared);
+    assert.equal(cache.record('uid:1', 'a'), mine);
+    assert.equal(cache.record('uid:2', 'a'), undefined);
+    assert.equal(cache.record('system', 'b'), undefined);
+  });
+
+  it('forgets what changed, and nothing else', () => {
+    const cache = new ReadCache();
+    for (const name of ['a', 'b']) cache.keepRecord(record(name));
+    cache.forget([record('a'), record('never known')]);
+    assert.equal(cache.record('system', 'a'), undefined);
+    assert.equal(cache.record('system', 'b')?.name, 'b');
+  });
+
+  it('keeps a value with its record: a record that was read anew has none', () => {
+    const cache = new ReadCache();
+    const old = record('a');
+    const value = sealed(1, 300);
+    cache.keepValue(old, value);
+    assert.equal(cache.value(old, 1), value);
+    assert.equal(cache.value(old, 2), undefined);
+    assert.equal(cache.value(record('a'), 1), undefined);
+  });
+
+  it('does not keep large values', () => {
+    const cache = new ReadCache();
+    const large = record('a');
+    cache.keepValue(large, sealed(1, 4097));
+    assert.equal(cache.value(large, 1), undefined);
+    cache.keepValue(large, sealed(1, 4096));
+    assert.notEqual(cache.value(large, 1), undefined);
+  });
+
+  it('is bounded, and lets go of what was used longest ago', () => {
+    const cache = new ReadCache();
+    for (let index = 0; index < 1024; index += 1) cache.keepRecord(record(`a${index}`));
+    cache.record('system', 'a0');
+    cache.keepRecord(record('one more'));
+    assert.notEqual(cache.record('system', 'a0'), undefined);
+    assert.equal(cache.record('system', 'a1'), undefined);
+    assert.notEqual(cache.record('system', 'one more'), undefined);
+    for (let index = 0; index < 5000; index += 1) cache.keepRecord(record(`b${index}`));
+    const kept = Array.from({ length: 5000 }, (_, index) => cache.record('system', `b${index}`));
+    assert.ok(kept.filter((one) => one !== undefined).length <= 1024);
+  });
+});

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, describe, it } from 'node:test';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
+import type { Space } from '../../../daemon/vault/records.ts';
+import { CredentialError, isCredentialError } from '../../../src/errors.ts';
+import { ATTACKS, CURRENT, storeWithPast } from './attacked-store.ts';
+import { TestVault } from './open-vault.ts';
+import { deleteRow, editFile, putRow, rowsOf } from './raw-file.ts';
+
+const history = await storeWithPast({ after });
+
+/** Every value that a credential ever had: what a replay can give at worst. */
+const EVER: Readonly<Record<string, readonly string[]>> = {
+  'system/rotated': ['rotated 1', 'rotated 2', 'rotated 3'],
+  'system/plain': ['plain 1'],
+  'system/again': ['again, before', 'again, anew'],
+  'uid:5/mine': ['mine 1', 'mine 2'],
+  'uid:5/other': ['other 1'],
+};
+
+/** What reading gives: a value, nothing, or the code of an error. Anything else is a defect. */
+function outcome(opened: TestVault, place: string): string | undefined {
+  const [space = '', name = ''] = place.split('/');
+  try {
+    return opened.value(name, undefined, space as Space);
+  } catch (error) {
+    assert.ok(error instanceof CredentialError, String(error));
+    return `! ${error.code}`;
+  }
+}
+
+describe('a store that somebody wrote to who has no key', () => {
+  for (const [what, { edit }] of Object.entries(ATTACKS)) {
+    it(`never gives one credential the value of another, after he ${what}`, async (t) => {
+      const opened = await history.opened(t, edit);
+      assert.ok(!opened.vault.isLocked);
+      for (const [place, values] of Object.entries(EVER)) {
+        const read = outcome(opened, place);
+        assert.ok(read === undefined || read === '! Damaged' || values.includes(read), `${place}: ${read}`);
+      }
+      for (const { name } of opened.vault.read((reader) => reader.credentials(undefined, 100)).records) {
+        assert.ok(['rotated', 'plain', 'again', 'mine', 'other'].includes(name));
+      }
+    });
+  }
+
+  /** Every attack but those that put back, as a whole, what was there before. */
+  const REPLAYS = new Set([
+    'puts the older record of a rotated credential back',
+    'puts the oldest record of a rotated credential back',
+    "puts the older record of a user's credential back",
+    'puts an older record back and deletes the newer value',
+    'puts a removed credential back with its value',
+    'puts a removed credential back in the place of the new one',
+  ]);
+  for (const [what, { edit }] of Object.entries(ATTACKS)) {
+    if (REPLAYS.has(what)) continue;
+    it(`gives the current value or an error, after he ${what}`, async (t) => {
+      const opened = await history.opened(t, edit);
+      for (const [place, value] of Object.entries(CURRENT)) {
+        assert.ok([value, undefined, '! Damaged'].includes(outcome(opened, place)), place);
+      }
+    });
+  }
+
+  it('gives nothing of what was removed, by its values alone', async (t) => {
+    const opened = await history.opened(t, (database) => {
+      putRow(database, history.row('again, before', KIND.value));
+      deleteRow(database, history.row('again, anew', KIND.value));
+    });
+    assert.equal(outcome(opened, 'system/again'), '! Damaged');
+  });
+
+  it('opens no record in another row, of any kind', async (t) => {
+    const rows = ['rotated 3', 'plain 1', 'mine 2'].flatMap((commit) =>
+      [KIND.principal, KIND.credential, KIND.value].map((kind) => history.row(commit, kind)),
+    );
+    const opened = await history.opened(t);
+    const { sealing } = opened.vault.unlocked();
+    for (const { kind, tag } of rows) {
+      for (const { body, tag: from } of rows) {
+        assert.equal(sealing.open(kind as 5, tag, body) !== undefined, tag.equals(from));
+      }
+    }
+  });
+
+  it('opens no record of another store, not even one with the same key file', async (t) => {
+    const other = await TestVault.create(t);
+    await other.save('plain', 'of the other store');
+    const rows = rowsOf(other.path);
+    const opened = await history.opened(t, (database) => {
+      const mine = history.row('plain 1', KIND.credential);
+      for (const row of rows) if (row.kind >= KIND.principal) putRow(database, row);
+      putRow(database, { ...mine, body: rows.find(({ kind }) => kind === KIND.credential)?.body ?? Buffer.of() });
+    });
+    assert.equal(outcome(opened, 'system/plain'), '! Damaged');
+    assert.equal(outcome(opened, 'system/rotated'), 'rotated 3');
+    await other.close();
+    await opened.close();
+    // With its slots and keys too it is the other store, as a whole, and opens with its own key file only.
+    editFile(opened.path, (database) => {
+      database.exec('DELETE FROM record');
+      for (const row of rows) putRow(database, row);
+    });
+    assert.ok((await TestVault.open(t, opened.directory)).vault.isLocked);
+    fs.copyFileSync(path.join(other.directory, 'root.key'), path.join(opened.directory, 'root.key'));
+    assert.equal((await TestVault.open(t, opened.directory)).value('plain'), 'of the other store');
+  });
+
+  it('does not take a name that was moved from one owner to another', async (t) => {
+    const made = await history.opened(t);
+    await made.save('mine', 'of everybody');
+    const shared = rowsOf(made.path, KIND.credential);
+    const mine = history.row('mine 2', KIND.credential);
+    const theirs = shared.find(({ tag }) => ![...rowsBefore].some((old) => old.equals(tag))) ?? assert.fail();
+    const opened = await made.tampered((database) => {
+      putRow(database, { ...mine, body: theirs.body });
+      putRow(database, { ...theirs, body: mine.body });
+    });
+    for (const place of ['system/mine', 'uid:5/mine']) assert.equal(outcome(opened, place), '! Damaged');
+  });
+  const rowsBefore = ['rotated 3', 'again, anew', 'plain 1', 'mine 2', 'other 1'].map(
+    (commit) => history.row(commit, KIND.credential).tag,
+  );
+
+  it('is served, though its lists of grants were put on a page that is damaged', async (t) => {
+    const opened = await history.opened(t, (database) => {
+      const row = history.row('mine 2', KIND.principal);
+      putRow(database, { ...row, body: randomBytes(300) });
+    });
+    assert.equal(outcome(opened, 'uid:5/mine'), 'mine 2');
+    assert.equal(
+      opened.vault.read((reader) => reader.principal('uid:5')),
+      undefined,
+    );
+    // A new list would know nothing of what the old one had.
+    await assert.rejects(opened.save('new', 'value', 'uid:5'), (error) => isCredentialError(error, 'Damaged'));
+    await opened.repair();
+    assert.deepEqual(opened.vault.read((reader) => reader.principal('uid:5'))?.names.toSorted(), ['mine', 'other']);
+  });
+
+  it('shows only by a check that a whole credential is older than it was', async (t) => {
+    const opened = await history.opened(t, ATTACKS['puts an older record back and deletes the newer value']?.edit);
+    assert.equal(outcome(opened, 'system/rotated'), 'rotated 2');
+    assert.notDeepEqual((await opened.fsck()).problems, []);
+  });
+
+  it('keeps showing it, whatever is written afterwards', async (t) => {
+    const opened = await history.opened(t, ATTACKS['puts a grant back that was revoked']?.edit);
+    await opened.save('plain', 'plain 2');
+    await opened.grant('gid:9', { space: 'system', kind: 'name', target: 'again' });
+    await opened.revoke('gid:9', { space: 'system', kind: 'name', target: 'again' });
+    assert.notDeepEqual((await opened.fsck()).problems, []);
+    assert.notDeepEqual((await (await opened.reopened()).fsck()).problems, []);
+  });
+});

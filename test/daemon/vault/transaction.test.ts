@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { currentVersion } from '../../../daemon/vault/records.ts';
+import { VaultTransaction } from '../../../daemon/vault/transaction.ts';
+import { TestVault, valueOf } from './open-vault.ts';
+import { rowsOf } from './raw-file.ts';
+
+function begin({ store, vault }: TestVault): VaultTransaction {
+  const { sealing, principals } = vault.unlocked();
+  return new VaultTransaction(store, sealing, principals);
+}
+
+describe('VaultTransaction', () => {
+  it('has no changes until something is kept', async (t) => {
+    const made = await TestVault.create(t);
+    const transaction = begin(made);
+    transaction.generation('system');
+    assert.equal(transaction.hasChanges, false);
+    transaction.drop();
+    assert.equal(transaction.hasChanges, false);
+    transaction.generation('system');
+    transaction.keep();
+    assert.equal(transaction.hasChanges, true);
+  });
+
+  it('writes nothing before it is committed', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    const before = rowsOf(made.path);
+    const transaction = begin(made);
+    const record = transaction.credential('system', 'a') ?? assert.fail();
+    transaction.putValue(record, 2, Buffer.from('new'));
+    transaction.deleteCredential(record);
+    transaction.keep();
+    assert.deepEqual(rowsOf(made.path), before);
+    assert.equal(made.value('a'), 'value');
+  });
+
+  it('reads its own changes, and after drop() those that were kept', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    const transaction = begin(made);
+    const record = transaction.credential('system', 'a') ?? assert.fail();
+    transaction.putCredential({ ...record, versions: [...record.versions, { ...currentVersion(record), version: 2 }] });
+    transaction.putValue(record, 2, Buffer.from('kept'));
+    transaction.keep();
+    assert.equal(valueOf(transaction, 'a'), 'kept');
+    transaction.deleteCredential(record);
+    assert.equal(transaction.credential('system', 'a'), undefined);
+    transaction.drop();
+    assert.equal(valueOf(transaction, 'a'), 'kept');
+    assert.equal(valueOf(transaction, 'a', 1), 'value');
+  });
+
+  it('gives a call one generation of a space, however often it asks', async (t) => {
+    const made = await TestVault.create(t);
+    const transaction = begin(made);
+    assert.deepEqual([transaction.generation('system'), transaction.generation('system')], [1, 1]);
+    assert.equal(transaction.generation('uid:1'), 1);
+    transaction.keep();
+    assert.deepEqual([transaction.generation('system'), transaction.generation('system')], [2, 2]);
+    transaction.drop();
+    assert.equal(transaction.generation('system'), 2, 'one that is dropped uses up none');
+  });
+
+  it('shows the principals of calls before it, and not of dropped ones', async (t) => {
+    const made = await TestVault.create(t);
+    const transaction = begin(made);
+    const empty = { generation: 0, count: 0, names: [], bytes: 0, grants: [] };
+    const grants = [{ space: 'system', kind: 'name', target: 'a' }] as const;
+    transaction.putPrincipal({ ...empty, principal: 'gid:1', grants });
+    transaction.keep();
+    transaction.putPrincipal({ ...empty, principal: 'gid:1' });
+    transaction.putPrincipal({ ...empty, principal: 'gid:2', grants });
+    assert.deepEqual(transaction.principal('gid:1')?.grants, []);
+    assert.deepEqual(
+      [...transaction.principals()].map(({ principal }) => principal),
+      ['gid:1', 'gid:2'],
+    );
+    transaction.drop();
+    assert.deepEqual(transaction.principal('gid:1')?.grants, grants);
+    assert.equal(transaction.principal('gid:2'), undefined);
+  });
+
+  it('keeps the digest and the count of the head in step with what it changes', async (t) => {
+    const made = await TestVault.create(t);
+    const counts: (number | undefined)[] = [];
+    const note = async (work: Promise<unknown>): Promise<void> => {
+      await work;
+      counts.push(made.vault.unlocked().head?.digest.records);
+      assert.deepEqual((await made.fsck()).problems, []);
+    };
+    await note(made.save('a', '1'));
+    await note(made.save('a', '2'));
+    await note(Promise.all([made.save('b', '1'), made.remove('b'), made.save('b', '2')]));
+    await note(Promise.all([made.save('c', '1'), made.remove('c')]));
+    await note(made.remove('a'));
+    assert.deepEqual(counts, [6, 7, 9, 9, 6]);
+  });
+
+  it('drops the versions that are too many, with their values', async (t) => {
+    const made = await TestVault.create(t);
+    for (let version = 1; version <= 13; version += 1) await made.save('a', `${version}`);
+    assert.equal(rowsOf(made.path, KIND.value).length, 10);
+    assert.deepEqual([made.value('a'), made.value('a', 4)], ['13', '4']);
+    assert.throws(() => made.value('a', 3));
+    assert.deepEqual((await made.fsck()).problems, []);
+  });
+});
