@@ -10,8 +10,6 @@ import type { Settings } from './settings.ts';
 const NODE_MAJOR_MIN = 24;
 const STDERR = 2;
 
-await main();
-
 async function main(): Promise<void> {
   const log = createLog(writeAll, process.env['JOURNAL_STREAM'] !== undefined);
   if (Number(process.versions.node.split('.', 1)[0]) < NODE_MAJOR_MIN) {
@@ -52,7 +50,7 @@ async function run(settings: Settings, log: Log): Promise<void> {
 }
 
 function nextCommand(settings: Settings, isLocked: boolean): string {
-  const socket = process.env['CIO_RUNTIME_DIR'] === undefined && process.argv.includes('--runtime-dir');
+  const socket = process.argv.some((word) => word.startsWith('--runtime-dir'));
   const option = socket ? ` --socket ${settings.runtimeDirectory}/io.cio.Credentials` : '';
   const next = isLocked ? 'unlock' : 'create cio_aws_backup_repo s3:https://s3.amazonaws.com/backup-123';
   return `\nReady. In another terminal, in this folder, type:\n\n    npx cio credential ${next}${option}\n\n`;
@@ -109,3 +107,5 @@ function writeAll(text: string): void {
     if (!['EPIPE', 'EAGAIN', 'EIO'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }
+
+await main();

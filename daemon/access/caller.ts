@@ -10,6 +10,8 @@ export const ADMINISTRATORS_GROUP = 'cio';
 export interface Caller {
   readonly uid: number;
   readonly isAdministrator: boolean;
+  /** Root, or the user that the daemon runs as: what the daemon does to a file for him, he could do himself. */
+  readonly isDaemonsUser: boolean;
   /** Where his own credentials are. */
   readonly space: Space;
   /** Everything that something can have been granted to and that he is. Looks up his unit when it is first asked for. */
@@ -22,11 +24,13 @@ export interface Caller {
  */
 export function callerOf(peer: Peer, users: UserDatabase, ownUid: number): Caller {
   const { uid } = peer;
-  const isAdministrator = uid === 0 || uid === ownUid || isMember(peer, users);
+  const isDaemonsUser = uid === 0 || uid === ownUid;
+  const isAdministrator = isDaemonsUser || isMember(peer, users);
   let principals: readonly PrincipalId[] | undefined;
   return {
     uid,
     isAdministrator,
+    isDaemonsUser,
     space: isAdministrator ? 'system' : `uid:${uid}`,
     principals: () => (principals ??= principalsOf(peer)),
   };

@@ -4,7 +4,9 @@ import type { Grantee } from '../../src/protocol/interface.generated.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, membershipOf } from '../../src/sets.ts';
 import { isUnitName } from '../kernel/unit.ts';
+import { grantKey } from '../vault/grant-index.ts';
 import type { VaultReader } from '../vault/reader.ts';
+import { emptyPrincipal } from '../vault/records.ts';
 import type { CredentialRecord, GrantEntry, PrincipalId, Space } from '../vault/records.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
 import { checkedId } from './checked-id.ts';
@@ -34,40 +36,17 @@ export function granteeOf(principal: PrincipalId): Grantee {
   }
 }
 
-/** To whom each credential and set was granted, by {@link grantKey}. */
-export function granteesByTarget(reader: VaultReader): ReadonlyMap<string, readonly Grantee[]> {
-  const grantees = new Map<string, Grantee[]>();
-  for (const { principal, grants } of reader.principals()) {
-    for (const grant of grants) {
-      const known = grantees.get(grantKey(grant));
-      if (known === undefined) grantees.set(grantKey(grant), [granteeOf(principal)]);
-      else known.push(granteeOf(principal));
-    }
-  }
-  return grantees;
-}
-
-/** One text for what a grant is about. */
-export function grantKey({ space, kind, target }: GrantEntry): string {
-  return `${space} ${kind} ${target}`;
-}
-
 /**
  * Takes back what was granted of credentials that were removed, and of sets that have nothing left: a new credential of
  * an old name starts with nobody but its owner.
  */
 export function dropGrantsOf(writer: VaultWriter, removed: readonly CredentialRecord[]): void {
-  const gone = new Set<string>();
   for (const { space, name } of removed) {
-    gone.add(grantKey({ space, kind: 'name', target: name }));
+    dropGrants(writer, { space, kind: 'name', target: name });
     const set = membershipOf(name)?.set;
     if (set === undefined) continue;
     const isEmpty = FIELD_IDS.every((field) => !isThere(writer, space, memberName(set, field)));
-    if (isEmpty) gone.add(grantKey({ space, kind: 'set', target: set }));
-  }
-  for (const principal of writer.principals()) {
-    const grants = principal.grants.filter((grant) => !gone.has(grantKey(grant)));
-    if (grants.length < principal.grants.length) writer.putPrincipal({ ...principal, grants });
+    if (isEmpty) dropGrants(writer, { space, kind: 'set', target: set });
   }
 }
 
@@ -79,6 +58,14 @@ export function dropDanglingGrants(writer: VaultWriter): void {
       return names.some((name) => isThere(writer, space, name));
     });
     if (grants.length < principal.grants.length) writer.putPrincipal({ ...principal, grants });
+  }
+}
+
+function dropGrants(writer: VaultWriter, gone: GrantEntry): void {
+  const key = grantKey(gone);
+  for (const id of writer.grantees(gone.space, gone.kind, gone.target)) {
+    const principal = writer.principal(id) ?? emptyPrincipal(id);
+    writer.putPrincipal({ ...principal, grants: principal.grants.filter((grant) => grantKey(grant) !== key) });
   }
 }
 

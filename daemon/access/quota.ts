@@ -1,5 +1,4 @@
 import { CredentialError } from '../../src/errors.ts';
-import type { VaultReader } from '../vault/reader.ts';
 import type { PrincipalRecord, Space } from '../vault/records.ts';
 
 /**
@@ -18,10 +17,9 @@ export function requireWithinQuota(user: PrincipalRecord): void {
   if (user.bytes > BYTES_PER_USER_MAX) throw new CredentialError('TooLarge', { limit: BYTES_PER_USER_MAX });
 }
 
-/** @throws CredentialError `TooLarge` where the user who owns `space` has given as many grants as he may */
-export function requireGrantWithinQuota(reader: VaultReader, space: Space): void {
-  if (space === 'system') return;
-  let given = 0;
-  for (const { grants } of reader.principals()) given += grants.filter((grant) => grant.space === space).length;
-  if (given >= GRANTS_PER_USER_MAX) throw new CredentialError('TooLarge', { limit: GRANTS_PER_USER_MAX });
+/** @throws CredentialError `TooLarge` where the user who owns `space` would have given more grants than he may */
+export function requireGrantsWithinQuota(space: Space, given: number): void {
+  if (space !== 'system' && given > GRANTS_PER_USER_MAX) {
+    throw new CredentialError('TooLarge', { limit: GRANTS_PER_USER_MAX });
+  }
 }

@@ -63,8 +63,22 @@ export function spacesToRead(caller: Caller, owner: number | null | undefined): 
   return caller.isAdministrator ? ['system'] : [caller.space, 'system'];
 }
 
+/** The credential that a caller means by a name; undefined where there is none that he may read. */
+export function lookUpReadable(
+  caller: Caller,
+  reader: VaultReader,
+  name: string,
+  owner: number | null | undefined,
+): CredentialRecord | undefined {
+  for (const space of spacesToRead(caller, owner)) {
+    const record = mayRead(caller, reader, space, name) ? reader.credential(space, name) : undefined;
+    if (record !== undefined) return record;
+  }
+  return undefined;
+}
+
 /**
- * The credential that a caller means by a name.
+ * The same.
  *
  * @throws CredentialError `NotFound` where there is none that he may read
  */
@@ -74,11 +88,9 @@ export function findReadable(
   name: string,
   owner: number | null | undefined,
 ): CredentialRecord {
-  for (const space of spacesToRead(caller, owner)) {
-    const record = mayRead(caller, reader, space, name) ? reader.credential(space, name) : undefined;
-    if (record !== undefined) return record;
-  }
-  throw new CredentialError('NotFound', { name });
+  const record = lookUpReadable(caller, reader, name, owner);
+  if (record === undefined) throw new CredentialError('NotFound', { name });
+  return record;
 }
 
 /**

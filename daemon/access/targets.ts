@@ -6,7 +6,8 @@ import type { VaultReader } from '../vault/reader.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Caller } from './caller.ts';
-import { findReadable, grantsOf, mayWrite, ownerOfSpace, spaceOfOwner } from './rules.ts';
+import { everyCredential } from './every-credential.ts';
+import { lookUpReadable, grantsOf, mayWrite, ownerOfSpace, spaceOfOwner } from './rules.ts';
 import { uuidOfSet } from './set-uuid.ts';
 import { findSet } from './set-view.ts';
 
@@ -20,12 +21,12 @@ export type Target =
       readonly records: readonly CredentialRecord[];
     };
 
-const PAGE = 500;
-
 /** A name of a credential or set, and whose it is where that is known. */
 export interface NamedTarget {
   readonly text: string;
   readonly owner: number | null | undefined;
+  /** It was a UUID, and so is a set, whatever credential has its name. */
+  readonly isSet: boolean;
 }
 
 /**
@@ -40,12 +41,12 @@ export async function resolveUuid(
   text: string,
   owner: number | null | undefined,
 ): Promise<NamedTarget> {
-  if (!isUuid(text)) return { text, owner };
+  if (!isUuid(text)) return { text, owner, isSet: false };
   const uuid = text.toLowerCase();
-  const slice = new TimeSlice();
+  const slice = new TimeSlice(vault.turns);
   for await (const { space, set } of visibleSets(vault, caller, owner)) {
     await slice.pause();
-    if (uuidOfSet(vault.storeId, space, set) === uuid) return { text: set, owner: ownerOfSpace(space) };
+    if (uuidOfSet(vault.storeId, space, set) === uuid) return { text: set, owner: ownerOfSpace(space), isSet: true };
   }
   throw new CredentialError('NotFound', { name: uuid });
 }
@@ -55,14 +56,10 @@ export async function resolveUuid(
  *
  * @throws CredentialError `NotFound`, `InvalidName`
  */
-export function findTarget(caller: Caller, reader: VaultReader, { text, owner }: NamedTarget): Target {
+export function findTarget(caller: Caller, reader: VaultReader, { text, owner, isSet }: NamedTarget): Target {
   const name = parseName(text);
-  try {
-    const record = findReadable(caller, reader, name, owner);
-    return { kind: 'name', space: record.space, name, record };
-  } catch (error) {
-    if (!(error instanceof CredentialError) || error.code !== 'NotFound') throw error;
-  }
+  const record = isSet ? undefined : lookUpReadable(caller, reader, name, owner);
+  if (record !== undefined) return { kind: 'name', space: record.space, name, record };
   const setName = canonicalSetName(text);
   const set = setName === undefined ? undefined : findSet(caller, reader, setName, owner);
   if (set === undefined) throw new CredentialError('NotFound', { name });
@@ -102,14 +99,9 @@ async function* visibleSets(
     return;
   }
   const wanted = owner === null || owner === undefined ? 'system' : spaceOfOwner(owner);
-  const slice = new TimeSlice();
-  let after: Uint8Array | undefined;
-  do {
-    await slice.pause();
-    const page = vault.read((reader) => reader.credentials(after, PAGE));
-    yield* page.records.filter(({ space }) => space === wanted).flatMap(({ space, name }) => setOf(space, name));
-    after = page.next;
-  } while (after !== undefined);
+  for await (const { records } of everyCredential(vault)) {
+    yield* records.filter(({ space }) => space === wanted).flatMap(({ space, name }) => setOf(space, name));
+  }
 }
 
 function setOf(space: Space, name: string): { readonly space: Space; readonly set: string }[] {

@@ -1,14 +1,12 @@
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName } from '../../src/sets.ts';
-import { TimeSlice } from '../time-slice.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Caller } from './caller.ts';
+import { everyCredential } from './every-credential.ts';
 import { grantsOf } from './rules.ts';
-
-const PAGE = 250;
 
 export interface Visible {
   /** Counts what could not be read. */
@@ -36,15 +34,10 @@ export async function* visibleCredentials(
     return;
   }
   const wanted = only ?? (isEveryone ? undefined : 'system');
-  const slice = new TimeSlice();
-  let after: Uint8Array | undefined;
-  do {
-    await slice.pause();
-    const page = vault.read((reader) => reader.credentials(after, PAGE));
+  for await (const page of everyCredential(vault)) {
     count.damaged += page.damaged;
     yield* page.records.filter(({ space }) => wanted === undefined || space === wanted);
-    after = page.next;
-  } while (after !== undefined);
+  }
 }
 
 function visibleNames(caller: Caller, reader: VaultReader): Iterable<{ readonly space: Space; readonly name: string }> {

@@ -42,16 +42,17 @@ export function readPeer(socket: Socket): Peer {
   const groups = Array.from({ length: groupBytes.length / 4 }, (_, index) => groupBytes.readUInt32LE(4 * index));
   const startTime = startTimeOf(pid);
   let unit: { readonly name: string | undefined } | undefined;
-  return { pid, uid, gid, groups, unit: () => (unit ??= { name: readUnit(fd, pid, startTime) }).name };
+  return { pid, uid, gid, groups, unit: () => (unit ??= { name: readUnit(fd, pid, uid, startTime) }).name };
 }
 
 /**
  * The unit of a process that is proved to be the peer still, since a process id may be used again by another one: before
- * and after the look it must have started when the peer did, and on Linux 6.5 and later a descriptor of the peer's own
+ * and after the look it must have started when the peer did and be the same user's, and on Linux 6.5 and later a descriptor of the peer's own
  * process (SO_PEERPIDFD) must say that it lives.
  */
-function readUnit(fd: number, pid: number, startTime: string | undefined): string | undefined {
-  const isPeer = (): boolean => startTime !== undefined && startTimeOf(pid) === startTime && !isPeerGone(fd, pid);
+function readUnit(fd: number, pid: number, uid: number, startTime: string | undefined): string | undefined {
+  const isPeer = (): boolean =>
+    startTime !== undefined && startTimeOf(pid) === startTime && uidOf(pid) === uid && !isPeerGone(fd, pid);
   try {
     if (!isPeer()) return undefined;
     const unit = unitOfCgroup(readFileSync(`/proc/${pid}/cgroup`, 'latin1'));
@@ -60,6 +61,11 @@ function readUnit(fd: number, pid: number, startTime: string | undefined): strin
     // The process is gone, or /proc hides it: then it is in no unit, and has no rights by one.
     return undefined;
   }
+}
+
+/** The effective uid of a process (proc_pid_status(5)). */
+function uidOf(pid: number): number {
+  return Number(/^Uid:\s+\d+\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
 }
 
 /** False also where the kernel is too old to tell. */

@@ -17,7 +17,11 @@ const SYSTEMD_CREDENTIAL = /^(?!\.)[A-Za-z0-9_.-]{1,255}$/;
 /** Adds a way to open the store; the store has to be open. */
 export const addSlot: Method<'AddSlot'> = async ({ slots }, caller, parameters) => {
   requireAdministrator(caller);
-  const { slot, recoveryCode } = await slots.add(toRequest(parameters));
+  const request = toRequest(parameters);
+  if (request.kind === 'keyfile' && !caller.isDaemonsUser && !slots.isInStateDirectory(request.path)) {
+    throw new CredentialError('AccessDenied', { right: 'administer' });
+  }
+  const { slot, recoveryCode } = await slots.add(request);
   return { slot: describeSlot(slot), ...(recoveryCode === undefined ? {} : { recoveryCode }) };
 };
 

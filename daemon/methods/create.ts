@@ -25,11 +25,15 @@ export const create: Method<'Create'> = async ({ vault, now }, caller, parameter
       const changed = now();
       const names = credentials.map(({ name }) => name);
       requireGeneration(writer, space, names, parameters.ifGeneration);
-      const saved: SavedCredential[] = credentials.map(({ name, value }) => {
-        const existing = writer.credential(space, name);
-        if (existing !== undefined && parameters.replace !== true) throw new CredentialError('AlreadyExists', { name });
-        const version = saveVersion(writer, { space, name, existing, value, changed, changedBy: caller.uid });
-        return { name, version, created: existing === undefined };
+      const existing = names.map((name) => writer.credential(space, name));
+      const taken = existing.find((record) => record !== undefined);
+      if (taken !== undefined && parameters.replace !== true) {
+        throw new CredentialError('AlreadyExists', { name: taken.name });
+      }
+      const saved: SavedCredential[] = credentials.map(({ name, value }, index) => {
+        const record = existing[index];
+        const version = saveVersion(writer, { space, name, existing: record, value, changed, changedBy: caller.uid });
+        return { name, version, created: record === undefined };
       });
       return { generation: writer.generation(space), saved };
     });

@@ -6,7 +6,7 @@ import type { Credential, Grantee, ListOut, Set as WireSet } from '../../src/pro
 import { fieldOf } from '../../src/providers/registry.ts';
 import { canonicalSetName, membershipOf, providerOf } from '../../src/sets.ts';
 import type { Caller } from '../access/caller.ts';
-import { granteesByTarget, grantKey } from '../access/grants.ts';
+import { granteeOf } from '../access/grants.ts';
 import { mayWrite, ownerOfSpace, requireAdministrator, spaceOfOwner } from '../access/rules.ts';
 import { viewSet } from '../access/set-view.ts';
 import { uuidOfSet } from '../access/set-uuid.ts';
@@ -45,7 +45,7 @@ export const list: StreamingMethod<'List'> = async function* ({ vault }, caller,
   const isEveryone = parameters.allOwners === true;
   const count = { damaged: 0 };
   const describe = new Describer(vault, caller, count);
-  const slice = new TimeSlice();
+  const slice = new TimeSlice(vault.turns);
   const matches = matcher(vault.storeId, patterns);
   const sets = new Map<string, { space: Space; set: string }>();
   let batch: Credential[] = [];
@@ -80,7 +80,7 @@ function matcher(storeId: Uint8Array, patterns: readonly string[]): (record: Cre
     const uuid = isUuid(pattern) ? pattern.toLowerCase() : undefined;
     return (record: CredentialRecord): boolean => {
       const own = membershipOf(record.name)?.set;
-      if (record.name === name || matchesGlob(pattern, record.name)) return true;
+      if (record.name === name || matchesGlob(name, record.name)) return true;
       if (own === undefined) return false;
       return own === set || (uuid !== undefined && uuidOfSet(storeId, record.space, own) === uuid);
     };
@@ -93,14 +93,12 @@ class Describer {
   readonly #vault: Vault;
   readonly #caller: Caller;
   readonly #count: { damaged: number };
-  readonly #grantees: ReadonlyMap<string, readonly Grantee[]>;
 
   /** @param count counts the values that could not be read */
   constructor(vault: Vault, caller: Caller, count: { damaged: number }) {
     this.#vault = vault;
     this.#caller = caller;
     this.#count = count;
-    this.#grantees = vault.read(granteesByTarget);
   }
 
   credential(record: CredentialRecord): Credential {
@@ -148,7 +146,10 @@ class Describer {
 
   #access(space: Space, kind: GrantEntry['kind'], target: string): { writable: boolean; grants?: readonly Grantee[] } {
     if (!mayWrite(this.#caller, space)) return { writable: false };
-    return { writable: true, grants: this.#grantees.get(grantKey({ space, kind, target })) ?? [] };
+    return {
+      writable: true,
+      grants: this.#vault.read((reader) => [...reader.grantees(space, kind, target)].map(granteeOf)),
+    };
   }
 }
 

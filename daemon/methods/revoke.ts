@@ -1,5 +1,6 @@
-import { grantKey, principalsOf } from '../access/grants.ts';
+import { principalsOf } from '../access/grants.ts';
 import { findWritableTarget, resolveUuid } from '../access/targets.ts';
+import { grantKey } from '../vault/grant-index.ts';
 import type { Method } from './context.ts';
 
 /** Takes back what {@link grant} gave. */

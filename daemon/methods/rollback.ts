@@ -39,6 +39,12 @@ export const rollback: Method<'Rollback'> = async ({ vault, now }, caller, param
 };
 
 function wantedVersion(target: Target, record: CredentialRecord, { version, generation }: RollbackIn): VersionEntry {
+  if (typeof generation === 'number' && typeof version === 'number') {
+    throw new CredentialError('InvalidValue', {
+      name: target.name,
+      reason: 'a version and a generation exclude each other',
+    });
+  }
   if (typeof generation === 'number') return versionAt(record, generation);
   if (target.kind === 'name') return versionBefore(record, version);
   if (typeof version === 'number') {

@@ -73,15 +73,17 @@ function accountFor(
   space: Space,
   change: { readonly addedName?: string | undefined; readonly removedName?: string; readonly bytes: number },
 ): void {
+  const { addedName, removedName, bytes } = change;
   const old = writer.principal(space) ?? emptyPrincipal(space);
-  const count = old.count + (change.addedName === undefined ? 0 : 1) - (change.removedName === undefined ? 0 : 1);
+  const count = old.count + (addedName === undefined ? 0 : 1) - (removedName === undefined ? 0 : 1);
+  const next = { ...old, count, ...(removedName === undefined ? {} : { lastRemoval: old.generation }) };
   if (space === 'system') {
-    writer.putPrincipal({ ...old, count });
+    writer.putPrincipal(next);
     return;
   }
-  const names = old.names.filter((name) => name !== change.removedName);
-  if (change.addedName !== undefined) names.push(change.addedName);
-  const next = { ...old, count, names, bytes: old.bytes + change.bytes };
-  if (change.bytes > 0) requireWithinQuota(next);
-  writer.putPrincipal(next);
+  const names = removedName === undefined ? [...old.names] : old.names.filter((name) => name !== removedName);
+  if (addedName !== undefined) names.push(addedName);
+  const user = { ...next, names, bytes: old.bytes + bytes };
+  if (bytes > 0) requireWithinQuota(user);
+  writer.putPrincipal(user);
 }

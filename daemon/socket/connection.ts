@@ -15,10 +15,19 @@ import {
   UNREAD_TIME_MAX_MS,
 } from './limits.ts';
 
+/** A message, and how long it was: what is made of it takes more. */
+interface Call {
+  readonly message: unknown;
+  readonly bytes: number;
+}
+
 /** What a connection tells the server that it belongs to. */
 export interface ConnectionEvents {
-  /** It holds so many bytes more, or less, of an unfinished message and of unread replies. */
-  onHeld(connection: Connection, difference: number): void;
+  /**
+   * It holds so many bytes more, or less: of messages that are not complete or not answered yet, and of unread replies.
+   * What is worked on when it closes is held until that is done.
+   */
+  onHeld(difference: number): void;
   /** Something went wrong that should not: this connection is closed, and no other one suffers. */
   onDefect(error: unknown): void;
   onClosed(connection: Connection): void;
@@ -38,10 +47,12 @@ export class Connection {
   readonly #dispatch: Dispatch;
   readonly #events: ConnectionEvents;
   readonly #splitter: FrameSplitter = new FrameSplitter(MESSAGE_BYTES_MAX);
-  readonly #answers: Exclude<Answer, undefined>[] = [];
+  readonly #answers: { readonly answer: Exclude<Answer, undefined>; readonly bytes: number }[] = [];
   #frames: Generator<Uint8Array, void, undefined> | undefined;
   /** A call that waits for the ones before it. */
-  #held: { readonly message: unknown } | undefined;
+  #held: Call | undefined;
+  /** Of the calls that are worked on. */
+  #inFlightBytes = 0;
   #heldBytes = 0;
   /** Replies of this turn of the event loop, which go out in one write. */
   #unsent = '';
@@ -69,7 +80,7 @@ export class Connection {
     socket.on('close', () => this.#onClosed());
   }
 
-  /** Bytes of a message that is not complete yet, and of replies that were not read yet. */
+  /** Bytes of messages that are not complete or not answered yet, and of replies that were not read yet. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
@@ -137,7 +148,7 @@ export class Connection {
         this.#held = this.#isAnswering && !(overlaps && this.#isOverlapping) ? call : undefined;
         if (this.#held !== undefined) break;
         this.#isOverlapping = overlaps;
-        this.#begin(call.message);
+        this.#begin(call);
       }
     } catch (error) {
       if (!(error instanceof CredentialError)) {
@@ -153,7 +164,7 @@ export class Connection {
   }
 
   /** Undefined where there is none, or no valid one: that has been answered then. */
-  #nextCall(): { readonly message: unknown } | undefined {
+  #nextCall(): Call | undefined {
     const next = this.#frames?.next();
     if (next === undefined || next.done === true) {
       this.#frames = undefined;
@@ -163,35 +174,37 @@ export class Connection {
     const message = parseJson(bytes);
     bytes.fill(0);
     this.#messageSince = undefined;
-    if (message !== undefined) return { message };
+    if (message !== undefined) return { message, bytes: bytes.length };
     this.#answerLast(malformed('not_json'));
     return undefined;
   }
 
-  #begin(message: unknown): void {
+  #begin({ message, bytes }: Call): void {
     this.lastActive = performance.now();
     const answer = this.#dispatch(this.caller, message);
     if (answer === undefined) return;
     if (!this.#isAnswering && isReply(answer)) this.#unsent += encode(answer);
-    else this.#enqueue(answer);
+    else this.#enqueue(answer, bytes);
   }
 
   /** Answers, after what was asked before, and takes nothing more: after such a message there is no telling what follows. */
   #answerLast(reply: Reply): void {
     this.#end();
     this.#forget();
-    this.#enqueue(reply);
+    this.#enqueue(reply, 0);
   }
 
-  #enqueue(answer: Exclude<Answer, undefined>): void {
-    this.#answers.push(answer);
+  #enqueue(answer: Exclude<Answer, undefined>, bytes: number): void {
+    this.#answers.push({ answer, bytes });
+    this.#inFlightBytes += bytes;
     if (this.#isAnswering) return;
     this.#isAnswering = true;
     this.#answerAll().catch((error: unknown) => this.#fail(error));
   }
 
   async #answerAll(): Promise<void> {
-    for (let answer = this.#answers[0]; answer !== undefined; answer = this.#answers[0]) {
+    for (let next = this.#answers[0]; next !== undefined; next = this.#answers[0]) {
+      const { answer, bytes } = next;
       if (isReply(answer)) {
         this.#send(answer);
       } else if (answer instanceof Promise) {
@@ -203,7 +216,9 @@ export class Connection {
           if (!this.#send(reply)) await this.#drained();
         }
       }
-      void this.#answers.shift();
+      this.#answers.shift();
+      this.#inFlightBytes -= bytes;
+      this.#account();
     }
     this.#isAnswering = false;
     this.#resume();
@@ -253,10 +268,12 @@ export class Connection {
   #account(): void {
     const pendingBytes = this.#splitter.pendingBytes;
     this.#messageSince = pendingBytes === 0 ? undefined : (this.#messageSince ?? performance.now());
-    const difference = pendingBytes + this.#socket.writableLength - this.#heldBytes;
+    const unreadBytes = this.#socket.destroyed ? 0 : this.#socket.writableLength;
+    const heldBytes = pendingBytes + unreadBytes + this.#inFlightBytes + (this.#held?.bytes ?? 0);
+    const difference = heldBytes - this.#heldBytes;
     if (difference === 0) return;
     this.#heldBytes += difference;
-    this.#events.onHeld(this, difference);
+    this.#events.onHeld(difference);
   }
 
   #fail(error: unknown): void {
@@ -293,8 +310,6 @@ export class Connection {
 
   #onClosed(): void {
     this.#forget();
-    this.#events.onHeld(this, -this.#heldBytes);
-    this.#heldBytes = 0;
     this.#events.onClosed(this);
   }
 }

@@ -16,6 +16,8 @@ const LAST_TURNS = 3;
 
 /** What one user has here. */
 interface User {
+  readonly uid: number;
+  readonly isAdministrator: boolean;
   readonly connections: Set<Connection>;
   heldBytes: number;
 }
@@ -73,10 +75,10 @@ export class VarlinkServer {
       socket.destroy();
       return;
     }
-    const user = this.#users.get(caller.uid) ?? { connections: new Set(), heldBytes: 0 };
+    const user = this.#users.get(caller.uid) ?? newUser(caller);
     this.#users.set(caller.uid, user);
     const connection = new Connection(socket, caller, this.#dispatch, {
-      onHeld: (_holder, difference) => holdBytes(user, difference),
+      onHeld: (difference) => this.#hold(user, difference),
       onDefect: (error) => this.#log.error('a connection failed by a defect', describeDefect(error)),
       onClosed: (closed) => this.#remove(user, closed),
     });
@@ -85,22 +87,44 @@ export class VarlinkServer {
     if (this.#count > CONNECTIONS_MAX) this.#makeRoom(connection);
   }
 
-  /** Closes the longest idle connection of the user who has the most, so that nobody can keep others out by having many. */
+  /**
+   * Closes the longest idle connection of the user who has the most, so that nobody can keep others out by having many.
+   * No administrator makes room for somebody who is none, nor while those have more than half of the connections.
+   */
   #makeRoom(newest: Connection): void {
-    const users = [...this.#users.values()].map(({ connections }) => connections);
-    const largest = users.reduce((most, next) => (next.size > most.size ? next : most));
-    const others = [...largest].filter((connection) => connection !== newest && !connection.isEnding);
-    const idle = others.filter((connection) => connection.isIdle);
-    const candidates = idle.length > 0 ? idle : largest.has(newest) || others.length === 0 ? [newest] : others;
+    const users = [...this.#users.values()];
+    const ordinary = users.filter(({ isAdministrator }) => !isAdministrator);
+    const ordinaryCount = ordinary.reduce((sum, { connections }) => sum + connections.size, 0);
+    const isCrowded = !newest.caller.isAdministrator || ordinaryCount > CONNECTIONS_MAX / 2;
+    const crowd = isCrowded ? ordinary : users;
+    const largest = crowd.reduce((most, next) => (next.connections.size >= most.connections.size ? next : most));
+    const open = [...largest.connections].filter((connection) => connection !== newest && !connection.isEnding);
+    const idle = open.filter((connection) => connection.isIdle);
+    const isAmongThem = largest.connections.has(newest) || open.length === 0;
+    const candidates = idle.length > 0 ? idle : isAmongThem ? [newest] : open;
     const victim = candidates.reduce((oldest, next) => (next.lastActive < oldest.lastActive ? next : oldest));
     victim.refuse(new CredentialError('Busy', {}));
   }
 
   #remove(user: User, connection: Connection): void {
     if (!user.connections.delete(connection)) return;
-    if (user.connections.size === 0) this.#users.delete(connection.caller.uid);
+    this.#forgetIfGone(user);
     this.#count -= 1;
     if (this.#count === 0) this.#onEmpty?.();
+  }
+
+  /** Ends the connection that holds the most, where a user's hold too much together. */
+  #hold(user: User, difference: number): void {
+    user.heldBytes += difference;
+    this.#forgetIfGone(user);
+    if (user.heldBytes <= HELD_BYTES_PER_USER_MAX || difference <= 0) return;
+    const open = [...user.connections].filter((connection) => !connection.isEnding);
+    if (open.length === 0) return;
+    open.reduce((most, next) => (next.heldBytes > most.heldBytes ? next : most)).drop(new CredentialError('Busy', {}));
+  }
+
+  #forgetIfGone(user: User): void {
+    if (user.connections.size === 0 && user.heldBytes === 0) this.#users.delete(user.uid);
   }
 
   #each(work: (connection: Connection) => void): void {
@@ -108,11 +132,6 @@ export class VarlinkServer {
   }
 }
 
-/** Ends the connection that holds the most, where a user's hold too much together. */
-function holdBytes(user: User, difference: number): void {
-  user.heldBytes += difference;
-  if (user.heldBytes <= HELD_BYTES_PER_USER_MAX || difference <= 0) return;
-  const open = [...user.connections].filter((connection) => !connection.isEnding);
-  if (open.length === 0) return;
-  open.reduce((most, next) => (next.heldBytes > most.heldBytes ? next : most)).drop(new CredentialError('Busy', {}));
+function newUser({ uid, isAdministrator }: Caller): User {
+  return { uid, isAdministrator, connections: new Set(), heldBytes: 0 };
 }

@@ -37,8 +37,8 @@ export class SqliteStore implements SealedStore {
     this.#writer = writer;
     this.#reader = reader;
     const select = 'SELECT body FROM record WHERE kind = ? AND tag = ?';
-    this.#get = reader.prepare<[Kind, Uint8Array], unknown>(select).pluck();
-    this.#head = writer.prepare<[Kind, Uint8Array], unknown>(select).pluck();
+    this.#get = reader.prepare<[Kind, Uint8Array]>(select).pluck();
+    this.#head = writer.prepare<[Kind, Uint8Array]>(select).pluck();
     this.#list = reader.prepare('SELECT tag, body FROM record WHERE kind = ? AND tag >= ? ORDER BY tag LIMIT ?');
     this.#beginRead = reader.prepare('BEGIN');
     // COMMIT would fail after a read that met a damaged page, and the commit of the writer with it.
@@ -90,10 +90,11 @@ export class SqliteStore implements SealedStore {
   begin(expectedHead: Uint8Array | undefined): SealedTransaction {
     return withStoreErrors(() => {
       this.#writer.exec('BEGIN IMMEDIATE');
-      const head = this.#head.get(KIND.head, fixedTag('head'));
-      if (!equalBytes(head === undefined ? undefined : bytesIn(head), expectedHead)) {
+      try {
+        this.#requireHead(expectedHead);
+      } catch (error) {
         this.#rollback();
-        throw new StoreError('changed_by_other', 'the store was changed by another program');
+        throw error;
       }
       return {
         put: ({ kind, tag, body }) => withStoreErrors(() => void this.#put.run(kind, tag, body)),
@@ -143,6 +144,12 @@ export class SqliteStore implements SealedStore {
     if (!this.#isReading) return;
     this.#isReading = false;
     if (this.#reader.inTransaction) this.#endRead.run();
+  }
+
+  #requireHead(expectedHead: Uint8Array | undefined): void {
+    const head = this.#head.get(KIND.head, fixedTag('head'));
+    if (equalBytes(head === undefined ? undefined : bytesIn(head), expectedHead)) return;
+    throw new StoreError('changed_by_other', 'the store was changed by another program');
   }
 
   #commit(): void {

@@ -4,9 +4,10 @@ import type { Kind, SealedRecord, SealedStore } from '../store/sealed-store.ts';
 import { epochTag } from './data-key.ts';
 import { everyRecord } from './every-record.ts';
 import { Digest } from './head.ts';
+import { Principals } from './principals.ts';
 import { openCredential } from './reader.ts';
 import { currentVersion, decodePrincipal, decodeValue, isSpace } from './records.ts';
-import type { CredentialRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
+import type { CredentialRecord, Space } from './records.ts';
 import type { Sealing } from './sealing.ts';
 import { decodeSlot } from './slots.ts';
 import type { Unlocked } from './vault.ts';
@@ -38,7 +39,7 @@ export interface Findings {
   /** Records that do not open, or belong to nothing. */
   readonly unusable: readonly SealedRecord[];
   readonly incomplete: readonly IncompleteCredential[];
-  readonly principals: ReadonlyMap<PrincipalId, PrincipalRecord>;
+  readonly principals: Principals;
   /** What the readable credentials of each space add up to. */
   readonly spaces: ReadonlyMap<Space, SpaceSummary>;
 }
@@ -85,7 +86,7 @@ class Check implements Findings {
   readonly digest: Digest = new Digest();
   readonly unusable: SealedRecord[] = [];
   readonly incomplete: (IncompleteCredential & { readonly newer: NewerVersion[] })[] = [];
-  readonly principals: Map<PrincipalId, PrincipalRecord> = new Map();
+  readonly principals: Principals = new Principals();
   readonly spaces: Map<Space, SpaceSummary> = new Map();
   readonly #sealing: Sealing;
   readonly #store: SealedStore;

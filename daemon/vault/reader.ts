@@ -2,7 +2,8 @@ import { CredentialError, isCredentialError } from '../../src/errors.ts';
 import { KIND } from '../store/sealed-store.ts';
 import type { SealedReader } from '../store/sealed-store.ts';
 import { decodeCredential, valueIn } from './records.ts';
-import type { CredentialRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
+import type { CredentialRecord, GrantEntry, PrincipalId, PrincipalRecord, Space } from './records.ts';
+import type { Principals } from './principals.ts';
 import type { ReadCache, SealedValue } from './read-cache.ts';
 import type { Sealing } from './sealing.ts';
 
@@ -27,6 +28,10 @@ export interface VaultReader {
   value(record: CredentialRecord, version: number): Uint8Array;
   principal(id: PrincipalId): PrincipalRecord | undefined;
   principals(): Iterable<PrincipalRecord>;
+  /** To whom a credential or a set was granted. */
+  grantees(space: Space, kind: GrantEntry['kind'], target: string): Iterable<PrincipalId>;
+  /** How many grants a space has given; what is not committed yet may be left out. */
+  grantsGiven(space: Space): number;
   /** All credentials of all spaces, a page at a time, in no order that means anything. Damaged ones are left out. */
   credentials(after: Uint8Array | undefined, limit: number): CredentialPage;
 }
@@ -46,17 +51,11 @@ export function countDamaged<T>(count: { damaged: number }, read: () => T): T | 
 export class OpeningReader implements VaultReader {
   readonly #records: SealedReader;
   readonly #sealing: Sealing;
-  readonly #principals: ReadonlyMap<PrincipalId, PrincipalRecord>;
-
+  readonly #principals: Principals;
   readonly #cache: ReadCache | undefined;
 
   /** @param cache where everything is read as it was committed; changes that are not committed have no part in it */
-  constructor(
-    records: SealedReader,
-    sealing: Sealing,
-    principals: ReadonlyMap<PrincipalId, PrincipalRecord>,
-    cache?: ReadCache,
-  ) {
+  constructor(records: SealedReader, sealing: Sealing, principals: Principals, cache?: ReadCache) {
     this.#records = records;
     this.#sealing = sealing;
     this.#principals = principals;
@@ -88,6 +87,14 @@ export class OpeningReader implements VaultReader {
 
   principals(): Iterable<PrincipalRecord> {
     return this.#principals.values();
+  }
+
+  grantees(space: Space, kind: GrantEntry['kind'], target: string): Iterable<PrincipalId> {
+    return this.#principals.grants.grantees(space, kind, target);
+  }
+
+  grantsGiven(space: Space): number {
+    return this.#principals.grants.given(space);
   }
 
   credentials(after: Uint8Array | undefined, limit: number): CredentialPage {

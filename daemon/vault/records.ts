@@ -55,6 +55,8 @@ export interface PrincipalRecord {
   /** Of one user's space: the bytes of all kept values. */
   readonly bytes: number;
   readonly grants: readonly GrantEntry[];
+  /** Of a space: the generation in which something was last removed. */
+  readonly lastRemoval?: number;
 }
 
 /** What a value says of itself, so that it can be named when its credential is gone. */

@@ -48,7 +48,9 @@ export function repair(
   transaction.keep();
   const headBody = store.get(KIND.head, fixedTag('head'));
   const committed = transaction.commit({ commits: state.head?.commits ?? 0, digest: findings.digest }, headBody);
-  const { head, headBody: newHeadBody, principals } = committed;
+  const { head, headBody: newHeadBody } = committed;
+  const { principals } = findings;
+  principals.follow(committed.principals);
   const cache = new ReadCache();
   const reader = new OpeningReader(store, state.sealing, principals, cache);
   Object.assign(state, { head, headBody: newHeadBody, principals, arePrincipalsWhole: true, cache, reader });

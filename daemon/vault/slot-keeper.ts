@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { isAbsolute, join, relative } from 'node:path';
 
 import { CredentialError } from '../../src/errors.ts';
@@ -110,7 +111,13 @@ export class SlotKeeper {
         case 'keyfile': {
           const path = pathInSlot(this.#places, request.path);
           const key = refusing('path', () => createKeyFile(request.path));
-          return { slot: await this.#storeKey(rootKey, { kind: 'keyfile', path, ...label }, key) };
+          try {
+            return { slot: await this.#storeKey(rootKey, { kind: 'keyfile', path, ...label }, key) };
+          } catch (error) {
+            // A key that opens nothing.
+            rmSync(request.path, { force: true });
+            throw error;
+          }
         }
         case 'systemd': {
           const { credential } = request;
@@ -121,6 +128,11 @@ export class SlotKeeper {
     } finally {
       this.#sodium.release(rootKey);
     }
+  }
+
+  /** Tells whether a key file there would lie beside the store. */
+  isInStateDirectory(path: string): boolean {
+    return pathInSlot(this.#places, path) !== path;
   }
 
   /** @throws CredentialError `NotFound`, `LastSlot` */

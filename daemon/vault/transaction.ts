@@ -1,11 +1,13 @@
 import { KIND, fixedTag } from '../store/sealed-store.ts';
 import type { Kind, SealedReader, SealedRecord, SealedStore } from '../store/sealed-store.ts';
+import { grantKey } from './grant-index.ts';
 import { Digest, encodeHead } from './head.ts';
 import type { Head } from './head.ts';
+import type { Principals } from './principals.ts';
 import { OpeningReader } from './reader.ts';
 import type { VaultReader } from './reader.ts';
 import { emptyPrincipal, encodeRecord, encodeValue, isEmptyPrincipal } from './records.ts';
-import type { CredentialRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
+import type { CredentialRecord, GrantEntry, PrincipalId, PrincipalRecord, Space } from './records.ts';
 import type { Sealing } from './sealing.ts';
 import { SLOTS_READ_MAX, decodeSlot, encodeSlot } from './slots.ts';
 import type { SlotRecord } from './slots.ts';
@@ -35,7 +37,8 @@ export interface Committed {
   readonly head: Head;
   /** The head as it was sealed: the next commit expects to find it. */
   readonly headBody: Uint8Array;
-  readonly principals: ReadonlyMap<PrincipalId, PrincipalRecord>;
+  /** The records of principals that changed; an empty one is not there any more. */
+  readonly principals: Iterable<PrincipalRecord>;
   /** Credentials that are not what they were. */
   readonly changed: readonly CredentialRecord[];
   /** Whether something was deleted, which is then still in SQLite's journal. */
@@ -53,18 +56,19 @@ export class VaultTransaction implements VaultWriter {
   readonly #store: SealedStore;
   readonly #sealing: Sealing;
   readonly #kept: Changes = new Map();
-  readonly #keptPrincipals: Map<PrincipalId, PrincipalRecord>;
+  readonly #committedPrincipals: Principals;
+  readonly #keptPrincipals: Map<PrincipalId, PrincipalRecord> = new Map();
   /** Of dropped calls too: forgetting more than what changed does no harm. */
   readonly #changedCredentials: CredentialRecord[] = [];
-  readonly #changedPrincipals: Set<PrincipalId> = new Set();
   #changes: Changes = new Map();
   #principals: Map<PrincipalId, PrincipalRecord> = new Map();
   #touched: Set<Space> = new Set();
 
-  constructor(store: SealedStore, sealing: Sealing, principals: ReadonlyMap<PrincipalId, PrincipalRecord>) {
+  /** @param principals as they were committed last; the transaction leaves them alone */
+  constructor(store: SealedStore, sealing: Sealing, principals: Principals) {
     this.#store = store;
     this.#sealing = sealing;
-    this.#keptPrincipals = new Map(principals);
+    this.#committedPrincipals = principals;
   }
 
   credential(space: Space, name: string): CredentialRecord | undefined {
@@ -76,11 +80,31 @@ export class VaultTransaction implements VaultWriter {
   }
 
   principal(id: PrincipalId): PrincipalRecord | undefined {
-    return this.#principals.get(id) ?? this.#keptPrincipals.get(id);
+    return this.#principals.get(id) ?? this.#keptPrincipals.get(id) ?? this.#committedPrincipals.get(id);
   }
 
-  principals(): Iterable<PrincipalRecord> {
-    return new Map([...this.#keptPrincipals, ...this.#principals]).values();
+  *principals(): Generator<PrincipalRecord, void, undefined> {
+    for (const id of new Set([
+      ...this.#committedPrincipals.keys(),
+      ...this.#keptPrincipals.keys(),
+      ...this.#principals.keys(),
+    ])) {
+      yield this.principal(id) ?? emptyPrincipal(id);
+    }
+  }
+
+  grantees(space: Space, kind: GrantEntry['kind'], target: string): Iterable<PrincipalId> {
+    const key = grantKey({ space, kind, target });
+    const grantees = new Set(this.#committedPrincipals.grants.grantees(space, kind, target));
+    for (const id of [...this.#keptPrincipals.keys(), ...this.#principals.keys()]) {
+      if (this.principal(id)?.grants.some((grant) => grantKey(grant) === key) === true) grantees.add(id);
+      else grantees.delete(id);
+    }
+    return grantees;
+  }
+
+  grantsGiven(space: Space): number {
+    return this.#committedPrincipals.grants.given(space);
   }
 
   credentials(after: Uint8Array | undefined, limit: number): ReturnType<VaultReader['credentials']> {
@@ -153,10 +177,7 @@ export class VaultTransaction implements VaultWriter {
   /** Keeps the changes since the last keep or drop for the commit. */
   keep(): void {
     for (const [place, change] of this.#changes) this.#kept.set(place, change);
-    for (const [id, principal] of this.#principals) {
-      this.#keptPrincipals.set(id, principal);
-      this.#changedPrincipals.add(id);
-    }
+    for (const [id, principal] of this.#principals) this.#keptPrincipals.set(id, principal);
     this.drop();
   }
 
@@ -168,7 +189,7 @@ export class VaultTransaction implements VaultWriter {
   }
 
   get hasChanges(): boolean {
-    return this.#kept.size > 0 || this.#changedPrincipals.size > 0;
+    return this.#kept.size > 0 || this.#keptPrincipals.size > 0;
   }
 
   /**
@@ -204,19 +225,16 @@ export class VaultTransaction implements VaultWriter {
     return {
       head: nextHead,
       headBody: nextHeadBody,
-      principals: this.#keptPrincipals,
+      principals: this.#keptPrincipals.values(),
       changed: this.#changedCredentials,
       hasDeletes,
     };
   }
 
   #sealPrincipals(): void {
-    for (const id of this.#changedPrincipals) {
+    for (const [id, record] of this.#keptPrincipals) {
       const tag = this.#sealing.principalTag(id);
-      const record = this.#keptPrincipals.get(id) ?? emptyPrincipal(id);
-      const isEmpty = isEmptyPrincipal(record);
-      if (isEmpty) this.#keptPrincipals.delete(id);
-      const body = isEmpty ? undefined : this.#sealing.seal(KIND.principal, tag, encodeRecord(record));
+      const body = isEmptyPrincipal(record) ? undefined : this.#sealing.seal(KIND.principal, tag, encodeRecord(record));
       this.#kept.set(placeOf(KIND.principal, tag), { kind: KIND.principal, tag, body });
     }
   }
@@ -230,7 +248,7 @@ export class VaultTransaction implements VaultWriter {
   }
 
   #reader(): VaultReader {
-    return new OpeningReader(this.#overlay, this.#sealing, this.#keptPrincipals);
+    return new OpeningReader(this.#overlay, this.#sealing, this.#committedPrincipals);
   }
 
   readonly #overlay: SealedReader = {

@@ -7,13 +7,14 @@ import type { Head } from './head.ts';
 import { ReadCache } from './read-cache.ts';
 import { OpeningReader } from './reader.ts';
 import type { VaultReader } from './reader.ts';
+import { Principals } from './principals.ts';
 import { decodePrincipal } from './records.ts';
-import type { PrincipalId, PrincipalRecord } from './records.ts';
 import { ID_BYTES, Sealing } from './sealing.ts';
 import { SLOTS_READ_MAX, decodeSlot, encodeSlot } from './slots.ts';
 import type { SlotRecord } from './slots.ts';
 import { randomBytes } from './sodium.ts';
 import type { Sodium } from './sodium.ts';
+import { Turns } from '../time-slice.ts';
 import { toCredentialError } from './store-failures.ts';
 import { VaultTransaction } from './transaction.ts';
 import type { VaultWriter } from './transaction.ts';
@@ -23,6 +24,12 @@ const PAGE = 500;
 /** How long what was deleted may stay in SQLite's journal. */
 const PURGE_DELAY_MS = 1000;
 
+/** The same where somebody reads the file meanwhile, a backup of it perhaps. */
+const PURGE_RETRY_MS = 10_000;
+
+/** How long the jobs of one commit may keep others waiting. */
+const FLUSH_MS = 10;
+
 /** What there is while the store is open. */
 export interface Unlocked {
   readonly rootKey: Uint8Array;
@@ -30,7 +37,8 @@ export interface Unlocked {
   /** Undefined where it is damaged: everything can be read then, and nothing written until it was repaired. */
   head: Head | undefined;
   headBody: Uint8Array | undefined;
-  principals: ReadonlyMap<PrincipalId, PrincipalRecord>;
+  /** Changed in place by each commit. */
+  principals: Principals;
   /** False where some are damaged: nothing is written then either, it would make new ones that know nothing of the old. */
   arePrincipalsWhole: boolean;
   /** Belongs to the sealing: a new one starts with an empty one. */
@@ -56,6 +64,8 @@ export interface VaultEvents {
  * as one generation and each on its own right: one that is refused takes none of the others with it.
  */
 export class Vault {
+  /** Long readings of this vault take turns. */
+  readonly turns: Turns = new Turns();
   readonly #store: SealedStore;
   readonly #sodium: Sodium;
   readonly #events: VaultEvents;
@@ -158,6 +168,8 @@ export class Vault {
       const cache = new ReadCache();
       const reader = new OpeningReader(this.#store, sealing, principals, cache);
       this.#unlocked = { rootKey, sealing, head, headBody, principals, arePrincipalsWhole, cache, reader };
+      // A daemon that was killed may have left what was deleted in the journal.
+      this.#purgeIn(PURGE_DELAY_MS);
     } catch (error) {
       sealing?.wipe();
       this.#sodium.release(rootKey);
@@ -168,7 +180,7 @@ export class Vault {
   /** Wipes the keys, after what was asked before: writes that wait are committed, an exclusive work is let finish. */
   async lock(): Promise<void> {
     while (this.#exclusive !== undefined) await this.#exclusive;
-    this.#flush();
+    this.#flush(true);
     this.#sodium.release(this.#unlocked?.rootKey);
     this.#unlocked?.sealing.wipe();
     this.#unlocked = undefined;
@@ -202,7 +214,7 @@ export class Vault {
    */
   async exclusive<T>(work: (state: Unlocked, store: SealedStore) => Promise<T>): Promise<T> {
     while (this.#exclusive !== undefined) await this.#exclusive;
-    this.#flush();
+    this.#flush(true);
     const state = this.unlocked();
     const { headBody } = state;
     const running = work(state, this.#store);
@@ -228,10 +240,10 @@ export class Vault {
   /** Commits what waits, and closes the file. */
   async close(): Promise<void> {
     while (this.#exclusive !== undefined) await this.#exclusive;
-    this.#flush();
+    this.#flush(true);
     await this.lock();
-    clearTimeout(this.#purgeTimer);
     this.#purge();
+    clearTimeout(this.#purgeTimer);
     this.#store.close();
   }
 
@@ -244,27 +256,34 @@ export class Vault {
     });
   }
 
-  #flush(): void {
-    const jobs = this.#queue;
-    this.#queue = [];
-    if (jobs.length === 0) return;
+  /**
+   * Commits what waits. Jobs that take long are spread over several commits, so that others have their turn in between,
+   * unless `isLast` says that nothing may be left.
+   */
+  #flush(isLast = false): void {
+    if (this.#queue.length === 0) return;
     const state = this.#unlocked;
     if (state === undefined) {
-      for (const job of jobs) job.reject(new CredentialError('Locked', {}));
+      for (const job of this.#queue.splice(0)) job.reject(new CredentialError('Locked', {}));
       return;
     }
     const transaction = new VaultTransaction(this.#store, state.sealing, state.principals);
-    const answers = jobs.flatMap((job) => {
+    const answers: { readonly job: Job; readonly result: unknown }[] = [];
+    const start = performance.now();
+    let done = 0;
+    for (const job of this.#queue) {
+      done += 1;
       try {
-        const result = job.run(transaction);
+        answers.push({ job, result: job.run(transaction) });
         transaction.keep();
-        return [{ job, result }];
       } catch (error) {
         transaction.drop();
         job.reject(toCredentialError(error));
-        return [];
       }
-    });
+      if (!isLast && performance.now() - start > FLUSH_MS) break;
+    }
+    this.#queue.splice(0, done);
+    if (this.#queue.length > 0) this.#scheduleFlush();
     try {
       if (transaction.hasChanges) this.#commit(state, transaction);
     } catch (error) {
@@ -280,18 +299,26 @@ export class Vault {
     const committed = transaction.commit(head, headBody);
     state.head = committed.head;
     state.headBody = committed.headBody;
-    state.principals = committed.principals;
+    state.principals.follow(committed.principals);
     state.cache.forget(committed.changed);
-    state.reader = new OpeningReader(this.#store, state.sealing, committed.principals, state.cache);
-    if (committed.hasDeletes) this.#purgeTimer ??= setTimeout(() => this.#purge(), PURGE_DELAY_MS).unref();
+    if (committed.hasDeletes) this.#purgeIn(PURGE_DELAY_MS);
+  }
+
+  #purgeIn(delayMs: number): void {
+    this.#purgeTimer ??= setTimeout(() => {
+      this.#purgeTimer = undefined;
+      // An exclusive work has a transaction of its own, and purges at its end.
+      if (this.#exclusive === undefined) this.#purge();
+      else this.#purgeIn(delayMs);
+    }, delayMs).unref();
   }
 
   #purge(): void {
-    this.#purgeTimer = undefined;
     try {
       this.#store.purge();
     } catch (error) {
       this.#events.onPurgeFailed(error);
+      this.#purgeIn(PURGE_RETRY_MS);
     }
   }
 
@@ -306,7 +333,7 @@ export class Vault {
 
   /** Damaged ones grant nothing until they are repaired; fsck names them. */
   #readPrincipals(sealing: Sealing): Pick<Unlocked, 'principals' | 'arePrincipalsWhole'> {
-    const principals = new Map<PrincipalId, PrincipalRecord>();
+    const principals = new Principals();
     let arePrincipalsWhole = true;
     try {
       let after: Uint8Array | undefined;

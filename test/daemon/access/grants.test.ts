@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { dropGrantsOf, granteeOf, granteesByTarget, grantKey, principalsOf } from '../../../daemon/access/grants.ts';
+import { dropGrantsOf, granteeOf, principalsOf } from '../../../daemon/access/grants.ts';
 import { emptyPrincipal } from '../../../daemon/vault/records.ts';
 import { ALICE, ROOT, startCore } from '../core.ts';
 
@@ -32,34 +32,6 @@ describe('principalsOf()', () => {
 
   it('takes no unit for the space that administrators share', () => {
     assert.throws(() => principalsOf([{ unit: 'system' }]), { code: 'InvalidName' });
-  });
-});
-
-describe('grantKey()', () => {
-  it('differs by owner, by kind and by target', () => {
-    const keys = [
-      grantKey({ space: 'system', kind: 'name', target: 'aws' }),
-      grantKey({ space: 'system', kind: 'set', target: 'aws' }),
-      grantKey({ space: 'uid:1', kind: 'name', target: 'aws' }),
-      grantKey({ space: 'system', kind: 'name', target: 'aws2' }),
-    ];
-    assert.equal(new Set(keys).size, keys.length);
-  });
-});
-
-describe('granteesByTarget()', () => {
-  it('tells of each target all to whom it was granted', async (t) => {
-    const core = await startCore(t);
-    await core.keep(ROOT, 'token', 'cio_aws_access_key');
-    await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: 1 }, { gid: 1 }] });
-    await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: 1 }] });
-    assert.deepEqual(
-      core.vault.read(granteesByTarget),
-      new Map([
-        ['system name token', [{ uid: 1 }, { gid: 1 }]],
-        ['system set aws', [{ uid: 1 }]],
-      ]),
-    );
   });
 });
 

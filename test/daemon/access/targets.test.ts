@@ -6,9 +6,9 @@ import { uuidOfSet } from '../../../daemon/access/set-uuid.ts';
 import { ALICE, BOB, RESTIC, ROOT, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
 
-function find(core: Core, person: Person, text: string, owner?: number): string {
+function find(core: Core, person: Person, text: string, owner?: number, isSet = false): string {
   return core.vault.read((reader) => {
-    const target = findTarget(core.caller(person), reader, { text, owner });
+    const target = findTarget(core.caller(person), reader, { text, owner, isSet });
     return `${target.kind} ${target.space} ${target.name} ${recordsOf(target).length}`;
   });
 }
@@ -25,6 +25,16 @@ describe('findTarget()', () => {
     assert.throws(() => find(core, ALICE, 'minio'), { code: 'NotFound', fields: { name: 'minio' } });
     await core.ask(ROOT, 'Grant', { target: 'cio_minio_access_key', grantees: [{ uid: ALICE.uid }] });
     assert.equal(find(core, ALICE, 'minio'), 'set system minio 1');
+  });
+
+  it('means a set where the text was its UUID, whatever credential has its name', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'aws', 'cio_aws_access_key', 'token');
+    assert.equal(find(core, ROOT, 'aws', undefined, true), 'set system aws 1');
+    assert.throws(() => find(core, ROOT, 'token', undefined, true), { code: 'NotFound' });
+    const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
+    assert.deepEqual((await core.ask(ROOT, 'Remove', { names: [uuid] })).removed, ['cio_aws_access_key']);
+    assert.equal(await core.value(ROOT, 'aws'), 'value-of-aws');
   });
 
   it('takes a text in its canonical spelling, as a name and as a set', async (t) => {
@@ -50,7 +60,7 @@ describe('findWritableTarget()', () => {
       await core.ask(ROOT, 'Grant', { target, grantees: [{ unit: 'restic.service' }] });
     for (const text of ['token', 'aws']) {
       const fields = { name: text, right: 'write' };
-      const named = { text, owner: undefined };
+      const named = { text, owner: undefined, isSet: false };
       core.vault.read((reader) => {
         assert.throws(() => findWritableTarget(core.caller(RESTIC), reader, named), { code: 'AccessDenied', fields });
         assert.equal(findWritableTarget(core.caller(ROOT), reader, named).space, 'system');
@@ -66,7 +76,7 @@ describe('resolveUuid()', () => {
   it('leaves a name as it is, and reads nothing for it', async (t) => {
     const core = await startCore(t);
     core.store.reads.length = 0;
-    assert.deepEqual(await resolve(core, ALICE, 'Any Text'), { text: 'Any Text', owner: undefined });
+    assert.deepEqual(await resolve(core, ALICE, 'Any Text'), { text: 'Any Text', owner: undefined, isSet: false });
     assert.deepEqual(core.store.reads, []);
   });
 
@@ -74,9 +84,13 @@ describe('resolveUuid()', () => {
     const core = await startCore(t);
     for (const person of [ROOT, ALICE, BOB]) await core.keep(person, 'cio_aws_access_key');
     const uuid = (space: 'system' | 'uid:3001' | 'uid:3002'): string => uuidOfSet(core.vault.storeId, space, 'aws');
-    assert.deepEqual(await resolve(core, ROOT, uuid('system')), { text: 'aws', owner: 0 });
-    assert.deepEqual(await resolve(core, ROOT, uuid('uid:3001'), 3001), { text: 'aws', owner: 3001 });
-    assert.deepEqual(await resolve(core, ALICE, uuid('uid:3001').toUpperCase()), { text: 'aws', owner: 3001 });
+    assert.deepEqual(await resolve(core, ROOT, uuid('system')), { text: 'aws', owner: 0, isSet: true });
+    assert.deepEqual(await resolve(core, ROOT, uuid('uid:3001'), 3001), { text: 'aws', owner: 3001, isSet: true });
+    assert.deepEqual(await resolve(core, ALICE, uuid('uid:3001').toUpperCase()), {
+      text: 'aws',
+      owner: 3001,
+      isSet: true,
+    });
     for (const [person, space] of [
       [ROOT, 'uid:3001'],
       [ALICE, 'system'],
@@ -85,7 +99,7 @@ describe('resolveUuid()', () => {
       await assert.rejects(resolve(core, person, uuid(space)), { code: 'NotFound', fields: { name: uuid(space) } });
     }
     await core.ask(BOB, 'Grant', { target: 'cio_aws_access_key', grantees: [{ uid: ALICE.uid }] });
-    assert.deepEqual(await resolve(core, ALICE, uuid('uid:3002')), { text: 'aws', owner: 3002 });
+    assert.deepEqual(await resolve(core, ALICE, uuid('uid:3002')), { text: 'aws', owner: 3002, isSet: true });
   });
 
   it('reads of a user who looks for any UUID nothing of the store', async (t) => {

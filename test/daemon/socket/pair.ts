@@ -29,7 +29,7 @@ export async function connectPair(scope: Scope, dispatch: Dispatch): Promise<Pai
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const caller = callerOf(readPeer(socket), new UserDatabase(), 0);
     const connection = new Connection(socket, caller, dispatch, {
-      onHeld(_connection, difference) {
+      onHeld(difference) {
         held.now += difference;
         held.most = Math.max(held.most, held.now);
       },

@@ -4,7 +4,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import { CONNECTIONS_MAX, HELD_BYTES_PER_USER_MAX } from '../../../daemon/socket/limits.ts';
 import { MESSAGE_BYTES_MAX, VALUE_BYTES_MAX } from '../../../src/limits.ts';
+import { withIdentity } from '../../support/identity.ts';
 import { root, skipUnless } from '../../support/requirements.ts';
+import type { Scope } from '../../support/scope.ts';
 import type { Reply } from '../../support/varlink.ts';
 import { RawVarlink } from '../../support/varlink.ts';
 import { ALICE, BOB, ROOT, startCore } from '../core.ts';
@@ -25,6 +27,12 @@ async function until(isSo: () => boolean): Promise<void> {
 
 function parametersOf(reply: Reply | undefined): object {
   return reply?.parameters ?? assert.fail(JSON.stringify(reply));
+}
+
+/** Connections of Alice's. Becoming another user takes longer than connecting, so all of them are made at once. */
+function connectMany(scope: Scope, path: string, count: number): Promise<RawVarlink[]> {
+  const connectAll = (): Promise<RawVarlink>[] => Array.from({ length: count }, () => RawVarlink.connect(scope, path));
+  return Promise.all(withIdentity(alice, connectAll));
 }
 
 /** Tells for every connection whether the other side still answers on it. */
@@ -175,7 +183,7 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
     const first = await RawVarlink.connect(t, path, alice);
     const clients: RawVarlink[] = [];
     while (clients.length < 3000) {
-      clients.push(...(await Promise.all(Array.from({ length: 100 }, () => RawVarlink.connect(t, path, alice)))));
+      clients.push(...(await connectMany(t, path, 100)));
       await until(() => accepted === clients.length + others.length + 1);
       assert.ok(open.size <= CONNECTIONS_MAX + 100, `${open.size} connections`);
       assert.deepEqual(await answering([first]), [true], 'who calls is not the longest idle');
@@ -193,8 +201,7 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
 
   it('tells those whom it closes that it is Busy', async (t) => {
     const { path } = await startServer(t, echo);
-    const clients: RawVarlink[] = [];
-    while (clients.length < CONNECTIONS_MAX + 20) clients.push(await RawVarlink.connect(t, path, alice));
+    const clients = await connectMany(t, path, CONNECTIONS_MAX + 20);
     for (const client of clients.slice(0, 20)) {
       assert.deepEqual(await client.receive(), BUSY);
       assert.equal(await client.receive(), undefined);
@@ -208,8 +215,7 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
       if (caller.uid === ALICE.uid) return hand.dispatch(caller, message);
       return echo(caller, message);
     });
-    const clients: RawVarlink[] = [];
-    while (clients.length < CONNECTIONS_MAX) clients.push(await RawVarlink.connect(t, path, alice));
+    const clients = await connectMany(t, path, CONNECTIONS_MAX);
     for (const client of clients) client.send({ method: GET });
     await until(() => hand.begun.length === CONNECTIONS_MAX);
     const newest = await RawVarlink.connect(t, path, alice);

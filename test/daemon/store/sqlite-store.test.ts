@@ -442,6 +442,45 @@ describe('SqliteStore on a damaged page', () => {
   });
 });
 
+describe('SqliteStore on rows that SQLite would not have let in', () => {
+  /** Makes the schema another for a while, past SQLite's checks. */
+  function insertPastSchema(file: string, body: unknown): void {
+    const schema = (change: string): void =>
+      editFile(file, (database) => {
+        database.unsafeMode();
+        database.pragma('writable_schema = ON');
+        database.exec(`UPDATE sqlite_schema SET sql = ${change}`);
+      });
+    schema("replace(replace(sql, 'body BLOB    NOT NULL', 'body ANY            '), 'STRICT, ', '        ')");
+    editFile(file, (database) =>
+      database.prepare('INSERT INTO record VALUES (?, ?, ?)').run(KIND.value, Buffer.from('odd'), body),
+    );
+    schema(
+      "replace(replace(sql, 'body ANY            ', 'body BLOB    NOT NULL'), '         WITHOUT', ' STRICT, WITHOUT')",
+    );
+  }
+
+  for (const [what, body] of Object.entries({
+    'no body': null,
+    'a number for a body': 7,
+    'a text for a body': 'text',
+  })) {
+    it(`gives empty bytes for ${what}, and the records beside it`, (t) => {
+      const file = newFile(t);
+      const made = SqliteStore.open(file);
+      commit(made, 1, [value('a'), value('z')]);
+      made.close();
+      insertPastSchema(file, body);
+      const store = open(t, file);
+      assert.deepEqual(store.get(KIND.value, Buffer.from('odd')), new Uint8Array(0));
+      assert.deepEqual(
+        store.list(KIND.value, undefined, 10).map((record) => `${text(record.tag)} ${text(record.body)}`),
+        ['a body', 'odd ', 'z body'],
+      );
+    });
+  }
+});
+
 describe('SqliteStore', () => {
   it('is made by the migrations', (t) => {
     const file = newFile(t);

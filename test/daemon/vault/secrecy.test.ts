@@ -41,11 +41,7 @@ describe('the files of a store', () => {
     const look = (): void => assertUnseen(findInStore(canaries, made.directory));
     await made.save(first, canaries.plant('value'));
     await made.save(first, canaries.plant('second value'));
-    await made.save(
-      second,
-      Buffer.concat([randomBytes(30_000), bytes, randomBytes(30_000)]),
-      owner,
-    );
+    await made.save(second, Buffer.concat([randomBytes(30_000), bytes, randomBytes(30_000)]), owner);
     look();
     await made.grant(`unit:${unit}`, { space: 'system', kind: 'set', target: set });
     await made.grant(group, { space: 'system', kind: 'name', target: first });

@@ -1,0 +1,24 @@
+import { CredentialError } from '../../src/errors.ts';
+import { TimeSlice } from '../time-slice.ts';
+import type { CredentialPage } from '../vault/reader.ts';
+import type { Vault } from '../vault/vault.ts';
+
+const PAGE = 250;
+
+/**
+ * Every credential of every space, a page at a time, with turns of others in between.
+ *
+ * @throws CredentialError `Busy` where the data key was changed meanwhile: the order of the records is another one then
+ */
+export async function* everyCredential(vault: Vault): AsyncGenerator<CredentialPage, void, undefined> {
+  const { epoch } = vault.unlocked().sealing;
+  const slice = new TimeSlice(vault.turns);
+  let after: Uint8Array | undefined;
+  do {
+    await slice.pause();
+    if (vault.unlocked().sealing.epoch !== epoch) throw new CredentialError('Busy', {});
+    const page: CredentialPage = vault.read((reader) => reader.credentials(after, PAGE));
+    yield page;
+    after = page.next;
+  } while (after !== undefined);
+}

@@ -1,0 +1,48 @@
+import type { GrantEntry, PrincipalId, PrincipalRecord, Space } from './records.ts';
+
+/**
+ * What was granted, from the side of those who gave it: to whom a credential or a set was granted, and how much a space
+ * has given. So neither question takes longer because of what others have.
+ */
+export class GrantIndex {
+  readonly #principals: Map<string, Set<PrincipalId>> = new Map();
+  readonly #given: Map<Space, number> = new Map();
+
+  grantees(space: Space, kind: GrantEntry['kind'], target: string): Iterable<PrincipalId> {
+    return this.#principals.get(grantKey({ space, kind, target })) ?? [];
+  }
+
+  /** How many grants a space has given, to whomever. */
+  given(space: Space): number {
+    return this.#given.get(space) ?? 0;
+  }
+
+  /** Follows a change of one principal's record. */
+  replace(before: PrincipalRecord | undefined, after: PrincipalRecord | undefined): void {
+    for (const grant of before?.grants ?? []) {
+      const key = grantKey(grant);
+      const holders = this.#principals.get(key);
+      if (before !== undefined) holders?.delete(before.principal);
+      if (holders?.size === 0) this.#principals.delete(key);
+      this.#count(grant.space, -1);
+    }
+    for (const grant of after?.grants ?? []) {
+      const key = grantKey(grant);
+      const holders = this.#principals.get(key) ?? new Set();
+      if (after !== undefined) holders.add(after.principal);
+      this.#principals.set(key, holders);
+      this.#count(grant.space, 1);
+    }
+  }
+
+  #count(space: Space, difference: number): void {
+    const given = this.given(space) + difference;
+    if (given === 0) this.#given.delete(space);
+    else this.#given.set(space, given);
+  }
+}
+
+/** One text for what a grant is about. */
+export function grantKey({ space, kind, target }: GrantEntry): string {
+  return `${space} ${kind} ${target}`;
+}

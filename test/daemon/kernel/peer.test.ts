@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { readPeer } from '../../../daemon/kernel/peer.ts';
+import { unitOfCgroup } from '../../../daemon/kernel/unit.ts';
+import { withIdentity } from '../../support/identity.ts';
+import type { Identity } from '../../support/identity.ts';
+import { Service } from '../../support/process.ts';
+import { root, skipUnless } from '../../support/requirements.ts';
+import type { Requirement } from '../../support/requirements.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const CONNECT = `
+  const socket = require('node:net').connect(process.argv[1], () => console.log('connected'));
+  socket.on('error', () => undefined);
+`;
+const LAST_PID = '/proc/sys/kernel/ns_last_pid';
+
+interface Listening {
+  readonly path: string;
+  /** The next connection, as the daemon gets it. */
+  readonly accept: () => Promise<net.Socket>;
+}
+
+async function listen(t: TestContext): Promise<Listening> {
+  const directory = temporaryDirectory(t);
+  fs.chmodSync(directory, 0o755);
+  const place = path.join(directory, 's');
+  const server = net.createServer({ allowHalfOpen: true });
+  const sockets: net.Socket[] = [];
+  server.on('connection', (socket) => void sockets.push(socket));
+  server.listen({ path: place, writableAll: true });
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  let taken = 0;
+  const accept = async (): Promise<net.Socket> => {
+    if (sockets.length <= taken) await once(server, 'connection');
+    taken += 1;
+    return sockets[taken - 1] ?? assert.fail();
+  };
+  return { path: place, accept };
+}
+
+function dial(t: TestContext, place: string, as?: Identity): void {
+  const connect = (): net.Socket => net.connect(place);
+  const socket = as === undefined ? connect() : withIdentity(as, connect);
+  socket.on('error', () => undefined);
+  t.after(() => void socket.destroy());
+}
+
+/** A hierarchy in which this test can put processes into units: not one that systemd takes care of. */
+function freeCgroups(): string | undefined {
+  if (fs.existsSync('/run/systemd/system')) return undefined;
+  return ['/sys/fs/cgroup/systemd', '/sys/fs/cgroup'].find((directory) =>
+    fs.existsSync(path.join(directory, 'cgroup.procs')),
+  );
+}
+
+const cgroups: Requirement = () => (freeCgroups() === undefined ? 'cgroups that systemd does not manage' : undefined);
+const recycling: Requirement = () => (fs.existsSync(LAST_PID) ? undefined : 'a kernel with checkpoint and restore');
+
+/** Puts a process into a unit of its own making. */
+function putIntoUnit(t: TestContext, pid: number, unit: string): void {
+  const slice = path.join(freeCgroups() ?? '', 'cio-test.slice');
+  const directory = path.join(slice, unit);
+  fs.mkdirSync(directory, { recursive: true });
+  fs.writeFileSync(path.join(directory, 'cgroup.procs'), `${pid}`);
+  t.after(async () => {
+    // The kernel takes a moment to let go of processes that have ended.
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      try {
+        fs.rmdirSync(directory);
+        fs.rmdirSync(slice);
+        return;
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code ?? '';
+        if (code === 'ENOENT' || code === 'ENOTEMPTY') return;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    }
+  });
+}
+
+describe('readPeer()', () => {
+  it('says who this process is', async (t) => {
+    const { path: place, accept } = await listen(t);
+    dial(t, place);
+    const { pid, uid, gid, groups, unit } = readPeer(await accept());
+    assert.deepEqual([pid, uid, gid], [process.pid, process.geteuid?.(), process.getegid?.()]);
+    // Node adds the group of the process to them.
+    assert.deepEqual(new Set([...groups, gid]), new Set([...(process.getgroups?.() ?? []), gid]));
+    assert.equal(unit(), unitOfCgroup(fs.readFileSync('/proc/self/cgroup', 'latin1')));
+  });
+
+  it('says who connected, with what groups, at the moment of the connection', { skip: skipUnless(root) }, async (t) => {
+    const { path: place, accept } = await listen(t);
+    const identities = [
+      { uid: 1234, gid: 2345, groups: [] },
+      { uid: 65_534, gid: 65_534, groups: [27, 1000, 4_000_000_000] },
+      { uid: 4_294_967_294, gid: 1, groups: Array.from({ length: 300 }, (_, index) => index + 5) },
+    ];
+    for (const identity of identities) {
+      dial(t, place, identity);
+      const { uid, gid, groups } = readPeer(await accept());
+      assert.deepEqual({ uid, gid, groups: [...groups] }, identity);
+    }
+  });
+
+  it('refuses a peer with more groups than anybody needs', { skip: skipUnless(root) }, async (t) => {
+    const { path: place, accept } = await listen(t);
+    dial(t, place, { uid: 1, gid: 1, groups: Array.from({ length: 4097 }, (_, index) => index + 5) });
+    const socket = await accept();
+    assert.throws(() => readPeer(socket), /getsockopt failed/);
+  });
+
+  it('says which process connected, and none of it once it is gone', async (t) => {
+    const { path: place, accept } = await listen(t);
+    const client = new Service(t, [process.execPath, '-e', CONNECT, place]);
+    const socket = await accept();
+    const [early, late] = [readPeer(socket), readPeer(socket)];
+    assert.equal(early.pid, client.pid);
+    early.unit();
+    await client.stop('SIGKILL');
+    assert.equal(late.unit(), undefined);
+    assert.equal(readPeer(socket).unit(), undefined);
+  });
+
+  it('throws where there is no descriptor any more', async (t) => {
+    const { path: place, accept } = await listen(t);
+    dial(t, place);
+    const socket = await accept();
+    socket.destroy();
+    assert.throws(() => readPeer(socket), /no descriptor/);
+    assert.throws(() => readPeer(new net.Socket()), /no descriptor/);
+  });
+
+  it('throws on a socket that has no peer of this host', async (t) => {
+    const server = net.createServer().listen(0, '127.0.0.1');
+    t.after(() => void server.close());
+    await once(server, 'listening');
+    const client = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1');
+    t.after(() => void client.destroy());
+    const [socket] = (await once(server, 'connection')) as [net.Socket];
+    t.after(() => void socket.destroy());
+    assert.throws(() => readPeer(socket));
+  });
+});
+
+describe('Peer.unit()', () => {
+  it('is the unit of the process, asked for once', { skip: skipUnless(root, cgroups) }, async (t) => {
+    const { path: place, accept } = await listen(t);
+    const client = new Service(t, [process.execPath, '-e', CONNECT, place]);
+    const socket = await accept();
+    putIntoUnit(t, client.pid, 'cio-test-a@one.service');
+    const peer = readPeer(socket);
+    assert.equal(peer.unit(), 'cio-test-a@one.service');
+    putIntoUnit(t, client.pid, 'cio-test-b.service');
+    assert.equal(peer.unit(), 'cio-test-a@one.service');
+    assert.equal(readPeer(socket).unit(), 'cio-test-b.service');
+  });
+
+  it(
+    'is not that of a process which got the number of the peer',
+    { skip: skipUnless(root, cgroups, recycling) },
+    async (t) => {
+      const { path: place, accept } = await listen(t);
+      const client = new Service(t, [process.execPath, '-e', CONNECT, place]);
+      const socket = await accept();
+      const before = readPeer(socket);
+      const { pid } = before;
+      await client.stop('SIGKILL');
+      // Its number is free now, and the kernel is told to give it out next; others may be faster.
+      let isRecycled = false;
+      for (let attempt = 0; attempt < 200 && !isRecycled; attempt += 1) {
+        fs.writeFileSync(LAST_PID, `${pid - 1}`);
+        const process_ = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
+        const exited = once(process_, 'exit');
+        isRecycled = process_.pid === pid;
+        if (!isRecycled) process_.kill('SIGKILL');
+        else
+          t.after(async () => {
+            process_.kill('SIGKILL');
+            await exited;
+          });
+        if (!isRecycled) await exited;
+      }
+      if (!isRecycled) return t.skip('the number was not given out again');
+      putIntoUnit(t, pid, 'cio-test-victim.service');
+      assert.equal(unitOfCgroup(fs.readFileSync(`/proc/${pid}/cgroup`, 'latin1')), 'cio-test-victim.service');
+      assert.equal(before.unit(), undefined, 'read before it was recycled');
+      const after = readPeer(socket);
+      assert.equal(after.pid, pid);
+      assert.equal(after.unit(), undefined, 'read after it was recycled');
+    },
+  );
+});

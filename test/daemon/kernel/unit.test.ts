@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { isUnitName, templateOf, unitOfCgroup } from '../../../daemon/kernel/unit.ts';
+
+describe('unitOfCgroup()', () => {
+  const paths: Record<string, string | undefined> = {
+    '/system.slice/restic.service': 'restic.service',
+    '/system.slice/system-restic.slice/restic@home.service': 'restic@home.service',
+    '/system.slice/restic@a.b-c\\x2dd.service': 'restic@a.b-c\\x2dd.service',
+    '/user.slice/user-1000.slice/session-3.scope': 'session-3.scope',
+    '/init.scope': 'init.scope',
+    // What a unit makes below itself is its own word.
+    '/user.slice/user-1000.slice/user@1000.service/app.slice/restic.service': 'user@1000.service',
+    '/system.slice/docker-abc.scope/system.slice/restic.service': 'docker-abc.scope',
+    '/system.slice/evil.service/restic.service': 'evil.service',
+    '/system.slice/evil.service/../restic.service': 'evil.service',
+    // No unit at all.
+    '/': undefined,
+    '': undefined,
+    '/docker/0123456789abcdef': undefined,
+    '/docker/restic.service': undefined,
+    '/../restic.service': undefined,
+    '/../../system.slice/restic.service': undefined,
+    '/system.slice': undefined,
+    '/system.slice/': undefined,
+    '/system.slice/restic.service (deleted)': undefined,
+    '/system.slice/.service': undefined,
+    '/system.slice/restic.timer': undefined,
+    '/system.slice/restic.service ': undefined,
+    '/system.slice/re stic.service': undefined,
+    '/system.slice/restic.service\u0000': undefined,
+    '/system.slice/rest\u00efc.service': undefined,
+    'system.slice/restic.service': undefined,
+  };
+  for (const [path, unit] of Object.entries(paths)) {
+    it(`says ${unit ?? 'none'} of ${JSON.stringify(path)}, in all layouts of cgroups`, () => {
+      assert.equal(unitOfCgroup(`0::${path}\n`), unit, 'unified');
+      assert.equal(unitOfCgroup(`2:cpu:/other.service\n1:name=systemd:${path}\n`), unit, 'legacy');
+      assert.equal(unitOfCgroup(`12:name=systemd:${path}\n3:pids:/other.service\n0::${path}\n`), unit, 'hybrid');
+    });
+  }
+
+  it('does not take the path of another hierarchy', () => {
+    for (const line of [
+      '4:memory:/a.service',
+      '5:name=other:/a.service',
+      '1:name=systemd2:/a.service',
+      '10::/a.service',
+      ' 0::/a.service',
+    ]) {
+      assert.equal(unitOfCgroup(`${line}\n`), undefined, line);
+    }
+  });
+
+  it('says none of nothing', () => {
+    for (const text of ['', '\n', '0::', 'nonsense']) assert.equal(unitOfCgroup(text), undefined);
+  });
+
+  it('gives a name of a unit or nothing, whatever the text', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(fc.string(), fc.constantFrom('system.slice', 'a.service', '..', 'x.slice'))),
+        (parts) => {
+          const unit = unitOfCgroup(`0::/${parts.join('/')}\n`);
+          assert.ok(unit === undefined || isUnitName(unit));
+        },
+      ),
+    );
+  });
+
+  it('takes time in proportion to a long path', { timeout: 5000 }, () => {
+    for (const part of ['a', '@', '.', 'a@', '.service', 'a.slice/']) unitOfCgroup(`0::/${part.repeat(300_000)}\n`);
+  });
+});
+
+describe('templateOf()', () => {
+  const units: Record<string, string | undefined> = {
+    'restic@home.service': 'restic@.service',
+    'restic@a.b.service': 'restic@.service',
+    'restic@a\\x2db.service': 'restic@.service',
+    'restic@.service': undefined,
+    'restic.service': undefined,
+    '@home.service': undefined,
+    'restic@home': undefined,
+    'a@b@c.service': undefined,
+    '': undefined,
+  };
+  for (const [unit, template] of Object.entries(units)) {
+    it(`says ${template ?? 'none'} of ${JSON.stringify(unit)}`, () => assert.equal(templateOf(unit), template));
+  }
+});
+
+describe('isUnitName()', () => {
+  const good = [
+    'a.service',
+    'restic@.service',
+    'restic@home.service',
+    'a:b_c-d.mount',
+    'A\\x20b.scope',
+    'a.socket',
+    'a.swap',
+  ];
+  const bad = [
+    '',
+    '.service',
+    'a',
+    'a.slice',
+    'a.timer',
+    'a.target',
+    'a.servicex',
+    'a.service\n',
+    ' a.service',
+    'a b.service',
+    'a/b.service',
+    '../a.service',
+    'a@b@c.service',
+    '@a.service',
+    'ä.service',
+    `${'a'.repeat(248)}.service`,
+  ];
+  for (const name of good) it(`takes ${name}`, () => assert.ok(isUnitName(name)));
+  for (const name of bad) it(`refuses ${JSON.stringify(name.slice(0, 40))}`, () => assert.ok(!isUnitName(name)));
+
+  it('takes the longest name that systemd has', () => assert.ok(isUnitName(`${'a'.repeat(247)}.service`)));
+});

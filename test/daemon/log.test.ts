@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { createLog, describeDefect } from '../../daemon/log.ts';
+import type { Log, LogFields } from '../../daemon/log.ts';
+
+function logged(work: (log: Log) => void, isJournal = false): string {
+  let text = '';
+  work(createLog((line) => void (text += line), isJournal));
+  return text;
+}
+
+describe('createLog()', () => {
+  it('writes a line to read, that says how bad it is', () => {
+    assert.equal(
+      logged((log) => log.info('listening')),
+      'cio-credentiald: listening\n',
+    );
+    assert.equal(
+      logged((log) => log.warning('low')),
+      'cio-credentiald: warning: low\n',
+    );
+    assert.equal(
+      logged((log) => log.error('bad')),
+      'cio-credentiald: error: bad\n',
+    );
+  });
+
+  it("writes syslog's priority in front for the journal", () => {
+    assert.equal(
+      logged((log) => log.info('listening'), true),
+      '<6>listening\n',
+    );
+    assert.equal(
+      logged((log) => log.warning('low'), true),
+      '<4>low\n',
+    );
+    assert.equal(
+      logged((log) => log.error('bad'), true),
+      '<3>bad\n',
+    );
+  });
+
+  it('writes fields behind, in order', () => {
+    const fields = { pid: 7, path: '/a b', open: false };
+    assert.equal(
+      logged((log) => log.info('m', fields), true),
+      '<6>m pid=7 path=/a b open=false\n',
+    );
+  });
+
+  it('lets nothing begin a line of its own, or move the cursor', () => {
+    const text = logged((log) => log.warning('m', { path: '/a\n<3>forged\r\u001b[2J\u009b1m\0' }), true);
+    assert.equal(text, '<4>m path=/a\\x0a<3>forged\\x0d\\x1b[2J\\x9b1m\\x00\n');
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (message, field) => {
+        const line = logged((log) => log.error(message, { field }));
+        assert.match(line, /^[^\p{Cc}]*\n$/u);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe('describeDefect()', () => {
+  const SECRET = 'canary-of-a-value';
+
+  function textOf(fields: LogFields): string {
+    return JSON.stringify(fields);
+  }
+
+  it('tells the class, the code and where it was thrown', () => {
+    const error: NodeJS.ErrnoException = new TypeError('message');
+    error.code = 'ERR_X';
+    const { class: name, code, at } = describeDefect(error);
+    assert.deepEqual([name, code], ['TypeError', 'ERR_X']);
+    assert.match(String(at), /log\.test\.ts:\d+/);
+  });
+
+  it('tells nothing of the message', () => {
+    for (const error of [
+      new Error(SECRET),
+      new RangeError(`a\n${SECRET}\nb`),
+      new Error(`\n    at ${SECRET} (file:1:1)\n`),
+    ]) {
+      assert.ok(!textOf(describeDefect(error)).includes(SECRET));
+    }
+  });
+
+  it('tells nothing of what was parsed, though V8 quotes it', () => {
+    for (const text of [SECRET, `{"a": ${SECRET}`, `\n    at ${SECRET}`, `{\n  at ${SECRET}\n at x`]) {
+      try {
+        JSON.parse(text);
+        assert.fail('it was parsed');
+      } catch (error) {
+        assert.ok(error instanceof SyntaxError);
+        assert.ok(!textOf(describeDefect(error)).includes('canary'), error.message);
+      }
+    }
+  });
+
+  it('tells nothing of a message that was changed, or of a stack that is not V8’s', () => {
+    const changed = new Error(`at ${SECRET}`);
+    changed.message = 'another';
+    const forged = new Error('x');
+    forged.stack = `Error: y\n    at ${SECRET}`;
+    const without = new Error('x');
+    delete without.stack;
+    for (const error of [changed, forged, without]) assert.ok(!textOf(describeDefect(error)).includes(SECRET));
+  });
+
+  it('tells the type of what is no error, and nothing of it', () => {
+    for (const thrown of [SECRET, { message: SECRET }, undefined, null, 5, Symbol(SECRET)]) {
+      assert.deepEqual(describeDefect(thrown), { thrown: typeof thrown });
+    }
+  });
+
+  it('is bounded', () => {
+    const error = new Error('deep');
+    error.stack = `Error: deep\n${'    at f (file:1:1)\n'.repeat(10_000)}`;
+    assert.ok(textOf(describeDefect(error)).length < 1000);
+  });
+});

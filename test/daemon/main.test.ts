@@ -1,0 +1,387 @@
+import assert from 'node:assert/strict';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { EXIT } from '../../src/errors.ts';
+import { VALUE_BYTES_MAX } from '../../src/limits.ts';
+import { assertUnseen, Canaries } from '../support/canary.ts';
+import { Daemon, startDaemon } from '../support/daemon.ts';
+import { plainEnvironment, run } from '../support/process.ts';
+import { command, root, skipUnless } from '../support/requirements.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { RawVarlink } from '../support/varlink.ts';
+import type { Reply } from '../support/varlink.ts';
+
+const MAIN = [process.execPath, join(import.meta.dirname, '..', '..', 'daemon', 'main.ts')];
+const CREDENTIALS = 'io.cio.Credentials';
+
+const create = (name: string, value = 'x'): object => ({
+  method: `${CREDENTIALS}.Create`,
+  parameters: { credentials: [{ name, value }] },
+});
+
+async function namesIn(t: TestContext, socketPath: string): Promise<Set<string>> {
+  const client = await RawVarlink.connect(t, socketPath);
+  const { parameters } = await client.call(`${CREDENTIALS}.List`);
+  const { credentials } = (parameters ?? {}) as { credentials: { name: string }[] };
+  return new Set(credentials.map(({ name }) => name));
+}
+
+/** Runs a daemon that does not start, and returns what it says to that. */
+async function failure(
+  t: TestContext,
+  daemonOptions: ConstructorParameters<typeof Daemon>[1],
+): Promise<{ code: number | null; log: string }> {
+  const daemon = new Daemon(t, daemonOptions);
+  const { code } = await daemon.service.exited;
+  return { code, log: daemon.log };
+}
+
+describe('a stopping daemon', { concurrency: 2 }, () => {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    it(`ends well on ${signal}, and takes its socket away`, async (t) => {
+      const daemon = await startDaemon(t);
+      await RawVarlink.connect(t, daemon.socketPath);
+      assert.deepEqual(await daemon.service.stop(signal), { code: 0, signal: null });
+      assert.equal(existsSync(daemon.socketPath), false);
+      assert.match(daemon.log, new RegExp(`stopping signal=${signal}\n.*stopped\n`));
+    });
+  }
+
+  it('ends well also where it is asked twice', async (t) => {
+    const daemon = await startDaemon(t);
+    const client = await RawVarlink.connect(t, daemon.socketPath);
+    client.socket.pause();
+    const value = 'x'.repeat(VALUE_BYTES_MAX);
+    client.send({ method: `${CREDENTIALS}.Create`, parameters: { credentials: [{ name: 'large', value }] } });
+    client.send({ method: `${CREDENTIALS}.Get`, parameters: { name: 'large' } });
+    const other = await RawVarlink.connect(t, daemon.socketPath);
+    let status: Reply;
+    do status = await other.call(`${CREDENTIALS}.Status`);
+    while (status.parameters?.['credentials'] !== 1);
+    // It waits for the reader now.
+    daemon.service.signal('SIGINT');
+    await daemon.service.printed('stopping');
+    daemon.service.signal('SIGINT');
+    assert.deepEqual(await daemon.service.exited, { code: 0, signal: null });
+    assert.equal(existsSync(daemon.socketPath), false);
+  });
+
+  it('answers what it was asked: what is stored is what was acknowledged, and the other way round', async (t) => {
+    const daemon = await startDaemon(t);
+    const clients = await Promise.all(Array.from({ length: 8 }, () => RawVarlink.connect(t, daemon.socketPath)));
+    for (const [client, connection] of clients.entries()) {
+      for (let index = 0; index < 300; index += 1) connection.send(create(`n${client}-${index}`));
+    }
+    const first = await clients[0]?.receive();
+    daemon.service.signal('SIGTERM');
+    const acknowledged = new Set([nameIn(first)]);
+    for (const client of clients) {
+      for (let reply = await client.receive(); reply !== undefined; reply = await client.receive())
+        acknowledged.add(nameIn(reply));
+      assert.equal(client.rest.length, 0);
+    }
+    assert.deepEqual(await daemon.service.exited, { code: 0, signal: null });
+    const again = await startDaemon(t, {
+      stateDirectory: daemon.stateDirectory,
+      runtimeDirectory: daemon.runtimeDirectory,
+    });
+    assert.deepEqual(await namesIn(t, again.socketPath), acknowledged);
+    await again.stop();
+  });
+
+  it('leaves no journal of what was deleted', async (t) => {
+    const daemon = await startDaemon(t);
+    const client = await RawVarlink.connect(t, daemon.socketPath);
+    client.send(create('token'));
+    await client.receive();
+    await client.call(`${CREDENTIALS}.Remove`, { names: ['token'] });
+    await daemon.stop();
+    const journal = statSync(join(daemon.stateDirectory, 'credentials.db-wal'), { throwIfNoEntry: false });
+    assert.ok(journal === undefined || journal.size === 0);
+  });
+});
+
+function nameIn(reply: Reply | undefined): string {
+  assert.equal(reply?.error, undefined);
+  const { saved } = (reply?.parameters ?? {}) as { saved?: { name: string }[] };
+  return saved?.[0]?.name ?? assert.fail();
+}
+
+describe('a killed daemon', () => {
+  it('has every write on the disk that it acknowledged; the next one takes its socket over', async (t) => {
+    const daemon = await startDaemon(t);
+    const clients = await Promise.all(Array.from({ length: 4 }, () => RawVarlink.connect(t, daemon.socketPath)));
+    for (const [client, connection] of clients.entries()) {
+      for (let index = 0; index < 500; index += 1) connection.send(create(`n${client}-${index}`));
+    }
+    const acknowledged = new Set<string>();
+    while (acknowledged.size < 100) acknowledged.add(nameIn(await clients[0]?.receive()));
+    daemon.service.signal('SIGKILL');
+    for (const client of clients) {
+      for (let reply = await client.receive(); reply !== undefined; reply = await client.receive())
+        acknowledged.add(nameIn(reply));
+    }
+    await daemon.service.exited;
+    assert.ok(statSync(daemon.socketPath).isSocket());
+    const again = await startDaemon(t, {
+      stateDirectory: daemon.stateDirectory,
+      runtimeDirectory: daemon.runtimeDirectory,
+    });
+    const stored = await namesIn(t, again.socketPath);
+    for (const name of acknowledged) assert.ok(stored.has(name), `${name} was acknowledged`);
+    const client = await RawVarlink.connect(t, again.socketPath);
+    assert.deepEqual((await client.call(`${CREDENTIALS}.Fsck`)).parameters?.['problems'], []);
+    await again.stop();
+  });
+});
+
+describe('two daemons', { concurrency: 2 }, () => {
+  for (const shared of ['stateDirectory', 'runtimeDirectory'] as const) {
+    it(`are refused one ${shared === 'stateDirectory' ? 'state' : 'runtime'} directory; the second says who has it, the first serves on`, async (t) => {
+      const first = await startDaemon(t);
+      const { code, log } = await failure(t, { [shared]: first[shared] });
+      assert.equal(code, EXIT.failed);
+      const expected = `cio-credentiald: error: cannot start: ${first[shared]} is held by another cio-credentiald (pid ${first.pid})\n`;
+      assert.equal(log, expected);
+      const client = await RawVarlink.connect(t, first.socketPath);
+      assert.equal((await client.call(`${CREDENTIALS}.Status`)).error, undefined);
+      await first.stop();
+    });
+  }
+});
+
+describe('a daemon that cannot start', { concurrency: 2 }, () => {
+  it('says that its socket’s path is too long, before it makes anything', async (t) => {
+    const directory = temporaryDirectory(t);
+    const runtimeDirectory = join(directory, 'x'.repeat(108 - directory.length - '/io.cio.Credentials'.length - 1));
+    const stateDirectory = join(directory, 'state');
+    const { code, log } = await failure(t, { runtimeDirectory, stateDirectory });
+    assert.equal(code, EXIT.failed);
+    assert.match(
+      log,
+      /cannot start: the socket path .* is 108 bytes long, 107 are allowed; choose a shorter --runtime-dir\n$/,
+    );
+    assert.deepEqual([existsSync(stateDirectory), existsSync(runtimeDirectory)], [false, false]);
+  });
+
+  it('takes a path of 107 bytes', async (t) => {
+    const directory = temporaryDirectory(t);
+    const runtimeDirectory = join(directory, 'x'.repeat(107 - directory.length - '/io.cio.Credentials'.length - 1));
+    const daemon = await startDaemon(t, { runtimeDirectory });
+    assert.equal(daemon.socketPath.length, 107);
+    await daemon.stop();
+  });
+
+  for (const directory of ['state', 'runtime'] as const) {
+    it(`says that others may write to its ${directory} directory, and how to mend that`, async (t) => {
+      const path = join(temporaryDirectory(t), 'open');
+      mkdirSync(path);
+      chmodSync(path, 0o777);
+      const { code, log } = await failure(t, { [`${directory}Directory`]: path });
+      assert.equal(code, EXIT.failed);
+      assert.match(
+        log,
+        new RegExp(`cannot start: others may write to the ${directory} directory ${path}; mend it with: chmod .*\n$`),
+      );
+    });
+
+    it(`says that its ${directory} directory is another user’s`, { skip: skipUnless(root) }, async (t) => {
+      const path = join(temporaryDirectory(t), 'other');
+      mkdirSync(path, { mode: 0o755 });
+      chownSync(path, 3001, 3001);
+      const { code, log } = await failure(t, { [`${directory}Directory`]: path });
+      assert.equal(code, EXIT.failed);
+      assert.match(log, /cannot start: the \w+ directory .* belongs to another user \(uid 3001\)\n$/);
+    });
+  }
+
+  it('repeats no word that it was started with and does not know', async () => {
+    for (const words of [
+      ['--secret-word'],
+      ['secret-word'],
+      ['--state-dir'],
+      ['--state-dir', ''],
+      ['--user', '--system'],
+    ]) {
+      const { code, stdout, stderr } = await run([...MAIN, ...words]);
+      assert.equal(code, EXIT.usage);
+      assert.equal(stdout.length, 0);
+      assert.match(stderr, /^cio-credentiald: error: .*; see --help\n$/);
+      assert.ok(!stderr.includes('secret-word'));
+    }
+  });
+
+  it('prints its help and its version, and makes nothing', async () => {
+    const help = await run([...MAIN, '--help']);
+    assert.equal(help.code, 0);
+    assert.match(help.stdout.toString(), /^Usage: cio-credentiald /);
+    const version = await run([...MAIN, '--version']);
+    assert.match(version.stdout.toString(), /^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('a daemon whose key file is gone', () => {
+  it('serves locked, says so, and opens when the file is back', async (t) => {
+    const first = await startDaemon(t);
+    const before = await RawVarlink.connect(t, first.socketPath);
+    before.send(create('token', 'secret'));
+    await before.receive();
+    await first.stop();
+    const keyFile = join(first.stateDirectory, 'root.key');
+    renameSync(keyFile, `${keyFile}.away`);
+
+    const daemon = await startDaemon(t, { stateDirectory: first.stateDirectory });
+    assert.match(daemon.log, /warning: the store is locked; open it with: cio credential unlock\n/);
+    const client = await RawVarlink.connect(t, daemon.socketPath);
+    assert.equal((await client.call(`${CREDENTIALS}.Status`)).parameters?.['locked'], true);
+    assert.equal((await client.call(`${CREDENTIALS}.Get`, { name: 'token' })).error, `${CREDENTIALS}.Locked`);
+    renameSync(`${keyFile}.away`, keyFile);
+    assert.equal((await client.call(`${CREDENTIALS}.Unlock`)).error, undefined);
+    assert.equal((await client.call(`${CREDENTIALS}.Get`, { name: 'token' })).parameters?.['value'], 'secret');
+    await daemon.stop();
+  });
+});
+
+describe('the socket of a daemon', () => {
+  it('has its mode from bind(2) on: no chmod(2) follows', { skip: skipUnless(root, command('strace')) }, async (t) => {
+    const directory = temporaryDirectory(t);
+    const trace = join(directory, 'trace');
+    const strace = ['strace', '-f', '-qq', '-e', 'trace=bind,umask,chmod,fchmod,fchmodat,listen', '-o', trace];
+    const daemon = await startDaemon(t, { command: [...strace, ...MAIN] });
+    assert.equal(statSync(daemon.socketPath).mode & 0o777, 0o666);
+    const lines = readFileSync(trace, 'utf8').split('\n');
+    const bind = lines.findIndex((line) => line.includes('bind(') && line.includes(daemon.socketPath));
+    assert.ok(bind > 0);
+    const lastUmask = lines.slice(0, bind).findLast((line) => line.includes('umask(')) ?? '';
+    assert.match(lastUmask, /umask\(0111\)/);
+    assert.ok(!lines.some((line) => /f?chmod/.test(line) && line.includes('io.cio.Credentials')));
+    assert.match(lines.slice(bind).find((line) => line.includes('umask(')) ?? '', /umask\(077\)/);
+    // The daemon is the only child of strace, which passes no signal on.
+    const child = Number(readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, 'utf8').trim());
+    process.kill(child, 'SIGTERM');
+    await daemon.service.exited;
+  });
+
+  it(
+    'is everybody’s to reach for root’s daemon, and nobody else’s with --user',
+    { skip: skipUnless(root) },
+    async (t) => {
+      for (const [args, mode] of [
+        [[], 0o666],
+        [['--user'], 0o600],
+      ] as const) {
+        const daemon = await startDaemon(t, { args });
+        assert.equal(statSync(daemon.socketPath).mode & 0o777, mode);
+        assert.equal(statSync(daemon.runtimeDirectory).mode & 0o777, mode === 0o666 ? 0o755 : 0o700);
+        await daemon.stop();
+      }
+    },
+  );
+});
+
+describe('what a daemon says', () => {
+  it('has no secret in it, no name, and nothing of what it could not read; nor have its files', async (t) => {
+    const canaries = new Canaries();
+    const [secret, malformed] = [canaries.plant('secret'), canaries.plant('malformed')];
+    const name = canaries.add('name', `name-${crypto.randomUUID()}`);
+    const daemon = await startDaemon(t, { env: { ...plainEnvironment(), JOURNAL_STREAM: '1:2' } });
+    const client = await RawVarlink.connect(t, daemon.socketPath);
+    const replies: (Reply | undefined)[] = [];
+    for (const message of [
+      create(name, secret),
+      create(name, secret),
+      create(name, secret),
+      { method: `${CREDENTIALS}.Remove`, parameters: { names: [name] } },
+      { method: `${CREDENTIALS}.Get`, parameters: { name: malformed } },
+      { method: malformed, parameters: { [malformed]: malformed } },
+    ]) {
+      client.send(message);
+      replies.push(await client.receive());
+    }
+    client.send(`${malformed}\0`);
+    replies.push(await client.receive());
+    assert.equal(replies.at(-1)?.error, `${CREDENTIALS}.MalformedMessage`);
+    for (const reply of replies.slice(4)) assertUnseen(canaries.findIn('reply', JSON.stringify(reply)));
+    assertUnseen(canaries.findInProcess(daemon.pid));
+    assertUnseen(canaries.findInFiles(daemon.stateDirectory));
+    await daemon.stop();
+    assertUnseen(canaries.findIn('log', daemon.log));
+    assertUnseen(canaries.findInFiles(daemon.stateDirectory));
+    for (const line of daemon.log.trimEnd().split('\n')) assert.match(line, /^<[346]>/);
+  });
+});
+
+describe('a daemon with peers who mean no good', { concurrency: 3, skip: skipUnless(root) }, () => {
+  const stranger = { uid: 3001, gid: 3001 };
+
+  it('ends half of a message after ten seconds with TimedOut, and leaves a quiet connection alone', async (t) => {
+    const daemon = await startDaemon(t);
+    const quiet = await RawVarlink.connect(t, daemon.socketPath);
+    const slow = await RawVarlink.connect(t, daemon.socketPath, stranger);
+    const since = performance.now();
+    slow.send('{"method":"io.cio.Cred');
+    assert.deepEqual(await slow.receive(), { error: `${CREDENTIALS}.TimedOut`, parameters: {} });
+    assert.equal(await slow.receive(), undefined);
+    const elapsedMs = performance.now() - since;
+    assert.ok(elapsedMs > 9_000 && elapsedMs < 15_000, `${elapsedMs} ms`);
+    assert.equal((await quiet.call(`${CREDENTIALS}.Status`)).error, undefined);
+  });
+
+  it('does not grow by what they do not read, and serves others', async (t) => {
+    const daemon = await startDaemon(t);
+    const owner = await RawVarlink.connect(t, daemon.socketPath, stranger);
+    const value = 'x'.repeat(VALUE_BYTES_MAX);
+    await owner.call(`${CREDENTIALS}.Create`, { credentials: [{ name: 'large', value }] });
+    const before = residentBytes(daemon.pid);
+    const count = 150;
+    for (let index = 0; index < count; index += 1) {
+      const client = await RawVarlink.connect(t, daemon.socketPath, stranger);
+      client.socket.pause();
+      for (let call = 0; call < 10; call += 1)
+        client.send({ method: `${CREDENTIALS}.Get`, parameters: { name: 'large' } });
+    }
+    const other = await RawVarlink.connect(t, daemon.socketPath);
+    for (let round = 0; round < 200; round += 1) {
+      assert.equal((await other.call(`${CREDENTIALS}.Status`)).error, undefined);
+    }
+    const growth = residentBytes(daemon.pid) - before;
+    assert.ok(growth < count * VALUE_BYTES_MAX, `it grew by ${growth} bytes`);
+  });
+
+  it('does not grow by many long lists at once, and keeps nobody else waiting for them', async (t) => {
+    const daemon = await startDaemon(t);
+    const owner = await RawVarlink.connect(t, daemon.socketPath, stranger);
+    for (let start = 0; start < 1000; start += 250) {
+      const credentials = Array.from({ length: 250 }, (_, index) => ({
+        name: `cio_s3_${start + index}_access_key`,
+        value: 'x'.repeat(4096),
+      }));
+      assert.equal((await owner.call(`${CREDENTIALS}.Create`, { credentials })).error, undefined);
+    }
+    const listed = (await owner.call(`${CREDENTIALS}.List`)).parameters?.['credentials'] as object[];
+    assert.equal(listed.length, 1000);
+    const other = await RawVarlink.connect(t, daemon.socketPath);
+    const latencyMs = async (): Promise<number> => {
+      const since = performance.now();
+      await other.call(`${CREDENTIALS}.Status`);
+      return performance.now() - since;
+    };
+    const before = residentBytes(daemon.pid);
+    const clients = await Promise.all(
+      Array.from({ length: 100 }, () => RawVarlink.connect(t, daemon.socketPath, stranger)),
+    );
+    for (const client of clients) client.send({ method: `${CREDENTIALS}.List` });
+    const latencies: number[] = [];
+    for (let round = 0; round < 10; round += 1) latencies.push(await latencyMs());
+    const growth = residentBytes(daemon.pid) - before;
+    const median = latencies.toSorted((a, b) => a - b)[5] ?? 0;
+    assert.ok(growth < 150 * 1024 * 1024, `it grew by ${growth} bytes`);
+    assert.ok(median < 150, `${median} ms for another user's Status`);
+  });
+});
+
+function residentBytes(pid: number): number {
+  return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}

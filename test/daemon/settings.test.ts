@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { USAGE, UsageError, parseSettings } from '../../daemon/settings.ts';
+import type { Command, RawSettings, Settings } from '../../daemon/settings.ts';
+
+const HOME = '/home/alice';
+
+function parse(argv: readonly string[], raw: Partial<RawSettings> = {}): Command {
+  return parseSettings({ argv, environment: {}, uid: 1000, home: HOME, ...raw });
+}
+
+function settings(argv: readonly string[], raw: Partial<RawSettings> = {}): Settings {
+  const command = parse(argv, raw);
+  assert.ok(command.kind === 'run');
+  return command.settings;
+}
+
+function places(argv: readonly string[], raw: Partial<RawSettings> = {}): [string, string] {
+  const { stateDirectory, runtimeDirectory } = settings(argv, raw);
+  return [stateDirectory, runtimeDirectory];
+}
+
+const XDG = { XDG_STATE_HOME: '/state', XDG_RUNTIME_DIR: '/run/user/1000' };
+const SYSTEM = ['/var/lib/cio-credentiald', '/run/cio-credentiald'];
+
+describe('parseSettings()', () => {
+  it("takes the user's own places, by the XDG Base Directory Specification", () => {
+    const state = '/home/alice/.local/state/cio-credentiald';
+    assert.deepEqual(places([], { environment: XDG }), ['/state/cio-credentiald', '/run/user/1000/cio-credentiald']);
+    assert.deepEqual(places([]), [state, `${state}/run`]);
+    assert.deepEqual(places([], { environment: { XDG_RUNTIME_DIR: '/r' } }), [state, '/r/cio-credentiald']);
+  });
+
+  it('ignores places of XDG that are not absolute, as it says', () => {
+    const state = '/home/alice/.local/state/cio-credentiald';
+    for (const odd of ['', '.', 'state', '~/state', './state']) {
+      assert.deepEqual(places([], { environment: { XDG_STATE_HOME: odd, XDG_RUNTIME_DIR: odd } }), [
+        state,
+        `${state}/run`,
+      ]);
+    }
+  });
+
+  it("takes the system's places for root, and for whoever asks for them", () => {
+    assert.deepEqual(places([], { uid: 0, environment: XDG }), SYSTEM);
+    assert.deepEqual(places(['--system'], { environment: XDG }), SYSTEM);
+    assert.deepEqual(places(['--user'], { uid: 0, environment: XDG, home: '/root' }), [
+      '/state/cio-credentiald',
+      '/run/user/1000/cio-credentiald',
+    ]);
+  });
+
+  it('takes places from the environment, and from options before it', () => {
+    const environment = { CIO_STATE_DIR: '/s', CIO_RUNTIME_DIR: '/r', ...XDG };
+    assert.deepEqual(places([], { environment }), ['/s', '/r']);
+    assert.deepEqual(places([], { environment, uid: 0 }), ['/s', '/r']);
+    assert.deepEqual(places(['--state-dir', '/a', '--runtime-dir=/b'], { environment }), ['/a', '/b']);
+    assert.deepEqual(places(['--state-dir', '/a']), ['/a', '/a/run']);
+  });
+
+  it('makes places absolute and plain', () => {
+    assert.deepEqual(places(['--state-dir', 'a/../b', '--runtime-dir', '/x/./y/']), [path.resolve('b'), '/x/y']);
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), (given) => {
+        const [state, runtime] = places([`--state-dir=${given}`, `--runtime-dir=${given}`]);
+        assert.ok(path.isAbsolute(state) && path.normalize(state) === state);
+        assert.equal(state, runtime);
+      }),
+    );
+  });
+
+  it('serves other users only for root, and not in his own places', () => {
+    assert.equal(settings([], { uid: 0 }).isPublic, true);
+    assert.equal(settings(['--user'], { uid: 0 }).isPublic, false);
+    assert.equal(settings([]).isPublic, false);
+    assert.equal(settings(['--system']).isPublic, false);
+  });
+
+  it("knows where systemd put the daemon's credentials, and whether its log goes to the journal", () => {
+    const environment = { CREDENTIALS_DIRECTORY: '/run/credentials/c.service', JOURNAL_STREAM: '8:1' };
+    const { credentialsDirectory, isJournal } = settings([], { environment });
+    assert.deepEqual([credentialsDirectory, isJournal], ['/run/credentials/c.service', true]);
+    assert.deepEqual([settings([]).credentialsDirectory, settings([]).isJournal], [undefined, false]);
+    assert.equal(settings([], { environment: { CREDENTIALS_DIRECTORY: 'relative' } }).credentialsDirectory, undefined);
+  });
+
+  it('answers --help and --version, whatever else was said', () => {
+    assert.deepEqual(parse(['--help']), { kind: 'help' });
+    assert.deepEqual(parse(['-h', '--version']), { kind: 'help' });
+    assert.deepEqual(parse(['--version', '--user', '--system']), { kind: 'version' });
+  });
+
+  const refused: Record<string, readonly string[]> = {
+    'an option that it does not know': ['--secret-option'],
+    'an argument': ['secret-argument'],
+    'an option without its value': ['--state-dir'],
+    'an option for the value of another': ['--state-dir', '--user'],
+    'a value for a flag': ['--user=secret'],
+    'an empty place': ['--state-dir', ''],
+    'an empty place of the sockets': ['--runtime-dir='],
+    'two answers to one question': ['--user', '--system'],
+  };
+  for (const [what, argv] of Object.entries(refused)) {
+    it(`refuses ${what}, and repeats nothing of it`, () => {
+      assert.throws(
+        () => parse(argv),
+        (error) => {
+          assert.ok(error instanceof UsageError);
+          assert.ok(!error.message.includes('secret'));
+          return true;
+        },
+      );
+    });
+  }
+
+  it('refuses an empty place in the environment', () => {
+    for (const name of ['CIO_STATE_DIR', 'CIO_RUNTIME_DIR']) {
+      assert.throws(() => parse([], { environment: { [name]: '' } }), UsageError);
+    }
+  });
+
+  it('gives settings or a UsageError, whatever the words', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.string(), fc.constantFrom('--user', '--state-dir', '--', '-h'))), (argv) => {
+        try {
+          parse(argv);
+        } catch (error) {
+          assert.ok(error instanceof UsageError);
+        }
+      }),
+    );
+  });
+});
+
+describe('USAGE', () => {
+  it('tells every option', () => {
+    for (const option of [
+      '--state-dir',
+      '--runtime-dir',
+      '--user',
+      '--system',
+      '--version',
+      '--help',
+      'CIO_STATE_DIR',
+      'CIO_RUNTIME_DIR',
+    ]) {
+      assert.ok(USAGE.includes(option), option);
+    }
+  });
+});
