@@ -62,7 +62,7 @@ export async function startApp(settings: Settings, version: string, log: Log): P
 
   const sodium = await Sodium.load();
   const areKeysLocked = lockKeys(sodium, log);
-  const store: SealedStore = SqliteStore.open(storePath);
+  const store: SealedStore = cleanup.adopt(SqliteStore.open(storePath), (open) => open.close());
   const places = { stateDirectory: settings.stateDirectory, credentialsDirectory: settings.credentialsDirectory };
   if (Vault.isEmpty(store)) await makeStore(store, storePath, sodium, places, log);
   const vault = new Vault(store, sodium, {

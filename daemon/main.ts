@@ -37,9 +37,9 @@ async function run(settings: Settings, log: Log): Promise<void> {
   // Loaded only now: on a Node that is too old the store's module would crash the process.
   const { startApp } = await import('./app.ts');
   const { promise: stopped, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
-  // A terminal that closes takes the daemon with it, as it takes every program in its foreground.
-  process.once('SIGHUP', stop);
+  // A terminal that closes takes the daemon with it, as it takes every program in its foreground. A signal that comes
+  // twice (a terminal sends it to npm as well, which passes it on) is one.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
   const app = await startApp(settings, packageVersion(), log);
   log.info('listening', { socket: app.socketPath, pid: process.pid });
   if (!settings.isJournal) writeAll(nextCommand(settings, app.isLocked));

@@ -1,13 +1,13 @@
-import { CredentialError, isCredentialError } from '../../src/errors.ts';
+import { CredentialError } from '../../src/errors.ts';
 import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
 import type { Grantee } from '../../src/protocol/interface.generated.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, membershipOf } from '../../src/sets.ts';
 import { isUnitName } from '../kernel/unit.ts';
 import { grantKey } from '../vault/grant-index.ts';
-import type { VaultReader } from '../vault/reader.ts';
+import { isThere } from '../vault/reader.ts';
 import { emptyPrincipal } from '../vault/records.ts';
-import type { CredentialRecord, GrantEntry, PrincipalId, Space } from '../vault/records.ts';
+import type { CredentialRecord, GrantEntry, PrincipalId } from '../vault/records.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
 import { checkedId } from './checked-id.ts';
 
@@ -83,14 +83,4 @@ function principalOf({ unit, uid, gid }: Grantee): PrincipalId {
     throw new CredentialError('InvalidName', { name: '', reason: 'a grantee is exactly one of unit, uid and gid' });
   }
   return principal;
-}
-
-/** True for a damaged one too. */
-function isThere(reader: VaultReader, space: Space, name: string): boolean {
-  try {
-    return reader.credential(space, name) !== undefined;
-  } catch (error) {
-    if (isCredentialError(error, 'Damaged')) return true;
-    throw error;
-  }
 }

@@ -50,7 +50,7 @@ export function viewSet(caller: Caller, reader: VaultReader, space: Space, set: 
     provider,
     members,
     missing: missingOf(provider, new Set(members.keys())),
-    generation: Math.max(...current.map(({ generation }) => generation)),
+    generation: Math.max(reader.principal(space)?.removals?.[set] ?? 0, ...current.map(({ generation }) => generation)),
     changed: Math.max(...current.map(({ changed }) => changed)),
   };
 }

@@ -163,6 +163,9 @@ function publicValue(reader: VaultReader, record: CredentialRecord): string | un
   const field = membership && fieldOf(membership.field, providerOf(membership.set, undefined));
   const { version, size } = currentVersion(record);
   if (field === undefined || field.isSecret || size > SHOWN_VALUE_BYTES_MAX) return undefined;
+  // The record may have been read some turns ago; a value that was replaced or removed since is no damaged one.
+  const now = reader.credential(record.space, record.name);
+  if (now === undefined || currentVersion(now).version !== version || now.id !== record.id) return undefined;
   const wire = toWire(reader.value(record, version));
   return 'value' in wire ? wire.value : undefined;
 }

@@ -9,8 +9,7 @@ import type { Space } from '../vault/records.ts';
  * Compare-and-set: refuses a change where one of the credentials, or the rest of a set that one is in, changed after the
  * generation that the caller has seen. 0 stands for "nothing of it is there yet".
  *
- * What was removed has left nothing but the number of the last removal in the space. Where something is not there, that
- * counts as its change: it may be another one's, and a conflict too many is better than a lost update.
+ * A credential of no set that the caller has seen and that is not there any more is a conflict with 0.
  *
  * @throws CredentialError `Conflict`
  */
@@ -23,11 +22,15 @@ export function requireGeneration(
   if (expected === null || expected === undefined) return;
   const sets = new Set(names.flatMap((name) => membershipOf(name)?.set ?? []));
   const members = [...sets].flatMap((set) => FIELD_IDS.map((field) => memberName(set, field)));
-  const addressed = [...new Set([...names, ...members])];
-  const records = addressed.flatMap((name) => reader.credential(space, name) ?? []);
-  const generations = records.map((record) => currentVersion(record).generation);
-  const isSomethingAbsent = expected > 0 && records.length < addressed.length;
-  if (isSomethingAbsent) generations.push(reader.principal(space)?.lastRemoval ?? 0);
-  const actual = Math.max(0, ...generations);
+  const records = [...new Set([...names, ...members])].flatMap((name) => reader.credential(space, name) ?? []);
+  const removals = reader.principal(space)?.removals ?? {};
+  const actual = Math.max(
+    0,
+    ...records.map((record) => currentVersion(record).generation),
+    ...[...sets].map((set) => removals[set] ?? 0),
+  );
+  const present = new Set(records.map(({ name }) => name));
+  const isGone = names.some((name) => membershipOf(name) === undefined && !present.has(name));
+  if (isGone && expected > 0) throw new CredentialError('Conflict', { expected, actual: 0 });
   if (actual > expected) throw new CredentialError('Conflict', { expected, actual });
 }

@@ -1,7 +1,10 @@
 import { VERSIONS_KEPT } from '../../src/limits.ts';
+import { FIELD_IDS } from '../../src/providers/registry.ts';
+import { memberName, membershipOf } from '../../src/sets.ts';
 import { requireWithinQuota } from '../access/quota.ts';
 import { currentVersion, emptyPrincipal } from '../vault/records.ts';
-import type { CredentialRecord, Space, VersionEntry } from '../vault/records.ts';
+import type { CredentialRecord, PrincipalRecord, Space, VersionEntry } from '../vault/records.ts';
+import { isThere } from '../vault/reader.ts';
 import { randomBytes } from '../vault/sodium.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
 
@@ -76,7 +79,11 @@ function accountFor(
   const { addedName, removedName, bytes } = change;
   const old = writer.principal(space) ?? emptyPrincipal(space);
   const count = old.count + (addedName === undefined ? 0 : 1) - (removedName === undefined ? 0 : 1);
-  const next = { ...old, count, ...(removedName === undefined ? {} : { lastRemoval: old.generation }) };
+  const next = {
+    ...old,
+    count,
+    ...(removedName === undefined ? {} : { removals: removalsAfter(writer, old, removedName) }),
+  };
   if (space === 'system') {
     writer.putPrincipal(next);
     return;
@@ -86,4 +93,17 @@ function accountFor(
   const user = { ...next, names, bytes: old.bytes + bytes };
   if (bytes > 0) requireWithinQuota(user);
   writer.putPrincipal(user);
+}
+
+/** A set remembers that something of it was removed, as long as there is something else of it. */
+function removalsAfter(
+  writer: VaultWriter,
+  { principal, generation, removals = {} }: PrincipalRecord,
+  removedName: string,
+): Readonly<Record<string, number>> {
+  const set = membershipOf(removedName)?.set;
+  if (set === undefined) return removals;
+  const { [set]: _, ...others } = removals;
+  const isLeft = FIELD_IDS.some((field) => isThere(writer, principal as Space, memberName(set, field)));
+  return isLeft ? { ...others, [set]: generation } : others;
 }

@@ -278,6 +278,8 @@ export class Connection {
 
   #fail(error: unknown): void {
     this.#events.onDefect(error);
+    this.#answers.length = 0;
+    this.#inFlightBytes = 0;
     this.destroy();
   }
 

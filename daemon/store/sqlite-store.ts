@@ -24,11 +24,11 @@ const HEADER_MAGIC = 'SQLite format 3\0';
 export class SqliteStore implements SealedStore {
   readonly #writer: Database.Database;
   readonly #reader: Database.Database;
-  readonly #get: Database.Statement<[Kind, Uint8Array], unknown>;
+  readonly #get: Database.Statement<[Kind, Uint8Array]>;
   readonly #list: Database.Statement<[Kind, Uint8Array, number], { tag: Buffer; body: unknown }>;
   readonly #put: Database.Statement<[Kind, Uint8Array, Uint8Array]>;
   readonly #delete: Database.Statement<[Kind, Uint8Array]>;
-  readonly #head: Database.Statement<[Kind, Uint8Array], unknown>;
+  readonly #head: Database.Statement<[Kind, Uint8Array]>;
   readonly #beginRead: Database.Statement<[]>;
   readonly #endRead: Database.Statement<[]>;
   #isReading = false;

@@ -47,6 +47,16 @@ export function countDamaged<T>(count: { damaged: number }, read: () => T): T | 
   }
 }
 
+/** Tells whether a credential is there, be it damaged. */
+export function isThere(reader: VaultReader, space: Space, name: string): boolean {
+  try {
+    return reader.credential(space, name) !== undefined;
+  } catch (error) {
+    if (isCredentialError(error, 'Damaged')) return true;
+    throw error;
+  }
+}
+
 /** Opens what a sealed reader gives. */
 export class OpeningReader implements VaultReader {
   readonly #records: SealedReader;

@@ -55,8 +55,8 @@ export interface PrincipalRecord {
   /** Of one user's space: the bytes of all kept values. */
   readonly bytes: number;
   readonly grants: readonly GrantEntry[];
-  /** Of a space: the generation in which something was last removed. */
-  readonly lastRemoval?: number;
+  /** Of a space: by the name of a set of which something is left, the generation in which something of it was removed. */
+  readonly removals?: Readonly<Record<string, number>>;
 }
 
 /** What a value says of itself, so that it can be named when its credential is gone. */

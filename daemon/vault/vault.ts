@@ -28,7 +28,7 @@ const PURGE_DELAY_MS = 1000;
 const PURGE_RETRY_MS = 10_000;
 
 /** How long the jobs of one commit may keep others waiting. */
-const FLUSH_MS = 10;
+const FLUSH_MS = 50;
 
 /** What there is while the store is open. */
 export interface Unlocked {

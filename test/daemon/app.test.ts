@@ -3,213 +3,230 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { Daemon, startDaemon } from '../support/daemon.ts';
-import type { DaemonOptions } from '../support/daemon.ts';
-import { plainEnvironment } from '../support/process.ts';
+import { startApp } from '../../daemon/app.ts';
+import type { App } from '../../daemon/app.ts';
+import { createLog } from '../../daemon/log.ts';
+import type { Settings } from '../../daemon/settings.ts';
+import { startDaemon } from '../support/daemon.ts';
 import { root, skipUnless } from '../support/requirements.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { RawVarlink } from '../support/varlink.ts';
 import { makeReadOnly, smallDisk } from './store/small-disk.ts';
+import { memoryDirectory } from './vault/memory-directory.ts';
 import { TestVault } from './vault/open-vault.ts';
 import { contentOf, editFile } from './vault/raw-file.ts';
 
-const DAMAGED = 10;
-const FAILED = 1;
-
-function modesIn(directory: string): Record<string, string> {
-  const names = fs.readdirSync(directory).toSorted();
-  return Object.fromEntries(
-    names.map((name) => [name, (fs.lstatSync(path.join(directory, name)).mode & 0o777).toString(8)]),
-  );
+/** A daemon within this process, and what it said. */
+interface Started {
+  readonly app: App;
+  readonly log: () => string;
 }
 
-/** Starts a daemon that does not come to serve: its exit code, and what it said. */
-async function refusal(t: TestContext, options: DaemonOptions): Promise<{ code: number | null; log: string }> {
-  const daemon = new Daemon(t, options);
-  const { code } = await daemon.service.exited;
-  return { code, log: daemon.log };
+/** Starts the parts of a daemon on a state directory, with a folder of its own for the socket. */
+async function start(t: TestContext, stateDirectory: string, settings: Partial<Settings> = {}): Promise<Started> {
+  let text = '';
+  const log = createLog((line) => void (text += line), false);
+  const runtimeDirectory = path.join(temporaryDirectory(t), 'run');
+  const places = { stateDirectory, runtimeDirectory, credentialsDirectory: undefined };
+  const app = await startApp({ ...places, isPublic: false, isJournal: false, ...settings }, '0.0.0', log);
+  t.after(() => app.stop());
+  return { app, log: () => text };
 }
 
-function call(
+/** The error of one that does not start. */
+async function refusal(t: TestContext, stateDirectory: string, settings: Partial<Settings> = {}): Promise<string> {
+  try {
+    await start(t, stateDirectory, settings);
+  } catch (error) {
+    assert.ok(error instanceof Error);
+    return `${error.name}: ${error.message}`;
+  }
+  return assert.fail('it started');
+}
+
+async function call(
   t: TestContext,
-  daemon: Daemon,
+  { app }: Started,
   method: string,
   parameters: object = {},
 ): Promise<Record<string, unknown>> {
-  return RawVarlink.connect(t, daemon.socketPath).then(async (connection) => {
-    const { error, parameters: answer } = await connection.call(`io.cio.Credentials.${method}`, parameters);
-    assert.equal(error, undefined);
-    return answer ?? {};
-  });
+  const connection = await RawVarlink.connect(t, app.socketPath);
+  const { error, parameters: answer } = await connection.call(`io.cio.Credentials.${method}`, parameters);
+  assert.equal(error, undefined);
+  return answer ?? {};
+}
+
+function stateIn(t: TestContext): string {
+  return path.join(memoryDirectory(t), 'state');
 }
 
 /** A store that was closed well, and its folder. */
 async function closedStore(t: TestContext): Promise<string> {
-  const made = await TestVault.create(t, temporaryDirectory(t));
+  const made = await TestVault.create(t);
   await made.save('a', 'value');
   await made.close();
   return made.directory;
 }
 
+/** What is in a folder but for the lock, which stays. */
+function keptIn(directory: string): Record<string, string> {
+  const { lock: _, ...kept } = contentOf(directory);
+  return kept;
+}
+
 describe('startApp()', () => {
   it('makes a store and its key file, which only the user of the daemon can read, and says where', async (t) => {
     const daemon = await startDaemon(t);
-    assert.deepEqual(modesIn(daemon.stateDirectory), {
-      'credentials.db': '600',
-      'credentials.db-shm': '600',
-      'credentials.db-wal': '600',
-      lock: '600',
-      'root.key': '600',
+    const { stateDirectory } = daemon;
+    const modes = fs.readdirSync(stateDirectory).map((name) => {
+      const { mode } = fs.lstatSync(path.join(stateDirectory, name));
+      return `${name} ${(mode & 0o777).toString(8)}`;
     });
-    assert.equal(fs.statSync(daemon.stateDirectory).mode & 0o777, 0o700);
-    assert.ok(daemon.log.includes(path.join(daemon.stateDirectory, 'root.key')));
-    assert.ok(!daemon.log.includes(fs.readFileSync(path.join(daemon.stateDirectory, 'root.key'), 'utf8').trim()));
+    const files = ['credentials.db', 'credentials.db-shm', 'credentials.db-wal', 'lock', 'root.key'];
+    assert.deepEqual(
+      modes.toSorted(),
+      files.map((name) => `${name} 600`),
+    );
+    assert.equal(fs.statSync(stateDirectory).mode & 0o777, 0o700);
+    assert.ok(daemon.log.includes(path.join(stateDirectory, 'root.key')));
+    assert.ok(!daemon.log.includes(fs.readFileSync(path.join(stateDirectory, 'root.key'), 'utf8').trim()));
     await daemon.stop();
-    assert.deepEqual(Object.keys(modesIn(daemon.stateDirectory)), ['credentials.db', 'lock', 'root.key']);
+    assert.deepEqual(fs.readdirSync(stateDirectory).toSorted(), ['credentials.db', 'lock', 'root.key']);
   });
 
   it('opens the store again by itself', async (t) => {
-    const first = await startDaemon(t);
+    const stateDirectory = stateIn(t);
+    const first = await start(t, stateDirectory);
     await call(t, first, 'Create', { credentials: [{ name: 'a', value: 'kept' }] });
-    await first.stop();
-    const second = await startDaemon(t, { stateDirectory: first.stateDirectory });
+    await first.app.stop();
+    const second = await start(t, stateDirectory);
     assert.equal((await call(t, second, 'Get', { name: 'a' }))['value'], 'kept');
-    assert.ok(!second.log.includes('made'), second.log);
+    assert.equal(second.app.isLocked, false);
+    assert.ok(!second.log().includes('made'), second.log());
   });
 
   it('closes a state directory that others could look into', async (t) => {
-    const stateDirectory = path.join(temporaryDirectory(t), 'state');
+    const stateDirectory = stateIn(t);
     fs.mkdirSync(stateDirectory, { mode: 0o755 });
-    await startDaemon(t, { stateDirectory });
+    await start(t, stateDirectory);
     assert.equal(fs.statSync(stateDirectory).mode & 0o777, 0o700);
   });
 
   it('refuses a state directory that others can write to', async (t) => {
-    const stateDirectory = path.join(temporaryDirectory(t), 'state');
+    const stateDirectory = stateIn(t);
+    fs.mkdirSync(stateDirectory);
     for (const mode of [0o770, 0o702]) {
-      fs.mkdirSync(stateDirectory, { recursive: true });
       fs.chmodSync(stateDirectory, mode);
-      const { code, log } = await refusal(t, { stateDirectory });
-      assert.equal(code, FAILED);
-      assert.match(log, /cannot start: .*chmod 700/);
+      assert.match(await refusal(t, stateDirectory), /^StateDirectoryError: .*mend it with: chmod 700 /);
       assert.deepEqual(fs.readdirSync(stateDirectory), []);
     }
   });
 
-  it("refuses another user's state directory, and one that is none", { skip: skipUnless(root) }, async (t) => {
-    const theirs = path.join(temporaryDirectory(t), 'state');
-    fs.mkdirSync(theirs, { mode: 0o700 });
-    fs.chownSync(theirs, 1234, 1234);
-    assert.match((await refusal(t, { stateDirectory: theirs })).log, /belongs to another user \(uid 1234\)/);
-    const file = path.join(temporaryDirectory(t), 'file');
-    fs.writeFileSync(file, 'kept');
-    const { code, log } = await refusal(t, { stateDirectory: file });
-    assert.equal(code, FAILED);
-    assert.match(log, /cannot start: /);
-    assert.ok(!log.includes('defect'), log);
+  it("refuses another user's state directory", { skip: skipUnless(root) }, async (t) => {
+    const stateDirectory = stateIn(t);
+    fs.mkdirSync(stateDirectory, { mode: 0o700 });
+    fs.chownSync(stateDirectory, 1234, 1234);
+    assert.match(await refusal(t, stateDirectory), /^StateDirectoryError: .*belongs to another user \(uid 1234\)/);
+  });
+
+  it('refuses a state directory that is none, or cannot be made', async (t) => {
+    const file = path.join(memoryDirectory(t), 'file');
+    fs.writeFileSync(file, 'kept', { mode: 0o600 });
+    for (const place of [file, path.join(file, 'state')]) {
+      assert.match(await refusal(t, place), /^(StateDirectoryError|DirectoryLockError): /);
+    }
     assert.equal(fs.readFileSync(file, 'utf8'), 'kept');
   });
 
-  it('refuses to be the second one, by the process id of the first, which goes on', async (t) => {
-    const first = await startDaemon(t);
-    const { code, log } = await refusal(t, { stateDirectory: first.stateDirectory });
-    assert.equal(code, FAILED);
-    assert.match(log, new RegExp(`cannot start: .* is held by another cio-credentiald \\(pid ${first.pid}\\)`));
-    const other = await refusal(t, { runtimeDirectory: first.runtimeDirectory });
-    assert.match(other.log, new RegExp(`\\(pid ${first.pid}\\)`));
+  it('refuses to be the second one in a state directory, or at a socket, by the process id of the first', async (t) => {
+    const stateDirectory = stateIn(t);
+    const runtimeDirectory = path.join(temporaryDirectory(t), 'run');
+    const first = await start(t, stateDirectory, { runtimeDirectory });
+    const held = new RegExp(`^DirectoryLockError: .* is held by another cio-credentiald \\(pid ${process.pid}\\)$`);
+    assert.match(await refusal(t, stateDirectory), held);
+    const other = stateIn(t);
+    assert.match(await refusal(t, other, { runtimeDirectory }), held);
+    assert.ok(
+      !fs.existsSync(path.join(other, 'credentials.db')),
+      'no store is made by one that does not come to serve',
+    );
     await call(t, first, 'Status');
-    await first.stop();
-  });
-
-  it('takes over from one that was killed, with all that was acknowledged', async (t) => {
-    const first = await startDaemon(t);
-    await call(t, first, 'Create', { credentials: [{ name: 'a', value: 'kept' }] });
-    await first.service.stop('SIGKILL');
-    const { stateDirectory, runtimeDirectory } = first;
-    const second = await startDaemon(t, { stateDirectory, runtimeDirectory });
-    assert.equal((await call(t, second, 'Get', { name: 'a' }))['value'], 'kept');
+    await first.app.stop();
+    await start(t, stateDirectory, { runtimeDirectory });
   });
 
   it('leaves a store of a newer version alone, to the byte', async (t) => {
     const stateDirectory = await closedStore(t);
     editFile(path.join(stateDirectory, 'credentials.db'), (database) => database.pragma('user_version = 2'));
     const before = contentOf(stateDirectory);
-    const { code, log } = await refusal(t, { stateDirectory });
-    assert.equal(code, FAILED);
-    assert.match(log, /cannot start: the store has format 2/);
-    const { lock: _, ...after } = contentOf(stateDirectory);
-    assert.deepEqual(after, before);
+    assert.match(await refusal(t, stateDirectory), /^StoreError: the store has format 2/);
+    assert.deepEqual(keptIn(stateDirectory), before);
   });
 
-  it('leaves alone what is no store of ours', async (t) => {
-    for (const write of [
-      (file: string): void => fs.writeFileSync(file, 'text '.repeat(100)),
-      (file: string): void => editFile(file, (database) => void database.exec('CREATE TABLE theirs (a)')),
-    ]) {
-      const stateDirectory = path.join(temporaryDirectory(t), 'state');
+  for (const [what, write] of Object.entries({
+    'a text': (file: string): void => fs.writeFileSync(file, 'text '.repeat(100)),
+    "another program's database": (file: string): void =>
+      editFile(file, (database) => void database.exec('CREATE TABLE theirs (a)')),
+  })) {
+    it(`leaves ${what} alone that lies where the store would`, async (t) => {
+      const stateDirectory = stateIn(t);
       fs.mkdirSync(stateDirectory, { mode: 0o700 });
       write(path.join(stateDirectory, 'credentials.db'));
       const before = contentOf(stateDirectory);
-      const { code } = await refusal(t, { stateDirectory });
-      assert.equal(code, DAMAGED);
-      const { lock: _, ...after } = contentOf(stateDirectory);
-      assert.deepEqual(after, before);
-    }
-  });
+      assert.match(await refusal(t, stateDirectory), /^StoreError: /);
+      assert.deepEqual(keptIn(stateDirectory), before);
+    });
+  }
 
   it('makes no new store over what is left of one', async (t) => {
     const stateDirectory = await closedStore(t);
-    const file = path.join(stateDirectory, 'credentials.db');
-    editFile(file, (database) => database.exec('DELETE FROM record WHERE kind < 4'));
+    editFile(path.join(stateDirectory, 'credentials.db'), (database) =>
+      database.exec('DELETE FROM record WHERE kind < 4'),
+    );
     const before = contentOf(stateDirectory);
-    const { code, log } = await refusal(t, { stateDirectory });
-    assert.equal(code, DAMAGED, log);
-    const { lock: _, ...after } = contentOf(stateDirectory);
-    assert.deepEqual(after, before);
+    assert.match(await refusal(t, stateDirectory), /^CredentialError: Damaged/);
+    assert.deepEqual(keptIn(stateDirectory), before);
   });
 
-  it('serves a store locked whose key file is gone, and says why', async (t) => {
+  it('serves a store locked whose key file is gone, says why, and makes no other key', async (t) => {
     const stateDirectory = await closedStore(t);
-    fs.renameSync(path.join(stateDirectory, 'root.key'), path.join(stateDirectory, 'away'));
-    const daemon = await startDaemon(t, { stateDirectory });
-    assert.match(daemon.log, /a slot did not open .*cannot read the key file/);
-    assert.match(daemon.log, /the store is locked/);
-    assert.equal((await call(t, daemon, 'Status'))['locked'], true);
-    assert.ok(!fs.existsSync(path.join(stateDirectory, 'root.key')), 'no other key is made in its place');
+    fs.rmSync(path.join(stateDirectory, 'root.key'));
+    const started = await start(t, stateDirectory);
+    assert.match(started.log(), /a slot did not open .*cannot read the key file/);
+    assert.match(started.log(), /the store is locked/);
+    assert.equal((await call(t, started, 'Status'))['locked'], true);
+    assert.ok(!fs.existsSync(path.join(stateDirectory, 'root.key')));
   });
 
-  it("takes systemd's credential for a new store, and makes no key file", async (t) => {
-    const credentials = temporaryDirectory(t);
-    fs.chmodSync(credentials, 0o700);
-    const key = Buffer.alloc(32, 7).toString('base64');
-    fs.writeFileSync(path.join(credentials, 'cio-credentiald.root-key'), `${key}\n`, { mode: 0o400 });
-    const env = { ...plainEnvironment(), HOME: credentials, CREDENTIALS_DIRECTORY: credentials };
-    const first = await startDaemon(t, { env });
-    assert.ok(!fs.existsSync(path.join(first.stateDirectory, 'root.key')));
-    await first.stop();
-    const { stateDirectory } = first;
-    const second = await startDaemon(t, { env, stateDirectory });
-    assert.equal((await call(t, second, 'Status'))['locked'], false);
-    await second.stop();
-    const without = await startDaemon(t, { stateDirectory });
-    assert.equal((await call(t, without, 'Status'))['locked'], true);
+  it("takes systemd's credential for a new store, makes no key file, and is locked without it", async (t) => {
+    const credentialsDirectory = memoryDirectory(t);
+    const key = `${Buffer.alloc(32, 7).toString('base64')}\n`;
+    fs.writeFileSync(path.join(credentialsDirectory, 'cio-credentiald.root-key'), key, { mode: 0o400 });
+    const stateDirectory = stateIn(t);
+    for (let round = 0; round < 2; round += 1) {
+      const started = await start(t, stateDirectory, { credentialsDirectory });
+      assert.equal(started.app.isLocked, false);
+      assert.ok(!fs.existsSync(path.join(stateDirectory, 'root.key')));
+      await started.app.stop();
+    }
+    assert.equal((await start(t, stateDirectory)).app.isLocked, true);
   });
 
   it('says so on a read-only file system', { skip: skipUnless(root) }, async (t) => {
     const disk = smallDisk(t, 1024);
-    const made = await TestVault.create(t, disk);
-    await made.close();
+    await (await TestVault.create(t, disk)).close();
     makeReadOnly(disk);
-    const { code, log } = await refusal(t, { stateDirectory: disk });
-    assert.equal(code, FAILED);
-    assert.match(log, /cannot start: .*read-only file system/);
+    assert.match(await refusal(t, disk), /^DirectoryLockError: .*read-only file system/);
   });
 
-  it('says so on a full disk', { skip: skipUnless(root) }, async (t) => {
-    const disk = smallDisk(t, 32);
-    const { code, log } = await refusal(t, { stateDirectory: disk });
-    assert.equal(code, FAILED);
-    assert.match(log, /cannot start: .*(full|no space)/i);
-    assert.ok(!log.includes('defect'), log);
+  it('says so on a full disk, and starts when there is room', { skip: skipUnless(root) }, async (t) => {
+    const disk = smallDisk(t, 512);
+    const filler = path.join(disk, 'filler');
+    // Room for the lock and its own folder, and for no store.
+    fs.writeFileSync(filler, Buffer.alloc(480 * 1024));
+    assert.match(await refusal(t, disk), /^(StoreError: the disk is full|KeyFileError: .*no space)/i);
+    fs.rmSync(filler);
+    const started = await start(t, disk);
+    await call(t, started, 'Create', { credentials: [{ name: 'a', value: 'kept' }] });
   });
 });

@@ -71,11 +71,11 @@ describe('parseSettings()', () => {
     );
   });
 
-  it('serves other users only for root, and not in his own places', () => {
+  it("serves other users from the system's places only", () => {
     assert.equal(settings([], { uid: 0 }).isPublic, true);
+    assert.equal(settings(['--system']).isPublic, true);
     assert.equal(settings(['--user'], { uid: 0 }).isPublic, false);
     assert.equal(settings([]).isPublic, false);
-    assert.equal(settings(['--system']).isPublic, false);
   });
 
   it("knows where systemd put the daemon's credentials, and whether its log goes to the journal", () => {

@@ -93,11 +93,12 @@ describe('readPeer()', () => {
   it('says who this process is', async (t) => {
     const { path: place, accept } = await listen(t);
     dial(t, place);
-    const { pid, uid, gid, groups, unit } = readPeer(await accept());
+    const peer = readPeer(await accept());
+    const { pid, uid, gid, groups } = peer;
     assert.deepEqual([pid, uid, gid], [process.pid, process.geteuid?.(), process.getegid?.()]);
     // Node adds the group of the process to them.
     assert.deepEqual(new Set([...groups, gid]), new Set([...(process.getgroups?.() ?? []), gid]));
-    assert.equal(unit(), unitOfCgroup(fs.readFileSync('/proc/self/cgroup', 'latin1')));
+    assert.equal(peer.unit(), unitOfCgroup(fs.readFileSync('/proc/self/cgroup', 'latin1')));
   });
 
   it('says who connected, with what groups, at the moment of the connection', { skip: skipUnless(root) }, async (t) => {

@@ -25,4 +25,27 @@ describe('requireGeneration()', () => {
     assert.throws(() => require(['a', 'b'], 1), { code: 'Conflict', fields: { expected: 1, actual: 2 } });
     assert.throws(() => require(['none'], -1), { code: 'Conflict', fields: { expected: -1, actual: 0 } });
   });
+
+  it('lets a caller succeed who reads again after a conflict, whatever was removed elsewhere', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key', 'token', 'other');
+    for (const name of ['token', 'other']) await core.ask(ROOT, 'Remove', { names: [name] });
+    const { generation } = await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
+    const credentials = [{ name: 'cio_aws_access_key', value: 'new' }];
+    await core.ask(ROOT, 'Create', { credentials, replace: true, ifGeneration: generation });
+  });
+
+  it('refuses where a field of the set, or the credential itself, was removed since', async (t) => {
+    const core = await startCore(t);
+    const seen = await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
+    await core.ask(ROOT, 'Remove', { names: ['cio_aws_secret_key'] });
+    const conflict = ['Conflict', { expected: seen, actual: seen + 1 }];
+    for (const name of ['cio_aws_access_key', 'cio_aws_secret_key']) {
+      const credentials = [{ name, value: 'new' }];
+      assert.deepEqual(
+        await core.refusal(ROOT, 'Create', { credentials, replace: true, ifGeneration: seen }),
+        conflict,
+      );
+    }
+  });
 });

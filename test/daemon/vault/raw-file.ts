@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import Database from 'better-sqlite3';
 
@@ -72,10 +73,18 @@ export function overwrite(file: string, offset: number, bytes: Uint8Array): void
   }
 }
 
-/** Every file of a folder with what is in it. */
+/** Every file of a folder, with a digest of what is in it. */
 export function contentOf(directory: string): Record<string, string> {
-  const files = fs.readdirSync(directory).toSorted();
-  return Object.fromEntries(files.map((name) => [name, fs.readFileSync(`${directory}/${name}`).toString('base64')]));
+  const digestOf = (name: string): string =>
+    createHash('sha256')
+      .update(fs.readFileSync(`${directory}/${name}`))
+      .digest('hex');
+  return Object.fromEntries(
+    fs
+      .readdirSync(directory)
+      .toSorted()
+      .map((name) => [name, digestOf(name)]),
+  );
 }
 
 function textOf({ kind, tag, body }: Row): string {
