@@ -67,8 +67,9 @@ function report(error: unknown, log: Log): number {
     return error.code === 'Damaged' ? EXIT.damaged : EXIT.failed;
   }
   if (error instanceof Error && OPERATORS_ERRORS.has(error.name)) {
-    log.error(`cannot start: ${error.message}`);
-    return (error as { readonly failure?: unknown }).failure === 'damaged' ? EXIT.damaged : EXIT.failed;
+    const isDamaged = (error as { readonly failure?: unknown }).failure === 'damaged';
+    log.error(`cannot start: ${error.message}${isDamaged ? '; put back a copy of credentials.db' : ''}`);
+    return isDamaged ? EXIT.damaged : EXIT.failed;
   }
   log.error('cannot start: a defect', describeDefect(error));
   return EXIT.failed;

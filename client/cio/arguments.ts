@@ -48,6 +48,7 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Com
     return { kind: 'help', words: head.words, command: undefined, isAsked: head.isHelp };
   }
   const { command } = head;
+  refuseClusters(argv.slice(head.length), head.length);
   const tokens = tokenize(argv.slice(head.length), head.length, { ...command.options, ...GLOBAL_OPTIONS });
   const ours = tokens.slice(0, terminatorOf(tokens) ?? tokens.length);
   if (head.isHelp || ours.some((token) => token.kind === 'option' && token.name === 'help')) {
@@ -133,6 +134,19 @@ function readCommandWord(word: string, words: string[], commands: readonly Comma
     .flatMap((name) => name.split(' ')[place] ?? []);
   const group = ['cio', 'credential', ...words].join(' ');
   throw usageError(`${group} has no such command${didYouMean(word, offered)}`, `${group} --help shows what there is`);
+}
+
+/**
+ * No options in one word, as in `-jy`: a password that begins with a dash would be taken for some, and be lost.
+ *
+ * @throws CommandError `Usage`
+ */
+function refuseClusters(words: readonly string[], offset: number): void {
+  const end = words.indexOf('--');
+  const index = words.slice(0, end === -1 ? undefined : end).findIndex((word) => /^-[^-]./s.test(word));
+  if (index === -1) return;
+  const hint = 'a value that begins with - goes behind --, or better on standard input';
+  throw usageError(`argument ${offset + index + 1} begins with - and is no option`, hint);
 }
 
 /** Not strict: the messages of `parseArgs` quote the arguments. What it lets pass is found in {@link readOptions}. */

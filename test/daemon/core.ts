@@ -17,9 +17,9 @@ import { Vault } from '../../daemon/vault/vault.ts';
 import { INTERFACE_NAME } from '../../src/protocol/interface.generated.ts';
 import type { Methods, NewCredential } from '../../src/protocol/interface.generated.ts';
 import type { Scope } from '../support/scope.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { CountingStore } from './counting-store.ts';
 import { checkReply } from './reply-check.ts';
+import { memoryDirectory } from './vault/memory-directory.ts';
 
 /** The user that the daemon of these tests runs as; nobody else is. */
 export const DAEMON_UID = 2000;
@@ -148,7 +148,7 @@ export async function startCore(scope: Scope, options: CoreOptions = {}): Promis
   // Clean-ups run in the order in which they were asked for: the store is closed before its directory goes.
   let opened: Vault | undefined;
   scope.after(() => opened?.close());
-  const directory = options.directory ?? join(temporaryDirectory(scope), 'state');
+  const directory = options.directory ?? join(memoryDirectory(scope), 'state');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const sodium = await Sodium.load();
   const store = new CountingStore(SqliteStore.open(storePathIn(directory)));

@@ -166,14 +166,6 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
     assert.deepEqual([existsSync(stateDirectory), existsSync(runtimeDirectory)], [false, false]);
   });
 
-  it('takes a path of 107 bytes', async (t) => {
-    const directory = temporaryDirectory(t);
-    const runtimeDirectory = join(directory, 'x'.repeat(107 - directory.length - '/io.cio.Credentials'.length - 1));
-    const daemon = await startDaemon(t, { runtimeDirectory });
-    assert.equal(daemon.socketPath.length, 107);
-    await daemon.stop();
-  });
-
   for (const directory of ['state', 'runtime'] as const) {
     it(`says that others may write to its ${directory} directory, and how to mend that`, async (t) => {
       const path = join(temporaryDirectory(t), 'open');
@@ -198,19 +190,10 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
   }
 
   it('repeats no word that it was started with and does not know', async () => {
-    for (const words of [
-      ['--secret-word'],
-      ['secret-word'],
-      ['--state-dir'],
-      ['--state-dir', ''],
-      ['--user', '--system'],
-    ]) {
-      const { code, stdout, stderr } = await run([...MAIN, ...words]);
-      assert.equal(code, EXIT.usage);
-      assert.equal(stdout.length, 0);
-      assert.match(stderr, /^cio-credentiald: error: .*; see --help\n$/);
-      assert.ok(!stderr.includes('secret-word'));
-    }
+    const { code, stdout, stderr } = await run([...MAIN, '--secret-word']);
+    assert.deepEqual([code, stdout.length], [EXIT.usage, 0]);
+    assert.match(stderr, /^cio-credentiald: error: .*; see --help\n$/);
+    assert.ok(!stderr.includes('secret-word'));
   });
 
   it('prints its help and its version, and makes nothing', async () => {

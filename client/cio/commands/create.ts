@@ -1,7 +1,7 @@
 import { CredentialError } from '../../../src/errors.ts';
 import { parseName } from '../../../src/names.ts';
 import type { Field } from '../../../src/providers/provider.ts';
-import { fieldOf } from '../../../src/providers/registry.ts';
+import { FIELD_IDS, fieldOf } from '../../../src/providers/registry.ts';
 import { membershipOf, providerOf } from '../../../src/sets.ts';
 import { encodeValue } from '../../value.ts';
 import { CommandError, usageError } from '../command-error.ts';
@@ -45,6 +45,9 @@ export const CREATE: Command = defineCommand({
       client.call('Create', { credentials: [credential], replace: options.replace, owner }),
     );
     session.succeed(reply, 'Create credential', `Credential ${reply.saved[0]?.name ?? name} saved`);
+    if (name.startsWith('cio_') && membershipOf(name) === undefined) {
+      session.note(`Note: ${name} is part of no set, since it ends in no known field (${FIELD_IDS.join(', ')}).`);
+    }
     return 0;
   },
 });

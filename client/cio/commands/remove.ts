@@ -34,14 +34,15 @@ async function confirmRemoval(
   owner: number | null,
 ): Promise<number | null> {
   assertCanConfirm(session);
-  const { credentials } = await session.withClient((client) => client.call('List', { patterns: names, owner }));
+  const { credentials, sets } = await session.withClient((client) => client.call('List', { patterns: names, owner }));
   // What is not there, or no name, is told by Remove itself.
   if (credentials.length === 0) return null;
   const going = credentials.filter(({ writable }) => writable).map(({ name }) => name);
   for (const name of going) session.note(`  ${name}`);
   await assertConfirmed(
     session,
-    going.length === 1 ? 'Remove this credential?' : `Remove these ${going.length} credentials?`,
+    `Remove ${going.length === 1 ? 'this credential' : `these ${going.length} credentials`}, with all kept versions, for good?`,
   );
-  return Math.max(...credentials.map(({ generation }) => generation));
+  // A set's own generation counts what was removed of it, too.
+  return Math.max(...[...credentials, ...sets].map(({ generation }) => generation));
 }

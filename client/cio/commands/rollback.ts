@@ -11,7 +11,11 @@ export const ROLLBACK: Command = defineCommand({
   positionals: { 'NAME|SET': { describe: 'What to bring back', count: 'one', completes: 'target' } },
   options: {
     version: { type: 'integer', value: 'N', describe: 'The version of a credential, see history' },
-    generation: { type: 'integer', value: 'N', describe: 'The generation of a set, see history' },
+    generation: {
+      type: 'integer',
+      value: 'N',
+      describe: 'The generation of a set, as history shows it of its members',
+    },
     ...OWNER_OPTION,
   },
   examples: [

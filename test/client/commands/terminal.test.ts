@@ -153,7 +153,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
       ['y\r', 0],
     ] as const) {
       const program = new TerminalProgram(t, cioLine('remove', set), env());
-      await program.shows('Remove these 4 credentials? [y/N] ');
+      await program.shows('Remove these 4 credentials, with all kept versions, for good? [y/N] ');
       assert.match(program.screen, new RegExp(`cio_${set}_secret_key`));
       program.type(answer);
       assert.equal(await program.exit(), exit, program.screen);

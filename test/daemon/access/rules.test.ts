@@ -21,9 +21,9 @@ import type { Space } from '../../../daemon/vault/records.ts';
 import type { MethodName } from '../../../daemon/methods/context.ts';
 import type { Methods } from '../../../src/protocol/interface.generated.ts';
 import type { Scope } from '../../support/scope.ts';
-import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { ALICE, anyValue, BOB, RESTIC, ROOT, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
+import { memoryDirectory } from '../vault/memory-directory.ts';
 
 /** A call of any method. */
 type Call = { [Name in MethodName]: readonly [name: Name, parameters: Methods[Name]['in']] }[MethodName];
@@ -265,7 +265,7 @@ function withoutUndefined(given: object): object {
 
 describe('what others do', () => {
   it('changes no byte of what a user is answered, unless he owns it or it is granted to him', async (t) => {
-    const template = temporaryDirectory(t);
+    const template = memoryDirectory(t);
     const first = await startCore(t, { directory: join(template, 'state') });
     const { storeId } = first.vault;
     await first.vault.close();
@@ -299,7 +299,7 @@ describe('what others do', () => {
         try {
           const [crowded, lonely] = await Promise.all(
             ['crowded', 'lonely'].map((world) => {
-              const directory = join(temporaryDirectory(scope), world);
+              const directory = join(memoryDirectory(scope), world);
               cpSync(join(template, 'state'), directory, { recursive: true });
               return startCore(scope, { directory });
             }),

@@ -201,9 +201,9 @@ describe('Connection: messages', () => {
     });
   }
 
-  it('reads JSON that nests as deep as a message can', async (t) => {
+  it('reads JSON that nests very deep', async (t) => {
     const pair = await connectPair(t, (_caller, message) => ({ parameters: { isArray: Array.isArray(message) } }));
-    const depth = MESSAGE_BYTES_MAX / 4;
+    const depth = 200_000;
     pair.client.send(`${'['.repeat(depth)}${']'.repeat(depth)}\0`);
     assert.deepEqual(await pair.client.receive(), { parameters: { isArray: true } });
   });

@@ -10,7 +10,7 @@ import { TestVault } from './open-vault.ts';
 const WRITER = path.join(import.meta.dirname, 'writer-process.ts');
 const KILLS = Number(process.env['CIO_TEST_KILLS'] ?? 15);
 /** Lines after which a writer is killed, at most; it writes some hundreds in a second. */
-const LINES_MAX = 120;
+const LINES_MAX = 90;
 
 /** What the writers said of one credential. */
 interface Told {

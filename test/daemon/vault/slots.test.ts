@@ -53,6 +53,8 @@ describe('makeSlot()', () => {
       const read = decodeSlot(Buffer.from(made.id), encodeSlot(made));
       assert.deepEqual(read, made);
       assert.ok(await opens(made, secret));
+      // One that takes half a second each time is tried below, where it is made to take none.
+      if (kind === 'passphrase') return;
       assert.ok(!(await opens(made, wrong)));
       assert.ok(!(await opens(made, secret, randomBytes(16))), 'not in another store');
     });
@@ -74,7 +76,7 @@ describe('makeSlot()', () => {
   });
 
   it('says nothing of the root key or the secret in clear', async () => {
-    const body = Buffer.from(encodeSlot(await make(KINDS.passphrase.slot, PASSPHRASE)));
+    const body = Buffer.from(encodeSlot(await cheapPassphraseSlot(STORE_ID, ROOT_KEY, 'correct horse')));
     for (const secret of [ROOT_KEY, Buffer.from('correct horse')]) {
       for (const encoding of ['latin1', 'base64', 'hex'] as const) {
         assert.ok(!body.includes(secret.toString(encoding).slice(0, 12)));
@@ -125,6 +127,8 @@ describe('openSlot()', () => {
     const { scrypt } = slot;
     assert.ok(scrypt !== undefined);
     assert.ok(await opens(slot, { passphrase: 'Z\u00fcrich' }));
+    assert.ok(!(await opens(slot, { passphrase: 'Zurich' })));
+    assert.ok(!(await opens(slot, { passphrase: 'Z\u00fcrich' }, randomBytes(16))));
     for (const change of [{ N: 32 }, { N: 8 }, { r: 2 }, { p: 2 }, { salt: '' }, { salt: `${scrypt.salt} ` }]) {
       const changed = { ...slot, scrypt: { ...scrypt, ...change } };
       assert.ok(!(await opens(changed, { passphrase: 'Z\u00fcrich' })), JSON.stringify(change));
