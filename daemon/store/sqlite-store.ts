@@ -22,6 +22,8 @@ const HEADER_MAGIC = 'SQLite format 3\0';
  * from reading. The caller sees to it that no second process opens the file (see `StoreLock`), and sets the umask.
  */
 export class SqliteStore implements SealedStore {
+  readonly #path: string;
+  readonly #fileId: string | undefined;
   readonly #writer: Database.Database;
   readonly #reader: Database.Database;
   readonly #get: Database.Statement<[Kind, Uint8Array]>;
@@ -33,7 +35,9 @@ export class SqliteStore implements SealedStore {
   readonly #endRead: Database.Statement<[]>;
   #isReading = false;
 
-  private constructor(writer: Database.Database, reader: Database.Database) {
+  private constructor(path: string, writer: Database.Database, reader: Database.Database) {
+    this.#path = path;
+    this.#fileId = fileIdOf(path);
     this.#writer = writer;
     this.#reader = reader;
     const select = 'SELECT body FROM record WHERE kind = ? AND tag = ?';
@@ -67,7 +71,7 @@ export class SqliteStore implements SealedStore {
         refuseForeignSchema(writer);
         const reader = new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
         harden(reader);
-        return new SqliteStore(writer, reader);
+        return new SqliteStore(path, writer, reader);
       } catch (error) {
         writer.close();
         throw error;
@@ -89,6 +93,10 @@ export class SqliteStore implements SealedStore {
 
   begin(expectedHead: Uint8Array | undefined): SealedTransaction {
     return withStoreErrors(() => {
+      // What is written to a file that was deleted, or that a copy was put in the place of, is gone with the process.
+      if (fileIdOf(this.#path) !== this.#fileId) {
+        throw new StoreError('changed_by_other', 'the file was deleted or replaced by another program');
+      }
       this.#writer.exec('BEGIN IMMEDIATE');
       try {
         this.#requireHead(expectedHead);
@@ -113,6 +121,9 @@ export class SqliteStore implements SealedStore {
 
   findPageDamage(): string[] {
     try {
+      // What is told is what lies on the disk, and not what was read from it some time ago.
+      this.#leaveSnapshot();
+      this.#reader.pragma('shrink_memory');
       const found = this.#reader.pragma('integrity_check(20)') as { integrity_check: string }[];
       return found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
     } catch (error) {
@@ -248,6 +259,11 @@ function refuseNewerVersion(version: number): void {
     'newer',
     `the store has format ${version}, this program reads up to ${FORMAT_VERSION}; it was not touched: install the newer cio-credentiald that made it`,
   );
+}
+
+function fileIdOf(path: string): string | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat && `${stat.dev}.${stat.ino}`;
 }
 
 /** In a damaged row the body may be null, a number or a text, whatever the schema says; empty, it opens as little. */

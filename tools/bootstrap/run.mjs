@@ -30,8 +30,10 @@ export async function run(command, args, options = {}) {
     const nowMs = performance.now();
     if (nowMs - (lastMs.get(signal) ?? -Infinity) < SAME_SIGNAL_MS) return;
     lastMs.set(signal, nowMs);
+    const { pid } = child;
+    if (pid === undefined) return;
     try {
-      process.kill(options.signals === 'process' ? child.pid : -child.pid, signal);
+      process.kill(options.signals === 'process' ? pid : -pid, signal);
     } catch (error) {
       if (error.code !== 'ESRCH') throw error;
     }

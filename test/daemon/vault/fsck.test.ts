@@ -3,6 +3,7 @@ import { after, describe, it } from 'node:test';
 import { ATTACKS, storeWithPast } from './attacked-store.ts';
 import type { Problem } from '../../../src/protocol/interface.generated.ts';
 import { TestVault, isPending } from './open-vault.ts';
+import { leavesOf, zeroPage } from './raw-file.ts';
 
 const history = await storeWithPast({ after });
 
@@ -43,6 +44,15 @@ describe('fsck()', () => {
     const opened = await made.tampered((database) => database.exec('DELETE FROM record WHERE kind = 6'));
     const { problems, incomplete } = await opened.fsck();
     assert.deepEqual([problems.length, incomplete.length], [1000, 1100]);
+  });
+
+  it('reads what is on the disk, and not what a running daemon remembers of it', async (t) => {
+    const made = await TestVault.create(t);
+    await Promise.all(Array.from({ length: 60 }, (_, index) => made.save(`a${index}`, 'value '.repeat(40))));
+    const running = await made.reopened();
+    assert.deepEqual((await running.fsck()).problems, []);
+    for (const leaf of leavesOf(running.path).slice(1)) zeroPage(running.path, leaf);
+    assert.ok((await running.fsck()).problems.some(({ what }) => what === 'page'));
   });
 
   it('lets reads go on meanwhile, and writes wait', async (t) => {
