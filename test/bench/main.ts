@@ -7,7 +7,7 @@ import type { Measurement } from './measurement.ts';
 import { parseOptions, USAGE, UsageError } from './options.ts';
 import type { Options } from './options.ts';
 import { PreparedStores } from './prepared-stores.ts';
-import { formatReport, makeReport } from './report.ts';
+import { formatReport, loadAverage, makeReport } from './report.ts';
 import type { Row } from './row.ts';
 import { commands } from './rows/commands.ts';
 import { create } from './rows/create.ts';
@@ -48,9 +48,11 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
+  const loadBefore = loadAverage();
   const startedMs = performance.now();
   const measurements = await measureAll(options);
-  const report = makeReport(measurements, options, (performance.now() - startedMs) / 1000);
+  const seconds = (performance.now() - startedMs) / 1000;
+  const report = makeReport(measurements, options, { seconds, loadBefore });
   process.stdout.write(`\n${formatReport(report)}`);
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
   const isMissed = measurements.some((measurement) => isMet(measurement) === false);

@@ -13,7 +13,9 @@ export interface Report {
     readonly kernel: string;
     readonly processor: string;
     readonly processors: number;
-    readonly loadAverage: number;
+    /** Of the minute before, and of the last one: what is above 1 at the start is the work of others. */
+    readonly loadBefore: number;
+    readonly loadAfter: number;
     /** Of the folder that the stores were in. */
     readonly fileSystem: string;
   };
@@ -21,7 +23,11 @@ export interface Report {
   readonly rows: readonly (Measurement & { readonly isMet?: boolean })[];
 }
 
-export function makeReport(measurements: readonly Measurement[], { isQuick }: Options, seconds: number): Report {
+export function makeReport(
+  measurements: readonly Measurement[],
+  { isQuick }: Options,
+  { seconds, loadBefore }: { readonly seconds: number; readonly loadBefore: number },
+): Report {
   return {
     date: new Date().toISOString(),
     form: isQuick ? 'quick' : 'long',
@@ -30,7 +36,8 @@ export function makeReport(measurements: readonly Measurement[], { isQuick }: Op
       kernel: os.release(),
       processor: os.cpus()[0]?.model ?? 'unknown',
       processors: os.cpus().length,
-      loadAverage: os.loadavg()[0] ?? 0,
+      loadBefore,
+      loadAfter: loadAverage(),
       fileSystem: fileSystemOf(os.tmpdir()),
     },
     seconds,
@@ -39,6 +46,11 @@ export function makeReport(measurements: readonly Measurement[], { isQuick }: Op
       return met === undefined ? measurement : { ...measurement, isMet: met };
     }),
   };
+}
+
+/** Processes that were running or waiting to, on average of the last minute. */
+export function loadAverage(): number {
+  return os.loadavg()[0] ?? 0;
 }
 
 const HEADINGS = ['row', 'what', 'measured', 'reference', 'compared', 'quartiles', 'min – max', 'budget', 'met'];
@@ -63,7 +75,7 @@ export function formatReport({ rows, machine, form, seconds }: Report): string {
     ];
   });
   return [
-    `${form} form, ${seconds.toFixed(0)} s; Node ${machine.node}, Linux ${machine.kernel}, ${machine.processors} × ${machine.processor}, load ${machine.loadAverage.toFixed(2)}, stores on ${machine.fileSystem}`,
+    `${form} form, ${seconds.toFixed(0)} s; Node ${machine.node}, Linux ${machine.kernel}, ${machine.processors} × ${machine.processor}, load ${machine.loadBefore.toFixed(1)} before and ${machine.loadAfter.toFixed(1)} after, stores on ${machine.fileSystem}`,
     'Medians of rounds in which each was measured in turn with its reference.',
     '',
     ...formatTable([HEADINGS, ...cells]),

@@ -32,7 +32,7 @@ export const commands: Row = {
       created += 1;
       return time([...command, 'credential', 'create', nameOf(created), valueOf(created)]);
     };
-    const results = await interleave(choose(60, 12), {
+    const results = await interleave(choose(60, 8), {
       nothing: () => time([NODE, '-e', '0']),
       get: () => time([...LAUNCHER, ...GET], valueOf(1)),
       getDirectly: () => time([...BUNDLE, ...GET], valueOf(1)),

@@ -15,7 +15,7 @@ const REFERENCE =
   'better-sqlite3 alone: one insert in each transaction, of a random key of 16 bytes (unique) and 592 bytes (what the daemon seals for one credential); WAL, synchronous=FULL, same file system';
 const CONNECTIONS = 8;
 /** Each of them waits for the disk by itself. */
-const CALLS_ONE_AT_A_TIME = 256;
+const CALLS_ONE_AT_A_TIME = 64;
 
 /** Storing one credential in a call, durably. */
 export const create: Row = {

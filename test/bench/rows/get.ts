@@ -54,7 +54,7 @@ export const getPipelined: Row = {
       echoTogether: block(echo, true),
     };
     await interleave(1, candidates);
-    const results = await interleave(bench.choose(25, 5), candidates);
+    const results = await interleave(bench.choose(25, 4), candidates);
     const line = { row: 'get-pipelined', what: `Get, ${CONNECTIONS} × ${WINDOW} pipelined`, unit: '/s' } as const;
     const budget = { kind: 'at least', limit: 0.4 } as const;
     return [

@@ -34,7 +34,7 @@ export const idleMemory: Row = {
     const settledMs = choose(SETTLED_MS, 0);
     const started: Pair[] = [];
     const settled: Pair[] = [];
-    for (let round = 0; round < choose(3, 2); round += 1) {
+    for (let round = 0; round < choose(3, 1); round += 1) {
       await using scope = new BenchScope();
       const idle = new Service(scope, [NODE, '-e', IDLE_SCRIPT]);
       const daemon = await startDaemonWithFew(scope);
@@ -79,7 +79,7 @@ export const loadedMemory: Row = {
     await delay(settleMs);
     const before = memoryOf(daemon.pid);
     const target = await load.open(daemon, CONNECTIONS);
-    const seconds = choose(20, 5);
+    const seconds = choose(20, 3);
     const { calls } = await target.pipelined(GETS, { durationMs: seconds * 1000 });
     const during = memoryOf(daemon.pid);
     await target.close();

@@ -17,7 +17,7 @@ export const ready: Row = {
     const small = await stores.get(FEW);
     const candidates = { large: () => timeToFirstAnswer(large), small: () => timeToFirstAnswer(small) };
     await interleave(1, candidates);
-    const times = await interleave(choose(25, 6), candidates);
+    const times = await interleave(choose(25, 4), candidates);
     const line = {
       row: 'ready',
       what: `ready with ${large.credentials.toLocaleString('en')} credentials, first Get answered`,

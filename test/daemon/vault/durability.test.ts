@@ -81,7 +81,7 @@ class Ledger {
 describe('a store whose daemon is killed', () => {
   it(
     `has every write that was acknowledged, and each of the others whole or not at all, ${KILLS} times`,
-    { timeout: 120_000 },
+    { timeout: 8000 * KILLS },
     async (t) => {
       const made = await TestVault.create(t);
       await made.close();
