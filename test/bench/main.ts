@@ -1,4 +1,4 @@
-/** `npm run bench`: measures what DESIGN.md §10 has budgets for, each beside its reference in the same run. */
+/** `npm run bench`: measures the budgets of ARCHITECTURE.md, each beside its reference in the same run. */
 import { writeFileSync } from 'node:fs';
 import { BenchScope } from './bench-scope.ts';
 import { Load } from './load.ts';

@@ -1,7 +1,7 @@
 import { compareRounds, spreadOf } from './statistics.ts';
 import type { Spread } from './statistics.ts';
 
-/** What DESIGN.md §10 allows of a comparison. */
+/** What a budget allows of a comparison. */
 export interface Budget {
   readonly kind: 'at most' | 'at least';
   readonly limit: number;

@@ -23,7 +23,7 @@ export class UsageError extends Error {}
 
 export const USAGE = `Usage: npm run bench -- [--quick] [--only ROW]… [--soak MINUTES] [--json FILE] [--strict]
 
-Measures what DESIGN.md §10 has budgets for, each beside its reference, and prints one table.
+Measures the budgets of ARCHITECTURE.md, each beside its reference, and prints one table.
 
   --quick         fewer rounds, smaller stores: under a minute
   --only ROW      this row only; may be given more than once

@@ -15,7 +15,7 @@ export interface Bench {
   readonly choose: (long: number, quick: number) => number;
 }
 
-/** A row of DESIGN.md §10, or several that are measured together. */
+/** A budget, or several that are measured together. */
 export interface Row {
   /** For `--only`. */
   readonly id: string;
