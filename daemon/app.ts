@@ -1,17 +1,28 @@
 import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 
 import { callerOf } from './access/caller.ts';
 import { createDispatch } from './dispatch.ts';
 import { hardenProcess, mayBeSwapped } from './kernel/hardening.ts';
+import type { InheritedSocket } from './kernel/inherited-sockets.ts';
 import { lockPages } from './kernel/libc.ts';
 import { readPeer } from './kernel/peer.ts';
+import { connectServiceManager } from './kernel/service-manager.ts';
+import type { ServiceManager } from './kernel/service-manager.ts';
 import { UserDatabase } from './kernel/user-database.ts';
+import type { LoadRequest } from './load/address.ts';
+import { answerLoad } from './load/answer.ts';
+import { LoadServer } from './load/load-server.ts';
+import { requesterOf } from './load/requester.ts';
+import type { ServedManager } from './load/requester.ts';
+import { PLAIN_WIRE, SEALED_WIRE } from './load/wire.ts';
 import { describeDefect } from './log.ts';
 import type { Log } from './log.ts';
 import type { Settings } from './settings.ts';
 import { checkSocketPath, prepareRuntimeDirectory } from './socket/listen.ts';
 import { VarlinkServer } from './socket/varlink-server.ts';
+import { SOCKET_FILES, placesOf } from './sockets.ts';
 import { DirectoryLock } from './store/directory-lock.ts';
 import type { SealedStore } from './store/sealed-store.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
@@ -23,7 +34,9 @@ import { Sodium } from './vault/sodium.ts';
 import { Vault } from './vault/vault.ts';
 
 const STORE_FILE = 'credentials.db';
-const SOCKET_FILE = 'io.cio.Credentials';
+
+/** Pings of a watchdog per its time, as sd_watchdog_enabled(3) advises. */
+const PINGS_PER_WATCHDOG_TIME = 2;
 
 /** A daemon that serves. */
 export interface App {
@@ -44,34 +57,58 @@ export class StateDirectoryError extends Error {
 /**
  * Makes a daemon of its parts, and starts it: the one place that wires.
  *
- * @throws StateDirectoryError, DirectoryLockError, StoreError, KeyFileError, ListenError, CredentialError
+ * @throws StateDirectoryError, DirectoryLockError, StoreError, KeyFileError, ListenError, CredentialError,
+ *   InheritedSocketError
  */
-export async function startApp(settings: Settings, version: string, log: Log): Promise<App> {
+export async function startApp(
+  settings: Settings,
+  inherited: readonly InheritedSocket[],
+  version: string,
+  log: Log,
+): Promise<App> {
   const { isUndumpable, warnings } = hardenProcess();
   for (const warning of warnings) log.warning(warning);
-  const socketPath = join(settings.runtimeDirectory, SOCKET_FILE);
+  const places = placesOf(inherited, settings.runtimeDirectory);
   const storePath = join(settings.stateDirectory, STORE_FILE);
-  checkSocketPath(socketPath);
+  for (const place of Object.values(places)) if (place !== undefined && 'path' in place) checkSocketPath(place.path);
   prepareStateDirectory(settings.stateDirectory);
   await using cleanup = new AsyncDisposableStack();
   cleanup.adopt(DirectoryLock.take(settings.stateDirectory), (lock) => lock.release());
-  prepareRuntimeDirectory(settings.runtimeDirectory, settings.isPublic);
-  if (settings.runtimeDirectory !== settings.stateDirectory) {
-    cleanup.adopt(DirectoryLock.take(settings.runtimeDirectory), (lock) => lock.release());
+  const isActivated = inherited.some(({ isListening }) => isListening);
+  if (!isActivated) {
+    prepareRuntimeDirectory(settings.runtimeDirectory, settings.isPublic);
+    if (settings.runtimeDirectory !== settings.stateDirectory) {
+      cleanup.adopt(DirectoryLock.take(settings.runtimeDirectory), (lock) => lock.release());
+    }
   }
 
   const sodium = await Sodium.load();
   const areKeysLocked = lockKeys(sodium, log);
   const store: SealedStore = cleanup.adopt(SqliteStore.open(storePath), (open) => open.close());
-  const places = { stateDirectory: settings.stateDirectory, credentialsDirectory: settings.credentialsDirectory };
-  if (Vault.isEmpty(store)) await makeStore(store, storePath, sodium, places, log);
+  const keyPlaces = { stateDirectory: settings.stateDirectory, credentialsDirectory: settings.credentialsDirectory };
+  if (Vault.isEmpty(store)) await makeStore(store, storePath, sodium, keyPlaces, log);
   const vault = new Vault(store, sodium, {
     onPurgeFailed: (error) => log.warning('deleted records may still be in the journal', describeDefect(error)),
   });
   cleanup.adopt(vault, (open) => open.close());
-  const slots = new SlotKeeper(vault, sodium, places, Date.now);
+  const slots = new SlotKeeper(vault, sodium, keyPlaces, Date.now);
   await unlockAtStart(slots, log);
 
+  const users = new UserDatabase();
+  const ownUid = process.geteuid?.() ?? 0;
+  const manager = connectServiceManager(settings.notifySocket);
+  const served: ServedManager = { kind: settings.isPublic ? 'system' : 'user', uid: ownUid };
+  const loadParts = {
+    manager,
+    log,
+    identify: (socket: Socket) => requesterOf(socket, readPeer(socket), served),
+    answer: (request: LoadRequest) => answerLoad(vault, request),
+  };
+  const loadServers = {
+    load: new LoadServer({ ...loadParts, wire: PLAIN_WIRE }),
+    'load-encrypted': new LoadServer({ ...loadParts, wire: SEALED_WIRE }),
+  };
+  const countWaiting = (): number => Object.values(loadServers).reduce((sum, server) => sum + server.waiting, 0);
   const context = {
     vault,
     slots,
@@ -80,24 +117,64 @@ export async function startApp(settings: Settings, version: string, log: Log): P
     now: Date.now,
     started: Date.now(),
     version,
+    stateDirectory: settings.stateDirectory,
+    countWaiting,
   };
-  const users = new UserDatabase();
-  const ownUid = process.geteuid?.() ?? 0;
-  const server = new VarlinkServer(
+  const varlinkServer = new VarlinkServer(
     (socket) => callerOf(readPeer(socket), users, ownUid),
     createDispatch(context, log),
     log,
   );
-  await server.listen(socketPath, settings.isPublic);
-  cleanup.adopt(server, (listening) => listening.stop());
+  cleanup.defer(() => varlinkServer.stop());
+  if (places.varlink !== undefined) await varlinkServer.listen(places.varlink, settings.isPublic);
+  // Stopped first: a unit that waits must hear of it, whatever becomes of this process.
+  for (const [name, server] of Object.entries(loadServers)) {
+    cleanup.defer(() => server.stop());
+    for (const socket of inherited) if (!socket.isListening && server.owns(socket)) server.adopt(socket);
+    const place = places[name as keyof typeof loadServers];
+    if (place !== undefined) await server.listen(place);
+  }
+  cleanup.defer(
+    vault.watch(() => {
+      for (const server of Object.values(loadServers)) server.recheck();
+    }),
+  );
+  report(manager, vault, settings.watchdogMs, cleanup);
   const lifetime = cleanup.move();
   return {
-    socketPath,
+    socketPath: join(settings.runtimeDirectory, SOCKET_FILES.varlink),
     get isLocked() {
       return vault.isLocked;
     },
     stop: () => lifetime.disposeAsync(),
   };
+}
+
+/** Tells the service manager that the daemon serves, how it does, and that it lives. */
+function report(
+  manager: ServiceManager,
+  vault: Vault,
+  watchdogMs: number | undefined,
+  cleanup: AsyncDisposableStack,
+): void {
+  let told = describeStatus(vault);
+  manager.ready(told);
+  cleanup.defer(
+    vault.watch(() => {
+      const status = describeStatus(vault);
+      if (status !== told) manager.status(status);
+      told = status;
+    }),
+  );
+  if (watchdogMs !== undefined) {
+    const timer = setInterval(() => manager.alive(), watchdogMs / PINGS_PER_WATCHDOG_TIME);
+    cleanup.defer(() => clearInterval(timer));
+  }
+  cleanup.defer(() => manager.stopping());
+}
+
+function describeStatus(vault: Vault): string {
+  return vault.isLocked ? 'The store is locked; open it with: cio credential unlock' : 'The store is open';
 }
 
 /** Fills an empty file, and tells the operator what opens it. */

@@ -10,6 +10,9 @@ import type { Settings } from './settings.ts';
 const NODE_MAJOR_MIN = 24;
 const STDERR = 2;
 
+/** What systemd tells this process alone. */
+const FROM_SYSTEMD = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC'];
+
 async function main(): Promise<void> {
   const log = createLog(writeAll, process.env['JOURNAL_STREAM'] !== undefined);
   if (Number(process.versions.node.split('.', 1)[0]) < NODE_MAJOR_MIN) {
@@ -24,7 +27,8 @@ async function main(): Promise<void> {
   process.umask(0o077);
   try {
     const uid = process.geteuid?.() ?? -1;
-    const command = parseSettings({ argv: process.argv.slice(2), environment: process.env, uid, home: homedir() });
+    const { argv, env: environment, pid } = process;
+    const command = parseSettings({ argv: argv.slice(2), environment, uid, pid, home: homedir() });
     if (command.kind === 'run') await run(command.settings, log);
     else process.stdout.write(command.kind === 'help' ? USAGE : `${packageVersion()}\n`);
   } catch (error) {
@@ -36,11 +40,14 @@ async function main(): Promise<void> {
 async function run(settings: Settings, log: Log): Promise<void> {
   // Loaded only now: on a Node that is too old the store's module would crash the process.
   const { startApp } = await import('./app.ts');
+  const { takeInheritedSockets } = await import('./kernel/inherited-sockets.ts');
+  const inherited = takeInheritedSockets(process.env, process.pid);
+  for (const name of FROM_SYSTEMD) delete process.env[name];
   const { promise: stopped, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
   // A terminal that closes takes the daemon with it, as it takes every program in its foreground. A signal that comes
   // twice (a terminal sends it to npm as well, which passes it on) is one.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
-  const app = await startApp(settings, packageVersion(), log);
+  const app = await startApp(settings, inherited, packageVersion(), log);
   log.info('listening', { socket: app.socketPath, pid: process.pid });
   if (!settings.isJournal) writeAll(nextCommand(settings, app.isLocked));
   const signal = await stopped;
@@ -78,6 +85,7 @@ function report(error: unknown, log: Log): number {
 /** Errors whose messages are made for the operator and quote nothing but paths and numbers. */
 const OPERATORS_ERRORS: ReadonlySet<string> = new Set([
   'DirectoryLockError',
+  'InheritedSocketError',
   'KeyFileError',
   'ListenError',
   'StateDirectoryError',

@@ -6,6 +6,7 @@ export interface RawSettings {
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly uid: number;
+  readonly pid: number;
   readonly home: string;
 }
 
@@ -19,6 +20,10 @@ export interface Settings {
   /** `$CREDENTIALS_DIRECTORY`, where systemd put the daemon's own credentials. */
   readonly credentialsDirectory: string | undefined;
   readonly isJournal: boolean;
+  /** `$NOTIFY_SOCKET`, where systemd hears how the daemon does. */
+  readonly notifySocket: string | undefined;
+  /** Within how many milliseconds systemd must hear that the daemon lives; undefined where it does not watch. */
+  readonly watchdogMs: number | undefined;
 }
 
 export type Command =
@@ -52,8 +57,11 @@ const SYSTEM_STATE = '/var/lib/cio-credentiald';
 const SYSTEM_RUNTIME = '/run/cio-credentiald';
 const NAME = 'cio-credentiald';
 
-/** @throws UsageError */
-export function parseSettings({ argv, environment, uid, home }: RawSettings): Command {
+/**
+ * @param raw with the process id that `$WATCHDOG_PID` is held against
+ * @throws UsageError
+ */
+export function parseSettings({ argv, environment, uid, home, pid }: RawSettings): Command {
   const options = parseOptions(argv);
   if (options.help === true) return { kind: 'help' };
   if (options.version === true) return { kind: 'version' };
@@ -72,6 +80,8 @@ export function parseSettings({ argv, environment, uid, home }: RawSettings): Co
     isPublic: isSystem,
     credentialsDirectory: absolute(environment['CREDENTIALS_DIRECTORY']),
     isJournal: environment['JOURNAL_STREAM'] !== undefined,
+    notifySocket: environment['NOTIFY_SOCKET'],
+    watchdogMs: watchdogMs(environment, pid),
   };
   return { kind: 'run', settings };
 }
@@ -104,6 +114,14 @@ function parseOptions(argv: readonly string[]): {
 function given(name: string, path: string | undefined): string | undefined {
   if (path === '') throw new UsageError(`${name} is empty`);
   return path === undefined ? undefined : resolve(path);
+}
+
+/** sd_watchdog_enabled(3). */
+function watchdogMs(environment: RawSettings['environment'], pid: number): number | undefined {
+  const forPid = environment['WATCHDOG_PID'];
+  const microseconds = Number(environment['WATCHDOG_USEC']);
+  if ((forPid !== undefined && forPid !== String(pid)) || !(microseconds > 0)) return undefined;
+  return microseconds / 1000;
 }
 
 /** What is not absolute is ignored, as the XDG Base Directory Specification says. */

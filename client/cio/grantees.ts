@@ -33,8 +33,13 @@ export function readGrantees({ unit, user, group }: GranteeValues): Grantee[] {
 
 /** The words for some grantees: `unit restic.service and user 1000`. */
 export function formatGrantees(grantees: readonly Grantee[]): string {
-  const words = grantees.map(({ unit, uid, gid }) => {
-    return typeof unit === 'string' ? `unit ${unit}` : typeof uid === 'number' ? `user ${uid}` : `group ${gid ?? '?'}`;
+  const words = grantees.map(({ unit, uid, gid, missing }) => {
+    const waits = missing === 'block' ? ', which waits for it' : '';
+    return typeof unit === 'string'
+      ? `unit ${unit}${waits}`
+      : typeof uid === 'number'
+        ? `user ${uid}`
+        : `group ${gid ?? '?'}`;
   });
   return words.join(' and ');
 }

@@ -6,16 +6,21 @@ import type { PrincipalId, Space } from '../vault/records.ts';
 /** Members of this group may do everything. */
 export const ADMINISTRATORS_GROUP = 'cio';
 
-/** Somebody who calls, by what the kernel says of him. */
-export interface Caller {
-  readonly uid: number;
+/** Somebody who reads: a caller, or a unit that systemd starts. */
+export interface Subject {
   readonly isAdministrator: boolean;
-  /** Root, or the user that the daemon runs as: what the daemon does to a file for him, he could do himself. */
-  readonly isDaemonsUser: boolean;
-  /** Where his own credentials are. */
-  readonly space: Space;
+  /** Where his own credentials are; a unit has none. */
+  readonly space: Space | undefined;
   /** Everything that something can have been granted to and that he is. Looks up his unit when it is first asked for. */
   principals(): readonly PrincipalId[];
+}
+
+/** Somebody who calls, by what the kernel says of him. */
+export interface Caller extends Subject {
+  readonly uid: number;
+  /** Root, or the user that the daemon runs as: what the daemon does to a file for him, he could do himself. */
+  readonly isDaemonsUser: boolean;
+  readonly space: Space;
 }
 
 /**
@@ -36,6 +41,11 @@ export function callerOf(peer: Peer, users: UserDatabase, ownUid: number): Calle
   };
 }
 
+/** A unit that systemd starts and asks for. It has what was granted to it, and nothing else. */
+export function subjectOfUnit(unit: string): Subject {
+  return { isAdministrator: false, space: undefined, principals: () => principalsOfUnit(unit) };
+}
+
 function isMember(peer: Peer, users: UserDatabase): boolean {
   const administrators = users.gidOf(ADMINISTRATORS_GROUP);
   if (administrators === undefined) return false;
@@ -45,11 +55,15 @@ function isMember(peer: Peer, users: UserDatabase): boolean {
 
 function principalsOf(peer: Peer): readonly PrincipalId[] {
   const unit = peer.unit();
-  const units = unit === undefined ? [] : [unit, templateOf(unit) ?? unit];
   const principals = new Set<PrincipalId>([
     `uid:${peer.uid}`,
     ...[peer.gid, ...peer.groups].map((gid) => `gid:${gid}` as const),
-    ...units.map((name) => `unit:${name}` as const),
+    ...(unit === undefined ? [] : principalsOfUnit(unit)),
   ]);
   return [...principals];
+}
+
+/** The unit, and the template that it is an instance of. */
+function principalsOfUnit(unit: string): PrincipalId[] {
+  return [...new Set([unit, templateOf(unit) ?? unit])].map((name) => `unit:${name}` as const);
 }

@@ -11,24 +11,27 @@ import type { CredentialRecord, GrantEntry, PrincipalId } from '../vault/records
 import type { VaultWriter } from '../vault/transaction.ts';
 import { checkedId } from './checked-id.ts';
 
+/** What a grant says beside who may read what. */
+export type GrantTerms = Pick<GrantEntry, 'missing'>;
+
 /**
- * The principals that the grantees of a call name, each once.
+ * The principals that the grantees of a call name, each once, with what the grant says beside whom it is for.
  *
  * @throws CredentialError `InvalidName` where one names none, or more than one; `TooLarge`
  */
-export function principalsOf(grantees: readonly Grantee[]): Set<PrincipalId> {
+export function principalsOf(grantees: readonly Grantee[]): Map<PrincipalId, GrantTerms> {
   if (grantees.length > ITEMS_PER_CALL_MAX) throw new CredentialError('TooLarge', { limit: ITEMS_PER_CALL_MAX });
   if (grantees.length === 0) throw new CredentialError('InvalidName', { name: '', reason: 'no grantee is given' });
-  return new Set(grantees.map(principalOf));
+  return new Map(grantees.map((grantee) => [principalOf(grantee), termsOf(grantee)]));
 }
 
-/** The wire form of a principal that something was granted to. */
-export function granteeOf(principal: PrincipalId): Grantee {
+/** The wire form of a principal that something was granted to, and of the terms. */
+export function granteeOf(principal: PrincipalId, { missing }: GrantTerms): Grantee {
   const separator = principal.indexOf(':');
   const id = principal.slice(separator + 1);
   switch (principal.slice(0, separator)) {
     case 'unit':
-      return { unit: id };
+      return { unit: id, ...(missing === undefined ? {} : { missing }) };
     case 'gid':
       return { gid: Number(id) };
     default:
@@ -50,10 +53,11 @@ export function dropGrantsOf(writer: VaultWriter, removed: readonly CredentialRe
   }
 }
 
-/** Takes back what was granted of credentials and sets that are not there, however they went. */
+/** Takes back what was granted of credentials and sets that are not there, however they went, unless somebody waits for them. */
 export function dropDanglingGrants(writer: VaultWriter): void {
   for (const principal of writer.principals()) {
-    const grants = principal.grants.filter(({ space, kind, target }) => {
+    const grants = principal.grants.filter(({ space, kind, target, missing }) => {
+      if (missing === 'block') return true;
       const names = kind === 'name' ? [target] : FIELD_IDS.map((field) => memberName(target, field));
       return names.some((name) => isThere(writer, space, name));
     });
@@ -63,10 +67,18 @@ export function dropDanglingGrants(writer: VaultWriter): void {
 
 function dropGrants(writer: VaultWriter, gone: GrantEntry): void {
   const key = grantKey(gone);
-  for (const id of writer.grantees(gone.space, gone.kind, gone.target)) {
+  for (const id of writer.grantees(gone.space, gone.kind, gone.target).keys()) {
     const principal = writer.principal(id) ?? emptyPrincipal(id);
     writer.putPrincipal({ ...principal, grants: principal.grants.filter((grant) => grantKey(grant) !== key) });
   }
+}
+
+function termsOf({ unit, missing }: Grantee): GrantTerms {
+  if (missing === null || missing === undefined) return {};
+  if (typeof unit !== 'string') {
+    throw new CredentialError('InvalidName', { name: '', reason: 'only a unit can wait for what is missing' });
+  }
+  return missing === 'block' ? { missing } : {};
 }
 
 function principalOf({ unit, uid, gid }: Grantee): PrincipalId {

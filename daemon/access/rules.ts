@@ -2,7 +2,7 @@ import { CredentialError } from '../../src/errors.ts';
 import { membershipOf } from '../../src/sets.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import type { CredentialRecord, GrantEntry, Space } from '../vault/records.ts';
-import type { Caller } from './caller.ts';
+import type { Caller, Subject } from './caller.ts';
 import { checkedId } from './checked-id.ts';
 
 /**
@@ -24,16 +24,16 @@ export function ownerOfSpace(space: Space): number {
   return space === 'system' ? 0 : Number(space.slice('uid:'.length));
 }
 
-export function mayWrite(caller: Caller, space: Space): boolean {
+export function mayWrite(caller: Subject, space: Space): boolean {
   return caller.isAdministrator || caller.space === space;
 }
 
-export function mayRead(caller: Caller, reader: VaultReader, space: Space, name: string): boolean {
+export function mayRead(caller: Subject, reader: VaultReader, space: Space, name: string): boolean {
   return mayWrite(caller, space) || grantsOf(caller, reader).some((grant) => covers(grant, space, name));
 }
 
 /** Everything that was granted to the caller. */
-export function grantsOf(caller: Caller, reader: VaultReader): GrantEntry[] {
+export function grantsOf(caller: Subject, reader: VaultReader): GrantEntry[] {
   return caller.principals().flatMap((principal) => reader.principal(principal)?.grants ?? []);
 }
 

@@ -5,7 +5,7 @@ import type { VaultReader } from '../vault/reader.ts';
 import { currentVersion } from '../vault/records.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
 import { mayRead, spacesToRead } from './rules.ts';
-import type { Caller } from './caller.ts';
+import type { Caller, Subject } from './caller.ts';
 
 /** A set as one caller sees it: the fields that he may read, all from one commit. */
 export interface SetView {
@@ -34,7 +34,7 @@ export function findSet(
 }
 
 /** The set in one space; undefined where the caller may read none of its fields there. */
-export function viewSet(caller: Caller, reader: VaultReader, space: Space, set: string): SetView | undefined {
+export function viewSet(caller: Subject, reader: VaultReader, space: Space, set: string): SetView | undefined {
   const members = new Map<string, CredentialRecord>();
   for (const field of FIELD_IDS) {
     const name = memberName(set, field);

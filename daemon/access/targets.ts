@@ -1,6 +1,6 @@
-import { CredentialError } from '../../src/errors.ts';
+import { CredentialError, isCredentialError } from '../../src/errors.ts';
 import { isUuid, parseName } from '../../src/names.ts';
-import { canonicalSetName, membershipOf } from '../../src/sets.ts';
+import { canonicalSetName, membershipOf, providerOf } from '../../src/sets.ts';
 import { TimeSlice } from '../time-slice.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
@@ -75,6 +75,36 @@ export function findWritableTarget(caller: Caller, reader: VaultReader, named: N
   const target = findTarget(caller, reader, named);
   if (!mayWrite(caller, target.space)) throw new CredentialError('AccessDenied', { name: target.name, right: 'write' });
   return target;
+}
+
+/** What a grant is of. */
+export type GrantTarget = Pick<Target, 'kind' | 'space' | 'name'>;
+
+/**
+ * The same for a grant. What is not there yet may be waited for, by units alone, which read what the administrators keep:
+ * it is the set of that name where its first word is a provider's, else the credential.
+ *
+ * @param isAwaited tells whether what is not there may be meant
+ */
+export function findGrantTarget(
+  caller: Caller,
+  reader: VaultReader,
+  named: NamedTarget,
+  isAwaited: (target: GrantTarget) => boolean,
+): GrantTarget {
+  try {
+    return findWritableTarget(caller, reader, named);
+  } catch (error) {
+    if (!isCredentialError(error, 'NotFound')) throw error;
+    const isShared = caller.isAdministrator && (named.owner ?? 0) === 0;
+    const set = canonicalSetName(named.text);
+    const isSet = set !== undefined && providerOf(set, undefined) !== undefined;
+    const target: GrantTarget = isSet
+      ? { kind: 'set', space: 'system', name: set }
+      : { kind: 'name', space: 'system', name: parseName(named.text) };
+    if (!isShared || !isAwaited(target)) throw error;
+    return target;
+  }
 }
 
 /** The credentials of a target. */

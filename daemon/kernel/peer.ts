@@ -2,7 +2,7 @@ import { closeSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 
 import { SystemError, getSocketOption } from './libc.ts';
-import { unitOfCgroup } from './unit.ts';
+import { unitOfCgroup, userUnitOfCgroup } from './unit.ts';
 
 const SO_PEERCRED = 17;
 const SO_PEERGROUPS = 59;
@@ -22,6 +22,8 @@ export interface Peer {
   readonly groups: readonly number[];
   /** The system unit that the process runs in; undefined where it is in none, or is gone. Asked for once. */
   unit(): string | undefined;
+  /** The unit of the peer's own systemd (a user manager) that the process runs in; undefined as above. */
+  userUnit(): string | undefined;
 }
 
 /**
@@ -30,8 +32,7 @@ export interface Peer {
  * @throws Error where the kernel does not tell, or Node does not show the descriptor: the connection is refused then
  */
 export function readPeer(socket: Socket): Peer {
-  const fd = (socket as unknown as { _handle?: { fd?: unknown } })._handle?.fd;
-  if (typeof fd !== 'number' || fd < 0) throw new Error('the socket has no descriptor');
+  const fd = descriptorOf(socket);
   const credentials = getSocketOption(fd, SO_PEERCRED, UCRED_BYTES);
   if (credentials.length !== UCRED_BYTES) throw new Error('SO_PEERCRED has another form');
   const pid = credentials.readInt32LE(0);
@@ -41,25 +42,33 @@ export function readPeer(socket: Socket): Peer {
   const groupBytes = getSocketOption(fd, SO_PEERGROUPS, GROUPS_BYTES_MAX);
   const groups = Array.from({ length: groupBytes.length / 4 }, (_, index) => groupBytes.readUInt32LE(4 * index));
   const startTime = startTimeOf(pid);
-  let unit: { readonly name: string | undefined } | undefined;
-  return { pid, uid, gid, groups, unit: () => (unit ??= { name: readUnit(fd, pid, uid, startTime) }).name };
+  let read: { readonly text: string } | undefined;
+  const cgroup = (): string => (read ??= { text: readCgroup(fd, pid, uid, startTime) }).text;
+  return { pid, uid, gid, groups, unit: () => unitOfCgroup(cgroup()), userUnit: () => userUnitOfCgroup(cgroup(), uid) };
+}
+
+/** The descriptor of a connected socket. @throws Error where Node does not show it */
+export function descriptorOf(socket: Socket): number {
+  const fd = (socket as unknown as { _handle?: { fd?: unknown } })._handle?.fd;
+  if (typeof fd !== 'number' || fd < 0) throw new Error('the socket has no descriptor');
+  return fd;
 }
 
 /**
- * The unit of a process that is proved to be the peer still, since a process id may be used again by another one: before
+ * `/proc/<pid>/cgroup` of a process that is proved to be the peer still, since a process id may be used again by another one: before
  * and after the look it must have started when the peer did and be the same user's, and on Linux 6.5 and later a descriptor of the peer's own
- * process (SO_PEERPIDFD) must say that it lives.
+ * process (SO_PEERPIDFD) must say that it lives. Empty where it is not.
  */
-function readUnit(fd: number, pid: number, uid: number, startTime: string | undefined): string | undefined {
+function readCgroup(fd: number, pid: number, uid: number, startTime: string | undefined): string {
   const isPeer = (): boolean =>
     startTime !== undefined && startTimeOf(pid) === startTime && uidOf(pid) === uid && !isPeerGone(fd, pid);
   try {
-    if (!isPeer()) return undefined;
-    const unit = unitOfCgroup(readFileSync(`/proc/${pid}/cgroup`, 'latin1'));
-    return isPeer() ? unit : undefined;
+    if (!isPeer()) return '';
+    const text = readFileSync(`/proc/${pid}/cgroup`, 'latin1');
+    return isPeer() ? text : '';
   } catch {
     // The process is gone, or /proc hides it: then it is in no unit, and has no rights by one.
-    return undefined;
+    return '';
   }
 }
 

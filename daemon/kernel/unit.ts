@@ -6,12 +6,28 @@ const UNIT_NAME = /^[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\-]*)?\.(?:service|scope
  * and proves nothing.
  */
 export function unitOfCgroup(text: string): string | undefined {
+  return unitsOnTheWay(text)[0];
+}
+
+/**
+ * The unit of a user's own systemd that a process is in, from the same text: the first part that is no slice below
+ * `user@<uid>.service`. It proves nothing to anybody but that user, who may put his processes where he likes there.
+ */
+export function userUnitOfCgroup(text: string, uid: number): string | undefined {
+  const [manager, unit] = unitsOnTheWay(text);
+  return manager === `user@${uid}.service` ? unit : undefined;
+}
+
+/** The parts of the path that are no slices, up to the first that is no unit. */
+function unitsOnTheWay(text: string): string[] {
   for (const line of text.split('\n')) {
     const match = /^(?:0:|\d+:name=systemd):(\/.*)$/.exec(line);
-    const part = match?.[1]?.split('/').find((name) => name !== '' && !name.endsWith('.slice'));
-    if (part !== undefined) return UNIT_NAME.test(part) ? part : undefined;
+    const parts = match?.[1]?.split('/').filter((name) => name !== '' && !name.endsWith('.slice')) ?? [];
+    if (parts.length === 0) continue;
+    const end = parts.findIndex((name) => !UNIT_NAME.test(name));
+    return end < 0 ? parts : parts.slice(0, end);
   }
-  return undefined;
+  return [];
 }
 
 /** The template of an instance: `restic@.service` of `restic@home.service`; undefined where the unit is no instance. */

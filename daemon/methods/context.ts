@@ -14,6 +14,9 @@ export interface Context {
   readonly now: () => number;
   readonly started: number;
   readonly version: string;
+  readonly stateDirectory: string;
+  /** How many starts of units wait for a credential that is not there yet. */
+  readonly countWaiting: () => number;
 }
 
 /** What keeps the process's memory from others. */

@@ -1,7 +1,6 @@
 import { principalsOf } from '../access/grants.ts';
 import { requireGrantsWithinQuota } from '../access/quota.ts';
-import { findWritableTarget, resolveUuid } from '../access/targets.ts';
-import { grantKey } from '../vault/grant-index.ts';
+import { findGrantTarget, resolveUuid } from '../access/targets.ts';
 import { emptyPrincipal } from '../vault/records.ts';
 import type { Method } from './context.ts';
 
@@ -9,16 +8,19 @@ import type { Method } from './context.ts';
 export const grant: Method<'Grant'> = async ({ vault }, caller, parameters) => {
   const principals = principalsOf(parameters.grantees);
   const named = await resolveUuid(vault, caller, parameters.target, parameters.owner);
+  const isAwaited = [...principals.values()].every(({ missing }) => missing === 'block');
   return vault.write((writer) => {
-    const { space, kind, name } = findWritableTarget(caller, writer, named);
-    const entry = { space, kind, target: name };
+    const { space, kind, name } = findGrantTarget(caller, writer, named, () => isAwaited);
+    const grantees = writer.grantees(space, kind, name);
     let given = writer.grantsGiven(space);
-    for (const id of principals) {
+    for (const [id, terms] of principals) {
+      const entry = { space, kind, target: name, ...terms };
       const principal = writer.principal(id) ?? emptyPrincipal(id);
-      if (principal.grants.some((old) => grantKey(old) === grantKey(entry))) continue;
-      given += 1;
+      const old = grantees.get(id);
+      if (old !== undefined && old.missing === entry.missing) continue;
+      if (old === undefined) given += 1;
       requireGrantsWithinQuota(space, given);
-      writer.putPrincipal({ ...principal, grants: [...principal.grants, entry] });
+      writer.putPrincipal({ ...principal, grants: [...principal.grants.filter((grant) => grant !== old), entry] });
     }
     return { generation: writer.generation(space) };
   });

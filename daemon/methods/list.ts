@@ -148,7 +148,9 @@ class Describer {
     if (!mayWrite(this.#caller, space)) return { writable: false };
     return {
       writable: true,
-      grants: this.#vault.read((reader) => [...reader.grantees(space, kind, target)].map(granteeOf)),
+      grants: this.#vault.read((reader) =>
+        [...reader.grantees(space, kind, target)].map(([principal, terms]) => granteeOf(principal, terms)),
+      ),
     };
   }
 }

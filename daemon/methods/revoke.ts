@@ -1,5 +1,5 @@
 import { principalsOf } from '../access/grants.ts';
-import { findWritableTarget, resolveUuid } from '../access/targets.ts';
+import { findGrantTarget, resolveUuid } from '../access/targets.ts';
 import { grantKey } from '../vault/grant-index.ts';
 import type { Method } from './context.ts';
 
@@ -8,10 +8,15 @@ export const revoke: Method<'Revoke'> = async ({ vault }, caller, parameters) =>
   const principals = principalsOf(parameters.grantees);
   const named = await resolveUuid(vault, caller, parameters.target, parameters.owner);
   return vault.write((writer) => {
-    const { space, kind, name } = findWritableTarget(caller, writer, named);
+    const { space, kind, name } = findGrantTarget(
+      caller,
+      writer,
+      named,
+      (target) => writer.grantees(target.space, target.kind, target.name).size > 0,
+    );
     const key = grantKey({ space, kind, target: name });
     let revoked = 0;
-    for (const id of principals) {
+    for (const id of principals.keys()) {
       const principal = writer.principal(id);
       const grants = principal?.grants.filter((old) => grantKey(old) !== key) ?? [];
       if (principal === undefined || grants.length === principal.grants.length) continue;

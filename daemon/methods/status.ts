@@ -3,7 +3,10 @@ import { describeSlot } from '../vault/slots.ts';
 import type { Method } from './context.ts';
 
 /** What anybody may ask, locked or not; what only administrators are told comes on top. */
-export const status: Method<'Status'> = ({ vault, protection, started, version }, caller) => {
+export const status: Method<'Status'> = (
+  { vault, protection, started, version, stateDirectory, countWaiting },
+  caller,
+) => {
   const process_ = { version, pid: process.pid, uid: process.getuid?.() ?? -1, started };
   const open = vault.isLocked
     ? {}
@@ -17,6 +20,8 @@ export const status: Method<'Status'> = ({ vault, protection, started, version }
         storeId: formatUuid(vault.storeId),
         keysLocked: protection.areKeysLocked,
         undumpable: protection.isUndumpable,
+        stateDirectory,
+        waiting: countWaiting(),
         ...(vault.isLocked ? {} : { keyEpoch: vault.unlocked().sealing.epoch }),
       }
     : {};

@@ -3,7 +3,14 @@ import { connect } from 'node:net';
 import type { Server } from 'node:net';
 
 import { SOCKET_PATH_BYTES_MAX } from '../../src/limits.ts';
+import type { InheritedSocket } from '../kernel/inherited-sockets.ts';
 import { describeSystemError } from '../system-error.ts';
+
+/** Connections that wait to be accepted; the kernel allows no more than `net.core.somaxconn`. */
+const BACKLOG = 4096;
+
+/** Where a server listens: on a path of its own, or on what systemd listens on already. */
+export type Place = { readonly path: string } | InheritedSocket;
 
 /** Why the daemon cannot listen, for the operator. */
 export class ListenError extends Error {
@@ -49,6 +56,12 @@ export function checkSocketPath(path: string): void {
   );
 }
 
+/** @throws ListenError */
+export async function listenAt(server: Server, place: Place, isPublic: boolean): Promise<void> {
+  if ('path' in place) await listenOn(server, place.path, isPublic);
+  else await listen(server, { fd: place.fd }, `the socket ${place.name}`);
+}
+
 /**
  * Listens on a Unix socket whose mode is right from the first moment: by the umask of `bind`, not by a later `chmod`.
  * A socket that nobody listens on any more is taken away first; the caller holds the lock of the directory.
@@ -60,20 +73,25 @@ export async function listenOn(server: Server, path: string, isPublic: boolean):
   await removeStaleSocket(path);
   const previous = process.umask(isPublic ? 0o111 : 0o177);
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ path, backlog: 4096 }, () => {
-        server.off('error', reject);
-        resolve();
-      });
-      // Node has called bind(2) by now.
-      process.umask(previous);
-    });
-  } catch (error) {
-    throw new ListenError(`cannot listen on ${path}: ${describeSystemError(error)}`, { cause: error });
+    const listening = listen(server, { path }, path);
+    // Node has called bind(2) by now.
+    process.umask(previous);
+    await listening;
   } finally {
     process.umask(previous);
   }
+}
+
+async function listen(server: Server, where: { path: string } | { fd: number }, name: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen({ ...where, backlog: BACKLOG }, resolve);
+  try {
+    await promise;
+  } catch (error) {
+    throw new ListenError(`cannot listen on ${name}: ${describeSystemError(error)}`, { cause: error });
+  }
+  server.off('error', reject);
 }
 
 async function removeStaleSocket(path: string): Promise<void> {

@@ -9,7 +9,8 @@ import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
 import { Connection } from './connection.ts';
 import { CONNECTIONS_MAX, HELD_BYTES_PER_USER_MAX, STOP_TIME_MAX_MS, SWEEP_INTERVAL_MS } from './limits.ts';
-import { listenOn } from './listen.ts';
+import { listenAt } from './listen.ts';
+import type { Place } from './listen.ts';
 
 /** Turns of the event loop in which a stopping server still takes what was sent before. */
 const LAST_TURNS = 3;
@@ -42,8 +43,8 @@ export class VarlinkServer {
   }
 
   /** @throws ListenError */
-  async listen(path: string, isPublic: boolean): Promise<void> {
-    await listenOn(this.#server, path, isPublic);
+  async listen(place: Place, isPublic: boolean): Promise<void> {
+    await listenAt(this.#server, place, isPublic);
     this.#server.on('error', (error) => this.#log.error('a connection could not be accepted', describeDefect(error)));
     this.#sweep = setInterval(
       () => this.#each((connection) => connection.checkTimes(performance.now())),

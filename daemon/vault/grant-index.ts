@@ -5,11 +5,11 @@ import type { GrantEntry, PrincipalId, PrincipalRecord, Space } from './records.
  * has given. So neither question takes longer because of what others have.
  */
 export class GrantIndex {
-  readonly #principals: Map<string, Set<PrincipalId>> = new Map();
+  readonly #grants: Map<string, Map<PrincipalId, GrantEntry>> = new Map();
   readonly #given: Map<Space, number> = new Map();
 
-  grantees(space: Space, kind: GrantEntry['kind'], target: string): Iterable<PrincipalId> {
-    return this.#principals.get(grantKey({ space, kind, target })) ?? [];
+  grantees(space: Space, kind: GrantEntry['kind'], target: string): ReadonlyMap<PrincipalId, GrantEntry> {
+    return this.#grants.get(grantKey({ space, kind, target })) ?? NO_GRANTS;
   }
 
   /** How many grants a space has given, to whomever. */
@@ -21,16 +21,16 @@ export class GrantIndex {
   replace(before: PrincipalRecord | undefined, after: PrincipalRecord | undefined): void {
     for (const grant of before?.grants ?? []) {
       const key = grantKey(grant);
-      const holders = this.#principals.get(key);
+      const holders = this.#grants.get(key);
       if (before !== undefined) holders?.delete(before.principal);
-      if (holders?.size === 0) this.#principals.delete(key);
+      if (holders?.size === 0) this.#grants.delete(key);
       this.#count(grant.space, -1);
     }
     for (const grant of after?.grants ?? []) {
       const key = grantKey(grant);
-      const holders = this.#principals.get(key) ?? new Set();
-      if (after !== undefined) holders.add(after.principal);
-      this.#principals.set(key, holders);
+      const holders = this.#grants.get(key) ?? new Map<PrincipalId, GrantEntry>();
+      if (after !== undefined) holders.set(after.principal, grant);
+      this.#grants.set(key, holders);
       this.#count(grant.space, 1);
     }
   }
@@ -41,6 +41,8 @@ export class GrantIndex {
     else this.#given.set(space, given);
   }
 }
+
+const NO_GRANTS: ReadonlyMap<PrincipalId, GrantEntry> = new Map();
 
 /** One text for what a grant is about. */
 export function grantKey({ space, kind, target }: GrantEntry): string {

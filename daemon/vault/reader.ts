@@ -28,8 +28,8 @@ export interface VaultReader {
   value(record: CredentialRecord, version: number): Uint8Array;
   principal(id: PrincipalId): PrincipalRecord | undefined;
   principals(): Iterable<PrincipalRecord>;
-  /** To whom a credential or a set was granted. */
-  grantees(space: Space, kind: GrantEntry['kind'], target: string): Iterable<PrincipalId>;
+  /** To whom a credential or a set was granted, and how. */
+  grantees(space: Space, kind: GrantEntry['kind'], target: string): ReadonlyMap<PrincipalId, GrantEntry>;
   /** How many grants a space has given; what is not committed yet may be left out. */
   grantsGiven(space: Space): number;
   /** All credentials of all spaces, a page at a time, in no order that means anything. Damaged ones are left out. */
@@ -99,7 +99,7 @@ export class OpeningReader implements VaultReader {
     return this.#principals.values();
   }
 
-  grantees(space: Space, kind: GrantEntry['kind'], target: string): Iterable<PrincipalId> {
+  grantees(space: Space, kind: GrantEntry['kind'], target: string): ReadonlyMap<PrincipalId, GrantEntry> {
     return this.#principals.grants.grantees(space, kind, target);
   }
 

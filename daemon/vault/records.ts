@@ -42,6 +42,8 @@ export interface GrantEntry {
   readonly space: Space;
   readonly kind: 'name' | 'set';
   readonly target: string;
+  /** Of a unit: a start of it that asks for what is not there waits until it is. Absent: it fails. */
+  readonly missing?: 'block';
 }
 
 export interface PrincipalRecord {

@@ -93,12 +93,13 @@ export class VaultTransaction implements VaultWriter {
     }
   }
 
-  grantees(space: Space, kind: GrantEntry['kind'], target: string): Iterable<PrincipalId> {
+  grantees(space: Space, kind: GrantEntry['kind'], target: string): ReadonlyMap<PrincipalId, GrantEntry> {
     const key = grantKey({ space, kind, target });
-    const grantees = new Set(this.#committedPrincipals.grants.grantees(space, kind, target));
+    const grantees = new Map(this.#committedPrincipals.grants.grantees(space, kind, target));
     for (const id of [...this.#keptPrincipals.keys(), ...this.#principals.keys()]) {
-      if (this.principal(id)?.grants.some((grant) => grantKey(grant) === key) === true) grantees.add(id);
-      else grantees.delete(id);
+      const grant = this.principal(id)?.grants.find((given) => grantKey(given) === key);
+      if (grant === undefined) grantees.delete(id);
+      else grantees.set(id, grant);
     }
     return grantees;
   }

@@ -71,6 +71,7 @@ export class Vault {
   readonly #events: VaultEvents;
   readonly #storeId: Uint8Array;
   #unlocked: Unlocked | undefined;
+  readonly #watchers: Set<() => void> = new Set();
   #queue: Job[] = [];
   #isFlushScheduled = false;
   #exclusive: Promise<unknown> | undefined;
@@ -170,6 +171,7 @@ export class Vault {
       this.#unlocked = { rootKey, sealing, head, headBody, principals, arePrincipalsWhole, cache, reader };
       // A daemon that was killed may have left what was deleted in the journal.
       this.#purgeIn(PURGE_DELAY_MS);
+      this.#tellWatchers();
     } catch (error) {
       sealing?.wipe();
       this.#sodium.release(rootKey);
@@ -184,6 +186,17 @@ export class Vault {
     this.#sodium.release(this.#unlocked?.rootKey);
     this.#unlocked?.sealing.wipe();
     this.#unlocked = undefined;
+    this.#tellWatchers();
+  }
+
+  /**
+   * Calls back, without waiting, whenever something was committed and when the store is locked or unlocked.
+   *
+   * @returns what ends it
+   */
+  watch(watcher: () => void): () => void {
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
   }
 
   /** @throws CredentialError `Locked`, and what `work` throws */
@@ -302,6 +315,11 @@ export class Vault {
     state.principals.follow(committed.principals);
     state.cache.forget(committed.changed);
     if (committed.hasDeletes) this.#purgeIn(PURGE_DELAY_MS);
+    this.#tellWatchers();
+  }
+
+  #tellWatchers(): void {
+    for (const watcher of this.#watchers) watcher();
   }
 
   #purgeIn(delayMs: number): void {

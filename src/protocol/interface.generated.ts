@@ -41,12 +41,15 @@ type SavedCredential (
   created: bool
 )
 
-# To whom something was granted: exactly one of the three. A unit may be a template ("restic@.service"),
+# To whom something was granted: exactly one of unit, uid and gid. A unit may be a template ("restic@.service"),
 # which then stands for all its instances.
+# missing: for a unit. What a start of it does that asks for something that is not there (LoadCredential=): it fails,
+# or it waits until it is there. With block, something may be granted before it is there. Absent: fail.
 type Grantee (
   unit: ?string,
   uid: ?int,
-  gid: ?int
+  gid: ?int,
+  missing: ?(fail, block)
 )
 
 # value: only where the field is public (a repository, an access key); a secret is never in a list.
@@ -159,7 +162,8 @@ method List(patterns: ?[]string, owner: ?int, allOwners: ?bool) -> (
 # Removes credentials, whole sets (by name or UUID), with all kept versions and grants; all or none.
 method Remove(names: []string, owner: ?int, ifGeneration: ?int) -> (generation: int, removed: []string)
 
-# Lets others read a credential or a whole set. Granting twice is granting once.
+# Lets others read a credential or a whole set. Granting twice is granting once; what \`missing\` says replaces what it
+# said before.
 method Grant(target: string, grantees: []Grantee, owner: ?int) -> (generation: int)
 method Revoke(target: string, grantees: []Grantee, owner: ?int) -> (generation: int, revoked: int)
 
@@ -174,7 +178,8 @@ method Rollback(target: string, version: ?int, generation: ?int, owner: ?int) ->
 )
 
 # credentials, generation: of the caller's own credentials, or the shared ones for an administrator; not while the
-# store is locked. slots and what follows it: for administrators; keysLocked: keys are never swapped out.
+# store is locked. slots and what follows it: for administrators; keysLocked: keys are never swapped out; waiting: how
+# many starts of units wait for something that is not there yet.
 method Status() -> (
   version: string,
   pid: int,
@@ -188,7 +193,9 @@ method Status() -> (
   storeId: ?string,
   keyEpoch: ?int,
   keysLocked: ?bool,
-  undumpable: ?bool
+  undumpable: ?bool,
+  stateDirectory: ?string,
+  waiting: ?int
 )
 
 # Wipes the keys from memory. Everything but Status and Unlock answers Locked from then on.
@@ -258,13 +265,16 @@ export interface SavedCredential {
 }
 
 /**
- * To whom something was granted: exactly one of the three. A unit may be a template ("restic@.service"),
+ * To whom something was granted: exactly one of unit, uid and gid. A unit may be a template ("restic@.service"),
  * which then stands for all its instances.
+ * missing: for a unit. What a start of it does that asks for something that is not there (LoadCredential=): it fails,
+ * or it waits until it is there. With block, something may be granted before it is there. Absent: fail.
  */
 export interface Grantee {
   readonly unit?: string | null;
   readonly uid?: number | null;
   readonly gid?: number | null;
+  readonly missing?: 'fail' | 'block' | null;
 }
 
 /**
@@ -482,6 +492,8 @@ export interface StatusOut {
   readonly keyEpoch?: number | null;
   readonly keysLocked?: boolean | null;
   readonly undumpable?: boolean | null;
+  readonly stateDirectory?: string | null;
+  readonly waiting?: number | null;
 }
 
 /** Parameters of a call of {@link Methods.Lock}. */
@@ -576,7 +588,10 @@ export interface Methods {
   readonly List: { readonly in: ListIn; readonly out: ListOut };
   /** Removes credentials, whole sets (by name or UUID), with all kept versions and grants; all or none. */
   readonly Remove: { readonly in: RemoveIn; readonly out: RemoveOut };
-  /** Lets others read a credential or a whole set. Granting twice is granting once. */
+  /**
+   * Lets others read a credential or a whole set. Granting twice is granting once; what `missing` says replaces what it
+   * said before.
+   */
   readonly Grant: { readonly in: GrantIn; readonly out: GrantOut };
   readonly Revoke: { readonly in: RevokeIn; readonly out: RevokeOut };
   /** The kept versions of a credential, newest first. */
@@ -588,7 +603,8 @@ export interface Methods {
   readonly Rollback: { readonly in: RollbackIn; readonly out: RollbackOut };
   /**
    * credentials, generation: of the caller's own credentials, or the shared ones for an administrator; not while the
-   * store is locked. slots and what follows it: for administrators; keysLocked: keys are never swapped out.
+   * store is locked. slots and what follows it: for administrators; keysLocked: keys are never swapped out; waiting: how
+   * many starts of units wait for something that is not there yet.
    */
   readonly Status: { readonly in: StatusIn; readonly out: StatusOut };
   /** Wipes the keys from memory. Everything but Status and Unlock answers Locked from then on. */

@@ -28,7 +28,8 @@ async function start(t: TestContext, stateDirectory: string, settings: Partial<S
   const log = createLog((line) => void (text += line), false);
   const runtimeDirectory = path.join(temporaryDirectory(t), 'run');
   const places = { stateDirectory, runtimeDirectory, credentialsDirectory: undefined };
-  const app = await startApp({ ...places, isPublic: false, isJournal: false, ...settings }, '0.0.0', log);
+  const plain = { isPublic: false, isJournal: false, notifySocket: undefined, watchdogMs: undefined };
+  const app = await startApp({ ...places, ...plain, ...settings }, [], '0.0.0', log);
   t.after(() => app.stop());
   return { app, log: () => text };
 }

@@ -77,13 +77,19 @@ export class Core {
       now,
       started: START_TIME,
       version: '1.2.3',
+      stateDirectory: places.stateDirectory,
+      countWaiting: () => 0,
     };
     const log = createLog((line) => void this.log.push(line), false);
     this.dispatch = createDispatch(context, log);
   }
 
   caller({ uid, gid = uid, groups = [], unit }: Person): Caller {
-    return callerOf({ pid: process.pid, uid, gid, groups, unit: () => unit }, this.#users, DAEMON_UID);
+    return callerOf(
+      { pid: process.pid, uid, gid, groups, unit: () => unit, userUnit: () => undefined },
+      this.#users,
+      DAEMON_UID,
+    );
   }
 
   /** Every reply to a message, each held against the interface. */

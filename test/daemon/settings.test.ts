@@ -8,7 +8,7 @@ import type { Command, RawSettings, Settings } from '../../daemon/settings.ts';
 const HOME = '/home/alice';
 
 function parse(argv: readonly string[], raw: Partial<RawSettings> = {}): Command {
-  return parseSettings({ argv, environment: {}, uid: 1000, home: HOME, ...raw });
+  return parseSettings({ argv, environment: {}, uid: 1000, pid: 4321, home: HOME, ...raw });
 }
 
 function settings(argv: readonly string[], raw: Partial<RawSettings> = {}): Settings {

@@ -1,3 +1,5 @@
+import type { Grantee } from '../../../src/protocol/interface.generated.ts';
+import { usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { formatGrantees, GRANTEE_OPTIONS, readGrantees } from '../grantees.ts';
 import { resolveOwner } from '../principals.ts';
@@ -9,17 +11,33 @@ export const GRANT: Command = defineCommand({
   summary: 'Let a unit, a user or a group read a credential or a set',
   details: 'A grant of a set is one of all its fields, of those too that come later. list --json shows the grants.',
   positionals: { 'NAME|SET': { describe: 'What they may read', count: 'one', completes: 'target' } },
-  options: { ...GRANTEE_OPTIONS, ...OWNER_OPTION },
+  options: {
+    ...GRANTEE_OPTIONS,
+    missing: {
+      type: 'string',
+      value: 'block|fail',
+      describe: 'When a unit starts and it is not there (LoadCredential=): the start waits for it, or fails (default)',
+    },
+    ...OWNER_OPTION,
+  },
   examples: [
     ['cio credential grant aws --unit restic.service', ''],
     ['cio credential grant cio_aws_backup_repo --user backup --group operators', ''],
+    ['cio credential grant minio --unit restic@.service --missing block', 'what is not there yet is waited for'],
   ],
   async run({ positionals, options }, session) {
     const target = positionals['NAME|SET'];
-    const grantees = readGrantees(options);
+    const missing = readMissing(options.missing);
+    const grantees = readGrantees(options).map((grantee) => ({ ...grantee, ...missing }));
     const owner = resolveOwner(options.owner);
     const reply = await session.withClient((client) => client.call('Grant', { target, grantees, owner }));
     session.succeed(reply, 'Grant credential', `${target} granted to ${formatGrantees(grantees)}`);
     return 0;
   },
 });
+
+function readMissing(text: string | undefined): Pick<Grantee, 'missing'> {
+  if (text === undefined) return {};
+  if (text === 'block' || text === 'fail') return { missing: text };
+  throw usageError('--missing is block or fail');
+}

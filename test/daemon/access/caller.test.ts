@@ -8,7 +8,7 @@ const OWN_UID = 2000;
 const users = new UserDatabase();
 
 function caller(uid: number, groups: readonly number[] = [], unit: () => string | undefined = () => undefined): Caller {
-  return callerOf({ pid: 1, uid, gid: uid, groups, unit }, users, OWN_UID);
+  return callerOf({ pid: 1, uid, gid: uid, groups, unit, userUnit: () => undefined }, users, OWN_UID);
 }
 
 describe('callerOf()', () => {

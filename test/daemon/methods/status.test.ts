@@ -25,6 +25,8 @@ describe('Status', () => {
         keyEpoch: 1,
         keysLocked: false,
         undumpable: true,
+        stateDirectory: core.directory,
+        waiting: 0,
       });
     }
   });

@@ -32,7 +32,7 @@ export async function startServer(
     dispatch,
     createLog((line) => void log.push(line), false),
   );
-  await server.listen(path, true);
+  await server.listen({ path }, true);
   scope.after(() => server.stop());
   return { server, path, log };
 }

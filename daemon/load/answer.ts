@@ -1,0 +1,128 @@
+import { CredentialError } from '../../src/errors.ts';
+import type { ErrorCode } from '../../src/errors.ts';
+import { environmentOf } from '../../src/environment.ts';
+import { parseName } from '../../src/names.ts';
+import { canonicalSetName, membershipOf } from '../../src/sets.ts';
+import { formatAwsFile, formatEnvironmentFile, formatJsonFile, parseSetFileName } from '../../src/set-files.ts';
+import type { SetForm } from '../../src/set-files.ts';
+import { subjectOfUnit } from '../access/caller.ts';
+import type { Subject } from '../access/caller.ts';
+import { covers, grantsOf } from '../access/rules.ts';
+import { viewSet } from '../access/set-view.ts';
+import type { SetView } from '../access/set-view.ts';
+import type { VaultReader } from '../vault/reader.ts';
+import { currentVersion } from '../vault/records.ts';
+import type { GrantEntry, Space } from '../vault/records.ts';
+import { wipe } from '../vault/sodium.ts';
+import type { Vault } from '../vault/vault.ts';
+import type { LoadRequest } from './address.ts';
+
+/** Why a unit gets nothing, for the log. */
+export type RefusalReason = 'not_a_name' | 'not_granted' | 'missing' | 'incomplete' | 'unfit_for_form' | ErrorCode;
+
+/** What a unit gets. It owns and wipes the bytes, of which there is at least one. */
+export type LoadAnswer =
+  | { readonly kind: 'value'; readonly bytes: Uint8Array }
+  | { readonly kind: 'waits' }
+  | { readonly kind: 'refused'; readonly reason: RefusalReason };
+
+/** Units are started by the host's systemd: what they get is what the administrators keep. */
+const SPACE: Space = 'system';
+
+/**
+ * The answer to a unit that asks for a credential, or for a set in one file: what it was granted, by its own name or by
+ * its template's. A credential comes before a set file of the same name.
+ *
+ * Nothing in here waits, and what it throws is a defect.
+ */
+export function answerLoad(vault: Vault, { unit, id }: LoadRequest): LoadAnswer {
+  const subject = subjectOfUnit(unit);
+  try {
+    return vault.read((reader) => answerFrom(reader, subject, id));
+  } catch (error) {
+    if (error instanceof CredentialError) return refused(error.code);
+    throw error;
+  }
+}
+
+function answerFrom(reader: VaultReader, subject: Subject, id: string): LoadAnswer {
+  const grants = grantsOf(subject, reader);
+  const name = nameIn(id);
+  const covering = name === undefined ? [] : grants.filter((grant) => covers(grant, SPACE, name));
+  const record = name === undefined || covering.length === 0 ? undefined : reader.credential(SPACE, name);
+  if (record !== undefined) return { kind: 'value', bytes: reader.value(record, currentVersion(record).version) };
+  const file = parseSetFileName(id);
+  const set = file === undefined ? undefined : canonicalSetName(file.set);
+  if (file !== undefined && set !== undefined) {
+    const ofSet = grants.filter((grant) => isOfSet(grant, set));
+    if (ofSet.length > 0) return answerWithSet(reader, subject, { set, form: file.form }, ofSet);
+  }
+  if (name === undefined) return refused('not_a_name');
+  return covering.length === 0 ? refused('not_granted') : notThere(covering, 'missing');
+}
+
+function answerWithSet(
+  reader: VaultReader,
+  subject: Subject,
+  { set, form }: { readonly set: string; readonly form: SetForm },
+  grants: readonly GrantEntry[],
+): LoadAnswer {
+  const view = viewSet(subject, reader, SPACE, set);
+  if (view === undefined) return notThere(grants, 'missing');
+  if (view.missing.length > 0) return notThere(grants, 'incomplete');
+  const values = readValues(reader, view);
+  const text = values && formatSet(form, view, values);
+  return text === undefined ? refused('unfit_for_form') : { kind: 'value', bytes: Buffer.from(text) };
+}
+
+function formatSet(form: SetForm, { set, provider }: SetView, values: ReadonlyMap<string, string>): string | undefined {
+  switch (form) {
+    case 'env':
+      return provider === undefined || [...values.values()].some((value) => value.includes('\0'))
+        ? undefined
+        : formatEnvironmentFile(environmentOf(set, provider, values));
+    case 'json':
+      return formatJsonFile(values);
+    case 'aws':
+      return formatAwsFile(values);
+  }
+}
+
+/** The values by field; undefined where one is no text. */
+function readValues(reader: VaultReader, { members }: SetView): ReadonlyMap<string, string> | undefined {
+  const values = new Map<string, string>();
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  for (const [field, record] of members) {
+    const bytes = reader.value(record, currentVersion(record).version);
+    try {
+      values.set(field, decoder.decode(bytes));
+    } catch {
+      return undefined;
+    } finally {
+      wipe(bytes);
+    }
+  }
+  return values;
+}
+
+/** A grant of the set, or of one of its fields. */
+function isOfSet(grant: GrantEntry, set: string): boolean {
+  if (grant.space !== SPACE) return false;
+  return grant.kind === 'set' ? grant.target === set : membershipOf(grant.target)?.set === set;
+}
+
+function notThere(grants: readonly GrantEntry[], reason: 'missing' | 'incomplete'): LoadAnswer {
+  return grants.some(({ missing }) => missing === 'block') ? { kind: 'waits' } : refused(reason);
+}
+
+function nameIn(id: string): string | undefined {
+  try {
+    return parseName(id);
+  } catch {
+    return undefined;
+  }
+}
+
+function refused(reason: RefusalReason): LoadAnswer {
+  return { kind: 'refused', reason };
+}

@@ -1,0 +1,124 @@
+import { writeSync } from 'node:fs';
+import type { Socket } from 'node:net';
+
+import { getSocketOption, setSocketOption, waitUntilWritable } from '../kernel/libc.ts';
+import { descriptorOf } from '../kernel/peer.ts';
+import type { ServiceManager } from '../kernel/service-manager.ts';
+import type { LoadRequest } from './address.ts';
+
+/**
+ * A peer reads as fast as we write. One that does not is waited for no longer than this, while nobody else is served.
+ */
+const WRITE_TIME_MAX_MS = 100;
+
+/**
+ * On a Unix socket it does nothing; it is where we note, in the socket itself, that its answer was begun. Whoever takes
+ * the connection over from us reads it there.
+ */
+const SO_PRIORITY = 12;
+const BEGUN = 1;
+
+/**
+ * One peer of a LOAD socket, who is owed one answer.
+ *
+ * To systemd the end of a connection is the end of a secret, also when it ends because this process was killed. So an
+ * answer is written at once, without going back to the event loop, and a connection that must outlive this turn of it is
+ * left with the service manager, which passes it to the next process.
+ */
+export class LoadConnection {
+  readonly request: LoadRequest | undefined;
+  readonly fd: number;
+  readonly #socket: Socket;
+  readonly #manager: ServiceManager;
+  /** Its name with the service manager. */
+  readonly #name: string;
+  #isKept: boolean;
+
+  /**
+   * @param request undefined where the peer is not believed
+   * @param isKept the service manager has a copy
+   */
+  constructor(
+    socket: Socket,
+    request: LoadRequest | undefined,
+    manager: ServiceManager,
+    { name, isKept }: { readonly name: string; readonly isKept: boolean },
+  ) {
+    this.#socket = socket;
+    this.fd = descriptorOf(socket);
+    this.request = request;
+    this.#manager = manager;
+    this.#name = name;
+    this.#isKept = isKept;
+    // A peer that goes away is no failure of ours.
+    socket.on('error', () => socket.destroy());
+  }
+
+  /** Whether a process began to answer; no other answer may follow what it wrote. */
+  get isBegun(): boolean {
+    return getSocketOption(this.fd, SO_PRIORITY, 4).readInt32LE(0) === BEGUN;
+  }
+
+  /** Leaves a copy with the service manager; false where that cannot be done. */
+  keep(): boolean {
+    this.#isKept ||= this.#manager.keep(this.fd, this.#name);
+    return this.#isKept;
+  }
+
+  /**
+   * Writes the answer and closes. What the peer does not take in time follows as he reads it.
+   *
+   * @param answer not read any more when `onDone` is called
+   * @returns whether all of it is with the peer
+   */
+  answer(answer: Uint8Array, onDone: () => void): boolean {
+    if (this.#isKept) setSocketOption(this.fd, SO_PRIORITY, BEGUN);
+    const sent = this.#writeNow(answer);
+    this.#socket.once('close', () => {
+      this.#release();
+      onDone();
+    });
+    if (sent === undefined) this.#socket.destroy();
+    else if (sent === answer.length) this.#socket.end(() => this.#socket.destroy());
+    else this.#socket.end(answer.subarray(sent), () => this.#socket.destroy());
+    return sent === answer.length;
+  }
+
+  /** Gives up a peer that is gone. */
+  drop(): void {
+    this.#release();
+    this.#socket.destroy();
+  }
+
+  /** How much the peer took; undefined where he is gone. */
+  #writeNow(answer: Uint8Array): number | undefined {
+    const deadline = performance.now() + WRITE_TIME_MAX_MS;
+    let sent = 0;
+    while (sent < answer.length) {
+      const written = writeSome(this.fd, answer, sent);
+      if (written === undefined) return undefined;
+      sent += written;
+      if (sent === answer.length || written > 0) continue;
+      // More than the socket holds: a kill from here on would cut the answer off.
+      if (!this.#isKept && this.keep()) setSocketOption(this.fd, SO_PRIORITY, BEGUN);
+      if (!waitUntilWritable(this.fd, Math.max(0, deadline - performance.now()))) break;
+    }
+    return sent;
+  }
+
+  #release(): void {
+    if (!this.#isKept) return;
+    this.#isKept = false;
+    this.#manager.release(this.#name);
+  }
+}
+
+/** Bytes that were taken, perhaps none; undefined where the peer is gone. */
+function writeSome(fd: number, bytes: Uint8Array, offset: number): number | undefined {
+  try {
+    return writeSync(fd, bytes, offset);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
+    return undefined;
+  }
+}

@@ -1,0 +1,222 @@
+import { randomBytes } from 'node:crypto';
+import { createServer, Socket } from 'node:net';
+import type { Server } from 'node:net';
+
+import type { InheritedSocket } from '../kernel/inherited-sockets.ts';
+import { hungUp } from '../kernel/libc.ts';
+import type { ServiceManager } from '../kernel/service-manager.ts';
+import { describeDefect } from '../log.ts';
+import type { Log } from '../log.ts';
+import type { Place } from '../socket/listen.ts';
+import { listenAt } from '../socket/listen.ts';
+import { wipe } from '../vault/sodium.ts';
+import type { LoadRequest } from './address.ts';
+import type { LoadAnswer, RefusalReason } from './answer.ts';
+import { LoadConnection } from './load-connection.ts';
+import { NotBelievedError } from './requester.ts';
+import type { LoadWire } from './wire.ts';
+
+/** Most connections that are not done; the unit lets systemd keep as many (`FileDescriptorStoreMax=`). */
+export const CONNECTIONS_MAX = 64;
+
+/** How soon after a change waiting units are looked at again: changes that come in a row are one. */
+const RECHECK_MS = 10;
+
+/** How often it is looked whether waiting peers are still there. */
+const SWEEP_INTERVAL_MS = 1000;
+
+/** How long a stopping daemon waits until its last answers were read. */
+const STOP_TIME_MAX_MS = 2000;
+
+/** What a LOAD server works with. */
+export interface LoadParts {
+  readonly wire: LoadWire;
+  readonly manager: ServiceManager;
+  readonly log: Log;
+  /** What systemd asks for at this connection. @throws Error where the peer is not believed */
+  identify(socket: Socket): LoadRequest;
+  /** The answer, as it is now. */
+  answer(request: LoadRequest): LoadAnswer;
+}
+
+/**
+ * Serves systemd's `LoadCredential=` on one socket (systemd.exec(5)): whoever connects gets one answer.
+ *
+ * From the connection to its answer nothing is awaited. A unit that shall wait for what is not there yet is left with the
+ * service manager before anything else happens, or refused where nobody could keep it.
+ */
+export class LoadServer {
+  readonly #parts: LoadParts;
+  readonly #server: Server;
+  readonly #waiting: Set<LoadConnection> = new Set();
+  /** Connections whose peers have not read all of their answers. */
+  readonly #unread: Set<LoadConnection> = new Set();
+  #recheck: NodeJS.Timeout | undefined;
+  #sweep: NodeJS.Timeout | undefined;
+  #isStopping = false;
+  #onDone: (() => void) | undefined;
+
+  constructor(parts: LoadParts) {
+    this.#parts = parts;
+    // Peers end their own sending at once; a half that is closed is not the end.
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.#take(socket));
+  }
+
+  /** How many units wait for what is not there yet. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** @throws ListenError */
+  async listen(place: Place): Promise<void> {
+    await listenAt(this.#server, place, false);
+    this.#server.on('error', (error) => this.#parts.log.error('a unit could not be accepted', describeDefect(error)));
+  }
+
+  /** Tells whether a connection from the service manager's store was one of this socket's. */
+  owns({ name }: InheritedSocket): boolean {
+    return name.startsWith(this.#namePrefix);
+  }
+
+  /** Takes over a connection that another process left with the service manager. */
+  adopt({ fd, name }: InheritedSocket): void {
+    this.#take(new Socket({ fd, allowHalfOpen: true }), name);
+  }
+
+  /** Something changed: what waits may be there now. */
+  recheck(): void {
+    if (this.#waiting.size === 0 || this.#isStopping) return;
+    this.#recheck ??= setTimeout(() => {
+      this.#recheck = undefined;
+      for (const connection of this.#waiting) this.#answer(connection);
+    }, RECHECK_MS);
+  }
+
+  /** Refuses who waits, and returns when the answers were read or there was time enough. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    clearTimeout(this.#recheck);
+    this.#server.close();
+    for (const connection of this.#waiting) this.#refuse(connection, 'stopping');
+    if (this.#unread.size > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#onDone = resolve;
+      const deadline = setTimeout(resolve, STOP_TIME_MAX_MS);
+      await promise;
+      clearTimeout(deadline);
+    }
+    if (this.#unread.size > 0) {
+      this.#parts.log.error('a unit did not read its answer to the end', { units: this.#unread.size });
+    }
+    for (const connection of this.#unread) connection.drop();
+    clearInterval(this.#sweep);
+  }
+
+  /** @param name what the service manager knows it by, where it has a copy */
+  #take(socket: Socket, name?: string): void {
+    const connection = this.#connect(socket, name);
+    if (connection === undefined) return;
+    if (connection.request === undefined) this.#finish(connection, this.#parts.wire.refusal);
+    else if (name !== undefined && connection.isBegun) this.#refuse(connection, 'interrupted');
+    else if (this.#waiting.size + this.#unread.size >= CONNECTIONS_MAX) this.#refuse(connection, 'Busy');
+    else this.#answer(connection);
+  }
+
+  #connect(socket: Socket, name?: string): LoadConnection | undefined {
+    const { manager, log } = this.#parts;
+    let request: LoadRequest | undefined;
+    try {
+      request = this.#parts.identify(socket);
+    } catch (error) {
+      const reason = error instanceof NotBelievedError ? { reason: error.message } : describeDefect(error);
+      log.warning('somebody was refused a credential who is not systemd', reason);
+    }
+    const kept = { name: name ?? `${this.#namePrefix}${randomBytes(8).toString('hex')}`, isKept: name !== undefined };
+    try {
+      return new LoadConnection(socket, request, manager, kept);
+    } catch (error) {
+      log.error('a connection has no descriptor', describeDefect(error));
+      socket.destroy();
+      return undefined;
+    }
+  }
+
+  /** Answers what can be answered now. */
+  #answer(connection: LoadConnection): void {
+    const { request } = connection;
+    if (request === undefined) return;
+    let answer: LoadAnswer;
+    try {
+      answer = this.#parts.answer(request);
+    } catch (error) {
+      this.#parts.log.error('an answer failed by a defect', describeDefect(error));
+      this.#refuse(connection, 'InternalError');
+      return;
+    }
+    switch (answer.kind) {
+      case 'value':
+        this.#send(connection, request, answer.bytes);
+        return;
+      case 'refused':
+        this.#refuse(connection, answer.reason);
+        return;
+      case 'waits':
+        this.#wait(connection, request);
+    }
+  }
+
+  /** Wipes the value. */
+  #send(connection: LoadConnection, { id }: LoadRequest, value: Uint8Array): void {
+    const bytes = value.length === 0 ? undefined : this.#parts.wire.encode(id, value);
+    wipe(value);
+    if (bytes === undefined) this.#refuse(connection, 'TooLarge');
+    else this.#finish(connection, bytes, () => wipe(bytes));
+  }
+
+  #refuse(connection: LoadConnection, reason: RefusalReason | ServerRefusal): void {
+    const { unit, id } = connection.request ?? {};
+    this.#parts.log.warning('a unit was refused a credential', {
+      reason,
+      ...(unit === undefined || id === undefined ? {} : { unit, credential: id }),
+    });
+    this.#finish(connection, this.#parts.wire.refusal);
+  }
+
+  #finish(connection: LoadConnection, bytes: Uint8Array, onDone: () => void = () => undefined): void {
+    this.#waiting.delete(connection);
+    this.#unread.add(connection);
+    connection.answer(bytes, () => {
+      onDone();
+      this.#unread.delete(connection);
+      if (this.#unread.size === 0) this.#onDone?.();
+    });
+  }
+
+  #wait(connection: LoadConnection, { unit, id }: LoadRequest): void {
+    if (this.#waiting.has(connection)) return;
+    if (!connection.keep()) {
+      this.#refuse(connection, 'nobody_keeps_it');
+      return;
+    }
+    this.#waiting.add(connection);
+    this.#parts.log.info('a unit waits for a credential', { unit, credential: id });
+    this.#sweep ??= setInterval(() => this.#dropGone(), SWEEP_INTERVAL_MS).unref();
+  }
+
+  #dropGone(): void {
+    if (this.#waiting.size === 0) return;
+    const gone = new Set(hungUp([...this.#waiting].map(({ fd }) => fd)));
+    for (const connection of this.#waiting) {
+      if (!gone.has(connection.fd)) continue;
+      this.#waiting.delete(connection);
+      connection.drop();
+    }
+  }
+
+  get #namePrefix(): string {
+    return `load.${this.#parts.wire.name}.`;
+  }
+}
+
+/** Reasons that lie with the server and not with the store. */
+type ServerRefusal = 'stopping' | 'interrupted' | 'nobody_keeps_it';

@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+
+import { InheritedSocketError } from './kernel/inherited-sockets.ts';
+import type { InheritedSocket } from './kernel/inherited-sockets.ts';
+import type { Place } from './socket/listen.ts';
+
+/** The sockets of the daemon: the `FileDescriptorName=` of their units, and their names in the runtime directory. */
+export const SOCKET_FILES = {
+  varlink: 'io.cio.Credentials',
+  load: 'load',
+  'load-encrypted': 'load-encrypted',
+} as const;
+
+export type SocketName = keyof typeof SOCKET_FILES;
+
+/** Where each socket is; undefined for one that is not served. */
+export type Places = { readonly [Name in SocketName]: Place | undefined };
+
+/**
+ * What to listen on: what systemd listens on already, and nothing else; or all of it in the runtime directory, where
+ * systemd passed nothing.
+ *
+ * @throws InheritedSocketError for a socket that the daemon does not know
+ */
+export function placesOf(inherited: readonly InheritedSocket[], runtimeDirectory: string): Places {
+  const listening = inherited.filter(({ isListening }) => isListening);
+  const stranger = listening.find(({ name }) => !Object.hasOwn(SOCKET_FILES, name));
+  if (stranger !== undefined) {
+    const names = Object.keys(SOCKET_FILES).join(', ');
+    throw new InheritedSocketError(`a socket has another FileDescriptorName= than ${names}; see the socket units`);
+  }
+  const place = (name: SocketName): Place | undefined =>
+    listening.length === 0
+      ? { path: join(runtimeDirectory, SOCKET_FILES[name]) }
+      : listening.find((socket) => socket.name === name);
+  return { varlink: place('varlink'), load: place('load'), 'load-encrypted': place('load-encrypted') };
+}
