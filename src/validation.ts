@@ -1,0 +1,228 @@
+/**
+ * What a validation finds out, in the order of the chain from a name to a repository that opens. A check that fails is the
+ * first broken link: what comes behind it and needs it is skipped.
+ */
+export const CHECKS = [
+  /** The values by themselves: their form, and mistakes that are known by sight. */
+  'shape',
+  /** The name of the server has an address. */
+  'resolve',
+  'connect',
+  'tls',
+  /** The host's clock is close enough to the server's for signatures. */
+  'clock',
+  /** The server knows the access key and its secret. */
+  'key',
+  'region',
+  /** The bucket (the container) is there. */
+  'bucket',
+  'list',
+  'write',
+  'read_back',
+  'delete',
+  /** There is a restic repository in the bucket. */
+  'repository',
+  /** The password opens a key of it. */
+  'password',
+] as const;
+
+export type CheckId = (typeof CHECKS)[number];
+
+/** `skipped`: it was not tried, for the reason that is given; it never counts as passed. */
+export const CHECK_STATES = ['passed', 'warning', 'failed', 'skipped'] as const;
+
+export type CheckState = (typeof CHECK_STATES)[number];
+
+/** What one check found. Its text is made from the reason where it is shown: no text of a server's is passed on. */
+export interface Finding {
+  readonly check: CheckId;
+  readonly state: CheckState;
+  /** Undefined where it passed and there is nothing to say. */
+  readonly reason?: Reason;
+  /** The field of the set that is at fault, or that would mend it. */
+  readonly field?: string;
+  /** A detail that the reason's text shows: a host, a region, the name of an object, a number. Printable ASCII, {@link SUBJECT_LENGTH_MAX}. */
+  readonly subject?: string;
+  /** How long it took. */
+  readonly ms?: number;
+}
+
+export const SUBJECT_LENGTH_MAX = 200;
+
+/** Most findings of one validation. */
+export const FINDINGS_MAX = 64;
+
+/** Why a check did not simply pass. */
+export type Reason =
+  | 'missing_field'
+  | 'unknown_provider'
+  | 'invalid_value'
+  | 'not_text'
+  | 'keys_swapped'
+  | 'secret_in_access_key'
+  | 'surrounding_space'
+  | 'repository_without_bucket'
+  | 'repository_virtual_host'
+  | 'plain_http'
+  | 'same_as_primary'
+  | 'password_is_secret_key'
+  | 'name_not_found'
+  | 'name_server_failed'
+  | 'address_refused'
+  | 'connection_refused'
+  | 'unreachable'
+  | 'timed_out'
+  | 'connection_lost'
+  | 'certificate_not_trusted'
+  | 'certificate_wrong_host'
+  | 'certificate_expired'
+  | 'not_tls'
+  | 'tls_failed'
+  | 'certificate_not_verified'
+  | 'clock_skewed'
+  | 'clock_not_told'
+  | 'unknown_access_key'
+  | 'wrong_secret_key'
+  | 'key_rejected'
+  | 'key_expired'
+  | 'user_suspended'
+  | 'wrong_region'
+  | 'no_such_bucket'
+  | 'no_such_account'
+  | 'access_denied'
+  | 'redirected'
+  | 'leftover_object'
+  | 'other_bytes'
+  | 'no_repository'
+  | 'not_a_repository'
+  | 'no_keys'
+  | 'wrong_password'
+  | 'untrusted_parameters'
+  | 'server_error'
+  | 'unexpected_answer'
+  | 'answer_too_large'
+  | 'not_needed'
+  | 'restore_only'
+  | 'earlier_failure'
+  | 'cancelled'
+  | 'prober_failed'
+  | 'prober_missing'
+  | 'not_supported';
+
+/** For people: what was found, and what to do about it. `%` stands for the subject. */
+interface ReasonText {
+  readonly what: string;
+  readonly hint?: string;
+}
+
+export const REASONS: Readonly<Record<Reason, ReasonText>> = {
+  // shape
+  missing_field: { what: 'the field % is missing', hint: 'store it with: cio credential create' },
+  unknown_provider: { what: 'its provider is not known', hint: 'store one in the field provider' },
+  invalid_value: { what: 'the value is not of a form that % can have' },
+  not_text: { what: 'the value is not text' },
+  keys_swapped: { what: 'access key and secret key look swapped', hint: 'store each under the name of the other' },
+  secret_in_access_key: {
+    what: 'a secret key stands in the access key',
+    hint: 'store the access key, and make a new secret: this one was shown in lists',
+  },
+  surrounding_space: {
+    what: 'it begins or ends with white space, which restic cuts off when it reads it from a file or a command',
+    hint: 'store it without',
+  },
+  repository_without_bucket: { what: 'the repository names no bucket', hint: 'it looks like s3:https://HOST/BUCKET' },
+  repository_virtual_host: {
+    what: 'the bucket stands in the host name; restic reads the first part of the path as the bucket',
+    hint: 'write s3:https://HOST/BUCKET',
+  },
+  plain_http: { what: 'keys and data would cross the network to % unencrypted', hint: 'use https' },
+  same_as_primary: {
+    what: 'it is the same repository as the one of set %',
+    hint: 'an alternate set is for another place',
+  },
+  password_is_secret_key: {
+    what: 'the repository password is the secret key',
+    hint: 'whoever learns one opens both; change the password',
+  },
+  // resolve, connect, tls, clock
+  name_not_found: { what: 'the name % has no address', hint: 'look for a mistyped host in the repository' },
+  name_server_failed: {
+    what: 'the name % could not be looked up now',
+    hint: 'see whether this host has a name server',
+  },
+  address_refused: {
+    what: 'the address % is link-local or a metadata service',
+    hint: 'such an address is used only where the set says allow_link_local',
+  },
+  connection_refused: { what: 'nobody listens at %' },
+  unreachable: { what: 'there is no way to %' },
+  timed_out: { what: 'there was no answer in time' },
+  connection_lost: { what: 'the connection broke' },
+  certificate_not_trusted: {
+    what: 'the certificate is not signed by an authority that this host trusts',
+    hint: 'store the authority in the field endpoint_ca',
+  },
+  certificate_wrong_host: { what: 'the certificate is for another name than %' },
+  certificate_expired: {
+    what: 'the certificate is not valid today',
+    hint: 'see the clock of this host, and the certificate',
+  },
+  not_tls: { what: 'the server does not speak TLS there', hint: 'http:// or another port' },
+  tls_failed: { what: 'TLS could not be agreed on' },
+  certificate_not_verified: { what: 'the certificate is not verified, as the set says (skip_verify)' },
+  clock_skewed: { what: "this host's clock is % seconds off the server's", hint: 'set it: timedatectl set-ntp true' },
+  clock_not_told: { what: 'the server does not tell the time' },
+  // key … delete
+  unknown_access_key: { what: 'the server does not know the access key' },
+  wrong_secret_key: { what: 'the secret key does not belong to the access key' },
+  key_rejected: { what: 'the server rejects the keys, and does not say which of the two is wrong' },
+  key_expired: { what: 'the keys have expired' },
+  user_suspended: { what: 'the user of the keys is suspended' },
+  wrong_region: { what: 'the bucket is in region %', hint: 'store it in the field region' },
+  no_such_bucket: { what: 'there is no bucket %', hint: 'make it, or mend the repository' },
+  no_such_account: { what: 'there is no account %' },
+  access_denied: { what: 'the keys have no right to %', hint: 'see the policy of their user' },
+  redirected: { what: 'the server sends us to another one, to which no keys are sent' },
+  leftover_object: { what: 'the probe object % could not be taken away', hint: 'delete it' },
+  other_bytes: { what: 'what was written is not what is read' },
+  // repository, password
+  no_repository: { what: 'there is no repository yet', hint: 'make it with: cio credential exec SET -- restic init' },
+  not_a_repository: { what: 'what lies there is no repository that restic would open' },
+  no_keys: { what: 'the repository has no keys' },
+  wrong_password: { what: 'the password opens none of the keys of the repository' },
+  untrusted_parameters: { what: 'the repository asks for more work or memory than a key may' },
+  // any
+  server_error: { what: 'the server failed (%)', hint: 'try again later' },
+  unexpected_answer: { what: 'the server answered what is not understood (%)' },
+  answer_too_large: { what: 'the server answered without end' },
+  not_needed: { what: 'it is not needed here' },
+  restore_only: { what: 'not tried: --restore-only needs no such right' },
+  earlier_failure: { what: 'not tried, because % failed' },
+  cancelled: { what: 'not tried: it was cancelled' },
+  prober_failed: { what: 'the prober failed', hint: 'see its journal: journalctl -u "cio-credential-prober@*"' },
+  prober_missing: { what: 'the prober is not there', hint: 'systemctl start cio-credential-prober.socket' },
+  not_supported: { what: '% is not supported' },
+};
+
+/** Whether a validation found everything in order; what was skipped is not in order by that. */
+export function hasFailed(findings: readonly Finding[]): boolean {
+  return findings.some(({ state }) => state === 'failed');
+}
+
+/** The words for a finding, and what to do. */
+export function describeFinding({ reason, subject = '' }: Finding): { readonly what: string; readonly hint?: string } {
+  if (reason === undefined) return { what: subject };
+  const text = REASONS[reason];
+  return { ...text, what: text.what.replace('%', subject) };
+}
+
+/** One set, for one job of the prober. */
+export interface ProbeJob {
+  readonly set: string;
+  /** Id of a provider. */
+  readonly provider: string;
+  /** By field id; all of them text. */
+  readonly values: Readonly<Record<string, string>>;
+  /** Nothing is written and deleted. */
+  readonly restoreOnly: boolean;
+}
