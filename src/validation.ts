@@ -63,6 +63,7 @@ export type Reason =
   | 'surrounding_space'
   | 'repository_without_bucket'
   | 'repository_virtual_host'
+  | 'repository_bucket_as_host'
   | 'plain_http'
   | 'same_as_primary'
   | 'password_is_secret_key'
@@ -97,6 +98,7 @@ export type Reason =
   | 'not_a_repository'
   | 'no_keys'
   | 'wrong_password'
+  | 'too_many_keys'
   | 'untrusted_parameters'
   | 'server_error'
   | 'unexpected_answer'
@@ -133,6 +135,10 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   repository_without_bucket: { what: 'the repository names no bucket', hint: 'it looks like s3:https://HOST/BUCKET' },
   repository_virtual_host: {
     what: 'the bucket stands in the host name; restic reads the first part of the path as the bucket',
+    hint: 'write s3:https://HOST/BUCKET',
+  },
+  repository_bucket_as_host: {
+    what: 'it is written like for the AWS tools, but restic reads % as the host',
     hint: 'write s3:https://HOST/BUCKET',
   },
   plain_http: { what: 'keys and data would cross the network to % unencrypted', hint: 'use https' },
@@ -190,6 +196,10 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   not_a_repository: { what: 'what lies there is no repository that restic would open' },
   no_keys: { what: 'the repository has no keys' },
   wrong_password: { what: 'the password opens none of the keys of the repository' },
+  too_many_keys: {
+    what: 'the password opens none of the first % keys of the repository, and restic tries no more',
+    hint: 'remove keys that nobody uses: restic key remove',
+  },
   untrusted_parameters: { what: 'the repository asks for more work or memory than a key may' },
   // any
   server_error: { what: 'the server failed (%)', hint: 'try again later' },

@@ -4,7 +4,22 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { SystemError, getSocketOption, lockPages, tryLockFile } from '../../../daemon/kernel/libc.ts';
+import type { TestContext } from 'node:test';
+import { getSystemErrorName } from 'node:util';
+import {
+  SystemError,
+  getPeerAddress,
+  getSocketOption,
+  hungUp,
+  lockPages,
+  openDatagramSocket,
+  sendDatagram,
+  setSocketOption,
+  tryLockFile,
+  waitUntilWritable,
+} from '../../../daemon/kernel/libc.ts';
+import { descriptorOf } from '../../../daemon/kernel/peer.ts';
+import { eventually } from '../../support/eventually.ts';
 import { run } from '../../support/process.ts';
 import { root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -20,7 +35,8 @@ function errorNumber(action: () => unknown): number {
     action();
   } catch (error) {
     assert.ok(error instanceof SystemError, String(error));
-    assert.match(error.message, new RegExp(`failed \\(errno ${error.errno}\\)$`));
+    assert.equal(error.code, getSystemErrorName(-error.errno));
+    assert.ok(error.message.endsWith(` failed (${error.code})`), error.message);
     return error.errno;
   }
   return assert.fail('it did not fail');
@@ -55,6 +71,99 @@ describe('getSocketOption()', () => {
       ENOTSOCK,
     );
     fs.closeSync(file);
+  });
+});
+
+/** Both ends of a connection. */
+async function connect(t: TestContext): Promise<{ server: net.Socket; client: net.Socket }> {
+  const listener = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  const file = path.join(temporaryDirectory(t), 's');
+  await new Promise<void>((resolve) => listener.listen(file, resolve));
+  const accepted = new Promise<net.Socket>((resolve) => listener.once('connection', resolve));
+  const client = net.connect({ path: file, allowHalfOpen: true });
+  const server = await accepted;
+  t.after(() => {
+    client.destroy();
+    server.destroy();
+    listener.close();
+  });
+  return { server, client };
+}
+
+describe('setSocketOption()', () => {
+  it('sets an option that getSocketOption() reads', async (t) => {
+    const fd = descriptorOf((await connect(t)).server);
+    const SO_PRIORITY = 12;
+    assert.equal(getSocketOption(fd, SO_PRIORITY, 4).readInt32LE(), 0);
+    setSocketOption(fd, SO_PRIORITY, 1);
+    assert.equal(getSocketOption(fd, SO_PRIORITY, 4).readInt32LE(), 1);
+    assert.equal(
+      errorNumber(() => setSocketOption(-1, SO_PRIORITY, 1)),
+      EBADF,
+    );
+  });
+});
+
+describe('getPeerAddress()', () => {
+  it('is empty for a peer that is bound to no address', async (t) => {
+    const { server, client } = await connect(t);
+    assert.deepEqual(getPeerAddress(descriptorOf(server)), Buffer.alloc(0));
+    const listening = getPeerAddress(descriptorOf(client)).toString();
+    assert.match(listening, /^\/.*\/s\0$/);
+    assert.equal(
+      errorNumber(() => getPeerAddress(-1)),
+      EBADF,
+    );
+  });
+});
+
+describe('hungUp()', () => {
+  it('names those whose peers are gone, and not those who only ended their own sending', async (t) => {
+    const gone = await connect(t);
+    const half = await connect(t);
+    const open = await connect(t);
+    gone.client.destroy();
+    half.client.end();
+    const fds = [gone, half, open].map(({ server }) => descriptorOf(server));
+    await eventually(() => hungUp(fds).length > 0);
+    assert.deepEqual(hungUp(fds), [fds[0]]);
+    assert.deepEqual(hungUp([]), []);
+  });
+});
+
+describe('waitUntilWritable()', () => {
+  it('waits no longer than it may, and no longer than it must', async (t) => {
+    const { server, client } = await connect(t);
+    const fd = descriptorOf(server);
+    client.pause();
+    assert.equal(waitUntilWritable(fd, 0), true);
+    const fill = Buffer.alloc(65_536);
+    assert.throws(() => {
+      for (;;) fs.writeSync(fd, fill);
+    }, /EAGAIN/);
+    const start = performance.now();
+    assert.equal(waitUntilWritable(fd, 50), false);
+    assert.ok(performance.now() - start >= 49);
+    client.destroy();
+    await new Promise((resolve) => client.once('close', resolve));
+    assert.equal(waitUntilWritable(fd, 10_000), true, 'the peer is gone');
+  });
+});
+
+describe('sendDatagram()', () => {
+  it('throws where nobody hears it', (t) => {
+    const socket = openDatagramSocket();
+    const ENOENT = 2;
+    const address = Buffer.from(path.join(temporaryDirectory(t), 'nobody'));
+    assert.equal(
+      errorNumber(() => sendDatagram(socket, address, 'text')),
+      ENOENT,
+    );
+    assert.equal(
+      errorNumber(() => sendDatagram(-1, address, 'text')),
+      EBADF,
+    );
+    fs.closeSync(socket);
   });
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { isUnitName, templateOf, unitOfCgroup } from '../../../daemon/kernel/unit.ts';
+import { isUnitName, templateOf, unitOfCgroup, userUnitOfCgroup } from '../../../daemon/kernel/unit.ts';
 
 describe('unitOfCgroup()', () => {
   const paths: Record<string, string | undefined> = {
@@ -123,4 +123,24 @@ describe('isUnitName()', () => {
   for (const name of bad) it(`refuses ${JSON.stringify(name.slice(0, 40))}`, () => assert.ok(!isUnitName(name)));
 
   it('takes the longest name that systemd has', () => assert.ok(isUnitName(`${'a'.repeat(247)}.service`)));
+});
+
+describe('userUnitOfCgroup()', () => {
+  const manager = '/user.slice/user-1000.slice/user@1000.service';
+  for (const [path, unit] of [
+    [`${manager}/app.slice/restic.service`, 'restic.service'],
+    [`${manager}/app.slice/app-restic.slice/restic@home.service`, 'restic@home.service'],
+    [`${manager}/init.scope`, 'init.scope'],
+    [`${manager}/app.slice/restic.service/other.service`, 'restic.service'],
+    [manager, undefined],
+    [`${manager}/app.slice`, undefined],
+    [`${manager}/nonsense/restic.service`, undefined],
+    ['/user.slice/user-1001.slice/user@1001.service/app.slice/restic.service', undefined],
+    ['/user.slice/user-1000.slice/session-3.scope/restic.service', undefined],
+    ['/system.slice/evil.service/user@1000.service/restic.service', undefined],
+    ['/system.slice/restic.service', undefined],
+    ['/', undefined],
+  ] as const) {
+    it(`says ${unit ?? 'none'} of ${path}`, () => assert.equal(userUnitOfCgroup(`0::${path}\n`, 1000), unit));
+  }
 });

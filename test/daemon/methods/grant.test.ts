@@ -257,4 +257,79 @@ describe('Grant: what one user may give', () => {
     await core.keep(ROOT, 'a', 'b');
     for (const target of ['a', 'b']) await core.ask(ROOT, 'Grant', { target, grantees: many(ITEMS_PER_CALL_MAX) });
   });
+
+  describe('of what is not there yet', () => {
+    const block = { unit: 'restic.service', missing: 'block' } as const;
+
+    it('is kept for a unit that waits, and listed with it', async (t) => {
+      const core = await startCore(t);
+      await core.ask(ROOT, 'Grant', { target: 'token', grantees: [block] });
+      await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [block] });
+      assert.equal(await reads(core, RESTIC), false);
+      await core.keep(ROOT, 'token', 'cio_aws_secret_key');
+      assert.equal(await reads(core, RESTIC), true);
+      assert.equal(await reads(core, RESTIC, 'cio_aws_secret_key'), true, 'it was granted as a set');
+      const { credentials, sets } = await core.ask(ROOT, 'List', {});
+      assert.deepEqual(credentials.find(({ name }) => name === 'token')?.grants, [block]);
+      assert.deepEqual(sets[0]?.grants, [block]);
+    });
+
+    it('outlives a restart, and a repair', async (t) => {
+      const core = await startCore(t);
+      await core.ask(ROOT, 'Grant', { target: 'token', grantees: [block] });
+      const again = await restartCore(t, core);
+      await again.ask(ROOT, 'Fsck', { repair: true });
+      await again.keep(ROOT, 'token');
+      assert.equal(await reads(again, RESTIC), true);
+    });
+
+    it('is taken back as every other one', async (t) => {
+      const core = await startCore(t);
+      await core.ask(ROOT, 'Grant', { target: 'token', grantees: [block] });
+      const grantees = [{ unit: 'restic.service' }];
+      assert.equal((await core.ask(ROOT, 'Revoke', { target: 'token', grantees })).revoked, 1);
+      await core.keep(ROOT, 'token');
+      assert.equal(await reads(core, RESTIC), false);
+      assert.deepEqual(await core.refusal(ROOT, 'Revoke', { target: 'other', grantees }), [
+        'NotFound',
+        { name: 'other' },
+      ]);
+    });
+
+    it('is refused where it would not be waited for, and to everybody but administrators', async (t) => {
+      const core = await startCore(t);
+      for (const grantees of [
+        [{ unit: 'restic.service' }],
+        [{ ...block, missing: 'fail' as const }],
+        [block, { uid: 5 }],
+      ]) {
+        assert.deepEqual(await core.refusal(ROOT, 'Grant', { target: 'token', grantees }), [
+          'NotFound',
+          { name: 'token' },
+        ]);
+      }
+      assert.deepEqual(await core.refusal(ALICE, 'Grant', { target: 'token', grantees: [block] }), [
+        'NotFound',
+        { name: 'token' },
+      ]);
+      const users = [{ uid: 5, missing: 'block' as const }];
+      assert.equal((await core.refusal(ROOT, 'Grant', { target: 'token', grantees: users }))[0], 'InvalidName');
+    });
+
+    it('says anew what was said before: the last word counts, and is one grant', async (t) => {
+      const core = await startCore(t);
+      await core.keep(ROOT, 'token');
+      for (const grantee of [
+        block,
+        { unit: 'restic.service', missing: null },
+        block,
+        { ...block, missing: 'fail' },
+      ] as const) {
+        await core.ask(ROOT, 'Grant', { target: 'token', grantees: [grantee] });
+        const { credentials } = await core.ask(ROOT, 'List', {});
+        const expected = grantee.missing === 'block' ? block : { unit: 'restic.service' };
+        assert.deepEqual(credentials[0]?.grants, [expected]);
+      }
+    });
+  });
 });

@@ -1,0 +1,46 @@
+const PORT = /:\d+$/;
+const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
+
+/** Most characters of a name that the DNS can hold (RFC 1035, section 2.3.4). */
+export const HOST_LENGTH_MAX = 253;
+
+/** Ends of names for private use: RFC 6761, RFC 6762 with its appendix G, RFC 8375. No public name server has them. */
+const PRIVATE_SUFFIX = /\.(?:localhost|test|local|home\.arpa|internal|intranet|private|corp|home|lan)$/;
+
+/** A host without its port, the brackets of an IPv6 address and the dot at the end of a full name; in lower case. */
+export function bareHost(host: string): string {
+  return host
+    .replace(PORT, '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .replace(/\.$/, '')
+    .toLowerCase();
+}
+
+/**
+ * Tells whether a host, with or without a port, is one that is reached across a public network: not this machine, no
+ * private or link-local address (RFC 1122, 1918, 3927, 4193, 4291) and no name of a private network.
+ */
+export function isPublicHost(host: string): boolean {
+  const bare = bareHost(host);
+  if (bare.includes(':')) return isPublicIpv6(bare);
+  if (IPV4.test(bare)) return isPublicIpv4(bare);
+  return bare.includes('.') && !PRIVATE_SUFFIX.test(bare);
+}
+
+function isPublicIpv4(address: string): boolean {
+  const [a = 0, b = 0] = address.split('.').map(Number);
+  const isPrivate = a === 10 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168);
+  return !isPrivate && a !== 0 && a !== 127 && !(a === 169 && b === 254);
+}
+
+function isPublicIpv6(address: string): boolean {
+  const mapped = /^(?:0{0,4}:){1,5}:?ffff:([\d.]+)$/.exec(address)?.[1];
+  if (mapped !== undefined) return isPublicIpv4(mapped);
+  const groups = address.split(':');
+  const isLoopback =
+    Number.parseInt(`0${groups.at(-1)}`, 16) <= 1 && groups.slice(0, -1).every((group) => /^0*$/.test(group));
+  const first = Number.parseInt(groups[0] ?? '', 16);
+  const isUniqueLocal = (first & 0xfe00) === 0xfc00;
+  const isLinkLocal = (first & 0xffc0) === 0xfe80;
+  return !isLoopback && !isUniqueLocal && !isLinkLocal;
+}

@@ -1,0 +1,164 @@
+import { bareHost, HOST_LENGTH_MAX, isPublicHost } from './hosts.ts';
+import type { Field, Provider } from './providers/provider.ts';
+import type { S3Repository } from './providers/s3-repository.ts';
+import { isAmazon, parseS3Repository } from './providers/s3-repository.ts';
+import { missingOf } from './sets.ts';
+import type { CheckState, Finding, Reason } from './validation.ts';
+import { SUBJECT_LENGTH_MAX } from './validation.ts';
+
+/** Values of a set, by the ids of their fields. */
+export type SetValues = ReadonlyMap<string, string>;
+
+/** The set that an alternate one stands in for. */
+export interface PrimarySet {
+  readonly set: string;
+  readonly values: SetValues;
+}
+
+/**
+ * An access key of AWS: `AKIA`, or `ASIA` for a temporary one ("IAM identifiers", the unique ID prefixes), and 16 more
+ * digits in base32, which is how gitleaks and trufflehog know them too. Other servers have keys of any form.
+ */
+const AWS_ACCESS_KEY = /^(?:AKIA|ASIA)[A-Z2-7]{16}$/;
+
+/**
+ * A secret key of AWS: 40 characters of base64 (git-secrets of awslabs looks for the same). Upper and lower case are
+ * both in it but for one in 10^9; Oracle's access keys, which are 40 digits in hex, never have both.
+ */
+const AWS_SECRET_KEY = /^(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9/+]{40}$/;
+
+/**
+ * Servers whose documentation puts the bucket in front of `s3.` in the host. The endpoints of a VPC, as in
+ * `bucket.vpce-….s3.REGION.vpce.amazonaws.com`, begin with the word bucket by themselves.
+ */
+const VIRTUAL_HOST =
+  /^(?!.*\.vpce\.).+\.s3[.-](?:.+\.)?(?:amazonaws\.com(?:\.cn)?|backblazeb2\.com|wasabisys\.com|scw\.cloud)$/;
+
+/** What Go's `strings.TrimSpace` takes off, with which restic reads passwords and repositories from files and commands. */
+const SPACE = /^\p{White_Space}$/u;
+
+/** Server and path of a repository at S3. */
+const S3_PARTS = /^(s3:(?:https?:\/\/|\/\/)?[^/]*)(.*)$/s;
+
+/**
+ * Finds what is wrong with a set by its values alone. `failed` is what no backup can work with, `warning` what may work
+ * and is hardly meant; nothing where there is nothing to say. A finding never has a value in it, but for the host that
+ * keys would be sent to in clear.
+ *
+ * @param set the set's name
+ * @param provider undefined where the set has none that is known
+ * @param primary the set that this one is the alternate of
+ */
+export function findMistakes(
+  set: string,
+  provider: Provider | undefined,
+  values: SetValues,
+  primary?: PrimarySet,
+): Finding[] {
+  if (provider === undefined) return [finding('failed', 'unknown_provider', 'provider')];
+  const missing = missingOf(provider, new Set(values.keys())).map((id) => finding('failed', 'missing_field', id, id));
+  const isNotItself = primary !== undefined && primary.set !== set;
+  return [
+    ...missing,
+    ...provider.fields.flatMap((field) => checkField(field, values.get(field.id))),
+    ...checkKeys(values),
+    ...checkPassword(values),
+    ...(isNotItself ? checkAlternate(values, primary) : []),
+  ];
+}
+
+function checkField(field: Field, value: string | undefined): Finding[] {
+  if (value === undefined) return [];
+  const trimmed = trim(value);
+  const isRefused = field.check?.(value) !== undefined;
+  // A certificate and the like may well end in a line end.
+  const isSpaceMistaken = trimmed !== value && (isRefused || field.input !== 'textarea');
+  const space = isSpaceMistaken ? [finding(isRefused ? 'failed' : 'warning', 'surrounding_space', field.id)] : [];
+  if (field.id === 'backup_repo' && trimmed.startsWith('s3:')) return [...space, ...checkS3Repository(trimmed)];
+  return field.check?.(trimmed) === undefined ? space : [...space, invalidValue(field.id)];
+}
+
+function checkS3Repository(text: string): Finding[] {
+  const server = serverOf(text);
+  if (server === undefined) return [invalidValue('backup_repo')];
+  const host = bareHost(server.host);
+  const clear = !server.isTls && isPublicHost(host) ? [finding('warning', 'plain_http', 'backup_repo', host)] : [];
+  if (VIRTUAL_HOST.test(host)) return [...clear, finding('failed', 'repository_virtual_host', 'backup_repo')];
+  if (isWithoutBucket(text)) return [...clear, finding('failed', 'repository_without_bucket', 'backup_repo')];
+  if ('reason' in parseS3Repository(text)) return [...clear, invalidValue('backup_repo')];
+  // s3://BUCKET/PREFIX; there may be a host of that name in a private network.
+  const isLikeAwsTools = text.startsWith('s3://') && /^[^.:]+$/.test(server.host) && host !== 'localhost';
+  return isLikeAwsTools ? [finding('warning', 'repository_bucket_as_host', 'backup_repo', host)] : clear;
+}
+
+/** restic takes a second slash, too, for a bucket without a name. */
+function isWithoutBucket(text: string): boolean {
+  const [, , path = ''] = S3_PARTS.exec(text) ?? [];
+  return path === '' || path === '/' || path.startsWith('//');
+}
+
+/** Elsewhere than at Amazon, keys can look like anything, and a swap is a guess; the server decides. */
+function checkKeys(values: SetValues): Finding[] {
+  const accessKey = values.get('access_key') ?? '';
+  const secretKey = values.get('secret_key') ?? '';
+  const server = serverOf(trim(values.get('backup_repo') ?? ''));
+  const isAtAmazon = server !== undefined && isAmazon(server);
+  const state = isAtAmazon ? 'failed' : 'warning';
+  if (AWS_ACCESS_KEY.test(secretKey)) {
+    if (!AWS_ACCESS_KEY.test(accessKey)) return [finding(state, 'keys_swapped', 'access_key')];
+    return isAtAmazon ? [invalidValue('secret_key')] : [];
+  }
+  return AWS_SECRET_KEY.test(accessKey) ? [finding(state, 'secret_in_access_key', 'access_key')] : [];
+}
+
+function checkPassword(values: SetValues): Finding[] {
+  const password = values.get('backup_password');
+  const isSame = password !== undefined && password === values.get('secret_key');
+  return isSame ? [finding('warning', 'password_is_secret_key', 'backup_password')] : [];
+}
+
+function checkAlternate(values: SetValues, primary: PrimarySet): Finding[] {
+  const place = placeOf(values);
+  const isSame = place !== undefined && place === placeOf(primary.values);
+  return isSame ? [finding('warning', 'same_as_primary', 'backup_repo', primary.set)] : [];
+}
+
+/** The same text for every way to write the same repository. */
+function placeOf(values: SetValues): string | undefined {
+  const text = values.get('backup_repo');
+  const repository = parseS3Repository(trim(text ?? ''));
+  if ('reason' in repository) return text;
+  const { host, isTls, bucket, prefix } = repository;
+  const port = /:(\d+)$/.exec(host)?.[1] ?? (isTls ? '443' : '80');
+  return JSON.stringify([bareHost(host), Number(port), bucket, prefix]);
+}
+
+/** Where a repository lies, whatever its path says. Undefined where it names no server that there can be. */
+function serverOf(text: string): S3Repository | undefined {
+  const [, server = ''] = S3_PARTS.exec(text) ?? [];
+  const repository = parseS3Repository(`${server}/bucket`);
+  return 'reason' in repository || bareHost(repository.host).length > HOST_LENGTH_MAX ? undefined : repository;
+}
+
+/** Like Go. JavaScript's own differs in two characters, and a pattern would take quadratic time. */
+function trim(text: string): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && SPACE.test(text.charAt(from))) from += 1;
+  while (from < to && SPACE.test(text.charAt(to - 1))) to -= 1;
+  return text.slice(from, to);
+}
+
+function invalidValue(field: string): Finding {
+  return finding('failed', 'invalid_value', field, field);
+}
+
+function finding(state: CheckState, reason: Reason, field: string, subject?: string): Finding {
+  return {
+    check: 'shape',
+    state,
+    reason,
+    field,
+    ...(subject === undefined ? {} : { subject: subject.slice(0, SUBJECT_LENGTH_MAX) }),
+  };
+}

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { connectServiceManager } from '../../../daemon/kernel/service-manager.ts';
+import { command, skipUnless } from '../../support/requirements.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+/** Hears like systemd: one line of JSON for each datagram, with what the descriptors in it read as. */
+const LISTENER = `
+import json, os, socket, sys
+address = sys.argv[1]
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+listener.bind('\\0' + address[1:] if address.startswith('@') else address)
+print('ready', flush=True)
+while True:
+    data, fds, _, _ = socket.recv_fds(listener, 4096, 4)
+    print(json.dumps([data.decode(), [os.pread(fd, 100, 0).decode() for fd in fds]]), flush=True)
+`;
+
+type Datagram = readonly [text: string, passed: readonly string[]];
+
+/** Starts a listener; what comes in is read in order. */
+async function listen(t: TestContext, address: string): Promise<() => Promise<Datagram>> {
+  const child = spawn('/usr/bin/python3', ['-c', LISTENER, address], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(async () => {
+    child.kill();
+    await new Promise((resolve) => child.once('exit', resolve));
+  });
+  const lines = splitLines(child.stdout);
+  assert.equal((await lines.next()).value, 'ready');
+  return async () => JSON.parse(String((await lines.next()).value)) as Datagram;
+}
+
+async function* splitLines(source: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of source) {
+    const lines = `${rest}${chunk.toString()}`.split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+}
+
+const has = { skip: skipUnless(command('python3')) };
+
+describe('connectServiceManager()', () => {
+  for (const kind of ['a path', 'an abstract name']) {
+    it(`tells systemd at ${kind}, word for word`, has, async (t) => {
+      const file = path.join(temporaryDirectory(t), 'notify');
+      const address = kind === 'a path' ? file : `@${file}`;
+      const next = await listen(t, address);
+      const manager = connectServiceManager(address);
+      assert.equal(manager.keepsDescriptors, true);
+      manager.ready('The store is open');
+      manager.status('The store is locked');
+      manager.alive();
+      manager.release('load.plain.1');
+      manager.stopping();
+      for (const text of [
+        'READY=1\nSTATUS=The store is open',
+        'STATUS=The store is locked',
+        'WATCHDOG=1',
+        'FDSTOREREMOVE=1\nFDNAME=load.plain.1',
+        'STOPPING=1\nSTATUS=Stopping',
+      ]) {
+        assert.deepEqual(await next(), [text, []]);
+      }
+    });
+  }
+
+  it('leaves a copy of a descriptor with it', has, async (t) => {
+    const directory = temporaryDirectory(t);
+    const address = path.join(directory, 'notify');
+    const next = await listen(t, address);
+    const file = path.join(directory, 'file');
+    fs.writeFileSync(file, 'what it reads as');
+    const fd = fs.openSync(file, 'r');
+    assert.equal(connectServiceManager(address).keep(fd, 'load.plain.1'), true);
+    fs.closeSync(fd);
+    assert.deepEqual(await next(), ['FDSTORE=1\nFDNAME=load.plain.1', ['what it reads as']]);
+  });
+
+  it('says that nothing is kept where nobody listens', (t) => {
+    const manager = connectServiceManager(path.join(temporaryDirectory(t), 'nobody'));
+    manager.ready('open');
+    assert.equal(manager.keep(0, 'load.plain.1'), false);
+  });
+
+  it('is nobody without an address, or with one that is none', () => {
+    for (const address of [undefined, '', 'relative', 'vsock:2:1234', `/${'x'.repeat(200)}`]) {
+      const manager = connectServiceManager(address);
+      assert.equal(manager.keepsDescriptors, false);
+      manager.ready('open');
+      manager.alive();
+      manager.release('x');
+      assert.equal(manager.keep(0, 'load.plain.1'), false);
+    }
+  });
+});

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { answerLoad } from '../../../daemon/load/answer.ts';
+import { ALICE, ROOT, restartCore, startCore } from '../core.ts';
+import type { Core } from '../core.ts';
+import { flipBit, newTags, recordsIn } from '../damage.ts';
+
+const AWS = {
+  cio_aws_backup_repo: 's3:https://s3.amazonaws.com/backup-123',
+  cio_aws_access_key: 'AKIAYHD623GGZX7VDFMJ',
+  cio_aws_secret_key: 'secret+key/of=aws',
+  cio_aws_backup_password: 'pass "word" $1 \\ `id`',
+};
+
+const AWS_ENV = String.raw`RESTIC_REPOSITORY="s3:https://s3.amazonaws.com/backup-123"
+AWS_ACCESS_KEY_ID="AKIAYHD623GGZX7VDFMJ"
+AWS_SECRET_ACCESS_KEY="secret+key/of=aws"
+RESTIC_PASSWORD="pass \"word\" \$1 \\ \`id\`"
+RCLONE_CONFIG_AWS_TYPE="s3"
+RCLONE_CONFIG_AWS_PROVIDER="AWS"
+RCLONE_CONFIG_AWS_ACCESS_KEY_ID="AKIAYHD623GGZX7VDFMJ"
+RCLONE_CONFIG_AWS_SECRET_ACCESS_KEY="secret+key/of=aws"
+`;
+
+/** What a unit gets: the text, or `waits`, or why it is refused. */
+function ask(core: Core, id: string, unit = 'restic.service'): string {
+  const answer = answerLoad(core.vault, { unit, id });
+  return answer.kind === 'value'
+    ? Buffer.from(answer.bytes).toString()
+    : answer.kind === 'waits'
+      ? 'waits'
+      : answer.reason;
+}
+
+async function grant(core: Core, target: string, unit = 'restic.service', missing?: 'block' | 'fail'): Promise<void> {
+  await core.ask(ROOT, 'Grant', { target, grantees: [{ unit, ...(missing && { missing }) }] });
+}
+
+async function keepAws(core: Core, without?: string): Promise<void> {
+  const credentials = Object.entries(AWS).map(([name, value]) => ({ name, value }));
+  await core.keep(ROOT, ...credentials.filter(({ name }) => name !== without));
+}
+
+describe('answerLoad()', () => {
+  it('gives a credential to a unit that it was granted to, and to no other', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, { name: 'token', data: 'AP+A' }, 'other');
+    await grant(core, 'token');
+    const answer = answerLoad(core.vault, { unit: 'restic.service', id: 'token' });
+    assert.deepEqual(answer, { kind: 'value', bytes: Uint8Array.of(0, 255, 128) });
+    assert.equal(ask(core, 'other'), 'not_granted');
+    for (const unit of ['restic@.service', 'restic@x.service', 'xrestic.service', 'restic.socket', 'init.scope']) {
+      assert.equal(ask(core, 'token', unit), 'not_granted', unit);
+    }
+  });
+
+  it('says no more of what is not granted than of what is not there', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token', ...Object.keys(AWS));
+    for (const id of ['token', 'nothing', 'aws.env', 'minio.env']) assert.equal(ask(core, id), 'not_granted', id);
+  });
+
+  it('gives to an instance what its template was granted, and what it was granted itself', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'one', 'all');
+    await grant(core, 'all', 'restic@.service');
+    await grant(core, 'one', 'restic@home.service');
+    assert.equal(ask(core, 'all', 'restic@home.service'), 'value-of-all');
+    assert.equal(ask(core, 'all', 'restic@srv.service'), 'value-of-all');
+    assert.equal(ask(core, 'one', 'restic@home.service'), 'value-of-one');
+    assert.equal(ask(core, 'one', 'restic@srv.service'), 'not_granted');
+    assert.equal(ask(core, 'all', 'restic.service'), 'not_granted');
+  });
+
+  it('gives the current version, under the other spellings of its name too', async (t) => {
+    const core = await startCore(t);
+    await keepAws(core);
+    await core.replace(ROOT, 'cio_aws_backup_password', 'the new one');
+    await grant(core, 'aws');
+    assert.equal(ask(core, 'cio_aws_backup_password'), 'the new one');
+    assert.equal(ask(core, 'cio_aws_restic_password'), 'the new one');
+  });
+
+  it('gives a set in one file, in the form of its ending', async (t) => {
+    const core = await startCore(t);
+    await keepAws(core);
+    await grant(core, 'aws');
+    assert.equal(ask(core, 'aws.env'), AWS_ENV);
+    assert.deepEqual(JSON.parse(ask(core, 'aws.json')), {
+      backup_repo: AWS.cio_aws_backup_repo,
+      access_key: AWS.cio_aws_access_key,
+      secret_key: AWS.cio_aws_secret_key,
+      backup_password: AWS.cio_aws_backup_password,
+    });
+    assert.equal(
+      ask(core, 'aws.aws'),
+      '[default]\naws_access_key_id = AKIAYHD623GGZX7VDFMJ\naws_secret_access_key = secret+key/of=aws\n',
+    );
+    assert.equal(ask(core, 'aws.yaml'), 'not_granted');
+    assert.equal(ask(core, '.env'), 'not_a_name');
+    assert.equal(ask(core, 'aws'), 'not_granted');
+  });
+
+  it('gives a set where every field was granted by its name, and not where one was not', async (t) => {
+    const core = await startCore(t);
+    await keepAws(core);
+    for (const name of Object.keys(AWS)) {
+      assert.equal(ask(core, 'aws.env'), name === 'cio_aws_backup_repo' ? 'not_granted' : 'incomplete');
+      await grant(core, name);
+    }
+    assert.equal(ask(core, 'aws.env'), AWS_ENV);
+  });
+
+  it('prefers a credential to a set file of the same name', async (t) => {
+    const core = await startCore(t);
+    await keepAws(core);
+    await core.keep(ROOT, 'aws.env');
+    await grant(core, 'aws');
+    assert.equal(ask(core, 'aws.env'), AWS_ENV, 'it was not granted');
+    await grant(core, 'aws.env');
+    assert.equal(ask(core, 'aws.env'), 'value-of-aws.env');
+  });
+
+  it('gives no set that misses a field', async (t) => {
+    const core = await startCore(t);
+    await keepAws(core, 'cio_aws_secret_key');
+    await grant(core, 'aws');
+    for (const form of ['env', 'json', 'aws']) assert.equal(ask(core, `aws.${form}`), 'incomplete', form);
+    await core.keep(ROOT, { name: 'cio_aws_secret_key', value: 's' });
+    assert.match(ask(core, 'aws.env'), /^RESTIC_REPOSITORY=/);
+  });
+
+  it('gives nothing that is in another user’s space, whatever that user granted', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ALICE, 'token');
+    await core.ask(ALICE, 'Grant', { target: 'token', grantees: [{ unit: 'restic.service' }] });
+    assert.equal(ask(core, 'token'), 'not_granted');
+    await core.keep(ROOT, 'token');
+    assert.equal(ask(core, 'token'), 'not_granted', 'the grant is of the other one');
+  });
+
+  it('refuses while the store is locked, and where the value is damaged', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'good');
+    const before = recordsIn(core.storePath, 'value');
+    await core.keep(ROOT, 'token');
+    const [tag = ''] = newTags(before, recordsIn(core.storePath, 'value'));
+    await grant(core, 'token');
+    await grant(core, 'good');
+    await core.vault.lock();
+    assert.equal(ask(core, 'token'), 'Locked');
+    const damaged = await restartCore(t, core, () => flipBit(core.storePath, 'value', tag));
+    assert.equal(ask(damaged, 'token'), 'Damaged');
+    assert.equal(ask(damaged, 'good'), 'value-of-good');
+  });
+
+  it('refuses what is no name', async (t) => {
+    const core = await startCore(t);
+    for (const id of ['UPPER', '-', '~', 'a'.repeat(129), '0191e1f0-7c3a-5000-8000-00000000000a']) {
+      assert.equal(ask(core, id), 'not_a_name', id);
+    }
+  });
+
+  it('lets a unit wait for what is not there yet, until it is', async (t) => {
+    const core = await startCore(t);
+    await grant(core, 'token', 'restic.service', 'block');
+    await grant(core, 'aws', 'restic@.service', 'block');
+    assert.equal(ask(core, 'token'), 'waits');
+    assert.equal(ask(core, 'token', 'other.service'), 'not_granted');
+    for (const id of ['aws.env', 'cio_aws_secret_key']) assert.equal(ask(core, id, 'restic@a.service'), 'waits', id);
+    await core.keep(ROOT, 'token');
+    assert.equal(ask(core, 'token'), 'value-of-token');
+    await keepAws(core, 'cio_aws_secret_key');
+    assert.equal(ask(core, 'aws.env', 'restic@a.service'), 'waits', 'it is not complete');
+    await core.keep(ROOT, { name: 'cio_aws_secret_key', value: AWS.cio_aws_secret_key });
+    assert.equal(ask(core, 'aws.env', 'restic@a.service'), AWS_ENV);
+  });
+
+  it('lets nobody wait for what was removed: its grants went with it', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await grant(core, 'token', 'restic.service', 'block');
+    await core.ask(ROOT, 'Remove', { names: ['token'] });
+    assert.equal(ask(core, 'token'), 'not_granted');
+  });
+});

@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import koffi from 'koffi';
+import type { ServiceManager } from '../../../daemon/kernel/service-manager.ts';
+import type { LoadRequest } from '../../../daemon/load/address.ts';
+import type { LoadAnswer } from '../../../daemon/load/answer.ts';
+import { CONNECTIONS_MAX, LoadServer } from '../../../daemon/load/load-server.ts';
+import { NotBelievedError } from '../../../daemon/load/requester.ts';
+import { PLAIN_WIRE, SEALED_WIRE } from '../../../daemon/load/wire.ts';
+import type { LoadWire } from '../../../daemon/load/wire.ts';
+import { setSocketOption } from '../../../daemon/kernel/libc.ts';
+import { createLog } from '../../../daemon/log.ts';
+import { eventually } from '../../support/eventually.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const REFUSAL = Buffer.alloc(1024 * 1024 + 1);
+const REQUEST: LoadRequest = { unit: 'restic.service', id: 'token' };
+
+/** A service manager that keeps what it is given, as systemd does, and notes what it is told. */
+class Keeper implements ServiceManager {
+  readonly keepsDescriptors: boolean = true;
+  readonly kept: Map<string, number> = new Map();
+  readonly told: string[] = [];
+  isWilling = true;
+  ready(): void {}
+  status(): void {}
+  stopping(): void {}
+  alive(): void {}
+  keep(fd: number, name: string): boolean {
+    if (!this.isWilling) return false;
+    this.told.push('keep');
+    this.kept.set(name, fd);
+    return true;
+  }
+  release(name: string): void {
+    this.told.push('release');
+    assert.ok(this.kept.delete(name), 'it was kept');
+  }
+}
+
+/** A served socket, and what the test has it answer. */
+interface Served {
+  readonly server: LoadServer;
+  readonly keeper: Keeper;
+  readonly log: string[];
+  answer: LoadAnswer | (() => LoadAnswer);
+  /** What a client reads to the end; the error's code where the connection breaks. */
+  ask(): Promise<Buffer | string>;
+  connect(): net.Socket;
+}
+
+async function serve(
+  t: TestContext,
+  wire: LoadWire = PLAIN_WIRE,
+  identify: () => LoadRequest = () => REQUEST,
+): Promise<Served> {
+  const keeper = new Keeper();
+  const log: string[] = [];
+  const file = path.join(temporaryDirectory(t), 'load');
+  const server = new LoadServer({
+    wire,
+    manager: keeper,
+    log: createLog((line) => void log.push(line), false),
+    identify,
+    answer: () => (typeof served.answer === 'function' ? served.answer() : served.answer),
+  });
+  const connect = (): net.Socket => net.connect({ path: file, allowHalfOpen: true }).end();
+  const served: Served = {
+    server,
+    keeper,
+    log,
+    answer: { kind: 'refused', reason: 'not_granted' },
+    connect,
+    ask: () => readToEnd(connect()),
+  };
+  await server.listen({ path: file });
+  t.after(() => server.stop());
+  return served;
+}
+
+function readToEnd(socket: net.Socket): Promise<Buffer | string> {
+  const chunks: Buffer[] = [];
+  return new Promise((resolve) => {
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.on('end', () => resolve(Buffer.concat(chunks)));
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
+  });
+}
+
+const value = (text: string): (() => LoadAnswer) => {
+  // It is wiped after use, so each answer has its own.
+  return () => ({ kind: 'value', bytes: Buffer.from(text) });
+};
+
+describe('LoadServer', () => {
+  it('answers with the bytes of the value, and ends', async (t) => {
+    const served = await serve(t);
+    served.answer = value('the value\n');
+    assert.deepEqual(await served.ask(), Buffer.from('the value\n'));
+    assert.deepEqual(served.keeper.told, [], 'nothing had to be kept');
+    assert.deepEqual(served.log, []);
+  });
+
+  it('answers a value of full size to a slow reader, which is kept while it is under way', async (t) => {
+    const served = await serve(t);
+    const bytes = Buffer.alloc(1024 * 1024, 'abc');
+    served.answer = () => ({ kind: 'value', bytes: Buffer.from(bytes) });
+    const socket = served.connect();
+    await new Promise((resolve) => socket.once('readable', resolve));
+    await eventually(() => served.keeper.kept.size === 1);
+    assert.deepEqual(await readToEnd(socket), bytes);
+    await eventually(() => served.keeper.kept.size === 0);
+    assert.deepEqual(served.keeper.told, ['keep', 'release']);
+  });
+
+  it('wipes the value when it was sent', async (t) => {
+    const served = await serve(t);
+    const bytes = Buffer.from('the value');
+    served.answer = { kind: 'value', bytes };
+    await served.ask();
+    assert.deepEqual(bytes, Buffer.alloc(9));
+  });
+
+  it('refuses with more than systemd takes, and says why in the log', async (t) => {
+    const served = await serve(t);
+    assert.deepEqual(await served.ask(), REFUSAL);
+    assert.match(served.log.join(''), /refused a credential reason=not_granted unit=restic\.service credential=token/);
+  });
+
+  it('refuses who is not believed, and repeats nothing of his', async (t) => {
+    const served = await serve(t, PLAIN_WIRE, () => {
+      throw new NotBelievedError('the peer is in another unit');
+    });
+    served.answer = value('the value');
+    assert.deepEqual(await served.ask(), REFUSAL);
+    assert.deepEqual(served.log, [
+      'cio-credentiald: warning: somebody was refused a credential who is not systemd reason=the peer is in another unit\n',
+    ]);
+  });
+
+  it('refuses where the answer fails by a defect, or would be empty', async (t) => {
+    const served = await serve(t);
+    served.answer = () => {
+      throw new Error('secret-of-the-defect');
+    };
+    assert.deepEqual(await served.ask(), REFUSAL);
+    assert.doesNotMatch(served.log.join(''), /secret-of-the-defect/);
+    served.answer = { kind: 'value', bytes: new Uint8Array() };
+    assert.deepEqual(await served.ask(), REFUSAL);
+  });
+
+  it('has who waits wait, kept by the service manager, until it is there', async (t) => {
+    const served = await serve(t);
+    served.answer = { kind: 'waits' };
+    const reading = served.ask();
+    await eventually(() => served.server.waiting === 1);
+    assert.equal(served.keeper.kept.size, 1);
+    served.server.recheck();
+    served.server.recheck();
+    await eventually(() => served.keeper.told.length === 1);
+    served.answer = value('now it is there');
+    served.server.recheck();
+    assert.deepEqual(await reading, Buffer.from('now it is there'));
+    await eventually(() => served.keeper.kept.size === 0);
+    assert.equal(served.server.waiting, 0);
+    assert.equal(served.log.length, 1, 'that it waits is said once');
+  });
+
+  it('refuses who would wait where nobody keeps him over a kill', async (t) => {
+    const served = await serve(t);
+    served.keeper.isWilling = false;
+    served.answer = { kind: 'waits' };
+    assert.deepEqual(await served.ask(), REFUSAL);
+    assert.match(served.log.at(-1) ?? '', /reason=nobody_keeps_it/);
+  });
+
+  it('refuses who waits when it stops, and when it is not his any more', async (t) => {
+    const served = await serve(t);
+    served.answer = { kind: 'waits' };
+    const first = served.ask();
+    await eventually(() => served.server.waiting === 1);
+    served.answer = { kind: 'refused', reason: 'not_granted' };
+    served.server.recheck();
+    assert.deepEqual(await first, REFUSAL);
+    served.answer = { kind: 'waits' };
+    const second = served.ask();
+    await eventually(() => served.server.waiting === 1);
+    await served.server.stop();
+    assert.deepEqual(await second, REFUSAL);
+    assert.equal(served.keeper.kept.size, 0);
+  });
+
+  it('forgets who is gone', async (t) => {
+    const served = await serve(t);
+    served.answer = { kind: 'waits' };
+    const socket = served.connect();
+    await eventually(() => served.server.waiting === 1);
+    socket.destroy();
+    await eventually(() => served.server.waiting === 0);
+    assert.equal(served.keeper.kept.size, 0);
+  });
+
+  it('lets no more wait than can be kept', async (t) => {
+    const served = await serve(t);
+    served.answer = { kind: 'waits' };
+    const waiting = Array.from({ length: CONNECTIONS_MAX }, () => served.ask());
+    await eventually(() => served.server.waiting === CONNECTIONS_MAX);
+    assert.deepEqual(await served.ask(), REFUSAL);
+    assert.match(served.log.at(-1) ?? '', /reason=Busy/);
+    served.answer = value('v');
+    served.server.recheck();
+    assert.deepEqual(await Promise.all(waiting), Array(CONNECTIONS_MAX).fill(Buffer.from('v')));
+  });
+
+  it('takes over who waited at another process, and refuses whose answer had begun there', async (t) => {
+    const before = await serve(t);
+    const after = await serve(t);
+    before.answer = { kind: 'waits' };
+    after.answer = value('from the second');
+    const reading = [before.ask(), before.ask()];
+    await eventually(() => before.server.waiting === 2);
+    const copies = [...before.keeper.kept].map(([name, fd]) => ({ name, fd: duplicate(fd), isListening: false }));
+    const [first, second] = copies;
+    assert.ok(first !== undefined && second !== undefined);
+    assert.ok(after.server.owns(first));
+    assert.equal((await serve(t, SEALED_WIRE)).server.owns(first), false);
+    for (const { name, fd } of [first, second]) after.keeper.kept.set(name, fd);
+    after.server.adopt(first);
+    // The other one was killed in the middle of its answer.
+    markBegun(second.fd);
+    after.server.adopt(second);
+    const answers = await Promise.all(reading);
+    assert.equal(answers.filter((answer) => answer.length === REFUSAL.length).length, 1);
+    assert.ok(answers.some((answer) => answer.toString() === 'from the second'));
+    assert.match(after.log.join(''), /reason=interrupted/);
+    await eventually(() => after.keeper.kept.size === 0);
+  });
+
+  it('answers encrypted credentials with an envelope, and refuses with nothing', async (t) => {
+    const served = await serve(t, SEALED_WIRE);
+    assert.deepEqual(await served.ask(), Buffer.alloc(0));
+    served.answer = value('the value');
+    const text = (await served.ask()).toString();
+    assert.match(text, /^[A-Za-z0-9+/]+=*$/);
+    assert.ok(Buffer.from(text, 'base64').length > 48 + 16 + 'the value'.length);
+    served.answer = () => ({ kind: 'value', bytes: Buffer.alloc(1024 * 1024, 'x') });
+    assert.deepEqual(await served.ask(), Buffer.alloc(0));
+    assert.match(served.log.at(-1) ?? '', /reason=TooLarge/);
+  });
+});
+
+/** Another descriptor of the same connection, as systemd passes it on (dup(2)). */
+const duplicate = koffi.load('libc.so.6').func('int dup(int)') as unknown as (fd: number) => number;
+
+/** As a process does before it begins to answer a connection that is kept. */
+function markBegun(fd: number): void {
+  const SO_PRIORITY = 12;
+  setSocketOption(fd, SO_PRIORITY, 1);
+}

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { InheritedSocketError } from '../../daemon/kernel/inherited-sockets.ts';
+import type { InheritedSocket } from '../../daemon/kernel/inherited-sockets.ts';
+import { placesOf } from '../../daemon/sockets.ts';
+
+const listening = (fd: number, name: string): InheritedSocket => ({ fd, name, isListening: true });
+
+describe('placesOf()', () => {
+  it('is the runtime directory where systemd passed nothing that listens', () => {
+    const own = {
+      varlink: { path: '/run/x/io.cio.Credentials' },
+      load: { path: '/run/x/load' },
+      'load-encrypted': { path: '/run/x/load-encrypted' },
+    };
+    assert.deepEqual(placesOf([], '/run/x'), own);
+    assert.deepEqual(placesOf([{ fd: 3, name: 'load.plain.1', isListening: false }], '/run/x'), own);
+  });
+
+  it('is what systemd passed, in whatever order, and nothing else', () => {
+    const load = listening(3, 'load');
+    const varlink = listening(5, 'varlink');
+    assert.deepEqual(placesOf([load, varlink], '/run/x'), { varlink, load, 'load-encrypted': undefined });
+  });
+
+  it('refuses a socket that it does not know', () => {
+    for (const name of ['', 'unknown', 'constructor', 'cio-credentiald.socket']) {
+      assert.throws(() => placesOf([listening(3, name)], '/run/x'), InheritedSocketError, name);
+    }
+  });
+});

@@ -1,0 +1,13 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
+const TIME_MAX_MS = 20_000;
+const PAUSE_MS = 5;
+
+/** Returns when the condition holds. @throws Error where it does not come to that */
+export async function eventually(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + TIME_MAX_MS;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`it never came to: ${condition.toString()}`);
+    await pause(PAUSE_MS);
+  }
+}
