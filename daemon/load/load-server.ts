@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, Socket } from 'node:net';
+import { connect, createServer, Socket } from 'node:net';
 import type { Server } from 'node:net';
 
 import type { InheritedSocket } from '../kernel/inherited-sockets.ts';
 import { hungUp } from '../kernel/libc.ts';
+import { descriptorOf } from '../kernel/peer.ts';
 import type { ServiceManager } from '../kernel/service-manager.ts';
 import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
@@ -13,6 +14,7 @@ import { wipe } from '../vault/sodium.ts';
 import type { LoadRequest } from './address.ts';
 import type { LoadAnswer, RefusalReason } from './answer.ts';
 import { LoadConnection } from './load-connection.ts';
+import { onAccept } from './on-accept.ts';
 import { NotBelievedError } from './requester.ts';
 import type { LoadWire } from './wire.ts';
 
@@ -42,12 +44,17 @@ export interface LoadParts {
 /**
  * Serves systemd's `LoadCredential=` on one socket (systemd.exec(5)): whoever connects gets one answer.
  *
- * From the connection to its answer nothing is awaited. A unit that shall wait for what is not there yet is left with the
- * service manager before anything else happens, or refused where nobody could keep it.
+ * From the connection to its answer nothing is awaited. Where the end of a connection would be taken for an answer, the
+ * service manager gets a copy of it before anything else happens; without one, no unit is let wait.
  */
 export class LoadServer {
   readonly #parts: LoadParts;
   readonly #server: Server;
+  /** Tells the names of this process from those of others. */
+  readonly #process: string = randomBytes(8).toString('hex');
+  #count = 0;
+  /** Connections that were kept before Node told of them, by their descriptors. */
+  readonly #keptEarly: Map<number, string> = new Map();
   readonly #waiting: Set<LoadConnection> = new Set();
   /** Connections whose peers have not read all of their answers. */
   readonly #unread: Set<LoadConnection> = new Set();
@@ -69,7 +76,9 @@ export class LoadServer {
 
   /** @throws ListenError */
   async listen(place: Place): Promise<void> {
+    if (this.#parts.wire.mustBeKept && this.#parts.manager.keepsDescriptors) await this.#rehearse();
     await listenAt(this.#server, place, false);
+    if (this.#parts.wire.mustBeKept) onAccept(this.#server, (fd) => this.#keepEarly(fd));
     this.#server.on('error', (error) => this.#parts.log.error('a unit could not be accepted', describeDefect(error)));
   }
 
@@ -112,18 +121,47 @@ export class LoadServer {
     clearInterval(this.#sweep);
   }
 
-  /** @param name what the service manager knows it by, where it has a copy */
+  /**
+   * Takes a connection of its own as it will take those of systemd. What code does for the first time takes it many times
+   * as long, and a kill right after a start should find no wider gap than later.
+   */
+  async #rehearse(): Promise<void> {
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+    const path = `\0cio-credentiald-${this.#newName()}`;
+    const { promise: accepted, resolve: accept, reject } = Promise.withResolvers<Socket>();
+    await new Promise<void>((resolve) => server.on('error', reject).on('connection', accept).listen(path, resolve));
+    onAccept(server, (fd) => this.#keepEarly(fd));
+    const client = connect(path).on('error', reject);
+    const socket = await accepted;
+    const fd = descriptorOf(socket);
+    const name = this.#keptEarly.get(fd);
+    this.#keptEarly.delete(fd);
+    if (name !== undefined) this.#parts.manager.release(name);
+    socket.destroy();
+    client.destroy();
+    server.close();
+  }
+
+  /** From here on a kill does not end the connection. */
+  #keepEarly(fd: number): void {
+    const name = this.#newName();
+    if (this.#parts.manager.keep(fd, name)) this.#keptEarly.set(fd, name);
+  }
+
+  /** @param name what the service manager knows it by, where it comes from there */
   #take(socket: Socket, name?: string): void {
     const connection = this.#connect(socket, name);
-    if (connection === undefined) return;
     if (connection.request === undefined) this.#finish(connection, this.#parts.wire.refusal);
     else if (name !== undefined && connection.isBegun) this.#refuse(connection, 'interrupted');
     else if (this.#waiting.size + this.#unread.size >= CONNECTIONS_MAX) this.#refuse(connection, 'Busy');
     else this.#answer(connection);
   }
 
-  #connect(socket: Socket, name?: string): LoadConnection | undefined {
+  #connect(socket: Socket, name?: string): LoadConnection {
     const { manager, log } = this.#parts;
+    const fd = descriptorOf(socket);
+    const keptName = name ?? this.#keptEarly.get(fd);
+    this.#keptEarly.delete(fd);
     let request: LoadRequest | undefined;
     try {
       request = this.#parts.identify(socket);
@@ -131,14 +169,13 @@ export class LoadServer {
       const reason = error instanceof NotBelievedError ? { reason: error.message } : describeDefect(error);
       log.warning('somebody was refused a credential who is not systemd', reason);
     }
-    const kept = { name: name ?? `${this.#namePrefix}${randomBytes(8).toString('hex')}`, isKept: name !== undefined };
-    try {
-      return new LoadConnection(socket, request, manager, kept);
-    } catch (error) {
-      log.error('a connection has no descriptor', describeDefect(error));
-      socket.destroy();
-      return undefined;
-    }
+    const kept = { name: keptName ?? this.#newName(), isKept: keptName !== undefined };
+    return new LoadConnection(socket, request, manager, kept);
+  }
+
+  #newName(): string {
+    this.#count += 1;
+    return `${this.#namePrefix}${this.#process}.${this.#count}`;
   }
 
   /** Answers what can be answered now. */

@@ -7,6 +7,8 @@ export interface LoadWire {
   readonly name: 'plain' | 'sealed';
   /** The bytes to send, which the caller owns and wipes; undefined where systemd would not take that many. */
   encode(id: string, value: Uint8Array): Uint8Array | undefined;
+  /** To systemd an end without bytes is an answer, so that the connection must outlive a kill of this process. */
+  readonly mustBeKept: boolean;
   /** What systemd takes for a failure, so that the unit does not start. */
   readonly refusal: Uint8Array;
 }
@@ -19,6 +21,7 @@ export interface LoadWire {
 export const PLAIN_WIRE: LoadWire = {
   name: 'plain',
   encode: (_id, value) => Uint8Array.from(value),
+  mustBeKept: true,
   refusal: new Uint8Array(VALUE_BYTES_MAX + 1),
 };
 
@@ -31,6 +34,7 @@ export const SEALED_WIRE: LoadWire = {
     text.fill(0);
     return undefined;
   },
+  mustBeKept: false,
   refusal: new Uint8Array(0),
 };
 

@@ -77,6 +77,8 @@ async function serve(
     ask: () => readToEnd(connect()),
   };
   await server.listen({ path: file });
+  // What it rehearsed with itself.
+  keeper.told.length = 0;
   t.after(() => server.stop());
   return served;
 }
@@ -100,7 +102,8 @@ describe('LoadServer', () => {
     const served = await serve(t);
     served.answer = value('the value\n');
     assert.deepEqual(await served.ask(), Buffer.from('the value\n'));
-    assert.deepEqual(served.keeper.told, [], 'nothing had to be kept');
+    await eventually(() => served.keeper.told.length === 2);
+    assert.deepEqual(served.keeper.told, ['keep', 'release']);
     assert.deepEqual(served.log, []);
   });
 
@@ -114,6 +117,16 @@ describe('LoadServer', () => {
     assert.deepEqual(await readToEnd(socket), bytes);
     await eventually(() => served.keeper.kept.size === 0);
     assert.deepEqual(served.keeper.told, ['keep', 'release']);
+  });
+
+  it('has it kept before it looks who it is', async (t) => {
+    let kept: number | undefined;
+    const served: Served = await serve(t, PLAIN_WIRE, () => {
+      kept = served.keeper.kept.size;
+      return REQUEST;
+    });
+    await served.ask();
+    assert.equal(kept, 1);
   });
 
   it('wipes the value when it was sent', async (t) => {
@@ -242,6 +255,7 @@ describe('LoadServer', () => {
   it('answers encrypted credentials with an envelope, and refuses with nothing', async (t) => {
     const served = await serve(t, SEALED_WIRE);
     assert.deepEqual(await served.ask(), Buffer.alloc(0));
+    assert.deepEqual(served.keeper.told, [], 'an end without bytes is a failure there, so nothing is kept');
     served.answer = value('the value');
     const text = (await served.ask()).toString();
     assert.match(text, /^[A-Za-z0-9+/]+=*$/);
