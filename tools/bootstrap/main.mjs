@@ -20,6 +20,7 @@ const TASKS = {
     signals: 'process',
   }),
   test: (node, args) => ({ command: node, args: [path.join(ROOT, 'tools', 'tasks', 'test.ts'), ...args] }),
+  'test:host': (node, args) => ({ command: node, args: [path.join(ROOT, 'tools', 'tasks', 'test-host.ts'), ...args] }),
   check: (node, args) => ({
     command: node,
     args: [path.join(ROOT, 'tools', 'tasks', 'check.ts'), ...args],
@@ -27,6 +28,19 @@ const TASKS = {
   }),
   build: () => undefined,
   bench: (node, args) => ({ command: node, args: [path.join(ROOT, 'test', 'bench', 'main.ts'), ...args] }),
+  'package:deb': (node, args) => ({
+    command: node,
+    args: [path.join(ROOT, 'tools', 'tasks', 'package-deb.ts'), ...args],
+  }),
+  'install:host': (node, args) => ({
+    command: node,
+    args: [path.join(ROOT, 'tools', 'tasks', 'install-host.ts'), ...args],
+  }),
+  'uninstall:host': (node, args) => ({
+    command: node,
+    args: [path.join(ROOT, 'tools', 'tasks', 'uninstall-host.ts'), ...args],
+    build: false,
+  }),
 };
 
 /** Runs one task to its end. This process then ends as the task did: by the same exit code or the same signal. */

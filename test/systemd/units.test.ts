@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { readDirectives, SYSTEMD, unitFiles, valuesOf } from './unit-file.ts';
+
+/** What `systemd-analyze security` may say of the daemon: 0 is least exposed, 10 most. */
+const EXPOSURE_MAX = 1.5;
+
+const SERVICE = 'cio-credentiald.service';
+
+/** By socket unit: the name by which the daemon knows the socket, its path and its mode. */
+const SOCKETS = {
+  'cio-credentiald.socket': ['varlink', '/run/cio-credentiald/io.cio.Credentials', '0666'],
+  'cio-credentiald-load.socket': ['load', '/run/cio-credentiald/load', '0600'],
+  'cio-credentiald-load-encrypted.socket': ['load-encrypted', '/run/cio-credentiald/load-encrypted', '0600'],
+} as const;
+
+const needsAnalyze = {
+  skip: fs.existsSync('/usr/bin/systemd-analyze') ? false : 'needs systemd-analyze: apt install systemd',
+};
+
+describe('systemd/', () => {
+  it('has nothing that systemd does not know or refuses', needsAnalyze, (t) => {
+    // What is not on this host yet: the program itself, and restic. systemd looks for both.
+    const copy = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-units-'));
+    t.after(() => fs.rmSync(copy, { recursive: true }));
+    const units = unitFiles().map((file) => {
+      const text = fs.readFileSync(path.join(SYSTEMD, file), 'utf8');
+      const runnable = text.replaceAll(/^Exec(Start\w*)=\/\S+/gm, 'Exec$1=/bin/true');
+      fs.writeFileSync(path.join(copy, path.basename(file)), runnable);
+      return path.join(copy, path.basename(file).replace('@.', '@aws.'));
+    });
+    for (const unit of units) {
+      const template = unit.replace('@aws.', '@.');
+      if (template !== unit) fs.symlinkSync(path.basename(template), unit);
+    }
+    const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', ...units], {
+      encoding: 'utf8',
+    });
+    assert.deepEqual(
+      { status, stdout, said: stderr.split('\n').filter((line) => line.includes('cio-')) },
+      {
+        status: 0,
+        stdout: '',
+        said: [],
+      },
+    );
+    assert.doesNotMatch(stderr, /restic-backup/);
+  });
+
+  it(`exposes the daemon by at most ${EXPOSURE_MAX}`, needsAnalyze, () => {
+    const { stdout } = spawnSync('systemd-analyze', ['security', '--offline=true', path.join(SYSTEMD, SERVICE)], {
+      encoding: 'utf8',
+    });
+    const exposure = /Overall exposure level for cio-credentiald\.service: (?<level>[\d.]+)/.exec(stdout);
+    assert.ok(Number(exposure?.groups?.['level']) <= EXPOSURE_MAX, stdout);
+  });
+
+  for (const file of unitFiles()) {
+    it(`${file} says why each directive is there`, () => {
+      const directives = readDirectives(file);
+      assert.ok(directives.length > 0);
+      const bare = directives.filter(({ isExplained }) => !isExplained);
+      assert.deepEqual(
+        bare.map(({ section, name }) => `[${section}] ${name}=`),
+        [],
+      );
+    });
+  }
+
+  it('says why the directives that a hardening guide asks for are left out', () => {
+    const text = fs.readFileSync(path.join(SYSTEMD, SERVICE), 'utf8');
+    for (const name of ['MemoryDenyWriteExecute', 'PrivateUsers', 'ProtectProc', 'ProcSubset', 'RuntimeDirectory']) {
+      assert.match(text, new RegExp(`^# ${name}= is left out: .{10,}`, 'm'));
+      assert.deepEqual(valuesOf(readDirectives(SERVICE), name), []);
+    }
+  });
+});
+
+describe(SERVICE, () => {
+  const directives = readDirectives(SERVICE);
+
+  it('starts the program where the package has it', () => {
+    assert.deepEqual(valuesOf(directives, 'ExecStart'), ['/usr/lib/cio-credentiald/bin/cio-credentiald --system']);
+  });
+
+  it('comes back for ever, and keeps connections meanwhile', () => {
+    assert.deepEqual(valuesOf(directives, 'Restart'), ['always']);
+    assert.deepEqual(valuesOf(directives, 'StartLimitIntervalSec'), ['0']);
+    assert.deepEqual(valuesOf(directives, 'FileDescriptorStoreMax'), ['128']);
+    assert.deepEqual(valuesOf(directives, 'NotifyAccess'), ['main']);
+  });
+
+  it('never loads a credential from its own socket', () => {
+    const loaded = directives.filter(({ name }) => /^(?:Load|Set|Import)Credential/.test(name));
+    assert.deepEqual(
+      loaded.map(({ name, value }) => `${name}=${value}`),
+      ['LoadCredentialEncrypted=cio-credentiald.root-key'],
+    );
+  });
+
+  it('starts after the key of its store was made', () => {
+    const unit = 'cio-credentiald-root-key.service';
+    assert.ok(valuesOf(directives, 'Wants').includes(unit));
+    assert.ok(valuesOf(directives, 'After').includes(unit));
+    assert.deepEqual(valuesOf(readDirectives(unit), 'ExecStart'), ['/usr/lib/cio-credentiald/make-root-key']);
+  });
+
+  it('requires, follows and enables each of its sockets', () => {
+    const names = Object.keys(SOCKETS).toSorted();
+    for (const name of ['Requires', 'After', 'Also']) {
+      const listed = valuesOf(directives, name).flatMap((value) => value.split(' '));
+      assert.deepEqual(listed.filter((unit) => unit.endsWith('.socket')).toSorted(), names, name);
+    }
+  });
+});
+
+describe('the sockets', () => {
+  for (const [file, [name, listen, mode]] of Object.entries(SOCKETS)) {
+    it(`${file} is ${listen}, handed over as ${name}`, () => {
+      const directives = readDirectives(file);
+      assert.deepEqual(valuesOf(directives, 'FileDescriptorName'), [name]);
+      assert.deepEqual(valuesOf(directives, 'ListenStream'), [listen]);
+      assert.deepEqual(valuesOf(directives, 'SocketMode'), [mode]);
+      assert.deepEqual(valuesOf(directives, 'DirectoryMode'), ['0755']);
+      assert.deepEqual(valuesOf(directives, 'Service'), [SERVICE]);
+      assert.deepEqual(valuesOf(directives, 'WantedBy'), ['sockets.target']);
+    });
+
+    it(`${file} outlives a daemon that crashes again and again`, () => {
+      const directives = readDirectives(file);
+      assert.deepEqual(valuesOf(directives, 'TriggerLimitIntervalSec'), ['0']);
+      assert.deepEqual(valuesOf(directives, 'RemoveOnStop'), []);
+    });
+  }
+
+  it('are all that there is', () => {
+    assert.deepEqual(
+      unitFiles().filter((file) => file.endsWith('.socket')),
+      Object.keys(SOCKETS).toSorted(),
+    );
+  });
+});
+
+describe('examples/restic-backup@.service', () => {
+  const directives = readDirectives('examples/restic-backup@.service');
+
+  it('takes every secret from the daemon, and has none in its environment', () => {
+    const credentials = valuesOf(directives, 'LoadCredential');
+    assert.equal(credentials.length, 3);
+    for (const credential of credentials) assert.match(credential, /^[\w.%]+:\/run\/cio-credentiald\/load$/);
+    for (const variable of valuesOf(directives, 'Environment')) {
+      assert.doesNotMatch(variable, /PASSWORD=|ACCESS_KEY|SECRET|RESTIC_REPOSITORY=/);
+    }
+  });
+
+  it('points restic at each of the files that systemd makes', () => {
+    const ids = valuesOf(directives, 'LoadCredential').flatMap((credential) => credential.split(':', 1));
+    const files = valuesOf(directives, 'Environment').flatMap(
+      (variable) => /=%d\/(?<id>.*)$/.exec(variable)?.[1] ?? [],
+    );
+    assert.deepEqual(files.toSorted(), ids.toSorted());
+  });
+
+  it('runs no shell', () => {
+    for (const { name, value } of directives)
+      if (name.startsWith('Exec')) assert.match(value, /^\/usr\/bin\/(?:restic|test) /);
+  });
+});

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { packageVersion, stageCommands, stageProgram, stageUnits, verifyProgram } from '../../tools/tasks/stage.ts';
+
+const ROOT = path.join(import.meta.dirname, '..', '..');
+
+/** Where the tree is staged for; not where the units in systemd/ say. */
+const PREFIX = '/usr/local';
+
+/** Node alone is 121 MiB of it. */
+const TREE_BYTES_MAX = 200 * 1024 * 1024;
+
+/** Built code, data and machine code; licences and documents; what has no ending is checked by name. */
+const ENDINGS = new Set([
+  '',
+  '.js',
+  '.cjs',
+  '.mjs',
+  '.json',
+  '.node',
+  '.cache',
+  '.md',
+  '.txt',
+  '.sh',
+  '.service',
+  '.timer',
+]);
+const WITHOUT_ENDING =
+  /^(?:bin\/cio|bin\/cio-credentiald|make-root-key|LICENSE|node_modules\/.*\/(?:LICEN[CS]E[^/]*|COPYING|NOTICE|bin\/node))$/i;
+
+describe('the staged tree', () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-stage-'));
+  const program = path.join(folder, 'lib', 'cio-credentiald');
+
+  before(() => {
+    stageProgram(program, PREFIX);
+    stageUnits(folder, PREFIX);
+    stageCommands(folder, program, true);
+  });
+  after(() => fs.rmSync(folder, { recursive: true }));
+
+  function filesOf(directory: string): { readonly name: string; readonly stat: fs.Stats }[] {
+    return fs
+      .readdirSync(directory, { recursive: true, encoding: 'utf8' })
+      .map((name) => ({ name, stat: fs.lstatSync(path.join(directory, name)) }));
+  }
+
+  it('runs: both programs, and every module with machine code', () => {
+    verifyProgram(program);
+  });
+
+  for (const launcher of ['cio', 'cio-credentiald']) {
+    it(`${launcher} runs by its link, with an empty environment, on the Node that comes with it`, () => {
+      const link = path.join(folder, launcher === 'cio' ? 'bin' : 'sbin', launcher);
+      const { stdout, stderr } = spawnSync(link, ['--version'], { env: {}, cwd: '/', encoding: 'utf8' });
+      assert.deepEqual({ stdout: stdout.trim(), stderr }, { stdout: packageVersion(), stderr: '' });
+    });
+  }
+
+  it('has what runs, its licences and its documents, and nothing else', () => {
+    const odd = filesOf(program)
+      .filter(({ stat }) => stat.isFile())
+      .map(({ name }) => name)
+      .filter((name) => !ENDINGS.has(path.extname(name)) && !WITHOUT_ENDING.test(name));
+    assert.deepEqual(odd, []);
+    const bare = filesOf(program)
+      .filter(({ name, stat }) => stat.isFile() && path.extname(name) === '' && !WITHOUT_ENDING.test(name))
+      .map(({ name }) => name);
+    assert.deepEqual(bare, []);
+  });
+
+  it('has no sources of ours, no types, no tests and no build inputs', () => {
+    const names = filesOf(program).map(({ name }) => name);
+    for (const pattern of [/\.ts$/, /\.map$/, /\.tsbuildinfo$/, /(?:^|\/)binding\.gyp$/, /\/deps\//, /\/include\//]) {
+      assert.deepEqual(
+        names.filter((name) => pattern.test(name)),
+        [],
+        String(pattern),
+      );
+    }
+    for (const name of [
+      'src',
+      'daemon',
+      'client',
+      'test',
+      'tools',
+      'node_modules/typescript',
+      'node_modules/esbuild',
+    ]) {
+      assert.ok(!names.includes(name), name);
+    }
+  });
+
+  it('has machine code for this machine only, each kind once', () => {
+    const addons = filesOf(program)
+      .map(({ name }) => name)
+      .filter((name) => name.endsWith('.node'));
+    assert.deepEqual(addons.toSorted(), [
+      `node_modules/@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`,
+      `node_modules/better-sqlite3/prebuilds/linux-${process.arch}.node`,
+    ]);
+    const nodes = fs.globSync('node_modules/node-linux-*', { cwd: program });
+    assert.deepEqual(nodes, [`node_modules/node-linux-${process.arch}`]);
+  });
+
+  it('has the pinned Node as it was published', () => {
+    const node = path.join('node_modules', `node-linux-${process.arch}`, 'bin', 'node');
+    assert.ok(fs.readFileSync(path.join(program, node)).equals(fs.readFileSync(path.join(ROOT, node))));
+  });
+
+  it('can be written by its owner only, and be read by all', () => {
+    const odd = filesOf(folder)
+      .filter(({ stat }) => !stat.isSymbolicLink())
+      .filter(
+        ({ stat }) => ![0o644, 0o755].includes(stat.mode & 0o7777) || (stat.isDirectory() && (stat.mode & 0o111) === 0),
+      )
+      .map(({ name }) => name);
+    assert.deepEqual(odd, []);
+  });
+
+  it(`is at most ${TREE_BYTES_MAX} bytes`, () => {
+    const bytes = filesOf(folder).reduce((sum, { stat }) => sum + stat.size, 0);
+    assert.ok(bytes <= TREE_BYTES_MAX, `${bytes} bytes`);
+  });
+
+  it('has units that start the program where it is installed', () => {
+    const unit = fs.readFileSync(path.join(folder, 'lib/systemd/system/cio-credentiald.service'), 'utf8');
+    assert.match(unit, /^ExecStart=\/usr\/local\/lib\/cio-credentiald\/bin\/cio-credentiald --system$/m);
+    assert.match(unit, /^ExecPaths=.* \/usr\/local\/lib$/m);
+    assert.doesNotMatch(unit, /[= ]\/usr\/lib\/cio-credentiald/);
+    assert.ok(fs.existsSync(path.join(folder, 'lib/sysusers.d/cio-credentiald.conf')));
+    assert.ok(fs.existsSync(path.join(folder, 'lib/tmpfiles.d/cio-credentiald.conf')));
+  });
+
+  it('has completion for each shell', () => {
+    for (const [file, pattern] of [
+      ['share/bash-completion/completions/cio', /^complete -F _cio cio$/m],
+      ['share/zsh/vendor-completions/_cio', /^#compdef cio$/m],
+      ['share/fish/vendor_completions.d/cio.fish', /^complete -c cio /m],
+    ] as const) {
+      assert.match(fs.readFileSync(path.join(folder, file), 'utf8'), pattern);
+    }
+  });
+});
+
+describe('verifyProgram()', () => {
+  it('names what does not run', (t) => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-stage-'));
+    t.after(() => fs.rmSync(folder, { recursive: true }));
+    assert.throws(() => verifyProgram(folder), /^Error: the staged bin\/cio does not run: /);
+  });
+});

@@ -1,0 +1,68 @@
+import fs from 'node:fs';
+import path from 'node:path';
+
+/** A package of `node_modules` that is installed on a host. */
+export interface ProductionPackage {
+  /** As npm knows it, with its scope. */
+  readonly name: string;
+  /** Folder, relative to the checkout: `node_modules/koffi`, or below another package. */
+  readonly location: string;
+  readonly version: string;
+  /** Code of it is in the bundled command line; the package itself is not needed there. */
+  readonly isBundled: boolean;
+}
+
+interface LockedPackage {
+  readonly version?: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+/** The help is bundled with it, see tools/build-client.ts. The daemon never loads it. */
+const BUNDLED: ReadonlySet<string> = new Set(['yargs']);
+
+/** Headers, for those who compile better-sqlite3 themselves. */
+const BUILD_ONLY: ReadonlySet<string> = new Set(['node-addon-api']);
+
+/**
+ * The packages that the installed program needs on this machine, and those that were bundled into it, as
+ * package-lock.json says and as far as npm installed them: optional ones for other machines are not there.
+ *
+ * @throws Error where a package is missing that is not optional
+ */
+export function productionPackages(root: string): readonly ProductionPackage[] {
+  const lock = JSON.parse(fs.readFileSync(path.join(root, 'package-lock.json'), 'utf8')) as {
+    readonly packages: Readonly<Record<string, LockedPackage>>;
+  };
+  const found = new Map<string, ProductionPackage>();
+  const add = (from: string, name: string, isOptional: boolean, isBundled: boolean): void => {
+    if (BUILD_ONLY.has(name)) return;
+    const location = resolveLocation(from, name, (candidate) => fs.existsSync(path.join(root, candidate)));
+    if (location === undefined) {
+      if (isOptional) return;
+      throw new Error(`${name} is not in node_modules, and ${from === '' ? 'the program' : from} needs it: npm ci`);
+    }
+    const known = found.get(location);
+    if (known !== undefined && (!known.isBundled || isBundled)) return;
+    const locked = lock.packages[location] ?? {};
+    found.set(location, { name, location, version: locked.version ?? '', isBundled });
+    addAll(location, locked, isBundled);
+  };
+  const addAll = (from: string, locked: LockedPackage, isBundled: boolean): void => {
+    const optional = Object.keys(locked.optionalDependencies ?? {});
+    const needed = Object.keys(locked.dependencies ?? {}).filter((name) => !optional.includes(name));
+    for (const name of needed) add(from, name, false, isBundled || (from === '' && BUNDLED.has(name)));
+    for (const name of optional) add(from, name, true, isBundled);
+  };
+  addAll('', lock.packages[''] ?? {}, false);
+  return [...found.values()].toSorted((a, b) => (a.location < b.location ? -1 : 1));
+}
+
+/** Where Node would find `name` from the package at `from`: in its own node_modules, or in those around it. */
+function resolveLocation(from: string, name: string, exists: (location: string) => boolean): string | undefined {
+  for (let folder = from; ; folder = folder.slice(0, Math.max(0, folder.lastIndexOf('node_modules/') - 1))) {
+    const location = `${folder === '' ? '' : `${folder}/`}node_modules/${name}`;
+    if (exists(location)) return location;
+    if (folder === '') return undefined;
+  }
+}
