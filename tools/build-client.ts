@@ -4,7 +4,9 @@
  * - `cio.cjs`: the program in one file, as a string, and the few lines that run it;
  * - `cio.<arch>.cache`: what V8 made of it in a run of `cio credential get`, so that no later run compiles that again;
  *   without it `cio` is a third slower;
- * - `cio-help.mjs`: yargs and what else only the help needs.
+ * - `cio-help.mjs`: yargs and what else only the help needs;
+ * - `cio-doctor.mjs`: the checks of `cio credential doctor`;
+ * - `cio-validation.mjs`: the words of `cio credential validate`.
  *
  * V8 refuses a cache of another version or of other flags, but knows a changed program by its length only. So the cache
  * begins with the hash of its program.
@@ -13,13 +15,18 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as bundle, type BuildOptions, type Plugin } from 'esbuild';
 import { parseInterface } from '../src/protocol/idl.ts';
 import { INTERFACE_DESCRIPTION } from '../src/protocol/interface.generated.ts';
 
-const HELP_FILE = 'cio-help.mjs';
+/** What most commands never load: the file of its own that each entry point becomes. */
+const SEPARATE_FILES: ReadonlyMap<string, string> = new Map([
+  ['client/cio/help.ts', 'cio-help.mjs'],
+  ['client/cio/doctor/diagnose.ts', 'cio-doctor.mjs'],
+  ['client/cio/validation-report.ts', 'cio-validation.mjs'],
+]);
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = resolve(process.argv[2] ?? join(root, 'dist'));
@@ -35,13 +42,14 @@ const common: BuildOptions = {
   logLevel: 'warning',
 };
 
-/** The help stays outside: yargs costs more than all the rest. */
-const separateHelp: Plugin = {
-  name: 'separate-help',
+/** What is loaded by `import()` stays outside: yargs alone costs more than all the rest. */
+const separateFiles: Plugin = {
+  name: 'separate-files',
   setup(build) {
-    build.onResolve({ filter: /\/help\.ts$/ }, ({ kind }) =>
-      kind === 'dynamic-import' ? { path: `./${HELP_FILE}`, external: true } : undefined,
-    );
+    build.onResolve({ filter: /\.ts$/ }, ({ kind, path, resolveDir }) => {
+      const file = kind === 'dynamic-import' ? SEPARATE_FILES.get(relative(root, join(resolveDir, path))) : undefined;
+      return file === undefined ? undefined : { path: `./${file}`, external: true };
+    });
   },
 };
 
@@ -69,13 +77,15 @@ const parsedInterface: Plugin = {
 };
 
 mkdirSync(dist, { recursive: true });
-await bundle({
-  ...common,
-  entryPoints: ['client/cio/help.ts'],
-  outfile: join(dist, HELP_FILE),
-  format: 'esm',
-  plugins: [plainWidth],
-});
+for (const [entryPoint, file] of SEPARATE_FILES) {
+  await bundle({
+    ...common,
+    entryPoints: [entryPoint],
+    outfile: join(dist, file),
+    format: 'esm',
+    plugins: [plainWidth],
+  });
+}
 const program = await bundleProgram();
 const hash = createHash('sha256').update(program).digest('hex').slice(0, 32);
 writeFileSync(join(dist, `cio.${process.arch}.cache`), Buffer.concat([Buffer.from(hash), makeCache(program)]));
@@ -93,7 +103,7 @@ async function bundleProgram(): Promise<string> {
     banner: { js: '(function(require,module){' },
     footer: { js: '})' },
     define: { CIO_VERSION: JSON.stringify(version), 'import.meta.url': '""' },
-    plugins: [separateHelp, parsedInterface],
+    plugins: [separateFiles, parsedInterface],
   });
   return outputFiles[0]?.text ?? '';
 }

@@ -1,0 +1,27 @@
+import { askDaemon } from '../doctor/ask-daemon.ts';
+import { defineCommand, type Command } from '../command.ts';
+import { STDOUT } from '../file-descriptors.ts';
+import { isTerminal } from '../terminal.ts';
+import { packageVersion } from '../version.ts';
+
+/** Looks at the host, and says what is wrong, why it matters, and what mends it. */
+export const DOCTOR: Command = defineCommand({
+  name: 'doctor',
+  operation: 'Examine host',
+  summary: 'Look for what is wrong on this host, and say what mends it',
+  details:
+    'The daemon, its sockets, sandbox and store, core dumps, swap, slots, the clock, systemd, units that load ' +
+    'credentials, and secrets that lie about in clear. Nothing is changed. As root it sees most. ' +
+    'Exit code 1 where there is an error, 7 where the daemon cannot be reached; a warning is no error.',
+  positionals: {},
+  options: {},
+  examples: [['sudo cio credential doctor', '']],
+  async run(_input, session) {
+    const daemon = await askDaemon(session);
+    const isColoured = !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb' && isTerminal(STDOUT);
+    const { diagnose } = await import('../doctor/diagnose.ts');
+    const { document, text, exit } = diagnose(daemon, packageVersion(), isColoured);
+    session.print(document, () => text);
+    return exit;
+  },
+});

@@ -1,0 +1,50 @@
+import { EXIT } from '../../../src/errors.ts';
+import { ConnectionError } from '../../connection-error.ts';
+import type { CredentialClient } from '../../client.ts';
+import { explain } from '../messages.ts';
+import type { Session } from '../session.ts';
+import type { DaemonAnswer, StoredNames } from './facts.ts';
+import type { Seen } from './verdict.ts';
+
+/** A daemon that is well answers in microseconds. */
+const TIMEOUT_MS = 5000;
+
+/** Most credentials that are looked at: some seconds, and some 10 MiB. */
+const CREDENTIALS_MAX = 50_000;
+
+/** Asks the daemon how it is, and what is stored. That it does not answer is an answer, too. */
+export async function askDaemon(session: Session): Promise<DaemonAnswer> {
+  try {
+    return await session.withClient(async (client) => {
+      const status = await client.call('Status', {});
+      const list = await listNames(client, status.administrator);
+      return { kind: 'answered', socket: client.socket, status, list };
+    }, TIMEOUT_MS);
+  } catch (error) {
+    const { exit, message, hint } = explain(error);
+    const { socket, reason } = error instanceof ConnectionError ? error : {};
+    const isAbsent = reason === 'not_found' || reason === 'refused';
+    return { kind: 'silent', socket, message, hint, isAbsent, isReachable: exit !== EXIT.notReachable };
+  }
+}
+
+async function listNames(client: CredentialClient, isAdministrator: boolean): Promise<Seen<StoredNames>> {
+  const credentials: StoredNames['credentials'][number][] = [];
+  const sets: StoredNames['sets'][number][] = [];
+  try {
+    for await (const reply of client.stream('List', { allOwners: isAdministrator })) {
+      for (const { name, owner, changed, set, grants } of reply.credentials) {
+        credentials.push({ name, owner, changed, set: set ?? null, grants: grants ?? null });
+      }
+      if (credentials.length > CREDENTIALS_MAX) {
+        return { unseen: `there are more than ${CREDENTIALS_MAX} credentials, too many to look at` };
+      }
+      for (const { set, owner, ready, missing, grants } of reply.sets) {
+        sets.push({ set, owner, ready, missing, grants: grants ?? null });
+      }
+    }
+  } catch (error) {
+    return { unseen: `what is stored is not known: ${explain(error).message}` };
+  }
+  return { value: { credentials, sets } };
+}

@@ -1,0 +1,32 @@
+import type { Facts } from '../facts.ts';
+import { SERVICE } from '../places.ts';
+import { Notes, type Verdict } from '../verdict.ts';
+
+/** Whether the memory of the daemon can get into a core file. */
+export function checkCoreDumps({ daemon, process }: Facts): Verdict {
+  const notes = new Notes();
+  const undumpable = daemon.kind === 'answered' ? daemon.status.undumpable : undefined;
+  const seen = notes.see(process);
+  const limit = seen && notes.see(seen.coreLimit);
+  const isLimited = limit?.soft === '0';
+  if (undumpable === undefined || undumpable === null) {
+    notes.skip(
+      daemon.kind === 'answered'
+        ? 'whether the process is dumpable is told to administrators only'
+        : 'the daemon does not answer',
+    );
+  } else if (!undumpable) {
+    const what = 'the memory of the daemon can be dumped';
+    const why = 'keys and values can reach a core file, and debuggers of the same user';
+    if (isLimited) notes.warning(`${what}; only its limit keeps it from that`, why, `systemctl restart ${SERVICE}`);
+    else notes.error(what, why, `systemctl restart ${SERVICE}`);
+  }
+  if (limit !== undefined && !isLimited && seen !== undefined && 'value' in seen.unit && seen.unit.value === SERVICE) {
+    notes.warning(
+      `the daemon's limit of core files is ${limit.soft}, not 0`,
+      'the limit is the second lock, should the process become dumpable',
+      `systemctl revert ${SERVICE} && systemctl restart ${SERVICE}`,
+    );
+  }
+  return notes;
+}

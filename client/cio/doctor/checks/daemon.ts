@@ -1,0 +1,62 @@
+import { dirname } from 'node:path';
+import type { Facts } from '../facts.ts';
+import { SERVICE, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
+import { strangerReason } from '../stranger.ts';
+import { Notes, type Verdict } from '../verdict.ts';
+
+const START = `systemctl start ${SOCKET_UNIT}`;
+
+/** Whether the daemon answers, is the one that is meant, is of this version, and is open. */
+export function checkDaemon(facts: Facts): Verdict {
+  const { daemon, caller, systemd, process } = facts;
+  const notes = new Notes();
+  if (daemon.kind === 'silent') {
+    const why = 'without the daemon nobody gets a credential, and units that load one do not start';
+    const isSystem = systemd.isRunning && dirname(daemon.socket ?? '') === SYSTEM_RUNTIME;
+    if (!isSystem) notes.error(daemon.message, daemon.hint === undefined ? why : `${why}; ${daemon.hint}`);
+    else notes.error(daemon.message, why, daemon.isAbsent ? START : `systemctl restart ${SERVICE}`);
+    return notes;
+  }
+  const { status, socket } = daemon;
+  checkStranger(notes, facts, socket);
+  if (status.version !== caller.version) {
+    notes.warning(
+      `cio is version ${caller.version}, the daemon ${status.version}`,
+      'after an upgrade the old daemon serves on until it is started anew',
+      systemd.isRunning ? `systemctl restart ${SERVICE}` : undefined,
+    );
+  }
+  if (status.locked) {
+    notes.error(
+      'the store is locked',
+      'nothing can be read, and units that load credentials wait or do not start',
+      'cio credential unlock',
+    );
+  }
+  checkStarter(notes, { systemd, process }, dirname(socket) === SYSTEM_RUNTIME);
+  return notes;
+}
+
+function checkStranger(notes: Notes, facts: Facts, socket: string): void {
+  const reason = strangerReason(facts);
+  // A process that cannot be seen is told of as such.
+  if (reason === undefined || ('unseen' in facts.process && facts.process.unseen === reason)) return;
+  notes.error(
+    `what answers at ${socket} may not be the daemon: ${reason}`,
+    'whoever it is reads what you store',
+    facts.systemd.isRunning && dirname(socket) === SYSTEM_RUNTIME ? `systemctl restart ${SOCKET_UNIT}` : undefined,
+  );
+}
+
+/** A daemon in the system's place that systemd did not start goes away unnoticed, and has no sandbox. */
+function checkStarter(notes: Notes, { systemd, process }: Pick<Facts, 'systemd' | 'process'>, isSystem: boolean): void {
+  const seen = notes.see(process);
+  if (seen === undefined || !isSystem || !systemd.isRunning) return;
+  const unit = notes.see(seen.unit);
+  if (unit === SERVICE || ('unseen' in seen.unit && unit === undefined)) return;
+  notes.warning(
+    unit === undefined ? 'the daemon was started by hand' : `the daemon runs in ${unit}, not in ${SERVICE}`,
+    'nobody starts it again when it ends, and it runs without the sandbox of its unit',
+    `systemctl enable --now ${SOCKET_UNIT}`,
+  );
+}

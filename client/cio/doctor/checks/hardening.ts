@@ -1,0 +1,118 @@
+import type { Facts, ProcessFacts, SystemdFacts } from '../facts.ts';
+import { SERVICE } from '../places.ts';
+import { shellWord } from '../shell.ts';
+import type { UnitFile } from '../unit-file.ts';
+import { Notes, type Verdict } from '../verdict.ts';
+
+/** Mode of seccomp with a filter (proc_pid_status(5)). */
+const SECCOMP_FILTER = '2';
+
+const RESTART = `systemctl daemon-reload && systemctl restart ${SERVICE}`;
+
+/** Whether the daemon runs in the sandbox of its unit: by what the kernel says of the process, not by the unit's file. */
+export function checkHardening({ process, systemd }: Facts): Verdict {
+  const notes = new Notes();
+  const seen = notes.see(process);
+  if (seen === undefined) return notes;
+  const unit = notes.see(seen.unit);
+  if (unit !== SERVICE) {
+    notes.skip(`the daemon does not run in ${SERVICE}, and has the sandbox of whoever started it`);
+    return notes;
+  }
+  checkProcess(notes, seen);
+  checkService(notes, systemd);
+  return notes;
+}
+
+function checkProcess(notes: Notes, process: ProcessFacts): void {
+  const mend = `systemctl revert ${SERVICE} && systemctl restart ${SERVICE}`;
+  if (process.uids.includes(0)) {
+    notes.error('the daemon runs as root', 'a mistake in it is a mistake with every right on this host', mend);
+  }
+  if (process.noNewPrivileges !== '1') {
+    notes.error('NoNewPrivs is not set', 'the daemon could gain privileges by a program that it executes', mend);
+  }
+  if (process.seccomp !== SECCOMP_FILTER) {
+    notes.error('no system call filter is on', 'whoever gets into the daemon has the whole kernel before him', mend);
+  }
+  if (!isEmptyMask(process.effectiveCapabilities) || !isEmptyMask(process.boundingCapabilities)) {
+    notes.error('the daemon has capabilities, or can get some', 'it needs none', mend);
+  }
+  const hasOwnNetwork = notes.see(process.hasOwnNetwork);
+  if (hasOwnNetwork === false) {
+    notes.error(
+      'the daemon has the network of the host',
+      'the process that holds the keys shall not be able to send them anywhere',
+      mend,
+    );
+  }
+}
+
+function isEmptyMask(mask: string | undefined): boolean {
+  return mask !== undefined && /^0+$/.test(mask);
+}
+
+function checkService(notes: Notes, { service, dropIns, hasPackagedUnit }: SystemdFacts): void {
+  const properties = notes.see(service);
+  if (properties?.get('NeedDaemonReload') === 'yes') {
+    notes.warning(`the files of ${SERVICE} changed since systemd read them`, 'what runs is not what they say', RESTART);
+  }
+  const fragment = properties?.get('FragmentPath') ?? '';
+  if (hasPackagedUnit && fragment.startsWith('/etc/')) {
+    notes.warning(
+      `${fragment} hides the unit of the package`,
+      'what an upgrade changes in the sandbox does not arrive',
+      `systemctl revert ${SERVICE} && systemctl restart ${SERVICE}`,
+    );
+  }
+  for (const dropIn of notes.see(dropIns) ?? []) {
+    const loosened = looseningSettings(dropIn);
+    if (loosened.length === 0) continue;
+    notes.warning(
+      `${dropIn.path} loosens ${loosened.join(', ')}`,
+      'the sandbox is what keeps a mistake in the daemon from becoming one of the host',
+      `rm -f ${shellWord(dropIn.path)} && ${RESTART}`,
+    );
+  }
+}
+
+const IS_OFF = /^(?:no|off|false|0|n|f|)$/i;
+
+/** Settings of the sandbox, and the values that take something away from it (systemd.exec(5)). */
+const LOOSENED_BY: ReadonlyMap<string, (value: string) => boolean> = new Map([
+  ...[
+    'LockPersonality',
+    'NoNewPrivileges',
+    'PrivateDevices',
+    'PrivateIPC',
+    'PrivateNetwork',
+    'PrivateTmp',
+    'ProtectClock',
+    'ProtectControlGroups',
+    'ProtectHome',
+    'ProtectHostname',
+    'ProtectKernelLogs',
+    'ProtectKernelModules',
+    'ProtectKernelTunables',
+    'ProtectSystem',
+    'RestrictNamespaces',
+    'RestrictRealtime',
+    'RestrictSUIDSGID',
+    'SystemCallArchitectures',
+  ].map((key) => [key, (value: string) => IS_OFF.test(value)] as const),
+  ['AmbientCapabilities', (value) => value !== ''],
+  ['CapabilityBoundingSet', (value) => value !== ''],
+  ['LimitCORE', (value) => value !== '0' && value !== '0:0'],
+  ['MemorySwapMax', (value) => value !== '0'],
+  ['RestrictAddressFamilies', (value) => value !== 'AF_UNIX'],
+  // One without ~ adds to what is allowed.
+  ['SystemCallFilter', (value) => !value.startsWith('~')],
+  ['User', (value) => value === 'root' || value === '0' || value === ''],
+]);
+
+function looseningSettings({ assignments }: UnitFile): string[] {
+  const found = assignments
+    .filter(({ section, key, value }) => section === 'Service' && LOOSENED_BY.get(key)?.(value) === true)
+    .map(({ key }) => key);
+  return [...new Set(found)];
+}

@@ -1,0 +1,42 @@
+import type { Facts, SecretFile } from '../facts.ts';
+import { isSecretVariable } from '../secret-variables.ts';
+import { shellWord } from '../shell.ts';
+import { isUnitName, type UnitFile } from '../unit-file.ts';
+import { Notes, type Verdict } from '../verdict.ts';
+import { octal } from './sockets.ts';
+
+const READABLE_BY_OTHERS = 0o044;
+
+/** Whether secrets that the daemon could keep lie about in files that others can read. */
+export function checkPlainSecrets({ secretFiles, units }: Facts): Verdict {
+  const notes = new Notes();
+  for (const file of secretFiles) checkFile(notes, file);
+  for (const file of units.files) checkUnitFile(notes, file);
+  for (const { path, reason } of units.unread) notes.skip(`${path} cannot be read (${reason})`);
+  return notes;
+}
+
+function checkFile(notes: Notes, { path, file, variables }: SecretFile): void {
+  const seen = notes.see(file);
+  if (seen === undefined || seen.kind !== 'file' || (seen.mode & READABLE_BY_OTHERS) === 0) return;
+  notes.warning(
+    `${path} has mode ${octal(seen.mode)}: others can read ${variables?.join(', ') ?? 'it'}`,
+    variables === undefined
+      ? 'it has keys in clear; cio credential exec hands them to rclone, restic and the AWS tools without such a file'
+      : 'a unit takes its environment from there; LoadCredential= hands a secret to the unit alone',
+    `chmod 0600 ${shellWord(path)}`,
+  );
+}
+
+function checkUnitFile(notes: Notes, { path, unit, assignments }: UnitFile): void {
+  const names = assignments
+    .filter(({ section, key }) => key === 'Environment' && section !== '')
+    .flatMap(({ value }) => value.split(' '))
+    .filter(isSecretVariable);
+  if (names.length === 0) return;
+  notes.warning(
+    `${path} has ${[...new Set(names)].join(', ')} in clear`,
+    'every user can read unit files and the environment that systemctl show prints; LoadCredential= hands a secret to the unit alone',
+    isUnitName(unit) ? `systemctl edit --full ${shellWord(unit)}` : undefined,
+  );
+}

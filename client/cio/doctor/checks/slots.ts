@@ -1,0 +1,61 @@
+import type { Slot } from '../../../../src/protocol/interface.generated.ts';
+import type { Facts } from '../facts.ts';
+import { KEY_FILE, ROOT_KEY_CREDENTIAL, ROOT_KEY_CREDENTIAL_PATH, SERVICE } from '../places.ts';
+import { Notes, type Verdict } from '../verdict.ts';
+
+const ADD_RECOVERY = 'cio credential slot add recovery';
+const ADD_SYSTEMD = `cio credential slot add systemd ${ROOT_KEY_CREDENTIAL}`;
+const MAKE_KEY =
+  `mkdir -p -m 0700 /etc/credstore.encrypted && { test -e ${ROOT_KEY_CREDENTIAL_PATH} || head -c 32 /dev/urandom | base64 |` +
+  ` systemd-creds encrypt --name=${ROOT_KEY_CREDENTIAL} --with-key=auto - ${ROOT_KEY_CREDENTIAL_PATH}; } &&` +
+  ` systemctl restart ${SERVICE}`;
+
+const LOSS: { readonly [Kind in Slot['kind']]: string } = {
+  keyfile: 'when the key file is lost',
+  systemd: 'when its TPM2 or its host key is lost, as by a new mainboard or a reinstallation',
+  passphrase: 'when the passphrase is forgotten',
+  recovery: 'when the recovery code is lost, and somebody has to type it at every start',
+};
+
+/** Whether the store can be opened again when one of the ways to open it is lost. */
+export function checkSlots({ daemon, store, process }: Facts): Verdict {
+  const notes = new Notes();
+  const slots = daemon.kind === 'answered' ? daemon.status.slots : undefined;
+  if (slots === undefined || slots === null) {
+    const isAnswered = daemon.kind === 'answered';
+    notes.skip(isAnswered ? 'slots are told to administrators only' : 'the daemon does not answer');
+    return notes;
+  }
+  const [first] = slots;
+  if (first !== undefined && slots.length === 1) {
+    notes.warning(
+      `there is one slot (${first.kind}), and no other way to open the store`,
+      `every secret is lost ${LOSS[first.kind]}`,
+      ADD_RECOVERY,
+    );
+  } else if (slots.length > 0 && slots.every(({ kind }) => kind === 'systemd')) {
+    notes.warning('all slots are those of systemd', `every secret is lost ${LOSS.systemd}`, ADD_RECOVERY);
+  }
+  const unattended = slots.filter(({ kind }) => kind === 'keyfile' || kind === 'systemd');
+  if (unattended.length === 0 && slots.length > 0) {
+    notes.hint('no slot opens the store without a person', 'it stays locked after every start until one unlocks it');
+  }
+  if (unattended.length === 0 || unattended.some(({ kind }) => kind === 'systemd')) return notes;
+  const isInUnit = 'value' in process && 'value' in process.value.unit && process.value.unit.value === SERVICE;
+  checkKeyFile(notes, store, isInUnit);
+  return notes;
+}
+
+/** @param isInUnit systemd can hand the daemon a key */
+function checkKeyFile(notes: Notes, store: Facts['store'], isInUnit: boolean): void {
+  const seen = notes.see(store);
+  const files = seen && notes.see(seen.files);
+  const keyFile = files?.find(({ path }) => path.endsWith(`/${KEY_FILE}`));
+  if (seen === undefined || keyFile === undefined) return;
+  const hasKey = notes.see(seen.hasSystemdKey) ?? false;
+  notes.warning(
+    `the key file ${keyFile.path} lies beside the store, and nothing else opens it unattended`,
+    'whoever has a copy of the folder, as out of a backup, has every secret; with another slot the key file can go',
+    isInUnit ? (hasKey ? ADD_SYSTEMD : `${MAKE_KEY} && ${ADD_SYSTEMD}`) : undefined,
+  );
+}

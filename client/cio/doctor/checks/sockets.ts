@@ -1,0 +1,138 @@
+import { dirname } from 'node:path';
+import { SOCKET_PATH_BYTES_MAX } from '../../../../src/limits.ts';
+import type { Facts, FileFacts, SeenFile, SocketFacts } from '../facts.ts';
+import { LOAD_SOCKETS, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
+import { shellWord } from '../shell.ts';
+import { Notes, type Verdict } from '../verdict.ts';
+
+/** Write permission of the group and of others. */
+const WRITABLE_BY_OTHERS = 0o022;
+const OPEN_TO_OTHERS = 0o077;
+const PUBLIC_SOCKET = 0o666;
+const PRIVATE_SOCKET = 0o600;
+const PASSABLE_BY_ALL = 0o011;
+
+/** Whether the sockets are where they should be, and open to those alone whom they are for. */
+export function checkSockets({ daemon, sockets, caller, systemd }: Facts): Verdict {
+  const notes = new Notes();
+  if (daemon.socket === undefined) {
+    notes.skip('the socket of the daemon is not known');
+    return notes;
+  }
+  checkLength(notes, daemon.socket);
+  const seen = notes.see(sockets);
+  if (seen === undefined) return notes;
+  const isSystem = dirname(daemon.socket) === SYSTEM_RUNTIME;
+  const daemonUid = daemon.kind === 'answered' ? daemon.status.uid : undefined;
+  const isAbsent = daemon.kind === 'silent' && daemon.isAbsent;
+  checkFolder(notes, seen, { isSystem, uids: [0, daemonUid ?? caller.uid, caller.serviceUid] });
+  // A root's daemon outside of the system's place may be for all or for root alone.
+  const modes = isSystem ? [PUBLIC_SOCKET] : daemonUid === 0 ? [PUBLIC_SOCKET, PRIVATE_SOCKET] : [PRIVATE_SOCKET];
+  checkVarlink(notes, seen.varlink, modes, isSystem);
+  for (const [index, file] of [seen.load, seen.loadEncrypted].entries()) {
+    const socket = LOAD_SOCKETS[index];
+    if (socket !== undefined) {
+      checkLoad(notes, file, { ...socket, isExpected: isSystem && systemd.isRunning && !isAbsent });
+    }
+  }
+  return notes;
+}
+
+function checkLength(notes: Notes, path: string): void {
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= SOCKET_PATH_BYTES_MAX) return;
+  notes.error(
+    `the path ${path} has ${bytes} bytes`,
+    `the kernel takes ${SOCKET_PATH_BYTES_MAX}: give the daemon a shorter --runtime-dir, and cio the same by CIO_RUNTIME_DIR`,
+  );
+}
+
+function checkFolder(
+  notes: Notes,
+  { folder }: SocketFacts,
+  { isSystem, uids }: { readonly isSystem: boolean; readonly uids: readonly (number | undefined)[] },
+): void {
+  const file = notes.see(folder);
+  if (file === undefined) {
+    if ('value' in folder) notes.skip('the folder of the sockets is not there');
+    return;
+  }
+  const { path, kind, uid, mode } = file;
+  if (kind !== 'directory') {
+    notes.error(`${path} is no directory`, 'whoever made it decides where the sockets lead');
+    return;
+  }
+  if (!uids.includes(uid)) {
+    notes.error(`${path} belongs to uid ${uid}`, "its owner can put a socket of his own in place of the daemon's");
+  }
+  if ((mode & WRITABLE_BY_OTHERS) !== 0) {
+    notes.error(
+      `${path} has mode ${octal(mode)}: others may write there`,
+      'whoever can write there can pose as the daemon, and is given what you store',
+      `chmod go-w ${shellWord(path)}`,
+    );
+  } else if (isSystem && (mode & PASSABLE_BY_ALL) !== PASSABLE_BY_ALL) {
+    notes.warning(
+      `${path} has mode ${octal(mode)}`,
+      'users cannot pass through to the daemon',
+      `chmod 0755 ${shellWord(path)}`,
+    );
+  }
+}
+
+function checkVarlink(notes: Notes, seen: SeenFile, modes: readonly number[], isSystem: boolean): void {
+  const file = notes.see(seen);
+  if (file === undefined) {
+    if ('value' in seen) notes.skip('the socket is not there');
+    return;
+  }
+  if (!isSocket(notes, file)) return;
+  if (modes.includes(file.mode)) return;
+  const [wanted = PRIVATE_SOCKET] = modes;
+  const mend = isSystem ? `systemctl restart ${SOCKET_UNIT}` : `chmod ${octal(wanted)} ${shellWord(file.path)}`;
+  const what = `${file.path} has mode ${octal(file.mode)}, not ${octal(wanted)}`;
+  if (wanted === PUBLIC_SOCKET) {
+    notes.warning(what, 'users whom something was granted to cannot reach the daemon', mend);
+  } else {
+    notes.warning(what, 'other users can reach a daemon that is yours alone', mend);
+  }
+}
+
+function checkLoad(
+  notes: Notes,
+  seen: SeenFile,
+  { name, unit, isExpected }: { readonly name: string; readonly unit: string; readonly isExpected: boolean },
+): void {
+  const isSeen = 'value' in seen;
+  const file = notes.see(seen);
+  if (file === undefined) {
+    if (!isSeen || !isExpected) return;
+    notes.warning(
+      `there is no socket ${SYSTEM_RUNTIME}/${name}`,
+      'units that load a credential from it do not start',
+      `systemctl enable --now ${unit}`,
+    );
+    return;
+  }
+  if (!isSocket(notes, file) || (file.mode & OPEN_TO_OTHERS) === 0) return;
+  notes.error(
+    `${file.path} has mode ${octal(file.mode)}, not 0600`,
+    'it is for systemd alone; others can ask there, and hold up its connections',
+    isExpected ? `systemctl restart ${unit}` : `chmod 0600 ${shellWord(file.path)}`,
+  );
+}
+
+function isSocket(notes: Notes, { path, kind }: FileFacts): boolean {
+  if (kind === 'socket') return true;
+  notes.error(
+    `${path} is no socket`,
+    'the daemon cannot listen there, and nobody reaches it',
+    `rm -r ${shellWord(path)}`,
+  );
+  return false;
+}
+
+/** As chmod(1) takes it: `0600`. */
+export function octal(mode: number): string {
+  return `0${mode.toString(8).padStart(3, '0')}`;
+}

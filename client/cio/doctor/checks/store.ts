@@ -1,0 +1,89 @@
+import type { Facts, FileFacts, StoreFacts } from '../facts.ts';
+import { shellWord } from '../shell.ts';
+import { strangerReason } from '../stranger.ts';
+import { Notes, type Verdict } from '../verdict.ts';
+import { octal } from './sockets.ts';
+
+const FOR_OTHERS = 0o077;
+const MIB = 1024 * 1024;
+
+/** Room for some thousand changes, and for SQLite's journal of them. */
+const FREE_BYTES_MIN: number = 64 * MIB;
+
+/** File systems behind a network: locks that do not hold, and an fsync that may not reach the other side's disk. */
+const NETWORK_FILE_SYSTEM =
+  /^(?:nfs4?|cifs|smb3|smbfs|9p|afs|ceph|glusterfs|lustre|ncpfs|fuse\.(?:sshfs|glusterfs|ceph|s3fs|rclone|davfs|gvfsd-fuse)|davfs)$/;
+const MEMORY_FILE_SYSTEM = /^(?:tmpfs|ramfs)$/;
+
+/** Whether the store is the daemon's alone, on a disk that keeps it, with room. */
+export function checkStore(facts: Facts): Verdict {
+  const notes = new Notes();
+  const { daemon } = facts;
+  const seen = notes.see(facts.store);
+  if (seen === undefined || daemon.kind !== 'answered') return notes;
+  const reason = strangerReason(facts);
+  if (reason !== undefined) {
+    notes.skip(`where the daemon says that its store is, is not believed: ${reason}`);
+    return notes;
+  }
+  const { uid } = daemon.status;
+  const directory = notes.see(seen.directory);
+  if (directory !== undefined) {
+    if (directory.kind === 'directory') checkOwner(notes, directory, uid, '0700');
+    else notes.error(`${directory.path} is no directory`, 'the store of the daemon is not where it says');
+  } else if ('value' in seen.directory) {
+    notes.error('the state directory is gone', 'what is stored from now on is lost with the process');
+  }
+  for (const file of notes.see(seen.files) ?? []) checkOwner(notes, file, uid, '0600');
+  checkDisk(notes, seen, directory?.path ?? 'the state directory');
+  return notes;
+}
+
+function checkOwner(notes: Notes, { path, uid, mode }: FileFacts, daemonUid: number, wanted: string): void {
+  if ((mode & FOR_OTHERS) !== 0) {
+    notes.error(
+      `${path} has mode ${octal(mode)}, not ${wanted}`,
+      'others can copy the store or its key; a copy of both is a copy of every secret',
+      `chmod ${wanted} ${shellWord(path)}`,
+    );
+  }
+  if (uid !== daemonUid) {
+    notes.error(
+      `${path} belongs to uid ${uid}, the daemon runs as uid ${daemonUid}`,
+      'its owner can give it to anybody, and the daemon may not be able to write it',
+      `chown ${daemonUid} ${shellWord(path)}`,
+    );
+  }
+}
+
+function checkDisk(notes: Notes, { mount, freeBytes, databaseBytes }: StoreFacts, path: string): void {
+  const on = notes.see(mount);
+  if (on !== undefined && NETWORK_FILE_SYSTEM.test(on.type)) {
+    notes.error(
+      `${path} is on a network file system (${on.type})`,
+      'locks do not hold there and a write may not have reached a disk: two daemons can ruin the store; move it to a local disk',
+    );
+  } else if (on !== undefined && MEMORY_FILE_SYSTEM.test(on.type)) {
+    notes.error(
+      `${path} is in memory (${on.type})`,
+      'everything stored is gone when the host restarts; move it to a disk',
+    );
+  }
+  if (on?.isReadOnly === true) {
+    notes.error(
+      `the file system of ${path} is read-only`,
+      'nothing can be stored',
+      `mount -o remount,rw -T ${shellWord(path)}`,
+    );
+  }
+  const free = notes.see(freeBytes);
+  // A rekey writes every record once more, by way of the journal.
+  const wanted = Math.max(FREE_BYTES_MIN, 2 * (notes.see(databaseBytes) ?? 0));
+  if (free !== undefined && free < wanted) {
+    notes.warning(
+      `the file system of ${path} has ${Math.floor(free / MIB)} MiB left`,
+      `a change or a rekey may need ${Math.ceil(wanted / MIB)} MiB; where there is no room, nothing can be stored`,
+      `du -xh --max-depth=2 ${shellWord(path)}`,
+    );
+  }
+}

@@ -1,0 +1,49 @@
+import type { Facts } from '../facts.ts';
+import { SERVICE } from '../places.ts';
+import { Notes, type Verdict } from '../verdict.ts';
+
+/** Whether keys, or the values that pass through the daemon, can be written to a swap device. */
+export function checkSwap({ daemon, process, swap }: Facts): Verdict {
+  const notes = new Notes();
+  const devices = notes.see(swap) ?? [];
+  const clear = devices.filter(({ protection }) => protection === 'none').map(({ name }) => name);
+  const seen = notes.see(process);
+  const isInUnit = seen !== undefined && 'value' in seen.unit && seen.unit.value === SERVICE;
+  const keysLocked = daemon.kind === 'answered' ? daemon.status.keysLocked : undefined;
+  if (keysLocked === undefined || keysLocked === null) {
+    notes.skip(
+      daemon.kind === 'answered'
+        ? 'whether the keys are locked is told to administrators only'
+        : 'the daemon does not answer',
+    );
+  } else if (!keysLocked) {
+    const what = 'the keys are not locked in memory';
+    const why = 'they can be written to a swap device, where they stay';
+    const mend = isInUnit
+      ? `systemctl revert ${SERVICE} && systemctl restart ${SERVICE}`
+      : 'ulimit -l 8192 && cio-credentiald';
+    const isBounded = seen !== undefined && 'value' in seen.swapMax && seen.swapMax.value === '0';
+    if (isBounded) notes.hint(what, 'its control group keeps them from swap; the lock would be the second one', mend);
+    else if (clear.length > 0) notes.error(what, why, mend);
+    else notes.warning(what, `${why}; there is none now`, mend);
+  }
+  if (devices.length === 0 || seen === undefined) return notes;
+  const swapMax = notes.see(seen.swapMax);
+  if (('unseen' in seen.swapMax && swapMax === undefined) || swapMax === '0') return notes;
+  const mend = isInUnit ? `systemctl set-property ${SERVICE} MemorySwapMax=0` : 'swapoff -a';
+  if (clear.length > 0) {
+    notes.warning(
+      `values can be written to ${clear.join(', ')}`,
+      'the keys are locked in memory, values on their way are not; what reached a disk stays there',
+      mend,
+    );
+  } else {
+    const names = devices.map(({ name }) => name).join(', ');
+    notes.hint(
+      `values can be written to ${names}`,
+      'it is encrypted or in memory, so that nothing reaches a disk in clear; the unit need not use it at all',
+      mend,
+    );
+  }
+  return notes;
+}

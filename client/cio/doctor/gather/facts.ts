@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { DaemonAnswer, Facts, SocketFacts } from '../facts.ts';
+import { LOAD_SOCKETS, SERVICE_USER } from '../places.ts';
+import type { Seen } from '../verdict.ts';
+import { lookAtClock } from './clock.ts';
+import { attempt, lookAt } from './files.ts';
+import { holdsSocket, lookAtProcess } from './process.ts';
+import { lookAtEnvironmentFiles, lookAtSecretFiles } from './secret-files.ts';
+import { lookAtStore } from './store.ts';
+import { lookAtSwap } from './swap.ts';
+import { lookAtSystemd } from './systemd.ts';
+import { scanUnits } from './units.ts';
+
+const SILENT = { unseen: 'the daemon does not answer' } as const;
+
+/**
+ * Looks at the host. Changes nothing, and never fails: what cannot be seen is noted with its reason.
+ *
+ * @param version of this `cio`
+ */
+export function gatherFacts(daemon: DaemonAnswer, version: string): Facts {
+  const uid = process.geteuid?.() ?? 0;
+  const status = daemon.kind === 'answered' ? daemon.status : undefined;
+  const systemd = lookAtSystemd();
+  const directory = status?.stateDirectory;
+  const units = scanUnits();
+  return {
+    caller: { uid, version, serviceUid: serviceUid() },
+    daemon,
+    sockets: lookAtSockets(daemon),
+    process: status === undefined ? SILENT : lookAtProcess(status.pid, status.uid),
+    systemd,
+    swap: lookAtSwap(),
+    store:
+      status === undefined
+        ? SILENT
+        : typeof directory === 'string'
+          ? { value: lookAtStore(directory) }
+          : { unseen: 'where the store is, is told to administrators only' },
+    clock: lookAtClock(systemd.isRunning),
+    units,
+    secretFiles: [...lookAtSecretFiles(uid), ...lookAtEnvironmentFiles(units)],
+  };
+}
+
+function lookAtSockets(daemon: DaemonAnswer): Seen<SocketFacts> {
+  if (daemon.socket === undefined) return SILENT;
+  const folder = dirname(daemon.socket);
+  const [load, loadEncrypted] = LOAD_SOCKETS.map(({ name }) => lookAt(join(folder, name)));
+  return {
+    value: {
+      folder: lookAt(folder),
+      varlink: lookAt(join(folder, basename(daemon.socket))),
+      load: load ?? SILENT,
+      loadEncrypted: loadEncrypted ?? SILENT,
+      isHeldByDaemon: daemon.kind === 'answered' ? holdsSocket(daemon.status.pid, daemon.socket) : SILENT,
+    },
+  };
+}
+
+/** By the local user database: the package makes its user there. */
+function serviceUid(): number | undefined {
+  const text = attempt('/etc/passwd', () => readFileSync('/etc/passwd', 'utf8'));
+  const line = 'value' in text ? text.value.split('\n').find((each) => each.startsWith(`${SERVICE_USER}:`)) : undefined;
+  return line === undefined ? undefined : Number(line.split(':')[2]);
+}

@@ -1,0 +1,96 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import type { ProcessFacts } from '../facts.ts';
+import type { Seen } from '../verdict.ts';
+import { attempt, readText } from './files.ts';
+
+/** Looks at a process in /proc. Files there are no regular ones to read with a bound; the kernel bounds them. */
+export function lookAtProcess(pid: number, uid: number): Seen<ProcessFacts> {
+  const folder = `/proc/${pid}`;
+  const status = attempt(`${folder}/status`, () => readFileSync(`${folder}/status`, 'latin1'));
+  if ('unseen' in status) return status;
+  const fields = parseStatus(status.value);
+  const uids = (fields.get('Uid') ?? '').split(/\s+/).map(Number);
+  // Another pid namespace: the number means another process here.
+  if (uids[1] !== uid) return { unseen: `process ${pid} is another one here than the daemon` };
+  const cgroup = attempt(`${folder}/cgroup`, () => readFileSync(`${folder}/cgroup`, 'latin1'));
+  return {
+    value: {
+      uids,
+      noNewPrivileges: fields.get('NoNewPrivs'),
+      seccomp: fields.get('Seccomp'),
+      effectiveCapabilities: fields.get('CapEff'),
+      boundingCapabilities: fields.get('CapBnd'),
+      unit: 'unseen' in cgroup ? cgroup : { value: unitOfCgroup(cgroup.value) },
+      coreLimit: coreLimitOf(folder),
+      hasOwnNetwork: attempt(`${folder}/ns/net`, () => {
+        return readlinkSync(`${folder}/ns/net`) !== readlinkSync('/proc/1/ns/net');
+      }),
+      swapMax: 'unseen' in cgroup ? cgroup : swapMaxOf(cgroup.value),
+    },
+  };
+}
+
+/** Fields of /proc/<pid>/status (proc_pid_status(5)). */
+export function parseStatus(text: string): ReadonlyMap<string, string> {
+  return new Map(
+    text.split('\n').flatMap((line) => {
+      const colon = line.indexOf(':');
+      return colon === -1 ? [] : [[line.slice(0, colon), line.slice(colon + 1).trim()] as const];
+    }),
+  );
+}
+
+/** The system unit of a process: the first part of its cgroup's path that is no slice. */
+export function unitOfCgroup(text: string): string | undefined {
+  for (const line of text.split('\n')) {
+    const path = /^(?:0:|\d+:name=systemd):(\/.*)$/.exec(line)?.[1];
+    const part = path?.split('/').find((name) => name !== '' && !name.endsWith('.slice'));
+    if (part !== undefined) return part;
+  }
+  return undefined;
+}
+
+function coreLimitOf(folder: string): ProcessFacts['coreLimit'] {
+  const limits = attempt(`${folder}/limits`, () => readFileSync(`${folder}/limits`, 'latin1'));
+  if ('unseen' in limits) return limits;
+  const match = /^Max core file size\s+(\S+)\s+(\S+)/m.exec(limits.value);
+  return match === null
+    ? { unseen: `${folder}/limits has another form` }
+    : { value: { soft: match[1] ?? '', hard: match[2] ?? '' } };
+}
+
+function swapMaxOf(cgroup: string): Seen<string | undefined> {
+  const path = /^0::(\/.*)$/m.exec(cgroup)?.[1];
+  if (path === undefined) return { value: undefined };
+  const text = readText(`/sys/fs/cgroup${path}/memory.swap.max`, 64);
+  return 'unseen' in text ? text : { value: text.value?.trim() };
+}
+
+/**
+ * Whether the process holds the socket that listens at a path: by the kernel's list of sockets in the process's own
+ * network namespace and in that of the caller, where systemd makes them.
+ */
+export function holdsSocket(pid: number, path: string): Seen<boolean> {
+  const inodes = new Set(['self', `${pid}`].flatMap((process) => listeningInodes(process, path)));
+  if (inodes.size === 0) return { unseen: `the kernel lists no socket ${path} here` };
+  const folder = `/proc/${pid}/fd`;
+  const descriptors = attempt(folder, () => readdirSync(folder));
+  if ('unseen' in descriptors) return descriptors;
+  const targets = descriptors.value.map((descriptor) => {
+    return attempt(folder, () => readlinkSync(`${folder}/${descriptor}`));
+  });
+  return { value: targets.some((target) => 'value' in target && inodes.has(target.value)) };
+}
+
+/** Flag of a listening socket in /proc/net/unix (`__SO_ACCEPTCON`). */
+const LISTENING = '00010000';
+
+function listeningInodes(process: string, path: string): string[] {
+  const list = attempt(path, () => readFileSync(`/proc/${process}/net/unix`, 'utf8'));
+  if ('unseen' in list) return [];
+  return list.value.split('\n').flatMap((line) => {
+    // Num RefCount Protocol Flags Type St Inode Path
+    const [, , , flags, , , inode, ...rest] = line.trim().split(/\s+/);
+    return flags === LISTENING && rest.join(' ') === path ? [`socket:[${inode}]`] : [];
+  });
+}

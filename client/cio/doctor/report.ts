@@ -1,0 +1,46 @@
+import { printable } from '../text.ts';
+import type { CheckResult, Severity, State } from './verdict.ts';
+
+const GREEN = '32';
+const YELLOW = '33';
+const RED = '31';
+const GREY = '90';
+
+const MARKS: { readonly [Each in State | Severity]: readonly [mark: string, colour: string] } = {
+  ok: ['✔', GREEN],
+  warning: ['!', YELLOW],
+  error: ['✖', RED],
+  skipped: ['–', GREY],
+  hint: ['·', GREY],
+};
+
+const INDENT = '    ';
+
+/** The report for a person: a line for each check, below it what was found. Commands stand alone on their lines. */
+export function formatReport(checks: readonly CheckResult[], isColoured: boolean): string {
+  const paint = (text: string, colour: string): string => (isColoured ? `\u001b[${colour}m${text}\u001b[0m` : text);
+  const mark = (of: State | Severity): string => paint(...MARKS[of]);
+  const lines = checks.flatMap(({ title, state, findings, reason }) => [
+    `${mark(state)} ${title}${reason !== undefined && state === 'skipped' ? `: not seen: ${printable(reason)}` : ''}`,
+    ...findings.flatMap(({ severity, what, why, mend }) => [
+      `  ${mark(severity)} ${printable(what)}`,
+      `${INDENT}${printable(why)}`,
+      ...(mend === undefined ? [] : [`${INDENT}mend: ${printable(mend)}`]),
+    ]),
+    ...(reason !== undefined && state !== 'skipped' ? [`  ${mark('skipped')} not seen: ${printable(reason)}`] : []),
+  ]);
+  return [...lines, '', summarize(checks), ''].join('\n');
+}
+
+function summarize(checks: readonly CheckResult[]): string {
+  const count = (wanted: State): number => checks.filter(({ state }) => state === wanted).length;
+  const hints = checks.flatMap(({ findings }) => findings).filter(({ severity }) => severity === 'hint').length;
+  const parts = [
+    `${count('ok')} of ${checks.length} checks are good`,
+    ...(count('error') > 0 ? [`${count('error')} found an error`] : []),
+    ...(count('warning') > 0 ? [`${count('warning')} found a reason to warn`] : []),
+    ...(count('skipped') > 0 ? [`${count('skipped')} could not see everything`] : []),
+    ...(hints > 0 ? [`${hints} ${hints === 1 ? 'hint' : 'hints'}`] : []),
+  ];
+  return `${parts.join(', ')}.`;
+}

@@ -1,0 +1,58 @@
+import { isTemplate } from './unit-file.ts';
+
+/**
+ * Replaces the specifiers that follow from the name of a system unit (systemd.unit(5)).
+ *
+ * @returns undefined where one does not: that of another kind, or of the instance where the unit is a template
+ */
+export function expandSpecifiers(text: string, unit: string): string | undefined {
+  let isKnown = true;
+  const expanded = text.replaceAll(/%(.?)/gs, (_, letter: string) => {
+    const value = valueOf(letter, unit);
+    isKnown &&= value !== undefined;
+    return value ?? '';
+  });
+  return isKnown ? expanded : undefined;
+}
+
+function valueOf(letter: string, unit: string): string | undefined {
+  const stem = unit.replace(/\.[a-z]+$/, '');
+  const at = stem.indexOf('@');
+  const prefix = at === -1 ? stem : stem.slice(0, at);
+  const isOpen = isTemplate(unit);
+  const instance = at === -1 ? '' : isOpen ? undefined : stem.slice(at + 1);
+  switch (letter) {
+    case '%':
+      return '%';
+    case 'n':
+      return isOpen ? undefined : unit;
+    case 'N':
+      return isOpen ? undefined : stem;
+    case 'p':
+      return prefix;
+    case 'P':
+      return unescapeUnitName(prefix);
+    case 'i':
+      return instance;
+    case 'I':
+      return instance === undefined ? undefined : unescapeUnitName(instance);
+    case 'j':
+      return prefix.slice(prefix.lastIndexOf('-') + 1);
+    // Of a system unit.
+    case 't':
+      return '/run';
+    default:
+      return undefined;
+  }
+}
+
+/** As unit_name_unescape in systemd: `-` is a slash, `\x2d` a byte. */
+function unescapeUnitName(text: string): string | undefined {
+  const bytes: number[] = [];
+  const rest = text.replaceAll(/\\x([0-9a-f]{2})|-|[^\\-]/g, (part, hex: string | undefined) => {
+    if (hex !== undefined) bytes.push(Number.parseInt(hex, 16));
+    else bytes.push(...Buffer.from(part === '-' ? '/' : part));
+    return '';
+  });
+  return rest === '' ? Buffer.from(bytes).toString() : undefined;
+}

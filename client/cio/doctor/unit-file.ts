@@ -1,0 +1,82 @@
+/** One assignment of a unit file, with the specifiers in it as they are written. */
+export interface Assignment {
+  readonly section: string;
+  readonly key: string;
+  readonly value: string;
+}
+
+/** A unit file, or a drop-in of one, as it was read. */
+export interface UnitFile {
+  readonly path: string;
+  /** The unit that it belongs to: `restic@.service`. A drop-in of several units has their common start. */
+  readonly unit: string;
+  readonly isDropIn: boolean;
+  readonly assignments: readonly Assignment[];
+}
+
+/**
+ * The assignments of a unit file in their order (systemd.syntax(7)): a backslash at the end joins the next line, comments
+ * within joined lines are left out. Whatever is no assignment is passed over, as systemd does it.
+ */
+export function parseUnitFile(text: string): Assignment[] {
+  const assignments: Assignment[] = [];
+  let section = '';
+  let joined = '';
+  for (const raw of text.split('\n')) {
+    const line = raw.trim();
+    if (line.startsWith('#') || line.startsWith(';')) continue;
+    if (line.endsWith('\\')) {
+      joined += `${line.slice(0, -1)} `;
+      continue;
+    }
+    const whole = (joined + line).trim();
+    joined = '';
+    const header = /^\[([^\]]*)\]$/.exec(whole);
+    if (header !== null) {
+      section = header[1] ?? '';
+      continue;
+    }
+    const equals = whole.indexOf('=');
+    if (equals <= 0) continue;
+    assignments.push({ section, key: whole.slice(0, equals).trim(), value: whole.slice(equals + 1).trim() });
+  }
+  return assignments;
+}
+
+/** The values of a list setting in the end: an empty one takes back those before it. */
+export function listValues(assignments: readonly Assignment[], key: string): string[] {
+  let values: string[] = [];
+  for (const assignment of assignments) {
+    if (assignment.key !== key) continue;
+    if (assignment.value === '') values = [];
+    else values.push(assignment.value);
+  }
+  return values;
+}
+
+/** The names of the variables that `Environment=` sets: words, each in quotes or not. Their values are not kept. */
+export function environmentNames(value: string): string[] {
+  const words = value.matchAll(/"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(\S+)/g);
+  return [...words].flatMap(([, double, single, bare]) => {
+    const word = double ?? single ?? bare ?? '';
+    const equals = word.indexOf('=');
+    // An empty value takes a variable away; it is no secret.
+    return equals > 0 && equals < word.length - 1 ? [word.slice(0, equals)] : [];
+  });
+}
+
+/** The template of an instance: `restic@.service` of `restic@home.service`; undefined where the unit is no instance. */
+export function templateOf(unit: string): string | undefined {
+  const match = /^([^@]+@)[^@]+(\.[a-z]+)$/.exec(unit);
+  return match === null ? undefined : `${match[1]}${match[2]}`;
+}
+
+/** Tells whether a unit is a template, whose instances have names of their own. */
+export function isTemplate(unit: string): boolean {
+  return /^[^@]+@\.[a-z]+$/.test(unit);
+}
+
+/** A name that systemd takes for a unit that can load credentials (systemd.unit(5)). */
+export function isUnitName(text: string): boolean {
+  return text.length <= 255 && /^[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\-]*)?\.(?:service|socket|mount|swap)$/.test(text);
+}

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { checkDaemon } from '../../../../../client/cio/doctor/checks/daemon.ts';
+import type { Facts } from '../../../../../client/cio/doctor/facts.ts';
+import { stateOf } from '../../../../../client/cio/doctor/verdict.ts';
+import { answering, assertWell, PROCESS, SILENT, SYSTEMD, told, WELL } from '../host.ts';
+
+function inUnit(unit: string | undefined): Facts {
+  return { ...WELL, process: { value: { ...PROCESS, unit: { value: unit } } } };
+}
+
+describe('checkDaemon()', () => {
+  it('has nothing to say of a daemon that is well', () => {
+    assertWell(checkDaemon(WELL));
+    // As a user, whose own daemon it is.
+    const mine = answering({ uid: 1000 }, { ...WELL, caller: { ...WELL.caller, uid: 1000 } });
+    assert.deepEqual(told(checkDaemon(mine)), []);
+  });
+
+  for (const [what, host, expected] of [
+    ['that is not there', SILENT, 'error: no daemon | systemctl start cio-credentiald.socket'],
+    [
+      'that is not there, without systemd',
+      { ...SILENT, systemd: { ...SYSTEMD, isRunning: false } },
+      'error: no daemon',
+    ],
+    [
+      'of somebody that is not there',
+      { ...SILENT, daemon: { ...SILENT.daemon, socket: '/run/user/5/io.cio.Credentials' } as Facts['daemon'] },
+      'error: no daemon',
+    ],
+    [
+      'that does not answer',
+      { ...SILENT, daemon: { ...SILENT.daemon, isAbsent: false } as Facts['daemon'] },
+      'error: no daemon | systemctl restart cio-credentiald.service',
+    ],
+    [
+      'of a stranger',
+      answering({ uid: 1234 }),
+      'error: what answers at /run/cio-credentiald/io.cio.Credentials may not be the daemon: it runs as uid 1234, which is' +
+        ' neither root, nor the user cio-credentiald, nor you | systemctl restart cio-credentiald.socket',
+    ],
+    [
+      'of another version',
+      answering({ version: '0.9.0' }),
+      'warning: cio is version 1.0.0, the daemon 0.9.0 | systemctl restart cio-credentiald.service',
+    ],
+    ['that is locked', answering({ locked: true }), 'error: the store is locked | cio credential unlock'],
+    [
+      'started by hand',
+      inUnit('session-2.scope'),
+      'warning: the daemon runs in session-2.scope, not in cio-credentiald.service | systemctl enable --now cio-credentiald.socket',
+    ],
+    [
+      'in no unit',
+      inUnit(undefined),
+      'warning: the daemon was started by hand | systemctl enable --now cio-credentiald.socket',
+    ],
+  ] as const) {
+    it(`tells of a daemon ${what}`, () => assert.deepEqual(told(checkDaemon(host)), [expected]));
+  }
+
+  it('tells of a process that only says that it is the daemon', () => {
+    assert.ok('value' in WELL.sockets);
+    const sockets = { value: { ...WELL.sockets.value, isHeldByDaemon: { value: false } } };
+    const [said = ''] = told(checkDaemon({ ...WELL, sockets }));
+    assert.match(said, /^error: what answers .* may not be the daemon: process 100 does not hold its socket/);
+  });
+
+  it('does not take it for good where the process cannot be seen', () => {
+    const host = { ...WELL, process: { unseen: 'process 100 is another one here than the daemon' } };
+    const verdict = checkDaemon(host);
+    assert.deepEqual([stateOf(verdict), verdict.unseen.length], ['skipped', 1]);
+  });
+
+  it('lets a daemon that was started by hand elsewhere be', () => {
+    const host = inUnit(undefined);
+    assert.ok(host.daemon.kind === 'answered');
+    const daemon = { ...host.daemon, socket: '/tmp/run/io.cio.Credentials' };
+    assert.deepEqual(told(checkDaemon({ ...host, daemon })), []);
+  });
+});

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { checkHardening } from '../../../../../client/cio/doctor/checks/hardening.ts';
+import type { Facts, ProcessFacts, SystemdFacts } from '../../../../../client/cio/doctor/facts.ts';
+import { stateOf } from '../../../../../client/cio/doctor/verdict.ts';
+import { assertWell, PROCESS, SILENT, SYSTEMD, told, unitFile, WELL } from '../host.ts';
+
+function process(changed: Partial<ProcessFacts>): Facts {
+  return { ...WELL, process: { value: { ...PROCESS, ...changed } } };
+}
+
+function systemd(changed: Partial<SystemdFacts>): Facts {
+  return { ...WELL, systemd: { ...SYSTEMD, ...changed } };
+}
+
+describe('checkHardening()', () => {
+  it('has nothing to say of a daemon in its sandbox', () => {
+    assertWell(checkHardening(WELL));
+  });
+
+  for (const [what, facts, expected] of [
+    ['root', process({ uids: [990, 0, 990, 990] }), /^error: the daemon runs as root \| systemctl revert/],
+    ['privileges to gain', process({ noNewPrivileges: '0' }), /^error: NoNewPrivs/],
+    ['no word on privileges', process({ noNewPrivileges: undefined }), /^error: NoNewPrivs/],
+    ['no system call filter', process({ seccomp: '0' }), /^error: no system call filter/],
+    ['capabilities', process({ effectiveCapabilities: '00000000a80425fb' }), /^error: the daemon has capabilities/],
+    ['capabilities to get', process({ boundingCapabilities: '000001ffffffffff' }), /^error: the daemon has capabil/],
+    ["the host's network", process({ hasOwnNetwork: { value: false } }), /^error: the daemon has the network/],
+    [
+      'files that systemd has not read',
+      systemd({ service: { value: new Map([['NeedDaemonReload', 'yes']]) } }),
+      /^warning: the files .* \| systemctl daemon-reload && systemctl restart cio-credentiald\.service$/,
+    ],
+    [
+      'a copy in /etc',
+      systemd({ service: { value: new Map([['FragmentPath', '/etc/systemd/system/cio-credentiald.service']]) } }),
+      /^warning: \/etc\/.* hides the unit of the package/,
+    ],
+  ] as const) {
+    it(`tells of ${what}`, () => {
+      const said = told(checkHardening(facts));
+      assert.equal(said.length, 1, said.join('\n'));
+      assert.match(said[0] ?? '', expected);
+    });
+  }
+
+  for (const [setting, value, isLoose] of [
+    ['PrivateNetwork', 'no', true],
+    ['PrivateNetwork', 'yes', false],
+    ['NoNewPrivileges', 'false', true],
+    ['ProtectSystem', '', true],
+    ['ProtectSystem', 'strict', false],
+    ['SystemCallFilter', '', true],
+    ['SystemCallFilter', '@debug', true],
+    ['SystemCallFilter', '~@mount', false],
+    ['CapabilityBoundingSet', 'CAP_SYS_ADMIN', true],
+    ['CapabilityBoundingSet', '', false],
+    ['RestrictAddressFamilies', 'AF_UNIX AF_INET', true],
+    ['RestrictAddressFamilies', 'AF_UNIX', false],
+    ['LimitCORE', 'infinity', true],
+    ['LimitCORE', '0', false],
+    ['MemorySwapMax', 'infinity', true],
+    ['User', 'root', true],
+    ['User', 'another', false],
+    ['Environment', 'X=1', false],
+  ] as const) {
+    it(`${isLoose ? 'tells of' : 'lets pass'} a drop-in with ${setting}=${value}`, () => {
+      const dropIn = { ...unitFile('cio-credentiald.service', [setting, value]), path: '/etc/x.d/my file.conf' };
+      const said = told(checkHardening(systemd({ dropIns: { value: [dropIn] } })));
+      const mend =
+        "rm -f '/etc/x.d/my file.conf' && systemctl daemon-reload && systemctl restart cio-credentiald.service";
+      assert.deepEqual(said, isLoose ? [`warning: /etc/x.d/my file.conf loosens ${setting} | ${mend}`] : []);
+    });
+  }
+
+  it('never passes what it could not see', () => {
+    for (const [facts, reason] of [
+      [SILENT, /does not answer/],
+      [process({ hasOwnNetwork: { unseen: '/proc/100/ns/net is for root to see' } }), /for root/],
+      [process({ unit: { value: 'session-1.scope' } }), /does not run in cio-credentiald\.service/],
+      [process({ unit: { unseen: 'gone' } }), /gone/],
+      [systemd({ service: { unseen: 'there is no command systemctl' } }), /no command systemctl/],
+      [systemd({ dropIns: { unseen: 'cannot be read' } }), /cannot be read/],
+    ] as const) {
+      const verdict = checkHardening(facts);
+      assert.equal(stateOf(verdict), 'skipped');
+      assert.match(verdict.unseen.join(), reason);
+    }
+  });
+});

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { checkClock } from '../../../../../client/cio/doctor/checks/clock.ts';
+import { checkNames } from '../../../../../client/cio/doctor/checks/names.ts';
+import { checkPlainSecrets } from '../../../../../client/cio/doctor/checks/plain-secrets.ts';
+import { checkSystemd, parseSystemdVersion } from '../../../../../client/cio/doctor/checks/systemd.ts';
+import type { ClockFacts, Facts } from '../../../../../client/cio/doctor/facts.ts';
+import { isSecretVariable } from '../../../../../client/cio/doctor/secret-variables.ts';
+import { stateOf } from '../../../../../client/cio/doctor/verdict.ts';
+import { NOW_MS, seenFile, SILENT, SYSTEMD, told, unitFile, WELL } from '../host.ts';
+
+const MINUTE_MS = 60_000;
+
+function storing(...names: readonly string[]): Facts {
+  const credentials = names.map((name) => ({ name, owner: 0, changed: NOW_MS - 1000, set: null, grants: [] }));
+  assert.ok(WELL.daemon.kind === 'answered');
+  return { ...WELL, daemon: { ...WELL.daemon, list: { value: { credentials, sets: [] } } } };
+}
+
+describe('checkClock()', () => {
+  function clock(changed: Partial<ClockFacts>): Facts {
+    return { ...storing('name'), clock: { ...WELL.clock, ...changed } };
+  }
+
+  for (const [what, facts, state, pattern] of [
+    ['a clock that is right', clock({}), 'ok', /^$/],
+    ['one that nobody sets', clock({ isSynchronized: { value: false } }), 'warning', /not synchronized \| timedatectl/],
+    ['one set back an hour', clock({ nowMs: NOW_MS - 60 * MINUTE_MS }), 'error', /newest change of the store/],
+    ['one set back some minutes', clock({ nowMs: NOW_MS - 5 * MINUTE_MS }), 'warning', /newest change of the store/],
+    ['one set back a moment', clock({ nowMs: NOW_MS - 10_000 }), 'ok', /^$/],
+    [
+      'one of 1970',
+      clock({ nowMs: 0, programMs: NOW_MS }),
+      'error',
+      /^error: the clock says 1970-01-01 .* cio was made/,
+    ],
+    ['one that is not known', clock({ isSynchronized: { unseen: 'no timedatectl' } }), 'skipped', /^$/],
+  ] as const) {
+    it(`gives ${state} for ${what}`, () => {
+      const verdict = checkClock(facts);
+      assert.equal(stateOf(verdict), state);
+      assert.match(told(verdict).join(), pattern);
+    });
+  }
+});
+
+describe('parseSystemdVersion()', () => {
+  for (const [line, expected] of [
+    ['systemd 252 (252.39-1~deb12u2)', { major: 252, point: 39 }],
+    ['systemd 252 (252.1-1)', { major: 252, point: 1 }],
+    ['systemd 252 (252-3)', { major: 252, point: 0 }],
+    ['systemd 252 (252~rc3-1)', { major: 252, point: 0 }],
+    ['systemd 256 (v256.7-1.fc41)', { major: 256, point: 7 }],
+    ['systemd 239 (239-82.el8_10)', { major: 239, point: 0 }],
+    ['systemd 249 (249.11-0ubuntu3.12)', { major: 249, point: 11 }],
+    ['systemd 245', { major: 245, point: 0 }],
+    ['systemctl: nonsense', undefined],
+    ['', undefined],
+  ] as const) {
+    it(`reads ${JSON.stringify(line)}`, () => assert.deepEqual(parseSystemdVersion(line), expected));
+  }
+});
+
+describe('checkSystemd()', () => {
+  for (const [line, state] of [
+    ['systemd 252 (252.39-1)', 'ok'],
+    ['systemd 252 (252.2-1)', 'ok'],
+    ['systemd 252 (252.1-1)', 'error'],
+    ['systemd 252 (252-1)', 'error'],
+    ['systemd 251 (251.4)', 'ok'],
+    ['systemd 250 (250)', 'ok'],
+    ['systemd 249 (249.11)', 'warning'],
+    ['systemd 246 (246)', 'error'],
+    ['busybox', 'skipped'],
+  ] as const) {
+    it(`gives ${state} for ${line}`, () => {
+      assert.equal(stateOf(checkSystemd({ ...WELL, systemd: { ...SYSTEMD, version: { value: line } } })), state);
+    });
+  }
+
+  it('says that systemd does not run', () => {
+    const verdict = checkSystemd({ ...WELL, systemd: { ...SYSTEMD, isRunning: false } });
+    assert.equal(stateOf(verdict), 'skipped');
+    assert.match(verdict.unseen.join(), /^systemd does not run this host/);
+  });
+});
+
+describe('checkNames()', () => {
+  it('has a hint for a name that looks like a field of a set, or is an old one', () => {
+    const said = told(checkNames(storing('cio_aws_access_key', 'other', 'cio_aws_passwort', 'cio_alt_aws_access_key')));
+    assert.deepEqual(said, [
+      'hint: cio_aws_passwort looks like a field of a set, and is none',
+      'hint: cio_alt_aws_access_key is called cio_aws_alt_access_key today',
+    ]);
+    assert.equal(stateOf(checkNames(storing('cio_aws_passwort'))), 'ok');
+    assert.equal(stateOf(checkNames(SILENT)), 'skipped');
+  });
+});
+
+describe('checkPlainSecrets()', () => {
+  it('names the file and its mode', () => {
+    const path = '/root/.config/rclone/rclone.conf';
+    for (const [mode, isTold] of [
+      [0o644, true],
+      [0o640, true],
+      [0o604, true],
+      [0o600, false],
+      [0o620, false],
+    ] as const) {
+      const facts = { ...WELL, secretFiles: [{ path, file: seenFile(path, 'file', mode) }] };
+      const expected = [`warning: ${path} has mode 0${mode.toString(8)}: others can read it | chmod 0600 ${path}`];
+      assert.deepEqual(told(checkPlainSecrets(facts)), isTold ? expected : []);
+    }
+  });
+
+  it('names the variables in an environment file of a unit', () => {
+    const path = '/etc/restic.env';
+    const secretFile = { path, file: seenFile(path, 'file', 0o644), variables: ['RESTIC_PASSWORD'] };
+    assert.deepEqual(told(checkPlainSecrets({ ...WELL, secretFiles: [secretFile] })), [
+      `warning: ${path} has mode 0644: others can read RESTIC_PASSWORD | chmod 0600 ${path}`,
+    ]);
+  });
+
+  it('names the variables of a unit file', () => {
+    const files = [
+      unitFile('backup.service', ['Environment', 'LANG RESTIC_PASSWORD'], ['Environment', 'AWS_SECRET_ACCESS_KEY']),
+    ];
+    assert.deepEqual(told(checkPlainSecrets({ ...WELL, units: { ...WELL.units, files } })), [
+      'warning: /etc/systemd/system/backup.service has RESTIC_PASSWORD, AWS_SECRET_ACCESS_KEY in clear' +
+        ' | systemctl edit --full backup.service',
+    ]);
+  });
+
+  it('says what it could not read', () => {
+    const unread = [{ path: '/etc/systemd/system/x.service', reason: 'EACCES' }];
+    assert.equal(stateOf(checkPlainSecrets({ ...WELL, units: { ...WELL.units, unread } })), 'skipped');
+    const hidden = { path: '/root/.aws/credentials', file: { unseen: 'it is for root to see' } };
+    assert.equal(stateOf(checkPlainSecrets({ ...WELL, secretFiles: [hidden] })), 'skipped');
+  });
+});
+
+describe('isSecretVariable()', () => {
+  it("knows the secrets of every provider, and rclone's", () => {
+    for (const name of [
+      'RESTIC_PASSWORD',
+      'AWS_SESSION_TOKEN',
+      'RCLONE_CONFIG_AWS_SECRET_ACCESS_KEY',
+      'RCLONE_S3_SESSION_TOKEN',
+    ]) {
+      assert.equal(isSecretVariable(name), true, name);
+    }
+    for (const name of ['RESTIC_REPOSITORY', 'AWS_ACCESS_KEY_ID', 'RCLONE_CONFIG_AWS_ACCESS_KEY_ID', 'PATH', '']) {
+      assert.equal(isSecretVariable(name), false, name);
+    }
+  });
+});

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { checkCoreDumps } from '../../../../../client/cio/doctor/checks/core-dumps.ts';
+import { checkSwap } from '../../../../../client/cio/doctor/checks/swap.ts';
+import type { Facts, ProcessFacts, SwapDevice } from '../../../../../client/cio/doctor/facts.ts';
+import { stateOf } from '../../../../../client/cio/doctor/verdict.ts';
+import type { StatusOut } from '../../../../../src/protocol/interface.generated.ts';
+import { answering, assertWell, PROCESS, SILENT, told, WELL } from '../host.ts';
+
+interface Memory {
+  readonly status?: Partial<StatusOut>;
+  readonly process?: Partial<ProcessFacts>;
+  readonly swap?: readonly SwapDevice[];
+}
+
+function host({ status = {}, process = {}, swap = [] }: Memory): Facts {
+  return { ...answering(status), process: { value: { ...PROCESS, ...process } }, swap: { value: swap } };
+}
+
+const UNLIMITED = { coreLimit: { value: { soft: 'unlimited', hard: 'unlimited' } } };
+const DISK: SwapDevice = { name: '/dev/sda2', protection: 'none' };
+const ZRAM: SwapDevice = { name: '/dev/zram0', protection: 'memory' };
+const FREE = { swapMax: { value: 'max' } };
+const BY_HAND = { unit: { value: undefined } };
+
+describe('checkCoreDumps()', () => {
+  it('has nothing to say of a process that cannot be dumped', () => {
+    assertWell(checkCoreDumps(WELL));
+    assert.deepEqual(told(checkCoreDumps(host({ process: { ...UNLIMITED, ...BY_HAND } }))), []);
+  });
+
+  for (const [what, memory, state] of [
+    ['a dumpable process', { status: { undumpable: false }, process: UNLIMITED }, 'error'],
+    ['a dumpable process with a limit', { status: { undumpable: false } }, 'warning'],
+    ['a unit without a limit', { process: UNLIMITED }, 'warning'],
+    ['a user who is not told', { status: { undumpable: null } }, 'skipped'],
+    ['a limit that cannot be seen', { process: { coreLimit: { unseen: 'for root' } } }, 'skipped'],
+  ] as const) {
+    it(`gives ${state} for ${what}`, () => assert.equal(stateOf(checkCoreDumps(host(memory))), state));
+  }
+
+  it('skips a daemon that does not answer', () => assert.equal(stateOf(checkCoreDumps(SILENT)), 'skipped'));
+});
+
+describe('checkSwap()', () => {
+  for (const [what, memory, expected] of [
+    ['no swap', { process: FREE }, []],
+    ['a cgroup that may not swap', { swap: [DISK] }, []],
+    [
+      'a disk',
+      { swap: [DISK], process: FREE },
+      ['warning: values can be written to /dev/sda2 | systemctl set-property cio-credentiald.service MemorySwapMax=0'],
+    ],
+    [
+      'a disk, without a bound of the cgroup',
+      { swap: [DISK, ZRAM], process: { swapMax: { value: undefined }, ...BY_HAND } },
+      ['warning: values can be written to /dev/sda2 | swapoff -a'],
+    ],
+    [
+      'zram',
+      { swap: [ZRAM], process: FREE },
+      ['hint: values can be written to /dev/zram0 | systemctl set-property cio-credentiald.service MemorySwapMax=0'],
+    ],
+    [
+      'keys that are not locked, by hand',
+      { status: { keysLocked: false }, process: { ...BY_HAND, ...FREE } },
+      ['warning: the keys are not locked in memory | ulimit -l 8192 && cio-credentiald'],
+    ],
+    [
+      'keys that are not locked, where nothing is swapped',
+      { status: { keysLocked: false }, swap: [DISK] },
+      [
+        'hint: the keys are not locked in memory' +
+          ' | systemctl revert cio-credentiald.service && systemctl restart cio-credentiald.service',
+      ],
+    ],
+  ] as const) {
+    it(`judges ${what}`, () => assert.deepEqual(told(checkSwap(host(memory))), expected));
+  }
+
+  it("finds keys that can reach a disk an error, and mends it by the unit's own limit", () => {
+    const [finding] = checkSwap(host({ status: { keysLocked: false }, swap: [DISK], process: FREE })).findings;
+    assert.equal(finding?.severity, 'error');
+    assert.match(finding?.mend ?? '', /^systemctl revert cio-credentiald\.service && systemctl restart/);
+  });
+
+  it('never passes what it could not see', () => {
+    for (const facts of [
+      SILENT,
+      host({ status: { keysLocked: null } }),
+      host({ swap: [DISK], process: { swapMax: { unseen: 'hidden' } } }),
+      { ...WELL, swap: { unseen: 'hidden' } },
+    ]) {
+      assert.equal(stateOf(checkSwap(facts)), 'skipped');
+    }
+  });
+});

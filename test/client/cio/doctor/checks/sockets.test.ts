@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { checkSockets } from '../../../../../client/cio/doctor/checks/sockets.ts';
+import type { Facts, SocketFacts } from '../../../../../client/cio/doctor/facts.ts';
+import { stateOf } from '../../../../../client/cio/doctor/verdict.ts';
+import { answering, assertWell, seenFile, SERVICE_UID, SILENT, told, WELL } from '../host.ts';
+
+const RUN = '/run/cio-credentiald';
+
+function host(changed: Partial<SocketFacts>): Facts {
+  assert.ok('value' in WELL.sockets);
+  return { ...WELL, sockets: { value: { ...WELL.sockets.value, ...changed } } };
+}
+
+/** A user's own daemon. */
+function own(changed: Partial<SocketFacts>, folder = '/run/user/1000/cio-credentiald'): Facts {
+  const base = answering({ uid: 1000 }, { ...WELL, caller: { ...WELL.caller, uid: 1000 } });
+  assert.ok(base.daemon.kind === 'answered');
+  const socket = `${folder}/io.cio.Credentials`;
+  const sockets: SocketFacts = {
+    folder: seenFile(folder, 'directory', 0o700, 1000),
+    varlink: seenFile(socket, 'socket', 0o600, 1000),
+    load: { value: undefined },
+    loadEncrypted: { value: undefined },
+    isHeldByDaemon: { unseen: 'for root to see' },
+    ...changed,
+  };
+  return { ...base, daemon: { ...base.daemon, socket }, sockets: { value: sockets } };
+}
+
+describe('checkSockets()', () => {
+  it('has nothing to say of sockets as the package and as a user makes them', () => {
+    assertWell(checkSockets(WELL));
+    assertWell(checkSockets(own({})));
+    assert.deepEqual(told(checkSockets(host({ folder: seenFile(RUN, 'directory', 0o755, SERVICE_UID) }))), []);
+  });
+
+  for (const [what, facts, expected] of [
+    [
+      'a folder that others can write',
+      host({ folder: seenFile(RUN, 'directory', 0o775, 0) }),
+      /^error: .* has mode 0775: others may write there \| chmod go-w \/run\/cio-credentiald$/,
+    ],
+    ['a folder of a stranger', host({ folder: seenFile(RUN, 'directory', 0o755, 1234) }), /^error: .* uid 1234$/],
+    ['a folder that is a link', host({ folder: seenFile(RUN, 'other', 0o777, 0) }), /^error: .* is no directory$/],
+    [
+      'a folder that users cannot pass',
+      host({ folder: seenFile(RUN, 'directory', 0o700, 0) }),
+      /^warning: .* has mode 0700 \| chmod 0755 /,
+    ],
+    [
+      'a socket that users cannot reach',
+      host({ varlink: seenFile(`${RUN}/io.cio.Credentials`, 'socket', 0o600, 0) }),
+      /^warning: .* has mode 0600, not 0666 \| systemctl restart cio-credentiald\.socket$/,
+    ],
+    [
+      "a user's socket that all can reach",
+      own({ varlink: seenFile('/run/x/io.cio.Credentials', 'socket', 0o666, 1000) }),
+      /^warning: .* has mode 0666, not 0600 \| chmod 0600 \/run\/x\/io\.cio\.Credentials$/,
+    ],
+    [
+      'a file in place of a socket',
+      host({ varlink: seenFile(`${RUN}/io.cio.Credentials`, 'file', 0o666, 0) }),
+      /^error: .* is no socket \| rm -r /,
+    ],
+    [
+      'a LOAD socket that others can reach',
+      host({ load: seenFile(`${RUN}/load`, 'socket', 0o666, 0) }),
+      /^error: .*\/load has mode 0666, not 0600 \| systemctl restart cio-credentiald-load\.socket$/,
+    ],
+    [
+      'an encrypted LOAD socket that others can reach',
+      own({ loadEncrypted: seenFile("/home/o'x/load-encrypted", 'socket', 0o660, 1000) }),
+      /^error: .* has mode 0660, not 0600 \| systemctl restart cio-credentiald-load-encrypted\.socket$|chmod 0600 '\/home\/o'\\''x\/load-encrypted'$/,
+    ],
+    [
+      'a LOAD socket that is not there',
+      host({ loadEncrypted: { value: undefined } }),
+      /^warning: there is no socket .*load-encrypted \| systemctl enable --now cio-credentiald-load-encrypted\.socket$/,
+    ],
+  ] as const) {
+    it(`tells of ${what}`, () => {
+      const said = told(checkSockets(facts));
+      assert.equal(said.length, 1);
+      assert.match(said[0] ?? '', expected);
+    });
+  }
+
+  it('counts the bytes of the path', () => {
+    const atLimit = own({}, `/run/${'ä'.repeat(41)}x`);
+    assert.equal(Buffer.byteLength(atLimit.daemon.socket ?? ''), 107);
+    assert.deepEqual(told(checkSockets(atLimit)), []);
+    const [said = ''] = told(checkSockets(own({}, `/run/${'ä'.repeat(42)}`)));
+    assert.match(said, /^error: the path .* has 108 bytes$/);
+  });
+
+  it("takes a root's own daemon with either mode", () => {
+    for (const mode of [0o600, 0o666]) {
+      const facts = answering(
+        { uid: 0 },
+        own({ folder: seenFile('/tmp/x', 'directory', 0o755, 0), varlink: seenFile('/tmp/x/s', 'socket', mode, 0) }),
+      );
+      assert.deepEqual(told(checkSockets(facts)), []);
+    }
+  });
+
+  it('skips what is not there, or not to be seen', () => {
+    for (const varlink of [{ value: undefined }, { unseen: 'it is for root to see' }]) {
+      assert.equal(stateOf(checkSockets(host({ varlink }))), 'skipped');
+    }
+    assert.equal(
+      stateOf(checkSockets({ ...SILENT, daemon: { ...SILENT.daemon, socket: undefined } as never })),
+      'skipped',
+    );
+  });
+});

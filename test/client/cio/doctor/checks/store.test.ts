@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { checkSlots } from '../../../../../client/cio/doctor/checks/slots.ts';
+import { checkStore } from '../../../../../client/cio/doctor/checks/store.ts';
+import type { Facts, StoreFacts } from '../../../../../client/cio/doctor/facts.ts';
+import { stateOf } from '../../../../../client/cio/doctor/verdict.ts';
+import type { Slot } from '../../../../../src/protocol/interface.generated.ts';
+import { answering, assertWell, file, PROCESS, seenFile, SILENT, STORE, told, WELL } from '../host.ts';
+
+const FOLDER = '/var/lib/cio-credentiald';
+
+function host(changed: Partial<StoreFacts>): Facts {
+  return { ...WELL, store: { value: { ...STORE, ...changed } } };
+}
+
+function withSlots(kinds: readonly Slot['kind'][], changed: Partial<StoreFacts> = {}): Facts {
+  return answering({ slots: kinds.map((kind, index) => ({ id: `${index}`, kind, created: 1 })) }, host(changed));
+}
+
+describe('checkStore()', () => {
+  it('has nothing to say of a store that is well', () => {
+    assertWell(checkStore(WELL));
+  });
+
+  for (const [what, changed, expected] of [
+    [
+      'a folder open to others',
+      { directory: seenFile(FOLDER, 'directory', 0o755) },
+      /^error: .* has mode 0755, not 0700 \| chmod 0700 \/var\/lib\/cio-credentiald$/,
+    ],
+    ['a folder of another', { directory: seenFile(FOLDER, 'directory', 0o700, 5) }, /^error: .* uid 5.* \| chown 990 /],
+    ['a folder that is a file', { directory: seenFile(FOLDER, 'file', 0o600) }, /^error: .* is no directory$/],
+    ['a folder that is gone', { directory: { value: undefined } }, /^error: the state directory is gone$/],
+    [
+      'a key file open to others',
+      { files: { value: [file(`${FOLDER}/root.key`, 'file', 0o640)] } },
+      /^error: .*root\.key has mode 0640, not 0600 \| chmod 0600 /,
+    ],
+    ['NFS', { mount: { value: { type: 'nfs4', isReadOnly: false } } }, /^error: .* network file system \(nfs4\)$/],
+    ['sshfs', { mount: { value: { type: 'fuse.sshfs', isReadOnly: false } } }, /^error: .* \(fuse\.sshfs\)$/],
+    [
+      'a store in memory',
+      { mount: { value: { type: 'tmpfs', isReadOnly: false } } },
+      /^error: .* in memory \(tmpfs\)$/,
+    ],
+    ['a read-only disk', { mount: { value: { type: 'ext4', isReadOnly: true } } }, /^error: .* is read-only \| mount /],
+    ['a full disk', { freeBytes: { value: 1024 ** 2 } }, /^warning: .* has 1 MiB left \| du /],
+    [
+      'a disk too small for a rekey',
+      { freeBytes: { value: 100 * 1024 ** 2 }, databaseBytes: { value: 60 * 1024 ** 2 } },
+      /^warning: .* has 100 MiB left/,
+    ],
+  ] as const) {
+    it(`tells of ${what}`, () => {
+      const said = told(checkStore(host(changed)));
+      assert.equal(said.length, 1, said.join('\n'));
+      assert.match(said[0] ?? '', expected);
+    });
+  }
+
+  it('takes a local file system with a name that is like one on a network', () => {
+    for (const type of ['xfs', 'btrfs', 'zfs', 'overlay', 'fuse.unionfs']) {
+      assert.deepEqual(told(checkStore(host({ mount: { value: { type, isReadOnly: false } } }))), []);
+    }
+  });
+
+  it('gives no command for a place that a stranger names', () => {
+    const open = { directory: seenFile('/etc', 'directory', 0o755, 0) };
+    assert.ok('value' in WELL.sockets);
+    const sockets = { value: { ...WELL.sockets.value, isHeldByDaemon: { value: false } } };
+    for (const facts of [
+      answering({ uid: 4242 }, host(open)),
+      { ...host(open), process: { unseen: 'process 100 is another one here than the daemon' } },
+      { ...host(open), sockets },
+    ]) {
+      const verdict = checkStore(facts);
+      assert.deepEqual([told(verdict), stateOf(verdict)], [[], 'skipped']);
+    }
+    assert.equal(told(checkStore(host(open))).length, 2);
+  });
+
+  it('never passes what it could not see', () => {
+    for (const part of ['directory', 'files', 'mount', 'freeBytes', 'databaseBytes'] as const) {
+      assert.equal(stateOf(checkStore(host({ [part]: { unseen: 'for root to see' } }))), 'skipped', part);
+    }
+    assert.equal(stateOf(checkStore(SILENT)), 'skipped');
+  });
+});
+
+describe('checkSlots()', () => {
+  const keyFile = { files: { value: [file(`${FOLDER}/root.key`, 'file', 0o600)] } };
+
+  for (const [what, facts, expected] of [
+    ['systemd and a recovery code', withSlots(['systemd', 'recovery']), []],
+    ['a key file elsewhere and a passphrase', withSlots(['keyfile', 'passphrase']), []],
+    [
+      'one slot',
+      withSlots(['systemd']),
+      [/^warning: there is one slot \(systemd\), .* \| cio credential slot add recovery$/],
+    ],
+    ['systemd alone, twice', withSlots(['systemd', 'systemd']), [/^warning: all slots .* \| cio credential slot add/]],
+    [
+      'a key file beside the store',
+      withSlots(['keyfile', 'recovery'], keyFile),
+      [/^warning: the key file .*root\.key .* \| cio credential slot add systemd cio-credentiald\.root-key$/],
+    ],
+    [
+      'a key file beside the store, where systemd has no key yet',
+      withSlots(['keyfile', 'recovery'], { ...keyFile, hasSystemdKey: { value: false } }),
+      [/ \| mkdir -p .* \{ test -e .* systemd-creds encrypt .* && systemctl restart .* && cio credential slot add sys/],
+    ],
+    ['a key file and systemd', withSlots(['keyfile', 'systemd', 'recovery'], keyFile), []],
+    ['nothing unattended', withSlots(['passphrase', 'recovery']), [/^hint: no slot opens the store without a person$/]],
+  ] as const) {
+    it(`judges ${what}`, () => {
+      const said = told(checkSlots(facts));
+      assert.equal(said.length, expected.length, said.join('\n'));
+      for (const [index, pattern] of expected.entries()) assert.match(said[index] ?? '', pattern);
+    });
+  }
+
+  it('names no systemd to a daemon that is not its own', () => {
+    const facts = withSlots(['keyfile', 'recovery'], keyFile);
+    const byHand = { ...facts, process: { value: { ...PROCESS, unit: { value: undefined } } } };
+    assert.match(told(checkSlots(byHand)).join(), /^warning: the key file [^|]*$/);
+  });
+
+  it('skips what only administrators are told', () => {
+    assert.equal(stateOf(checkSlots(answering({ slots: null }))), 'skipped');
+    assert.equal(stateOf(checkSlots(SILENT)), 'skipped');
+  });
+});

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import type {
+  Facts,
+  FileFacts,
+  ProcessFacts,
+  SeenFile,
+  StoreFacts,
+  SystemdFacts,
+} from '../../../../client/cio/doctor/facts.ts';
+import type { UnitFile } from '../../../../client/cio/doctor/unit-file.ts';
+import type { Verdict } from '../../../../client/cio/doctor/verdict.ts';
+import type { StatusOut } from '../../../../src/protocol/interface.generated.ts';
+
+export const NOW_MS: number = Date.parse('2026-06-01T12:00:00Z');
+export const SERVICE_UID = 990;
+const FOLDER = '/run/cio-credentiald';
+
+export const STATUS: StatusOut = {
+  version: '1.0.0',
+  pid: 100,
+  uid: SERVICE_UID,
+  started: NOW_MS - 1000,
+  locked: false,
+  administrator: true,
+  slots: [
+    { id: '1', kind: 'systemd', created: 1 },
+    { id: '2', kind: 'recovery', created: 1 },
+  ],
+  keysLocked: true,
+  undumpable: true,
+  stateDirectory: '/var/lib/cio-credentiald',
+};
+
+export const PROCESS: ProcessFacts = {
+  uids: [SERVICE_UID, SERVICE_UID, SERVICE_UID, SERVICE_UID],
+  noNewPrivileges: '1',
+  seccomp: '2',
+  effectiveCapabilities: '0000000000000000',
+  boundingCapabilities: '0000000000000000',
+  unit: { value: 'cio-credentiald.service' },
+  coreLimit: { value: { soft: '0', hard: '0' } },
+  hasOwnNetwork: { value: true },
+  swapMax: { value: '0' },
+};
+
+export const SYSTEMD: SystemdFacts = {
+  isRunning: true,
+  version: { value: 'systemd 252 (252.39-1~deb12u2)' },
+  service: { value: new Map([['FragmentPath', '/usr/lib/systemd/system/cio-credentiald.service']]) },
+  dropIns: { value: [] },
+  hasPackagedUnit: true,
+  refusesNullKey: false,
+};
+
+export const STORE: StoreFacts = {
+  directory: { value: file('/var/lib/cio-credentiald', 'directory', 0o700) },
+  files: { value: [file('/var/lib/cio-credentiald/credentials.db', 'file', 0o600)] },
+  mount: { value: { type: 'ext4', isReadOnly: false } },
+  freeBytes: { value: 1e10 },
+  databaseBytes: { value: 1e6 },
+  hasSystemdKey: { value: true },
+};
+
+/** A host on which all is well: the daemon of the package, under systemd, seen by root. */
+export const WELL: Facts = {
+  caller: { uid: 0, version: '1.0.0', serviceUid: SERVICE_UID },
+  daemon: {
+    kind: 'answered',
+    socket: `${FOLDER}/io.cio.Credentials`,
+    status: STATUS,
+    list: { value: { credentials: [], sets: [] } },
+  },
+  sockets: {
+    value: {
+      folder: { value: file(FOLDER, 'directory', 0o755, 0) },
+      varlink: { value: file(`${FOLDER}/io.cio.Credentials`, 'socket', 0o666, 0) },
+      load: { value: file(`${FOLDER}/load`, 'socket', 0o600, 0) },
+      loadEncrypted: { value: file(`${FOLDER}/load-encrypted`, 'socket', 0o600, 0) },
+      isHeldByDaemon: { value: true },
+    },
+  },
+  process: { value: PROCESS },
+  systemd: SYSTEMD,
+  swap: { value: [] },
+  store: { value: STORE },
+  clock: { nowMs: NOW_MS, isSynchronized: { value: true }, programMs: NOW_MS - 1e9 },
+  units: { files: [], instances: [], unread: [] },
+  secretFiles: [{ path: '/root/.aws/credentials', file: { value: undefined } }],
+};
+
+/** The daemon of {@link WELL}, with another answer. */
+export function answering(status: Partial<StatusOut>, host: Facts = WELL): Facts {
+  if (host.daemon.kind !== 'answered') throw new TypeError('the daemon of this host is silent');
+  return { ...host, daemon: { ...host.daemon, status: { ...host.daemon.status, ...status } } };
+}
+
+/** A host whose daemon does not answer. */
+export const SILENT: Facts = {
+  ...WELL,
+  daemon: {
+    kind: 'silent',
+    socket: `${FOLDER}/io.cio.Credentials`,
+    message: 'no daemon',
+    hint: 'start the daemon',
+    isAbsent: true,
+    isReachable: false,
+  },
+  process: { unseen: 'the daemon does not answer' },
+  store: { unseen: 'the daemon does not answer' },
+};
+
+export function file(path: string, kind: FileFacts['kind'], mode: number, uid: number = SERVICE_UID): FileFacts {
+  return { path, kind, mode, uid };
+}
+
+export function seenFile(...facts: Parameters<typeof file>): SeenFile {
+  return { value: file(...facts) };
+}
+
+/** A unit file of some assignments in [Service]. */
+export function unitFile(unit: string, ...assignments: readonly (readonly [key: string, value: string])[]): UnitFile {
+  return {
+    path: `/etc/systemd/system/${unit}`,
+    unit,
+    isDropIn: false,
+    assignments: assignments.map(([key, value]) => ({ section: 'Service', key, value })),
+  };
+}
+
+/** A verdict in a form to compare: `severity: what`, each with what mends it where something does. */
+export function told({ findings }: Verdict): string[] {
+  return findings.map(({ severity, what, mend }) => `${severity}: ${what}${mend === undefined ? '' : ` | ${mend}`}`);
+}
+
+/** Everything was seen, and nothing of it is worth a word. */
+export function assertWell({ findings, unseen }: Verdict): void {
+  assert.deepEqual({ findings, unseen }, { findings: [], unseen: [] });
+}

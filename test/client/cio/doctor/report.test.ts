@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { judge } from '../../../../client/cio/doctor/diagnose.ts';
+import { formatReport } from '../../../../client/cio/doctor/report.ts';
+import { stateOf, type CheckResult } from '../../../../client/cio/doctor/verdict.ts';
+import { answering, SILENT, WELL } from './host.ts';
+
+const CHECKS: readonly CheckResult[] = [
+  { id: 'a', title: 'A', state: 'ok', findings: [{ severity: 'hint', what: 'old', why: 'so it is' }] },
+  { id: 'b', title: 'B', state: 'skipped', findings: [], reason: 'for root' },
+  {
+    id: 'c',
+    title: 'C',
+    state: 'error',
+    findings: [{ severity: 'error', what: 'bad\u001b[2J', why: 'it is', mend: 'mend it' }],
+    reason: 'the rest is hidden',
+  },
+];
+
+describe('formatReport()', () => {
+  it('has marks, findings, commands on lines of their own, and a summary', () => {
+    assert.equal(
+      formatReport(CHECKS, false),
+      `✔ A
+  · old
+    so it is
+– B: not seen: for root
+✖ C
+  ✖ bad\\u{1b}[2J
+    it is
+    mend: mend it
+  – not seen: the rest is hidden
+
+1 of 3 checks are good, 1 found an error, 1 could not see everything, 1 hint.
+`,
+    );
+  });
+
+  it('colours the marks alone', () => {
+    const coloured = formatReport(CHECKS, true);
+    assert.match(coloured, /^\u001b\[32m✔\u001b\[0m A$/m);
+    assert.equal(coloured.replaceAll(/\u001b\[\d+m/g, ''), formatReport(CHECKS, false));
+  });
+});
+
+describe('judge()', () => {
+  it('has nothing to say of a host on which all is well', () => {
+    assert.deepEqual(
+      judge(WELL).filter(
+        ({ state, findings, reason }) => state !== 'ok' || findings.length > 0 || reason !== undefined,
+      ),
+      [],
+    );
+  });
+
+  it('runs every check where the daemon is silent', () => {
+    const states = Object.fromEntries(judge(SILENT).map(({ id, state }) => [id, state]));
+    assert.equal(states['daemon'], 'error');
+    assert.deepEqual([states['clock'], states['systemd'], states['plain-secrets']], ['ok', 'ok', 'ok']);
+    assert.deepEqual([states['store'], states['slots'], states['hardening']], ['skipped', 'skipped', 'skipped']);
+    assert.equal(judge(answering({ locked: true }))[0]?.state, 'error');
+  });
+});
+
+describe('stateOf()', () => {
+  const finding = { what: 'x', why: 'y' };
+  for (const [severities, unseen, state] of [
+    [[], [], 'ok'],
+    [['hint'], [], 'ok'],
+    [['hint'], ['r'], 'skipped'],
+    [['warning', 'hint'], ['r'], 'warning'],
+    [['warning', 'error'], [], 'error'],
+  ] as const) {
+    it(`is ${state} for ${severities.join()} and ${unseen.length} unseen`, () => {
+      const findings = severities.map((severity) => ({ ...finding, severity }));
+      assert.equal(stateOf({ findings, unseen }), state);
+    });
+  }
+});

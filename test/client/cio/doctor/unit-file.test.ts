@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { expandSpecifiers } from '../../../../client/cio/doctor/specifiers.ts';
+import { shellWord } from '../../../../client/cio/doctor/shell.ts';
+import {
+  environmentNames,
+  isUnitName,
+  listValues,
+  parseUnitFile,
+  templateOf,
+} from '../../../../client/cio/doctor/unit-file.ts';
+import { runSuccessfully } from '../../../support/process.ts';
+import { anyText } from '../../../src/any-text.ts';
+
+describe('parseUnitFile()', () => {
+  it('reads sections, comments and joined lines as systemd does', () => {
+    const text = `# LoadCredential=a:b
+[Unit]
+Description = x=y
+[Service]
+; Environment=A=1
+LoadCredential=one:/run/x \\
+# in between
+  two
+Environment=
+nonsense
+=nothing
+[Install]\r
+WantedBy=x\r
+`;
+    assert.deepEqual(parseUnitFile(text), [
+      { section: 'Unit', key: 'Description', value: 'x=y' },
+      { section: 'Service', key: 'LoadCredential', value: 'one:/run/x  two' },
+      { section: 'Service', key: 'Environment', value: '' },
+      { section: 'Install', key: 'WantedBy', value: 'x' },
+    ]);
+  });
+
+  it('finds no more than one line in an assignment, whatever the text', () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        for (const { section, key, value } of parseUnitFile(`${text}\n[S]\nK=v`)) {
+          assert.match(key, /^[^=\n]+$/);
+          assert.ok(![section, value].join('').includes('\n'));
+        }
+      }),
+    );
+  });
+
+  it('reads back what it is given', () => {
+    const word = fc.stringMatching(/^[A-Za-z][A-Za-z0-9.:]{0,9}$/);
+    const assignment = fc.record({ section: word, key: word, value: word });
+    fc.assert(
+      fc.property(fc.array(assignment), (assignments) => {
+        const text = assignments.map(({ section, key, value }) => `[${section}]\n${key}=${value}\n`).join('');
+        assert.deepEqual(
+          parseUnitFile(text),
+          assignments.map((each) => ({ ...each })),
+        );
+      }),
+    );
+  });
+});
+
+describe('listValues()', () => {
+  it('forgets what was before an empty one', () => {
+    const assignments = ['a', 'b', '', 'c', 'd'].map((value) => ({ section: 'Service', key: 'K', value }));
+    assert.deepEqual(listValues(assignments, 'K'), ['c', 'd']);
+    assert.deepEqual(listValues(assignments, 'L'), []);
+  });
+});
+
+describe('environmentNames()', () => {
+  for (const [value, expected] of [
+    ['A=1 B=2', ['A', 'B']],
+    [`"A=with a blank" 'B=x y' C=z`, ['A', 'B', 'C']],
+    ['"A=\\"q\\" B=1" C=2', ['A', 'C']],
+    ['A= =x x', []],
+    ['', []],
+  ] as const) {
+    it(`reads ${value}`, () => assert.deepEqual(environmentNames(value), expected));
+  }
+});
+
+describe('expandSpecifiers()', () => {
+  for (const [text, unit, expected] of [
+    ['plain', 'r.service', 'plain'],
+    ['%n %N %p %i|%I 100%%', 'a-r.service', 'a-r.service a-r a-r | 100%'],
+    ['%n %N %p %i %j', 'a-r@home.service', 'a-r@home.service a-r@home a-r home r'],
+    ['%I', String.raw`r@srv-a\x2db.service`, 'srv/a-b'],
+    ['%t/x', 'r.service', '/run/x'],
+    ['%p', 'r@.service', 'r'],
+    ['%i', 'r@.service', undefined],
+    ['%n', 'r@.service', undefined],
+    ['%H', 'r.service', undefined],
+    ['%', 'r.service', undefined],
+    ['%I', String.raw`r@\q.service`, undefined],
+  ] as const) {
+    it(`makes ${expected} of ${text} in ${unit}`, () => assert.equal(expandSpecifiers(text, unit), expected));
+  }
+});
+
+describe('templateOf() and isUnitName()', () => {
+  it('know instances, templates and what is neither', () => {
+    assert.equal(templateOf('r@home.service'), 'r@.service');
+    assert.equal(templateOf('r@.service'), undefined);
+    assert.equal(templateOf('r.service'), undefined);
+    for (const name of ['r.service', 'r@.service', 'r@a:b.service', String.raw`dev-a\x2db.swap`])
+      assert.ok(isUnitName(name));
+    for (const name of ['r', '$(x).service', 'a b.service', 'r.timer', `${'r'.repeat(255)}.service`, 'ä.service'])
+      assert.ok(!isUnitName(name), name);
+  });
+});
+
+describe('shellWord()', () => {
+  it('is one word to a shell, whatever is in it', async () => {
+    const words = ['plain', '', "it's", '$(id) `id` ; & | > \\ "', 'two\nlines', '*', '~', '-rf', 'ü'];
+    const output = await runSuccessfully(['/bin/sh', '-c', `printf '%s\\0' ${words.map(shellWord).join(' ')}`]);
+    assert.deepEqual(output.split('\0').slice(0, -1), words);
+  });
+});
