@@ -23,7 +23,7 @@ const AWS_ACCESS_KEY = /^(?:AKIA|ASIA)[A-Z2-7]{16}$/;
 
 /**
  * A secret key of AWS: 40 characters of base64 (git-secrets of awslabs looks for the same). Upper and lower case are
- * both in it but for one in 10^9; Oracle's access keys, which are 40 digits in hex, never have both.
+ * both in it but for two in 10^9, and never in a digest in hex, which is of the same length and a key elsewhere.
  */
 const AWS_SECRET_KEY = /^(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9/+]{40}$/;
 
@@ -34,8 +34,13 @@ const AWS_SECRET_KEY = /^(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9/+]{40}$/;
 const VIRTUAL_HOST =
   /^(?!.*\.vpce\.).+\.s3[.-](?:.+\.)?(?:amazonaws\.com(?:\.cn)?|backblazeb2\.com|wasabisys\.com|scw\.cloud)$/;
 
-/** What Go's `strings.TrimSpace` takes off, with which restic reads passwords and repositories from files and commands. */
-const SPACE = /^\p{White_Space}$/u;
+/**
+ * What Go's `strings.TrimSpace` takes off, with which restic reads passwords and repositories from files and commands:
+ * Unicode's White_Space.
+ */
+const SPACES: ReadonlySet<string> = new Set(
+  '\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000',
+);
 
 /** Server and path of a repository at S3. */
 const S3_PARTS = /^(s3:(?:https?:\/\/|\/\/)?[^/]*)(.*)$/s;
@@ -88,7 +93,7 @@ function checkS3Repository(text: string): Finding[] {
   if ('reason' in parseS3Repository(text)) return [...clear, invalidValue('backup_repo')];
   // s3://BUCKET/PREFIX; there may be a host of that name in a private network.
   const isLikeAwsTools = text.startsWith('s3://') && /^[^.:]+$/.test(server.host) && host !== 'localhost';
-  return isLikeAwsTools ? [finding('warning', 'repository_bucket_as_host', 'backup_repo', host)] : clear;
+  return isLikeAwsTools ? [finding('warning', 'repository_bucket_as_host', 'backup_repo')] : clear;
 }
 
 /** restic takes a second slash, too, for a bucket without a name. */
@@ -144,8 +149,8 @@ function serverOf(text: string): S3Repository | undefined {
 function trim(text: string): string {
   let from = 0;
   let to = text.length;
-  while (from < to && SPACE.test(text.charAt(from))) from += 1;
-  while (from < to && SPACE.test(text.charAt(to - 1))) to -= 1;
+  while (from < to && SPACES.has(text.charAt(from))) from += 1;
+  while (from < to && SPACES.has(text.charAt(to - 1))) to -= 1;
   return text.slice(from, to);
 }
 

@@ -138,7 +138,7 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
     hint: 'write s3:https://HOST/BUCKET',
   },
   repository_bucket_as_host: {
-    what: 'it is written like for the AWS tools, but restic reads % as the host',
+    what: 'it is written like for the AWS tools; restic reads the bucket in it as the host',
     hint: 'write s3:https://HOST/BUCKET',
   },
   plain_http: { what: 'keys and data would cross the network to % unencrypted', hint: 'use https' },

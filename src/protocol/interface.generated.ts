@@ -118,6 +118,21 @@ type Problem (
   detail: string
 )
 
+# What one check of a validation found. reason: a word for why it did not simply pass. field: of the set, what is at
+# fault or would mend it; name: its credential. subject: a detail of the reason: a host, a region, an object. ms: how
+# long it took.
+type Finding (
+  check: (
+    shape, resolve, connect, tls, clock, key, region, bucket, list, write, read_back, delete, repository, password
+  ),
+  state: (passed, warning, failed, skipped),
+  reason: ?string,
+  field: ?string,
+  name: ?string,
+  subject: ?string,
+  ms: ?int
+)
+
 # Stores one or many credentials, all or none, as one generation.
 # replace: a name that exists gets a new version; without it, AlreadyExists.
 # ifGeneration: Conflict if one of the credentials, or the rest of its set, changed after this generation.
@@ -223,6 +238,16 @@ method Fsck(repair: ?bool) -> (records: int, problems: []Problem, repaired: bool
 
 # Makes a new data key and seals every record with it.
 method Rekey() -> (keyEpoch: int, records: int)
+
+# Tries a set out, up to the password that opens the repository. \`target\` is the set, one of its credentials, or its
+# UUID. Called with \`more\`: a reply for each finding as it is found. restoreOnly: nothing is written and deleted.
+# shapeOnly: the values are looked at, and no server is asked. failed: whether something has failed so far.
+method Validate(target: string, restoreOnly: ?bool, shapeOnly: ?bool, owner: ?int) -> (
+  set: string,
+  owner: int,
+  findings: []Finding,
+  failed: bool
+)
 
 error NotFound (name: string)
 error AlreadyExists (name: string)
@@ -345,6 +370,21 @@ export interface Problem {
   readonly name?: string | null;
   readonly version?: number | null;
   readonly detail: string;
+}
+
+/**
+ * What one check of a validation found. reason: a word for why it did not simply pass. field: of the set, what is at
+ * fault or would mend it; name: its credential. subject: a detail of the reason: a host, a region, an object. ms: how
+ * long it took.
+ */
+export interface Finding {
+  readonly check: 'shape' | 'resolve' | 'connect' | 'tls' | 'clock' | 'key' | 'region' | 'bucket' | 'list' | 'write' | 'read_back' | 'delete' | 'repository' | 'password';
+  readonly state: 'passed' | 'warning' | 'failed' | 'skipped';
+  readonly reason?: string | null;
+  readonly field?: string | null;
+  readonly name?: string | null;
+  readonly subject?: string | null;
+  readonly ms?: number | null;
 }
 
 /** Parameters of a call of {@link Methods.Create}. */
@@ -565,6 +605,22 @@ export interface RekeyOut {
   readonly records: number;
 }
 
+/** Parameters of a call of {@link Methods.Validate}. */
+export interface ValidateIn {
+  readonly target: string;
+  readonly restoreOnly?: boolean | null;
+  readonly shapeOnly?: boolean | null;
+  readonly owner?: number | null;
+}
+
+/** Parameters of a reply of {@link Methods.Validate}. */
+export interface ValidateOut {
+  readonly set: string;
+  readonly owner: number;
+  readonly findings: ReadonlyArray<Finding>;
+  readonly failed: boolean;
+}
+
 /** What every method takes and gives. */
 export interface Methods {
   /**
@@ -622,6 +678,12 @@ export interface Methods {
   readonly Fsck: { readonly in: FsckIn; readonly out: FsckOut };
   /** Makes a new data key and seals every record with it. */
   readonly Rekey: { readonly in: RekeyIn; readonly out: RekeyOut };
+  /**
+   * Tries a set out, up to the password that opens the repository. `target` is the set, one of its credentials, or its
+   * UUID. Called with `more`: a reply for each finding as it is found. restoreOnly: nothing is written and deleted.
+   * shapeOnly: the values are looked at, and no server is asked. failed: whether something has failed so far.
+   */
+  readonly Validate: { readonly in: ValidateIn; readonly out: ValidateOut };
 }
 
 /** The fields of every error. */

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { openKey } from '../../../../daemon/prober/restic/master-key.ts';
+import type { Refusal } from '../../../../daemon/prober/restic/refusal.ts';
+import type { SealingKey } from '../../../../daemon/prober/restic/sealed.ts';
+import { countDerivations } from './derivations.ts';
+import { makeKeyFile, masterJson, named, randomKey } from './reference.ts';
+
+const PASSWORD = 'correct horse battery staple';
+const MASTER = randomKey();
+const password: Uint8Array = Buffer.from(PASSWORD);
+
+/** One other byte: where, and what its bits are changed by. */
+const mutation = fc.record({ place: fc.nat(), mask: fc.integer({ min: 1, max: 255 }) });
+
+function mutate(bytes: Uint8Array, { place, mask }: { readonly place: number; readonly mask: number }): Uint8Array {
+  const mutated = Uint8Array.from(bytes);
+  const index = place % mutated.length;
+  mutated[index] = (mutated[index] ?? 0) ^ mask;
+  return mutated;
+}
+
+async function open(options: Partial<Parameters<typeof makeKeyFile>[0]> = {}): Promise<SealingKey | Refusal> {
+  const { bytes, name } = makeKeyFile({ password: PASSWORD, master: MASTER, ...options });
+  return openKey(password, bytes, name);
+}
+
+describe('openKey()', () => {
+  it('gives the master key for the right password', async () => {
+    const master = await open();
+    assert.ok(!('reason' in master));
+    assert.equal(masterJson(master), masterJson(MASTER));
+  });
+
+  for (const other of [PASSWORD.toUpperCase(), ` ${PASSWORD}`, `${PASSWORD}\n`, PASSWORD.slice(1), 'x']) {
+    it(`says that it is the wrong password: ${JSON.stringify(other)}`, async () => {
+      assert.deepEqual(await open({ password: other }), { reason: 'wrong_password' });
+    });
+  }
+
+  it('leaves the password as it is', async () => {
+    await open();
+    assert.equal(Buffer.from(password).toString(), PASSWORD);
+  });
+
+  const json = JSON.parse(masterJson(MASTER)) as { mac: { k: string; r: string }; encrypt: string };
+  const short = Buffer.alloc(15, 1).toString('base64');
+  const texts: readonly (readonly [what: string, text: string])[] = [
+    ['nothing', ''],
+    ['no JSON', 'master'],
+    ['no object', '[]'],
+    ['no mac', JSON.stringify({ encrypt: json.encrypt })],
+    ['no encrypt', JSON.stringify({ mac: json.mac })],
+    ['k too short', JSON.stringify({ ...json, mac: { ...json.mac, k: short } })],
+    ['r too long', JSON.stringify({ ...json, mac: { ...json.mac, r: json.encrypt } })],
+    ['encrypt too short', JSON.stringify({ ...json, encrypt: short })],
+    ['a key of zeros', JSON.stringify({ ...json, encrypt: Buffer.alloc(32).toString('base64') })],
+  ];
+  for (const [what, text] of texts) {
+    it(`ends the search at a key that opens and holds ${what}`, async () => {
+      const { bytes, name } = makeKeyFile({ password: PASSWORD, master: MASTER, text });
+      assert.deepEqual(await openKey(password, bytes, name), { reason: 'not_a_repository', subject: `keys/${name}` });
+    });
+  }
+
+  it('ends the search at a nonce of zeros, whatever the password', async () => {
+    for (const other of [PASSWORD, 'x']) {
+      const refused = await open({ password: other, nonce: new Uint8Array(16) });
+      assert.ok('reason' in refused);
+      assert.equal(refused.reason, 'not_a_repository');
+    }
+  });
+
+  it('derives one key, and none for a file of which a byte is another than its name says', async () => {
+    const { bytes, name } = makeKeyFile({ password: PASSWORD, master: MASTER });
+    assert.equal(await countDerivations(() => openKey(password, bytes, name)), 1);
+    const derivations = await countDerivations(() =>
+      fc.assert(
+        fc.asyncProperty(mutation, async (change) => {
+          const refused = await openKey(password, mutate(bytes, change), name);
+          assert.deepEqual(refused, { reason: 'not_a_repository', subject: `keys/${name}` });
+        }),
+        { numRuns: 500 },
+      ),
+    );
+    assert.equal(derivations, 0);
+  });
+
+  it('never gives another master key, nor throws, where a byte is another and the name fits', async () => {
+    const { bytes } = makeKeyFile({ password: PASSWORD, master: MASTER });
+    const outcomes = new Map<string, number>();
+    for (let place = 0; place < bytes.length; place += 1) {
+      for (const mask of [1, 4, 32, 255]) {
+        const file = named(mutate(bytes, { place, mask }));
+        const result = await openKey(password, file.bytes, file.name);
+        if (!('reason' in result)) assert.equal(masterJson(result), masterJson(MASTER));
+        const outcome = 'reason' in result ? result.reason : 'opened';
+        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+      }
+    }
+    // Names and times may be any; the salt and what is sealed decide about the password; the rest about the form.
+    assert.deepEqual([...outcomes.keys()].toSorted(), ['not_a_repository', 'opened', 'wrong_password']);
+  });
+
+  it('derives nothing for parameters out of bounds', async () => {
+    const power = (max: number): fc.Arbitrary<number> => fc.nat(max).map((exponent) => 2 ** exponent);
+    const anyNumber = fc.oneof(fc.integer(), fc.maxSafeInteger(), fc.double({ noNaN: true }), power(60));
+    const members = fc.oneof(
+      // Too much work.
+      fc.record({ N: power(10).map((N) => N * 2 ** 23), r: fc.constant(8), p: fc.integer({ min: 1, max: 100 }) }),
+      // Too much memory.
+      fc.record({ N: power(4).map((N) => N * 2 ** 14), r: fc.integer({ min: 129, max: 2 ** 20 }), p: fc.constant(1) }),
+      // No parameters at all.
+      fc.record({ N: anyNumber.filter((N) => !Number.isInteger(Math.log2(N)) || N < 2), r: anyNumber, p: anyNumber }),
+      fc.record({ N: power(40), r: anyNumber.filter((r) => r < 1 || !Number.isInteger(r)), p: anyNumber }),
+      fc.record({ N: power(40), r: fc.constant(8), p: anyNumber.filter((p) => p < 1 || p > 2 ** 23) }),
+    );
+    const { bytes } = makeKeyFile({ password: PASSWORD, master: MASTER });
+    const object = JSON.parse(Buffer.from(bytes).toString()) as object;
+    const started = performance.now();
+    const derivations = await countDerivations(() =>
+      fc.assert(
+        fc.asyncProperty(members, async (members) => {
+          const file = named(Buffer.from(JSON.stringify({ ...object, ...members })));
+          const refused = await openKey(password, file.bytes, file.name);
+          assert.ok('reason' in refused);
+          assert.match(refused.reason, /^(not_a_repository|untrusted_parameters)$/);
+        }),
+        { numRuns: 500 },
+      ),
+    );
+    assert.equal(derivations, 0);
+    // One derivation at the bounds takes seconds.
+    assert.ok(performance.now() - started < 20_000);
+  });
+});

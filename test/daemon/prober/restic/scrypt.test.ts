@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { deriveKey, isAffordable, SCRYPT_MEMORY_BYTES_MAX } from '../../../../daemon/prober/restic/scrypt.ts';
+import { countDerivations } from './derivations.ts';
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+describe('deriveKey()', () => {
+  it('makes the key of RFC 7914, section 12', async () => {
+    const key = await deriveKey(Buffer.from('pleaseletmein'), Buffer.from('SodiumChloride'), { N: 16_384, r: 8, p: 1 });
+    assert.equal(hex(key.encrypt), '7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2');
+    assert.equal(hex(key.macK), 'd5432955613f0fcf62d49705242a9af9');
+    assert.equal(hex(key.macR), 'e61e85dc0d651e40dfcf017b45575887');
+  });
+
+  it('has the memory for the largest parameters that are taken', async () => {
+    const largest = { N: 2 ** 17, r: 15, p: 1 };
+    assert.ok(isAffordable(largest));
+    assert.ok(128 * largest.N * largest.r > 0.9 * SCRYPT_MEMORY_BYTES_MAX);
+    const key = await deriveKey(Buffer.from('password'), Buffer.alloc(64), largest);
+    assert.equal(key.encrypt.length, 32);
+  });
+
+  it('refuses parameters that nobody checked, and derives nothing', async () => {
+    for (const [N, r, p] of [
+      [2 ** 18, 8, 1],
+      [3, 1, 1],
+      [2, 1, 0],
+    ] as const) {
+      const derivations = await countDerivations(() =>
+        assert.rejects(deriveKey(Buffer.from('password'), Buffer.alloc(64), { N, r, p }), RangeError),
+      );
+      assert.equal(derivations, 0);
+    }
+  });
+});
