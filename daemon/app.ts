@@ -17,6 +17,8 @@ import { LoadServer } from './load/load-server.ts';
 import { requesterOf } from './load/requester.ts';
 import type { ServedManager } from './load/requester.ts';
 import { PLAIN_WIRE, SEALED_WIRE } from './load/wire.ts';
+import { Prober } from './probe/prober.ts';
+import { connectProber, spawnProber } from './probe/start-prober.ts';
 import { describeDefect } from './log.ts';
 import type { Log } from './log.ts';
 import type { Settings } from './settings.ts';
@@ -34,6 +36,9 @@ import { Sodium } from './vault/sodium.ts';
 import { Vault } from './vault/vault.ts';
 
 const STORE_FILE = 'credentials.db';
+
+/** Where systemd starts a prober for each connection. */
+const PROBER_SOCKET = 'probe';
 
 /** Pings of a watchdog per its time, as sd_watchdog_enabled(3) advises. */
 const PINGS_PER_WATCHDOG_TIME = 2;
@@ -112,6 +117,7 @@ export async function startApp(
   const context = {
     vault,
     slots,
+    prober: new Prober(isActivated ? connectProber(join(settings.runtimeDirectory, PROBER_SOCKET)) : spawnProber()),
     sodium,
     protection: { isUndumpable, areKeysLocked },
     now: Date.now,

@@ -9,10 +9,12 @@ import {
   INTERFACE_NAME as SERVICE_NAME,
 } from '../src/protocol/service.generated.ts';
 import type { Caller } from './access/caller.ts';
+import { NEVER_GONE } from './gone.ts';
+import type { Gone } from './gone.ts';
 import { describeDefect } from './log.ts';
 import type { Log } from './log.ts';
 import type { Context, MethodName } from './methods/context.ts';
-import { METHODS } from './methods/table.ts';
+import { METHODS, isStreaming } from './methods/table.ts';
 import { toCredentialError } from './vault/store-failures.ts';
 
 /** A reply as it goes onto the wire, without its NUL. */
@@ -25,8 +27,8 @@ export interface Reply {
 /** What comes of a call: one reply, now or later, or several; nothing for a call that wants none. */
 export type Answer = Reply | Promise<Reply | undefined> | AsyncGenerator<Reply, void, undefined> | undefined;
 
-/** Answers a parsed message of a caller. It never throws. */
-export type Dispatch = (caller: Caller, message: unknown) => Answer;
+/** Answers a parsed message of a caller. It never throws. What takes long is ended when the caller is gone. */
+export type Dispatch = (caller: Caller, message: unknown, gone?: Gone) => Answer;
 
 /** A call, checked as far as the protocol itself goes (https://varlink.org/Method-Call). */
 interface Call {
@@ -36,7 +38,7 @@ interface Call {
   readonly isOneway: boolean;
 }
 
-type Handler = (caller: Caller, parameters: object, isMore: boolean) => Answer;
+type Handler = (caller: Caller, parameters: object, isMore: boolean, gone: Gone) => Answer;
 
 /** What a peer named is told back only where it has the form of a name. */
 const MEMBER = /^[A-Za-z0-9.-]{1,200}$/;
@@ -54,10 +56,10 @@ export function createDispatch(context: Context, log: Log): Dispatch {
   for (const [name, { checkCall }] of service.methods) {
     handlers.set(`${SERVICE_NAME}.${name}`, { check: checkCall, handle: serviceHandler(name, context.version) });
   }
-  return (caller, message) => {
+  return (caller, message, gone = NEVER_GONE) => {
     const call = parseCall(message);
     if (call === undefined) return malformed('not_a_call');
-    const answer = answerCall(handlers, caller, call, log);
+    const answer = answerCall(handlers, caller, call, gone, log);
     return call.isOneway ? silence(answer) : answer;
   };
 }
@@ -84,6 +86,7 @@ function answerCall(
   handlers: ReadonlyMap<string, { readonly check: Check; readonly handle: Handler }>,
   caller: Caller,
   { method, parameters, isMore }: Call,
+  gone: Gone,
   log: Log,
 ): Answer {
   const handler = handlers.get(method);
@@ -92,7 +95,7 @@ function answerCall(
   if (invalid !== undefined) return { error: `${SERVICE_NAME}.InvalidParameter`, parameters: { parameter: invalid } };
   const refuse = (error: unknown): Reply => refusal(error, method, log);
   try {
-    const answer = handler.handle(caller, parameters, isMore);
+    const answer = handler.handle(caller, parameters, isMore, gone);
     if (answer instanceof Promise) return answer.catch(refuse);
     return answer !== undefined && Symbol.asyncIterator in answer ? refusingStream(answer, refuse) : answer;
   } catch (error) {
@@ -101,10 +104,10 @@ function answerCall(
 }
 
 function methodHandler(context: Context, name: MethodName): Handler {
-  if (name === 'List') {
-    const stream = METHODS.List;
-    return (caller, parameters, isMore) => {
-      const parts = stream(context, caller, parameters);
+  if (isStreaming(name)) {
+    const stream = METHODS[name] as (context: Context, caller: Caller, parameters: object, gone: Gone) => Parts;
+    return (caller, parameters, isMore, gone) => {
+      const parts = stream(context, caller, parameters, gone);
       return isMore ? continuing(parts) : collect(parts);
     };
   }
@@ -142,30 +145,37 @@ function unknownMethod(method: string): Reply {
   return { error: `${SERVICE_NAME}.InterfaceNotFound`, parameters: { interface: MEMBER.test(name) ? name : '' } };
 }
 
+/** The parts of an answer; the one that is returned is the last. */
+type Parts = AsyncGenerator<object, object, undefined>;
+
 /** Each part with `continues`, but for the last. */
-async function* continuing(parts: AsyncGenerator<object, void, undefined>): AsyncGenerator<Reply, void, undefined> {
-  let previous: object | undefined;
-  for await (const part of parts) {
-    if (previous !== undefined) yield { parameters: previous, continues: true };
-    previous = part;
-  }
-  yield { parameters: previous ?? {} };
+async function* continuing(parts: Parts): AsyncGenerator<Reply, void, undefined> {
+  const last = yield* forEach(parts, (part) => ({ parameters: part, continues: true }));
+  yield { parameters: last };
 }
 
-/** All parts as one: lists are joined, numbers added up. @throws CredentialError `TooLarge` */
-async function collect(parts: AsyncGenerator<object, void, undefined>): Promise<Reply> {
-  const whole: Record<string, unknown[] | number> = {};
+async function* forEach(parts: Parts, toReply_: (part: object) => Reply): AsyncGenerator<Reply, object, undefined> {
+  for (;;) {
+    const next = await parts.next();
+    if (next.done === true) return next.value;
+    yield toReply_(next.value);
+  }
+}
+
+/** All parts as one: lists are joined, and of everything else the last one counts. @throws CredentialError `TooLarge` */
+async function collect(parts: Parts): Promise<Reply> {
+  const whole: Record<string, unknown> = {};
   let size = 0;
-  for await (const part of parts) {
+  for (;;) {
+    const { done, value: part } = await parts.next();
     size += JSON.stringify(part).length;
     if (size > MESSAGE_BYTES_MAX) throw new CredentialError('TooLarge', { limit: MESSAGE_BYTES_MAX });
-    for (const [name, value] of Object.entries(part) as [string, unknown[] | number][]) {
+    for (const [name, value] of Object.entries(part)) {
       const known = whole[name];
-      if (typeof value === 'number') whole[name] = value + (typeof known === 'number' ? known : 0);
-      else whole[name] = [...(Array.isArray(known) ? known : []), ...value];
+      whole[name] = Array.isArray(known) && Array.isArray(value) ? [...(known as unknown[]), ...value] : value;
     }
+    if (done === true) return { parameters: whole };
   }
-  return { parameters: whole };
 }
 
 async function* refusingStream(

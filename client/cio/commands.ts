@@ -1,6 +1,7 @@
 import type { Command } from './command.ts';
 import { COMPLETION } from './commands/completion.ts';
 import { CREATE } from './commands/create.ts';
+import { DOCTOR } from './commands/doctor.ts';
 import { ENV } from './commands/env.ts';
 import { EXEC } from './commands/exec.ts';
 import { FSCK } from './commands/fsck.ts';
@@ -18,6 +19,7 @@ import { SLOT_LIST } from './commands/slot-list.ts';
 import { SLOT_REMOVE } from './commands/slot-remove.ts';
 import { STATUS } from './commands/status.ts';
 import { UNLOCK } from './commands/unlock.ts';
+import { VALIDATE } from './commands/validate.ts';
 
 /** The one table of commands, in the order of the help. A new command is a file of its own and a line here. */
 export const COMMANDS: readonly Command[] = [
@@ -25,6 +27,7 @@ export const COMMANDS: readonly Command[] = [
   LIST,
   GET,
   REMOVE,
+  VALIDATE,
   EXEC,
   ENV,
   GRANT,
@@ -32,6 +35,7 @@ export const COMMANDS: readonly Command[] = [
   HISTORY,
   ROLLBACK,
   STATUS,
+  DOCTOR,
   LOCK,
   UNLOCK,
   SLOT_ADD,

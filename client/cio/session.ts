@@ -53,6 +53,11 @@ export class Session {
     else writeAll(STDERR, `${paint('Succeed:', GREEN)} ${operation}: ${printable(result)}\n`);
   }
 
+  /** Tells of something that failed, where the command goes on. */
+  fail(operation: string, result: string): void {
+    if (!this.isJson) writeAll(STDERR, formatFailure(operation, result, undefined));
+  }
+
   /** Tells something that is no part of the product. */
   note(text: string): void {
     writeAll(STDERR, `${printable(text)}\n`);

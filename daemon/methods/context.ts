@@ -1,4 +1,6 @@
 import type { Caller } from '../access/caller.ts';
+import type { Gone } from '../gone.ts';
+import type { Prober } from '../probe/prober.ts';
 import type { SlotKeeper } from '../vault/slot-keeper.ts';
 import type { Sodium } from '../vault/sodium.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -8,6 +10,7 @@ import type { Methods } from '../../src/protocol/interface.generated.ts';
 export interface Context {
   readonly vault: Vault;
   readonly slots: SlotKeeper;
+  readonly prober: Prober;
   readonly sodium: Sodium;
   readonly protection: Protection;
   /** Milliseconds since the epoch. */
@@ -35,9 +38,10 @@ export type Method<Name extends MethodName> = (
   parameters: Methods[Name]['in'],
 ) => Methods[Name]['out'] | Promise<Methods[Name]['out']>;
 
-/** A method that answers in parts. */
+/** A method that answers in parts, of which the one that it returns is the last. */
 export type StreamingMethod<Name extends MethodName> = (
   context: Context,
   caller: Caller,
   parameters: Methods[Name]['in'],
-) => AsyncGenerator<Methods[Name]['out'], void, undefined>;
+  gone: Gone,
+) => AsyncGenerator<Methods[Name]['out'], Methods[Name]['out'], undefined>;

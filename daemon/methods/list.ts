@@ -68,7 +68,7 @@ export const list: StreamingMethod<'List'> = async function* ({ vault }, caller,
     batch = [];
     described = [];
   }
-  yield { credentials: batch, sets: described, damaged: count.damaged } satisfies ListOut;
+  return { credentials: batch, sets: described, damaged: count.damaged } satisfies ListOut;
 };
 
 /** Tells whether a credential is meant by one of the patterns; by none, every one is. */

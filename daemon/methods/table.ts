@@ -16,9 +16,16 @@ import { revoke } from './revoke.ts';
 import { rollback } from './rollback.ts';
 import { status } from './status.ts';
 import { unlock } from './unlock.ts';
+import { validate } from './validate.ts';
 
 /** The methods that answer in parts. */
-export type StreamingName = 'List';
+export type StreamingName = 'List' | 'Validate';
+
+const STREAMING: ReadonlySet<MethodName> = new Set<StreamingName>(['List', 'Validate']);
+
+export function isStreaming(name: MethodName): name is StreamingName {
+  return STREAMING.has(name);
+}
 
 /** Every method of the interface, by its name there; the compiler holds the table against the interface. */
 export const METHODS: {
@@ -41,4 +48,5 @@ export const METHODS: {
   RemoveSlot: removeSlot,
   Fsck: fsck,
   Rekey: rekey,
+  Validate: validate,
 };

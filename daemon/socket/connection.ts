@@ -7,6 +7,7 @@ import { FrameSplitter } from '../../src/protocol/frame.ts';
 import type { Caller } from '../access/caller.ts';
 import { malformed, mayOverlap, toReply } from '../dispatch.ts';
 import type { Answer, Dispatch, Reply } from '../dispatch.ts';
+import type { Gone } from '../gone.ts';
 import {
   CALLS_IN_FLIGHT_MAX,
   MESSAGE_TIME_MAX_MS,
@@ -62,6 +63,11 @@ export class Connection {
   #isEnding = false;
   #endingSince: number | undefined;
   #hasPeerEnded = false;
+  readonly #whenGone: Set<() => void> = new Set();
+  readonly #gone: Gone = (callback) => {
+    this.#whenGone.add(callback);
+    return () => void this.#whenGone.delete(callback);
+  };
   /** When the message began that is not complete yet. */
   #messageSince: number | undefined;
   /** Since when replies wait for the peer. */
@@ -181,7 +187,7 @@ export class Connection {
 
   #begin({ message, bytes }: Call): void {
     this.lastActive = performance.now();
-    const answer = this.#dispatch(this.caller, message);
+    const answer = this.#dispatch(this.caller, message, this.#gone);
     if (answer === undefined) return;
     if (!this.#isAnswering && isReply(answer)) this.#unsent += encode(answer);
     else this.#enqueue(answer, bytes);
@@ -312,6 +318,7 @@ export class Connection {
 
   #onClosed(): void {
     this.#forget();
+    for (const callback of this.#whenGone) callback();
     this.#events.onClosed(this);
   }
 }

@@ -8,6 +8,9 @@ import type { Answer, Dispatch, Reply } from '../../daemon/dispatch.ts';
 import { UserDatabase } from '../../daemon/kernel/user-database.ts';
 import { createLog } from '../../daemon/log.ts';
 import type { Context, MethodName } from '../../daemon/methods/context.ts';
+import { Prober } from '../../daemon/probe/prober.ts';
+import { ProberMissingError } from '../../daemon/probe/start-prober.ts';
+import type { StartProber } from '../../daemon/probe/start-prober.ts';
 import { SqliteStore } from '../../daemon/store/sqlite-store.ts';
 import { createFirstSlot } from '../../daemon/vault/first-slot.ts';
 import { SlotKeeper } from '../../daemon/vault/slot-keeper.ts';
@@ -60,6 +63,8 @@ export class Core {
   readonly log: string[] = [];
   /** Milliseconds since the epoch. */
   now: number = START_TIME;
+  /** What a validation has its prober started by; there is none unless a test has one. */
+  startProber: StartProber = () => Promise.reject(new ProberMissingError());
   readonly #users: UserDatabase = new UserDatabase();
 
   constructor(sodium: Sodium, store: CountingStore, vault: Vault, places: SlotPlaces) {
@@ -73,6 +78,7 @@ export class Core {
       vault,
       sodium,
       slots: this.slots,
+      prober: new Prober(() => this.startProber()),
       protection: { isUndumpable: true, areKeysLocked: false },
       now,
       started: START_TIME,

@@ -22,6 +22,7 @@ const CALLS: { readonly [Name in MethodName]: object } = {
   RemoveSlot: { id: '00000000' },
   Fsck: {},
   Rekey: {},
+  Validate: { target: 'aws' },
 };
 
 const ANSWERED: ReadonlySet<string> = new Set(['Status', 'Lock', 'Unlock', 'ListSlots']);

@@ -1,0 +1,90 @@
+import { CredentialError, EXIT } from '../../../src/errors.ts';
+import type { Finding } from '../../../src/protocol/interface.generated.ts';
+import type { CredentialClient } from '../../client.ts';
+import { usageError } from '../command-error.ts';
+import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
+import { STDOUT } from '../file-descriptors.ts';
+import { resolveOwner } from '../principals.ts';
+import type { Session } from '../session.ts';
+import { isTerminal } from '../terminal.ts';
+
+/** Longer than the daemon takes for all of a validation. */
+const TIMEOUT_MS = 120_000;
+
+/** One set, and what its validation found. */
+interface Report {
+  readonly set: string;
+  readonly owner: number;
+  readonly failed: boolean;
+  readonly findings: readonly Finding[];
+}
+
+/** Tries sets out, up to the password that opens the repository. */
+export const VALIDATE: Command = defineCommand({
+  name: 'validate',
+  operation: 'Validate credential',
+  summary: 'Try sets out, from the name of the server to the password that opens the repository',
+  details:
+    'Looked at are the values, the name, the connection, TLS, the clock, the keys, the region, the bucket, the rights ' +
+    'to list, write, read and delete, the restic repository, and its password. An object is written and deleted again. ' +
+    'Exit code 9 where anything failed.',
+  positionals: { 'NAME|SET|UUID': { describe: 'What to try out', count: 'any', completes: 'target' } },
+  options: {
+    all: { type: 'boolean', describe: 'Every set that you may read' },
+    'restore-only': { type: 'boolean', describe: 'Write and delete nothing; the rights to do so are not needed' },
+    ...OWNER_OPTION,
+  },
+  examples: [
+    ['cio credential validate aws', ''],
+    ['cio credential validate aws_alt --restore-only', 'before a restore'],
+    ['cio credential validate --all --json', ''],
+  ],
+  async run({ positionals, options }, session) {
+    const named = positionals['NAME|SET|UUID'];
+    if (named.length === 0 && !options.all) throw usageError('it is not said what to try out', 'name a set, or --all');
+    if (named.length > 0 && options.all) throw usageError('--all and names exclude each other');
+    const owner = resolveOwner(options.owner);
+    const reports = await session.withClient(async (client) => {
+      const targets = options.all ? await everySet(client, owner) : named;
+      const made: Report[] = [];
+      for (const target of targets) {
+        const call = { target, owner, restoreOnly: options['restore-only'] };
+        made.push(await validate(session, client, call));
+      }
+      return made;
+    }, TIMEOUT_MS);
+    if (session.isJson) session.print({ sets: reports }, String);
+    if (reports.length === 0) session.note('There are no sets.');
+    return reports.some(({ failed }) => failed) ? EXIT.validationFailed : EXIT.done;
+  },
+});
+
+interface ValidateCall {
+  readonly target: string;
+  readonly owner: number | null;
+  readonly restoreOnly: boolean;
+}
+
+async function validate(session: Session, client: CredentialClient, call: ValidateCall): Promise<Report> {
+  const { formatFinding, formatResult, formatTitle } = await import('../validation-report.ts');
+  const isColoured = !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb' && isTerminal(STDOUT);
+  let report: Report | undefined;
+  for await (const { set, owner, findings, failed } of client.stream('Validate', call)) {
+    if (!session.isJson) {
+      const title = report === undefined ? formatTitle(set) : '';
+      session.print(undefined, () => title + findings.map((finding) => formatFinding(finding, isColoured)).join(''));
+    }
+    report = { set, owner, failed, findings: [...(report?.findings ?? []), ...findings] };
+  }
+  if (report === undefined) throw new CredentialError('InternalError', {});
+  const result = formatResult(report.set, report.findings);
+  if (report.failed) session.fail('Validate credential', result);
+  else if (!session.isJson) session.succeed(undefined, 'Validate credential', result);
+  return report;
+}
+
+async function everySet(client: CredentialClient, owner: number | null): Promise<string[]> {
+  const names = new Set<string>();
+  for await (const { sets } of client.stream('List', { owner })) for (const { set } of sets) names.add(set);
+  return [...names].toSorted();
+}

@@ -1,0 +1,81 @@
+import type { Finding as WireFinding } from '../../src/protocol/interface.generated.ts';
+import { describeFinding, REASONS } from '../../src/validation.ts';
+import type { CheckId, Finding, Reason } from '../../src/validation.ts';
+import { printable } from './text.ts';
+
+const GREEN = '32';
+const YELLOW = '33';
+const RED = '31';
+const GREY = '90';
+
+const MARKS: { readonly [State in WireFinding['state']]: readonly [mark: string, colour: string] } = {
+  passed: ['✔', GREEN],
+  warning: ['!', YELLOW],
+  failed: ['✖', RED],
+  skipped: ['–', GREY],
+};
+
+/** What each check is called on a screen. */
+const TITLES: { readonly [Check in CheckId]: string } = {
+  shape: 'values',
+  resolve: 'name',
+  connect: 'connection',
+  tls: 'TLS',
+  clock: 'clock',
+  key: 'keys',
+  region: 'region',
+  bucket: 'bucket',
+  list: 'list',
+  write: 'write',
+  read_back: 'read back',
+  delete: 'delete',
+  repository: 'repository',
+  password: 'password',
+};
+
+const TITLE_WIDTH: number = Math.max(...Object.values(TITLES).map(({ length }) => length));
+const INDENT: string = ' '.repeat(TITLE_WIDTH + 6);
+
+/** The line above the findings of a set. */
+export function formatTitle(set: string): string {
+  return `${printable(set)}\n`;
+}
+
+/** A line for a finding, and one more for what to do about it. */
+export function formatFinding(wire: WireFinding, isColoured: boolean): string {
+  const [mark, colour] = MARKS[wire.state];
+  const painted = isColoured ? `\u001b[${colour}m${mark}\u001b[0m` : mark;
+  const { what, hint } = wordsOf(wire);
+  const about = wire.name ? `${wire.name}: ` : '';
+  const took = wire.ms === null || wire.ms === undefined || what !== '' ? '' : `${wire.ms} ms`;
+  const line =
+    `  ${painted} ${TITLES[wire.check].padEnd(TITLE_WIDTH)}  ${printable(`${about}${what}${took}`)}`.trimEnd();
+  return hint === undefined ? `${line}\n` : `${line}\n${INDENT}→ ${printable(hint)}\n`;
+}
+
+/** The first broken link in one line, or that there is none; and what was not seen. */
+export function formatResult(set: string, findings: readonly WireFinding[]): string {
+  const broken = findings.find(({ state }) => state === 'failed');
+  if (broken !== undefined) {
+    const { what, hint } = wordsOf(broken);
+    const about = broken.name ? `${broken.name}: ` : '';
+    return `${set}: ${TITLES[broken.check]}: ${about}${what}${hint === undefined ? '' : `; ${hint}`}`;
+  }
+  const count = (wanted: WireFinding['state']): number => findings.filter(({ state }) => state === wanted).length;
+  const skipped = count('skipped') === 0 ? '' : `, ${count('skipped')} not tried`;
+  const warned = count('warning') === 0 ? '' : `, ${count('warning')} with a warning`;
+  return `${set} works: ${count('passed')} checks passed${warned}${skipped}`;
+}
+
+function wordsOf(wire: WireFinding): { readonly what: string; readonly hint?: string } {
+  const reason = wire.reason;
+  // A newer daemon may have words that are not known here.
+  if (reason && !Object.hasOwn(REASONS, reason)) return { what: wire.subject ? `${reason} (${wire.subject})` : reason };
+  const finding: Finding = {
+    check: wire.check,
+    state: wire.state,
+    ...(reason ? { reason: reason as Reason } : {}),
+    ...(wire.subject ? { subject: wire.subject } : {}),
+  };
+  return describeFinding(finding);
+}

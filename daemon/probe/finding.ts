@@ -1,0 +1,53 @@
+import { CHECKS, CHECK_STATES, REASONS, SUBJECT_LENGTH_MAX } from '../../src/validation.ts';
+import type { CheckId, CheckState, Finding, Reason } from '../../src/validation.ts';
+
+/** What the prober sent: something that it found, or that this was all. */
+export type ProberMessage = { readonly kind: 'finding'; readonly finding: Finding } | { readonly kind: 'done' };
+
+const FIELD = /^[a-z0-9_]{1,64}$/;
+const SUBJECT = /^[\x20-\x7e]*$/;
+
+/**
+ * Reads a message of the prober. It has talked to a far server, so it is not trusted: words come from closed sets, and
+ * what is free text is short and printable.
+ *
+ * @param secrets texts that no finding may repeat
+ * @returns undefined for what is no such message
+ */
+export function parseProberMessage(bytes: Uint8Array, secrets: readonly string[]): ProberMessage | undefined {
+  const message = parseJson(bytes);
+  if (typeof message !== 'object' || message === null) return undefined;
+  const { done, check, state, reason, field, subject, ms } = message as Record<string, unknown>;
+  if (done === true) return { kind: 'done' };
+  if (!isOneOf(CHECKS, check) || !isOneOf(CHECK_STATES, state)) return undefined;
+  if (reason !== undefined && !(typeof reason === 'string' && Object.hasOwn(REASONS, reason))) return undefined;
+  if (field !== undefined && !(typeof field === 'string' && FIELD.test(field))) return undefined;
+  if (subject !== undefined && !isSubject(subject, secrets)) return undefined;
+  if (ms !== undefined && !(typeof ms === 'number' && ms >= 0 && ms < Number.MAX_SAFE_INTEGER)) return undefined;
+  const finding = {
+    check,
+    state,
+    ...(reason === undefined ? {} : { reason: reason as Reason }),
+    ...(field === undefined ? {} : { field }),
+    ...(subject === undefined ? {} : { subject }),
+    ...(ms === undefined ? {} : { ms: Math.round(ms) }),
+  };
+  return { kind: 'finding', finding };
+}
+
+function isSubject(subject: unknown, secrets: readonly string[]): subject is string {
+  if (typeof subject !== 'string' || subject.length > SUBJECT_LENGTH_MAX || !SUBJECT.test(subject)) return false;
+  return !secrets.some((secret) => subject.includes(secret));
+}
+
+function isOneOf<Text extends CheckId | CheckState>(texts: readonly Text[], value: unknown): value is Text {
+  return (texts as readonly unknown[]).includes(value);
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,107 @@
+import { CredentialError } from '../../src/errors.ts';
+import { FrameSplitter } from '../../src/protocol/frame.ts';
+import { PROVIDERS } from '../../src/providers/registry.ts';
+import { FINDINGS_MAX } from '../../src/validation.ts';
+import type { Finding, ProbeJob } from '../../src/validation.ts';
+import type { Gone } from '../gone.ts';
+import { parseProberMessage } from './finding.ts';
+import { ProberMissingError } from './start-prober.ts';
+import type { ProberConnection, StartProber } from './start-prober.ts';
+
+/** Most validations at a time; each is a process that talks to a network. */
+export const JOBS_MAX = 16;
+
+/** Longest life of one job. The prober's own limit is shorter; this one is for a prober that hangs. */
+export const JOB_TIME_MAX_MS = 90_000;
+
+/** Largest message of a prober. */
+const MESSAGE_BYTES_MAX = 16 * 1024;
+
+/** Shorter values are in every text, and are no secret worth the name. */
+const SECRET_LENGTH_MIN = 8;
+
+/**
+ * Has other processes look whether a set works. Each gets one set for one job; whatever it does, it costs that job and
+ * nothing else.
+ */
+export class Prober {
+  readonly #start: StartProber;
+  #jobs = 0;
+
+  constructor(start: StartProber) {
+    this.#start = start;
+  }
+
+  /**
+   * What a validation finds, as it is found. A prober that fails is a finding as well.
+   *
+   * @param gone calls back when nobody wants to know any more; returns what takes that back
+   * @throws CredentialError `Busy`
+   */
+  async *probe(job: ProbeJob, gone: Gone): AsyncGenerator<Finding, void, undefined> {
+    if (this.#jobs >= JOBS_MAX) throw new CredentialError('Busy', {});
+    this.#jobs += 1;
+    let connection: ProberConnection | undefined;
+    const end = (): void => connection?.end();
+    const timer = setTimeout(end, JOB_TIME_MAX_MS);
+    const forget = gone(end);
+    try {
+      connection = await this.#start();
+      connection.send(`${JSON.stringify(job)}\0`);
+      const isDone = yield* readFindings(connection, secretsOf(job));
+      if (!isDone) yield failure('prober_failed');
+    } catch (error) {
+      if (!(error instanceof ProberMissingError)) throw error;
+      yield failure('prober_missing');
+    } finally {
+      this.#jobs -= 1;
+      clearTimeout(timer);
+      forget();
+      connection?.end();
+    }
+  }
+}
+
+/** @returns whether the prober said that this was all */
+async function* readFindings(
+  connection: ProberConnection,
+  secrets: readonly string[],
+): AsyncGenerator<Finding, boolean, undefined> {
+  const frames = new FrameSplitter(MESSAGE_BYTES_MAX);
+  let count = 0;
+  for await (const chunk of connection.chunks) {
+    for (const frame of splitOrNothing(frames, chunk)) {
+      const message = parseProberMessage(frame, secrets);
+      if (message?.kind === 'done') return true;
+      count += 1;
+      if (message === undefined || count > FINDINGS_MAX) return false;
+      yield message.finding;
+    }
+  }
+  return false;
+}
+
+/** The frames in a chunk; none where one is too large, and nothing after it. */
+function* splitOrNothing(frames: FrameSplitter, chunk: Uint8Array): Generator<Uint8Array, void, undefined> {
+  try {
+    yield* frames.push(chunk);
+  } catch (error) {
+    if (!(error instanceof CredentialError)) throw error;
+    yield new Uint8Array();
+  }
+}
+
+function secretsOf({ values }: ProbeJob): string[] {
+  return Object.entries(values)
+    .filter(([field, value]) => !PUBLIC_FIELDS.has(field) && value.length >= SECRET_LENGTH_MIN)
+    .map(([, value]) => value);
+}
+
+/** Findings name hosts, buckets and regions. */
+const PUBLIC_FIELDS: ReadonlySet<string> = new Set(
+  [...PROVIDERS.values()].flatMap(({ fields }) => fields.filter(({ isSecret }) => !isSecret).map(({ id }) => id)),
+);
+
+function failure(reason: 'prober_failed' | 'prober_missing'): Finding {
+  return { check: 'resolve', state: 'failed', reason };
+}

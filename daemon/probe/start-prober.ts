@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
+import { constants, setPriority } from 'node:os';
+import { fileURLToPath } from 'node:url';
+
+/** The two ends of a prober that has a job. */
+export interface ProberConnection {
+  readonly chunks: AsyncIterable<Uint8Array>;
+  send(text: string): void;
+  /** Tells it to stop, by closing; it goes by itself, or is ended. May be called more than once. */
+  end(): void;
+}
+
+/** There is no prober to be had. */
+export class ProberMissingError extends Error {
+  constructor(options?: ErrorOptions) {
+    super('the prober cannot be started', options);
+    this.name = 'ProberMissingError';
+  }
+}
+
+/** @throws ProberMissingError */
+export type StartProber = () => Promise<ProberConnection>;
+
+/** How long a prober may take to clean up after it was told to stop. */
+const END_TIME_MAX_MS = 5000;
+
+/** systemd starts one for each connection (`cio-credential-prober@.service`), in a sandbox of its own. */
+export function connectProber(path: string): StartProber {
+  return async () => {
+    const socket = connect(path);
+    try {
+      await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    } catch (error) {
+      throw new ProberMissingError({ cause: error });
+    }
+    socket.on('error', () => socket.destroy());
+    return { chunks: socket, send: (text) => void socket.write(text), end: () => void socket.destroy() };
+  };
+}
+
+/** A child of the daemon, for a daemon that is not systemd's. It gets nothing of the daemon's environment. */
+export function spawnProber(): StartProber {
+  return async () => {
+    const child = spawn(launcherPath(), [], {
+      cwd: '/',
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    try {
+      await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject));
+    } catch (error) {
+      throw new ProberMissingError({ cause: error });
+    }
+    child.on('error', () => child.kill('SIGKILL'));
+    child.stdin.on('error', () => undefined);
+    child.stdout.on('error', () => undefined);
+    if (child.pid !== undefined) lowerPriority(child.pid);
+    let timer: NodeJS.Timeout | undefined;
+    child.once('exit', () => clearTimeout(timer));
+    const end = (): void => {
+      child.stdin.end();
+      child.stdout.destroy();
+      timer ??= setTimeout(() => child.kill('SIGKILL'), END_TIME_MAX_MS).unref();
+    };
+    return { chunks: child.stdout, send: (text) => void child.stdin.write(text), end };
+  };
+}
+
+/** Those who ask for credentials come first. */
+function lowerPriority(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // It is gone already.
+  }
+}
+
+/** The sources and the build lie at different depths below the package. */
+function launcherPath(): string {
+  const paths = ['../../bin/cio-credential-prober', '../../../bin/cio-credential-prober'].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  );
+  const found = paths.find((path) => existsSync(path));
+  if (found === undefined) throw new ProberMissingError();
+  return found;
+}
