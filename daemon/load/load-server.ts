@@ -222,6 +222,8 @@ export class LoadServer {
   #finish(connection: LoadConnection, bytes: Uint8Array, onDone: () => void = () => undefined): void {
     this.#waiting.delete(connection);
     this.#unread.add(connection);
+    // Once more, where systemd could not take it when it came: an answer may be longer than the socket holds.
+    if (this.#parts.wire.mustBeKept) connection.keep();
     connection.answer(bytes, () => {
       onDone();
       this.#unread.delete(connection);

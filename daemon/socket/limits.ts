@@ -23,5 +23,8 @@ export const UNREAD_TIME_MAX_MS = 30_000;
 /** How often the two times are looked at. */
 export const SWEEP_INTERVAL_MS = 1000;
 
+/** How long a stopping daemon still reads what peers sent who are connected already. */
+export const STOP_GRACE_MS = 100;
+
 /** How long a stopping daemon waits for its last answers to be read. */
 export const STOP_TIME_MAX_MS = 5000;

@@ -85,7 +85,8 @@ export async function listenOn(server: Server, path: string, isPublic: boolean):
 async function listen(server: Server, where: { path: string } | { fd: number }, name: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  server.listen({ ...where, backlog: BACKLOG }, resolve);
+  // As an argument of its own: for a descriptor, Node does not look for it in the options.
+  server.listen(where, BACKLOG, resolve);
   try {
     await promise;
   } catch (error) {

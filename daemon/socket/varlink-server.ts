@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 
 import { CredentialError } from '../../src/errors.ts';
 import type { Caller } from '../access/caller.ts';
@@ -8,7 +8,13 @@ import type { Dispatch } from '../dispatch.ts';
 import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
 import { Connection } from './connection.ts';
-import { CONNECTIONS_MAX, HELD_BYTES_PER_USER_MAX, STOP_TIME_MAX_MS, SWEEP_INTERVAL_MS } from './limits.ts';
+import {
+  CONNECTIONS_MAX,
+  HELD_BYTES_PER_USER_MAX,
+  STOP_GRACE_MS,
+  STOP_TIME_MAX_MS,
+  SWEEP_INTERVAL_MS,
+} from './limits.ts';
 import { listenAt } from './listen.ts';
 import type { Place } from './listen.ts';
 
@@ -54,9 +60,12 @@ export class VarlinkServer {
 
   /** Takes no new connection, answers what was asked, and returns when everybody has gone or had time enough. */
   async stop(): Promise<void> {
+    // Who is accepted by now is answered; whoever comes later waits for the next daemon, where systemd keeps the socket.
     for (let turn = 0; turn < LAST_TURNS; turn += 1) await nextTurn();
     this.#server.close();
     clearInterval(this.#sweep);
+    if (this.#count === 0) return;
+    await pause(STOP_GRACE_MS);
     if (this.#count === 0) return;
     const isEmpty = new Promise<void>((resolve) => {
       this.#onEmpty = resolve;

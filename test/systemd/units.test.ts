@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { JOBS_MAX } from '../../daemon/probe/prober.ts';
 import { readDirectives, SYSTEMD, unitFiles, valuesOf } from './unit-file.ts';
 
 /** What `systemd-analyze security` may say of the daemon: 0 is least exposed, 10 most. */
@@ -17,6 +18,8 @@ const SOCKETS = {
   'cio-credentiald-load.socket': ['load', '/run/cio-credentiald/load', '0600'],
   'cio-credentiald-load-encrypted.socket': ['load-encrypted', '/run/cio-credentiald/load-encrypted', '0600'],
 } as const;
+
+const PROBER_SOCKET = 'cio-credential-prober.socket';
 
 const needsAnalyze = {
   skip: fs.existsSync('/usr/bin/systemd-analyze') ? false : 'needs systemd-analyze: apt install systemd',
@@ -113,8 +116,11 @@ describe(SERVICE, () => {
     const names = Object.keys(SOCKETS).toSorted();
     for (const name of ['Requires', 'After', 'Also']) {
       const listed = valuesOf(directives, name).flatMap((value) => value.split(' '));
-      assert.deepEqual(listed.filter((unit) => unit.endsWith('.socket')).toSorted(), names, name);
+      const own = listed.filter((unit) => unit.endsWith('.socket') && unit !== PROBER_SOCKET);
+      assert.deepEqual(own.toSorted(), names, name);
     }
+    assert.ok(valuesOf(directives, 'Wants').includes(PROBER_SOCKET));
+    assert.ok(valuesOf(directives, 'Also').includes(PROBER_SOCKET));
   });
 });
 
@@ -140,8 +146,35 @@ describe('the sockets', () => {
   it('are all that there is', () => {
     assert.deepEqual(
       unitFiles().filter((file) => file.endsWith('.socket')),
-      Object.keys(SOCKETS).toSorted(),
+      [...Object.keys(SOCKETS), PROBER_SOCKET].toSorted(),
     );
+  });
+});
+
+describe('the prober', () => {
+  it('is a process for each validation, which only the daemon can ask for', () => {
+    const directives = readDirectives(PROBER_SOCKET);
+    assert.deepEqual(valuesOf(directives, 'Accept'), ['yes']);
+    assert.deepEqual(valuesOf(directives, 'MaxConnections'), [String(JOBS_MAX)]);
+    assert.deepEqual(valuesOf(directives, 'ListenStream'), ['/run/cio-credentiald/probe']);
+    assert.deepEqual(valuesOf(directives, 'SocketMode'), ['0600']);
+    assert.deepEqual(valuesOf(directives, 'SocketUser'), ['cio-credentiald']);
+  });
+
+  it('has no state, no lasting user, and sees nothing of the daemon', () => {
+    const directives = readDirectives('cio-credential-prober@.service');
+    assert.deepEqual(valuesOf(directives, 'DynamicUser'), ['yes']);
+    assert.deepEqual(
+      directives.filter(({ name }) => /^(?:State|Cache|Logs|Runtime|Configuration)Directory/.test(name)),
+      [],
+    );
+    const hidden = valuesOf(directives, 'InaccessiblePaths').flatMap((value) => value.split(' '));
+    assert.deepEqual(hidden.toSorted(), [
+      '-/etc/credstore',
+      '-/etc/credstore.encrypted',
+      '-/var/lib/cio-credentiald',
+      '/run/cio-credentiald',
+    ]);
   });
 });
 

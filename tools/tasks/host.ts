@@ -29,6 +29,7 @@ export const UNITS: readonly string[] = [
   'cio-credentiald.socket',
   'cio-credentiald-load.socket',
   'cio-credentiald-load-encrypted.socket',
+  'cio-credential-prober.socket',
   SERVICE_UNIT,
 ];
 

@@ -1,5 +1,6 @@
 /** The tree that is installed on a host: the same for the Debian package and for `npm run install:host`. */
 import { spawnSync } from 'node:child_process';
+import type { SpawnSyncReturns } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { productionPackages } from './production-packages.ts';
@@ -39,7 +40,9 @@ const NEEDLESS_BUILD = /\.d\.ts$|\.tsbuildinfo$|\.map$|^client\/|^\.built-from$/
 /** What is run of the staged tree ends at once. */
 const RUN_TIMEOUT_MS = 60_000;
 
-const LAUNCHERS = ['cio', 'cio-credentiald'] as const;
+/** Programs that say their version. */
+const COMMANDS = ['cio', 'cio-credentiald'] as const;
+const PROBER = 'cio-credential-prober';
 
 /** By shell, where its completion looks for scripts, below the prefix: a distribution's place, and an administrator's. */
 const COMPLETION_FILES = {
@@ -61,7 +64,8 @@ export function packageVersion(): string {
  */
 export function stageProgram(to: string, prefix: string): void {
   makeDirectory(to);
-  for (const launcher of LAUNCHERS) copyFile(inRoot('bin', launcher), path.join(to, 'bin', launcher), PROGRAM_MODE);
+  for (const launcher of [...COMMANDS, PROBER])
+    copyFile(inRoot('bin', launcher), path.join(to, 'bin', launcher), PROGRAM_MODE);
   copyFile(inRoot('bin', 'runtime.sh'), path.join(to, 'bin', 'runtime.sh'));
   copyFile(inRoot('packaging', 'make-root-key'), path.join(to, 'make-root-key'), PROGRAM_MODE);
   copyTree(inRoot('dist'), path.join(to, 'dist'), (file) => !NEEDLESS_BUILD.test(file));
@@ -104,10 +108,12 @@ export function stageCommands(to: string, program: string, isDistribution: boole
  */
 export function verifyProgram(program: string): void {
   const version = packageVersion();
-  for (const launcher of LAUNCHERS) {
+  for (const launcher of COMMANDS) {
     const said = runStaged(program, `bin/${launcher}`, '--version').trim();
     if (!said.includes(version)) throw new Error(`the staged ${launcher} says it is ${said}, not ${version}`);
   }
+  const { status, stderr } = runWithoutInput(program, `bin/${PROBER}`);
+  if (status !== 1 || !stderr.includes('no job')) throw new Error(`the staged ${PROBER} does not run: ${stderr}`);
   runStaged(
     program,
     `node_modules/node-linux-${process.arch}/bin/node`,
@@ -124,10 +130,14 @@ export function verifyProgram(program: string): void {
 }
 
 function runStaged(program: string, file: string, ...args: string[]): string {
-  const options = { cwd: program, env: {}, encoding: 'utf8', timeout: RUN_TIMEOUT_MS } as const;
-  const { status, stdout, stderr, error } = spawnSync(path.join(program, file), args, options);
+  const { status, stdout, stderr, error } = runWithoutInput(program, file, ...args);
   if (status !== 0) throw new Error(`the staged ${file} does not run: ${error?.message ?? stderr}`);
   return stdout;
+}
+
+function runWithoutInput(program: string, file: string, ...args: string[]): SpawnSyncReturns<string> {
+  const options = { cwd: program, env: {}, encoding: 'utf8', input: '', timeout: RUN_TIMEOUT_MS } as const;
+  return spawnSync(path.join(program, file), args, options);
 }
 
 function stageUnitFiles(kind: string, to: string, prefix: string): void {
