@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { parseProberMessage } from '../../../daemon/probe/finding.ts';
+import { CHECKS, CHECK_STATES, REASONS } from '../../../src/validation.ts';
+import type { Finding, Reason } from '../../../src/validation.ts';
+
+const parse = (message: unknown, secrets: readonly string[] = []): unknown =>
+  parseProberMessage(Buffer.from(JSON.stringify(message) ?? ''), secrets);
+
+const anyFinding: fc.Arbitrary<Finding> = fc.record(
+  {
+    check: fc.constantFrom(...CHECKS),
+    state: fc.constantFrom(...CHECK_STATES),
+    reason: fc.constantFrom(...(Object.keys(REASONS) as Reason[])),
+    field: fc.stringMatching(/^[a-z0-9_]{1,64}$/),
+    subject: fc.stringMatching(/^[\x20-\x7e]{0,200}$/),
+    ms: fc.integer({ min: 0, max: 1_000_000 }),
+  },
+  { requiredKeys: ['check', 'state'], noNullPrototype: true },
+);
+
+describe('parseProberMessage()', () => {
+  it('reads every finding, and that it was all', () => {
+    fc.assert(fc.property(anyFinding, (finding) => assert.deepEqual(parse(finding), { kind: 'finding', finding })));
+    assert.deepEqual(parse({ done: true }), { kind: 'done' });
+  });
+
+  it('rounds times', () => {
+    const finding = { check: 'tls', state: 'passed', ms: 1.6 };
+    assert.deepEqual(parse(finding), { kind: 'finding', finding: { ...finding, ms: 2 } });
+  });
+
+  const good = { check: 'key', state: 'failed', reason: 'wrong_secret_key', field: 'secret_key', subject: 'host' };
+  for (const bad of [
+    null,
+    7,
+    'text',
+    [],
+    {},
+    { done: 1 },
+    { ...good, check: 'other' },
+    { ...good, check: undefined },
+    { ...good, state: 'fine' },
+    { ...good, state: null },
+    { ...good, reason: 'other' },
+    { ...good, reason: 'constructor' },
+    { ...good, reason: 7 },
+    { ...good, field: 'Secret key' },
+    { ...good, field: '' },
+    { ...good, field: 'x'.repeat(65) },
+    { ...good, subject: 'x'.repeat(201) },
+    { ...good, subject: 'two\nlines' },
+    { ...good, subject: '\u001b[2J' },
+    { ...good, subject: 'caf\u00e9' },
+    { ...good, subject: {} },
+    { ...good, ms: -1 },
+    { ...good, ms: '5' },
+    { ...good, ms: 1e300 },
+  ]) {
+    it(`takes no ${JSON.stringify(bad)}`, () => assert.equal(parse(bad), undefined));
+  }
+
+  it('takes no bytes that are no JSON, and drops what it does not know', () => {
+    assert.equal(parseProberMessage(Buffer.from('{"check":'), []), undefined);
+    assert.equal(parseProberMessage(new Uint8Array(), []), undefined);
+    assert.deepEqual(parse({ ...good, detail: 'of the server' }), { kind: 'finding', finding: good });
+  });
+
+  it('takes no finding that repeats a secret', () => {
+    assert.equal(parse({ ...good, subject: 'a the-secret-key b' }, ['the-secret-key']), undefined);
+    assert.notEqual(parse({ ...good, subject: 'a the-secret b' }, ['the-secret-key']), undefined);
+  });
+});

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { NEVER_GONE } from '../../../daemon/gone.ts';
+import { JOBS_MAX, JOB_TIME_MAX_MS, Prober } from '../../../daemon/probe/prober.ts';
+import { ProberMissingError } from '../../../daemon/probe/start-prober.ts';
+import type { ProberConnection } from '../../../daemon/probe/start-prober.ts';
+import { isCredentialError } from '../../../src/errors.ts';
+import { FINDINGS_MAX } from '../../../src/validation.ts';
+import type { Finding, ProbeJob } from '../../../src/validation.ts';
+
+const JOB: ProbeJob = {
+  set: 'aws',
+  provider: 'aws',
+  values: { secret_key: 'the-secret-key', backup_repo: 's3:https://host.example/bucket' },
+  restoreOnly: false,
+};
+const FINDING: Finding = { check: 'resolve', state: 'passed' };
+const FAILED: Finding = { check: 'resolve', state: 'failed', reason: 'prober_failed' };
+const DONE = '{"done":true}\0';
+
+/** A prober at the other end of a connection, which says what a test has it say. */
+class FarProber implements ProberConnection {
+  readonly sent: string[] = [];
+  readonly ended: Promise<void>;
+  readonly chunks: AsyncIterable<Uint8Array>;
+  #end: () => void = () => undefined;
+
+  /** @param hangs whether it says no more after the chunks, instead of closing */
+  constructor(chunks: Iterable<string>, hangs = false) {
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    this.chunks = this.#say(chunks, hangs);
+  }
+
+  async *#say(chunks: Iterable<string>, hangs: boolean): AsyncGenerator<Uint8Array> {
+    for (const chunk of chunks) {
+      await new Promise((resolve) => setImmediate(resolve));
+      yield Buffer.from(chunk);
+    }
+    if (hangs) await this.ended;
+  }
+
+  send(text: string): void {
+    this.sent.push(text);
+  }
+
+  end(): void {
+    this.#end();
+  }
+}
+
+async function findings(far: ProberConnection, job = JOB): Promise<Finding[]> {
+  const found: Finding[] = [];
+  for await (const finding of new Prober(() => Promise.resolve(far)).probe(job, NEVER_GONE)) found.push(finding);
+  return found;
+}
+
+const text = (...found: readonly object[]): string => found.map((one) => `${JSON.stringify(one)}\0`).join('');
+
+describe('Prober', () => {
+  it('hands over one job, and gives what is found as it is found', async () => {
+    const second: Finding = { check: 'key', state: 'failed', reason: 'wrong_secret_key', field: 'secret_key' };
+    const far = new FarProber([text(FINDING), text(second).slice(0, 10), text(second).slice(10), DONE]);
+    assert.deepEqual(await findings(far), [FINDING, second]);
+    assert.deepEqual(far.sent, [`${JSON.stringify(JOB)}\0`]);
+    await far.ended;
+  });
+
+  for (const [what, chunks, before] of [
+    ['ends too early', [text(FINDING)], 1],
+    ['says nothing', [], 0],
+    ['talks nonsense', [text(FINDING), 'nonsense\0', DONE], 1],
+    ['invents words', [text({ check: 'resolve', state: 'splendid' }), DONE], 0],
+    ['repeats a secret', [text({ ...FINDING, subject: 'the-secret-key' }), DONE], 0],
+    ['sends a message without end', ['x'.repeat(20_000), 'x'.repeat(20_000), DONE], 0],
+    ['sends more than there is to say', [text(...Array<Finding>(FINDINGS_MAX + 1).fill(FINDING)), DONE], FINDINGS_MAX],
+  ] as const) {
+    it(`says that the prober failed where it ${what}, and ends it`, async () => {
+      const far = new FarProber(chunks, true);
+      const found =
+        what === 'ends too early' || what === 'says nothing' ? findings(new FarProber(chunks)) : findings(far);
+      assert.deepEqual(await found, [...Array<Finding>(before).fill(FINDING), FAILED]);
+      if (chunks.length > 1) await far.ended;
+    });
+  }
+
+  it('says that there is no prober where none can be started', async () => {
+    const prober = new Prober(() => Promise.reject(new ProberMissingError()));
+    const found = prober.probe(JOB, NEVER_GONE);
+    const missing = { check: 'resolve', state: 'failed', reason: 'prober_missing' };
+    assert.deepEqual(await found.next(), { done: false, value: missing });
+    assert.equal((await found.next()).done, true);
+  });
+
+  it('ends a prober that hangs', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const far = new FarProber([text(FINDING)], true);
+    const found = findings(far);
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    t.mock.timers.tick(JOB_TIME_MAX_MS);
+    assert.deepEqual(await found, [FINDING, FAILED]);
+  });
+
+  it('ends a prober whose job nobody wants any more', async () => {
+    const far = new FarProber([text(FINDING)], true);
+    let leave: () => void = () => undefined;
+    const gone = (callback: () => void): (() => void) => {
+      leave = callback;
+      return () => undefined;
+    };
+    const found = new Prober(() => Promise.resolve(far)).probe(JOB, gone);
+    assert.deepEqual(await found.next(), { done: false, value: FINDING });
+    leave();
+    await far.ended;
+    assert.deepEqual((await found.next()).value, FAILED);
+  });
+
+  it(`runs ${JOBS_MAX} at a time and no more, and others again when one is done`, async () => {
+    const probers: FarProber[] = [];
+    const prober = new Prober(() => {
+      const far = new FarProber([text(FINDING)], true);
+      probers.push(far);
+      return Promise.resolve(far);
+    });
+    const running = Array.from({ length: JOBS_MAX }, () => prober.probe(JOB, NEVER_GONE));
+    for (const one of running) await one.next();
+    await assert.rejects(prober.probe(JOB, NEVER_GONE).next(), (error) => isCredentialError(error, 'Busy'));
+    await running[0]?.return();
+    const next = prober.probe(JOB, NEVER_GONE);
+    assert.equal((await next.next()).done, false);
+    for (const one of [...running, next]) await one.return();
+    for (const far of probers) await far.ended;
+  });
+});
