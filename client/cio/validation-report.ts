@@ -41,10 +41,23 @@ export function formatTitle(set: string): string {
   return `${printable(set)}\n`;
 }
 
-/** A line for a finding, and one more for what to do about it. */
-export function formatFinding(wire: WireFinding, isColoured: boolean): string {
-  const [mark, colour] = MARKS[wire.state];
-  const painted = isColoured ? `\u001b[${colour}m${mark}\u001b[0m` : mark;
+/** A line for each finding, and one more for what to do about it; what was not tried for an earlier failure is left out. */
+export function formatFindings(findings: readonly WireFinding[], isColoured: boolean): string {
+  return findings
+    .filter((finding) => !isConsequence(finding))
+    .map((finding) => formatFinding(finding, isColoured))
+    .join('');
+}
+
+/** One line for all that was not tried because something before it failed; nothing where there is nothing. */
+export function formatNotTried(findings: readonly WireFinding[], isColoured: boolean): string {
+  const titles = findings.filter(isConsequence).map(({ check }) => TITLES[check]);
+  return titles.length === 0
+    ? ''
+    : `  ${paintedMark('skipped', isColoured)} not tried after that: ${titles.join(', ')}\n`;
+}
+
+function formatFinding(wire: WireFinding, isColoured: boolean): string {
   const { what, hint } = wordsOf(wire);
   const about = wire.name ? `${wire.name}: ` : '';
   const took = wire.ms === null || wire.ms === undefined || what !== '' ? '' : `${wire.ms} ms`;
@@ -53,18 +66,31 @@ export function formatFinding(wire: WireFinding, isColoured: boolean): string {
   return hint === undefined ? `${line}\n` : `${line}\n${INDENT}→ ${printable(hint)}\n`;
 }
 
+/** A mistake in one line: what is wrong with which credential, and what to do. */
+export function formatMistake(wire: WireFinding): string {
+  const { what, hint } = wordsOf(wire);
+  return `${wire.name ? `${wire.name}: ` : ''}${what}${hint === undefined ? '' : `; ${hint}`}`;
+}
+
 /** The first broken link in one line, or that there is none; and what was not seen. */
 export function formatResult(set: string, findings: readonly WireFinding[]): string {
   const broken = findings.find(({ state }) => state === 'failed');
   if (broken !== undefined) {
-    const { what, hint } = wordsOf(broken);
-    const about = broken.name ? `${broken.name}: ` : '';
-    return `${set}: ${TITLES[broken.check]}: ${about}${what}${hint === undefined ? '' : `; ${hint}`}`;
+    return `${set}: ${TITLES[broken.check]}: ${formatMistake(broken)}`;
   }
   const count = (wanted: WireFinding['state']): number => findings.filter(({ state }) => state === wanted).length;
   const skipped = count('skipped') === 0 ? '' : `, ${count('skipped')} not tried`;
   const warned = count('warning') === 0 ? '' : `, ${count('warning')} with a warning`;
   return `${set} works: ${count('passed')} checks passed${warned}${skipped}`;
+}
+
+function paintedMark(state: WireFinding['state'], isColoured: boolean): string {
+  const [mark, colour] = MARKS[state];
+  return isColoured ? `\u001b[${colour}m${mark}\u001b[0m` : mark;
+}
+
+function isConsequence({ state, reason }: WireFinding): boolean {
+  return state === 'skipped' && reason === 'earlier_failure';
 }
 
 function wordsOf(wire: WireFinding): { readonly what: string; readonly hint?: string } {

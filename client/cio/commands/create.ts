@@ -1,8 +1,11 @@
 import { CredentialError } from '../../../src/errors.ts';
 import { parseName } from '../../../src/names.ts';
+import type { Finding } from '../../../src/protocol/interface.generated.ts';
 import type { Field } from '../../../src/providers/provider.ts';
 import { FIELD_IDS, fieldOf } from '../../../src/providers/registry.ts';
 import { membershipOf, providerOf } from '../../../src/sets.ts';
+import type { CredentialClient } from '../../client.ts';
+import { ConnectionError } from '../../connection-error.ts';
 import { encodeValue } from '../../value.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
@@ -41,16 +44,37 @@ export const CREATE: Command = defineCommand({
     const value = await readValue(session, name, positionals.VALUE, { ...options, owner });
     const credential = { name, ...encodeValue(value) };
     value.fill(0);
-    const reply = await session.withClient((client) =>
-      client.call('Create', { credentials: [credential], replace: options.replace, owner }),
-    );
-    session.succeed(reply, 'Create credential', `Credential ${reply.saved[0]?.name ?? name} saved`);
+    const { reply, mistakes } = await session.withClient(async (client) => ({
+      reply: await client.call('Create', { credentials: [credential], replace: options.replace, owner }),
+      mistakes: await findMistakes(client, name, owner),
+    }));
+    session.succeed({ ...reply, mistakes }, 'Create credential', `Credential ${reply.saved[0]?.name ?? name} saved`);
+    if (mistakes.length > 0 && !session.isJson) {
+      const { formatMistake } = await import('../validation-report.ts');
+      for (const mistake of mistakes) session.note(`Warning: ${formatMistake(mistake)}`);
+    }
     if (name.startsWith('cio_') && membershipOf(name) === undefined) {
       session.note(`Note: ${name} is part of no set, since it ends in no known field (${FIELD_IDS.join(', ')}).`);
     }
     return 0;
   },
 });
+
+/** What is wrong with the set now, by its values alone; that a part is still missing is no mistake. */
+async function findMistakes(client: CredentialClient, name: string, owner: number | null): Promise<readonly Finding[]> {
+  if (membershipOf(name) === undefined) return [];
+  try {
+    const { findings } = await client.call('Validate', { target: name, shapeOnly: true, owner });
+    return findings.filter(({ state, reason }) => state !== 'passed' && !UNFINISHED.has(reason ?? ''));
+  } catch (error) {
+    // The credential is saved; whatever keeps the daemon from looking at it is told by the next command.
+    if (error instanceof CredentialError || error instanceof ConnectionError) return [];
+    throw error;
+  }
+}
+
+/** Reasons that a set has while it is being made. */
+const UNFINISHED: ReadonlySet<string> = new Set(['missing_field', 'unknown_provider']);
 
 interface ValueOptions {
   readonly 'from-file': string | undefined;

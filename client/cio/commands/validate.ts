@@ -66,18 +66,20 @@ interface ValidateCall {
 }
 
 async function validate(session: Session, client: CredentialClient, call: ValidateCall): Promise<Report> {
-  const { formatFinding, formatResult, formatTitle } = await import('../validation-report.ts');
+  const { formatFindings, formatNotTried, formatResult, formatTitle } = await import('../validation-report.ts');
   const isColoured = !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb' && isTerminal(STDOUT);
   let report: Report | undefined;
   for await (const { set, owner, findings, failed } of client.stream('Validate', call)) {
     if (!session.isJson) {
       const title = report === undefined ? formatTitle(set) : '';
-      session.print(undefined, () => title + findings.map((finding) => formatFinding(finding, isColoured)).join(''));
+      session.print(undefined, () => title + formatFindings(findings, isColoured));
     }
     report = { set, owner, failed, findings: [...(report?.findings ?? []), ...findings] };
   }
   if (report === undefined) throw new CredentialError('InternalError', {});
-  const result = formatResult(report.set, report.findings);
+  const { findings } = report;
+  if (!session.isJson) session.print(undefined, () => formatNotTried(findings, isColoured));
+  const result = formatResult(report.set, findings);
   if (report.failed) session.fail('Validate credential', result);
   else if (!session.isJson) session.succeed(undefined, 'Validate credential', result);
   return report;

@@ -58,6 +58,8 @@ async function findings(far: ProberConnection, job = JOB): Promise<Finding[]> {
 
 const text = (...found: readonly object[]): string => found.map((one) => `${JSON.stringify(one)}\0`).join('');
 
+const repeat = (count: number): Finding[] => Array.from({ length: count }, () => FINDING);
+
 describe('Prober', () => {
   it('hands over one job, and gives what is found as it is found', async () => {
     const second: Finding = { check: 'key', state: 'failed', reason: 'wrong_secret_key', field: 'secret_key' };
@@ -74,13 +76,13 @@ describe('Prober', () => {
     ['invents words', [text({ check: 'resolve', state: 'splendid' }), DONE], 0],
     ['repeats a secret', [text({ ...FINDING, subject: 'the-secret-key' }), DONE], 0],
     ['sends a message without end', ['x'.repeat(20_000), 'x'.repeat(20_000), DONE], 0],
-    ['sends more than there is to say', [text(...Array<Finding>(FINDINGS_MAX + 1).fill(FINDING)), DONE], FINDINGS_MAX],
+    ['sends more than there is to say', [text(...repeat(FINDINGS_MAX + 1)), DONE], FINDINGS_MAX],
   ] as const) {
     it(`says that the prober failed where it ${what}, and ends it`, async () => {
       const far = new FarProber(chunks, true);
       const found =
         what === 'ends too early' || what === 'says nothing' ? findings(new FarProber(chunks)) : findings(far);
-      assert.deepEqual(await found, [...Array<Finding>(before).fill(FINDING), FAILED]);
+      assert.deepEqual(await found, [...repeat(before), FAILED]);
       if (chunks.length > 1) await far.ended;
     });
   }

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  formatFindings,
+  formatMistake,
+  formatNotTried,
+  formatResult,
+  formatTitle,
+} from '../../../client/cio/validation-report.ts';
+import type { Finding } from '../../../src/protocol/interface.generated.ts';
+
+const passed: Finding = { check: 'resolve', state: 'passed', ms: 9 };
+const warned: Finding = { check: 'tls', state: 'warning', reason: 'certificate_not_verified' };
+const failed: Finding = {
+  check: 'key',
+  state: 'failed',
+  reason: 'wrong_secret_key',
+  field: 'secret_key',
+  name: 'cio_aws_secret_key',
+};
+const consequences: Finding[] = (['bucket', 'list'] as const).map((check) => ({
+  check,
+  state: 'skipped',
+  reason: 'earlier_failure',
+  subject: 'key',
+}));
+const notMeant: Finding = { check: 'write', state: 'skipped', reason: 'restore_only' };
+
+describe('formatFindings()', () => {
+  it('is a line for each, with its mark, and the credential that is at fault', () => {
+    assert.equal(
+      formatFindings([passed, warned, failed, notMeant], false),
+      [
+        '  ✔ name        9 ms',
+        '  ! TLS         the certificate is not verified, as the set says (skip_verify)',
+        '  ✖ keys        cio_aws_secret_key: the secret key does not belong to the access key',
+        '  – write       not tried: --restore-only needs no such right',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('has what to do below', () => {
+    const refused: Finding = { check: 'bucket', state: 'failed', reason: 'no_such_bucket', subject: 'backup-123' };
+    assert.equal(
+      formatFindings([refused], false),
+      '  ✖ bucket      there is no bucket backup-123\n                → make it, or mend the repository\n',
+    );
+  });
+
+  it('leaves what follows from a failure to one line', () => {
+    assert.equal(formatFindings(consequences, false), '');
+    assert.equal(formatNotTried([failed, ...consequences], false), '  – not tried after that: bucket, list\n');
+    assert.equal(formatNotTried([failed, notMeant], false), '');
+  });
+
+  it('is coloured where that is wanted, and prints nothing that moves a cursor', () => {
+    assert.match(formatFindings([failed], true), /^ {2}\u001b\[31m✖\u001b\[0m keys/);
+    const hostile: Finding = { check: 'region', state: 'failed', reason: 'wrong_region', subject: '\u001b[2J' };
+    assert.ok(!formatFindings([hostile], false).includes('\u001b'));
+    assert.ok(!formatTitle('\u001b[2J').includes('\u001b'));
+  });
+
+  it('shows words that it does not know as they are', () => {
+    const unknown: Finding = { check: 'key', state: 'failed', reason: 'of_a_later_version', subject: 'x' };
+    assert.equal(formatFindings([unknown], false), '  ✖ keys        of_a_later_version (x)\n');
+  });
+});
+
+describe('formatResult()', () => {
+  it('names the first broken link', () => {
+    const broken = { ...failed, check: 'list' } as const;
+    assert.equal(
+      formatResult('aws', [passed, failed, broken]),
+      'aws: keys: cio_aws_secret_key: the secret key does not belong to the access key',
+    );
+    assert.ok(formatResult('aws', [passed, failed]).endsWith(formatMistake(failed)));
+  });
+
+  it('says what passed, and what did not', () => {
+    assert.equal(
+      formatResult('aws', [passed, passed, warned, notMeant]),
+      'aws works: 2 checks passed, 1 with a warning, 1 not tried',
+    );
+  });
+});

@@ -1,0 +1,54 @@
+import { probe } from '../../../daemon/prober/probe.ts';
+import type { Lookup } from '../../../daemon/prober/network/resolve.ts';
+import type { CheckId, Finding, ProbeJob } from '../../../src/validation.ts';
+import type { Scope } from '../../support/scope.ts';
+
+/** A set with which nothing is wrong but that its server is missing. */
+export const VALUES = {
+  backup_repo: 's3:http://127.0.0.1:1/bucket-1',
+  access_key: 'AKIAIOSFODNN7EXAMPLE',
+  secret_key: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
+  backup_password: 'a password',
+} as const;
+
+export function jobOf(values: Readonly<Record<string, string>> = {}, rest: Partial<ProbeJob> = {}): ProbeJob {
+  return { set: 's3', provider: 's3', restoreOnly: false, ...rest, values: { ...VALUES, ...values } };
+}
+
+/** The scope of a whole suite: node:test ends what is registered in a hook with the hook. */
+export function suiteScope(after: (cleanUp: () => Promise<void>) => void): Scope {
+  const cleanUps: (() => void | Promise<void>)[] = [];
+  after(async () => {
+    for (const cleanUp of cleanUps.toReversed()) await cleanUp();
+  });
+  return { after: (cleanUp) => void cleanUps.push(cleanUp) };
+}
+
+/** All findings, without how long they took. */
+export async function findingsOf(
+  job: ProbeJob,
+  options: { readonly signal?: AbortSignal; readonly lookup?: Lookup } = {},
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const { signal = new AbortController().signal, lookup } = options;
+  for await (const { ms: _ms, ...finding } of probe(job, signal, lookup)) findings.push(finding);
+  return findings;
+}
+
+/** The first broken link. */
+export function failureIn(findings: readonly Finding[]): Finding | undefined {
+  return findings.find(({ state }) => state === 'failed');
+}
+
+/** The only finding of a check. */
+export function findingFor(findings: readonly Finding[], check: CheckId): Finding {
+  const [finding, ...others] = findings.filter((finding) => finding.check === check);
+  if (finding === undefined || others.length > 0)
+    throw new Error(`${check} was found ${1 + others.length} times or never`);
+  return finding;
+}
+
+/** The checks in each state, to compare at a glance. */
+export function checksIn(findings: readonly Finding[], state: Finding['state']): CheckId[] {
+  return findings.filter((finding) => finding.state === state).map(({ check }) => check);
+}

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+
+import { build } from 'esbuild';
+
+const ROOT = path.join(import.meta.dirname, '..', '..', '..');
+
+/** Everything that a program imports, now or later: files of this repository, and packages. */
+async function importsOf(entryPoint: string): Promise<{ readonly files: string[]; readonly packages: string[] }> {
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: [entryPoint],
+    bundle: true,
+    write: false,
+    metafile: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    logLevel: 'silent',
+  });
+  const imported = Object.values(metafile.inputs).flatMap(({ imports }) => imports);
+  const packages = imported.filter(({ external, path }) => external === true && !path.startsWith('node:'));
+  return { files: Object.keys(metafile.inputs), packages: [...new Set(packages.map(({ path }) => path))].toSorted() };
+}
+
+describe('the process that holds the keys', () => {
+  it('has nothing of the prober in it, and no library that talks to a provider', async () => {
+    const { files, packages } = await importsOf('daemon/main.ts');
+    assert.ok(files.includes('daemon/app.ts'));
+    assert.deepEqual(
+      files.filter((file) => file.startsWith('daemon/prober/')),
+      [],
+    );
+    assert.deepEqual(packages, ['better-sqlite3', 'koffi', 'libsodium-wrappers']);
+  });
+});
+
+describe('the prober', () => {
+  it('has nothing of the daemon in it but its log, and no library but the two SDKs', async () => {
+    const { files, packages } = await importsOf('daemon/prober/main.ts');
+    const others = files.filter((file) => !file.startsWith('src/') && !file.startsWith('daemon/prober/'));
+    assert.deepEqual(others, ['daemon/log.ts']);
+    assert.deepEqual(packages, ['@aws-sdk/client-s3', 'minio']);
+  });
+
+  it('can start no process, and writes no file', async () => {
+    const { metafile } = await build({
+      absWorkingDir: ROOT,
+      entryPoints: ['daemon/prober/main.ts'],
+      bundle: true,
+      write: false,
+      metafile: true,
+      platform: 'node',
+      format: 'esm',
+      packages: 'external',
+      logLevel: 'silent',
+    });
+    const builtin = Object.values(metafile.inputs).flatMap(({ imports }) => imports.map(({ path }) => path));
+    for (const name of ['node:child_process', 'node:cluster', 'node:worker_threads', 'node:fs/promises']) {
+      assert.equal(builtin.includes(name), false, name);
+    }
+  });
+});

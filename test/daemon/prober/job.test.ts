@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import { parseJob } from '../../../daemon/prober/job.ts';
+import { jobOf } from './harness.ts';
+
+const bytesOf = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
+
+describe('parseJob()', () => {
+  it('reads what the daemon writes', () => {
+    const job = jobOf({ backup_password: ' ü\u0000' });
+    assert.deepEqual({ ...parseJob(bytesOf(job)), values: { ...parseJob(bytesOf(job)).values } }, job);
+  });
+
+  it('knows no field by what every object has', () => {
+    const { values } = parseJob(bytesOf({ ...jobOf(), values: {} }));
+    assert.equal(values['toString'], undefined);
+    assert.equal(values['constructor'], undefined);
+  });
+
+  const bad: readonly unknown[] = [
+    null,
+    [],
+    'job',
+    {},
+    { ...jobOf(), set: 1 },
+    { ...jobOf(), provider: null },
+    { ...jobOf(), restoreOnly: 'true' },
+    { ...jobOf(), values: null },
+    { ...jobOf(), values: ['a'] },
+    { ...jobOf(), values: { secret_key: 7 } },
+    { ...jobOf(), values: { secret_key: { toString: 'x' } } },
+  ];
+  for (const value of bad) {
+    it(`refuses ${JSON.stringify(value).slice(0, 60)}, and does not repeat it`, () => {
+      assert.throws(() => parseJob(bytesOf(value)), { name: 'JobError', message: 'what was received is no job' });
+    });
+  }
+
+  it('refuses what is no JSON, or no UTF-8, without a word of it', () => {
+    for (const bytes of [Buffer.from('{"secret'), Buffer.from([0x22, 0xff, 0x22]), Buffer.alloc(0)]) {
+      assert.throws(() => parseJob(bytes), { name: 'JobError', message: 'what was received is no job' });
+    }
+  });
+});

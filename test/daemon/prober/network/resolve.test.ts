@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import type { Endpoint } from '../../../../daemon/prober/network/endpoint.ts';
+import { isRefused, resolveAddresses, systemLookup } from '../../../../daemon/prober/network/resolve.ts';
+import { lookupOf } from '../far-server.ts';
+
+const ENDPOINT: Endpoint = { host: 'host.test', port: 443, isTls: true, isVerified: true, isLinkLocalAllowed: false };
+
+describe('isRefused()', () => {
+  const refused = [
+    '169.254.169.254',
+    '169.254.0.1',
+    '169.254.255.255',
+    '100.100.100.200',
+    '192.0.0.192',
+    '168.63.129.16',
+    'fe80::1',
+    'fe80::1%eth0',
+    'febf:ffff::1',
+    'fd00:ec2::254',
+    'FD00:EC2:0:0:0:0:0:254',
+    'fd20:ce::254',
+    '::ffff:169.254.169.254',
+    '::ffff:a9fe:a9fe',
+    '::169.254.169.254',
+    '64:ff9b::a9fe:a9fe',
+    '64:ff9b::169.254.169.254',
+    '2002:a9fe:a9fe::',
+    '2002:a9fe:a9fe::1',
+  ];
+  for (const address of refused) it(`refuses ${address}`, () => assert.equal(isRefused(address), true));
+
+  const taken = [
+    '127.0.0.1',
+    '10.0.0.1',
+    '192.168.1.100',
+    '169.253.255.255',
+    '169.255.0.0',
+    '100.100.100.201',
+    '::1',
+    'fec0::1',
+    'fd00:ec2::253',
+    '2a05:d018::1',
+    '64:ff9b::5db8:d822',
+    '2002:5db8:d822::1',
+  ];
+  for (const address of taken) it(`takes ${address}`, () => assert.equal(isRefused(address), false));
+});
+
+describe('resolveAddresses()', () => {
+  it('refuses a name that has one bad address among good ones, and names the address', async () => {
+    const lookup = lookupOf('93.184.216.34', '169.254.169.254');
+    await assert.rejects(resolveAddresses(ENDPOINT, lookup), {
+      reason: 'address_refused',
+      detail: { field: 'backup_repo', subject: '169.254.169.254' },
+    });
+  });
+
+  it('takes it where the set allows it', async () => {
+    const addresses = await resolveAddresses({ ...ENDPOINT, isLinkLocalAllowed: true }, lookupOf('169.254.169.254'));
+    assert.deepEqual(addresses, [{ address: '169.254.169.254', family: 4 }]);
+  });
+
+  it('reads every writing of an address as the system does, and so refuses them all', async () => {
+    for (const host of ['169.254.169.254', '0xa9.0xfe.0xa9.0xfe', '2852039166', '0251.0376.0251.0376', 'fe80::1']) {
+      await assert.rejects(resolveAddresses({ ...ENDPOINT, host }, systemLookup), { reason: 'address_refused' }, host);
+    }
+  });
+
+  it('tells a name that does not exist from a name server that does not answer', async () => {
+    // Longer than a label of a name may be: no name server is asked.
+    const host = `${'a'.repeat(64)}.test`;
+    await assert.rejects(resolveAddresses({ ...ENDPOINT, host }, systemLookup), {
+      reason: 'name_not_found',
+      detail: { field: 'backup_repo', subject: host },
+    });
+    const busy = async (): Promise<never> => {
+      throw Object.assign(new Error(), { code: 'EAI_AGAIN' });
+    };
+    await assert.rejects(resolveAddresses(ENDPOINT, busy), { reason: 'name_server_failed' });
+    await assert.rejects(resolveAddresses(ENDPOINT, lookupOf()), { reason: 'name_not_found' });
+  });
+
+  it('tries no more than four addresses', async () => {
+    const many = Array.from({ length: 100 }, (_, index) => `10.0.0.${index}`);
+    assert.equal((await resolveAddresses(ENDPOINT, lookupOf(...many))).length, 4);
+  });
+});

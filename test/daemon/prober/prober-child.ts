@@ -1,0 +1,61 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import path from 'node:path';
+
+import type { Finding } from '../../../src/validation.ts';
+import { plainEnvironment } from '../../support/process.ts';
+import type { Scope } from '../../support/scope.ts';
+
+/** The prober from its sources, under the Node of the tests. */
+export const PROBER_SOURCE: readonly string[] = [
+  process.execPath,
+  path.join(import.meta.dirname, '..', '..', '..', 'daemon', 'prober', 'main.ts'),
+];
+
+const SHIFT = `const { Date: Real } = globalThis;
+globalThis.Date = class extends Real {
+  constructor(...args) { super(...(args.length === 0 ? [Real.now() + 3600000] : args)); }
+  static now() { return Real.now() + 3600000; }
+};`;
+
+/** Options of Node that put the clock forward, for one process. */
+export const AN_HOUR_AHEAD: readonly string[] = ['--import', `data:text/javascript,${encodeURIComponent(SHIFT)}`];
+
+/** A prober as a child, whose standard input stays open until it is ended. */
+export class ProberChild {
+  readonly process: ChildProcess;
+  /** Its exit code. */
+  readonly ended: Promise<number | null>;
+  stdout = '';
+  stderr = '';
+
+  constructor(scope: Scope, env: Readonly<Record<string, string>> = {}, node: readonly string[] = [], file?: string) {
+    const [program = '', script = ''] = PROBER_SOURCE;
+    this.process = spawn(program, [...node, file ?? script], { env: { ...plainEnvironment(), ...env }, cwd: '/' });
+    this.process.stdout?.on('data', (chunk: Buffer) => (this.stdout += chunk.toString()));
+    this.process.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
+    this.process.stdin?.on('error', () => undefined);
+    this.ended = new Promise((resolve) => this.process.once('close', resolve));
+    scope.after(() => void this.process.kill('SIGKILL'));
+  }
+
+  send(text: string): this {
+    this.process.stdin?.write(text);
+    return this;
+  }
+
+  get messages(): readonly unknown[] {
+    return messagesIn(this.stdout);
+  }
+
+  get findings(): readonly Finding[] {
+    return this.messages.filter((message): message is Finding => Object.hasOwn(message as object, 'check'));
+  }
+}
+
+/** What the prober writes: JSON objects, each followed by NUL. */
+export function messagesIn(text: string): readonly unknown[] {
+  return text
+    .split('\0')
+    .slice(0, -1)
+    .map((message) => JSON.parse(message) as unknown);
+}

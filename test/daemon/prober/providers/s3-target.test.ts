@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import { readS3Target } from '../../../../daemon/prober/providers/s3-target.ts';
+import { jobOf } from '../harness.ts';
+
+const read = (repository: string, rest: Record<string, string> = {}, region?: string) =>
+  readS3Target(jobOf({ backup_repo: repository, ...rest }), region);
+
+describe('readS3Target()', () => {
+  const hosts: readonly (readonly [string, Record<string, string>, string, number, boolean])[] = [
+    ['s3:https://s3.amazonaws.com/b-1', {}, 'b-1.s3.amazonaws.com', 443, false],
+    ['s3:s3.amazonaws.com/b-1', { region: 'eu-central-1' }, 'b-1.s3.eu-central-1.amazonaws.com', 443, false],
+    [
+      's3:https://s3.eu-west-1.amazonaws.com/b-1',
+      { region: 'us-east-2' },
+      'b-1.s3.eu-west-1.amazonaws.com',
+      443,
+      false,
+    ],
+    ['s3:https://s3.amazonaws.com/b.1', {}, 's3.amazonaws.com', 443, true],
+    ['s3:http://s3.amazonaws.com/b.1', {}, 'b.1.s3.amazonaws.com', 80, false],
+    ['s3:https://s3.amazonaws.com/b-1', { path_style: 'true' }, 's3.amazonaws.com', 443, true],
+    ['s3:https://minio.test:9000/b-1', {}, 'minio.test', 9000, true],
+    ['s3:https://minio.test:9000/b-1', { path_style: 'false' }, 'b-1.minio.test', 9000, false],
+    // No bucket makes a host of somebody else's, nor a user of an address.
+    ['s3:https://minio.test/evil.test%2F', { path_style: 'false' }, 'minio.test', 443, true],
+    ['s3:https://minio.test/evil@x', { path_style: 'false' }, 'minio.test', 443, true],
+    ['s3:http://minio.test/evil.test:80', { path_style: 'false' }, 'minio.test', 80, true],
+    ['s3:http://[::1]:9000/b-1', {}, '::1', 9000, true],
+    ['s3:http://0x7f.1/b-1', {}, '127.0.0.1', 80, true],
+    ['s3:http://192.168.1.100:9001/b-1', {}, '192.168.1.100', 9001, true],
+  ];
+  for (const [repository, values, host, port, isPathStyle] of hosts) {
+    it(`${repository} ${JSON.stringify(values)} is served by ${host}:${port}`, () => {
+      const target = read(repository, values);
+      assert.deepEqual([target.endpoint.host, target.endpoint.port, target.isPathStyle], [host, port, isPathStyle]);
+    });
+  }
+
+  it('takes a region that was told before the one of the set, and signs for it', () => {
+    const target = read('s3:https://s3.amazonaws.com/b-1', {}, 'ap-south-1');
+    assert.deepEqual([target.region, target.endpoint.host], ['ap-south-1', 'b-1.s3.ap-south-1.amazonaws.com']);
+    assert.equal(target.isRegionGiven, false);
+  });
+
+  it('verifies certificates, and refuses link-local addresses, unless the set says the one word', () => {
+    for (const word of ['', 'false', 'TRUE', 'yes', ' true']) {
+      const { endpoint } = read('s3:https://h.test/b', { skip_verify: word, allow_link_local: word });
+      assert.deepEqual([endpoint.isVerified, endpoint.isLinkLocalAllowed], [true, false]);
+    }
+    const { endpoint } = read('s3:https://h.test/b', { skip_verify: 'true', allow_link_local: 'true' });
+    assert.deepEqual([endpoint.isVerified, endpoint.isLinkLocalAllowed], [false, true]);
+  });
+
+  it('names the field that it cannot use', () => {
+    const cases: readonly (readonly [Record<string, string>, string, string])[] = [
+      [{ access_key: '' }, 'missing_field', 'access_key'],
+      [{ region: 'eu central' }, 'invalid_value', 'region'],
+      [{ region: '../x' }, 'invalid_value', 'region'],
+      [{ use_iam: 'true' }, 'not_supported', 'use_iam'],
+    ];
+    for (const [values, reason, field] of cases) {
+      assert.throws(() => read('s3:https://h.test/b', values), { reason, detail: { field, subject: field } });
+    }
+    assert.doesNotThrow(() => read('s3:https://h.test/b', { use_iam: 'false' }));
+  });
+});
