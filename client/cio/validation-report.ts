@@ -62,7 +62,7 @@ function formatFinding(wire: WireFinding, isColoured: boolean): string {
   const about = wire.name ? `${wire.name}: ` : '';
   const took = wire.ms === null || wire.ms === undefined || what !== '' ? '' : `${wire.ms} ms`;
   const line =
-    `  ${painted} ${TITLES[wire.check].padEnd(TITLE_WIDTH)}  ${printable(`${about}${what}${took}`)}`.trimEnd();
+    `  ${paintedMark(wire.state, isColoured)} ${TITLES[wire.check].padEnd(TITLE_WIDTH)}  ${printable(`${about}${what}${took}`)}`.trimEnd();
   return hint === undefined ? `${line}\n` : `${line}\n${INDENT}→ ${printable(hint)}\n`;
 }
 
