@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { OPERATOR } from './callers.ts';
+import { cioSucceeds, grant, save } from './support/cio.ts';
+import { Consumer, LOAD_ENCRYPTED_SOCKET, LOAD_SOCKET } from './support/consumer.ts';
+import type { Machine, RunOptions } from './support/machine.ts';
+
+const PEER_SCRIPT = fs.readFileSync(path.join(import.meta.dirname, 'support', 'load-peer.py'));
+
+/** CREDENTIAL_SIZE_MAX of systemd: for the value and the name together. */
+const CREDENTIAL_BYTES_MAX = 1024 * 1024;
+
+/** What a refusal on the plain socket is: one byte more than systemd takes. */
+const REFUSAL = new Uint8Array(CREDENTIAL_BYTES_MAX + 1);
+
+/** What a unit gets from the LOAD sockets, and when it gets nothing. */
+export function load(machine: Machine): void {
+  /** Bytes that are no text, and end in what programs like to cut off. */
+  const value = Buffer.concat([randomBytes(64), Buffer.from('\0\r\n\n')]);
+
+  test('LoadCredential= gives a unit with a dynamic user the value, byte by byte, in a file of mode 0400', async () => {
+    await save(machine, 'host.value', value);
+    await grant(machine, 'host.value', '--unit', 'granted.service');
+    const consumer = await Consumer.make(machine, 'granted.service', { loads: ['host.value'] });
+    await consumer.assertGets(value);
+    assert.equal(await machine.succeed(['stat', '--format=%a', consumer.fileOf('host.value')]), '400\n');
+  });
+
+  test('a unit gets two credentials from one socket', async () => {
+    await save(machine, 'host.second', 'second');
+    for (const name of ['host.second', 'host.value']) await grant(machine, name, '--unit', 'two.service');
+    const consumer = await Consumer.make(machine, 'two.service', { loads: ['host.value', 'host.second'] });
+    await consumer.assertGets(Buffer.concat([Buffer.from('second'), value]));
+    assert.equal((await machine.readFile(consumer.fileOf('host.second'))).toString(), 'second');
+  });
+
+  test('a grant to a template is one to its instances, and a grant to an instance to no other', async () => {
+    await grant(machine, 'host.value', '--unit', 'template@.service');
+    const options = { loads: ['host.value'], file: 'template@.service' };
+    await (await Consumer.make(machine, 'template@home.service', options)).assertGets(value);
+    await grant(machine, 'host.value', '--unit', 'instance@home.service');
+    const other = { loads: ['host.value'], file: 'instance@.service' };
+    await (await Consumer.make(machine, 'instance@home.service', other)).assertGets(value);
+    await (await Consumer.make(machine, 'instance@away.service', other)).assertRefused();
+  });
+
+  test('a unit to which it was not granted fails with 243/CREDENTIALS, as it does for an unknown name', async () => {
+    await (await Consumer.make(machine, 'stranger.service', { loads: ['host.value'] })).assertRefused();
+    await (await Consumer.make(machine, 'unknown.service', { loads: ['host.unknown'] })).assertRefused();
+    await grant(machine, 'aws', '--unit', 'missing.service');
+    await (await Consumer.make(machine, 'missing.service', { loads: ['cio_aws_session_token'] })).assertRefused();
+  });
+
+  test('a unit gets nothing any more after the grant was revoked', async () => {
+    await grant(machine, 'host.value', '--unit', 'revoked.service');
+    const consumer = await Consumer.make(machine, 'revoked.service', { loads: ['host.value'] });
+    await consumer.assertGets(value);
+    await cioSucceeds(machine, ['revoke', 'host.value', '--unit', 'revoked.service']);
+    await consumer.assertRefused();
+  });
+
+  test('no start gets another credential than it asks for: all units at once', async () => {
+    const consumers = [];
+    for (let index = 0; index < 6; index++) {
+      await save(machine, `host.many${index}`, `value ${index}`);
+      await grant(machine, `host.many${index}`, '--unit', `many${index}.service`);
+      consumers.push(await Consumer.make(machine, `many${index}.service`, { loads: [`host.many${index}`] }));
+    }
+    await Promise.all(consumers.map((consumer) => consumer.begin()));
+    for (const [index, consumer] of consumers.entries()) {
+      await consumer.assertGot(await consumer.end(), `value ${index}`);
+    }
+  });
+
+  test('the address of another unit is worth nothing: root himself is refused, in and outside of units', async () => {
+    const address = '0123456789abcdef/unit/granted.service/host.value';
+    const connect = (args: readonly string[], options: RunOptions = {}): ReturnType<Machine['run']> =>
+      machine.run(['python3', '-', ...args], { input: PEER_SCRIPT, ...options });
+    for (const args of [[LOAD_SOCKET, address], [LOAD_SOCKET]]) {
+      const { code, stdout } = await connect(args);
+      assert.equal(code, 0);
+      assert.ok(stdout.equals(REFUSAL), `${stdout.length} bytes`);
+    }
+    const inUnit = ['systemd-run', '--quiet', '--pipe', '--wait', '--unit=granted-not.service'];
+    const { stdout } = await machine.run([...inUnit, 'python3', '-', LOAD_SOCKET, address], { input: PEER_SCRIPT });
+    assert.ok(stdout.equals(REFUSAL), `${stdout.length} bytes`);
+    const sealed = await connect([LOAD_ENCRYPTED_SOCKET, address]);
+    assert.equal(sealed.stdout.length, 0);
+    for (const socket of [LOAD_SOCKET, LOAD_ENCRYPTED_SOCKET]) {
+      const { code, stderr } = await connect([socket, address], { user: OPERATOR });
+      assert.notEqual(code, 0, 'an administrator who is not root has no business here');
+      assert.match(stderr, /PermissionError/);
+    }
+  });
+
+  test('a locked store refuses every unit', async () => {
+    const consumer = await Consumer.make(machine, 'granted.service', { loads: ['host.value'] });
+    await cioSucceeds(machine, ['lock']);
+    try {
+      await consumer.assertRefused();
+    } finally {
+      await cioSucceeds(machine, ['unlock']);
+    }
+    await consumer.assertGets(value);
+  });
+
+  test('the largest value that systemd takes arrives, and one byte more fails the unit', async () => {
+    for (const [name, bytes] of [
+      ['host.largest', CREDENTIAL_BYTES_MAX - 'host.largest'.length],
+      ['host.toolarge', CREDENTIAL_BYTES_MAX - 'host.toolarge'.length + 1],
+    ] as const) {
+      const large = randomBytes(bytes);
+      await save(machine, name, large);
+      await grant(machine, name, '--unit', `${name}.service`);
+      const consumer = await Consumer.make(machine, `${name}.service`, { loads: [name] });
+      if (name === 'host.largest') await consumer.assertGets(large);
+      else await consumer.assertRefused();
+    }
+  });
+
+  test('LoadCredentialEncrypted= gives the value, and refuses as the plain socket does', async () => {
+    const lines = [`LoadCredentialEncrypted=host.value:${LOAD_ENCRYPTED_SOCKET}`];
+    await (await Consumer.make(machine, 'granted.service', { lines })).assertGets(value);
+    await (await Consumer.make(machine, 'stranger.service', { lines })).assertRefused();
+    const unknown = [`LoadCredentialEncrypted=host.unknown:${LOAD_ENCRYPTED_SOCKET}`];
+    await (await Consumer.make(machine, 'granted.service', { lines: unknown })).assertRefused();
+  });
+
+  test('a value of hundreds of KiB arrives through LoadCredentialEncrypted=', async () => {
+    const large = randomBytes(700_000);
+    await save(machine, 'host.sealed', large);
+    await grant(machine, 'host.sealed', '--unit', 'sealed.service');
+    const lines = [`LoadCredentialEncrypted=host.sealed:${LOAD_ENCRYPTED_SOCKET}`];
+    await (await Consumer.make(machine, 'sealed.service', { lines })).assertGets(large);
+  });
+}

@@ -1,0 +1,38 @@
+"""Calls the daemon again and again, each time over a new connection, until a file is there; then prints how that went.
+
+Usage: clients.py SOCKET CREDENTIAL STOP_FILE
+"""
+
+import collections
+import json
+import os
+import socket
+import sys
+
+path, name, stop_file = sys.argv[1:]
+call = json.dumps({"method": "io.cio.Credentials.Get", "parameters": {"name": name}}).encode() + b"\0"
+outcomes = collections.Counter()
+
+
+def answer():
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    peer.settimeout(60)
+    with peer:
+        try:
+            peer.connect(path)
+            peer.sendall(call)
+            received = b""
+            while not received.endswith(b"\0"):
+                piece = peer.recv(65536)
+                if not piece:
+                    return "closed without an answer"
+                received += piece
+        except OSError as error:
+            return type(error).__name__
+    reply = json.loads(received[:-1])
+    return reply.get("error") or reply["parameters"]["value"]
+
+
+while not os.path.exists(stop_file):
+    outcomes[answer()] += 1
+print(json.dumps(outcomes))

@@ -1,0 +1,153 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Finished } from '../../support/process.ts';
+import { plainEnvironment, run, Service, until } from '../../support/process.ts';
+import type { Scope } from '../../support/scope.ts';
+import { machineCgroups, removeCgroup } from './cgroups.ts';
+
+const REPOSITORY = path.join(import.meta.dirname, '..', '..', '..');
+const BOOT_SCRIPT = path.join(import.meta.dirname, 'boot.sh');
+const BOOT_TIMEOUT_MS = 90_000;
+
+/** The command that runs the rest as first process of its own namespaces, which end with it, and it with this process. */
+export const IN_NAMESPACES: readonly [string, ...string[]] = [
+  'unshare',
+  '--mount',
+  '--propagation=private',
+  '--pid',
+  '--fork',
+  '--kill-child',
+  '--mount-proc',
+];
+
+export interface RunOptions {
+  /** Root unless given; he gets the groups that the machine's user database gives him. */
+  readonly user?: string;
+  readonly input?: string | Uint8Array;
+  /** On top of a plain environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+}
+
+/** A line of the journal, as far as tests look at it (systemd.journal-fields(7)). */
+export interface JournalEntry {
+  readonly MESSAGE: string;
+  readonly PRIORITY: string;
+}
+
+/** A booted systemd on a copy of this host's root, of which nothing stays. */
+export class Machine {
+  readonly #service: Service;
+  readonly #cgroups: readonly string[];
+  #init = 0;
+
+  private constructor(service: Service, cgroups: readonly string[]) {
+    this.#service = service;
+    this.#cgroups = cgroups;
+  }
+
+  /** Boots one, which takes about a second. It is ended when the scope ends. */
+  static async boot(scope: Scope): Promise<Machine> {
+    const name = `cio-host-${process.pid}`;
+    const cgroups = machineCgroups(name);
+    const command = [...IN_NAMESPACES, 'sh', BOOT_SCRIPT, name, REPOSITORY, ...cgroups];
+    let machine: Machine | undefined;
+    scope.after(() => machine?.stop());
+    const started = new Machine(new Service(scope, command), cgroups);
+    machine = started;
+    await started.until(async () => (await started.#isReady()) || undefined, BOOT_TIMEOUT_MS);
+    return started;
+  }
+
+  /** What its console showed. */
+  get console(): string {
+    return this.#service.output;
+  }
+
+  /** Runs a command in the machine to its end, whatever that is. */
+  run(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
+    const { user, input, env, timeoutMs } = options;
+    const become = user === undefined ? [] : ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--init-groups', '--'];
+    return run(['nsenter', '--target', String(this.#init), '--all', '--', ...become, ...command], {
+      cwd: '/',
+      env: { ...plainEnvironment(), ...env },
+      ...(input === undefined ? {} : { input }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    });
+  }
+
+  /** The same, for a command that must succeed: its standard output. */
+  async succeed(command: readonly string[], options: RunOptions = {}): Promise<string> {
+    const { code, signal, stdout, stderr } = await this.run(command, options);
+    if (code !== 0) throw new Error(`${command.join(' ')} ended with ${code ?? signal}: ${stderr}${stdout.toString()}`);
+    return stdout.toString();
+  }
+
+  /** A shell script, with arguments, that must succeed: its standard output. */
+  shell(script: string, ...args: readonly string[]): Promise<string> {
+    return this.succeed(['sh', '-euc', script, 'sh', ...args]);
+  }
+
+  /** Repeats an attempt until it gives something. */
+  until<Value>(attempt: () => Promise<Value | undefined>, timeoutMs?: number): Promise<Value> {
+    return until(this.#service, attempt, timeoutMs);
+  }
+
+  /** Writes a file, with the folders that lead to it. */
+  async writeFile(file: string, content: string | Uint8Array, mode = '0644'): Promise<void> {
+    const script = 'mkdir -p "$(dirname "$1")"; rm -f "$1"; umask 077; cat > "$1"; chmod "$2" "$1"';
+    await this.succeed(['sh', '-euc', script, 'sh', file, mode], { input: content });
+  }
+
+  async readFile(file: string): Promise<Buffer> {
+    const { code, stdout, stderr } = await this.run(['cat', file]);
+    if (code !== 0) throw new Error(`${file} cannot be read: ${stderr}`);
+    return stdout;
+  }
+
+  async exists(file: string): Promise<boolean> {
+    return (await this.run(['test', '-e', file])).code === 0;
+  }
+
+  /** Properties of a unit (systemctl(1), `show`). */
+  async show<Name extends string>(unit: string, ...names: readonly Name[]): Promise<Record<Name, string>> {
+    const text = await this.succeed(['systemctl', 'show', `--property=${names.join(',')}`, '--', unit]);
+    const pairs = text.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]);
+    const found = Object.fromEntries(pairs) as Record<string, string>;
+    return Object.fromEntries(names.map((name) => [name, found[name] ?? ''])) as Record<Name, string>;
+  }
+
+  /** All that a unit wrote to the journal, and what systemd wrote of it. */
+  async journal(unit: string): Promise<JournalEntry[]> {
+    await this.succeed(['journalctl', '--sync']);
+    const text = await this.succeed(['journalctl', '--unit', unit, '--output=json', '--no-pager']);
+    return text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as JournalEntry);
+  }
+
+  /** Ends it at once, with all that runs in it. */
+  async stop(): Promise<void> {
+    // The end of a namespace's first process is over only when all others in it are gone.
+    for (const pid of childrenOf(this.#service.pid)) process.kill(pid, 'SIGKILL');
+    await this.#service.exited;
+    for (const cgroup of this.#cgroups) removeCgroup(cgroup);
+  }
+
+  async #isReady(): Promise<boolean> {
+    const [nspawn] = childrenOf(this.#service.pid);
+    const [init] = nspawn === undefined ? [] : childrenOf(nspawn);
+    if (init === undefined) return false;
+    this.#init = init;
+    const { stdout } = await this.run(['systemctl', 'is-system-running']);
+    // `degraded` is for a unit that has failed: one of this host's, which the tests do not use.
+    return ['running', 'degraded'].includes(stdout.toString().trim());
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  const file = `/proc/${pid}/task/${pid}/children`;
+  if (!fs.existsSync(file)) return [];
+  return fs.readFileSync(file, 'utf8').split(' ').filter(Boolean).map(Number);
+}
