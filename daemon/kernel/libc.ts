@@ -13,7 +13,11 @@ const PR_SET_DUMPABLE = 4;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const EWOULDBLOCK = 11;
+const EINTR = 4;
+const ECONNABORTED = 103;
+const SOCK_NONBLOCK = 0o4000;
 const AF_UNIX = 1;
+const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const SCM_RIGHTS = 1;
@@ -27,6 +31,12 @@ const POLLHUP = 0x010;
 /** sizeof(struct sockaddr_un), and where its path begins (unix(7)). */
 const SOCKADDR_UN_BYTES = 110;
 const SUN_PATH_OFFSET = 2;
+/** Where the parts of a {@link Datagram} lie. */
+const IOVEC_OFFSET = 56;
+const CONTROL_OFFSET = 72;
+const CONTROL_BYTES = 24;
+const NAME_OFFSET = 96;
+const TEXT_OFFSET: number = NAME_OFFSET + SOCKADDR_UN_BYTES + 2;
 /** struct pollfd: int, short, short (poll(2)). */
 const POLLFD_BYTES = 8;
 
@@ -38,19 +48,21 @@ const flockRaw = libc.func('int flock(int, int)');
 const setsockoptRaw = libc.func('int setsockopt(int, int, int, const uint8_t *, uint32_t)');
 const getpeernameRaw = libc.func('int getpeername(int, _Out_ uint8_t *, _Inout_ uint32_t *)');
 const pollRaw = libc.func('int poll(_Inout_ uint8_t *, unsigned long, int)');
+const socketpairRaw = libc.func('int socketpair(int, int, int, _Out_ int *)');
+const dupRaw = libc.func('int dup(int)');
+const accept4Raw = libc.func('int accept4(int, uint8_t *, uint8_t *, int)');
 const socketRaw = libc.func('int socket(int, int, int)');
 const fcntlRaw = libc.func('int fcntl(int, int, ...)');
-koffi.struct('iovec', { iov_base: 'uint8_t *', iov_len: 'size_t' });
-koffi.struct('msghdr', {
-  msg_name: 'uint8_t *',
-  msg_namelen: 'uint32_t',
-  msg_iov: 'iovec *',
-  msg_iovlen: 'size_t',
-  msg_control: 'uint8_t *',
-  msg_controllen: 'size_t',
-  msg_flags: 'int',
-});
-const sendmsgRaw = libc.func('long sendmsg(int, const msghdr *, int)');
+const sendmsgRaw = libc.func('long sendmsg(int, uint8_t *, int)');
+const addressOfRaw = libc.func('void *memcpy(uint8_t *, const uint8_t *, size_t)');
+
+/** The next connection that waits at a listening socket; undefined where none can be had now (accept4(2)). @throws SystemError */
+export function acceptConnection(fd: number): number | undefined {
+  const connection = accept4Raw(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (connection >= 0) return connection;
+  if ([EWOULDBLOCK, EINTR, ECONNABORTED].includes(koffi.errno())) return undefined;
+  throw systemError('accept4');
+}
 
 /** A socket option of SOL_SOCKET, at most `bytesMax` of it (getsockopt(2)). @throws SystemError */
 export function getSocketOption(fd: number, option: number, bytesMax: number): Buffer {
@@ -117,6 +129,22 @@ export function closeOnExec(fd: number): void {
   if (fcntlRaw(fd, F_SETFD, 'int', FD_CLOEXEC) !== 0) throw systemError('fcntl');
 }
 
+/** Another descriptor of what one stands for, kept out of children (dup(2)). @throws SystemError */
+export function duplicate(fd: number): number {
+  const copy = dupRaw(fd);
+  if (copy < 0) throw systemError('dup');
+  closeOnExec(copy);
+  return copy;
+}
+
+/** Two connected Unix stream sockets (socketpair(2)). @throws SystemError */
+export function connectedPair(): readonly [fd: number, other: number] {
+  const pair = [-1, -1];
+  if (socketpairRaw(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) !== 0) throw systemError('socketpair');
+  const [fd = -1, other = -1] = pair;
+  return [fd, other];
+}
+
 /** A Unix datagram socket, which Node has none of. @throws SystemError */
 export function openDatagramSocket(): number {
   const fd = socketRaw(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -125,37 +153,48 @@ export function openDatagramSocket(): number {
 }
 
 /**
- * Sends a datagram to a Unix socket at once or not at all, and with it a copy of an open descriptor (sendmsg(2)).
+ * A datagram to a Unix socket that may carry a copy of a descriptor (sendmsg(2)). Everything that the kernel is told is laid
+ * out once, so that to send it takes some microseconds: between a descriptor and its copy a kill is not to come.
  *
- * @param address the path, or NUL and the name of an abstract one
- * @throws SystemError
+ * The memory, on 64 bits: struct msghdr (56 bytes), struct iovec (16), struct cmsghdr with one int (24), struct
+ * sockaddr_un, text.
  */
-export function sendDatagram(socket: number, address: Uint8Array, text: string, passed?: number): void {
-  const name = Buffer.alloc(SUN_PATH_OFFSET + address.length);
-  name.writeUInt16LE(AF_UNIX);
-  name.set(address, SUN_PATH_OFFSET);
-  const body = Buffer.from(text);
-  const control = passed === undefined ? null : rightsMessage(passed);
-  const message = {
-    msg_name: name,
-    msg_namelen: name.length,
-    msg_iov: [{ iov_base: body, iov_len: body.length }],
-    msg_iovlen: 1,
-    msg_control: control,
-    msg_controllen: control?.length ?? 0,
-    msg_flags: 0,
-  };
-  if (sendmsgRaw(socket, message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) throw systemError('sendmsg');
-}
+export class Datagram {
+  /** What is sent; whoever sends writes it here. */
+  readonly text: Buffer;
+  readonly #socket: number;
+  readonly #memory: Buffer;
 
-/** struct cmsghdr { size_t len; int level; int type; } and one descriptor, padded to a word (cmsg(3), on 64 bits). */
-function rightsMessage(fd: number): Buffer {
-  const control = Buffer.alloc(24);
-  control.writeBigUInt64LE(20n, 0);
-  control.writeInt32LE(SOL_SOCKET, 8);
-  control.writeInt32LE(SCM_RIGHTS, 12);
-  control.writeInt32LE(fd, 16);
-  return control;
+  /** @param address a path, or NUL and the name of an abstract socket */
+  constructor(socket: number, address: Uint8Array, textBytesMax: number) {
+    this.#socket = socket;
+    const nameBytes = SUN_PATH_OFFSET + address.length;
+    // Not from Node's pool, and so on an address that is a multiple of eight.
+    const memory = Buffer.from(new ArrayBuffer(NAME_OFFSET + SOCKADDR_UN_BYTES + 2 + textBytesMax));
+    const base = koffi.address(addressOfRaw(memory, memory, 0));
+    memory.writeUInt16LE(AF_UNIX, NAME_OFFSET);
+    memory.set(address, NAME_OFFSET + SUN_PATH_OFFSET);
+    memory.writeBigUInt64LE(base + BigInt(NAME_OFFSET), 0);
+    memory.writeUInt32LE(nameBytes, 8);
+    memory.writeBigUInt64LE(base + BigInt(IOVEC_OFFSET), 16);
+    memory.writeBigUInt64LE(1n, 24);
+    memory.writeBigUInt64LE(base + BigInt(CONTROL_OFFSET), 32);
+    memory.writeBigUInt64LE(base + BigInt(TEXT_OFFSET), IOVEC_OFFSET);
+    memory.writeBigUInt64LE(20n, CONTROL_OFFSET);
+    memory.writeInt32LE(SOL_SOCKET, CONTROL_OFFSET + 8);
+    memory.writeInt32LE(SCM_RIGHTS, CONTROL_OFFSET + 12);
+    this.#memory = memory;
+    this.text = memory.subarray(TEXT_OFFSET);
+  }
+
+  /** Sends what is in `text`, at once or not at all. @throws SystemError */
+  send(textBytes: number, passed?: number): void {
+    const memory = this.#memory;
+    memory.writeUInt32LE(textBytes, IOVEC_OFFSET + 8);
+    memory.writeUInt32LE(passed === undefined ? 0 : CONTROL_BYTES, 40);
+    memory.writeInt32LE(passed ?? -1, CONTROL_OFFSET + 16);
+    if (sendmsgRaw(this.#socket, memory, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) throw systemError('sendmsg');
+  }
 }
 
 /** What happened on each descriptor. */

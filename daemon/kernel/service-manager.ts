@@ -1,4 +1,9 @@
-import { openDatagramSocket, sendDatagram } from './libc.ts';
+import { Datagram, SystemError, openDatagramSocket } from './libc.ts';
+
+/** Longest message that is sent. */
+const TEXT_BYTES_MAX = 512;
+
+const KEEP = 'FDSTORE=1\nFDNAME=';
 
 /** Longest path or name of a Unix socket (unix(7)). */
 const ADDRESS_BYTES_MAX = 107;
@@ -32,24 +37,33 @@ export function connectServiceManager(address: string | undefined): ServiceManag
   const path = Buffer.from(address.startsWith('@') ? `\0${address.slice(1)}` : address);
   if (path.length > ADDRESS_BYTES_MAX || !/^[@/]/.test(address)) return NOBODY;
   const socket = openDatagramSocket();
-  const send = (text: string, fd?: number): boolean => {
-    try {
-      sendDatagram(socket, path, text, fd);
-      return true;
-    } catch {
-      // A manager that does not listen or is overrun. Its watchdog and its time limits are what notices.
-      return false;
-    }
+  const message = new Datagram(socket, path, TEXT_BYTES_MAX);
+  const keepMessage = new Datagram(socket, path, TEXT_BYTES_MAX);
+  keepMessage.text.write(KEEP, 'latin1');
+  const send = (text: string): void => {
+    attempt(() => message.send(message.text.write(text)));
   };
   return {
     keepsDescriptors: true,
-    ready: (status) => void send(`READY=1\nSTATUS=${status}`),
-    status: (status) => void send(`STATUS=${status}`),
-    stopping: () => void send('STOPPING=1\nSTATUS=Stopping'),
-    alive: () => void send('WATCHDOG=1'),
-    keep: (fd, name) => send(`FDSTORE=1\nFDNAME=${name}`, fd),
-    release: (name) => void send(`FDSTOREREMOVE=1\nFDNAME=${name}`),
+    ready: (status) => send(`READY=1\nSTATUS=${status}`),
+    status: (status) => send(`STATUS=${status}`),
+    stopping: () => send('STOPPING=1\nSTATUS=Stopping'),
+    alive: () => send('WATCHDOG=1'),
+    keep: (fd, name) =>
+      attempt(() => keepMessage.send(KEEP.length + keepMessage.text.write(name, KEEP.length, 'latin1'), fd)),
+    release: (name) => send(`FDSTOREREMOVE=1\nFDNAME=${name}`),
   };
+}
+
+/** A manager that does not listen or is overrun is no failure of ours: its watchdog and its time limits are what notices. */
+function attempt(work: () => void): boolean {
+  try {
+    work();
+    return true;
+  } catch (error) {
+    if (error instanceof SystemError) return false;
+    throw error;
+  }
 }
 
 /** By hand, or under a service manager that hears nothing. */

@@ -18,6 +18,13 @@ const WRITE_TIME_MAX_MS = 100;
 const SO_PRIORITY = 12;
 const BEGUN = 1;
 
+/** The copy of a connection that the service manager may have. */
+export interface Copy {
+  /** What the service manager knows it by, or will. */
+  readonly name: string;
+  readonly isKept: boolean;
+}
+
 /**
  * One peer of a LOAD socket, who is owed one answer.
  *
@@ -34,16 +41,8 @@ export class LoadConnection {
   readonly #name: string;
   #isKept: boolean;
 
-  /**
-   * @param request undefined where the peer is not believed
-   * @param isKept the service manager has a copy
-   */
-  constructor(
-    socket: Socket,
-    request: LoadRequest | undefined,
-    manager: ServiceManager,
-    { name, isKept }: { readonly name: string; readonly isKept: boolean },
-  ) {
+  /** @param request undefined where the peer is not believed */
+  constructor(socket: Socket, request: LoadRequest | undefined, manager: ServiceManager, { name, isKept }: Copy) {
     this.#socket = socket;
     this.fd = descriptorOf(socket);
     this.request = request;

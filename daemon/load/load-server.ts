@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { connect, createServer, Socket } from 'node:net';
+import { closeSync } from 'node:fs';
+import { createServer, Socket } from 'node:net';
 import type { Server } from 'node:net';
 
 import type { InheritedSocket } from '../kernel/inherited-sockets.ts';
-import { hungUp } from '../kernel/libc.ts';
-import { descriptorOf } from '../kernel/peer.ts';
+import { connectedPair, hungUp } from '../kernel/libc.ts';
 import type { ServiceManager } from '../kernel/service-manager.ts';
 import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
@@ -13,8 +13,9 @@ import { listenAt } from '../socket/listen.ts';
 import { wipe } from '../vault/sodium.ts';
 import type { LoadRequest } from './address.ts';
 import type { LoadAnswer, RefusalReason } from './answer.ts';
+import { Acceptor } from './acceptor.ts';
 import { LoadConnection } from './load-connection.ts';
-import { onAccept } from './on-accept.ts';
+import type { Copy } from './load-connection.ts';
 import { NotBelievedError } from './requester.ts';
 import type { LoadWire } from './wire.ts';
 
@@ -53,11 +54,13 @@ export class LoadServer {
   /** Tells the names of this process from those of others. */
   readonly #process: string = randomBytes(8).toString('hex');
   #count = 0;
-  /** Connections that were kept before Node told of them, by their descriptors. */
-  readonly #keptEarly: Map<number, string> = new Map();
+  /** Made before it is needed. */
+  #nextName = '';
   readonly #waiting: Set<LoadConnection> = new Set();
   /** Connections whose peers have not read all of their answers. */
   readonly #unread: Set<LoadConnection> = new Set();
+  /** Stands in for the server where connections must be kept from their first moment on. */
+  #acceptor: Acceptor | undefined;
   #recheck: NodeJS.Timeout | undefined;
   #sweep: NodeJS.Timeout | undefined;
   #isStopping = false;
@@ -76,9 +79,20 @@ export class LoadServer {
 
   /** @throws ListenError */
   async listen(place: Place): Promise<void> {
-    if (this.#parts.wire.mustBeKept && this.#parts.manager.keepsDescriptors) await this.#rehearse();
+    const { manager, wire } = this.#parts;
+    if ('fd' in place && wire.mustBeKept && manager.keepsDescriptors) {
+      this.#rehearse();
+      this.#acceptor = new Acceptor(
+        place.fd,
+        () => this.#prepare(),
+        (fd) => {
+          const copy = this.#keep(fd);
+          this.#take(new Socket({ fd, allowHalfOpen: true }), copy);
+        },
+      );
+      return;
+    }
     await listenAt(this.#server, place, false);
-    if (this.#parts.wire.mustBeKept) onAccept(this.#server, (fd) => this.#keepEarly(fd));
     this.#server.on('error', (error) => this.#parts.log.error('a unit could not be accepted', describeDefect(error)));
   }
 
@@ -89,7 +103,7 @@ export class LoadServer {
 
   /** Takes over a connection that another process left with the service manager. */
   adopt({ fd, name }: InheritedSocket): void {
-    this.#take(new Socket({ fd, allowHalfOpen: true }), name);
+    this.#take(new Socket({ fd, allowHalfOpen: true }), { name, isKept: true });
   }
 
   /** Something changed: what waits may be there now. */
@@ -106,6 +120,7 @@ export class LoadServer {
     this.#isStopping = true;
     clearTimeout(this.#recheck);
     this.#server.close();
+    this.#acceptor?.close();
     for (const connection of this.#waiting) this.#refuse(connection, 'stopping');
     if (this.#unread.size > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -121,47 +136,37 @@ export class LoadServer {
     clearInterval(this.#sweep);
   }
 
-  /**
-   * Takes a connection of its own as it will take those of systemd. What code does for the first time takes it many times
-   * as long, and a kill right after a start should find no wider gap than later.
-   */
-  async #rehearse(): Promise<void> {
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
-    const path = `\0cio-credentiald-${this.#newName()}`;
-    const { promise: accepted, resolve: accept, reject } = Promise.withResolvers<Socket>();
-    await new Promise<void>((resolve) => server.on('error', reject).on('connection', accept).listen(path, resolve));
-    onAccept(server, (fd) => this.#keepEarly(fd));
-    const client = connect(path).on('error', reject);
-    const socket = await accepted;
-    const fd = descriptorOf(socket);
-    const name = this.#keptEarly.get(fd);
-    this.#keptEarly.delete(fd);
-    if (name !== undefined) this.#parts.manager.release(name);
-    socket.destroy();
-    client.destroy();
-    server.close();
+  /** Does before a connection comes what would take time between it and its copy. */
+  #prepare(): void {
+    this.#nextName = this.#newName();
+    this.#parts.manager.alive();
   }
 
-  /** From here on a kill does not end the connection. */
-  #keepEarly(fd: number): void {
-    const name = this.#newName();
-    if (this.#parts.manager.keep(fd, name)) this.#keptEarly.set(fd, name);
+  /** From the moment it is accepted, a kill is not to end the connection. */
+  #keep(fd: number): Copy {
+    const isKept = this.#parts.manager.keep(fd, this.#nextName);
+    return { name: this.#nextName, isKept };
   }
 
-  /** @param name what the service manager knows it by, where it comes from there */
-  #take(socket: Socket, name?: string): void {
-    const connection = this.#connect(socket, name);
+  /** What is done for the first time takes much longer, so that is not for a unit. */
+  #rehearse(): void {
+    const pair = connectedPair();
+    this.#prepare();
+    const { name, isKept } = this.#keep(pair[0]);
+    if (isKept) this.#parts.manager.release(name);
+    for (const fd of pair) closeSync(fd);
+  }
+
+  #take(socket: Socket, copy: Copy = { name: this.#newName(), isKept: false }): void {
+    const connection = this.#connect(socket, copy);
     if (connection.request === undefined) this.#finish(connection, this.#parts.wire.refusal);
-    else if (name !== undefined && connection.isBegun) this.#refuse(connection, 'interrupted');
+    else if (connection.isBegun) this.#refuse(connection, 'interrupted');
     else if (this.#waiting.size + this.#unread.size >= CONNECTIONS_MAX) this.#refuse(connection, 'Busy');
     else this.#answer(connection);
   }
 
-  #connect(socket: Socket, name?: string): LoadConnection {
+  #connect(socket: Socket, copy: Copy): LoadConnection {
     const { manager, log } = this.#parts;
-    const fd = descriptorOf(socket);
-    const keptName = name ?? this.#keptEarly.get(fd);
-    this.#keptEarly.delete(fd);
     let request: LoadRequest | undefined;
     try {
       request = this.#parts.identify(socket);
@@ -169,8 +174,7 @@ export class LoadServer {
       const reason = error instanceof NotBelievedError ? { reason: error.message } : describeDefect(error);
       log.warning('somebody was refused a credential who is not systemd', reason);
     }
-    const kept = { name: keptName ?? this.#newName(), isKept: keptName !== undefined };
-    return new LoadConnection(socket, request, manager, kept);
+    return new LoadConnection(socket, request, manager, copy);
   }
 
   #newName(): string {

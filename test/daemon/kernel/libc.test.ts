@@ -7,13 +7,13 @@ import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { getSystemErrorName } from 'node:util';
 import {
+  Datagram,
   SystemError,
   getPeerAddress,
   getSocketOption,
   hungUp,
   lockPages,
   openDatagramSocket,
-  sendDatagram,
   setSocketOption,
   tryLockFile,
   waitUntilWritable,
@@ -150,17 +150,21 @@ describe('waitUntilWritable()', () => {
   });
 });
 
-describe('sendDatagram()', () => {
+describe('Datagram', () => {
   it('throws where nobody hears it', (t) => {
     const socket = openDatagramSocket();
     const ENOENT = 2;
     const address = Buffer.from(path.join(temporaryDirectory(t), 'nobody'));
+    const send = (fd: number): void => {
+      const datagram = new Datagram(fd, address, 10);
+      datagram.send(datagram.text.write('text'));
+    };
     assert.equal(
-      errorNumber(() => sendDatagram(socket, address, 'text')),
+      errorNumber(() => send(socket)),
       ENOENT,
     );
     assert.equal(
-      errorNumber(() => sendDatagram(-1, address, 'text')),
+      errorNumber(() => send(-1)),
       EBADF,
     );
     fs.closeSync(socket);

@@ -76,8 +76,9 @@ async function serve(
     connect,
     ask: () => readToEnd(connect()),
   };
-  await server.listen({ path: file });
-  // What it rehearsed with itself.
+  // As systemd passes it on: it listens already.
+  await server.listen({ fd: listenAt(file), name: 'load', isListening: true });
+  // What it rehearsed.
   keeper.told.length = 0;
   t.after(() => server.stop());
   return served;
@@ -266,8 +267,26 @@ describe('LoadServer', () => {
   });
 });
 
+const libc = koffi.load('libc.so.6');
+const socket = libc.func('int socket(int, int, int)') as unknown as (...numbers: number[]) => number;
+const bind = libc.func('int bind(int, uint8_t *, uint32_t)') as unknown as (
+  fd: number,
+  address: Buffer,
+  bytes: number,
+) => number;
+const listen = libc.func('int listen(int, int)') as unknown as (fd: number, backlog: number) => number;
+
+/** A descriptor that listens on a path (unix(7)). */
+function listenAt(file: string): number {
+  const fd = socket(1, 1, 0);
+  const address = Buffer.concat([Buffer.from([1, 0]), Buffer.from(file), Buffer.alloc(1)]);
+  assert.equal(bind(fd, address, address.length), 0);
+  assert.equal(listen(fd, 128), 0);
+  return fd;
+}
+
 /** Another descriptor of the same connection, as systemd passes it on (dup(2)). */
-const duplicate = koffi.load('libc.so.6').func('int dup(int)') as unknown as (fd: number) => number;
+const duplicate = libc.func('int dup(int)') as unknown as (fd: number) => number;
 
 /** As a process does before it begins to answer a connection that is kept. */
 function markBegun(fd: number): void {
