@@ -1,5 +1,5 @@
 import type { Provider } from './providers/provider.ts';
-import { isAmazon, parseS3Repository } from './providers/s3-repository.ts';
+import { usesIdentity } from './sets.ts';
 
 /** What a command gets on top of its caller's environment. */
 export interface EnvironmentChange {
@@ -17,27 +17,39 @@ export interface EnvironmentChange {
  */
 export function environmentOf(set: string, provider: Provider, values: ReadonlyMap<string, string>): EnvironmentChange {
   const variables = new Map<string, string>();
-  const contradicting = [...provider.contradicting];
+  const { given, contradicting } = withIdentity(provider, values);
   for (const field of provider.fields) {
-    const value = values.get(field.id);
+    const value = given.get(field.id);
     if (value !== undefined) for (const name of field.variables) variables.set(name, value);
   }
   const remote = `RCLONE_CONFIG_${set.toUpperCase().replaceAll(/[^A-Z0-9_]/g, '_')}`;
-  for (const [option, value] of Object.entries(provider.rclone.fixed)) variables.set(`${remote}_${option}`, value);
-  for (const [option, field] of Object.entries(provider.rclone.fromFields)) {
-    const value = values.get(field);
-    if (value === undefined) contradicting.push(`${remote}_${option}`);
+  const { fixed, fromFields, derived } = provider.rclone;
+  for (const [option, value] of Object.entries(fixed)) variables.set(`${remote}_${option}`, value);
+  for (const [option, field] of Object.entries(fromFields)) {
+    const value = given.get(field);
+    if (value === undefined) contradicting.add(`${remote}_${option}`);
     else variables.set(`${remote}_${option}`, value);
   }
-  const withEndpoint = [provider.rclone.endpoint, ...Object.keys(provider.rclone.fixedWithEndpoint)];
-  contradicting.push(...withEndpoint.map((option) => `${remote}_${option}`));
-  const repository = parseS3Repository(values.get('backup_repo') ?? '');
-  if ('endpoint' in repository && !isAmazon(repository)) {
-    variables.set(`${remote}_${provider.rclone.endpoint}`, repository.endpoint);
-    for (const [option, value] of Object.entries(provider.rclone.fixedWithEndpoint)) {
-      variables.set(`${remote}_${option}`, value);
-    }
-    variables.set(provider.endpointVariable, repository.endpoint);
-  }
-  return { set: variables, clear: contradicting.filter((name) => !variables.has(name)) };
+  for (const option of derived) contradicting.add(`${remote}_${option}`);
+  const { rclone, variables: others } = provider.derive(given);
+  for (const [option, value] of Object.entries(rclone)) variables.set(`${remote}_${option}`, value);
+  for (const [name, value] of Object.entries(others)) variables.set(name, value);
+  return { set: variables, clear: [...contradicting].filter((name) => !variables.has(name)) };
+}
+
+/** A set that uses the machine's identity gives no keys, takes away those of the caller, and leaves what tells of a role. */
+function withIdentity(
+  { fields, contradicting, identity }: Provider,
+  values: ReadonlyMap<string, string>,
+): { readonly given: ReadonlyMap<string, string>; readonly contradicting: Set<string> } {
+  if (!usesIdentity(values.get('use_iam'))) return { given: values, contradicting: new Set(contradicting) };
+  const keys = fields.filter(({ isReplacedByIdentity }) => isReplacedByIdentity === true);
+  const ids = new Set(keys.map(({ id }) => id));
+  return {
+    given: new Map([...values].filter(([id]) => !ids.has(id))),
+    contradicting: new Set([
+      ...contradicting.filter((name) => !identity.includes(name)),
+      ...keys.flatMap(({ variables }) => variables),
+    ]),
+  };
 }

@@ -1,7 +1,11 @@
 import { bareHost, HOST_LENGTH_MAX, isPublicHost } from './hosts.ts';
+import { parseAzureRepository } from './providers/azure.ts';
+import { parseGoogleRepository } from './providers/google.ts';
 import type { Field, Provider } from './providers/provider.ts';
+import { BACKUP_REPO } from './providers/s3-fields.ts';
 import type { S3Repository } from './providers/s3-repository.ts';
 import { isAmazon, parseS3Repository } from './providers/s3-repository.ts';
+import { parseServer } from './providers/server.ts';
 import { missingOf } from './sets.ts';
 import type { CheckState, Finding, Reason } from './validation.ts';
 import { SUBJECT_LENGTH_MAX } from './validation.ts';
@@ -61,11 +65,13 @@ export function findMistakes(
   primary?: PrimarySet,
 ): Finding[] {
   if (provider === undefined) return [finding('failed', 'unknown_provider', 'provider')];
-  const missing = missingOf(provider, new Set(values.keys())).map((id) => finding('failed', 'missing_field', id, id));
+  const absent = missingOf(provider, new Set(values.keys()), values.get('use_iam'));
+  const missing = absent.map((id) => finding('failed', 'missing_field', id, id));
   const isNotItself = primary !== undefined && primary.set !== set;
   return [
     ...missing,
     ...provider.fields.flatMap((field) => checkField(field, values.get(field.id))),
+    ...(provider.fields.includes(BACKUP_REPO) ? checkBesidesRepository(values) : []),
     ...checkKeys(values),
     ...checkPassword(values),
     ...(isNotItself ? checkAlternate(values, primary) : []),
@@ -79,7 +85,7 @@ function checkField(field: Field, value: string | undefined): Finding[] {
   // A certificate and the like may well end in a line end.
   const isSpaceMistaken = trimmed !== value && (isRefused || field.input !== 'textarea');
   const space = isSpaceMistaken ? [finding(isRefused ? 'failed' : 'warning', 'surrounding_space', field.id)] : [];
-  if (field.id === 'backup_repo' && trimmed.startsWith('s3:')) return [...space, ...checkS3Repository(trimmed)];
+  if (field === BACKUP_REPO && trimmed.startsWith('s3:')) return [...space, ...checkS3Repository(trimmed)];
   return field.check?.(trimmed) === undefined ? space : [...space, invalidValue(field.id)];
 }
 
@@ -116,9 +122,23 @@ function checkKeys(values: SetValues): Finding[] {
   return AWS_SECRET_KEY.test(accessKey) ? [finding(state, 'secret_in_access_key', 'access_key')] : [];
 }
 
+/** What other tools are told besides the repository, which is all that restic goes by. */
+function checkBesidesRepository(values: SetValues): Finding[] {
+  const repository = parseS3Repository(trim(values.get('backup_repo') ?? ''));
+  if ('reason' in repository) return [];
+  const { bucket = repository.bucket, prefix = repository.prefix, endpoint } = Object.fromEntries(values);
+  const servers = endpoint?.split(',').map((text) => parseServer(trim(text))) ?? [repository];
+  const isServed = servers.some((server) => 'reason' in server || hostAndPort(server) === hostAndPort(repository));
+  return [
+    ...(isServed ? [] : ['endpoint']),
+    ...(bucket === repository.bucket ? [] : ['bucket']),
+    ...(prefix === repository.prefix ? [] : ['prefix']),
+  ].map((field) => finding('warning', 'differs_from_repository', field, field));
+}
+
 function checkPassword(values: SetValues): Finding[] {
   const password = values.get('backup_password');
-  const isSame = password !== undefined && password === values.get('secret_key');
+  const isSame = password !== undefined && ['secret_key', 'account_key'].some((id) => values.get(id) === password);
   return isSame ? [finding('warning', 'password_is_secret_key', 'backup_password')] : [];
 }
 
@@ -131,11 +151,19 @@ function checkAlternate(values: SetValues, primary: PrimarySet): Finding[] {
 /** The same text for every way to write the same repository. */
 function placeOf(values: SetValues): string | undefined {
   const text = values.get('backup_repo');
-  const repository = parseS3Repository(trim(text ?? ''));
-  if ('reason' in repository) return text;
-  const { host, isTls, bucket, prefix } = repository;
+  const trimmed = trim(text ?? '');
+  const s3 = parseS3Repository(trimmed);
+  if (!('reason' in s3)) return JSON.stringify(['s3', hostAndPort(s3), s3.bucket, s3.prefix]);
+  const azure = parseAzureRepository(trimmed);
+  const account = [values.get('account_name'), values.get('endpoint_suffix')];
+  if (!('reason' in azure)) return JSON.stringify(['azure', account, azure.bucket, azure.prefix]);
+  const google = parseGoogleRepository(trimmed);
+  return 'reason' in google ? text : JSON.stringify(['gs', google.bucket, google.prefix]);
+}
+
+function hostAndPort({ host, isTls }: Pick<S3Repository, 'host' | 'isTls'>): string {
   const port = /:(\d+)$/.exec(host)?.[1] ?? (isTls ? '443' : '80');
-  return JSON.stringify([bareHost(host), Number(port), bucket, prefix]);
+  return `${bareHost(host)}:${Number(port)}`;
 }
 
 /** Where a repository lies, whatever its path says. Undefined where it names no server that there can be. */

@@ -1,8 +1,8 @@
 import { NAME_LENGTH_MAX } from './limits.ts';
 import { isUuid } from './names.ts';
+import { PROVIDER_IDS } from './providers/common-fields.ts';
 import type { Provider } from './providers/provider.ts';
 import { FIELD_IDS, PROVIDERS } from './providers/registry.ts';
-import { PROVIDER_IDS } from './providers/s3-fields.ts';
 
 /** The set and the field that a credential's name stands for. */
 export interface SetMembership {
@@ -53,8 +53,21 @@ export function providerOf(set: string, providerField: string | undefined): Prov
   return id === undefined ? undefined : PROVIDERS.get(id);
 }
 
+/** Tells whether a set uses the machine's own identity in place of keys, by the value of its field `use_iam`. */
+export function usesIdentity(useIamField: string | undefined): boolean {
+  return useIamField === 'true';
+}
+
 /** The required fields that a set does not have; just `provider` where it has no supported one. */
-export function missingOf(provider: Provider | undefined, presentFields: ReadonlySet<string>): string[] {
+export function missingOf(
+  provider: Provider | undefined,
+  presentFields: ReadonlySet<string>,
+  useIamField: string | undefined,
+): string[] {
   if (provider === undefined) return ['provider'];
-  return provider.fields.filter((field) => field.isRequired && !presentFields.has(field.id)).map((field) => field.id);
+  const needsKeys = !usesIdentity(useIamField);
+  return provider.fields
+    .filter(({ isRequired, isReplacedByIdentity }) => isRequired && (needsKeys || isReplacedByIdentity !== true))
+    .map(({ id }) => id)
+    .filter((id) => !presentFields.has(id));
 }

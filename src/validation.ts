@@ -67,6 +67,7 @@ export type Reason =
   | 'plain_http'
   | 'same_as_primary'
   | 'password_is_secret_key'
+  | 'differs_from_repository'
   | 'name_not_found'
   | 'name_server_failed'
   | 'address_refused'
@@ -149,6 +150,10 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   password_is_secret_key: {
     what: 'the repository password is the secret key',
     hint: 'whoever learns one opens both; change the password',
+  },
+  differs_from_repository: {
+    what: 'the field % says something else than the repository, by which restic goes',
+    hint: 'mend one of the two, or delete the field',
   },
   // resolve, connect, tls, clock
   name_not_found: { what: 'the name % has no address', hint: 'look for a mistyped host in the repository' },

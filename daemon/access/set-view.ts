@@ -49,7 +49,7 @@ export function viewSet(caller: Subject, reader: VaultReader, space: Space, set:
     space,
     provider,
     members,
-    missing: missingOf(provider, new Set(members.keys())),
+    missing: missingOf(provider, new Set(members.keys()), readText(reader, members.get('use_iam'))),
     generation: Math.max(reader.principal(space)?.removals?.[set] ?? 0, ...current.map(({ generation }) => generation)),
     changed: Math.max(...current.map(({ changed }) => changed)),
   };

@@ -1,17 +1,19 @@
 import type { Provider } from './provider.ts';
-import { S3_CONTRADICTING, S3_FIELDS, S3_RCLONE_OPTIONS } from './s3-fields.ts';
+import {
+  deriveS3,
+  S3_CONTRADICTING,
+  S3_FIELDS,
+  S3_IDENTITY,
+  S3_RCLONE_DERIVED,
+  S3_RCLONE_OPTIONS,
+} from './s3-fields.ts';
 
 export const AWS: Provider = {
   id: 'aws',
   label: 'Amazon S3',
   fields: S3_FIELDS,
-  rclone: {
-    fixed: { TYPE: 's3', PROVIDER: 'AWS' },
-    fromFields: S3_RCLONE_OPTIONS,
-    endpoint: 'ENDPOINT',
-    // restic, too, puts the bucket into the path wherever the server is not Amazon's.
-    fixedWithEndpoint: { PROVIDER: 'Other', FORCE_PATH_STYLE: 'true' },
-  },
-  endpointVariable: 'AWS_ENDPOINT_URL_S3',
+  rclone: { fixed: { TYPE: 's3', PROVIDER: 'AWS' }, fromFields: S3_RCLONE_OPTIONS, derived: S3_RCLONE_DERIVED },
+  derive: (values) => deriveS3(values, { PROVIDER: 'Other' }),
   contradicting: S3_CONTRADICTING,
+  identity: S3_IDENTITY,
 };

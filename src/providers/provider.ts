@@ -10,12 +10,22 @@ export interface Field {
   readonly isSecret: boolean;
   /** A set is ready when it has all required fields. */
   readonly isRequired: boolean;
+  /** A key that a set does without, and that is not given to tools, where it uses the machine's own identity (its field `use_iam`). */
+  readonly isReplacedByIdentity?: boolean;
   readonly input: 'text' | 'password' | 'textarea';
   readonly example?: string;
   /** The environment variables by which restic and the provider's own tools take this value. */
   readonly variables: readonly string[];
   /** Says what is wrong with a value, as text that does not repeat it; undefined where nothing is. */
   readonly check?: (text: string) => string | undefined;
+}
+
+/** What tools are told that no field says by itself: it is a part of one, or follows from several. */
+export interface Derived {
+  /** Options of the rclone remote, with their values. */
+  readonly rclone: RcloneOptions;
+  /** Environment variables, with their values. */
+  readonly variables: Readonly<Record<string, string>>;
 }
 
 /** A provider as data. Nothing here does any work on a network. */
@@ -29,12 +39,13 @@ export interface Provider {
     readonly fixed: RcloneOptions;
     /** Options and the fields that they come from. */
     readonly fromFields: RcloneOptions;
-    /** The option for an endpoint that is not the provider's default one, and what else is fixed then. */
-    readonly endpoint: string;
-    readonly fixedWithEndpoint: RcloneOptions;
+    /** Options that {@link Provider.derive} may give; where it does not, the caller's are taken away. */
+    readonly derived: readonly string[];
   };
-  /** The variable by which the provider's own tools take an endpoint that is not the provider's default one. */
-  readonly endpointVariable: string;
+  /** @param values the set's values by field id, of any form */
+  readonly derive: (values: ReadonlyMap<string, string>) => Derived;
   /** Variables of the caller that would override or contradict the set; they are taken from the environment. */
   readonly contradicting: readonly string[];
+  /** Those of them by which the machine's own identity is told: left in place for a set that uses it. */
+  readonly identity: readonly string[];
 }

@@ -1,11 +1,13 @@
 import { AWS } from './aws.ts';
+import { AZURE } from './azure.ts';
+import { GOOGLE } from './google.ts';
 import { MINIO } from './minio.ts';
 import type { Field, Provider } from './provider.ts';
 import { S3 } from './s3.ts';
 
 /** Every provider that is known, by its id. A new provider is a file of its own and a line here. */
 export const PROVIDERS: ReadonlyMap<string, Provider> = new Map(
-  [AWS, MINIO, S3].map((provider) => [provider.id, provider]),
+  [AWS, MINIO, S3, AZURE, GOOGLE].map((provider) => [provider.id, provider]),
 );
 
 /** Every field of every provider, longest id first, so that the first match of a suffix is the longest. */

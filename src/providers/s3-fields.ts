@@ -1,5 +1,17 @@
-import type { Field } from './provider.ts';
-import { parseS3Repository } from './s3-repository.ts';
+import {
+  BACKUP_PASSWORD,
+  checkBoolean,
+  checkHeaderText,
+  checkOneOf,
+  CONNECTION_FIELDS,
+  optionalText,
+  PROVIDER,
+  RESTIC_CONTRADICTING,
+  USE_IAM,
+} from './common-fields.ts';
+import type { Derived, Field, RcloneOptions } from './provider.ts';
+import { isAmazon, parseS3Repository } from './s3-repository.ts';
+import { parseServer } from './server.ts';
 
 /** The repository, in the form that restic takes. */
 export const BACKUP_REPO: Field = {
@@ -21,6 +33,7 @@ export const ACCESS_KEY: Field = {
   label: 'Access key',
   isSecret: false,
   isRequired: true,
+  isReplacedByIdentity: true,
   input: 'text',
   variables: ['AWS_ACCESS_KEY_ID'],
   check: checkHeaderText,
@@ -31,31 +44,19 @@ export const SECRET_KEY: Field = {
   label: 'Secret key',
   isSecret: true,
   isRequired: true,
+  isReplacedByIdentity: true,
   input: 'password',
   variables: ['AWS_SECRET_ACCESS_KEY'],
   check: checkHeaderText,
 };
 
-/** The password that opens the repository. Any text that an environment variable can hold; restic takes it as it is. */
-export const BACKUP_PASSWORD: Field = {
-  id: 'backup_password',
-  label: 'Repository password',
-  isSecret: true,
-  isRequired: true,
-  input: 'password',
-  variables: ['RESTIC_PASSWORD'],
-  check: (text) => (text.includes('\0') ? 'it has a NUL character, at which an environment variable ends' : undefined),
-};
-
+/** Part of host names and of what is signed. Servers other than Amazon's may call theirs as they like. */
 export const REGION: Field = {
-  id: 'region',
-  label: 'Region',
-  isSecret: false,
-  isRequired: false,
-  input: 'text',
+  ...optionalText('region', 'Region'),
   example: 'eu-central-1',
   variables: ['AWS_DEFAULT_REGION', 'AWS_REGION'],
-  check: checkHeaderText,
+  check: (text) =>
+    /^[A-Za-z0-9._-]{1,64}$/.test(text) ? undefined : 'it has more than letters, digits and . _ -, or than 64 of them',
 };
 
 /** Comes with temporary keys (AWS STS). */
@@ -64,24 +65,71 @@ export const SESSION_TOKEN: Field = {
   label: 'Session token',
   isSecret: true,
   isRequired: false,
+  isReplacedByIdentity: true,
   input: 'textarea',
   variables: ['AWS_SESSION_TOKEN'],
   check: checkHeaderText,
 };
 
-/** The ids that name a provider, those included that are not supported yet. */
-export const PROVIDER_IDS: readonly string[] = ['aws', 'minio', 'azure', 'google', 'openstack', 's3'];
+/**
+ * Servers, with commas between, for tools that take no repository; they get the first. restic knows the server of the
+ * repository only.
+ */
+export const ENDPOINT: Field = {
+  ...optionalText('endpoint', 'Endpoint'),
+  example: 'https://s3.eu-central-1.amazonaws.com',
+  check(text) {
+    const refusal = text
+      .split(',')
+      .map(parseServer)
+      .find((server) => 'reason' in server);
+    return refusal === undefined || !('reason' in refusal) ? undefined : `${refusal.reason}; it looks like HOST:PORT`;
+  },
+};
 
-/** Names the provider where the name of the set does not, as in `cio_offsite_provider`. */
-export const PROVIDER: Field = {
-  id: 'provider',
-  label: 'Provider',
-  isSecret: false,
-  isRequired: false,
-  input: 'text',
-  example: 's3',
-  variables: [],
-  check: (text) => (PROVIDER_IDS.includes(text) ? undefined : `it is none of ${PROVIDER_IDS.join(', ')}`),
+/** Said besides the repository, for tools that take none. */
+export const BUCKET: Field = {
+  ...optionalText('bucket', 'Bucket'),
+  example: 'backup-123',
+  check: (text) => (/^[^\s/\p{Cc}\p{Cf}]{1,255}$/u.test(text) ? undefined : 'it has spaces or slashes'),
+};
+
+/** The folder below the bucket, said besides the repository, for tools that take none. */
+export const PREFIX: Field = {
+  ...optionalText('prefix', 'Prefix'),
+  example: 'host-1/daily',
+  check(text) {
+    const parts = text.split('/');
+    if (!/^[^\s\p{Cc}\p{Cf}]{1,1024}$/u.test(text)) return 'it has spaces or control characters';
+    return parts.some((part) => ['', '.', '..'].includes(part)) ? 'it has an empty part, . or .. in it' : undefined;
+  },
+};
+
+/** Whether the bucket stands in the path and not before the host. restic has an option for it, and no variable. */
+export const PATH_STYLE: Field = { ...optionalText('path_style', 'Bucket in the path'), check: checkBoolean };
+
+/**
+ * The classes of Amazon's whose objects can be read at once; out of GLACIER and DEEP_ARCHIVE no repository can be opened.
+ * restic has an option for it, and no variable.
+ */
+export const STORAGE_CLASS: Field = {
+  ...optionalText('storage_class', 'Storage class'),
+  example: 'STANDARD_IA',
+  check: checkOneOf([
+    'STANDARD',
+    'STANDARD_IA',
+    'ONEZONE_IA',
+    'INTELLIGENT_TIERING',
+    'GLACIER_IR',
+    'REDUCED_REDUNDANCY',
+  ]),
+};
+
+/** Encryption by the server, as the header `x-amz-server-side-encryption` has it. */
+export const SSE: Field = {
+  ...optionalText('sse', 'Encryption by the server'),
+  example: 'AES256',
+  check: checkOneOf(['AES256', 'aws:kms']),
 };
 
 /** All fields of a provider that speaks S3. */
@@ -93,6 +141,14 @@ export const S3_FIELDS: readonly Field[] = [
   REGION,
   SESSION_TOKEN,
   PROVIDER,
+  ENDPOINT,
+  BUCKET,
+  PREFIX,
+  PATH_STYLE,
+  STORAGE_CLASS,
+  SSE,
+  USE_IAM,
+  ...CONNECTION_FIELDS,
 ];
 
 /** Options of rclone's s3 backend that are fields of a set. */
@@ -101,17 +157,30 @@ export const S3_RCLONE_OPTIONS = {
   SECRET_ACCESS_KEY: 'secret_key',
   SESSION_TOKEN: 'session_token',
   REGION: 'region',
+  STORAGE_CLASS: 'storage_class',
+  SERVER_SIDE_ENCRYPTION: 'sse',
+  ENV_AUTH: 'use_iam',
 } as const;
+
+/** Options of rclone's s3 backend that follow from the server. */
+export const S3_RCLONE_DERIVED: readonly string[] = ['ENDPOINT', 'PROVIDER', 'FORCE_PATH_STYLE'];
+
+/** By these the AWS tools and restic are told of a role, which would take the place of the set's keys or come on top. */
+export const S3_IDENTITY: readonly string[] = [
+  'RESTIC_AWS_ASSUME_ROLE_ARN',
+  'AWS_ROLE_ARN',
+  'AWS_WEB_IDENTITY_TOKEN_FILE',
+  'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+  'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+];
 
 /**
  * Where restic, rclone and the AWS tools look before, or besides, the variables that a set provides. Left in place, an
  * old session token or a password file would be used together with the set's own keys.
  */
 export const S3_CONTRADICTING: readonly string[] = [
-  'RESTIC_REPOSITORY_FILE',
-  'RESTIC_PASSWORD_FILE',
-  'RESTIC_PASSWORD_COMMAND',
-  'RESTIC_AWS_ASSUME_ROLE_ARN',
+  ...RESTIC_CONTRADICTING,
+  ...S3_IDENTITY,
   'AWS_SESSION_TOKEN',
   'AWS_SECURITY_TOKEN',
   'AWS_PROFILE',
@@ -121,16 +190,29 @@ export const S3_CONTRADICTING: readonly string[] = [
   'AWS_ENDPOINT_URL',
   'AWS_ENDPOINT_URL_S3',
   'AWS_IGNORE_CONFIGURED_ENDPOINT_URLS',
-  'AWS_ROLE_ARN',
-  'AWS_WEB_IDENTITY_TOKEN_FILE',
-  'AWS_CONTAINER_CREDENTIALS_FULL_URI',
-  'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
   'RCLONE_S3_ENDPOINT',
   'RCLONE_S3_REGION',
   'RCLONE_S3_SESSION_TOKEN',
+  'RCLONE_S3_ENV_AUTH',
+  'RCLONE_S3_STORAGE_CLASS',
+  'RCLONE_S3_SERVER_SIDE_ENCRYPTION',
 ];
 
-/** Keys, regions and tokens travel in HTTP headers: no white space, no control characters. */
-function checkHeaderText(text: string): string | undefined {
-  return /^[\x21-\x7e]+$/.test(text) ? undefined : 'it has spaces, line ends or characters outside ASCII';
+/**
+ * The server, for tools that do not read it in the repository.
+ *
+ * @param elsewhere what else rclone is told where the server is not Amazon's
+ */
+export function deriveS3(values: ReadonlyMap<string, string>, elsewhere: RcloneOptions = {}): Derived {
+  const repository = parseS3Repository(values.get('backup_repo') ?? '');
+  const named = parseServer(values.get('endpoint')?.split(',', 1)[0] ?? '');
+  const server = 'endpoint' in named ? named : repository;
+  const pathStyle = values.get('path_style');
+  const style = pathStyle === undefined ? {} : { FORCE_PATH_STYLE: pathStyle };
+  if (!('endpoint' in server) || isAmazon(server)) return { rclone: style, variables: {} };
+  return {
+    // restic, too, puts the bucket into the path wherever the server is not Amazon's.
+    rclone: { ENDPOINT: server.endpoint, ...elsewhere, FORCE_PATH_STYLE: 'true', ...style },
+    variables: { AWS_ENDPOINT_URL_S3: server.endpoint },
+  };
 }

@@ -45,8 +45,8 @@ export function parseS3Repository(text: string): S3Repository | S3RepositoryRefu
 }
 
 /** Tells whether a repository lies at Amazon, whose tools then need no endpoint. */
-export function isAmazon(repository: S3Repository): boolean {
-  return AMAZON_HOST.test(repository.host.replace(/:\d+$/, ''));
+export function isAmazon({ host }: Pick<S3Repository, 'host'>): boolean {
+  return AMAZON_HOST.test(host.replace(/:\d+$/, ''));
 }
 
 /** A name, an IPv4 or a bracketed IPv6 address, with or without a port. A host `http` is a URL with a slash missing. */

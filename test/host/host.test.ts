@@ -15,6 +15,7 @@ import { restic } from './restic.ts';
 import { setFiles } from './set-files.ts';
 import { Machine } from './support/machine.ts';
 import { upgrade } from './upgrade.ts';
+import { validation } from './validation.ts';
 import { waitingUnits } from './waiting.ts';
 
 const deb = process.env['CIO_DEB'];
@@ -35,6 +36,7 @@ waitingUnits(machine);
 killing(machine);
 setFiles(machine, canaries);
 restic(machine, canaries, s3Server, user);
+validation(machine, canaries);
 activation(machine);
 upgrade(machine);
 journal(machine, canaries);

@@ -122,7 +122,78 @@ describe('environmentOf()', () => {
   });
 
   it('leaves out fields that the provider does not have', () => {
-    const { set } = environment('aws', 'aws', { constructor: 'x', endpoint: 'y' });
+    const { set } = environment('aws', 'aws', { constructor: 'x', account_key: 'y' });
     assert.ok(![...set.values()].some((value) => value === 'x' || value === 'y'));
+  });
+
+  it('gives the proxy of a set by every name that tools know, and leaves that of the caller where there is none', () => {
+    const names = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'];
+    const { set } = environment('aws', 'aws', { ...AWS_SET, proxy: 'http://proxy:3128' });
+    for (const name of names) assert.equal(set.get(name), 'http://proxy:3128');
+    const without = environment('aws', 'aws', AWS_SET);
+    assert.ok(!names.some((name) => without.set.has(name) || without.clear.includes(name)));
+  });
+
+  it('gives no keys of a set that uses the identity of the machine, and leaves what tells of that', () => {
+    const { set, clear } = environment('aws', 'aws', { ...AWS_SET, use_iam: 'true' });
+    assert.equal(set.get('RCLONE_CONFIG_AWS_ENV_AUTH'), 'true');
+    assert.equal(set.get('RESTIC_PASSWORD'), AWS_SET.backup_password);
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'RCLONE_CONFIG_AWS_SECRET_ACCESS_KEY']) {
+      assert.equal(set.has(name), false, name);
+      assert.ok(clear.includes(name), name);
+    }
+    assert.ok(!clear.includes('AWS_WEB_IDENTITY_TOKEN_FILE'));
+    const without = environment('aws', 'aws', { ...AWS_SET, use_iam: 'false' });
+    assert.equal(without.set.get('AWS_ACCESS_KEY_ID'), AWS_SET.access_key);
+    assert.ok(without.clear.includes('AWS_WEB_IDENTITY_TOKEN_FILE'));
+  });
+
+  it('gives restic and rclone an account of Azure', () => {
+    const values = {
+      backup_repo: 'azure:backup:/',
+      account_name: 'account',
+      account_key: 'a2V5',
+      backup_password: 'p',
+    };
+    assert.deepEqual(Object.fromEntries(environment('azure', 'azure', values).set), {
+      RESTIC_REPOSITORY: 'azure:backup:/',
+      RESTIC_PASSWORD: 'p',
+      AZURE_ACCOUNT_NAME: 'account',
+      AZURE_STORAGE_ACCOUNT: 'account',
+      AZURE_ACCOUNT_KEY: 'a2V5',
+      AZURE_STORAGE_KEY: 'a2V5',
+      RCLONE_CONFIG_AZURE_TYPE: 'azureblob',
+      RCLONE_CONFIG_AZURE_ACCOUNT: 'account',
+      RCLONE_CONFIG_AZURE_KEY: 'a2V5',
+    });
+    const { set, clear } = environment('azure', 'azure', { ...values, endpoint_suffix: 'core.usgovcloudapi.net' });
+    assert.equal(set.get('AZURE_ENDPOINT_SUFFIX'), 'core.usgovcloudapi.net');
+    assert.equal(set.get('RCLONE_CONFIG_AZURE_ENDPOINT'), 'https://account.blob.core.usgovcloudapi.net');
+    for (const name of ['AZURE_ACCOUNT_SAS', 'AZURE_CLIENT_SECRET', 'AZURE_STORAGE_CONNECTION_STRING']) {
+      assert.ok(clear.includes(name), name);
+    }
+  });
+
+  it('gives rclone the service account of Google, which restic takes as a file only', () => {
+    const values = {
+      backup_repo: 'gs:backup:/',
+      project_id: 'p-1',
+      service_account: '{"x":\n1}',
+      backup_password: 'p',
+    };
+    const { set, clear } = environment('google', 'google', values);
+    assert.deepEqual(Object.fromEntries(set), {
+      RESTIC_REPOSITORY: 'gs:backup:/',
+      RESTIC_PASSWORD: 'p',
+      GOOGLE_PROJECT_ID: 'p-1',
+      GOOGLE_CLOUD_PROJECT: 'p-1',
+      RCLONE_CONFIG_GOOGLE_TYPE: 'google cloud storage',
+      RCLONE_CONFIG_GOOGLE_PROJECT_NUMBER: 'p-1',
+      RCLONE_CONFIG_GOOGLE_SERVICE_ACCOUNT_CREDENTIALS: '{"x":\n1}',
+    });
+    assert.ok(clear.includes('GOOGLE_APPLICATION_CREDENTIALS'));
+    const identity = environment('google', 'google', { ...values, use_iam: 'true' });
+    assert.ok(!identity.clear.includes('GOOGLE_APPLICATION_CREDENTIALS'));
+    assert.ok(!identity.set.has('RCLONE_CONFIG_GOOGLE_SERVICE_ACCOUNT_CREDENTIALS'));
   });
 });

@@ -346,4 +346,67 @@ describe('findMistakes()', () => {
     }
     assert.ok(performance.now() - started < 5000);
   });
+
+  describe('about what is said besides the repository', () => {
+    const at = (rest: Values): string[] => found({ ...MINIO, ...rest }, 'minio');
+    const agreeing: readonly Values[] = [
+      { endpoint: '192.168.1.100:9001', bucket: 'cio-backup-bucket' },
+      { endpoint: 'minio:9001, http://192.168.1.100:9001' },
+      { endpoint: 'https://minio:9000,http://192.168.1.100:9001' },
+      { backup_repo: 's3:https://minio/bucket/a/b', prefix: 'a/b', endpoint: 'https://MINIO:443' },
+    ];
+    for (const values of agreeing) {
+      it(`finds nothing in ${JSON.stringify(values)}`, () =>
+        assert.deepEqual(
+          at(values).filter((text) => text.includes('differs')),
+          [],
+        ));
+    }
+
+    for (const values of [{ bucket: 'other' }, { prefix: 'other' }, { endpoint: 'http://minio:9001' }]) {
+      const [field] = Object.keys(values);
+      it(`finds a ${field} that the repository does not have`, () =>
+        assert.deepEqual(at(values), [`warning differs_from_repository ${field}`]));
+    }
+  });
+
+  describe('in sets of other providers', () => {
+    const azure: Values = {
+      backup_repo: 'azure:backup:/host',
+      account_name: 'account',
+      account_key: 'a2V5a2V5',
+      backup_password: 'password',
+    };
+
+    it('finds nothing in a good one, and what is wrong in another', () => {
+      assert.deepEqual(found(azure, 'azure'), []);
+      const wrong: readonly (readonly [Values, string])[] = [
+        [{ backup_repo: 's3:https://s3.amazonaws.com/bucket' }, 'failed invalid_value backup_repo'],
+        [{ backup_repo: 'azure:backup' }, 'failed invalid_value backup_repo'],
+        [{ account_name: 'Account' }, 'failed invalid_value account_name'],
+        [{ account_key: 'a2V5a2V5\n' }, 'failed surrounding_space account_key'],
+        [{ backup_password: 'a2V5a2V5' }, 'warning password_is_secret_key backup_password'],
+        [{ skip_verify: 'yes' }, 'failed invalid_value skip_verify'],
+      ];
+      for (const [rest, expected] of wrong) assert.deepEqual(found({ ...azure, ...rest }, 'azure'), [expected]);
+      assert.deepEqual(found({ ...AMAZON, backup_repo: 'azure:backup:/' }), ['failed invalid_value backup_repo']);
+    });
+
+    it('asks a set that uses the identity of the machine for no keys', () => {
+      const { account_key: _key, ...keyless } = azure;
+      assert.deepEqual(found(keyless, 'azure'), ['failed missing_field account_key']);
+      assert.deepEqual(found({ ...keyless, use_iam: 'true' }, 'azure'), []);
+    });
+
+    it('takes the same container of another account for another place', () => {
+      const primary = (rest: Values): PrimarySet => ({
+        set: 'azure',
+        values: new Map(Object.entries({ ...azure, ...rest })),
+      });
+      const same = ['warning same_as_primary backup_repo'];
+      assert.deepEqual(found({ ...azure, backup_repo: 'azure:backup:host/' }, 'azure', primary({})), same);
+      assert.deepEqual(found(azure, 'azure', primary({ account_name: 'other' })), []);
+      assert.deepEqual(found(azure, 'azure', primary({ backup_repo: 'azure:backup:/other' })), []);
+    });
+  });
 });

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { canonicalName, parseName } from '../../src/names.ts';
 import { FIELD_IDS, PROVIDERS } from '../../src/providers/registry.ts';
-import { PROVIDER_IDS } from '../../src/providers/s3-fields.ts';
+import { PROVIDER_IDS } from '../../src/providers/common-fields.ts';
 import { canonicalSetName, memberName, membershipOf, missingOf, providerOf } from '../../src/sets.ts';
 
 const UUID = '0191e1f0-7c3a-7000-8000-00000000000a';
@@ -35,6 +35,11 @@ describe('membershipOf()', () => {
     ['cio_alt_backup_repo', 'alt', 'backup_repo'],
     ['cio_cio_access_key', 'cio', 'access_key'],
     ['cio_region_provider', 'region', 'provider'],
+    ['cio_azure_account_key', 'azure', 'account_key'],
+    ['cio_google_service_account', 'google', 'service_account'],
+    ['cio_offsite_endpoint_ca', 'offsite', 'endpoint_ca'],
+    ['cio_offsite_endpoint', 'offsite', 'endpoint'],
+    ['cio_storage_class_storage_class', 'storage_class', 'storage_class'],
   ];
   for (const [name, set, field] of members) {
     it(`reads ${name}`, () => assert.deepEqual(membershipOf(name), { set, field }));
@@ -83,9 +88,9 @@ describe('canonicalSetName()', () => {
   });
 
   it('takes a name as long as the shortest field leaves room for', () => {
-    const longest = 'a'.repeat(128 - 'cio__region'.length);
+    const longest = 'a'.repeat(128 - 'cio__sse'.length);
     assert.equal(canonicalSetName(longest), longest);
-    assert.equal(parseName(memberName(longest, 'region')).length, 128);
+    assert.equal(parseName(memberName(longest, 'sse')).length, 128);
     assert.equal(canonicalSetName(`${longest}a`), undefined);
   });
 
@@ -132,9 +137,9 @@ describe('providerOf()', () => {
 
   it('knows none where neither names one that is supported', () => {
     assert.equal(providerOf('offsite', undefined), undefined);
-    for (const text of ['', 'S3', 's3\n', 'constructor', '__proto__', 'azure'])
+    for (const text of ['', 'S3', 's3\n', 'constructor', '__proto__', 'openstack'])
       assert.equal(providerOf('offsite', text), undefined);
-    assert.equal(providerOf('azure', 's3'), undefined);
+    assert.equal(providerOf('openstack', 's3'), undefined);
   });
 
   it('finds a provider for the id of each that is supported', () => {
@@ -146,16 +151,26 @@ describe('missingOf()', () => {
   const aws = PROVIDERS.get('aws');
 
   it('names the required fields that are not there, in the order of the provider', () => {
-    assert.deepEqual(missingOf(aws, new Set()), STORIDGE_FIELDS);
-    assert.deepEqual(missingOf(aws, new Set(['secret_key', 'region'])), [
+    assert.deepEqual(missingOf(aws, new Set(), undefined), STORIDGE_FIELDS);
+    assert.deepEqual(missingOf(aws, new Set(['secret_key', 'region']), undefined), [
       'backup_repo',
       'access_key',
       'backup_password',
     ]);
-    assert.deepEqual(missingOf(aws, new Set(STORIDGE_FIELDS)), []);
+    assert.deepEqual(missingOf(aws, new Set(STORIDGE_FIELDS), undefined), []);
+  });
+
+  it('asks for no keys where the set uses the identity of the machine', () => {
+    assert.deepEqual(missingOf(aws, new Set(['use_iam']), 'true'), ['backup_repo', 'backup_password']);
+    for (const text of ['false', 'TRUE', '']) {
+      assert.deepEqual(missingOf(aws, new Set(['use_iam']), text), STORIDGE_FIELDS);
+    }
+    assert.deepEqual(missingOf(PROVIDERS.get('azure'), new Set(['backup_repo', 'backup_password']), 'true'), [
+      'account_name',
+    ]);
   });
 
   it('names just the provider where there is none', () => {
-    assert.deepEqual(missingOf(undefined, new Set(STORIDGE_FIELDS)), ['provider']);
+    assert.deepEqual(missingOf(undefined, new Set(STORIDGE_FIELDS), 'true'), ['provider']);
   });
 });

@@ -16,6 +16,13 @@ export const S3_SERVER: readonly Requirement[] = [
   command('ceph', 'ceph-common'),
 ];
 
+/** Roles can be taken, for two seconds and more. Of a wrong secret, too, RGW then says AccessDenied. */
+export const WITH_STS: readonly string[] = [
+  'rgw s3 auth use sts = true',
+  'rgw sts key = abcdefghijklmnop',
+  'rgw sts min session duration = 2',
+];
+
 /** A key pair of a user that the server knows. */
 export interface S3User {
   readonly name: string;
@@ -27,13 +34,21 @@ export interface S3User {
 export interface S3Server {
   /** As in `http://127.0.0.1:17480`. */
   readonly endpoint: string;
+  /** Runs radosgw-admin. */
+  readonly admin: (...args: string[]) => Promise<string>;
 }
 
 /**
  * Starts Ceph's object gateway on 127.0.0.1 with all that it needs: one monitor and one store in memory. Takes about
  * ten seconds. It is stopped when the scope ends.
+ *
+ * @param settings more lines of the gateway's part of ceph.conf, as in {@link WITH_STS}
  */
-export async function startS3Server(scope: Scope, users: readonly S3User[]): Promise<S3Server> {
+export async function startS3Server(
+  scope: Scope,
+  users: readonly S3User[],
+  settings: readonly string[] = [],
+): Promise<S3Server> {
   const directory = temporaryDirectory(scope, 'cio-s3');
   const [monitorPort, gatewayPort] = await freePorts();
   const options: ProcessOptions = { cwd: directory };
@@ -41,7 +56,10 @@ export async function startS3Server(scope: Scope, users: readonly S3User[]): Pro
     runSuccessfully(['ceph', '-c', 'ceph.conf', '--connect-timeout', '30', ...args], options);
 
   const clusterId = crypto.randomUUID();
-  fs.writeFileSync(path.join(directory, 'ceph.conf'), configuration(directory, clusterId, monitorPort, gatewayPort));
+  fs.writeFileSync(
+    path.join(directory, 'ceph.conf'),
+    configuration(directory, clusterId, monitorPort, gatewayPort).concat(settings.join('\n'), '\n'),
+  );
   for (const part of ['mon', 'osd', 'rgw']) fs.mkdirSync(path.join(directory, part));
   await makeKeyring(options);
   const monitorAddress = `[v2:127.0.0.1:${monitorPort}]`;
@@ -72,25 +90,13 @@ export async function startS3Server(scope: Scope, users: readonly S3User[]): Pro
   const endpoint = `http://127.0.0.1:${gatewayPort}`;
   await until(gateway, async () => (await isAnswering(endpoint)) || undefined);
 
+  const admin = (...args: string[]): Promise<string> =>
+    runSuccessfully(['radosgw-admin', '-c', 'ceph.conf', '-n', 'client.rgw.a', ...args], options);
   for (const { name, accessKey, secretKey } of users) {
-    await runSuccessfully(
-      [
-        'radosgw-admin',
-        '-c',
-        'ceph.conf',
-        '-n',
-        'client.rgw.a',
-        'user',
-        'create',
-        '--uid',
-        name,
-        '--display-name',
-        name,
-      ].concat('--access-key', accessKey, '--secret-key', secretKey),
-      options,
-    );
+    const keys = ['--access-key', accessKey, '--secret-key', secretKey];
+    await admin('user', 'create', '--uid', name, '--display-name', name, ...keys);
   }
-  return { endpoint };
+  return { endpoint, admin };
 }
 
 /** The keyring of all parts. The gateway's key has to be in it before the monitor is made. */

@@ -1,4 +1,4 @@
-/** Builds dist where it is stale: the compiled daemon, the library with its types, and the bundled command line. */
+/** Builds dist where it is stale: the compiled daemon, the library with its types, the bundled command line and prober. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -7,7 +7,13 @@ import path from 'node:path';
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const STAMP = path.join(ROOT, 'dist', '.built-from');
 const INPUTS = ['src', 'daemon', 'client', 'tools', 'tsconfig.base.json', 'package.json', 'package-lock.json'];
-const OUTPUTS = ['dist/daemon/main.js', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/cio.cjs'];
+const OUTPUTS = [
+  'dist/daemon/main.js',
+  'dist/client/index.js',
+  'dist/client/index.d.ts',
+  'dist/cio.cjs',
+  'dist/prober/main.cjs',
+];
 
 const fingerprint = fingerprintOf(INPUTS);
 if (OUTPUTS.every((file) => fs.existsSync(path.join(ROOT, file))) && readStamp() === fingerprint) process.exit(0);
@@ -17,6 +23,7 @@ process.stderr.write('Building dist …\n');
 fs.rmSync(path.join(ROOT, 'dist'), { recursive: true, force: true });
 run('node_modules/typescript/bin/tsc', '-b', 'src', 'daemon', 'client');
 run('tools/build-client.ts');
+run('tools/build-prober.ts');
 fs.writeFileSync(STAMP, fingerprint);
 
 function run(script: string, ...args: string[]): void {

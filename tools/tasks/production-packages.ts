@@ -8,7 +8,7 @@ export interface ProductionPackage {
   /** Folder, relative to the checkout: `node_modules/koffi`, or below another package. */
   readonly location: string;
   readonly version: string;
-  /** Code of it is in the bundled command line; the package itself is not needed there. */
+  /** Code of it is in the bundled command line or prober; the package itself is not needed there. */
   readonly isBundled: boolean;
 }
 
@@ -18,8 +18,8 @@ interface LockedPackage {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-/** The help is bundled with it, see tools/build-client.ts. The daemon never loads it. */
-const BUNDLED: ReadonlySet<string> = new Set(['yargs']);
+/** What the daemon loads. All others are bundled, see tools/build-client.ts and tools/build-prober.ts. */
+const LOADED: ReadonlySet<string> = new Set(['better-sqlite3', 'koffi', 'libsodium-wrappers']);
 
 /** Headers, for those who compile better-sqlite3 themselves. */
 const BUILD_ONLY: ReadonlySet<string> = new Set(['node-addon-api']);
@@ -51,7 +51,7 @@ export function productionPackages(root: string): readonly ProductionPackage[] {
   const addAll = (from: string, locked: LockedPackage, isBundled: boolean): void => {
     const optional = Object.keys(locked.optionalDependencies ?? {});
     const needed = Object.keys(locked.dependencies ?? {}).filter((name) => !optional.includes(name));
-    for (const name of needed) add(from, name, false, isBundled || (from === '' && BUNDLED.has(name)));
+    for (const name of needed) add(from, name, false, isBundled || (from === '' && !LOADED.has(name)));
     for (const name of optional) add(from, name, true, isBundled);
   };
   addAll('', lock.packages[''] ?? {}, false);

@@ -10,7 +10,7 @@ import type { Scope } from '../../support/scope.ts';
 /** A server that is not what one expects. */
 export interface FarServer {
   readonly port: number;
-  /** `127.0.0.1:port` */
+  /** As in `127.0.0.1:9000`. */
   readonly authority: string;
   /** The head of every request that came, with each header's name and value on a line of its own. */
   readonly seen: string[];
@@ -20,7 +20,12 @@ export interface FarServer {
 export type Answerer = (request: http.IncomingMessage, response: http.ServerResponse, body: Buffer) => void;
 
 /** Answers every HTTP request as it likes, with TLS where it has a certificate. */
-export async function startHttp(scope: Scope, answer: Answerer, identity?: ServerIdentity): Promise<FarServer> {
+export async function startHttp(
+  scope: Scope,
+  answer: Answerer,
+  identity?: ServerIdentity,
+  host: '127.0.0.1' | '::1' = '127.0.0.1',
+): Promise<FarServer> {
   const seen: string[] = [];
   const listener: http.RequestListener = (request, response) => {
     const headers = request.rawHeaders.join('\n');
@@ -35,7 +40,7 @@ export async function startHttp(scope: Scope, answer: Answerer, identity?: Serve
     identity === undefined
       ? http.createServer(listener)
       : https.createServer({ cert: identity.certificate, key: identity.key }, listener);
-  return listen(scope, server, seen);
+  return listen(scope, server, seen, host);
 }
 
 /** Does with every connection what it likes. */
@@ -66,17 +71,17 @@ export function lookupOf(...addresses: string[]): Lookup {
   return async () => addresses.map((address): LookupAddress => ({ address, family: net.isIP(address) }));
 }
 
-async function listen(scope: Scope, server: net.Server, seen: string[]): Promise<FarServer> {
+async function listen(scope: Scope, server: net.Server, seen: string[], host = '127.0.0.1'): Promise<FarServer> {
   const sockets = new Set<net.Socket>();
   server.on('connection', (socket: net.Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   scope.after(async () => {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   });
   const { port } = server.address() as net.AddressInfo;
-  return { port, authority: `127.0.0.1:${port}`, seen };
+  return { port, authority: `${host === '::1' ? '[::1]' : host}:${port}`, seen };
 }

@@ -37,11 +37,11 @@ describe('the process that holds the keys', () => {
 });
 
 describe('the prober', () => {
-  it('has nothing of the daemon in it but its log, and no library but the two SDKs', async () => {
+  it('has nothing of the daemon in it but its log, and no library but the SDKs', async () => {
     const { files, packages } = await importsOf('daemon/prober/main.ts');
     const others = files.filter((file) => !file.startsWith('src/') && !file.startsWith('daemon/prober/'));
     assert.deepEqual(others, ['daemon/log.ts']);
-    assert.deepEqual(packages, ['@aws-sdk/client-s3', 'minio']);
+    assert.deepEqual(packages, ['@aws-sdk/client-s3', '@azure/storage-blob', 'minio']);
   });
 
   it('can start no process, and writes no file', async () => {

@@ -112,6 +112,15 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     assert.deepEqual(failureIn(findings), failed('connect', 'connection_refused', { field: 'backup_repo', subject }));
   });
 
+  it('goes to an address of IPv6 as well', async (t) => {
+    const server = await startHttp(t, refusal('InvalidAccessKeyId'), undefined, '::1');
+    for (const provider of PROVIDERS) {
+      const findings = await findingsOf(jobOf(plain(server), { provider }));
+      assert.equal(failureIn(findings)?.reason, 'unknown_access_key', JSON.stringify(findings));
+    }
+    assert.match(server.seen[0] ?? '', /^host\n\[::1\]:\d+$/im);
+  });
+
   it('goes on to the next address where one refuses', async (t) => {
     const server = await startHttp(t, refusal('InvalidAccessKeyId'));
     const findings = await findingsOf(jobOf({ backup_repo: `s3:http://two.test:${server.port}/bucket-1` }), {
@@ -211,12 +220,8 @@ describe('probe(): what the server answers', () => {
     ['InvalidToken', 400, failed('key', 'key_rejected', { field: 'session_token' })],
     ['UserSuspended', 403, failed('key', 'user_suspended')],
     ['NoSuchBucket', 404, failed('bucket', 'no_such_bucket', { field: 'backup_repo', subject: 'bucket-1' })],
-    [
-      'AccessDenied',
-      403,
-      failed('bucket', 'access_denied', { field: 'backup_repo', subject: 's3:ListBucket on bucket-1' }),
-    ],
-    ['RequestTimeTooSkewed', 403, failed('clock', 'clock_skewed', { subject: '0' })],
+    // It says so of every key.
+    ['AccessDenied', 403, failed('key', 'key_rejected', { field: 'secret_key' })],
     ['SlowDown', 503, failed('key', 'server_error', { subject: 'SlowDown' })],
     ['InternalError', 500, failed('key', 'server_error', { subject: 'InternalError' })],
     ['NotImplemented', 501, failed('key', 'not_supported', { subject: 's3:ListBucket' })],
@@ -438,10 +443,15 @@ describe('probe(): what lies in the bucket', () => {
   const startBucket = (
     t: Parameters<typeof startHttp>[0],
     act: (method: string, url: string) => { status: number; body?: string | Buffer } | undefined | 'never',
+    options: { readonly onConnection?: () => void; readonly keepAlive?: boolean } = {},
   ): Promise<FarServer> => {
     const objects = new Map<string, Buffer>();
+    const sockets = new Set<unknown>();
     return startHttp(t, (request, response, body) => {
       const { method = '', url = '' } = request;
+      if (options.keepAlive === false) response.setHeader('connection', 'close');
+      if (!sockets.has(request.socket)) options.onConnection?.();
+      sockets.add(request.socket);
       const acted = act(method, url);
       if (acted === 'never') return;
       const name = url.split('?', 1)[0] ?? '';
@@ -460,6 +470,41 @@ describe('probe(): what lies in the bucket', () => {
     });
   };
   const deletesIn = (server: FarServer): string[] => server.seen.filter((request) => request.startsWith('DELETE'));
+
+  it('connects anew to a server that ends every connection after an answer', async (t) => {
+    for (const provider of PROVIDERS) {
+      let connections = 0;
+      const server = await startBucket(t, () => undefined, {
+        onConnection: () => (connections += 1),
+        keepAlive: false,
+      });
+      const findings = await findingsOf(jobOf(plain(server), { provider }));
+      assert.equal(failureIn(findings), undefined, JSON.stringify(findings));
+      assert.equal(connections, server.seen.length);
+    }
+  });
+
+  it('needs one connection and seven requests where the server keeps it, and there is no repository', async (t) => {
+    for (const provider of PROVIDERS) {
+      let connections = 0;
+      const server = await startBucket(t, () => undefined, { onConnection: () => (connections += 1) });
+      await findingsOf(jobOf(plain(server), { provider }));
+      const asked = server.seen.map((request) => request.split(' ', 1)[0]);
+      assert.deepEqual(asked, ['GET', 'GET', 'PUT', 'GET', 'DELETE', 'GET', 'GET']);
+      assert.equal(connections, 1);
+    }
+  });
+
+  it('writes as the set wants objects to be kept, and with a digest', async (t) => {
+    for (const provider of PROVIDERS) {
+      const server = await startBucket(t, () => undefined);
+      await findingsOf(jobOf({ ...plain(server), storage_class: 'STANDARD_IA', sse: 'AES256' }, { provider }));
+      const put = server.seen.find((request) => request.startsWith('PUT')) ?? '';
+      assert.match(put, /^x-amz-storage-class\nSTANDARD_IA$/im);
+      assert.match(put, /^x-amz-server-side-encryption\nAES256$/im);
+      assert.match(put, /^content-md5\n[A-Za-z0-9+/]{22}==$/im);
+    }
+  });
 
   it('tells bytes that are not those that were written, and takes the object away all the same', async (t) => {
     for (const provider of PROVIDERS) {
@@ -548,6 +593,17 @@ describe('probe(): what lies in the bucket', () => {
       if (check === 'write') break;
     }
     assert.equal(deletesIn(server).length, 1);
+  });
+
+  it('is ended by a signal while it waits to ask once more', async (t) => {
+    const cancel = new AbortController();
+    const server = await startHttp(t, (request, response) => {
+      refusal('SlowDown', 503)(request, response);
+      setTimeout(() => cancel.abort(), 50);
+    });
+    const findings = await findingsOf(jobOf(plain(server)), { signal: cancel.signal });
+    assert.deepEqual(findingFor(findings, 'key'), { check: 'key', state: 'skipped', reason: 'cancelled' });
+    assert.equal(server.seen.length, 1);
   });
 
   it('is ended by a signal that was there before', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FIELD_IDS, PROVIDERS, fieldOf } from '../../../src/providers/registry.ts';
-import { PROVIDER_IDS } from '../../../src/providers/s3-fields.ts';
+import { PROVIDER_IDS } from '../../../src/providers/common-fields.ts';
 
 describe('PROVIDERS', () => {
   it('knows each provider by its own id, which is reserved for it', () => {
@@ -22,7 +22,7 @@ describe('PROVIDERS', () => {
   it('asks for every secret without echo', () => {
     for (const field of [...PROVIDERS.values()].flatMap((provider) => provider.fields)) {
       if (field.isSecret) assert.notEqual(field.input, 'text', field.id);
-      else assert.equal(field.input, 'text', field.id);
+      else assert.notEqual(field.input, 'password', field.id);
     }
   });
 
@@ -33,10 +33,39 @@ describe('PROVIDERS', () => {
     }
   });
 
-  it('needs the four credentials of Storidge, and no other', () => {
+  it('needs four credentials, of which those that the machine itself can stand in for are no repository or password', () => {
+    const required: Readonly<Record<string, readonly string[]>> = {
+      aws: ['backup_repo', 'access_key', 'secret_key', 'backup_password'],
+      minio: ['backup_repo', 'access_key', 'secret_key', 'backup_password'],
+      s3: ['backup_repo', 'access_key', 'secret_key', 'backup_password'],
+      azure: ['backup_repo', 'account_name', 'account_key', 'backup_password'],
+      google: ['backup_repo', 'project_id', 'service_account', 'backup_password'],
+    };
+    assert.deepEqual([...PROVIDERS.keys()], Object.keys(required));
+    for (const { id, fields } of PROVIDERS.values()) {
+      const needed = fields.filter((field) => field.isRequired);
+      assert.deepEqual(
+        needed.map((field) => field.id),
+        required[id],
+      );
+      const replaced = fields.filter((field) => field.isReplacedByIdentity === true);
+      assert.ok(replaced.some((field) => field.isSecret));
+      assert.ok(replaced.every((field) => !field.id.startsWith('backup_')));
+    }
+  });
+
+  it('takes its own examples', () => {
     for (const { fields } of PROVIDERS.values()) {
-      const required = fields.filter((field) => field.isRequired).map((field) => field.id);
-      assert.deepEqual(required, ['backup_repo', 'access_key', 'secret_key', 'backup_password']);
+      for (const { id, example, check } of fields) {
+        if (example !== undefined) assert.equal(check?.(example), undefined, id);
+      }
+    }
+  });
+
+  it('contradicts itself nowhere: what tells of an identity is taken from the sets that use none', () => {
+    for (const { contradicting, identity } of PROVIDERS.values()) {
+      assert.equal(new Set(contradicting).size, contradicting.length);
+      assert.ok(identity.every((name) => contradicting.includes(name)));
     }
   });
 });
@@ -55,6 +84,12 @@ describe('FIELD_IDS', () => {
 
   it('has no field that a name could not end in', () => {
     for (const id of FIELD_IDS) assert.match(id, /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/);
+  });
+});
+
+describe('the ids of fields', () => {
+  it('end in no other one, so that a name can be cut in one way only', () => {
+    for (const id of FIELD_IDS) assert.ok(!FIELD_IDS.some((other) => id.endsWith(`_${other}`)), id);
   });
 });
 

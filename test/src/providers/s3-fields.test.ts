@@ -1,21 +1,26 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { PROXY } from '../../../src/providers/common-fields.ts';
 import type { Field } from '../../../src/providers/provider.ts';
 import {
   ACCESS_KEY,
-  BACKUP_PASSWORD,
   BACKUP_REPO,
-  PROVIDER,
-  PROVIDER_IDS,
+  BUCKET,
+  deriveS3,
+  ENDPOINT,
+  PATH_STYLE,
+  PREFIX,
   REGION,
   S3_CONTRADICTING,
   S3_FIELDS,
   SECRET_KEY,
   SESSION_TOKEN,
+  SSE,
+  STORAGE_CLASS,
 } from '../../../src/providers/s3-fields.ts';
 
-const HEADER_FIELDS: readonly Field[] = [ACCESS_KEY, SECRET_KEY, REGION, SESSION_TOKEN];
+const HEADER_FIELDS: readonly Field[] = [ACCESS_KEY, SECRET_KEY, SESSION_TOKEN];
 
 function check(field: Field, text: string): string | undefined {
   return field.check?.(text);
@@ -29,7 +34,7 @@ describe('BACKUP_REPO', () => {
   });
 });
 
-describe('keys, regions and tokens', () => {
+describe('keys and tokens', () => {
   for (const field of HEADER_FIELDS) {
     it(`${field.id} takes visible ASCII`, () => {
       assert.equal(check(field, 'wJalrXUtnFEMI/K7MDENG+bPxRfiCY=='), undefined);
@@ -55,23 +60,52 @@ describe('keys, regions and tokens', () => {
   }
 });
 
-describe('BACKUP_PASSWORD', () => {
-  it('takes any text that an environment variable can hold', () => {
-    for (const text of [' pw ', 'line one\nline two\n', 'p\u00e4ss', '\u{1f511}', 'a'.repeat(1024)]) {
-      assert.equal(check(BACKUP_PASSWORD, text), undefined);
-    }
-  });
-
-  it('refuses a NUL', () => {
-    assert.match(check(BACKUP_PASSWORD, 'pass\0word') ?? '', /^it has a NUL character/);
-  });
+describe('the optional fields', () => {
+  const fields: readonly (readonly [field: Field, taken: readonly string[], refused: readonly string[]])[] = [
+    [REGION, ['eu-central-1', 'us_east', 'GARAGE', '1.2'], ['', 'a b', 'eu/1', 'a\n', 'r'.repeat(65), 'é']],
+    [
+      ENDPOINT,
+      ['minio:9000', 'https://s3.example.org', 'http://[::1]:9000', '10.0.0.1:9000,10.0.0.2:9000'],
+      ['', ',', 'minio:9000,', 'http:/minio', 'https://minio/bucket', 'a b', 'key@minio', 'minio:99999', 'ftp://minio'],
+    ],
+    [BUCKET, ['backup-123', 'a.b', 'Ümlaut'], ['', 'a b', 'a/b', 'a\n', 'b'.repeat(256)]],
+    [PREFIX, ['host-1', 'a/b/c'], ['', '/a', 'a/', 'a//b', 'a/../b', '.', 'a b', 'a\u200b']],
+    [PATH_STYLE, ['true', 'false'], ['', 'True', 'yes', '1', 'true\n']],
+    [STORAGE_CLASS, ['STANDARD', 'STANDARD_IA', 'GLACIER_IR'], ['', 'standard', 'GLACIER', 'DEEP_ARCHIVE']],
+    [SSE, ['AES256', 'aws:kms'], ['', 'aes256', 'aws:kms ', 'none']],
+  ];
+  for (const [field, taken, refused] of fields) {
+    it(`${field.id} takes what it is for, and nothing else`, () => {
+      for (const text of taken) assert.equal(check(field, text), undefined, text);
+      for (const text of refused) assert.equal(typeof check(field, text), 'string', JSON.stringify(text));
+      if (field.example !== undefined) assert.equal(check(field, field.example), undefined);
+    });
+  }
 });
 
-describe('PROVIDER', () => {
-  it('takes an id that names a provider, in its exact spelling', () => {
-    for (const id of PROVIDER_IDS) assert.equal(check(PROVIDER, id), undefined);
-    for (const text of ['', 'S3', 's3\n', ' s3', 'dropbox', 'constructor'])
-      assert.notEqual(check(PROVIDER, text), undefined);
+describe('deriveS3()', () => {
+  const derive = (values: Readonly<Record<string, string>>): ReturnType<typeof deriveS3> =>
+    deriveS3(new Map(Object.entries(values)), { PROVIDER: 'Other' });
+  const amazon = { backup_repo: 's3:https://s3.amazonaws.com/bucket' };
+  const elsewhere = { backup_repo: 's3:http://minio:9000/bucket' };
+  const other = { ENDPOINT: 'http://minio:9000', PROVIDER: 'Other', FORCE_PATH_STYLE: 'true' };
+
+  it('tells the server of the repository where that is not Amazon', () => {
+    assert.deepEqual(derive(amazon), { rclone: {}, variables: {} });
+    assert.deepEqual(derive(elsewhere), { rclone: other, variables: { AWS_ENDPOINT_URL_S3: 'http://minio:9000' } });
+    assert.deepEqual(derive({}), { rclone: {}, variables: {} });
+  });
+
+  it('goes by the first endpoint where the set names some', () => {
+    const { rclone, variables } = derive({ ...elsewhere, endpoint: 'https://one:9001,two:9002' });
+    assert.equal(rclone['ENDPOINT'], 'https://one:9001');
+    assert.equal(variables['AWS_ENDPOINT_URL_S3'], 'https://one:9001');
+    assert.deepEqual(derive({ ...elsewhere, endpoint: 'no endpoint' }).rclone, other);
+  });
+
+  it('goes by the path style that the set says', () => {
+    assert.deepEqual(derive({ ...amazon, path_style: 'true' }).rclone, { FORCE_PATH_STYLE: 'true' });
+    assert.deepEqual(derive({ ...elsewhere, path_style: 'false' }).rclone, { ...other, FORCE_PATH_STYLE: 'false' });
   });
 });
 
@@ -102,7 +136,8 @@ describe('S3_CONTRADICTING', () => {
   });
 
   it('has every variable of an optional field', () => {
-    for (const name of S3_FIELDS.filter((field) => !field.isRequired).flatMap((field) => field.variables)) {
+    const own = S3_FIELDS.filter((field) => !field.isRequired && field !== PROXY);
+    for (const name of own.flatMap((field) => field.variables)) {
       assert.ok(S3_CONTRADICTING.includes(name), name);
     }
   });

@@ -1,0 +1,143 @@
+import type { CheckId, Finding, Reason } from '../../src/validation.ts';
+import { clockFinding } from './clock.ts';
+import { findingOf, ProbeFailure } from './failure.ts';
+import type { Wire } from './network/wire.ts';
+import type { S3Store } from './providers/s3-store.ts';
+import type { S3Target } from './providers/s3-target.ts';
+import { since, type Steps } from './steps.ts';
+
+/** A bucket at the end of a connection, as it is asked now. */
+export interface Entrance {
+  readonly target: S3Target;
+  readonly wire: Wire;
+  readonly store: S3Store;
+}
+
+/** A way to the same bucket in another region, which may be at another host; undefined where there is none. */
+export type Move = (region: string) => AsyncGenerator<Finding, Entrance | undefined>;
+
+/** Where the key was let in. */
+export interface Entered {
+  readonly store: S3Store;
+  readonly canList: boolean;
+}
+
+/** The link that a refusal of the list breaks; every other refusal is one of the key. */
+const CHECKS_BY_REASON: Readonly<Partial<Record<Reason, CheckId>>> = {
+  clock_skewed: 'clock',
+  wrong_region: 'region',
+  redirected: 'region',
+  no_such_bucket: 'bucket',
+  access_denied: 'list',
+};
+
+/** What became of a request; it took its time either way. */
+interface Attempt {
+  readonly failure?: ProbeFailure;
+  readonly ms: number;
+}
+
+/**
+ * The links from the clock to the list, by one request for a list of one name: its refusal tells which of them is broken,
+ * which that of a HEAD cannot. Undefined where there is no way on.
+ */
+export async function* enter(first: Entrance, move: Move, steps: Steps): AsyncGenerator<Finding, Entered | undefined> {
+  let entrance = first;
+  let listed = await attempt((signal) => first.store.list('', 1, signal), steps);
+  const clock = clockFinding(first.wire, listed.failure);
+  if (clock !== undefined) yield clock;
+  if (clock?.state === 'failed') return undefined;
+
+  const told = regionTold(first.target, listed.failure);
+  if (told !== undefined) {
+    const moved = yield* move(told);
+    if (moved === undefined) return undefined;
+    entrance = moved;
+    listed = await attempt((signal) => moved.store.list('', 1, signal), steps);
+  }
+  const { failure, ms } = listed;
+  if (failure !== undefined) return yield* refuse(entrance, failure, ms, steps);
+
+  yield { check: 'key', state: 'passed' };
+  // With its region in the set nobody needs to ask where the bucket is.
+  const { isRegionGiven } = first.target;
+  const located = isRegionGiven || told !== undefined ? undefined : await locate(entrance, steps);
+  yield regionFinding(entrance.target, told, located);
+  yield { check: 'bucket', state: 'passed' };
+  yield { check: 'list', state: 'passed', ms };
+  return { store: entrance.store, canList: true };
+}
+
+/** Like restic, take the region that the server tells where the set says none. */
+function regionTold({ isRegionGiven }: S3Target, failure: ProbeFailure | undefined): string | undefined {
+  return isRegionGiven || failure?.reason !== 'wrong_region' ? undefined : failure.detail.subject;
+}
+
+/** Finds the broken link. There is a way on where just the list is refused, and the bucket is there. */
+async function* refuse(
+  entrance: Entrance,
+  failure: ProbeFailure,
+  ms: number,
+  steps: Steps,
+): AsyncGenerator<Finding, Entered | undefined> {
+  const { target, store } = entrance;
+  const { reason, detail } = failure;
+  const broken = CHECKS_BY_REASON[reason] ?? 'key';
+  if (broken !== 'list') {
+    if (broken === 'bucket') yield { check: 'key', state: 'passed' };
+    yield { ...findingOf(broken, 'failed', reason, detail), ms };
+    return undefined;
+  }
+  const located = await locate(entrance, steps);
+  if (located.failure !== undefined) {
+    yield* refuseAll(entrance, failure, steps);
+    return undefined;
+  }
+  yield { check: 'key', state: 'passed' };
+  yield regionFinding(target, undefined, located);
+  yield { check: 'bucket', state: 'passed' };
+  yield { ...findingOf('list', 'failed', reason, detail), ms };
+  return { store, canList: false };
+}
+
+/** Not even where the bucket is may be asked. */
+async function* refuseAll(
+  { target, store }: Entrance,
+  { reason, detail }: ProbeFailure,
+  steps: Steps,
+): AsyncGenerator<Finding> {
+  if (await store.tellsWrongSecrets(steps.signal)) {
+    yield { check: 'key', state: 'passed' };
+    // Most likely the bucket is somebody else's.
+    const subject = `${detail.subject ?? 'it'} on ${target.bucket}`;
+    yield findingOf('bucket', 'failed', reason, { field: 'backup_repo', subject });
+    return;
+  }
+  // A server that says the same of a wrong secret (RGW with STS) may mean the keys, or a token that has expired.
+  const field = target.keys.sessionToken === undefined ? 'secret_key' : 'session_token';
+  yield findingOf('key', 'failed', 'key_rejected', { field });
+}
+
+function regionFinding({ region }: S3Target, told: string | undefined, located: Attempt | undefined): Finding {
+  if (told !== undefined) return findingOf('region', 'warning', 'wrong_region', { field: 'region', subject: told });
+  if (located?.failure === undefined) {
+    return { check: 'region', state: 'passed', subject: region, ...(located === undefined ? {} : { ms: located.ms }) };
+  }
+  const { reason, detail } = located.failure;
+  return { ...findingOf('region', 'warning', reason, { field: 'region', ...detail }), ms: located.ms };
+}
+
+function locate({ store }: Entrance, steps: Steps): Promise<Attempt> {
+  return attempt((signal) => store.locate(signal), steps);
+}
+
+async function attempt(request: (signal: AbortSignal) => Promise<unknown>, { signal }: Steps): Promise<Attempt> {
+  const startedMs = performance.now();
+  try {
+    await request(signal);
+    return { ms: since(startedMs) };
+  } catch (error) {
+    if (!(error instanceof ProbeFailure)) throw error;
+    return { failure: error, ms: since(startedMs) };
+  }
+}

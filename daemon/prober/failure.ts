@@ -1,0 +1,35 @@
+import type { CheckId, Finding, Reason } from '../../src/validation.ts';
+import { SUBJECT_LENGTH_MAX } from '../../src/validation.ts';
+
+/** What a finding says besides its check and its state. */
+export type Detail = Pick<Finding, 'field' | 'subject'>;
+
+/** Why a step did not succeed, in the closed set of reasons: no message of a library or of a server is in it. */
+export class ProbeFailure extends Error {
+  readonly reason: Reason;
+  readonly detail: Detail;
+
+  constructor(reason: Reason, detail: Detail = {}) {
+    super(`the probe failed: ${reason}`);
+    this.name = 'ProbeFailure';
+    this.reason = reason;
+    this.detail = detail;
+  }
+}
+
+/** The finding of a check that did not simply pass. */
+export function findingOf(check: CheckId, state: Finding['state'], reason: Reason, detail: Detail = {}): Finding {
+  const { field, subject } = detail;
+  return {
+    check,
+    state,
+    reason,
+    ...(field === undefined ? {} : { field }),
+    ...(subject === undefined ? {} : { subject: printable(subject) }),
+  };
+}
+
+/** Text that is safe to show: printable ASCII, cut to the length that a subject may have. */
+function printable(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, SUBJECT_LENGTH_MAX);
+}

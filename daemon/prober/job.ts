@@ -1,0 +1,39 @@
+import type { ProbeJob } from '../../src/validation.ts';
+
+/** What came is no job. Its message says nothing of it. */
+export class JobError extends Error {
+  constructor() {
+    super('what was received is no job');
+    this.name = 'JobError';
+  }
+}
+
+/**
+ * Reads one job.
+ *
+ * @throws JobError
+ */
+export function parseJob(bytes: Uint8Array): ProbeJob {
+  const job = parseJson(bytes);
+  if (!isRecord(job)) throw new JobError();
+  const { set, provider, values, restoreOnly } = job;
+  const isWhole = typeof set === 'string' && typeof provider === 'string' && typeof restoreOnly === 'boolean';
+  if (!isWhole || !isRecord(values)) throw new JobError();
+  const texts = Object.entries(values);
+  if (!texts.every((entry): entry is [string, string] => typeof entry[1] === 'string')) throw new JobError();
+  // Without a prototype: `toString` is no field.
+  return { set, provider, restoreOnly, values: Object.assign(Object.create(null), Object.fromEntries(texts)) };
+}
+
+/** V8's own message, which quotes the text, goes nowhere. */
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw new JobError();
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

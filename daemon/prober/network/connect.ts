@@ -1,0 +1,59 @@
+import type { LookupAddress } from 'node:dns';
+import { connect, type Socket } from 'node:net';
+
+import { within } from '../deadline.ts';
+import { ProbeFailure } from '../failure.ts';
+import { CONNECT_MS } from '../limits.ts';
+import type { Endpoint } from './endpoint.ts';
+import { authorityOf } from './endpoint.ts';
+import { reasonOfSocketError } from './socket-error.ts';
+
+/** Of what several addresses gave, that which tells most. */
+const TELLING = ['connection_refused', 'timed_out', 'connection_lost', 'unreachable'] as const;
+
+/**
+ * Connects to the first address that takes it. The socket has no listener for errors yet but one that ignores them: its
+ * next owner sees them as the end of whatever it does with it.
+ *
+ * @throws ProbeFailure
+ */
+export async function connectFirst(
+  endpoint: Endpoint,
+  addresses: readonly LookupAddress[],
+  signal: AbortSignal,
+): Promise<{ readonly socket: Socket; readonly address: LookupAddress }> {
+  const failures: ProbeFailure[] = [];
+  for (const address of addresses) {
+    try {
+      const ms = CONNECT_MS / addresses.length;
+      return { address, socket: await within(ms, signal, (signal) => connectTo(address, endpoint.port, signal)) };
+    } catch (error) {
+      if (!(error instanceof ProbeFailure) || signal.aborted) throw error;
+      failures.push(error);
+    }
+  }
+  const reason = TELLING.find((reason) => failures.some((failure) => failure.reason === reason)) ?? 'unreachable';
+  throw new ProbeFailure(reason, { field: 'backup_repo', subject: authorityOf(endpoint) });
+}
+
+/** @throws ProbeFailure */
+export function connectTo({ address, family }: LookupAddress, port: number, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    // Without a name there is nothing to look up again: the address that was checked is the one that is used.
+    const socket = connect({ host: address, port, family, noDelay: true, autoSelectFamily: false });
+    const stop = (): void => {
+      socket.destroy();
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', stop);
+      resolve(socket);
+    });
+    socket.on('error', (error) => {
+      signal.removeEventListener('abort', stop);
+      reject(new ProbeFailure(reasonOfSocketError(error)));
+    });
+  });
+}

@@ -1,0 +1,18 @@
+/** A server, as a set names it. */
+export interface Endpoint {
+  /** A name or an address, without brackets. */
+  readonly host: string;
+  readonly port: number;
+  readonly isTls: boolean;
+  /** Authorities in PEM that take the place of the host's own. */
+  readonly authorities?: string;
+  /** False: any certificate is taken. */
+  readonly isVerified: boolean;
+  /** Whether link-local addresses and metadata services are allowed. */
+  readonly isLinkLocalAllowed: boolean;
+}
+
+/** As it is shown: `host:port`. */
+export function authorityOf({ host, port }: Endpoint): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

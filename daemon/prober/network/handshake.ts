@@ -1,0 +1,111 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { isIP, type Socket } from 'node:net';
+import { connect, getCACertificates, type ConnectionOptions, type TLSSocket } from 'node:tls';
+
+import type { Reason } from '../../../src/validation.ts';
+import { ProbeFailure } from '../failure.ts';
+import type { Endpoint } from './endpoint.ts';
+
+/** What OpenSSL (`X509_V_ERR_…`) and Node say of a certificate that is in order but for its dates or its name. */
+const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'certificate_wrong_host'],
+  ['CERT_HAS_EXPIRED', 'certificate_expired'],
+  ['CERT_NOT_YET_VALID', 'certificate_expired'],
+  // What comes back are not the records of TLS.
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'not_tls'],
+  ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'not_tls'],
+  ['ERR_SSL_HTTP_REQUEST', 'not_tls'],
+  ['EPROTO', 'tls_failed'],
+  ['ECONNRESET', 'connection_lost'],
+  ['EPIPE', 'connection_lost'],
+]);
+
+/** The names of all other complaints of OpenSSL about a chain of certificates. */
+const UNTRUSTED = /^(?:CERT_|CRL_|INVALID_|PATH_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|HOSTNAME_MISMATCH|ERROR_IN_CERT_)/;
+
+/** Where distributions keep the authorities that a host trusts, in the order in which Go, and so restic, looks. */
+const AUTHORITY_FILES = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/ca-bundle.pem',
+  '/etc/pki/tls/cacert.pem',
+  '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
+  '/etc/ssl/cert.pem',
+];
+
+/**
+ * The options for every handshake with a server. Without authorities of its own, those of this host count, as they do
+ * for restic; a host that has none falls back to those of Node.
+ *
+ * @throws ProbeFailure where the set's own authorities are no certificates
+ */
+export function tlsOptionsOf(endpoint: Endpoint): ConnectionOptions {
+  const { host, authorities, isVerified } = endpoint;
+  const name = host.replace(/\.$/, '');
+  return {
+    host: name,
+    ...(isIP(name) === 0 ? { servername: name } : {}),
+    ca: authorities === undefined ? hostAuthorities() : parseAuthorities(authorities),
+    rejectUnauthorized: isVerified,
+    minVersion: 'TLSv1.2',
+    ALPNProtocols: ['http/1.1'],
+  };
+}
+
+/** @throws ProbeFailure */
+export function shakeHands(socket: Socket, options: ConnectionOptions, signal: AbortSignal): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const secure = connect({ ...options, socket });
+    const stop = (): void => {
+      secure.destroy();
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    secure.once('secureConnect', () => {
+      signal.removeEventListener('abort', stop);
+      resolve(secure);
+    });
+    secure.on('error', (error: NodeJS.ErrnoException) => {
+      signal.removeEventListener('abort', stop);
+      reject(failureOf(error.code ?? '', options.host ?? ''));
+    });
+  });
+}
+
+function failureOf(code: string, host: string): ProbeFailure {
+  const reason = REASONS_BY_CODE.get(code) ?? (UNTRUSTED.test(code) ? 'certificate_not_trusted' : 'tls_failed');
+  if (reason === 'certificate_wrong_host') return new ProbeFailure(reason, { field: 'backup_repo', subject: host });
+  if (reason === 'certificate_not_trusted') return new ProbeFailure(reason, { field: 'endpoint_ca' });
+  return new ProbeFailure(reason, reason === 'not_tls' ? { field: 'backup_repo' } : {});
+}
+
+/** The first that there is: a file of the host in PEM, or Node's own list. */
+function hostAuthorities(): string | string[] {
+  for (const file of AUTHORITY_FILES) {
+    try {
+      return readFileSync(file, 'utf8');
+    } catch {
+      // Another distribution's.
+    }
+  }
+  return getCACertificates('bundled');
+}
+
+/** OpenSSL skips what is no certificate, and then trusts nobody: said here, it names the field. */
+function parseAuthorities(text: string): string[] {
+  const certificates = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (certificates.length === 0 || !certificates.every(isCertificate)) {
+    throw new ProbeFailure('invalid_value', { field: 'endpoint_ca', subject: 'endpoint_ca' });
+  }
+  return certificates;
+}
+
+function isCertificate(text: string): boolean {
+  try {
+    return new X509Certificate(text).raw.length > 0;
+  } catch {
+    return false;
+  }
+}

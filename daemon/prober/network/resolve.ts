@@ -1,0 +1,74 @@
+import type { LookupAddress } from 'node:dns';
+import { lookup } from 'node:dns/promises';
+import { BlockList, isIPv6 } from 'node:net';
+
+import { ProbeFailure } from '../failure.ts';
+import { ADDRESSES_MAX } from '../limits.ts';
+import type { Endpoint } from './endpoint.ts';
+
+/** All addresses of a name. */
+export type Lookup = (host: string) => Promise<readonly LookupAddress[]>;
+
+/** As every program of this host looks names up: by `getaddrinfo`, /etc/hosts included. */
+export const systemLookup: Lookup = (host) => lookup(host, { all: true, order: 'verbatim' });
+
+/**
+ * What a server on the internet has no business to be, and what a set that somebody wrote could use to make this host
+ * talk to its own cloud: link-local addresses (RFC 3927, RFC 4291) and the metadata services that lie elsewhere.
+ */
+const REFUSED: BlockList = makeRefused();
+
+/** Writings of an IPv4 address inside an IPv6 one, by which a translator reaches it (RFC 6052, RFC 3056, RFC 4291). */
+const TRANSLATED = [/^64:ff9b::(.+)$/i, /^2002:([0-9a-f]{1,4}:[0-9a-f]{1,4})(?::.*)?$/i, /^::([0-9a-f.:]+)$/i];
+
+/**
+ * Looks the name of a server up.
+ *
+ * @throws ProbeFailure where there is no address, or one that is refused: a name that has a good one besides is no better
+ */
+export async function resolveAddresses(endpoint: Endpoint, find: Lookup): Promise<readonly LookupAddress[]> {
+  const { host } = endpoint;
+  let addresses: readonly LookupAddress[];
+  try {
+    addresses = await find(host);
+  } catch (error) {
+    throw failureOf(host, error);
+  }
+  const refused = endpoint.isLinkLocalAllowed ? undefined : addresses.find(({ address }) => isRefused(address));
+  if (refused !== undefined)
+    throw new ProbeFailure('address_refused', { field: 'backup_repo', subject: refused.address });
+  if (addresses.length === 0) throw new ProbeFailure('name_not_found', { field: 'backup_repo', subject: host });
+  return addresses.slice(0, ADDRESSES_MAX);
+}
+
+/** Whether an address is link-local or one of a metadata service. */
+export function isRefused(address: string): boolean {
+  const plain = address.split('%', 1)[0] ?? '';
+  if (!isIPv6(plain)) return REFUSED.check(plain);
+  return REFUSED.check(plain, 'ipv6') || TRANSLATED.some((form) => isRefusedInside(form.exec(plain)?.[1]));
+}
+
+function isRefusedInside(digits: string | undefined): boolean {
+  if (digits === undefined) return false;
+  const mapped = `::ffff:${digits}`;
+  return isIPv6(mapped) && REFUSED.check(mapped, 'ipv6');
+}
+
+function failureOf(host: string, error: unknown): ProbeFailure {
+  const { code } = error as NodeJS.ErrnoException;
+  const isUnknown = code === 'ENOTFOUND' || code === 'ENODATA';
+  return new ProbeFailure(isUnknown ? 'name_not_found' : 'name_server_failed', {
+    ...(isUnknown ? { field: 'backup_repo' } : {}),
+    subject: host,
+  });
+}
+
+function makeRefused(): BlockList {
+  const list = new BlockList();
+  list.addSubnet('169.254.0.0', 16, 'ipv4');
+  list.addSubnet('fe80::', 10, 'ipv6');
+  // The metadata services of Amazon (over IPv6), Google (over IPv6), Alibaba, Oracle and Azure that are not link-local.
+  for (const address of ['fd00:ec2::254', 'fd20:ce::254']) list.addAddress(address, 'ipv6');
+  for (const address of ['100.100.100.200', '192.0.0.192', '168.63.129.16']) list.addAddress(address, 'ipv4');
+  return list;
+}

@@ -1,0 +1,56 @@
+import { CHECKS, type CheckId, type Finding, type ProbeJob } from '../../src/validation.ts';
+import { findingOf } from './failure.ts';
+import { TOTAL_MS } from './limits.ts';
+import { systemLookup, type Lookup } from './network/resolve.ts';
+import { probeAzure } from './probe-azure.ts';
+import { probeGoogle } from './probe-google.ts';
+import { probeS3 } from './probe-s3.ts';
+import { Steps } from './steps.ts';
+
+/** The providers whose sets are tried as S3. */
+const S3_PROVIDERS: ReadonlySet<string> = new Set(['aws', 's3', 'minio']);
+
+/** Checks that the far side of a job decides; the shape of the values is found out before there is one. */
+const PROBED: readonly CheckId[] = CHECKS.filter((check) => check !== 'shape');
+
+/**
+ * Tries a set, from the name of its server to the key of its repository, and yields what it finds as it finds it: each
+ * check once, those that were not tried last. Only `delete` comes twice where its failure leaves the probe object behind.
+ * Returning early, or `signal`, ends it; a probe object is taken away first.
+ */
+export async function* probe(
+  job: ProbeJob,
+  signal: AbortSignal,
+  lookup: Lookup = systemLookup,
+): AsyncGenerator<Finding, void> {
+  const reported = new Set<CheckId>();
+  let broken: CheckId | undefined;
+  const late = AbortSignal.timeout(TOTAL_MS);
+  const steps = new Steps(AbortSignal.any([signal, late]));
+  try {
+    for await (const finding of chainOf(job, steps, lookup)) {
+      reported.add(finding.check);
+      if (finding.state === 'failed') broken ??= finding.check;
+      yield finding;
+    }
+  } catch (error) {
+    if (!steps.signal.aborted || error !== steps.signal.reason) throw error;
+    if (!signal.aborted) {
+      broken ??= PROBED.find((check) => !reported.has(check)) ?? 'password';
+      reported.add(broken);
+      yield findingOf(broken, 'failed', 'timed_out');
+    }
+  }
+  const reason = signal.aborted ? 'cancelled' : 'earlier_failure';
+  const detail = signal.aborted || broken === undefined ? {} : { subject: broken };
+  for (const check of PROBED) {
+    if (!reported.has(check)) yield findingOf(check, 'skipped', reason, detail);
+  }
+}
+
+async function* chainOf(job: ProbeJob, steps: Steps, lookup: Lookup): AsyncGenerator<Finding, void> {
+  if (S3_PROVIDERS.has(job.provider)) yield* probeS3(job, steps, lookup);
+  else if (job.provider === 'azure') yield* probeAzure(job, steps, lookup);
+  else if (job.provider === 'google') yield* probeGoogle(job, steps, lookup);
+  else yield findingOf('shape', 'failed', 'not_supported', { field: 'provider', subject: job.provider });
+}

@@ -1,0 +1,71 @@
+import type { Reason } from '../../../src/validation.ts';
+import { ProbeFailure, type Detail } from '../failure.ts';
+import type { Answer } from '../network/wire.ts';
+import type { AzureTarget } from './azure-target.ts';
+
+/** What the codes of Azure's errors mean ("Status and error codes" of its REST API), and those of Azurite. */
+const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
+  ['AuthenticationFailed', 'wrong_secret_key'],
+  // Of Azure's for an address that the account's firewall does not let in; of Azurite's for a wrong key.
+  ['AuthorizationFailure', 'key_rejected'],
+  ['InvalidAuthenticationInfo', 'key_rejected'],
+  ['KeyBasedAuthenticationNotPermitted', 'key_rejected'],
+  ['NoAuthenticationInformation', 'key_rejected'],
+  ['AccountIsDisabled', 'user_suspended'],
+  ['AuthorizationPermissionMismatch', 'access_denied'],
+  ['AuthorizationResourceTypeMismatch', 'access_denied'],
+  ['AuthorizationServiceMismatch', 'access_denied'],
+  ['InsufficientAccountPermissions', 'access_denied'],
+  // A policy keeps what was written for some time.
+  ['BlobImmutableDueToPolicy', 'access_denied'],
+  ['ContainerNotFound', 'no_such_bucket'],
+  ['ContainerBeingDeleted', 'no_such_bucket'],
+  ['ContainerDisabled', 'no_such_bucket'],
+  ['ResourceNotFound', 'no_such_account'],
+  ['InternalError', 'server_error'],
+  ['OperationTimedOut', 'server_error'],
+  ['ServerBusy', 'server_error'],
+]);
+
+/** The field that mends it. */
+const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
+  wrong_secret_key: 'account_key',
+  key_rejected: 'account_key',
+  no_such_account: 'account_name',
+  no_such_bucket: 'backup_repo',
+  redirected: 'backup_repo',
+};
+
+const CODE = /^[A-Za-z0-9]{1,64}$/;
+
+/** The code of an error: a header gives it wherever a body does, and where there is none. */
+export function azureCodeOf({ headers, body }: Answer): string | undefined {
+  const told = headers['x-ms-error-code'] ?? /<Code>([^<]{1,64})<\/Code>/.exec(body.toString('latin1'))?.[1] ?? '';
+  return CODE.test(told) ? told : undefined;
+}
+
+/** Why a request was refused, by the status and the code alone. */
+export function azureFailureOf(answer: Answer, action: string, { container, account }: AzureTarget): ProbeFailure {
+  const code = azureCodeOf(answer);
+  const reason = reasonOf(answer.status, code);
+  const shown = code ?? `HTTP ${answer.status}`;
+  const subjects: Readonly<Partial<Record<Reason, string>>> = {
+    no_such_account: account,
+    no_such_bucket: container,
+    access_denied: action,
+    not_supported: action,
+    server_error: shown,
+    unexpected_answer: shown,
+  };
+  const [field, subject] = [FIELDS[reason], subjects[reason]];
+  const detail: Detail = { ...(field === undefined ? {} : { field }), ...(subject === undefined ? {} : { subject }) };
+  return new ProbeFailure(reason, detail);
+}
+
+function reasonOf(status: number, code: string | undefined): Reason {
+  if (status >= 300 && status < 400) return 'redirected';
+  const known = REASONS_BY_CODE.get(code ?? '');
+  if (known !== undefined) return known;
+  if (status >= 500) return status === 501 ? 'not_supported' : 'server_error';
+  return code === undefined && (status === 401 || status === 403) ? 'key_rejected' : 'unexpected_answer';
+}

@@ -1,0 +1,116 @@
+import type { Reason } from '../../../src/validation.ts';
+import { ProbeFailure, type Detail } from '../failure.ts';
+import type { Answer } from '../network/wire.ts';
+
+/** What was asked for, to be named where it was refused. */
+export interface Asked {
+  readonly action: string;
+  readonly bucket: string;
+}
+
+/** OAuth's codes (RFC 6749, section 5.2) and Google's own, as its token server gives them. */
+const REASONS_BY_GRANT_ERROR: ReadonlyMap<string, Reason> = new Map([
+  ['invalid_grant', 'key_rejected'],
+  ['invalid_client', 'unknown_access_key'],
+  ['unauthorized_client', 'key_rejected'],
+  ['disabled_client', 'user_suspended'],
+  ['access_denied', 'key_rejected'],
+  ['temporarily_unavailable', 'server_error'],
+  ['internal_failure', 'server_error'],
+]);
+
+/** `invalid_grant` has one code for everything; Google's texts beside it have been the same for years. */
+const REASONS_BY_GRANT_TEXT: readonly (readonly [text: RegExp, reason: Reason])[] = [
+  [/account not found/i, 'unknown_access_key'],
+  [/signature/i, 'wrong_secret_key'],
+  [/timeframe|\biat\b/i, 'clock_skewed'],
+  [/disabled/i, 'user_suspended'],
+];
+
+/** The `reason` of errors of Google Storage's JSON API, where the status does not tell. */
+const REASONS_BY_STORAGE_ERROR: ReadonlyMap<string, Reason> = new Map([
+  ['accountDisabled', 'user_suspended'],
+  ['userProjectAccountProblem', 'user_suspended'],
+  ['accessNotConfigured', 'access_denied'],
+  ['rateLimitExceeded', 'server_error'],
+  ['userRateLimitExceeded', 'server_error'],
+  // A policy or a hold keeps what was written for some time.
+  ['retentionPolicyNotMet', 'access_denied'],
+  ['objectUnderActiveHold', 'access_denied'],
+]);
+
+/** The field that mends it. */
+const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
+  unknown_access_key: 'service_account',
+  wrong_secret_key: 'service_account',
+  key_rejected: 'service_account',
+  user_suspended: 'service_account',
+  no_such_bucket: 'backup_repo',
+  redirected: 'backup_repo',
+};
+
+/** A JSON object; undefined where the answer is none. */
+export function parseAnswer({ body }: Answer): Readonly<Record<string, unknown>> | undefined {
+  try {
+    return asObject(JSON.parse(body.toString()));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Why a request was refused, by the status and the codes alone.
+ *
+ * @param asked undefined for a token
+ */
+export function googleFailureOf(answer: Answer, asked?: Asked): ProbeFailure {
+  const { error, error_description: text } = parseAnswer(answer) ?? {};
+  const code = codeOf(error);
+  const reason = asked === undefined ? grantReasonOf(answer.status, code, text) : storageReasonOf(answer.status, code);
+  const shown = code ?? `HTTP ${answer.status}`;
+  const subjects: Readonly<Partial<Record<Reason, string | undefined>>> = {
+    no_such_bucket: asked?.bucket,
+    access_denied: asked?.action,
+    not_supported: asked?.action,
+    server_error: shown,
+    unexpected_answer: shown,
+  };
+  const [field, subject] = [FIELDS[reason], subjects[reason]];
+  const detail: Detail = { ...(field === undefined ? {} : { field }), ...(subject === undefined ? {} : { subject }) };
+  return new ProbeFailure(reason, detail);
+}
+
+/** The token server's `error` is a code; that of the API an object, in which each error has its own. */
+function codeOf(error: unknown): string | undefined {
+  const errors = asObject(error)?.['errors'];
+  const code = Array.isArray(errors) ? asObject(errors[0])?.['reason'] : error;
+  return typeof code === 'string' && /^[A-Za-z_]{1,64}$/.test(code) ? code : undefined;
+}
+
+function grantReasonOf(status: number, code: string | undefined, text: unknown): Reason {
+  if (status >= 300 && status < 400) return 'redirected';
+  const told = typeof text === 'string' ? REASONS_BY_GRANT_TEXT.find(([pattern]) => pattern.test(text)) : undefined;
+  if (code === 'invalid_grant' && told !== undefined) return told[1];
+  return REASONS_BY_GRANT_ERROR.get(code ?? '') ?? otherReasonOf(status);
+}
+
+function storageReasonOf(status: number, code: string | undefined): Reason {
+  if (status >= 300 && status < 400) return 'redirected';
+  const known = REASONS_BY_STORAGE_ERROR.get(code ?? '');
+  if (known !== undefined) return known;
+  // Objects that are not there never come to this.
+  if (status === 404 && code === 'notFound') return 'no_such_bucket';
+  if (status === 403 && code === 'forbidden') return 'access_denied';
+  return otherReasonOf(status);
+}
+
+function otherReasonOf(status: number): Reason {
+  if (status === 401 || status === 403) return 'key_rejected';
+  if (status === 501) return 'not_supported';
+  return status >= 500 || status === 429 ? 'server_error' : 'unexpected_answer';
+}
+
+function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject ? (value as Record<string, unknown>) : undefined;
+}

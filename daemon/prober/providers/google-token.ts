@@ -1,0 +1,71 @@
+import { createPrivateKey, sign, type KeyObject } from 'node:crypto';
+
+import type { ServiceAccount } from '../../../src/providers/service-account.ts';
+import { ProbeFailure } from '../failure.ts';
+import { ERROR_BYTES_MAX } from '../limits.ts';
+import type { Endpoint } from '../network/endpoint.ts';
+import type { Wire } from '../network/wire.ts';
+import { googleFailureOf, parseAnswer } from './google-failure.ts';
+import { hostOf } from './set-endpoint.ts';
+
+/** What restic asks for: to read, write and delete objects, and not to change who may. */
+const SCOPE = 'https://www.googleapis.com/auth/devstorage.read_write';
+
+const GRANT_TYPE = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+
+/** An assertion lives as long as a validation may take and some; Google takes up to an hour. */
+const LIFETIME_S = 300;
+
+/** Visible ASCII: it goes into a header. Google's have some hundred characters, those of federations some thousand. */
+const TOKEN = /^[\x21-\x7e]{1,8192}$/;
+
+/**
+ * Asks for a token in the name of a service account (RFC 7523; "Using OAuth 2.0 for server to server applications"): a
+ * statement signed by its key, good for this one server, is exchanged for it. The key itself is sent nowhere.
+ *
+ * @throws ProbeFailure
+ */
+export async function fetchToken(
+  account: ServiceAccount,
+  endpoint: Endpoint,
+  wire: Wire,
+  signal: AbortSignal,
+): Promise<string> {
+  const form = new URLSearchParams({ grant_type: GRANT_TYPE, assertion: assertionOf(account, Date.now() / 1000) });
+  const body = Buffer.from(form.toString());
+  const headers = {
+    host: hostOf(endpoint),
+    'content-type': 'application/x-www-form-urlencoded',
+    'content-length': String(body.length),
+  };
+  const request = { method: 'POST', path: new URL(account.tokenUri).pathname, headers, body };
+  const answer = await wire.exchange(request, ERROR_BYTES_MAX, signal);
+  if (answer.status !== 200) throw googleFailureOf(answer);
+  const { access_token: token } = parseAnswer(answer) ?? {};
+  if (typeof token !== 'string' || !TOKEN.test(token)) {
+    throw new ProbeFailure('unexpected_answer', { subject: `HTTP ${answer.status}` });
+  }
+  return token;
+}
+
+/** A JSON Web Token, signed with RSA and SHA-256 (RFC 7515, RFC 7519). */
+function assertionOf({ email, privateKey, privateKeyId, tokenUri }: ServiceAccount, nowS: number): string {
+  const issuedS = Math.floor(nowS);
+  const header = { alg: 'RS256', typ: 'JWT', ...(privateKeyId === undefined ? {} : { kid: privateKeyId }) };
+  const claims = { iss: email, scope: SCOPE, aud: tokenUri, iat: issuedS, exp: issuedS + LIFETIME_S };
+  const signed = [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
+  return `${signed}.${sign('sha256', Buffer.from(signed), keyOf(privateKey)).toString('base64url')}`;
+}
+
+function keyOf(pem: string): KeyObject {
+  let key: KeyObject | undefined;
+  try {
+    key = createPrivateKey(pem);
+  } catch {
+    // What OpenSSL says of it is of no use to anybody.
+  }
+  if (key?.asymmetricKeyType !== 'rsa') {
+    throw new ProbeFailure('invalid_value', { field: 'service_account', subject: 'service_account' });
+  }
+  return key;
+}

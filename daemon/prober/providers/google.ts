@@ -1,0 +1,132 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { ProbeFailure } from '../failure.ts';
+import { ERROR_BYTES_MAX, LIST_BYTES_MAX, RETRY_PAUSE_MS } from '../limits.ts';
+import type { Answer, Wire, WireRequest } from '../network/wire.ts';
+import { googleFailureOf, parseAnswer } from './google-failure.ts';
+import type { GoogleTarget } from './google-target.ts';
+import type { ObjectStore, Stored } from './object-store.ts';
+import { hostOf } from './set-endpoint.ts';
+
+/** One call of the JSON API. */
+interface Call extends Pick<WireRequest, 'method' | 'path' | 'body'> {
+  /** The right that it needs. */
+  readonly action: string;
+  readonly bytesMax: number;
+}
+
+/** A page of a list may be short, even empty, and have a next one. */
+const PAGES_MAX = 5;
+
+/**
+ * A bucket of Google Storage, by its JSON API. Google's own library brings along its own connections, to hosts that
+ * nobody checked, and its own search for keys on this machine; of all that it can do, four requests are needed. One call at a time.
+ */
+export class GoogleStore implements ObjectStore {
+  readonly prefix: string;
+  readonly #target: GoogleTarget;
+  readonly #wire: Wire;
+  readonly #token: string;
+  /** Of what was put here, the one generation of it that is ours. */
+  readonly #generations = new Map<string, string>();
+
+  constructor(target: GoogleTarget, wire: Wire, token: string) {
+    this.prefix = target.prefix;
+    this.#target = target;
+    this.#wire = wire;
+    this.#token = token;
+  }
+
+  async list(prefix: string, max: number, signal: AbortSignal): Promise<readonly string[]> {
+    const names: string[] = [];
+    let pageToken = '';
+    for (let page = 0; page < PAGES_MAX && names.length < max; page += 1) {
+      const query = new URLSearchParams({
+        prefix: this.prefix + prefix,
+        maxResults: String(max),
+        fields: 'kind,items(name),nextPageToken',
+        ...(pageToken === '' ? {} : { pageToken }),
+      });
+      const path = `${this.#bucketPath()}/o?${query.toString()}`;
+      const call = { method: 'GET', path, action: 'storage.objects.list', bytesMax: LIST_BYTES_MAX };
+      const listed = readList(await this.#call(call, signal));
+      names.push(...listed.names.map((name) => name.slice(this.prefix.length)));
+      pageToken = listed.nextPageToken;
+      if (pageToken === '') break;
+    }
+    return names.slice(0, max);
+  }
+
+  async put(name: string, bytes: Uint8Array, signal: AbortSignal): Promise<Stored> {
+    const query = new URLSearchParams({ uploadType: 'media', name: this.prefix + name });
+    const path = `/upload${this.#bucketPath()}/o?${query.toString()}`;
+    const call = { method: 'POST', path, body: bytes, action: 'storage.objects.create', bytesMax: ERROR_BYTES_MAX };
+    const answer = await this.#call(call, signal);
+    const { generation } = parseAnswer(answer) ?? {};
+    if (typeof generation !== 'string' || !/^\d{1,20}$/.test(generation)) throw unexpected(answer);
+    this.#generations.set(name, generation);
+    return {};
+  }
+
+  async get(name: string, bytesMax: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    const path = `${this.#objectPath(name)}?alt=media`;
+    const answer = await this.#call({ method: 'GET', path, action: 'storage.objects.get', bytesMax }, signal, [404]);
+    return answer.status === 404 ? undefined : answer.body;
+  }
+
+  /** With its generation, it is gone for good at once, where the bucket keeps versions, too; the right is the same. */
+  async delete(name: string, _version: string | undefined, signal: AbortSignal): Promise<Stored> {
+    const generation = this.#generations.get(name);
+    const path = this.#objectPath(name) + (generation === undefined ? '' : `?generation=${generation}`);
+    const call = { method: 'DELETE', path, action: 'storage.objects.delete', bytesMax: ERROR_BYTES_MAX };
+    await this.#call(call, signal, [404]);
+    return {};
+  }
+
+  #bucketPath(): string {
+    return `/storage/v1/b/${encodeURIComponent(this.#target.bucket)}`;
+  }
+
+  #objectPath(name: string): string {
+    return `${this.#bucketPath()}/o/${encodeURIComponent(this.prefix + name)}`;
+  }
+
+  /** Asks; a server that fails is asked once more. */
+  async #call(call: Call, signal: AbortSignal, besides: readonly number[] = []): Promise<Answer> {
+    try {
+      return await this.#ask(call, signal, besides);
+    } catch (error) {
+      if (!(error instanceof ProbeFailure) || error.reason !== 'server_error') throw error;
+      await pause(RETRY_PAUSE_MS, undefined, { signal });
+      return this.#ask(call, signal, besides);
+    }
+  }
+
+  async #ask(call: Call, signal: AbortSignal, besides: readonly number[]): Promise<Answer> {
+    const { method, path, body, action, bytesMax } = call;
+    const headers = {
+      host: hostOf(this.#target.endpoint),
+      authorization: `Bearer ${this.#token}`,
+      ...(body === undefined
+        ? {}
+        : { 'content-type': 'application/octet-stream', 'content-length': String(body.length) }),
+    };
+    const answer = await this.#wire.exchange({ method, path, headers, body }, bytesMax, signal);
+    const { status } = answer;
+    if ((status >= 200 && status < 300) || besides.includes(status)) return answer;
+    throw googleFailureOf(answer, { action, bucket: this.#target.bucket });
+  }
+}
+
+function readList(answer: Answer): { readonly names: readonly string[]; readonly nextPageToken: string } {
+  const { kind, items = [], nextPageToken = '' } = parseAnswer(answer) ?? {};
+  const isList = kind === 'storage#objects' && Array.isArray(items) && typeof nextPageToken === 'string';
+  if (!isList || nextPageToken.length > ERROR_BYTES_MAX) throw unexpected(answer);
+  const names = (items as readonly { readonly name?: unknown }[]).map((item) => item?.name);
+  if (!names.every((name) => typeof name === 'string')) throw unexpected(answer);
+  return { names, nextPageToken };
+}
+
+function unexpected({ status }: Answer): ProbeFailure {
+  return new ProbeFailure('unexpected_answer', { subject: `HTTP ${status}` });
+}

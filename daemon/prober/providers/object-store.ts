@@ -1,0 +1,18 @@
+/** What the chain needs of a place where objects lie. Every call throws a ProbeFailure, or the reason of its signal. */
+export interface ObjectStore {
+  /** Before every name: empty, or with a slash at its end. Names are given and taken without it. */
+  readonly prefix: string;
+  /** Names below a prefix, at most `max`. */
+  list(prefix: string, max: number, signal: AbortSignal): Promise<readonly string[]>;
+  put(name: string, bytes: Uint8Array, signal: AbortSignal): Promise<Stored>;
+  /** Undefined where there is no such object. */
+  get(name: string, bytesMax: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Takes an object away or, where the store keeps versions, hides it behind a marker; with a version: exactly that. */
+  delete(name: string, version: string | undefined, signal: AbortSignal): Promise<Stored>;
+}
+
+/** What a write left in a store. */
+export interface Stored {
+  /** Of the object that was put, or of the marker that hides one that was deleted, where the store keeps versions. */
+  readonly version?: string;
+}

@@ -1,0 +1,109 @@
+import type { Reason } from '../../../src/validation.ts';
+import { ProbeFailure, type Detail } from '../failure.ts';
+import type { Answer } from '../network/wire.ts';
+
+/**
+ * What the codes of S3's errors mean: Amazon's, and those of MinIO, Ceph and Swift. The text beside a code differs from
+ * server to server, and RGW's is empty.
+ */
+const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
+  ['InvalidAccessKeyId', 'unknown_access_key'],
+  ['SignatureDoesNotMatch', 'wrong_secret_key'],
+  ['InvalidSecurity', 'key_rejected'],
+  ['AuthFailure', 'key_rejected'],
+  ['InvalidToken', 'key_rejected'],
+  ['InvalidTokenId', 'key_rejected'],
+  ['ExpiredToken', 'key_expired'],
+  ['ExpiredTokenException', 'key_expired'],
+  ['TokenRefreshRequired', 'key_expired'],
+  ['UserSuspended', 'user_suspended'],
+  ['AccountProblem', 'user_suspended'],
+  ['NotSignedUp', 'user_suspended'],
+  ['RequestTimeTooSkewed', 'clock_skewed'],
+  ['RequestExpired', 'clock_skewed'],
+  ['NoSuchBucket', 'no_such_bucket'],
+  ['InvalidBucketName', 'no_such_bucket'],
+  ['AccessDenied', 'access_denied'],
+  ['AllAccessDisabled', 'access_denied'],
+  ['Forbidden', 'access_denied'],
+  ['RequestTimeout', 'server_error'],
+  ['SlowDown', 'server_error'],
+  ['InternalError', 'server_error'],
+  ['ServiceUnavailable', 'server_error'],
+]);
+
+/** With these a server says that the bucket is elsewhere; where, is told by a header or by the element Region. */
+const REGION_CODES: ReadonlySet<string> = new Set([
+  'AuthorizationHeaderMalformed',
+  'PermanentRedirect',
+  'TemporaryRedirect',
+  'Redirect',
+  'IllegalLocationConstraintException',
+  'InvalidRegion',
+]);
+
+/** The field that mends it. */
+const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
+  unknown_access_key: 'access_key',
+  wrong_secret_key: 'secret_key',
+  key_rejected: 'secret_key',
+  key_expired: 'session_token',
+  wrong_region: 'region',
+  no_such_bucket: 'backup_repo',
+  redirected: 'backup_repo',
+};
+
+const CODE = /<Code>([A-Za-z0-9._-]{1,64})<\/Code>/;
+const REGION = /<Region>([A-Za-z0-9._-]{1,64})<\/Region>/;
+
+/** The code of an error, as the server gave it; MinIO gives it in a header where there is no body. */
+export function codeOf({ headers, body }: Answer): string | undefined {
+  const fromHeader = /^[A-Za-z0-9._-]{1,64}$/.exec(headers['x-minio-error-code'] ?? '')?.[0];
+  return CODE.exec(body.toString('latin1'))?.[1] ?? fromHeader;
+}
+
+/** The region that an answer says the bucket is in. */
+export function regionOf({ headers, body }: Answer): string | undefined {
+  const fromHeader = /^[A-Za-z0-9._-]{1,64}$/.exec(headers['x-amz-bucket-region'] ?? '')?.[0];
+  return fromHeader ?? REGION.exec(body.toString('latin1'))?.[1];
+}
+
+/** Why a request was refused, by the status and the code alone. */
+export function failureOf(answer: Answer, action: string, bucket: string): ProbeFailure {
+  const code = codeOf(answer);
+  const reason = reasonOf(answer, code);
+  const subject = subjectOf(reason, answer, code, action, bucket);
+  const field = code?.startsWith('InvalidToken') === true ? 'session_token' : FIELDS[reason];
+  const detail: Detail = { ...(field === undefined ? {} : { field }), ...(subject === undefined ? {} : { subject }) };
+  return new ProbeFailure(reason, detail);
+}
+
+function reasonOf(answer: Answer, code: string | undefined): Reason {
+  const { status } = answer;
+  if (code !== undefined && REGION_CODES.has(code) && regionOf(answer) !== undefined) return 'wrong_region';
+  if (status >= 300 && status < 400) return 'redirected';
+  const known = REASONS_BY_CODE.get(code ?? '');
+  if (known !== undefined) return known;
+  if (status >= 500) return status === 501 ? 'not_supported' : 'server_error';
+  // A code that is not known is shown as it is; a bare 401 or 403 says as much as: not these keys, or not so.
+  return code === undefined && (status === 401 || status === 403) ? 'key_rejected' : 'unexpected_answer';
+}
+
+function subjectOf(
+  reason: Reason,
+  answer: Answer,
+  code: string | undefined,
+  action: string,
+  bucket: string,
+): string | undefined {
+  const shown = code ?? `HTTP ${answer.status}`;
+  const subjects: Readonly<Partial<Record<Reason, string | undefined>>> = {
+    wrong_region: regionOf(answer),
+    no_such_bucket: bucket,
+    access_denied: action,
+    not_supported: action,
+    server_error: shown,
+    unexpected_answer: shown,
+  };
+  return subjects[reason];
+}

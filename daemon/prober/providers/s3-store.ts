@@ -1,0 +1,204 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { ProbeFailure } from '../failure.ts';
+import { LIST_BYTES_MAX, ERROR_BYTES_MAX, RETRY_PAUSE_MS } from '../limits.ts';
+import type { Answer, Wire, WireRequest } from '../network/wire.ts';
+import type { ObjectStore, Stored } from './object-store.ts';
+import { codeOf, failureOf } from './s3-failure.ts';
+import type { S3Keys, S3Target } from './s3-target.ts';
+
+/** Sends one signed request; the SDK hands it over with its headers and its encoded path. */
+export type Send = (request: WireRequest) => Promise<Answer>;
+
+/** The calls of S3 as a library makes them: signed, and sent by `send`. What it throws is not looked at: the answer tells. */
+export interface S3Calls {
+  list(prefix: string, max: number): Promise<readonly string[]>;
+  locate(): Promise<unknown>;
+  put(name: string, bytes: Buffer): Promise<unknown>;
+  get(name: string): Promise<unknown>;
+  delete(name: string, version: string | undefined): Promise<unknown>;
+}
+
+/** Makes the calls of one library. */
+export type MakeCalls = (target: S3Target, keys: S3Keys, send: Send) => S3Calls;
+
+/** What is asked, and what an answer to it looks like. */
+interface Call {
+  /** The right in the policy of a user that it needs. */
+  readonly action: string;
+  readonly bytesMax: number;
+  readonly isAnswer: (answer: Answer) => boolean;
+}
+
+const LIST: Call = { action: 's3:ListBucket', bytesMax: LIST_BYTES_MAX, isAnswer: hasRoot('ListBucketResult') };
+const LOCATE: Call = {
+  action: 's3:GetBucketLocation',
+  bytesMax: ERROR_BYTES_MAX,
+  isAnswer: hasRoot('LocationConstraint'),
+};
+// A captive portal says 200 to everything, but knows no digests of what was stored.
+const PUT: Call = {
+  action: 's3:PutObject',
+  bytesMax: ERROR_BYTES_MAX,
+  isAnswer: ({ headers }) => headers['etag'] !== undefined,
+};
+const DELETE: Call = { action: 's3:DeleteObject', bytesMax: ERROR_BYTES_MAX, isAnswer: () => true };
+const DELETE_VERSION: Call = { ...DELETE, action: 's3:DeleteObjectVersion' };
+const GET: Omit<Call, 'bytesMax'> = { action: 's3:GetObject', isAnswer: () => true };
+
+/** No server knows it; shorter than Amazon's, and like theirs. */
+const UNKNOWN_ACCESS_KEY = 'CIOUNKNOWNPROBEKEY00';
+
+/** A bucket, by the calls of one library over one wire. One call at a time. */
+export class S3Store implements ObjectStore {
+  readonly prefix: string;
+  readonly #target: S3Target;
+  readonly #wire: Wire;
+  readonly #make: MakeCalls;
+
+  constructor(target: S3Target, wire: Wire, make: MakeCalls) {
+    this.prefix = target.prefix;
+    this.#target = target;
+    this.#wire = wire;
+    this.#make = make;
+  }
+
+  async list(prefix: string, max: number, signal: AbortSignal): Promise<readonly string[]> {
+    const { value } = await this.#call(LIST, (calls) => calls.list(this.prefix + prefix, max), signal);
+    return value.map((name) => name.slice(this.prefix.length));
+  }
+
+  /** Asks for the region of the bucket, as restic does where it was told none. */
+  async locate(signal: AbortSignal): Promise<void> {
+    await this.#call(LOCATE, (calls) => calls.locate(), signal);
+  }
+
+  async put(name: string, bytes: Uint8Array, signal: AbortSignal): Promise<Stored> {
+    const put = (calls: S3Calls): Promise<unknown> => calls.put(this.prefix + name, Buffer.from(bytes));
+    return storedOf((await this.#call(PUT, put, signal)).answer);
+  }
+
+  async get(name: string, bytesMax: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    try {
+      const get = (calls: S3Calls): Promise<unknown> => calls.get(this.prefix + name);
+      return (await this.#call({ ...GET, bytesMax }, get, signal)).answer.body;
+    } catch (error) {
+      if (error instanceof MissingObject) return undefined;
+      throw error;
+    }
+  }
+
+  async delete(name: string, version: string | undefined, signal: AbortSignal): Promise<Stored> {
+    const call = version === undefined ? DELETE : DELETE_VERSION;
+    const remove = (calls: S3Calls): Promise<unknown> => calls.delete(this.prefix + name, version);
+    return storedOf((await this.#call(call, remove, signal)).answer);
+  }
+
+  /** Whether the server says of a secret that is wrong for sure more than that the access is denied. */
+  async tellsWrongSecrets(signal: AbortSignal): Promise<boolean> {
+    const keys = { ...this.#target.keys, secretKey: UNKNOWN_ACCESS_KEY };
+    try {
+      await this.#ask(LIST, keys, (calls) => calls.list(this.prefix, 1), signal);
+    } catch (error) {
+      if (error instanceof ProbeFailure) return error.reason !== 'access_denied';
+      throw error;
+    }
+    return false;
+  }
+
+  /** Asks; a server that fails is asked once more. */
+  async #call<Value>(
+    call: Call,
+    ask: (calls: S3Calls) => Promise<Value>,
+    signal: AbortSignal,
+  ): Promise<{ readonly value: Value; readonly answer: Answer }> {
+    try {
+      return await this.#ask(call, this.#target.keys, ask, signal);
+    } catch (error) {
+      if (!(error instanceof ProbeFailure)) throw error;
+      if (error.reason === 'wrong_secret_key') throw await this.#withoutGuess(error, call, ask, signal);
+      if (error.reason !== 'server_error') throw error;
+      await pause(RETRY_PAUSE_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+      return this.#ask(call, this.#target.keys, ask, signal);
+    }
+  }
+
+  async #ask<Value>(
+    call: Call,
+    keys: S3Keys,
+    ask: (calls: S3Calls) => Promise<Value>,
+    signal: AbortSignal,
+  ): Promise<{ readonly value: Value; readonly answer: Answer }> {
+    const { bucket } = this.#target;
+    let answer: Answer | undefined;
+    let failure: unknown;
+    const send: Send = async (request) => {
+      try {
+        answer = await this.#wire.exchange(request, call.bytesMax, signal);
+        return withoutClock(answer);
+      } catch (error) {
+        failure = error;
+        throw error;
+      }
+    };
+    let outcome: { readonly value: Value } | undefined;
+    try {
+      outcome = { value: await ask(this.#make(this.#target, keys, send)) };
+    } catch {
+      // What went wrong is in the answer, or in what kept it from coming.
+    }
+    if (failure !== undefined) throw failure;
+    // It refused to send anything: a name of a bucket or of a host that it does not take.
+    if (answer === undefined) throw new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' });
+    if (answer.status === 404 && codeOf(answer) === 'NoSuchKey') throw new MissingObject();
+    if (answer.status < 200 || answer.status >= 300) throw failureOf(answer, call.action, bucket);
+    if (outcome === undefined || !call.isAnswer(answer)) {
+      throw new ProbeFailure('unexpected_answer', { subject: `HTTP ${answer.status}` });
+    }
+    return { value: outcome.value, answer };
+  }
+
+  /** Some servers (Swift) say of every key that its signature is wrong: then which of the two is wrong is not known. */
+  async #withoutGuess<Value>(
+    failure: ProbeFailure,
+    call: Call,
+    ask: (calls: S3Calls) => Promise<Value>,
+    signal: AbortSignal,
+  ): Promise<ProbeFailure> {
+    try {
+      await this.#ask(call, { accessKey: UNKNOWN_ACCESS_KEY, secretKey: UNKNOWN_ACCESS_KEY }, ask, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof ProbeFailure && error.reason === 'unknown_access_key') return failure;
+    }
+    return new ProbeFailure('key_rejected', { field: 'secret_key' });
+  }
+}
+
+/** There is no object of that name. */
+class MissingObject extends ProbeFailure {
+  constructor() {
+    super('no_repository');
+  }
+}
+
+/** The SDK would set its own clock by the server's, and so hide that this host's is wrong. */
+function withoutClock(answer: Answer): Answer {
+  const { date: _date, ...headers } = answer.headers;
+  return { ...answer, headers };
+}
+
+/** No document type: entities could make a small answer large. */
+function hasRoot(element: string): (answer: Answer) => boolean {
+  const root = new RegExp(`^\\s*(?:<\\?xml[^>]{0,100}\\?>\\s*)?<${element}[\\s/>]`);
+  return ({ body }) => {
+    const text = body.toString('latin1');
+    return root.test(text) && !text.includes('<!');
+  };
+}
+
+function storedOf({ headers }: Answer): Stored {
+  const version = headers['x-amz-version-id'];
+  // An object that was written while versions were not kept has the version `null`.
+  return version === undefined || version === 'null' || version.length > 1024 ? {} : { version };
+}

@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+
+import {
+  DeleteObjectCommand,
+  GetBucketLocationCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  type S3ClientConfig,
+  type ServerSideEncryption,
+  type StorageClass,
+} from '@aws-sdk/client-s3';
+
+import type { MakeCalls, Send } from './s3-store.ts';
+import type { S3Keys, S3Target } from './s3-target.ts';
+
+type Handler = Extract<S3ClientConfig['requestHandler'], { handle: unknown }>;
+type SdkRequest = Parameters<Handler['handle']>[0];
+
+/** The calls by Amazon's own SDK, for Amazon and for servers that are like it. */
+export const makeAwsCalls: MakeCalls = (target, keys, send) => {
+  const client = new S3Client(configurationOf(target, keys, send));
+  const { bucket: Bucket, storageClass, encryption } = target;
+  return {
+    list: async (Prefix, MaxKeys) => {
+      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix, MaxKeys }));
+      return Contents.flatMap(({ Key }) => (Key === undefined ? [] : [Key]));
+    },
+    locate: () => client.send(new GetBucketLocationCommand({ Bucket })),
+    put: (Key, Body) =>
+      client.send(
+        new PutObjectCommand({
+          Bucket,
+          Key,
+          Body,
+          // Buckets with object lock take nothing without; every server checks it.
+          ContentMD5: createHash('md5').update(Body).digest('base64'),
+          ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
+          ...(encryption === undefined ? {} : { ServerSideEncryption: encryption as ServerSideEncryption }),
+        }),
+      ),
+    get: (Key) => client.send(new GetObjectCommand({ Bucket, Key })),
+    delete: (Key, VersionId) =>
+      client.send(new DeleteObjectCommand({ Bucket, Key, ...(VersionId === undefined ? {} : { VersionId }) })),
+  };
+};
+
+/** Everything that the SDK would otherwise look up in the environment or in files of this host is said here. */
+function configurationOf(target: S3Target, keys: S3Keys, send: Send): S3ClientConfig {
+  const { accessKey, secretKey, sessionToken } = keys;
+  return {
+    region: target.region,
+    endpoint: target.url,
+    forcePathStyle: target.isPathStyle,
+    credentials: {
+      accessKeyId: accessKey,
+      secretAccessKey: secretKey,
+      ...(sessionToken === undefined ? {} : { sessionToken }),
+    },
+    // One attempt: what the first answer said is what is told.
+    maxAttempts: 1,
+    retryMode: 'standard',
+    followRegionRedirects: false,
+    // Other servers than Amazon's do not know the checksums that are the SDK's default.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    authSchemePreference: ['sigv4'],
+    defaultsMode: 'standard',
+    disableS3ExpressSessionAuth: true,
+    sigv4aSigningRegionSet: [],
+    useArnRegion: false,
+    useDualstackEndpoint: false,
+    useFipsEndpoint: false,
+    userAgentAppId: '',
+    requestHandler: handlerOf(target, send),
+  };
+}
+
+/** The SDK's requests over our own wire. */
+function handlerOf({ endpoint }: S3Target, send: Send): Handler {
+  return {
+    async handle(request: SdkRequest) {
+      // It may send to no other host than the one that was looked up and checked.
+      if (request.hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase() !== endpoint.host.toLowerCase()) {
+        throw new TypeError('the SDK wants another host');
+      }
+      // The body is there at once, so that nothing is to be asked for before.
+      const { expect: _expect, ...headers } = request.headers;
+      const body = request.body as Uint8Array | undefined;
+      const {
+        status,
+        headers: answered,
+        body: bytes,
+      } = await send({
+        method: request.method,
+        path: request.path + queryOf(request.query),
+        headers,
+        body,
+      });
+      return { response: { statusCode: status, headers: answered, body: Readable.from([bytes]) } } as never;
+    },
+  } as Handler;
+}
+
+/** Encoded as it was signed (RFC 3986). */
+function queryOf(query: SdkRequest['query'] = {}): string {
+  const pairs = Object.entries(query).flatMap(([name, value]) => {
+    if (value === null || value === undefined) return [encode(name)];
+    const parts = typeof value === 'string' ? [value] : (value as readonly string[]);
+    return parts.map((part) => `${encode(name)}=${encode(part)}`);
+  });
+  return pairs.length === 0 ? '' : `?${pairs.join('&')}`;
+}
+
+function encode(text: string): string {
+  return encodeURIComponent(text).replaceAll(
+    /[!'()*]/g,
+    (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}

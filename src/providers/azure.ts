@@ -1,0 +1,125 @@
+import {
+  BACKUP_PASSWORD,
+  CONNECTION_FIELDS,
+  optionalText,
+  PROVIDER,
+  RESTIC_CONTRADICTING,
+  USE_IAM,
+} from './common-fields.ts';
+import { parseColonRepository, type ColonRepository, type ColonRepositoryRefusal } from './colon-repository.ts';
+import type { Field, Provider } from './provider.ts';
+import { parseServer } from './server.ts';
+
+/** The end of all hosts of Azure's public cloud; restic's default, too. */
+export const AZURE_ENDPOINT_SUFFIX = 'core.windows.net';
+
+/** Azure's rule for containers: 3 to 63 letters, digits and single hyphens between them. */
+const CONTAINER = /^(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*$/;
+const ACCOUNT = /^[a-z0-9]{3,24}$/;
+const BASE64 = /^(?=.)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** Reads `azure:CONTAINER:/PATH`. */
+export function parseAzureRepository(text: string): ColonRepository | ColonRepositoryRefusal {
+  return parseColonRepository(text, 'azure', (name) => CONTAINER.test(name));
+}
+
+/** Host, with a port where the suffix has one, of an account: always by TLS, as restic asks it. */
+export function azureHostOf(account: string, suffix: string = AZURE_ENDPOINT_SUFFIX): string {
+  return `${account}.blob.${suffix}`;
+}
+
+const REPOSITORY: Field = {
+  id: 'backup_repo',
+  label: 'Repository',
+  isSecret: false,
+  isRequired: true,
+  input: 'text',
+  example: 'azure:backup:/host-1',
+  variables: ['RESTIC_REPOSITORY'],
+  check(text) {
+    const repository = parseAzureRepository(text);
+    return 'reason' in repository ? `${repository.reason}; it looks like azure:CONTAINER:/PATH` : undefined;
+  },
+};
+
+const ACCOUNT_NAME: Field = {
+  id: 'account_name',
+  label: 'Account name',
+  isSecret: false,
+  isRequired: true,
+  input: 'text',
+  variables: ['AZURE_ACCOUNT_NAME', 'AZURE_STORAGE_ACCOUNT'],
+  check: (text) => (ACCOUNT.test(text) ? undefined : 'it has more than 3 to 24 small letters and digits'),
+};
+
+/** 64 bytes in base64, of which each account has two. */
+const ACCOUNT_KEY: Field = {
+  id: 'account_key',
+  label: 'Account key',
+  isSecret: true,
+  isRequired: true,
+  isReplacedByIdentity: true,
+  input: 'password',
+  variables: ['AZURE_ACCOUNT_KEY', 'AZURE_STORAGE_KEY'],
+  check: (text) => (BASE64.test(text) ? undefined : 'it is not base64'),
+};
+
+/** For other clouds than the public one. restic knows it from 0.16 on. */
+const ENDPOINT_SUFFIX: Field = {
+  ...optionalText('endpoint_suffix', 'End of the host names'),
+  example: 'core.usgovcloudapi.net',
+  variables: ['AZURE_ENDPOINT_SUFFIX'],
+  check(text) {
+    const server = /^[A-Za-z0-9]/.test(text) ? parseServer(`account.blob.${text}`) : { reason: 'it is no name' };
+    return 'reason' in server ? `${server.reason}; it looks like ${AZURE_ENDPOINT_SUFFIX}` : undefined;
+  },
+};
+
+/** By these an identity in Microsoft Entra is told (`DefaultAzureCredential`, which restic and rclone use). */
+const IDENTITY: readonly string[] = [
+  'AZURE_TENANT_ID',
+  'AZURE_CLIENT_ID',
+  'AZURE_CLIENT_SECRET',
+  'AZURE_CLIENT_CERTIFICATE_PATH',
+  'AZURE_FEDERATED_TOKEN_FILE',
+];
+
+export const AZURE: Provider = {
+  id: 'azure',
+  label: 'Azure Blob Storage',
+  fields: [
+    REPOSITORY,
+    ACCOUNT_NAME,
+    ACCOUNT_KEY,
+    BACKUP_PASSWORD,
+    PROVIDER,
+    ENDPOINT_SUFFIX,
+    USE_IAM,
+    ...CONNECTION_FIELDS,
+  ],
+  rclone: {
+    fixed: { TYPE: 'azureblob' },
+    fromFields: { ACCOUNT: 'account_name', KEY: 'account_key', ENV_AUTH: 'use_iam' },
+    derived: ['ENDPOINT'],
+  },
+  derive(values) {
+    const account = values.get('account_name');
+    const suffix = values.get('endpoint_suffix');
+    if (account === undefined || suffix === undefined) return { rclone: {}, variables: {} };
+    // A URL is what rclone takes from 1.61 on; before, it put the account in front by itself.
+    return { rclone: { ENDPOINT: `https://${azureHostOf(account, suffix)}` }, variables: {} };
+  },
+  contradicting: [
+    ...RESTIC_CONTRADICTING,
+    ...IDENTITY,
+    'AZURE_ENDPOINT_SUFFIX',
+    'AZURE_ACCOUNT_SAS',
+    'AZURE_FORCE_CLI_CREDENTIAL',
+    'AZURE_STORAGE_CONNECTION_STRING',
+    'AZURE_STORAGE_SAS_TOKEN',
+    'RCLONE_AZUREBLOB_ENDPOINT',
+    'RCLONE_AZUREBLOB_SAS_URL',
+    'RCLONE_AZUREBLOB_ENV_AUTH',
+  ],
+  identity: IDENTITY,
+};

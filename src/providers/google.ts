@@ -1,0 +1,121 @@
+import {
+  BACKUP_PASSWORD,
+  CONNECTION_FIELDS,
+  optionalText,
+  PROVIDER,
+  RESTIC_CONTRADICTING,
+  USE_IAM,
+} from './common-fields.ts';
+import { parseColonRepository, type ColonRepository, type ColonRepositoryRefusal } from './colon-repository.ts';
+import type { Field, Provider } from './provider.ts';
+import { checkServiceAccount } from './service-account.ts';
+import { parseServer, type Server } from './server.ts';
+
+/** Where Google Storage is asked. */
+export const GOOGLE_ENDPOINT = 'https://storage.googleapis.com';
+
+/** Google's rule for buckets: letters, digits, hyphens, underscores and, in up to 222 characters, dots. */
+const BUCKET = /^(?=.{3,222}$)[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?)*$/;
+
+/** Reads `gs:BUCKET:/PATH`. */
+export function parseGoogleRepository(text: string): ColonRepository | ColonRepositoryRefusal {
+  return parseColonRepository(text, 'gs', (name) => BUCKET.test(name));
+}
+
+/** Reads the server of an endpoint; a token is a password for some time, and never goes out in clear. */
+export function parseGoogleEndpoint(text: string): Server | { readonly reason: string } {
+  const server = parseServer(text);
+  return 'reason' in server || server.isTls ? server : { reason: 'it is not https' };
+}
+
+const REPOSITORY: Field = {
+  id: 'backup_repo',
+  label: 'Repository',
+  isSecret: false,
+  isRequired: true,
+  input: 'text',
+  example: 'gs:backup-123:/host-1',
+  variables: ['RESTIC_REPOSITORY'],
+  check(text) {
+    const repository = parseGoogleRepository(text);
+    return 'reason' in repository ? `${repository.reason}; it looks like gs:BUCKET:/PATH` : undefined;
+  },
+};
+
+/** Letters, digits and hyphens; those of a company's domain have it and a colon in front. */
+const PROJECT_ID: Field = {
+  id: 'project_id',
+  label: 'Project ID',
+  isSecret: false,
+  isRequired: true,
+  input: 'text',
+  example: 'backups-415611',
+  variables: ['GOOGLE_PROJECT_ID', 'GOOGLE_CLOUD_PROJECT'],
+  check: (text) =>
+    /^(?:[a-z0-9.-]{1,63}:)?[a-z0-9-]{1,63}$/.test(text) ? undefined : 'it has more than small letters, digits and -',
+};
+
+/**
+ * The JSON that Google gives out for a service account. restic and Google's tools take the *path* of a file with it
+ * (GOOGLE_APPLICATION_CREDENTIALS), so that no variable carries it to them: a unit has it as a file in its credentials
+ * directory, `LoadCredential=cio_google_service_account:…`. rclone takes the JSON itself.
+ */
+const SERVICE_ACCOUNT: Field = {
+  id: 'service_account',
+  label: 'Service account (JSON)',
+  isSecret: true,
+  isRequired: true,
+  isReplacedByIdentity: true,
+  input: 'textarea',
+  variables: [],
+  check: checkServiceAccount,
+};
+
+/** For Google Storage at a private address; restic knows none. */
+const ENDPOINT: Field = {
+  ...optionalText('endpoint', 'Endpoint'),
+  example: GOOGLE_ENDPOINT,
+  check(text) {
+    const server = parseGoogleEndpoint(text);
+    return 'reason' in server ? `${server.reason}; it looks like ${GOOGLE_ENDPOINT}` : undefined;
+  },
+};
+
+/** By these Google's libraries find keys that are not the set's. */
+const IDENTITY: readonly string[] = [
+  'GOOGLE_APPLICATION_CREDENTIALS',
+  'GOOGLE_ACCESS_TOKEN',
+  'CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE',
+  'CLOUDSDK_AUTH_ACCESS_TOKEN_FILE',
+];
+
+export const GOOGLE: Provider = {
+  id: 'google',
+  label: 'Google Cloud Storage',
+  fields: [REPOSITORY, PROJECT_ID, SERVICE_ACCOUNT, BACKUP_PASSWORD, PROVIDER, ENDPOINT, USE_IAM, ...CONNECTION_FIELDS],
+  rclone: {
+    fixed: { TYPE: 'google cloud storage' },
+    fromFields: {
+      PROJECT_NUMBER: 'project_id',
+      SERVICE_ACCOUNT_CREDENTIALS: 'service_account',
+      ENV_AUTH: 'use_iam',
+    },
+    derived: ['ENDPOINT'],
+  },
+  derive(values) {
+    const server = parseGoogleEndpoint(values.get('endpoint') ?? '');
+    if ('reason' in server) return { rclone: {}, variables: {} };
+    return { rclone: { ENDPOINT: `${server.endpoint}/storage/v1/` }, variables: {} };
+  },
+  contradicting: [
+    ...RESTIC_CONTRADICTING,
+    ...IDENTITY,
+    'STORAGE_EMULATOR_HOST',
+    'RCLONE_GCS_SERVICE_ACCOUNT_FILE',
+    'RCLONE_GCS_ENDPOINT',
+    'RCLONE_GCS_TOKEN',
+    'RCLONE_GCS_ENV_AUTH',
+    'RCLONE_GCS_ANONYMOUS',
+  ],
+  identity: IDENTITY,
+};

@@ -1,0 +1,292 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import type { Lookup } from '../../../daemon/prober/network/resolve.ts';
+import { CHECKS, type Finding, type Reason } from '../../../src/validation.ts';
+import { AZURITE_HOST, AZURITE_SERVER, startAzurite, type AzuriteServer } from '../../support/azurite-server.ts';
+import { command, skipUnless } from '../../support/requirements.ts';
+import { Containers } from './azure-containers.ts';
+import { makeAuthority, type Authority } from './certificates.ts';
+import { lookupOf, startHttp, toThisHost, type Answerer, type FarServer } from './far-server.ts';
+import { checksIn, failureIn, findingFor, findingsOf, suiteScope } from './harness.ts';
+import { makeRepository, type RepositoryFiles } from './s3-buckets.ts';
+
+type Values = Readonly<Record<string, string>>;
+
+const PASSWORD = 'the password of the repository';
+
+/** All but the shape, which the prober is not asked for, and the region, which Azure has none of. */
+const PROBED = CHECKS.filter((check) => check !== 'shape' && check !== 'region');
+
+const VALUES: Values = {
+  backup_repo: 'azure:backup:/host-1',
+  account_name: 'cioprobe',
+  account_key: Buffer.alloc(64, 'key').toString('base64'),
+  backup_password: PASSWORD,
+};
+
+function find(
+  values: Values,
+  rest: { readonly restoreOnly?: boolean; readonly lookup?: Lookup } = {},
+): Promise<Finding[]> {
+  const { restoreOnly = false, lookup = toThisHost } = rest;
+  const job = { set: 'azure', provider: 'azure', restoreOnly, values: { ...VALUES, ...values } };
+  return findingsOf(job, { lookup });
+}
+
+describe(
+  'probe() against Azurite over TLS',
+  { skip: skipUnless(...AZURITE_SERVER, command('restic'), command('openssl')) },
+  () => {
+    const scope = suiteScope(after);
+    let authority: Authority;
+    let server: AzuriteServer;
+    let containers: Containers;
+    let container: string;
+    let files: RepositoryFiles;
+
+    before(async () => {
+      authority = await makeAuthority(scope);
+      server = await startAzurite(scope, await authority.sign(`DNS:${AZURITE_HOST},IP:127.0.0.1`));
+      containers = new Containers(server, authority.certificate);
+      files = await makeRepository(scope, PASSWORD);
+      container = await containers.make();
+      await containers.putRepository(container, files, 'host-1');
+    });
+
+    const values = (rest: Values = {}): Values => ({
+      backup_repo: `azure:${container}:/host-1`,
+      account_name: server.account,
+      account_key: server.keys[0],
+      endpoint_suffix: server.suffix,
+      endpoint_ca: authority.certificate,
+      ...rest,
+    });
+
+    it('passes every check of a good set, and leaves nothing behind', async () => {
+      const findings = await find(values());
+      assert.deepEqual(checksIn(findings, 'passed'), PROBED, JSON.stringify(findings));
+      assert.deepEqual(findingFor(findings, 'region'), { check: 'region', state: 'skipped', reason: 'not_needed' });
+      const expected = [...files.keys()].map((name) => `host-1/${name}`);
+      assert.deepEqual((await containers.namesIn(container)).toSorted(), expected.toSorted());
+    });
+
+    it('passes with the other key of the account, and at the root of a container', async () => {
+      const root = await containers.make();
+      await containers.putRepository(root, files);
+      const findings = await find(values({ backup_repo: `azure:${root}:/`, account_key: server.keys[1] }));
+      assert.deepEqual(checksIn(findings, 'passed'), PROBED, JSON.stringify(findings));
+    });
+
+    it('writes nothing for a restore', async () => {
+      const findings = await find(values(), { restoreOnly: true });
+      for (const check of ['write', 'read_back', 'delete'] as const) {
+        assert.deepEqual(findingFor(findings, check), { check, state: 'skipped', reason: 'restore_only' });
+      }
+      assert.equal(findingFor(findings, 'password').state, 'passed');
+    });
+
+    it('names the broken link and the field at fault', async () => {
+      const empty = await containers.make();
+      const cases: readonly (readonly [rest: Values, expected: Partial<Finding>])[] = [
+        // Azurite's code for a wrong key is the one by which Azure's firewall refuses.
+        [{ account_key: VALUES['account_key'] ?? '' }, { check: 'key', reason: 'key_rejected', field: 'account_key' }],
+        [
+          { account_name: 'somebody', skip_verify: 'true' },
+          { check: 'key', reason: 'no_such_account', field: 'account_name', subject: 'somebody' },
+        ],
+        [
+          { backup_repo: 'azure:nobody-made-it:/' },
+          { check: 'bucket', reason: 'no_such_bucket', field: 'backup_repo', subject: 'nobody-made-it' },
+        ],
+        [{ backup_password: 'another' }, { check: 'password', reason: 'wrong_password', field: 'backup_password' }],
+      ];
+      for (const [rest, expected] of cases) {
+        assert.deepEqual(failureIn(await find(values(rest))), { state: 'failed', ...expected });
+      }
+      const nothing = await find(values({ backup_repo: `azure:${empty}:/` }));
+      assert.equal(failureIn(nothing), undefined);
+      assert.equal(findingFor(nothing, 'repository').reason, 'no_repository');
+      const { endpoint_ca: _ca, ...unknown } = values();
+      assert.deepEqual(failureIn(await find(unknown)), {
+        check: 'tls',
+        state: 'failed',
+        reason: 'certificate_not_trusted',
+        field: 'endpoint_ca',
+      });
+    });
+  },
+);
+
+describe(
+  'probe() of an azure set, where the server answers something else',
+  { skip: skipUnless(command('openssl')) },
+  () => {
+    const scope = suiteScope(after);
+    let authority: Authority;
+
+    before(async () => {
+      authority = await makeAuthority(scope);
+    });
+
+    const start = async (answer: Answerer): Promise<FarServer & { readonly values: Values }> => {
+      const server = await startHttp(scope, answer, await authority.sign('DNS:cioprobe.blob.azure.test'));
+      const values = { endpoint_suffix: `azure.test:${server.port}`, endpoint_ca: authority.certificate };
+      return { ...server, values };
+    };
+
+    const refusing =
+      (code: string, status: number, headers: Readonly<Record<string, string>> = {}): Answerer =>
+      (_request, response) => {
+        response.writeHead(status, { 'content-type': 'application/xml', 'x-ms-error-code': code, ...headers });
+        response.end(
+          `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>text</Message></Error>`,
+        );
+      };
+
+    const codes: readonly (readonly [code: string, status: number, expected: Partial<Finding> & { reason: Reason }])[] =
+      [
+        ['AuthenticationFailed', 403, { check: 'key', reason: 'wrong_secret_key', field: 'account_key' }],
+        ['KeyBasedAuthenticationNotPermitted', 403, { check: 'key', reason: 'key_rejected', field: 'account_key' }],
+        ['AccountIsDisabled', 403, { check: 'key', reason: 'user_suspended' }],
+        [
+          'AuthorizationPermissionMismatch',
+          403,
+          { check: 'list', reason: 'access_denied', subject: 'containers/blobs/read' },
+        ],
+        [
+          'ContainerBeingDeleted',
+          409,
+          { check: 'bucket', reason: 'no_such_bucket', field: 'backup_repo', subject: 'backup' },
+        ],
+        ['ServerBusy', 503, { check: 'key', reason: 'server_error', subject: 'ServerBusy' }],
+        ['SomethingNew', 400, { check: 'key', reason: 'unexpected_answer', subject: 'SomethingNew' }],
+      ];
+    for (const [code, status, expected] of codes) {
+      it(`knows ${code}`, async () => {
+        const { values } = await start(refusing(code, status));
+        assert.deepEqual(failureIn(await find(values)), { state: 'failed', ...expected });
+      });
+    }
+
+    it('blames the clock where a wrong one spoils the signature', async () => {
+      const date = new Date(Date.now() + 3_600_000).toUTCString();
+      const { values } = await start(refusing('AuthenticationFailed', 403, { date }));
+      const failure = failureIn(await find(values));
+      assert.equal(failure?.check, 'clock');
+      assert.equal(failure?.reason, 'clock_skewed');
+    });
+
+    it('asks a server that is busy once more', async () => {
+      const server = await start(refusing('ServerBusy', 503));
+      await find(server.values);
+      assert.equal(server.seen.length, 2);
+    });
+
+    it('follows no redirect, and shows the key to nobody', async () => {
+      const other = await start((_request, response) => response.end());
+      const server = await start((_request, response) => {
+        response.writeHead(307, { location: `https://cioprobe.blob.azure.test:${other.port}/backup` });
+        response.end();
+      });
+      const findings = await find(server.values);
+      assert.deepEqual(failureIn(findings), {
+        check: 'key',
+        state: 'failed',
+        reason: 'redirected',
+        field: 'backup_repo',
+      });
+      assert.deepEqual(other.seen, []);
+      assert.ok(!(server.seen.join('') + JSON.stringify(findings)).includes(VALUES['account_key'] ?? ''));
+    });
+
+    it('takes neither an answer without end nor one of another kind', async () => {
+      const endless = await start((_request, response) => {
+        response.writeHead(200, { 'content-type': 'application/xml' });
+        const more = (): void => {
+          while (response.write(' '.repeat(65_536)));
+          response.once('drain', more);
+        };
+        more();
+      });
+      assert.equal(failureIn(await find(endless.values))?.reason, 'answer_too_large');
+      for (const body of ['', 'hello', '<html></html>', '<!DOCTYPE x><EnumerationResults/>']) {
+        const portal = await start((_request, response) => response.end(body));
+        assert.equal(failureIn(await find(portal.values))?.reason, 'unexpected_answer', body);
+      }
+    });
+
+    it('takes away the version that it wrote where the account keeps versions', async () => {
+      const stored = new Map<string, Buffer>();
+      const server = await start((request, response, body) => {
+        const { pathname, searchParams } = new URL(request.url ?? '/', 'https://server');
+        const headers = { etag: '"1"', 'x-ms-request-id': '1', 'x-ms-version-id': '2026-01-01T00:00:00.0000000Z' };
+        if (searchParams.get('comp') === 'list') {
+          response.writeHead(200, { 'content-type': 'application/xml' });
+          response.end(
+            '<?xml version="1.0"?><EnumerationResults ContainerName="x"><Blobs/><NextMarker/></EnumerationResults>',
+          );
+        } else if (request.method === 'PUT') {
+          stored.set(pathname, body);
+          response.writeHead(201, headers).end();
+        } else if (request.method === 'DELETE') {
+          response.writeHead(202, headers).end();
+        } else if (stored.has(pathname)) {
+          const bytes = stored.get(pathname);
+          response.writeHead(200, { ...headers, 'content-length': bytes?.length }).end(bytes);
+        } else {
+          refusing('BlobNotFound', 404)(request, response, body);
+        }
+      });
+      const findings = await find(server.values);
+      assert.equal(failureIn(findings), undefined, JSON.stringify(findings));
+      assert.equal(findingFor(findings, 'delete').state, 'passed');
+      const deleted = server.seen
+        .filter((head) => head.startsWith('DELETE'))
+        .map((head) => head.split('\n', 1)[0] ?? '');
+      assert.equal(deleted.length, 2);
+      assert.match(deleted[0] ?? '', /^DELETE \/backup\/host-1\/\.cio-credential-probe-[0-9a-f]{16}$/);
+      assert.ok(deleted[1]?.startsWith(`${deleted[0]}?versionid=2026-01-01T00%3A00%3A00.0000000Z`), deleted[1]);
+    });
+  },
+);
+
+describe('probe() of an azure set, before any server', () => {
+  it('takes a name without an address for an account that there is not', async () => {
+    const asked: string[] = [];
+    const job = { set: 'azure', provider: 'azure', restoreOnly: false, values: VALUES };
+    const lookup = (host: string): Promise<never> => {
+      asked.push(host);
+      return Promise.reject(Object.assign(new Error(host), { code: 'ENOTFOUND' }));
+    };
+    const expected = { check: 'resolve', state: 'failed', reason: 'no_such_account', field: 'account_name' };
+    assert.deepEqual(failureIn(await findingsOf(job, { lookup })), { ...expected, subject: 'cioprobe' });
+    const elsewhere = { ...job, values: { ...VALUES, endpoint_suffix: 'azure.test' } };
+    const unknown = { ...expected, reason: 'name_not_found', field: 'endpoint_suffix' };
+    assert.deepEqual(failureIn(await findingsOf(elsewhere, { lookup })), {
+      ...unknown,
+      subject: 'cioprobe.blob.azure.test',
+    });
+    assert.deepEqual(asked, ['cioprobe.blob.core.windows.net', 'cioprobe.blob.azure.test']);
+  });
+
+  it('sends nothing to a metadata service', async () => {
+    const findings = await find({}, { lookup: lookupOf('169.254.169.254') });
+    assert.equal(failureIn(findings)?.reason, 'address_refused');
+  });
+
+  it('names what it cannot try, and what is missing or of no use', async () => {
+    const cases: readonly (readonly [values: Values, reason: Reason, field: string])[] = [
+      [{ use_iam: 'true' }, 'not_supported', 'use_iam'],
+      [{ proxy: 'http://proxy:3128' }, 'not_supported', 'proxy'],
+      [{ account_key: '' }, 'missing_field', 'account_key'],
+      [{ backup_repo: 's3:https://s3.amazonaws.com/bucket' }, 'invalid_value', 'backup_repo'],
+      [{ endpoint_suffix: 'a b' }, 'invalid_value', 'endpoint_suffix'],
+    ];
+    for (const [values, reason, field] of cases) {
+      const expected = { check: 'shape', state: 'failed', reason, field, subject: field };
+      assert.deepEqual(failureIn(await find(values)), expected);
+    }
+    assert.notEqual(failureIn(await find({ use_iam: 'false' }, { lookup: lookupOf() }))?.check, 'shape');
+  });
+});

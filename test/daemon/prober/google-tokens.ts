@@ -1,0 +1,68 @@
+import { createPublicKey, generateKeyPairSync, verify, type KeyObject } from 'node:crypto';
+
+import type { Answerer } from './far-server.ts';
+
+const EMAIL = 'backup@project.iam.gserviceaccount.com';
+
+/** What the storage server gets to see. */
+export const TOKEN = 'ya29.a-token-of-this-test';
+
+/** The key of a service account, as JSON of Google's form and as its server of tokens knows it. */
+export class ServiceAccountKey {
+  readonly #private: KeyObject;
+  readonly publicKey: KeyObject;
+
+  constructor() {
+    this.#private = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+    this.publicKey = createPublicKey(this.#private);
+  }
+
+  json(tokenUri: string, rest: Readonly<Record<string, unknown>> = {}): string {
+    return JSON.stringify({
+      type: 'service_account',
+      project_id: 'project',
+      private_key_id: 'key-1',
+      private_key: this.#private.export({ type: 'pkcs8', format: 'pem' }),
+      client_email: EMAIL,
+      token_uri: tokenUri,
+      ...rest,
+    });
+  }
+}
+
+/** Gives {@link TOKEN} for an assertion that RFC 7523 lets in, and otherwise answers as Google does. */
+export function grantTokens(
+  publicKey: KeyObject,
+  audience: () => string,
+  accounts: readonly string[] = [EMAIL],
+): Answerer {
+  return (_request, response, body) => {
+    const answer = (status: number, content: object): void => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(content));
+    };
+    const refuse = (text: string): void => answer(400, { error: 'invalid_grant', error_description: text });
+    const form = new URLSearchParams(body.toString());
+    const [header = '', claims = '', signature = ''] = (form.get('assertion') ?? '').split('.');
+    const { alg } = parse(header);
+    const { iss, aud, scope, iat, exp } = parse(claims);
+    const nowS = Date.now() / 1000;
+    const isSigned = verify(
+      'sha256',
+      Buffer.from(`${header}.${claims}`),
+      publicKey,
+      Buffer.from(signature, 'base64url'),
+    );
+    if (form.get('grant_type') !== 'urn:ietf:params:oauth:grant-type:jwt-bearer') refuse('Bad Request');
+    else if (typeof iss !== 'string' || !accounts.includes(iss)) refuse('Invalid grant: account not found');
+    else if (alg !== 'RS256' || !isSigned) refuse('Invalid JWT Signature.');
+    else if (Number(iat) > nowS + 1 || Number(exp) < nowS || Number(exp) > Number(iat) + 3600) {
+      refuse('Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.');
+    } else if (aud !== audience() || scope !== 'https://www.googleapis.com/auth/devstorage.read_write') {
+      refuse('Invalid JWT audience.');
+    } else answer(200, { access_token: TOKEN, expires_in: 3599, token_type: 'Bearer' });
+  };
+}
+
+function parse(part: string): Readonly<Record<string, unknown>> {
+  return JSON.parse(Buffer.from(part, 'base64url').toString() || '{}') as Record<string, unknown>;
+}

@@ -1,0 +1,304 @@
+import assert from 'node:assert/strict';
+import https from 'node:https';
+import { after, before, describe, it } from 'node:test';
+
+import type { Lookup } from '../../../daemon/prober/network/resolve.ts';
+import { CHECKS, type Finding, type Reason } from '../../../src/validation.ts';
+import { FAKE_GCS_SERVER, startFakeGcs } from '../../support/fake-gcs-server.ts';
+import { command, skipUnless } from '../../support/requirements.ts';
+import { makeAuthority, type Authority } from './certificates.ts';
+import { lookupOf, startHttp, toThisHost, type Answerer, type FarServer } from './far-server.ts';
+import { grantTokens, ServiceAccountKey, TOKEN } from './google-tokens.ts';
+import { checksIn, failureIn, findingFor, findingsOf, suiteScope } from './harness.ts';
+import { makeRepository, type RepositoryFiles } from './s3-buckets.ts';
+
+type Values = Readonly<Record<string, string>>;
+
+const PASSWORD = 'the password of the repository';
+const STORAGE_HOST = 'storage.google.test';
+const TOKEN_HOST = 'oauth2.google.test';
+
+/** All but the shape, which the prober is not asked for, and the region, which Google asks for nowhere. */
+const PROBED = CHECKS.filter((check) => check !== 'shape' && check !== 'region');
+
+/** A second takes long to find. */
+const KEY = new ServiceAccountKey();
+
+const VALUES: Values = {
+  backup_repo: 'gs:backup:/host-1',
+  project_id: 'project',
+  service_account: KEY.json(`https://${TOKEN_HOST}/token`),
+  backup_password: PASSWORD,
+};
+
+function find(
+  values: Values,
+  rest: { readonly restoreOnly?: boolean; readonly lookup?: Lookup } = {},
+): Promise<Finding[]> {
+  const { restoreOnly = false, lookup = toThisHost } = rest;
+  const job = { set: 'google', provider: 'google', restoreOnly, values: { ...VALUES, ...values } };
+  return findingsOf(job, { lookup });
+}
+
+describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, () => {
+  const scope = suiteScope(after);
+  let authority: Authority;
+  let tokens: FarServer;
+  let tokenUri: string;
+
+  before(async () => {
+    authority = await makeAuthority(scope);
+    const identity = await authority.sign(`DNS:${TOKEN_HOST}`);
+    tokens = await startHttp(
+      scope,
+      grantTokens(KEY.publicKey, () => tokenUri),
+      identity,
+    );
+    tokenUri = `https://${TOKEN_HOST}:${tokens.port}/token`;
+  });
+
+  const values = (endpoint: string, rest: Values = {}): Values => ({
+    endpoint,
+    endpoint_ca: authority.certificate,
+    service_account: KEY.json(tokenUri),
+    ...rest,
+  });
+
+  const start = async (answer: Answerer, host = STORAGE_HOST): Promise<FarServer & { readonly url: string }> => {
+    const server = await startHttp(scope, answer, await authority.sign(`DNS:${host}`));
+    return { ...server, url: `https://${host}:${server.port}` };
+  };
+
+  const refusing =
+    (status: number, reason: string): Answerer =>
+    (_request, response) => {
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ error: { code: status, message: 'text', errors: [{ reason, message: 'text' }] } }));
+    };
+
+  describe('against fake-gcs-server over TLS', { skip: skipUnless(...FAKE_GCS_SERVER, command('restic')) }, () => {
+    let url: string;
+    let files: RepositoryFiles;
+
+    const send = (method: string, path: string, type: string, body: string | Buffer): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const address = { host: '127.0.0.1', port: new URL(url).port, servername: STORAGE_HOST };
+        const headers = { host: new URL(url).host, 'content-type': type };
+        https
+          .request({ ...address, ca: authority.certificate, method, path, headers }, (response) => {
+            const chunks: Buffer[] = [];
+            response.on('data', (chunk: Buffer) => chunks.push(chunk));
+            response.on('end', () => {
+              const text = Buffer.concat(chunks).toString();
+              if (response.statusCode === 200) resolve(text);
+              else reject(new Error(`${path}: ${response.statusCode} ${text}`));
+            });
+          })
+          .on('error', reject)
+          .end(body);
+      });
+
+    before(async () => {
+      url = await startFakeGcs(scope, STORAGE_HOST, await authority.sign(`DNS:${STORAGE_HOST}`));
+      files = await makeRepository(scope, PASSWORD);
+      const versioning = { enabled: true };
+      for (const bucket of [{ name: 'backup' }, { name: 'versions', versioning }, { name: 'empty' }]) {
+        await send('POST', '/storage/v1/b?project=project', 'application/json', JSON.stringify(bucket));
+      }
+      for (const [name, bytes] of files) {
+        for (const place of ['backup/o?uploadType=media&name=host-1/', 'versions/o?uploadType=media&name=']) {
+          await send('POST', `/upload/storage/v1/b/${place}${name}`, 'application/octet-stream', bytes);
+        }
+      }
+    });
+
+    const namesIn = async (bucket: string): Promise<string[]> => {
+      const listed = JSON.parse(await send('GET', `/storage/v1/b/${bucket}/o?versions=true`, '', '')) as {
+        readonly items?: readonly { readonly name: string }[];
+      };
+      return (listed.items ?? []).map(({ name }) => name).toSorted();
+    };
+
+    it('passes every check of a good set, and leaves nothing behind', async () => {
+      const findings = await find(values(url));
+      assert.deepEqual(checksIn(findings, 'passed').toSorted(), PROBED.toSorted(), JSON.stringify(findings));
+      assert.deepEqual(findingFor(findings, 'region'), { check: 'region', state: 'skipped', reason: 'not_needed' });
+      assert.deepEqual(await namesIn('backup'), [...files.keys()].map((name) => `host-1/${name}`).toSorted());
+    });
+
+    it('leaves no version behind in a bucket that keeps them', async () => {
+      const findings = await find(values(url, { backup_repo: 'gs:versions:/' }));
+      assert.equal(findingFor(findings, 'delete').state, 'passed');
+      assert.equal(findingFor(findings, 'password').state, 'passed');
+      assert.deepEqual(await namesIn('versions'), [...files.keys()].toSorted());
+    });
+
+    it('writes nothing for a restore', async () => {
+      const findings = await find(values(url), { restoreOnly: true });
+      assert.deepEqual(findingFor(findings, 'write'), { check: 'write', state: 'skipped', reason: 'restore_only' });
+      assert.equal(findingFor(findings, 'password').state, 'passed');
+    });
+
+    it('names the broken link and the field at fault', async () => {
+      const nobody = { backup_repo: 'gs:nobody-made-it:/' };
+      const missing = { check: 'bucket', state: 'failed', reason: 'no_such_bucket', field: 'backup_repo' };
+      assert.deepEqual(failureIn(await find(values(url, nobody))), { ...missing, subject: 'nobody-made-it' });
+      const wrong = { check: 'password', state: 'failed', reason: 'wrong_password', field: 'backup_password' };
+      assert.deepEqual(failureIn(await find(values(url, { backup_password: 'another' }))), wrong);
+      const nothing = await find(values(url, { backup_repo: 'gs:empty:/' }));
+      assert.equal(failureIn(nothing), undefined);
+      assert.equal(findingFor(nothing, 'repository').reason, 'no_repository');
+    });
+  });
+
+  describe('where no token is given', () => {
+    const cases: readonly (readonly [what: string, account: () => string, reason: Reason])[] = [
+      ['an account that there is not', () => KEY.json(tokenUri, { client_email: 'x@y.org' }), 'unknown_access_key'],
+      ['a key that the account does not have', () => new ServiceAccountKey().json(tokenUri), 'wrong_secret_key'],
+    ];
+    for (const [what, account, reason] of cases) {
+      it(`tells ${what}`, async () => {
+        const server = await start(refusing(500, 'backendError'));
+        const findings = await find(values(server.url, { service_account: account() }));
+        assert.deepEqual(failureIn(findings), { check: 'key', state: 'failed', reason, field: 'service_account' });
+        assert.deepEqual(server.seen, []);
+      });
+    }
+
+    it('blames the clock where the assertion is out of its time', async () => {
+      const server = await start(refusing(500, 'backendError'));
+      const late = await start((_request, response) => {
+        response.writeHead(400, { date: new Date(Date.now() - 7_200_000).toUTCString() });
+        const error_description =
+          'Invalid JWT: Token must be in a reasonable timeframe. Check your iat and exp values.';
+        response.end(JSON.stringify({ error: 'invalid_grant', error_description }));
+      }, TOKEN_HOST);
+      const service_account = KEY.json(`${late.url}/token`);
+      const findings = await find(values(server.url, { service_account }));
+      const { check, reason, subject } = failureIn(findings) ?? {};
+      assert.deepEqual([check, reason], ['clock', 'clock_skewed']);
+      assert.ok(Math.abs(Number(subject) - 7200) <= 2, subject);
+    });
+
+    it('says of the key what keeps its server from being reached, and sends nothing to a metadata service', async () => {
+      const server = await start(refusing(500, 'backendError'));
+      const lookup: Lookup = (host) => (host === TOKEN_HOST ? lookupOf('169.254.169.254') : toThisHost)(host);
+      const refused = { check: 'key', state: 'failed', reason: 'address_refused', field: 'service_account' };
+      assert.deepEqual(failureIn(await find(values(server.url), { lookup })), {
+        ...refused,
+        subject: '169.254.169.254',
+      });
+      const nobody = KEY.json(`https://${STORAGE_HOST}:1/token`);
+      const findings = await find(values(server.url, { service_account: nobody }));
+      assert.equal(failureIn(findings)?.reason, 'connection_refused');
+      assert.equal(failureIn(findings)?.check, 'key');
+    });
+
+    it('takes no answer without a token in it', async () => {
+      const server = await start(refusing(500, 'backendError'));
+      for (const body of ['', '[]', '{"access_token":1}', '{"access_token":""}', '{"access_token":"a\\r\\nb: c"}']) {
+        const portal = await start((_request, response) => response.end(body), TOKEN_HOST);
+        const service_account = KEY.json(`${portal.url}/token`);
+        const findings = await find(values(server.url, { service_account }));
+        assert.equal(failureIn(findings)?.reason, 'unexpected_answer', body);
+      }
+      assert.deepEqual(server.seen, []);
+    });
+  });
+
+  describe('where the storage answers something else', () => {
+    const answers: readonly (readonly [status: number, reason: string, expected: Partial<Finding>])[] = [
+      [401, 'authError', { check: 'key', reason: 'key_rejected', field: 'service_account' }],
+      [403, 'forbidden', { check: 'list', reason: 'access_denied', subject: 'storage.objects.list' }],
+      [403, 'userProjectAccountProblem', { check: 'key', reason: 'user_suspended', field: 'service_account' }],
+      [404, 'notFound', { check: 'bucket', reason: 'no_such_bucket', field: 'backup_repo', subject: 'backup' }],
+      [429, 'rateLimitExceeded', { check: 'key', reason: 'server_error', subject: 'rateLimitExceeded' }],
+      [503, 'backendError', { check: 'key', reason: 'server_error', subject: 'backendError' }],
+      [400, 'somethingNew', { check: 'key', reason: 'unexpected_answer', subject: 'somethingNew' }],
+    ];
+    for (const [status, reason, expected] of answers) {
+      it(`knows ${status} ${reason}`, async () => {
+        const server = await start(refusing(status, reason));
+        assert.deepEqual(failureIn(await find(values(server.url))), { state: 'failed', ...expected });
+      });
+    }
+
+    it('names the right that is missing for each request, and what stays behind', async () => {
+      const rights = [
+        ['POST', 'write', 'storage.objects.create'],
+        ['DELETE', 'delete', 'storage.objects.delete'],
+      ] as const;
+      for (const [refused, check, subject] of rights) {
+        const server = await start((request, response, body) => {
+          if (request.method === refused) return refusing(403, 'forbidden')(request, response, body);
+          if (request.method === 'POST') return void response.end('{"generation":"17"}');
+          if (request.url?.includes('alt=media') === true) return void response.writeHead(404).end();
+          return void response.end('{"kind":"storage#objects"}');
+        });
+        const findings = await find(values(server.url));
+        const failure = findings.find((finding) => finding.check === check && finding.state === 'failed');
+        assert.deepEqual(failure, { check, state: 'failed', reason: 'access_denied', subject });
+        const isLeft = findings.some(({ reason }) => reason === 'leftover_object');
+        assert.equal(isLeft, refused === 'DELETE');
+      }
+    });
+
+    it('follows no redirect, and shows neither token nor key to anybody else', async () => {
+      const other = await start((_request, response) => response.end());
+      const server = await start((_request, response) => {
+        response.writeHead(302, { location: `${other.url}/storage/v1/b/backup/o` }).end();
+      });
+      const findings = await find(values(server.url));
+      const expected = { check: 'key', state: 'failed', reason: 'redirected', field: 'backup_repo' };
+      assert.deepEqual(failureIn(findings), expected);
+      assert.deepEqual(other.seen, []);
+      assert.ok(server.seen.every((head) => head.toLowerCase().includes(`authorization\nbearer ${TOKEN}`)));
+      assert.ok(!JSON.stringify(findings).includes(TOKEN));
+      assert.ok(!tokens.seen.join('').includes('PRIVATE KEY'));
+    });
+
+    it('takes neither an answer without end nor one of another kind', async () => {
+      const endless = await start((_request, response) => {
+        const more = (): void => {
+          while (response.write(' '.repeat(65_536)));
+          response.once('drain', more);
+        };
+        more();
+      });
+      assert.equal(failureIn(await find(values(endless.url)))?.reason, 'answer_too_large');
+      for (const body of [
+        '',
+        'hello',
+        '{}',
+        '[]',
+        '{"kind":"storage#objects","items":[{}]}',
+        '{"kind":"storage#objects","items":[null]}',
+      ]) {
+        const portal = await start((_request, response) => response.end(body));
+        assert.equal(failureIn(await find(values(portal.url)))?.reason, 'unexpected_answer', body);
+      }
+    });
+  });
+
+  it('names what it cannot try, and what is missing or of no use', async () => {
+    const elliptic = KEY.json(tokenUri).replace(
+      /"private_key":"[^"]+"/,
+      '"private_key":"-----BEGIN PRIVATE KEY-----\\nMC4=\\n-----END PRIVATE KEY-----\\n"',
+    );
+    const cases: readonly (readonly [values: Values, reason: Reason, field: string])[] = [
+      [{ use_iam: 'true' }, 'not_supported', 'use_iam'],
+      [{ service_account: '' }, 'missing_field', 'service_account'],
+      [{ service_account: '{}' }, 'invalid_value', 'service_account'],
+      [{ backup_repo: 'azure:backup:/' }, 'invalid_value', 'backup_repo'],
+      [{ endpoint: 'http://storage.googleapis.com' }, 'invalid_value', 'endpoint'],
+    ];
+    for (const [values, reason, field] of cases) {
+      const expected = { check: 'shape', state: 'failed', reason, field, subject: field };
+      assert.deepEqual(failureIn(await find(values)), expected);
+    }
+    const server = await start(refusing(500, 'backendError'));
+    const findings = await find(values(server.url, { service_account: elliptic }));
+    const expected = { check: 'key', state: 'failed', reason: 'invalid_value', field: 'service_account' };
+    assert.deepEqual(failureIn(findings), { ...expected, subject: 'service_account' });
+  });
+});

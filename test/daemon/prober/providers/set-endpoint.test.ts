@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import { ProbeFailure } from '../../../../daemon/prober/failure.ts';
+import { endpointOfSet, hostOf, requiredValue } from '../../../../daemon/prober/providers/set-endpoint.ts';
+
+function failureOf(run: () => unknown): readonly (string | undefined)[] {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof ProbeFailure) return [error.reason, error.detail.field];
+    throw error;
+  }
+  return [];
+}
+
+describe('endpointOfSet()', () => {
+  it('reads a server and how it is reached', () => {
+    const plain = { host: 'host', port: 443, isTls: true, isVerified: true, isLinkLocalAllowed: false };
+    assert.deepEqual(endpointOfSet('https://host/path', {}, 'endpoint'), plain);
+    const values = { endpoint_ca: 'PEM', skip_verify: 'true', allow_link_local: 'true', use_iam: 'false', proxy: '' };
+    assert.deepEqual(endpointOfSet('https://[::1]:8443', values, 'endpoint'), {
+      host: '::1',
+      port: 8443,
+      isTls: true,
+      authorities: 'PEM',
+      isVerified: false,
+      isLinkLocalAllowed: true,
+    });
+  });
+
+  it('takes nothing but true for a switch', () => {
+    for (const text of ['TRUE', '1', 'yes', ' true']) {
+      const endpoint = endpointOfSet('https://host', { skip_verify: text, allow_link_local: text }, 'endpoint');
+      assert.deepEqual([endpoint.isVerified, endpoint.isLinkLocalAllowed], [true, false]);
+    }
+  });
+
+  it('refuses what is no server of TLS, and a way to it that there is not', () => {
+    for (const url of ['', 'host', 'http://host', 'https://', 'https://a b', 'ftp://host']) {
+      assert.deepEqual(
+        failureOf(() => endpointOfSet(url, {}, 'endpoint')),
+        ['invalid_value', 'endpoint'],
+        url,
+      );
+    }
+    for (const field of ['use_iam', 'proxy']) {
+      const values = { [field]: 'true' };
+      assert.deepEqual(
+        failureOf(() => endpointOfSet('https://host', values, 'endpoint')),
+        ['not_supported', field],
+      );
+    }
+  });
+});
+
+describe('hostOf()', () => {
+  it('leaves out the port that https has anyway', () => {
+    const host = (url: string): string => hostOf(endpointOfSet(url, {}, 'endpoint'));
+    assert.equal(host('https://host'), 'host');
+    assert.equal(host('https://host:8443'), 'host:8443');
+    assert.equal(host('https://[::1]'), '[::1]');
+    assert.equal(host('https://[::1]:4443'), '[::1]:4443');
+  });
+});
+
+describe('requiredValue()', () => {
+  it('names the field that is missing', () => {
+    assert.equal(requiredValue({ account_key: 'x' }, 'account_key'), 'x');
+    assert.deepEqual(
+      failureOf(() => requiredValue({}, 'account_key')),
+      ['missing_field', 'account_key'],
+    );
+    assert.deepEqual(
+      failureOf(() => requiredValue({ account_key: '' }, 'account_key')),
+      ['missing_field', 'account_key'],
+    );
+  });
+});

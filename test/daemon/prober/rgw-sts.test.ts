@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import type { Finding } from '../../../src/validation.ts';
+import { skipUnless } from '../../support/requirements.ts';
+import { S3_SERVER, startS3Server, WITH_STS, type S3Server, type S3User } from '../../support/s3-server.ts';
+import { assumeRole, makeRole } from './assume-role.ts';
+import { failureIn, findingsOf, jobOf, suiteScope } from './harness.ts';
+import { Buckets } from './s3-buckets.ts';
+
+const OWNER: S3User = {
+  name: 'owner',
+  accessKey: 'OWNERACCESSKEY000001',
+  secretKey: 'owner/secret+key/0000000000000000000001',
+};
+const STRANGER: S3User = {
+  name: 'stranger',
+  accessKey: 'OTHERACCESSKEY000001',
+  secretKey: 'other/secret+key/0000000000000000000001',
+};
+
+/** With STS the gateway says AccessDenied of keys that are wrong, and of a token that has expired. */
+describe('probe() against Ceph RGW with STS', { skip: skipUnless(...S3_SERVER) }, () => {
+  const scope = suiteScope(after);
+  let server: S3Server;
+  let buckets: Buckets;
+  let bucket: string;
+  let role: string;
+
+  before(async () => {
+    server = await startS3Server(scope, [OWNER, STRANGER], WITH_STS);
+    buckets = new Buckets(server.endpoint, OWNER);
+    bucket = await buckets.make();
+    role = await makeRole(server, OWNER);
+  });
+
+  for (const provider of ['s3', 'minio'] as const) {
+    const find = (user: S3User, rest: Readonly<Record<string, string>> = {}): Promise<Finding[]> => {
+      const { accessKey: access_key, secretKey: secret_key } = user;
+      return findingsOf(
+        jobOf({ backup_repo: buckets.repository(bucket), access_key, secret_key, ...rest }, { provider }),
+      );
+    };
+    const rejected = (field: string): Finding => ({ check: 'key', state: 'failed', reason: 'key_rejected', field });
+
+    it(`passes keys with a session token until they have expired, by the library of ${provider}`, async () => {
+      const keys = await assumeRole(server, OWNER, role, 3);
+      const taken = await find(OWNER, keys);
+      assert.equal(failureIn(taken), undefined, JSON.stringify(taken));
+      await new Promise((resolve) => setTimeout(resolve, 3500));
+      assert.deepEqual(failureIn(await find(OWNER, keys)), rejected('session_token'));
+    });
+
+    it(`does not take a wrong secret for a missing right, by the library of ${provider}`, async () => {
+      assert.deepEqual(failureIn(await find(OWNER, { secret_key: STRANGER.secretKey })), rejected('secret_key'));
+      // Of a stranger's good keys the server says the same: it is not known more.
+      assert.deepEqual(failureIn(await find(STRANGER)), rejected('secret_key'));
+    });
+  }
+});

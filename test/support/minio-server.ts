@@ -1,0 +1,82 @@
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { plainEnvironment, Service, until } from './process.ts';
+import type { Requirement } from './requirements.ts';
+import type { Scope } from './scope.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
+
+/** The release that the tests are for. It is published as source only; this is what Go calls its last one. */
+export const MINIO_MODULE = 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c';
+
+/** Where `node test/support/install-minio.ts` puts it: outside the checkout, and a folder for each release. */
+export const MINIO_FOLDER: string = path.join(
+  process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache'),
+  'cio-credentiald-test',
+  path.basename(MINIO_MODULE),
+);
+
+const PROGRAM = path.join(MINIO_FOLDER, 'minio');
+
+/** What {@link startMinioServer} needs. */
+export const MINIO_SERVER: readonly Requirement[] = [
+  () => (fs.existsSync(PROGRAM) ? undefined : 'MinIO (with Go: node test/support/install-minio.ts)'),
+];
+
+export interface MinioServer {
+  readonly endpoint: string;
+  /** The keys of its root user. */
+  readonly accessKey: string;
+  readonly secretKey: string;
+}
+
+/** A certificate and its key, in PEM. */
+export interface ServerIdentity {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Starts MinIO itself on 127.0.0.1, in a region of its own choice, with TLS where it has a certificate. */
+export async function startMinioServer(scope: Scope, region: string, identity?: ServerIdentity): Promise<MinioServer> {
+  const directory = temporaryDirectory(scope, 'cio-minio');
+  const certificates = path.join(directory, 'certs');
+  fs.mkdirSync(certificates);
+  if (identity !== undefined) {
+    fs.writeFileSync(path.join(certificates, 'public.crt'), identity.certificate);
+    fs.writeFileSync(path.join(certificates, 'private.key'), identity.key, { mode: 0o600 });
+  }
+  const accessKey = 'MINIOROOTACCESSKEY01';
+  const secretKey = 'minio/root+secret/0000000000000000000001';
+  const port = await freePort();
+  const address = `127.0.0.1:${port}`;
+  const env = {
+    ...plainEnvironment(),
+    HOME: directory,
+    MINIO_ROOT_USER: accessKey,
+    MINIO_ROOT_PASSWORD: secretKey,
+    MINIO_REGION: region,
+    MINIO_BROWSER: 'off',
+    MINIO_UPDATE: 'off',
+  };
+  const command = [PROGRAM, 'server', '--quiet', '--certs-dir', certificates, '--address', address];
+  const server = new Service(scope, [...command, path.join(directory, 'data')], { env });
+  await until(server, async () => ((await isListening(port)) ? true : undefined));
+  return { endpoint: `${identity === undefined ? 'http' : 'https'}://${address}`, accessKey, secretKey };
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}

@@ -1,0 +1,116 @@
+/**
+ * Bundles the prober: `node tools/build-prober.ts [FOLDER]`, `dist/prober` unless given. It writes
+ *
+ * - `main.cjs`: the program, and the few lines that run it;
+ * - a file for each SDK, of which a job needs one: what is used of it, instead of the hundreds of files that it comes in;
+ * - `failure.cjs`: what these have in common;
+ * - `*.<arch>.cache`: what V8 made of each in a run, so that no job compiles it again.
+ *
+ * V8 refuses a cache of another version or of other flags, but knows a changed program by its length only. So each cache
+ * begins with the hash of its program.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build as bundle, type Plugin } from 'esbuild';
+
+/** What is loaded by `import()`, and the name of the file that it becomes. */
+const PARTS: ReadonlyMap<string, string> = new Map([
+  ['daemon/prober/providers/s3.ts', 's3'],
+  ['daemon/prober/providers/minio.ts', 'minio'],
+  ['daemon/prober/providers/azure.ts', 'azure'],
+]);
+
+/** The class by which every part knows a failure of another: it may be there only once. */
+const SHARED: ReadonlyMap<string, string> = new Map([['daemon/prober/failure.ts', 'failure']]);
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = resolve(process.argv[2] ?? join(root, 'dist', 'prober'));
+
+/** The parts, and what is shared, stay outside. */
+const separateParts: Plugin = {
+  name: 'separate-parts',
+  setup(build) {
+    build.onResolve({ filter: /\.ts$/ }, ({ kind, path, resolveDir }) => {
+      const file = relative(root, join(resolveDir, path));
+      const part = kind === 'dynamic-import' ? PARTS.get(file) : undefined;
+      const name = kind === 'entry-point' ? undefined : (part ?? SHARED.get(file));
+      return name === undefined ? undefined : { path: `./${name}.cjs`, external: true };
+    });
+  },
+};
+
+mkdirSync(dist, { recursive: true });
+const programs = new Map([['main', await bundleOf('daemon/prober/main.ts')]]);
+for (const [entryPoint, name] of [...SHARED, ...PARTS]) programs.set(name, await bundleOf(entryPoint));
+for (const [name, program] of programs) writeFileSync(join(dist, `${name}.cjs`), loaderOf(name, program));
+writeCaches();
+
+/** A program, as an expression that is a function of `require` and `module`. */
+async function bundleOf(entryPoint: string): Promise<string> {
+  const { outputFiles } = await bundle({
+    absWorkingDir: root,
+    entryPoints: [entryPoint],
+    bundle: true,
+    minify: true,
+    platform: 'node',
+    target: 'node24',
+    legalComments: 'none',
+    logLevel: 'warning',
+    write: false,
+    format: 'cjs',
+    // A script has no import() of its own: the loader's require takes its place.
+    supported: { 'dynamic-import': false },
+    banner: { js: '(function(require,module,exports){' },
+    footer: { js: '})' },
+    // Only of use to what looks for files beside itself.
+    define: { 'import.meta.url': '"file:///"' },
+    plugins: [separateParts],
+  });
+  return outputFiles[0]?.text ?? '';
+}
+
+/** V8 keeps what was compiled in a run of a job: one for each SDK. */
+function writeCaches(): void {
+  const folder = mkdtempSync(join(tmpdir(), 'cio-build-'));
+  try {
+    for (const [name, program] of programs) writeFileSync(join(folder, name), program);
+    for (const part of PARTS.values()) {
+      const tool = join(root, 'tools/make-prober-cache.ts');
+      const { status } = spawnSync(process.execPath, [tool, folder, part], { stdio: ['ignore', 'ignore', 'inherit'] });
+      if (status !== 0) throw new Error(`the cache of the part ${part} of the prober cannot be made`);
+    }
+    for (const [name, program] of programs) {
+      const cache = Buffer.concat([Buffer.from(hashOf(program)), readFileSync(join(folder, `${name}.cache`))]);
+      writeFileSync(join(dist, `${name}.${process.arch}.cache`), cache);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** The file that is run: plain, because it is the one part that no cache helps. */
+function loaderOf(name: string, program: string): string {
+  const hash = hashOf(program);
+  return `'use strict';
+const { readFileSync } = require('node:fs');
+const { Script } = require('node:vm');
+const program = ${JSON.stringify(program)};
+let cachedData;
+try {
+  const cache = readFileSync(__dirname + '/${name}.' + process.arch + '.cache');
+  if (cache.latin1Slice(0, ${hash.length}) === '${hash}') cachedData = cache.subarray(${hash.length});
+} catch {
+  // Built on another machine, or copied without it.
+}
+const script = new Script(program, { filename: __filename, cachedData });
+script.runInThisContext()(require, module, module.exports);
+`;
+}
+
+function hashOf(program: string): string {
+  return createHash('sha256').update(program).digest('hex').slice(0, 32);
+}
