@@ -13,6 +13,7 @@ import type { ServiceManager } from './kernel/service-manager.ts';
 import { UserDatabase } from './kernel/user-database.ts';
 import type { LoadRequest } from './load/address.ts';
 import { answerLoad } from './load/answer.ts';
+import type { LoadAnswer } from './load/answer.ts';
 import { LoadServer } from './load/load-server.ts';
 import { requesterOf } from './load/requester.ts';
 import type { ServedManager } from './load/requester.ts';
@@ -71,6 +72,22 @@ export async function startApp(
   version: string,
   log: Log,
 ): Promise<App> {
+  const manager = connectServiceManager(settings.notifySocket);
+  try {
+    return await start(settings, inherited, version, log, manager);
+  } catch (error) {
+    await refuseKept(settings, inherited, log, manager);
+    throw error;
+  }
+}
+
+async function start(
+  settings: Settings,
+  inherited: readonly InheritedSocket[],
+  version: string,
+  log: Log,
+  manager: ServiceManager,
+): Promise<App> {
   const { isUndumpable, warnings } = hardenProcess();
   for (const warning of warnings) log.warning(warning);
   const places = placesOf(inherited, settings.runtimeDirectory);
@@ -101,8 +118,7 @@ export async function startApp(
 
   const users = new UserDatabase();
   const ownUid = process.geteuid?.() ?? 0;
-  const manager = connectServiceManager(settings.notifySocket);
-  const served: ServedManager = { kind: settings.isPublic ? 'system' : 'user', uid: ownUid };
+  const served = servedManager(settings);
   const loadParts = {
     manager,
     log,
@@ -136,9 +152,13 @@ export async function startApp(
   // Stopped first: a unit that waits must hear of it, whatever becomes of this process.
   for (const [name, server] of Object.entries(loadServers)) {
     cleanup.defer(() => server.stop());
-    for (const socket of inherited) if (!socket.isListening && server.owns(socket)) server.adopt(socket);
     const place = places[name as keyof typeof loadServers];
     if (place !== undefined) await server.listen(place);
+  }
+  // Last, when nothing can fail any more: until then they are systemd's to keep.
+  for (const socket of keptConnections(inherited)) {
+    const owner = Object.values(loadServers).find((server) => server.owns(socket));
+    (owner ?? loadServers.load).adopt(socket);
   }
   cleanup.defer(
     vault.watch(() => {
@@ -154,6 +174,34 @@ export async function startApp(
     },
     stop: () => lifetime.disposeAsync(),
   };
+}
+
+/** Connections that another process left with the service manager. */
+function keptConnections(inherited: readonly InheritedSocket[]): InheritedSocket[] {
+  return inherited.filter(({ isListening }) => !isListening);
+}
+
+function servedManager({ isPublic }: Settings): ServedManager {
+  return { kind: isPublic ? 'system' : 'user', uid: process.geteuid?.() ?? 0 };
+}
+
+/**
+ * Refuses the units that wait, where there will be no daemon to answer them: who stops one that does not start would
+ * otherwise end their connections, and so start them with empty secrets.
+ */
+async function refuseKept(
+  settings: Settings,
+  inherited: readonly InheritedSocket[],
+  log: Log,
+  manager: ServiceManager,
+): Promise<void> {
+  const kept = keptConnections(inherited);
+  if (kept.length === 0) return;
+  const identify = (socket: Socket): LoadRequest => requesterOf(socket, readPeer(socket), servedManager(settings));
+  const answer = (): LoadAnswer => ({ kind: 'refused', reason: 'StorageFailed' });
+  const server = new LoadServer({ manager, log, identify, answer, wire: SEALED_WIRE });
+  for (const socket of kept) server.adopt(socket);
+  await server.stop();
 }
 
 /** Tells the service manager that the daemon serves, how it does, and that it lives. */

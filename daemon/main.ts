@@ -38,15 +38,16 @@ async function main(): Promise<void> {
 
 /** Serves until a signal says stop. */
 async function run(settings: Settings, log: Log): Promise<void> {
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
+  // Before anything that takes time: a unit may wait at a connection that systemd kept for us, and must be told. A terminal
+  // that closes takes the daemon with it, as it takes every program in its foreground. A signal that comes twice (a
+  // terminal sends it to npm as well, which passes it on) is one.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
   // Loaded only now: on a Node that is too old the store's module would crash the process.
   const { startApp } = await import('./app.ts');
   const { takeInheritedSockets } = await import('./kernel/inherited-sockets.ts');
   const inherited = takeInheritedSockets(process.env, process.pid);
   for (const name of FROM_SYSTEMD) delete process.env[name];
-  const { promise: stopped, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
-  // A terminal that closes takes the daemon with it, as it takes every program in its foreground. A signal that comes
-  // twice (a terminal sends it to npm as well, which passes it on) is one.
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
   const app = await startApp(settings, inherited, packageVersion(), log);
   log.info('listening', { socket: app.socketPath, pid: process.pid });
   if (!settings.isJournal) writeAll(nextCommand(settings, app.isLocked));

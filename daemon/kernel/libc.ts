@@ -204,7 +204,11 @@ function poll(fds: readonly number[], events: number, timeoutMs: number): number
     entries.writeInt32LE(fd, index * POLLFD_BYTES);
     entries.writeInt16LE(events, index * POLLFD_BYTES + 4);
   }
-  if (pollRaw(entries, fds.length, timeoutMs) < 0) throw systemError('poll');
+  // A signal that is handled interrupts it, and is no reason to give up.
+  const deadline = performance.now() + timeoutMs;
+  while (pollRaw(entries, fds.length, Math.max(0, Math.ceil(deadline - performance.now()))) < 0) {
+    if (koffi.errno() !== EINTR) throw systemError('poll');
+  }
   return fds.map((_, index) => entries.readInt16LE(index * POLLFD_BYTES + 6));
 }
 

@@ -1,4 +1,4 @@
-const UNIT_NAME = /^[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\-]*)?\.(?:service|scope|socket|mount|swap)$/;
+const UNIT_NAME = /^[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\@-]*)?\.(?:service|scope|socket|mount|swap)$/;
 
 /**
  * The system unit of a process, from the text of its `/proc/<pid>/cgroup` (cgroups(7)): the first part of the path that
@@ -18,11 +18,17 @@ export function userUnitOfCgroup(text: string, uid: number): string | undefined 
   return manager === `user@${uid}.service` ? unit : undefined;
 }
 
+/** systemd puts one `_` in front of a name that the kernel's own files could have, as of `io.service` (cg_escape). */
+function unescape(name: string): string {
+  return name.startsWith('_') ? name.slice(1) : name;
+}
+
 /** The parts of the path that are no slices, up to the first that is no unit. */
 function unitsOnTheWay(text: string): string[] {
   for (const line of text.split('\n')) {
     const match = /^(?:0:|\d+:name=systemd):(\/.*)$/.exec(line);
-    const parts = match?.[1]?.split('/').filter((name) => name !== '' && !name.endsWith('.slice')) ?? [];
+    const names = match?.[1]?.split('/').filter((name) => name !== '') ?? [];
+    const parts = names.map(unescape).filter((name) => !name.endsWith('.slice'));
     if (parts.length === 0) continue;
     const end = parts.findIndex((name) => !UNIT_NAME.test(name));
     return end < 0 ? parts : parts.slice(0, end);
@@ -32,7 +38,7 @@ function unitsOnTheWay(text: string): string[] {
 
 /** The template of an instance: `restic@.service` of `restic@home.service`; undefined where the unit is no instance. */
 export function templateOf(unit: string): string | undefined {
-  const match = /^([^@]+@)[^@]+(\.[a-z]+)$/.exec(unit);
+  const match = /^([^@]+@).+(\.[a-z]+)$/.exec(unit);
   return match === null ? undefined : `${match[1]}${match[2]}`;
 }
 

@@ -2,7 +2,8 @@ import { CredentialError } from '../../src/errors.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import { environmentOf } from '../../src/environment.ts';
 import { parseName } from '../../src/names.ts';
-import { canonicalSetName, membershipOf } from '../../src/sets.ts';
+import { FIELD_IDS } from '../../src/providers/registry.ts';
+import { canonicalSetName, memberName, membershipOf } from '../../src/sets.ts';
 import { formatAwsFile, formatEnvironmentFile, formatJsonFile, parseSetFileName } from '../../src/set-files.ts';
 import type { SetForm } from '../../src/set-files.ts';
 import { subjectOfUnit } from '../access/caller.ts';
@@ -10,6 +11,7 @@ import type { Subject } from '../access/caller.ts';
 import { covers, grantsOf } from '../access/rules.ts';
 import { viewSet } from '../access/set-view.ts';
 import type { SetView } from '../access/set-view.ts';
+import { isThere } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { currentVersion } from '../vault/records.ts';
 import type { GrantEntry, Space } from '../vault/records.ts';
@@ -69,6 +71,11 @@ function answerWithSet(
 ): LoadAnswer {
   const view = viewSet(subject, reader, SPACE, set);
   if (view === undefined) return notThere(grants, 'missing');
+  // What is there and is not his is left out of no file: without its session token, a key is another key.
+  const isHidden = FIELD_IDS.some(
+    (field) => !view.members.has(field) && isThere(reader, SPACE, memberName(set, field)),
+  );
+  if (isHidden) return refused('not_granted');
   if (view.missing.length > 0) return notThere(grants, 'incomplete');
   const values = readValues(reader, view);
   const text = values && formatSet(form, view, values);

@@ -83,7 +83,12 @@ export class LoadConnection {
     return sent === answer.length;
   }
 
-  /** Gives up a peer that is gone. */
+  /** Leaves it as it is, to the next process. */
+  abandon(): void {
+    this.#socket.unref();
+  }
+
+  /** Gives up a peer that is gone, or none of ours. */
   drop(): void {
     this.#release();
     this.#socket.destroy();
@@ -91,7 +96,8 @@ export class LoadConnection {
 
   /** How much the peer took; undefined where he is gone. */
   #writeNow(answer: Uint8Array): number | undefined {
-    const deadline = performance.now() + WRITE_TIME_MAX_MS;
+    // Nobody waits for a peer who is no systemd.
+    const deadline = performance.now() + (this.request === undefined ? 0 : WRITE_TIME_MAX_MS);
     let sent = 0;
     while (sent < answer.length) {
       const written = writeSome(this.fd, answer, sent);

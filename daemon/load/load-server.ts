@@ -19,8 +19,11 @@ import type { Copy } from './load-connection.ts';
 import { NotBelievedError } from './requester.ts';
 import type { LoadWire } from './wire.ts';
 
-/** Most connections that are not done; the unit lets systemd keep as many (`FileDescriptorStoreMax=`). */
-export const CONNECTIONS_MAX = 64;
+/** Most starts that wait; the unit lets systemd keep more than twice as many (`FileDescriptorStoreMax=`). */
+export const WAITING_MAX = 48;
+
+/** Most answers that peers are slow to read. Of somebody who is no systemd the oldest goes first, else nobody's. */
+const UNREAD_MAX = 48;
 
 /** How soon after a change waiting units are looked at again: changes that come in a row are one. */
 const RECHECK_MS = 10;
@@ -28,8 +31,8 @@ const RECHECK_MS = 10;
 /** How often it is looked whether waiting peers are still there. */
 const SWEEP_INTERVAL_MS = 1000;
 
-/** How long a stopping daemon waits until its last answers were read. */
-const STOP_TIME_MAX_MS = 2000;
+/** How long a stopping daemon waits until its last answers were read: what is cut off is a secret that is wrong. */
+const STOP_TIME_MAX_MS = 20_000;
 
 /** What a LOAD server works with. */
 export interface LoadParts {
@@ -79,8 +82,8 @@ export class LoadServer {
 
   /** @throws ListenError */
   async listen(place: Place): Promise<void> {
-    const { manager, wire } = this.#parts;
-    if ('fd' in place && wire.mustBeKept && manager.keepsDescriptors) {
+    const { manager } = this.#parts;
+    if ('fd' in place && manager.keepsDescriptors) {
       this.#rehearse();
       this.#acceptor = new Acceptor(
         place.fd,
@@ -121,7 +124,7 @@ export class LoadServer {
     clearTimeout(this.#recheck);
     this.#server.close();
     this.#acceptor?.close();
-    for (const connection of this.#waiting) this.#refuse(connection, 'stopping');
+    for (const connection of this.#waiting) this.#refuseLast(connection);
     if (this.#unread.size > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#onDone = resolve;
@@ -132,8 +135,18 @@ export class LoadServer {
     if (this.#unread.size > 0) {
       this.#parts.log.error('a unit did not read its answer to the end', { units: this.#unread.size });
     }
-    for (const connection of this.#unread) connection.drop();
+    // Where the daemon is started again, the next process takes them up and sees that their answers were begun.
+    for (const connection of this.#unread) connection.abandon();
     clearInterval(this.#sweep);
+  }
+
+  /** Whatever goes wrong with one, the others are refused too. */
+  #refuseLast(connection: LoadConnection): void {
+    try {
+      this.#refuse(connection, 'stopping');
+    } catch (error) {
+      this.#parts.log.error('a unit that waits could not be refused', describeDefect(error));
+    }
   }
 
   /** Does before a connection comes what would take time between it and its copy. */
@@ -161,7 +174,6 @@ export class LoadServer {
     const connection = this.#connect(socket, copy);
     if (connection.request === undefined) this.#finish(connection, this.#parts.wire.refusal);
     else if (connection.isBegun) this.#refuse(connection, 'interrupted');
-    else if (this.#waiting.size + this.#unread.size >= CONNECTIONS_MAX) this.#refuse(connection, 'Busy');
     else this.#answer(connection);
   }
 
@@ -226,8 +238,9 @@ export class LoadServer {
   #finish(connection: LoadConnection, bytes: Uint8Array, onDone: () => void = () => undefined): void {
     this.#waiting.delete(connection);
     this.#unread.add(connection);
+    if (this.#unread.size > UNREAD_MAX) this.#dropStranger();
     // Once more, where systemd could not take it when it came: an answer may be longer than the socket holds.
-    if (this.#parts.wire.mustBeKept) connection.keep();
+    connection.keep();
     connection.answer(bytes, () => {
       onDone();
       this.#unread.delete(connection);
@@ -237,6 +250,10 @@ export class LoadServer {
 
   #wait(connection: LoadConnection, { unit, id }: LoadRequest): void {
     if (this.#waiting.has(connection)) return;
+    if (this.#waiting.size >= WAITING_MAX) {
+      this.#refuse(connection, 'Busy');
+      return;
+    }
     if (!connection.keep()) {
       this.#refuse(connection, 'nobody_keeps_it');
       return;
@@ -244,6 +261,12 @@ export class LoadServer {
     this.#waiting.add(connection);
     this.#parts.log.info('a unit waits for a credential', { unit, credential: id });
     this.#sweep ??= setInterval(() => this.#dropGone(), SWEEP_INTERVAL_MS).unref();
+  }
+
+  /** systemd reads what it asked for; somebody else may not. */
+  #dropStranger(): void {
+    const oldest = [...this.#unread].find(({ request }) => request === undefined);
+    oldest?.drop();
   }
 
   #dropGone(): void {

@@ -7,11 +7,13 @@ export interface LoadWire {
   readonly name: 'plain' | 'sealed';
   /** The bytes to send, which the caller owns and wipes; undefined where systemd would not take that many. */
   encode(id: string, value: Uint8Array): Uint8Array | undefined;
-  /** To systemd an end without bytes is an answer, so that the connection must outlive a kill of this process. */
-  readonly mustBeKept: boolean;
   /** What systemd takes for a failure, so that the unit does not start. */
   readonly refusal: Uint8Array;
 }
+
+/** Most bytes of a credential, and of an encrypted one, that systemd reads (creds-util.h). */
+const CREDENTIAL_SIZE_MAX: number = VALUE_BYTES_MAX;
+const CREDENTIAL_ENCRYPTED_SIZE_MAX: number = VALUE_BYTES_MAX + 128 * 1024;
 
 /**
  * For `LoadCredential=`: the bytes of the value. To systemd an end without bytes is an empty secret, with which the unit
@@ -21,22 +23,29 @@ export interface LoadWire {
 export const PLAIN_WIRE: LoadWire = {
   name: 'plain',
   encode: (_id, value) => Uint8Array.from(value),
-  mustBeKept: true,
-  refusal: new Uint8Array(VALUE_BYTES_MAX + 1),
+  refusal: new Uint8Array(CREDENTIAL_SIZE_MAX + 1),
 };
 
-/** For `LoadCredentialEncrypted=`: an envelope that proves itself, and no bytes at all for a refusal. */
+const LINE_END = '\n'.charCodeAt(0);
+
+/**
+ * For `LoadCredentialEncrypted=`: an envelope that proves itself. Which of the two a unit asked with cannot be seen here,
+ * so every answer is one that `LoadCredential=` takes for a failure: a value has line ends behind it, which base64 does
+ * not count, until it is larger than a plain credential may be.
+ */
 export const SEALED_WIRE: LoadWire = {
   name: 'sealed',
   encode(id, value) {
     const text = sealForSystemd(id, value, Date.now());
-    if (text.length <= SEALED_BYTES_MAX) return text;
+    if (text.length > CREDENTIAL_SIZE_MAX) {
+      if (text.length <= CREDENTIAL_ENCRYPTED_SIZE_MAX) return text;
+      text.fill(0);
+      return undefined;
+    }
+    const padded = Buffer.alloc(CREDENTIAL_SIZE_MAX + 1, LINE_END);
+    padded.set(text);
     text.fill(0);
-    return undefined;
+    return padded;
   },
-  mustBeKept: false,
-  refusal: new Uint8Array(0),
+  refusal: new Uint8Array(CREDENTIAL_ENCRYPTED_SIZE_MAX + 1),
 };
-
-/** What systemd reads of an encrypted credential, in base64: `CREDENTIAL_ENCRYPTED_SIZE_MAX`. */
-const SEALED_BYTES_MAX: number = VALUE_BYTES_MAX + 128 * 1024;

@@ -1,4 +1,4 @@
-/** Builds fake-gcs-server for the tests with the Go of this host, once for each release: about two minutes of one core. */
+/** Builds fake-gcs-server for the tests with the Go of this host, once for each release: about five minutes. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { FAKE_GCS_FOLDER, FAKE_GCS_MODULE, FAKE_GCS_PROGRAM } from './fake-gcs-server.ts';
@@ -15,6 +15,8 @@ function build(go: string): number {
 }
 
 function complain(): number {
-  process.stderr.write('fake-gcs-server is published as source: install Go 1.24 or newer, and run this again\n');
+  process.stderr.write(
+    'fake-gcs-server is published as source: install Go 1.26, or 1.21 or newer, which fetches that, and run this again\n',
+  );
   return 1;
 }

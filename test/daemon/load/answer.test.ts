@@ -105,10 +105,21 @@ describe('answerLoad()', () => {
     const core = await startCore(t);
     await keepAws(core);
     for (const name of Object.keys(AWS)) {
-      assert.equal(ask(core, 'aws.env'), name === 'cio_aws_backup_repo' ? 'not_granted' : 'incomplete');
+      assert.equal(ask(core, 'aws.env'), 'not_granted');
       await grant(core, name);
     }
     assert.equal(ask(core, 'aws.env'), AWS_ENV);
+  });
+
+  it('gives no set of which the unit may not read all, be it what the set could do without', async (t) => {
+    const core = await startCore(t);
+    await keepAws(core);
+    for (const name of Object.keys(AWS)) await grant(core, name);
+    assert.equal(ask(core, 'aws.env'), AWS_ENV);
+    await core.keep(ROOT, { name: 'cio_aws_session_token', value: 'token-of-temporary-keys' });
+    for (const form of ['env', 'json', 'aws']) assert.equal(ask(core, `aws.${form}`), 'not_granted', form);
+    await grant(core, 'cio_aws_session_token');
+    assert.match(ask(core, 'aws.aws'), /aws_session_token = token-of-temporary-keys/);
   });
 
   it('prefers a credential to a set file of the same name', async (t) => {

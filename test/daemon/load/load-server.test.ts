@@ -7,7 +7,7 @@ import koffi from 'koffi';
 import type { ServiceManager } from '../../../daemon/kernel/service-manager.ts';
 import type { LoadRequest } from '../../../daemon/load/address.ts';
 import type { LoadAnswer } from '../../../daemon/load/answer.ts';
-import { CONNECTIONS_MAX, LoadServer } from '../../../daemon/load/load-server.ts';
+import { LoadServer, WAITING_MAX } from '../../../daemon/load/load-server.ts';
 import { NotBelievedError } from '../../../daemon/load/requester.ts';
 import { PLAIN_WIRE, SEALED_WIRE } from '../../../daemon/load/wire.ts';
 import type { LoadWire } from '../../../daemon/load/wire.ts';
@@ -17,6 +17,7 @@ import { eventually } from '../../support/eventually.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const REFUSAL = Buffer.alloc(1024 * 1024 + 1);
+const SEALED_REFUSAL = Buffer.alloc(1024 * 1024 + 128 * 1024 + 1);
 const REQUEST: LoadRequest = { unit: 'restic.service', id: 'token' };
 
 /** A service manager that keeps what it is given, as systemd does, and notes what it is told. */
@@ -217,16 +218,17 @@ describe('LoadServer', () => {
     assert.equal(served.keeper.kept.size, 0);
   });
 
-  it('lets no more wait than can be kept', async (t) => {
+  it('lets no more wait than can be kept, and answers whom it can answer', async (t) => {
     const served = await serve(t);
     served.answer = { kind: 'waits' };
-    const waiting = Array.from({ length: CONNECTIONS_MAX }, () => served.ask());
-    await eventually(() => served.server.waiting === CONNECTIONS_MAX);
+    const waiting = Array.from({ length: WAITING_MAX }, () => served.ask());
+    await eventually(() => served.server.waiting === WAITING_MAX);
     assert.deepEqual(await served.ask(), REFUSAL);
     assert.match(served.log.at(-1) ?? '', /reason=Busy/);
     served.answer = value('v');
+    assert.deepEqual(await served.ask(), Buffer.from('v'));
     served.server.recheck();
-    assert.deepEqual(await Promise.all(waiting), Array(CONNECTIONS_MAX).fill(Buffer.from('v')));
+    assert.deepEqual(await Promise.all(waiting), Array(WAITING_MAX).fill(Buffer.from('v')));
   });
 
   it('takes over who waited at another process, and refuses whose answer had begun there', async (t) => {
@@ -253,16 +255,16 @@ describe('LoadServer', () => {
     await eventually(() => after.keeper.kept.size === 0);
   });
 
-  it('answers encrypted credentials with an envelope, and refuses with nothing', async (t) => {
+  it('answers encrypted credentials with what no plain one can be, and refuses with more', async (t) => {
     const served = await serve(t, SEALED_WIRE);
-    assert.deepEqual(await served.ask(), Buffer.alloc(0));
-    assert.deepEqual(served.keeper.told, [], 'an end without bytes is a failure there, so nothing is kept');
+    assert.deepEqual(await served.ask(), SEALED_REFUSAL);
     served.answer = value('the value');
     const text = (await served.ask()).toString();
-    assert.match(text, /^[A-Za-z0-9+/]+=*$/);
+    assert.equal(text.length, 1024 * 1024 + 1, 'more than a plain credential may have');
+    assert.match(text, /^[A-Za-z0-9+/]+=*\n+$/);
     assert.ok(Buffer.from(text, 'base64').length > 48 + 16 + 'the value'.length);
     served.answer = () => ({ kind: 'value', bytes: Buffer.alloc(1024 * 1024, 'x') });
-    assert.deepEqual(await served.ask(), Buffer.alloc(0));
+    assert.deepEqual(await served.ask(), SEALED_REFUSAL);
     assert.match(served.log.at(-1) ?? '', /reason=TooLarge/);
   });
 });

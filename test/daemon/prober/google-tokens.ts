@@ -4,6 +4,12 @@ import type { Answerer } from './far-server.ts';
 
 const EMAIL = 'backup@project.iam.gserviceaccount.com';
 
+/** What the prober asks for, and restic. */
+const SCOPE = 'https://www.googleapis.com/auth/devstorage.read_write';
+
+/** What rclone asks for, who can change rights, too. */
+export const RCLONE_SCOPE = 'https://www.googleapis.com/auth/devstorage.full_control';
+
 /** What the storage server gets to see. */
 export const TOKEN = 'ya29.a-token-of-this-test';
 
@@ -31,11 +37,7 @@ export class ServiceAccountKey {
 }
 
 /** Gives {@link TOKEN} for an assertion that RFC 7523 lets in, and otherwise answers as Google does. */
-export function grantTokens(
-  publicKey: KeyObject,
-  audience: () => string,
-  accounts: readonly string[] = [EMAIL],
-): Answerer {
+export function grantTokens(publicKey: KeyObject, audience: () => string, scopes: readonly string[] = []): Answerer {
   return (_request, response, body) => {
     const answer = (status: number, content: object): void => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(content));
@@ -53,11 +55,11 @@ export function grantTokens(
       Buffer.from(signature, 'base64url'),
     );
     if (form.get('grant_type') !== 'urn:ietf:params:oauth:grant-type:jwt-bearer') refuse('Bad Request');
-    else if (typeof iss !== 'string' || !accounts.includes(iss)) refuse('Invalid grant: account not found');
+    else if (iss !== EMAIL) refuse('Invalid grant: account not found');
     else if (alg !== 'RS256' || !isSigned) refuse('Invalid JWT Signature.');
     else if (Number(iat) > nowS + 1 || Number(exp) < nowS || Number(exp) > Number(iat) + 3600) {
       refuse('Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.');
-    } else if (aud !== audience() || scope !== 'https://www.googleapis.com/auth/devstorage.read_write') {
+    } else if (aud !== audience() || ![SCOPE, ...scopes].includes(String(scope))) {
       refuse('Invalid JWT audience.');
     } else answer(200, { access_token: TOKEN, expires_in: 3599, token_type: 'Bearer' });
   };
