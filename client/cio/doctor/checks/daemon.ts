@@ -4,6 +4,8 @@ import { SERVICE, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
 import { strangerReason } from '../stranger.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
+const EXIT_CREDENTIALS = '243';
+const ROOT_KEY = '/etc/credstore.encrypted/cio-credentiald.root-key';
 const START = `systemctl start ${SOCKET_UNIT}`;
 
 /** Whether the daemon answers, is the one that is meant, is of this version, and is open. */
@@ -13,6 +15,14 @@ export function checkDaemon(facts: Facts): Verdict {
   if (daemon.kind === 'silent') {
     const why = 'without the daemon nobody gets a credential, and units that load one do not start';
     const isSystem = systemd.isRunning && dirname(daemon.socket ?? '') === SYSTEM_RUNTIME;
+    if (isSystem && isKeyUnreadable(facts)) {
+      notes.error(
+        'systemd cannot decrypt the key of the store, and so cannot start the daemon',
+        'the key is bound to this host and its TPM, as they were; a recovery code or a passphrase opens the store',
+        `mv ${ROOT_KEY} /root/ && systemctl restart ${SERVICE} && cio credential unlock --recovery`,
+      );
+      return notes;
+    }
     if (!isSystem) notes.error(daemon.message, daemon.hint === undefined ? why : `${why}; ${daemon.hint}`);
     else notes.error(daemon.message, why, daemon.isAbsent ? START : `systemctl restart ${SERVICE}`);
     return notes;
@@ -35,6 +45,11 @@ export function checkDaemon(facts: Facts): Verdict {
   }
   checkStarter(notes, { systemd, process }, dirname(socket) === SYSTEM_RUNTIME);
   return notes;
+}
+
+/** The unit fails before the daemon is run (systemd.exec(5), EXIT_CREDENTIALS). */
+function isKeyUnreadable({ systemd }: Facts): boolean {
+  return 'value' in systemd.service && systemd.service.value.get('ExecMainStatus') === EXIT_CREDENTIALS;
 }
 
 function checkStranger(notes: Notes, facts: Facts, socket: string): void {

@@ -9,7 +9,7 @@ import { UNIT_FILE_BYTES_MAX } from './units.ts';
 
 /** sd_booted(3) asks for this folder. */
 const BOOTED = '/run/systemd/system';
-const PROPERTIES = ['LoadState', 'ActiveState', 'FragmentPath', 'DropInPaths', 'NeedDaemonReload'];
+const PROPERTIES = ['LoadState', 'ActiveState', 'FragmentPath', 'DropInPaths', 'NeedDaemonReload', 'ExecMainStatus'];
 
 /** The kernel's resource manager of a TPM2, as systemd looks for it. */
 const TPM2 = '/sys/class/tpmrm/tpmrm0';

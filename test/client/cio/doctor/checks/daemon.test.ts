@@ -35,6 +35,13 @@ describe('checkDaemon()', () => {
       'error: no daemon | systemctl restart cio-credentiald.service',
     ],
     [
+      'whose key systemd cannot decrypt',
+      { ...SILENT, systemd: { ...SYSTEMD, service: { value: new Map([['ExecMainStatus', '243']]) } } },
+      'error: systemd cannot decrypt the key of the store, and so cannot start the daemon' +
+        ' | mv /etc/credstore.encrypted/cio-credentiald.root-key /root/ && systemctl restart cio-credentiald.service' +
+        ' && cio credential unlock --recovery',
+    ],
+    [
       'of a stranger',
       answering({ uid: 1234 }),
       'error: what answers at /run/cio-credentiald/io.cio.Credentials may not be the daemon: it runs as uid 1234, which is' +
