@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { constants, setPriority } from 'node:os';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 /** The two ends of a prober that has a job. */
@@ -36,7 +37,7 @@ export function connectProber(path: string): StartProber {
       throw new ProberMissingError({ cause: error });
     }
     socket.on('error', () => socket.destroy());
-    return { chunks: socket, send: (text) => void socket.write(text), end: () => void socket.destroy() };
+    return { chunks: untilBroken(socket), send: (text) => void socket.write(text), end: () => void socket.destroy() };
   };
 }
 
@@ -64,8 +65,18 @@ export function spawnProber(): StartProber {
       child.stdout.destroy();
       timer ??= setTimeout(() => child.kill('SIGKILL'), END_TIME_MAX_MS).unref();
     };
-    return { chunks: child.stdout, send: (text) => void child.stdin.write(text), end };
+    return { chunks: untilBroken(child.stdout), send: (text) => void child.stdin.write(text), end };
   };
+}
+
+/** What comes before the stream ends or breaks: a prober that dies says nothing more, either way. */
+async function* untilBroken(stream: Readable): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    for await (const chunk of stream) yield chunk as Uint8Array;
+  } catch (error) {
+    // A read that fails, as of a process that is gone; what else could be thrown here is a defect.
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+  }
 }
 
 /** Those who ask for credentials come first. */

@@ -2,6 +2,8 @@ import type { CredentialRecord, Space } from './records.ts';
 
 /** Credentials that are remembered. */
 const CREDENTIALS_MAX = 1024;
+/** Names that nothing is stored under and that are remembered: a set has far more fields than are used of it. */
+const ABSENT_MAX = 8192;
 /** Values above this size are read from the store each time. */
 const BODY_BYTES_MAX = 4096;
 
@@ -19,6 +21,8 @@ export interface SealedValue {
 export class ReadCache {
   /** The one that was used longest ago comes first. */
   readonly #records: Map<string, CredentialRecord> = new Map();
+  /** Names without a credential, the one that was found first at the start. */
+  readonly #absent: Set<string> = new Set();
   /** Goes with its record, which is another object after every change. */
   readonly #values: WeakMap<CredentialRecord, SealedValue> = new WeakMap();
 
@@ -40,6 +44,18 @@ export class ReadCache {
     this.#records.set(keyOf(record.space, record.name), record);
   }
 
+  isAbsent(space: Space, name: string): boolean {
+    return this.#absent.has(keyOf(space, name));
+  }
+
+  keepAbsent(space: Space, name: string): void {
+    if (this.#absent.size >= ABSENT_MAX) {
+      const [oldest] = this.#absent;
+      if (oldest !== undefined) this.#absent.delete(oldest);
+    }
+    this.#absent.add(keyOf(space, name));
+  }
+
   value(record: CredentialRecord, version: number): SealedValue | undefined {
     const value = this.#values.get(record);
     return value?.version === version ? value : undefined;
@@ -50,7 +66,11 @@ export class ReadCache {
   }
 
   forget(changed: Iterable<CredentialRecord>): void {
-    for (const { space, name } of changed) this.#records.delete(keyOf(space, name));
+    for (const { space, name } of changed) {
+      const key = keyOf(space, name);
+      this.#records.delete(key);
+      this.#absent.delete(key);
+    }
   }
 }
 

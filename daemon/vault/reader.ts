@@ -75,9 +75,13 @@ export class OpeningReader implements VaultReader {
   credential(space: Space, name: string): CredentialRecord | undefined {
     const known = this.#cache?.record(space, name);
     if (known !== undefined) return known;
+    if (this.#cache?.isAbsent(space, name) === true) return undefined;
     const tag = this.#sealing.credentialTag(space, name);
     const body = this.#records.get(KIND.credential, tag);
-    if (body === undefined) return undefined;
+    if (body === undefined) {
+      this.#cache?.keepAbsent(space, name);
+      return undefined;
+    }
     const record = openCredential(this.#sealing, tag, body);
     if (record === undefined) throw new CredentialError('Damaged', { name });
     this.#cache?.keepRecord(record);

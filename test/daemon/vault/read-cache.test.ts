@@ -24,6 +24,26 @@ describe('ReadCache', () => {
     assert.equal(cache.record('system', 'b'), undefined);
   });
 
+  it('remembers that nothing is there, until something is', () => {
+    const cache = new ReadCache();
+    cache.keepAbsent('system', 'a');
+    assert.equal(cache.isAbsent('system', 'a'), true);
+    assert.equal(cache.isAbsent('uid:1', 'a'), false);
+    assert.equal(cache.isAbsent('system', 'b'), false);
+    cache.forget([record('a', 'uid:1'), record('b')]);
+    assert.equal(cache.isAbsent('system', 'a'), true);
+    cache.forget([record('a')]);
+    assert.equal(cache.isAbsent('system', 'a'), false);
+  });
+
+  it('forgets the absent name that it has known longest, where there are too many', () => {
+    const cache = new ReadCache();
+    for (let index = 0; index <= 8192; index += 1) cache.keepAbsent('system', `n${index}`);
+    assert.equal(cache.isAbsent('system', 'n0'), false);
+    assert.equal(cache.isAbsent('system', 'n1'), true);
+    assert.equal(cache.isAbsent('system', 'n8192'), true);
+  });
+
   it('forgets what changed, and nothing else', () => {
     const cache = new ReadCache();
     for (const name of ['a', 'b']) cache.keepRecord(record(name));
