@@ -15,6 +15,10 @@ const CREDENTIAL_BYTES_MAX = 1024 * 1024;
 
 /** What a refusal on the plain socket is: one byte more than systemd takes. */
 const REFUSAL = new Uint8Array(CREDENTIAL_BYTES_MAX + 1);
+/** One byte more than systemd reads of an encrypted one. */
+const SEALED_REFUSAL = new Uint8Array(CREDENTIAL_BYTES_MAX + 128 * 1024 + 1);
+/** systemd.exec(5). */
+const EXIT_CREDENTIALS = 243;
 
 /** What a unit gets from the LOAD sockets, and when it gets nothing. */
 export function load(machine: Machine): void {
@@ -88,11 +92,23 @@ export function load(machine: Machine): void {
     const { stdout } = await machine.run([...inUnit, 'python3', '-', LOAD_SOCKET, address], { input: PEER_SCRIPT });
     assert.ok(stdout.equals(REFUSAL), `${stdout.length} bytes`);
     const sealed = await connect([LOAD_ENCRYPTED_SOCKET, address]);
-    assert.equal(sealed.stdout.length, 0);
+    assert.ok(sealed.stdout.equals(SEALED_REFUSAL), `${sealed.stdout.length} bytes`);
     for (const socket of [LOAD_SOCKET, LOAD_ENCRYPTED_SOCKET]) {
       const { code, stderr } = await connect([socket, address], { user: OPERATOR });
       assert.notEqual(code, 0, 'an administrator who is not root has no business here');
       assert.match(stderr, /PermissionError/);
+    }
+  });
+
+  test('a unit that asks the wrong socket of the two fails, and has no envelope for a secret', async () => {
+    for (const [directive, socket] of [
+      ['LoadCredential', LOAD_ENCRYPTED_SOCKET],
+      ['LoadCredentialEncrypted', LOAD_SOCKET],
+    ]) {
+      const load = `${directive}=host.value:${socket}`;
+      const unit = ['systemd-run', '--quiet', '--wait', '--collect', '--unit=granted.service', '--property', load];
+      const { code, stderr } = await machine.run([...unit, 'true']);
+      assert.equal(code, EXIT_CREDENTIALS, `${load}: ${stderr}`);
     }
   });
 
