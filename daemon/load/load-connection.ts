@@ -68,9 +68,8 @@ export class LoadConnection {
    * Writes the answer and closes. What the peer does not take in time follows as he reads it.
    *
    * @param answer not read any more when `onDone` is called
-   * @returns whether all of it is with the peer
    */
-  answer(answer: Uint8Array, onDone: () => void): boolean {
+  answer(answer: Uint8Array, onDone: () => void): void {
     if (this.#isKept) setSocketOption(this.fd, SO_PRIORITY, BEGUN);
     const sent = this.#writeNow(answer);
     this.#socket.once('close', () => {
@@ -80,7 +79,6 @@ export class LoadConnection {
     if (sent === undefined) this.#socket.destroy();
     else if (sent === answer.length) this.#socket.end(() => this.#socket.destroy());
     else this.#socket.end(answer.subarray(sent), () => this.#socket.destroy());
-    return sent === answer.length;
   }
 
   /** Leaves it as it is, to the next process. */
