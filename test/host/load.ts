@@ -101,12 +101,13 @@ export function load(machine: Machine): void {
   });
 
   test('a unit that asks the wrong socket of the two fails, and has no envelope for a secret', async () => {
+    await grant(machine, 'host.value', '--unit', 'wrong-socket.service');
     for (const [directive, socket] of [
       ['LoadCredential', LOAD_ENCRYPTED_SOCKET],
       ['LoadCredentialEncrypted', LOAD_SOCKET],
     ]) {
       const load = `${directive}=host.value:${socket}`;
-      const unit = ['systemd-run', '--quiet', '--wait', '--collect', '--unit=granted.service', '--property', load];
+      const unit = ['systemd-run', '--quiet', '--wait', '--collect', '--unit=wrong-socket.service', '--property', load];
       const { code, stderr } = await machine.run([...unit, 'true']);
       assert.equal(code, EXIT_CREDENTIALS, `${load}: ${stderr}`);
     }
