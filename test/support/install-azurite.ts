@@ -6,11 +6,21 @@ import { AZURITE_FOLDER, AZURITE_PACKAGE, AZURITE_PROGRAM } from './azurite-serv
 
 if (!fs.existsSync(AZURITE_PROGRAM)) process.exitCode = install();
 
+/** Its dependencies are those of this day: a registry may name newer ones before it has them. */
+const BEFORE = '2026-09-01';
+
 /** Without scripts: its optional database drivers are not needed for blobs. */
 function install(): number {
   fs.mkdirSync(AZURITE_FOLDER, { recursive: true });
   fs.writeFileSync(path.join(AZURITE_FOLDER, 'package.json'), '{"private":true}\n');
-  const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--omit=dev', '--omit=optional'];
+  const options = [
+    `--before=${BEFORE}`,
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--omit=dev',
+    '--omit=optional',
+  ];
   const command = ['install', ...options, AZURITE_PACKAGE];
   return spawnSync('npm', command, { cwd: AZURITE_FOLDER, stdio: 'inherit' }).status ?? 1;
 }

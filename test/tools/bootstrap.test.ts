@@ -188,7 +188,7 @@ describe('bootstrap: installing', () => {
   test('says how it is called when it is not called so', async (t) => {
     const { code, stderr } = await new Checkout(t).bootstrap(['toString']);
     assert.equal(code, 2);
-    assert.match(stderr, /^usage: .*start\|test\|check\|build\|bench/);
+    assert.match(stderr, /^usage: .*start\|test\|test:host\|check\|build\|bench/);
   });
 });
 

@@ -30,7 +30,7 @@ const ENDINGS = new Set([
   '.timer',
 ]);
 const WITHOUT_ENDING =
-  /^(?:bin\/cio|bin\/cio-credentiald|make-root-key|LICENSE|node_modules\/.*\/(?:LICEN[CS]E[^/]*|COPYING|NOTICE|bin\/node))$/i;
+  /^(?:bin\/cio|bin\/cio-credentiald|bin\/cio-credential-prober|make-root-key|LICENSE|node_modules\/.*\/(?:LICEN[CS]E[^/]*|COPYING|NOTICE|bin\/node))$/i;
 
 describe('the staged tree', () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-stage-'));
