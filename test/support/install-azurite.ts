@@ -4,10 +4,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { AZURITE_FOLDER, AZURITE_PACKAGE, AZURITE_PROGRAM } from './azurite-server.ts';
 
-if (!fs.existsSync(AZURITE_PROGRAM)) process.exitCode = install();
-
 /** Its dependencies are those of this day: a registry may name newer ones before it has them. */
 const BEFORE = '2026-09-01';
+
+if (!fs.existsSync(AZURITE_PROGRAM)) process.exitCode = install();
 
 /** Without scripts: its optional database drivers are not needed for blobs. */
 function install(): number {
