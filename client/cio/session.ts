@@ -4,7 +4,7 @@ import type { Globals } from './arguments.ts';
 import { STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { openPipeTransport } from './pipe-transport.ts';
 import { Prompter } from './prompter.ts';
-import { isTerminal } from './terminal.ts';
+import { isColoured, isTerminal } from './terminal.ts';
 import { printable } from './text.ts';
 
 const GREEN = '32';
@@ -77,6 +77,5 @@ export function formatFailure(operation: string | undefined, message: string, hi
 
 /** Colours text for a terminal, unless its user wants none (https://no-color.org). */
 function paint(text: string, colour: string): string {
-  const isWanted = !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb' && isTerminal(STDERR);
-  return isWanted ? `\u001b[${colour}m${text}\u001b[0m` : text;
+  return isColoured(STDERR) ? `\u001b[${colour}m${text}\u001b[0m` : text;
 }

@@ -15,6 +15,11 @@ export function isTerminal(descriptor: number): boolean {
   return process.getBuiltinModule('node:tty').isatty(descriptor);
 }
 
+/** Tells whether what is written there may be coloured: on a terminal whose user wants it (https://no-color.org). */
+export function isColoured(descriptor: number): boolean {
+  return !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb' && isTerminal(descriptor);
+}
+
 /** Columns of the terminal that standard output is; undefined where it is none. */
 export function terminalWidth(): number | undefined {
   return isTerminal(STDOUT) ? process.stdout.columns || 80 : undefined;

@@ -1,7 +1,7 @@
 import { askDaemon } from '../doctor/ask-daemon.ts';
 import { defineCommand, type Command } from '../command.ts';
 import { STDOUT } from '../file-descriptors.ts';
-import { isTerminal } from '../terminal.ts';
+import { isColoured } from '../terminal.ts';
 import { packageVersion } from '../version.ts';
 
 /** Looks at the host, and says what is wrong, why it matters, and what mends it. */
@@ -18,9 +18,8 @@ export const DOCTOR: Command = defineCommand({
   examples: [['sudo cio credential doctor', '']],
   async run(_input, session) {
     const daemon = await askDaemon(session);
-    const isColoured = !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb' && isTerminal(STDOUT);
     const { diagnose } = await import('../doctor/diagnose.ts');
-    const { document, text, exit } = diagnose(daemon, packageVersion(), isColoured);
+    const { document, text, exit } = diagnose(daemon, packageVersion(), isColoured(STDOUT));
     session.print(document, () => text);
     return exit;
   },

@@ -6,7 +6,7 @@ import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { STDOUT } from '../file-descriptors.ts';
 import { resolveOwner } from '../principals.ts';
 import type { Session } from '../session.ts';
-import { isTerminal } from '../terminal.ts';
+import { isColoured } from '../terminal.ts';
 
 /** Longer than the daemon takes for all of a validation. */
 const TIMEOUT_MS = 120_000;
@@ -67,18 +67,18 @@ interface ValidateCall {
 
 async function validate(session: Session, client: CredentialClient, call: ValidateCall): Promise<Report> {
   const { formatFindings, formatNotTried, formatResult, formatTitle } = await import('../validation-report.ts');
-  const isColoured = !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb' && isTerminal(STDOUT);
+  const isPainted = isColoured(STDOUT);
   let report: Report | undefined;
   for await (const { set, owner, findings, failed } of client.stream('Validate', call)) {
     if (!session.isJson) {
       const title = report === undefined ? formatTitle(set) : '';
-      session.print(undefined, () => title + formatFindings(findings, isColoured));
+      session.print(undefined, () => title + formatFindings(findings, isPainted));
     }
     report = { set, owner, failed, findings: [...(report?.findings ?? []), ...findings] };
   }
   if (report === undefined) throw new CredentialError('InternalError', {});
   const { findings } = report;
-  if (!session.isJson) session.print(undefined, () => formatNotTried(findings, isColoured));
+  if (!session.isJson) session.print(undefined, () => formatNotTried(findings, isPainted));
   const result = formatResult(report.set, findings);
   if (report.failed) session.fail('Validate credential', result);
   else if (!session.isJson) session.succeed(undefined, 'Validate credential', result);
