@@ -27,9 +27,8 @@ export function principalsOf(grantees: readonly Grantee[]): Map<PrincipalId, Gra
 
 /** The wire form of a principal that something was granted to, and of the terms. */
 export function granteeOf(principal: PrincipalId, { missing }: GrantTerms): Grantee {
-  const separator = principal.indexOf(':');
-  const id = principal.slice(separator + 1);
-  switch (principal.slice(0, separator)) {
+  const [kind, id] = splitPrincipal(principal);
+  switch (kind) {
     case 'unit':
       return { unit: id, ...(missing === undefined ? {} : { missing }) };
     case 'gid':
@@ -38,6 +37,16 @@ export function granteeOf(principal: PrincipalId, { missing }: GrantTerms): Gran
       return { uid: Number(id) };
   }
 }
+
+/** Users, then groups, each by number, then units by name. */
+export function comparePrincipals(a: PrincipalId, b: PrincipalId): number {
+  const [[kindA, idA], [kindB, idB]] = [splitPrincipal(a), splitPrincipal(b)];
+  if (kindA !== kindB) return KIND_ORDER.indexOf(kindA) - KIND_ORDER.indexOf(kindB);
+  if (kindA !== 'unit') return Number(idA) - Number(idB);
+  return idA < idB ? -1 : idA > idB ? 1 : 0;
+}
+
+const KIND_ORDER: readonly string[] = ['uid', 'gid', 'unit'];
 
 /**
  * Takes back what was granted of credentials that were removed, and of sets that have nothing left: a new credential of
@@ -79,6 +88,11 @@ function termsOf({ unit, missing }: Grantee): GrantTerms {
     throw new CredentialError('InvalidName', { name: '', reason: 'only a unit can wait for what is missing' });
   }
   return missing === 'block' ? { missing } : {};
+}
+
+function splitPrincipal(principal: PrincipalId): [kind: string, id: string] {
+  const separator = principal.indexOf(':');
+  return [principal.slice(0, separator), principal.slice(separator + 1)];
 }
 
 function principalOf({ unit, uid, gid }: Grantee): PrincipalId {

@@ -6,7 +6,7 @@ import type { Credential, Grantee, ListOut, Set as WireSet } from '../../src/pro
 import { fieldOf } from '../../src/providers/registry.ts';
 import { canonicalSetName, membershipOf, providerOf } from '../../src/sets.ts';
 import type { Caller } from '../access/caller.ts';
-import { granteeOf } from '../access/grants.ts';
+import { comparePrincipals, granteeOf } from '../access/grants.ts';
 import { mayWrite, ownerOfSpace, requireAdministrator, spaceOfOwner } from '../access/rules.ts';
 import { viewSet } from '../access/set-view.ts';
 import { uuidOfSet } from '../access/set-uuid.ts';
@@ -149,7 +149,10 @@ class Describer {
     return {
       writable: true,
       grants: this.#vault.read((reader) =>
-        [...reader.grantees(space, kind, target)].map(([principal, terms]) => granteeOf(principal, terms)),
+        [...reader.grantees(space, kind, target)]
+          // In one order, whatever else was granted to them, and by whom.
+          .toSorted(([a], [b]) => comparePrincipals(a, b))
+          .map(([principal, terms]) => granteeOf(principal, terms)),
       ),
     };
   }

@@ -104,6 +104,20 @@ describe('Grant', () => {
     assert.deepEqual(credentials[0]?.grants, [{ uid: 1 }, { gid: 2 }, { unit: 'x.service' }]);
   });
 
+  it('is listed in one order, whatever was granted before', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token', 'other');
+    const grantees = [{ uid: 9 }, { uid: 10 }, { gid: 2 }, { unit: 'a.service' }, { unit: 'b@.service' }];
+    for (const grantee of grantees.toReversed()) {
+      await core.ask(ROOT, 'Grant', { target: 'other', grantees: [grantee] });
+    }
+    for (const target of ['token', 'other']) {
+      await core.ask(ROOT, 'Grant', { target, grantees });
+      const { credentials } = await core.ask(ROOT, 'List', { patterns: [target] });
+      assert.deepEqual(credentials[0]?.grants, grantees);
+    }
+  });
+
   it('twice is once', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, 'token');
