@@ -28,6 +28,7 @@ const TASKS = {
   }),
   build: () => undefined,
   bench: (node, args) => ({ command: node, args: [path.join(ROOT, 'test', 'bench', 'main.ts'), ...args] }),
+  torture: (node, args) => ({ command: node, args: [path.join(ROOT, 'test', 'torture', 'main.ts'), ...args] }),
   'package:deb': (node, args) => ({
     command: node,
     args: [path.join(ROOT, 'tools', 'tasks', 'package-deb.ts'), ...args],

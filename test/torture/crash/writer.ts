@@ -1,0 +1,107 @@
+import type { CredentialClient } from '../../../client/index.ts';
+import type { Random } from '../random.ts';
+
+/** What the daemon keeps of names, as far as this side knows; undefined for a name that is not there. */
+type Contents = ReadonlyMap<string, string | undefined>;
+
+/** Fields of a set of this workload: everything that a set of the provider `s3` needs. */
+const FIELDS = ['backup_repo', 'access_key', 'secret_key', 'backup_password'] as const;
+
+/** Lengths of values: within a page, over some pages of the journal, and many. */
+const LENGTHS = [10, 900, 9000, 70_000] as const;
+
+/** Singles that a writer keeps before it removes the oldest. */
+const SINGLES_KEPT = 6;
+
+/**
+ * One client that writes without end, one call at a time, into names that no other one has. It knows what was
+ * acknowledged, and what was asked for and may or may not have happened.
+ */
+export class Writer {
+  readonly #id: number;
+  readonly #random: Random;
+  readonly #acknowledged: Map<string, string | undefined> = new Map();
+  #underWay: Contents | undefined;
+  #turn = 0;
+  acknowledgements = 0;
+
+  constructor(id: number, random: Random) {
+    this.#id = id;
+    this.#random = random;
+  }
+
+  /** Writes until the connection ends; that is how it always ends. */
+  async write(client: CredentialClient): Promise<never> {
+    for (;;) {
+      this.#turn += 1;
+      const change = this.#nextChange();
+      this.#underWay = change;
+      const removed = [...change].filter(([, value]) => value === undefined).map(([name]) => name);
+      const credentials = [...change].flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
+      if (removed.length > 0) await client.call('Remove', { names: removed });
+      else await client.call('Create', { credentials, replace: true });
+      this.#settle(change);
+      this.acknowledgements += 1;
+    }
+  }
+
+  /** Compares what there is with what was acknowledged. Gives what is wrong, and takes what there is as the truth from then on. */
+  async verify(client: CredentialClient): Promise<string[]> {
+    const wrong: string[] = [];
+    const seen = new Map<string, string | undefined>();
+    for (const name of new Set([...this.#acknowledged.keys(), ...(this.#underWay?.keys() ?? [])])) {
+      seen.set(name, await read(client, name));
+    }
+    for (const [name, value] of seen) {
+      if (this.#underWay?.has(name) === true) continue;
+      if (value !== this.#acknowledged.get(name)) wrong.push(this.#describe(name, value, this.#acknowledged.get(name)));
+    }
+    const underWay = [...(this.#underWay ?? [])];
+    const isBefore = underWay.every(([name]) => seen.get(name) === this.#acknowledged.get(name));
+    const isAfter = underWay.every(([name, value]) => seen.get(name) === value);
+    if (!isBefore && !isAfter) {
+      wrong.push(`a call that was under way happened in part: ${underWay.map(([name]) => name).join(', ')}`);
+    }
+    this.#settle(seen);
+    return wrong;
+  }
+
+  #settle(contents: Contents): void {
+    for (const [name, value] of contents) this.#acknowledged.set(name, value);
+    this.#underWay = undefined;
+  }
+
+  #nextChange(): Contents {
+    const singles = [...this.#acknowledged]
+      .filter(([name, value]) => value !== undefined && name.startsWith(`single-`))
+      .map(([name]) => name);
+    const oldest = singles[0];
+    if (singles.length > SINGLES_KEPT && oldest !== undefined) return new Map([[oldest, undefined]]);
+    if (this.#random.oneIn(3)) return new Map([[`single-${this.#id}-${this.#turn}`, this.#value('single')]]);
+    const set = FIELDS.map((field) => `cio_torture${this.#id}_${field}`);
+    const isThere = set.every((name) => this.#acknowledged.get(name) !== undefined);
+    if (isThere && this.#random.oneIn(12)) return new Map(set.map((name) => [name, undefined]));
+    return new Map(set.map((name, index) => [name, this.#value(FIELDS[index] ?? '')]));
+  }
+
+  /** A value that tells its turn, so that a mix of two turns is seen. */
+  #value(field: string): string {
+    const turn = `${this.#id}-${this.#turn}`;
+    if (field === 'backup_repo') return `s3:https://s3.example.org/bucket-${turn}`;
+    return `${field}-${turn}-`.padEnd(this.#random.pick(LENGTHS), 'x');
+  }
+
+  #describe(name: string, seen: string | undefined, acknowledged: string | undefined): string {
+    const show = (value: string | undefined): string => (value === undefined ? 'nothing' : value.slice(0, 40));
+    return `${name} has ${show(seen)}; acknowledged was ${show(acknowledged)}`;
+  }
+}
+
+async function read(client: CredentialClient, name: string): Promise<string | undefined> {
+  try {
+    return (await client.call('Get', { name })).value ?? undefined;
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code === 'NotFound') return undefined;
+    throw error;
+  }
+}

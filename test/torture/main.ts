@@ -1,0 +1,80 @@
+/** `npm run torture`: does to daemons what may happen to them, and says which promises they kept. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { BenchScope } from '../bench/bench-scope.ts';
+import { parseOptions, usage, UsageError } from './options.ts';
+import type { Options } from './options.ts';
+import { Random } from './random.ts';
+import { formatReport, makeReport } from './report.ts';
+import type { Result } from './report.ts';
+import type { Outcome, Scenario } from './scenario.ts';
+import { crash } from './scenarios/crash.ts';
+import { powerLoss } from './scenarios/power-loss.ts';
+
+const SCENARIOS: readonly Scenario[] = [crash, powerLoss];
+/** How often a scenario tells a log how far it is. */
+const LOG_LINES = 5;
+
+const EXIT_BROKEN = 1;
+const EXIT_USAGE = 2;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<number> {
+  let options: Options;
+  try {
+    options = parseOptions(
+      argv,
+      SCENARIOS.map(({ id }) => id),
+    );
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`${error.message}\n\n${usage(SCENARIOS)}`);
+    return EXIT_USAGE;
+  }
+  if (options.isHelp) {
+    process.stdout.write(usage(SCENARIOS));
+    return 0;
+  }
+  const results: Result[] = [];
+  for (const scenario of SCENARIOS) {
+    if (options.only.length > 0 && !options.only.includes(scenario.id)) continue;
+    results.push(await put(scenario, options));
+  }
+  const report = makeReport(results, options);
+  process.stdout.write(`\n${formatReport(report)}`);
+  mkdirSync(path.dirname(path.resolve(options.json)), { recursive: true });
+  writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  return results.every(({ outcomes }) => outcomes.every(({ broken }) => broken.length === 0)) ? 0 : EXIT_BROKEN;
+}
+
+async function put(scenario: Scenario, { isShort, seed }: Options): Promise<Result> {
+  const { id } = scenario;
+  const unavailable = scenario.unavailable?.();
+  if (unavailable !== undefined) {
+    process.stderr.write(`${id}: left out, ${unavailable}\n`);
+    return { scenario: id, seconds: 0, outcomes: [], unavailable };
+  }
+  const startedMs = performance.now();
+  const seconds = (): number => (performance.now() - startedMs) / 1000;
+  const isTerminal = process.stderr.isTTY;
+  await using scope = new BenchScope();
+  const outcomes = await scenario.run({
+    scope,
+    random: new Random(seed),
+    choose: (long, short) => (isShort ? short : long),
+    progress(done, all) {
+      if (isTerminal) process.stderr.write(`\r\u001b[K${id}: ${done} of ${all}, ${seconds().toFixed(0)} s`);
+      else if (Math.floor((done * LOG_LINES) / all) > Math.floor(((done - 1) * LOG_LINES) / all)) {
+        process.stderr.write(`${id}: ${done} of ${all}, ${seconds().toFixed(0)} s\n`);
+      }
+    },
+  });
+  if (isTerminal) process.stderr.write('\r\u001b[K');
+  process.stderr.write(`${id}: ${seconds().toFixed(1)} s${isBroken(outcomes) ? ', BROKEN' : ''}\n`);
+  return { scenario: id, seconds: seconds(), outcomes };
+}
+
+function isBroken(outcomes: readonly Outcome[]): boolean {
+  return outcomes.some(({ broken }) => broken.length > 0);
+}

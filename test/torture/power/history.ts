@@ -1,0 +1,60 @@
+import type { CredentialClient } from '../../../client/index.ts';
+import type { Random } from '../random.ts';
+
+/** Few, so that each is written many times. */
+const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] as const;
+
+const LENGTHS = [1, 800, 9000, 60_000] as const;
+
+/** Calls that are on their way at a time: they are committed together, and acknowledged in order. */
+const WINDOW = 6;
+
+type Contents = ReadonlyMap<string, string>;
+
+/** What was asked for, call by call, and what there was after each. */
+export class History {
+  /** What there is after so many calls. */
+  readonly #after: Contents[] = [new Map()];
+
+  /** How many calls were made. */
+  get length(): number {
+    return this.#after.length - 1;
+  }
+
+  /** Makes calls in one order over one connection, some at a time. */
+  async make(client: CredentialClient, calls: number, random: Random): Promise<void> {
+    const underWay: Promise<unknown>[] = [];
+    for (let turn = 1; turn <= calls; turn += 1) {
+      const contents = this.#after.at(-1) ?? new Map<string, string>();
+      if (underWay.length >= WINDOW) await underWay.shift();
+      const name = random.pick(NAMES);
+      if (turn % 40 === 0) {
+        underWay.push(client.call('Rekey', {}));
+        this.#after.push(contents);
+      } else if (turn % 25 === 0) {
+        underWay.push(client.call('AddSlot', { kind: 'recovery' }));
+        this.#after.push(contents);
+      } else if (contents.has(name) && random.oneIn(5)) {
+        underWay.push(client.call('Remove', { names: [name] }));
+        this.#after.push(new Map([...contents].filter(([other]) => other !== name)));
+      } else {
+        const value = `${turn} `.padEnd(random.pick(LENGTHS), 'x');
+        underWay.push(client.call('Create', { credentials: [{ name, value }], replace: true }));
+        this.#after.push(new Map([...contents, [name, value]]));
+      }
+    }
+    await Promise.all(underWay);
+  }
+
+  /** What is wrong where a store has these values, after so many calls were acknowledged; undefined where nothing is. */
+  explain(valueOf: (name: string) => string | undefined, acknowledged: number): string | undefined {
+    const seen = new Map(NAMES.flatMap((name) => [[name, valueOf(name)]] as const));
+    const matches = (contents: Contents | undefined): boolean =>
+      contents !== undefined && NAMES.every((name) => contents.get(name) === seen.get(name));
+    for (let calls = acknowledged; calls <= this.length; calls += 1) if (matches(this.#after[calls])) return undefined;
+    const earlier = this.#after.findLastIndex((contents, calls) => calls < acknowledged && matches(contents));
+    return earlier === -1
+      ? `the values are those of no moment; ${acknowledged} calls were acknowledged`
+      : `only ${earlier} calls are there; ${acknowledged} were acknowledged`;
+  }
+}

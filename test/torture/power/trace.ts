@@ -1,0 +1,89 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+
+/** What a process did that the disk, or somebody else, saw. */
+export type DiskEvent =
+  | { readonly kind: 'create'; readonly path: string }
+  | { readonly kind: 'write'; readonly path: string; readonly offset: number | undefined; readonly data: Buffer }
+  | { readonly kind: 'truncate'; readonly path: string; readonly length: number }
+  | { readonly kind: 'sync'; readonly path: string }
+  | { readonly kind: 'link' | 'rename'; readonly from: string; readonly path: string }
+  | { readonly kind: 'unlink'; readonly path: string }
+  /** Answers that were sent, by the NUL that ends each. */
+  | { readonly kind: 'answers'; readonly count: number };
+
+/** Everything that changes a file, and everything by which an answer can leave. */
+const SYSTEM_CALLS =
+  'openat,pwrite64,write,writev,sendmsg,sendto,fsync,fdatasync,ftruncate,rename,renameat2,link,unlink,unlinkat';
+
+/** The longest string that strace prints; the largest write is a value with what is around it. */
+const STRING_BYTES_MAX = 4_000_000;
+
+/** How to run a command so that {@link readTrace} can read what it did: each thread into a file of its own. */
+export function traced(output: string): string[] {
+  return ['strace', '-ff', '-qq', '-xx', '-y', '-s', `${STRING_BYTES_MAX}`, '-o', output, `--trace=${SYSTEM_CALLS}`];
+}
+
+/**
+ * What the main thread of a traced process did below a directory, in order. SQLite and the sockets are that thread's
+ * alone; the process is the one whose file is the largest, since launchers do little.
+ */
+export function readTrace(output: string, directory: string): DiskEvent[] {
+  const folder = path.dirname(output);
+  const files = readdirSync(folder)
+    .filter((name) => name.startsWith(`${path.basename(output)}.`))
+    .map((name) => readFileSync(path.join(folder, name), 'latin1'));
+  const [largest = ''] = files.toSorted((a, b) => b.length - a.length);
+  return largest.split('\n').flatMap((line) => parseLine(line, directory) ?? []);
+}
+
+const CALL = /^(\w+)\((.*)\)\s+= (-?\d+)/s;
+
+function parseLine(line: string, directory: string): DiskEvent | undefined {
+  const [, name = '', rest = '', result = '-1'] = CALL.exec(line) ?? [];
+  if (Number(result) < 0) return undefined;
+  const strings = [...rest.matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map(([, text = '']) => bytesOf(text));
+  const [target = ''] = [...rest.matchAll(/<((?:\\x[0-9a-f]{2})*)>/g)].map(([, text = '']) => bytesOf(text).toString());
+  const numbers = rest.split(', ').map(Number);
+  const isBelow = (text: string): boolean => text === directory || text.startsWith(`${directory}/`);
+  const [from = '', to = ''] = strings.map(String);
+  switch (name) {
+    case 'openat':
+      return isBelow(from) && rest.includes('O_CREAT') ? { kind: 'create', path: from } : undefined;
+    case 'pwrite64':
+    case 'write':
+    case 'writev':
+    case 'sendmsg':
+    case 'sendto': {
+      const data = Buffer.concat(strings).subarray(0, Number(result));
+      if (target.startsWith('socket:')) return answersIn(data);
+      if (!isBelow(target)) return undefined;
+      return { kind: 'write', path: target, offset: name === 'pwrite64' ? numbers.at(-1) : undefined, data };
+    }
+    case 'fsync':
+    case 'fdatasync':
+      return isBelow(target) ? { kind: 'sync', path: target } : undefined;
+    case 'ftruncate':
+      return isBelow(target) ? { kind: 'truncate', path: target, length: numbers.at(-1) ?? 0 } : undefined;
+    case 'link':
+    case 'rename':
+      return isBelow(to) ? { kind: name, from, path: to } : undefined;
+    case 'unlink':
+      return isBelow(from) ? { kind: 'unlink', path: from } : undefined;
+    case 'unlinkat':
+    case 'renameat2':
+      if (isBelow(from)) throw new Error(`the trace has a ${name}, which is not followed`);
+      return undefined;
+    default:
+      return undefined;
+  }
+}
+
+function answersIn(data: Buffer): DiskEvent | undefined {
+  const count = data.filter((byte) => byte === 0).length;
+  return count === 0 ? undefined : { kind: 'answers', count };
+}
+
+function bytesOf(text: string): Buffer {
+  return Buffer.from(text.replaceAll('\\x', ''), 'hex');
+}

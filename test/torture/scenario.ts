@@ -1,0 +1,55 @@
+import type { Scope } from '../support/scope.ts';
+import type { Random } from './random.ts';
+
+/** What a scenario works with. */
+export interface Torture {
+  /** Ends with the scenario: what was started goes away. */
+  readonly scope: Scope;
+  readonly random: Random;
+  /** One of two numbers: for the long form, or for the short one. */
+  readonly choose: (long: number, short: number) => number;
+  /** Tells whoever waits how far it is. */
+  readonly progress: (done: number, all: number) => void;
+}
+
+/** What came of one promise that was put to the test. */
+export interface Outcome {
+  /** The promise, in a few words. */
+  readonly what: string;
+  /** How often it was put to the test, and what one time is. */
+  readonly count: number;
+  readonly unit: string;
+  /** What was seen, for the table. */
+  readonly detail: string;
+  /** How it was broken, each a sentence; empty where it was kept. */
+  readonly broken: readonly string[];
+}
+
+/** One kind of harm. */
+export interface Scenario {
+  /** For `--only`. */
+  readonly id: string;
+  readonly describe: string;
+  /** Why it cannot run on this machine; undefined where it can. */
+  unavailable?(): string | undefined;
+  run(torture: Torture): Promise<readonly Outcome[]>;
+}
+
+/** Most breaches that an outcome keeps: the first ones tell enough. */
+const BREACHES_KEPT = 10;
+
+/** Collects breaches, the first few in words and the rest as a number. */
+export class Breaches {
+  readonly #kept: string[] = [];
+  #count = 0;
+
+  add(breach: string): void {
+    this.#count += 1;
+    if (this.#kept.length < BREACHES_KEPT) this.#kept.push(breach);
+  }
+
+  get sentences(): readonly string[] {
+    const more = this.#count - this.#kept.length;
+    return more === 0 ? this.#kept : [...this.#kept, `and ${more} more`];
+  }
+}

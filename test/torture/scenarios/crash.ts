@@ -1,0 +1,153 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ConnectionError, type CredentialClient } from '../../../client/index.ts';
+import { BenchScope } from '../../bench/bench-scope.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { DaemonRun } from '../crash/daemon-run.ts';
+import { Keeper } from '../crash/keeper.ts';
+import { Writer } from '../crash/writer.ts';
+import { Breaches } from '../scenario.ts';
+import type { Outcome, Scenario } from '../scenario.ts';
+
+const WRITERS = 4;
+
+/** Longest time that a daemon is let live before a random kill, in milliseconds; it commits every one or two. */
+const LIFE_MS = 120;
+
+/** Changes of files, of which one is the last: a start makes some ten, and each commit three or so. */
+const MOMENTS_MAX = 600;
+
+/** How long the moment that was chosen for a daemon is waited for. */
+const PATIENCE_MS = 2000;
+
+/** With fewer acknowledged calls than one in so many kills, nothing would have been put to the test. */
+const KILLS_PER_CALL_MAX = 4;
+
+const STRACE = '/usr/bin/strace';
+
+/** Kills daemons under load, at random and at chosen moments; what was acknowledged must be there, and whole. */
+export const crash: Scenario = {
+  id: 'crash',
+  describe: 'SIGKILL under load, at random moments and before each change of a file',
+  unavailable: () => (existsSync(STRACE) ? undefined : 'strace is not installed'),
+  async run({ scope, random, choose, progress }) {
+    const directory = temporaryDirectory(scope, 'cio-crash');
+    const store: Store = {
+      directories: { state: path.join(directory, 'state'), run: path.join(directory, 'run') },
+      writers: Array.from({ length: WRITERS }, (_, id) => new Writer(id, random)),
+      keeper: new Keeper(),
+    };
+    const atRandom = new Kills();
+    const chosen = new Kills();
+    const pairs = choose(1000, 200) / 2;
+    const stride = choose(1, 3);
+    for (let pair = 0; pair < pairs; pair += 1) {
+      // From the first moment on: the long form leaves none of a start and of the first commits out.
+      await liveAndDie(store, { moment: 1 + ((pair * stride) % MOMENTS_MAX), lifeMs: PATIENCE_MS }, chosen, atRandom);
+      await liveAndDie(store, { lifeMs: 1 + random.below(LIFE_MS) }, atRandom, chosen);
+      progress(2 * (pair + 1), 2 * pairs);
+    }
+    await liveAndDie(store, { lifeMs: 0 }, new Kills(), atRandom);
+    return [
+      chosen.outcome('what was acknowledged survives SIGKILL before any write, sync, rename or removal of a file'),
+      atRandom.outcome('… and at a random moment'),
+    ];
+  },
+};
+
+/** A store, and those who know what must be in it. */
+interface Store {
+  readonly directories: { readonly state: string; readonly run: string };
+  readonly writers: readonly Writer[];
+  readonly keeper: Keeper;
+}
+
+/** Kills of one kind, and what came of them. */
+class Kills {
+  readonly breaches: Breaches = new Breaches();
+  count = 0;
+  acknowledgements = 0;
+  beforeReady = 0;
+
+  outcome(what: string): Outcome {
+    const { count, acknowledgements, beforeReady } = this;
+    if (acknowledgements < count / KILLS_PER_CALL_MAX)
+      this.breaches.add(`only ${acknowledgements} calls were acknowledged`);
+    return {
+      what,
+      count,
+      unit: 'kills',
+      detail: `${acknowledgements} acknowledged calls; ${beforeReady} kills before the daemon was ready`,
+      broken: this.breaches.sentences,
+    };
+  }
+}
+
+interface Death {
+  /** The change of a file before which it dies; where it never comes to that, its life ends as any other. */
+  readonly moment?: number;
+  /** How long it is worked with, in milliseconds. */
+  readonly lifeMs: number;
+}
+
+/**
+ * Starts a daemon, looks at what the last one left, works with it, and kills it.
+ *
+ * @param before the kills of which the last one was
+ */
+async function liveAndDie(store: Store, { moment, lifeMs }: Death, kills: Kills, before: Kills): Promise<void> {
+  await using scope = new BenchScope();
+  const daemon = new DaemonRun(scope, store.directories, { dieBefore: moment });
+  kills.count += 1;
+  await using client = await daemon.ready();
+  if (client === undefined) {
+    kills.beforeReady += 1;
+    if (moment === undefined) {
+      before.breaches.add(`after kill ${before.count} the daemon does not start: ${lastLine(daemon.log)}`);
+    }
+    return;
+  }
+  try {
+    for (const wrong of await inspect(client, store)) before.breaches.add(`after kill ${before.count}: ${wrong}`);
+  } catch (error) {
+    // It died while it was looked at; the next one is looked at instead.
+    if (!(error instanceof ConnectionError) || moment === undefined) throw error;
+  }
+  await work(daemon, store, lifeMs, kills);
+}
+
+/** Lets everybody write until the daemon is gone; it is killed when its time is up. */
+async function work(daemon: DaemonRun, { writers, keeper }: Store, lifeMs: number, kills: Kills): Promise<void> {
+  const acknowledged = (): number => [...writers, keeper].reduce((sum, one) => sum + one.acknowledgements, 0);
+  const before = acknowledged();
+  const working = [
+    ...writers.map((writer) => untilGone(daemon, (client) => writer.write(client))),
+    untilGone(daemon, (client) => keeper.change(client)),
+  ];
+  await Promise.race([daemon.gone, sleep(lifeMs)]);
+  await daemon.kill();
+  await Promise.all(working);
+  kills.acknowledgements += acknowledged() - before;
+}
+
+/** A connection that breaks is how it is to end; anything else is a defect of the daemon's. */
+async function untilGone(daemon: DaemonRun, use: (client: CredentialClient) => Promise<never>): Promise<void> {
+  try {
+    await using client = await daemon.connect();
+    await use(client);
+  } catch (error) {
+    if (!(error instanceof ConnectionError)) throw error;
+  }
+}
+
+async function inspect(client: CredentialClient, { writers, keeper }: Store): Promise<string[]> {
+  const { problems } = await client.call('Fsck', {});
+  const wrong = problems.map(({ what, name, detail }) => `fsck: ${what} ${name ?? ''} ${detail}`);
+  for (const one of [...writers, keeper]) wrong.push(...(await one.verify(client)));
+  return wrong;
+}
+
+function lastLine(log: string): string {
+  return log.trimEnd().split('\n').at(-1) ?? '';
+}

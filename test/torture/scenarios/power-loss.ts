@@ -1,0 +1,107 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { BenchScope } from '../../bench/bench-scope.ts';
+import { TestVault } from '../../daemon/vault/open-vault.ts';
+import { memoryDirectory } from '../../daemon/vault/memory-directory.ts';
+import type { Scope } from '../../support/scope.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { DaemonRun } from '../crash/daemon-run.ts';
+import { Disk } from '../power/disk.ts';
+import { History } from '../power/history.ts';
+import { readTrace } from '../power/trace.ts';
+import type { DiskEvent } from '../power/trace.ts';
+import type { Random } from '../random.ts';
+import { Breaches } from '../scenario.ts';
+import type { Scenario } from '../scenario.ts';
+
+const STRACE = '/usr/bin/strace';
+
+/** Shared memory of SQLite's connections: rebuilt from the journal whenever a file is opened first. */
+const REBUILT = /-shm$/;
+
+/**
+ * Loses the power of the disk. What a daemon writes and syncs is recorded with strace, and played back onto a disk that
+ * forgets any choice of what was not synced: whole writes, and single sectors of them. This needs no kernel module
+ * (dm-flakey, dm-log-writes), sees every order that the disk may choose, and takes the very calls of the real process.
+ */
+export const powerLoss: Scenario = {
+  id: 'power-loss',
+  describe: 'unsynced writes lost, reordered and torn, at every moment of a recorded run',
+  unavailable: () => (existsSync(STRACE) ? undefined : 'strace is not installed'),
+  async run({ scope, random, choose, progress }) {
+    const { events, history, directory } = await record(scope, choose(600, 150), random);
+    const images = choose(6000, 400);
+    const breaches = new Breaches();
+    const places = new Set(Array.from({ length: images }, () => random.below(events.length)));
+    const perPlace = Math.max(1, Math.floor(images / places.size));
+    const disk = new Disk();
+    let [answers, tried, beforeStore] = [0, 0, 0];
+    for (const [place, event] of events.entries()) {
+      disk.apply(event);
+      if (event.kind === 'answers') answers += event.count;
+      for (let image = 0; places.has(place) && image < perPlace; image += 1) {
+        tried += 1;
+        const wrong = await look(disk, random, directory, history, answers);
+        if (wrong === 'no store yet') beforeStore += 1;
+        else if (wrong !== undefined) breaches.add(`after event ${place} (${event.kind}), image ${image}: ${wrong}`);
+        progress(tried, places.size * perPlace);
+      }
+    }
+    if (answers < history.length) breaches.add(`the trace has ${answers} answers of ${history.length}`);
+    return [
+      {
+        what: 'what was acknowledged survives a loss of power, in the order in which it was asked for',
+        count: tried,
+        unit: 'images',
+        detail: `${events.length} events, ${answers} acknowledged calls; in ${beforeStore} images the store was not made yet`,
+        broken: breaches.sentences,
+      },
+    ];
+  },
+};
+
+/** Runs a daemon from an empty directory on, and works with it. */
+async function record(
+  scope: Scope,
+  calls: number,
+  random: Random,
+): Promise<{ events: DiskEvent[]; history: History; directory: string }> {
+  const directory = temporaryDirectory(scope, 'cio-power');
+  const state = path.join(directory, 'state');
+  const trace = path.join(directory, 'trace', 'of');
+  mkdirSync(path.dirname(trace));
+  const history = new History();
+  await using run = new BenchScope();
+  const daemon = new DaemonRun(run, { state, run: path.join(directory, 'run') }, { traceTo: trace });
+  const client = await daemon.ready();
+  if (client === undefined) throw new Error(`the daemon does not start: ${daemon.log}`);
+  await history.make(client, calls, random);
+  client.close();
+  await daemon.kill();
+  const events = readTrace(trace, state).filter((event) => !('path' in event) || !REBUILT.test(event.path));
+  return { events, history, directory: state };
+}
+
+/** Opens what the disk has left. Gives what is wrong with it. */
+async function look(
+  disk: Disk,
+  random: Random,
+  directory: string,
+  history: History,
+  answers: number,
+): Promise<string | undefined> {
+  await using scope = new BenchScope();
+  const image = memoryDirectory(scope);
+  disk.lose(random, directory, image);
+  let opened: TestVault;
+  try {
+    opened = await TestVault.open(scope, image);
+  } catch (error) {
+    if (answers > 0) return `the store does not open: ${error instanceof Error ? error.message : 'unknown'}`;
+    return 'no store yet';
+  }
+  if (opened.vault.isLocked) return answers > 0 ? 'no slot opens the store' : 'no store yet';
+  const { problems } = await opened.fsck();
+  if (problems.length > 0) return `fsck: ${problems.map(({ what, detail }) => `${what} ${detail}`).join('; ')}`;
+  return history.explain((name) => opened.value(name), answers);
+}
