@@ -9,9 +9,10 @@ import { formatReport, makeReport } from './report.ts';
 import type { Result } from './report.ts';
 import type { Outcome, Scenario } from './scenario.ts';
 import { crash } from './scenarios/crash.ts';
+import { damage } from './scenarios/damage.ts';
 import { powerLoss } from './scenarios/power-loss.ts';
 
-const SCENARIOS: readonly Scenario[] = [crash, powerLoss];
+const SCENARIOS: readonly Scenario[] = [crash, powerLoss, damage];
 /** How often a scenario tells a log how far it is. */
 const LOG_LINES = 5;
 

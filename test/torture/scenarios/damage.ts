@@ -1,0 +1,128 @@
+import { STORE_FILE } from '../../daemon/vault/open-vault.ts';
+import { deleteRow, editFile, PAGE_BYTES, putRow, rowsOf } from '../../daemon/vault/raw-file.ts';
+import { Sample } from '../damage/sample.ts';
+import type { Files, Look } from '../damage/sample.ts';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { Breaches } from '../scenario.ts';
+import type { Outcome, Scenario, Torture } from '../scenario.ts';
+
+const SECTOR_BYTES = 512;
+const JOURNAL_FILE = `${STORE_FILE}-wal`;
+
+/** Changes the store behind the daemon's back, byte by byte and row by row: what is read is right, or refused by name. */
+export const damage: Scenario = {
+  id: 'damage',
+  describe: 'bytes flipped, sectors zeroed, files cut, rows deleted, swapped, replayed and brought from elsewhere',
+  async run(torture) {
+    const sample = await Sample.make(torture.scope);
+    return [
+      await flipBytes(torture, sample, 'the store', sample.files, STORE_FILE),
+      await flipBytes(torture, sample, 'its journal', await sample.filesWithJournal(), JOURNAL_FILE),
+      await zeroSectors(torture, sample),
+      await cut(torture, sample),
+      await tamperRows(torture, sample),
+    ];
+  },
+};
+
+/** Adds up what was seen of damaged stores, and whether it is as it should be. */
+class Tally {
+  readonly breaches: Breaches = new Breaches();
+  #looks = 0;
+  #closed = 0;
+  #right = 0;
+  #refused = 0;
+
+  add(place: string, { closedBecause, right, refused, wrong, defects }: Look): void {
+    this.#looks += 1;
+    if (closedBecause !== undefined) this.#closed += 1;
+    this.#right += right;
+    this.#refused += refused;
+    for (const sentence of [...wrong, ...defects]) this.breaches.add(`${place}: ${sentence}`);
+  }
+
+  outcome(what: string, unit: string): Outcome {
+    const all = this.#right + this.#refused;
+    const share = all === 0 ? 0 : (100 * this.#right) / all;
+    return {
+      what,
+      count: this.#looks,
+      unit,
+      detail: `${share.toFixed(1)} % of the values read right, the rest refused; ${this.#closed} stores did not open`,
+      broken: this.breaches.sentences,
+    };
+  }
+}
+
+async function flipBytes(
+  { random, choose, progress }: Torture,
+  sample: Sample,
+  what: string,
+  files: Files,
+  name: string,
+): Promise<Outcome> {
+  const bytes = files[name] ?? Buffer.alloc(0);
+  const count = Math.min(bytes.length, choose(bytes.length, 600));
+  const tally = new Tally();
+  for (let index = 0; index < count; index += 1) {
+    const offset = count === bytes.length ? index : random.below(bytes.length);
+    const flipped = Buffer.from(bytes);
+    flipped[offset] = (bytes[offset] ?? 0) ^ (1 << random.below(8));
+    tally.add(`byte ${offset} of ${what}`, await sample.look({ ...files, [name]: flipped }));
+    progress(index + 1, count);
+  }
+  return tally.outcome(`a flipped bit in ${what} gives the right value or a named error`, 'bytes');
+}
+
+async function zeroSectors({ progress }: Torture, sample: Sample): Promise<Outcome> {
+  const bytes = sample.files[STORE_FILE] ?? Buffer.alloc(0);
+  const sectors = bytes.length / SECTOR_BYTES;
+  const tally = new Tally();
+  for (let sector = 0; sector < sectors; sector += 1) {
+    const zeroed = Buffer.from(bytes).fill(0, sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES);
+    tally.add(`sector ${sector}`, await sample.look({ [STORE_FILE]: zeroed }));
+    progress(sector + 1, sectors);
+  }
+  return tally.outcome('… so does a sector of zeros', 'sectors');
+}
+
+async function cut({ progress }: Torture, sample: Sample): Promise<Outcome> {
+  const bytes = sample.files[STORE_FILE] ?? Buffer.alloc(0);
+  const tally = new Tally();
+  const pages = bytes.length / PAGE_BYTES;
+  for (let page = 0; page < pages; page += 1) {
+    for (const more of [0, 1, PAGE_BYTES - 1]) {
+      const length = page * PAGE_BYTES + more;
+      // An empty file is a new store's.
+      if (length > 0) tally.add(`cut at ${length}`, await sample.look({ [STORE_FILE]: bytes.subarray(0, length) }));
+    }
+    progress(page + 1, pages);
+  }
+  return tally.outcome('… so does a file that is cut', 'lengths');
+}
+
+/** Rows deleted, given the body of another, replayed from an older copy, and taken from another store. */
+async function tamperRows({ scope, progress }: Torture, sample: Sample): Promise<Outcome> {
+  const older = rowsOf(`${sample.directory}/${STORE_FILE}`);
+  const foreign = rowsOf(`${(await Sample.make(scope)).directory}/${STORE_FILE}`);
+  const tally = new Tally();
+  const isOfCredentials = ({ kind }: { readonly kind: number }): boolean => kind >= KIND.principal;
+  const rows = older.filter(isOfCredentials);
+  for (const [index, row] of rows.entries()) {
+    const place = `row ${index} of kind ${row.kind}`;
+    const others = rows.filter(({ kind, tag }) => kind === row.kind && !tag.equals(row.tag));
+    const tampered = (what: string, edit: Parameters<typeof editFile>[1]): Promise<void> =>
+      sample.look({}, (file) => void editFile(file, edit)).then((look) => tally.add(`${place} ${what}`, look));
+    await tampered('deleted', (database) => deleteRow(database, row));
+    for (const other of others.slice(0, 3)) {
+      await tampered('with the body of another', (database) => putRow(database, { ...row, body: other.body }));
+      await tampered('under the tag of another', (database) => putRow(database, { ...other, body: row.body }));
+    }
+    for (const other of foreign.filter(({ kind }) => kind === row.kind).slice(0, 3)) {
+      await tampered('with a body from another store', (database) => putRow(database, { ...row, body: other.body }));
+      await tampered('besides one from another store', (database) => putRow(database, other));
+    }
+    progress(index + 1, rows.length);
+  }
+  return tally.outcome('… so do rows that are deleted, swapped, or taken from another store', 'changes');
+}
