@@ -11,8 +11,9 @@ import type { Outcome, Scenario } from './scenario.ts';
 import { crash } from './scenarios/crash.ts';
 import { damage } from './scenarios/damage.ts';
 import { powerLoss } from './scenarios/power-loss.ts';
+import { pressure } from './scenarios/pressure.ts';
 
-const SCENARIOS: readonly Scenario[] = [crash, powerLoss, damage];
+const SCENARIOS: readonly Scenario[] = [crash, powerLoss, damage, pressure];
 /** How often a scenario tells a log how far it is. */
 const LOG_LINES = 5;
 

@@ -1,0 +1,77 @@
+import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { CredentialError } from '../../../client/index.ts';
+import type { CredentialClient } from '../../../client/index.ts';
+import { BenchScope } from '../../bench/bench-scope.ts';
+import { smallDisk } from '../../daemon/store/small-disk.ts';
+import { Breaches } from '../scenario.ts';
+import type { Outcome, Torture } from '../scenario.ts';
+import { Victim } from './victim.ts';
+
+const DISK_KIBIBYTES = 4096;
+const STEP_KIBIBYTES = 4;
+const KIBIBYTE = 1024;
+
+/** Writes of a round: the first ones fit where there is room for them, the last ones mostly do not. */
+const WRITES = 12;
+const VALUE = 'x'.repeat(6000);
+
+/** A disk that is full at every point: what is acknowledged is there, what is not is StorageFull, and room mends it. */
+export async function fullDisk({ choose, progress }: Torture): Promise<Outcome> {
+  const breaches = new Breaches();
+  const what = 'a write that the disk has no room for is refused by name, and nothing of it is there';
+  if (process.geteuid?.() !== 0) {
+    return { what, count: 0, unit: 'points', detail: 'not run: needs root, to mount', broken: [] };
+  }
+  const points = choose(200, 24);
+  let refused = 0;
+  await using scope = new BenchScope();
+  const disk = smallDisk(scope, DISK_KIBIBYTES);
+  const victim = await Victim.start(scope, [], path.join(disk, 'state'));
+  await using client = await victim.connect();
+  const known = new Map<string, string>();
+  for (let point = 0; point < points; point += 1) {
+    leaveRoom(disk, point * STEP_KIBIBYTES);
+    for (let write = 0; write < WRITES; write += 1) {
+      const name = `name-${write % 4}`;
+      const value = `${point} ${write} ${VALUE}`;
+      const outcome = await attempt(client, name, value);
+      if (outcome === 'done') known.set(name, value);
+      else if (outcome === 'StorageFull') refused += 1;
+      else breaches.add(`with ${point * STEP_KIBIBYTES} KiB: ${outcome}`);
+    }
+    rmSync(path.join(disk, 'filler'), { force: true });
+    for (const [name, value] of known) {
+      const found = await client.call('Get', { name });
+      if (found.value !== value) breaches.add(`with ${point * STEP_KIBIBYTES} KiB: ${name} has another value`);
+    }
+    const { problems } = await client.call('Fsck', {});
+    for (const problem of problems) breaches.add(`with ${point * STEP_KIBIBYTES} KiB: fsck: ${problem.detail}`);
+    progress(point + 1, points);
+  }
+  if (refused === 0) breaches.add('no write was refused: the disk was never full');
+  return {
+    what,
+    count: points,
+    unit: 'points',
+    detail: `${refused} of ${points * WRITES} writes refused`,
+    broken: breaches.sentences,
+  };
+}
+
+async function attempt(client: CredentialClient, name: string, value: string): Promise<string> {
+  try {
+    await client.call('Create', { credentials: [{ name, value }], replace: true });
+    return 'done';
+  } catch (error) {
+    return error instanceof CredentialError ? error.code : String(error);
+  }
+}
+
+/** Fills the disk, but for so much. */
+function leaveRoom(disk: string, kibibytes: number): void {
+  const filler = path.join(disk, 'filler');
+  if (existsSync(filler)) rmSync(filler);
+  const { bavail, bsize } = statfsSync(disk);
+  writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - kibibytes * KIBIBYTE)));
+}

@@ -1,0 +1,75 @@
+import net from 'node:net';
+import type { Random } from '../random.ts';
+import { LARGE, SMALL } from './victim.ts';
+
+const INTERFACE = 'io.cio.Credentials';
+
+/** What is sent at once of a message that never ends. */
+const PIECE = Buffer.alloc(64 * 1024, 'x');
+
+/** Clients of one kind, who do their worst until they are let go. */
+export interface Press {
+  readonly what: string;
+  /** How many there are, in the long form and in the short one. */
+  readonly clients: readonly [long: number, short: number];
+  /** Puts one client to work. It is destroyed later. */
+  start(socket: net.Socket, random: Random): void;
+}
+
+/** Calls that nobody reads the answers of. */
+const UNREAD_CALLS = 64;
+
+export const PRESSES: readonly Press[] = [
+  { what: 'idle connections', clients: [10_000, 1500], start: () => undefined },
+  {
+    what: 'clients who ask for large values and read nothing',
+    clients: [1000, 250],
+    start(socket) {
+      socket.pause();
+      socket.write(callOf('Get', { name: LARGE }).repeat(UNREAD_CALLS));
+    },
+  },
+  {
+    what: 'clients with half a message each',
+    clients: [1000, 250],
+    start(socket, random) {
+      const call = callOf('Create', { credentials: [{ name: 'half', value: 'x'.repeat(random.below(500_000)) }] });
+      socket.write(call.slice(0, -1));
+    },
+  },
+  {
+    what: 'clients with a message that never ends',
+    clients: [100, 25],
+    start(socket) {
+      const more = (): void => {
+        while (!socket.destroyed && socket.write(PIECE));
+      };
+      socket.on('drain', more);
+      more();
+    },
+  },
+  {
+    what: 'clients who send nonsense as fast as they can',
+    clients: [50, 15],
+    start(socket, random) {
+      const nonsense = ['{', '[]', 'null', '{"method":1}', `{"method":"${INTERFACE}.Get"}`, '\u0001'];
+      const more = (): void => {
+        while (!socket.destroyed && socket.write(`${random.pick(nonsense)}\0`));
+      };
+      socket.resume().on('drain', more);
+      more();
+    },
+  },
+  {
+    what: 'clients who leave in the middle of a call',
+    clients: [5000, 600],
+    start(socket, random) {
+      const name = random.pick([SMALL, LARGE]);
+      socket.write(callOf('Get', { name }), () => socket.destroy());
+    },
+  },
+];
+
+function callOf(method: string, parameters: object): string {
+  return `${JSON.stringify({ method: `${INTERFACE}.${method}`, parameters })}\0`;
+}

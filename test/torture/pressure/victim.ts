@@ -1,0 +1,119 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { connect } from '../../../client/index.ts';
+import type { CredentialClient } from '../../../client/index.ts';
+import { DAEMON_ARGUMENTS, DAEMON_COMMAND } from '../../bench/servers.ts';
+import { quantile } from '../../bench/statistics.ts';
+import { startDaemon } from '../../support/daemon.ts';
+import type { Daemon } from '../../support/daemon.ts';
+import type { Scope } from '../../support/scope.ts';
+
+/** A value of the size that people have. */
+export const SMALL = 'cio_aws_backup_repo';
+/** The largest value there is. */
+export const LARGE = 'large';
+
+const LARGE_BYTES = 1024 * 1024;
+const KIBIBYTE = 1024;
+
+/** How long a daemon may take to give back what it held for those who left. */
+const SETTLE_MS = 20_000;
+/** Close enough to before, in MiB: the heap of a process that has worked is a little larger. */
+const SETTLED_MEBIBYTES = 8;
+const SETTLE_STEP_MS = 100;
+
+/** What a daemon holds. */
+export interface Holdings {
+  readonly descriptors: number;
+  readonly mebibytes: number;
+}
+
+/** How a client was served that asked for a small value, again and again. */
+export interface Service {
+  readonly calls: number;
+  readonly failures: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+/** A daemon under pressure. */
+export class Victim {
+  readonly daemon: Daemon;
+  peakMebibytes = 0;
+
+  private constructor(daemon: Daemon) {
+    this.daemon = daemon;
+  }
+
+  /** @param prefix runs the daemon, as `prlimit --nofile=…` does */
+  static async start(scope: Scope, prefix: readonly string[] = [], stateDirectory?: string): Promise<Victim> {
+    const daemon = await startDaemon(scope, {
+      command: [...prefix, ...DAEMON_COMMAND],
+      args: DAEMON_ARGUMENTS,
+      ...(stateDirectory === undefined ? {} : { stateDirectory }),
+    });
+    return new Victim(daemon);
+  }
+
+  /** Puts the two values in. */
+  async fill(): Promise<void> {
+    await using client = await this.connect();
+    const credentials = [
+      { name: SMALL, value: 's3:https://s3.amazonaws.com/backup-123' },
+      { name: LARGE, value: 'x'.repeat(LARGE_BYTES) },
+    ];
+    await client.call('Create', { credentials });
+  }
+
+  connect(): Promise<CredentialClient> {
+    return connect({ socket: this.daemon.socketPath });
+  }
+
+  get holdings(): Holdings {
+    const { pid } = this.daemon;
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    const mebibytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) / KIBIBYTE;
+    this.peakMebibytes = Math.max(this.peakMebibytes, mebibytes);
+    return { descriptors: readdirSync(`/proc/${pid}/fd`).length, mebibytes };
+  }
+
+  /** Asks on one connection, then on a new one for each call. */
+  async serve(calls: number): Promise<Service> {
+    const times: number[] = [];
+    let failures = 0;
+    const ask = async (client: CredentialClient): Promise<void> => {
+      const { value } = await client.call('Get', { name: SMALL });
+      if (value === undefined || value === null) failures += 1;
+    };
+    const timed = async (work: () => Promise<void>): Promise<void> => {
+      const startedMs = performance.now();
+      try {
+        await work();
+      } catch {
+        failures += 1;
+      }
+      times.push(performance.now() - startedMs);
+      void this.holdings;
+    };
+    await using client = await this.connect();
+    for (let call = 0; call < calls / 2; call += 1) await timed(() => ask(client));
+    for (let call = 0; call < calls / 2; call += 1) {
+      await timed(async () => {
+        await using once = await this.connect();
+        await ask(once);
+      });
+    }
+    const sorted = times.toSorted((a, b) => a - b);
+    return { calls: times.length, failures, p50Ms: quantile(sorted, 0.5), p99Ms: quantile(sorted, 0.99) };
+  }
+
+  /** What it holds once those who pressed are gone: as soon as it is close to what it was before, or after some seconds. */
+  async settled({ descriptors, mebibytes }: Holdings): Promise<Holdings> {
+    const deadline = performance.now() + SETTLE_MS;
+    const isMore = (now: Holdings): boolean =>
+      now.descriptors > descriptors || now.mebibytes > mebibytes + SETTLED_MEBIBYTES;
+    while (isMore(this.holdings) && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_STEP_MS));
+    }
+    return this.holdings;
+  }
+}

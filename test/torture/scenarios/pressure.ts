@@ -1,0 +1,155 @@
+import net from 'node:net';
+import { BenchScope } from '../../bench/bench-scope.ts';
+import { run } from '../../support/process.ts';
+import { REPOSITORY } from '../../bench/servers.ts';
+import { fullDisk } from '../pressure/full-disk.ts';
+import { PRESSES } from '../pressure/presses.ts';
+import type { Press } from '../pressure/presses.ts';
+import { SMALL, Victim } from '../pressure/victim.ts';
+import { Breaches } from '../scenario.ts';
+import type { Outcome, Scenario, Torture } from '../scenario.ts';
+
+/** What those who press may cost, over what the daemon had before, in MiB: the bounds of its connections, and heap. */
+const PEAK_MEBIBYTES = 192;
+const KEPT_MEBIBYTES = 32;
+
+/** Descriptors that may be open for another reason than before: one more connection, a file that is read. */
+const DESCRIPTORS_SLACK = 2;
+
+/** Longest time that a good client waits for an answer, whatever others do. */
+const P99_MS = 2000;
+
+/** Connections that are begun at a time: the queue of a listening socket is finite. */
+const DIALS_AT_ONCE = 50;
+
+/** Presses with clients, with little of what a process needs, and with a disk that is full. */
+export const pressure: Scenario = {
+  id: 'pressure',
+  describe: 'idle, slow, rude and broken clients, few descriptors, bursts of commands, a full disk',
+  async run(torture) {
+    const outcomes: Outcome[] = [];
+    for (const press of PRESSES) outcomes.push(await pressOn(torture, press));
+    outcomes.push(await fewDescriptors(torture), await burst(torture), await fullDisk(torture));
+    return outcomes;
+  },
+};
+
+/** A good client is served while others do their worst; afterwards the daemon holds what it held before. */
+async function pressOn({ choose, random, progress }: Torture, press: Press): Promise<Outcome> {
+  await using scope = new BenchScope();
+  const victim = await Victim.start(scope);
+  await victim.fill();
+  await victim.serve(100);
+  const before = victim.holdings;
+  victim.peakMebibytes = 0;
+  const count = choose(...press.clients);
+  const sockets = await dial(victim.daemon.socketPath, count, (socket) => press.start(socket, random));
+  progress(1, 2);
+  const served = await victim.serve(choose(2000, 300));
+  for (const socket of sockets) socket.destroy();
+  const after = await victim.settled(before);
+  const breaches = new Breaches();
+  const grown = victim.peakMebibytes - before.mebibytes;
+  if (served.failures > 0) breaches.add(`${served.failures} of ${served.calls} calls of a good client failed`);
+  if (served.p99Ms > P99_MS) breaches.add(`a good client waited ${served.p99Ms.toFixed(0)} ms`);
+  if (grown > PEAK_MEBIBYTES) breaches.add(`the daemon grew by ${grown.toFixed(0)} MiB`);
+  if (after.mebibytes - before.mebibytes > KEPT_MEBIBYTES) breaches.add('the daemon keeps the memory');
+  if (after.descriptors > before.descriptors + DESCRIPTORS_SLACK) {
+    breaches.add(`${after.descriptors} descriptors are open, ${before.descriptors} were`);
+  }
+  if (victim.daemon.service.exit !== undefined) breaches.add('the daemon ended');
+  progress(2, 2);
+  return {
+    what: `good clients are served besides ${press.what}`,
+    count,
+    unit: 'clients',
+    detail:
+      `Get p50 ${served.p50Ms.toFixed(1)} ms, p99 ${served.p99Ms.toFixed(1)} ms; memory +${grown.toFixed(0)} MiB at most, ` +
+      `${(after.mebibytes - before.mebibytes).toFixed(0)} MiB afterwards; descriptors ${before.descriptors} → ${after.descriptors}`,
+    broken: breaches.sentences,
+  };
+}
+
+/** Connects some at a time. Those that the daemon refuses, or closes for others, are how it defends itself. */
+async function dial(path: string, count: number, start: (socket: net.Socket) => void): Promise<net.Socket[]> {
+  const sockets: net.Socket[] = [];
+  while (sockets.length < count) {
+    const group = Array.from({ length: Math.min(DIALS_AT_ONCE, count - sockets.length) }, () => net.connect(path));
+    sockets.push(...group);
+    await Promise.all(
+      group.map(
+        (socket) =>
+          new Promise<void>((resolve) => {
+            socket.once('connect', () => {
+              start(socket);
+              resolve();
+            });
+            // Listened to as long as it lives: a reset in the middle of it is no defect of ours.
+            socket.on('error', () => resolve());
+          }),
+      ),
+    );
+  }
+  return sockets;
+}
+
+const FEW_DESCRIPTORS = 64;
+
+/** With too few descriptors for all who come, the daemon serves who is there, and everybody again afterwards. */
+async function fewDescriptors({ choose }: Torture): Promise<Outcome> {
+  await using scope = new BenchScope();
+  const victim = await Victim.start(scope, ['prlimit', `--nofile=${FEW_DESCRIPTORS}:${FEW_DESCRIPTORS}`, '--']);
+  await victim.fill();
+  const breaches = new Breaches();
+  const rounds = choose(20, 3);
+  for (let round = 0; round < rounds; round += 1) {
+    await using early = await victim.connect();
+    const sockets: net.Socket[] = [];
+    for (let index = 0; index < 2 * FEW_DESCRIPTORS; index += 1) {
+      sockets.push(net.connect(victim.daemon.socketPath).on('error', () => undefined));
+    }
+    try {
+      await early.call('Get', { name: SMALL });
+    } catch (error) {
+      breaches.add(`round ${round}: a client who was there is not served: ${String(error)}`);
+    }
+    for (const socket of sockets) socket.destroy();
+    const { failures } = await victim.serve(20);
+    if (failures > 0) breaches.add(`round ${round}: ${failures} of 20 calls failed afterwards`);
+  }
+  if (victim.daemon.service.exit !== undefined) breaches.add('the daemon ended');
+  return {
+    what: `with ${FEW_DESCRIPTORS} descriptors, who is connected is served, and everybody afterwards`,
+    count: rounds,
+    unit: 'rounds',
+    detail: `${2 * FEW_DESCRIPTORS} connections each`,
+    broken: breaches.sentences,
+  };
+}
+
+/** Processes that run at a time take some 25 MiB of their own each. */
+const MEBIBYTES_PER_COMMAND = 40;
+
+/** Very many commands at once: every one of them gets its value. */
+async function burst({ choose }: Torture): Promise<Outcome> {
+  await using scope = new BenchScope();
+  const victim = await Victim.start(scope);
+  await victim.fill();
+  const freeMebibytes = (await import('node:os')).freemem() / (1024 * 1024);
+  const count = Math.min(choose(500, 60), Math.floor(freeMebibytes / MEBIBYTES_PER_COMMAND));
+  const command = [`${REPOSITORY}/bin/cio`, 'credential', 'get', SMALL, '--socket', victim.daemon.socketPath];
+  const startedMs = performance.now();
+  const finished = await Promise.all(Array.from({ length: count }, () => run(command, { timeoutMs: 300_000 })));
+  const seconds = (performance.now() - startedMs) / 1000;
+  const breaches = new Breaches();
+  for (const { code, stdout, stderr } of finished) {
+    if (code !== 0 || !stdout.toString().startsWith('s3:')) breaches.add(`cio ended with ${code}: ${stderr}`);
+  }
+  return {
+    what: 'a burst of `cio credential get`, all at once, gets its values',
+    count,
+    unit: 'commands',
+    detail: `${seconds.toFixed(1)} s for all`,
+    broken: breaches.sentences,
+  };
+}
