@@ -1,5 +1,7 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { parseInterval, SYSTEM_INTERVAL_MS } from './health/interval.ts';
+import { DAEMON_OPTIONS, type DaemonOption } from './options.ts';
 
 /** Raw words from outside, as they came. */
 export interface RawSettings {
@@ -24,6 +26,8 @@ export interface Settings {
   readonly notifySocket: string | undefined;
   /** Within how many milliseconds systemd must hear that the daemon lives; undefined where it does not watch. */
   readonly watchdogMs: number | undefined;
+  /** How often sets are validated by themselves; undefined where they are not. */
+  readonly validateEveryMs: number | undefined;
 }
 
 export type Command =
@@ -39,18 +43,14 @@ export class UsageError extends Error {
   }
 }
 
-export const USAGE = `Usage: cio-credentiald [--user | --system] [--state-dir DIR] [--runtime-dir DIR]
+/** The text of `--help`. */
+export const USAGE: string = `Usage: cio-credentiald [--user | --system] [OPTION…]
 
 Keeps the credentials of backups in one encrypted file and serves them on a Unix socket.
 
-  --state-dir DIR    where the store is          [CIO_STATE_DIR]
-  --runtime-dir DIR  where the sockets are       [CIO_RUNTIME_DIR]
-  --system           /var/lib and /run           (the default for root)
-  --user             the user's own directories  (the default for everybody else)
-  --version
-  --help
-
+${renderOptions()}
 Clients: cio credential --help
+Manual: cio-credentiald(8)
 `;
 
 const SYSTEM_STATE = '/var/lib/cio-credentiald';
@@ -82,33 +82,35 @@ export function parseSettings({ argv, environment, uid, home, pid }: RawSettings
     isJournal: environment['JOURNAL_STREAM'] !== undefined,
     notifySocket: environment['NOTIFY_SOCKET'],
     watchdogMs: watchdogMs(environment, pid),
+    validateEveryMs: validateEveryMs(
+      options['validate-every'] ?? environment['CIO_VALIDATE_EVERY'],
+      options.system === true,
+    ),
   };
   return { kind: 'run', settings };
 }
 
-function parseOptions(argv: readonly string[]): {
-  'state-dir'?: string;
-  'runtime-dir'?: string;
-  user?: boolean;
-  system?: boolean;
-  help?: boolean;
-  version?: boolean;
-} {
+type OptionValues = {
+  readonly [Name in keyof typeof DAEMON_OPTIONS]?: (typeof DAEMON_OPTIONS)[Name]['type'] extends 'boolean'
+    ? boolean
+    : string;
+};
+
+function parseOptions(argv: readonly string[]): OptionValues {
   try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        'state-dir': { type: 'string' },
-        'runtime-dir': { type: 'string' },
-        user: { type: 'boolean' },
-        system: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-        version: { type: 'boolean' },
-      },
-    }).values;
+    return parseArgs({ args: [...argv], options: DAEMON_OPTIONS }).values;
   } catch {
     throw new UsageError('an option or argument is not known, or lacks its value');
   }
+}
+
+function renderOptions(): string {
+  const rows = Object.entries<DaemonOption>(DAEMON_OPTIONS).map(([name, { value, describe, variable }]) => {
+    const option = value === undefined ? `--${name}` : `--${name} ${value}`;
+    return [option, variable === undefined ? describe : `${describe} [${variable}]`] as const;
+  });
+  const width = Math.max(...rows.map(([option]) => option.length));
+  return rows.map(([option, describe]) => `  ${option.padEnd(width)}  ${describe}\n`).join('');
 }
 
 function given(name: string, path: string | undefined): string | undefined {
@@ -122,6 +124,13 @@ function watchdogMs(environment: RawSettings['environment'], pid: number): numbe
   const microseconds = Number(environment['WATCHDOG_USEC']);
   if ((forPid !== undefined && forPid !== String(pid)) || !(microseconds > 0)) return undefined;
   return microseconds / 1000;
+}
+
+function validateEveryMs(text: string | undefined, isSystem: boolean): number | undefined {
+  if (text === undefined) return isSystem ? SYSTEM_INTERVAL_MS : undefined;
+  const interval = parseInterval(text);
+  if (typeof interval === 'object') throw new UsageError(`--validate-every ${interval.reason}`);
+  return interval === 'off' ? undefined : interval;
 }
 
 /** What is not absolute is ignored, as the XDG Base Directory Specification says. */

@@ -6,7 +6,8 @@
  *   without it `cio` is a third slower;
  * - `cio-help.mjs`: yargs and what else only the help needs;
  * - `cio-doctor.mjs`: the checks of `cio credential doctor`;
- * - `cio-validation.mjs`: the words of `cio credential validate`.
+ * - `cio-validation.mjs`: the words of `cio credential validate`;
+ * - `cio-age.mjs`, `cio-backup.mjs`, … : what single commands need, each named for it.
  *
  * V8 refuses a cache of another version or of other flags, but knows a changed program by its length only. So the cache
  * begins with the hash of its program.
@@ -26,6 +27,32 @@ const SEPARATE_FILES: ReadonlyMap<string, string> = new Map([
   ['client/cio/help.ts', 'cio-help.mjs'],
   ['client/cio/doctor/diagnose.ts', 'cio-doctor.mjs'],
   ['client/cio/validation-report.ts', 'cio-validation.mjs'],
+  ['client/cio/age/age.ts', 'cio-age.mjs'],
+  ['client/cio/age/open-age-file.ts', 'cio-open-age.mjs'],
+  ['client/cio/export/export-credentials.ts', 'cio-export.mjs'],
+  ['client/cio/backup/receive-copy.ts', 'cio-backup.mjs'],
+  ['client/cio/backup/send-copy.ts', 'cio-restore.mjs'],
+  ['client/cio/new-file.ts', 'cio-new-file.mjs'],
+  ['client/cio/recovery/recovery-page.ts', 'cio-recovery.mjs'],
+  ['client/cio/edit/edit.ts', 'cio-edit.mjs'],
+  ['client/cio/import/import-files.ts', 'cio-import.mjs'],
+  ['client/cio/create/create-set.ts', 'cio-create.mjs'],
+  ['client/cio/create/from-file.ts', 'cio-set-file.mjs'],
+  ['client/cio/list/portworx-tables.ts', 'cio-portworx.mjs'],
+  ['client/cio/list/wide-tables.ts', 'cio-wide.mjs'],
+  ['client/cio/list/yaml.ts', 'cio-yaml.mjs'],
+  ['client/cio/out/print-form.ts', 'cio-forms.mjs'],
+  ['client/cio/out/object-yaml.ts', 'cio-object-yaml.mjs'],
+  ['client/cio/exec/credential-server.ts', 'cio-server.mjs'],
+  ['client/cio/exec/run-child.ts', 'cio-child.mjs'],
+  ['client/cio/exec/run-masked.ts', 'cio-masking.mjs'],
+  ['client/cio/exec/memory-file.ts', 'cio-memory-file.mjs'],
+  ['client/cio/watch/print-changes.ts', 'cio-watch.mjs'],
+  ['client/cio/watch/reload-units.ts', 'cio-reload.mjs'],
+  ['client/cio/on-change/run-on-change.ts', 'cio-on-change.mjs'],
+  ['client/cio/overview/show-overview.ts', 'cio-overview.mjs'],
+  ['client/cio/helpers/docker.ts', 'cio-docker.mjs'],
+  ['client/cio/helpers/git.ts', 'cio-git.mjs'],
 ]);
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -83,7 +110,12 @@ for (const [entryPoint, file] of SEPARATE_FILES) {
     entryPoints: [entryPoint],
     outfile: join(dist, file),
     format: 'esm',
-    plugins: [plainWidth],
+    // Its file for Node is CommonJS, which requires Node's modules at run time; this is the same library as modules.
+    alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },
+    // Machine code, which stays where it is installed.
+    external: ['koffi'],
+    define: { CIO_VERSION: JSON.stringify(version) },
+    plugins: [plainWidth, separateFiles],
   });
 }
 const program = await bundleProgram();

@@ -1,8 +1,10 @@
 import { parseName } from '../../src/names.ts';
-import { canonicalSetName } from '../../src/sets.ts';
+import { PROVIDERS } from '../../src/providers/registry.ts';
+import { canonicalSetName, memberName } from '../../src/sets.ts';
 import type { CredentialClient } from '../client.ts';
-import { GROUP_WORDS } from './arguments.ts';
+import { GROUP_WORDS, shownOptions } from './arguments.ts';
 import { GLOBAL_OPTIONS, type Command, type Completion, type Option, type Options } from './command.ts';
+import { localUnits } from './local-units.ts';
 import { localGroups, localUsers } from './principals.ts';
 
 /** What a shell is told, see {@link COMPLETION_SCRIPTS}. */
@@ -44,7 +46,7 @@ export async function completeLine(
     return { kind: 'words', words: answer.words.map((word) => `--${name}=${word}`) };
   }
   return matching(
-    Object.keys(place.options).map((word) => `--${word}`),
+    shownOptions(place.options).map((word) => `--${word}`),
     current,
   );
 }
@@ -102,13 +104,15 @@ async function completeWith(
   if (completes === undefined) return { kind: 'words', words: [] };
   if (typeof completes !== 'string') return matching(completes, current);
   if (completes === 'user') return matching([...localUsers().values()], current);
+  if (completes === 'unit') return matching(localUnits(), current);
   if (completes === 'group') return matching([...localGroups().values()], current);
-  return matching(await namesOf(completes, current, connect), current);
+  const others = completes === 'new' ? PROVIDERS.keys() : [];
+  return matching([...others, ...(await namesOf(completes, current, connect))], current);
 }
 
 /** Names out of the daemon; none where it does not answer. */
 async function namesOf(
-  what: 'credential' | 'set' | 'target' | 'slot',
+  what: 'credential' | 'set' | 'target' | 'new' | 'slot',
   current: string,
   connect: () => Promise<CredentialClient>,
 ): Promise<string[]> {
@@ -118,8 +122,12 @@ async function namesOf(
     const names: string[] = [];
     const pattern = what === 'credential' && /^[a-z0-9_.-]+$/.test(current) ? [`${current}*`] : [];
     for await (const { credentials, sets } of client.stream('List', { patterns: pattern })) {
-      if (what !== 'set') for (const { name } of credentials) if (isName(name)) names.push(name);
-      if (what !== 'credential') for (const { set } of sets) if (canonicalSetName(set) === set) names.push(set);
+      if (what === 'credential' || what === 'target') names.push(...credentials.map(({ name }) => name).filter(isName));
+      for (const { set, missing } of sets) {
+        if (canonicalSetName(set) !== set) continue;
+        if (what === 'set' || what === 'target') names.push(set);
+        else if (what === 'new') names.push(...missing.map((field) => memberName(set, field)).filter(isName));
+      }
       if (names.length > WORDS_MAX) break;
     }
     return names;

@@ -4,23 +4,44 @@
  */
 export const COMPLETION_SCRIPTS: Readonly<Record<string, string | undefined>> = {
   bash: `_cio() {
-  local -a answer
-  mapfile -t answer < <(cio credential __complete -- "$COMP_CWORD" "\${COMP_WORDS[@]}" 2>/dev/null)
+  # Bash cuts words at = and :, which are a part of a word here: put together is what follows without a space.
+  local -a answer words=() places=()
+  local rest=\${COMP_LINE-} word current prefix i
+  for ((i = 0; i <= COMP_CWORD; i++)); do
+    word=\${COMP_WORDS[i]}
+    if [[ -n $rest && $rest != [[:space:]]* && $i -gt 0 ]]; then
+      words[-1]+=$word
+    else
+      words+=("$word")
+      places+=("$i")
+    fi
+    rest=\${rest#"\${rest%%[![:space:]]*}"}
+    rest=\${rest#"$word"}
+  done
+  # What is completed is what stands behind the last = or :, and without what stands before it.
+  [[ $word == [=:] ]] && word=
+  current=\${words[-1]}
+  prefix=\${current%"$word"}
+  mapfile -t answer < <(cio credential __complete -- $((\${#words[@]} - 1)) "\${words[@]}" 2>/dev/null)
   COMPREPLY=()
   case "\${answer[0]-}" in
-    words) COMPREPLY=("\${answer[@]:1}") ;;
+    words)
+      COMPREPLY=("\${answer[@]:1}")
+      COMPREPLY=("\${COMPREPLY[@]#"$prefix"}")
+      ;;
     files)
       compopt -o filenames 2>/dev/null
-      mapfile -t COMPREPLY < <(compgen -f -- "\${COMP_WORDS[COMP_CWORD]}")
+      mapfile -t COMPREPLY < <(compgen -f -- "$word")
       ;;
     command\\ *)
+      i=\${places[\${answer[0]#command }]}
       if declare -F _command_offset >/dev/null; then
-        _command_offset "\${answer[0]#command }"
-      elif [[ "\${answer[0]#command }" == "$COMP_CWORD" ]]; then
-        mapfile -t COMPREPLY < <(compgen -c -- "\${COMP_WORDS[COMP_CWORD]}")
+        _command_offset "$i"
+      elif [[ $i == "$COMP_CWORD" ]]; then
+        mapfile -t COMPREPLY < <(compgen -c -- "$word")
       else
         compopt -o filenames 2>/dev/null
-        mapfile -t COMPREPLY < <(compgen -f -- "\${COMP_WORDS[COMP_CWORD]}")
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
       fi
       ;;
   esac
@@ -33,7 +54,10 @@ _cio() {
   answer=("\${(@f)$(cio credential __complete -- $((CURRENT - 1)) "\${(@)words}" 2>/dev/null)}")
   case "$answer[1]" in
     words) compadd -- "\${(@)answer[2,-1]}" ;;
-    files) _files ;;
+    files)
+      compset -P '--*='
+      _files
+      ;;
     command\\ *)
       shift "\${answer[1]#command }" words
       (( CURRENT -= \${answer[1]#command } ))
@@ -55,7 +79,9 @@ fi
         case words
             printf '%s\\n' $answer[2..]
         case files
-            __fish_complete_path "$current"
+            set -l prefix (string match --regex -- '^--[^=]+=' "$current")
+            __fish_complete_path (string sub --start (math 1 + (string length -- "$prefix")) -- "$current") |
+                string replace --regex -- '^' "$prefix"
         case 'command *'
             set -l first (math (string replace 'command ' '' -- $answer[1]) + 1)
             complete -C (string join ' ' -- (string escape -- $words[$first..-2]) "$current")

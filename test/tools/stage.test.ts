@@ -30,7 +30,7 @@ const ENDINGS = new Set([
   '.timer',
 ]);
 const WITHOUT_ENDING =
-  /^(?:bin\/cio|bin\/cio-credentiald|bin\/cio-credential-prober|make-root-key|LICENSE|node_modules\/.*\/(?:LICEN[CS]E[^/]*|COPYING|NOTICE|bin\/node))$/i;
+  /^(?:bin\/cio|bin\/cio-credentiald|bin\/cio-credential-prober|bin\/(?:docker|git)-credential-cio|make-root-key|LICENSE|node_modules\/.*\/(?:LICEN[CS]E[^/]*|COPYING|NOTICE|bin\/node))$/i;
 
 describe('the staged tree', () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-stage-'));
@@ -134,6 +134,17 @@ describe('the staged tree', () => {
     assert.doesNotMatch(unit, /[= ]\/usr\/lib\/cio-credentiald/);
     assert.ok(fs.existsSync(path.join(folder, 'lib/sysusers.d/cio-credentiald.conf')));
     assert.ok(fs.existsSync(path.join(folder, 'lib/tmpfiles.d/cio-credentiald.conf')));
+  });
+
+  it('has a manual page for each command', () => {
+    for (const directory of ['bin', 'sbin']) {
+      for (const command of fs.readdirSync(path.join(folder, directory))) {
+        const number = directory === 'bin' ? 1 : 8;
+        const page = path.join(folder, `share/man/man${number}/${command}.${number}`);
+        assert.match(fs.readFileSync(page, 'utf8'), /^\.(?:TH|so) /, command);
+      }
+    }
+    assert.ok(!filesOf(program).some(({ name }) => name.startsWith('dist/man') || name.startsWith('docs/man')));
   });
 
   it('has completion for each shell', () => {

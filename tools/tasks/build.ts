@@ -1,4 +1,4 @@
-/** Builds dist where it is stale: the compiled daemon, the library with its types, the bundled command line and prober. */
+/** Builds dist where it is stale: the compiled daemon, the library with its types, the bundles of `cio` and of the prober, the manual. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -6,13 +6,23 @@ import path from 'node:path';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const STAMP = path.join(ROOT, 'dist', '.built-from');
-const INPUTS = ['src', 'daemon', 'client', 'tools', 'tsconfig.base.json', 'package.json', 'package-lock.json'];
+const INPUTS = [
+  'src',
+  'daemon',
+  'client',
+  'tools',
+  'docs/man',
+  'tsconfig.base.json',
+  'package.json',
+  'package-lock.json',
+];
 const OUTPUTS = [
   'dist/daemon/main.js',
   'dist/client/index.js',
   'dist/client/index.d.ts',
   'dist/cio.cjs',
   'dist/prober/main.cjs',
+  'dist/man/man1/cio-credential.1',
 ];
 
 const fingerprint = fingerprintOf(INPUTS);
@@ -24,6 +34,7 @@ fs.rmSync(path.join(ROOT, 'dist'), { recursive: true, force: true });
 run('node_modules/typescript/bin/tsc', '-b', 'src', 'daemon', 'client');
 run('tools/build-client.ts');
 run('tools/build-prober.ts');
+run('tools/generate-man.ts');
 fs.writeFileSync(STAMP, fingerprint);
 
 function run(script: string, ...args: string[]): void {

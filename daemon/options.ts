@@ -1,0 +1,58 @@
+/** One option of `cio-credentiald`: what parsing, `--help` and the manual page need to know of it. */
+export interface DaemonOption {
+  readonly type: 'boolean' | 'string';
+  readonly short?: string;
+  /** What its value is called. */
+  readonly value?: string;
+  /** In one line, as `--help` has it. */
+  readonly describe: string;
+  /** The variable of the environment that says the same, where the option is not given. */
+  readonly variable?: string;
+  /** More, for the manual page. */
+  readonly details?: string;
+}
+
+/** The one table of the daemon's options, in the order of the help. */
+export const DAEMON_OPTIONS = {
+  'state-dir': {
+    type: 'string',
+    value: 'DIR',
+    describe: 'where the store is',
+    variable: 'CIO_STATE_DIR',
+    details: 'It is made where it is not there, and must be closed to everybody else.',
+  },
+  'runtime-dir': {
+    type: 'string',
+    value: 'DIR',
+    describe: 'where the sockets are',
+    variable: 'CIO_RUNTIME_DIR',
+    details: 'Clients find it by the same variable. The path of a socket has at most 107 bytes.',
+  },
+  system: {
+    type: 'boolean',
+    describe: '/var/lib and /run (the default for root)',
+    details: 'Every user of the host reaches the sockets; the kernel says who they are.',
+  },
+  user: { type: 'boolean', describe: "the user's own directories (the default for everybody else)" },
+  'validate-every': {
+    type: 'string',
+    value: 'off|TIME',
+    describe: 'try every set again after that time (6h with --system, else off)',
+    variable: 'CIO_VALIDATE_EVERY',
+    details:
+      'A number with m, h or d, from 1m to 30d. Two at a time, and nothing is written at their servers. The log says when a set begins to fail and when it works again.',
+  },
+  version: { type: 'boolean', describe: 'say the version' },
+  help: { type: 'boolean', short: 'h', describe: 'say this' },
+} as const;
+
+/** What the daemon reads of its environment besides the variables of {@link DAEMON_OPTIONS}. */
+export const DAEMON_VARIABLES: { readonly [name: string]: string } = {
+  XDG_STATE_HOME: "Where the user's state is; ~/.local/state where it is not set, or not absolute.",
+  XDG_RUNTIME_DIR: "Where the user's sockets are. Without it they are in a folder run beside the store.",
+  CREDENTIALS_DIRECTORY: 'Where systemd put the credentials of the daemon itself, its root key among them.',
+  JOURNAL_STREAM: 'Where it is set, lines of the log begin with a priority, as journald wants them.',
+  NOTIFY_SOCKET: 'Where systemd hears that the daemon is ready, and keeps the connections of units that wait.',
+  LISTEN_PID: 'With LISTEN_FDS and LISTEN_FDNAMES, the sockets that systemd hands over; see sd_listen_fds(3).',
+  WATCHDOG_USEC: 'With WATCHDOG_PID, within what time systemd wants to hear of the daemon; see sd_watchdog_enabled(3).',
+};
