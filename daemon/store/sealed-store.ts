@@ -17,6 +17,8 @@ export const KIND = {
   credential: 5,
   /** One version of a value; sealed. */
   value: 6,
+  /** Whether a set worked when it was last tried out; sealed. */
+  health: 7,
 } as const;
 
 export type Kind = (typeof KIND)[keyof typeof KIND];
@@ -60,6 +62,12 @@ export interface SealedStore extends SealedReader {
   purge(): void;
   /** What the storage itself finds wrong with its pages, in its own words; empty where nothing is. */
   findPageDamage(): string[];
+  /**
+   * Makes an SQLite file of what was committed last, as `SqliteStore` opens one. Writes and reads go on meanwhile.
+   *
+   * @throws StoreError
+   */
+  copyTo(path: string): Promise<void>;
   close(): void;
 }
 

@@ -11,6 +11,8 @@ import type { Kind, SealedRecord, SealedStore, SealedTransaction } from './seale
 const CACHE_KIBIBYTES = 512;
 /** How long another program that has the file open (a backup) may hold up this one, which does nothing else meanwhile. */
 const BUSY_TIMEOUT_MS = 200;
+/** Pages that are copied between two turns of the event loop: about a millisecond of work. */
+const COPY_PAGES = 100;
 /** The header of the file, and that of its first page, which holds the schema. */
 const HEADER_BYTES = 108;
 const HEADER_MAGIC = 'SQLite format 3\0';
@@ -79,6 +81,12 @@ export class SqliteStore implements SealedStore {
     });
   }
 
+  /** Tells whether a file says of itself that it is a store, be it a damaged one. @throws StoreError */
+  static isStore(path: string): boolean {
+    const header = readHeader(path);
+    return header !== undefined && isDatabase(header) && header.readUInt32BE(68) === APPLICATION_ID;
+  }
+
   get(kind: Kind, tag: Uint8Array): Uint8Array | undefined {
     const body = this.#read(() => this.#get.get(kind, tag));
     return body === undefined ? undefined : bytesIn(body);
@@ -94,9 +102,7 @@ export class SqliteStore implements SealedStore {
   begin(expectedHead: Uint8Array | undefined): SealedTransaction {
     return withStoreErrors(() => {
       // What is written to a file that was deleted, or that a copy was put in the place of, is gone with the process.
-      if (fileIdOf(this.#path) !== this.#fileId) {
-        throw new StoreError('changed_by_other', 'the file was deleted or replaced by another program');
-      }
+      this.#requireOwnFile();
       this.#writer.exec('BEGIN IMMEDIATE');
       try {
         this.#requireHead(expectedHead);
@@ -131,6 +137,28 @@ export class SqliteStore implements SealedStore {
     }
   }
 
+  async copyTo(path: string): Promise<void> {
+    withStoreErrors(() => this.#requireOwnFile());
+    // A connection of its own, with one snapshot from the first page to the last: the copy need not begin anew when
+    // something is committed meanwhile, and has nothing of what is not committed yet.
+    const source = withStoreErrors(() => new Database(this.#path, { readonly: true, timeout: BUSY_TIMEOUT_MS }));
+    try {
+      source.exec('BEGIN');
+      source.prepare('SELECT 1 FROM record LIMIT 1').get();
+      await source.backup(path, { progress: () => COPY_PAGES });
+    } catch (error) {
+      throw error instanceof Database.SqliteError ? toStoreError(error) : error;
+    } finally {
+      source.close();
+    }
+  }
+
+  /** Bytes of the largest body; asked of the pages, without reading the bodies themselves. @throws StoreError */
+  largestBodyBytes(): number {
+    const largest = this.#reader.prepare<[], number | null>('SELECT max(length(body)) FROM record').pluck();
+    return withStoreErrors(() => largest.get() ?? 0);
+  }
+
   close(): void {
     this.#reader.close();
     this.#writer.close();
@@ -155,6 +183,11 @@ export class SqliteStore implements SealedStore {
     if (!this.#isReading) return;
     this.#isReading = false;
     if (this.#reader.inTransaction) this.#endRead.run();
+  }
+
+  #requireOwnFile(): void {
+    if (fileIdOf(this.#path) === this.#fileId) return;
+    throw new StoreError('changed_by_other', 'the file was deleted or replaced by another program');
   }
 
   #requireHead(expectedHead: Uint8Array | undefined): void {
@@ -188,21 +221,9 @@ function harden(database: Database.Database): void {
 
 /** Looks at the file's header with no help of SQLite, which would touch the file or its journal. */
 function refuseForeignFile(path: string): void {
-  const header = Buffer.alloc(HEADER_BYTES);
-  let length: number;
-  try {
-    const file = openSync(path, 'r');
-    try {
-      length = readSync(file, header, 0, HEADER_BYTES, 0);
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw new StoreError('io', `cannot read the store: ${describeSystemError(error)}`, { cause: error });
-  }
-  if (length === 0) return;
-  if (length < HEADER_BYTES || header.toString('latin1', 0, HEADER_MAGIC.length) !== HEADER_MAGIC) {
+  const header = readHeader(path);
+  if (header === undefined || header.length === 0) return;
+  if (!isDatabase(header)) {
     throw new StoreError('damaged', 'the file is no SQLite database, or its first page is damaged');
   }
   const version = header.readUInt32BE(60);
@@ -210,6 +231,26 @@ function refuseForeignFile(path: string): void {
   // The schema's page is a leaf of a table (13) without cells where there are no tables (sqlite.org/fileformat2.html).
   const hasTables = header.readUInt8(100) !== 13 || header.readUInt16BE(103) !== 0;
   refuseForeignDatabase(header.readUInt32BE(68), version, hasTables);
+}
+
+/** What there is of the header; undefined where there is no file. @throws StoreError */
+function readHeader(path: string): Buffer | undefined {
+  const header = Buffer.alloc(HEADER_BYTES);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      return header.subarray(0, readSync(file, header, 0, HEADER_BYTES, 0));
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new StoreError('io', `cannot read the store: ${describeSystemError(error)}`, { cause: error });
+  }
+}
+
+function isDatabase(header: Buffer): boolean {
+  return header.length === HEADER_BYTES && header.toString('latin1', 0, HEADER_MAGIC.length) === HEADER_MAGIC;
 }
 
 /** The same for commits that are not in the file yet. Reading through the journal changes neither of the two. */

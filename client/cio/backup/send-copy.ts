@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { EXIT, isCredentialError } from '../../../src/errors.ts';
+import type { RestoreIn, RestoreOut } from '../../../src/protocol/interface.generated.ts';
+import type { CredentialClient } from '../../client.ts';
+import { CommandError } from '../command-error.ts';
+import { assertCanConfirm } from '../confirm.ts';
+import { readPassphrase } from '../passphrase.ts';
+import type { Session } from '../session.ts';
+import { formatAge, formatTime } from '../time.ts';
+
+/** Every record is opened and checked, and then written: minutes for a million of them. */
+const TIMEOUT_MS = 3_600_000;
+
+/** Bytes of a copy that are sent at once. */
+const PIECE_BYTES: number = 256 * 1024;
+
+/** What a restore is asked for with. */
+export interface RestoreOptions {
+  readonly isConfirmed: boolean;
+  readonly isDryRun: boolean;
+  readonly usesRecoveryCode: boolean;
+}
+
+type Secret = Pick<RestoreIn, 'passphrase' | 'recoveryCode'>;
+
+/**
+ * Sends a copy to the daemon, tells what it is, asks, and has it take the place of the store.
+ *
+ * @throws CredentialError, ConnectionError, CommandError: nothing was changed then
+ */
+export async function restoreCopy(session: Session, path: string, options: RestoreOptions): Promise<number> {
+  if (!options.isConfirmed && !options.isDryRun) assertCanConfirm(session);
+  // Before anything is sent: who has the code in front of him waits for nothing.
+  const given: Secret = options.usesRecoveryCode
+    ? { recoveryCode: await readPassphrase(session, 'Recovery code') }
+    : {};
+  return session.withClient(async (client) => {
+    const call = await upload(client, path);
+    const { secret, report } = await check(session, client, call, given);
+    if (options.isDryRun) {
+      session.succeed(report, 'Check copy', 'every record of the copy is good; nothing was changed');
+      if (!session.isJson) session.note(describe(report));
+      return EXIT.done;
+    }
+    if (!session.isJson) session.note(describe(report));
+    if (!options.isConfirmed && !(await session.prompter.confirm('Put it in the place of the present store?'))) {
+      throw new CommandError('NotConfirmed', 'not confirmed; nothing was changed');
+    }
+    const done = await client.call('Restore', { ...call, ...secret });
+    session.succeed(done, 'Restore store', `${done.credentials} credentials restored; the store is open`);
+    if (!session.isJson) for (const line of nextSteps(done)) session.note(line);
+    return EXIT.done;
+  }, TIMEOUT_MS);
+}
+
+async function upload(client: CredentialClient, path: string): Promise<Pick<RestoreIn, 'upload' | 'sha256'>> {
+  const file = openCopy(path);
+  try {
+    const hash = createHash('sha256');
+    const buffer = Buffer.alloc(PIECE_BYTES);
+    let id: string | undefined;
+    for (;;) {
+      const piece = buffer.subarray(0, readPiece(file, buffer));
+      if (piece.length === 0 && id !== undefined) return { upload: id, sha256: hash.digest('hex') };
+      hash.update(piece);
+      const parameters = { piece: piece.toString('base64'), ...(id !== undefined && { upload: id }) };
+      ({ upload: id } = await client.call('UploadCopy', parameters));
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Has the copy opened and checked; asks for what opens it, where it takes that. */
+async function check(
+  session: Session,
+  client: CredentialClient,
+  call: Pick<RestoreIn, 'upload' | 'sha256'>,
+  given: Secret,
+): Promise<{ readonly secret: Secret; readonly report: RestoreOut }> {
+  const ask = (secret: Secret): Promise<RestoreOut> => client.call('Restore', { ...call, ...secret, checkOnly: true });
+  try {
+    return { secret: given, report: await ask(given) };
+  } catch (error) {
+    if (!isCredentialError(error, 'UnlockFailed') || typeof given.recoveryCode === 'string') throw error;
+    const passphrase = await readPassphrase(session, 'Passphrase of the copy').catch((reading: unknown) => {
+      throw session.prompter.canAsk ? reading : error;
+    });
+    return { secret: { passphrase }, report: await ask({ passphrase }) };
+  }
+}
+
+function describe({ sameStore, storeId, credentials, commits, storeCommits, changed }: RestoreOut): string {
+  const whose = sameStore ? 'a copy of this store' : `a copy of another store, ${storeId}`;
+  const when = changed ? `last changed ${formatTime(changed)} (${formatAge(changed, Date.now())})` : 'empty';
+  const older = storeCommits ? storeCommits - commits : 0;
+  const behind =
+    sameStore && older > 0
+      ? `; ${older === 1 ? '1 change was' : `${older} changes were`} made since, to be undone`
+      : '';
+  return `It is ${whose}: ${credentials} credentials, ${when}${behind}.`;
+}
+
+function nextSteps({ opensByItself, kept }: RestoreOut): string[] {
+  const slot = 'cio credential slot add keyfile PATH';
+  return [
+    ...(kept ? [`What was there before is in ${kept}; remove it when it is not needed any more.`] : []),
+    ...(opensByItself ? [] : [`No slot opens the store by itself at the next start. To add one: ${slot}`]),
+  ];
+}
+
+function openCopy(path: string): number {
+  try {
+    const file = openSync(path, 'r');
+    if (fstatSync(file).isFile()) return file;
+    closeSync(file);
+  } catch (error) {
+    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+    throw new CommandError('ReadFailed', `cannot open the copy: ${code}`);
+  }
+  throw new CommandError('ReadFailed', 'the copy is no regular file');
+}
+
+function readPiece(file: number, buffer: Buffer): number {
+  try {
+    return readSync(file, buffer, 0, buffer.length, null);
+  } catch (error) {
+    throw new CommandError(
+      'ReadFailed',
+      `cannot read the copy: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`,
+    );
+  }
+}

@@ -1,0 +1,93 @@
+import type { AgeLock } from '../age/age.ts';
+import { usageError } from '../command-error.ts';
+import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
+import { STDOUT } from '../file-descriptors.ts';
+import { readNewPassphrase } from '../passphrase.ts';
+import { resolveOwner } from '../principals.ts';
+import type { Session } from '../session.ts';
+import { isTerminal } from '../terminal.ts';
+
+/** A file can be tried against by whoever has it, for as long as he likes. */
+const PASSPHRASE_LENGTH_MIN = 16;
+
+/** Writes credentials into one encrypted file. */
+export const EXPORT: Command = defineCommand({
+  name: 'export',
+  operation: 'Export credentials',
+  summary: 'Write credentials into one file, encrypted with age',
+  details:
+    'Without a name, all of your own credentials (for an administrator, the shared ones), as they are at one moment. ' +
+    'The file is for whoever has an identity of a recipient, or the passphrase; age opens it, too. ' +
+    'A terminal is asked for the passphrase; where there is none, it is the first line of standard input.',
+  positionals: { 'NAME|SET': { describe: 'What to export: names, sets, patterns', count: 'any', completes: 'target' } },
+  options: {
+    to: { type: 'string', value: 'FILE|-', describe: 'Where to; - is standard output', completes: 'file' },
+    set: { type: 'string', value: 'SET', describe: 'A set', multiple: true, completes: 'set' },
+    recipient: { type: 'string', short: 'r', value: 'age1…', describe: 'Whom it is for', multiple: true },
+    'recipients-file': { type: 'string', value: 'FILE', describe: 'The same, one a line', completes: 'file' },
+    passphrase: { type: 'boolean', short: 'p', describe: 'For whoever has a passphrase' },
+    armor: { type: 'boolean', short: 'a', describe: 'As text' },
+    force: { type: 'boolean', describe: 'Replace a file that is there already' },
+    ...OWNER_OPTION,
+  },
+  examples: [
+    ['cio credential export --to backup.age --passphrase', 'everything'],
+    ['cio credential export aws minio --to two.age -r age1…', 'two sets, for the holder of a key'],
+    ['cio credential import backup.age --dry-run', 'what is in it'],
+  ],
+  async run({ positionals, options }, session) {
+    const { to, armor, force } = options;
+    if (to === undefined) throw usageError('it is not said where to', 'give --to FILE, or --to - for standard output');
+    const isStream = to === '-';
+    if (isStream && session.isJson) throw usageError('--json and --to - both want standard output');
+    if (isStream && !armor && isTerminal(STDOUT))
+      throw usageError('a terminal shows no bytes', 'give --armor, or a file');
+    const { NewFile } = await import('../new-file.ts');
+    using file = isStream ? undefined : NewFile.create(to, { force });
+    const lock = await readLock(session, options);
+    const selection = { targets: positionals['NAME|SET'], sets: options.set, owner: resolveOwner(options.owner) };
+    const { exportCredentials } = await import('../export/export-credentials.ts');
+    const made = await exportCredentials(session, selection, lock, armor);
+    if (file === undefined) session.printBytes(made.file);
+    file?.write(made.file);
+    file?.commit();
+    const { credentials, sets } = made;
+    const what = `${count(credentials, 'credential')}${sets.length === 0 ? '' : ` (${count(sets.length, 'set')})`} exported`;
+    if (!isStream || !isTerminal(STDOUT)) {
+      session.succeed({ file: to, credentials, sets, bytes: made.file.length }, 'Export credentials', what);
+    }
+    if (!session.isJson && !isStream) session.note(`Try it out: cio credential import ${to} --dry-run`);
+    return 0;
+  },
+});
+
+interface LockOptions {
+  readonly recipient: readonly string[];
+  readonly 'recipients-file': string | undefined;
+  readonly passphrase: boolean;
+}
+
+async function readLock(session: Session, options: LockOptions): Promise<AgeLock> {
+  const { recipient, 'recipients-file': file, passphrase } = options;
+  const isForRecipients = recipient.length > 0 || file !== undefined;
+  if (isForRecipients === passphrase) {
+    throw usageError(
+      passphrase ? 'a file is for recipients or for a passphrase, not for both' : 'it is not said for whom it is',
+      'give --recipient age1…, --recipients-file FILE, or --passphrase',
+    );
+  }
+  if (passphrase) {
+    const entered = await readNewPassphrase(session, 'New passphrase of the file');
+    if (entered.length < PASSPHRASE_LENGTH_MIN) {
+      session.warn('whoever gets hold of the file can try short passphrases: take five random words or more');
+    }
+    return { passphrase: entered };
+  }
+  if (file === undefined) return { recipients: recipient };
+  const { readKeysFile } = await import('../age/open-age-file.ts');
+  return { recipients: [...recipient, ...readKeysFile(file, 'the file of --recipients-file')] };
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,77 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+import { describeSystemError } from '../system-error.ts';
+import { StoreError } from './sealed-store.ts';
+
+const FOLDER = 'copies';
+
+/** What SQLite puts beside a file. */
+const COMPANIONS = ['', '-wal', '-shm', '-journal'];
+
+/** Where copies of the store lie for a moment, on the store's own disk: ciphertext, and nobody else's to read. */
+export class CopyDirectory {
+  readonly #path: string;
+
+  constructor(stateDirectory: string) {
+    this.#path = join(stateDirectory, FOLDER);
+  }
+
+  /** Removes what a daemon left there that was killed. Nothing may be in use. */
+  clear(): void {
+    rmSync(this.#path, { recursive: true, force: true });
+  }
+
+  /** Makes an empty file, which SQLite takes for a new database, and gives its path. @throws StoreError */
+  newFile(): string {
+    return withStoreErrors(() => {
+      mkdirSync(this.#path, { recursive: true, mode: 0o700 });
+      const path = join(this.#path, `${randomBytes(8).toString('hex')}.db`);
+      closeSync(openSync(path, 'wx', 0o600));
+      return path;
+    });
+  }
+
+  /** Removes a file of {@link newFile}, and what belongs to it; it need not be there. */
+  remove(path: string): void {
+    for (const companion of COMPANIONS) rmSync(`${path}${companion}`, { force: true });
+  }
+}
+
+/** Opens a file for writing it from its beginning; the caller closes it. @throws StoreError */
+export function openForWriting(path: string): number {
+  return withStoreErrors(() => openSync(path, 'w'));
+}
+
+/** Writes all of it. @throws StoreError */
+export function writeFully(file: number, bytes: Uint8Array): void {
+  withStoreErrors(() => {
+    for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
+  });
+}
+
+/** Gives a file that is on the disk another name, which is on the disk afterwards. @throws StoreError */
+export function renameDurably(from: string, to: string): void {
+  withStoreErrors(() => {
+    renameSync(from, to);
+    const directory = openSync(dirname(to), constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      fsyncSync(directory);
+    } finally {
+      closeSync(directory);
+    }
+  });
+}
+
+/** Runs work on files; what the system refuses is a failure of the storage. */
+function withStoreErrors<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    const failure = code === 'ENOSPC' || code === 'EDQUOT' ? 'full' : code === 'EROFS' ? 'read_only' : 'io';
+    throw new StoreError(failure, `cannot keep a copy: ${describeSystemError(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { CredentialError } from '../../src/errors.ts';
+import { CopyDirectory, renameDurably } from '../store/copy-directory.ts';
+import type { SealedStore } from '../store/sealed-store.ts';
+import { OpenedCopy } from './opened-copy.ts';
+import type { CopySummary } from './opened-copy.ts';
+import { prepareReplacement } from './replace.ts';
+import type { SlotPlaces } from './slot-keeper.ts';
+import type { Sodium } from './sodium.ts';
+import { toCredentialError } from './store-failures.ts';
+import { Uploads } from './uploads.ts';
+import type { Upload } from './uploads.ts';
+import type { Vault } from './vault.ts';
+
+/** Bytes of a copy that go out at once: with base64, a quarter of what may wait for a slow reader. */
+const PIECE_BYTES: number = 192 * 1024;
+
+/** What was in the store before the last restore. */
+const KEPT_FILE = 'credentials.db.before-restore';
+
+/** One piece of a copy on its way out. */
+export interface Piece {
+  readonly bytes: Uint8Array;
+  /** Of the whole copy. */
+  readonly size: number;
+  /** SHA-256 of the whole copy; with the last piece only, which is empty. */
+  readonly sha256: string | undefined;
+}
+
+/** What somebody gave to open a copy with. */
+export interface CopySecret {
+  readonly passphrase: string | undefined;
+  readonly recoveryCode: string | undefined;
+}
+
+/** What is known of a copy that was opened, and what became of it. */
+export interface RestoreReport extends CopySummary {
+  readonly storeId: Uint8Array;
+  readonly isSameStore: boolean;
+  /** Undefined while the store is locked. */
+  readonly storeCommits: number | undefined;
+  readonly opensByItself: boolean;
+  /** Where the old contents are; undefined where nothing was changed. */
+  readonly keptPath: string | undefined;
+}
+
+/** Copies of the store, on their way out and in; one of each at a time. */
+export class Copies {
+  readonly #vault: Vault;
+  readonly #sodium: Sodium;
+  readonly #places: SlotPlaces;
+  readonly #now: () => number;
+  readonly #directory: CopyDirectory;
+  readonly uploads: Uploads;
+  #isSending = false;
+
+  constructor(vault: Vault, sodium: Sodium, places: SlotPlaces, now: () => number) {
+    this.#vault = vault;
+    this.#sodium = sodium;
+    this.#places = places;
+    this.#now = now;
+    this.#directory = new CopyDirectory(places.stateDirectory);
+    this.uploads = new Uploads(this.#directory);
+  }
+
+  /** Removes what an earlier daemon left unfinished. */
+  clear(): void {
+    this.#directory.clear();
+  }
+
+  /**
+   * A copy of the store as it is when the first piece is asked for.
+   *
+   * @throws CredentialError `Busy`, `StorageFull`, `StorageFailed`, `Damaged`
+   */
+  async *pieces(): AsyncGenerator<Piece, void, undefined> {
+    if (this.#isSending) throw new CredentialError('Busy', {});
+    this.#isSending = true;
+    let path: string | undefined;
+    let file: number | undefined;
+    try {
+      path = this.#directory.newFile();
+      await this.#vault.copyTo(path);
+      file = openSync(path, 'r');
+      const { size } = fstatSync(file);
+      const hash = createHash('sha256');
+      for (;;) {
+        const bytes = Buffer.alloc(PIECE_BYTES);
+        const count = readSync(file, bytes, 0, PIECE_BYTES, null);
+        if (count === 0) break;
+        const piece = bytes.subarray(0, count);
+        hash.update(piece);
+        yield { bytes: piece, size, sha256: undefined };
+      }
+      yield { bytes: Buffer.alloc(0), size, sha256: hash.digest('hex') };
+    } catch (error) {
+      throw toCredentialError(error);
+    } finally {
+      if (file !== undefined) closeSync(file);
+      if (path !== undefined) this.#directory.remove(path);
+      this.#isSending = false;
+    }
+  }
+
+  /**
+   * Opens and checks a copy that was taken in and, unless only that is asked for, puts its contents in the place of those
+   * of the store.
+   *
+   * @throws CredentialError `BadCopy`, `UnlockFailed`, `Busy`, and those of the storage: nothing was changed then
+   */
+  restore(id: string, sha256: string, secret: CopySecret, checkOnly: boolean): Promise<RestoreReport> {
+    return this.uploads.use(id, sha256, async (upload) => {
+      const copy = await this.#open(upload, secret);
+      try {
+        if (!upload.isChecked) await copy.check();
+        upload.isChecked = true;
+        const isSameStore = Buffer.compare(copy.storeId, this.#vault.storeId) === 0;
+        const storeCommits = this.#vault.isLocked ? undefined : this.#vault.unlocked().head?.commits;
+        const { storeId, opensByItself } = copy;
+        const known = { ...(await copy.summary()), storeId, isSameStore, storeCommits, opensByItself };
+        if (checkOnly) return { ...known, keptPath: undefined };
+        const keptPath = await this.#replaceBy(copy);
+        this.uploads.drop();
+        return { ...known, keptPath };
+      } finally {
+        await copy.close();
+      }
+    });
+  }
+
+  async #open(upload: Upload, secret: CopySecret): Promise<OpenedCopy> {
+    try {
+      const keys = { store: this.#vault, ...secret };
+      return await OpenedCopy.open(upload.path, this.#sodium, this.#places, this.#now, keys);
+    } catch (error) {
+      throw toCredentialError(error);
+    }
+  }
+
+  async #replaceBy(copy: OpenedCopy): Promise<string> {
+    const keptPath = join(this.#places.stateDirectory, KEPT_FILE);
+    await this.#vault.replace(copy.rootKey(this.#sodium), async (store) => {
+      await this.#keep(store, keptPath);
+      return prepareReplacement(store, copy.records);
+    });
+    return keptPath;
+  }
+
+  /** Whole or not at all: an earlier one is replaced when the new one is on the disk. */
+  async #keep(store: SealedStore, keptPath: string): Promise<void> {
+    const path = this.#directory.newFile();
+    try {
+      await store.copyTo(path);
+      renameDurably(path, keptPath);
+    } finally {
+      this.#directory.remove(path);
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import { CredentialError, isCredentialError } from '../../src/errors.ts';
+import { KIND, StoreError } from '../store/sealed-store.ts';
+import type { SealedReader } from '../store/sealed-store.ts';
+import { SqliteStore } from '../store/sqlite-store.ts';
+import { everyRecord } from './every-record.ts';
+import { fsck } from './fsck.ts';
+import { openCredential } from './reader.ts';
+import { currentVersion } from './records.ts';
+import { SlotKeeper } from './slot-keeper.ts';
+import type { SlotPlaces } from './slot-keeper.ts';
+import type { Sodium } from './sodium.ts';
+import { Vault } from './vault.ts';
+
+/** Far more than any record has: the largest value, padded and sealed, has a little more than 1 MiB. */
+const BODY_BYTES_MAX: number = 4 * 1024 * 1024;
+
+/** What a copy is opened with: the key of the store that is open, and what somebody gave. */
+export interface CopyKeys {
+  readonly store: Vault;
+  readonly passphrase: string | undefined;
+  readonly recoveryCode: string | undefined;
+}
+
+/** What is told of a copy before it takes the place of the store. */
+export interface CopySummary {
+  readonly credentials: number;
+  readonly commits: number;
+  /** Milliseconds since the epoch; undefined where there is no credential. */
+  readonly changed: number | undefined;
+}
+
+/** A copy of a store, in a file that is nobody else's, open. */
+export class OpenedCopy {
+  readonly #store: SqliteStore;
+  readonly #vault: Vault;
+  /** A slot that needs nobody opens it here. */
+  readonly opensByItself: boolean;
+
+  private constructor(store: SqliteStore, vault: Vault, opensByItself: boolean) {
+    this.#store = store;
+    this.#vault = vault;
+    this.opensByItself = opensByItself;
+  }
+
+  /**
+   * Opens the copy; an older version of the format is brought to the present one.
+   *
+   * @throws CredentialError `BadCopy`, `UnlockFailed`, `StorageFull`, `StorageFailed`
+   */
+  static async open(
+    path: string,
+    sodium: Sodium,
+    places: SlotPlaces,
+    now: () => number,
+    keys: CopyKeys,
+  ): Promise<OpenedCopy> {
+    if (!SqliteStore.isStore(path)) throw badCopy('foreign');
+    const store = asBadCopy(() => SqliteStore.open(path));
+    try {
+      if (asBadCopy(() => store.largestBodyBytes()) > BODY_BYTES_MAX) throw badCopy('damaged');
+      // Nothing waits to be purged: what is deleted in a copy was never in the store.
+      const vault = asBadCopy(() => new Vault(store, sodium, { onPurgeFailed: () => undefined }));
+      const opensByItself = await unlock(vault, new SlotKeeper(vault, sodium, places, now), sodium, keys);
+      return new OpenedCopy(store, vault, opensByItself);
+    } catch (error) {
+      store.close();
+      throw error;
+    }
+  }
+
+  get storeId(): Uint8Array {
+    return this.#vault.storeId;
+  }
+
+  /** For {@link prepareReplacement}. */
+  get records(): SealedReader {
+    return this.#store;
+  }
+
+  /** The root key, as a key of the same `Sodium`'s that the caller owns. */
+  rootKey(sodium: Sodium): Uint8Array {
+    return sodium.takeKey(this.#vault.unlocked().rootKey.slice());
+  }
+
+  /** Reads every record. @throws CredentialError `BadCopy` where one is damaged, missing, added or older than the head says */
+  async check(): Promise<void> {
+    try {
+      const { problems } = await this.#vault.exclusive((state, store) => fsck(state, store));
+      if (problems.length > 0) throw badCopy('damaged');
+    } catch (error) {
+      throw toBadCopy(error);
+    }
+  }
+
+  /** Of a copy that was checked. */
+  async summary(): Promise<CopySummary> {
+    const { sealing, head } = this.#vault.unlocked();
+    let credentials = 0;
+    let changed: number | undefined;
+    for await (const { tag, body } of everyRecord(this.#store, KIND.credential)) {
+      const record = openCredential(sealing, tag, body);
+      if (record === undefined) continue;
+      credentials += 1;
+      changed = Math.max(changed ?? 0, currentVersion(record).changed);
+    }
+    return { credentials, commits: head?.commits ?? 0, changed };
+  }
+
+  /** Wipes its keys, and closes the file. */
+  close(): Promise<void> {
+    return this.#vault.close();
+  }
+}
+
+/** @returns whether a slot that needs nobody opens it */
+async function unlock(vault: Vault, slots: SlotKeeper, sodium: Sodium, keys: CopyKeys): Promise<boolean> {
+  const { store, passphrase, recoveryCode } = keys;
+  try {
+    const { opened, troubles } = await slots.unlockUnattended();
+    if (vault.isLocked) unlockWithKeyOf(store, vault, sodium);
+    if (vault.isLocked && passphrase !== undefined) await slots.unlockWithPassphrase(passphrase);
+    if (vault.isLocked && recoveryCode !== undefined) await slots.unlockWithRecoveryCode(recoveryCode);
+    if (vault.isLocked) {
+      throw new CredentialError('UnlockFailed', { reason: troubles.length === 0 ? 'no_slot' : 'wrong_secret' });
+    }
+    return opened !== undefined;
+  } catch (error) {
+    // The slot was opened, and the data key was not.
+    throw isCredentialError(error, 'Damaged') ? badCopy('damaged') : error;
+  }
+}
+
+/** A copy of a store has its root key, whatever became of the slots since. */
+function unlockWithKeyOf(store: Vault, copy: Vault, sodium: Sodium): void {
+  if (store.isLocked || Buffer.compare(store.storeId, copy.storeId) !== 0) return;
+  try {
+    copy.unlock(sodium.takeKey(store.unlocked().rootKey.slice()));
+  } catch (error) {
+    // Another root key under the id of this store: then it is for the slots to open it.
+    if (!isCredentialError(error, 'Damaged')) throw error;
+  }
+}
+
+function badCopy(reason: 'foreign' | 'damaged' | 'newer'): CredentialError {
+  return new CredentialError('BadCopy', { reason });
+}
+
+function asBadCopy<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw toBadCopy(error);
+  }
+}
+
+/** A full disk is no fault of the copy. Whatever else goes wrong with it is: nobody else has the file. */
+function toBadCopy(error: unknown): unknown {
+  if (isCredentialError(error, 'Damaged')) return badCopy('damaged');
+  if (!(error instanceof StoreError)) return error;
+  if (error.failure === 'newer') return badCopy('newer');
+  return error.failure === 'damaged' || error.failure === 'io' ? badCopy('damaged') : error;
+}

@@ -1,0 +1,153 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { closeSync } from 'node:fs';
+
+import { CredentialError, isCredentialError } from '../../src/errors.ts';
+import { openForWriting, writeFully } from '../store/copy-directory.ts';
+import type { CopyDirectory } from '../store/copy-directory.ts';
+import { toCredentialError } from './store-failures.ts';
+
+/** Largest copy that is taken in: some million credentials. */
+const COPY_BYTES_MAX: number = 16 * 1024 ** 3;
+
+/** How long nothing may come of a copy that is being sent before another one takes its place. */
+const IDLE_MS = 5000;
+
+/** The same before it is dropped: as long as a person may think about what he was told of it. */
+const FORGOTTEN_MS = 600_000;
+
+/** A copy on its way in. */
+export interface Upload {
+  readonly id: string;
+  readonly path: string;
+  readonly size: number;
+  /** SHA-256 of what came so far, in hexadecimal digits. */
+  readonly sha256: string;
+  /** Its records were all read and found good. */
+  isChecked: boolean;
+}
+
+/** Takes in copies of the store, one at a time, piece by piece. */
+export class Uploads {
+  readonly #directory: CopyDirectory;
+  #current: IncomingFile | undefined;
+  #lastHeard = 0;
+  #isSending = false;
+  #isInUse = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(directory: CopyDirectory) {
+    this.#directory = directory;
+  }
+
+  /**
+   * Takes the next piece of a copy, the first one without an id.
+   *
+   * @throws CredentialError `Busy`, `BadCopy`, `StorageFull`, `StorageFailed`: the copy is dropped then
+   */
+  take(id: string | undefined, piece: Uint8Array): Upload {
+    const upload = id === undefined ? this.#begin() : this.#known(id);
+    if (this.#isInUse) throw new CredentialError('Busy', {});
+    this.#hear();
+    try {
+      if (upload.size + piece.length > COPY_BYTES_MAX) throw new CredentialError('BadCopy', { reason: 'too_large' });
+      upload.append(piece);
+      return upload;
+    } catch (error) {
+      this.drop();
+      throw toCredentialError(error);
+    }
+  }
+
+  /**
+   * Lets `work` have a copy that came whole, while nobody else has it.
+   *
+   * @throws CredentialError `Busy`, `BadCopy`
+   */
+  async use<T>(id: string, sha256: string, work: (upload: Upload) => Promise<T>): Promise<T> {
+    const upload = this.#known(id);
+    if (this.#isInUse) throw new CredentialError('Busy', {});
+    if (upload.sha256 !== sha256) {
+      this.drop();
+      throw new CredentialError('BadCopy', { reason: 'not_whole' });
+    }
+    this.#isInUse = true;
+    try {
+      return await work(upload);
+    } catch (error) {
+      if (isCredentialError(error, 'BadCopy')) this.drop();
+      throw error;
+    } finally {
+      this.#isInUse = false;
+      this.#hear();
+      // Whoever sent it has his answer, and may be gone: from now on another one may take its place at once.
+      this.#isSending = false;
+    }
+  }
+
+  /** Removes what came so far. */
+  drop(): void {
+    clearTimeout(this.#timer);
+    this.#current?.close();
+    if (this.#current !== undefined) this.#directory.remove(this.#current.path);
+    this.#current = undefined;
+    this.#isSending = false;
+  }
+
+  #begin(): IncomingFile {
+    if (this.#isInUse) throw new CredentialError('Busy', {});
+    if (this.#isSending && performance.now() - this.#lastHeard < IDLE_MS) throw new CredentialError('Busy', {});
+    this.drop();
+    this.#isSending = true;
+    try {
+      return (this.#current = new IncomingFile(this.#directory.newFile()));
+    } catch (error) {
+      throw toCredentialError(error);
+    }
+  }
+
+  #known(id: string): IncomingFile {
+    if (this.#current?.id !== id) throw new CredentialError('BadCopy', { reason: 'gone' });
+    return this.#current;
+  }
+
+  #hear(): void {
+    this.#lastHeard = performance.now();
+    clearTimeout(this.#timer);
+    if (this.#current === undefined) return;
+    this.#timer = setTimeout(() => (this.#isInUse ? this.#hear() : this.drop()), FORGOTTEN_MS).unref();
+  }
+}
+
+class IncomingFile implements Upload {
+  readonly id: string = randomBytes(16).toString('hex');
+  readonly path: string;
+  isChecked = false;
+  #size = 0;
+  readonly #hash = createHash('sha256');
+  readonly #file: number;
+
+  /** @throws StoreError */
+  constructor(path: string) {
+    this.path = path;
+    this.#file = openForWriting(path);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get sha256(): string {
+    return this.#hash.copy().digest('hex');
+  }
+
+  append(piece: Uint8Array): void {
+    writeFully(this.#file, piece);
+    this.#hash.update(piece);
+    this.#size += piece.length;
+    this.isChecked = false;
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+}

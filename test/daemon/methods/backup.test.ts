@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import type { Reply } from '../../../daemon/dispatch.ts';
+import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
+import type { Scope } from '../../support/scope.ts';
+import { ALICE, RESTIC, ROOT, startCore } from '../core.ts';
+import type { Core } from '../core.ts';
+import { smallDisk } from '../store/small-disk.ts';
+import { memoryDirectory } from '../vault/memory-directory.ts';
+import { takeCopy } from './copies.ts';
+
+const CALL = { method: `${INTERFACE_NAME}.Backup`, parameters: {}, more: true };
+
+/** Names and values; nobody finds one of them in a copy. */
+const CANARY = 'canary-7f3a9c51';
+
+function copyFiles(directory: string): string[] {
+  const copies = path.join(directory, 'copies');
+  return existsSync(copies) ? readdirSync(copies) : [];
+}
+
+/** A daemon that is started with a copy and the key file of the store that it was made of. */
+function startOn(scope: Scope, core: Core, bytes: Uint8Array): Promise<Core> {
+  const directory = path.join(memoryDirectory(scope), 'state');
+  mkdirSync(directory, { mode: 0o700 });
+  writeFileSync(path.join(directory, 'credentials.db'), bytes, { mode: 0o600 });
+  copyFileSync(path.join(core.directory, 'root.key'), path.join(directory, 'root.key'));
+  return startCore(scope, { directory });
+}
+
+describe('Backup', () => {
+  it('is a store that opens as the first one does, and has nothing in clear', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, { name: CANARY, value: CANARY });
+    await core.keep(ALICE, 'cio_aws_access_key');
+    await core.ask(ALICE, 'Grant', { target: 'aws', grantees: [{ unit: 'restic.service' }] });
+    const { bytes } = await takeCopy(core);
+    await core.replace(ROOT, CANARY, 'later');
+    assert.ok(!bytes.includes(CANARY));
+    const copy = await startOn(t, core, bytes);
+    assert.equal(await copy.value(ROOT, CANARY), CANARY);
+    assert.equal(await copy.value(RESTIC, 'cio_aws_access_key', ALICE.uid), 'value-of-cio_aws_access_key');
+    assert.deepEqual((await copy.ask(ROOT, 'Fsck', {})).problems, []);
+    assert.deepEqual(copyFiles(core.directory), []);
+  });
+
+  it('comes in one reply where it fits, and says whether it opens elsewhere', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    const whole = await core.ask(ROOT, 'Backup', {});
+    assert.equal(Buffer.concat(whole.pieces.map((piece) => Buffer.from(piece, 'base64'))).length, whole.size);
+    assert.match(whole.sha256 ?? '', /^[0-9a-f]{64}$/);
+    assert.equal(whole.opensElsewhere, false);
+    await core.ask(ROOT, 'AddSlot', { kind: 'recovery' });
+    assert.equal((await takeCopy(core)).opensElsewhere, true);
+  });
+
+  it('has one commit, whatever is written and read while it is made', async (t) => {
+    const core = await startCore(t);
+    const names = Array.from({ length: 800 }, (_, index) => `name-${index}`);
+    await core.keep(ROOT, ...names);
+    const backup = takeCopy(core);
+    for (let round = 0; round < 20; round += 1) {
+      await core.ask(ROOT, 'Create', {
+        credentials: ['name-0', 'name-799'].map((name) => ({ name, value: `round ${round}` })),
+        replace: true,
+      });
+    }
+    const { bytes } = await backup;
+    const copy = await startOn(t, core, bytes);
+    assert.deepEqual((await copy.ask(ROOT, 'Fsck', {})).problems, []);
+    const first = await copy.value(ROOT, 'name-0');
+    const last = await copy.value(ROOT, 'name-799');
+    assert.equal(first?.replace('value-of-name-0', ''), last?.replace('value-of-name-799', ''));
+  });
+
+  it('is Busy where another one is under way, and free again when that is not read to its end', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, { name: 'large', data: Buffer.alloc(600_000, 7).toString('base64') });
+    const answer = core.dispatch(core.caller(ROOT), CALL) as AsyncGenerator<Reply>;
+    const first = await answer.next();
+    assert.equal((first.value as Reply).continues, true);
+    assert.deepEqual(await core.refusal(ROOT, 'Backup', {}), ['Busy', {}]);
+    await answer.return(undefined);
+    assert.deepEqual(copyFiles(core.directory), []);
+    await takeCopy(core);
+  });
+
+  it('works while the store is locked, and is for administrators', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await core.ask(ROOT, 'Lock', {});
+    assert.ok((await takeCopy(core)).bytes.length > 0);
+    for (const person of [ALICE, RESTIC]) {
+      assert.deepEqual(await core.refusal(person, 'Backup', {}), ['AccessDenied', { right: 'administer' }]);
+    }
+  });
+
+  it('is StorageFull on a full disk, and leaves nothing there', { skip: process.getuid?.() !== 0 }, async (t) => {
+    const disk = smallDisk(t, 2048);
+    const core = await startCore(t, { directory: path.join(disk, 'state') });
+    await core.keep(ROOT, { name: 'large', data: Buffer.alloc(500_000, 7).toString('base64') });
+    // The journal is emptied, and what is free then is less than the store has.
+    core.store.purge();
+    const free = 2048 * 1024 - statSync(core.storePath).size;
+    writeFileSync(path.join(disk, 'filler'), Buffer.alloc(Math.max(0, free - 300_000)));
+    assert.deepEqual(await core.refusal(ROOT, 'Backup', {}), ['StorageFull', {}]);
+    assert.deepEqual(copyFiles(core.directory), []);
+    assert.equal((await core.value(ROOT, 'large'))?.length, 500_000);
+  });
+});

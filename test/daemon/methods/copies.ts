@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import type { RestoreIn, RestoreOut } from '../../../src/protocol/interface.generated.ts';
+import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
+import { ROOT } from '../core.ts';
+import type { Core, Person } from '../core.ts';
+
+/** Small enough for a few of them to make even a small store. */
+const PIECE_BYTES = 20_000;
+
+export interface TakenCopy {
+  readonly bytes: Buffer;
+  readonly opensElsewhere: boolean;
+}
+
+/** A copy of a store, by many replies. */
+export async function takeCopy(core: Core, person: Person = ROOT): Promise<TakenCopy> {
+  const replies = await core.send(person, { method: `${INTERFACE_NAME}.Backup`, parameters: {}, more: true });
+  const parts = replies.map(({ error, parameters }) => {
+    assert.equal(error, undefined);
+    return parameters as { pieces: string[]; size: number; sha256?: string; opensElsewhere: boolean };
+  });
+  const bytes = Buffer.concat(parts.flatMap(({ pieces }) => pieces.map((piece) => Buffer.from(piece, 'base64'))));
+  const last = parts.at(-1);
+  assert.ok(last !== undefined && parts.every(({ size }) => size === bytes.length));
+  assert.equal(last.sha256, sha256Of(bytes));
+  return { bytes, opensElsewhere: last.opensElsewhere };
+}
+
+export function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Hands a copy to a daemon, and gives what {@link Restore} is called with. */
+export async function upload(core: Core, bytes: Uint8Array, person: Person = ROOT): Promise<RestoreIn> {
+  let id: string | undefined;
+  for (let from = 0; from < bytes.length || id === undefined; from += PIECE_BYTES) {
+    const piece = Buffer.from(bytes.subarray(from, from + PIECE_BYTES)).toString('base64');
+    const reply = await core.ask(person, 'UploadCopy', { piece, ...(id !== undefined && { upload: id }) });
+    assert.equal(reply.size, Math.min(from + PIECE_BYTES, bytes.length));
+    id = reply.upload;
+  }
+  return { upload: id, sha256: sha256Of(bytes) };
+}
+
+/** Restores a copy that is good. */
+export async function restore(core: Core, bytes: Uint8Array, more: Partial<RestoreIn> = {}): Promise<RestoreOut> {
+  return core.ask(ROOT, 'Restore', { ...(await upload(core, bytes)), ...more });
+}

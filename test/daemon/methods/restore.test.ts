@@ -1,0 +1,307 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import type Database from 'better-sqlite3';
+import type { Scope } from '../../support/scope.ts';
+import { ALICE, RESTIC, ROOT, START_TIME, restartCore, startCore } from '../core.ts';
+import type { Core } from '../core.ts';
+import { deleteRecord, flipBit, recordsIn } from '../damage.ts';
+import { smallDisk } from '../store/small-disk.ts';
+import { memoryDirectory } from '../vault/memory-directory.ts';
+import { editFile } from '../vault/raw-file.ts';
+import { restore, sha256Of, takeCopy, upload } from './copies.ts';
+
+/** A copy after somebody did something to its file. */
+function edited(scope: Scope, bytes: Uint8Array, edit: (file: string) => void): Buffer {
+  const file = path.join(memoryDirectory(scope), 'copy.db');
+  fs.writeFileSync(file, bytes);
+  edit(file);
+  // What was edited is in the file itself, and not in a journal beside it.
+  editFile(file, (database) => database.pragma('wal_checkpoint(TRUNCATE)'));
+  return fs.readFileSync(file);
+}
+
+function withSql(sql: string): (file: string) => void {
+  return (file) => editFile(file, (database: Database.Database) => database.exec(sql));
+}
+
+async function assertWhole(core: Core): Promise<void> {
+  assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, []);
+}
+
+/** A core with `token`, and a copy of it; then everything is changed. */
+async function coreWithCopy(scope: Scope): Promise<{ core: Core; bytes: Buffer }> {
+  const core = await startCore(scope);
+  await core.keep(ROOT, { name: 'token', value: 'old' }, 'gone-later');
+  await core.keep(ALICE, 'cio_aws_access_key');
+  await core.ask(ALICE, 'Grant', { target: 'aws', grantees: [{ unit: 'restic.service' }] });
+  const { bytes } = await takeCopy(core);
+  await core.replace(ROOT, 'token', 'new');
+  await core.ask(ROOT, 'Remove', { names: ['gone-later'] });
+  await core.keep(ROOT, 'made-later');
+  await core.ask(ALICE, 'Revoke', { target: 'aws', grantees: [{ unit: 'restic.service' }] });
+  return { core, bytes };
+}
+
+describe('Restore', () => {
+  it('makes everything as it was in the copy: values, grants, versions, what was there and what was not', async (t) => {
+    const { core, bytes } = await coreWithCopy(t);
+    const seen: unknown[] = [];
+    t.after(core.vault.watch((change) => void seen.push(change)));
+    const report = await restore(core, bytes);
+    assert.deepEqual(
+      [report.sameStore, report.credentials, report.changed, report.opensByItself],
+      [true, 3, START_TIME, true],
+    );
+    assert.ok((report.storeCommits ?? 0) > report.commits);
+    assert.deepEqual(seen, [undefined], 'whoever waits looks again');
+    for (const now of [core, await restartCore(t, core)]) {
+      if (now === core && core.vault.isLocked) continue;
+      assert.equal(await now.value(ROOT, 'token').catch(() => 'closed'), now === core ? 'closed' : 'old');
+      if (now === core) continue;
+      assert.equal(await now.value(ROOT, 'gone-later'), 'value-of-gone-later');
+      assert.deepEqual(await now.refusal(ROOT, 'Get', { name: 'made-later' }), ['NotFound', { name: 'made-later' }]);
+      assert.equal(await now.value(RESTIC, 'cio_aws_access_key', ALICE.uid), 'value-of-cio_aws_access_key');
+      assert.equal((await now.ask(ROOT, 'History', { name: 'token' })).versions.length, 1);
+      await assertWhole(now);
+      await now.replace(ROOT, 'token', 'goes on');
+    }
+  });
+
+  it('keeps what was there before, which can be restored in turn', async (t) => {
+    const { core, bytes } = await coreWithCopy(t);
+    const { kept = '' } = await restore(core, bytes);
+    assert.equal(await core.value(ROOT, 'token'), 'old');
+    assert.equal(kept, path.join(core.directory, 'credentials.db.before-restore'));
+    assert.equal(fs.statSync(kept ?? '').mode & 0o777, 0o600);
+    await restore(core, fs.readFileSync(kept ?? ''));
+    assert.equal(await core.value(ROOT, 'token'), 'new');
+    assert.equal(await core.value(ROOT, 'made-later'), 'value-of-made-later');
+    await assertWhole(core);
+    assert.deepEqual(fs.readdirSync(path.join(core.directory, 'copies')), []);
+  });
+
+  it('only tells what the copy is with checkOnly, and can be called again with the same upload', async (t) => {
+    const { core, bytes } = await coreWithCopy(t);
+    const call = await upload(core, bytes);
+    for (let round = 0; round < 2; round += 1) {
+      const report = await core.ask(ROOT, 'Restore', { ...call, checkOnly: true });
+      assert.deepEqual([report.kept, report.credentials], [undefined, 3]);
+      assert.equal(await core.value(ROOT, 'token'), 'new');
+    }
+    await core.ask(ROOT, 'Restore', call);
+    assert.equal(await core.value(ROOT, 'token'), 'old');
+    assert.deepEqual(await core.refusal(ROOT, 'Restore', call), ['BadCopy', { reason: 'gone' }]);
+  });
+
+  it('takes a copy of another host by its recovery code or passphrase, and by nothing else', async (t) => {
+    const first = await startCore(t);
+    await first.keep(ROOT, { name: 'token', value: 'of the first host' });
+    const { recoveryCode = '' } = await first.ask(ROOT, 'AddSlot', { kind: 'recovery' });
+    await first.ask(ROOT, 'AddSlot', { kind: 'passphrase', passphrase: 'open sesame' });
+    const { bytes } = await takeCopy(first);
+    const second = await startCore(t);
+    await second.keep(ROOT, { name: 'token', value: 'of the second host' });
+    const call = await upload(second, bytes);
+    const wrong: readonly (readonly [object, string])[] = [
+      [{}, 'wrong_secret'],
+      [{ passphrase: 'wrong' }, 'wrong_secret'],
+      [{ recoveryCode: 'ABC' }, 'bad_code'],
+    ];
+    for (const [secret, reason] of wrong) {
+      assert.deepEqual(await second.refusal(ROOT, 'Restore', { ...call, ...secret }), ['UnlockFailed', { reason }]);
+      assert.equal(await second.value(ROOT, 'token'), 'of the second host');
+    }
+    const both = { ...call, passphrase: 'a', recoveryCode: 'b' };
+    assert.equal((await second.refusal(ROOT, 'Restore', both))[0], 'InvalidValue');
+    const told = await second.ask(ROOT, 'Restore', { ...call, passphrase: 'open sesame', checkOnly: true });
+    assert.deepEqual([told.sameStore, told.opensByItself, told.credentials], [false, false, 1]);
+    await second.ask(ROOT, 'Restore', { ...call, recoveryCode: recoveryCode ?? '' });
+    assert.equal(await second.value(ROOT, 'token'), 'of the first host');
+    assert.equal((await second.ask(ROOT, 'Status', {})).storeId, told.storeId);
+    assert.deepEqual(second.vault.storeId, first.vault.storeId);
+    await assertWhole(second);
+    // A slot that needs nobody, for the next start.
+    await second.ask(ROOT, 'AddSlot', { kind: 'keyfile', path: path.join(second.directory, 'second.key') });
+    const again = await restartCore(t, second);
+    assert.equal(await again.value(ROOT, 'token'), 'of the first host');
+  });
+
+  it('lets nobody have a slot of the old contents who asked for one before they were replaced', async (t) => {
+    const { core } = await coreWithCopy(t);
+    const other = await startCore(t);
+    const { recoveryCode = '' } = await other.ask(ROOT, 'AddSlot', { kind: 'recovery' });
+    const call = { ...(await upload(core, (await takeCopy(other)).bytes)), recoveryCode: recoveryCode ?? '' };
+    await core.ask(ROOT, 'Restore', { ...call, checkOnly: true });
+    // A passphrase takes about as long as all of the rest.
+    let slot = core.call(ROOT, 'AddSlot', { kind: 'passphrase', passphrase: 'of the old store' });
+    await core.ask(ROOT, 'Restore', call);
+    assert.deepEqual((await slot).error, 'io.cio.Credentials.Busy');
+    slot = core.call(ROOT, 'AddSlot', { kind: 'passphrase', passphrase: 'of the new store' });
+    assert.equal((await slot).error, undefined);
+    await assertWhole(core);
+  });
+
+  it('opens a store that was locked, with the copy', async (t) => {
+    const { core, bytes } = await coreWithCopy(t);
+    await core.ask(ROOT, 'Lock', {});
+    const { storeCommits } = await restore(core, bytes);
+    assert.equal(storeCommits, undefined);
+    assert.equal(await core.value(ROOT, 'token'), 'old');
+  });
+
+  it('lets reads go on, has writes wait, and gives a list that is under way no mixture', async (t) => {
+    const core = await startCore(t);
+    const names = Array.from({ length: 700 }, (_, index) => `name-${String(index).padStart(3, '0')}`);
+    const oldGeneration = await core.keep(ROOT, ...names);
+    const { bytes } = await takeCopy(core);
+    await core.ask(ROOT, 'Remove', { names });
+    const newGeneration = await core.keep(ROOT, ...names.map((name) => ({ name, value: `new-${name}` })));
+    const call = await upload(core, bytes);
+    const state = { isDone: false };
+    const running = core.ask(ROOT, 'Restore', call).finally(() => {
+      state.isDone = true;
+    });
+    const values = new Set<string>();
+    let write: Promise<number> | undefined;
+    while (!state.isDone) {
+      const pair = [await core.value(ROOT, 'name-000'), await core.value(ROOT, 'name-699')];
+      values.add(pair.map((value) => value?.slice(0, 3)).join());
+      const listed = await core.call(ROOT, 'List', {});
+      const error = listed.error?.replace(/.*\./, '');
+      if (error === undefined) {
+        const { credentials } = listed.parameters as { credentials: { generation: number }[] };
+        const generations = new Set(credentials.map(({ generation }) => generation));
+        assert.ok(!(generations.has(oldGeneration) && generations.has(newGeneration)), 'a mixture');
+      } else {
+        assert.equal(error, 'Busy');
+      }
+      write ??= core.replace(ROOT, 'name-007', 'written meanwhile');
+      await wait(1);
+    }
+    await running;
+    await write;
+    assert.ok(
+      [...values].every((pair) => pair === 'new,new' || pair === 'val,val'),
+      [...values].join(' '),
+    );
+    assert.equal(await core.value(ROOT, 'name-699'), 'value-of-name-699');
+    // It was either committed before all was replaced, or after.
+    assert.match((await core.value(ROOT, 'name-007')) ?? '', /^(?:written meanwhile|value-of-name-007)$/);
+    await assertWhole(core);
+  });
+
+  it('is for administrators, one at a time', async (t) => {
+    const { core, bytes } = await coreWithCopy(t);
+    const call = await upload(core, bytes);
+    const refused = ['AccessDenied', { right: 'administer' }];
+    for (const person of [ALICE, RESTIC]) {
+      assert.deepEqual(await core.refusal(person, 'UploadCopy', { piece: '' }), refused);
+      assert.deepEqual(await core.refusal(person, 'Restore', call), refused);
+    }
+    assert.deepEqual(await core.refusal(ROOT, 'UploadCopy', { piece: '' }), ['Busy', {}], 'another one was just sent');
+    const first = core.ask(ROOT, 'Restore', call);
+    assert.deepEqual(await core.refusal(ROOT, 'Restore', call), ['Busy', {}]);
+    assert.deepEqual(await core.refusal(ROOT, 'UploadCopy', { upload: call.upload, piece: '' }), ['Busy', {}]);
+    await first;
+    // Whoever has his answer stands in nobody's way.
+    await core.ask(ROOT, 'Restore', { ...(await upload(core, bytes)), checkOnly: true });
+    await core.ask(ROOT, 'Restore', await upload(core, bytes));
+  });
+});
+
+describe('Restore of what is no good copy', () => {
+  it('refuses each with its reason, and changes nothing', async (t) => {
+    const { core, bytes } = await coreWithCopy(t);
+    const valueTag = (file: string): string => [...recordsIn(file, 'value').keys()][0] ?? '';
+    const hostile: readonly (readonly [what: string, copy: Uint8Array, reason: string])[] = [
+      ['nothing', new Uint8Array(0), 'foreign'],
+      ['a text', Buffer.from('age-encryption.org/v1\n'), 'foreign'],
+      ['zeros', Buffer.alloc(8192), 'foreign'],
+      ['a cut-off file', bytes.subarray(0, 4096), 'damaged'],
+      ['a cut-off header', bytes.subarray(0, 60), 'foreign'],
+      ['another program’s database', edited(t, bytes, withSql('PRAGMA application_id = 1')), 'foreign'],
+      ['a newer version', edited(t, bytes, withSql('PRAGMA user_version = 99')), 'newer'],
+      ['an older version', edited(t, bytes, withSql('PRAGMA user_version = 0')), 'damaged'],
+      ['a view', edited(t, bytes, withSql('CREATE VIEW v AS SELECT * FROM record')), 'damaged'],
+      ['another table', edited(t, bytes, withSql('CREATE TABLE t (a)')), 'damaged'],
+      [
+        'a trigger',
+        edited(t, bytes, withSql('CREATE TRIGGER x AFTER DELETE ON record BEGIN DELETE FROM record; END')),
+        'damaged',
+      ],
+      ['no id', edited(t, bytes, withSql('DELETE FROM record WHERE kind = 0')), 'damaged'],
+      ['no records', edited(t, bytes, withSql('DELETE FROM record')), 'damaged'],
+      ['no head', edited(t, bytes, withSql('DELETE FROM record WHERE kind = 1')), 'damaged'],
+      ['no data key', edited(t, bytes, withSql('DELETE FROM record WHERE kind = 3')), 'damaged'],
+      [
+        'a huge record',
+        edited(t, bytes, withSql("INSERT INTO record VALUES (6, x'00', zeroblob(9000000))")),
+        'damaged',
+      ],
+      ['a record of nobody', edited(t, bytes, withSql("INSERT INTO record VALUES (6, x'00', x'00')")), 'damaged'],
+      ['a changed value', edited(t, bytes, (file) => flipBit(file, 'value', valueTag(file))), 'damaged'],
+      ['a deleted value', edited(t, bytes, (file) => deleteRecord(file, 'value', valueTag(file))), 'damaged'],
+    ];
+    const before = recordsIn(core.storePath, 'head');
+    for (const [what, copy, reason] of hostile) {
+      const call = await upload(core, copy);
+      assert.deepEqual(await core.refusal(ROOT, 'Restore', call), ['BadCopy', { reason }], what);
+      assert.deepEqual(recordsIn(core.storePath, 'head'), before, what);
+      core.dropUpload();
+    }
+    assert.equal(await core.value(ROOT, 'token'), 'new');
+    assert.equal(fs.existsSync(path.join(core.directory, 'credentials.db.before-restore')), false);
+    assert.deepEqual(fs.readdirSync(path.join(core.directory, 'copies')), []);
+    await assertWhole(core);
+  });
+
+  it('refuses what did not arrive as it was sent, and what was dropped', async (t) => {
+    const { core, bytes } = await coreWithCopy(t);
+    const call = await upload(core, bytes);
+    assert.deepEqual(await core.refusal(ROOT, 'UploadCopy', { upload: call.upload, piece: 'e' }), [
+      'InvalidValue',
+      { name: 'piece', reason: 'it is no base64' },
+    ]);
+    const long = Buffer.alloc(1024 * 1024 + 3).toString('base64');
+    assert.equal((await core.refusal(ROOT, 'UploadCopy', { upload: call.upload, piece: long }))[0], 'TooLarge');
+    const other = { ...call, sha256: sha256Of(Buffer.from('other')) };
+    assert.deepEqual(await core.refusal(ROOT, 'Restore', other), ['BadCopy', { reason: 'not_whole' }]);
+    for (const gone of [call, { ...call, upload: '' }, { ...call, upload: '../../credentials.db' }]) {
+      assert.deepEqual(await core.refusal(ROOT, 'Restore', gone), ['BadCopy', { reason: 'gone' }]);
+      const piece = { upload: gone.upload, piece: '' };
+      assert.deepEqual(await core.refusal(ROOT, 'UploadCopy', piece), ['BadCopy', { reason: 'gone' }]);
+    }
+  });
+
+  it('is StorageFull where there is no room, and changes nothing', { skip: process.getuid?.() !== 0 }, async (t) => {
+    const disk = smallDisk(t, 8192);
+    const core = await startCore(t, { directory: path.join(disk, 'state') });
+    await core.keep(ROOT, { name: 'large', data: Buffer.alloc(900_000, 7).toString('base64') });
+    const { bytes } = await takeCopy(core);
+    await core.keep(ROOT, { name: 'later', value: 'kept' });
+    core.store.purge();
+    const filler = path.join(disk, 'filler');
+    let isRestored = false;
+    // With a little more room each time: for the copy, for what is kept of the store, for the journal.
+    for (let free = 300_000; !isRestored && free < 8_000_000; free += 700_000) {
+      fs.rmSync(filler, { force: true });
+      const { bavail, bsize } = fs.statfsSync(disk);
+      fs.writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - free)));
+      const reply = await restore(core, bytes).catch((error: unknown) => error);
+      isRestored = !(reply instanceof Error);
+      if (isRestored) break;
+      assert.match(String(reply), /StorageFull/);
+      core.dropUpload();
+      fs.rmSync(filler);
+      assert.equal(await core.value(ROOT, 'later'), 'kept');
+      await assertWhole(core);
+    }
+    assert.ok(isRestored);
+    fs.rmSync(filler);
+    assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'later' }), ['NotFound', { name: 'later' }]);
+    await assertWhole(core);
+  });
+});
