@@ -2,44 +2,73 @@ import { CredentialError } from '../../../src/errors.ts';
 import { parseName } from '../../../src/names.ts';
 import type { Finding } from '../../../src/protocol/interface.generated.ts';
 import type { Field } from '../../../src/providers/provider.ts';
-import { FIELD_IDS, fieldOf } from '../../../src/providers/registry.ts';
+import { FIELD_IDS, fieldOf, PROVIDERS } from '../../../src/providers/registry.ts';
 import { membershipOf, providerOf } from '../../../src/sets.ts';
 import type { CredentialClient } from '../../client.ts';
 import { ConnectionError } from '../../connection-error.ts';
 import { encodeValue } from '../../value.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
+import { FIELD_OPTIONS, meansSet, SOURCE_OPTIONS, type SetOptions } from '../create/options.ts';
 import { resolveOwner } from '../principals.ts';
 import { isIntact } from '../raw-arguments.ts';
 import type { Session } from '../session.ts';
 import { readValueFromFile, readValueFromStdin } from '../value-input.ts';
 
-/** Stores a credential. */
+/** Stores a credential, or a whole set. */
 export const CREATE: Command = defineCommand({
   name: 'create',
   aliases: ['add'],
   operation: 'Create credential',
-  summary: 'Store a credential',
+  summary: 'Store a credential, or a whole set',
   details:
     'Without VALUE, a terminal is asked for it; else it is read from standard input, as it is with - for VALUE. ' +
-    'A secret is better not given as VALUE: other users of the host can see it, and the shell remembers it.',
+    'A secret is better not given as VALUE: other users of the host can see it, and the shell remembers it.\n\n' +
+    'With --provider, NAME is that of a set. Its fields are asked for, or come from the environment, from a file (JSON, ' +
+    "YAML, INI, KEY=VALUE) or from pxctl's options. The set is tried out, and stored only if nothing failed. A file that " +
+    'has the keys of a provider in it is a set by itself; with < PATH it is one value.',
   positionals: {
-    NAME: { describe: 'Its name, as in cio_aws_access_key', count: 'optional' },
+    NAME: {
+      describe: 'Its name, as in cio_aws_access_key; that of a set, as in aws',
+      count: 'optional',
+      completes: 'new',
+    },
     VALUE: { describe: 'Its value; - for standard input', count: 'optional' },
   },
   options: {
-    replace: { type: 'boolean', describe: 'Give a new value to a credential that exists' },
-    'from-file': { type: 'string', value: 'PATH', describe: 'Read the value from a file', completes: 'file' },
+    replace: { type: 'boolean', describe: 'Give a new value to what exists' },
+    'from-file': {
+      type: 'string',
+      short: 'f',
+      value: 'PATH',
+      describe: 'Read the value, or the set, from a file',
+      completes: 'file',
+    },
     'keep-newline': { type: 'boolean', describe: 'Keep the newline at the end of a value that is read' },
     ...OWNER_OPTION,
+    ...SOURCE_OPTIONS,
+    ...FIELD_OPTIONS,
   },
   examples: [
     ['cio credential create cio_aws_backup_repo s3:https://s3.amazonaws.com/backup-123', 'a value that is no secret'],
     ['cio credential create cio_aws_secret_key', 'asks for the value'],
     ['pass show aws | cio credential create cio_aws_secret_key --replace', 'a new value out of a pipe'],
+    ['cio credential create aws', 'a set, asked for field by field'],
+    ['cio credential create offsite --provider s3 --from-env', 'a set out of AWS_ACCESS_KEY_ID and so on'],
+    ['cio credential create aws --from-file ~/.aws/credentials', 'a set out of a file'],
+    [
+      'cio credentials create --provider s3 --s3-access-key AK --s3-secret-key - --s3-endpoint minio:9000 --s3-disable-ssl my-cred',
+      'as pxctl does it',
+    ],
   ],
   async run({ positionals, options }, session) {
     const owner = resolveOwner(options.owner);
+    if (await isForSet(session, positionals, options)) {
+      if (positionals.VALUE !== undefined)
+        throw usageError('VALUE is for one credential', 'a set has options for each');
+      const { createSet } = await import('../create/create-set.ts');
+      return createSet(session, { name: positionals.NAME, options, owner });
+    }
     const name = parseName(positionals.NAME ?? (await askName(session)));
     const value = await readValue(session, name, positionals.VALUE, { ...options, owner });
     const credential = { name, ...encodeValue(value) };
@@ -60,6 +89,22 @@ export const CREATE: Command = defineCommand({
   },
 });
 
+interface Words {
+  readonly NAME: string | undefined;
+  readonly VALUE: string | undefined;
+}
+
+/** Whether a whole set is meant. What can be one credential is one, as ever. */
+async function isForSet(session: Session, { NAME, VALUE }: Words, options: SetOptions & ValueWays): Promise<boolean> {
+  if (meansSet(options)) return true;
+  if (NAME === undefined || VALUE !== undefined || NAME.startsWith('cio_') || options['keep-newline']) return false;
+  const file = options['from-file'];
+  if (PROVIDERS.has(NAME.replace(/_alt$/, ''))) return file !== undefined || session.prompter.canAsk;
+  if (file === undefined) return false;
+  const { isSetFile } = await import('../create/from-file.ts');
+  return isSetFile(file, NAME);
+}
+
 /** What is wrong with the set now, by its values alone; that a part is still missing is no mistake. */
 async function findMistakes(client: CredentialClient, name: string, owner: number | null): Promise<readonly Finding[]> {
   if (membershipOf(name) === undefined) return [];
@@ -76,9 +121,12 @@ async function findMistakes(client: CredentialClient, name: string, owner: numbe
 /** Reasons that a set has while it is being made. */
 const UNFINISHED: ReadonlySet<string> = new Set(['missing_field', 'unknown_provider']);
 
-interface ValueOptions {
+interface ValueWays {
   readonly 'from-file': string | undefined;
   readonly 'keep-newline': boolean;
+}
+
+interface ValueOptions extends ValueWays {
   readonly replace: boolean;
   readonly owner: number | null;
 }

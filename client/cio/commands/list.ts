@@ -1,22 +1,38 @@
 import { EXIT } from '../../../src/errors.ts';
 import type { Credential, Set as CredentialSet } from '../../../src/protocol/interface.generated.ts';
+import { usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
+import type { Listing, View } from '../list/listing.ts';
+import { formatTables } from '../list/tables.ts';
 import { localUsers, resolveOwner } from '../principals.ts';
-import { formatTable } from '../table.ts';
+import type { Session } from '../session.ts';
 import { terminalWidth } from '../terminal.ts';
-import { formatAge } from '../time.ts';
+
+/** The forms of a listing. */
+const OUTPUTS = ['table', 'wide', 'json', 'yaml', 'name'] as const;
+
+type Output = (typeof OUTPUTS)[number];
 
 /** Shows what is stored; never a secret. */
 export const LIST: Command = defineCommand({
   name: 'list',
   aliases: ['ls'],
   operation: 'List credentials',
-  summary: 'Show what is stored, and which sets are complete',
-  details: 'The values of public fields, such as a repository, are shown; secrets never.',
+  summary: 'Show what is stored, and which sets are complete and proved',
+  details:
+    'The values of public fields, such as a repository, are shown; secrets never. As cio credentials list, it shows ' +
+    "pxctl's tables.",
   positionals: {
     PATTERN: { describe: 'A name, a set, a UUID, or a name with * and ? in it', count: 'any', completes: 'target' },
   },
   options: {
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'FORM',
+      describe: 'table, wide (with grants, versions, UUIDs), json, yaml, name',
+      completes: OUTPUTS,
+    },
     'all-owners': { type: 'boolean', describe: 'The credentials of every user (administrators)' },
     ...OWNER_OPTION,
   },
@@ -25,69 +41,92 @@ export const LIST: Command = defineCommand({
     ['cio credential list aws', 'one set'],
     ["cio credential list '*_alt_*'", 'a pattern'],
     ['cio credential list --json', 'with the grants'],
+    ['cio credentials list', 'a table for each provider, as pxctl has them'],
   ],
   async run({ positionals, options }, session) {
+    const output = parseOutput(options.output, session.isJson);
     const parameters = {
       patterns: positionals.PATTERN,
       owner: resolveOwner(options.owner),
       allOwners: options['all-owners'],
     };
-    const credentials: Credential[] = [];
-    const sets: CredentialSet[] = [];
-    let damaged = 0;
-    await session.withClient(async (client) => {
-      for await (const reply of client.stream('List', parameters)) {
-        for (const credential of reply.credentials) credentials.push(credential);
-        for (const set of reply.sets) sets.push(set);
-        ({ damaged } = reply);
-      }
-    });
-    credentials.sort((a, b) => compare(a.name, b.name) || a.owner - b.owner);
-    sets.sort((a, b) => compare(a.set, b.set) || a.owner - b.owner);
-    if (!session.isJson && credentials.length === 0) session.note('No credentials.');
-    session.print({ credentials, sets, damaged }, () => formatList(credentials, sets));
+    const listing = await readListing(session, parameters);
+    const { credentials, damaged } = listing;
+    const isForPeople = output === 'table' || output === 'wide';
+    if (isForPeople && credentials.length === 0) session.note('No credentials.');
+    const text = await format(listing, output, session.isPortworx);
+    session.printBytes(Buffer.from(text));
+    if (output === 'table' && session.isPortworx) tellOfOthers(session, credentials);
     if (damaged === 0) return EXIT.done;
     session.note(`${damaged} damaged records are left out: cio credential fsck tells more.`);
     return EXIT.damaged;
   },
 });
 
-function formatList(credentials: readonly Credential[], sets: readonly CredentialSet[]): string {
+/** @throws CommandError `Usage` */
+function parseOutput(typed: string | undefined, isJson: boolean): Output {
+  const output = OUTPUTS.find((one) => one === (typed ?? (isJson ? 'json' : 'table')));
+  if (output === undefined) throw usageError('--output names no form', `there are ${OUTPUTS.join(', ')}`);
+  if (isJson && output !== 'json') throw usageError('--json and another --output exclude each other');
+  return output;
+}
+
+interface Parameters {
+  readonly patterns: readonly string[];
+  readonly owner: number | null;
+  readonly allOwners: boolean;
+}
+
+async function readListing(session: Session, parameters: Parameters): Promise<Listing> {
+  const credentials: Credential[] = [];
+  const sets: CredentialSet[] = [];
+  let damaged = 0;
+  await session.withClient(async (client) => {
+    for await (const reply of client.stream('List', parameters)) {
+      for (const credential of reply.credentials) credentials.push(credential);
+      for (const set of reply.sets) sets.push(set);
+      ({ damaged } = reply);
+    }
+  });
+  credentials.sort((a, b) => compare(a.name, b.name) || a.owner - b.owner);
+  sets.sort((a, b) => compare(a.set, b.set) || a.owner - b.owner);
+  return { credentials, sets, damaged };
+}
+
+async function format(listing: Listing, output: Output, isPortworx: boolean): Promise<string> {
+  switch (output) {
+    case 'json':
+      return `${JSON.stringify(listing)}\n`;
+    case 'yaml':
+      return (await import('../list/yaml.ts')).formatYaml(listing);
+    case 'name':
+      return namesOf(listing, isPortworx).join('');
+    case 'wide':
+      return (await import('../list/wide-tables.ts')).formatWideTables(listing, view());
+    case 'table':
+      if (!isPortworx) return formatTables(listing, view());
+      return (await import('../list/portworx-tables.ts')).formatPortworxTables(listing, view());
+  }
+}
+
+/** To pxctl, a credential is what a set is here. */
+function namesOf({ credentials, sets }: Listing, isPortworx: boolean): string[] {
+  const names = isPortworx ? sets.map(({ set }) => set) : credentials.map(({ name }) => name);
+  return names.map((name) => `${name}\n`);
+}
+
+function view(): View {
   const users = localUsers();
-  const now = Date.now();
-  const width = terminalWidth();
   const ownerOf = (uid: number): string => (uid === 0 ? 'shared' : (users.get(uid) ?? `${uid}`));
-  const setRows = sets.map(({ set, provider, ready, missing, owner, changed }) => [
-    set,
-    provider ?? '-',
-    ownerOf(owner),
-    formatAge(changed, now),
-    ready ? 'ready' : `misses ${missing.join(', ')}`,
-  ]);
-  const rows = credentials.map(({ name, version, changed, owner, value }) => [
-    name,
-    `${version}`,
-    formatAge(changed, now),
-    ownerOf(owner),
-    value ?? '-',
-  ]);
-  const setTable = formatTable(
-    [{ title: 'SET' }, { title: 'PROVIDER' }, { title: 'OWNER' }, { title: 'CHANGED' }, { title: 'STATE' }],
-    setRows,
-    width,
-  );
-  const table = formatTable(
-    [
-      { title: 'NAME' },
-      { title: 'VERSION' },
-      { title: 'CHANGED' },
-      { title: 'OWNER' },
-      { title: 'VALUE', isElastic: true },
-    ],
-    rows,
-    width,
-  );
-  return [...(sets.length > 0 ? [setTable] : []), ...(credentials.length > 0 ? [table] : [])].join('\n');
+  return { nowMs: Date.now(), width: terminalWidth(), ownerOf };
+}
+
+/** pxctl's tables have no place for what is in no set. */
+function tellOfOthers(session: Session, credentials: readonly Credential[]): void {
+  const others = credentials.filter(({ set }) => typeof set !== 'string').length;
+  if (others === 0) return;
+  const [are, them] = others === 1 ? ['credential is', 'it'] : ['credentials are', 'them'];
+  session.note(`${others} ${are} in no set; cio credential list shows ${them}.`);
 }
 
 /** By character codes: the same order in every locale. */

@@ -22,6 +22,7 @@ export const REMOVE: Command = defineCommand({
     const ifGeneration = options.yes ? null : await confirmRemoval(session, names, owner);
     const reply = await session.withClient((client) => client.call('Remove', { names, owner, ifGeneration }));
     if (session.isJson) session.print(reply, String);
+    else if (session.isPortworx) session.succeedAs(reply, 'Credential deleted successfully');
     else for (const name of reply.removed) session.succeed(reply, 'Remove credential', `Credential ${name} removed`);
     return 0;
   },

@@ -1,25 +1,46 @@
-import type { StatusOut } from '../../../src/protocol/interface.generated.ts';
+import type { Set as CredentialSet, StatusOut } from '../../../src/protocol/interface.generated.ts';
+import type { CredentialClient } from '../../client.ts';
 import { defineCommand, type Command } from '../command.ts';
+import { formatHealth } from '../list/set-state.ts';
 import { localUsers } from '../principals.ts';
 import { printable } from '../text.ts';
-import { formatAge, formatTime } from '../time.ts';
+import { formatAge, formatInterval, formatTime } from '../time.ts';
 
 /** Shows how the daemon and the store are. */
 export const STATUS: Command = defineCommand({
   name: 'status',
   operation: 'Show status',
-  summary: 'Show how the daemon and the store are',
+  summary: 'Show how the daemon and the store are, and which sets fail',
   positionals: {},
   options: {},
   examples: [['cio credential status', '']],
   async run(_input, session) {
     await session.withClient(async (client) => {
       const status = await client.call('Status', {});
-      session.print({ ...status, socket: client.socket }, () => formatStatus(status, client.socket));
+      const failingSets = await findFailing(client, status);
+      session.print({ ...status, failingSets, socket: client.socket }, () => {
+        return formatStatus(status, client.socket) + formatFailing(failingSets);
+      });
     });
     return 0;
   },
 });
+
+/** The sets that failed when they were last tried, by name. Nothing is asked for where there are none. */
+async function findFailing(client: CredentialClient, { locked, failing }: StatusOut): Promise<CredentialSet[]> {
+  const found: CredentialSet[] = [];
+  if (locked || (failing ?? 0) === 0) return found;
+  for await (const { sets } of client.stream('List', { allOwners: true })) {
+    found.push(...sets.filter(({ health }) => health.state === 'failed'));
+  }
+  return found;
+}
+
+function formatFailing(sets: readonly CredentialSet[]): string {
+  const nowMs = Date.now();
+  const lines = sets.map(({ set, health }) => `  ${printable(`${set}: ${formatHealth(health, nowMs)}`)}\n`);
+  return lines.length === 0 ? '' : `\nFailing; cio credential validate SET tells more:\n${lines.join('')}`;
+}
 
 function formatStatus(status: StatusOut, socket: string): string {
   const user = localUsers().get(status.uid) ?? `uid ${status.uid}`;
@@ -34,6 +55,7 @@ function formatStatus(status: StatusOut, socket: string): string {
     ['Key epoch', text(status.keyEpoch)],
     ['Unlock slots', status.slots?.map(({ kind, label }) => (label ? `${kind} (${label})` : kind)).join(', ')],
     ['Memory', memory(status)],
+    ['Validation', validation(status)],
     [
       'You are',
       status.administrator ? 'an administrator' : 'a user: you see what is yours, and what was granted to you',
@@ -48,6 +70,12 @@ function memory({ keysLocked, undumpable }: StatusOut): string | undefined {
   if (typeof keysLocked !== 'boolean' || typeof undumpable !== 'boolean') return undefined;
   const swap = keysLocked ? 'keys are never swapped out' : 'keys CAN reach the swap space';
   return `${swap}; ${undumpable ? 'not dumpable' : 'DUMPABLE: secrets can reach a core file'}`;
+}
+
+function validation({ validateEvery, failing }: StatusOut): string | undefined {
+  if (typeof failing !== 'number') return undefined;
+  const often = typeof validateEvery === 'number' ? `every ${formatInterval(validateEvery)}` : 'by hand only';
+  return `${often}; ${failing === 0 ? 'no set fails' : `${failing} ${failing === 1 ? 'set fails' : 'sets fail'}`}`;
 }
 
 function text(value: string | number | null | undefined): string | undefined {

@@ -66,22 +66,27 @@ interface ValidateCall {
 }
 
 async function validate(session: Session, client: CredentialClient, call: ValidateCall): Promise<Report> {
-  const { formatFindings, formatNotTried, formatResult, formatTitle } = await import('../validation-report.ts');
+  const { formatFindings, formatNotTried, formatResult, formatTitle, formatTrying } =
+    await import('../validation-report.ts');
   const isPainted = isColoured(STDOUT);
   let report: Report | undefined;
+  using progress = session.progress(formatTrying([]));
   for await (const { set, owner, findings, failed } of client.stream('Validate', call)) {
     if (!session.isJson) {
       const title = report === undefined ? formatTitle(set) : '';
       session.print(undefined, () => title + formatFindings(findings, isPainted));
     }
     report = { set, owner, failed, findings: [...(report?.findings ?? []), ...findings] };
+    progress.say(formatTrying(report.findings));
   }
   if (report === undefined) throw new CredentialError('InternalError', {});
   const { findings } = report;
   if (!session.isJson) session.print(undefined, () => formatNotTried(findings, isPainted));
   const result = formatResult(report.set, findings);
   if (report.failed) session.fail('Validate credential', result);
-  else if (!session.isJson) session.succeed(undefined, 'Validate credential', result);
+  else if (session.isJson) return report;
+  else if (session.isPortworx) session.succeedAs(undefined, 'Credential validated successfully');
+  else session.succeed(undefined, 'Validate credential', result);
   return report;
 }
 

@@ -1,0 +1,109 @@
+import type { ExitCode } from '../../../src/errors.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import { usageError } from '../command-error.ts';
+import type { Session } from '../session.ts';
+import { readEnvironment } from './from-environment.ts';
+import { fieldsOfFlags, readFlags, refuseUnsupported } from './from-flags.ts';
+import { askFields, askProvider, assertCanAsk, confirmValues } from './from-questions.ts';
+import { checkValues, isKeyField, type GivenValues } from './given-values.ts';
+import { givenFieldOptions, type SetOptions } from './options.ts';
+import { assertIsNew, chooseProvider, findTarget, parseProvider, parseSetName, type SetTarget } from './set-target.ts';
+import { storeSet } from './store-set.ts';
+
+/** The command line of `create`, where it is for a whole set. */
+export interface SetRequest {
+  readonly name: string | undefined;
+  readonly options: SetOptions & { readonly 'from-file': string | undefined; readonly replace: boolean };
+  readonly owner: number | null;
+}
+
+/** Where most of the fields come from; options for single fields go with each. */
+type Source = 'environment' | 'file' | 'options' | 'questions';
+
+/** Makes a set, or changes the fields of it that are given. All of them are stored, or none. */
+export async function createSet(session: Session, request: SetRequest): Promise<ExitCode> {
+  const { options, owner } = request;
+  refuseUnsupported(options);
+  const asked = options.provider === undefined ? undefined : parseProvider(options.provider);
+  const source = sourceOf(options);
+  if (source === 'questions') assertCanAsk(session);
+  const set = parseSetName(request.name ?? (await askName(session)));
+  const target = await findTarget(session, set, { owner, replace: options.replace });
+  const file = await readFile(options, chooseProvider(target, asked));
+  const provider = chooseProvider(target, asked ?? file.provider) ?? (await providerByMenu(session, options));
+  const values = await collect(session, { target, provider, source, options, fromFile: file.values });
+  if (values.size === 0) throw usageError('no field is given', 'cio credential create --help shows the options');
+  checkValues(provider, values);
+  assertIsNew(target, values.keys());
+  if (source === 'questions') await confirmValues(session, provider, values);
+  const makeBucket = source === 'options' && target.fields.size === 0 && !values.has('bucket');
+  return storeSet(session, { target, provider, values, isUnproved: options['no-validate'], makeBucket });
+}
+
+/** @throws CommandError `Usage` where two exclude each other */
+function sourceOf(options: SetRequest['options']): Source {
+  const named = [
+    options['from-env'] && '--from-env',
+    options['from-file'] !== undefined && '--from-file',
+    options.ask && '--ask',
+  ];
+  const [first, second] = named.filter((name) => name !== false);
+  if (second !== undefined) throw usageError(`${first} and ${second} exclude each other`);
+  if (options.profile !== undefined && options['from-file'] === undefined) {
+    throw usageError('--profile is for --from-file', 'it names a section of the file');
+  }
+  if (options['from-env']) return 'environment';
+  if (options['from-file'] !== undefined) return 'file';
+  return options.ask || givenFieldOptions(options).length === 0 ? 'questions' : 'options';
+}
+
+interface FileContent {
+  readonly provider: Provider | undefined;
+  readonly values: GivenValues;
+}
+
+async function readFile(options: SetRequest['options'], provider: Provider | undefined): Promise<FileContent> {
+  const path = options['from-file'];
+  if (path === undefined) return { provider: undefined, values: new Map() };
+  const { readSetFile } = await import('./from-file.ts');
+  return readSetFile(path, provider, options.profile);
+}
+
+async function askName(session: Session): Promise<string> {
+  if (!session.prompter.canAsk) throw usageError('NAME is missing', 'usage: cio credential create --provider ID NAME');
+  return session.prompter.ask('Name of the set', { isHidden: false });
+}
+
+async function providerByMenu(session: Session, options: SetOptions): Promise<Provider> {
+  if (session.prompter.canAsk && !options['from-env']) return askProvider(session);
+  throw usageError('the provider of the set is not said', '--provider names it, as in --provider s3');
+}
+
+interface Collecting {
+  readonly target: SetTarget;
+  readonly provider: Provider;
+  readonly source: Source;
+  readonly options: SetOptions;
+  readonly fromFile: GivenValues;
+}
+
+/** All the values; what an option says goes before what another source does. */
+async function collect(
+  session: Session,
+  { target, provider, source, options, fromFile }: Collecting,
+): Promise<GivenValues> {
+  const named = new Set(fieldsOfFlags(provider, options));
+  const fromEnvironment =
+    source === 'environment'
+      ? readEnvironment(provider, process.env, (field) => {
+          return (
+            named.has(field.id) || (options['use-iam'] && field.isReplacedByIdentity === true && isKeyField(field))
+          );
+        })
+      : new Map();
+  const first: GivenValues = new Map([...fromEnvironment, ...fromFile]);
+  assertIsNew(target, first.keys());
+  const flags = await readFlags(session, target, provider, options, source === 'options');
+  const given = new Map([...first, ...flags]);
+  return source === 'questions' ? askFields(session, target, provider, given) : given;
+}

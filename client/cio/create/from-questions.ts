@@ -1,0 +1,181 @@
+import { checkBoolean } from '../../../src/providers/common-fields.ts';
+import type { Field, Provider } from '../../../src/providers/provider.ts';
+import { PROVIDERS } from '../../../src/providers/registry.ts';
+import { CommandError, usageError } from '../command-error.ts';
+import type { Talk } from '../prompter.ts';
+import type { Session } from '../session.ts';
+import { refusalOf, type GivenValue, type GivenValues } from './given-values.ts';
+import { readFileText } from './read-text.ts';
+import { assertIsNew, type SetTarget } from './set-target.ts';
+
+const SOURCE = 'what was entered';
+
+/** As many dots for every secret: their number says nothing. */
+const DOTS = '••••••••';
+
+/** @throws CommandError `Usage` where there is nobody to ask */
+export function assertCanAsk(session: Session): void {
+  if (session.prompter.canAsk) return;
+  throw usageError(
+    'it is not said where the fields come from, and there is no terminal to ask at',
+    '--from-env, --from-file PATH, or the options of its provider: cio credential create --help',
+  );
+}
+
+/** Asks for a provider by a menu. */
+export function askProvider(session: Session): Promise<Provider> {
+  const providers = [...PROVIDERS.values()];
+  return session.prompter.talk(async ({ ask, tell, refuse }) => {
+    for (const [index, { id, label }] of providers.entries()) tell(`  ${index + 1}  ${id.padEnd(8)}${label}`);
+    for (;;) {
+      const answer = (await ask('Provider', { isHidden: false })).trim().toLowerCase();
+      const chosen = providers[Number(answer) - 1] ?? PROVIDERS.get(answer);
+      if (chosen !== undefined) return chosen;
+      refuse(`There is no such one; a number from 1 to ${providers.length}, or a name.`);
+    }
+  });
+}
+
+/**
+ * Asks for the fields of a provider one by one: those that are required, then the others if they are wanted. Of a set that
+ * is there, what it has is kept, or can be.
+ *
+ * @param given what is known already, and not asked for
+ * @throws CommandError `Interrupted`, `NoValue` on Ctrl-D
+ */
+export async function askFields(
+  session: Session,
+  target: SetTarget,
+  provider: Provider,
+  given: GivenValues,
+): Promise<GivenValues> {
+  const isOpen = ({ id }: Field): boolean =>
+    id !== 'provider' && !given.has(id) && (target.isReplaced || !target.fields.has(id));
+  const open = provider.fields.filter(isOpen);
+  const required = open.filter(({ isRequired }) => isRequired);
+  if (required.length === 0 && !target.isReplaced) assertIsNew(target, target.fields);
+  return session.prompter.talk(async (talk) => {
+    talk.tell(`${provider.label}, set ${target.set}. Ctrl-C ends it, and stores nothing.`);
+    const questions = new Questions(talk, target, given);
+    for (const field of required) await questions.askRequired(field);
+    await questions.askOptional(open.filter(({ isRequired }) => !isRequired));
+    return questions.answers;
+  });
+}
+
+/**
+ * Shows what was entered, and asks whether it is to be stored.
+ *
+ * @throws CommandError `NotConfirmed`
+ */
+export async function confirmValues(session: Session, provider: Provider, values: GivenValues): Promise<void> {
+  await session.prompter.talk(async ({ ask, tell }) => {
+    const shown = provider.fields.filter(({ id }) => values.has(id));
+    const width = Math.max(...shown.map(({ label }) => label.length));
+    tell('');
+    for (const { id, label, isSecret } of shown) {
+      tell(`  ${label.padEnd(width)}  ${isSecret ? DOTS : firstLine(values.get(id)?.text ?? '')}`);
+    }
+    const answer = (await ask('Store it? [Y/n]', { isHidden: false })).trim();
+    if (!/^(?:y(?:es)?)?$/i.test(answer)) throw new CommandError('NotConfirmed', 'not confirmed; nothing was stored');
+  });
+}
+
+function firstLine(text: string): string {
+  const [first = '', ...more] = text.split('\n');
+  return more.length === 0 ? first : `${first} …`;
+}
+
+class Questions {
+  readonly answers: Map<string, GivenValue>;
+  readonly #talk: Talk;
+  readonly #target: SetTarget;
+
+  constructor(talk: Talk, target: SetTarget, given: GivenValues) {
+    this.#talk = talk;
+    this.#target = target;
+    this.answers = new Map(given);
+  }
+
+  /** Asks until there is an answer. In place of keys, the machine's own identity is one, too. */
+  async askRequired(field: Field): Promise<void> {
+    const mayHaveIdentity = field.isReplacedByIdentity === true;
+    if (mayHaveIdentity && this.answers.get('use_iam')?.text === 'true') return;
+    for (;;) {
+      if (await this.#askOne(field)) return;
+      if (this.#isKept(field)) return;
+      if (mayHaveIdentity && (await this.#agree("Use the machine's own identity in place of keys?"))) {
+        this.answers.set('use_iam', { text: 'true', source: SOURCE });
+        return;
+      }
+      this.#talk.refuse(`${field.label} is needed.`);
+    }
+  }
+
+  /** The others are many, and seldom needed. */
+  async askOptional(fields: readonly Field[]): Promise<void> {
+    const open = fields.filter(({ id }) => !this.answers.has(id));
+    if (open.length === 0) return;
+    const labels = open.map(({ label }) => label.charAt(0).toLowerCase() + label.slice(1)).join(', ');
+    this.#talk.tell(`There are also ${labels}.`);
+    if (!(await this.#agree('Ask for them?'))) return;
+    this.#talk.tell('Enter leaves one out.');
+    for (const field of open) await this.#askOne(field);
+  }
+
+  /** Asks until the answer is valid; false where there is none. */
+  async #askOne(field: Field): Promise<boolean> {
+    for (;;) {
+      const text = await this.#read(field);
+      if (text === '') return false;
+      const reason = text === undefined ? undefined : refusalOf(field, text);
+      if (text !== undefined && reason === undefined) {
+        this.answers.set(field.id, { text, source: SOURCE });
+        return true;
+      }
+      if (reason !== undefined) this.#talk.refuse(`${field.label} is not valid: ${reason}.`);
+    }
+  }
+
+  /** Undefined where what was entered does not do, and it was said why. */
+  async #read(field: Field): Promise<string | undefined> {
+    const question = this.#questionOf(field);
+    if (field.input === 'textarea') return this.#readFile(field, question);
+    const text = await this.#talk.ask(question, { isHidden: field.isSecret });
+    return text === '' || !field.isSecret ? text : this.#repeated(text);
+  }
+
+  /** What has several lines, or is very long, is in a file; a dash lets one type it all the same. */
+  async #readFile(field: Field, question: string): Promise<string | undefined> {
+    const path = await this.#talk.ask(`${question}, path of its file, or - to type it`, { isHidden: false });
+    if (path === '') return '';
+    if (path === '-') return this.#talk.ask(field.label, { isHidden: field.isSecret });
+    try {
+      return readFileText(path, undefined);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      this.#talk.refuse(`${error.message}.`);
+      return undefined;
+    }
+  }
+
+  async #repeated(secret: string): Promise<string | undefined> {
+    if ((await this.#talk.ask('Repeat', { isHidden: true })) === secret) return secret;
+    this.#talk.refuse('The two entries differ.');
+    return undefined;
+  }
+
+  #questionOf({ id, label, example, check }: Field): string {
+    if (this.#target.fields.has(id)) return `${label} (Enter keeps it)`;
+    if (check === checkBoolean) return `${label} (true or false)`;
+    return example === undefined ? label : `${label} (as in ${example})`;
+  }
+
+  #isKept({ id }: Field): boolean {
+    return this.#target.fields.has(id);
+  }
+
+  async #agree(question: string): Promise<boolean> {
+    return /^y(?:es)?$/i.test((await this.#talk.ask(`${question} [y/N]`, { isHidden: false })).trim());
+  }
+}

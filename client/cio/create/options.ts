@@ -1,0 +1,77 @@
+import type { Input, Positionals } from '../command.ts';
+
+/** How a whole set is made: where its fields come from, and what is done with them. */
+export const SOURCE_OPTIONS = {
+  provider: {
+    type: 'string',
+    short: 'p',
+    value: 'ID',
+    describe: 'aws, minio, s3, azure or google; alone it asks field by field',
+    completes: ['aws', 'azure', 'google', 'minio', 's3'],
+    group: 'set',
+  },
+  ask: { type: 'boolean', describe: 'Ask field by field, for the provider too', group: 'set' },
+  'from-env': { type: 'boolean', short: 'l', describe: "Take the provider's variables", group: 'set' },
+  profile: { type: 'string', value: 'NAME', describe: 'The section to take of the file', group: 'set' },
+  'no-validate': { type: 'boolean', describe: 'Store it without trying it out first', group: 'set' },
+} as const;
+
+/** The fields of a set, by the names that `pxctl credentials create` has for them. */
+export const FIELD_OPTIONS = {
+  bucket: { type: 'string', value: 'NAME', describe: 'An existing bucket; without, one is made', group: 'fields' },
+  'encryption-passphrase': {
+    type: 'string',
+    value: 'TEXT',
+    describe: 'What opens the backup; - asks, or reads a pipe',
+    group: 'fields',
+  },
+  'use-iam': { type: 'boolean', describe: "The machine's own identity in place of keys", group: 'fields' },
+  'use-proxy': { type: 'boolean', describe: 'The proxy of HTTPS_PROXY or HTTP_PROXY', group: 'fields' },
+  proxy: { type: 'string', value: 'URL', describe: 'That proxy', group: 'fields' },
+  's3-access-key': { type: 'string', value: 'KEY', describe: 'Access key', group: 's3' },
+  's3-secret-key': { type: 'string', value: 'KEY', describe: 'Secret key; - asks, or reads a pipe', group: 's3' },
+  's3-region': { type: 'string', value: 'REGION', describe: 'Region', group: 's3' },
+  's3-endpoint': { type: 'string', value: 'HOST:PORT,...', describe: 'Servers', group: 's3' },
+  's3-disable-ssl': { type: 'boolean', describe: 'Those servers speak http', group: 's3' },
+  's3-storage-class': { type: 'string', value: 'CLASS', describe: 'As in STANDARD_IA', group: 's3' },
+  's3-sse': {
+    type: 'string',
+    value: 'KIND',
+    describe: 'Encryption by the server',
+    completes: ['AES256', 'aws:kms'],
+    group: 's3',
+  },
+  'disable-path-style': { type: 'boolean', describe: 'The bucket stands before the host', group: 's3' },
+  'azure-account-name': { type: 'string', value: 'NAME', describe: 'Account', group: 'azure' },
+  'azure-account-key': { type: 'string', value: 'KEY', describe: 'Its key; - asks, or reads a pipe', group: 'azure' },
+  'google-project-id': { type: 'string', value: 'ID', describe: 'Project', group: 'google' },
+  'google-json-key-file': {
+    type: 'string',
+    value: 'PATH',
+    describe: 'The key of a service account',
+    completes: 'file',
+    group: 'google',
+  },
+  'use-workload-identity': { type: 'boolean', describe: 'Refused', isHidden: true },
+  'nfs-server': { type: 'string', describe: 'Refused', isHidden: true },
+  'nfs-sub-path': { type: 'string', describe: 'Refused', isHidden: true },
+  'nfs-mount-opts': { type: 'string', describe: 'Refused', isHidden: true },
+  'nfs-timeout-seconds': { type: 'string', describe: 'Refused', isHidden: true },
+} as const;
+
+export type FieldOptions = Input<Positionals, typeof FIELD_OPTIONS>['options'];
+export type SetOptions = Input<Positionals, typeof SOURCE_OPTIONS>['options'] & FieldOptions;
+export type FieldOption = keyof FieldOptions;
+
+/** The options of fields that are given. */
+export function givenFieldOptions(options: FieldOptions): FieldOption[] {
+  const names = Object.keys(FIELD_OPTIONS) as FieldOption[];
+  return names.filter((name) => options[name] !== undefined && options[name] !== false);
+}
+
+/** Whether any of these options says that a whole set is meant. */
+export function meansSet(options: SetOptions): boolean {
+  const isNamed = options.provider !== undefined || options.profile !== undefined;
+  const isAsked = options.ask || options['from-env'] || options['no-validate'];
+  return isNamed || isAsked || givenFieldOptions(options).length > 0;
+}

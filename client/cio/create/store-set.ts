@@ -1,0 +1,125 @@
+import { CredentialError, EXIT, type ExitCode } from '../../../src/errors.ts';
+import type {
+  Finding,
+  ProveOut,
+  SavedCredential,
+  Set as CredentialSet,
+} from '../../../src/protocol/interface.generated.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import { memberName } from '../../../src/sets.ts';
+import { encodeValue } from '../../value.ts';
+import { STDERR } from '../file-descriptors.ts';
+import type { Session } from '../session.ts';
+import { isColoured } from '../terminal.ts';
+import { formatFindings, formatMistake, formatNotTried, formatResult, formatTrying } from '../validation-report.ts';
+import type { GivenValues } from './given-values.ts';
+import { findSet, providerValue, type SetTarget } from './set-target.ts';
+
+const OPERATION = 'Create credential';
+
+/** Longer than the daemon takes for all of a validation. */
+const TIMEOUT_MS = 120_000;
+
+/** What is stored, and how. */
+export interface Storing {
+  readonly target: SetTarget;
+  readonly provider: Provider;
+  readonly values: GivenValues;
+  /** It is stored as it is, and not tried out. */
+  readonly isUnproved: boolean;
+  /** A bucket is made where the set names none. */
+  readonly makeBucket: boolean;
+}
+
+interface Outcome {
+  readonly generation: number;
+  readonly saved: readonly SavedCredential[];
+  readonly findings: readonly Finding[];
+}
+
+/** Tries a set out as it would be, and stores it if nothing failed; or just stores it. */
+export async function storeSet(session: Session, storing: Storing): Promise<ExitCode> {
+  const { target, isUnproved } = storing;
+  const outcome = isUnproved ? await store(session, storing) : await prove(session, storing);
+  if ('failed' in outcome) return refuse(session, outcome);
+  const { view } = await findSet(session, target.set, target.owner);
+  report(session, storing, outcome, view);
+  return EXIT.done;
+}
+
+async function store(session: Session, { target, provider, values }: Storing): Promise<Outcome> {
+  const credentials = credentialsOf(target, provider, values);
+  const { owner, isReplaced: replace } = target;
+  const reply = await session.withClient((client) => client.call('Create', { credentials, replace, owner }));
+  return { ...reply, findings: [] };
+}
+
+/** The last reply where something failed, with all the findings: nothing is stored then. */
+async function prove(session: Session, storing: Storing): Promise<Outcome | (ProveOut & { readonly failed: true })> {
+  const { target, provider, values, makeBucket } = storing;
+  const credentials = credentialsOf(target, provider, values);
+  const call = { credentials, replace: target.isReplaced, owner: target.owner, makeBucket };
+  const isPainted = isColoured(STDERR);
+  const findings: Finding[] = [];
+  let last: ProveOut | undefined;
+  using progress = session.progress(formatTrying([]));
+  await session.withClient(async (client) => {
+    for await (const reply of client.stream('Prove', call)) {
+      session.show(formatFindings(reply.findings.filter(isNews), isPainted));
+      findings.push(...reply.findings);
+      progress.say(formatTrying(findings));
+      last = reply;
+    }
+  }, TIMEOUT_MS);
+  session.show(formatNotTried(findings, isPainted));
+  const { failed, generation, saved } = last ?? noReply();
+  if (failed || typeof generation !== 'number') return { ...(last ?? noReply()), findings, failed: true };
+  return { generation, saved, findings };
+}
+
+/** What is only missing is told at the end, with what to do. */
+function isNews({ state, reason }: Finding): boolean {
+  return state !== 'warning' || reason !== 'missing_field';
+}
+
+function noReply(): never {
+  throw new CredentialError('InternalError', {});
+}
+
+function credentialsOf(target: SetTarget, provider: Provider, values: GivenValues): { readonly name: string }[] {
+  const texts = [...values].map(([field, { text }]) => [field, text] as const);
+  return [...texts, ...providerValue(target, provider)].map(([field, text]) => {
+    const bytes = Buffer.from(text);
+    const credential = { name: memberName(target.set, field), ...encodeValue(bytes) };
+    bytes.fill(0);
+    return credential;
+  });
+}
+
+function refuse(session: Session, outcome: ProveOut): ExitCode {
+  if (session.isJson) session.print(outcome, String);
+  session.fail(OPERATION, `nothing was stored: ${formatResult(outcome.set, outcome.findings)}`);
+  if (!session.isJson) session.note('Hint: --no-validate stores it without trying it out');
+  return EXIT.validationFailed;
+}
+
+function report(session: Session, storing: Storing, outcome: Outcome, stored: CredentialSet | undefined): void {
+  const { target, provider, isUnproved } = storing;
+  const { uuid, missing = [], ready = false, health } = stored ?? {};
+  const document = { set: target.set, uuid, provider: provider.id, ready, missing, health, ...outcome };
+  if (!session.isPortworx) session.succeed(document, OPERATION, `Set ${target.set} saved`);
+  else {
+    const done = target.fields.size === 0 ? 'created' : 'updated';
+    // The one line of pxctl's that scripts take something out of.
+    session.print(document, () => `Credentials ${done} successfully, UUID:${uuid ?? ''}\n`);
+  }
+  if (session.isJson) return;
+  for (const finding of outcome.findings) {
+    if (finding.state === 'warning' && isNews(finding)) session.note(`Warning: ${formatMistake(finding)}`);
+  }
+  if (isUnproved) session.note(`Note: it was not tried out; that is done by: cio credential validate ${target.set}`);
+  const [first] = missing;
+  if (first === undefined) return;
+  const next = `cio credential create ${memberName(target.set, first)}`;
+  session.note(`Note: set ${target.set} is not ready for backups, it misses ${missing.join(', ')}: ${next}`);
+}

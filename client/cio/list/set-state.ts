@@ -1,0 +1,30 @@
+import type { Health, Set as CredentialSet } from '../../../src/protocol/interface.generated.ts';
+import { formatAge } from '../time.ts';
+
+/** How a set is, for the eye: `ready, proved 2 hours ago`, or what it misses, or what failed. */
+export function formatSetState({ ready, missing, health }: CredentialSet, nowMs: number): string {
+  const tried = formatHealth(health, nowMs);
+  if (!ready) {
+    const misses = `misses ${missing.join(', ')}`;
+    return health.state === 'unproved' ? misses : `${misses}; ${tried}`;
+  }
+  return health.state === 'failed' ? tried : `ready, ${tried}`;
+}
+
+/** What is known of whether a set works: `failed 5 minutes ago: key (access denied); last good 3 hours ago`. */
+export function formatHealth({ state, checked, good, finding }: Health, nowMs: number): string {
+  const lastGood = typeof good === 'number' ? `; last good ${formatAge(good, nowMs)}` : '';
+  const when = typeof checked === 'number' ? ` ${formatAge(checked, nowMs)}` : '';
+  switch (state) {
+    case 'passed':
+      return `proved${when}`;
+    case 'unproved':
+      return `unproved${lastGood}`;
+    case 'failed': {
+      // The words of the interface, which are short; `validate` has sentences.
+      const reason = finding?.reason ? ` (${finding.reason.replaceAll('_', ' ')})` : '';
+      const what = finding ? `: ${finding.check.replaceAll('_', ' ')}${reason}` : '';
+      return `failed${when}${what}${lastGood}`;
+    }
+  }
+}

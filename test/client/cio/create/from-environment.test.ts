@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { readEnvironment } from '../../../../client/cio/create/from-environment.ts';
+import { PROVIDERS } from '../../../../src/providers/registry.ts';
+import type { Provider } from '../../../../src/providers/provider.ts';
+import { temporaryDirectory } from '../../../support/temporary-directory.ts';
+
+function provider(id: string): Provider {
+  const found = PROVIDERS.get(id);
+  assert.ok(found !== undefined);
+  return found;
+}
+
+function read(id: string, environment: Readonly<Record<string, string>>): Record<string, string> {
+  const values = readEnvironment(provider(id), environment, () => false);
+  return Object.fromEntries([...values].map(([field, { text }]) => [field, text]));
+}
+
+const AWS = { AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'canarysecret' };
+
+describe('readEnvironment()', () => {
+  it("takes the provider's own variables, and restic's where they are there", () => {
+    assert.deepEqual(read('aws', AWS), { access_key: 'AKIA', secret_key: 'canarysecret' });
+    const more = {
+      RESTIC_REPOSITORY: 's3:https://s3.amazonaws.com/b',
+      RESTIC_PASSWORD: ' pw ',
+      AWS_REGION: 'eu-1',
+      AWS_ENDPOINT_URL: 'https://minio.example',
+      HTTPS_PROXY: 'http://proxy.example:3128',
+    };
+    assert.deepEqual(read('s3', { ...AWS, ...more }), {
+      backup_repo: 's3:https://s3.amazonaws.com/b',
+      access_key: 'AKIA',
+      secret_key: 'canarysecret',
+      backup_password: ' pw ',
+      region: 'eu-1',
+      endpoint: 'https://minio.example',
+    });
+  });
+
+  it("takes pharmer's names, and the file of a service account", (t) => {
+    assert.deepEqual(read('azure', { AZURE_STORAGE_ACCOUNT: 'account1', AZURE_STORAGE_KEY: 'QUJD' }), {
+      account_name: 'account1',
+      account_key: 'QUJD',
+    });
+    const key = '-----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----\n';
+    const account = JSON.stringify({ type: 'service_account', client_email: 'a@b.example', private_key: key });
+    const wanted = { project_id: 'p-1', service_account: account };
+    assert.deepEqual(read('google', { GCE_PROJECT_ID: 'p-1', GCE_SERVICE_ACCOUNT: account }), wanted);
+    const file = path.join(temporaryDirectory(t), 'key.json');
+    fs.writeFileSync(file, `${account}\n`);
+    assert.deepEqual(read('google', { GOOGLE_PROJECT_ID: 'p-1', GOOGLE_APPLICATION_CREDENTIALS: file }), wanted);
+    const lost = { GOOGLE_PROJECT_ID: 'p-1', GOOGLE_APPLICATION_CREDENTIALS: `${file}x` };
+    assert.throws(() => read('google', lost), {
+      message: /cannot open the file of GOOGLE_APPLICATION_CREDENTIALS: ENOENT/,
+    });
+  });
+
+  for (const [what, environment, told] of [
+    ['is not set', { AWS_ACCESS_KEY_ID: 'AKIA' }, /^AWS_SECRET_ACCESS_KEY is not set/],
+    ['is empty', { ...AWS, AWS_SECRET_ACCESS_KEY: '' }, /^AWS_SECRET_ACCESS_KEY is not valid: it is empty/],
+    ['is white space', { ...AWS, AWS_SECRET_ACCESS_KEY: ' \t' }, /^AWS_SECRET_ACCESS_KEY is not valid: .*white space/],
+    ['is an empty password', { ...AWS, RESTIC_PASSWORD: '' }, /^RESTIC_PASSWORD is not valid: it is empty/],
+    ['cannot be', { ...AWS, AWS_REGION: 'canary region' }, /^AWS_REGION is not valid: it has more than/],
+    [
+      'is said twice',
+      { ...AWS, AWS_REGION: 'a', AWS_DEFAULT_REGION: 'b' },
+      /^AWS_DEFAULT_REGION and AWS_REGION differ/,
+    ],
+  ] as const) {
+    it(`names a variable that ${what}, and repeats no value`, () => {
+      assert.throws(
+        () => read('aws', environment),
+        (error: Error & { code: string; hint: string }) => {
+          assert.match(error.message, told);
+          assert.doesNotMatch(error.message + error.hint, /canary/);
+          return error.code === 'InvalidInput';
+        },
+      );
+    });
+  }
+
+  it('takes an empty variable that nothing needs as unset', () => {
+    assert.deepEqual(Object.keys(read('aws', { ...AWS, AWS_SESSION_TOKEN: '', AWS_REGION: '' })), [
+      'access_key',
+      'secret_key',
+    ]);
+  });
+
+  it('points at a variable in another case', () => {
+    assert.throws(() => read('aws', { aws_access_key_id: 'x' }), { hint: 'there is aws_access_key_id' });
+  });
+
+  it('does not look for what is given elsewhere', () => {
+    const values = readEnvironment(provider('aws'), {}, ({ id }) => id === 'access_key' || id === 'secret_key');
+    assert.equal(values.size, 0);
+  });
+});

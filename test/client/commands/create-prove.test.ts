@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, describe, it } from 'node:test';
+import { connect } from '../../../client/index.ts';
+import { EXIT } from '../../../src/errors.ts';
+import { MINIO_SERVER, startMinioServer } from '../../support/minio-server.ts';
+import { skipUnless } from '../../support/requirements.ts';
+import { quoted, TERMINAL, TerminalProgram } from '../terminal.ts';
+import { Harness } from './harness.ts';
+
+const REGION = 'eu-test-1';
+
+interface Report {
+  readonly uuid: string;
+  readonly findings: readonly { check: string; state: string; reason?: string }[];
+  readonly health: { readonly state: string };
+}
+
+describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SERVER) }, async () => {
+  if (skipUnless(...MINIO_SERVER) !== false) return;
+  const harness = await Harness.start({ after });
+  const server = await startMinioServer({ after }, REGION);
+  const host = new URL(server.endpoint).host;
+
+  const newName = (): string => `px-${randomBytes(4).toString('hex')}`;
+  const keys = ['--provider', 's3', '--s3-access-key', server.accessKey, '--s3-secret-key', server.secretKey];
+  const place = ['--s3-endpoint', host, '--s3-disable-ssl', '--s3-region', REGION];
+
+  const valuesOf = async (set: string): Promise<Record<string, string>> => {
+    await using client = await connect({ socket: harness.daemon.socketPath });
+    const { members } = await client.call('GetSet', { set, allowIncomplete: true });
+    return Object.fromEntries(members.map(({ field, value }) => [field, value ?? '']));
+  };
+  const assertAbsent = async (set: string): Promise<void> => {
+    assert.deepEqual(await harness.json(['list', set]), { credentials: [], sets: [], damaged: 0 });
+  };
+
+  it('makes a bucket where none is named, proves the keys with it, and stores both', async () => {
+    const name = newName();
+    const { code, stdout, stderr } = await harness.runPortworx(['create', ...keys, ...place, name]);
+    assert.equal(code, EXIT.done, stderr);
+    assert.match(stdout, /^Credentials created successfully, UUID:[0-9a-f-]{36}\n$/);
+    const { bucket } = await valuesOf(name);
+    assert.ok(bucket !== undefined);
+    const { sets } = (await harness.json(['list', name])) as { sets: Report[] };
+    assert.equal(sets[0]?.health.state, 'passed');
+    assert.match(await harness.succeed(['list', name]), /proved just now/);
+    const validated = await harness.runPortworx(['validate', sets[0]?.uuid ?? '']);
+    assert.deepEqual([validated.code, validated.stderr], [EXIT.done, 'Credential validated successfully\n']);
+    // The next one finds it there.
+    const again = newName();
+    const report = (await harness.json(['create', ...keys, ...place, '--bucket', bucket, again])) as Report;
+    for (const check of ['key', 'bucket', 'list', 'write', 'read_back', 'delete']) {
+      assert.equal(report.findings.find((finding) => finding.check === check)?.state, 'passed', check);
+    }
+    assert.equal((await valuesOf(again))['bucket'], bucket);
+  });
+
+  it('stores nothing that failed, and leaves what was there', async () => {
+    const name = newName();
+    const wrong = ['--provider', 's3', '--s3-access-key', server.accessKey, '--s3-secret-key', 'canary-wrong-secret'];
+    const told = await harness.fail(EXIT.validationFailed, ['create', ...wrong, ...place, name]);
+    assert.match(told, /nothing was stored: .*secret key does not belong/);
+    assert.doesNotMatch(told, /canary/);
+    await assertAbsent(name);
+    const lost = ['create', ...keys, ...place, '--bucket', 'not-there', name];
+    assert.match(await harness.fail(EXIT.validationFailed, lost), /there is no bucket not-there/);
+    await assertAbsent(name);
+    await harness.succeed(['create', ...keys, ...place, name]);
+    const before = await valuesOf(name);
+    await harness.fail(EXIT.validationFailed, ['create', '--s3-secret-key', 'wrong-secret', '--replace', name]);
+    assert.deepEqual(await valuesOf(name), before);
+    await harness.succeed(['create', '--s3-storage-class', 'STANDARD', '--replace', name]);
+    assert.deepEqual(await valuesOf(name), { ...before, storage_class: 'STANDARD' });
+  });
+
+  it('lists what was stored unproved as that, until it is proved', async () => {
+    const name = newName();
+    const stderr = (await harness.run(['create', ...keys, ...place, '--bucket', 'not-there', '--no-validate', name]))
+      .stderr;
+    assert.match(stderr, /Note: it was not tried out; that is done by: cio credential validate/);
+    const { sets } = (await harness.json(['list', name])) as { sets: Report[] };
+    assert.equal(sets[0]?.health.state, 'unproved');
+    await harness.run(['validate', name]);
+    assert.match(await harness.succeed(['list', name]), /failed just now: bucket \(no such bucket\)/);
+    const status = await harness.succeed(['status']);
+    assert.match(status, /^Validation +.*; 1 set fails$/m);
+    assert.match(status, new RegExp(`^  ${name}: failed just now: bucket \\(no such bucket\\)$`, 'm'));
+    await harness.succeed(['remove', name, '--yes']);
+  });
+
+  it(
+    'proves what the environment says, and shows each check on a terminal',
+    { skip: skipUnless(TERMINAL) },
+    async (t) => {
+      const [bucketOwner, name] = [newName(), newName()];
+      await harness.succeed(['create', ...keys, ...place, bucketOwner]);
+      const { bucket } = await valuesOf(bucketOwner);
+      const line = [...harness.built, 'credential', 'create', '--provider', 's3', '--from-env', name]
+        .map(quoted)
+        .join(' ');
+      const program = new TerminalProgram(t, line, {
+        CIO_CREDENTIAL_SOCKET: harness.daemon.socketPath,
+        NO_COLOR: '1',
+        AWS_ACCESS_KEY_ID: server.accessKey,
+        AWS_SECRET_ACCESS_KEY: server.secretKey,
+        AWS_DEFAULT_REGION: REGION,
+        RESTIC_REPOSITORY: `s3:${server.endpoint}/${bucket}/x`,
+        RESTIC_PASSWORD: 'canary pw',
+      });
+      assert.equal(await program.exit(), EXIT.done, program.screen);
+      for (const line of [/✔ keys/, /✔ bucket/, /✔ delete/, /repository +there is no repository yet/]) {
+        assert.match(program.screen, line);
+      }
+      assert.match(program.screen, new RegExp(`Succeed: Create credential: Set ${name} saved`));
+      assert.doesNotMatch(program.screen, /canary/);
+      assert.match(await harness.succeed(['list', name]), /ready, proved just now/);
+    },
+  );
+});

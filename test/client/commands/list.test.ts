@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { parse } from 'yaml';
+import { connect } from '../../../client/index.ts';
+import { EXIT } from '../../../src/errors.ts';
+import { skipUnless } from '../../support/requirements.ts';
+import { quoted, TERMINAL, TerminalProgram } from '../terminal.ts';
+import { Harness, newName, newSetName } from './harness.ts';
+
+const harness = await Harness.start({ after });
+
+async function store(set: string, values: Readonly<Record<string, string>>): Promise<void> {
+  await using client = await connect({ socket: harness.daemon.socketPath });
+  const credentials = Object.entries(values).map(([field, value]) => ({ name: `cio_${set}_${field}`, value }));
+  await client.call('Create', { credentials });
+}
+
+async function uuidOf(set: string): Promise<string> {
+  const { sets } = (await harness.json(['list', set])) as { sets: { uuid: string }[] };
+  return sets[0]?.uuid ?? '';
+}
+
+describe('cio credentials list', () => {
+  it("shows pxctl's tables, and never a secret", async () => {
+    const [s3, repository, azure, google, other] = Array.from({ length: 5 }, () => newSetName().replace('s3_', 'px-'));
+    assert.ok(s3 && repository && azure && google && other);
+    await store(s3, {
+      provider: 's3',
+      access_key: 'AK',
+      secret_key: 'canarySK',
+      region: 'eu-1',
+      endpoint: 'http://a:9000,b:9000',
+      bucket: 'bucket-1',
+      backup_password: 'canarypw',
+    });
+    await store(repository, { provider: 'minio', backup_repo: 's3:https://minio.example/bucket-2/x' });
+    await store(azure, {
+      provider: 'azure',
+      account_name: 'account1',
+      account_key: 'QUJD',
+      backup_repo: 'azure:cont:/',
+    });
+    await store(google, { provider: 'google', project_id: 'p-1', bucket: 'bucket-3' });
+    await store(other, { region: 'eu-1' });
+    const free = await harness.store('canary');
+    const { code, stdout, stderr } = await harness.runPortworx(['list']);
+    assert.equal(code, EXIT.done);
+    assert.doesNotMatch(stdout, /canary|QUJD/);
+    assert.match(stderr, /^1 credential is in no set; cio credential list shows it\.\n$/);
+    const row = async (set: string, ...cells: string[]): Promise<RegExp> =>
+      new RegExp(`^${[await uuidOf(set), set, ...cells].join(' {2,}')} {2,}misses .*$`, 'm');
+    assert.match(stdout, await row(s3, 'eu-1', 'a:9000,b:9000', 'AK', 'false', 'true', 'bucket-1'));
+    assert.match(stdout, await row(repository, '-', 'minio.example', '-', 'true', 'false', 'bucket-2'));
+    assert.match(stdout, await row(azure, 'account1', 'false', 'cont'));
+    assert.match(stdout, await row(google, 'p-1', 'false', 'bucket-3'));
+    const headings = [
+      /^S3 Credentials\n\nUUID +NAME +REGION +ENDPOINT +ACCESS KEY +SSL ENABLED +ENCRYPTION +BUCKET +STATE$/m,
+      /^Azure Credentials\n\nUUID +NAME +ACCOUNT NAME +ENCRYPTION +BUCKET +STATE$/m,
+      /^Google Credentials\n\nUUID +NAME +PROJECT ID +ENCRYPTION +BUCKET +STATE$/m,
+      /^Other Credentials\n\nUUID +NAME +PROVIDER +STATE$/m,
+    ];
+    for (const heading of headings) assert.match(stdout, heading);
+    await harness.succeed(['remove', '--yes', s3, repository, azure, google, other, free]);
+  });
+
+  it('gives the document that cio credential list gives', async () => {
+    const set = await harness.storeSet();
+    const { stdout } = await harness.runPortworx(['list', set, '-j']);
+    assert.deepEqual(JSON.parse(stdout), await harness.json(['list', set]));
+  });
+
+  it('tells of nothing in one line', async () => {
+    const { code, stdout, stderr } = await harness.runPortworx(['list', newName()]);
+    assert.deepEqual([code, stdout, stderr], [EXIT.done, '', 'No credentials.\n']);
+  });
+});
+
+describe('cio credential list --output', () => {
+  it('gives names, JSON, and the same as YAML', async () => {
+    const set = await harness.storeSet({ secret_key: 'canary' });
+    const document = await harness.json(['list', set]);
+    const { sets } = document as { sets: { health: { state: string } }[] };
+    assert.equal(sets[0]?.health.state, 'unproved');
+    assert.deepEqual(JSON.parse(await harness.succeed(['list', set, '-o', 'json'])), document);
+    assert.deepEqual(await harness.json(['list', set, '--output=json']), document);
+    assert.deepEqual(parse(await harness.succeed(['list', set, '-o', 'yaml'])), document);
+    const names = ['access_key', 'backup_password', 'backup_repo', 'secret_key'].map(
+      (field) => `cio_${set}_${field}\n`,
+    );
+    assert.equal(await harness.succeed(['list', set, '-o', 'name']), names.join(''));
+    assert.equal(await harness.succeed(['list', newName(), '-o', 'name']), '');
+    assert.equal((await harness.runPortworx(['list', set, '-o', 'name'])).stdout, `${set}\n`);
+  });
+
+  it('shows more in the wide form', async () => {
+    const set = await harness.storeSet({ secret_key: 'canary' });
+    await harness.succeed(['grant', set, '--unit', 'restic.service']);
+    const stdout = await harness.succeed(['list', set, '-o', 'wide']);
+    assert.match(stdout, /^SET +UUID +PROVIDER +OWNER +GENERATION +CHANGED +GRANTS +STATE$/m);
+    assert.match(
+      stdout,
+      new RegExp(`^${set} +${await uuidOf(set)} +s3 +shared .* unit restic\\.service +ready, unproved$`, 'm'),
+    );
+    assert.match(stdout, /^NAME +SET +VERSION +GENERATION +BYTES +CREATED +CHANGED +OWNER +GRANTS +VALUE$/m);
+    assert.doesNotMatch(stdout, /canary/);
+  });
+
+  it('refuses a form that there is none of, and two at once', async () => {
+    assert.match(await harness.fail(EXIT.usage, ['list', '-o', 'xml']), /there are table, wide, json, yaml, name/);
+    const { code } = await harness.run(['list', '--json', '-o', 'yaml']);
+    assert.equal(code, EXIT.usage);
+  });
+});
+
+describe('cio credential list on a narrow terminal', { skip: skipUnless(TERMINAL) }, () => {
+  it('breaks no word of a name, and keeps to the width', async (t) => {
+    const set = await harness.storeSet();
+    const line = [...harness.built, 'credential', 'list', set].map(quoted).join(' ');
+    const env = { CIO_CREDENTIAL_SOCKET: harness.daemon.socketPath, NO_COLOR: '1' };
+    const program = new TerminalProgram(t, `stty cols 44; ${line}`, env);
+    assert.equal(await program.exit(), EXIT.done);
+    const lines = program.screen.split('\r\n');
+    assert.ok(
+      lines.every((each) => each.length <= 44),
+      program.screen,
+    );
+    assert.ok(lines.includes(`NAME     cio_${set}_access_key`), program.screen);
+    assert.ok(lines.includes('STATE     ready, unproved'), program.screen);
+  });
+});
