@@ -1,16 +1,26 @@
 import type { Caller } from '../access/caller.ts';
 import type { Gone } from '../gone.ts';
+import type { Announcer } from '../health/announcer.ts';
+import type { HealthBook } from '../health/health-book.ts';
 import type { Prober } from '../probe/prober.ts';
+import type { Copies } from '../vault/copies.ts';
 import type { SlotKeeper } from '../vault/slot-keeper.ts';
 import type { Sodium } from '../vault/sodium.ts';
+import type { WatchHub } from '../access/watch-hub.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Methods } from '../../src/protocol/interface.generated.ts';
 
 /** What the methods work with; made once, by the app. */
 export interface Context {
   readonly vault: Vault;
+  readonly watches: WatchHub;
   readonly slots: SlotKeeper;
+  readonly copies: Copies;
   readonly prober: Prober;
+  readonly health: HealthBook;
+  readonly announcer: Announcer;
+  /** Milliseconds between two validations of a set that the daemon does by itself; undefined where it does none. */
+  readonly validateEveryMs: number | undefined;
   readonly sodium: Sodium;
   readonly protection: Protection;
   /** Milliseconds since the epoch. */
@@ -38,10 +48,15 @@ export type Method<Name extends MethodName> = (
   parameters: Methods[Name]['in'],
 ) => Methods[Name]['out'] | Promise<Methods[Name]['out']>;
 
-/** A method that answers in parts, of which the one that it returns is the last. */
+/**
+ * A method that answers in parts, of which the one that it returns is the last.
+ *
+ * @param ending tells a method that has no end of its own when to have one: nothing more will be taken from it
+ */
 export type StreamingMethod<Name extends MethodName> = (
   context: Context,
   caller: Caller,
   parameters: Methods[Name]['in'],
   gone: Gone,
+  ending: Gone,
 ) => AsyncGenerator<Methods[Name]['out'], Methods[Name]['out'], undefined>;

@@ -1,29 +1,27 @@
-import { CredentialError } from '../../src/errors.ts';
-import { matchesGlob } from '../../src/glob.ts';
-import { NAME_LENGTH_MAX } from '../../src/limits.ts';
-import { canonicalName, isUuid } from '../../src/names.ts';
-import type { Credential, Grantee, ListOut, Set as WireSet } from '../../src/protocol/interface.generated.ts';
+import type { Credential, Grantee, Health, ListOut, Set as WireSet } from '../../src/protocol/interface.generated.ts';
 import { fieldOf } from '../../src/providers/registry.ts';
-import { canonicalSetName, membershipOf, providerOf } from '../../src/sets.ts';
+import { membershipOf, providerOf } from '../../src/sets.ts';
 import type { Caller } from '../access/caller.ts';
 import { comparePrincipals, granteeOf } from '../access/grants.ts';
+import { patternMatcher } from '../access/patterns.ts';
 import { mayWrite, ownerOfSpace, requireAdministrator, spaceOfOwner } from '../access/rules.ts';
-import { viewSet } from '../access/set-view.ts';
+import { viewSet, wholeSet } from '../access/set-view.ts';
+import type { SetView } from '../access/set-view.ts';
 import { uuidOfSet } from '../access/set-uuid.ts';
 import { visibleCredentials } from '../access/visible.ts';
+import type { HealthBook } from '../health/health-book.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { currentVersion } from '../vault/records.ts';
 import type { CredentialRecord, GrantEntry, Space } from '../vault/records.ts';
 import { TimeSlice } from '../time-slice.ts';
 import type { Vault } from '../vault/vault.ts';
-import type { StreamingMethod } from './context.ts';
+import type { Context, StreamingMethod } from './context.ts';
+import { healthToWire } from './health-to-wire.ts';
 import { toWire } from './wire-value.ts';
 
 /** Credentials or sets in one reply. */
 const BATCH = 250;
-/** Most patterns of one call: each is held against each name. */
-const PATTERNS_MAX = 100;
 /** Longest public value that a list shows; a longer one is for `Get`. */
 const SHOWN_VALUE_BYTES_MAX = 4096;
 
@@ -31,22 +29,15 @@ const SHOWN_VALUE_BYTES_MAX = 4096;
  * Lists what the caller may see, in batches; the sets come last, each as one commit left it. Credentials that change
  * while a long list is under way are told as they were before or after.
  */
-export const list: StreamingMethod<'List'> = async function* ({ vault }, caller, parameters) {
+export const list: StreamingMethod<'List'> = async function* (context, caller, parameters) {
+  const { vault } = context;
   if (parameters.allOwners === true) requireAdministrator(caller);
-  const patterns = parameters.patterns ?? [];
-  if (patterns.length > PATTERNS_MAX) throw new CredentialError('TooLarge', { limit: PATTERNS_MAX });
-  if (patterns.some((pattern) => pattern.length > NAME_LENGTH_MAX)) {
-    throw new CredentialError('InvalidName', {
-      name: '',
-      reason: `a pattern is longer than ${NAME_LENGTH_MAX} characters`,
-    });
-  }
+  const matches = patternMatcher(vault.storeId, parameters.patterns ?? []);
   const only = typeof parameters.owner === 'number' ? spaceOfOwner(parameters.owner) : undefined;
   const isEveryone = parameters.allOwners === true;
   const count = { damaged: 0 };
-  const describe = new Describer(vault, caller, count);
+  const describe = new Describer(context, caller, count);
   const slice = new TimeSlice(vault.turns);
-  const matches = matcher(vault.storeId, patterns);
   const sets = new Map<string, { space: Space; set: string }>();
   let batch: Credential[] = [];
   for await (const record of visibleCredentials(vault, caller, { only, isEveryone, count })) {
@@ -71,32 +62,17 @@ export const list: StreamingMethod<'List'> = async function* ({ vault }, caller,
   return { credentials: batch, sets: described, damaged: count.damaged } satisfies ListOut;
 };
 
-/** Tells whether a credential is meant by one of the patterns; by none, every one is. */
-function matcher(storeId: Uint8Array, patterns: readonly string[]): (record: CredentialRecord) => boolean {
-  if (patterns.length === 0) return () => true;
-  const tests = patterns.map((pattern) => {
-    const name = canonicalName(pattern);
-    const set = canonicalSetName(pattern);
-    const uuid = isUuid(pattern) ? pattern.toLowerCase() : undefined;
-    return (record: CredentialRecord): boolean => {
-      const own = membershipOf(record.name)?.set;
-      if (record.name === name || matchesGlob(name, record.name)) return true;
-      if (own === undefined) return false;
-      return own === set || (uuid !== undefined && uuidOfSet(storeId, record.space, own) === uuid);
-    };
-  });
-  return (record) => tests.some((test) => test(record));
-}
-
 /** Puts credentials and sets into their wire form, for one caller. */
 class Describer {
   readonly #vault: Vault;
+  readonly #health: HealthBook;
   readonly #caller: Caller;
   readonly #count: { damaged: number };
 
   /** @param count counts the values that could not be read */
-  constructor(vault: Vault, caller: Caller, count: { damaged: number }) {
+  constructor({ vault, health }: Pick<Context, 'vault' | 'health'>, caller: Caller, count: { damaged: number }) {
     this.#vault = vault;
+    this.#health = health;
     this.#caller = caller;
     this.#count = count;
   }
@@ -138,10 +114,21 @@ class Describer {
         fields: [...members.keys()],
         generation,
         changed,
+        health: this.#healthOf(view),
         ...(provider === undefined ? {} : { provider: provider.id }),
         ...grants,
       },
     ];
+  }
+
+  #healthOf({ space, set, members }: SetView): Health {
+    return this.#vault.read((reader) => {
+      const record = this.#health.last(reader, space, set);
+      if (record === undefined) return healthToWire(undefined, 0, false);
+      // A field that somebody else has and that is damaged makes the set another one than was tried.
+      const whole = countDamaged({ damaged: 0 }, () => wholeSet(reader, space, set));
+      return healthToWire(record, whole?.generation ?? 0, whole?.size === members.size);
+    });
   }
 
   #access(space: Space, kind: GrantEntry['kind'], target: string): { writable: boolean; grants?: readonly Grantee[] } {

@@ -95,7 +95,7 @@ function accountFor(
   writer.putPrincipal(user);
 }
 
-/** A set remembers that something of it was removed, as long as there is something else of it. */
+/** A set remembers that something of it was removed, as long as there is something else of it; its health goes with it. */
 function removalsAfter(
   writer: VaultWriter,
   { principal, generation, removals = {} }: PrincipalRecord,
@@ -105,5 +105,7 @@ function removalsAfter(
   if (set === undefined) return removals;
   const { [set]: _, ...others } = removals;
   const isLeft = FIELD_IDS.some((field) => isThere(writer, principal as Space, memberName(set, field)));
-  return isLeft ? { ...others, [set]: generation } : others;
+  if (isLeft) return { ...others, [set]: generation };
+  writer.deleteHealth(principal as Space, set);
+  return others;
 }

@@ -1,12 +1,12 @@
+import { isCredentialError } from '../../src/errors.ts';
 import { formatUuid } from '../access/set-uuid.ts';
 import { describeSlot } from '../vault/slots.ts';
-import type { Method } from './context.ts';
+import type { Context, Method } from './context.ts';
 
 /** What anybody may ask, locked or not; what only administrators are told comes on top. */
-export const status: Method<'Status'> = (
-  { vault, protection, started, version, stateDirectory, countWaiting },
-  caller,
-) => {
+export const status: Method<'Status'> = async (context, caller) => {
+  const { vault, protection, started, version, stateDirectory, countWaiting, validateEveryMs } = context;
+  const failing = caller.isAdministrator ? await countFailing(context) : undefined;
   const process_ = { version, pid: process.pid, uid: process.getuid?.() ?? -1, started };
   const open = vault.isLocked
     ? {}
@@ -22,8 +22,21 @@ export const status: Method<'Status'> = (
         undumpable: protection.isUndumpable,
         stateDirectory,
         waiting: countWaiting(),
+        ...(validateEveryMs === undefined ? {} : { validateEvery: validateEveryMs }),
+        ...(failing === undefined ? {} : { failing }),
         ...(vault.isLocked ? {} : { keyEpoch: vault.unlocked().sealing.epoch }),
       }
     : {};
   return { ...process_, locked: vault.isLocked, administrator: caller.isAdministrator, ...open, ...forAdministrators };
 };
+
+/** Undefined where the store is locked, be it only now. */
+async function countFailing({ vault, health }: Context): Promise<number | undefined> {
+  if (vault.isLocked) return undefined;
+  try {
+    return await health.countFailing();
+  } catch (error) {
+    if (isCredentialError(error, 'Locked')) return undefined;
+    throw error;
+  }
+}

@@ -1,7 +1,9 @@
 import { addSlot } from './add-slot.ts';
 import type { Method, MethodName, StreamingMethod } from './context.ts';
+import { backup } from './backup.ts';
 import { create } from './create.ts';
 import { fsck } from './fsck.ts';
+import { generate } from './generate.ts';
 import { getSet } from './get-set.ts';
 import { get } from './get.ts';
 import { grant } from './grant.ts';
@@ -9,22 +11,31 @@ import { history } from './history.ts';
 import { listSlots } from './list-slots.ts';
 import { list } from './list.ts';
 import { lock } from './lock.ts';
+import { prove } from './prove.ts';
 import { rekey } from './rekey.ts';
 import { removeSlot } from './remove-slot.ts';
 import { remove } from './remove.ts';
+import { restore } from './restore.ts';
 import { revoke } from './revoke.ts';
 import { rollback } from './rollback.ts';
 import { status } from './status.ts';
 import { unlock } from './unlock.ts';
+import { uploadCopy } from './upload-copy.ts';
 import { validate } from './validate.ts';
+import { watch } from './watch.ts';
 
 /** The methods that answer in parts. */
-export type StreamingName = 'List' | 'Validate';
+export type StreamingName = 'List' | 'Backup' | 'Validate' | 'Prove' | 'Watch';
 
-const STREAMING: ReadonlySet<MethodName> = new Set<StreamingName>(['List', 'Validate']);
+const STREAMING: ReadonlySet<MethodName> = new Set<StreamingName>(['List', 'Backup', 'Validate', 'Prove', 'Watch']);
 
 export function isStreaming(name: MethodName): name is StreamingName {
   return STREAMING.has(name);
+}
+
+/** Tells whether a method has no end, and so cannot be answered at once. */
+export function isEndless(name: MethodName): boolean {
+  return name === 'Watch';
 }
 
 /** Every method of the interface, by its name there; the compiler holds the table against the interface. */
@@ -48,5 +59,11 @@ export const METHODS: {
   RemoveSlot: removeSlot,
   Fsck: fsck,
   Rekey: rekey,
+  Backup: backup,
+  UploadCopy: uploadCopy,
+  Restore: restore,
   Validate: validate,
+  Prove: prove,
+  Generate: generate,
+  Watch: watch,
 };

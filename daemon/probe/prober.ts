@@ -5,11 +5,10 @@ import { FINDINGS_MAX } from '../../src/validation.ts';
 import type { Finding, ProbeJob } from '../../src/validation.ts';
 import type { Gone } from '../gone.ts';
 import { parseProberMessage } from './finding.ts';
+import { JobBounds } from './job-bounds.ts';
+import type { JobOwner } from './job-bounds.ts';
 import { ProberMissingError } from './start-prober.ts';
 import type { ProberConnection, StartProber } from './start-prober.ts';
-
-/** Most validations at a time; each is a process that talks to a network. */
-export const JOBS_MAX = 16;
 
 /** Longest life of one job. The prober's own limit is shorter; this one is for a prober that hangs. */
 export const JOB_TIME_MAX_MS = 90_000;
@@ -26,7 +25,7 @@ const SECRET_LENGTH_MIN = 8;
  */
 export class Prober {
   readonly #start: StartProber;
-  #jobs = 0;
+  readonly #bounds: JobBounds = new JobBounds();
 
   constructor(start: StartProber) {
     this.#start = start;
@@ -35,26 +34,32 @@ export class Prober {
   /**
    * What a validation finds, as it is found. A prober that fails is a finding as well.
    *
+   * @param owner for whom
    * @param gone calls back when nobody wants to know any more; returns what takes that back
    * @throws CredentialError `Busy`
    */
-  async *probe(job: ProbeJob, gone: Gone): AsyncGenerator<Finding, void, undefined> {
-    if (this.#jobs >= JOBS_MAX) throw new CredentialError('Busy', {});
-    this.#jobs += 1;
+  async *probe(job: ProbeJob, owner: JobOwner, gone: Gone): AsyncGenerator<Finding, void, undefined> {
+    const giveBack = this.#bounds.take(owner);
     let connection: ProberConnection | undefined;
-    const end = (): void => connection?.end();
+    let isEnded = false;
+    const end = (): void => {
+      isEnded = true;
+      connection?.end();
+    };
     const timer = setTimeout(end, JOB_TIME_MAX_MS);
     const forget = gone(end);
     try {
       connection = await this.#start();
-      connection.send(`${JSON.stringify(job)}\0`);
+      // Whoever went away while it was started wants nothing tried.
+      if (isEnded) connection.end();
+      else connection.send(`${JSON.stringify(job)}\0`);
       const isDone = yield* readFindings(connection, secretsOf(job));
       if (!isDone) yield failure('prober_failed');
     } catch (error) {
       if (!(error instanceof ProberMissingError)) throw error;
       yield failure('prober_missing');
     } finally {
-      this.#jobs -= 1;
+      giveBack();
       clearTimeout(timer);
       forget();
       connection?.end();

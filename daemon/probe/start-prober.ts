@@ -24,6 +24,9 @@ export class ProberMissingError extends Error {
 /** @throws ProberMissingError */
 export type StartProber = () => Promise<ProberConnection>;
 
+/** Task IAM roles (Amazon ECS). */
+const CONTAINER_PATH = 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI';
+
 /** How long a prober may take to clean up after it was told to stop. */
 const END_TIME_MAX_MS = 5000;
 
@@ -41,12 +44,15 @@ export function connectProber(path: string): StartProber {
   };
 }
 
-/** A child of the daemon, for a daemon that is not systemd's. It gets nothing of the daemon's environment. */
+/**
+ * A child of the daemon, for a daemon that is not systemd's. Of the daemon's environment it gets the path by which Amazon's
+ * container agent gives a task its identity, and nothing else.
+ */
 export function spawnProber(): StartProber {
   return async () => {
     const child = spawn(launcherPath(), [], {
       cwd: '/',
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin', ...containerPath() },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     try {
@@ -77,6 +83,12 @@ async function* untilBroken(stream: Readable): AsyncGenerator<Uint8Array, void, 
     // A read that fails, as of a process that is gone; what else could be thrown here is a defect.
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
   }
+}
+
+/** Not a key, and not a host: the prober knows the one service that it is asked at. */
+function containerPath(): Readonly<Record<string, string>> {
+  const path = process.env[CONTAINER_PATH];
+  return path === undefined ? {} : { [CONTAINER_PATH]: path };
 }
 
 /** Those who ask for credentials come first. */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { CheckId, Finding } from '../../src/validation.ts';
@@ -18,7 +20,7 @@ const skip = skipUnless(...FAKE_GCS_SERVER, command('rclone'), command('openssl'
 test('a set of Google is validated, and rclone works with it', { skip }, async (t) => {
   const directory = temporaryDirectory(t);
   const authority = await makeAuthority(t);
-  const identity = await authority.sign('IP:127.0.0.1');
+  const identity = await authority.sign('IP:127.0.0.1,DNS:storage.googleapis.com');
   const key = new ServiceAccountKey();
   const tokens = await startHttp(
     t,
@@ -26,7 +28,7 @@ test('a set of Google is validated, and rclone works with it', { skip }, async (
     identity,
   );
   const tokenUri = `https://127.0.0.1:${tokens.port}/token`;
-  const url = await startFakeGcs(t, '127.0.0.1', identity);
+  const url = await startFakeGcs(t, '127.0.0.1', identity, 'storage.googleapis.com');
   const daemon = await startDaemon(t);
   const trusted = path.join(directory, 'ca.crt');
   fs.writeFileSync(trusted, authority.certificate);
@@ -69,6 +71,29 @@ test('a set of Google is validated, and rclone works with it', { skip }, async (
     assert.equal(stateOf('repository'), 'warning');
     assert.equal(await rclone('lsf', 'google:backup/host-1'), 'object\n');
   });
+
+  await t.test(
+    'restic finds the service account, and the authority, in files that are in memory only',
+    { skip: skipUnless(command('restic')) },
+    async (t) => {
+      // restic asks no other server than Google's; a proxy leads it to ours.
+      const proxy = http.createServer().on('connect', (_request, client: net.Socket) => {
+        const server = net.connect(Number(new URL(url).port), '127.0.0.1', () => {
+          client.write('HTTP/1.1 200 OK\r\n\r\n');
+          client.pipe(server).pipe(client);
+        });
+        for (const socket of [client, server]) socket.on('error', () => socket.destroy());
+      });
+      await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+      t.after(() => proxy.close());
+      await run(['create', 'cio_google_proxy', `http://127.0.0.1:${(proxy.address() as net.AddressInfo).port}`]);
+      const restic = (...words: readonly string[]): Promise<string> =>
+        run(['exec', 'google', '--', 'restic', ...words]);
+      assert.match(await restic('init'), /created restic repository/);
+      await restic('backup', trusted);
+      assert.match(await restic('check', '--read-data'), /no errors were found/);
+    },
+  );
 
   await t.test('the key and the password are in no file and no process of the daemon', () => {
     assertUnseen(canaries.findInProcess(daemon.pid));

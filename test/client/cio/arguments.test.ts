@@ -90,10 +90,19 @@ describe('parseCommandLine()', () => {
     }
   });
 
+  it('takes the name of the group alone for the question where things stand', () => {
+    for (const [argv, globals] of [
+      [['credential'], { isJson: false, socket: undefined }],
+      [['cred', '--json'], { isJson: true, socket: undefined }],
+      [['--socket', '/s', 'credentials'], { isJson: false, socket: '/s' }],
+    ] as const) {
+      assert.deepEqual(parse(...argv), { kind: 'overview', globals });
+    }
+  });
+
   it('gives help for a command, for a group of them and for all', () => {
     for (const [argv, words, isAsked] of [
       [[], [], false],
-      [['credential'], [], false],
       [['cred', 'slot'], ['slot'], false],
       [['--help'], [], true],
       [['help'], [], true],

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 import { completeLine, type Answer } from '../../../client/cio/completer.ts';
 import { COMMANDS } from '../../../client/cio/commands.ts';
 import { connectBy } from '../../../client/connect.ts';
+import { localUnits } from '../../../client/cio/local-units.ts';
 import { openNetTransport } from '../../../client/net-transport.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { message, Peer } from '../peer.ts';
 
 function complete(line: string, socket?: string): Promise<Answer> {
@@ -20,12 +24,20 @@ async function words(line: string, socket?: string): Promise<readonly string[]> 
   return answer.words;
 }
 
-function listReply(names: readonly string[], sets: readonly string[]): string {
+function listReply(names: readonly string[], sets: readonly string[], missing: readonly string[] = []): string {
   const numbers = { owner: 0, version: 1, generation: 1, changed: 1 };
   return message({
     parameters: {
       credentials: names.map((name) => ({ ...numbers, name, createdBy: 0, created: 1, size: 1, writable: true })),
-      sets: sets.map((set) => ({ ...numbers, set, uuid: 'u', ready: true, missing: [], fields: [] })),
+      sets: sets.map((set) => ({
+        ...numbers,
+        set,
+        uuid: 'u',
+        ready: true,
+        missing,
+        fields: [],
+        health: { state: 'unproved' },
+      })),
       damaged: 0,
     },
   });
@@ -37,7 +49,7 @@ describe('completeLine()', () => {
     assert.deepEqual(await words('cio cre'), ['credential']);
     assert.ok((await words('cio credential ')).includes('create'));
     assert.ok((await words('cio cred ')).includes('slot'));
-    assert.deepEqual(await words('cio cred re'), ['rekey', 'remove', 'revoke']);
+    assert.deepEqual(await words('cio cred re'), ['rekey', 'remove', 'restore', 'revoke']);
     assert.deepEqual(await words('cio cred slot '), ['add', 'list', 'remove']);
     assert.deepEqual(await words('cio cred slot add '), ['keyfile', 'passphrase', 'recovery', 'systemd']);
     assert.deepEqual(await words('cio cred completion '), ['bash', 'fish', 'zsh']);
@@ -53,7 +65,6 @@ describe('completeLine()', () => {
     assert.deepEqual(await words('cio cred __'), []);
     assert.deepEqual(await words('cio cred create name '), []);
     assert.deepEqual(await words('cio cred get name '), []);
-    assert.deepEqual(await words('cio cred grant x --unit '), []);
   });
 
   it('leaves files and the command of exec to the shell', async () => {
@@ -70,6 +81,13 @@ describe('completeLine()', () => {
     assert.ok((await words('cio cred grant x --group=ro')).includes('--group=root'));
   });
 
+  it('offers services of the host, and templates, and no other units', (t) => {
+    const [own, vendor] = [temporaryDirectory(t), temporaryDirectory(t)];
+    for (const file of ['restic.service', 'restic@.service', 'x.timer']) fs.writeFileSync(path.join(own, file), '');
+    fs.writeFileSync(path.join(vendor, 'restic.service'), '');
+    assert.deepEqual(localUnits([own, vendor, '/nonexistent']).toSorted(), ['restic.service', 'restic@.service']);
+  });
+
   it('offers names and sets of the daemon', async (t) => {
     const peer = await Peer.onCalls(t, (_call, socket) => {
       socket.write(listReply(['cio_aws_access_key', 'cio_aws_secret_key', 'other'], ['aws', 'minio']));
@@ -79,6 +97,15 @@ describe('completeLine()', () => {
     assert.deepEqual(await words('cio cred rm o', peer.path), ['other']);
     assert.deepEqual(await words('cio cred rm other a', peer.path), ['aws']);
     assert.deepEqual(await words('cio --json cred --socket x get o', peer.path), ['other']);
+  });
+
+  it('offers what sets miss, and providers, for what is new', async (t) => {
+    const peer = await Peer.onCalls(t, (_call, socket) => {
+      socket.write(listReply(['cio_aws_access_key'], ['aws'], ['secret_key', 'x y', '$(x)']));
+    });
+    assert.deepEqual(await words('cio cred create a', peer.path), ['aws', 'azure']);
+    assert.deepEqual(await words('cio cred create cio', peer.path), ['cio_aws_secret_key']);
+    assert.deepEqual(await words('cio cred create g', '/nonexistent/socket'), ['google']);
   });
 
   it('passes nothing on to a shell that is no name', async (t) => {

@@ -17,6 +17,14 @@ describe('LineEditor', () => {
     for (const end of ['\r', '\n', '\r\n']) assert.deepEqual(type(`secret${end}`), line('secret'));
   });
 
+  it('forgets what was typed ahead', () => {
+    const editor = new LineEditor(1000);
+    assert.deepEqual(type('one\rtwo\rthr', editor), line('one'));
+    editor.forget();
+    assert.equal(editor.begin(), undefined);
+    assert.deepEqual(type('four\r', editor), line('four'));
+  });
+
   it('has no end before Enter', () => {
     const editor = new LineEditor(1000);
     assert.equal(type('sec', editor), undefined);

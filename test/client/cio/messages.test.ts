@@ -28,6 +28,7 @@ const ERRORS: { readonly [Code in ErrorCode]: readonly Errors[Code][] } = {
   StorageFull: [{}],
   StorageFailed: [{ reason: 'read_only' }, { reason: 'changed_by_other' }, { reason: 'io' }],
   Damaged: [{ name: 'x' }, { name: null }, {}],
+  BadCopy: (['gone', 'not_whole', 'foreign', 'newer', 'damaged', 'too_large'] as const).map((reason) => ({ reason })),
   Busy: [{}],
   TimedOut: [{}],
   MalformedMessage: [{ reason: 'not_json' }, { reason: 'not_a_call' }],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { formatTable } from '../../../client/cio/table.ts';
+import { formatTable, formatTableOrRecords } from '../../../client/cio/table.ts';
 import { widthOf } from '../../../client/cio/text.ts';
 import { anyText } from '../../src/any-text.ts';
 
@@ -36,6 +36,56 @@ describe('formatTable()', () => {
           width,
         ).split('\n');
         assert.equal(lines.length, 3);
+        assert.ok(lines.every((line) => widthOf(line) <= width));
+      }),
+    );
+  });
+
+  it('lets a wrapped column go on in the next line, in whole words', () => {
+    const columns = [{ title: 'SET' }, { title: 'STATE', isWrapped: true }] as const;
+    const rows = [['aws', 'failed 5 minutes ago: key (access denied); last good 3 hours ago']];
+    assert.equal(
+      formatTable(columns, rows, 40),
+      ['SET  STATE', 'aws  failed 5 minutes ago: key (access', '     denied); last good 3 hours ago', ''].join('\n'),
+    );
+    assert.equal(formatTable(columns, rows, undefined).split('\n').length, 3);
+  });
+});
+
+describe('formatTableOrRecords()', () => {
+  const columns = [{ title: 'NAME' }, { title: 'OWNER' }, { title: 'VALUE', isElastic: true }] as const;
+
+  it('is a table wherever one fits', () => {
+    const rows = [['cio_aws_access_key', 'shared', 'AKIA']];
+    assert.equal(formatTableOrRecords(columns, rows, 80), formatTable(columns, rows, 80));
+    assert.equal(formatTableOrRecords(columns, rows, undefined), formatTable(columns, rows, undefined));
+  });
+
+  it('gives each cell a line of its own where none does', () => {
+    const rows = [
+      ['cio_aws_alt_access_key', 'shared', 'AKIA'],
+      ['x', 'shared', 'a value of some length that has to go on'],
+    ];
+    assert.equal(
+      formatTableOrRecords(columns, rows, 30),
+      [
+        'NAME   cio_aws_alt_access_key',
+        'OWNER  shared',
+        'VALUE  AKIA',
+        '',
+        'NAME   x',
+        'OWNER  shared',
+        'VALUE  a value of some length',
+        '       that has to go on',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('is never wider than the terminal, whatever is in it', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(anyText, anyText, anyText)), fc.integer({ min: 16, max: 90 }), (rows, width) => {
+        const lines = formatTableOrRecords(columns, rows, width).split('\n');
         assert.ok(lines.every((line) => widthOf(line) <= width));
       }),
     );

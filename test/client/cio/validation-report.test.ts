@@ -6,6 +6,7 @@ import {
   formatNotTried,
   formatResult,
   formatTitle,
+  formatTrying,
 } from '../../../client/cio/validation-report.ts';
 import type { Finding } from '../../../src/protocol/interface.generated.ts';
 
@@ -44,7 +45,7 @@ describe('formatFindings()', () => {
     const refused: Finding = { check: 'bucket', state: 'failed', reason: 'no_such_bucket', subject: 'backup-123' };
     assert.equal(
       formatFindings([refused], false),
-      '  ✖ bucket      there is no bucket backup-123\n                → make it, or mend the repository\n',
+      '  ✖ bucket      there is no bucket backup-123\n                → make it, or mend the name\n',
     );
   });
 
@@ -82,5 +83,14 @@ describe('formatResult()', () => {
       formatResult('aws', [passed, passed, warned, notMeant]),
       'aws works: 2 checks passed, 1 with a warning, 1 not tried',
     );
+  });
+});
+
+describe('formatTrying()', () => {
+  it('names the check behind the last one that was found, in whatever order they came', () => {
+    assert.equal(formatTrying([]), 'Trying: values');
+    const found = (['region', 'shape', 'key'] as const).map((check) => ({ check, state: 'passed' as const }));
+    assert.equal(formatTrying(found), 'Trying: bucket');
+    assert.equal(formatTrying([{ check: 'password', state: 'failed' }]), 'Trying');
   });
 });

@@ -24,7 +24,7 @@ describe('cio', () => {
       assert.equal(stderr, `Succeed: Create credential: Credential ${name} saved\n`);
     }
     const table = await harness.succeed(['list', 'aws']);
-    assert.match(table, /^aws +aws +shared +just now +ready$/m);
+    assert.match(table, /^aws +aws +shared +just now +ready, unproved$/m);
     assert.match(table, /^cio_aws_access_key +1 +just now +shared +AKIAYHD623GGZX7VDFMJ$/m);
     assert.match(table, /^cio_aws_secret_key +1 +just now +shared +-$/m);
     assert.ok(!table.includes('mysecret') && !table.includes('password\n'));
@@ -81,9 +81,9 @@ describe('cio', () => {
     for (const command of [harness.built, CIO_SOURCE]) {
       const asked = await cio(['credential', '--help'], { command });
       assert.deepEqual([asked.code, asked.stderr], [EXIT.done, '']);
-      assert.match(asked.stdout, /create +Store a credential +\[aliases: add\]/);
+      assert.match(asked.stdout, /create +Store a credential, or a whole set +\[aliases: add\]/);
       assert.ok(!asked.stdout.includes('__complete'));
-      for (const words of [[], ['credential'], ['credential', 'slot']]) {
+      for (const words of [[], ['credential', 'slot']]) {
         const { code, stdout, stderr } = await cio(words, { command });
         assert.deepEqual([code, stdout], [EXIT.usage, '']);
         assert.match(stderr, /Commands:/);

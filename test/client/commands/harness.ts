@@ -38,7 +38,12 @@ export class Harness {
     return cio(['credential', ...words], { command: this.built, socketPath: this.daemon.socketPath, ...options });
   }
 
-  /** The same, where it has to succeed: its standard output. */
+  /** Runs `cio credentials WORDS`, which has Portworx's words. */
+  runPortworx(words: readonly string[], options: CioOptions = {}): Promise<CioResult> {
+    return cio(['credentials', ...words], { command: this.built, socketPath: this.daemon.socketPath, ...options });
+  }
+
+  /** As {@link Harness.run}, where it has to succeed: its standard output. */
   async succeed(words: readonly string[], options: CioOptions = {}): Promise<string> {
     const { code, stdout, stderr } = await this.run(words, options);
     assert.equal(code, EXIT.done, `cio credential ${words.join(' ')}: ${stderr}${stdout}`);

@@ -288,6 +288,25 @@ describe('Create: values', () => {
     });
   }
 
+  it('checks a field by the provider that the call names, and by all of them where none is known', async (t) => {
+    const core = await startCore(t);
+    const repository = { name: 'cio_offsite_backup_repo', value: 'azure:backup:/' };
+    await core.keep(ROOT, repository);
+    for (const [id, isTaken] of [
+      ['azure', true],
+      ['s3', false],
+    ] as const) {
+      const credentials = [
+        { ...repository, name: `cio_${id}x_backup_repo` },
+        { name: `cio_${id}x_provider`, value: id },
+      ];
+      if (isTaken) await core.ask(ROOT, 'Create', { credentials });
+      else assert.equal((await core.refusal(ROOT, 'Create', { credentials }))[0], 'InvalidValue');
+    }
+    const wrong = { credentials: [{ ...repository, value: 'nowhere' }], replace: true };
+    assert.equal((await core.refusal(ROOT, 'Create', wrong))[0], 'InvalidValue');
+  });
+
   it('keeps bytes that are no text', async (t) => {
     const core = await startCore(t);
     const data = Buffer.from([0xff, 0, 0xc3]).toString('base64');

@@ -108,6 +108,7 @@ describe('List', () => {
         fields: ['access_key', 'region', 'secret_key'],
         generation: 2,
         changed: START_TIME + 1000,
+        health: { state: 'unproved' },
         grants: [],
       },
     );

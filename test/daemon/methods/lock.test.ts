@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { MethodName } from '../../../daemon/methods/context.ts';
+import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
 import { ALICE, RESTIC, ROOT, startCore } from '../core.ts';
 
 /** A valid call of every method. */
@@ -22,10 +23,20 @@ const CALLS: { readonly [Name in MethodName]: object } = {
   RemoveSlot: { id: '00000000' },
   Fsck: {},
   Rekey: {},
+  Backup: {},
+  UploadCopy: { piece: '' },
+  Restore: { upload: '', sha256: '' },
   Validate: { target: 'aws' },
+  Generate: { name: 'token' },
+  Watch: {},
+  Prove: { credentials: [{ name: 'cio_aws_secret_key', value: 'x' }] },
 };
 
-const ANSWERED: ReadonlySet<string> = new Set(['Status', 'Lock', 'Unlock', 'ListSlots']);
+/** What needs no key; a restore says what is wrong with its copy. */
+const ANSWERED: ReadonlyMap<string, string | undefined> = new Map([
+  ...['Status', 'Lock', 'Unlock', 'ListSlots', 'Backup', 'UploadCopy'].map((name) => [name, undefined] as const),
+  ['Restore', 'io.cio.Credentials.BadCopy'],
+]);
 
 describe('Lock', () => {
   it('is refused to whoever is no administrator', async (t) => {
@@ -41,8 +52,9 @@ describe('Lock', () => {
       const core = await startCore(t);
       await core.keep(ROOT, 'token', 'cio_aws_access_key');
       assert.deepEqual(await core.ask(ROOT, 'Lock', {}), {});
-      const { error } = await core.call(ROOT, name, parameters);
-      assert.equal(error, ANSWERED.has(name) ? undefined : 'io.cio.Credentials.Locked');
+      const [reply] = await core.send(ROOT, { method: `${INTERFACE_NAME}.${name}`, parameters, more: true });
+      assert.ok(reply !== undefined);
+      assert.equal(reply.error, ANSWERED.has(name) ? ANSWERED.get(name) : 'io.cio.Credentials.Locked');
     });
   }
 

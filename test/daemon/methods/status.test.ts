@@ -27,6 +27,7 @@ describe('Status', () => {
         undumpable: true,
         stateDirectory: core.directory,
         waiting: 0,
+        failing: 0,
       });
     }
   });
@@ -69,7 +70,7 @@ describe('Status', () => {
     await core.keep(ALICE, 'a');
     const open = await core.ask(ROOT, 'Status', {});
     await core.ask(ROOT, 'Lock', {});
-    const { credentials: _, generation: __, keyEpoch: ___, ...rest } = { ...open, locked: true };
+    const { credentials: _, generation: __, keyEpoch: ___, failing: ____, ...rest } = { ...open, locked: true };
     assert.deepEqual(await core.ask(ROOT, 'Status', {}), rest);
     const alices = await core.ask(ALICE, 'Status', {});
     assert.deepEqual(

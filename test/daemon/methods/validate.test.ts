@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ProberMissingError } from '../../../daemon/probe/start-prober.ts';
 import { CHECKS } from '../../../src/validation.ts';
-import type { Finding, ProbeJob } from '../../../src/validation.ts';
 import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
 import type { ValidateOut } from '../../../src/protocol/interface.generated.ts';
-import { ALICE, BOB, ROOT, startCore } from '../core.ts';
+import { ALICE, BOB, ROOT, START_TIME, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
+import { ALL_WELL, holdProbes, probes, WRONG_KEY } from '../probes.ts';
 
 const AWS = {
   cio_aws_backup_repo: 's3:https://s3.amazonaws.com/backup-123',
@@ -16,21 +17,6 @@ const AWS = {
 
 async function keep(core: Core, values: Readonly<Record<string, string>>, person = ROOT): Promise<void> {
   await core.keep(person, ...Object.entries(values).map(([name, value]) => ({ name, value })));
-}
-
-/** Has the core's prober find this; the jobs that it gets are returned. */
-function probes(core: Core, findings: readonly Finding[]): ProbeJob[] {
-  const jobs: ProbeJob[] = [];
-  core.startProber = () =>
-    Promise.resolve({
-      send: (text: string) => void jobs.push(JSON.parse(text.slice(0, -1)) as ProbeJob),
-      end: () => undefined,
-      chunks: (async function* () {
-        for (const finding of findings) yield Buffer.from(`${JSON.stringify(finding)}\0`);
-        yield Buffer.from('{"done":true}\0');
-      })(),
-    });
-  return jobs;
 }
 
 describe('Validate', () => {
@@ -60,7 +46,7 @@ describe('Validate', () => {
     const values = Object.fromEntries(
       Object.entries(AWS).map(([name, value]) => [name.replace('cio_aws_', ''), value]),
     );
-    assert.deepEqual(jobs, [{ set: 'aws', provider: 'aws', values, restoreOnly: false }]);
+    assert.deepEqual(jobs, [{ set: 'aws', provider: 'aws', values, restoreOnly: false, makeBucket: false }]);
   });
 
   it('answers a call with more by a reply for each finding, as it comes', async (t) => {
@@ -165,5 +151,122 @@ describe('Validate', () => {
     await keep(core, AWS);
     await core.ask(ROOT, 'Lock', {});
     assert.deepEqual(await core.refusal(ROOT, 'Validate', { target: 'aws' }), ['Locked', {}]);
+  });
+
+  it('tries a set without a repository as far as its bucket, and says what it misses', async (t) => {
+    const core = await startCore(t);
+    const { cio_aws_backup_repo: _, cio_aws_backup_password: __, ...keys } = AWS;
+    await keep(core, keys);
+    const jobs = probes(core, ALL_WELL);
+    assert.equal((await core.ask(ROOT, 'Validate', { target: 'aws' })).failed, true, 'it names no place at all');
+    await keep(core, { cio_aws_bucket: 'backup-123' });
+    const { failed, findings } = await core.ask(ROOT, 'Validate', { target: 'aws' });
+    assert.deepEqual(
+      [failed, findings.map(({ check, state, field }) => [check, state, field])],
+      [
+        false,
+        [
+          ['shape', 'warning', 'backup_repo'],
+          ['shape', 'warning', 'backup_password'],
+          ['resolve', 'passed', undefined],
+          ['key', 'passed', undefined],
+        ],
+      ],
+    );
+    await core.ask(ROOT, 'Remove', { names: ['cio_aws_secret_key'] });
+    assert.equal((await core.ask(ROOT, 'Validate', { target: 'aws' })).failed, true, 'it has no keys');
+    assert.deepEqual(
+      jobs.map(({ values }) => Object.keys(values).toSorted()),
+      [['access_key', 'bucket', 'secret_key']],
+    );
+  });
+});
+
+describe('Validate: health', () => {
+  const healthOf = async (core: Core, person = ROOT): Promise<object | undefined> =>
+    (await core.ask(person, 'List', {})).sets.find(({ set }) => set === 'aws')?.health;
+
+  it('is remembered, with what failed first and when it last passed, and is no change of the set', async (t) => {
+    const core = await startCore(t);
+    await keep(core, AWS);
+    assert.deepEqual(await healthOf(core), { state: 'unproved' });
+    probes(core, ALL_WELL);
+    const before = await core.ask(ROOT, 'Status', {});
+    await core.ask(ROOT, 'Validate', { target: 'aws' });
+    assert.deepEqual(await healthOf(core), { state: 'passed', checked: START_TIME, good: START_TIME });
+    core.now += 1000;
+    probes(core, WRONG_KEY);
+    await core.ask(ROOT, 'Validate', { target: 'aws', restoreOnly: true });
+    assert.deepEqual(await healthOf(core), {
+      state: 'failed',
+      checked: START_TIME + 1000,
+      good: START_TIME,
+      finding: { ...WRONG_KEY[1], name: 'cio_aws_secret_key' },
+    });
+    const after = await core.ask(ROOT, 'Status', {});
+    assert.deepEqual([after.generation, after.failing], [before.generation, 1]);
+  });
+
+  it('is unproved after every change of the set, and keeps its times', async (t) => {
+    const core = await startCore(t);
+    await keep(core, { ...AWS, cio_aws_region: 'eu-central-1' });
+    probes(core, ALL_WELL);
+    const changes: (() => Promise<unknown>)[] = [
+      () => core.replace(ROOT, 'cio_aws_secret_key', 'another-secret-key'),
+      () => core.ask(ROOT, 'Remove', { names: ['cio_aws_region'] }),
+      () => core.ask(ROOT, 'Rollback', { target: 'cio_aws_secret_key' }),
+      () => core.keep(ROOT, 'cio_aws_region'),
+    ];
+    for (const change of changes) {
+      await core.ask(ROOT, 'Validate', { target: 'aws' });
+      await change();
+      assert.deepEqual(await healthOf(core), { state: 'unproved', checked: core.now, good: core.now });
+      core.now += 1000;
+    }
+    assert.equal((await core.ask(ROOT, 'Status', {})).failing, 0);
+  });
+
+  it('is not made by what tells nothing of the set: its shape alone, a prober that dies, a caller who goes', async (t) => {
+    const core = await startCore(t);
+    await keep(core, AWS);
+    probes(core, ALL_WELL);
+    await core.ask(ROOT, 'Validate', { target: 'aws', shapeOnly: true });
+    core.startProber = () => Promise.reject(new ProberMissingError());
+    assert.equal((await core.ask(ROOT, 'Validate', { target: 'aws' })).failed, true);
+    probes(core, [...ALL_WELL, { check: 'list', state: 'skipped', reason: 'cancelled' }]);
+    await core.ask(ROOT, 'Validate', { target: 'aws' });
+    assert.deepEqual(await healthOf(core), { state: 'unproved' });
+  });
+
+  it('is not made by somebody who sees a part of the set, who is not told what failed either', async (t) => {
+    const core = await startCore(t);
+    await keep(core, AWS);
+    probes(core, ALL_WELL);
+    await core.ask(ROOT, 'Grant', { target: 'cio_aws_access_key', grantees: [{ uid: BOB.uid }] });
+    assert.equal((await core.ask(BOB, 'Validate', { target: 'aws' })).failed, true);
+    assert.deepEqual(await healthOf(core), { state: 'unproved' });
+    probes(core, WRONG_KEY);
+    await core.ask(ROOT, 'Validate', { target: 'aws' });
+    assert.deepEqual(await healthOf(core, BOB), { state: 'failed', checked: START_TIME });
+    await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
+    assert.deepEqual(await healthOf(core, ALICE), await healthOf(core, ROOT));
+  });
+
+  it('is of the set as it was read, where that changes meanwhile', async (t) => {
+    const core = await startCore(t);
+    await keep(core, AWS);
+    const held = holdProbes(core);
+    const answer = core.ask(ROOT, 'Validate', { target: 'aws' });
+    const probe = await held.next();
+    await core.replace(ROOT, 'cio_aws_secret_key', 'another-secret-key');
+    probe.finish(ALL_WELL);
+    await answer;
+    assert.deepEqual(await healthOf(core), { state: 'unproved', checked: START_TIME, good: START_TIME });
+    const second = core.ask(ROOT, 'Validate', { target: 'aws' });
+    const next = await held.next();
+    await core.ask(ROOT, 'Remove', { names: ['aws'] });
+    next.finish(ALL_WELL);
+    await second;
+    assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, [], 'nothing is left of a set that is gone');
   });
 });

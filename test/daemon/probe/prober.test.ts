@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NEVER_GONE } from '../../../daemon/gone.ts';
-import { JOBS_MAX, JOB_TIME_MAX_MS, Prober } from '../../../daemon/probe/prober.ts';
+import { JOBS_MAX } from '../../../daemon/probe/job-bounds.ts';
+import { JOB_TIME_MAX_MS, Prober } from '../../../daemon/probe/prober.ts';
+import type { JobOwner } from '../../../daemon/probe/job-bounds.ts';
 import { ProberMissingError } from '../../../daemon/probe/start-prober.ts';
 import type { ProberConnection } from '../../../daemon/probe/start-prober.ts';
 import { isCredentialError } from '../../../src/errors.ts';
@@ -13,7 +15,9 @@ const JOB: ProbeJob = {
   provider: 'aws',
   values: { secret_key: 'the-secret-key', backup_repo: 's3:https://host.example/bucket' },
   restoreOnly: false,
+  makeBucket: false,
 };
+const ROOT: JobOwner = { uid: 0, isAdministrator: true };
 const FINDING: Finding = { check: 'resolve', state: 'passed' };
 const FAILED: Finding = { check: 'resolve', state: 'failed', reason: 'prober_failed' };
 const DONE = '{"done":true}\0';
@@ -52,7 +56,7 @@ class FarProber implements ProberConnection {
 
 async function findings(far: ProberConnection, job = JOB): Promise<Finding[]> {
   const found: Finding[] = [];
-  for await (const finding of new Prober(() => Promise.resolve(far)).probe(job, NEVER_GONE)) found.push(finding);
+  for await (const finding of new Prober(() => Promise.resolve(far)).probe(job, ROOT, NEVER_GONE)) found.push(finding);
   return found;
 }
 
@@ -89,7 +93,7 @@ describe('Prober', () => {
 
   it('says that there is no prober where none can be started', async () => {
     const prober = new Prober(() => Promise.reject(new ProberMissingError()));
-    const found = prober.probe(JOB, NEVER_GONE);
+    const found = prober.probe(JOB, ROOT, NEVER_GONE);
     const missing = { check: 'resolve', state: 'failed', reason: 'prober_missing' };
     assert.deepEqual(await found.next(), { done: false, value: missing });
     assert.equal((await found.next()).done, true);
@@ -111,11 +115,28 @@ describe('Prober', () => {
       leave = callback;
       return () => undefined;
     };
-    const found = new Prober(() => Promise.resolve(far)).probe(JOB, gone);
+    const found = new Prober(() => Promise.resolve(far)).probe(JOB, ROOT, gone);
     assert.deepEqual(await found.next(), { done: false, value: FINDING });
     leave();
     await far.ended;
     assert.deepEqual((await found.next()).value, FAILED);
+  });
+
+  it('gives no job to a prober that comes when nobody wants it any more, and ends it', async () => {
+    const far = new FarProber([], true);
+    const { promise: started, resolve: start } = Promise.withResolvers<ProberConnection>();
+    let leave: () => void = () => undefined;
+    const gone = (callback: () => void): (() => void) => {
+      leave = callback;
+      return () => undefined;
+    };
+    const found = new Prober(() => started).probe(JOB, ROOT, gone);
+    const next = found.next();
+    leave();
+    start(far);
+    assert.deepEqual((await next).value, FAILED);
+    await far.ended;
+    assert.deepEqual(far.sent, []);
   });
 
   it(`runs ${JOBS_MAX} at a time and no more, and others again when one is done`, async () => {
@@ -125,11 +146,11 @@ describe('Prober', () => {
       probers.push(far);
       return Promise.resolve(far);
     });
-    const running = Array.from({ length: JOBS_MAX }, () => prober.probe(JOB, NEVER_GONE));
+    const running = Array.from({ length: JOBS_MAX }, () => prober.probe(JOB, ROOT, NEVER_GONE));
     for (const one of running) await one.next();
-    await assert.rejects(prober.probe(JOB, NEVER_GONE).next(), (error) => isCredentialError(error, 'Busy'));
+    await assert.rejects(prober.probe(JOB, ROOT, NEVER_GONE).next(), (error) => isCredentialError(error, 'Busy'));
     await running[0]?.return();
-    const next = prober.probe(JOB, NEVER_GONE);
+    const next = prober.probe(JOB, ROOT, NEVER_GONE);
     assert.equal((await next.next()).done, false);
     for (const one of [...running, next]) await one.return();
     for (const far of probers) await far.ended;

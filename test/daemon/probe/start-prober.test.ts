@@ -19,11 +19,12 @@ const JOB: ProbeJob = {
     backup_password: 'the-password',
   },
   restoreOnly: false,
+  makeBucket: false,
 };
 
 async function findings(prober: Prober): Promise<Finding[]> {
   const found: Finding[] = [];
-  for await (const finding of prober.probe(JOB, NEVER_GONE)) found.push(finding);
+  for await (const finding of prober.probe(JOB, { uid: 0, isAdministrator: true }, NEVER_GONE)) found.push(finding);
   return found;
 }
 

@@ -1,0 +1,100 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { AwsKeys } from '../../../src/forms/aws.ts';
+import { formatContainerCredentials } from '../../../src/forms/aws-process.ts';
+import type { CredentialEndpoint } from '../../../src/forms/served-environment.ts';
+import { explain } from '../messages.ts';
+
+const HOST = '127.0.0.1';
+const PATH = '/credentials';
+const TOKEN_BYTES = 32;
+
+/** What tools take for the end of keys, in milliseconds: they ask again some minutes before. */
+const LIFETIME_MS = 15 * 60 * 1000;
+
+/** A request is one line and some headers, and a tool of the command's sends few at a time. */
+const HEADER_BYTES_MAX = 8192;
+const CONNECTIONS_MAX = 32;
+const REQUEST_TIMEOUT_MS = 5000;
+
+/** A server that is there for one command. */
+export interface CredentialServer extends Disposable {
+  readonly endpoint: CredentialEndpoint;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/**
+ * Serves keys to whoever has the token, as ECS does to containers: on the loopback device, at a port that the kernel
+ * chooses. They are read anew for each request.
+ */
+export async function startCredentialServer(readKeys: () => Promise<AwsKeys>): Promise<CredentialServer> {
+  const token = randomBytes(TOKEN_BYTES).toString('base64url');
+  const server = createServer(
+    { maxHeaderSize: HEADER_BYTES_MAX, requestTimeout: REQUEST_TIMEOUT_MS },
+    (request, response) => {
+      void answer(request, token, authority(), readKeys).then((answer) => send(response, answer));
+    },
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  const authority = (): string => `${HOST}:${(server.address() as AddressInfo).port}`;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(0, HOST, resolve);
+  });
+  return {
+    endpoint: { url: `http://${authority()}${PATH}`, token },
+    [Symbol.dispose](): void {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+/** Never fails: whatever is wrong is an answer. */
+async function answer(
+  { method, url, headers }: IncomingMessage,
+  token: string,
+  authority: string,
+  readKeys: () => Promise<AwsKeys>,
+): Promise<Answer> {
+  // A page in a browser that had the name of its own server point to us would say that name.
+  if (headers.host !== authority) return refusal(403, 'Forbidden', 'the request is for another host');
+  if (headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined) {
+    return refusal(403, 'Forbidden', 'the request came through a proxy');
+  }
+  if (!isSame(headers.authorization ?? '', token))
+    return refusal(401, 'Unauthorized', 'the token is not the one of this command');
+  if (url !== PATH) return refusal(404, 'NotFound', 'there is nothing here');
+  if (method !== 'GET') return refusal(405, 'MethodNotAllowed', 'it can be read only');
+  try {
+    return { status: 200, body: formatContainerCredentials(await readKeys(), Date.now() + LIFETIME_MS) };
+  } catch (error) {
+    const { code, message } = explain(error);
+    return refusal(code === 'NotFound' || code === 'AccessDenied' || code === 'NotInForm' ? 403 : 503, code, message);
+  }
+}
+
+/** Without a hint, by the time it takes, of how much is right. */
+function isSame(given: string, expected: string): boolean {
+  const [a, b] = [given, expected].map((text) => createHash('sha256').update(text).digest());
+  return a !== undefined && b !== undefined && timingSafeEqual(a, b);
+}
+
+function refusal(status: number, code: string, message: string): Answer {
+  return { status, body: JSON.stringify({ Code: code, Message: message }) };
+}
+
+function send(response: ServerResponse, { status, body }: Answer): void {
+  const headers = {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    Connection: 'close',
+    ...(status === 405 && { Allow: 'GET' }),
+  };
+  response.writeHead(status, headers).end(body);
+}

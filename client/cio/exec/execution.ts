@@ -1,0 +1,58 @@
+import { environmentOf, fileVariablesOf, type EnvironmentChange } from '../../../src/environment.ts';
+import { CredentialError } from '../../../src/errors.ts';
+import { requireProvider, type SetContent } from '../../../src/forms/set-content.ts';
+import { servedEnvironmentOf, type CredentialEndpoint } from '../../../src/forms/served-environment.ts';
+import { FIELD_IDS } from '../../../src/providers/registry.ts';
+import { usageError } from '../command-error.ts';
+import type { Environment } from '../process-image.ts';
+
+/** A variable that takes the path of a file, and the field that is its content. */
+export type FileVariables = ReadonlyMap<string, string>;
+
+/**
+ * Reads `VARIABLE=FIELD`, as many as there are.
+ *
+ * @throws CommandError `Usage`
+ */
+export function parseFileVariables(words: readonly string[]): FileVariables {
+  return new Map(
+    words.map((word) => {
+      const [, variable, field] = /^([A-Za-z_][A-Za-z0-9_]*)=([a-z_]+)$/.exec(word) ?? [];
+      if (variable !== undefined && field !== undefined && FIELD_IDS.includes(field)) return [variable, field] as const;
+      throw usageError('--file takes VARIABLE=FIELD', `FIELD is one of ${FIELD_IDS.toSorted().join(', ')}`);
+    }),
+  );
+}
+
+/** What a command runs with: variables, and the variables that take a file together with its content. */
+export interface Execution {
+  readonly change: EnvironmentChange;
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/**
+ * @param endpoint where the command asks for its keys; undefined where it has them in its environment
+ * @throws CredentialError `Incomplete`
+ */
+export function planExecution(
+  content: SetContent,
+  asked: FileVariables,
+  endpoint: CredentialEndpoint | undefined,
+): Execution {
+  const { set, values } = content;
+  const provider = requireProvider(content);
+  const change = endpoint === undefined ? environmentOf(set, provider, values) : servedEnvironmentOf(content, endpoint);
+  const files = [...fileVariablesOf(provider, values), ...asked].map(([variable, field]) => {
+    const value = values.get(field);
+    if (value === undefined) throw new CredentialError('Incomplete', { set, missing: [field] });
+    return [variable, value] as const;
+  });
+  return { change, files: new Map(files) };
+}
+
+/** The caller's environment, with what a set adds to it and takes from it. */
+export function applyChange(caller: NodeJS.ProcessEnv, { set, clear }: EnvironmentChange): Environment {
+  const cleared = new Set(clear);
+  const kept = Object.entries(caller).filter(([name]) => !cleared.has(name));
+  return Object.fromEntries([...kept, ...set]) as Record<string, string>;
+}

@@ -1,0 +1,127 @@
+/** What stands in place of a secret. */
+export const MASK: Uint8Array = Buffer.from('<masked>');
+
+/** Bytes of a pattern that decide how far the search may go ahead, at most: more would not make it faster. */
+const WINDOW_BYTES_MAX = 16;
+
+/** Bytes that are looked up at once. */
+const BLOCK_BYTES = 2;
+const BLOCKS = 65_536;
+
+/**
+ * Replaces patterns in bytes that come in pieces, wherever they are cut (Wu and Manber, "A fast algorithm for
+ * multi-pattern searching", 1994). Only what may be the begin of a pattern is held back.
+ */
+export class Masker {
+  /** Bytes of each pattern that are searched for; the rest is compared. */
+  readonly #window: number;
+  /** By the block at the end of the window: how many bytes on the next pattern can begin. */
+  readonly #shift: Uint8Array;
+  /** By the block that ends their window: the patterns, longest first. */
+  readonly #candidates = new Map<number, Uint8Array[]>();
+  readonly #patterns: readonly Uint8Array[];
+  #held: Uint8Array = new Uint8Array(0);
+  #isAfterMask = false;
+
+  /** @param patterns of two bytes or more each */
+  constructor(patterns: readonly Uint8Array[]) {
+    this.#patterns = patterns.toSorted((a, b) => b.length - a.length);
+    this.#window = Math.min(WINDOW_BYTES_MAX, ...patterns.map((pattern) => pattern.length));
+    if (this.#window < BLOCK_BYTES) throw new RangeError('a pattern is too short');
+    this.#shift = new Uint8Array(BLOCKS).fill(this.#window - BLOCK_BYTES + 1);
+    for (const pattern of this.#patterns) {
+      for (let end = BLOCK_BYTES; end <= this.#window; end += 1) {
+        const block = blockBefore(pattern, end);
+        this.#shift[block] = Math.min(this.#shift[block] ?? 0, this.#window - end);
+      }
+      const last = blockBefore(pattern, this.#window);
+      this.#candidates.set(last, [...(this.#candidates.get(last) ?? []), pattern]);
+    }
+  }
+
+  /** Whether something waits for what follows it. */
+  get isHolding(): boolean {
+    return this.#held.length > 0;
+  }
+
+  /** Takes the next bytes, and gives what can be shown by now; it may share their memory. */
+  push(bytes: Uint8Array): Uint8Array {
+    return this.#run(this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]), false);
+  }
+
+  /** Gives what was held back: nothing follows it, or not in time. */
+  flush(): Uint8Array {
+    return this.#run(this.#held, true);
+  }
+
+  #run(text: Uint8Array, isFinal: boolean): Uint8Array {
+    const shown: Uint8Array[] = [];
+    const window = this.#window;
+    let from = 0;
+    let at = 0;
+    let holdFrom = -1;
+    while (at + window <= text.length) {
+      const block = blockBefore(text, at + window);
+      const shift = this.#shift[block] ?? 0;
+      if (shift > 0) {
+        at += shift;
+        continue;
+      }
+      const found = this.#matchAt(text, at, block, isFinal);
+      if (found === 'unfinished') {
+        holdFrom = at;
+        break;
+      }
+      if (found === 0) {
+        at += 1;
+        continue;
+      }
+      this.#show(shown, text.subarray(from, at));
+      // Parts of one secret that follow each other are one.
+      if (!this.#isAfterMask) shown.push(MASK);
+      this.#isAfterMask = true;
+      at += found;
+      from = at;
+    }
+    if (holdFrom < 0) holdFrom = isFinal ? text.length : this.#beginOfPattern(text, at);
+    this.#show(shown, text.subarray(from, holdFrom));
+    this.#held = text.slice(holdFrom);
+    const [only] = shown;
+    return shown.length === 1 && only !== undefined ? only : Buffer.concat(shown);
+  }
+
+  #show(shown: Uint8Array[], plain: Uint8Array): void {
+    if (plain.length === 0) return;
+    shown.push(plain);
+    this.#isAfterMask = false;
+  }
+
+  /** Length of the longest pattern at a place; `unfinished` where a longer one may come to be there. */
+  #matchAt(text: Uint8Array, at: number, block: number, isFinal: boolean): number | 'unfinished' {
+    for (const pattern of this.#candidates.get(block) ?? []) {
+      const length = Math.min(pattern.length, text.length - at);
+      if (!isEqualAt(text, at, pattern, length)) continue;
+      if (length === pattern.length) return length;
+      if (!isFinal) return 'unfinished';
+    }
+    return 0;
+  }
+
+  /** Where, from a place on after which no whole window is left, a pattern may begin; the end where none does. */
+  #beginOfPattern(text: Uint8Array, from: number): number {
+    for (let at = from; at < text.length; at += 1) {
+      const length = text.length - at;
+      if (this.#patterns.some((pattern) => pattern.length > length && isEqualAt(text, at, pattern, length))) return at;
+    }
+    return text.length;
+  }
+}
+
+function blockBefore(bytes: Uint8Array, end: number): number {
+  return ((bytes[end - 2] ?? 0) << 8) | (bytes[end - 1] ?? 0);
+}
+
+function isEqualAt(text: Uint8Array, at: number, pattern: Uint8Array, length: number): boolean {
+  for (let index = 0; index < length; index += 1) if (text[at + index] !== pattern[index]) return false;
+  return true;
+}

@@ -1,0 +1,74 @@
+import { spawn, type StdioOptions } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { CommandError } from '../command-error.ts';
+import { assertFits, type Environment } from '../process-image.ts';
+
+/** Passed on to the command. Those of a terminal's keys reach it by themselves, unless it has a terminal of its own. */
+const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
+const KEY_SIGNALS = ['SIGINT', 'SIGQUIT'] as const;
+
+/** By these this process ends as the command did; the others would leave a core file, or are none that end Node. */
+const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGKILL', 'SIGUSR2', 'SIGALRM'];
+
+export interface ChildOptions {
+  readonly stdio: StdioOptions;
+  /** The command has a terminal of its own, so that no key's signal reaches it but by us. */
+  readonly hasOwnTerminal?: boolean;
+  /** Called once it runs. */
+  readonly onStarted?: (pid: number) => void;
+}
+
+/** How a command ended. */
+export interface ChildExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/**
+ * Runs a command beside this process, which stands for it: the signals that it gets are the command's.
+ *
+ * @throws CommandError `CommandNotExecutable`
+ */
+export async function runChild(
+  command: readonly string[],
+  environment: Environment,
+  options: ChildOptions,
+): Promise<ChildExit> {
+  const [file = '', ...arguments_] = command;
+  // Node throws its own error where the system refuses that.
+  assertFits(command, environment);
+  const child = spawn(file, arguments_, { env: environment, stdio: options.stdio });
+  const passOn = (signal: NodeJS.Signals): void => void child.kill(signal);
+  const isReached = options.hasOwnTerminal !== true && hasTerminal();
+  const onKey = (signal: NodeJS.Signals): void => void (isReached || child.kill(signal));
+  for (const signal of SIGNALS) process.on(signal, passOn);
+  for (const signal of KEY_SIGNALS) process.on(signal, onKey);
+  try {
+    return await new Promise<ChildExit>((resolve, reject) => {
+      child.once('error', (error: NodeJS.ErrnoException) => {
+        reject(
+          new CommandError('CommandNotExecutable', `the command cannot be executed: ${error.code ?? 'unknown error'}`),
+        );
+      });
+      child.once('spawn', () => options.onStarted?.(child.pid ?? 0));
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, passOn);
+    for (const signal of KEY_SIGNALS) process.off(signal, onKey);
+  }
+}
+
+/** Ends as a command ended: by the same signal, else with its exit code, as a shell has it. */
+export function endAs({ code, signal }: ChildExit): number {
+  if (signal === null) return code ?? 1;
+  if (ENDING_SIGNALS.includes(signal)) process.kill(process.pid, signal);
+  return 128 + constants.signals[signal];
+}
+
+/** Whether this process has a controlling terminal (`tty_nr` in proc_pid_stat(5)). */
+function hasTerminal(): boolean {
+  const stat = readFileSync('/proc/self/stat', 'latin1');
+  return stat.slice(stat.lastIndexOf(')')).split(' ')[5] !== '0';
+}

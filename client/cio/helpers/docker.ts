@@ -1,0 +1,139 @@
+import { CredentialError, EXIT, isCredentialError } from '../../../src/errors.ts';
+import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
+import type { CredentialClient } from '../../client.ts';
+import { encodeValue } from '../../value.ts';
+import { readBounded, STDIN } from '../file-descriptors.ts';
+import { explain } from '../messages.ts';
+import type { Session } from '../session.ts';
+import { bytesOf } from '../value-output.ts';
+import { packageVersion } from '../version.ts';
+import { nameOfAddress } from './names.ts';
+
+/** What docker knows an error by, word for word (`docker-credential-helpers/credentials`). */
+const NOT_FOUND = 'credentials not found in native keychain';
+const NO_SERVER_URL = 'no credentials server URL';
+const NO_USERNAME = 'no credentials username';
+
+const PROGRAM = 'docker-credential-cio';
+const USAGE = `Usage: ${PROGRAM} <store|get|erase|list|version>`;
+
+/** An answer that docker takes for an error: it is read from standard output. */
+class Refusal extends Error {}
+
+/** What docker stores, and asks for. */
+interface DockerCredential {
+  readonly ServerURL: string;
+  readonly Username: string;
+  readonly Secret: string;
+}
+
+/** Does what docker asks of a credential helper, and gives the exit code. */
+export async function helpDocker(words: readonly string[], session: Session): Promise<number> {
+  const [verb = ''] = words;
+  try {
+    if (words.length !== 1) throw new Refusal(USAGE);
+    const answer = await answerTo(verb, session);
+    session.printBytes(Buffer.from(answer));
+    return EXIT.done;
+  } catch (error) {
+    session.printBytes(Buffer.from(`${error instanceof Refusal ? error.message : explain(error).message}\n`));
+    return EXIT.failed;
+  }
+}
+
+async function answerTo(verb: string, session: Session): Promise<string> {
+  switch (verb) {
+    case 'store':
+      return session.withClient((client) => store(client, parseCredential(readInput())));
+    case 'get':
+      return session.withClient((client) => get(client, requireServer(readInput().trim())));
+    case 'erase':
+      return session.withClient((client) => erase(client, requireServer(readInput().trim())));
+    case 'list':
+      return session.withClient(list);
+    case 'version':
+    case '--version':
+    case '-v':
+      return `${PROGRAM} (cio-credentiald) ${packageVersion()}\n`;
+    case 'help':
+    case '--help':
+    case '-h':
+      return `${USAGE}\n`;
+    default:
+      throw new Refusal(`${PROGRAM}: unknown action\n${USAGE}`);
+  }
+}
+
+function readInput(): string {
+  const bytes = readBounded(STDIN, VALUE_BYTES_MAX, 'standard input');
+  if (bytes.length > VALUE_BYTES_MAX) throw new Refusal('what came on standard input is too long');
+  return Buffer.from(bytes).toString('utf8');
+}
+
+async function store(client: CredentialClient, credential: DockerCredential): Promise<string> {
+  const name = nameOfAddress('docker', credential.ServerURL);
+  const value = encodeValue(Buffer.from(JSON.stringify(credential)));
+  await client.call('Create', { credentials: [{ name, ...value }], replace: true });
+  return '';
+}
+
+async function get(client: CredentialClient, server: string): Promise<string> {
+  const { ServerURL, Username, Secret } = await read(client, nameOfAddress('docker', server));
+  return `${JSON.stringify({ ServerURL, Username, Secret })}\n`;
+}
+
+async function erase(client: CredentialClient, server: string): Promise<string> {
+  try {
+    await client.call('Remove', { names: [nameOfAddress('docker', server)] });
+  } catch (error) {
+    throw isCredentialError(error, 'NotFound') ? new Refusal(NOT_FOUND) : error;
+  }
+  return '';
+}
+
+/** All that is stored, by server. What is gone by now, or was stored by others in another form, is left out. */
+async function list(client: CredentialClient): Promise<string> {
+  const users: Record<string, string> = {};
+  for await (const { credentials } of client.stream('List', { patterns: ['docker.*'] })) {
+    for (const { name } of credentials) {
+      const credential = await read(client, name).catch((error: unknown) => {
+        if (error instanceof Refusal) return undefined;
+        throw error;
+      });
+      if (credential !== undefined) users[credential.ServerURL] = credential.Username;
+    }
+  }
+  return `${JSON.stringify(users)}\n`;
+}
+
+async function read(client: CredentialClient, name: string): Promise<DockerCredential> {
+  try {
+    return parseCredential(Buffer.from(bytesOf(await client.call('Get', { name }), client.socket)).toString('utf8'));
+  } catch (error) {
+    if (error instanceof CredentialError && error.code === 'NotFound') throw new Refusal(NOT_FOUND);
+    throw error;
+  }
+}
+
+function requireServer(server: string): string {
+  if (server === '') throw new Refusal(NO_SERVER_URL);
+  return server;
+}
+
+function parseCredential(text: string): DockerCredential {
+  const { ServerURL, Username, Secret } = parseObject(text);
+  if (typeof ServerURL !== 'string' || ServerURL.trim() === '') throw new Refusal(NO_SERVER_URL);
+  if (typeof Username !== 'string' || Username.trim() === '') throw new Refusal(NO_USERNAME);
+  return { ServerURL: ServerURL.trim(), Username, Secret: typeof Secret === 'string' ? Secret : '' };
+}
+
+/** V8's own message, which quotes the text, goes nowhere. */
+function parseObject(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // Told below.
+  }
+  throw new Refusal('what is there is no credential of docker');
+}

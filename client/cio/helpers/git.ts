@@ -1,0 +1,157 @@
+import { CredentialError, EXIT, isCredentialError } from '../../../src/errors.ts';
+import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
+import type { CredentialClient } from '../../client.ts';
+import { encodeValue } from '../../value.ts';
+import { CommandError, usageError } from '../command-error.ts';
+import { readBounded, STDIN } from '../file-descriptors.ts';
+import type { Session } from '../session.ts';
+import { bytesOf } from '../value-output.ts';
+import { nameOfAddress } from './names.ts';
+
+/** What git says of an account besides the address, in the order in which it is told again (git-credential(1)). */
+const ACCOUNT_KEYS = ['username', 'password', 'password_expiry_utc', 'oauth_refresh_token'] as const;
+
+type Account = { readonly [Key in (typeof ACCOUNT_KEYS)[number]]?: string };
+
+/** All accounts of an address, the one that was stored last in front. */
+interface Stored {
+  readonly accounts: readonly Account[];
+  /** Of which generation they are; undefined where there are none. */
+  readonly generation: number | undefined;
+}
+
+/** How often a change is tried anew where another one came in between. */
+const ATTEMPTS_MAX = 5;
+
+/** Does what git asks of a credential helper, and gives the exit code. Another verb than the three is ignored, as git wants it. */
+export async function helpGit(words: readonly string[], session: Session): Promise<number> {
+  const [verb] = words;
+  if (verb === undefined || words.length > 1) throw usageError('it takes one of get, store and erase');
+  if (verb !== 'get' && verb !== 'store' && verb !== 'erase') return EXIT.done;
+  const said = parseAttributes(readInput());
+  const name = nameOf(said);
+  if (name === undefined) return EXIT.done;
+  await session.withClient(async (client) => {
+    if (verb === 'get') session.printBytes(Buffer.from(await get(client, name, said)));
+    else
+      await change(client, name, (accounts) =>
+        verb === 'store' ? withAccount(accounts, said) : without(accounts, said),
+      );
+  });
+  return EXIT.done;
+}
+
+/** Lines `key=value` up to an empty one. Of a key that is said twice, the last counts; keys that we do not know do no harm. */
+export function parseAttributes(text: string): ReadonlyMap<string, string> {
+  const attributes = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    if (line === '') break;
+    const equals = line.indexOf('=');
+    if (equals > 0) attributes.set(line.slice(0, equals), line.slice(equals + 1));
+  }
+  return attributes;
+}
+
+function readInput(): string {
+  const bytes = readBounded(STDIN, VALUE_BYTES_MAX, 'standard input');
+  if (bytes.length > VALUE_BYTES_MAX) throw new CommandError('ReadFailed', 'what came on standard input is too long');
+  return Buffer.from(bytes).toString('utf8');
+}
+
+/** Undefined where it does not say what it is for. */
+function nameOf(said: ReadonlyMap<string, string>): string | undefined {
+  const [protocol, host, path] = [said.get('protocol'), said.get('host'), said.get('path')];
+  if (!protocol || (host === undefined && path === undefined)) return undefined;
+  return nameOfAddress('git', `${protocol}://${host ?? ''}${path ? `/${path}` : ''}`);
+}
+
+async function get(client: CredentialClient, name: string, said: ReadonlyMap<string, string>): Promise<string> {
+  const { accounts } = await read(client, name);
+  const username = said.get('username');
+  const account = accounts.find((each) => username === undefined || each.username === username);
+  if (account === undefined) return '';
+  const lines = ACCOUNT_KEYS.flatMap((key) => {
+    const value = account[key];
+    return value === undefined ? [] : [`${key}=${value}\n`];
+  });
+  return lines.join('');
+}
+
+/** Changes the accounts of an address; what others do to them at the same time is not lost. */
+async function change(
+  client: CredentialClient,
+  name: string,
+  edit: (accounts: readonly Account[]) => readonly Account[],
+): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const { accounts, generation } = await read(client, name);
+    const edited = edit(accounts);
+    if (edited === accounts) return;
+    try {
+      await write(client, name, edited, generation);
+      return;
+    } catch (error) {
+      const isRace = ['Conflict', 'AlreadyExists', 'NotFound'].some(
+        (code) => error instanceof CredentialError && error.code === code,
+      );
+      if (!isRace || attempt === ATTEMPTS_MAX) throw error;
+    }
+  }
+}
+
+async function write(
+  client: CredentialClient,
+  name: string,
+  accounts: readonly Account[],
+  generation: number | undefined,
+): Promise<void> {
+  const unchanged = generation === undefined ? {} : { ifGeneration: generation };
+  if (accounts.length === 0) {
+    await client.call('Remove', { names: [name], ...unchanged });
+    return;
+  }
+  const value = encodeValue(Buffer.from(JSON.stringify({ accounts })));
+  await client.call('Create', { credentials: [{ name, ...value }], replace: generation !== undefined, ...unchanged });
+}
+
+function withAccount(accounts: readonly Account[], said: ReadonlyMap<string, string>): readonly Account[] {
+  if (!said.has('username') || !said.has('password')) return accounts;
+  const account = Object.fromEntries(
+    ACCOUNT_KEYS.flatMap((key) => {
+      const value = said.get(key);
+      return value === undefined ? [] : [[key, value] as const];
+    }),
+  );
+  // git stores what it was just given, each time that it worked.
+  if (JSON.stringify(accounts[0]) === JSON.stringify(account)) return accounts;
+  return [account, ...accounts.filter(({ username }) => username !== said.get('username'))];
+}
+
+/** git says the password that was refused: a newer one stays. */
+function without(accounts: readonly Account[], said: ReadonlyMap<string, string>): readonly Account[] {
+  const kept = accounts.filter((account) =>
+    (['username', 'password'] as const).some((key) => said.has(key) && said.get(key) !== account[key]),
+  );
+  return kept.length === accounts.length ? accounts : kept;
+}
+
+async function read(client: CredentialClient, name: string): Promise<Stored> {
+  try {
+    const reply = await client.call('Get', { name });
+    return { accounts: parseAccounts(bytesOf(reply, client.socket), name), generation: reply.generation };
+  } catch (error) {
+    if (isCredentialError(error, 'NotFound')) return { accounts: [], generation: undefined };
+    throw error;
+  }
+}
+
+/** @throws CredentialError `InvalidValue` for what this helper did not write */
+function parseAccounts(bytes: Uint8Array, name: string): readonly Account[] {
+  try {
+    const { accounts } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { readonly accounts?: unknown };
+    if (Array.isArray(accounts)) return accounts as Account[];
+  } catch {
+    // Told below; V8's message would quote the value.
+  }
+  throw new CredentialError('InvalidValue', { name, reason: 'it is none that git-credential-cio stored' });
+}

@@ -1,0 +1,157 @@
+import { isUtf8 } from 'node:buffer';
+import { environmentOf } from '../../../src/environment.ts';
+import { CredentialError, isCredentialError } from '../../../src/errors.ts';
+import { formatAws, formatVelero } from '../../../src/forms/aws.ts';
+import { formatDotenv } from '../../../src/forms/dotenv.ts';
+import { formatKopia } from '../../../src/forms/kopia.ts';
+import { toObject } from '../../../src/forms/object.ts';
+import { formatRclone } from '../../../src/forms/rclone.ts';
+import { formatRestic } from '../../../src/forms/restic.ts';
+import { refuseNul, requireComplete, type SetContent } from '../../../src/forms/set-content.ts';
+import { formatExports } from '../../../src/forms/shell.ts';
+import { isUuid, parseName } from '../../../src/names.ts';
+import type { Methods } from '../../../src/protocol/interface.generated.ts';
+import type { CredentialClient } from '../../client.ts';
+import { CommandError, usageError } from '../command-error.ts';
+import { contentOf, membersOf } from '../set-environment.ts';
+import type { Session } from '../session.ts';
+import { bytesOf } from '../value-output.ts';
+import { encryptForUnit } from './systemd-creds.ts';
+
+/** What is to be printed, and how. */
+export interface FormRequest {
+  readonly target: string;
+  readonly form: string;
+  readonly version: number | null;
+  readonly owner: number | null;
+}
+
+/** Forms for one credential as well as for a set. */
+const VALUE_FORMS: readonly string[] = ['json', 'yaml', 'systemd-creds'];
+
+/** Forms of a set as text. `notes` is told besides: what the reader of the file should know. */
+type SetForm = (content: SetContent, notes: string[]) => string | undefined;
+
+const SET_FORMS: ReadonlyMap<string, SetForm> = new Map<string, SetForm>([
+  ['env', (content) => formatExports(variablesOf(content))],
+  [
+    'dotenv',
+    (content, notes) => {
+      const { text, quoted } = formatDotenv(variablesOf(content));
+      if (quoted.length > 0) {
+        notes.push(`Note: docker run --env-file would take the quotes for a part of ${quoted.join(', ')}.`);
+      }
+      return text;
+    },
+  ],
+  ['restic', formatRestic],
+  ['rclone', formatRclone],
+  ['kopia', formatKopia],
+  ['aws', formatAws],
+  ['velero', formatVelero],
+]);
+
+/** Prints a credential, or a set, in a form that programs take. @throws CredentialError, CommandError */
+export async function printForm(request: FormRequest, session: Session): Promise<void> {
+  const { target, form } = request;
+  if (!VALUE_FORMS.includes(form) && !SET_FORMS.has(form)) {
+    const forms = [...VALUE_FORMS, ...SET_FORMS.keys()].join(', ');
+    throw usageError('there is no such form', `it is one of: ${forms}`);
+  }
+  if (session.isJson && form !== 'json') throw usageError('--json and --output are two forms', 'give one of them');
+  await session.withClient(async (client) => {
+    const credential = await readCredential(client, request);
+    if (credential !== undefined) return printCredential(session, form, credential, client.socket);
+    if (request.version !== null) throw usageError('--version is for a credential, and it is a set');
+    const reply = await client.call('GetSet', { set: target, allowIncomplete: true, owner: request.owner });
+    await printSet(session, form, reply, client);
+  });
+}
+
+/** Undefined where a set is meant: a credential comes first, where the form is one for both. */
+async function readCredential(
+  client: CredentialClient,
+  { target, form, version, owner }: FormRequest,
+): Promise<Methods['Get']['out'] | undefined> {
+  if (!VALUE_FORMS.includes(form) || isUuid(target)) return undefined;
+  const name = parseName(target);
+  try {
+    return await client.call('Get', { name, version, owner });
+  } catch (error) {
+    if (isCredentialError(error, 'NotFound') && !name.startsWith('cio_') && version === null) return undefined;
+    throw error;
+  }
+}
+
+async function printCredential(
+  session: Session,
+  form: string,
+  reply: Methods['Get']['out'],
+  socket: string,
+): Promise<void> {
+  const bytes = bytesOf(reply, socket);
+  if (form === 'systemd-creds') session.printBytes(encryptForUnit(reply.name, bytes));
+  else if (form === 'json') session.printBytes(Buffer.from(`${JSON.stringify(reply)}\n`));
+  else {
+    const { name, version, generation } = reply;
+    const value = isUtf8(bytes) ? Buffer.from(bytes).toString('utf8') : bytes;
+    session.printBytes(Buffer.from(await toYaml({ name, version, generation, value })));
+  }
+}
+
+async function printSet(
+  session: Session,
+  form: string,
+  reply: Methods['GetSet']['out'],
+  client: CredentialClient,
+): Promise<void> {
+  if (form === 'systemd-creds') {
+    const lines = membersOf(reply, client.socket).map(
+      ({ name, bytes }) =>
+        `SetCredentialEncrypted=${name}: ${encryptForUnit(name, bytes).toString().replaceAll(/\s/g, '')}\n`,
+    );
+    return session.printBytes(Buffer.from(lines.join('')));
+  }
+  const content = contentOf(reply, client.socket);
+  const format = SET_FORMS.get(form);
+  if (format === undefined) {
+    const object = toObject(content, await createdOf(client, reply));
+    const text = form === 'yaml' ? await toYaml(object) : `${JSON.stringify(object, undefined, 2)}\n`;
+    session.printBytes(Buffer.from(text));
+    return;
+  }
+  const notes: string[] = [];
+  const text = format(content, notes);
+  if (text === undefined) throw unsuited(form, content);
+  session.printBytes(Buffer.from(text));
+  for (const note of notes) session.note(note);
+}
+
+/** When the first of a set's credentials was stored; undefined where it is gone by now. */
+async function createdOf(
+  client: CredentialClient,
+  { set, owner, members }: Methods['GetSet']['out'],
+): Promise<number | undefined> {
+  const names = new Set(members.map(({ name }) => name));
+  const { credentials } = await client.call('List', { patterns: [set], owner });
+  const times = credentials.filter(({ name }) => names.has(name)).map(({ created }) => created);
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+function variablesOf(content: SetContent): ReadonlyMap<string, string> {
+  const provider = requireComplete(content);
+  refuseNul(content);
+  return environmentOf(content.set, provider, content.values).set;
+}
+
+function unsuited(form: string, { set, provider }: SetContent): Error {
+  if (provider === undefined) return new CredentialError('Incomplete', { set, missing: ['provider'] });
+  const hint = 'it is for sets with an access key and a secret key of S3';
+  return new CommandError('NotInForm', `set ${set} (${provider.label}) has no form ${form}`, hint);
+}
+
+/** The library is loaded for this alone. */
+async function toYaml(value: object): Promise<string> {
+  const { formatObject } = await import('./object-yaml.ts');
+  return formatObject(value);
+}

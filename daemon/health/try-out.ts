@@ -1,0 +1,71 @@
+import { findMistakes } from '../../src/mistakes.ts';
+import { CHECKS, hasFailed } from '../../src/validation.ts';
+import type { Finding } from '../../src/validation.ts';
+import type { Gone } from '../gone.ts';
+import type { JobOwner } from '../probe/job-bounds.ts';
+import type { Prober } from '../probe/prober.ts';
+import type { Candidate } from './candidate.ts';
+
+/** What a repository needs and a bucket does not: a set of a volume's credentials has neither. */
+export const REPOSITORY_FIELDS: ReadonlySet<string> = new Set(['backup_repo', 'backup_password']);
+
+/** How a set is tried out. */
+export interface Trial {
+  /** For whom. */
+  readonly owner: JobOwner;
+  /** The values are looked at, and no server is asked. */
+  readonly shapeOnly: boolean;
+  readonly restoreOnly: boolean;
+  readonly makeBucket: boolean;
+  /** A set that names no place at all is tried as far as its keys. */
+  readonly keysSuffice: boolean;
+}
+
+/**
+ * Tries a set out: first its values by themselves, then, in another process, the servers that they lead to. What it finds
+ * comes as it is found; what was not tried is skipped, with its reason.
+ *
+ * @throws CredentialError `Busy`
+ */
+export async function* tryOut(
+  prober: Prober,
+  candidate: Candidate,
+  trial: Trial,
+  gone: Gone,
+): AsyncGenerator<readonly Finding[], void, undefined> {
+  const { set, provider, values } = candidate;
+  const shape = findShape(candidate, trial);
+  yield shape.length > 0 ? shape : [{ check: 'shape', state: 'passed' }];
+  if (trial.shapeOnly) return;
+  if (hasFailed(shape) || provider === undefined) {
+    yield CHECKS.filter((check) => check !== 'shape').map((check) => skipped(check));
+    return;
+  }
+  const { owner, restoreOnly, makeBucket } = trial;
+  const job = { set, provider: provider.id, values: Object.fromEntries(values), restoreOnly, makeBucket };
+  for await (const finding of prober.probe(job, owner, gone)) yield [finding];
+}
+
+/** Whether what a set misses leaves something of it to be tried. */
+export function isTriable(missing: readonly string[], hasBucket: boolean): boolean {
+  return missing.length === 0 || (hasBucket && missing.every((field) => REPOSITORY_FIELDS.has(field)));
+}
+
+function findShape({ set, provider, values, notText, primary }: Candidate, { keysSuffice }: Trial): Finding[] {
+  const unreadable = notText.map((field): Finding => ({ check: 'shape', state: 'failed', reason: 'not_text', field }));
+  const mistakes = findMistakes(set, provider, values, primary).filter(
+    ({ field }) => field === undefined || !notText.includes(field),
+  );
+  const missing = mistakes.flatMap(({ reason, field }) => (reason === 'missing_field' ? (field ?? []) : []));
+  const isEnough = isTriable(missing, keysSuffice || values.has('bucket'));
+  return [
+    ...unreadable,
+    ...mistakes.map((one) =>
+      isEnough && one.reason === 'missing_field' ? { ...one, state: 'warning' as const } : one,
+    ),
+  ];
+}
+
+function skipped(check: Finding['check']): Finding {
+  return { check, state: 'skipped', reason: 'earlier_failure', subject: 'shape' };
+}

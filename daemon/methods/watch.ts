@@ -1,0 +1,34 @@
+import { CredentialError } from '../../src/errors.ts';
+import { patternMatcher } from '../access/patterns.ts';
+import { spaceOfOwner } from '../access/rules.ts';
+import { WatchedView } from '../access/watched-view.ts';
+import type { Part } from '../access/watched-view.ts';
+import type { StreamingMethod } from './context.ts';
+
+/** Tells what there is, then what changes, until the store is locked or whoever listens is gone. */
+export const watch: StreamingMethod<'Watch'> = async function* ({ vault, watches }, caller, parameters, gone, ending) {
+  vault.unlocked();
+  const view = new WatchedView(vault, watches, caller, {
+    only: typeof parameters.owner === 'number' ? spaceOfOwner(parameters.owner) : undefined,
+    matches: patternMatcher(vault.storeId, parameters.patterns ?? []),
+  });
+  const end = (): void => view.end(new CredentialError('Busy', {}));
+  const leave = [watches.add(view), gone(end), ending(end)];
+  try {
+    let part = NOTHING;
+    for await (const next of view.tell()) {
+      if (part !== NOTHING) yield { ...part, settled: false };
+      part = next;
+    }
+    yield { ...part, settled: true };
+    for (;;) {
+      await view.changes();
+      for await (const change of view.tell()) yield { ...change, settled: true };
+    }
+  } finally {
+    for (const each of leave) each();
+    view.forget();
+  }
+};
+
+const NOTHING: Part = { credentials: [], sets: [], vanished: [] };

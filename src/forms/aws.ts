@@ -1,0 +1,91 @@
+import { AZURE_ENDPOINT_SUFFIX } from '../providers/azure.ts';
+import { deriveS3 } from '../providers/s3-fields.ts';
+import { formatAwsFile } from '../set-files.ts';
+import { usesIdentity } from '../sets.ts';
+import { REPOSITORY_FIELDS, requireComplete, unfit, type SetContent } from './set-content.ts';
+
+/** The keys of a set that speaks S3. */
+export interface AwsKeys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string | undefined;
+}
+
+/**
+ * The keys of a set; undefined for one of another kind, or that uses the machine's own identity in place of keys.
+ *
+ * @throws CredentialError `Incomplete`
+ */
+export function awsKeysOf(content: SetContent): AwsKeys | undefined {
+  const { values } = content;
+  const provider = requireComplete(content, REPOSITORY_FIELDS);
+  const [accessKeyId, secretAccessKey] = [values.get('access_key'), values.get('secret_key')];
+  if (!provider.fields.some(({ id }) => id === 'access_key') || usesIdentity(values.get('use_iam'))) return undefined;
+  if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
+  return { accessKeyId, secretAccessKey, sessionToken: values.get('session_token') };
+}
+
+/**
+ * A set as the AWS tools' shared credentials file, in the profile `default`. Undefined for a set without such keys.
+ *
+ * @throws CredentialError `Incomplete`, `InvalidValue`
+ */
+export function formatAws(content: SetContent): string | undefined {
+  if (awsKeysOf(content) === undefined) return undefined;
+  const text = formatAwsFile(content.values);
+  if (text === undefined) throw unfit(content.set, 'secret_key', 'it does not fit into a line of a credentials file');
+  return text;
+}
+
+/**
+ * The file `cloud` of Velero's plugins: a credentials file for S3, variables for Azure, the service account of Google.
+ *
+ * @throws CredentialError `Incomplete`, `InvalidValue`
+ */
+export function formatVelero(content: SetContent): string | undefined {
+  const { set, values } = content;
+  const provider = requireComplete(content, REPOSITORY_FIELDS);
+  if (provider.id === 'google') {
+    const account = values.get('service_account');
+    return account?.endsWith('\n') === false ? `${account}\n` : account;
+  }
+  if (provider.id === 'azure') {
+    const key = values.get('account_key');
+    const cloud = AZURE_CLOUDS.get(values.get('endpoint_suffix') ?? AZURE_ENDPOINT_SUFFIX);
+    if (key === undefined) return undefined;
+    if (/[\0\r\n]/.test(key)) throw unfit(set, 'account_key', 'it does not fit into a line');
+    return `AZURE_STORAGE_ACCOUNT_ACCESS_KEY=${key}\n${cloud === undefined ? '' : `AZURE_CLOUD_NAME=${cloud}\n`}`;
+  }
+  // Velero's documentation has no spaces around the sign; region is said in the storage location.
+  return formatAws(content)
+    ?.replaceAll(' = ', '=')
+    .replace(/^region=.*\n/m, '');
+}
+
+/** What Azure's tools call its clouds, by the end of their host names. */
+const AZURE_CLOUDS: ReadonlyMap<string, string> = new Map([
+  [AZURE_ENDPOINT_SUFFIX, 'AzurePublicCloud'],
+  ['core.usgovcloudapi.net', 'AzureUSGovernmentCloud'],
+  ['core.chinacloudapi.cn', 'AzureChinaCloud'],
+]);
+
+/**
+ * Profiles that have the AWS tools ask for a set's keys. The SDKs and the AWS command line look for `credential_process`
+ * in `~/.aws/config`, where a profile's name has a word in front; minio-go, which is in restic and kopia, in the shared
+ * credentials file only, where it has none. One file with both serves as either.
+ *
+ * @param command what prints the keys, as words without white space: minio-go splits it there, and knows no quotes
+ */
+export function formatAwsProfiles({ set, values }: SetContent, command: readonly string[]): string {
+  const process = `credential_process = ${command.join(' ')}\n`;
+  const region = values.get('region');
+  const server = deriveS3(values).variables['AWS_ENDPOINT_URL_S3'];
+  const settings = [
+    ...(region === undefined ? [] : [`region = ${region}\n`]),
+    ...(server === undefined ? [] : [`endpoint_url = ${server}\n`]),
+  ].join('');
+  return (
+    `# For ~/.aws/config: the AWS SDKs and the AWS command line.\n[profile ${set}]\n${process}${settings}\n` +
+    `# For ~/.aws/credentials: restic, kopia and others with minio-go.\n[${set}]\n${process}`
+  );
+}

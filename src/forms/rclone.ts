@@ -1,0 +1,43 @@
+import { environmentOf, remoteVariablePrefix } from '../environment.ts';
+import { REPOSITORY_FIELDS, requireComplete, unfit, type SetContent } from './set-content.ts';
+
+/** What `goconfig`, which rclone reads its file with, takes for the begin of a quotation. */
+const QUOTATION = /^(?:`|""")/;
+
+/**
+ * A set as a section of `rclone.conf`, called like the set. None of the options of these remotes is one that rclone wants
+ * obscured: those are passwords of people, and of `crypt`.
+ *
+ * @throws CredentialError `Incomplete`, `InvalidValue`
+ */
+export function formatRclone(content: SetContent): string {
+  const { set, values } = content;
+  const provider = requireComplete(content, REPOSITORY_FIELDS);
+  const prefix = remoteVariablePrefix(set);
+  const fieldOf = new Map(Object.entries(provider.rclone.fromFields));
+  const lines = [...environmentOf(set, provider, values).set].flatMap(([name, value]) => {
+    if (!name.startsWith(prefix)) return [];
+    const option = name.slice(prefix.length);
+    return `${option.toLowerCase()} = ${inOneLine(set, fieldOf.get(option) ?? 'endpoint', value)}\n`;
+  });
+  return `[${set}]\n${lines.join('')}`;
+}
+
+/** JSON, such as a service account, says the same without its line ends. */
+function inOneLine(set: string, field: string, value: string): string {
+  const line = value.includes('\n') ? compactJson(value) : value;
+  if (line === undefined || /[\0\r\n]/.test(line)) throw unfit(set, field, 'rclone.conf has no form for its line ends');
+  if (line.trim() !== line) throw unfit(set, field, 'rclone.conf has no form for the space at its ends');
+  if (!QUOTATION.test(line)) return line;
+  const quote = ['`', '"""'].find((mark) => !line.includes(mark) && !line.endsWith(mark.charAt(0)));
+  if (quote === undefined) throw unfit(set, field, 'rclone.conf has no form for its quotes');
+  return `${quote}${line}${quote}`;
+}
+
+function compactJson(text: string): string | undefined {
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,27 @@
+import { environmentOf, fileVariablesOf, remoteVariablePrefix } from '../environment.ts';
+import { formatEnvironmentFile } from '../set-files.ts';
+import { memberName } from '../sets.ts';
+import { refuseNul, requireComplete, type SetContent } from './set-content.ts';
+
+/**
+ * What restic needs as an environment file, for `sh` and for systemd's `EnvironmentFile=` alike. A value that restic takes
+ * as the path of a file only is named in a comment.
+ *
+ * @throws CredentialError `Incomplete`, `InvalidValue`
+ */
+export function formatRestic(content: SetContent): string {
+  const { set, values } = content;
+  const provider = requireComplete(content);
+  refuseNul(content);
+  const remote = remoteVariablePrefix(set);
+  const variables = [...environmentOf(set, provider, values).set].filter(([name]) => !name.startsWith(remote));
+  const files = [...fileVariablesOf(provider, values)].filter(([name]) => RESTIC_FILE_VARIABLES.includes(name));
+  const comments = files.map(
+    ([name, field]) =>
+      `# ${name}= the path of a file with what this prints: cio credential get ${memberName(set, field)}\n`,
+  );
+  return comments.join('') + formatEnvironmentFile({ set: new Map(variables), clear: [] });
+}
+
+/** Of the variables that take a path, those that restic itself looks at. */
+const RESTIC_FILE_VARIABLES: readonly string[] = ['GOOGLE_APPLICATION_CREDENTIALS', 'RESTIC_CACERT'];

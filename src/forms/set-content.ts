@@ -1,0 +1,52 @@
+import { CredentialError } from '../errors.ts';
+import type { Provider } from '../providers/provider.ts';
+import { memberName, missingOf } from '../sets.ts';
+
+/** A set with its values as text, all from one generation. */
+export interface SetContent {
+  readonly set: string;
+  /** Undefined where it has no supported one. */
+  readonly provider: Provider | undefined;
+  /** By field id. */
+  readonly values: ReadonlyMap<string, string>;
+}
+
+/** The fields that only restic asks for: other tools do without a repository and its password. */
+export const REPOSITORY_FIELDS: readonly string[] = ['backup_repo', 'backup_password'];
+
+/**
+ * The provider of a set that the daemon found complete.
+ *
+ * @throws CredentialError `Incomplete` where it is one that only the daemon knows
+ */
+export function requireProvider({ set, provider }: SetContent): Provider {
+  if (provider === undefined) throw new CredentialError('Incomplete', { set, missing: ['provider'] });
+  return provider;
+}
+
+/**
+ * The provider of a set that has what it requires.
+ *
+ * @param dispensable required fields that this use of the set does without
+ * @throws CredentialError `Incomplete`
+ */
+export function requireComplete(content: SetContent, dispensable: readonly string[] = []): Provider {
+  const { set, provider, values } = content;
+  const missing = missingOf(provider, new Set(values.keys()), values.get('use_iam')).filter(
+    (field) => !dispensable.includes(field),
+  );
+  if (provider === undefined || missing.length > 0) throw new CredentialError('Incomplete', { set, missing });
+  return provider;
+}
+
+/** @throws CredentialError `InvalidValue`, for the first value that a variable of a process would cut short */
+export function refuseNul({ set, values }: SetContent): void {
+  for (const [field, value] of values) {
+    if (value.includes('\0')) throw unfit(set, field, 'it has a NUL byte, and no variable can hold it');
+  }
+}
+
+/** The error for a value that cannot be written in some form. */
+export function unfit(set: string, field: string, reason: string): CredentialError<'InvalidValue'> {
+  return new CredentialError('InvalidValue', { name: memberName(set, field), reason });
+}

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { CommandError } from '../../../client/cio/command-error.ts';
+import { NewFile } from '../../../client/cio/new-file.ts';
+import { Service } from '../../support/process.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const KEEP = { force: false };
+const FORCE = { force: true };
+
+function textOf(file: string): string {
+  return fs.readFileSync(file, 'utf8');
+}
+
+describe('NewFile', () => {
+  it('is not there under its name before it is committed, and is its owner’s alone', (t) => {
+    const folder = temporaryDirectory(t);
+    const target = path.join(folder, 'target');
+    {
+      using file = NewFile.create(target, KEEP);
+      file.write(Buffer.from('one '));
+      file.write(Buffer.from('two'));
+      assert.deepEqual(fs.existsSync(target), false);
+      const [temporary = ''] = fs.readdirSync(folder);
+      assert.equal(fs.statSync(path.join(folder, temporary)).mode & 0o777, 0o600);
+      file.commit();
+    }
+    assert.deepEqual(fs.readdirSync(folder), ['target']);
+    assert.equal(textOf(target), 'one two');
+    assert.equal(fs.statSync(target).mode & 0o777, 0o600);
+  });
+
+  it('leaves nothing where it is not committed', (t) => {
+    const folder = temporaryDirectory(t);
+    assert.throws(() => {
+      using file = NewFile.create(path.join(folder, 'target'), KEEP);
+      file.write(Buffer.from('half'));
+      throw new Error('in the middle');
+    }, /in the middle/);
+    assert.deepEqual(fs.readdirSync(folder), []);
+  });
+
+  it('leaves nothing where a signal ends the process in the middle', async (t) => {
+    const folder = temporaryDirectory(t);
+    const module = path.join(import.meta.dirname, '../../../client/cio/new-file.ts');
+    const program = `
+      import { NewFile } from ${JSON.stringify(module)};
+      const file = NewFile.create(${JSON.stringify(path.join(folder, 'target'))}, { force: false });
+      file.write(Buffer.from('half'));
+      setInterval(() => undefined, 1000);
+      console.log('ready');`;
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      const service = new Service(t, [process.execPath, '--input-type=module-typescript', '--eval', program]);
+      await service.printed('ready');
+      assert.equal(fs.readdirSync(folder).length, 1);
+      assert.deepEqual(await service.stop(signal), { code: null, signal });
+      assert.deepEqual(fs.readdirSync(folder), []);
+    }
+  });
+
+  it('replaces an older file by force only, also one that came meanwhile', (t) => {
+    const folder = temporaryDirectory(t);
+    const target = path.join(folder, 'target');
+    {
+      using file = NewFile.create(target, KEEP);
+      file.write(Buffer.from('mine'));
+      fs.writeFileSync(target, 'of somebody else');
+      assert.throws(() => file.commit(), CommandError);
+    }
+    assert.equal(textOf(target), 'of somebody else');
+    assert.throws(() => NewFile.create(target, KEEP), /exists already/);
+    {
+      using file = NewFile.create(target, FORCE);
+      file.write(Buffer.from('mine'));
+      assert.equal(textOf(target), 'of somebody else');
+      file.commit();
+    }
+    assert.equal(textOf(target), 'mine');
+    assert.deepEqual(fs.readdirSync(folder), ['target']);
+  });
+
+  it('takes no folder, link or device for a file, and names no path', (t) => {
+    const folder = temporaryDirectory(t);
+    fs.symlinkSync('/etc/passwd', path.join(folder, 'link'));
+    for (const place of [folder, path.join(folder, 'link'), '/dev/null']) {
+      for (const options of [KEEP, FORCE]) assert.throws(() => NewFile.create(place, options), CommandError);
+    }
+    assert.throws(
+      () => NewFile.create(path.join(folder, 'no', 'such'), KEEP),
+      (error: unknown) => {
+        assert.ok(error instanceof CommandError && !error.message.includes(folder));
+        return true;
+      },
+    );
+    assert.deepEqual(fs.readdirSync(folder), ['link']);
+  });
+});

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { SetFollower } from '../../../../client/cio/on-change/set-follower.ts';
+import type { Told } from '../../../../client/cio/watch/picture.ts';
+import type { WatchedSet } from '../../../../src/protocol/interface.generated.ts';
+
+const UUID = '2d5fe44f-333e-55a7-89b2-513f7f3c22e6';
+
+function told(generation: number, more: Partial<WatchedSet> = {}): Told[] {
+  const item: WatchedSet = {
+    set: 'aws',
+    uuid: UUID,
+    owner: 0,
+    ready: true,
+    missing: [],
+    generation,
+    health: 'unproved',
+    reloadUnits: false,
+    ...more,
+  };
+  return [{ event: 'changed', kind: 'set', item, before: undefined }];
+}
+
+describe('SetFollower.hear()', () => {
+  it('says when the set is another one than it was, and complete', () => {
+    for (const name of ['aws', UUID, UUID.toUpperCase()]) {
+      const follower = new SetFollower(name);
+      assert.equal(follower.hear(told(1)), true);
+      assert.equal(follower.hear(told(1, { health: 'failed' })), false);
+      assert.equal(follower.hear(told(2, { ready: false })), false);
+      assert.equal(follower.isComplete, false);
+      assert.equal(follower.hear(told(3)), true);
+      assert.equal(follower.hear(told(4, { set: 'aws_alt', uuid: 'other' })), false);
+      assert.equal(follower.isComplete, true);
+    }
+  });
+
+  it('takes a user’s own set before the shared one, as long as it is there', () => {
+    const follower = new SetFollower('aws');
+    follower.hear(told(5));
+    assert.equal(follower.hear(told(1, { owner: 1000 })), true);
+    assert.equal(follower.hear(told(6)), false);
+    assert.equal(follower.hear([{ event: 'gone', kind: 'set', name: 'aws', owner: 1000 }]), true);
+    assert.equal(follower.hear([{ event: 'gone', kind: 'set', name: 'aws', owner: 0 }]), false);
+    assert.equal(follower.isComplete, false);
+  });
+
+  it('knows a set by Storidge’s other spelling', () => {
+    assert.equal(new SetFollower('alt_aws').hear(told(1, { set: 'aws_alt' })), true);
+  });
+});

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, describe, it } from 'node:test';
+import { EXIT } from '../../../src/errors.ts';
+import { eventually } from '../../support/eventually.ts';
+import { skipUnless } from '../../support/requirements.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { quoted, TERMINAL, TerminalProgram } from '../terminal.ts';
+import { Harness } from './harness.ts';
+
+const harness = await Harness.start({ after });
+
+/** An editor that does what a shell script says; the file is `$1`. Gives the words for EDITOR. */
+function editor(scope: { after(run: () => void): void }, script: string): string {
+  const file = path.join(temporaryDirectory(scope), 'my editor');
+  fs.writeFileSync(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return `'${file}'`;
+}
+
+function leftovers(): string[] {
+  return fs.readdirSync('/dev/shm').filter((name) => name.startsWith('cio-edit-'));
+}
+
+async function versionOf(name: string): Promise<number> {
+  const { credentials } = (await harness.json(['list', name])) as { credentials: { name: string; version: number }[] };
+  return credentials.find((credential) => credential.name === name)?.version ?? 0;
+}
+
+describe('cio credential edit', () => {
+  it('shows the fields with their help, in a file in memory that is gone afterwards, and changes nothing by itself', async (t) => {
+    const set = await harness.storeSet({ backup_password: 'two\nlines\n' });
+    const copy = path.join(temporaryDirectory(t), 'copy');
+    const script = `cat "$1" > ${copy}; stat -c '%a %n' "$1" "$(dirname "$1")" >> ${copy}; cp "$1" "$1~"`;
+    const { code, stderr } = await harness.run(['edit', set], { env: { VISUAL: editor(t, script), EDITOR: 'false' } });
+    assert.deepEqual([code, stderr], [EXIT.done, 'Edit cancelled, no changes made.\n']);
+    const shown = fs.readFileSync(copy, 'utf8');
+    assert.match(shown, /# Secret key \(required, secret\)\nsecret_key: SK\n/);
+    assert.match(shown, /backup_password: \|\n {2}two\n {2}lines\n\n/);
+    assert.match(shown, /# Region \(optional\), as in eu-central-1\n#region:\n/);
+    assert.match(shown, /^600 \/dev\/shm\/cio-edit-\S+\/set\.yaml\n700 /m);
+    assert.deepEqual(leftovers(), []);
+  });
+
+  it('stores what was changed and added as new versions in one generation, and nothing else', async (t) => {
+    const set = await harness.storeSet({ region: 'eu-central-1' });
+    const script = `sed -i 's/^region: .*/region: us-west-1/; s/^#bucket:/bucket: "buck"/' "$1"`;
+    const { stderr } = await harness.run(['edit', set], { env: { EDITOR: editor(t, script) } });
+    assert.match(stderr, /Credential cio_\S+_region replaced, now version 2\n/);
+    assert.match(stderr, /Credential cio_\S+_bucket saved\n/);
+    assert.deepEqual([await versionOf(`cio_${set}_region`), await versionOf(`cio_${set}_access_key`)], [2, 1]);
+  });
+
+  it('gives invalid content back with the reason on top, and gives up where it stays invalid', async (t) => {
+    const set = await harness.storeSet({ region: 'eu-central-1' });
+    const mend = editor(
+      t,
+      `if grep -q 'NOT STORED: line .*regoin is no field of the set; is region meant' "$1"; then sed -i 's/regoin/region/' "$1"; else sed -i 's/^region: .*/regoin: us-west-2/' "$1"; fi`,
+    );
+    const { code, stderr } = await harness.run(['edit', set], { env: { EDITOR: mend } });
+    assert.equal(code, EXIT.done, stderr);
+    assert.equal(await harness.succeed(['get', `cio_${set}_region`]), 'us-west-2');
+    for (const [script, message] of [
+      [`sed -i '/^region/d' "$1"`, new RegExp(`the line of region is gone; .*cio credential remove cio_${set}_region`)],
+      [
+        `sed -i 's/^secret_key: .*/secret_key: "can ary/' "$1"`,
+        /line \d+: a quote, bracket, comma or line end is missing/,
+      ],
+      [`sed -i 's/^secret_key: .*/secret_key:/' "$1"`, /line \d+: secret_key has no value/],
+      [`echo nothing > "$1"`, /line 1: it is not FIELD: VALUE/],
+      [': > "$1"', /the line of .* is gone/],
+    ] as const) {
+      const failure = await harness.fail(EXIT.invalid, ['edit', set], { env: { EDITOR: editor(t, script) } });
+      assert.match(failure, message);
+      assert.doesNotMatch(failure, /can ary/);
+    }
+    assert.equal(await versionOf(`cio_${set}_secret_key`), 1);
+  });
+
+  it('changes nothing where the editor fails, is killed, or removes the file', async (t) => {
+    const set = await harness.storeSet();
+    for (const script of ['sed -i s/SK/XX/ "$1"; exit 3', 'sed -i s/SK/XX/ "$1"; kill -9 $$', 'rm "$1"']) {
+      assert.match(
+        await harness.fail(EXIT.failed, ['edit', set], { env: { EDITOR: editor(t, script) } }),
+        /nothing was changed/,
+      );
+    }
+    await harness.fail(127, ['edit', set], { env: { EDITOR: '/nonexistent/editor' } });
+    assert.equal(await harness.succeed(['get', `cio_${set}_secret_key`]), 'SK');
+    assert.deepEqual(leftovers(), []);
+  });
+
+  it('refuses to store over what somebody else changed meanwhile', async (t) => {
+    const set = await harness.storeSet({ region: 'eu-central-1' });
+    const other = [...harness.built, 'credential', 'create', `cio_${set}_prefix`, 'theirs'].map(quoted).join(' ');
+    const { code, stderr } = await harness.run(['edit', set], {
+      env: { EDITOR: editor(t, `sed -i 's/^region: .*/region: mine/' "$1"; ${other}`) },
+    });
+    assert.equal(code, EXIT.failed);
+    assert.match(stderr, /it was changed in the meantime/);
+    assert.equal(await harness.succeed(['get', `cio_${set}_region`]), 'eu-central-1');
+  });
+
+  it('offers on a terminal to go on over the new state', { skip: skipUnless(TERMINAL) }, async (t) => {
+    const set = await harness.storeSet({ region: 'eu-central-1' });
+    const other = [...harness.built, 'credential', 'create', `cio_${set}_prefix`, 'theirs'].map(quoted).join(' ');
+    const script = `if grep -q '^# The set was changed by somebody else: prefix' "$1"; then grep -q '^region: mine' "$1" && grep -q '^prefix: theirs' "$1"; else sed -i 's/^region: .*/region: mine/' "$1"; ${other}; fi`;
+    const line = [...harness.built, 'credential', 'edit', set].map(quoted).join(' ');
+    const program = new TerminalProgram(t, line, {
+      CIO_CREDENTIAL_SOCKET: harness.daemon.socketPath,
+      EDITOR: editor(t, script),
+    });
+    await program.shows('Open the editor again with what you typed? [y/N]');
+    program.type('y\r');
+    assert.equal(await program.exit(), EXIT.done, program.screen);
+    assert.equal(await harness.succeed(['get', `cio_${set}_region`]), 'mine');
+  });
+
+  it('edits one credential as its text, and knows what is not text', async (t) => {
+    const name = await harness.store('line 1\nline 2\n');
+    await harness.succeed(['edit', name], { env: { EDITOR: editor(t, `sed -i 's/line 2/line two/' "$1"`) } });
+    assert.equal(await harness.succeed(['get', name]), 'line 1\nline two\n');
+    assert.match(
+      await harness.fail(EXIT.invalid, ['edit', name], { env: { EDITOR: editor(t, ': > "$1"') } }),
+      /it is empty/,
+    );
+    const binary = await harness.store(Uint8Array.of(0xff, 0));
+    assert.match(await harness.fail(EXIT.invalid, ['edit', binary], { env: { EDITOR: 'true' } }), /is not text/);
+    await harness.fail(EXIT.notFound, ['edit', 'no-such-thing'], { env: { EDITOR: 'true' } });
+  });
+
+  it('wipes the file when a signal ends it', { skip: skipUnless(TERMINAL) }, async (t) => {
+    const set = await harness.storeSet();
+    const line = [...harness.built, 'credential', 'edit', set].map(quoted).join(' ');
+    const waiting = editor(t, 'echo opened; exec sleep 5');
+    const program = new TerminalProgram(t, `${line} & echo "pid $! "; wait $!`, {
+      CIO_CREDENTIAL_SOCKET: harness.daemon.socketPath,
+      EDITOR: waiting,
+    });
+    const pid = /\d+/.exec(await program.shows(/pid \d+ /))?.[0];
+    await program.shows('opened');
+    assert.equal(leftovers().length, 1);
+    process.kill(Number(pid), 'SIGTERM');
+    await eventually(() => leftovers().length === 0);
+  });
+});

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, describe, it } from 'node:test';
+import { EXIT } from '../../../src/errors.ts';
+import { runSuccessfully } from '../../support/process.ts';
+import { command, skipUnless } from '../../support/requirements.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { Harness, newName } from './harness.ts';
+
+const harness = await Harness.start({ after });
+
+describe('cio credential generate', () => {
+  it('tells that it stored a password, and shows nothing of it', async () => {
+    const name = newName();
+    const { code, stdout, stderr } = await harness.run(['generate', name]);
+    assert.deepEqual([code, stdout], [EXIT.done, '']);
+    assert.match(stderr, /^Succeed: Generate credential: Credential name-\S+ saved \(185 bits\)\n$/);
+    const value = await harness.succeed(['get', name]);
+    assert.match(value, /^[A-Za-z2-9]{32}$/);
+    assert.ok(!stderr.includes(value));
+  });
+
+  it('prints it on standard output with --show, and in the document with --json', async () => {
+    const [words, letters] = [newName(), newName()];
+    const shown = await harness.succeed(['generate', words, '--words', '7', '--show']);
+    assert.equal(shown, `${await harness.succeed(['get', words])}\n`);
+    assert.equal(shown.split('-').length, 7);
+    const reply = await harness.json(['generate', letters, '--length', '64', '--show']);
+    const value = await harness.succeed(['get', letters]);
+    assert.deepEqual(reply, { name: letters, version: 1, generation: 4 - 1, value, bits: 371 });
+    assert.ok(!('value' in ((await harness.json(['generate', letters, '--replace'])) as object)));
+  });
+
+  it('refuses what is there, what could be guessed, and what contradicts itself', async () => {
+    const name = await harness.store('mine');
+    await harness.fail(EXIT.alreadyExists, ['generate', name]);
+    assert.match(await harness.fail(EXIT.invalid, ['generate', newName(), '--length', '15']), /16 to 1024 characters/);
+    assert.match(await harness.fail(EXIT.invalid, ['generate', newName(), '--words', '4']), /5 to 64 words/);
+    await harness.fail(EXIT.usage, ['generate', newName(), '--words', '5', '--length', '20']);
+    await harness.fail(EXIT.usage, ['generate']);
+    assert.equal(await harness.succeed(['get', name]), 'mine');
+  });
+
+  it('makes passwords that open what restic made with them', { skip: skipUnless(command('restic')) }, async (t) => {
+    for (const option of [
+      ['--words', '5'],
+      ['--length', '24'],
+    ]) {
+      const name = newName();
+      await harness.succeed(['generate', name, ...option]);
+      const repository = path.join(temporaryDirectory(t), 'repository');
+      const words = `${harness.built.join(' ')} credential get ${name}`;
+      const env = { ...harness.environment, RESTIC_REPOSITORY: repository, HOME: temporaryDirectory(t) };
+      await runSuccessfully(['restic', 'init'], { env: { ...env, RESTIC_PASSWORD_COMMAND: words } });
+      const value = await harness.succeed(['get', name]);
+      await runSuccessfully(['restic', '--no-cache', 'snapshots'], { env: { ...env, RESTIC_PASSWORD: value } });
+    }
+  });
+});

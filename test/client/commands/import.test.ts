@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, describe, it } from 'node:test';
+import { EXIT } from '../../../src/errors.ts';
+import { assertUnseen, Canaries } from '../../support/canary.ts';
+import { command, skipUnless } from '../../support/requirements.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { quoted, TERMINAL, TerminalProgram } from '../terminal.ts';
+import { Harness, newSetName } from './harness.ts';
+
+const harness = await Harness.start({ after });
+
+/** A file with these lines, for its owner only. */
+function fileWith(scope: { after(run: () => void): void }, name: string, text: string): string {
+  const file = path.join(temporaryDirectory(scope), name);
+  fs.writeFileSync(file, text, { mode: 0o600 });
+  return file;
+}
+
+function profile(access: string, secret: string): string {
+  return `[default]\naws_access_key_id = ${access}\naws_secret_access_key = ${secret}\n`;
+}
+
+describe('cio credential import', () => {
+  it('shows with --dry-run what would become what, no secret in it, and stores nothing', async (t) => {
+    const canaries = new Canaries();
+    const [set, secret] = [newSetName(), canaries.plantWord('secret')];
+    const file = fileWith(t, 'credentials', profile('AK', secret));
+    const { code, stdout, stderr } = await harness.run(['import', file, '--set', set, '--dry-run']);
+    assert.equal(code, EXIT.done, stderr);
+    assert.match(
+      stdout,
+      new RegExp(`${set} +s3 +access_key secret_key\\* .*new; misses backup_repo backup_password.*credentials, line 1`),
+    );
+    const json = JSON.parse(await harness.succeed(['import', file, '--set', set, '--dry-run', '--json'])) as {
+      sets: { missing: string[] }[];
+    };
+    assert.deepEqual(json.sets[0]?.missing, ['backup_repo', 'backup_password']);
+    assertUnseen(canaries.findIn('output', stdout + stderr));
+    assert.equal(await harness.succeed(['list', set]), '');
+  });
+
+  it('stores all as one generation, tells of a file that others could read, and of what is left to do', async (t) => {
+    const set = newSetName();
+    const file = fileWith(
+      t,
+      'env',
+      `RESTIC_REPOSITORY='s3:https://m.example.org/b'\nRESTIC_PASSWORD='p w'\nAWS_ACCESS_KEY_ID=A\nAWS_SECRET_ACCESS_KEY=S\nRESTIC_PASSWORD_FILE=/x\n`,
+    );
+    fs.chmodSync(file, 0o644);
+    const { code, stderr } = await harness.run(['import', file, '--set', set]);
+    assert.equal(code, EXIT.done, stderr);
+    assert.match(
+      stderr,
+      /Succeed: Import credentials: Set .* saved: backup_repo, backup_password, access_key, secret_key\n/,
+    );
+    assert.match(stderr, /Not imported: the key RESTIC_PASSWORD_FILE \(.*env, line 5\): it names a file/);
+    assert.match(stderr, /Warning: .*env was readable by others \(mode 0644\)/);
+    assert.match(stderr, /shred -u/);
+    assert.equal(await harness.succeed(['get', `cio_${set}_backup_password`]), 'p w');
+    const message = await harness.run(['import', file, '--set', set]);
+    assert.equal(message.code, EXIT.alreadyExists);
+    await harness.succeed(['import', file, '--set', set, '--replace']);
+  });
+
+  it('stores nothing where anything is wrong, and says where without repeating it', async (t) => {
+    const canaries = new Canaries();
+    const [good, secret] = [newSetName(), canaries.plantWord('secret')];
+    const right = fileWith(t, 'a', `cio_${good}_access_key=A\n`);
+    for (const [text, pattern] of [
+      [`cio_aws_access_key=\n`, /wrong, line 1: the key cio_aws_access_key has no value/],
+      [`A="${secret}\n`, /wrong, line 1: the quote/],
+      [`{"aliases": {"x": "${secret}" "y"}}`, /wrong, line 1: it is neither/],
+      [`[default]\naws_access_key_id = A\n${secret}\n`, /wrong, line 3: it is neither/],
+      [Buffer.from([0x41, 0x3d, 0xff]), /wrong is not UTF-8 text/],
+      ['', /wrong: it is empty/],
+    ] as const) {
+      const wrong = path.join(path.dirname(right), 'wrong');
+      fs.writeFileSync(wrong, text, { mode: 0o600 });
+      const message = await harness.fail(EXIT.invalid, ['import', right, wrong]);
+      assert.match(message, pattern);
+      assertUnseen(canaries.findIn('error', message));
+    }
+    assert.match(await harness.fail(EXIT.failed, ['import', `/nonexistent/${secret}`]), /ENOENT/);
+    assert.equal(await harness.succeed(['list', good]), '');
+  });
+
+  it('takes a stream, and one profile of it as an alternate set, which it tries out', async () => {
+    const set = newSetName();
+    const stdin = `${profile('A', 'S')}[b]\naws_access_key_id=B\naws_secret_access_key=T\n`;
+    await harness.succeed(['import', '-', '--profile', 'b', '--set', set, '--as-alt'], { stdin });
+    assert.equal(await harness.succeed(['get', `cio_${set}_alt_secret_key`]), 'T');
+  });
+
+  it(
+    'reads what rclone itself writes, revealing what it obscures',
+    { skip: skipUnless(command('rclone')) },
+    async (t) => {
+      const home = temporaryDirectory(t);
+      const file = path.join(home, 'rclone.conf');
+      const rclone = (...words: string[]): Buffer =>
+        execFileSync('rclone', ['--config', file, 'config', ...words], {
+          env: { ...process.env, HOME: home },
+          stdio: 'pipe',
+        });
+      const name = newSetName();
+      rclone(
+        'create',
+        name,
+        's3',
+        'provider=Other',
+        'access_key_id=A',
+        'secret_access_key=S=/+',
+        'endpoint=https://m.example.org:9000',
+      );
+      rclone('create', `${name}c`, 'crypt', `remote=${name}:b`, 'password=tőp "secret"', '--obscure');
+      await harness.succeed(['import', file]);
+      assert.equal(await harness.succeed(['get', `cio_${name}_secret_key`]), 'S=/+');
+      assert.equal(await harness.succeed(['get', `rclone_${name}c_password`]), 'tőp "secret"');
+    },
+  );
+
+  it('reads what the AWS tools themselves write', { skip: skipUnless(command('aws', 'awscli')) }, async (t) => {
+    const home = temporaryDirectory(t);
+    const env = {
+      ...process.env,
+      AWS_CONFIG_FILE: path.join(home, 'config'),
+      AWS_SHARED_CREDENTIALS_FILE: path.join(home, 'credentials'),
+    };
+    const profileName = newSetName().slice(3);
+    // Its questions: access key, secret key, region, form of the output.
+    const input = 'AKIAIOSFODNN7EXAMPLE\nwJalrXUtnFEMI/K7MDENG\neu-central-1\n\n';
+    execFileSync('aws', ['configure', '--profile', profileName], { env, input, stdio: 'pipe' });
+    await harness.succeed(['import', env.AWS_SHARED_CREDENTIALS_FILE, env.AWS_CONFIG_FILE]);
+    assert.equal(await harness.succeed(['get', `cio_aws_${profileName}_secret_key`]), 'wJalrXUtnFEMI/K7MDENG');
+    assert.equal(await harness.succeed(['get', `cio_aws_${profileName}_region`]), 'eu-central-1');
+  });
+
+  it('looks in the usual places without PATH, and asks before it stores', { skip: skipUnless(TERMINAL) }, async (t) => {
+    const home = temporaryDirectory(t);
+    const name = newSetName();
+    fs.mkdirSync(path.join(home, '.mc'));
+    const alias = { url: 'https://m.example.org', accessKey: 'A', secretKey: 'S', path: 'auto' };
+    fs.writeFileSync(path.join(home, '.mc', 'config.json'), JSON.stringify({ aliases: { [name]: alias } }), {
+      mode: 0o600,
+    });
+    assert.match(await harness.succeed(['import', '--dry-run'], { env: { HOME: home } }), new RegExp(`minio_${name} `));
+    const { code } = await harness.run(['import'], { env: { HOME: home } });
+    assert.equal(code, EXIT.usage);
+    const line = [...harness.built, 'credential', 'import'].map(quoted).join(' ');
+    const program = new TerminalProgram(t, line, { CIO_CREDENTIAL_SOCKET: harness.daemon.socketPath, HOME: home });
+    await program.shows('Store these? [y/N]');
+    program.type('y\r');
+    assert.equal(await program.exit(), EXIT.done, program.screen);
+    assert.equal(await harness.succeed(['get', `cio_minio_${name}_secret_key`]), 'S');
+    assert.match(
+      await harness.fail(EXIT.invalid, ['import'], { env: { HOME: '/nonexistent' } }),
+      /no file with credentials/,
+    );
+  });
+});

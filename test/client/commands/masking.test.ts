@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { skipUnless } from '../../support/requirements.ts';
+import type { Scope } from '../../support/scope.ts';
+import { quoted, TERMINAL, TerminalProgram } from '../terminal.ts';
+import { Harness } from './harness.ts';
+
+const harness = await Harness.start({ after });
+
+describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, () => {
+  const SECRET = 'kept/from+the"screen';
+
+  /** A shell's command under `exec`, for a set with {@link SECRET} as its password. */
+  async function start(
+    scope: Scope,
+    script: string,
+    options: { readonly words?: string; readonly around?: string } = {},
+  ): Promise<TerminalProgram> {
+    const set = await harness.storeSet({ backup_password: SECRET });
+    const cio = harness.built.map(quoted).join(' ');
+    const line = `${cio} credential exec ${set} ${options.words ?? ''} -- sh -c ${quoted(script)}`;
+    return new TerminalProgram(
+      scope,
+      (options.around ?? '%').replace('%', () => line),
+      harness.environment,
+    );
+  }
+
+  it('masks secrets on both outputs, also when they come in pieces, and ends as the command ends', async (t) => {
+    const script =
+      'echo "out $RESTIC_PASSWORD"; echo "err $RESTIC_PASSWORD" >&2; printf kept/from; printf "+the\\"screen\\n"; exit 7';
+    const program = await start(t, script);
+    assert.equal(await program.exit(), 7);
+    assert.equal(program.screen, 'out <masked>\r\nerr <masked>\r\n<masked>\r\n');
+  });
+
+  it('gives the command a terminal of its own, of the same size, which follows', async (t) => {
+    const script =
+      'test -t 0 && test -t 1 && test -t 2 && echo all; test "$(tty)" != "$OUTER" && echo own; stty size; trap "stty size; exit" WINCH; echo ready; while :; do sleep 0.05; done';
+    const program = await start(t, script, {
+      around: 'export OUTER="$(tty)"; stty rows 31 cols 97; (sleep 1; stty rows 41 cols 121 < "$OUTER") & %',
+    });
+    await program.shows('41 121');
+    assert.equal(await program.exit(), 0);
+    assert.match(program.screen, /^all\r\nown\r\n31 97\r\nready\r\n41 121\r\n$/);
+  });
+
+  it('shows a prompt that may be the begin of a secret, and passes on what is typed', async (t) => {
+    const program = await start(t, 'printf "What is kept/"; read -r answer; echo "it is $answer"');
+    await program.shows('What is kept/');
+    program.type('nothing\r');
+    assert.equal(await program.exit(), 0);
+    assert.match(program.screen, /it is nothing\r\n$/);
+  });
+
+  it('passes Ctrl-C on to the command, and brings the terminal back whatever ends it', async (t) => {
+    // Caught: dash loses a SIGINT that comes just before it becomes the last command of its line.
+    const script = 'trap "trap - INT; kill -INT $$" INT; echo ready; while :; do sleep 0.05; done';
+    const program = await start(t, script, { around: '%; echo "code $?"; stty -a' });
+    await program.shows('ready');
+    program.type('\u0003');
+    await program.shows('code 130');
+    await program.exit();
+    assert.match(program.screen, /^isig icanon iexten echo /m);
+    const killed = await start(t, 'kill -KILL $$', { around: '%; stty -a' });
+    await killed.exit();
+    assert.match(killed.screen, /^isig icanon iexten echo /m);
+    const terminated = await start(t, 'kill -TERM $PPID; sleep 20', { around: '%; echo "code $?"; stty -a' });
+    await terminated.exit();
+    assert.match(terminated.screen, /code 143\r\n[^]*\nisig icanon iexten echo /);
+  });
+
+  it('leaves a pipe as it is, on either side, and masks what goes to the terminal besides', async (t) => {
+    const script = 'cat; echo "out $RESTIC_PASSWORD"; echo "err $RESTIC_PASSWORD" >&2';
+    const program = await start(t, script, { around: 'echo in | % | tr a-z A-Z' });
+    assert.equal(await program.exit(), 0);
+    assert.deepEqual(program.screen.split('\r\n').toSorted(), [
+      '',
+      'IN',
+      `OUT ${SECRET.toUpperCase()}`,
+      'err <masked>',
+    ]);
+    const typed = await start(t, 'cat; echo "out $RESTIC_PASSWORD"', { around: 'echo in | %' });
+    assert.equal(await typed.exit(), 0);
+    assert.equal(typed.screen, 'in\r\nout <masked>\r\n');
+  });
+
+  it('becomes the command with --no-masking', async (t) => {
+    const program = await start(t, 'echo "$$ $RESTIC_PASSWORD"', { words: '--no-masking', around: 'echo $$; exec %' });
+    assert.equal(await program.exit(), 0);
+    assert.match(program.screen, /^(\d+)\r\n\1 kept/);
+  });
+
+  it('does not wait for what the command leaves running', async (t) => {
+    const program = await start(t, 'trap "" HUP; sleep 30 & echo done');
+    const started = performance.now();
+    assert.equal(await program.exit(), 0);
+    assert.ok(performance.now() - started < 15_000);
+    assert.equal(program.screen, 'done\r\n');
+  });
+
+  it('masks together with --server', async (t) => {
+    const program = await start(t, 'echo "$RESTIC_PASSWORD ${AWS_SECRET_ACCESS_KEY-none}"', { words: '--server' });
+    assert.equal(await program.exit(), 0);
+    assert.equal(program.screen, '<masked> none\r\n');
+  });
+});

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { EXIT } from '../../../src/errors.ts';
+import { startDaemon } from '../../support/daemon.ts';
+import { Service } from '../../support/process.ts';
+import type { Scope } from '../../support/scope.ts';
+import { Harness } from './harness.ts';
+
+const harness = await Harness.start({ after });
+
+/** Says what it has, and ends with 7 when it is told to; its loop is of short sleeps, in which signals wait. */
+const TALKATIVE =
+  "trap 'echo ended; exit 7' TERM; trap 'echo HUP' HUP; echo \"with $RESTIC_PASSWORD\"; while :; do sleep 0.05; done";
+
+function supervised(scope: Scope, set: string, action: string, script = TALKATIVE, h = harness): Service {
+  const words = ['credential', 'exec', set, '--on-change', action, '--', 'bash', '-c', script];
+  return new Service(scope, [...h.built, ...words], { env: h.environment });
+}
+
+/** The command must not outlive the test: killed, its supervisor could not end it. */
+async function end(service: Service): Promise<void> {
+  service.signal('SIGTERM');
+  assert.deepEqual(await service.exited, { code: 7, signal: null });
+}
+
+function count(service: Service, text: string): number {
+  return service.output.split(text).length - 1;
+}
+
+describe('cio credential exec --on-change', () => {
+  it('restarts the command with the new values, once for changes in a row, and passes SIGTERM on', async (t) => {
+    const set = await harness.storeSet({ backup_password: 'first' });
+    const service = supervised(t, set, 'restart');
+    await service.printed('with first\n');
+    await harness.store('second', `cio_${set}_backup_password`);
+    await harness.store('third', `cio_${set}_backup_password`);
+    await service.printed('with third\n');
+    assert.match(service.output, /The set has changed: the command is started anew\.\n/);
+    assert.deepEqual([count(service, 'ended\n'), count(service, 'with second')], [1, 0]);
+    await end(service);
+    assert.equal(count(service, 'with '), 2);
+  });
+
+  it('sends the signal instead, and leaves the command running', async (t) => {
+    const set = await harness.storeSet({ backup_password: 'first' });
+    const service = supervised(t, set, 'SIGHUP');
+    await service.printed('with first\n');
+    await harness.store('second', `cio_${set}_backup_password`);
+    await service.printed('HUP\n');
+    await end(service);
+    assert.equal(count(service, 'with '), 1);
+  });
+
+  it('leaves it as it is while the set is not complete, and restarts it when it is again', async (t) => {
+    const set = await harness.storeSet({ backup_password: 'first' });
+    const service = supervised(t, set, 'restart');
+    await service.printed('with first\n');
+    await harness.succeed(['remove', `cio_${set}_access_key`, '-y']);
+    await pause(1500);
+    assert.equal(count(service, 'ended'), 0);
+    await harness.store('AK2', `cio_${set}_access_key`);
+    await service.printed('ended\nwith first\n');
+    await end(service);
+  });
+
+  it('kills a command that does not end', async (t) => {
+    const set = await harness.storeSet({ backup_password: 'first' });
+    const service = supervised(
+      t,
+      set,
+      'restart',
+      "trap '' TERM; echo with $RESTIC_PASSWORD; [ $RESTIC_PASSWORD = first ] || exit 7; while :; do sleep 0.05; done",
+    );
+    await service.printed('with first\n');
+    await harness.store('second', `cio_${set}_backup_password`);
+    await service.printed('with second\n');
+    assert.deepEqual(await service.exited, { code: 7, signal: null });
+  });
+
+  it('ends with the exit code of the command, changed or not', async () => {
+    const set = await harness.storeSet();
+    const words = ['exec', set, '--on-change', 'restart', '--', 'sh', '-c'];
+    assert.equal((await harness.run([...words, 'exit 42'])).code, 42);
+    assert.equal((await harness.run([...words, 'kill -KILL $$'])).signal, 'SIGKILL');
+  });
+
+  it('keeps the command running without the daemon, and hears of changes again after it', async (t) => {
+    const own = await Harness.start(t);
+    const set = await own.storeSet({ backup_password: 'first' });
+    const service = supervised(t, set, 'restart', TALKATIVE, own);
+    await service.printed('with first\n');
+    await own.daemon.stop();
+    await service.printed('the command goes on meanwhile');
+    const { stateDirectory, runtimeDirectory } = own.daemon;
+    await startDaemon(t, { stateDirectory, runtimeDirectory });
+    await own.store('second', `cio_${set}_backup_password`);
+    await service.printed('with second\n');
+    await end(service);
+  });
+
+  it('refuses what is no action, and a set that is not there, before anything is started', async () => {
+    const set = await harness.storeSet();
+    assert.match(
+      await harness.fail(EXIT.usage, ['exec', set, '--on-change', 'SIGKILL', '--', 'true']),
+      /--on-change is one of restart, SIGHUP/,
+    );
+    await harness.fail(EXIT.usage, ['exec', set, '--on-change', 'restart', '--server', '--', 'true']);
+    await harness.fail(EXIT.notFound, ['exec', 'no-such-set', '--on-change', 'restart', '--', 'echo', 'started']);
+  });
+});

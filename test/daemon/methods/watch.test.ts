@@ -1,0 +1,397 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
+import type { WatchedSet } from '../../../src/protocol/interface.generated.ts';
+import { eventually } from '../../support/eventually.ts';
+import { RawVarlink } from '../../support/varlink.ts';
+import { ALICE, BOB, RESTIC, ROOT, startCore } from '../core.ts';
+import type { Core, Person } from '../core.ts';
+import { startServer } from '../socket/test-server.ts';
+import { Watching } from './watch-voice.ts';
+
+const AWS = ['backup_repo', 'access_key', 'secret_key', 'backup_password'].map((field) => `cio_aws_${field}`);
+
+describe('Watch', () => {
+  it('tells what there is in one reply, and no value of it', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...AWS, { name: 'token', value: 'canary-value' });
+    const watching = new Watching(core, ROOT);
+    const told = await watching.take();
+    assert.deepEqual(told.credentials.map(({ name }) => name).toSorted(), [...AWS, 'token'].toSorted());
+    assert.deepEqual(
+      told.credentials.find(({ name }) => name === 'token'),
+      {
+        name: 'token',
+        owner: 0,
+        version: 1,
+        generation: 1,
+      },
+    );
+    const [{ uuid } = { uuid: '' }] = (await core.ask(ROOT, 'List', {})).sets;
+    assert.deepEqual(told.sets, [
+      {
+        set: 'aws',
+        uuid,
+        owner: 0,
+        ready: true,
+        missing: [],
+        generation: 1,
+        health: 'unproved',
+        reloadUnits: false,
+      },
+    ]);
+    assert.deepEqual([told.vanished, told.settled], [[], true]);
+    assert.doesNotMatch(JSON.stringify(told), /canary|value-of|s3:/);
+    await watching.leave();
+  });
+
+  it('tells that there is nothing, in one reply', async (t) => {
+    const core = await startCore(t);
+    for (const person of [ROOT, ALICE]) {
+      const watching = new Watching(core, person);
+      assert.deepEqual(await watching.take(), { credentials: [], sets: [], vanished: [], settled: true });
+      await watching.leave();
+    }
+  });
+
+  it('tells what a commit made, changed and removed, all of it in one reply', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...AWS);
+    const watching = await Watching.start(core, ROOT);
+    await core.replace(ROOT, 'cio_aws_secret_key', 'another');
+    const changed = await watching.take();
+    assert.deepEqual(changed.credentials, [{ name: 'cio_aws_secret_key', owner: 0, version: 2, generation: 2 }]);
+    assert.deepEqual(
+      changed.sets.map(({ set, ready, generation }) => [set, ready, generation]),
+      [['aws', true, 2]],
+    );
+    await core.ask(ROOT, 'Remove', { names: ['cio_aws_access_key'] });
+    const removed = await watching.take();
+    assert.deepEqual(removed.vanished, [{ kind: 'credential', name: 'cio_aws_access_key', owner: 0 }]);
+    assert.deepEqual(
+      removed.sets.map(({ ready, missing, generation }) => [ready, missing, generation]),
+      [[false, ['access_key'], 3]],
+    );
+    await core.ask(ROOT, 'Remove', { names: ['aws'] });
+    const gone = await watching.take();
+    assert.equal(gone.vanished.length, 4);
+    assert.deepEqual(gone.vanished.at(-1), { kind: 'set', name: 'aws', owner: 0 });
+    await core.keep(ROOT, 'cio_aws_access_key');
+    const back = await watching.take();
+    assert.deepEqual(back.credentials, [{ name: 'cio_aws_access_key', owner: 0, version: 1, generation: 5 }]);
+    await watching.leave();
+  });
+
+  it('tells of many changes that were not read what came of them, once', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token', 'other');
+    const watching = await Watching.start(core, ROOT);
+    for (let round = 0; round < 300; round += 1) await core.replace(ROOT, 'token', `value-${round}`);
+    await core.ask(ROOT, 'Remove', { names: ['other'] });
+    await core.keep(ROOT, 'brief');
+    await core.ask(ROOT, 'Remove', { names: ['brief'] });
+    const told = await watching.take();
+    assert.deepEqual(told.credentials, [{ name: 'token', owner: 0, version: 301, generation: 301 }]);
+    assert.deepEqual(told.vanished, [{ kind: 'credential', name: 'other', owner: 0 }]);
+    await watching.assertSilent();
+    await watching.leave();
+  });
+
+  it('says nothing of a call that was refused, though others of its commit were not', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token', 'other');
+    const watching = await Watching.start(core, ROOT);
+    const refused = core.call(ROOT, 'Create', {
+      credentials: [
+        { name: 'new', value: 'x' },
+        { name: 'token', value: 'x' },
+      ],
+    });
+    await Promise.all([refused, core.replace(ROOT, 'other', 'x')]);
+    assert.equal((await refused).error, `${INTERFACE_NAME}.AlreadyExists`);
+    const told = await watching.take();
+    assert.deepEqual(
+      told.credentials.map(({ name }) => name),
+      ['other'],
+    );
+    await watching.assertSilent();
+    await watching.leave();
+  });
+
+  it('wakes nobody for what he may not see', async (t) => {
+    const core = await startCore(t);
+    const [alice, bob] = [await Watching.start(core, ALICE), await Watching.start(core, BOB)];
+    const root = await Watching.start(core, ROOT);
+    await core.keep(ALICE, ...AWS);
+    await core.keep(ROOT, 'shared');
+    await root.until(['shared']);
+    await alice.take();
+    await bob.assertSilent();
+    assert.equal(alice.credentials.size, 4);
+    await alice.assertSilent();
+    for (const watching of [alice, bob, root]) await watching.leave();
+  });
+
+  it('follows what is granted and revoked at once, to a user, a group, a unit and its template', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...AWS, 'token');
+    const cases: readonly (readonly [Person, object])[] = [
+      [ALICE, { uid: ALICE.uid }],
+      [{ uid: 3004, groups: [77] }, { gid: 77 }],
+      [RESTIC, { unit: 'restic.service' }],
+      [{ uid: 3005, unit: 'restic@home.service' }, { unit: 'restic@.service' }],
+    ];
+    for (const [person, grantee] of cases) {
+      const watching = await Watching.start(core, person);
+      await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [grantee] });
+      await watching.until([...AWS, 'set:aws']);
+      await core.replace(ROOT, 'token', 'unseen');
+      await core.ask(ROOT, 'Grant', { target: 'token', grantees: [grantee] });
+      await watching.until([...AWS, 'set:aws', 'token']);
+      await core.ask(ROOT, 'Revoke', { target: 'aws', grantees: [grantee] });
+      await watching.until(['token']);
+      await core.ask(ROOT, 'Revoke', { target: 'token', grantees: [grantee] });
+      await watching.until([]);
+      await core.replace(ROOT, 'cio_aws_access_key', 'unseen');
+      await watching.assertSilent();
+      await watching.leave();
+    }
+  });
+
+  it('shows of a set what one may read of it, and not that there is more', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...AWS);
+    await core.ask(ROOT, 'Grant', { target: 'cio_aws_access_key', grantees: [{ uid: ALICE.uid }] });
+    const watching = await Watching.start(core, ALICE);
+    assert.deepEqual(
+      [...watching.sets.values()].map(({ missing }) => missing),
+      [['backup_repo', 'secret_key', 'backup_password']],
+    );
+    await core.replace(ROOT, 'cio_aws_secret_key', 'unseen');
+    await watching.assertSilent();
+    await core.replace(ROOT, 'cio_aws_access_key', 'AKIAYHD623GGZX7VDFMJ');
+    assert.deepEqual(
+      (await watching.take()).credentials.map(({ version }) => version),
+      [2],
+    );
+    await watching.leave();
+  });
+
+  it('tells whether a set works once it was tried, and that it is unproved when it changes', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...AWS);
+    await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
+    await core.ask(ROOT, 'Grant', { target: 'cio_aws_access_key', grantees: [{ uid: BOB.uid }] });
+    const [root, alice] = [await Watching.start(core, ROOT), await Watching.start(core, ALICE)];
+    const bob = await Watching.start(core, BOB);
+    const outcome = { space: 'system', set: 'aws', generation: 1, of: core.vault.unlocked() } as const;
+    await core.health.keep({ ...outcome, findings: [{ check: 'key', state: 'failed', reason: 'key_rejected' }] });
+    for (const watching of [root, alice]) {
+      const { credentials, sets } = await watching.take();
+      assert.deepEqual([credentials, sets.map(({ health }) => health)], [[], ['failed']]);
+    }
+    await core.health.keep({ ...outcome, findings: [{ check: 'key', state: 'failed', reason: 'key_rejected' }] });
+    await core.replace(ROOT, 'cio_aws_secret_key', 'another');
+    const { sets } = await alice.take();
+    assert.deepEqual(
+      sets.map(({ health }) => health),
+      ['unproved'],
+    );
+    // He sees one field of it, and so nothing of what becomes of the others.
+    await bob.assertSilent();
+    for (const watching of [root, alice, bob]) await watching.leave();
+  });
+
+  it('keeps to its patterns and its owner; a set is meant with any of its credentials', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...AWS, 'token');
+    await core.keep(ALICE, 'token', 'cio_minio_access_key');
+    const all = ['cio_aws_*', 'minio'];
+    const byName = await Watching.start(core, ROOT, { patterns: ['cio_aws_access_key'] });
+    const bySet = await Watching.start(core, ROOT, { patterns: all, owner: ALICE.uid });
+    assert.deepEqual([...byName.credentials.keys(), ...byName.sets.keys()], ['cio_aws_access_key', 'set:aws']);
+    await bySet.until(['3001/cio_minio_access_key', 'set:3001/minio']);
+    await core.replace(ROOT, 'cio_aws_secret_key', 'x');
+    await core.replace(ROOT, 'token', 'x');
+    const told = await byName.take();
+    assert.deepEqual([told.credentials, told.sets.length], [[], 1]);
+    await byName.assertSilent();
+    await bySet.assertSilent();
+    const others = await Watching.start(core, BOB, { owner: ALICE.uid });
+    assert.equal(others.credentials.size, 0);
+    for (const watching of [byName, bySet, others]) await watching.leave();
+    const [refused] = await core.send(ROOT, {
+      method: `${INTERFACE_NAME}.Watch`,
+      parameters: { patterns: Array.from({ length: 101 }, () => '*') },
+      more: true,
+    });
+    assert.equal(refused?.error, `${INTERFACE_NAME}.TooLarge`);
+  });
+
+  it('ends with Locked when the store is locked, though it is opened again at once', async (t) => {
+    const core = await startCore(t);
+    const watching = await Watching.start(core, ALICE);
+    await core.ask(ROOT, 'Lock', {});
+    await core.ask(ROOT, 'Unlock', {});
+    assert.equal(await watching.failure(), 'Locked');
+  });
+
+  it('says nothing of a rekey, and goes on after it', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...AWS);
+    const watching = await Watching.start(core, ROOT);
+    await core.ask(ROOT, 'Rekey', {});
+    await watching.assertSilent();
+    await core.keep(ROOT, 'token');
+    await watching.take();
+    assert.ok(watching.credentials.has('token'));
+    await watching.leave();
+  });
+
+  it('is called with more, or not at all', async (t) => {
+    const core = await startCore(t);
+    const [reply, ...others] = await core.send(ROOT, { method: `${INTERFACE_NAME}.Watch`, parameters: {} });
+    assert.deepEqual([reply, others], [{ error: 'org.varlink.service.ExpectedMore', parameters: {} }, []]);
+    const call = { method: `${INTERFACE_NAME}.Watch`, parameters: {}, more: true, oneway: true };
+    assert.deepEqual(await core.send(ROOT, call), []);
+  });
+
+  it('loses and repeats nothing while a long state is told and everything changes', async (t) => {
+    const core = await startCore(t);
+    const names = Array.from({ length: 900 }, (_, index) => `name-${index}`);
+    await core.keep(ROOT, ...names);
+    const watching = new Watching(core, ROOT);
+    const whole = (async () => {
+      while (!(await watching.take()).settled);
+    })();
+    for (let round = 0; round < 60; round += 1) {
+      await core.replace(ROOT, `name-${(round * 37) % 900}`, `value-${round}`);
+      await core.ask(ROOT, 'Remove', { names: [`name-${(round * 53 + 1) % 900}`] }).catch(() => undefined);
+      await core.keep(ROOT, `new-${round}`);
+    }
+    await whole;
+    await agrees(core, ROOT, watching);
+    await watching.leave();
+  });
+
+  it('looks at everything anew where more has changed than it keeps in mind', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'first', 'removed');
+    const watching = await Watching.start(core, ROOT);
+    await core.ask(ROOT, 'Remove', { names: ['removed'] });
+    for (let thousand = 0; thousand < 11; thousand += 1) {
+      await core.keep(ROOT, ...Array.from({ length: 1000 }, (_, index) => `name-${thousand}-${index}`));
+    }
+    await agrees(core, ROOT, watching);
+    assert.equal(watching.credentials.size, 11_001);
+    await watching.leave();
+  });
+
+  it('agrees with List after any changes, for everybody, however slowly he reads', async (t) => {
+    const core = await startCore(t);
+    const people = [ROOT, ALICE, BOB, RESTIC];
+    const watchers = await Promise.all(people.map((person) => Watching.start(core, person)));
+    const random = randomNumbers(20_261_122);
+    for (let round = 0; round < 400; round += 1) {
+      await changeSomething(core, random);
+      if (random(10) === 0) await agrees(core, people[round % 4] ?? ROOT, watchers[round % 4] ?? fail());
+    }
+    for (const [index, person] of people.entries()) await agrees(core, person, watchers[index] ?? fail());
+    for (const watching of watchers) await watching.leave();
+  });
+});
+
+describe('Watch on a connection', () => {
+  const call = { method: `${INTERFACE_NAME}.Watch`, parameters: {} };
+
+  it('ends with Busy when the daemon stops', async (t) => {
+    const core = await startCore(t);
+    const { server, path } = await startServer(t, core.dispatch);
+    const peer = await RawVarlink.connect(t, path);
+    peer.send({ ...call, more: true });
+    assert.equal((await peer.receive())?.continues, true);
+    const start = performance.now();
+    await server.stop();
+    assert.equal((await peer.receive())?.error, `${INTERFACE_NAME}.Busy`);
+    assert.ok(performance.now() - start < 2000);
+  });
+
+  it('is forgotten when its peer has gone, and not when he only ended his own sending', async (t) => {
+    const core = await startCore(t);
+    let watching = 0;
+    const { path } = await startServer(t, (caller, message, gone, ending) => {
+      watching += 1;
+      gone?.(() => (watching -= 1));
+      return core.dispatch(caller, message, gone, ending);
+    });
+    const [half, away] = [await RawVarlink.connect(t, path), await RawVarlink.connect(t, path)];
+    for (const peer of [half, away]) {
+      peer.send({ ...call, more: true });
+      await peer.receive();
+    }
+    half.socket.end();
+    away.socket.destroy();
+    await eventually(() => watching === 1);
+    await core.keep({ uid: process.getuid?.() ?? 0 }, 'token');
+    assert.equal((await half.receive())?.continues, true);
+    assert.equal(watching, 1);
+  });
+});
+
+/** What was told is what List says. */
+async function agrees(core: Core, person: Person, watching: Watching): Promise<void> {
+  const { credentials, sets } = await core.ask(person, 'List', {});
+  const marker = `marker-${watching.replies}`;
+  await core.keep(person.uid === ROOT.uid ? ROOT : person, marker);
+  const key = person.uid === ROOT.uid ? marker : `${person.uid}/${marker}`;
+  while (!watching.credentials.has(key)) await watching.take();
+  watching.credentials.delete(key);
+  assert.deepEqual(
+    [...watching.credentials.values()].filter(({ name }) => !name.startsWith('marker-')).toSorted(byName),
+    credentials
+      .filter(({ name }) => !name.startsWith('marker-'))
+      .map(({ name, owner, version, generation }) => ({ name, owner, version, generation }))
+      .toSorted(byName),
+  );
+  const brief = ({ set, owner, ready, missing, generation }: (typeof sets)[number] | WatchedSet): string =>
+    JSON.stringify([set, owner, ready, missing, generation]);
+  assert.deepEqual(new Set([...watching.sets.values()].map(brief)), new Set(sets.map(brief)));
+}
+
+async function changeSomething(core: Core, random: (bound: number) => number): Promise<void> {
+  const owner = [ROOT, ALICE][random(2)] ?? ROOT;
+  const name = [...AWS, 'cio_s3_x_provider', 'cio_s3_x_bucket', 'token'][random(7)] ?? 'token';
+  const grantee = [{ uid: BOB.uid }, { uid: ALICE.uid }, { unit: 'restic.service' }][random(3)] ?? {};
+  const target = [name, 'aws', 's3_x'][random(3)] ?? name;
+  const method = (['Create', 'Create', 'Create', 'Remove', 'Grant', 'Grant', 'Revoke'] as const)[random(7)] ?? 'Create';
+  const value = name.endsWith('_repo')
+    ? 's3:https://s3.amazonaws.com/backup-1'
+    : name.endsWith('provider')
+      ? 's3'
+      : 'bucket';
+  const parameters = {
+    Create: { credentials: [{ name, value }], replace: true },
+    Remove: { names: [random(3) === 0 ? 'aws' : name] },
+    Grant: { target, grantees: [grantee] },
+    Revoke: { target, grantees: [grantee] },
+  }[method];
+  // Some are refused, for what is not there; that is part of it.
+  await core.call(owner, method, parameters);
+}
+
+function byName(a: { readonly owner: number; readonly name: string }, b: typeof a): number {
+  return a.owner - b.owner || (a.name < b.name ? -1 : 1);
+}
+
+function randomNumbers(seed: number): (bound: number) => number {
+  let state = seed;
+  return (bound) => {
+    // Numerical Recipes' linear congruential generator: the same changes in every run.
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 0x1_0000_0000) * bound);
+  };
+}
+
+function fail(): never {
+  throw new TypeError('there is a watcher for everybody');
+}

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import {
+  JOBS_MAX,
+  JOBS_PER_USER_MAX,
+  JobBounds,
+  SCHEDULED_JOBS_MAX,
+  USERS_JOBS_MAX,
+} from '../../../daemon/probe/job-bounds.ts';
+import type { JobOwner } from '../../../daemon/probe/job-bounds.ts';
+import { isCredentialError } from '../../../src/errors.ts';
+
+const ROOT: JobOwner = { uid: 0, isAdministrator: true };
+
+function user(uid: number): JobOwner {
+  return { uid, isAdministrator: false };
+}
+
+/** What gives the place back; undefined where there is none left. */
+function take(bounds: JobBounds, owner: JobOwner): (() => void) | undefined {
+  try {
+    return bounds.take(owner);
+  } catch (error) {
+    assert.ok(isCredentialError(error, 'Busy'));
+    return undefined;
+  }
+}
+
+function takeAll(bounds: JobBounds, owner: JobOwner): (() => void)[] {
+  const taken: (() => void)[] = [];
+  for (let next = take(bounds, owner); next !== undefined; next = take(bounds, owner)) taken.push(next);
+  return taken;
+}
+
+describe('JobBounds', () => {
+  it('lets an administrator have all that is for callers, and no user more than a part', () => {
+    assert.equal(takeAll(new JobBounds(), ROOT).length, JOBS_MAX);
+    assert.equal(takeAll(new JobBounds(), user(1000)).length, JOBS_PER_USER_MAX);
+  });
+
+  it('leaves an administrator some, however many users there are', () => {
+    const bounds = new JobBounds();
+    const users = Array.from({ length: 100 }, (_, index) => takeAll(bounds, user(1000 + index)).length);
+    assert.equal(
+      users.reduce((sum, count) => sum + count, 0),
+      USERS_JOBS_MAX,
+    );
+    assert.equal(takeAll(bounds, ROOT).length, JOBS_MAX - USERS_JOBS_MAX);
+  });
+
+  it('keeps the schedule and the callers out of each other’s way', () => {
+    const bounds = new JobBounds();
+    takeAll(bounds, ROOT);
+    assert.equal(takeAll(bounds, 'schedule').length, SCHEDULED_JOBS_MAX);
+    const other = new JobBounds();
+    takeAll(other, 'schedule');
+    assert.equal(takeAll(other, ROOT).length, JOBS_MAX);
+  });
+
+  it('has everything back when everything was given back, in any order', () => {
+    const owner = fc.oneof(
+      fc.constant(ROOT),
+      fc.constant<JobOwner>('schedule'),
+      fc.integer({ min: 1000, max: 1005 }).map(user),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(owner, fc.nat())), (steps) => {
+        const bounds = new JobBounds();
+        const held: (() => void)[] = [];
+        for (const [who, which] of steps) {
+          const giveBack = take(bounds, who);
+          if (giveBack !== undefined) held.push(giveBack);
+          if (which % 3 === 0) held.splice(which % Math.max(held.length, 1), 1)[0]?.();
+        }
+        for (const giveBack of held) giveBack();
+        for (let uid = 1000; uid < 1003; uid += 1) assert.equal(takeAll(bounds, user(uid)).length, JOBS_PER_USER_MAX);
+        assert.equal(takeAll(bounds, ROOT).length, JOBS_MAX - 3 * JOBS_PER_USER_MAX);
+        assert.equal(takeAll(bounds, 'schedule').length, SCHEDULED_JOBS_MAX);
+      }),
+    );
+  });
+});
