@@ -27,6 +27,11 @@ export class ConnectionError extends Error {
   /** More about a `rejected` or a `bad_reply`: a name out of the interface. */
   readonly detail: string | undefined;
 
+  /** By its name: what the build puts into files of their own has a class of its own there. */
+  static override [Symbol.hasInstance](value: unknown): value is ConnectionError {
+    return Error[Symbol.hasInstance](value) && (value as Error).name === 'ConnectionError';
+  }
+
   constructor(reason: ConnectionFailure, socket: string, more: { detail?: string; cause?: unknown } = {}) {
     super(`${reason}: ${socket}`, more.cause === undefined ? {} : { cause: more.cause });
     this.name = 'ConnectionError';

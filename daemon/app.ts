@@ -3,7 +3,11 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 
 import { callerOf } from './access/caller.ts';
+import { WatchHub } from './access/watch-hub.ts';
 import { createDispatch } from './dispatch.ts';
+import { Announcer } from './health/announcer.ts';
+import { HealthBook } from './health/health-book.ts';
+import { HealthSchedule } from './health/schedule.ts';
 import { hardenProcess, mayBeSwapped } from './kernel/hardening.ts';
 import type { InheritedSocket } from './kernel/inherited-sockets.ts';
 import { lockPages } from './kernel/libc.ts';
@@ -30,6 +34,7 @@ import { DirectoryLock } from './store/directory-lock.ts';
 import type { SealedStore } from './store/sealed-store.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 import { describeSystemError } from './system-error.ts';
+import { Copies } from './vault/copies.ts';
 import { createFirstSlot } from './vault/first-slot.ts';
 import { SlotKeeper } from './vault/slot-keeper.ts';
 import type { SlotPlaces } from './vault/slot-keeper.ts';
@@ -115,6 +120,8 @@ async function start(
   cleanup.adopt(vault, (open) => open.close());
   const slots = new SlotKeeper(vault, sodium, keyPlaces, Date.now);
   await unlockAtStart(slots, log);
+  const copies = new Copies(vault, sodium, keyPlaces, Date.now);
+  copies.clear();
 
   const users = new UserDatabase();
   const ownUid = process.geteuid?.() ?? 0;
@@ -130,10 +137,20 @@ async function start(
     'load-encrypted': new LoadServer({ ...loadParts, wire: SEALED_WIRE }),
   };
   const countWaiting = (): number => Object.values(loadServers).reduce((sum, server) => sum + server.waiting, 0);
+  const prober = new Prober(
+    isActivated ? connectProber(join(settings.runtimeDirectory, PROBER_SOCKET)) : spawnProber(),
+  );
+  const health = new HealthBook(vault, log, Date.now);
+  const announcer = new Announcer(log, vault, Date.now);
   const context = {
     vault,
+    watches: new WatchHub(vault),
     slots,
-    prober: new Prober(isActivated ? connectProber(join(settings.runtimeDirectory, PROBER_SOCKET)) : spawnProber()),
+    copies,
+    prober,
+    health,
+    announcer,
+    validateEveryMs: settings.validateEveryMs,
     sodium,
     protection: { isUndumpable, areKeysLocked },
     now: Date.now,
@@ -165,6 +182,12 @@ async function start(
       for (const server of Object.values(loadServers)) server.recheck();
     }),
   );
+  if (settings.validateEveryMs !== undefined) {
+    const parts = { vault, prober, book: health, announcer, log, now: Date.now, everyMs: settings.validateEveryMs };
+    const schedule = new HealthSchedule(parts);
+    cleanup.defer(() => schedule.stop());
+    schedule.start();
+  }
   report(manager, vault, settings.watchdogMs, cleanup);
   const lifetime = cleanup.move();
   return {

@@ -14,7 +14,7 @@ import type { Gone } from './gone.ts';
 import { describeDefect } from './log.ts';
 import type { Log } from './log.ts';
 import type { Context, MethodName } from './methods/context.ts';
-import { METHODS, isStreaming } from './methods/table.ts';
+import { METHODS, isEndless, isStreaming } from './methods/table.ts';
 import { toCredentialError } from './vault/store-failures.ts';
 
 /** A reply as it goes onto the wire, without its NUL. */
@@ -27,8 +27,11 @@ export interface Reply {
 /** What comes of a call: one reply, now or later, or several; nothing for a call that wants none. */
 export type Answer = Reply | Promise<Reply | undefined> | AsyncGenerator<Reply, void, undefined> | undefined;
 
-/** Answers a parsed message of a caller. It never throws. What takes long is ended when the caller is gone. */
-export type Dispatch = (caller: Caller, message: unknown, gone?: Gone) => Answer;
+/**
+ * Answers a parsed message of a caller. It never throws. What takes long is ended when the caller is gone, and what has no
+ * end of its own when nothing more will be taken from it.
+ */
+export type Dispatch = (caller: Caller, message: unknown, gone?: Gone, ending?: Gone) => Answer;
 
 /** A call, checked as far as the protocol itself goes (https://varlink.org/Method-Call). */
 interface Call {
@@ -38,7 +41,7 @@ interface Call {
   readonly isOneway: boolean;
 }
 
-type Handler = (caller: Caller, parameters: object, isMore: boolean, gone: Gone) => Answer;
+type Handler = (caller: Caller, parameters: object, isMore: boolean, gone: Gone, ending: Gone) => Answer;
 
 /** What a peer named is told back only where it has the form of a name. */
 const MEMBER = /^[A-Za-z0-9.-]{1,200}$/;
@@ -56,10 +59,10 @@ export function createDispatch(context: Context, log: Log): Dispatch {
   for (const [name, { checkCall }] of service.methods) {
     handlers.set(`${SERVICE_NAME}.${name}`, { check: checkCall, handle: serviceHandler(name, context.version) });
   }
-  return (caller, message, gone = NEVER_GONE) => {
+  return (caller, message, gone = NEVER_GONE, ending = NEVER_GONE) => {
     const call = parseCall(message);
     if (call === undefined) return malformed('not_a_call');
-    const answer = answerCall(handlers, caller, call, gone, log);
+    const answer = answerCall(handlers, caller, call, { gone, ending }, log);
     return call.isOneway ? silence(answer) : answer;
   };
 }
@@ -86,7 +89,7 @@ function answerCall(
   handlers: ReadonlyMap<string, { readonly check: Check; readonly handle: Handler }>,
   caller: Caller,
   { method, parameters, isMore }: Call,
-  gone: Gone,
+  { gone, ending }: { readonly gone: Gone; readonly ending: Gone },
   log: Log,
 ): Answer {
   const handler = handlers.get(method);
@@ -95,7 +98,7 @@ function answerCall(
   if (invalid !== undefined) return { error: `${SERVICE_NAME}.InvalidParameter`, parameters: { parameter: invalid } };
   const refuse = (error: unknown): Reply => refusal(error, method, log);
   try {
-    const answer = handler.handle(caller, parameters, isMore, gone);
+    const answer = handler.handle(caller, parameters, isMore, gone, ending);
     if (answer instanceof Promise) return answer.catch(refuse);
     return answer !== undefined && Symbol.asyncIterator in answer ? refusingStream(answer, refuse) : answer;
   } catch (error) {
@@ -105,9 +108,16 @@ function answerCall(
 
 function methodHandler(context: Context, name: MethodName): Handler {
   if (isStreaming(name)) {
-    const stream = METHODS[name] as (context: Context, caller: Caller, parameters: object, gone: Gone) => Parts;
-    return (caller, parameters, isMore, gone) => {
-      const parts = stream(context, caller, parameters, gone);
+    const stream = METHODS[name] as (
+      context: Context,
+      caller: Caller,
+      parameters: object,
+      gone: Gone,
+      ending: Gone,
+    ) => Parts;
+    return (caller, parameters, isMore, gone, ending) => {
+      if (!isMore && isEndless(name)) return { error: `${SERVICE_NAME}.ExpectedMore`, parameters: {} };
+      const parts = stream(context, caller, parameters, gone, ending);
       return isMore ? continuing(parts) : collect(parts);
     };
   }
@@ -155,10 +165,15 @@ async function* continuing(parts: Parts): AsyncGenerator<Reply, void, undefined>
 }
 
 async function* forEach(parts: Parts, toReply_: (part: object) => Reply): AsyncGenerator<Reply, object, undefined> {
-  for (;;) {
-    const next = await parts.next();
-    if (next.done === true) return next.value;
-    yield toReply_(next.value);
+  try {
+    for (;;) {
+      const next = await parts.next();
+      if (next.done === true) return next.value;
+      yield toReply_(next.value);
+    }
+  } finally {
+    // Nobody may want the rest: what the method holds is given back then.
+    await parts.return({});
   }
 }
 
@@ -166,15 +181,19 @@ async function* forEach(parts: Parts, toReply_: (part: object) => Reply): AsyncG
 async function collect(parts: Parts): Promise<Reply> {
   const whole: Record<string, unknown> = {};
   let size = 0;
-  for (;;) {
-    const { done, value: part } = await parts.next();
-    size += JSON.stringify(part).length;
-    if (size > MESSAGE_BYTES_MAX) throw new CredentialError('TooLarge', { limit: MESSAGE_BYTES_MAX });
-    for (const [name, value] of Object.entries(part)) {
-      const known = whole[name];
-      whole[name] = Array.isArray(known) && Array.isArray(value) ? [...(known as unknown[]), ...value] : value;
+  try {
+    for (;;) {
+      const { done, value: part } = await parts.next();
+      size += JSON.stringify(part).length;
+      if (size > MESSAGE_BYTES_MAX) throw new CredentialError('TooLarge', { limit: MESSAGE_BYTES_MAX });
+      for (const [name, value] of Object.entries(part)) {
+        const known = whole[name];
+        whole[name] = Array.isArray(known) && Array.isArray(value) ? [...(known as unknown[]), ...value] : value;
+      }
+      if (done === true) return { parameters: whole };
     }
-    if (done === true) return { parameters: whole };
+  } finally {
+    await parts.return({});
   }
 }
 
@@ -223,5 +242,5 @@ function parseCall(message: unknown): Call | undefined {
   if (![more, oneway, upgrade].every((flag) => flag === undefined || typeof flag === 'boolean')) return undefined;
   const given = parameters ?? {};
   if (typeof given !== 'object' || Array.isArray(given)) return undefined;
-  return { method, parameters: given, isMore: more === true, isOneway: oneway === true };
+  return { method, parameters: given, isMore: more === true && oneway !== true, isOneway: oneway === true };
 }

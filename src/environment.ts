@@ -22,19 +22,34 @@ export function environmentOf(set: string, provider: Provider, values: ReadonlyM
     const value = given.get(field.id);
     if (value !== undefined) for (const name of field.variables) variables.set(name, value);
   }
-  const remote = `RCLONE_CONFIG_${set.toUpperCase().replaceAll(/[^A-Z0-9_]/g, '_')}`;
+  const remote = remoteVariablePrefix(set);
   const { fixed, fromFields, derived } = provider.rclone;
-  for (const [option, value] of Object.entries(fixed)) variables.set(`${remote}_${option}`, value);
+  for (const [option, value] of Object.entries(fixed)) variables.set(`${remote}${option}`, value);
   for (const [option, field] of Object.entries(fromFields)) {
     const value = given.get(field);
-    if (value === undefined) contradicting.add(`${remote}_${option}`);
-    else variables.set(`${remote}_${option}`, value);
+    if (value === undefined) contradicting.add(`${remote}${option}`);
+    else variables.set(`${remote}${option}`, value);
   }
-  for (const option of derived) contradicting.add(`${remote}_${option}`);
+  for (const option of derived) contradicting.add(`${remote}${option}`);
   const { rclone, variables: others } = provider.derive(given);
-  for (const [option, value] of Object.entries(rclone)) variables.set(`${remote}_${option}`, value);
+  for (const [option, value] of Object.entries(rclone)) variables.set(`${remote}${option}`, value);
   for (const [name, value] of Object.entries(others)) variables.set(name, value);
   return { set: variables, clear: [...contradicting].filter((name) => !variables.has(name)) };
+}
+
+/** What the variables of a set's rclone remote begin with. */
+export function remoteVariablePrefix(set: string): string {
+  return `RCLONE_CONFIG_${set.toUpperCase().replaceAll(/[^A-Z0-9_]/g, '_')}_`;
+}
+
+/** The variables that take the path of a file with a value, and the fields whose values these are. */
+export function fileVariablesOf(provider: Provider, values: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const { given } = withIdentity(provider, values);
+  return new Map(
+    provider.fields
+      .filter(({ id }) => given.has(id))
+      .flatMap(({ id, fileVariables = [] }) => fileVariables.map((name) => [name, id] as const)),
+  );
 }
 
 /** A set that uses the machine's identity gives no keys, takes away those of the caller, and leaves what tells of a role. */

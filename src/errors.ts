@@ -40,6 +40,7 @@ export const EXIT_OF_ERROR: { readonly [Code in ErrorCode]: ExitCode } = {
   StorageFull: EXIT.failed,
   StorageFailed: EXIT.failed,
   Damaged: EXIT.damaged,
+  BadCopy: EXIT.invalid,
   Busy: EXIT.failed,
   TimedOut: EXIT.failed,
   MalformedMessage: EXIT.invalid,
@@ -54,6 +55,11 @@ export const EXIT_OF_ERROR: { readonly [Code in ErrorCode]: ExitCode } = {
 export class CredentialError<Code extends ErrorCode = ErrorCode> extends Error {
   readonly code: Code;
   readonly fields: Errors[Code];
+
+  /** By its name: what the client's build puts into files of their own has a class of its own there. */
+  static override [Symbol.hasInstance](value: unknown): value is CredentialError {
+    return Error[Symbol.hasInstance](value) && (value as Error).name === 'CredentialError';
+  }
 
   constructor(code: Code, fields: Errors[Code]) {
     super(code);

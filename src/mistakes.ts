@@ -5,10 +5,10 @@ import type { Field, Provider } from './providers/provider.ts';
 import { BACKUP_REPO } from './providers/s3-fields.ts';
 import type { S3Repository } from './providers/s3-repository.ts';
 import { isAmazon, parseS3Repository } from './providers/s3-repository.ts';
-import { parseServer } from './providers/server.ts';
+import { parseServer, type Server } from './providers/server.ts';
 import { missingOf } from './sets.ts';
 import type { CheckState, Finding, Reason } from './validation.ts';
-import { SUBJECT_LENGTH_MAX } from './validation.ts';
+import { SUBJECT_LENGTH_MAX, wordOf } from './validation.ts';
 
 /** Values of a set, by the ids of their fields. */
 export type SetValues = ReadonlyMap<string, string>;
@@ -72,7 +72,7 @@ export function findMistakes(
     ...missing,
     ...provider.fields.flatMap((field) => checkField(field, values.get(field.id))),
     ...(provider.fields.includes(BACKUP_REPO) ? checkBesidesRepository(values) : []),
-    ...checkKeys(values),
+    ...checkKeys(provider, values),
     ...checkPassword(values),
     ...(isNotItself ? checkAlternate(values, primary) : []),
   ];
@@ -109,11 +109,13 @@ function isWithoutBucket(text: string): boolean {
 }
 
 /** Elsewhere than at Amazon, keys can look like anything, and a swap is a guess; the server decides. */
-function checkKeys(values: SetValues): Finding[] {
+function checkKeys(provider: Provider, values: SetValues): Finding[] {
   const accessKey = values.get('access_key') ?? '';
   const secretKey = values.get('secret_key') ?? '';
-  const server = serverOf(trim(values.get('backup_repo') ?? ''));
-  const isAtAmazon = server !== undefined && isAmazon(server);
+  const { backup_repo: repository, endpoint } = Object.fromEntries(values);
+  const server = repository === undefined ? serverNamed(endpoint) : serverOf(trim(repository));
+  const isUnsaid = repository === undefined && endpoint === undefined;
+  const isAtAmazon = isUnsaid ? provider.id === 'aws' : server !== undefined && isAmazon(server);
   const state = isAtAmazon ? 'failed' : 'warning';
   if (AWS_ACCESS_KEY.test(secretKey)) {
     if (!AWS_ACCESS_KEY.test(accessKey)) return [finding(state, 'keys_swapped', 'access_key')];
@@ -138,8 +140,8 @@ function checkBesidesRepository(values: SetValues): Finding[] {
 
 function checkPassword(values: SetValues): Finding[] {
   const password = values.get('backup_password');
-  const isSame = password !== undefined && ['secret_key', 'account_key'].some((id) => values.get(id) === password);
-  return isSame ? [finding('warning', 'password_is_secret_key', 'backup_password')] : [];
+  const key = ['secret_key', 'account_key'].find((id) => values.has(id) && values.get(id) === password);
+  return key === undefined ? [] : [finding('warning', 'password_is_secret_key', 'backup_password', wordOf(key))];
 }
 
 function checkAlternate(values: SetValues, primary: PrimarySet): Finding[] {
@@ -171,6 +173,12 @@ function serverOf(text: string): S3Repository | undefined {
   const [, server = ''] = S3_PARTS.exec(text) ?? [];
   const repository = parseS3Repository(`${server}/bucket`);
   return 'reason' in repository || bareHost(repository.host).length > HOST_LENGTH_MAX ? undefined : repository;
+}
+
+/** The first server of a set that is for tools which take no repository. */
+function serverNamed(endpoint = ''): Server | undefined {
+  const server = parseServer(trim(endpoint.split(',', 1)[0] ?? ''));
+  return 'reason' in server ? undefined : server;
 }
 
 /** Like Go. JavaScript's own differs in two characters, and a pattern would take quadratic time. */

@@ -1,3 +1,5 @@
+import { fieldOf } from './providers/registry.ts';
+
 /**
  * What a validation finds out, in the order of the chain from a name to a repository that opens. A check that fails is the
  * first broken link: what comes behind it and needs it is skipped.
@@ -47,10 +49,7 @@ export interface Finding {
   readonly ms?: number;
 }
 
-export const SUBJECT_LENGTH_MAX = 200;
-
-/** Most findings of one validation. */
-export const FINDINGS_MAX = 64;
+export { FINDINGS_MAX, SUBJECT_LENGTH_MAX } from './validation-limits.ts';
 
 /** Why a check did not simply pass. */
 export type Reason =
@@ -75,6 +74,8 @@ export type Reason =
   | 'unreachable'
   | 'timed_out'
   | 'connection_lost'
+  | 'by_proxy'
+  | 'proxy_refused'
   | 'certificate_not_trusted'
   | 'certificate_wrong_host'
   | 'certificate_expired'
@@ -88,8 +89,14 @@ export type Reason =
   | 'key_rejected'
   | 'key_expired'
   | 'user_suspended'
+  | 'identity_missing'
+  | 'identity_not_told'
+  | 'identity_elsewhere'
   | 'wrong_region'
   | 'no_such_bucket'
+  | 'bucket_made'
+  | 'bucket_taken'
+  | 'leftover_bucket'
   | 'no_such_account'
   | 'access_denied'
   | 'redirected'
@@ -112,9 +119,11 @@ export type Reason =
   | 'prober_missing'
   | 'not_supported';
 
-/** For people: what was found, and what to do about it. `%` stands for the subject. */
+/** For people: what was found, and what to do about it. `%` stands for the subject, `{field}` for what the field is called. */
 interface ReasonText {
   readonly what: string;
+  /** Other words for `what`, by the id of the field that is at fault. */
+  readonly byField?: Readonly<Record<string, string>>;
   readonly hint?: string;
 }
 
@@ -148,7 +157,7 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
     hint: 'an alternate set is for another place',
   },
   password_is_secret_key: {
-    what: 'the repository password is the secret key',
+    what: 'the repository password is the same as the %',
     hint: 'whoever learns one opens both; change the password',
   },
   differs_from_repository: {
@@ -169,6 +178,8 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   unreachable: { what: 'there is no way to %' },
   timed_out: { what: 'there was no answer in time' },
   connection_lost: { what: 'the connection broke' },
+  by_proxy: { what: 'by the proxy %' },
+  proxy_refused: { what: 'the proxy does not lead there (%)', hint: 'see whom and what it lets through, and its log' },
   certificate_not_trusted: {
     what: 'the certificate is not signed by an authority that this host trusts',
     hint: 'store the authority in the field endpoint_ca',
@@ -184,28 +195,53 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   clock_skewed: { what: "this host's clock is % seconds off the server's", hint: 'set it: timedatectl set-ntp true' },
   clock_not_told: { what: 'the server does not tell the time' },
   // key … delete
-  unknown_access_key: { what: 'the server does not know the access key' },
-  wrong_secret_key: { what: 'the secret key does not belong to the access key' },
-  key_rejected: { what: 'the server rejects the keys, and does not say which of the two is wrong' },
-  key_expired: { what: 'the keys have expired' },
-  user_suspended: { what: 'the user of the keys is suspended' },
+  unknown_access_key: { what: 'the server does not know the {field}' },
+  wrong_secret_key: {
+    what: 'the {field} is wrong: the server does not accept what it signs',
+    byField: { secret_key: 'the secret key does not belong to the access key' },
+  },
+  key_rejected: {
+    what: 'the server rejects the {field}',
+    byField: { secret_key: 'the server rejects the keys, and does not say which of the two is wrong' },
+  },
+  key_expired: { what: 'the {field} has expired' },
+  user_suspended: { what: 'the user of the {field} is suspended' },
+  identity_missing: {
+    what: "the machine's identity is not there: its cloud has given it none",
+    hint: 'give the machine a role or an account of its own, or store keys and delete use_iam',
+  },
+  identity_not_told: {
+    what: "the machine's identity cannot be asked for (%)",
+    hint: 'see whether this machine is in that cloud, and its metadata service is switched on',
+  },
+  identity_elsewhere: {
+    what: "the machine's identity is for its own cloud alone, and so % cannot be used with it",
+    hint: 'delete it, or store keys and delete use_iam',
+  },
   wrong_region: { what: 'the bucket is in region %', hint: 'store it in the field region' },
-  no_such_bucket: { what: 'there is no bucket %', hint: 'make it, or mend the repository' },
+  no_such_bucket: { what: 'there is no bucket %', hint: 'make it, or mend the name' },
+  bucket_made: { what: 'there was no bucket %, and it was made' },
+  bucket_taken: { what: 'there is a bucket % already, and it is not yours', hint: 'take another name' },
+  leftover_bucket: { what: 'the bucket % was made, and could not be taken away again', hint: 'delete it' },
   no_such_account: { what: 'there is no account %' },
-  access_denied: { what: 'the keys have no right to %', hint: 'see the policy of their user' },
+  access_denied: {
+    what: 'the keys have no right to %',
+    byField: { use_iam: "the machine's identity has no right to %" },
+    hint: 'see the policy of their user',
+  },
   redirected: { what: 'the server sends us to another one, to which no keys are sent' },
   leftover_object: { what: 'the probe object % could not be taken away', hint: 'delete it' },
   other_bytes: { what: 'what was written is not what is read' },
   // repository, password
   no_repository: { what: 'there is no repository yet', hint: 'make it with: cio credential exec SET -- restic init' },
-  not_a_repository: { what: 'what lies there is no repository that restic would open' },
+  not_a_repository: { what: 'what lies there is no repository that restic would open: see %' },
   no_keys: { what: 'the repository has no keys' },
   wrong_password: { what: 'the password opens none of the keys of the repository' },
   too_many_keys: {
     what: 'the password opens none of the first % keys of the repository, and restic tries no more',
     hint: 'remove keys that nobody uses: restic key remove',
   },
-  untrusted_parameters: { what: 'the repository asks for more work or memory than a key may' },
+  untrusted_parameters: { what: 'a key of the repository asks for more work or memory than it may: %' },
   // any
   server_error: { what: 'the server failed (%)', hint: 'try again later' },
   unexpected_answer: { what: 'the server answered what is not understood (%)' },
@@ -225,10 +261,25 @@ export function hasFailed(findings: readonly Finding[]): boolean {
 }
 
 /** The words for a finding, and what to do. */
-export function describeFinding({ reason, subject = '' }: Finding): { readonly what: string; readonly hint?: string } {
+export function describeFinding(finding: Pick<Finding, 'reason' | 'field' | 'subject'>): {
+  readonly what: string;
+  readonly hint?: string;
+} {
+  const { reason, field, subject = '' } = finding;
   if (reason === undefined) return { what: subject };
-  const text = REASONS[reason];
-  return { ...text, what: text.what.replace('%', subject) };
+  const { what, byField = {}, hint } = REASONS[reason];
+  const words = (field !== undefined && Object.hasOwn(byField, field) ? byField[field] : undefined) ?? what;
+  // By functions: a text to insert could hold patterns, as in `$&`.
+  const text = words.replace('{field}', () => wordOf(field)).replace('%', () => subject);
+  return { what: text, ...(hint === undefined ? {} : { hint }) };
+}
+
+/** What a field is called within a sentence. */
+export function wordOf(field: string | undefined): string {
+  if (field === 'use_iam') return "machine's identity";
+  const { label } = (field === undefined ? undefined : fieldOf(field, undefined)) ?? { label: 'key' };
+  const [word = label] = label.split(' (');
+  return word.toLowerCase();
 }
 
 /** One set, for one job of the prober. */
@@ -240,4 +291,6 @@ export interface ProbeJob {
   readonly values: Readonly<Record<string, string>>;
   /** Nothing is written and deleted. */
   readonly restoreOnly: boolean;
+  /** The bucket is made where it is not there, and taken away again where what comes after fails. */
+  readonly makeBucket: boolean;
 }

@@ -1,11 +1,13 @@
 import { parseArgs } from 'node:util';
 import { GLOBAL_OPTIONS, type Command, type Input, type Option, type Options } from './command.ts';
 import { usageError } from './command-error.ts';
-import { closest } from './closest.ts';
+import { closest } from '../../src/closest.ts';
 
 /** What the command line asks for. */
 export type Request =
   | { readonly kind: 'version' }
+  /** The name of the group alone: where do things stand? */
+  | { readonly kind: 'overview'; readonly globals: Globals }
   /** Help for one command, or for all that begin with `words`. */
   | {
       readonly kind: 'help';
@@ -19,10 +21,15 @@ export type Request =
 export interface Globals {
   readonly isJson: boolean;
   readonly socket: string | undefined;
+  /** The group is called as pxctl calls its own: what is said has Portworx's words. */
+  readonly isPortworx?: true;
 }
 
+/** What pxctl calls its group of the same commands. */
+const PORTWORX_WORD = 'credentials';
+
 /** The word before all commands, and its other spellings. */
-export const GROUP_WORDS: readonly string[] = ['credential', 'credentials', 'cred'];
+export const GROUP_WORDS: readonly string[] = ['credential', PORTWORX_WORD, 'cred'];
 
 /** An option or a word of the command line. An argument can be a secret in the wrong place: no message repeats one. */
 type Token =
@@ -44,6 +51,10 @@ type Token =
 export function parseCommandLine(argv: readonly string[], commands: readonly Command[]): Request {
   const head = readHead(argv, commands);
   if (head.isVersion) return { kind: 'version' };
+  if (head.command === undefined && head.isInGroup && head.words.length === 0 && !head.isHelp) {
+    if (head.socket === '') throw usageError('--socket needs a path');
+    return { kind: 'overview', globals: { isJson: head.isJson, socket: head.socket } };
+  }
   if (head.command === undefined) {
     return { kind: 'help', words: head.words, command: undefined, isAsked: head.isHelp };
   }
@@ -59,6 +70,7 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Com
   const globals = {
     isJson: head.isJson || options['json'] === true,
     socket: (options['socket'] as string) ?? head.socket,
+    ...(head.isPortworx && { isPortworx: true as const }),
   };
   if (globals.socket === '') throw usageError('--socket needs a path');
   const input = { options, ...readWords(command, tokens) };
@@ -74,9 +86,11 @@ export function wantsJson(argv: readonly string[]): boolean {
 interface Head {
   readonly words: string[];
   command: Command | undefined;
+  isInGroup: boolean;
   isHelp: boolean;
   isVersion: boolean;
   isJson: boolean;
+  isPortworx: boolean;
   socket: string | undefined;
   /** How many arguments stand before those of the command. */
   length: number;
@@ -87,13 +101,14 @@ function readHead(argv: readonly string[], commands: readonly Command[]): Head {
   const head: Head = {
     words: [],
     command: undefined,
+    isInGroup: false,
     isHelp: false,
     isVersion: false,
     isJson: false,
+    isPortworx: false,
     socket: undefined,
     length: 0,
   };
-  let isInGroup = false;
   while (head.length < argv.length && head.command === undefined) {
     const word = argv[head.length] ?? '';
     head.length += 1;
@@ -107,9 +122,11 @@ function readHead(argv: readonly string[], commands: readonly Command[]): Head {
       head.socket = path;
       head.length += 1;
     } else if (word.startsWith('-')) throw unknownOption(word, head.length, Object.keys(GLOBAL_OPTIONS), 'cio');
-    else if (isInGroup) head.command = readCommandWord(word, head.words, commands);
-    else if (GROUP_WORDS.includes(word)) isInGroup = true;
-    else
+    else if (head.isInGroup) head.command = readCommandWord(word, head.words, commands);
+    else if (GROUP_WORDS.includes(word)) {
+      head.isInGroup = true;
+      head.isPortworx = word === PORTWORX_WORD;
+    } else
       throw usageError(
         `there is no such command${didYouMean(word, GROUP_WORDS)}`,
         'cio credential --help shows what there is',
@@ -184,7 +201,7 @@ function readOptions(command: Command, tokens: readonly Token[]): OptionValues {
     if (token.kind !== 'option') continue;
     const option = Object.hasOwn(known, token.name) ? known[token.name] : undefined;
     if (option === undefined) {
-      throw unknownOption(token.name, token.index, Object.keys(known), `cio credential ${command.name}`);
+      throw unknownOption(token.name, token.index, shownOptions(known), `cio credential ${command.name}`);
     }
     if (option.multiple !== true && seen.has(token.name)) throw usageError(`--${token.name} is given twice`);
     seen.add(token.name);
@@ -193,6 +210,11 @@ function readOptions(command: Command, tokens: readonly Token[]): OptionValues {
     values[token.name] = Array.isArray(before) ? [...(before as string[]), value as string] : value;
   }
   return values;
+}
+
+/** The options that may be told of. */
+export function shownOptions(options: Options): string[] {
+  return Object.keys(options).filter((name) => options[name]?.isHidden !== true);
 }
 
 function readOption(

@@ -13,8 +13,14 @@ export type CommandErrorCode =
   | 'NotConfirmed'
   /** No value came where one was asked for. */
   | 'NoValue'
+  /** What came from a file, the environment or a terminal cannot be what it is for. */
+  | 'InvalidInput'
   | 'ReadFailed'
   | 'WriteFailed'
+  /** What is there does not fit into the form that was asked for. */
+  | 'NotInForm'
+  /** Another program that is needed. */
+  | 'HelperFailed'
   /** The command of `exec`. */
   | 'CommandNotFound'
   | 'CommandNotExecutable';
@@ -24,8 +30,11 @@ const EXIT_OF_CODE: { readonly [Code in CommandErrorCode]: number } = {
   Interrupted: COMMAND_EXIT.interrupted,
   NotConfirmed: EXIT.failed,
   NoValue: EXIT.invalid,
+  InvalidInput: EXIT.invalid,
   ReadFailed: EXIT.failed,
   WriteFailed: EXIT.failed,
+  NotInForm: EXIT.invalid,
+  HelperFailed: EXIT.failed,
   CommandNotFound: COMMAND_EXIT.notFound,
   CommandNotExecutable: COMMAND_EXIT.notExecutable,
 };
@@ -35,6 +44,11 @@ export class CommandError extends Error {
   readonly code: CommandErrorCode;
   readonly exit: number;
   readonly hint: string | undefined;
+
+  /** By its name: what the build puts into files of their own has a class of its own there. */
+  static override [Symbol.hasInstance](value: unknown): value is CommandError {
+    return Error[Symbol.hasInstance](value) && (value as Error).name === 'CommandError';
+  }
 
   constructor(code: CommandErrorCode, message: string, hint?: string) {
     super(message);

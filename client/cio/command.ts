@@ -1,7 +1,17 @@
 import type { Session } from './session.ts';
 
-/** What a shell offers in a place of the command line; never a secret. */
-export type Completion = 'credential' | 'set' | 'target' | 'file' | 'user' | 'group' | 'slot' | readonly string[];
+/** What a shell offers in a place of the command line; never a secret. `new`: what sets miss, and names of providers. */
+export type Completion =
+  | 'credential'
+  | 'set'
+  | 'target'
+  | 'new'
+  | 'file'
+  | 'user'
+  | 'group'
+  | 'unit'
+  | 'slot'
+  | readonly string[];
 
 /** One word that a command takes by its place. */
 export interface Positional {
@@ -10,6 +20,9 @@ export interface Positional {
   readonly count: 'one' | 'optional' | 'some' | 'any';
   readonly completes?: Completion;
 }
+
+/** The options of one heading in the help of a command that has many. */
+export type OptionGroup = 'set' | 'fields' | 's3' | 'azure' | 'google';
 
 /** One option. Without `multiple`, giving it twice is an error. */
 export interface Option {
@@ -20,6 +33,10 @@ export interface Option {
   readonly value?: string;
   readonly multiple?: boolean;
   readonly completes?: Completion;
+  /** Under which heading it is in the help; without, among those that come last. */
+  readonly group?: OptionGroup;
+  /** Known only to be refused with a reason: neither in the help nor offered by a shell. */
+  readonly isHidden?: true;
 }
 
 /** Positionals in the order of the command line, by the name that the help gives them. */

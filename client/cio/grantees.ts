@@ -9,6 +9,7 @@ export const GRANTEE_OPTIONS = {
     value: 'UNIT',
     multiple: true,
     describe: 'A systemd unit: restic.service, or restic@.service for all its instances',
+    completes: 'unit',
   },
   user: { type: 'string', value: 'USER|UID', multiple: true, describe: 'A user', completes: 'user' },
   group: { type: 'string', value: 'GROUP|GID', multiple: true, describe: 'The members of a group', completes: 'group' },

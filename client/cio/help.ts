@@ -1,5 +1,14 @@
 import yargs from 'yargs';
-import { GLOBAL_OPTIONS, type Command, type Options } from './command.ts';
+import { GLOBAL_OPTIONS, type Command, type OptionGroup, type Options } from './command.ts';
+
+/** The headings of options. */
+export const GROUPS: { readonly [Group in OptionGroup]: string } = {
+  set: 'A whole set:',
+  fields: "A set's fields, as pxctl has them:",
+  s3: 'Fields for s3, aws and minio:',
+  azure: 'Fields for azure:',
+  google: 'Fields for google:',
+};
 
 /** What help is asked for. */
 export interface HelpRequest {
@@ -31,14 +40,16 @@ export async function renderHelp(request: HelpRequest): Promise<string> {
   for (const [name, positional] of Object.entries(command?.positionals ?? {})) {
     parser.positional(name, { describe: positional.describe });
   }
-  for (const [name, { short, value, describe }] of Object.entries({
+  for (const [name, { short, value, describe, group, isHidden }] of Object.entries({
     ...command?.options,
     ...GLOBAL_OPTIONS,
   } as Options)) {
+    if (isHidden === true) continue;
     // The value's name as part of the option's: yargs has no place for it.
     parser.option(value === undefined ? name : `${name} ${value}`, {
       describe,
       ...(short !== undefined && { alias: short }),
+      ...(group !== undefined && { group: GROUPS[group] }),
     });
   }
   for (const [line, what] of command?.examples ?? []) parser.example(line, what);

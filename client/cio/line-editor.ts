@@ -38,6 +38,11 @@ export class LineEditor {
     return this.#take(ahead);
   }
 
+  /** Drops what was typed ahead. */
+  forget(): void {
+    this.#ahead = '';
+  }
+
   #take(keys: string): LineEnd | undefined {
     const characters = Array.from(keys);
     for (const [index, character] of characters.entries()) {

@@ -3,13 +3,16 @@ import { parseCommandLine, usageOf, wantsJson, type Request } from './arguments.
 import type { Command } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { COMPLETE } from './commands/complete.ts';
+import { DOCKER_CREDENTIAL } from './commands/docker-credential.ts';
+import { GIT_CREDENTIAL } from './commands/git-credential.ts';
+import { RELOAD_UNITS } from './commands/reload-units.ts';
 import { ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { explain } from './messages.ts';
 import { formatFailure, Session } from './session.ts';
 import { isTerminal } from './terminal.ts';
 import { packageVersion } from './version.ts';
 
-const ALL_COMMANDS: readonly Command[] = [...COMMANDS, COMPLETE];
+const ALL_COMMANDS: readonly Command[] = [...COMMANDS, COMPLETE, DOCKER_CREDENTIAL, GIT_CREDENTIAL, RELOAD_UNITS];
 
 /** The process edge of `cio`: arguments in, exit code out. Nothing else ends the process. */
 async function main(argv: readonly string[]): Promise<number> {
@@ -25,6 +28,11 @@ async function main(argv: readonly string[]): Promise<number> {
       return EXIT.done;
     }
     ({ isJson } = request.globals);
+    if (request.kind === 'overview') {
+      operation = 'Show overview';
+      const { showOverview } = await import('./overview/show-overview.ts');
+      return await showOverview(new Session(request.globals));
+    }
     ({ operation } = request.command);
     return await request.command.run(request.input, new Session(request.globals));
   } catch (error) {

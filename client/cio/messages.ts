@@ -20,7 +20,7 @@ type Words = Pick<Explanation, 'message' | 'hint'>;
 
 /** The words for an error, and the exit code that follows from it. */
 export function explain(error: unknown): Explanation {
-  if (error instanceof CredentialError) return explainRefusal(error as CredentialError);
+  if (error instanceof CredentialError) return explainRefusal(error);
   if (error instanceof CommandError) {
     return { exit: error.exit, code: error.code, message: error.message, hint: error.hint };
   }
@@ -87,6 +87,7 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
     message: name ? `${subject(name)} is damaged, and cannot be read` : 'the store is damaged',
     hint: 'cio credential fsck names what is damaged; a kept version may still be good: cio credential rollback',
   }),
+  BadCopy: ({ reason }) => BAD_COPY[reason],
   Busy: () => ({ message: 'the daemon has too much to do at the moment', hint: 'repeat the command a little later' }),
   TimedOut: () => ({ message: 'the daemon gave up waiting', hint: 'repeat the command' }),
   MalformedMessage: () => ({
@@ -117,6 +118,27 @@ const UNLOCK_FAILED: { readonly [Reason in Errors['UnlockFailed']['reason']]: Wo
     hint: 'a recovery code may open the store: cio credential unlock --recovery',
   },
   bad_code: { message: 'the recovery code is mistyped: its check digits are wrong', hint: 'compare it with the print' },
+};
+
+const BAD_COPY: { readonly [Reason in Errors['BadCopy']['reason']]: Words } = {
+  gone: { message: 'the daemon has dropped the copy; nothing was changed', hint: 'repeat the command' },
+  not_whole: {
+    message: 'the copy did not arrive as it was sent; nothing was changed',
+    hint: 'repeat the command; if it stays so, something is wrong with the memory or the disk',
+  },
+  foreign: {
+    message: 'the file is no copy of a store; nothing was changed',
+    hint: 'such a copy is made by cio credential backup; an encrypted export is for cio credential import',
+  },
+  newer: {
+    message: 'the copy was made by a newer version; nothing was changed',
+    hint: 'install that version of cio-credentiald first',
+  },
+  damaged: {
+    message: 'the copy is damaged: something of it is missing, changed or added; nothing was changed',
+    hint: 'take another copy; what can still be read of this one: docs/disaster-recovery.md',
+  },
+  too_large: { message: 'the copy is larger than the daemon takes; nothing was changed', hint: SEE_LOG },
 };
 
 const STORAGE_FAILED: { readonly [Reason in Errors['StorageFailed']['reason']]: Words } = {

@@ -6,6 +6,20 @@ import { LineEditor, type LineEnd } from './line-editor.ts';
 import { isTerminal } from './terminal.ts';
 import { printable } from './text.ts';
 
+/** A talk of several questions, see {@link Prompter.talk}. */
+export interface Talk {
+  /**
+   * Asks for one line; an empty one is an answer, too.
+   *
+   * @throws CommandError `Interrupted` on Ctrl-C, `NoValue` on Ctrl-D or what is not UTF-8
+   */
+  readonly ask: (question: string, options: { readonly isHidden: boolean }) => Promise<string>;
+  /** Shows a line between the questions. */
+  readonly tell: (line: string) => void;
+  /** Shows why an answer does not do. What was typed after it, as the rest of a paste, was meant for another question. */
+  readonly refuse: (line: string) => void;
+}
+
 /** Signals that end a process, and would leave the terminal without echo. */
 const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGINT'] as const;
 
@@ -49,6 +63,20 @@ export class Prompter {
     });
   }
 
+  /** Asks several questions, without a moment between them in which the terminal would show what is typed. */
+  talk<Answer>(hold: (talk: Talk) => Promise<Answer>): Promise<Answer> {
+    return this.#inRawMode((screen) =>
+      hold({
+        ask: async (question, { isHidden }) => textOf(await this.#readLine(screen, `${question}: `, isHidden)),
+        tell: (line) => writeAll(screen, `${printable(line)}\n`),
+        refuse: (line) => {
+          this.#editor?.forget();
+          writeAll(screen, `${printable(line)}\n`);
+        },
+      }),
+    );
+  }
+
   async #inRawMode<Answer>(ask: (screen: number) => Promise<Answer>): Promise<Answer> {
     const screen = isTerminal(STDERR) ? STDERR : openTerminal();
     const restore = enterRawMode();
@@ -61,10 +89,9 @@ export class Prompter {
   }
 
   async #askLine(screen: number, question: string, isHidden: boolean): Promise<string> {
-    const end = await this.#readLine(screen, `${question}: `, isHidden);
-    if (end.kind === 'end' || end.text === '') throw new CommandError('NoValue', 'nothing was entered');
-    if (end.text.includes('\ufffd')) throw new CommandError('NoValue', 'what was entered is not UTF-8 text');
-    return end.text;
+    const text = textOf(await this.#readLine(screen, `${question}: `, isHidden));
+    if (text === '') throw new CommandError('NoValue', 'nothing was entered');
+    return text;
   }
 
   async #readLine(
@@ -102,6 +129,13 @@ export class Prompter {
       stdin.on('data', onData).on('end', onEnd).on('error', onEnd).resume();
     });
   }
+}
+
+/** @throws CommandError `NoValue` */
+function textOf(end: LineEnd & { readonly kind: 'line' | 'end' }): string {
+  if (end.kind === 'end') throw new CommandError('NoValue', 'nothing was entered');
+  if (end.text.includes('\ufffd')) throw new CommandError('NoValue', 'what was entered is not UTF-8 text');
+  return end.text;
 }
 
 /** The terminal itself; standard error where there is none to be had. */

@@ -3,6 +3,7 @@ import { connectBy } from '../connect.ts';
 import type { Globals } from './arguments.ts';
 import { STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { openPipeTransport } from './pipe-transport.ts';
+import { NO_PROGRESS, startProgress, type Progress } from './progress.ts';
 import { Prompter } from './prompter.ts';
 import { isColoured, isTerminal } from './terminal.ts';
 import { printable } from './text.ts';
@@ -14,17 +15,22 @@ const RED = '31';
 /** What a command works with: the daemon, the person at the terminal, and the three standard streams. */
 export class Session {
   readonly isJson: boolean;
+  /** What is told is told in Portworx's words, see {@link Globals.isPortworx}. */
+  readonly isPortworx: boolean;
   readonly prompter: Prompter = new Prompter();
-  readonly #socket: string | undefined;
+  /** The path that the command line names; undefined where it names none. */
+  readonly socket: string | undefined;
+  #progress: Progress = NO_PROGRESS;
 
-  constructor({ isJson, socket }: Globals) {
+  constructor({ isJson, isPortworx, socket }: Globals) {
     this.isJson = isJson;
-    this.#socket = socket;
+    this.isPortworx = isPortworx === true;
+    this.socket = socket;
   }
 
   /** Connects to the daemon; the caller closes. */
   connect(timeoutMs?: number): Promise<CredentialClient> {
-    return connectBy(openPipeTransport, { socket: this.#socket, timeoutMs });
+    return connectBy(openPipeTransport, { socket: this.socket, timeoutMs });
   }
 
   /** Makes one connection for some calls. */
@@ -37,35 +43,61 @@ export class Session {
     }
   }
 
+  /**
+   * Begins to show on a terminal what takes so long; nothing with `--json`. Whatever this session writes goes above it.
+   *
+   * @example using progress = session.progress('Sealing every record anew');
+   */
+  progress(what: string): Progress {
+    this.#progress = this.isJson ? NO_PROGRESS : startProgress(what);
+    return this.#progress;
+  }
+
   /** The product of a command, on standard output: a document with `--json`, else text. */
   print(document: unknown, text: () => string): void {
-    writeAll(STDOUT, this.isJson ? `${JSON.stringify(document)}\n` : text());
+    this.#write(STDOUT, this.isJson ? `${JSON.stringify(document)}\n` : text());
   }
 
   /** The product of a command, as it is. */
   printBytes(bytes: Uint8Array): void {
-    writeAll(STDOUT, bytes);
+    this.#write(STDOUT, bytes);
   }
 
   /** Tells of something done, in Storidge's words: `Succeed: Create credential: Credential NAME saved`. */
   succeed(document: unknown, operation: string, result: string): void {
-    if (this.isJson) writeAll(STDOUT, `${JSON.stringify(document)}\n`);
-    else writeAll(STDERR, `${paint('Succeed:', GREEN)} ${operation}: ${printable(result)}\n`);
+    if (this.isJson) this.#write(STDOUT, `${JSON.stringify(document)}\n`);
+    else this.#write(STDERR, `${paint('Succeed:', GREEN)} ${operation}: ${printable(result)}\n`);
+  }
+
+  /** Tells of something done in the words that are given, where {@link Session.succeed} has Storidge's. */
+  succeedAs(document: unknown, message: string): void {
+    if (this.isJson) this.#write(STDOUT, `${JSON.stringify(document)}\n`);
+    else this.#write(STDERR, `${printable(message)}\n`);
+  }
+
+  /** Shows something to whoever sits at the terminal, and to no log: text that is printable already. */
+  show(text: string): void {
+    if (!this.isJson && isTerminal(STDERR)) this.#write(STDERR, text);
   }
 
   /** Tells of something that failed, where the command goes on. */
   fail(operation: string, result: string): void {
-    if (!this.isJson) writeAll(STDERR, formatFailure(operation, result, undefined));
+    if (!this.isJson) this.#write(STDERR, formatFailure(operation, result, undefined));
   }
 
   /** Tells something that is no part of the product. */
   note(text: string): void {
-    writeAll(STDERR, `${printable(text)}\n`);
+    this.#write(STDERR, `${printable(text)}\n`);
   }
 
   /** Warns whoever sits at the terminal; a log is not warned. */
   warn(text: string): void {
-    if (isTerminal(STDERR)) writeAll(STDERR, `${paint('Warning:', YELLOW)} ${printable(text)}\n`);
+    if (isTerminal(STDERR)) this.#write(STDERR, `${paint('Warning:', YELLOW)} ${printable(text)}\n`);
+  }
+
+  #write(descriptor: number, content: Uint8Array | string): void {
+    this.#progress.clear();
+    writeAll(descriptor, content);
   }
 }
 

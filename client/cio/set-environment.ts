@@ -1,10 +1,57 @@
 import { isUtf8 } from 'node:buffer';
 import { environmentOf, type EnvironmentChange } from '../../src/environment.ts';
-import { CredentialError } from '../../src/errors.ts';
-import type { SetMember } from '../../src/protocol/interface.generated.ts';
+import { refuseNul, requireProvider, unfit, type SetContent } from '../../src/forms/set-content.ts';
+import type { Methods } from '../../src/protocol/interface.generated.ts';
 import { PROVIDERS } from '../../src/providers/registry.ts';
+import type { CredentialClient } from '../client.ts';
 import type { Session } from './session.ts';
 import { bytesOf } from './value-output.ts';
+
+type SetReply = Methods['GetSet']['out'];
+
+/** One of a set's values, as it is stored. */
+export interface Member {
+  readonly name: string;
+  readonly field: string;
+  readonly bytes: Uint8Array;
+}
+
+/** The values of a set's reply. */
+export function membersOf({ members }: SetReply, socket: string): readonly Member[] {
+  return members.map((member) => ({ name: member.name, field: member.field, bytes: bytesOf(member, socket) }));
+}
+
+/**
+ * The values of a set's reply as text.
+ *
+ * @throws CredentialError `InvalidValue`
+ */
+export function contentOf(reply: SetReply, socket: string): SetContent {
+  const values = membersOf(reply, socket).map(({ field, bytes }) => {
+    if (!isUtf8(bytes)) throw unfit(reply.set, field, 'it is not UTF-8 text');
+    return [field, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')] as const;
+  });
+  return { set: reply.set, provider: PROVIDERS.get(reply.provider ?? ''), values: new Map(values) };
+}
+
+/** A set, be it complete or not. */
+export async function readContent(client: CredentialClient, set: string, owner: number | null): Promise<SetContent> {
+  return contentOf(await client.call('GetSet', { set, allowIncomplete: true, owner }), client.socket);
+}
+
+/**
+ * A complete set, none of whose values a variable would cut short. The connection is closed when it is there.
+ *
+ * @throws CredentialError `Incomplete`, `InvalidValue`
+ */
+export async function readCompleteSet(session: Session, set: string, owner: number | null): Promise<SetContent> {
+  return session.withClient(async (client) => {
+    const content = contentOf(await client.call('GetSet', { set, owner }), client.socket);
+    requireProvider(content);
+    refuseNul(content);
+    return content;
+  });
+}
 
 /**
  * The variables of a complete set. The connection is closed when they are there.
@@ -16,17 +63,6 @@ export async function readSetEnvironment(
   name: string,
   owner: number | null,
 ): Promise<EnvironmentChange> {
-  return session.withClient(async (client) => {
-    const { set, provider, members } = await client.call('GetSet', { set: name, owner });
-    const known = PROVIDERS.get(provider ?? '');
-    if (known === undefined) throw new CredentialError('Incomplete', { set, missing: ['provider'] });
-    return environmentOf(set, known, new Map(members.map((member) => [member.field, textOf(member, client.socket)])));
-  });
-}
-
-function textOf(member: SetMember, socket: string): string {
-  const bytes = Buffer.from(bytesOf(member, socket));
-  const reason = !isUtf8(bytes) ? 'it is not UTF-8 text' : bytes.includes(0) ? 'it has a NUL byte' : undefined;
-  if (reason === undefined) return bytes.toString('utf8');
-  throw new CredentialError('InvalidValue', { name: member.name, reason: `${reason}, and no variable can hold it` });
+  const content = await readCompleteSet(session, name, owner);
+  return environmentOf(content.set, requireProvider(content), content.values);
 }

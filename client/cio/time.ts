@@ -16,6 +16,13 @@ export function formatAge(timeMs: number, nowMs: number): string {
   return 'just now';
 }
 
+/** A span of time in its largest unit that it is a multiple of: `6 hours`, `90 minutes`. */
+export function formatInterval(ms: number): string {
+  const [name, unit] = UNITS.find(([, each]) => ms >= each && ms % each === 0) ?? ['second', 1000];
+  const count = Math.round(ms / unit);
+  return `${count} ${name}${count === 1 ? '' : 's'}`;
+}
+
 /** A point in time, to the second: `2026-01-31 12:00:00 UTC`. */
 export function formatTime(timeMs: number): string {
   const date = new Date(timeMs);

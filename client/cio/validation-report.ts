@@ -1,5 +1,5 @@
 import type { Finding as WireFinding } from '../../src/protocol/interface.generated.ts';
-import { describeFinding, REASONS } from '../../src/validation.ts';
+import { CHECKS, describeFinding, REASONS } from '../../src/validation.ts';
 import type { CheckId, Finding, Reason } from '../../src/validation.ts';
 import { printable } from './text.ts';
 
@@ -39,6 +39,13 @@ const INDENT: string = ' '.repeat(TITLE_WIDTH + 6);
 /** The line above the findings of a set. */
 export function formatTitle(set: string): string {
   return `${printable(set)}\n`;
+}
+
+/** What is being tried now, for whoever waits: the check behind the last one that was found. */
+export function formatTrying(findings: readonly WireFinding[]): string {
+  const last = Math.max(-1, ...findings.map(({ check }) => CHECKS.indexOf(check)));
+  const next = CHECKS[last + 1];
+  return next === undefined ? 'Trying' : `Trying: ${TITLES[next]}`;
 }
 
 /** A line for each finding, and one more for what to do about it; what was not tried for an earlier failure is left out. */
@@ -101,6 +108,7 @@ function wordsOf(wire: WireFinding): { readonly what: string; readonly hint?: st
     check: wire.check,
     state: wire.state,
     ...(reason ? { reason: reason as Reason } : {}),
+    ...(wire.field ? { field: wire.field } : {}),
     ...(wire.subject ? { subject: wire.subject } : {}),
   };
   return describeFinding(finding);

@@ -8,15 +8,16 @@ const PAGE = 250;
 /**
  * Every credential of every space, a page at a time, with turns of others in between.
  *
- * @throws CredentialError `Busy` where the data key was changed meanwhile: the order of the records is another one then
+ * @throws CredentialError `Busy` where the data key was changed, or a copy restored, meanwhile: the records, or their order,
+ *   are others then
  */
 export async function* everyCredential(vault: Vault): AsyncGenerator<CredentialPage, void, undefined> {
-  const { epoch } = vault.unlocked().sealing;
+  const { sealing } = vault.unlocked();
   const slice = new TimeSlice(vault.turns);
   let after: Uint8Array | undefined;
   do {
     await slice.pause();
-    if (vault.unlocked().sealing.epoch !== epoch) throw new CredentialError('Busy', {});
+    if (vault.unlocked().sealing !== sealing) throw new CredentialError('Busy', {});
     const page: CredentialPage = vault.read((reader) => reader.credentials(after, PAGE));
     yield page;
     after = page.next;

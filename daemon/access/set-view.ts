@@ -55,6 +55,23 @@ export function viewSet(caller: Subject, reader: VaultReader, space: Space, set:
   };
 }
 
+/** A set as it is, whoever may read what of it. */
+export interface WholeSet {
+  /** Of its last change; 0 where nothing of it is there. */
+  readonly generation: number;
+  /** How many fields it has. */
+  readonly size: number;
+}
+
+/** @throws CredentialError `Damaged` */
+export function wholeSet(reader: VaultReader, space: Space, set: string): WholeSet {
+  const records = FIELD_IDS.flatMap((field) => reader.credential(space, memberName(set, field)) ?? []);
+  if (records.length === 0) return { generation: 0, size: 0 };
+  const removed = reader.principal(space)?.removals?.[set] ?? 0;
+  const generation = Math.max(removed, ...records.map((record) => currentVersion(record).generation));
+  return { generation, size: records.length };
+}
+
 /** A value that is no secret, as text. */
 export function readText(reader: VaultReader, record: CredentialRecord | undefined): string | undefined {
   return record === undefined

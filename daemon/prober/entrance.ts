@@ -1,14 +1,16 @@
 import type { CheckId, Finding, Reason } from '../../src/validation.ts';
+import type { BucketMaker } from './bucket-maker.ts';
 import { clockFinding } from './clock.ts';
 import { findingOf, ProbeFailure } from './failure.ts';
 import type { Wire } from './network/wire.ts';
 import type { S3Store } from './providers/s3-store.ts';
-import type { S3Target } from './providers/s3-target.ts';
+import type { KeyedS3Target, S3Target } from './providers/s3-target.ts';
 import { since, type Steps } from './steps.ts';
+import { withoutBucket } from './without.ts';
 
 /** A bucket at the end of a connection, as it is asked now. */
 export interface Entrance {
-  readonly target: S3Target;
+  readonly target: KeyedS3Target;
   readonly wire: Wire;
   readonly store: S3Store;
 }
@@ -39,26 +41,39 @@ interface Attempt {
 
 /**
  * The links from the clock to the list, by one request for a list of one name: its refusal tells which of them is broken,
- * which that of a HEAD cannot. Undefined where there is no way on.
+ * which that of a HEAD cannot. Undefined where there is no way on, or no bucket to go on with.
+ *
+ * @param maker undefined where a bucket that is not there is to stay so
  */
-export async function* enter(first: Entrance, move: Move, steps: Steps): AsyncGenerator<Finding, Entered | undefined> {
+export async function* enter(
+  first: Entrance,
+  move: Move,
+  maker: BucketMaker | undefined,
+  steps: Steps,
+): AsyncGenerator<Finding, Entered | undefined> {
   let entrance = first;
-  let listed = await attempt((signal) => first.store.list('', 1, signal), steps);
-  const clock = clockFinding(first.wire, listed.failure);
+  let knocked = await knock(first, steps);
+  const clock = clockFinding(first.wire, knocked.failure);
   if (clock !== undefined) yield clock;
   if (clock?.state === 'failed') return undefined;
 
-  const told = regionTold(first.target, listed.failure);
+  const told = regionTold(first.target, knocked.failure);
   if (told !== undefined) {
     const moved = yield* move(told);
     if (moved === undefined) return undefined;
     entrance = moved;
-    listed = await attempt((signal) => moved.store.list('', 1, signal), steps);
+    knocked = await knock(moved, steps);
   }
-  const { failure, ms } = listed;
+  const { failure, ms } = knocked;
+  if (failure?.reason === 'no_such_bucket' && maker !== undefined) return yield* make(entrance, told, maker, steps);
   if (failure !== undefined) return yield* refuse(entrance, failure, ms, steps);
 
   yield { check: 'key', state: 'passed' };
+  if (entrance.target.bucket === undefined) {
+    yield regionFinding(entrance.target, told, undefined);
+    yield* withoutBucket();
+    return undefined;
+  }
   // With its region in the set nobody needs to ask where the bucket is.
   const { isRegionGiven } = first.target;
   const located = isRegionGiven || told !== undefined ? undefined : await locate(entrance, steps);
@@ -66,6 +81,25 @@ export async function* enter(first: Entrance, move: Move, steps: Steps): AsyncGe
   yield { check: 'bucket', state: 'passed' };
   yield { check: 'list', state: 'passed', ms };
   return { store: entrance.store, canList: true };
+}
+
+/** The bucket comes first into being; whether one can list it is then as open as it was. */
+async function* make(
+  entrance: Entrance,
+  told: string | undefined,
+  maker: BucketMaker,
+  steps: Steps,
+): AsyncGenerator<Finding, Entered | undefined> {
+  yield { check: 'key', state: 'passed' };
+  yield regionFinding(entrance.target, told, undefined);
+  const isThere = yield* maker.make(entrance.store);
+  if (!isThere) return undefined;
+  const { failure, ms } = await knock(entrance, steps);
+  const detail = failure?.detail;
+  yield failure === undefined
+    ? { check: 'list', state: 'passed', ms }
+    : { ...findingOf('list', 'failed', failure.reason, detail), ms };
+  return { store: entrance.store, canList: failure === undefined };
 }
 
 /** Like restic, take the region that the server tells where the set says none. */
@@ -88,7 +122,7 @@ async function* refuse(
     yield { ...findingOf(broken, 'failed', reason, detail), ms };
     return undefined;
   }
-  const located = await locate(entrance, steps);
+  const located = target.bucket === undefined ? { failure, ms } : await locate(entrance, steps);
   if (located.failure !== undefined) {
     yield* refuseAll(entrance, failure, steps);
     return undefined;
@@ -108,6 +142,11 @@ async function* refuseAll(
 ): AsyncGenerator<Finding> {
   if (await store.tellsWrongSecrets(steps.signal)) {
     yield { check: 'key', state: 'passed' };
+    if (target.bucket === undefined) {
+      yield regionFinding(target, undefined, undefined);
+      yield* withoutBucket();
+      return;
+    }
     // Most likely the bucket is somebody else's.
     const subject = `${detail.subject ?? 'it'} on ${target.bucket}`;
     yield findingOf('bucket', 'failed', reason, { field: 'backup_repo', subject });
@@ -125,6 +164,10 @@ function regionFinding({ region }: S3Target, told: string | undefined, located: 
   }
   const { reason, detail } = located.failure;
   return { ...findingOf('region', 'warning', reason, { field: 'region', ...detail }), ms: located.ms };
+}
+
+function knock({ store }: Entrance, steps: Steps): Promise<Attempt> {
+  return attempt((signal) => store.knock(signal), steps);
 }
 
 function locate({ store }: Entrance, steps: Steps): Promise<Attempt> {

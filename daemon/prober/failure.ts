@@ -1,5 +1,5 @@
 import type { CheckId, Finding, Reason } from '../../src/validation.ts';
-import { SUBJECT_LENGTH_MAX } from '../../src/validation.ts';
+import { SUBJECT_LENGTH_MAX } from '../../src/validation-limits.ts';
 
 /** What a finding says besides its check and its state. */
 export type Detail = Pick<Finding, 'field' | 'subject'>;

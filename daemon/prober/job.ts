@@ -16,13 +16,16 @@ export class JobError extends Error {
 export function parseJob(bytes: Uint8Array): ProbeJob {
   const job = parseJson(bytes);
   if (!isRecord(job)) throw new JobError();
-  const { set, provider, values, restoreOnly } = job;
-  const isWhole = typeof set === 'string' && typeof provider === 'string' && typeof restoreOnly === 'boolean';
-  if (!isWhole || !isRecord(values)) throw new JobError();
+  // A daemon of before an upgrade does not know of makeBucket.
+  const { set, provider, values, restoreOnly, makeBucket = false } = job;
+  const isNamed = typeof set === 'string' && typeof provider === 'string';
+  if (!isNamed || typeof restoreOnly !== 'boolean' || typeof makeBucket !== 'boolean') throw new JobError();
+  if (!isRecord(values)) throw new JobError();
   const texts = Object.entries(values);
   if (!texts.every((entry): entry is [string, string] => typeof entry[1] === 'string')) throw new JobError();
   // Without a prototype: `toString` is no field.
-  return { set, provider, restoreOnly, values: Object.assign(Object.create(null), Object.fromEntries(texts)) };
+  const ownValues: Record<string, string> = Object.assign(Object.create(null), Object.fromEntries(texts));
+  return { set, provider, restoreOnly, makeBucket, values: ownValues };
 }
 
 /** V8's own message, which quotes the text, goes nowhere. */

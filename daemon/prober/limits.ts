@@ -15,6 +15,9 @@ export const CONNECT_MS = 9000;
 /** One request with its answer. Amazon's own tools give up on a connection after 60 s; a validation is waited for. */
 export const REQUEST_MS = 10_000;
 
+/** The machine's identity: its service is one hop away, and where there is none nobody answers. Amazon's SDKs wait a second. */
+export const IDENTITY_MS = 3000;
+
 /** The proof of the password: a key takes restic half a second by design, and there may be twenty. */
 export const PASSWORD_MS = 45_000;
 
@@ -32,6 +35,9 @@ export const ADDRESSES_MAX = 4;
 
 /** Head of an answer. Node's default, which servers keep to. */
 export const HEADER_BYTES_MAX: number = 16 * 1024;
+
+/** Answers that are none yet (1xx) before the one to a request: a server has little to say with one or two. */
+export const INTERIM_ANSWERS_MAX = 8;
 
 /** Body of an answer that says what went wrong. Amazon's have less than 1 KiB. */
 export const ERROR_BYTES_MAX: number = 64 * 1024;

@@ -7,8 +7,12 @@ import { createLog, describeDefect, type Log } from '../log.ts';
 import { JobError, parseJob } from './job.ts';
 import { JOB_BYTES_MAX } from './limits.ts';
 import { probe } from './probe.ts';
+import { surroundingsOf } from './surroundings.ts';
 
 const STDERR = 2;
+
+/** Where Amazon's container agent tells a task at which path of its own service the task's keys lie. It is no key, and no host. */
+const CONTAINER_PATH = 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI';
 
 async function main(): Promise<void> {
   const log = createLog(writeAll, process.env['JOURNAL_STREAM'] !== undefined);
@@ -17,12 +21,13 @@ async function main(): Promise<void> {
     log.error('the prober ended by a defect', describeDefect(error));
     process.exit(1);
   });
+  const surroundings = surroundingsOf(process.env[CONTAINER_PATH]);
   leaveEnvironment();
   const cancel = new AbortController();
   process.stdout.on('error', () => cancel.abort());
   try {
     const job = await readJob(cancel);
-    for await (const finding of probe(job, cancel.signal)) {
+    for await (const finding of probe(job, cancel.signal, surroundings)) {
       send(finding);
     }
     send({ done: true });

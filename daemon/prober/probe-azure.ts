@@ -1,55 +1,76 @@
 import type { Finding, ProbeJob } from '../../src/validation.ts';
+import { BucketMaker } from './bucket-maker.ts';
 import { enterStore } from './enter-store.ts';
-import { findingOf, ProbeFailure } from './failure.ts';
-import type { Lookup } from './network/resolve.ts';
+import { fetchAzureIdentity } from './identity/bearer-token.ts';
+import type { Wire } from './network/wire.ts';
 import { probeObjects } from './probe-objects.ts';
+import type { AzureCredential } from './providers/azure.ts';
 import { readAzureTarget, type AzureTarget } from './providers/azure-target.ts';
 import { reach } from './reach.ts';
-import { ofServerField } from './server-field.ts';
+import { readTarget } from './read-target.ts';
 import type { Steps } from './steps.ts';
+import type { Surroundings } from './surroundings.ts';
 
-/** The chain of a set that names a container of Azure's. */
-export async function* probeAzure(job: ProbeJob, steps: Steps, lookup: Lookup): AsyncGenerator<Finding, void> {
-  const target = readTarget(job);
-  if (target instanceof ProbeFailure) {
-    yield findingOf('shape', 'failed', target.reason, target.detail);
-    return;
+/** The chain of a set that names an account of Azure's. */
+export async function* probeAzure(
+  job: ProbeJob,
+  steps: Steps,
+  surroundings: Surroundings,
+): AsyncGenerator<Finding, void> {
+  const target = yield* readTarget(() => readAzureTarget(job, surroundings));
+  if (target === undefined) return;
+  const maker = new BucketMaker(steps);
+  const wires: Wire[] = [];
+  try {
+    yield* maker.keepIfGood(chainOf(job, target, maker, wires, steps, surroundings));
+  } finally {
+    for (const wire of wires) wire.close();
   }
+}
+
+async function* chainOf(
+  job: ProbeJob,
+  target: AzureTarget,
+  maker: BucketMaker,
+  wires: Wire[],
+  steps: Steps,
+  surroundings: Surroundings,
+): AsyncGenerator<Finding, void> {
   // Loaded while the network is waited for.
   const library = import('./providers/azure.ts');
   library.catch(() => undefined);
-  const wire = yield* named(job, target, reach(target.endpoint, steps, lookup));
+  const wire = yield* named(job, target, reach(target.endpoint, steps, surroundings.lookup));
   if (wire === undefined) return;
-  try {
-    const store = new (await library).AzureStore(target, wire);
-    const entered = yield* enterStore(store, wire, steps);
-    if (entered !== undefined) yield* probeObjects(job, store, entered.canList, steps);
-  } finally {
-    wire.close();
-  }
+  wires.push(wire);
+  const credential = yield* takeCredential(target, surroundings, steps);
+  if (credential === undefined) return;
+  const store = new (await library).AzureStore(target, wire, credential);
+  const isMaking = job.makeBucket && !job.restoreOnly;
+  const entered = yield* enterStore(store, wire, isMaking ? maker : undefined, steps);
+  if (entered !== undefined) yield* probeObjects(job, store, entered.canList, steps);
+}
+
+async function* takeCredential(
+  { key }: AzureTarget,
+  { metadata }: Surroundings,
+  steps: Steps,
+): AsyncGenerator<Finding, AzureCredential | undefined> {
+  if (key !== undefined) return { key };
+  const told = yield* steps.run('key', (signal) => fetchAzureIdentity(metadata, signal));
+  return told === undefined ? undefined : { token: told.value };
 }
 
 /** The host is made of the account's name, so that an account that there is not has no address. */
 async function* named<Value>(
   { values }: ProbeJob,
-  { account }: AzureTarget,
+  { account, endpoint }: AzureTarget,
   findings: AsyncGenerator<Finding, Value>,
 ): AsyncGenerator<Finding, Value> {
-  const isPublic = values['endpoint_suffix'] === undefined;
-  const renamed = ofServerField(isPublic ? 'account_name' : 'endpoint_suffix', findings);
+  const isPublic = values['endpoint_suffix'] === undefined && endpoint.proxy === undefined;
   for (;;) {
-    const next = await renamed.next();
+    const next = await findings.next();
     if (next.done === true) return next.value;
     const isUnknown = isPublic && next.value.reason === 'name_not_found';
     yield isUnknown ? { ...next.value, reason: 'no_such_account', subject: account } : next.value;
-  }
-}
-
-function readTarget(job: ProbeJob): AzureTarget | ProbeFailure {
-  try {
-    return readAzureTarget(job);
-  } catch (error) {
-    if (error instanceof ProbeFailure) return error;
-    throw error;
   }
 }

@@ -1,56 +1,76 @@
 import type { Finding, ProbeJob } from '../../src/validation.ts';
 import { asFailureOf } from './as-failure-of.ts';
+import { BucketMaker } from './bucket-maker.ts';
 import { clockFinding } from './clock.ts';
 import { enterStore } from './enter-store.ts';
 import { findingOf, ProbeFailure } from './failure.ts';
-import type { Lookup } from './network/resolve.ts';
+import { fetchGoogleIdentity } from './identity/bearer-token.ts';
 import type { Wire } from './network/wire.ts';
 import { probeObjects } from './probe-objects.ts';
 import { GoogleStore } from './providers/google.ts';
-import { readGoogleTarget, type GoogleTarget } from './providers/google-target.ts';
+import { readGoogleTarget, type GoogleAccount, type GoogleTarget } from './providers/google-target.ts';
 import { fetchToken } from './providers/google-token.ts';
 import { reach } from './reach.ts';
-import { ofServerField } from './server-field.ts';
+import { readTarget } from './read-target.ts';
 import type { Steps } from './steps.ts';
+import type { Surroundings } from './surroundings.ts';
 
-/** The chain of a set that names a bucket of Google's: the way to the bucket, and then to the server of tokens. */
-export async function* probeGoogle(job: ProbeJob, steps: Steps, lookup: Lookup): AsyncGenerator<Finding, void> {
-  const target = readTarget(job);
-  if (target instanceof ProbeFailure) {
-    yield findingOf('shape', 'failed', target.reason, target.detail);
-    return;
-  }
+/** The chain of a set that asks Google Storage: the way there, and then the one to the server of tokens. */
+export async function* probeGoogle(
+  job: ProbeJob,
+  steps: Steps,
+  surroundings: Surroundings,
+): AsyncGenerator<Finding, void> {
+  const target = yield* readTarget(() => readGoogleTarget(job, surroundings));
+  if (target === undefined) return;
+  const maker = new BucketMaker(steps);
   const wires: Wire[] = [];
   try {
-    const field = job.values['endpoint'] === undefined ? undefined : 'endpoint';
-    const wire = yield* ofServerField(field, reach(target.endpoint, steps, lookup));
-    if (wire === undefined) return;
-    wires.push(wire);
-    const toTokens = ofServerField('service_account', reach(target.tokenEndpoint, steps, lookup));
-    const tokenWire = yield* asFailureOf('key', toTokens);
-    if (tokenWire === undefined) return;
-    wires.push(tokenWire);
-    const token = yield* takeToken(target, tokenWire, steps);
-    if (token === undefined) return;
-    const store = new GoogleStore(target, wire, token);
-    // The clocks were compared where a wrong one is in the way: a token knows no time.
-    const entered = yield* enterStore(store, undefined, steps);
-    if (entered !== undefined) yield* probeObjects(job, store, entered.canList, steps);
+    yield* maker.keepIfGood(chainOf(job, target, maker, wires, steps, surroundings));
   } finally {
     for (const wire of wires) wire.close();
   }
 }
 
+async function* chainOf(
+  job: ProbeJob,
+  target: GoogleTarget,
+  maker: BucketMaker,
+  wires: Wire[],
+  steps: Steps,
+  surroundings: Surroundings,
+): AsyncGenerator<Finding, void> {
+  const wire = yield* reach(target.endpoint, steps, surroundings.lookup);
+  if (wire === undefined) return;
+  wires.push(wire);
+  const { account } = target;
+  const token =
+    account === undefined
+      ? (yield* steps.run('key', (signal) => fetchGoogleIdentity(surroundings.metadata, signal)))?.value
+      : yield* takeToken(account, wires, steps, surroundings);
+  if (token === undefined) return;
+  const store = new GoogleStore(target, wire, token);
+  const isMaking = job.makeBucket && !job.restoreOnly;
+  // With an account, the clocks were compared where a wrong one is in the way: a token knows no time.
+  const clocked = account === undefined ? wire : undefined;
+  const entered = yield* enterStore(store, clocked, isMaking ? maker : undefined, steps);
+  if (entered !== undefined) yield* probeObjects(job, store, entered.canList, steps);
+}
+
 /** Says of the key only that it is refused: whether it is good for the bucket, comes out there. */
 async function* takeToken(
-  { account, tokenEndpoint }: GoogleTarget,
-  wire: Wire,
-  { signal }: Steps,
+  account: GoogleAccount,
+  wires: Wire[],
+  steps: Steps,
+  { lookup }: Surroundings,
 ): AsyncGenerator<Finding, string | undefined> {
+  const wire = yield* asFailureOf('key', reach(account.tokenEndpoint, steps, lookup));
+  if (wire === undefined) return undefined;
+  wires.push(wire);
   let token: string | undefined;
   let failure: ProbeFailure | undefined;
   try {
-    token = await fetchToken(account, tokenEndpoint, wire, signal);
+    token = await fetchToken(account, wire, steps.signal);
   } catch (error) {
     if (!(error instanceof ProbeFailure)) throw error;
     failure = error;
@@ -61,13 +81,4 @@ async function* takeToken(
     yield findingOf('key', 'failed', failure.reason, failure.detail);
   }
   return token;
-}
-
-function readTarget(job: ProbeJob): GoogleTarget | ProbeFailure {
-  try {
-    return readGoogleTarget(job);
-  } catch (error) {
-    if (error instanceof ProbeFailure) return error;
-    throw error;
-  }
 }

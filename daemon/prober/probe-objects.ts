@@ -4,8 +4,10 @@ import { PASSWORD_MS, KEYS_LISTED_MAX, OBJECT_BYTES_MAX } from './limits.ts';
 import { ProbeObject } from './probe-object.ts';
 import type { ObjectStore } from './providers/object-store.ts';
 import { isConfigLength } from './restic/config.ts';
+import { isGiven } from './providers/set-endpoint.ts';
 import { openRepository } from './restic/repository.ts';
 import type { Steps } from './steps.ts';
+import { withoutRepository } from './without.ts';
 
 const KEYS = 'keys/';
 
@@ -21,7 +23,8 @@ export async function* probeObjects(
   } else {
     yield* writeAndDelete(store, steps);
   }
-  yield* open(job, store, canList, steps);
+  if (isGiven(job.values['backup_repo'])) yield* open(job, store, canList, steps);
+  else yield* withoutRepository();
 }
 
 async function* writeAndDelete(store: ObjectStore, steps: Steps): AsyncGenerator<Finding, void> {

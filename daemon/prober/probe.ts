@@ -1,11 +1,12 @@
 import { CHECKS, type CheckId, type Finding, type ProbeJob } from '../../src/validation.ts';
+import { asSetSays } from './as-set-says.ts';
 import { findingOf } from './failure.ts';
 import { TOTAL_MS } from './limits.ts';
-import { systemLookup, type Lookup } from './network/resolve.ts';
 import { probeAzure } from './probe-azure.ts';
 import { probeGoogle } from './probe-google.ts';
 import { probeS3 } from './probe-s3.ts';
 import { Steps } from './steps.ts';
+import { surroundingsOf, type Surroundings } from './surroundings.ts';
 
 /** The providers whose sets are tried as S3. */
 const S3_PROVIDERS: ReadonlySet<string> = new Set(['aws', 's3', 'minio']);
@@ -15,20 +16,20 @@ const PROBED: readonly CheckId[] = CHECKS.filter((check) => check !== 'shape');
 
 /**
  * Tries a set, from the name of its server to the key of its repository, and yields what it finds as it finds it: each
- * check once, those that were not tried last. Only `delete` comes twice where its failure leaves the probe object behind.
- * Returning early, or `signal`, ends it; a probe object is taken away first.
+ * check once, those that were not tried last. Only `delete` comes twice where its failure leaves the probe object behind,
+ * and `bucket` where one that was made stays behind. Returning early, or `signal`, ends it; what was made is taken away first.
  */
 export async function* probe(
   job: ProbeJob,
   signal: AbortSignal,
-  lookup: Lookup = systemLookup,
+  surroundings: Surroundings = surroundingsOf(),
 ): AsyncGenerator<Finding, void> {
   const reported = new Set<CheckId>();
   let broken: CheckId | undefined;
   const late = AbortSignal.timeout(TOTAL_MS);
   const steps = new Steps(AbortSignal.any([signal, late]));
   try {
-    for await (const finding of chainOf(job, steps, lookup)) {
+    for await (const finding of asSetSays(job, chainOf(job, steps, surroundings))) {
       reported.add(finding.check);
       if (finding.state === 'failed') broken ??= finding.check;
       yield finding;
@@ -48,9 +49,9 @@ export async function* probe(
   }
 }
 
-async function* chainOf(job: ProbeJob, steps: Steps, lookup: Lookup): AsyncGenerator<Finding, void> {
-  if (S3_PROVIDERS.has(job.provider)) yield* probeS3(job, steps, lookup);
-  else if (job.provider === 'azure') yield* probeAzure(job, steps, lookup);
-  else if (job.provider === 'google') yield* probeGoogle(job, steps, lookup);
+async function* chainOf(job: ProbeJob, steps: Steps, surroundings: Surroundings): AsyncGenerator<Finding, void> {
+  if (S3_PROVIDERS.has(job.provider)) yield* probeS3(job, steps, surroundings);
+  else if (job.provider === 'azure') yield* probeAzure(job, steps, surroundings);
+  else if (job.provider === 'google') yield* probeGoogle(job, steps, surroundings);
   else yield findingOf('shape', 'failed', 'not_supported', { field: 'provider', subject: job.provider });
 }

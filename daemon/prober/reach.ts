@@ -1,47 +1,78 @@
-import type { Finding } from '../../src/validation.ts';
+import type { LookupAddress } from 'node:dns';
+import type { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+
+import type { CheckId, Finding } from '../../src/validation.ts';
 import { findingOf } from './failure.ts';
-import { connectFirst } from './network/connect.ts';
+import { connectFirst, connectTo } from './network/connect.ts';
 import { authorityOf, type Endpoint } from './network/endpoint.ts';
 import { shakeHands, tlsOptionsOf } from './network/handshake.ts';
-import { resolveAddresses, type Lookup } from './network/resolve.ts';
+import { refuseLiteral, resolveAddresses, type Lookup } from './network/resolve.ts';
+import { passProxy } from './network/tunnel.ts';
 import { Wire } from './network/wire.ts';
 import type { Steps } from './steps.ts';
 
-/** The links of the chain up to a server that can be talked to; undefined where one broke. The caller closes the wire. */
+/**
+ * The links of the chain up to a server that can be talked to; undefined where one broke. The caller closes the wire.
+ * With a proxy, its name is looked up and its address connected to; of the server's name and address it alone knows.
+ */
 export async function* reach(
   endpoint: Endpoint,
   steps: Steps,
   lookup: Lookup,
 ): AsyncGenerator<Finding, Wire | undefined> {
-  const resolved = yield* steps.run('resolve', () => resolveAddresses(endpoint, lookup));
+  const { proxy } = endpoint;
+  const next = proxy ?? endpoint;
+  const resolved = yield* steps.run('resolve', async () => {
+    if (proxy !== undefined) refuseLiteral(endpoint);
+    return resolveAddresses(next, lookup);
+  });
   if (resolved === undefined) return undefined;
-  yield { check: 'resolve', state: 'passed', ms: resolved.ms };
+  yield passed('resolve', endpoint, resolved.ms);
 
-  const connected = yield* steps.run('connect', (signal) => connectFirst(endpoint, resolved.value, signal));
+  const connected = yield* steps.run('connect', async (signal) => {
+    const { address, socket } = await connectFirst(next, resolved.value, signal);
+    return { address, socket: proxy === undefined ? socket : await passProxy(socket, proxy, endpoint, signal) };
+  });
   if (connected === undefined) return undefined;
-  yield { check: 'connect', state: 'passed', ms: connected.ms };
+  yield passed('connect', endpoint, connected.ms);
   const { address, socket } = connected.value;
   if (!endpoint.isTls) {
     yield findingOf('tls', 'skipped', 'not_needed');
-    return new Wire(endpoint, address, undefined, socket);
+    return wireOf(endpoint, address, undefined, socket);
   }
 
   const secured = yield* steps.run('tls', async (signal) => {
     const options = tlsOptionsOf(endpoint);
-    return { options, socket: await shakeHands(socket, options, signal) };
+    return { options, socket: await shakeHands(socket, options, signal, endpoint.field) };
   });
   if (secured === undefined) {
     socket.destroy();
     return undefined;
   }
-  yield endpoint.isVerified
-    ? { check: 'tls', state: 'passed', ms: secured.ms }
-    : {
-        ...findingOf('tls', 'warning', 'certificate_not_verified', {
-          field: 'skip_verify',
-          subject: authorityOf(endpoint),
-        }),
-        ms: secured.ms,
-      };
-  return new Wire(endpoint, address, secured.value.options, secured.value.socket);
+  const { options, socket: secure } = secured.value;
+  yield endpoint.isVerified ? passed('tls', endpoint, secured.ms) : { ...unverified(endpoint), ms: secured.ms };
+  return wireOf(endpoint, address, options, secure);
+}
+
+/** @param tls undefined where the server speaks none */
+function wireOf(endpoint: Endpoint, address: LookupAddress, tls: ConnectionOptions | undefined, first: Socket): Wire {
+  const { proxy, field } = endpoint;
+  const open = async (signal: AbortSignal): Promise<Socket> => {
+    const socket = await connectTo(address, (proxy ?? endpoint).port, signal);
+    const passed = proxy === undefined ? socket : await passProxy(socket, proxy, endpoint, signal);
+    return tls === undefined ? passed : shakeHands(passed, tls, signal, field);
+  };
+  const isAskedWithUrls = proxy !== undefined && !endpoint.isTls;
+  return new Wire({ first, open, base: isAskedWithUrls ? `http://${authorityOf(endpoint)}` : '' });
+}
+
+function passed(check: CheckId, { proxy }: Endpoint, ms: number): Finding {
+  if (proxy === undefined) return { check, state: 'passed', ms };
+  return { ...findingOf(check, 'passed', 'by_proxy', { subject: authorityOf(proxy) }), ms };
+}
+
+function unverified(endpoint: Endpoint): Finding {
+  const detail = { field: 'skip_verify', subject: authorityOf(endpoint) };
+  return findingOf('tls', 'warning', 'certificate_not_verified', detail);
 }

@@ -8,6 +8,8 @@ import type { Caller } from '../access/caller.ts';
 import { malformed, mayOverlap, toReply } from '../dispatch.ts';
 import type { Answer, Dispatch, Reply } from '../dispatch.ts';
 import type { Gone } from '../gone.ts';
+import { hungUp } from '../kernel/libc.ts';
+import { descriptorOf } from '../kernel/peer.ts';
 import {
   CALLS_IN_FLIGHT_MAX,
   MESSAGE_TIME_MAX_MS,
@@ -58,6 +60,8 @@ export class Connection {
   /** Replies of this turn of the event loop, which go out in one write. */
   #unsent = '';
   #isAnswering = false;
+  /** An answer in parts is under way, which may have no end. */
+  #isStreaming = false;
   /** Whether a call of the same kind may begin before the ones under way are answered. */
   #isOverlapping = false;
   #isEnding = false;
@@ -67,6 +71,11 @@ export class Connection {
   readonly #gone: Gone = (callback) => {
     this.#whenGone.add(callback);
     return () => void this.#whenGone.delete(callback);
+  };
+  readonly #whenEnding: Set<() => void> = new Set();
+  readonly #ending: Gone = (callback) => {
+    this.#whenEnding.add(callback);
+    return () => void this.#whenEnding.delete(callback);
   };
   /** When the message began that is not complete yet. */
   #messageSince: number | undefined;
@@ -122,12 +131,16 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  /** Ends a peer who takes too long with his message, or with reading. */
+  /**
+   * Ends a peer who takes too long with his message, or with reading, or who went away while an answer in parts is made
+   * for him: that he sends nothing more would not tell, he may just have ended his own sending.
+   */
   checkTimes(now: number): void {
     const hasPassed = (since: number | undefined, limitMs: number): boolean =>
       since !== undefined && now - since > limitMs;
     if (hasPassed(this.#unreadSince, UNREAD_TIME_MAX_MS) || hasPassed(this.#endingSince, STOP_TIME_MAX_MS))
       this.destroy();
+    else if (this.#isStreaming && hungUp([descriptorOf(this.#socket)]).length > 0) this.destroy();
     else if (hasPassed(this.#messageSince, MESSAGE_TIME_MAX_MS)) this.refuse(new CredentialError('TimedOut', {}));
   }
 
@@ -187,7 +200,7 @@ export class Connection {
 
   #begin({ message, bytes }: Call): void {
     this.lastActive = performance.now();
-    const answer = this.#dispatch(this.caller, message, this.#gone);
+    const answer = this.#dispatch(this.caller, message, this.#gone, this.#ending);
     if (answer === undefined) return;
     if (!this.#isAnswering && isReply(answer)) this.#unsent += encode(answer);
     else this.#enqueue(answer, bytes);
@@ -217,10 +230,12 @@ export class Connection {
         const reply = await answer;
         if (reply !== undefined) this.#send(reply);
       } else {
+        this.#isStreaming = true;
         for await (const reply of answer) {
           if (this.#socket.destroyed) break;
           if (!this.#send(reply)) await this.#drained();
         }
+        this.#isStreaming = false;
       }
       this.#answers.shift();
       this.#inFlightBytes -= bytes;
@@ -293,6 +308,7 @@ export class Connection {
     this.#isEnding = true;
     this.#endingSince ??= performance.now();
     this.#socket.pause();
+    for (const callback of this.#whenEnding) callback();
   }
 
   /** Drops what was not begun. */

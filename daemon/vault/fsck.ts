@@ -1,11 +1,12 @@
 import type { Problem } from '../../src/protocol/interface.generated.ts';
+import { membershipOf } from '../../src/sets.ts';
 import { KIND, StoreError, fixedTag } from '../store/sealed-store.ts';
 import type { Kind, SealedRecord, SealedStore } from '../store/sealed-store.ts';
 import { epochTag } from './data-key.ts';
 import { everyRecord } from './every-record.ts';
 import { Digest } from './head.ts';
 import { Principals } from './principals.ts';
-import { openCredential } from './reader.ts';
+import { openCredential, openHealth } from './reader.ts';
 import { currentVersion, decodePrincipal, decodeValue, isSpace } from './records.ts';
 import type { CredentialRecord, Space } from './records.ts';
 import type { Sealing } from './sealing.ts';
@@ -71,6 +72,7 @@ export async function fsck(state: Unlocked, store: SealedStore): Promise<Finding
   await check.each(KIND.credential, (record) => check.credential(record));
   check.listedNames();
   await check.each(KIND.value, (record) => check.strayValue(record));
+  await check.each(KIND.health, (record) => check.health(record));
   check.owners();
   check.head(state);
   return check;
@@ -90,6 +92,8 @@ class Check implements Findings {
   readonly spaces: Map<Space, SpaceSummary> = new Map();
   readonly #sealing: Sealing;
   readonly #store: SealedStore;
+  /** Sets of which something is there, with their owners. */
+  readonly #sets: Set<string> = new Set();
   /** The tags of values that a credential refers to. */
   readonly #values: Set<string> = new Set();
 
@@ -202,6 +206,15 @@ class Check implements Findings {
     }
   }
 
+  health(sealed: SealedRecord): void {
+    const record = openHealth(this.#sealing, sealed.tag, sealed.body);
+    if (record === undefined) {
+      this.#drop(sealed, { what: 'record', detail: 'what is known of the health of a set is damaged' });
+    } else if (!this.#isListingCut && !this.#sets.has(`${record.space} ${record.set}`)) {
+      this.#drop(sealed, { what: 'added', detail: 'the health of a set of which nothing can be read' });
+    }
+  }
+
   /**
    * What the spaces know of themselves is held against what is there. Only where nothing else was found: a credential
    * that is missing or damaged does not fit either.
@@ -247,6 +260,8 @@ class Check implements Findings {
     const summary = this.spaces.get(record.space) ?? { generation: 0, count: 0, names: [], bytes: 0 };
     this.spaces.set(record.space, summary);
     summary.count += 1;
+    const set = membershipOf(record.name)?.set;
+    if (set !== undefined) this.#sets.add(`${record.space} ${set}`);
     const isShared = record.space === 'system';
     if (!isShared) summary.names.push(record.name);
     for (const { version, generation, size } of record.versions) {

@@ -1,8 +1,8 @@
 import { CredentialError, isCredentialError } from '../../src/errors.ts';
 import { KIND } from '../store/sealed-store.ts';
 import type { SealedReader } from '../store/sealed-store.ts';
-import { decodeCredential, valueIn } from './records.ts';
-import type { CredentialRecord, GrantEntry, PrincipalId, PrincipalRecord, Space } from './records.ts';
+import { decodeCredential, decodeHealth, valueIn } from './records.ts';
+import type { CredentialRecord, GrantEntry, HealthRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
 import type { Principals } from './principals.ts';
 import type { ReadCache, SealedValue } from './read-cache.ts';
 import type { Sealing } from './sealing.ts';
@@ -13,6 +13,12 @@ export interface CredentialPage {
   /** How many of the page do not open. */
   readonly damaged: number;
   /** Pass it on to get the next page; undefined on the last one. */
+  readonly next: Uint8Array | undefined;
+}
+
+/** Some results of validations, and where the next ones begin. */
+export interface HealthPage {
+  readonly records: readonly HealthRecord[];
   readonly next: Uint8Array | undefined;
 }
 
@@ -34,6 +40,10 @@ export interface VaultReader {
   grantsGiven(space: Space): number;
   /** All credentials of all spaces, a page at a time, in no order that means anything. Damaged ones are left out. */
   credentials(after: Uint8Array | undefined, limit: number): CredentialPage;
+  /** How a set did when it was last tried out; undefined, too, where that is damaged: then it is as if it never was. */
+  health(space: Space, set: string): HealthRecord | undefined;
+  /** That of all sets of all spaces, a page at a time. */
+  healths(after: Uint8Array | undefined, limit: number): HealthPage;
 }
 
 /** What `read` returns; undefined, and one more in `count`, where what it reads is damaged. */
@@ -117,6 +127,18 @@ export class OpeningReader implements VaultReader {
     return { records, damaged: page.length - records.length, next: page.length < limit ? undefined : page.at(-1)?.tag };
   }
 
+  health(space: Space, set: string): HealthRecord | undefined {
+    const tag = this.#sealing.healthTag(space, set);
+    const body = this.#records.get(KIND.health, tag);
+    return body && openHealth(this.#sealing, tag, body);
+  }
+
+  healths(after: Uint8Array | undefined, limit: number): HealthPage {
+    const page = this.#records.list(KIND.health, after, limit);
+    const records = page.flatMap(({ tag, body }) => openHealth(this.#sealing, tag, body) ?? []);
+    return { records, next: page.length < limit ? undefined : page.at(-1)?.tag };
+  }
+
   #readValue(record: CredentialRecord, version: number): SealedValue {
     const tag = this.#sealing.valueTag(record.id, version);
     const body = this.#records.get(KIND.value, tag);
@@ -132,4 +154,10 @@ export function openCredential(sealing: Sealing, tag: Uint8Array, body: Uint8Arr
   const text = sealing.open(KIND.credential, tag, body);
   if (text === undefined) return undefined;
   return decodeCredential(text);
+}
+
+/** Opens the result of a validation; undefined where it is damaged, or lies in another one's place. */
+export function openHealth(sealing: Sealing, tag: Uint8Array, body: Uint8Array): HealthRecord | undefined {
+  const text = sealing.open(KIND.health, tag, body);
+  return text && decodeHealth(text);
 }

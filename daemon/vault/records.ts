@@ -1,3 +1,5 @@
+import type { Finding } from '../../src/validation.ts';
+
 /**
  * What is inside of sealed records. Each is JSON in UTF-8; the sealing has proved that this program wrote it, so it is
  * not checked a second time.
@@ -61,6 +63,21 @@ export interface PrincipalRecord {
   readonly removals?: Readonly<Record<string, number>>;
 }
 
+/** How a set did when it was last tried out. Not part of the set: it changes no generation. */
+export interface HealthRecord {
+  readonly space: Space;
+  readonly set: string;
+  /** The set's generation that was tried; what changed later is unproved. */
+  readonly generation: number;
+  readonly state: 'passed' | 'failed';
+  /** When it was tried, in milliseconds since the epoch. */
+  readonly checked: number;
+  /** When it last passed, at whatever generation. */
+  readonly good?: number;
+  /** What failed first. */
+  readonly finding?: Finding;
+}
+
 /** What a value says of itself, so that it can be named when its credential is gone. */
 export interface ValueRecord {
   readonly space: Space;
@@ -92,7 +109,7 @@ export function emptyPrincipal(principal: PrincipalId): PrincipalRecord {
   return { principal, generation: 0, count: 0, names: [], bytes: 0, grants: [] };
 }
 
-export function encodeRecord(record: CredentialRecord | PrincipalRecord): Uint8Array {
+export function encodeRecord(record: CredentialRecord | PrincipalRecord | HealthRecord): Uint8Array {
   return Buffer.from(JSON.stringify(record));
 }
 
@@ -121,6 +138,10 @@ export function decodeValue(text: Uint8Array): ValueRecord {
 
 export function decodeCredential(text: Uint8Array): CredentialRecord {
   return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString()) as CredentialRecord;
+}
+
+export function decodeHealth(text: Uint8Array): HealthRecord {
+  return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString()) as HealthRecord;
 }
 
 export function decodePrincipal(text: Uint8Array): PrincipalRecord {

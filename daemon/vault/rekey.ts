@@ -6,7 +6,7 @@ import { Digest, encodeHead } from './head.ts';
 import { everyRecord } from './every-record.ts';
 import { ReadCache } from './read-cache.ts';
 import { OpeningReader, openCredential } from './reader.ts';
-import { decodePrincipal, encodeRecord } from './records.ts';
+import { decodeHealth, decodePrincipal, encodeRecord } from './records.ts';
 import type { CredentialRecord } from './records.ts';
 import { Sealing } from './sealing.ts';
 import type { Sodium } from './sodium.ts';
@@ -105,6 +105,11 @@ class Rewrite {
       this.oldDigest.add(this.#old.fingerprint(KIND.credential, tag, body));
       this.#move(KIND.credential, tag, this.#new.credentialTag(record.space, record.name), encodeRecord(record));
       for (const { version } of record.versions) this.#moveValue(record, version);
+    }
+    for await (const { tag, body } of everyRecord(this.#store, KIND.health)) {
+      const text = this.#opened(KIND.health, tag, body);
+      const { space, set } = decodeHealth(text);
+      this.#move(KIND.health, tag, this.#new.healthTag(space, set), text);
     }
     // A value that no credential refers to would stay behind, under the old key.
     let strayValues = -this.#values;

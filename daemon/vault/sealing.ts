@@ -54,6 +54,10 @@ export class Sealing {
     return this.#tag(KIND.value, `${credentialId}\0${version}`);
   }
 
+  healthTag(space: Space, set: string): Uint8Array {
+    return this.#tag(KIND.health, `${space}\0${set}`);
+  }
+
   principalTag(principal: PrincipalId): Uint8Array {
     return this.#tag(KIND.principal, principal);
   }

@@ -157,6 +157,8 @@ export class SlotKeeper {
   async #store(rootKey: Uint8Array, slot: NewSlot, secret: SlotSecret): Promise<SlotRecord> {
     const record = await makeSlot(this.#sodium, this.#vault.storeId, rootKey, slot, secret, this.#now());
     await this.#vault.write((writer) => {
+      // A copy may have been restored meanwhile, and this slot would open none of it.
+      if (Buffer.compare(this.#vault.unlocked().rootKey, rootKey) !== 0) throw new CredentialError('Busy', {});
       // Others may have been added while this one was made.
       if (writer.slots().length >= SLOTS_MAX) throw new CredentialError('TooLarge', { limit: SLOTS_MAX });
       writer.putSlot(record);

@@ -7,7 +7,7 @@ import type { Principals } from './principals.ts';
 import { OpeningReader } from './reader.ts';
 import type { VaultReader } from './reader.ts';
 import { emptyPrincipal, encodeRecord, encodeValue, isEmptyPrincipal } from './records.ts';
-import type { CredentialRecord, GrantEntry, PrincipalId, PrincipalRecord, Space } from './records.ts';
+import type { CredentialRecord, GrantEntry, HealthRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
 import type { Sealing } from './sealing.ts';
 import { SLOTS_READ_MAX, decodeSlot, encodeSlot } from './slots.ts';
 import type { SlotRecord } from './slots.ts';
@@ -22,6 +22,9 @@ export interface VaultWriter extends VaultReader {
   putValue(record: CredentialRecord, version: number, value: Uint8Array): void;
   deleteValue(record: CredentialRecord, version: number): void;
   putPrincipal(record: PrincipalRecord): void;
+  /** Makes no generation: what is known of a set is not a change of it. */
+  putHealth(record: HealthRecord): void;
+  deleteHealth(space: Space, set: string): void;
   /** The slots as they will be, those of earlier calls in the same commit included. Ones that cannot be read are left out. */
   slots(): SlotRecord[];
   putSlot(slot: SlotRecord): void;
@@ -38,9 +41,11 @@ export interface Committed {
   /** The head as it was sealed: the next commit expects to find it. */
   readonly headBody: Uint8Array;
   /** The records of principals that changed; an empty one is not there any more. */
-  readonly principals: Iterable<PrincipalRecord>;
-  /** Credentials that are not what they were. */
+  readonly principals: readonly PrincipalRecord[];
+  /** Credentials that are not what they were, some more than once. */
   readonly changed: readonly CredentialRecord[];
+  /** What is newly known of sets. */
+  readonly healths: readonly HealthRecord[];
   /** Whether something was deleted, which is then still in SQLite's journal. */
   readonly hasDeletes: boolean;
 }
@@ -58,8 +63,10 @@ export class VaultTransaction implements VaultWriter {
   readonly #kept: Changes = new Map();
   readonly #committedPrincipals: Principals;
   readonly #keptPrincipals: Map<PrincipalId, PrincipalRecord> = new Map();
-  /** Of dropped calls too: forgetting more than what changed does no harm. */
-  readonly #changedCredentials: CredentialRecord[] = [];
+  readonly #keptCredentials: CredentialRecord[] = [];
+  #changedCredentials: CredentialRecord[] = [];
+  readonly #keptHealths: HealthRecord[] = [];
+  #changedHealths: HealthRecord[] = [];
   #changes: Changes = new Map();
   #principals: Map<PrincipalId, PrincipalRecord> = new Map();
   #touched: Set<Space> = new Set();
@@ -112,6 +119,14 @@ export class VaultTransaction implements VaultWriter {
     return this.#reader().credentials(after, limit);
   }
 
+  health(space: Space, set: string): HealthRecord | undefined {
+    return this.#reader().health(space, set);
+  }
+
+  healths(after: Uint8Array | undefined, limit: number): ReturnType<VaultReader['healths']> {
+    return this.#reader().healths(after, limit);
+  }
+
   putCredential(record: CredentialRecord): void {
     this.#changedCredentials.push(record);
     const tag = this.#sealing.credentialTag(record.space, record.name);
@@ -141,6 +156,17 @@ export class VaultTransaction implements VaultWriter {
   /** Drops a record that nothing can be made of any more. */
   deleteRecord(kind: Kind, tag: Uint8Array): void {
     this.#delete(kind, tag);
+  }
+
+  putHealth(record: HealthRecord): void {
+    this.#changedHealths.push(record);
+    const tag = this.#sealing.healthTag(record.space, record.set);
+    this.#put(KIND.health, tag, this.#sealing.seal(KIND.health, tag, encodeRecord(record)));
+  }
+
+  deleteHealth(space: Space, set: string): void {
+    const tag = this.#sealing.healthTag(space, set);
+    if (this.#overlay.get(KIND.health, tag) !== undefined) this.#delete(KIND.health, tag);
   }
 
   putPrincipal(record: PrincipalRecord): void {
@@ -179,6 +205,8 @@ export class VaultTransaction implements VaultWriter {
   keep(): void {
     for (const [place, change] of this.#changes) this.#kept.set(place, change);
     for (const [id, principal] of this.#principals) this.#keptPrincipals.set(id, principal);
+    for (const record of this.#changedCredentials) this.#keptCredentials.push(record);
+    for (const record of this.#changedHealths) this.#keptHealths.push(record);
     this.drop();
   }
 
@@ -186,6 +214,8 @@ export class VaultTransaction implements VaultWriter {
   drop(): void {
     this.#changes = new Map();
     this.#principals = new Map();
+    this.#changedCredentials = [];
+    this.#changedHealths = [];
     this.#touched = new Set();
   }
 
@@ -226,8 +256,9 @@ export class VaultTransaction implements VaultWriter {
     return {
       head: nextHead,
       headBody: nextHeadBody,
-      principals: this.#keptPrincipals.values(),
-      changed: this.#changedCredentials,
+      principals: [...this.#keptPrincipals.values()],
+      changed: this.#keptCredentials,
+      healths: this.#keptHealths,
       hasDeletes,
     };
   }

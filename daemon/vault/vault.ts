@@ -1,9 +1,11 @@
 import { CredentialError } from '../../src/errors.ts';
 import { KIND, StoreError, fixedTag } from '../store/sealed-store.ts';
-import type { SealedStore } from '../store/sealed-store.ts';
+import type { SealedStore, SealedTransaction } from '../store/sealed-store.ts';
 import { unwrapDataKey, wrapDataKey } from './data-key.ts';
 import { Digest, decodeHead, encodeHead } from './head.ts';
 import type { Head } from './head.ts';
+import { changedGrants } from './change.ts';
+import type { VaultChange } from './change.ts';
 import { ReadCache } from './read-cache.ts';
 import { OpeningReader } from './reader.ts';
 import type { VaultReader } from './reader.ts';
@@ -52,6 +54,9 @@ interface Job {
   readonly reject: (error: unknown) => void;
 }
 
+/** @param change undefined where anything may have changed: the store was locked, unlocked or repaired */
+export type VaultWatcher = (change: VaultChange | undefined) => void;
+
 /** Hears of what went wrong where nobody waits for an answer. */
 export interface VaultEvents {
   onPurgeFailed(error: unknown): void;
@@ -69,9 +74,9 @@ export class Vault {
   readonly #store: SealedStore;
   readonly #sodium: Sodium;
   readonly #events: VaultEvents;
-  readonly #storeId: Uint8Array;
+  #storeId: Uint8Array;
   #unlocked: Unlocked | undefined;
-  readonly #watchers: Set<() => void> = new Set();
+  readonly #watchers: Set<VaultWatcher> = new Set();
   #queue: Job[] = [];
   #isFlushScheduled = false;
   #exclusive: Promise<unknown> | undefined;
@@ -79,12 +84,10 @@ export class Vault {
 
   /** @throws CredentialError `Damaged` where the store has no id */
   constructor(store: SealedStore, sodium: Sodium, events: VaultEvents) {
-    const storeId = store.get(KIND.store, fixedTag('store'));
-    if (storeId?.length !== ID_BYTES) throw new CredentialError('Damaged', {});
     this.#store = store;
     this.#sodium = sodium;
     this.#events = events;
-    this.#storeId = Uint8Array.from(storeId);
+    this.#storeId = storeIdIn(store);
   }
 
   /** Tells whether there is nothing in the file yet. */
@@ -171,7 +174,7 @@ export class Vault {
       this.#unlocked = { rootKey, sealing, head, headBody, principals, arePrincipalsWhole, cache, reader };
       // A daemon that was killed may have left what was deleted in the journal.
       this.#purgeIn(PURGE_DELAY_MS);
-      this.#tellWatchers();
+      this.#tellWatchers(undefined);
     } catch (error) {
       sealing?.wipe();
       this.#sodium.release(rootKey);
@@ -183,10 +186,8 @@ export class Vault {
   async lock(): Promise<void> {
     while (this.#exclusive !== undefined) await this.#exclusive;
     this.#flush(true);
-    this.#sodium.release(this.#unlocked?.rootKey);
-    this.#unlocked?.sealing.wipe();
-    this.#unlocked = undefined;
-    this.#tellWatchers();
+    this.#forgetKeys();
+    this.#tellWatchers(undefined);
   }
 
   /**
@@ -194,7 +195,7 @@ export class Vault {
    *
    * @returns what ends it
    */
-  watch(watcher: () => void): () => void {
+  watch(watcher: VaultWatcher): () => void {
     this.#watchers.add(watcher);
     return () => void this.#watchers.delete(watcher);
   }
@@ -229,18 +230,60 @@ export class Vault {
     while (this.#exclusive !== undefined) await this.#exclusive;
     this.#flush(true);
     const state = this.unlocked();
-    const { headBody } = state;
+    const { headBody, sealing } = state;
     const running = work(state, this.#store);
     this.#exclusive = running.then(ignore, ignore);
     try {
       const result = await running;
       if (state.headBody !== headBody) this.#purge();
+      // A new data key alone changes nothing that anybody sees.
+      if (state.headBody !== headBody && state.sealing === sealing) this.#tellWatchers(undefined);
       return result;
     } catch (error) {
       throw toCredentialError(error);
     } finally {
       this.#exclusive = undefined;
       if (this.#queue.length > 0) this.#scheduleFlush();
+    }
+  }
+
+  /**
+   * Takes other contents for those of the store, which may be locked, and opens them. No write is done meanwhile; reads
+   * go on and see what was there before, up to the moment in which everything is another.
+   *
+   * @param rootKey opens the new contents; a key of `Sodium`'s that becomes the vault's own
+   * @param prepare begins the transaction that puts them there, and leaves it open
+   * @throws CredentialError where nothing was changed
+   */
+  async replace(rootKey: Uint8Array, prepare: (store: SealedStore) => Promise<SealedTransaction>): Promise<void> {
+    let isTaken = false;
+    try {
+      while (this.#exclusive !== undefined) await this.#exclusive;
+      this.#flush(true);
+      const preparing = prepare(this.#store);
+      this.#exclusive = preparing.then(ignore, ignore);
+      (await preparing).commit();
+      // From here on nobody may read with the keys and the records in memory that were those of the old contents.
+      this.#forgetKeys();
+      this.#storeId = storeIdIn(this.#store);
+      isTaken = true;
+      this.unlock(rootKey);
+      this.#purge();
+    } catch (error) {
+      if (!isTaken) this.#sodium.release(rootKey);
+      throw toCredentialError(error);
+    } finally {
+      this.#exclusive = undefined;
+      if (this.#queue.length > 0) this.#scheduleFlush();
+    }
+  }
+
+  /** Makes a file of what was committed last; it needs no key. @throws CredentialError */
+  async copyTo(path: string): Promise<void> {
+    try {
+      await this.#store.copyTo(path);
+    } catch (error) {
+      throw toCredentialError(error);
     }
   }
 
@@ -258,6 +301,12 @@ export class Vault {
     this.#purge();
     clearTimeout(this.#purgeTimer);
     this.#store.close();
+  }
+
+  #forgetKeys(): void {
+    this.#sodium.release(this.#unlocked?.rootKey);
+    this.#unlocked?.sealing.wipe();
+    this.#unlocked = undefined;
   }
 
   #scheduleFlush(): void {
@@ -312,14 +361,15 @@ export class Vault {
     const committed = transaction.commit(head, headBody);
     state.head = committed.head;
     state.headBody = committed.headBody;
+    const grants = changedGrants(state.principals, committed.principals);
     state.principals.follow(committed.principals);
     state.cache.forget(committed.changed);
     if (committed.hasDeletes) this.#purgeIn(PURGE_DELAY_MS);
-    this.#tellWatchers();
+    this.#tellWatchers({ credentials: committed.changed, healths: committed.healths, grants });
   }
 
-  #tellWatchers(): void {
-    for (const watcher of this.#watchers) watcher();
+  #tellWatchers(change: VaultChange | undefined): void {
+    for (const watcher of this.#watchers) watcher(change);
   }
 
   #purgeIn(delayMs: number): void {
@@ -371,6 +421,12 @@ export class Vault {
     }
     return { principals, arePrincipalsWhole };
   }
+}
+
+function storeIdIn(store: SealedStore): Uint8Array {
+  const storeId = store.get(KIND.store, fixedTag('store'));
+  if (storeId?.length !== ID_BYTES) throw new CredentialError('Damaged', {});
+  return Uint8Array.from(storeId);
 }
 
 function ignore(): void {

@@ -70,6 +70,30 @@ type Credential (
   grants: ?[]Grantee
 )
 
+# What one check of a validation found. reason: a word for why it did not simply pass. field: of the set, what is at
+# fault or would mend it; name: its credential. subject: a detail of the reason: a host, a region, an object. ms: how
+# long it took.
+type Finding (
+  check: (
+    shape, resolve, connect, tls, clock, key, region, bucket, list, write, read_back, delete, repository, password
+  ),
+  state: (passed, warning, failed, skipped),
+  reason: ?string,
+  field: ?string,
+  name: ?string,
+  subject: ?string,
+  ms: ?int
+)
+
+# Whether a set works, as far as is known. unproved: it was never tried as it is now. finding: what failed first.
+# checked: when it was last tried, as it is now or as it was; good: when it last passed.
+type Health (
+  state: (unproved, passed, failed),
+  checked: ?int,
+  good: ?int,
+  finding: ?Finding
+)
+
 # A set is a view over the credentials cio_<set>_<field> of one owner. It is ready when it misses none of the
 # fields that its provider requires.
 type Set (
@@ -82,6 +106,7 @@ type Set (
   fields: []string,
   generation: int,
   changed: int,
+  health: Health,
   grants: ?[]Grantee
 )
 
@@ -118,19 +143,31 @@ type Problem (
   detail: string
 )
 
-# What one check of a validation found. reason: a word for why it did not simply pass. field: of the set, what is at
-# fault or would mend it; name: its credential. subject: a detail of the reason: a host, a region, an object. ms: how
-# long it took.
-type Finding (
-  check: (
-    shape, resolve, connect, tls, clock, key, region, bucket, list, write, read_back, delete, repository, password
-  ),
-  state: (passed, warning, failed, skipped),
-  reason: ?string,
-  field: ?string,
-  name: ?string,
-  subject: ?string,
-  ms: ?int
+# What a watcher is told of a credential and of a set. reloadUnits: the set names units that are to be reloaded after a
+# change.
+type WatchedCredential (
+  name: string,
+  owner: int,
+  version: int,
+  generation: int
+)
+
+type WatchedSet (
+  set: string,
+  uuid: string,
+  owner: int,
+  ready: bool,
+  missing: []string,
+  generation: int,
+  health: (unproved, passed, failed),
+  reloadUnits: bool
+)
+
+# What is not there any more, or not for this caller.
+type Vanished (
+  kind: (credential, set),
+  name: string,
+  owner: int
 )
 
 # Stores one or many credentials, all or none, as one generation.
@@ -194,7 +231,8 @@ method Rollback(target: string, version: ?int, generation: ?int, owner: ?int) ->
 
 # credentials, generation: of the caller's own credentials, or the shared ones for an administrator; not while the
 # store is locked. slots and what follows it: for administrators; keysLocked: keys are never swapped out; waiting: how
-# many starts of units wait for something that is not there yet.
+# many starts of units wait for something that is not there yet. validateEvery: milliseconds between two validations of
+# a ready set, absent where they are not done by themselves; failing: how many sets failed when they were last tried.
 method Status() -> (
   version: string,
   pid: int,
@@ -210,10 +248,13 @@ method Status() -> (
   keysLocked: ?bool,
   undumpable: ?bool,
   stateDirectory: ?string,
-  waiting: ?int
+  waiting: ?int,
+  validateEvery: ?int,
+  failing: ?int
 )
 
-# Wipes the keys from memory. Everything but Status and Unlock answers Locked from then on.
+# Wipes the keys from memory. From then on everything answers Locked but Status, Unlock, ListSlots, and what deals with
+# copies of the store.
 method Lock() -> ()
 
 # With a passphrase or a recovery code; with neither, the slots that need none are tried.
@@ -239,6 +280,39 @@ method Fsck(repair: ?bool) -> (records: int, problems: []Problem, repaired: bool
 # Makes a new data key and seals every record with it.
 method Rekey() -> (keyEpoch: int, records: int)
 
+# A copy of the store itself, as ciphertext, also while it is locked; for administrators. It is an SQLite file that a daemon
+# can be started with, and opens with what opens the store now. With \`more\`: any number of replies, each with pieces of
+# the file in base64; the last one has the SHA-256 of the whole in hexadecimal digits. Busy where a copy is under way.
+# opensElsewhere: a passphrase or a recovery code opens it, so that it is of use on another host too.
+method Backup() -> (pieces: []string, size: int, sha256: ?string, opensElsewhere: bool)
+
+# Takes a copy in for Restore, piece by piece (base64). Without \`upload\` a new one begins, whose id is in the reply. There
+# is one at a time: Busy where another one is being sent. One of which nothing is heard for ten minutes is dropped.
+method UploadCopy(upload: ?string, piece: string) -> (upload: string, size: int)
+
+# Opens and checks every record of a copy, and puts its contents in the place of those of the store, all or none. The copy is
+# opened by the key of the open store, by the passphrase or the code, or by its slots that need neither; else
+# UnlockFailed. Afterwards the store is open. checkOnly: nothing is changed; the copy stays for another call.
+# sameStore: it is a copy of this store. commits: how often what is in the copy was changed; storeCommits: the same of
+# the store before, absent while it is locked. changed: when a credential in it was last changed. opensByItself: a slot
+# that needs nobody opens it here, at the next start too. kept: where a copy of what was there before is.
+method Restore(
+  upload: string,
+  sha256: string,
+  passphrase: ?string,
+  recoveryCode: ?string,
+  checkOnly: ?bool
+) -> (
+  storeId: string,
+  sameStore: bool,
+  credentials: int,
+  commits: int,
+  storeCommits: ?int,
+  changed: ?int,
+  opensByItself: bool,
+  kept: ?string
+)
+
 # Tries a set out, up to the password that opens the repository. \`target\` is the set, one of its credentials, or its
 # UUID. Called with \`more\`: a reply for each finding as it is found. restoreOnly: nothing is written and deleted.
 # shapeOnly: the values are looked at, and no server is asked. failed: whether something has failed so far.
@@ -247,6 +321,49 @@ method Validate(target: string, restoreOnly: ?bool, shapeOnly: ?bool, owner: ?in
   owner: int,
   findings: []Finding,
   failed: bool
+)
+
+# Tries out what a set would be with these credentials, all of one set, and stores them only where nothing failed, all as
+# one generation; until then nobody sees any of it. With \`more\`: a reply for each finding as it is found; the last one
+# has what was saved. Without what a set needs for a repository, everything up to it is tried. Fields of the set that are
+# not given stay as they are; a set that was changed in the meantime is a Conflict.
+# replace, owner: as in Create. restoreOnly: as in Validate. makeBucket: the bucket is made where it is not there.
+method Prove(
+  credentials: []NewCredential,
+  replace: ?bool,
+  restoreOnly: ?bool,
+  makeBucket: ?bool,
+  owner: ?int
+) -> (
+  set: string,
+  owner: int,
+  findings: []Finding,
+  failed: bool,
+  generation: ?int,
+  saved: []SavedCredential
+)
+
+# Makes a strong password and stores it as Create does. length: so many characters of 56 that are not mistaken for each
+# other and mean nothing to a shell (16 to 1024; 32 unless given). words: so many words with - between them (5 to 64).
+# value: only with show. bits: log2 of how many passwords it could have been.
+method Generate(
+  name: string,
+  length: ?int,
+  words: ?int,
+  show: ?bool,
+  replace: ?bool,
+  owner: ?int
+) -> (name: string, version: int, generation: int, value: ?string, bits: int)
+
+# Called with \`more\`: what there is now, in one or more replies of which the last one is \`settled\`, then every change as
+# it is committed; never a value. A reply has what became new or another, and what vanished. Changes that the caller
+# does not read in time are told as their outcome. Patterns are those of List; a set is meant with any of its
+# credentials. Ends with Locked where the store is locked, and with Busy where it has to be called again.
+method Watch(patterns: ?[]string, owner: ?int) -> (
+  credentials: []WatchedCredential,
+  sets: []WatchedSet,
+  vanished: []Vanished,
+  settled: bool
 )
 
 error NotFound (name: string)
@@ -267,6 +384,10 @@ error TooLarge (limit: int)
 error StorageFull ()
 error StorageFailed (reason: (read_only, changed_by_other, io))
 error Damaged (name: ?string)
+
+# A copy cannot be restored; nothing was changed. gone: it was dropped. not_whole: it is not what its hash is of.
+# foreign: it is no copy of a store.
+error BadCopy (reason: (gone, not_whole, foreign, newer, damaged, too_large))
 error Busy ()
 error TimedOut ()
 
@@ -323,6 +444,32 @@ export interface Credential {
 }
 
 /**
+ * What one check of a validation found. reason: a word for why it did not simply pass. field: of the set, what is at
+ * fault or would mend it; name: its credential. subject: a detail of the reason: a host, a region, an object. ms: how
+ * long it took.
+ */
+export interface Finding {
+  readonly check: 'shape' | 'resolve' | 'connect' | 'tls' | 'clock' | 'key' | 'region' | 'bucket' | 'list' | 'write' | 'read_back' | 'delete' | 'repository' | 'password';
+  readonly state: 'passed' | 'warning' | 'failed' | 'skipped';
+  readonly reason?: string | null;
+  readonly field?: string | null;
+  readonly name?: string | null;
+  readonly subject?: string | null;
+  readonly ms?: number | null;
+}
+
+/**
+ * Whether a set works, as far as is known. unproved: it was never tried as it is now. finding: what failed first.
+ * checked: when it was last tried, as it is now or as it was; good: when it last passed.
+ */
+export interface Health {
+  readonly state: 'unproved' | 'passed' | 'failed';
+  readonly checked?: number | null;
+  readonly good?: number | null;
+  readonly finding?: Finding | null;
+}
+
+/**
  * A set is a view over the credentials cio_<set>_<field> of one owner. It is ready when it misses none of the
  * fields that its provider requires.
  */
@@ -336,6 +483,7 @@ export interface Set {
   readonly fields: ReadonlyArray<string>;
   readonly generation: number;
   readonly changed: number;
+  readonly health: Health;
   readonly grants?: ReadonlyArray<Grantee> | null;
 }
 
@@ -373,18 +521,32 @@ export interface Problem {
 }
 
 /**
- * What one check of a validation found. reason: a word for why it did not simply pass. field: of the set, what is at
- * fault or would mend it; name: its credential. subject: a detail of the reason: a host, a region, an object. ms: how
- * long it took.
+ * What a watcher is told of a credential and of a set. reloadUnits: the set names units that are to be reloaded after a
+ * change.
  */
-export interface Finding {
-  readonly check: 'shape' | 'resolve' | 'connect' | 'tls' | 'clock' | 'key' | 'region' | 'bucket' | 'list' | 'write' | 'read_back' | 'delete' | 'repository' | 'password';
-  readonly state: 'passed' | 'warning' | 'failed' | 'skipped';
-  readonly reason?: string | null;
-  readonly field?: string | null;
-  readonly name?: string | null;
-  readonly subject?: string | null;
-  readonly ms?: number | null;
+export interface WatchedCredential {
+  readonly name: string;
+  readonly owner: number;
+  readonly version: number;
+  readonly generation: number;
+}
+
+export interface WatchedSet {
+  readonly set: string;
+  readonly uuid: string;
+  readonly owner: number;
+  readonly ready: boolean;
+  readonly missing: ReadonlyArray<string>;
+  readonly generation: number;
+  readonly health: 'unproved' | 'passed' | 'failed';
+  readonly reloadUnits: boolean;
+}
+
+/** What is not there any more, or not for this caller. */
+export interface Vanished {
+  readonly kind: 'credential' | 'set';
+  readonly name: string;
+  readonly owner: number;
 }
 
 /** Parameters of a call of {@link Methods.Create}. */
@@ -534,6 +696,8 @@ export interface StatusOut {
   readonly undumpable?: boolean | null;
   readonly stateDirectory?: string | null;
   readonly waiting?: number | null;
+  readonly validateEvery?: number | null;
+  readonly failing?: number | null;
 }
 
 /** Parameters of a call of {@link Methods.Lock}. */
@@ -605,6 +769,50 @@ export interface RekeyOut {
   readonly records: number;
 }
 
+/** Parameters of a call of {@link Methods.Backup}. */
+export type BackupIn = Record<string, never>;
+
+/** Parameters of a reply of {@link Methods.Backup}. */
+export interface BackupOut {
+  readonly pieces: ReadonlyArray<string>;
+  readonly size: number;
+  readonly sha256?: string | null;
+  readonly opensElsewhere: boolean;
+}
+
+/** Parameters of a call of {@link Methods.UploadCopy}. */
+export interface UploadCopyIn {
+  readonly upload?: string | null;
+  readonly piece: string;
+}
+
+/** Parameters of a reply of {@link Methods.UploadCopy}. */
+export interface UploadCopyOut {
+  readonly upload: string;
+  readonly size: number;
+}
+
+/** Parameters of a call of {@link Methods.Restore}. */
+export interface RestoreIn {
+  readonly upload: string;
+  readonly sha256: string;
+  readonly passphrase?: string | null;
+  readonly recoveryCode?: string | null;
+  readonly checkOnly?: boolean | null;
+}
+
+/** Parameters of a reply of {@link Methods.Restore}. */
+export interface RestoreOut {
+  readonly storeId: string;
+  readonly sameStore: boolean;
+  readonly credentials: number;
+  readonly commits: number;
+  readonly storeCommits?: number | null;
+  readonly changed?: number | null;
+  readonly opensByItself: boolean;
+  readonly kept?: string | null;
+}
+
 /** Parameters of a call of {@link Methods.Validate}. */
 export interface ValidateIn {
   readonly target: string;
@@ -619,6 +827,58 @@ export interface ValidateOut {
   readonly owner: number;
   readonly findings: ReadonlyArray<Finding>;
   readonly failed: boolean;
+}
+
+/** Parameters of a call of {@link Methods.Prove}. */
+export interface ProveIn {
+  readonly credentials: ReadonlyArray<NewCredential>;
+  readonly replace?: boolean | null;
+  readonly restoreOnly?: boolean | null;
+  readonly makeBucket?: boolean | null;
+  readonly owner?: number | null;
+}
+
+/** Parameters of a reply of {@link Methods.Prove}. */
+export interface ProveOut {
+  readonly set: string;
+  readonly owner: number;
+  readonly findings: ReadonlyArray<Finding>;
+  readonly failed: boolean;
+  readonly generation?: number | null;
+  readonly saved: ReadonlyArray<SavedCredential>;
+}
+
+/** Parameters of a call of {@link Methods.Generate}. */
+export interface GenerateIn {
+  readonly name: string;
+  readonly length?: number | null;
+  readonly words?: number | null;
+  readonly show?: boolean | null;
+  readonly replace?: boolean | null;
+  readonly owner?: number | null;
+}
+
+/** Parameters of a reply of {@link Methods.Generate}. */
+export interface GenerateOut {
+  readonly name: string;
+  readonly version: number;
+  readonly generation: number;
+  readonly value?: string | null;
+  readonly bits: number;
+}
+
+/** Parameters of a call of {@link Methods.Watch}. */
+export interface WatchIn {
+  readonly patterns?: ReadonlyArray<string> | null;
+  readonly owner?: number | null;
+}
+
+/** Parameters of a reply of {@link Methods.Watch}. */
+export interface WatchOut {
+  readonly credentials: ReadonlyArray<WatchedCredential>;
+  readonly sets: ReadonlyArray<WatchedSet>;
+  readonly vanished: ReadonlyArray<Vanished>;
+  readonly settled: boolean;
 }
 
 /** What every method takes and gives. */
@@ -660,10 +920,14 @@ export interface Methods {
   /**
    * credentials, generation: of the caller's own credentials, or the shared ones for an administrator; not while the
    * store is locked. slots and what follows it: for administrators; keysLocked: keys are never swapped out; waiting: how
-   * many starts of units wait for something that is not there yet.
+   * many starts of units wait for something that is not there yet. validateEvery: milliseconds between two validations of
+   * a ready set, absent where they are not done by themselves; failing: how many sets failed when they were last tried.
    */
   readonly Status: { readonly in: StatusIn; readonly out: StatusOut };
-  /** Wipes the keys from memory. Everything but Status and Unlock answers Locked from then on. */
+  /**
+   * Wipes the keys from memory. From then on everything answers Locked but Status, Unlock, ListSlots, and what deals with
+   * copies of the store.
+   */
   readonly Lock: { readonly in: LockIn; readonly out: LockOut };
   /** With a passphrase or a recovery code; with neither, the slots that need none are tried. */
   readonly Unlock: { readonly in: UnlockIn; readonly out: UnlockOut };
@@ -679,11 +943,53 @@ export interface Methods {
   /** Makes a new data key and seals every record with it. */
   readonly Rekey: { readonly in: RekeyIn; readonly out: RekeyOut };
   /**
+   * A copy of the store itself, as ciphertext, also while it is locked; for administrators. It is an SQLite file that a daemon
+   * can be started with, and opens with what opens the store now. With `more`: any number of replies, each with pieces of
+   * the file in base64; the last one has the SHA-256 of the whole in hexadecimal digits. Busy where a copy is under way.
+   * opensElsewhere: a passphrase or a recovery code opens it, so that it is of use on another host too.
+   */
+  readonly Backup: { readonly in: BackupIn; readonly out: BackupOut };
+  /**
+   * Takes a copy in for Restore, piece by piece (base64). Without `upload` a new one begins, whose id is in the reply. There
+   * is one at a time: Busy where another one is being sent. One of which nothing is heard for ten minutes is dropped.
+   */
+  readonly UploadCopy: { readonly in: UploadCopyIn; readonly out: UploadCopyOut };
+  /**
+   * Opens and checks every record of a copy, and puts its contents in the place of those of the store, all or none. The copy is
+   * opened by the key of the open store, by the passphrase or the code, or by its slots that need neither; else
+   * UnlockFailed. Afterwards the store is open. checkOnly: nothing is changed; the copy stays for another call.
+   * sameStore: it is a copy of this store. commits: how often what is in the copy was changed; storeCommits: the same of
+   * the store before, absent while it is locked. changed: when a credential in it was last changed. opensByItself: a slot
+   * that needs nobody opens it here, at the next start too. kept: where a copy of what was there before is.
+   */
+  readonly Restore: { readonly in: RestoreIn; readonly out: RestoreOut };
+  /**
    * Tries a set out, up to the password that opens the repository. `target` is the set, one of its credentials, or its
    * UUID. Called with `more`: a reply for each finding as it is found. restoreOnly: nothing is written and deleted.
    * shapeOnly: the values are looked at, and no server is asked. failed: whether something has failed so far.
    */
   readonly Validate: { readonly in: ValidateIn; readonly out: ValidateOut };
+  /**
+   * Tries out what a set would be with these credentials, all of one set, and stores them only where nothing failed, all as
+   * one generation; until then nobody sees any of it. With `more`: a reply for each finding as it is found; the last one
+   * has what was saved. Without what a set needs for a repository, everything up to it is tried. Fields of the set that are
+   * not given stay as they are; a set that was changed in the meantime is a Conflict.
+   * replace, owner: as in Create. restoreOnly: as in Validate. makeBucket: the bucket is made where it is not there.
+   */
+  readonly Prove: { readonly in: ProveIn; readonly out: ProveOut };
+  /**
+   * Makes a strong password and stores it as Create does. length: so many characters of 56 that are not mistaken for each
+   * other and mean nothing to a shell (16 to 1024; 32 unless given). words: so many words with - between them (5 to 64).
+   * value: only with show. bits: log2 of how many passwords it could have been.
+   */
+  readonly Generate: { readonly in: GenerateIn; readonly out: GenerateOut };
+  /**
+   * Called with `more`: what there is now, in one or more replies of which the last one is `settled`, then every change as
+   * it is committed; never a value. A reply has what became new or another, and what vanished. Changes that the caller
+   * does not read in time are told as their outcome. Patterns are those of List; a set is meant with any of its
+   * credentials. Ends with Locked where the store is locked, and with Busy where it has to be called again.
+   */
+  readonly Watch: { readonly in: WatchIn; readonly out: WatchOut };
 }
 
 /** The fields of every error. */
@@ -704,6 +1010,11 @@ export interface Errors {
   readonly StorageFull: Record<string, never>;
   readonly StorageFailed: { readonly reason: 'read_only' | 'changed_by_other' | 'io' };
   readonly Damaged: { readonly name?: string | null };
+  /**
+   * A copy cannot be restored; nothing was changed. gone: it was dropped. not_whole: it is not what its hash is of.
+   * foreign: it is no copy of a store.
+   */
+  readonly BadCopy: { readonly reason: 'gone' | 'not_whole' | 'foreign' | 'newer' | 'damaged' | 'too_large' };
   readonly Busy: Record<string, never>;
   readonly TimedOut: Record<string, never>;
   /** The message was no call: not JSON, not an object, no method in it. Nothing of it is repeated here. */

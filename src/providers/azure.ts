@@ -1,8 +1,11 @@
 import {
   BACKUP_PASSWORD,
+  BUCKET,
   CONNECTION_FIELDS,
   optionalText,
+  PREFIX,
   PROVIDER,
+  RELOAD_UNITS,
   RESTIC_CONTRADICTING,
   USE_IAM,
 } from './common-fields.ts';
@@ -14,13 +17,18 @@ import { parseServer } from './server.ts';
 export const AZURE_ENDPOINT_SUFFIX = 'core.windows.net';
 
 /** Azure's rule for containers: 3 to 63 letters, digits and single hyphens between them. */
-const CONTAINER = /^(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*$/;
+const CONTAINER_NAME = /^(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*$/;
 const ACCOUNT = /^[a-z0-9]{3,24}$/;
 const BASE64 = /^(?=.)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
+/** Whether a container can be called so. */
+export function isContainer(name: string): boolean {
+  return CONTAINER_NAME.test(name);
+}
+
 /** Reads `azure:CONTAINER:/PATH`. */
 export function parseAzureRepository(text: string): ColonRepository | ColonRepositoryRefusal {
-  return parseColonRepository(text, 'azure', (name) => CONTAINER.test(name));
+  return parseColonRepository(text, 'azure', isContainer);
 }
 
 /** Host, with a port where the suffix has one, of an account: always by TLS, as restic asks it. */
@@ -94,8 +102,11 @@ export const AZURE: Provider = {
     BACKUP_PASSWORD,
     PROVIDER,
     ENDPOINT_SUFFIX,
+    BUCKET,
+    PREFIX,
     USE_IAM,
     ...CONNECTION_FIELDS,
+    RELOAD_UNITS,
   ],
   rclone: {
     fixed: { TYPE: 'azureblob' },

@@ -1,4 +1,5 @@
 import type { Field } from './provider.ts';
+import { parseReloadUnits } from '../reload-units.ts';
 import { parseServer } from './server.ts';
 
 /** The ids that name a provider, those included that are not supported yet. */
@@ -35,8 +36,8 @@ export const PROVIDER: Field = {
 };
 
 /**
- * Authorities in PEM that take the place of the host's own. restic (RESTIC_CACERT), the AWS tools (AWS_CA_BUNDLE) and Go
- * (SSL_CERT_FILE) take the path of a file, which a set cannot give: a unit loads this credential and names its path.
+ * Authorities in PEM that take the place of the host's own. restic, the AWS tools and Go take the path of a file: `exec`
+ * gives one; a unit loads this credential and names its path.
  */
 export const ENDPOINT_CA: Field = {
   id: 'endpoint_ca',
@@ -45,6 +46,7 @@ export const ENDPOINT_CA: Field = {
   isRequired: false,
   input: 'textarea',
   variables: [],
+  fileVariables: ['RESTIC_CACERT', 'AWS_CA_BUNDLE', 'SSL_CERT_FILE'],
   check: checkCertificates,
 };
 
@@ -80,6 +82,34 @@ export const PROXY: Field = {
   check(text) {
     const server = /^https?:\/\//.test(text) ? parseServer(text.replace(/\/$/, '')) : { reason: 'it is no URL' };
     return 'reason' in server ? `${server.reason}; it looks like http://HOST:PORT` : undefined;
+  },
+};
+
+/** Said besides the repository, for tools that take none, and for a set that has none. */
+export const BUCKET: Field = {
+  ...optionalText('bucket', 'Bucket'),
+  example: 'backup-123',
+  check: (text) => (/^[^\s/\p{Cc}\p{Cf}]{1,255}$/u.test(text) ? undefined : 'it has spaces or slashes'),
+};
+
+/** The folder below the bucket, said besides the repository, for tools that take none. */
+export const PREFIX: Field = {
+  ...optionalText('prefix', 'Prefix'),
+  example: 'host-1/daily',
+  check(text) {
+    const parts = text.split('/');
+    if (!/^[^\s\p{Cc}\p{Cf}]{1,1024}$/u.test(text)) return 'it has spaces or control characters';
+    return parts.some((part) => ['', '.', '..'].includes(part)) ? 'it has an empty part, . or .. in it' : undefined;
+  },
+};
+
+/** Units of the host that are reloaded, or else restarted, after a change of the set, by a service that does so where it is enabled. */
+export const RELOAD_UNITS: Field = {
+  ...optionalText('reload_units', 'Units to reload after a change'),
+  example: 'restic-rest-server.service',
+  check(text) {
+    const units = parseReloadUnits(text);
+    return 'reason' in units ? units.reason : undefined;
   },
 };
 

@@ -1,8 +1,11 @@
 import {
   BACKUP_PASSWORD,
+  BUCKET,
   CONNECTION_FIELDS,
   optionalText,
+  PREFIX,
   PROVIDER,
+  RELOAD_UNITS,
   RESTIC_CONTRADICTING,
   USE_IAM,
 } from './common-fields.ts';
@@ -15,11 +18,16 @@ import { parseServer, type Server } from './server.ts';
 export const GOOGLE_ENDPOINT = 'https://storage.googleapis.com';
 
 /** Google's rule for buckets: letters, digits, hyphens, underscores and, in up to 222 characters, dots. */
-const BUCKET = /^(?=.{3,222}$)[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?)*$/;
+const BUCKET_NAME = /^(?=.{3,222}$)[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?)*$/;
+
+/** Whether a bucket can be called so. */
+export function isGoogleBucket(name: string): boolean {
+  return BUCKET_NAME.test(name);
+}
 
 /** Reads `gs:BUCKET:/PATH`. */
 export function parseGoogleRepository(text: string): ColonRepository | ColonRepositoryRefusal {
-  return parseColonRepository(text, 'gs', (name) => BUCKET.test(name));
+  return parseColonRepository(text, 'gs', isGoogleBucket);
 }
 
 /** Reads the server of an endpoint; a token is a password for some time, and never goes out in clear. */
@@ -56,9 +64,9 @@ const PROJECT_ID: Field = {
 };
 
 /**
- * The JSON that Google gives out for a service account. restic and Google's tools take the *path* of a file with it
- * (GOOGLE_APPLICATION_CREDENTIALS), so that no variable carries it to them: a unit has it as a file in its credentials
- * directory, `LoadCredential=cio_google_service_account:…`. rclone takes the JSON itself.
+ * The JSON that Google gives out for a service account. restic and Google's tools take the *path* of a file with it: `exec`
+ * gives one; a unit has it in its credentials directory, `LoadCredential=cio_google_service_account:…`. rclone takes the
+ * JSON itself.
  */
 const SERVICE_ACCOUNT: Field = {
   id: 'service_account',
@@ -68,6 +76,7 @@ const SERVICE_ACCOUNT: Field = {
   isReplacedByIdentity: true,
   input: 'textarea',
   variables: [],
+  fileVariables: ['GOOGLE_APPLICATION_CREDENTIALS'],
   check: checkServiceAccount,
 };
 
@@ -81,6 +90,13 @@ const ENDPOINT: Field = {
   },
 };
 
+/** Where a bucket lies that is made; one that is there needs it nowhere. */
+const REGION: Field = {
+  ...optionalText('region', 'Region'),
+  example: 'europe-west1',
+  check: (text) => (/^[A-Za-z0-9-]{1,64}$/.test(text) ? undefined : 'it has more than letters, digits and -'),
+};
+
 /** By these Google's libraries find keys that are not the set's. */
 const IDENTITY: readonly string[] = [
   'GOOGLE_APPLICATION_CREDENTIALS',
@@ -92,7 +108,20 @@ const IDENTITY: readonly string[] = [
 export const GOOGLE: Provider = {
   id: 'google',
   label: 'Google Cloud Storage',
-  fields: [REPOSITORY, PROJECT_ID, SERVICE_ACCOUNT, BACKUP_PASSWORD, PROVIDER, ENDPOINT, USE_IAM, ...CONNECTION_FIELDS],
+  fields: [
+    REPOSITORY,
+    PROJECT_ID,
+    SERVICE_ACCOUNT,
+    BACKUP_PASSWORD,
+    PROVIDER,
+    ENDPOINT,
+    BUCKET,
+    PREFIX,
+    REGION,
+    USE_IAM,
+    ...CONNECTION_FIELDS,
+    RELOAD_UNITS,
+  ],
   rclone: {
     fixed: { TYPE: 'google cloud storage' },
     fromFields: {

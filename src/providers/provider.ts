@@ -16,6 +16,8 @@ export interface Field {
   readonly example?: string;
   /** The environment variables by which restic and the provider's own tools take this value. */
   readonly variables: readonly string[];
+  /** Those by which tools take the path of a file that has it. */
+  readonly fileVariables?: readonly string[];
   /** Says what is wrong with a value, as text that does not repeat it; undefined where nothing is. */
   readonly check?: (text: string) => string | undefined;
 }

@@ -1,11 +1,14 @@
 import {
   BACKUP_PASSWORD,
+  BUCKET,
   checkBoolean,
   checkHeaderText,
   checkOneOf,
   CONNECTION_FIELDS,
   optionalText,
+  PREFIX,
   PROVIDER,
+  RELOAD_UNITS,
   RESTIC_CONTRADICTING,
   USE_IAM,
 } from './common-fields.ts';
@@ -87,24 +90,6 @@ export const ENDPOINT: Field = {
   },
 };
 
-/** Said besides the repository, for tools that take none. */
-export const BUCKET: Field = {
-  ...optionalText('bucket', 'Bucket'),
-  example: 'backup-123',
-  check: (text) => (/^[^\s/\p{Cc}\p{Cf}]{1,255}$/u.test(text) ? undefined : 'it has spaces or slashes'),
-};
-
-/** The folder below the bucket, said besides the repository, for tools that take none. */
-export const PREFIX: Field = {
-  ...optionalText('prefix', 'Prefix'),
-  example: 'host-1/daily',
-  check(text) {
-    const parts = text.split('/');
-    if (!/^[^\s\p{Cc}\p{Cf}]{1,1024}$/u.test(text)) return 'it has spaces or control characters';
-    return parts.some((part) => ['', '.', '..'].includes(part)) ? 'it has an empty part, . or .. in it' : undefined;
-  },
-};
-
 /** Whether the bucket stands in the path and not before the host. restic has an option for it, and no variable. */
 export const PATH_STYLE: Field = { ...optionalText('path_style', 'Bucket in the path'), check: checkBoolean };
 
@@ -149,6 +134,7 @@ export const S3_FIELDS: readonly Field[] = [
   SSE,
   USE_IAM,
   ...CONNECTION_FIELDS,
+  RELOAD_UNITS,
 ];
 
 /** Options of rclone's s3 backend that are fields of a set. */

@@ -52,7 +52,7 @@ async function answer(request: LoadRequest): Promise<unknown> {
     case 'sample':
       return (await sample(socketOf(request.server), encodeCall(request.plan, 0))).toString('base64');
     case 'one at a time':
-      return oneAtATime(socketOf(request.server), prepare(request.plan, request.calls), request.calls);
+      return oneAtATime(socketOf(request.server), prepare(request.plan, request.calls), request);
     case 'pipelined':
       return pipelined(request);
   }
@@ -88,8 +88,12 @@ function sample(socket: Socket, call: Buffer): Promise<Buffer> {
   });
 }
 
-/** @returns the median time from a call to its reply, in µs */
-function oneAtATime(socket: Socket, calls: readonly Buffer[], count: number): Promise<number> {
+/** @returns a quantile of the times from a call to its reply, in µs */
+function oneAtATime(
+  socket: Socket,
+  calls: readonly Buffer[],
+  { calls: count, part }: { readonly calls: number; readonly part: number },
+): Promise<number> {
   return whileListening([socket], (listen, done) => {
     const times = new Float64Array(count);
     let place = 0;
@@ -104,7 +108,7 @@ function oneAtATime(socket: Socket, calls: readonly Buffer[], count: number): Pr
       times[place] = performance.now() - startedMs;
       place += 1;
       if (place < count) next();
-      else done(quantile(times.toSorted(), 0.5) * 1000);
+      else done(quantile(times.toSorted(), part) * 1000);
     });
     next();
   });

@@ -18,7 +18,14 @@ export type LoadRequest =
     }
   | { readonly kind: 'close'; readonly server: string }
   | { readonly kind: 'sample'; readonly server: string; readonly plan: Plan }
-  | { readonly kind: 'one at a time'; readonly server: string; readonly plan: Plan; readonly calls: number }
+  | {
+      readonly kind: 'one at a time';
+      readonly server: string;
+      readonly plan: Plan;
+      readonly calls: number;
+      /** Of the times, 0.5 is the median. */
+      readonly part: number;
+    }
   | {
       readonly kind: 'pipelined';
       readonly server: string;
@@ -100,9 +107,12 @@ export class LoadTarget {
     return reply;
   }
 
-  /** @returns the median time from a call to its reply, in µs */
-  async oneAtATime(plan: Plan, calls: number): Promise<number> {
-    return (await this.#ask({ kind: 'one at a time', server: this.#server, plan, calls })) as number;
+  /**
+   * @param part which quantile of the times
+   * @returns the time from a call to its reply, in µs
+   */
+  async oneAtATime(plan: Plan, calls: number, part = 0.5): Promise<number> {
+    return (await this.#ask({ kind: 'one at a time', server: this.#server, plan, calls, part })) as number;
   }
 
   async pipelined(

@@ -15,6 +15,7 @@ import { getOneAtATime, getPipelined } from './rows/get.ts';
 import { many } from './rows/many.ts';
 import { idleMemory, loadedMemory, soak } from './rows/memory.ts';
 import { ready } from './rows/ready.ts';
+import { validate, validateBeside } from './rows/validate.ts';
 
 const ROWS: readonly Row[] = [
   commands,
@@ -25,6 +26,8 @@ const ROWS: readonly Row[] = [
   idleMemory,
   loadedMemory,
   ready,
+  validate,
+  validateBeside,
   soak,
 ];
 const EXIT_MISSED = 1;

@@ -140,6 +140,20 @@ describe('bin/cio', () => {
   }
 });
 
+describe('bin/docker-credential-cio and bin/git-credential-cio', () => {
+  for (const [launcher, command] of [
+    ['docker-credential-cio', '__docker-credential'],
+    ['git-credential-cio', '__git-credential'],
+  ] as const) {
+    test(`${launcher} runs the command line, by its link, with its verb as it is`, async (t) => {
+      const link = path.join(temporaryDirectory(t), launcher);
+      fs.symlinkSync(path.join(makePackage(t), 'bin', launcher), link);
+      const seen = await report([link, '--version']);
+      assert.deepEqual(seen.argv, ['credential', command, '--', '--version']);
+    });
+  }
+});
+
 describe('bin/cio-credentiald', () => {
   test('runs the built daemon with its arguments, in place of the shell', async (t) => {
     const directory = makePackage(t);

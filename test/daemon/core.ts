@@ -3,15 +3,19 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { callerOf } from '../../daemon/access/caller.ts';
 import type { Caller } from '../../daemon/access/caller.ts';
+import { WatchHub } from '../../daemon/access/watch-hub.ts';
 import { createDispatch } from '../../daemon/dispatch.ts';
 import type { Answer, Dispatch, Reply } from '../../daemon/dispatch.ts';
 import { UserDatabase } from '../../daemon/kernel/user-database.ts';
+import { Announcer } from '../../daemon/health/announcer.ts';
+import { HealthBook } from '../../daemon/health/health-book.ts';
 import { createLog } from '../../daemon/log.ts';
 import type { Context, MethodName } from '../../daemon/methods/context.ts';
 import { Prober } from '../../daemon/probe/prober.ts';
 import { ProberMissingError } from '../../daemon/probe/start-prober.ts';
 import type { StartProber } from '../../daemon/probe/start-prober.ts';
 import { SqliteStore } from '../../daemon/store/sqlite-store.ts';
+import { Copies } from '../../daemon/vault/copies.ts';
 import { createFirstSlot } from '../../daemon/vault/first-slot.ts';
 import { SlotKeeper } from '../../daemon/vault/slot-keeper.ts';
 import type { SlotPlaces } from '../../daemon/vault/slot-keeper.ts';
@@ -58,6 +62,9 @@ export class Core {
   readonly store: CountingStore;
   readonly vault: Vault;
   readonly slots: SlotKeeper;
+  readonly prober: Prober;
+  readonly health: HealthBook;
+  readonly announcer: Announcer;
   readonly dispatch: Dispatch;
   /** The lines that were logged. */
   readonly log: string[] = [];
@@ -65,6 +72,7 @@ export class Core {
   now: number = START_TIME;
   /** What a validation has its prober started by; there is none unless a test has one. */
   startProber: StartProber = () => Promise.reject(new ProberMissingError());
+  readonly #copies: Copies;
   readonly #users: UserDatabase = new UserDatabase();
 
   constructor(sodium: Sodium, store: CountingStore, vault: Vault, places: SlotPlaces) {
@@ -74,11 +82,21 @@ export class Core {
     this.vault = vault;
     const now = (): number => this.now;
     this.slots = new SlotKeeper(vault, sodium, places, now);
+    const log = createLog((line) => void this.log.push(line), false);
+    this.prober = new Prober(() => this.startProber());
+    this.health = new HealthBook(vault, log, now);
+    this.announcer = new Announcer(log, vault, now);
+    this.#copies = new Copies(vault, sodium, places, now);
     const context: Context = {
       vault,
+      health: this.health,
+      announcer: this.announcer,
+      validateEveryMs: undefined,
       sodium,
       slots: this.slots,
-      prober: new Prober(() => this.startProber()),
+      copies: this.#copies,
+      watches: new WatchHub(vault),
+      prober: this.prober,
       protection: { isUndumpable: true, areKeysLocked: false },
       now,
       started: START_TIME,
@@ -86,8 +104,12 @@ export class Core {
       stateDirectory: places.stateDirectory,
       countWaiting: () => 0,
     };
-    const log = createLog((line) => void this.log.push(line), false);
     this.dispatch = createDispatch(context, log);
+  }
+
+  /** Forgets a copy that was taken in, as the daemon does after a while. */
+  dropUpload(): void {
+    this.#copies.uploads.drop();
   }
 
   caller({ uid, gid = uid, groups = [], unit }: Person): Caller {

@@ -49,6 +49,10 @@ export class CountingStore implements SealedStore {
     return this.#store.findPageDamage();
   }
 
+  copyTo(path: string): Promise<void> {
+    return this.#store.copyTo(path);
+  }
+
   close(): void {
     this.#store.close();
   }

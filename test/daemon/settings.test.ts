@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { DAEMON_OPTIONS, type DaemonOption } from '../../daemon/options.ts';
 import { USAGE, UsageError, parseSettings } from '../../daemon/settings.ts';
 import type { Command, RawSettings, Settings } from '../../daemon/settings.ts';
 
@@ -86,6 +87,25 @@ describe('parseSettings()', () => {
     assert.equal(settings([], { environment: { CREDENTIALS_DIRECTORY: 'relative' } }).credentialsDirectory, undefined);
   });
 
+  it('validates every six hours as the system’s daemon, else not, and as it is told', () => {
+    const hours = (argv: readonly string[], raw: Partial<RawSettings> = {}): number | undefined => {
+      const { validateEveryMs } = settings(argv, raw);
+      return validateEveryMs === undefined ? undefined : validateEveryMs / 3_600_000;
+    };
+    assert.deepEqual(
+      [hours(['--system']), hours([]), hours([], { uid: 0 }), hours(['--user'])],
+      [6, undefined, undefined, undefined],
+    );
+    const environment = { CIO_VALIDATE_EVERY: '2h' };
+    assert.deepEqual([hours([], { environment }), hours(['--system'], { environment })], [2, 2]);
+    assert.equal(hours(['--validate-every', '1d'], { environment }), 24);
+    assert.equal(hours(['--system', '--validate-every=off'], { environment }), undefined);
+    for (const odd of ['', 'secret', '0', '5', '59s', '1.5h', '-1h', '31d', '1h ', 'OFF']) {
+      assert.throws(() => settings([`--validate-every=${odd}`]), UsageError, odd);
+      assert.throws(() => settings([], { environment: { CIO_VALIDATE_EVERY: odd } }), UsageError, odd);
+    }
+  });
+
   it('answers --help and --version, whatever else was said', () => {
     assert.deepEqual(parse(['--help']), { kind: 'help' });
     assert.deepEqual(parse(['-h', '--version']), { kind: 'help' });
@@ -100,6 +120,7 @@ describe('parseSettings()', () => {
     'a value for a flag': ['--user=secret'],
     'an empty place': ['--state-dir', ''],
     'an empty place of the sockets': ['--runtime-dir='],
+    'a time that is none': ['--validate-every', 'secret'],
     'two answers to one question': ['--user', '--system'],
   };
   for (const [what, argv] of Object.entries(refused)) {
@@ -135,18 +156,9 @@ describe('parseSettings()', () => {
 });
 
 describe('USAGE', () => {
-  it('tells every option', () => {
-    for (const option of [
-      '--state-dir',
-      '--runtime-dir',
-      '--user',
-      '--system',
-      '--version',
-      '--help',
-      'CIO_STATE_DIR',
-      'CIO_RUNTIME_DIR',
-    ]) {
-      assert.ok(USAGE.includes(option), option);
+  it('tells every option, and the variables that say the same', () => {
+    for (const [name, { variable }] of Object.entries<DaemonOption>(DAEMON_OPTIONS)) {
+      assert.match(USAGE, new RegExp(`^  --${name} .*${variable === undefined ? '' : `\\[${variable}\\]`}$`, 'm'));
     }
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { closest } from '../../../client/cio/closest.ts';
+import { closest } from '../../src/closest.ts';
 
 const KNOWN = ['create', 'add', 'list', 'ls', 'remove', 'delete', 'rm', 'rollback', 'status'];
 

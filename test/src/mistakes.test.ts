@@ -221,6 +221,17 @@ describe('findMistakes()', () => {
       ]));
   });
 
+  it('knows keys that were mixed up in a set that names its server besides a repository', () => {
+    const keys = { access_key: SECRET_KEY, secret_key: ACCESS_KEY, backup_password: 'password' };
+    const missing = 'failed missing_field backup_repo';
+    assert.deepEqual(found(keys), [missing, 'failed keys_swapped access_key']);
+    assert.deepEqual(found({ ...keys, endpoint: 's3.eu-west-1.amazonaws.com' }, 's3'), [
+      missing,
+      'failed keys_swapped access_key',
+    ]);
+    assert.deepEqual(found({ ...keys, endpoint: 'minio:9000' }, 's3'), [missing, 'warning keys_swapped access_key']);
+  });
+
   it('names what is missing', () => {
     assert.deepEqual(found({}), [
       'failed missing_field backup_repo',

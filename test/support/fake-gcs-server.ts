@@ -26,8 +26,17 @@ export const FAKE_GCS_SERVER: readonly Requirement[] = [
     fs.existsSync(FAKE_GCS_PROGRAM) ? undefined : 'fake-gcs-server (with Go: node test/support/install-fake-gcs.ts)',
 ];
 
-/** Starts Google Storage's stand-in on 127.0.0.1 with TLS; it speaks the JSON API, and asks for no token. */
-export async function startFakeGcs(scope: Scope, host: string, identity: ServerIdentity): Promise<string> {
+/**
+ * Starts Google Storage's stand-in on 127.0.0.1 with TLS; it asks for no token.
+ *
+ * @param publicHost where it speaks the XML API, too: that of its URL unless given
+ */
+export async function startFakeGcs(
+  scope: Scope,
+  host: string,
+  identity: ServerIdentity,
+  publicHost?: string,
+): Promise<string> {
   const directory = temporaryDirectory(scope, 'cio-gcs');
   const certificate = path.join(directory, 'server.crt');
   const key = path.join(directory, 'server.key');
@@ -35,7 +44,16 @@ export async function startFakeGcs(scope: Scope, host: string, identity: ServerI
   fs.writeFileSync(key, identity.key, { mode: 0o600 });
   const port = await freePort();
   const url = `https://${host}:${port}`;
-  const address = ['-scheme', 'https', '-host', '127.0.0.1', '-port', String(port), '-public-host', `${host}:${port}`];
+  const address = [
+    '-scheme',
+    'https',
+    '-host',
+    '127.0.0.1',
+    '-port',
+    String(port),
+    '-public-host',
+    publicHost ?? `${host}:${port}`,
+  ];
   const tls = ['-cert-location', certificate, '-private-key-location', key];
   const server = new Service(scope, [FAKE_GCS_PROGRAM, '-backend', 'memory', ...address, '-external-url', url, ...tls]);
   await until(server, async () => ((await isListening(port)) ? true : undefined));

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { JOBS_MAX } from '../../daemon/probe/prober.ts';
+import { JOBS_MAX, SCHEDULED_JOBS_MAX } from '../../daemon/probe/job-bounds.ts';
 import { readDirectives, SYSTEMD, unitFiles, valuesOf } from './unit-file.ts';
 
 /** What `systemd-analyze security` may say of the daemon: 0 is least exposed, 10 most. */
@@ -155,7 +155,7 @@ describe('the prober', () => {
   it('is a process for each validation, which only the daemon can ask for', () => {
     const directives = readDirectives(PROBER_SOCKET);
     assert.deepEqual(valuesOf(directives, 'Accept'), ['yes']);
-    assert.deepEqual(valuesOf(directives, 'MaxConnections'), [String(JOBS_MAX)]);
+    assert.deepEqual(valuesOf(directives, 'MaxConnections'), [String(JOBS_MAX + SCHEDULED_JOBS_MAX)]);
     assert.deepEqual(valuesOf(directives, 'ListenStream'), ['/run/cio-credentiald/probe']);
     assert.deepEqual(valuesOf(directives, 'SocketMode'), ['0600']);
     assert.deepEqual(valuesOf(directives, 'SocketUser'), ['cio-credentiald']);

@@ -1,3 +1,4 @@
+import { formatExports } from '../../../src/forms/shell.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { resolveOwner } from '../principals.ts';
 import { readSetEnvironment } from '../set-environment.ts';
@@ -15,15 +16,9 @@ export const ENV: Command = defineCommand({
     const { set, clear } = await readSetEnvironment(session, positionals.SET, resolveOwner(options.owner));
     const document = Object.fromEntries([...set, ...clear.map((name) => [name, null] as const)]);
     session.print(document, () => {
-      const exports = [...set].map(([name, value]) => `export ${name}=${quote(value)}\n`);
       const unsets = clear.filter((name) => process.env[name] !== undefined).map((name) => `unset ${name}\n`);
-      return [...unsets, ...exports].join('');
+      return unsets.join('') + formatExports(set);
     });
     return 0;
   },
 });
-
-/** One word of a POSIX shell, whatever is in it. */
-function quote(value: string): string {
-  return `'${value.replaceAll("'", "'\\''")}'`;
-}

@@ -1,24 +1,60 @@
+import type { SetContent } from '../../../src/forms/set-content.ts';
 import { usageError } from '../command-error.ts';
+import { requireAwsKeys, readAwsKeys } from '../aws-keys.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
+import type { CredentialServer } from '../exec/credential-server.ts';
+import { applyChange, parseFileVariables, planExecution, type Execution } from '../exec/execution.ts';
+import { secretPatternsOf } from '../exec/secret-patterns.ts';
+import { STDERR, STDOUT } from '../file-descriptors.ts';
+import { ON_CHANGE, parseOnChange } from '../on-change/action.ts';
+import type { PreparedRun } from '../on-change/run-on-change.ts';
 import { resolveOwner } from '../principals.ts';
-import { becomeCommand, findCommand } from '../process-image.ts';
+import { becomeCommand, findCommand, type Environment } from '../process-image.ts';
 import { brokenVariables, isIntact } from '../raw-arguments.ts';
-import { readSetEnvironment } from '../set-environment.ts';
+import type { Session } from '../session.ts';
+import { readCompleteSet } from '../set-environment.ts';
+import { isTerminal } from '../terminal.ts';
 
-/** Becomes a command that has a set's values in its environment. */
+/** Runs a command that has a set's values in its environment: becomes it, where nothing has to be done beside it. */
 export const EXEC: Command = defineCommand({
   name: 'exec',
   operation: 'Execute command',
   summary: 'Run a command with the values of a set in its environment',
   details:
     'restic, rclone and the AWS tools find what they need. Variables of yours that would contradict the set are left out. ' +
-    "The exit code is the command's.",
+    "The exit code is the command's. What tools read from a file only, such as a service account of Google's or a " +
+    'certificate authority, they are given as a file that is in memory. With --server, the keys are not in the ' +
+    'environment: SDKs of AWS ask for them whenever they need them, so that a key that was changed reaches a command that runs. ' +
+    'Where the command writes a secret of the set to this terminal, as it is or in base64 or the forms of URLs and JSON, ' +
+    '<masked> stands in its place; what goes into a pipe or a file is left as it is.',
   positionals: { SET: { describe: 'Name or UUID of the set', count: 'one', completes: 'set' } },
-  options: OWNER_OPTION,
+  options: {
+    server: { type: 'boolean', describe: 'Serve the keys of S3 to the command while it runs' },
+    file: {
+      type: 'string',
+      value: 'VARIABLE=FIELD',
+      multiple: true,
+      describe: 'Give a variable the path of a file with a field',
+    },
+    'no-masking': { type: 'boolean', describe: 'Show the secrets where the command writes them to this terminal' },
+    'on-change': {
+      type: 'string',
+      value: 'restart|SIGHUP|...',
+      describe: 'Restart the command, or send it a signal, when the set has changed and is complete',
+      completes: ON_CHANGE,
+    },
+    ...OWNER_OPTION,
+  },
   takesCommand: true,
   examples: [
     ['cio credential exec aws -- restic backup /srv', ''],
     ['cio credential exec aws_alt -- rclone ls aws_alt:backup-123', ''],
+    ['cio credential exec aws --server -- restic mount /mnt', 'keys may be rotated meanwhile'],
+    ['cio credential exec aws --file PASSFILE=backup_password -- tool', 'for tools that read files only'],
+    [
+      'cio credential exec aws --on-change restart -- rclone serve http aws:backup-123',
+      'always with what is stored now',
+    ],
   ],
   async run({ positionals, options, rest }, session) {
     const broken = rest.findIndex((argument) => !isIntact(argument));
@@ -28,14 +64,72 @@ export const EXEC: Command = defineCommand({
         'it would reach the command as another one',
       );
     }
+    const asked = parseFileVariables(options.file);
+    const action = parseOnChange(options['on-change']);
+    if (action !== undefined && options.server) {
+      throw usageError(
+        '--server and --on-change exclude each other',
+        'with --server, a command asks for the keys again by itself',
+      );
+    }
     // Before any secret is asked for.
     findCommand(rest[0] ?? '', process.env['PATH']);
-    const change = await readSetEnvironment(session, positionals.SET, resolveOwner(options.owner));
-    const cleared = new Set(change.clear);
-    const kept = Object.entries(process.env).filter(([name]) => !cleared.has(name));
-    for (const name of brokenVariables(Object.fromEntries(kept))) {
-      session.note(`The variable ${name} is not UTF-8 text, and reaches the command changed.`);
+    const owner = resolveOwner(options.owner);
+    if (action !== undefined) {
+      const { runOnChange } = await import('../on-change/run-on-change.ts');
+      const start = async (): Promise<PreparedRun> => {
+        const content = await readCompleteSet(session, positionals.SET, owner);
+        const environment = await prepare(session, planExecution(content, asked, undefined));
+        return {
+          command: rest,
+          environment,
+          secrets: options['no-masking'] || !isShown() ? [] : secretPatternsOf(content),
+        };
+      };
+      return runOnChange(session, { set: positionals.SET, owner, action, prepare: start });
     }
-    return becomeCommand(rest, Object.fromEntries([...kept, ...change.set]) as Record<string, string>);
+    const content = await readCompleteSet(session, positionals.SET, owner);
+    const patterns = options['no-masking'] || !isShown() ? [] : secretPatternsOf(content);
+    if (!options.server && patterns.length === 0) {
+      return becomeCommand(rest, await prepare(session, planExecution(content, asked, undefined)));
+    }
+    using server = options.server ? await serve(session, content, owner) : undefined;
+    const environment = await prepare(session, planExecution(content, asked, server?.endpoint));
+    const { endAs, runChild } = await import('../exec/run-child.ts');
+    if (patterns.length === 0) return endAs(await runChild(rest, environment, { stdio: 'inherit' }));
+    const { runMasked } = await import('../exec/run-masked.ts');
+    return endAs(await runMasked(rest, environment, patterns));
   },
 });
+
+/** Whether somebody sees what the command writes. */
+function isShown(): boolean {
+  return isTerminal(STDOUT) || isTerminal(STDERR);
+}
+
+/** Serves the keys of a set as they are whenever they are asked for. */
+async function serve(session: Session, content: SetContent, owner: number | null): Promise<CredentialServer> {
+  requireAwsKeys(content);
+  const { startCredentialServer } = await import('../exec/credential-server.ts');
+  return startCredentialServer(() => readAwsKeys(session, content.set, owner));
+}
+
+/** The environment of the command, with its files made. */
+async function prepare(session: Session, { change, files }: Execution): Promise<Environment> {
+  const environment: Record<string, string> = { ...applyChange(process.env, change) };
+  const kept = Object.entries(process.env).filter(
+    ([name]) => Object.hasOwn(environment, name) && !change.set.has(name),
+  );
+  for (const name of brokenVariables(Object.fromEntries(kept))) {
+    session.note(`The variable ${name} is not UTF-8 text, and reaches the command changed.`);
+  }
+  if (files.size === 0) return environment;
+  const { makeMemoryFile } = await import('../exec/memory-file.ts');
+  const paths = new Map<string, string>();
+  for (const [variable, value] of files) {
+    const path = paths.get(value) ?? makeMemoryFile(value);
+    paths.set(value, path);
+    environment[variable] = path;
+  }
+  return environment;
+}

@@ -3,7 +3,7 @@ import type { FsckOut, Problem } from '../../../src/protocol/interface.generated
 import { defineCommand, YES_OPTION, type Command } from '../command.ts';
 import { assertConfirmed } from '../confirm.ts';
 import type { Session } from '../session.ts';
-import { formatTable } from '../table.ts';
+import { formatTableOrRecords } from '../table.ts';
 import { terminalWidth } from '../terminal.ts';
 
 /** Every record is read: minutes for a million of them. */
@@ -21,6 +21,7 @@ export const FSCK: Command = defineCommand({
   examples: [['cio credential fsck', '']],
   async run({ options }, session) {
     if (options.repair && !options.yes) await assertConfirmed(session, 'Drop every record that cannot be read?');
+    using _progress = session.progress('Checking every record');
     const call = { repair: options.repair };
     const reply = await session.withClient((client) => client.call('Fsck', call), TIMEOUT_MS);
     report(session, reply);
@@ -43,5 +44,5 @@ function report(session: Session, reply: FsckOut): void {
 function formatProblems(problems: readonly Problem[]): string {
   const columns = ['PROBLEM', 'NAME', 'VERSION', 'DETAIL'].map((title) => ({ title }));
   const rows = problems.map(({ what, name, version, detail }) => [what, name ?? '-', `${version ?? '-'}`, detail]);
-  return formatTable(columns, rows, terminalWidth());
+  return formatTableOrRecords(columns, rows, terminalWidth());
 }

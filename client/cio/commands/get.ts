@@ -1,4 +1,7 @@
+import { isCredentialError } from '../../../src/errors.ts';
 import { parseName } from '../../../src/names.ts';
+import type { CredentialClient } from '../../client.ts';
+import { usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { resolveOwner } from '../principals.ts';
 import { STDOUT } from '../file-descriptors.ts';
@@ -7,29 +10,41 @@ import { bytesOf } from '../value-output.ts';
 
 const NEWLINE = Uint8Array.of(0x0a);
 
-/** Prints the value of a credential. */
+/** What `--output` takes; the code for it is loaded only then. */
+const FORMS = ['yaml', 'json', 'env', 'dotenv', 'restic', 'rclone', 'kopia', 'aws', 'velero', 'systemd-creds'] as const;
+
+/** Prints the value of a credential, or a set in the form that some tool reads. */
 export const GET: Command = defineCommand({
   name: 'get',
   operation: 'Get credential',
-  summary: 'Print the value of a credential',
-  details: 'The bytes as they are, with nothing added; on a terminal, a newline after them.',
-  positionals: { NAME: { describe: 'Its name', count: 'one', completes: 'credential' } },
+  summary: 'Print the value of a credential, or a set for some tool',
+  details:
+    'The bytes as they are, with nothing added; on a terminal, a newline after them. With --output, a set as a whole: ' +
+    `${FORMS.join(', ')}. env is for a shell, dotenv for Docker Compose, restic and kopia are environment files, rclone is ` +
+    'a section of rclone.conf, aws a shared credentials file, velero the file "cloud", yaml and json are the object that ' +
+    'pharmer prints; systemd-creds encrypts for SetCredentialEncrypted= on this host. yaml, json and systemd-creds take a ' +
+    'single credential, too.',
+  positionals: { NAME: { describe: 'Its name; with --output, or that of a set', count: 'one', completes: 'target' } },
   options: {
+    output: { type: 'string', short: 'o', value: 'FORM', describe: 'In this form', completes: FORMS },
     version: { type: 'integer', value: 'N', describe: 'An older version that is kept, see history' },
     ...OWNER_OPTION,
   },
   examples: [
     ['cio credential get cio_aws_backup_repo', ''],
     ['cio credential get cio_aws_backup_password --version 2', 'the value it had before'],
+    ['cio credential get aws -o rclone >> ~/.config/rclone/rclone.conf', 'the whole set, for rclone'],
   ],
   async run({ positionals, options }, session) {
-    const parameters = {
-      name: parseName(positionals.NAME),
-      version: options.version ?? null,
-      owner: resolveOwner(options.owner),
-    };
+    const [version, owner] = [options.version ?? null, resolveOwner(options.owner)];
+    if (options.output !== undefined) {
+      const { printForm } = await import('../out/print-form.ts');
+      await printForm({ target: positionals.NAME, form: options.output, version, owner }, session);
+      return 0;
+    }
+    const parameters = { name: parseName(positionals.NAME), version, owner };
     await session.withClient(async (client) => {
-      const reply = await client.call('Get', parameters);
+      const reply = await client.call('Get', parameters).catch((error: unknown) => tellOfSet(client, error));
       const bytes = bytesOf(reply, client.socket);
       if (session.isJson) session.print(reply, String);
       else {
@@ -40,3 +55,12 @@ export const GET: Command = defineCommand({
     return 0;
   },
 });
+
+/** A set, which this command can print only as a whole, is told apart from a name that is not there. */
+async function tellOfSet(client: CredentialClient, error: unknown): Promise<never> {
+  if (!isCredentialError(error, 'NotFound') || error.fields.name.startsWith('cio_')) throw error;
+  const { name } = error.fields;
+  const { sets } = await client.call('List', { patterns: [name] });
+  if (!sets.some(({ set }) => set === name)) throw error;
+  throw usageError(`${name} is a set`, `in which form? cio credential get ${name} -o ${FORMS.join('|')}`);
+}

@@ -16,6 +16,7 @@ export const GRANT: Command = defineCommand({
     missing: {
       type: 'string',
       value: 'block|fail',
+      completes: ['block', 'fail'],
       describe: 'When a unit starts and it is not there (LoadCredential=): the start waits for it, or fails (default)',
     },
     ...OWNER_OPTION,

@@ -1,7 +1,7 @@
 import { parseName } from '../../../src/names.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { localUsers, resolveOwner } from '../principals.ts';
-import { formatTable } from '../table.ts';
+import { formatTableOrRecords } from '../table.ts';
 import { terminalWidth } from '../terminal.ts';
 import { formatTime } from '../time.ts';
 
@@ -27,7 +27,7 @@ export const HISTORY: Command = defineCommand({
         `${size}`,
         [...(current ? ['current'] : []), ...(restoredFrom ? [`version ${restoredFrom} again`] : [])].join(', '),
       ]);
-      return formatTable(columns, rows, terminalWidth());
+      return formatTableOrRecords(columns, rows, terminalWidth());
     });
     return 0;
   },

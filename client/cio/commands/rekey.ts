@@ -12,6 +12,7 @@ export const REKEY: Command = defineCommand({
   options: {},
   examples: [['cio credential rekey', '']],
   async run(_input, session) {
+    using _progress = session.progress('Sealing every record anew');
     const reply = await session.withClient((client) => client.call('Rekey', {}), TIMEOUT_MS);
     session.succeed(reply, 'Rekey', `${reply.records} records sealed with data key ${reply.keyEpoch}`);
     return 0;

@@ -1,5 +1,5 @@
 import { defineCommand, type Command } from '../command.ts';
-import { formatTable } from '../table.ts';
+import { formatTableOrRecords } from '../table.ts';
 import { terminalWidth } from '../terminal.ts';
 import { formatTime } from '../time.ts';
 
@@ -17,7 +17,7 @@ export const SLOT_LIST: Command = defineCommand({
     session.print(reply, () => {
       const columns = ['ID', 'KIND', 'CREATED', 'LABEL'].map((title) => ({ title }));
       const rows = reply.slots.map(({ id, kind, created, label }) => [id, kind, formatTime(created), label ?? '-']);
-      return formatTable(columns, rows, terminalWidth());
+      return formatTableOrRecords(columns, rows, terminalWidth());
     });
     return 0;
   },

@@ -109,13 +109,17 @@ export async function findSet(
  */
 export function chooseProvider({ set, ownProvider }: SetTarget, given: Provider | undefined): Provider | undefined {
   if (ownProvider === undefined || given === undefined) return ownProvider ?? given;
-  if (ownProvider.fields !== given.fields) {
+  if (fieldIds(ownProvider) !== fieldIds(given)) {
     throw usageError(
       `set ${set} is of provider ${ownProvider.id}, not ${given.id}`,
       'another provider takes a set of another name',
     );
   }
   return providerOf(set, undefined) === undefined ? given : ownProvider;
+}
+
+function fieldIds({ fields }: Provider): string {
+  return fields.map(({ id }) => id).join(' ');
 }
 
 /** The value that tells the provider of the set, where its name does not and it is not there yet. */

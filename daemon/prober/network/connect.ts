@@ -33,7 +33,8 @@ export async function connectFirst(
     }
   }
   const reason = TELLING.find((reason) => failures.some((failure) => failure.reason === reason)) ?? 'unreachable';
-  throw new ProbeFailure(reason, { field: 'backup_repo', subject: authorityOf(endpoint) });
+  const { field } = endpoint;
+  throw new ProbeFailure(reason, { ...(field === undefined ? {} : { field }), subject: authorityOf(endpoint) });
 }
 
 /** @throws ProbeFailure */

@@ -10,6 +10,10 @@ export interface Endpoint {
   readonly isVerified: boolean;
   /** Whether link-local addresses and metadata services are allowed. */
   readonly isLinkLocalAllowed: boolean;
+  /** The field of the set that names it; absent: none does. */
+  readonly field?: string;
+  /** Asked to pass everything on to it; its own `proxy` is of no account. */
+  readonly proxy?: Endpoint;
 }
 
 /** As it is shown: `host:port`. */

@@ -53,8 +53,16 @@ export function tlsOptionsOf(endpoint: Endpoint): ConnectionOptions {
   };
 }
 
-/** @throws ProbeFailure */
-export function shakeHands(socket: Socket, options: ConnectionOptions, signal: AbortSignal): Promise<TLSSocket> {
+/**
+ * @param field the one of the set that names the server
+ * @throws ProbeFailure
+ */
+export function shakeHands(
+  socket: Socket,
+  options: ConnectionOptions,
+  signal: AbortSignal,
+  field: string | undefined,
+): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const secure = connect({ ...options, socket });
@@ -69,16 +77,17 @@ export function shakeHands(socket: Socket, options: ConnectionOptions, signal: A
     });
     secure.on('error', (error: NodeJS.ErrnoException) => {
       signal.removeEventListener('abort', stop);
-      reject(failureOf(error.code ?? '', options.host ?? ''));
+      reject(failureOf(error.code ?? '', options.host ?? '', field));
     });
   });
 }
 
-function failureOf(code: string, host: string): ProbeFailure {
+function failureOf(code: string, host: string, field: string | undefined): ProbeFailure {
   const reason = REASONS_BY_CODE.get(code) ?? (UNTRUSTED.test(code) ? 'certificate_not_trusted' : 'tls_failed');
-  if (reason === 'certificate_wrong_host') return new ProbeFailure(reason, { field: 'backup_repo', subject: host });
+  const named = field === undefined ? {} : { field };
+  if (reason === 'certificate_wrong_host') return new ProbeFailure(reason, { ...named, subject: host });
   if (reason === 'certificate_not_trusted') return new ProbeFailure(reason, { field: 'endpoint_ca' });
-  return new ProbeFailure(reason, reason === 'not_tls' ? { field: 'backup_repo' } : {});
+  return new ProbeFailure(reason, reason === 'not_tls' ? named : {});
 }
 
 /** The first that there is: a file of the host in PEM, or Node's own list. */

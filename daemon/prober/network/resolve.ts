@@ -1,8 +1,8 @@
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
-import { BlockList, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 
-import { ProbeFailure } from '../failure.ts';
+import { ProbeFailure, type Detail } from '../failure.ts';
 import { ADDRESSES_MAX } from '../limits.ts';
 import type { Endpoint } from './endpoint.ts';
 
@@ -32,13 +32,23 @@ export async function resolveAddresses(endpoint: Endpoint, find: Lookup): Promis
   try {
     addresses = await find(host);
   } catch (error) {
-    throw failureOf(host, error);
+    throw failureOf(endpoint, error);
   }
   const refused = endpoint.isLinkLocalAllowed ? undefined : addresses.find(({ address }) => isRefused(address));
-  if (refused !== undefined)
-    throw new ProbeFailure('address_refused', { field: 'backup_repo', subject: refused.address });
-  if (addresses.length === 0) throw new ProbeFailure('name_not_found', { field: 'backup_repo', subject: host });
+  if (refused !== undefined) throw new ProbeFailure('address_refused', detailOf(endpoint, refused.address));
+  if (addresses.length === 0) throw new ProbeFailure('name_not_found', detailOf(endpoint, host));
   return addresses.slice(0, ADDRESSES_MAX);
+}
+
+/**
+ * Looks at a server that a proxy looks up: where it is called by an address, that is checked all the same.
+ *
+ * @throws ProbeFailure
+ */
+export function refuseLiteral(endpoint: Endpoint): void {
+  const { host, isLinkLocalAllowed } = endpoint;
+  if (isLinkLocalAllowed || isIP(host) === 0 || !isRefused(host)) return;
+  throw new ProbeFailure('address_refused', detailOf(endpoint, host));
 }
 
 /** Whether an address is link-local or one of a metadata service. */
@@ -54,13 +64,15 @@ function isRefusedInside(digits: string | undefined): boolean {
   return isIPv6(mapped) && REFUSED.check(mapped, 'ipv6');
 }
 
-function failureOf(host: string, error: unknown): ProbeFailure {
+function detailOf({ field }: Endpoint, subject: string): Detail {
+  return { ...(field === undefined ? {} : { field }), subject };
+}
+
+function failureOf(endpoint: Endpoint, error: unknown): ProbeFailure {
   const { code } = error as NodeJS.ErrnoException;
   const isUnknown = code === 'ENOTFOUND' || code === 'ENODATA';
-  return new ProbeFailure(isUnknown ? 'name_not_found' : 'name_server_failed', {
-    ...(isUnknown ? { field: 'backup_repo' } : {}),
-    subject: host,
-  });
+  if (isUnknown) return new ProbeFailure('name_not_found', detailOf(endpoint, endpoint.host));
+  return new ProbeFailure('name_server_failed', { subject: endpoint.host });
 }
 
 function makeRefused(): BlockList {

@@ -1,16 +1,12 @@
-import type { LookupAddress } from 'node:dns';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { ConnectionOptions } from 'node:tls';
 
 import { within } from '../deadline.ts';
 import { ProbeFailure } from '../failure.ts';
-import { ERROR_BYTES_MAX, HEADER_BYTES_MAX, REQUEST_MS, STEP_MS } from '../limits.ts';
-import { connectTo } from './connect.ts';
-import type { Endpoint } from './endpoint.ts';
-import { shakeHands } from './handshake.ts';
-import { reasonOfSocketError } from './socket-error.ts';
+import { ERROR_BYTES_MAX, HEADER_BYTES_MAX, INTERIM_ANSWERS_MAX, REQUEST_MS, STEP_MS } from '../limits.ts';
+import { failureOfRequest } from './socket-error.ts';
+import { proxyRefusal } from './tunnel.ts';
 
 /** A request, signed and encoded. */
 export interface WireRequest {
@@ -28,9 +24,22 @@ export interface Answer {
   readonly body: Buffer;
 }
 
+/** The way to a server. */
+export interface Line {
+  /** The connection that was made when the server was tried; it serves the first request. */
+  readonly first: Socket;
+  /** Makes another one, to the same address. */
+  readonly open: (signal: AbortSignal) => Promise<Socket>;
+  /** Where a proxy is asked with whole URLs, what they begin with; otherwise empty. */
+  readonly base: string;
+}
+
+/** What a proxy answers that wants to know who one is (RFC 9110, section 15.5.8). */
+const PROXY_AUTHENTICATION_REQUIRED = 407;
+
 /**
- * HTTP to one address that was checked before: nothing is looked up again, no redirect is followed, no proxy of the
- * environment is used, and whatever the server sends is bounded in bytes and in time.
+ * HTTP to one address that was checked before: nothing is looked up again, no redirect is followed, no proxy but the
+ * set's is used, and whatever the server sends is bounded in bytes and in time.
  */
 export class Wire {
   /** By how many seconds the server's clock is ahead, as the first answer told that had a date; undefined: none had. */
@@ -40,17 +49,21 @@ export class Wire {
   hasAnswered = false;
 
   readonly #agent: Agent;
+  readonly #base: string;
 
-  /** @param first the connection that was made when the server was tried; it serves the first request */
-  constructor(endpoint: Endpoint, address: LookupAddress, tls: ConnectionOptions | undefined, first: Socket) {
-    this.#agent = new FixedAgent(endpoint, address, tls, first);
+  constructor(line: Line) {
+    this.#agent = new FixedAgent(line);
+    this.#base = line.base;
   }
 
   /** @throws ProbeFailure; the reason of `signal` */
   exchange(wanted: WireRequest, bytesMax: number, signal: AbortSignal): Promise<Answer> {
     const startedMs = Date.now();
     return within(REQUEST_MS, signal, async (signal) => {
-      const answer = await readAnswer(await this.#send(wanted, signal), bytesMax);
+      const path = this.#base + wanted.path;
+      const answer = await readAnswer(await this.#send({ ...wanted, path }, signal), bytesMax);
+      const isOfProxy = this.#base !== '' && answer.status === PROXY_AUTHENTICATION_REQUIRED;
+      if (isOfProxy) throw proxyRefusal(answer.status);
       this.#readClock(answer, (startedMs + Date.now()) / 2);
       return answer;
     });
@@ -62,12 +75,16 @@ export class Wire {
 
   #send({ method, path, headers, body }: WireRequest, signal: AbortSignal): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const fail = (error: Error): void => reject(failureOf(error));
+      const fail = (error: Error): void => reject(failureOfRequest(error));
       try {
         const options = { agent: this.#agent, method, path, headers, setHost: false, signal };
-        request({ ...options, maxHeaderSize: HEADER_BYTES_MAX }, resolve)
-          .on('error', fail)
-          .end(body);
+        const asked = request({ ...options, maxHeaderSize: HEADER_BYTES_MAX }, resolve);
+        let interim = 0;
+        asked.on('information', () => {
+          interim += 1;
+          if (interim > INTERIM_ANSWERS_MAX) asked.destroy(new ProbeFailure('answer_too_large'));
+        });
+        asked.on('error', fail).end(body);
       } catch {
         // Node refuses characters that a header or a path cannot have.
         reject(new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' }));
@@ -82,19 +99,15 @@ export class Wire {
   }
 }
 
-/** Connects to one address, whatever a request says. */
+/** Connects by one line, whatever a request says. */
 class FixedAgent extends Agent {
-  readonly #endpoint: Endpoint;
-  readonly #address: LookupAddress;
-  readonly #tls: ConnectionOptions | undefined;
+  readonly #line: Line;
   #first: Socket | undefined;
 
-  constructor(endpoint: Endpoint, address: LookupAddress, tls: ConnectionOptions | undefined, first: Socket) {
+  constructor(line: Line) {
     super({ keepAlive: true, maxSockets: 2 });
-    this.#endpoint = endpoint;
-    this.#address = address;
-    this.#tls = tls;
-    this.#first = first;
+    this.#line = line;
+    this.#first = line.first;
   }
 
   override createConnection(_options: unknown, done?: (error: Error | null, socket: Duplex) => void): undefined {
@@ -121,10 +134,7 @@ class FixedAgent extends Agent {
     const first = this.#first;
     this.#first = undefined;
     if (first !== undefined && !first.destroyed && first.readable) return first;
-    return within(STEP_MS, new AbortController().signal, async (signal) => {
-      const socket = await connectTo(this.#address, this.#endpoint.port, signal);
-      return this.#tls === undefined ? socket : shakeHands(socket, this.#tls, signal);
-    });
+    return within(STEP_MS, new AbortController().signal, (signal) => this.#line.open(signal));
   }
 }
 
@@ -142,20 +152,10 @@ async function readAnswer(message: IncomingMessage, bytesMax: number): Promise<A
       chunks.push(chunk);
     }
   } catch (error) {
-    throw failureOf(error as Error);
+    throw failureOfRequest(error as Error);
   } finally {
     if (!message.complete) message.destroy();
   }
   const headers = Object.entries(message.headers).map(([name, value]) => [name, String(value)] as const);
   return { status, headers: Object.fromEntries(headers), body: Buffer.concat(chunks) };
-}
-
-function failureOf(error: Error): ProbeFailure {
-  if (error instanceof ProbeFailure) return error;
-  const code = String((error as NodeJS.ErrnoException).code);
-  if (code === 'HPE_HEADER_OVERFLOW' || code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') {
-    return new ProbeFailure('answer_too_large');
-  }
-  if (code.startsWith('HPE_')) return new ProbeFailure('unexpected_answer', { subject: 'HTTP' });
-  return new ProbeFailure(reasonOfSocketError(error));
 }

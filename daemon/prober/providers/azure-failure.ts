@@ -45,11 +45,15 @@ export function azureCodeOf({ headers, body }: Answer): string | undefined {
 }
 
 /** Why a request was refused, by the status and the code alone. */
-export function azureFailureOf(answer: Answer, action: string, { container, account }: AzureTarget): ProbeFailure {
+export function azureFailureOf(
+  answer: Answer,
+  action: string,
+  { container, account }: Pick<AzureTarget, 'container' | 'account'>,
+): ProbeFailure {
   const code = azureCodeOf(answer);
   const reason = reasonOf(answer.status, code);
   const shown = code ?? `HTTP ${answer.status}`;
-  const subjects: Readonly<Partial<Record<Reason, string>>> = {
+  const subjects: Readonly<Partial<Record<Reason, string | undefined>>> = {
     no_such_account: account,
     no_such_bucket: container,
     access_denied: action,

@@ -1,18 +1,22 @@
-import { azureHostOf, parseAzureRepository } from '../../../src/providers/azure.ts';
+import { azureHostOf, isContainer, parseAzureRepository } from '../../../src/providers/azure.ts';
 import type { ProbeJob } from '../../../src/validation.ts';
+import { ofOwnCloud } from '../identity/own-cloud.ts';
 import type { Endpoint } from '../network/endpoint.ts';
-import { endpointOfSet, invalidValue, requiredValue } from './set-endpoint.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { endpointOfSet, requiredValue, usesIdentity } from './set-endpoint.ts';
+import { readPath } from './set-path.ts';
 
-/** One container of one account, and its key: what a set says, once it was understood. */
+/** One account, mostly with a container of it, and its key: what a set says, once it was understood. */
 export interface AzureTarget {
   readonly endpoint: Endpoint;
-  /** Of the container. */
+  /** Of the account. */
   readonly url: string;
-  readonly container: string;
+  readonly container: string | undefined;
   /** Empty, or with a slash at its end. */
   readonly prefix: string;
   readonly account: string;
-  readonly key: string;
+  /** Undefined where the machine's own identity takes its place. */
+  readonly key: string | undefined;
 }
 
 /**
@@ -20,20 +24,19 @@ export interface AzureTarget {
  *
  * @throws ProbeFailure naming the field that is missing or of no use
  */
-export function readAzureTarget({ values }: ProbeJob): AzureTarget {
+export function readAzureTarget({ values }: ProbeJob, { authorities }: Pick<Surroundings, 'authorities'>): AzureTarget {
   const suffix = values['endpoint_suffix'];
   const account = requiredValue(values, 'account_name');
   const url = `https://${azureHostOf(account, suffix)}`;
   const endpoint = endpointOfSet(url, values, suffix === undefined ? 'account_name' : 'endpoint_suffix');
-  const repository = parseAzureRepository(requiredValue(values, 'backup_repo'));
-  if ('reason' in repository) throw invalidValue('backup_repo');
-  const { bucket: container, prefix } = repository;
+  const { bucket: container, prefix } = readPath(values, parseAzureRepository, isContainer);
+  const isByIdentity = usesIdentity(values);
   return {
-    endpoint,
-    url: `${url}/${container}`,
+    endpoint: isByIdentity ? ofOwnCloud('azure', endpoint, values, authorities) : endpoint,
+    url,
     container,
-    prefix: prefix === '' ? '' : `${prefix}/`,
+    prefix,
     account,
-    key: requiredValue(values, 'account_key'),
+    key: isByIdentity ? undefined : requiredValue(values, 'account_key'),
   };
 }

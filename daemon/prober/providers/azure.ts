@@ -2,7 +2,8 @@ import { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import {
-  ContainerClient,
+  BlobServiceClient,
+  type ContainerClient,
   newPipeline,
   StorageSharedKeyCredential,
   type StoragePipelineOptions,
@@ -13,7 +14,7 @@ import { ERROR_BYTES_MAX, LIST_BYTES_MAX, RETRY_PAUSE_MS } from '../limits.ts';
 import type { Answer, Wire } from '../network/wire.ts';
 import { azureCodeOf, azureFailureOf } from './azure-failure.ts';
 import type { AzureTarget } from './azure-target.ts';
-import type { ObjectStore, Stored } from './object-store.ts';
+import type { BucketStore, Stored } from './object-store.ts';
 
 type HttpClient = NonNullable<StoragePipelineOptions['httpClient']>;
 type SdkRequest = Parameters<HttpClient['sendRequest']>[0];
@@ -32,38 +33,83 @@ const LIST: Call = { action: `${BLOBS}/read`, bytesMax: LIST_BYTES_MAX, isAnswer
 const GET: Omit<Call, 'bytesMax'> = { action: `${BLOBS}/read`, isAnswer: isFromAzure };
 const PUT: Call = { action: `${BLOBS}/write`, bytesMax: ERROR_BYTES_MAX, isAnswer: isFromAzure };
 const DELETE: Call = { action: `${BLOBS}/delete`, bytesMax: ERROR_BYTES_MAX, isAnswer: isFromAzure };
+const LIST_CONTAINERS: Call = { action: 'containers/read', bytesMax: LIST_BYTES_MAX, isAnswer: isList };
+const MAKE: Call = { action: 'containers/write', bytesMax: ERROR_BYTES_MAX, isAnswer: isFromAzure };
+const REMOVE: Call = { action: 'containers/delete', bytesMax: ERROR_BYTES_MAX, isAnswer: isFromAzure };
 
 /** A page of a list may be short, even empty, and have a next one. */
 const PAGES_MAX = 5;
 
+/** As whom an account is asked: with one of its keys, or by a token of the machine's. */
+export type AzureCredential = { readonly key: string } | { readonly token: string };
+
+/** The clients of one request. */
+interface Clients {
+  readonly container: ContainerClient;
+  readonly account: BlobServiceClient;
+}
+
 /** A container, by Azure's own library over one wire. One call at a time. */
-export class AzureStore implements ObjectStore {
+export class AzureStore implements BucketStore {
+  readonly bucket: string;
   readonly prefix: string;
   readonly #target: AzureTarget;
   readonly #wire: Wire;
+  readonly #credential: AzureCredential;
 
-  constructor(target: AzureTarget, wire: Wire) {
+  constructor(target: AzureTarget, wire: Wire, credential: AzureCredential) {
+    this.#credential = credential;
+    this.bucket = target.container ?? '';
     this.prefix = target.prefix;
     this.#target = target;
     this.#wire = wire;
   }
 
+  async knock(signal: AbortSignal): Promise<void> {
+    if (this.bucket !== '') await this.list('', 1, signal);
+    else
+      await this.#call(
+        LIST_CONTAINERS,
+        ({ account }) => account.listContainers().byPage({ maxPageSize: 1 }).next(),
+        signal,
+      );
+  }
+
+  /** One that is there by now is the same account's, and so ours. */
+  async makeBucket(signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#call(MAKE, ({ container }) => container.create(), signal);
+      return true;
+    } catch (error) {
+      if (error instanceof ExistingContainer) return false;
+      throw error;
+    }
+  }
+
+  /** Azure would take one away with everything in it. */
+  async removeBucket(signal: AbortSignal): Promise<void> {
+    const names = await this.#listAll('', 1, signal);
+    if (names.length > 0) throw new ProbeFailure('leftover_bucket', { subject: this.bucket });
+    await this.#call(REMOVE, ({ container }) => container.delete(), signal);
+  }
+
   async list(prefix: string, max: number, signal: AbortSignal): Promise<readonly string[]> {
+    const names = await this.#listAll(this.prefix + prefix, max, signal);
+    return names.map((name) => name.slice(this.prefix.length));
+  }
+
+  async #listAll(prefix: string, max: number, signal: AbortSignal): Promise<readonly string[]> {
     const names: string[] = [];
     let continuationToken: string | undefined;
     for (let page = 0; page < PAGES_MAX && names.length < max; page += 1) {
       const settings = { maxPageSize: max, ...(continuationToken === undefined ? {} : { continuationToken }) };
       const { value } = await this.#call(
         LIST,
-        (container) =>
-          container
-            .listBlobsFlat({ prefix: this.prefix + prefix })
-            .byPage(settings)
-            .next(),
+        ({ container }) => container.listBlobsFlat({ prefix }).byPage(settings).next(),
         signal,
       );
       const listed = value.done === true ? undefined : value.value;
-      names.push(...(listed?.segment.blobItems ?? []).map(({ name }) => name.slice(this.prefix.length)));
+      names.push(...(listed?.segment.blobItems ?? []).map(({ name }) => name));
       continuationToken = listed?.continuationToken;
       if (continuationToken === undefined || continuationToken === '') break;
     }
@@ -72,7 +118,7 @@ export class AzureStore implements ObjectStore {
 
   async put(name: string, bytes: Uint8Array, signal: AbortSignal): Promise<Stored> {
     const body = Buffer.from(bytes);
-    const put = (container: ContainerClient): Promise<unknown> =>
+    const put = ({ container }: Clients): Promise<unknown> =>
       container.getBlockBlobClient(this.prefix + name).upload(body, body.length);
     const { headers } = (await this.#call(PUT, put, signal)).answer;
     const version = headers['x-ms-version-id'];
@@ -81,7 +127,7 @@ export class AzureStore implements ObjectStore {
 
   async get(name: string, bytesMax: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
     try {
-      const get = (container: ContainerClient): Promise<unknown> =>
+      const get = ({ container }: Clients): Promise<unknown> =>
         container.getBlobClient(this.prefix + name).download(0, undefined, { maxRetryRequests: 0 });
       return (await this.#call({ ...GET, bytesMax }, get, signal)).answer.body;
     } catch (error) {
@@ -92,7 +138,7 @@ export class AzureStore implements ObjectStore {
 
   /** Where the account keeps versions, the one that was deleted stays as an old one; a marker there is none. */
   async delete(name: string, version: string | undefined, signal: AbortSignal): Promise<Stored> {
-    const remove = (container: ContainerClient): Promise<unknown> => {
+    const remove = ({ container }: Clients): Promise<unknown> => {
       const blob = container.getBlobClient(this.prefix + name);
       return (version === undefined ? blob : blob.withVersion(version)).delete();
     };
@@ -103,7 +149,7 @@ export class AzureStore implements ObjectStore {
   /** Asks; a server that fails is asked once more. */
   async #call<Value>(
     call: Call,
-    ask: (container: ContainerClient) => Promise<Value>,
+    ask: (clients: Clients) => Promise<Value>,
     signal: AbortSignal,
   ): Promise<{ readonly value: Value; readonly answer: Answer }> {
     try {
@@ -118,7 +164,7 @@ export class AzureStore implements ObjectStore {
   /** What the library throws is not looked at: the answer tells, or what kept it from coming. */
   async #ask<Value>(
     call: Call,
-    ask: (container: ContainerClient) => Promise<Value>,
+    ask: (clients: Clients) => Promise<Value>,
     signal: AbortSignal,
   ): Promise<{ readonly value: Value; readonly answer: Answer }> {
     let answer: Answer | undefined;
@@ -134,13 +180,14 @@ export class AzureStore implements ObjectStore {
     };
     let outcome: { readonly value: Value } | undefined;
     try {
-      outcome = { value: await ask(containerOf(this.#target, { sendRequest })) };
+      outcome = { value: await ask(clientsOf(this.#target, this.#credential, { sendRequest })) };
     } catch {
       // See above.
     }
     if (failure !== undefined) throw failure;
     if (answer === undefined) throw new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' });
     if (answer.status === 404 && azureCodeOf(answer) === 'BlobNotFound') throw new MissingBlob();
+    if (azureCodeOf(answer) === 'ContainerAlreadyExists') throw new ExistingContainer();
     if (answer.status < 200 || answer.status >= 300) throw azureFailureOf(answer, call.action, this.#target);
     if (outcome === undefined || !call.isAnswer(answer)) {
       throw new ProbeFailure('unexpected_answer', { subject: `HTTP ${answer.status}` });
@@ -156,10 +203,32 @@ class MissingBlob extends ProbeFailure {
   }
 }
 
-function containerOf({ url, account, key }: AzureTarget, httpClient: HttpClient): ContainerClient {
-  const credential = new StorageSharedKeyCredential(account, key);
+/** There is a container of that name. */
+class ExistingContainer extends ProbeFailure {
+  constructor() {
+    super('bucket_taken');
+  }
+}
+
+/** Longer than any validation takes. */
+const TOKEN_LIFETIME_MS = 3_600_000;
+
+function clientsOf(
+  { url, account, container }: AzureTarget,
+  credential: AzureCredential,
+  httpClient: HttpClient,
+): Clients {
+  const { key, token } = { key: undefined, token: '', ...credential };
+  const getToken = async (): Promise<{ token: string; expiresOnTimestamp: number }> => ({
+    token,
+    expiresOnTimestamp: Date.now() + TOKEN_LIFETIME_MS,
+  });
+  const signer = key === undefined ? { getToken } : new StorageSharedKeyCredential(account, key);
   // One attempt: what the first answer said is what is told.
-  return new ContainerClient(url, newPipeline(credential, { httpClient, retryOptions: { maxTries: 1 } }));
+  const pipeline = newPipeline(signer, { httpClient, retryOptions: { maxTries: 1 } });
+  const service = new BlobServiceClient(url, pipeline);
+  // Without a name of its own: the one that Azure takes where none is said. Nobody asks for it.
+  return { account: service, container: service.getContainerClient(container ?? '$root') };
 }
 
 /** It may send to no other host than the one that was looked up and checked. */

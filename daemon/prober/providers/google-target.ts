@@ -1,16 +1,31 @@
-import { GOOGLE_ENDPOINT, parseGoogleEndpoint, parseGoogleRepository } from '../../../src/providers/google.ts';
+import {
+  GOOGLE_ENDPOINT,
+  isGoogleBucket,
+  parseGoogleEndpoint,
+  parseGoogleRepository,
+} from '../../../src/providers/google.ts';
 import { parseServiceAccount, type ServiceAccount } from '../../../src/providers/service-account.ts';
 import type { ProbeJob } from '../../../src/validation.ts';
+import { ofOwnCloud } from '../identity/own-cloud.ts';
 import type { Endpoint } from '../network/endpoint.ts';
-import { endpointOfSet, invalidValue, requiredValue } from './set-endpoint.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { endpointOfSet, invalidValue, isGiven, requiredValue, usesIdentity } from './set-endpoint.ts';
+import { readPath } from './set-path.ts';
 
-/** One bucket of Google Storage, and the account that asks for it: what a set says, once it was understood. */
+/** Google Storage, mostly with a bucket, and the account that asks for it: what a set says, once it was understood. */
 export interface GoogleTarget {
   readonly endpoint: Endpoint;
-  readonly bucket: string;
+  readonly bucket: string | undefined;
   /** Empty, or with a slash at its end. */
   readonly prefix: string;
-  readonly account: ServiceAccount;
+  /** In which a bucket is made, and where; undefined: where Google likes. */
+  readonly project: string | undefined;
+  readonly location: string | undefined;
+  /** Undefined where the machine's own identity takes its place. */
+  readonly account: GoogleAccount | undefined;
+}
+
+export interface GoogleAccount extends ServiceAccount {
   /** The server that gives out tokens, as the account names it. */
   readonly tokenEndpoint: Endpoint;
 }
@@ -20,19 +35,26 @@ export interface GoogleTarget {
  *
  * @throws ProbeFailure naming the field that is missing or of no use
  */
-export function readGoogleTarget({ values }: ProbeJob): GoogleTarget {
-  const server = parseGoogleEndpoint(values['endpoint'] ?? GOOGLE_ENDPOINT);
+export function readGoogleTarget(
+  { values }: ProbeJob,
+  { authorities }: Pick<Surroundings, 'authorities'>,
+): GoogleTarget {
+  const named = values['endpoint'];
+  const server = parseGoogleEndpoint(named ?? GOOGLE_ENDPOINT);
   if ('reason' in server) throw invalidValue('endpoint');
-  const endpoint = endpointOfSet(server.endpoint, values, 'endpoint');
-  const repository = parseGoogleRepository(requiredValue(values, 'backup_repo'));
-  if ('reason' in repository) throw invalidValue('backup_repo');
+  const endpoint = endpointOfSet(server.endpoint, values, named === undefined ? undefined : 'endpoint');
+  const isByIdentity = usesIdentity(values);
+  return {
+    endpoint: isByIdentity ? ofOwnCloud('google', endpoint, values, authorities) : endpoint,
+    ...readPath(values, parseGoogleRepository, isGoogleBucket),
+    project: isGiven(values['project_id']) ? values['project_id'] : undefined,
+    location: isGiven(values['region']) ? values['region'] : undefined,
+    account: isByIdentity ? undefined : accountOf(values),
+  };
+}
+
+function accountOf(values: ProbeJob['values']): GoogleAccount {
   const account = parseServiceAccount(requiredValue(values, 'service_account'));
   if ('reason' in account) throw invalidValue('service_account');
-  return {
-    endpoint,
-    bucket: repository.bucket,
-    prefix: repository.prefix === '' ? '' : `${repository.prefix}/`,
-    account,
-    tokenEndpoint: endpointOfSet(account.tokenUri, values, 'service_account'),
-  };
+  return { ...account, tokenEndpoint: endpointOfSet(account.tokenUri, values, 'service_account') };
 }

@@ -3,9 +3,9 @@ import { createPrivateKey, sign, type KeyObject } from 'node:crypto';
 import type { ServiceAccount } from '../../../src/providers/service-account.ts';
 import { ProbeFailure } from '../failure.ts';
 import { ERROR_BYTES_MAX } from '../limits.ts';
-import type { Endpoint } from '../network/endpoint.ts';
 import type { Wire } from '../network/wire.ts';
 import { googleFailureOf, parseAnswer } from './google-failure.ts';
+import type { GoogleAccount } from './google-target.ts';
 import { hostOf } from './set-endpoint.ts';
 
 /** What restic asks for: to read, write and delete objects, and not to change who may. */
@@ -25,16 +25,11 @@ const TOKEN = /^[\x21-\x7e]{1,8192}$/;
  *
  * @throws ProbeFailure
  */
-export async function fetchToken(
-  account: ServiceAccount,
-  endpoint: Endpoint,
-  wire: Wire,
-  signal: AbortSignal,
-): Promise<string> {
+export async function fetchToken(account: GoogleAccount, wire: Wire, signal: AbortSignal): Promise<string> {
   const form = new URLSearchParams({ grant_type: GRANT_TYPE, assertion: assertionOf(account, Date.now() / 1000) });
   const body = Buffer.from(form.toString());
   const headers = {
-    host: hostOf(endpoint),
+    host: hostOf(account.tokenEndpoint),
     'content-type': 'application/x-www-form-urlencoded',
     'content-length': String(body.length),
   };

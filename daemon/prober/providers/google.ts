@@ -5,14 +5,16 @@ import { ERROR_BYTES_MAX, LIST_BYTES_MAX, RETRY_PAUSE_MS } from '../limits.ts';
 import type { Answer, Wire, WireRequest } from '../network/wire.ts';
 import { googleFailureOf, parseAnswer } from './google-failure.ts';
 import type { GoogleTarget } from './google-target.ts';
-import type { ObjectStore, Stored } from './object-store.ts';
-import { hostOf } from './set-endpoint.ts';
+import type { BucketStore, Stored } from './object-store.ts';
+import { hostOf, invalidValue, missingValue } from './set-endpoint.ts';
 
 /** One call of the JSON API. */
 interface Call extends Pick<WireRequest, 'method' | 'path' | 'body'> {
   /** The right that it needs. */
   readonly action: string;
   readonly bytesMax: number;
+  /** Of the body. */
+  readonly type?: string;
 }
 
 /** A page of a list may be short, even empty, and have a next one. */
@@ -20,9 +22,10 @@ const PAGES_MAX = 5;
 
 /**
  * A bucket of Google Storage, by its JSON API. Google's own library brings along its own connections, to hosts that
- * nobody checked, and its own search for keys on this machine; of all that it can do, four requests are needed. One call at a time.
+ * nobody checked, and its own search for keys on this machine; of all that it can do, six requests are needed. One call at a time.
  */
-export class GoogleStore implements ObjectStore {
+export class GoogleStore implements BucketStore {
+  readonly bucket: string;
   readonly prefix: string;
   readonly #target: GoogleTarget;
   readonly #wire: Wire;
@@ -31,10 +34,35 @@ export class GoogleStore implements ObjectStore {
   readonly #generations = new Map<string, string>();
 
   constructor(target: GoogleTarget, wire: Wire, token: string) {
+    this.bucket = target.bucket ?? '';
     this.prefix = target.prefix;
     this.#target = target;
     this.#wire = wire;
     this.#token = token;
+  }
+
+  /** Without a bucket there is nothing to ask: that there is a token says all that can be known of the key. */
+  async knock(signal: AbortSignal): Promise<void> {
+    if (this.bucket !== '') await this.list('', 1, signal);
+  }
+
+  /** Names are Google's as a whole: one that is taken may be anybody's. */
+  async makeBucket(signal: AbortSignal): Promise<boolean> {
+    const { project = '', location } = this.#target;
+    if (project === '') throw missingValue('project_id');
+    const path = `/storage/v1/b?${new URLSearchParams({ project, fields: 'name' }).toString()}`;
+    const body = Buffer.from(JSON.stringify({ name: this.bucket, ...(location === undefined ? {} : { location }) }));
+    const call = { method: 'POST', path, body, action: 'storage.buckets.create', bytesMax: ERROR_BYTES_MAX };
+    const answer = await this.#call({ ...call, type: 'application/json' }, signal, [404, 409]);
+    if (answer.status === 409) throw new ProbeFailure('bucket_taken', { field: 'backup_repo', subject: this.bucket });
+    if (answer.status === 404) throw invalidValue('project_id');
+    return true;
+  }
+
+  /** Google takes none away that is not empty. */
+  async removeBucket(signal: AbortSignal): Promise<void> {
+    const call = { method: 'DELETE', action: 'storage.buckets.delete', bytesMax: ERROR_BYTES_MAX };
+    await this.#call({ ...call, path: this.#bucketPath() }, signal);
   }
 
   async list(prefix: string, max: number, signal: AbortSignal): Promise<readonly string[]> {
@@ -84,7 +112,7 @@ export class GoogleStore implements ObjectStore {
   }
 
   #bucketPath(): string {
-    return `/storage/v1/b/${encodeURIComponent(this.#target.bucket)}`;
+    return `/storage/v1/b/${encodeURIComponent(this.bucket)}`;
   }
 
   #objectPath(name: string): string {
@@ -103,18 +131,16 @@ export class GoogleStore implements ObjectStore {
   }
 
   async #ask(call: Call, signal: AbortSignal, besides: readonly number[]): Promise<Answer> {
-    const { method, path, body, action, bytesMax } = call;
+    const { method, path, body, action, bytesMax, type = 'application/octet-stream' } = call;
     const headers = {
       host: hostOf(this.#target.endpoint),
       authorization: `Bearer ${this.#token}`,
-      ...(body === undefined
-        ? {}
-        : { 'content-type': 'application/octet-stream', 'content-length': String(body.length) }),
+      ...(body === undefined ? {} : { 'content-type': type, 'content-length': String(body.length) }),
     };
     const answer = await this.#wire.exchange({ method, path, headers, body }, bytesMax, signal);
     const { status } = answer;
     if ((status >= 200 && status < 300) || besides.includes(status)) return answer;
-    throw googleFailureOf(answer, { action, bucket: this.#target.bucket });
+    throw googleFailureOf(answer, { action, bucket: this.bucket });
   }
 }
 

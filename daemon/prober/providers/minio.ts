@@ -13,7 +13,7 @@ type Transport = NonNullable<ClientOptions['transport']>;
 
 /** The calls by MinIO's own library. */
 export const makeMinioCalls: MakeCalls = (target, keys, send) => {
-  const { bucket, region } = target;
+  const { bucket = '', region } = target;
   const client = new Client({ ...optionsOf(target, keys, send), region });
   return {
     list: async (prefix, max) =>
@@ -25,6 +25,9 @@ export const makeMinioCalls: MakeCalls = (target, keys, send) => {
     put: (name, bytes) => client.putObject(bucket, name, bytes, bytes.length, metadataOf(target)),
     get: (name) => client.getObject(bucket, name),
     delete: (name, versionId) => client.removeObject(bucket, name, versionId === undefined ? {} : { versionId }),
+    listBuckets: () => client.listBuckets(),
+    makeBucket: () => client.makeBucket(bucket, region),
+    removeBucket: () => client.removeBucket(bucket),
   };
 };
 

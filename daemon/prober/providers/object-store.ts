@@ -11,6 +11,18 @@ export interface ObjectStore {
   delete(name: string, version: string | undefined, signal: AbortSignal): Promise<Stored>;
 }
 
+/** A store that can be made. */
+export interface BucketStore extends ObjectStore {
+  /** What it is called; empty where the set names none. */
+  readonly bucket: string;
+  /** The first request, which shows whether the keys are good: for a list of names or, without a bucket, whatever there is. */
+  knock(signal: AbortSignal): Promise<void>;
+  /** Makes it, where the set says it shall lie; false where it was there by then, and is ours. */
+  makeBucket(signal: AbortSignal): Promise<boolean>;
+  /** Takes it away where it is empty, and otherwise fails. */
+  removeBucket(signal: AbortSignal): Promise<void>;
+}
+
 /** What a write left in a store. */
 export interface Stored {
   /** Of the object that was put, or of the marker that hides one that was deleted, where the store keeps versions. */

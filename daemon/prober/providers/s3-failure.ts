@@ -22,6 +22,9 @@ const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
   ['RequestTimeTooSkewed', 'clock_skewed'],
   ['RequestExpired', 'clock_skewed'],
   ['NoSuchBucket', 'no_such_bucket'],
+  ['BucketAlreadyExists', 'bucket_taken'],
+  ['InvalidLocationConstraint', 'invalid_value'],
+  ['OperationAborted', 'server_error'],
   ['InvalidBucketName', 'no_such_bucket'],
   ['AccessDenied', 'access_denied'],
   ['AllAccessDisabled', 'access_denied'],
@@ -50,6 +53,8 @@ const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
   key_expired: 'session_token',
   wrong_region: 'region',
   no_such_bucket: 'backup_repo',
+  bucket_taken: 'backup_repo',
+  invalid_value: 'region',
   redirected: 'backup_repo',
 };
 
@@ -100,6 +105,8 @@ function subjectOf(
   const subjects: Readonly<Partial<Record<Reason, string | undefined>>> = {
     wrong_region: regionOf(answer),
     no_such_bucket: bucket,
+    bucket_taken: bucket,
+    invalid_value: 'region',
     access_denied: action,
     not_supported: action,
     server_error: shown,

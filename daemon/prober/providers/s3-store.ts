@@ -3,9 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { ProbeFailure } from '../failure.ts';
 import { LIST_BYTES_MAX, ERROR_BYTES_MAX, RETRY_PAUSE_MS } from '../limits.ts';
 import type { Answer, Wire, WireRequest } from '../network/wire.ts';
-import type { ObjectStore, Stored } from './object-store.ts';
+import type { BucketStore, Stored } from './object-store.ts';
 import { codeOf, failureOf } from './s3-failure.ts';
-import type { S3Keys, S3Target } from './s3-target.ts';
+import type { KeyedS3Target, S3Keys } from './s3-target.ts';
 
 /** Sends one signed request; the SDK hands it over with its headers and its encoded path. */
 export type Send = (request: WireRequest) => Promise<Answer>;
@@ -17,10 +17,13 @@ export interface S3Calls {
   put(name: string, bytes: Buffer): Promise<unknown>;
   get(name: string): Promise<unknown>;
   delete(name: string, version: string | undefined): Promise<unknown>;
+  listBuckets(): Promise<unknown>;
+  makeBucket(): Promise<unknown>;
+  removeBucket(): Promise<unknown>;
 }
 
-/** Makes the calls of one library. */
-export type MakeCalls = (target: S3Target, keys: S3Keys, send: Send) => S3Calls;
+/** Makes the calls of one library; where the target has no bucket, only that for the list of buckets works. */
+export type MakeCalls = (target: KeyedS3Target, keys: S3Keys, send: Send) => S3Calls;
 
 /** What is asked, and what an answer to it looks like. */
 interface Call {
@@ -46,17 +49,27 @@ const DELETE: Call = { action: 's3:DeleteObject', bytesMax: ERROR_BYTES_MAX, isA
 const DELETE_VERSION: Call = { ...DELETE, action: 's3:DeleteObjectVersion' };
 const GET: Omit<Call, 'bytesMax'> = { action: 's3:GetObject', isAnswer: () => true };
 
+const LIST_BUCKETS: Call = {
+  action: 's3:ListAllMyBuckets',
+  bytesMax: LIST_BYTES_MAX,
+  isAnswer: hasRoot('ListAllMyBucketsResult'),
+};
+const MAKE_BUCKET: Call = { action: 's3:CreateBucket', bytesMax: ERROR_BYTES_MAX, isAnswer: () => true };
+const REMOVE_BUCKET: Call = { action: 's3:DeleteBucket', bytesMax: ERROR_BYTES_MAX, isAnswer: () => true };
+
 /** No server knows it; shorter than Amazon's, and like theirs. */
 const UNKNOWN_ACCESS_KEY = 'CIOUNKNOWNPROBEKEY00';
 
 /** A bucket, by the calls of one library over one wire. One call at a time. */
-export class S3Store implements ObjectStore {
+export class S3Store implements BucketStore {
+  readonly bucket: string;
   readonly prefix: string;
-  readonly #target: S3Target;
+  readonly #target: KeyedS3Target;
   readonly #wire: Wire;
   readonly #make: MakeCalls;
 
-  constructor(target: S3Target, wire: Wire, make: MakeCalls) {
+  constructor(target: KeyedS3Target, wire: Wire, make: MakeCalls) {
+    this.bucket = target.bucket ?? '';
     this.prefix = target.prefix;
     this.#target = target;
     this.#wire = wire;
@@ -66,6 +79,26 @@ export class S3Store implements ObjectStore {
   async list(prefix: string, max: number, signal: AbortSignal): Promise<readonly string[]> {
     const { value } = await this.#call(LIST, (calls) => calls.list(this.prefix + prefix, max), signal);
     return value.map((name) => name.slice(this.prefix.length));
+  }
+
+  async knock(signal: AbortSignal): Promise<void> {
+    if (this.#target.bucket !== undefined) await this.list('', 1, signal);
+    else await this.#call(LIST_BUCKETS, (calls) => calls.listBuckets(), signal);
+  }
+
+  async makeBucket(signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#call(MAKE_BUCKET, (calls) => calls.makeBucket(), signal);
+      return true;
+    } catch (error) {
+      if (error instanceof OwnBucket) return false;
+      throw error;
+    }
+  }
+
+  /** No server takes away one that is not empty. */
+  async removeBucket(signal: AbortSignal): Promise<void> {
+    await this.#call(REMOVE_BUCKET, (calls) => calls.removeBucket(), signal);
   }
 
   /** Asks for the region of the bucket, as restic does where it was told none. */
@@ -98,7 +131,9 @@ export class S3Store implements ObjectStore {
   async tellsWrongSecrets(signal: AbortSignal): Promise<boolean> {
     const keys = { ...this.#target.keys, secretKey: UNKNOWN_ACCESS_KEY };
     try {
-      await this.#ask(LIST, keys, (calls) => calls.list(this.prefix, 1), signal);
+      if (this.#target.bucket === undefined)
+        await this.#ask(LIST_BUCKETS, keys, (calls) => calls.listBuckets(), signal);
+      else await this.#ask(LIST, keys, (calls) => calls.list(this.prefix, 1), signal);
     } catch (error) {
       if (error instanceof ProbeFailure) return error.reason !== 'access_denied';
       throw error;
@@ -129,7 +164,6 @@ export class S3Store implements ObjectStore {
     ask: (calls: S3Calls) => Promise<Value>,
     signal: AbortSignal,
   ): Promise<{ readonly value: Value; readonly answer: Answer }> {
-    const { bucket } = this.#target;
     let answer: Answer | undefined;
     let failure: unknown;
     const send: Send = async (request) => {
@@ -151,7 +185,8 @@ export class S3Store implements ObjectStore {
     // It refused to send anything: a name of a bucket or of a host that it does not take.
     if (answer === undefined) throw new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' });
     if (answer.status === 404 && codeOf(answer) === 'NoSuchKey') throw new MissingObject();
-    if (answer.status < 200 || answer.status >= 300) throw failureOf(answer, call.action, bucket);
+    if (codeOf(answer) === 'BucketAlreadyOwnedByYou') throw new OwnBucket();
+    if (answer.status < 200 || answer.status >= 300) throw failureOf(answer, call.action, this.bucket);
     if (outcome === undefined || !call.isAnswer(answer)) {
       throw new ProbeFailure('unexpected_answer', { subject: `HTTP ${answer.status}` });
     }
@@ -179,6 +214,13 @@ export class S3Store implements ObjectStore {
 class MissingObject extends ProbeFailure {
   constructor() {
     super('no_repository');
+  }
+}
+
+/** Somebody else of the same account has just made it. */
+class OwnBucket extends ProbeFailure {
+  constructor() {
+    super('bucket_taken');
   }
 }
 

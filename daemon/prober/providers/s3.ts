@@ -2,17 +2,22 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 
 import {
+  CreateBucketCommand,
+  DeleteBucketCommand,
   DeleteObjectCommand,
   GetBucketLocationCommand,
   GetObjectCommand,
+  ListBucketsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
+  type BucketLocationConstraint,
   type S3ClientConfig,
   type ServerSideEncryption,
   type StorageClass,
 } from '@aws-sdk/client-s3';
 
+import { DEFAULT_REGION } from './default-region.ts';
 import type { MakeCalls, Send } from './s3-store.ts';
 import type { S3Keys, S3Target } from './s3-target.ts';
 
@@ -22,7 +27,7 @@ type SdkRequest = Parameters<Handler['handle']>[0];
 /** The calls by Amazon's own SDK, for Amazon and for servers that are like it. */
 export const makeAwsCalls: MakeCalls = (target, keys, send) => {
   const client = new S3Client(configurationOf(target, keys, send));
-  const { bucket: Bucket, storageClass, encryption } = target;
+  const { bucket: Bucket, region, storageClass, encryption } = target;
   return {
     list: async (Prefix, MaxKeys) => {
       const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix, MaxKeys }));
@@ -44,6 +49,18 @@ export const makeAwsCalls: MakeCalls = (target, keys, send) => {
     get: (Key) => client.send(new GetObjectCommand({ Bucket, Key })),
     delete: (Key, VersionId) =>
       client.send(new DeleteObjectCommand({ Bucket, Key, ...(VersionId === undefined ? {} : { VersionId }) })),
+    listBuckets: () => client.send(new ListBucketsCommand({})),
+    makeBucket: () =>
+      client.send(
+        new CreateBucketCommand({
+          Bucket,
+          // The one region that must not be said, at Amazon's and at servers that are like it.
+          ...(region === DEFAULT_REGION
+            ? {}
+            : { CreateBucketConfiguration: { LocationConstraint: region as BucketLocationConstraint } }),
+        }),
+      ),
+    removeBucket: () => client.send(new DeleteBucketCommand({ Bucket })),
   };
 };
 

@@ -254,6 +254,9 @@ function anyCall(owners: readonly number[], grantees: readonly object[]): fc.Arb
       ['ListSlots', {}],
       ['Fsck', {}],
       ['Rekey', {}],
+      ['Backup', {}],
+      ['UploadCopy', { piece: '' }],
+      ['Restore', { upload: '', sha256: '' }],
       ['List', { allOwners: true }],
     ),
   );

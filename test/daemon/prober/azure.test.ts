@@ -27,10 +27,10 @@ const VALUES: Values = {
 
 function find(
   values: Values,
-  rest: { readonly restoreOnly?: boolean; readonly lookup?: Lookup } = {},
+  rest: { readonly restoreOnly?: boolean; readonly makeBucket?: boolean; readonly lookup?: Lookup } = {},
 ): Promise<Finding[]> {
-  const { restoreOnly = false, lookup = toThisHost } = rest;
-  const job = { set: 'azure', provider: 'azure', restoreOnly, values: { ...VALUES, ...values } };
+  const { restoreOnly = false, makeBucket = false, lookup = toThisHost } = rest;
+  const job = { set: 'azure', provider: 'azure', restoreOnly, makeBucket, values: { ...VALUES, ...values } };
   return findingsOf(job, { lookup });
 }
 
@@ -76,6 +76,30 @@ describe(
       await containers.putRepository(root, files);
       const findings = await find(values({ backup_repo: `azure:${root}:/`, account_key: server.keys[1] }));
       assert.deepEqual(checksIn(findings, 'passed'), PROBED, JSON.stringify(findings));
+    });
+
+    it('makes a container that is not there, and takes it for what it is afterwards', async () => {
+      const name = `made-${process.pid}`;
+      const own = values({ backup_repo: '', bucket: name });
+      const made = { check: 'bucket', state: 'passed', reason: 'bucket_made', subject: name };
+      const findings = await find(own, { makeBucket: true });
+      assert.deepEqual(findingFor(findings, 'bucket'), made);
+      assert.equal(findingFor(findings, 'delete').state, 'passed');
+      assert.deepEqual(await containers.namesIn(name), []);
+      const again = await find(own, { makeBucket: true });
+      assert.deepEqual(findingFor(again, 'bucket'), { check: 'bucket', state: 'passed' });
+    });
+
+    it('tries what can be tried of a set without a repository, and without a container', async () => {
+      const findings = await find(values({ backup_repo: '', bucket: container, prefix: 'host-1' }));
+      const repositoryChecks = PROBED.slice(-2);
+      assert.deepEqual(checksIn(findings, 'passed'), PROBED.slice(0, -2), JSON.stringify(findings));
+      for (const check of repositoryChecks) assert.equal(findingFor(findings, check).reason, 'missing_field');
+      const account = await find(values({ backup_repo: '' }));
+      assert.deepEqual(checksIn(account, 'passed'), ['resolve', 'connect', 'tls', 'clock', 'key']);
+      assert.equal(findingFor(account, 'bucket').field, 'bucket');
+      const wrong = await find(values({ backup_repo: '', account_key: Buffer.alloc(64, 'x').toString('base64') }));
+      assert.deepEqual([failureIn(wrong)?.check, failureIn(wrong)?.field], ['key', 'account_key']);
     });
 
     it('writes nothing for a restore', async () => {
@@ -216,6 +240,35 @@ describe(
       }
     });
 
+    it('takes a container away again that it made where the rest fails, but none with anything in it', async () => {
+      for (const blobs of ['', '<Blob><Name>of-somebody</Name></Blob>']) {
+        let isThere = false;
+        const server = await start((request, response, body) => {
+          const { method, url = '' } = request;
+          const isContainer = new URL(url, 'https://server').pathname === '/backup';
+          response.setHeader('x-ms-request-id', '1').setHeader('content-type', 'application/xml');
+          if (isContainer && method === 'PUT') {
+            isThere = true;
+            response.writeHead(201).end();
+          } else if (isContainer && method === 'DELETE') {
+            isThere = false;
+            response.writeHead(202).end();
+          } else if (!isThere) refusing('ContainerNotFound', 404)(request, response, body);
+          else if (!url.includes('comp=list'))
+            refusing('AuthorizationPermissionMismatch', 403)(request, response, body);
+          else {
+            const list = `<Blobs>${url.includes('prefix=') ? '' : blobs}</Blobs><NextMarker/>`;
+            response.end(`<?xml version="1.0"?><EnumerationResults ContainerName="x">${list}</EnumerationResults>`);
+          }
+        });
+        const findings = await find(server.values, { makeBucket: true });
+        assert.equal(failureIn(findings)?.check, 'write', JSON.stringify(findings));
+        const about = findings.filter(({ check }) => check === 'bucket').map(({ reason }) => reason);
+        assert.deepEqual(about, blobs === '' ? ['bucket_made'] : ['bucket_made', 'leftover_bucket']);
+        assert.equal(isThere, blobs !== '');
+      }
+    });
+
     it('takes away the version that it wrote where the account keeps versions', async () => {
       const stored = new Map<string, Buffer>();
       const server = await start((request, response, body) => {
@@ -254,7 +307,7 @@ describe(
 describe('probe() of an azure set, before any server', () => {
   it('takes a name without an address for an account that there is not', async () => {
     const asked: string[] = [];
-    const job = { set: 'azure', provider: 'azure', restoreOnly: false, values: VALUES };
+    const job = { set: 'azure', provider: 'azure', restoreOnly: false, makeBucket: false, values: VALUES };
     const lookup = (host: string): Promise<never> => {
       asked.push(host);
       return Promise.reject(Object.assign(new Error(host), { code: 'ENOTFOUND' }));
@@ -277,8 +330,10 @@ describe('probe() of an azure set, before any server', () => {
 
   it('names what it cannot try, and what is missing or of no use', async () => {
     const cases: readonly (readonly [values: Values, reason: Reason, field: string])[] = [
-      [{ use_iam: 'true' }, 'not_supported', 'use_iam'],
-      [{ proxy: 'http://proxy:3128' }, 'not_supported', 'proxy'],
+      [{ use_iam: 'yes' }, 'invalid_value', 'use_iam'],
+      [{ proxy: 'proxy:3128' }, 'invalid_value', 'proxy'],
+      [{ backup_repo: '', bucket: 'A' }, 'invalid_value', 'bucket'],
+      [{ backup_repo: '', prefix: '../x' }, 'invalid_value', 'prefix'],
       [{ account_key: '' }, 'missing_field', 'account_key'],
       [{ backup_repo: 's3:https://s3.amazonaws.com/bucket' }, 'invalid_value', 'backup_repo'],
       [{ endpoint_suffix: 'a b' }, 'invalid_value', 'endpoint_suffix'],

@@ -33,10 +33,10 @@ const VALUES: Values = {
 
 function find(
   values: Values,
-  rest: { readonly restoreOnly?: boolean; readonly lookup?: Lookup } = {},
+  rest: { readonly restoreOnly?: boolean; readonly makeBucket?: boolean; readonly lookup?: Lookup } = {},
 ): Promise<Finding[]> {
-  const { restoreOnly = false, lookup = toThisHost } = rest;
-  const job = { set: 'google', provider: 'google', restoreOnly, values: { ...VALUES, ...values } };
+  const { restoreOnly = false, makeBucket = false, lookup = toThisHost } = rest;
+  const job = { set: 'google', provider: 'google', restoreOnly, makeBucket, values: { ...VALUES, ...values } };
   return findingsOf(job, { lookup });
 }
 
@@ -133,6 +133,27 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       assert.deepEqual(await namesIn('versions'), [...files.keys()].toSorted());
     });
 
+    it('makes a bucket that is not there, and takes it for what it is afterwards', async () => {
+      const own = values(url, { backup_repo: '', bucket: 'made-1' });
+      const findings = await find(own, { makeBucket: true });
+      const made = { check: 'bucket', state: 'passed', reason: 'bucket_made', subject: 'made-1' };
+      assert.deepEqual(findingFor(findings, 'bucket'), made, JSON.stringify(findings));
+      assert.equal(findingFor(findings, 'delete').state, 'passed');
+      assert.deepEqual(await namesIn('made-1'), []);
+      const again = await find(own, { makeBucket: true });
+      assert.deepEqual(findingFor(again, 'bucket'), { check: 'bucket', state: 'passed' });
+    });
+
+    it('tries what can be tried of a set without a repository, and without a bucket', async () => {
+      const findings = await find(values(url, { backup_repo: '', bucket: 'empty' }));
+      assert.equal(findingFor(findings, 'delete').state, 'passed', JSON.stringify(findings));
+      assert.deepEqual(findingFor(findings, 'password').reason, 'missing_field');
+      const account = await find(values(url, { backup_repo: '' }));
+      const tried = ['resolve', 'connect', 'tls', 'clock', 'key'];
+      assert.deepEqual(checksIn(account, 'passed'), tried, JSON.stringify(account));
+      assert.equal(findingFor(account, 'write').field, 'bucket');
+    });
+
     it('writes nothing for a restore', async () => {
       const findings = await find(values(url), { restoreOnly: true });
       assert.deepEqual(findingFor(findings, 'write'), { check: 'write', state: 'skipped', reason: 'restore_only' });
@@ -223,6 +244,39 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       });
     }
 
+    it('names what keeps a bucket from being made, and the one that it could not take away again', async () => {
+      const bodies: string[] = [];
+      const startMaking = (reason: string, status: number, isMade = false): ReturnType<typeof start> => {
+        let isThere = false;
+        return start((request, response, body) => {
+          const { method, url = '' } = request;
+          if (method === 'POST' && url.startsWith('/storage/v1/b?')) {
+            if (!isMade) return refusing(status, reason)(request, response, body);
+            isThere = true;
+            bodies.push(body.toString());
+            return void response.end('{}');
+          }
+          if (method === 'GET' && isThere) return void response.end('{"kind":"storage#objects"}');
+          return refusing(isThere ? 403 : 404, isThere ? 'forbidden' : 'notFound')(request, response, body);
+        });
+      };
+      const cases = [
+        ['conflict', 409, { reason: 'bucket_taken', field: 'backup_repo', subject: 'backup' }],
+        ['forbidden', 403, { reason: 'access_denied', subject: 'storage.buckets.create' }],
+      ] as const;
+      for (const [reason, status, expected] of cases) {
+        const server = await startMaking(reason, status);
+        const failure = failureIn(await find(values(server.url), { makeBucket: true }));
+        assert.deepEqual(failure, { check: 'bucket', state: 'failed', ...expected });
+      }
+      const server = await startMaking('', 0, true);
+      const findings = await find(values(server.url, { region: 'EU' }), { makeBucket: true });
+      assert.deepEqual(bodies, ['{"name":"backup","location":"EU"}']);
+      assert.equal(failureIn(findings)?.check, 'write');
+      const about = findings.filter(({ check }) => check === 'bucket').map(({ reason }) => reason);
+      assert.deepEqual(about, ['bucket_made', 'leftover_bucket']);
+    });
+
     it('names the right that is missing for each request, and what stays behind', async () => {
       const rights = [
         ['POST', 'write', 'storage.objects.create'],
@@ -286,7 +340,8 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       '"private_key":"-----BEGIN PRIVATE KEY-----\\nMC4=\\n-----END PRIVATE KEY-----\\n"',
     );
     const cases: readonly (readonly [values: Values, reason: Reason, field: string])[] = [
-      [{ use_iam: 'true' }, 'not_supported', 'use_iam'],
+      [{ use_iam: 'yes' }, 'invalid_value', 'use_iam'],
+      [{ backup_repo: '', bucket: 'a b' }, 'invalid_value', 'bucket'],
       [{ service_account: '' }, 'missing_field', 'service_account'],
       [{ service_account: '{}' }, 'invalid_value', 'service_account'],
       [{ backup_repo: 'azure:backup:/' }, 'invalid_value', 'backup_repo'],

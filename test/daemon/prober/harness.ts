@@ -1,5 +1,5 @@
 import { probe } from '../../../daemon/prober/probe.ts';
-import type { Lookup } from '../../../daemon/prober/network/resolve.ts';
+import { surroundingsOf, type Surroundings } from '../../../daemon/prober/surroundings.ts';
 import type { CheckId, Finding, ProbeJob } from '../../../src/validation.ts';
 import type { Scope } from '../../support/scope.ts';
 
@@ -12,7 +12,14 @@ export const VALUES = {
 } as const;
 
 export function jobOf(values: Readonly<Record<string, string>> = {}, rest: Partial<ProbeJob> = {}): ProbeJob {
-  return { set: 's3', provider: 's3', restoreOnly: false, ...rest, values: { ...VALUES, ...values } };
+  return {
+    set: 's3',
+    provider: 's3',
+    restoreOnly: false,
+    makeBucket: false,
+    ...rest,
+    values: { ...VALUES, ...values },
+  };
 }
 
 /** The scope of a whole suite: node:test ends what is registered in a hook with the hook. */
@@ -27,11 +34,12 @@ export function suiteScope(after: (cleanUp: () => Promise<void>) => void): Scope
 /** All findings, without how long they took. */
 export async function findingsOf(
   job: ProbeJob,
-  options: { readonly signal?: AbortSignal; readonly lookup?: Lookup } = {},
+  options: { readonly signal?: AbortSignal } & Partial<Surroundings> = {},
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const { signal = new AbortController().signal, lookup } = options;
-  for await (const { ms: _ms, ...finding } of probe(job, signal, lookup)) findings.push(finding);
+  const { signal = new AbortController().signal, ...own } = options;
+  const surroundings = { ...surroundingsOf(), ...own };
+  for await (const { ms: _ms, ...finding } of probe(job, signal, surroundings)) findings.push(finding);
   return findings;
 }
 

@@ -12,6 +12,12 @@ describe('parseJob()', () => {
     assert.deepEqual({ ...parseJob(bytesOf(job)), values: { ...parseJob(bytesOf(job)).values } }, job);
   });
 
+  it('takes a job of a daemon that does not know of buckets to make for one that makes none', () => {
+    const { makeBucket: _unknown, ...older } = jobOf();
+    assert.equal(parseJob(bytesOf(older)).makeBucket, false);
+    assert.equal(parseJob(bytesOf({ ...older, makeBucket: true })).makeBucket, true);
+  });
+
   it('knows no field by what every object has', () => {
     const { values } = parseJob(bytesOf({ ...jobOf(), values: {} }));
     assert.equal(values['toString'], undefined);
@@ -26,6 +32,8 @@ describe('parseJob()', () => {
     { ...jobOf(), set: 1 },
     { ...jobOf(), provider: null },
     { ...jobOf(), restoreOnly: 'true' },
+    { ...jobOf(), makeBucket: 'true' },
+    { ...jobOf(), makeBucket: null },
     { ...jobOf(), values: null },
     { ...jobOf(), values: ['a'] },
     { ...jobOf(), values: { secret_key: 7 } },

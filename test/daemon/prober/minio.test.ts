@@ -4,12 +4,14 @@ import { after, before, describe, it } from 'node:test';
 
 import { AssumeRoleProvider } from 'minio/dist/esm/AssumeRoleProvider.mjs';
 
-import { CHECKS, type Finding } from '../../../src/validation.ts';
+import { CHECKS, type Finding, type ProbeJob } from '../../../src/validation.ts';
 import { MINIO_SERVER, startMinioServer, type MinioServer } from '../../support/minio-server.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
 import { checksIn, failureIn, findingFor, findingsOf, jobOf, suiteScope } from './harness.ts';
 import { Buckets, makeRepository, RIGHTS, type RepositoryFiles, type Right } from './s3-buckets.ts';
+
+type Values = Readonly<Record<string, string>>;
 
 const REGION = 'eu-central-9';
 const PASSWORD = 'the password of the repository';
@@ -45,7 +47,9 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
   });
 
   /** Keys that last a quarter of an hour, and may do only this. */
-  const session = async (rights: readonly Right[]): Promise<Record<string, string>> => {
+  const session = async (
+    rights: readonly (Right | 's3:CreateBucket' | 's3:DeleteBucket')[],
+  ): Promise<Record<string, string>> => {
     const Statement = { Effect: 'Allow', Action: rights, Resource: ['arn:aws:s3:::*'] };
     const credentials = await new AssumeRoleProvider({
       stsEndpoint: server.endpoint,
@@ -134,6 +138,73 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
           subject: 'nobody-made-it',
         };
         assert.deepEqual(failureIn(findings), expected);
+      });
+
+      const makes = (own: Values, rest: Partial<ProbeJob> = {}): Promise<Finding[]> =>
+        findingsOf(jobOf(values(own), { provider, makeBucket: true, ...rest }));
+      const named = (suffix: string): string => `made-${provider}-${process.pid}-${suffix}`;
+      const madeOf = (subject: string): Finding => ({
+        check: 'bucket',
+        state: 'passed',
+        reason: 'bucket_made',
+        subject,
+      });
+
+      it('makes a bucket that is not there in the region of the set, and none where nothing is to be written', async () => {
+        const name = named('good');
+        const repository = { backup_repo: buckets.repository(name) };
+        assert.equal(failureIn(await makes(repository, { restoreOnly: true }))?.reason, 'no_such_bucket');
+        const findings = await makes(repository);
+        assert.equal(failureIn(findings), undefined, JSON.stringify(findings));
+        assert.deepEqual(findingFor(findings, 'bucket'), madeOf(name));
+        assert.deepEqual(findingFor(findings, 'region'), { check: 'region', state: 'passed', subject: REGION });
+        assert.equal(findingFor(findings, 'repository').reason, 'no_repository');
+        assert.deepEqual(await buckets.namesIn(name), []);
+        assert.deepEqual(findingFor(await makes(repository), 'bucket'), { check: 'bucket', state: 'passed' });
+      });
+
+      it('names the right that it lacks to make one', async () => {
+        const findings = await makes({ ...(await session(RIGHTS)), backup_repo: buckets.repository(named('denied')) });
+        const expected = { check: 'bucket', state: 'failed', reason: 'access_denied', subject: 's3:CreateBucket' };
+        assert.deepEqual(failureIn(findings), expected, JSON.stringify(findings));
+      });
+
+      it('takes the bucket away again where what comes after fails, and names it where it may not', async () => {
+        const few = ['s3:CreateBucket', 's3:ListBucket', 's3:GetObject'] as const;
+        const name = named('broken');
+        const own = { ...(await session([...few, 's3:DeleteBucket'])), backup_repo: buckets.repository(name) };
+        const findings = await makes(own);
+        assert.deepEqual(findingFor(findings, 'bucket'), madeOf(name));
+        assert.equal(failureIn(findings)?.check, 'write');
+        await assert.rejects(buckets.namesIn(name), { name: 'NoSuchBucket' });
+        const left = await makes({ ...own, ...(await session(few)) });
+        const about = left.filter(({ check }) => check === 'bucket');
+        const leftover = { check: 'bucket', state: 'warning', reason: 'leftover_bucket', subject: name };
+        assert.deepEqual(about, [madeOf(name), leftover]);
+        assert.deepEqual(await buckets.namesIn(name), []);
+      });
+
+      it('tries what can be tried of a set without a repository, without its password, and without a bucket', async () => {
+        const place = { backup_repo: '', endpoint: `${server.endpoint},https://127.0.0.1:1`, bucket, prefix: 'a/b' };
+        const { backup_password: _password, ...rest } = values(place);
+        const findings = await findingsOf(jobOf({ ...rest, backup_password: '' }, { provider }));
+        assert.deepEqual(checksIn(findings, 'passed'), PROBED.slice(0, -2), JSON.stringify(findings));
+        const missing = { state: 'skipped', reason: 'missing_field', field: 'backup_repo', subject: 'backup_repo' };
+        assert.deepEqual(findings.slice(-2), [
+          { check: 'repository', ...missing },
+          { check: 'password', ...missing },
+        ]);
+        assert.deepEqual(await buckets.namesIn(bucket, 'a/'), []);
+        const open = await find({ backup_password: '' });
+        assert.equal(findingFor(open, 'repository').state, 'passed');
+        assert.deepEqual(findingFor(open, 'password').field, 'backup_password');
+        const keys = await find({ ...place, bucket: '' });
+        assert.deepEqual(checksIn(keys, 'passed'), ['resolve', 'connect', 'tls', 'clock', 'key', 'region']);
+        for (const check of PROBED.slice(6, 11)) assert.equal(findingFor(keys, check).field, 'bucket');
+        const gone = await find({ ...place, bucket: 'nobody-made-it' });
+        assert.deepEqual([failureIn(gone)?.reason, failureIn(gone)?.field], ['no_such_bucket', 'bucket']);
+        const wrong = await find({ ...place, bucket: '', secret_key: 'something else' });
+        assert.equal(failureIn(wrong)?.reason, 'wrong_secret_key');
       });
 
       it('leaves no version behind where it may delete them, and names what a lock keeps', async () => {

@@ -36,8 +36,8 @@ describe('probe(): the set', () => {
         failed('shape', 'invalid_value', { field: 'backup_repo', subject: 'backup_repo' }),
       ],
       [{ region: 'eu/../x' }, failed('shape', 'invalid_value', { field: 'region', subject: 'region' })],
-      [{ use_iam: 'true' }, failed('shape', 'not_supported', { field: 'use_iam', subject: 'use_iam' })],
-      [{ proxy: 'http://proxy' }, failed('shape', 'not_supported', { field: 'proxy', subject: 'proxy' })],
+      [{ use_iam: 'yes' }, failed('shape', 'invalid_value', { field: 'use_iam', subject: 'use_iam' })],
+      [{ proxy: 'proxy:3128' }, failed('shape', 'invalid_value', { field: 'proxy', subject: 'proxy' })],
     ];
     for (const [values, expected] of cases) {
       const findings = await findingsOf(jobOf(values));

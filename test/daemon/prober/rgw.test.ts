@@ -90,6 +90,19 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         );
       });
 
+      it("makes a bucket, and none that is somebody else's", async () => {
+        const name = `rgw-made-${provider}-${process.pid}`;
+        const own = valuesOf(GUEST, buckets.repository(name));
+        const findings = await findingsOf(jobOf(own, { provider, makeBucket: true }));
+        const made = { check: 'bucket', state: 'passed', reason: 'bucket_made', subject: name };
+        assert.deepEqual(findingFor(findings, 'bucket'), made, JSON.stringify(findings));
+        assert.equal(findingFor(findings, 'delete').state, 'passed');
+        const taken = await findingsOf(
+          jobOf({ ...own, backup_repo: buckets.repository(bucket) }, { provider, makeBucket: true }),
+        );
+        assert.deepEqual([failureIn(taken)?.check, failureIn(taken)?.reason], ['bucket', 'access_denied']);
+      });
+
       it('tells a wrong secret from an unknown key and from a user who is suspended', async () => {
         const wrong = await find({ ...valuesOf(OWNER), secret_key: GUEST.secretKey });
         assert.deepEqual(failureIn(wrong), {

@@ -499,6 +499,77 @@ describe('SqliteStore on rows that SQLite would not have let in', () => {
   }
 });
 
+describe('SqliteStore.copyTo()', () => {
+  it('makes a store of one commit, whatever is committed and begun meanwhile', async (t) => {
+    const file = newFile(t);
+    const store = open(t, file);
+    const many = Array.from({ length: 3000 }, (_, index) => value(`n${index}`, 'x'.repeat(1000)));
+    commit(store, 1, many);
+    const target = path.join(path.dirname(file), 'copy.db');
+    const copying = store.copyTo(target);
+    let number = 1;
+    const state = { isDone: false };
+    const done = copying.finally(() => {
+      state.isDone = true;
+    });
+    while (!state.isDone) {
+      number += 1;
+      commit(store, number, [value('n0', `${number}`), value('n2999', `${number}`)]);
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+    }
+    await done;
+    assert.ok(number > 2, 'nothing was committed meanwhile');
+    const open_ = store.begin(Buffer.of(number));
+    open_.put(value('uncommitted'));
+    const second = path.join(path.dirname(file), 'second.db');
+    await store.copyTo(second);
+    open_.rollback();
+    const copy = open(t, target);
+    assert.equal(text(copy.get(KIND.value, Buffer.from('n0'))), text(copy.get(KIND.value, Buffer.from('n2999'))));
+    assert.deepEqual(copy.findPageDamage(), []);
+    assert.deepEqual(rowsOf(second), rowsOf(file));
+    assert.ok(!fs.existsSync(`${target}-journal`));
+  });
+
+  it('fails where the file was replaced, or there is no room, and with the store as it was', async (t) => {
+    const file = newFile(t);
+    const store = open(t, file);
+    commit(store, 1, [value('a')]);
+    await assert.rejects(store.copyTo(path.join(path.dirname(file), 'no', 'copy.db')));
+    fs.renameSync(file, `${file}.away`);
+    fs.copyFileSync(`${file}.away`, file);
+    await assert.rejects(store.copyTo(path.join(path.dirname(file), 'copy.db')), fails('changed_by_other'));
+  });
+
+  it('says that a disk is full', { skip: skipUnless(root) }, async (t) => {
+    const store = open(t);
+    commit(store, 1, [value('a', 'x'.repeat(100_000))]);
+    const disk = smallDisk(t, 64);
+    await assert.rejects(store.copyTo(path.join(disk, 'copy.db')), fails('full'));
+    assert.equal(text(store.get(KIND.value, Buffer.from('a')))?.length, 100_000);
+  });
+});
+
+describe('SqliteStore.isStore() and largestBodyBytes()', () => {
+  it('tell what a file says of itself, and how large its records are', (t) => {
+    const file = newFile(t);
+    assert.equal(SqliteStore.isStore(file), false);
+    for (const bytes of [new Uint8Array(0), Buffer.alloc(4096), Buffer.from('SQLite format 3\0')]) {
+      fs.writeFileSync(file, bytes);
+      assert.equal(SqliteStore.isStore(file), false);
+    }
+    fs.rmSync(file);
+    const store = open(t, file);
+    assert.equal(store.largestBodyBytes(), 0);
+    commit(store, 1, [value('a', 'x'.repeat(5000)), value('b')]);
+    store.purge();
+    assert.equal(SqliteStore.isStore(file), true);
+    assert.equal(store.largestBodyBytes(), 5000);
+  });
+});
+
 describe('SqliteStore', () => {
   it('is made by the migrations', (t) => {
     const file = newFile(t);

@@ -146,6 +146,8 @@ describe('the file format', () => {
     const made = await TestVault.create(t);
     await made.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMJ');
     await made.save('mine', Buffer.from([0, 255, 10]), 'uid:1000');
+    const known = { space: 'system', set: 'aws', generation: 1, state: 'passed', checked: 2, good: 2 } as const;
+    await made.vault.write((writer) => writer.putHealth(known));
     await made.rekey();
     await made.save('mine', 'again', 'uid:1000');
     const content = contentOf(made);
@@ -153,8 +155,9 @@ describe('the file format', () => {
     const keyFile = path.join(made.directory, 'root.key');
     const read = JSON.parse(
       execFileSync('python3', [PYTHON_READER, made.path, 'keyfile', keyFile], { encoding: 'utf8' }),
-    ) as Expected;
+    ) as Expected & { readonly healths: unknown };
     assert.deepEqual({ credentials: read.credentials, principals: read.principals }, content);
+    assert.deepEqual(read.healths, [known]);
   });
 
   it("lets another program read a value with libsodium's official functions", (t) => {

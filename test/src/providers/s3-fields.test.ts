@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { PROXY } from '../../../src/providers/common-fields.ts';
+import { BUCKET, PREFIX, PROXY } from '../../../src/providers/common-fields.ts';
 import type { Field } from '../../../src/providers/provider.ts';
 import {
   ACCESS_KEY,
   BACKUP_REPO,
-  BUCKET,
   deriveS3,
   ENDPOINT,
   PATH_STYLE,
-  PREFIX,
   REGION,
   S3_CONTRADICTING,
   S3_FIELDS,

@@ -5,7 +5,14 @@ import type { Endpoint } from '../../../../daemon/prober/network/endpoint.ts';
 import { isRefused, resolveAddresses, systemLookup } from '../../../../daemon/prober/network/resolve.ts';
 import { lookupOf } from '../far-server.ts';
 
-const ENDPOINT: Endpoint = { host: 'host.test', port: 443, isTls: true, isVerified: true, isLinkLocalAllowed: false };
+const ENDPOINT: Endpoint = {
+  host: 'host.test',
+  port: 443,
+  isTls: true,
+  isVerified: true,
+  isLinkLocalAllowed: false,
+  field: 'backup_repo',
+};
 
 describe('isRefused()', () => {
   const refused = [

@@ -10,12 +10,16 @@ import { googleFailureOf } from '../../../../daemon/prober/providers/google-fail
 import { REASONS } from '../../../../src/validation.ts';
 import { anyText } from '../../../src/any-text.ts';
 
-const TARGET = readAzureTarget({
-  set: 'azure',
-  provider: 'azure',
-  restoreOnly: false,
-  values: { backup_repo: 'azure:backup:/', account_name: 'account', account_key: 'a2V5' },
-});
+const TARGET = readAzureTarget(
+  {
+    set: 'azure',
+    provider: 'azure',
+    restoreOnly: false,
+    makeBucket: false,
+    values: { backup_repo: 'azure:backup:/', account_name: 'account', account_key: 'a2V5' },
+  },
+  {},
+);
 
 const azure = (answer: Answer): ProbeFailure => azureFailureOf(answer, 'read', TARGET);
 const storage = (answer: Answer): ProbeFailure => googleFailureOf(answer, { action: 'read', bucket: 'backup' });

@@ -58,7 +58,8 @@ describe('readS3Target()', () => {
       [{ access_key: '' }, 'missing_field', 'access_key'],
       [{ region: 'eu central' }, 'invalid_value', 'region'],
       [{ region: '../x' }, 'invalid_value', 'region'],
-      [{ use_iam: 'true' }, 'not_supported', 'use_iam'],
+      [{ use_iam: 'yes' }, 'invalid_value', 'use_iam'],
+      [{ proxy: 'http://user@proxy' }, 'invalid_value', 'proxy'],
     ];
     for (const [values, reason, field] of cases) {
       assert.throws(() => read('s3:https://h.test/b', values), { reason, detail: { field, subject: field } });

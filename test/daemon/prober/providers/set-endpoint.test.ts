@@ -16,7 +16,14 @@ function failureOf(run: () => unknown): readonly (string | undefined)[] {
 
 describe('endpointOfSet()', () => {
   it('reads a server and how it is reached', () => {
-    const plain = { host: 'host', port: 443, isTls: true, isVerified: true, isLinkLocalAllowed: false };
+    const plain = {
+      host: 'host',
+      port: 443,
+      isTls: true,
+      isVerified: true,
+      isLinkLocalAllowed: false,
+      field: 'endpoint',
+    };
     assert.deepEqual(endpointOfSet('https://host/path', {}, 'endpoint'), plain);
     const values = { endpoint_ca: 'PEM', skip_verify: 'true', allow_link_local: 'true', use_iam: 'false', proxy: '' };
     assert.deepEqual(endpointOfSet('https://[::1]:8443', values, 'endpoint'), {
@@ -26,7 +33,12 @@ describe('endpointOfSet()', () => {
       authorities: 'PEM',
       isVerified: false,
       isLinkLocalAllowed: true,
+      field: 'endpoint',
     });
+    const { proxy } = endpointOfSet('https://host', { ...values, proxy: 'http://proxy:3128/' }, 'endpoint');
+    const own = { host: 'proxy', port: 3128, isTls: false, authorities: 'PEM', field: 'proxy' };
+    assert.deepEqual(proxy, { ...own, isVerified: false, isLinkLocalAllowed: true });
+    assert.equal(endpointOfSet('https://host', { proxy: 'https://proxy' }, 'endpoint').proxy?.port, 443);
   });
 
   it('takes nothing but true for a switch', () => {
@@ -44,11 +56,11 @@ describe('endpointOfSet()', () => {
         url,
       );
     }
-    for (const field of ['use_iam', 'proxy']) {
-      const values = { [field]: 'true' };
+    for (const proxy of ['true', 'ftp://proxy', 'http://', 'http://user:word@proxy', 'http://proxy/path']) {
       assert.deepEqual(
-        failureOf(() => endpointOfSet('https://host', values, 'endpoint')),
-        ['not_supported', field],
+        failureOf(() => endpointOfSet('https://host', { proxy }, 'endpoint')),
+        ['invalid_value', 'proxy'],
+        proxy,
       );
     }
   });

@@ -1,0 +1,16 @@
+import { defineCommand, type Command } from '../command.ts';
+
+/** What docker runs as `docker-credential-cio`. */
+export const DOCKER_CREDENTIAL: Command = defineCommand({
+  name: '__docker-credential',
+  operation: 'Docker credential',
+  summary: 'Speak the protocol of the credential helpers of docker',
+  isHidden: true,
+  positionals: { VERB: { describe: 'store, get, erase, list or version', count: 'any' } },
+  options: {},
+  examples: [],
+  async run({ positionals }, session) {
+    const { helpDocker } = await import('../helpers/docker.ts');
+    return helpDocker(positionals.VERB, session);
+  },
+});

@@ -1,0 +1,16 @@
+import { defineCommand, type Command } from '../command.ts';
+
+/** What git runs as `git-credential-cio`. */
+export const GIT_CREDENTIAL: Command = defineCommand({
+  name: '__git-credential',
+  operation: 'Git credential',
+  summary: 'Speak the protocol of the credential helpers of git',
+  isHidden: true,
+  positionals: { VERB: { describe: 'get, store or erase', count: 'any' } },
+  options: {},
+  examples: [],
+  async run({ positionals }, session) {
+    const { helpGit } = await import('../helpers/git.ts');
+    return helpGit(positionals.VERB, session);
+  },
+});

@@ -1,0 +1,62 @@
+import { usageError } from '../command-error.ts';
+import { defineCommand, OWNER_OPTION, YES_OPTION, type Command } from '../command.ts';
+import { resolveOwner } from '../principals.ts';
+
+/** Stores what other tools have in their files. */
+export const IMPORT: Command = defineCommand({
+  name: 'import',
+  operation: 'Import credentials',
+  summary: 'Store what other tools have in their files, all or nothing',
+  details:
+    'Known are the files of the AWS tools, of mc, rclone, s3cmd, restic (variables), OpenStack and Velero, an export of this ' +
+    'program, and one set as JSON, YAML, INI or variables. --dry-run shows what would become what. Without PATH it looks in ' +
+    'the usual places and asks. The files stay as they are.',
+  positionals: { PATH: { describe: 'A file; - for standard input', count: 'any', completes: 'file' } },
+  options: {
+    format: {
+      type: 'string',
+      value: 'FORMAT',
+      describe: 'What the files are: aws, mc, rclone, s3cfg, env, openstack, velero, export, set',
+      completes: ['aws', 'mc', 'rclone', 's3cfg', 'env', 'openstack', 'velero', 'export', 'set'],
+    },
+    'as-alt': { type: 'boolean', describe: 'Store aws as aws_alt, and so on; then try it out without writing' },
+    'dry-run': { type: 'boolean', describe: 'Show what would become what, and store nothing' },
+    replace: { type: 'boolean', describe: 'Give new values to credentials that exist' },
+    provider: {
+      type: 'string',
+      value: 'PROVIDER',
+      describe: 'Whose keys they are, where the file does not say',
+      completes: ['aws', 'azure', 'google', 'minio', 's3'],
+    },
+    set: { type: 'string', value: 'NAME', describe: 'The name of the one set', completes: 'set' },
+    profile: { type: 'string', value: 'NAME', describe: 'Only this profile, alias or remote' },
+    identity: { type: 'string', value: 'FILE', describe: 'Opens an export, as age has it', completes: 'file' },
+    validate: { type: 'boolean', describe: 'Try out what was stored, without writing; exit code 9 if it fails' },
+    ...YES_OPTION,
+    ...OWNER_OPTION,
+  },
+  examples: [
+    ['cio credential import --dry-run', 'what is there to import'],
+    ['cio credential import ~/.aws/credentials ~/.aws/config', 'a set for each profile'],
+    ['cio credential import rclone.conf --profile offsite --set minio_offsite', 'one remote'],
+    ['cio credential import export.age --as-alt', "another cluster's sets, beside this one's"],
+  ],
+  async run({ positionals, options }, session) {
+    if (options.set === '' || options.profile === '') throw usageError('a name is empty');
+    const owner = resolveOwner(options.owner);
+    const { importFiles } = await import('../import/import-files.ts');
+    return importFiles(session, positionals.PATH, {
+      owner,
+      format: options.format,
+      asAlternate: options['as-alt'],
+      isDryRun: options['dry-run'],
+      replace: options.replace,
+      provider: options.provider,
+      set: options.set,
+      profile: options.profile,
+      identity: options.identity,
+      validate: options.validate,
+      isConfirmed: options.yes,
+    });
+  },
+});

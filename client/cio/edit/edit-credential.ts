@@ -1,0 +1,81 @@
+import { isUtf8 } from 'node:buffer';
+import { isCredentialError } from '../../../src/errors.ts';
+import { fieldOf } from '../../../src/providers/registry.ts';
+import { membershipOf, providerOf } from '../../../src/sets.ts';
+import { CommandError } from '../command-error.ts';
+import type { Session } from '../session.ts';
+import { bytesOf } from '../value-output.ts';
+import { editText } from './editor.ts';
+import { MemoryFolder } from './memory-folder.ts';
+import { storeChanges, tellUnchanged } from './store-changes.ts';
+
+/** Has the value of one credential edited, as the text that it is. */
+export async function editCredential(session: Session, name: string, owner: number | null): Promise<number> {
+  let current = await readCredential(session, name, owner);
+  let shown = current.value;
+  for (;;) {
+    const typed = await editValue(shown);
+    if (typed === current.value) return tellUnchanged(session);
+    const wrong = checkOf(name, typed);
+    if (wrong !== undefined) {
+      const error = new CommandError(
+        'InvalidInput',
+        `the value of ${name} is not valid: ${wrong}`,
+        'nothing was changed',
+      );
+      if (!(await wantsAgain(session, `Not stored: ${error.message}.`))) throw error;
+      shown = typed;
+      continue;
+    }
+    try {
+      await storeChanges(session, { values: new Map([[name, typed]]), generation: current.generation, owner });
+      return 0;
+    } catch (error) {
+      if (!isCredentialError(error, 'Conflict')) throw error;
+      if (!(await wantsAgain(session, `Not stored: ${name}, or its set, was changed in the meantime.`))) throw error;
+      current = await readCredential(session, name, owner);
+      shown = typed;
+    }
+  }
+}
+
+interface Current {
+  readonly value: string;
+  readonly generation: number;
+}
+
+async function readCredential(session: Session, name: string, owner: number | null): Promise<Current> {
+  return session.withClient(async (client) => {
+    const reply = await client.call('Get', { name, owner });
+    const bytes = Buffer.from(bytesOf(reply, client.socket));
+    if (!isUtf8(bytes)) {
+      throw new CommandError(
+        'NotInForm',
+        `${name} is not text`,
+        `cio credential create ${name} --replace --from-file PATH`,
+      );
+    }
+    const { generation } = reply;
+    return { value: bytes.toString('utf8'), generation };
+  });
+}
+
+/** The line end that editors want at the end of a file is no part of the value. */
+async function editValue(value: string): Promise<string> {
+  using folder = MemoryFolder.make(process.env);
+  const typed = await editText(folder, 'value.txt', `${value}\n`);
+  return typed.replace(/\n$/, '');
+}
+
+function checkOf(name: string, value: string): string | undefined {
+  if (value === '') return 'it is empty';
+  const member = membershipOf(name);
+  return member && fieldOf(member.field, providerOf(member.set, undefined))?.check?.(value);
+}
+
+/** Whether whoever sits at the terminal wants to go on with what was typed; without one, what was typed is lost. */
+export async function wantsAgain(session: Session, why: string): Promise<boolean> {
+  if (!session.prompter.canAsk || session.isJson) return false;
+  session.note(why);
+  return session.prompter.confirm('Open the editor again with what you typed?');
+}

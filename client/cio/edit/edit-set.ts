@@ -1,0 +1,116 @@
+import { isUtf8 } from 'node:buffer';
+import { isCredentialError } from '../../../src/errors.ts';
+import { ImportError } from '../../../src/import/import-error.ts';
+import { PROVIDERS } from '../../../src/providers/registry.ts';
+import { memberName } from '../../../src/sets.ts';
+import { CommandError } from '../command-error.ts';
+import type { Session } from '../session.ts';
+import { bytesOf } from '../value-output.ts';
+import { wantsAgain } from './edit-credential.ts';
+import { editText } from './editor.ts';
+import { MemoryFolder } from './memory-folder.ts';
+import { formatSet, readSetChanges, type EditedSet } from './set-document.ts';
+import { storeChanges, tellUnchanged } from './store-changes.ts';
+
+/** What stands above a document that was opened again, so that the next time it is taken off. */
+const REMARK = '# NOT STORED: ';
+
+/** Has a set edited as YAML, until it is valid, or nothing of it is changed any more. */
+export async function editSet(session: Session, target: string, owner: number | null): Promise<number> {
+  let current = await readSet(session, target, owner);
+  let text = formatSet(current, []);
+  let isStored = true;
+  for (;;) {
+    const changes = await editUntilValid(text, current, isStored);
+    if (changes.size === 0) return tellUnchanged(session);
+    const values = new Map([...changes].map(([field, value]) => [memberName(current.set, field), value]));
+    try {
+      await storeChanges(session, { values, generation: current.generation, owner });
+      return 0;
+    } catch (error) {
+      if (!isCredentialError(error, 'Conflict')) throw error;
+      if (!(await wantsAgain(session, `Not stored: set ${current.set} was changed in the meantime.`))) throw error;
+      const before = current;
+      isStored = false;
+      current = await readSet(session, target, owner);
+      text = formatSet({ ...current, values: new Map([...current.values, ...changes]) }, [
+        remarkOn(before, current, changes),
+      ]);
+    }
+  }
+}
+
+interface OpenedSet extends EditedSet {
+  readonly generation: number;
+}
+
+async function readSet(session: Session, target: string, owner: number | null): Promise<OpenedSet> {
+  return session.withClient(async (client) => {
+    const reply = await client.call('GetSet', { set: target, allowIncomplete: true, owner });
+    const values = new Map<string, string>();
+    const binary: string[] = [];
+    for (const member of reply.members) {
+      const bytes = Buffer.from(bytesOf(member, client.socket));
+      if (isUtf8(bytes)) values.set(member.field, bytes.toString('utf8'));
+      else binary.push(member.field);
+    }
+    const { set, provider, generation } = reply;
+    return { set, provider: PROVIDERS.get(provider ?? ''), values, binary, generation };
+  });
+}
+
+/**
+ * Has a document edited until it is valid.
+ *
+ * @param isStored the document is what is stored: as it was, it changes nothing, whatever is in it
+ * @throws CommandError `InvalidInput` where what is not valid comes back as it was
+ */
+async function editUntilValid(
+  text: string,
+  current: OpenedSet,
+  isStored: boolean,
+): Promise<ReadonlyMap<string, string>> {
+  let given = text;
+  let isAgain = false;
+  for (;;) {
+    const typed = await editOnce(given);
+    if (isStored && typed === text) return new Map();
+    try {
+      return readSetChanges(typed, current);
+    } catch (error) {
+      if (!(error instanceof ImportError)) throw error;
+      const plain = withoutRemark(typed);
+      // In the document without the remark, which is a line of its own.
+      const line = error.line === undefined ? undefined : error.line - (plain === typed ? 0 : 1);
+      if (isAgain && plain === withoutRemark(given)) {
+        throw new CommandError('InvalidInput', `${placeOf(line)}${error.reason}`, 'nothing was changed');
+      }
+      given = `${REMARK}${placeOf(line === undefined ? undefined : line + 1)}${error.reason}\n${plain}`;
+      isAgain = true;
+    }
+  }
+}
+
+function placeOf(line: number | undefined): string {
+  return line === undefined ? '' : `line ${line}: `;
+}
+
+async function editOnce(text: string): Promise<string> {
+  // Anew for each time: while nobody edits, there is no file.
+  using folder = MemoryFolder.make(process.env);
+  return await editText(folder, 'set.yaml', text);
+}
+
+function withoutRemark(text: string): string {
+  return text.startsWith(REMARK) ? text.slice(text.indexOf('\n') + 1) : text;
+}
+
+function remarkOn(before: EditedSet, now: EditedSet, changes: ReadonlyMap<string, string>): string {
+  const others = [...new Set([...before.values.keys(), ...now.values.keys()])].filter(
+    (id) => before.values.get(id) !== now.values.get(id),
+  );
+  const both = others.filter((id) => changes.has(id));
+  const clash =
+    both.length === 0 ? '' : ` Of these, ${both.join(', ')} has below what you typed, and not what is stored now.`;
+  return `The set was changed by somebody else: ${others.join(', ') || 'no value'}.${clash}`;
+}

@@ -1,0 +1,122 @@
+import { spawn } from 'node:child_process';
+import { closeSync, constants, openSync, realpathSync, writeSync } from 'node:fs';
+import { isUtf8 } from 'node:buffer';
+import { basename, join } from 'node:path';
+import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
+import { CommandError } from '../command-error.ts';
+import { readBounded } from '../file-descriptors.ts';
+import { findCommand } from '../process-image.ts';
+import type { MemoryFolder } from './memory-folder.ts';
+
+/** Without a wish: what Debian's alternatives name, then what most systems have. */
+const EDITORS = ['editor', 'nano', 'vi'];
+
+/** Vim keeps what was in a file elsewhere, too: in its swap and undo files, in backups, in viminfo. */
+const VIM_ARGUMENTS = ['-n', '-i', 'NONE', '-c', 'set nobackup nowritebackup noundofile'];
+
+/** Room for what a set has besides one value of full size. */
+const FILE_BYTES_MAX: number = 2 * VALUE_BYTES_MAX;
+
+/**
+ * Has a text edited, and gives what became of it.
+ *
+ * @param name of the file, by which an editor knows what is in it
+ * @throws CommandError `HelperFailed` where the editor failed, `CommandNotFound`, `InvalidInput`
+ */
+export async function editText(folder: MemoryFolder, name: string, text: string): Promise<string> {
+  const [command = '', ...words] = editorOf(process.env);
+  const path = findCommand(command, process.env['PATH']);
+  const file = join(folder.path, name);
+  write(file, text);
+  const isVim = /^(?:n?vim|vim\..*)$/.test(basename(realpathSync(path)));
+  await run(path, [...words, ...(isVim ? VIM_ARGUMENTS : []), file]);
+  return read(file);
+}
+
+/**
+ * The editor of this user, as words.
+ *
+ * @throws CommandError `CommandNotFound`
+ */
+export function editorOf(environment: NodeJS.ProcessEnv): string[] {
+  const wish = environment['VISUAL'] || environment['EDITOR'];
+  const words = wish ? splitWords(wish) : [];
+  if (words.length > 0) return words;
+  for (const editor of EDITORS) {
+    try {
+      return [findCommand(editor, environment['PATH'])];
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+    }
+  }
+  throw new CommandError('CommandNotFound', 'there is no editor', 'name one in the variable EDITOR');
+}
+
+/** The words of a command line, with the quotes and backslashes of a shell, and nothing else of it. */
+export function splitWords(text: string): string[] {
+  const words = text.match(/(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+/gs) ?? [];
+  return words.map((word) =>
+    word.replaceAll(
+      /'([^']*)'|"((?:\\.|[^"\\])*)"|\\(.)/gs,
+      (_, single?: string, double?: string, escaped?: string) => {
+        return single ?? double?.replaceAll(/\\(["\\$`])/g, '$1') ?? escaped ?? '';
+      },
+    ),
+  );
+}
+
+function run(path: string, words: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (how: string): void =>
+      reject(
+        new CommandError(
+          'HelperFailed',
+          `the editor ${how}; nothing was changed`,
+          'VISUAL or EDITOR names another one',
+        ),
+      );
+    const child = spawn(path, words, { stdio: 'inherit' });
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      failed(`could not be started: ${error.code ?? 'unknown error'}`),
+    );
+    child.once('exit', (code, signal) => {
+      if (code === 0) resolve();
+      else failed(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`);
+    });
+  });
+}
+
+function write(file: string, text: string): void {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+  const descriptor = openSync(file, flags, 0o600);
+  const bytes = Buffer.from(text);
+  try {
+    for (let rest = bytes; rest.length > 0;) rest = rest.subarray(writeSync(descriptor, rest));
+  } finally {
+    bytes.fill(0);
+    closeSync(descriptor);
+  }
+}
+
+function read(file: string): string {
+  let descriptor: number;
+  try {
+    descriptor = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch {
+    throw new CommandError('HelperFailed', 'the editor has removed the file; nothing was changed');
+  }
+  try {
+    const bytes = Buffer.from(readBounded(descriptor, FILE_BYTES_MAX, 'the edited file'));
+    try {
+      if (bytes.length > FILE_BYTES_MAX)
+        throw new CommandError('InvalidInput', 'the edited file is too large; nothing was changed');
+      if (!isUtf8(bytes))
+        throw new CommandError('InvalidInput', 'the edited file is not UTF-8 text; nothing was changed');
+      return bytes.toString('utf8');
+    } finally {
+      bytes.fill(0);
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}

@@ -1,0 +1,117 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { CommandError } from '../command-error.ts';
+
+/** File systems without a disk, statfs(2). */
+const TMPFS_MAGIC = 0x0102_1994;
+const RAMFS_MAGIC = 0x8584_58f6;
+
+/** Others may write there, or everybody may but keeps his hands off what others own. */
+const WRITABLE_BY_OTHERS = 0o022;
+const STICKY = 0o1000;
+
+const CHUNK_BYTES = 64 * 1024;
+
+/** Signals that end this process; Ctrl-C is the editor's while it runs. */
+const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
+/**
+ * A folder in memory that nobody else can look into. What is in it, backups and swap files of an editor too, is
+ * overwritten and removed whatever ends this process, but for SIGKILL.
+ *
+ * @example using folder = MemoryFolder.make(process.env);
+ */
+export class MemoryFolder implements Disposable {
+  readonly path: string;
+  readonly #onExit = (): void => this.#wipe();
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    this[Symbol.dispose]();
+    // Without its listener the signal does what it always does.
+    process.kill(process.pid, signal);
+  };
+  readonly #onInterrupt = (): void => undefined;
+
+  private constructor(path: string) {
+    this.path = path;
+    process.on('exit', this.#onExit).on('SIGINT', this.#onInterrupt);
+    for (const signal of ENDING_SIGNALS) process.on(signal, this.#onSignal);
+  }
+
+  /** @throws CommandError `WriteFailed` where no place in memory is to be had */
+  static make(environment: NodeJS.ProcessEnv): MemoryFolder {
+    const uid = process.getuid?.() ?? 0;
+    const places = [environment['XDG_RUNTIME_DIR'], `/run/user/${uid}`, '/dev/shm'];
+    for (const place of places) {
+      if (!place || !isSafe(place, uid)) continue;
+      try {
+        return new MemoryFolder(mkdtempSync(join(place, 'cio-edit-')));
+      } catch {
+        // Full, or read-only: the next place may do.
+      }
+    }
+    throw new CommandError(
+      'WriteFailed',
+      'there is no place in memory for the file: neither XDG_RUNTIME_DIR nor /dev/shm is one',
+      'a secret is not written to a disk; cio credential create NAME --replace takes it without a file',
+    );
+  }
+
+  [Symbol.dispose](): void {
+    process.off('exit', this.#onExit).off('SIGINT', this.#onInterrupt);
+    for (const signal of ENDING_SIGNALS) process.off(signal, this.#onSignal);
+    this.#wipe();
+  }
+
+  #wipe(): void {
+    try {
+      for (const entry of readdirSync(this.path, { recursive: true, withFileTypes: true })) {
+        if (entry.isFile()) overwrite(join(entry.parentPath, entry.name));
+      }
+    } finally {
+      rmSync(this.path, { recursive: true, force: true });
+    }
+  }
+}
+
+function isSafe(place: string, uid: number): boolean {
+  try {
+    const { type } = statfsSync(place);
+    const stat = statSync(place);
+    const isOwned = stat.uid === uid || stat.uid === 0;
+    const isOpen = (stat.mode & WRITABLE_BY_OTHERS) !== 0 && (stat.mode & STICKY) === 0;
+    return (type === TMPFS_MAGIC || type === RAMFS_MAGIC) && isOwned && !isOpen;
+  } catch {
+    return false;
+  }
+}
+
+function overwrite(path: string): void {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+  } catch {
+    // Gone meanwhile, or closed to its own owner: it is removed with the folder.
+    return;
+  }
+  try {
+    const { size } = fstatSync(descriptor);
+    const zeros = Buffer.alloc(Math.min(size, CHUNK_BYTES));
+    for (let at = 0; at < size; at += zeros.length)
+      writeSync(descriptor, zeros, 0, Math.min(zeros.length, size - at), at);
+    ftruncateSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}

@@ -1,0 +1,36 @@
+import type { SavedCredential } from '../../../src/protocol/interface.generated.ts';
+import { encodeValue } from '../../value.ts';
+import type { Session } from '../session.ts';
+
+/** Values to store, by their credentials' names, over what was there at a generation. */
+export interface Changes {
+  readonly values: ReadonlyMap<string, string>;
+  readonly generation: number;
+  readonly owner: number | null;
+}
+
+/** @throws CredentialError `Conflict` where somebody else was faster */
+export async function storeChanges(session: Session, { values, generation, owner }: Changes): Promise<void> {
+  const credentials = [...values].map(([name, text]) => {
+    const bytes = Buffer.from(text);
+    const credential = { name, ...encodeValue(bytes) };
+    bytes.fill(0);
+    return credential;
+  });
+  const reply = await session.withClient((client) =>
+    client.call('Create', { credentials, replace: true, ifGeneration: generation, owner }),
+  );
+  if (session.isJson) session.print(reply, String);
+  else for (const saved of reply.saved) session.succeed(reply, 'Edit credential', tell(saved));
+}
+
+function tell({ name, version, created }: SavedCredential): string {
+  return `Credential ${name} ${created ? 'saved' : `replaced, now version ${version}`}`;
+}
+
+/** Nothing is to be stored. Gives the exit code. */
+export function tellUnchanged(session: Session): number {
+  if (session.isJson) session.print({ saved: [] }, String);
+  else session.note('Edit cancelled, no changes made.');
+  return 0;
+}

@@ -1,0 +1,155 @@
+import { EXIT } from '../../../src/errors.ts';
+import { planImport, type Plan, type PlanOptions, type SourceFile } from '../../../src/import/plan.ts';
+import type { Finding, SavedCredential } from '../../../src/protocol/interface.generated.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import { PROVIDERS } from '../../../src/providers/registry.ts';
+import { encodeValue } from '../../value.ts';
+import { CommandError, usageError } from '../command-error.ts';
+import { assertConfirmed } from '../confirm.ts';
+import type { Session } from '../session.ts';
+import { formatOutlook, outlookOf, type Outlook } from './outlook.ts';
+import { isThere, usualPlaces } from './places.ts';
+import { inFile, parseFormat, readTexts } from './read-files.ts';
+import { readSource, type SourceText } from './read-source.ts';
+import { tryOut } from './try-out.ts';
+
+const OPERATION = 'Import credentials';
+
+export interface ImportOptions {
+  readonly owner: number | null;
+  readonly format: string | undefined;
+  readonly asAlternate: boolean;
+  readonly isDryRun: boolean;
+  readonly replace: boolean;
+  readonly provider: string | undefined;
+  readonly set: string | undefined;
+  readonly profile: string | undefined;
+  /** A file with identities of age. */
+  readonly identity: string | undefined;
+  readonly validate: boolean;
+  readonly isConfirmed: boolean;
+}
+
+/** Reads files, shows what becomes what, and stores it as one generation; gives the exit code. */
+export async function importFiles(session: Session, paths: readonly string[], options: ImportOptions): Promise<number> {
+  const format = parseFormat(options.format);
+  const provider = parseProvider(options.provider);
+  const isLookingAround = paths.length === 0;
+  const texts: SourceText[] = [];
+  for (const path of isLookingAround ? placesHere() : new Set(paths)) {
+    texts.push(await readSource(session, path, options.identity));
+  }
+  const plan = planOf(readTexts(texts, format), { ...options, provider });
+  const outlook = await outlookOf(session, plan, options.owner);
+  if (options.isDryRun) {
+    session.print({ dryRun: true, ...outlook }, () => formatOutlook(outlook));
+    tellNotImported(session, outlook);
+    return EXIT.done;
+  }
+  if (isLookingAround) await confirm(session, outlook, options.isConfirmed);
+  else tellNotImported(session, outlook);
+  if (plan.credentials.length === 0) {
+    throw new CommandError('NoValue', 'there is nothing in it that can be imported', 'nothing was stored');
+  }
+  const { generation, saved } = await store(session, plan, options);
+  const findings =
+    options.validate || options.asAlternate
+      ? await tryOut(session, outlook, options.owner)
+      : new Map<string, readonly Finding[]>();
+  report(session, { generation, saved, outlook, findings });
+  tellOfFiles(session, texts);
+  const isFailed = [...findings.values()].some((found) => found.some(({ state }) => state === 'failed'));
+  return isFailed ? EXIT.validationFailed : EXIT.done;
+}
+
+function parseProvider(id: string | undefined): Provider | undefined {
+  const provider = PROVIDERS.get(id ?? '');
+  if (id !== undefined && provider === undefined) {
+    throw usageError('--provider is none that is known', `there are ${[...PROVIDERS.keys()].join(', ')}`);
+  }
+  return provider;
+}
+
+/** @throws CommandError `NoValue` where there are none */
+function placesHere(): string[] {
+  const places = usualPlaces(process.env);
+  const there = places.filter(isThere).map(({ path }) => path);
+  if (there.length > 0) return there;
+  const looked = [...new Set(places.map(({ tool }) => tool))].join(', ');
+  throw new CommandError(
+    'NoValue',
+    `no file with credentials is where ${looked} keep theirs`,
+    'name one: cio credential import PATH',
+  );
+}
+
+function planOf(files: readonly SourceFile[], options: PlanOptions): Plan {
+  const [first] = files;
+  return inFile(files.length === 1 && first !== undefined ? first.name : 'the files', () => planImport(files, options));
+}
+
+/** What was not asked for by its path is shown, and asked for. */
+async function confirm(session: Session, outlook: Outlook, isConfirmed: boolean): Promise<void> {
+  if (!session.isJson) for (const row of formatOutlook(outlook).trimEnd().split('\n')) session.note(row);
+  tellNotImported(session, outlook);
+  if (outlook.sets.length === 0 && outlook.credentials.length === 0) return;
+  if (!isConfirmed) await assertConfirmed(session, 'Store these?');
+}
+
+function tellNotImported(session: Session, { notImported }: Outlook): void {
+  if (session.isJson) return;
+  for (const { what, reason, source } of notImported) session.note(`Not imported: ${what} (${source}): ${reason}`);
+}
+
+async function store(
+  session: Session,
+  plan: Plan,
+  { replace, owner }: ImportOptions,
+): Promise<{ readonly generation: number; readonly saved: readonly SavedCredential[] }> {
+  const credentials = plan.credentials.map(({ credential }) => {
+    if (!('value' in credential)) return credential;
+    const bytes = Buffer.from(credential.value);
+    const encoded = { name: credential.name, ...encodeValue(bytes) };
+    bytes.fill(0);
+    return encoded;
+  });
+  return session.withClient((client) => client.call('Create', { credentials, replace, owner }));
+}
+
+interface Imported {
+  readonly generation: number;
+  readonly saved: readonly SavedCredential[];
+  readonly outlook: Outlook;
+  readonly findings: ReadonlyMap<string, readonly Finding[]>;
+}
+
+function report(session: Session, { generation, saved, outlook, findings }: Imported): void {
+  const { sets, credentials } = outlook;
+  if (session.isJson) {
+    session.print({ generation, saved, ...outlook, findings: Object.fromEntries(findings) }, String);
+    return;
+  }
+  for (const { set, fields } of sets) session.succeed(undefined, OPERATION, `Set ${set} saved: ${fields.join(', ')}`);
+  for (const { name } of credentials) session.succeed(undefined, OPERATION, `Credential ${name} saved`);
+  for (const { set, missing } of sets) {
+    const [first] = missing;
+    if (first === undefined) continue;
+    session.note(`Note: set ${set} misses ${missing.join(', ')}: cio credential create cio_${set}_${first}`);
+  }
+}
+
+/** What is to be done about files that still have everything in clear. */
+function tellOfFiles(session: Session, texts: readonly SourceText[]): void {
+  if (session.isJson) return;
+  for (const { name, openMode } of texts) {
+    if (openMode === undefined) continue;
+    session.note(
+      `Warning: ${name} was readable by others (mode ${openMode.toString(8).padStart(4, '0')}): rotate its keys.`,
+    );
+  }
+  const plain = texts.filter(({ isPlainFile }) => isPlainFile).map(({ name }) => name);
+  if (plain.length === 0) return;
+  session.note(
+    `Note: the secrets are still in clear in ${plain.join(', ')}. When nothing reads them there any more: shred -u FILE`,
+  );
+}

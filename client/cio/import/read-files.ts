@@ -1,0 +1,65 @@
+import { readAws } from '../../../src/import/aws.ts';
+import { formatOf, IMPORT_FORMATS, readFormat, type ImportFormat } from '../../../src/import/formats.ts';
+import { ImportError } from '../../../src/import/import-error.ts';
+import type { SourceFile } from '../../../src/import/plan.ts';
+import { prepareText } from '../../../src/import/text.ts';
+import { CommandError, usageError } from '../command-error.ts';
+import { revealRclone } from './reveal.ts';
+import type { SourceText } from './read-source.ts';
+
+/** @throws CommandError `Usage` */
+export function parseFormat(text: string | undefined): ImportFormat | undefined {
+  const format = IMPORT_FORMATS.find((known) => known === text);
+  if (text !== undefined && format === undefined) {
+    throw usageError('--format is none that is known', `there are ${IMPORT_FORMATS.join(', ')}`);
+  }
+  return format;
+}
+
+/**
+ * Reads texts by what they are.
+ *
+ * @throws CommandError `InvalidInput`, with file and line
+ */
+export function readTexts(texts: readonly SourceText[], format: ImportFormat | undefined): SourceFile[] {
+  const read = texts.map((source) => {
+    const kind = inFile(source.name, () => format ?? formatOf(source.path, source.text));
+    const found = inFile(source.name, () => readFormat(kind, source.text, { reveal: revealRclone }));
+    return { source, kind, found };
+  });
+  const [credentials, config] = pairOfAws(read.flatMap(({ source, kind }) => (kind === 'aws' ? [source] : [])));
+  return read.flatMap(({ source, found }): SourceFile[] => {
+    if (config === undefined || credentials === undefined || (source !== credentials && source !== config)) {
+      return [{ name: source.name, found }];
+    }
+    if (source === config) return [];
+    // What a profile has in its config, its region above all, belongs to its keys in the other file.
+    const both = readAws(prepareText(credentials.text), prepareText(config.text));
+    return [credentials, config].map(({ name }, index) => ({
+      name,
+      found: {
+        sets: both.sets.filter(({ text = 0 }) => text === index),
+        credentials: [],
+        leftOut: both.leftOut.filter(({ text = 0 }) => text === index),
+      },
+    }));
+  });
+}
+
+/** The two files of the AWS tools, if these are they. */
+function pairOfAws(sources: readonly SourceText[]): readonly [] | readonly [SourceText, SourceText] {
+  const config = sources.find(({ path }) => /(?:^|\/)[^/]*config[^/]*$/.test(path ?? ''));
+  const credentials = sources.find((source) => source !== config);
+  return sources.length === 2 && config !== undefined && credentials !== undefined ? [credentials, config] : [];
+}
+
+/** @throws CommandError `InvalidInput` for an ImportError */
+export function inFile<Result>(name: string, read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ImportError)) throw error;
+    const place = error.line === undefined ? name : `${name}, line ${error.line}`;
+    throw new CommandError('InvalidInput', `${place}: ${error.reason}`, 'nothing was stored');
+  }
+}

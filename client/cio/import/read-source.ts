@@ -1,0 +1,95 @@
+import { isUtf8 } from 'node:buffer';
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { EXPORT_BYTES_MAX } from '../../../src/export-format.ts';
+import { isAgeFile } from '../age/age-file.ts';
+import { CommandError } from '../command-error.ts';
+import { readBounded, STDIN } from '../file-descriptors.ts';
+import type { Session } from '../session.ts';
+
+/** Room for what age puts around an export: header, a tag for each 64 KiB, and armor's lines. */
+const AGE_BYTES_MAX: number = Math.ceil(EXPORT_BYTES_MAX * 1.5);
+
+/** Others than the owner may read it. */
+const READABLE_BY_OTHERS = 0o044;
+
+/** The text of a file, and what is told of the file. */
+export interface SourceText {
+  /** As it is shown. */
+  readonly name: string;
+  /** Undefined for standard input. */
+  readonly path: string | undefined;
+  readonly text: string;
+  /** It lies somewhere, and was not encrypted there. */
+  readonly isPlainFile: boolean;
+  /** Its permissions, where others may read it. */
+  readonly openMode: number | undefined;
+}
+
+/**
+ * Reads a file, opens it where age has encrypted it, and wipes its bytes.
+ *
+ * @param path `-` for standard input
+ * @throws CommandError
+ */
+export async function readSource(session: Session, path: string, identity: string | undefined): Promise<SourceText> {
+  const { bytes, isFile, openMode } = path === '-' ? readStdin() : readFile(path);
+  const name = path === '-' ? 'standard input' : path;
+  let plain = bytes;
+  try {
+    if (bytes.length > AGE_BYTES_MAX)
+      throw new CommandError('InvalidInput', `${name} is too large to be one of credentials`);
+    const isEncrypted = isAgeFile(bytes);
+    if (isEncrypted) {
+      const { openAgeFile } = await import('../age/open-age-file.ts');
+      plain = await openAgeFile(session, bytes, identity);
+    }
+    if (!isUtf8(plain)) throw new CommandError('InvalidInput', `${name} is not UTF-8 text; nothing was stored`);
+    const text = Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength).toString('utf8');
+    return {
+      name,
+      path: path === '-' ? undefined : path,
+      text,
+      isPlainFile: isFile && !isEncrypted,
+      openMode: isEncrypted ? undefined : openMode,
+    };
+  } finally {
+    bytes.fill(0);
+    plain.fill(0);
+  }
+}
+
+interface FileBytes {
+  readonly bytes: Uint8Array;
+  readonly isFile: boolean;
+  readonly openMode: number | undefined;
+}
+
+function readStdin(): FileBytes {
+  return { bytes: readBounded(STDIN, AGE_BYTES_MAX, 'standard input'), isFile: false, openMode: undefined };
+}
+
+function readFile(path: string): FileBytes {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'r');
+  } catch (error) {
+    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+    // What cannot be opened may be no path at all, but a secret in the wrong place.
+    throw new CommandError(
+      'ReadFailed',
+      `cannot open the file: ${code}`,
+      'nothing was stored; PATH names a file to import',
+    );
+  }
+  try {
+    const stat = fstatSync(descriptor);
+    const isOpen = stat.isFile() && (stat.mode & READABLE_BY_OTHERS) !== 0;
+    return {
+      bytes: readBounded(descriptor, AGE_BYTES_MAX, path),
+      isFile: stat.isFile(),
+      openMode: isOpen ? stat.mode & 0o7777 : undefined,
+    };
+  } finally {
+    closeSync(descriptor);
+  }
+}

@@ -1,0 +1,28 @@
+import type { Finding } from '../../../src/protocol/interface.generated.ts';
+import type { Session } from '../session.ts';
+import { formatResult } from '../validation-report.ts';
+import type { Outlook } from './outlook.ts';
+
+/** Longer than the daemon takes for all of a validation. */
+const TIMEOUT_MS = 120_000;
+
+/** Tries out the sets that are whole, without writing anything, and gives what was found by set. */
+export async function tryOut(
+  session: Session,
+  { sets }: Outlook,
+  owner: number | null,
+): Promise<ReadonlyMap<string, readonly Finding[]>> {
+  const found = new Map<string, readonly Finding[]>();
+  for (const { set, ready } of sets) {
+    if (!ready) continue;
+    const call = { target: set, owner, restoreOnly: true };
+    using progress = session.progress(`Trying ${set}`);
+    const { findings, failed } = await session.withClient((client) => client.call('Validate', call), TIMEOUT_MS);
+    progress.clear();
+    found.set(set, findings);
+    const result = formatResult(set, findings);
+    if (failed) session.fail('Validate credential', result);
+    else if (!session.isJson) session.note(result);
+  }
+  return found;
+}

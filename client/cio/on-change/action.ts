@@ -1,0 +1,14 @@
+import { usageError } from '../command-error.ts';
+
+/** What becomes of a command when its set has changed: it is started anew, or gets a signal by which it looks again. */
+export type OnChange = 'restart' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGTERM' | 'SIGINT';
+
+export const ON_CHANGE: readonly OnChange[] = ['restart', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGTERM', 'SIGINT'];
+
+/** @throws CommandError `Usage` */
+export function parseOnChange(text: string | undefined): OnChange | undefined {
+  if (text === undefined) return undefined;
+  const action = ON_CHANGE.find((known) => known === text || known === `SIG${text}`);
+  if (action === undefined) throw usageError(`--on-change is one of ${ON_CHANGE.join(', ')}`);
+  return action;
+}

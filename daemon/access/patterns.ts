@@ -1,0 +1,42 @@
+import { CredentialError } from '../../src/errors.ts';
+import { matchesGlob } from '../../src/glob.ts';
+import { NAME_LENGTH_MAX } from '../../src/limits.ts';
+import { canonicalName, isUuid } from '../../src/names.ts';
+import { canonicalSetName, membershipOf } from '../../src/sets.ts';
+import type { CredentialRecord } from '../vault/records.ts';
+import { uuidOfSet } from './set-uuid.ts';
+
+/** Most patterns of one call: each is held against each name. */
+const PATTERNS_MAX = 100;
+
+/**
+ * Tells whether a credential is meant by one of the patterns: its name, its set, the UUID of that, or a glob; by none,
+ * every one is.
+ *
+ * @throws CredentialError `TooLarge`, `InvalidName`
+ */
+export function patternMatcher(
+  storeId: Uint8Array,
+  patterns: readonly string[],
+): (record: CredentialRecord) => boolean {
+  if (patterns.length > PATTERNS_MAX) throw new CredentialError('TooLarge', { limit: PATTERNS_MAX });
+  if (patterns.some((pattern) => pattern.length > NAME_LENGTH_MAX)) {
+    throw new CredentialError('InvalidName', {
+      name: '',
+      reason: `a pattern is longer than ${NAME_LENGTH_MAX} characters`,
+    });
+  }
+  if (patterns.length === 0) return () => true;
+  const tests = patterns.map((pattern) => {
+    const name = canonicalName(pattern);
+    const set = canonicalSetName(pattern);
+    const uuid = isUuid(pattern) ? pattern.toLowerCase() : undefined;
+    return (record: CredentialRecord): boolean => {
+      const own = membershipOf(record.name)?.set;
+      if (record.name === name || matchesGlob(name, record.name)) return true;
+      if (own === undefined) return false;
+      return own === set || (uuid !== undefined && uuidOfSet(storeId, record.space, own) === uuid);
+    };
+  });
+  return (record) => tests.some((test) => test(record));
+}

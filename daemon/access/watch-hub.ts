@@ -1,0 +1,130 @@
+import { FIELD_IDS } from '../../src/providers/registry.ts';
+import { memberName, membershipOf } from '../../src/sets.ts';
+import type { VaultChange } from '../vault/change.ts';
+import type { GrantEntry, PrincipalId, Space } from '../vault/records.ts';
+import type { Vault } from '../vault/vault.ts';
+
+/**
+ * Most credentials and sets that one user's watchers remember together: some 150 bytes each. A user who is no
+ * administrator sees a few thousand at most; an administrator of more watches them by pattern.
+ */
+export const WATCHED_PER_USER_MAX = 100_000;
+
+/** Somebody who hears of changes of what he may see, and of nothing else. What he is told is only where to look. */
+export interface Watcher {
+  /** The space of which he sees everything. */
+  readonly space: Space | undefined;
+  /** By whom he sees what else he sees. */
+  readonly principals: readonly PrincipalId[];
+  onCredential(space: Space, name: string): void;
+  onSet(space: Space, set: string): void;
+  /** Anything may have changed. */
+  onEverything(): void;
+  onLocked(): void;
+}
+
+/**
+ * Between the commits and those who watch: each is told of what he may see, and a commit costs no more than those have to
+ * be told whom it concerns.
+ */
+export class WatchHub {
+  readonly #vault: Vault;
+  readonly #watchers: Set<Watcher> = new Set();
+  readonly #bySpace: Index<Space> = new Index();
+  readonly #byPrincipal: Index<PrincipalId> = new Index();
+  /** How much the watchers of each user remember. */
+  readonly #remembered: Map<number, number> = new Map();
+
+  constructor(vault: Vault) {
+    this.#vault = vault;
+    vault.watch((change) => this.#onChange(change));
+  }
+
+  /** @returns what ends it */
+  add(watcher: Watcher): () => void {
+    this.#watchers.add(watcher);
+    if (watcher.space !== undefined) this.#bySpace.add(watcher.space, watcher);
+    for (const principal of watcher.principals) this.#byPrincipal.add(principal, watcher);
+    return () => {
+      this.#watchers.delete(watcher);
+      if (watcher.space !== undefined) this.#bySpace.delete(watcher.space, watcher);
+      for (const principal of watcher.principals) this.#byPrincipal.delete(principal, watcher);
+    };
+  }
+
+  /** Counts what a user's watchers remember, more or less; false where it is too much now. */
+  remember(uid: number, difference: number): boolean {
+    const count = (this.#remembered.get(uid) ?? 0) + difference;
+    if (count === 0) this.#remembered.delete(uid);
+    else this.#remembered.set(uid, count);
+    return count <= WATCHED_PER_USER_MAX;
+  }
+
+  #onChange(change: VaultChange | undefined): void {
+    if (this.#watchers.size === 0) return;
+    if (this.#vault.isLocked) for (const watcher of this.#watchers) watcher.onLocked();
+    else if (change === undefined) for (const watcher of this.#watchers) watcher.onEverything();
+    else this.#tell(change);
+  }
+
+  #tell({ credentials, healths, grants }: VaultChange): void {
+    for (const { space, name } of credentials) {
+      const set = membershipOf(name)?.set;
+      for (const watcher of this.#whoSees(space, [name], set)) {
+        watcher.onCredential(space, name);
+        if (set !== undefined) watcher.onSet(space, set);
+      }
+    }
+    for (const { space, set } of healths) {
+      const names = FIELD_IDS.map((field) => memberName(set, field));
+      for (const watcher of this.#whoSees(space, names, set)) watcher.onSet(space, set);
+    }
+    for (const { principal, grant } of grants) {
+      for (const watcher of this.#byPrincipal.get(principal)) tellOfGrant(watcher, grant);
+    }
+  }
+
+  #whoSees(space: Space, names: readonly string[], set: string | undefined): Set<Watcher> {
+    const watchers = new Set(this.#bySpace.get(space));
+    if (this.#byPrincipal.isEmpty) return watchers;
+    const grantees = this.#vault.read((reader) => [
+      ...names.flatMap((name) => [...reader.grantees(space, 'name', name).keys()]),
+      ...(set === undefined ? [] : reader.grantees(space, 'set', set).keys()),
+    ]);
+    for (const grantee of grantees) for (const watcher of this.#byPrincipal.get(grantee)) watchers.add(watcher);
+    return watchers;
+  }
+}
+
+function tellOfGrant(watcher: Watcher, { space, kind, target }: GrantEntry): void {
+  const set = kind === 'set' ? target : membershipOf(target)?.set;
+  const names = kind === 'set' ? FIELD_IDS.map((field) => memberName(target, field)) : [target];
+  for (const name of names) watcher.onCredential(space, name);
+  if (set !== undefined) watcher.onSet(space, set);
+}
+
+/** Watchers by what they are found by. */
+class Index<Key> {
+  readonly #watchers: Map<Key, Set<Watcher>> = new Map();
+
+  get isEmpty(): boolean {
+    return this.#watchers.size === 0;
+  }
+
+  get(key: Key): ReadonlySet<Watcher> {
+    return this.#watchers.get(key) ?? NOBODY;
+  }
+
+  add(key: Key, watcher: Watcher): void {
+    const watchers = this.#watchers.get(key) ?? new Set();
+    this.#watchers.set(key, watchers.add(watcher));
+  }
+
+  delete(key: Key, watcher: Watcher): void {
+    const watchers = this.#watchers.get(key);
+    watchers?.delete(watcher);
+    if (watchers?.size === 0) this.#watchers.delete(key);
+  }
+}
+
+const NOBODY: ReadonlySet<Watcher> = new Set();

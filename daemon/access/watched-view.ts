@@ -1,0 +1,285 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { CredentialError } from '../../src/errors.ts';
+import type { Vanished, WatchOut, WatchedCredential, WatchedSet } from '../../src/protocol/interface.generated.ts';
+import { membershipOf } from '../../src/sets.ts';
+import { TimeSlice } from '../time-slice.ts';
+import { countDamaged } from '../vault/reader.ts';
+import type { VaultReader } from '../vault/reader.ts';
+import { currentVersion } from '../vault/records.ts';
+import type { CredentialRecord, PrincipalId, Space } from '../vault/records.ts';
+import type { Vault } from '../vault/vault.ts';
+import type { Caller } from './caller.ts';
+import { mayRead, ownerOfSpace } from './rules.ts';
+import { viewSet, wholeSet } from './set-view.ts';
+import type { SetView } from './set-view.ts';
+import { uuidOfSet } from './set-uuid.ts';
+import { visibleCredentials } from './visible.ts';
+import { WATCHED_PER_USER_MAX } from './watch-hub.ts';
+import type { WatchHub, Watcher } from './watch-hub.ts';
+
+/** Credentials and sets in one reply. */
+const BATCH = 250;
+
+/** Changes that wait to be told. Where there are more, everything is looked at again instead. */
+const WAITING_MAX = 10_000;
+
+/** Commits that follow each other this closely are told together. */
+const GATHER_MS = 10;
+
+/** What is watched. */
+export interface WatchedScope {
+  /** One owner's only. */
+  readonly only: Space | undefined;
+  readonly matches: (record: CredentialRecord) => boolean;
+}
+
+/** Where to look. */
+interface Place {
+  readonly space: Space;
+  /** Of a credential, or of a set. */
+  readonly name: string;
+}
+
+/** What is said in one reply. */
+export type Part = Omit<WatchOut, 'settled'>;
+
+/**
+ * What one watcher was told last, and where it may be different now. What he is told is always the difference between
+ * the two: so a change is told once, and several before he listens are told as what came of them.
+ */
+export class WatchedView implements Watcher {
+  readonly space: Space | undefined;
+  readonly principals: readonly PrincipalId[];
+  readonly #vault: Vault;
+  readonly #hub: WatchHub;
+  readonly #caller: Caller;
+  readonly #scope: WatchedScope;
+  readonly #slice: TimeSlice;
+  /** By place: of a credential the generation, of a set all that was told. */
+  readonly #told: Map<string, number | string> = new Map();
+  #credentials: Map<string, Place> = new Map();
+  #sets: Map<string, Place> = new Map();
+  #isAllStale = true;
+  #failure: CredentialError | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(vault: Vault, hub: WatchHub, caller: Caller, scope: WatchedScope) {
+    this.#vault = vault;
+    this.#hub = hub;
+    this.#caller = caller;
+    this.#scope = scope;
+    this.#slice = new TimeSlice(vault.turns);
+    const { only } = scope;
+    if (caller.isAdministrator) this.space = only ?? 'system';
+    else this.space = only === undefined || only === caller.space ? caller.space : undefined;
+    this.principals = caller.isAdministrator ? [] : caller.principals();
+  }
+
+  onCredential(space: Space, name: string): void {
+    if (this.#isOutside(space)) return;
+    this.#credentials.set(placeOf('credential', space, name), { space, name });
+    this.#changed();
+  }
+
+  onSet(space: Space, name: string): void {
+    if (this.#isOutside(space)) return;
+    this.#sets.set(placeOf('set', space, name), { space, name });
+    this.#changed();
+  }
+
+  onEverything(): void {
+    this.#isAllStale = true;
+    this.#changed();
+  }
+
+  onLocked(): void {
+    this.end(new CredentialError('Locked', {}));
+  }
+
+  /** Whoever waits for the next change gets this instead. */
+  end(failure: CredentialError): void {
+    this.#failure ??= failure;
+    this.#wake?.();
+  }
+
+  /**
+   * Waits until there may be something to tell.
+   *
+   * @throws CredentialError `Locked`, or what ended it
+   */
+  async changes(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#isWaiting) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = undefined;
+    if (this.#failure === undefined) await pause(GATHER_MS);
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /**
+   * Everything that there is to tell now, in parts; each is as one commit left it. None where there is nothing.
+   *
+   * @throws CredentialError `Locked`; `TooLarge` where it is more than one user may watch
+   */
+  async *tell(): AsyncGenerator<Part> {
+    while (this.#isWaiting) {
+      if (this.#failure !== undefined) throw this.#failure;
+      const part = this.#isAllStale ? yield* this.#tellAll() : newPart();
+      await this.#slice.pause();
+      this.#vault.read((reader) => this.#fill(reader, part));
+      if (!isEmpty(part)) yield part;
+    }
+  }
+
+  /** To be called at the end. */
+  forget(): void {
+    this.#hub.remember(this.#caller.uid, -this.#told.size);
+    this.#told.clear();
+  }
+
+  get #isWaiting(): boolean {
+    return this.#isAllStale || this.#credentials.size > 0 || this.#sets.size > 0;
+  }
+
+  #isOutside(space: Space): boolean {
+    return this.#scope.only !== undefined && this.#scope.only !== space;
+  }
+
+  #changed(): void {
+    if (this.#credentials.size + this.#sets.size > WAITING_MAX) {
+      this.#isAllStale = true;
+      this.#credentials = new Map();
+      this.#sets = new Map();
+    }
+    this.#wake?.();
+  }
+
+  /**
+   * Goes through all credentials that the caller may see. Their sets, and what changes meanwhile, wait to be told then.
+   *
+   * @returns the last part, which has room
+   */
+  async *#tellAll(): AsyncGenerator<Part, FilledPart> {
+    this.#isAllStale = false;
+    const { only, matches } = this.#scope;
+    const unseen = new Set(this.#told.keys());
+    let part = newPart();
+    const options = { only, isEveryone: false, count: { damaged: 0 } };
+    for await (const record of visibleCredentials(this.#vault, this.#caller, options)) {
+      await this.#slice.pause();
+      const { space, name } = record;
+      const set = membershipOf(name)?.set;
+      if (set !== undefined) this.#sets.set(placeOf('set', space, set), { space, name: set });
+      if (!matches(record)) continue;
+      const place = placeOf('credential', space, name);
+      unseen.delete(place);
+      this.#tellCredential(part, place, record);
+      if (part.credentials.length < BATCH) continue;
+      yield part;
+      part = newPart();
+    }
+    for (const place of unseen) {
+      const [kind, space = '', name = ''] = place.split(' ');
+      const places = kind === 'set' ? this.#sets : this.#credentials;
+      places.set(place, { space: space as Space, name });
+    }
+    return part;
+  }
+
+  /** Fills a part with what waits: the credentials first, so that whoever hears of a set has heard of what is in it. */
+  #fill(reader: VaultReader, part: FilledPart): void {
+    let room = BATCH - part.credentials.length;
+    for (const [place, { space, name }] of this.#credentials) {
+      if (room === 0) return;
+      room -= 1;
+      this.#credentials.delete(place);
+      const record = this.#readable(reader, space, name);
+      if (record !== undefined) this.#tellCredential(part, place, record);
+      else this.#tellVanished(part, place, { kind: 'credential', name, owner: ownerOfSpace(space) });
+    }
+    for (const [place, { space, name }] of this.#sets) {
+      if (room === 0) return;
+      room -= 1;
+      this.#sets.delete(place);
+      const set = this.#describeSet(reader, space, name);
+      if (set === undefined) this.#tellVanished(part, place, { kind: 'set', name, owner: ownerOfSpace(space) });
+      else if (this.#remember(place, JSON.stringify(set))) part.sets.push(set);
+    }
+  }
+
+  #readable(reader: VaultReader, space: Space, name: string): CredentialRecord | undefined {
+    if (!mayRead(this.#caller, reader, space, name)) return undefined;
+    const record = countDamaged({ damaged: 0 }, () => reader.credential(space, name));
+    return record !== undefined && this.#scope.matches(record) ? record : undefined;
+  }
+
+  #describeSet(reader: VaultReader, space: Space, name: string): WatchedSet | undefined {
+    const view = countDamaged({ damaged: 0 }, () => viewSet(this.#caller, reader, space, name));
+    if (view === undefined || ![...view.members.values()].some(this.#scope.matches)) return undefined;
+    const { set, missing, generation, members } = view;
+    return {
+      set,
+      uuid: uuidOfSet(this.#vault.storeId, space, set),
+      owner: ownerOfSpace(space),
+      ready: missing.length === 0,
+      missing,
+      generation,
+      health: healthOf(reader, view),
+      reloadUnits: members.has('reload_units'),
+    };
+  }
+
+  #tellCredential(part: FilledPart, place: string, record: CredentialRecord): void {
+    const { version, generation } = currentVersion(record);
+    if (!this.#remember(place, generation)) return;
+    part.credentials.push({ name: record.name, owner: ownerOfSpace(record.space), version, generation });
+  }
+
+  #tellVanished(part: FilledPart, place: string, vanished: Vanished): void {
+    if (!this.#told.delete(place)) return;
+    this.#hub.remember(this.#caller.uid, -1);
+    part.vanished.push(vanished);
+  }
+
+  /** @returns whether it is another than was told last */
+  #remember(place: string, told: number | string): boolean {
+    const before = this.#told.get(place);
+    if (before === told) return false;
+    this.#told.set(place, told);
+    if (before === undefined && !this.#hub.remember(this.#caller.uid, 1)) {
+      throw new CredentialError('TooLarge', { limit: WATCHED_PER_USER_MAX });
+    }
+    return true;
+  }
+}
+
+/** How a set that is seen whole did when it was last tried as it is: of another one, what changes unseen would show. */
+function healthOf(reader: VaultReader, { space, set, members }: SetView): WatchedSet['health'] {
+  const record = reader.health(space, set);
+  if (record === undefined) return 'unproved';
+  const whole = countDamaged({ damaged: 0 }, () => wholeSet(reader, space, set));
+  return whole?.size === members.size && whole.generation === record.generation ? record.state : 'unproved';
+}
+
+/** A part that is being made. */
+interface FilledPart {
+  readonly credentials: WatchedCredential[];
+  readonly sets: WatchedSet[];
+  readonly vanished: Vanished[];
+}
+
+function newPart(): FilledPart {
+  return { credentials: [], sets: [], vanished: [] };
+}
+
+function isEmpty({ credentials, sets, vanished }: Part): boolean {
+  return credentials.length === 0 && sets.length === 0 && vanished.length === 0;
+}
+
+/** None of the three has a space in it. */
+function placeOf(kind: Vanished['kind'], space: Space, name: string): string {
+  return `${kind} ${space} ${name}`;
+}

@@ -1,0 +1,26 @@
+import { fieldOf } from '../../src/providers/registry.ts';
+import type { Finding, ProbeJob } from '../../src/validation.ts';
+import { isGiven } from './providers/set-endpoint.ts';
+
+/**
+ * The same findings, in the fields that this set has: a bucket may be named besides a repository, and keys may be the
+ * machine's.
+ */
+export async function* asSetSays(
+  { values }: ProbeJob,
+  findings: AsyncGenerator<Finding, void>,
+): AsyncGenerator<Finding, void> {
+  for await (const finding of findings) {
+    const { check, reason, field } = finding;
+    // What is wrong with the set itself stands in the field that it is told of.
+    if (check === 'shape' || reason === 'missing_field') yield finding;
+    else if (values['use_iam'] === 'true' && isOfKeys(finding)) yield { ...finding, field: 'use_iam' };
+    else if (field === 'backup_repo' && !isGiven(values['backup_repo'])) yield { ...finding, field: 'bucket' };
+    else yield finding;
+  }
+}
+
+function isOfKeys({ reason, field }: Finding): boolean {
+  if (field === undefined) return reason === 'access_denied';
+  return fieldOf(field, undefined)?.isReplacedByIdentity === true;
+}

@@ -1,0 +1,55 @@
+import { ProbeFailure } from '../failure.ts';
+import { parseObject } from '../restic/json.ts';
+import { missingIdentity, refusalOf, withMetadata, type MetadataServices } from './metadata.ts';
+
+/** Visible ASCII: it goes into a header. */
+const TOKEN = /^[\x21-\x7e]{1,16384}$/;
+
+/** What is asked, and by which statuses a service says that this machine has no identity. */
+interface TokenRequest {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly missing: readonly number[];
+}
+
+/** "Authenticate workloads to Google Cloud APIs using service accounts": of the machine's service account. */
+const GOOGLE: TokenRequest = {
+  path:
+    '/computeMetadata/v1/instance/service-accounts/default/token?scopes=' +
+    encodeURIComponent('https://www.googleapis.com/auth/devstorage.read_write'),
+  headers: { 'metadata-flavor': 'Google' },
+  missing: [404],
+};
+
+/** "How to use managed identities for Azure resources on a VM to acquire an access token": of the one identity that is assigned. */
+const AZURE: TokenRequest = {
+  path: `/metadata/identity/oauth2/token?api-version=2018-02-01&resource=${encodeURIComponent('https://storage.azure.com/')}`,
+  headers: { metadata: 'true' },
+  missing: [400, 404],
+};
+
+/** @throws ProbeFailure */
+export function fetchGoogleIdentity(services: MetadataServices, signal: AbortSignal): Promise<string> {
+  return fetchIdentity(GOOGLE, services, signal);
+}
+
+/** @throws ProbeFailure */
+export function fetchAzureIdentity(services: MetadataServices, signal: AbortSignal): Promise<string> {
+  return fetchIdentity(AZURE, services, signal);
+}
+
+/** A token that whoever has it can use for some hours, unlike what Amazon's keys sign. */
+function fetchIdentity(
+  { path, headers, missing }: TokenRequest,
+  { instance }: MetadataServices,
+  signal: AbortSignal,
+): Promise<string> {
+  return withMetadata(instance, signal, async (ask) => {
+    const answer = await ask('GET', path, headers);
+    if (missing.includes(answer.status)) throw missingIdentity();
+    if (answer.status !== 200) throw refusalOf(answer);
+    const { access_token: token } = parseObject(answer.body) ?? {};
+    if (typeof token !== 'string' || !TOKEN.test(token)) throw new ProbeFailure('unexpected_answer');
+    return token;
+  });
+}

@@ -1,0 +1,79 @@
+import type { Entry } from './entry.ts';
+import {
+  foundSet,
+  lackOf,
+  pickValues,
+  valueOf,
+  withoutSlash,
+  type Found,
+  type FoundSet,
+  type LeftOut,
+} from './found.ts';
+import { describeSection, parseIni, type Section } from './ini.ts';
+
+const FIELDS = {
+  aws_access_key_id: 'access_key',
+  aws_secret_access_key: 'secret_key',
+  aws_session_token: 'session_token',
+  aws_security_token: 'session_token',
+  region: 'region',
+  endpoint_url: 'endpoint',
+};
+
+/** Sections of AWS's config that are no profiles. */
+const OTHER_SECTIONS = /^(?:sso-session|services|plugins|preview)\b/;
+
+/** Keys of profiles whose keys come from elsewhere each time; a stored copy would be none of theirs. */
+const INDIRECT: readonly (readonly [key: string, reason: string])[] = [
+  ['credential_process', 'its keys come from a program (credential_process)'],
+  ['sso_session', 'its keys come from a login (SSO)'],
+  ['sso_start_url', 'its keys come from a login (SSO)'],
+  ['role_arn', 'its keys come from a role (role_arn)'],
+  ['web_identity_token_file', 'its keys come from a token (web identity)'],
+  ['credential_source', 'its keys come from the machine (credential_source)'],
+];
+
+/**
+ * Reads the files that the AWS tools share, `~/.aws/credentials` and `~/.aws/config`; Velero's file `cloud` is the first
+ * of them. A profile that is in both is one set, with the keys of the first.
+ *
+ * @param texts prepared, see prepareText
+ */
+export function readAws(...texts: readonly string[]): Found {
+  const profiles = new Map<string, { readonly section: Section; readonly text: number; entries: readonly Entry[] }>();
+  for (const { section, text } of texts.flatMap((each, text) => parseIni(each).map((section) => ({ section, text })))) {
+    if (OTHER_SECTIONS.test(section.name)) continue;
+    const name = section.name.replace(/^profile\s+/, '').replace(/^(["'])(.*)\1$/, '$2');
+    const known = profiles.get(name);
+    if (known === undefined) profiles.set(name, { section, text, entries: section.entries });
+    else known.entries = withDefaults(known.entries, section.entries);
+  }
+  const sets: FoundSet[] = [];
+  const leftOut: LeftOut[] = [];
+  for (const [name, { section, text, entries }] of profiles) {
+    const values = pickValues(entries, FIELDS);
+    const endpoint = values.get('endpoint');
+    if (endpoint !== undefined) values.set('endpoint', withoutSlash(endpoint));
+    const lack = lackOf(values, 'access_key', 'secret_key');
+    const indirect = INDIRECT.find(([key]) => valueOf(entries, key) !== undefined)?.[1];
+    if (lack === undefined)
+      sets.push({
+        ...foundSet(section.line, name === 'default' || name === '' ? undefined : name, values, 'aws'),
+        text,
+      });
+    else
+      leftOut.push({
+        line: section.line,
+        text,
+        what: describeSection(section.name || 'default'),
+        reason: indirect ?? lack,
+      });
+  }
+  return { sets, credentials: [], leftOut };
+}
+
+/** The entries of both, those of the first where a key is in both. */
+function withDefaults(entries: readonly Entry[], others: readonly Entry[]): Entry[] {
+  const keys = new Set(entries.map(({ key }) => key.toLowerCase()));
+  return [...entries, ...others.filter(({ key }) => !keys.has(key.toLowerCase()))];
+}

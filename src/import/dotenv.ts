@@ -1,0 +1,137 @@
+import type { Entry } from './entry.ts';
+import { ImportError } from './import-error.ts';
+import { describeKey, lineAt } from './text.ts';
+
+/** All of these begin behind the blanks of a line: two patterns of blanks in a row would take quadratic time. */
+const BLANKS = /[ \t]*/y;
+const ASSIGNMENT = /(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*/y;
+/** What a shell may have besides assignments, and what changes nothing of them. */
+const OTHER_COMMAND = /(?:set [-+][a-z]+|export(?:[ \t]+[A-Za-z_][A-Za-z0-9_]*)+)(?=[ \t;\n]|$)/y;
+const SEMICOLON = /;/y;
+const LINE_END = /(?:#[^\n]*)?(?:\n|$)/y;
+
+/**
+ * Parses a file of variables: `KEY=VALUE`, `export KEY='VALUE'`, comments, quoted values of several lines. Shells,
+ * systemd's EnvironmentFile= and the dotenv libraries read such files in different ways. What all of them take for the
+ * same is taken; what a shell would make something else of is refused, and belongs into single quotes.
+ *
+ * @throws ImportError
+ */
+export function parseDotenv(text: string): Entry[] {
+  const entries: Entry[] = [];
+  const seen = new Set<string>();
+  let position = 0;
+  let line = 1;
+  const advance = (to: number): void => {
+    for (let at = text.indexOf('\n', position); at !== -1 && at < to; at = text.indexOf('\n', at + 1)) line += 1;
+    position = to;
+  };
+  while (position < text.length) {
+    const start = skip(BLANKS, text, position);
+    const otherEnd = endOfLine(text, skip(OTHER_COMMAND, text, start));
+    if (otherEnd !== undefined) {
+      advance(otherEnd);
+      continue;
+    }
+    const assignment = matchAt(ASSIGNMENT, text, start);
+    const key = assignment?.groups[0];
+    if (assignment === undefined || key === undefined)
+      throw new ImportError(line, 'it is neither KEY=VALUE nor a comment');
+    if (seen.has(key)) throw new ImportError(line, `${describeKey(key)} is there twice`);
+    seen.add(key);
+    const { value, end } = readValue(text, assignment.end, key);
+    entries.push({ key, value, line });
+    advance(end);
+  }
+  return entries;
+}
+
+function readValue(text: string, start: number, key: string): { readonly value: string; readonly end: number } {
+  const first = text[start];
+  const { value, end } = first === "'" || first === '"' ? readQuoted(text, start, key) : readBare(text, start, key);
+  const lineEnd = endOfLine(text, end);
+  if (lineEnd === undefined) {
+    throw new ImportError(lineAt(text, end), `something follows the value of ${describeKey(key)} behind its quotes`);
+  }
+  return { value, end: lineEnd };
+}
+
+/** Behind the end of the line, where nothing but a semicolon and a comment comes before it. */
+function endOfLine(text: string, position: number): number | undefined {
+  const semicolon = skip(SEMICOLON, text, skip(BLANKS, text, position));
+  return matchAt(LINE_END, text, skip(BLANKS, text, semicolon))?.end;
+}
+
+/** Up to the end of the line, or a comment behind a space. */
+function readBare(text: string, start: number, key: string): { readonly value: string; readonly end: number } {
+  const lineEnd = text.indexOf('\n', start);
+  const row = text.slice(start, lineEnd === -1 ? undefined : lineEnd);
+  const comment = /^#|[ \t]#/.exec(row);
+  const bare = (comment === null ? row : row.slice(0, comment.index)).trimEnd();
+  const isShell = /["'\\`;&|<>()]|\$[A-Za-z_{(]/.test(bare);
+  if (isShell) {
+    throw new ImportError(
+      lineAt(text, start),
+      `the value of ${describeKey(key)} has characters that a shell makes something else of; put it in single quotes`,
+    );
+  }
+  return { value: bare, end: start + bare.length };
+}
+
+/** Quoted parts right behind each other, as in `'it'\''s'`. */
+function readQuoted(text: string, start: number, key: string): { readonly value: string; readonly end: number } {
+  const parts: string[] = [];
+  let at = start;
+  for (;;) {
+    const quote = text[at];
+    if (quote === '\\' && at + 1 < text.length && text[at + 1] !== '\n') {
+      parts.push(text.charAt(at + 1));
+      at += 2;
+    } else if (quote === "'") {
+      const end = text.indexOf("'", at + 1);
+      if (end === -1) throw unclosed(text, at, key);
+      parts.push(text.slice(at + 1, end));
+      at = end + 1;
+    } else if (quote === '"') {
+      const { part, end } = readDoubleQuoted(text, at, key);
+      parts.push(part);
+      at = end;
+    } else {
+      return { value: parts.join(''), end: at };
+    }
+  }
+}
+
+/** As sh and systemd have it: a backslash is taken away before these four and at the end of a line, and stays elsewhere. */
+function readDoubleQuoted(text: string, start: number, key: string): { readonly part: string; readonly end: number } {
+  let end = start + 1;
+  while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1;
+  if (end >= text.length) throw unclosed(text, start, key);
+  const raw = text.slice(start + 1, end);
+  if (/(?:^|[^\\])(?:\\\\)*(?:`|\$[A-Za-z_{(])/.test(raw)) {
+    throw new ImportError(
+      lineAt(text, start),
+      `the value of ${describeKey(key)} has a $ or \` that a shell makes something else of; put it in single quotes`,
+    );
+  }
+  return { part: raw.replaceAll(/\\(?:(["\\$`])|\n)/g, '$1'), end: end + 1 };
+}
+
+function unclosed(text: string, at: number, key: string): ImportError {
+  return new ImportError(lineAt(text, at), `the quote of the value of ${describeKey(key)} is not closed`);
+}
+
+/** Behind the pattern, where it is there. */
+function skip(pattern: RegExp, text: string, position: number): number {
+  return matchAt(pattern, text, position)?.end ?? position;
+}
+
+function matchAt(
+  pattern: RegExp,
+  text: string,
+  position: number,
+): { readonly end: number; readonly groups: readonly (string | undefined)[] } | undefined {
+  pattern.lastIndex = position;
+  const match = pattern.exec(text);
+  return match === null ? undefined : { end: pattern.lastIndex, groups: match.slice(1) };
+}

@@ -1,0 +1,53 @@
+import { isAmazon } from '../providers/s3-repository.ts';
+import { parseServer } from '../providers/server.ts';
+import { foundSet, lackOf, pickValues, withoutSlash, type Found, type FoundSet, type LeftOut } from './found.ts';
+import { ImportError } from './import-error.ts';
+import { showableKey } from './text.ts';
+import { parseTree, type MapEntry } from './tree.ts';
+
+const FIELDS = { url: 'endpoint', accessKey: 'access_key', secretKey: 'secret_key', sessionToken: 'session_token' };
+
+/** What `mc` writes into a new configuration, for its user to fill in. */
+const PLACEHOLDER = /^YOUR-(?:ACCESS|SECRET)-KEY-HERE$/;
+
+/** MinIO's server for everybody to try; `mc` has its keys in each new configuration. */
+const PLAYGROUND = 'play.min.io';
+
+/** Reads the configuration of MinIO's client, `~/.mc/config.json`: each alias is a set. */
+export function readMc(text: string): Found {
+  const tree = parseTree(text);
+  const aliases =
+    tree.kind === 'map' ? tree.entries.find(({ key }) => key === 'aliases' || key === 'hosts')?.value : undefined;
+  if (aliases?.kind !== 'map')
+    throw new ImportError(tree.line, 'it has no aliases, as the configuration of mc has them');
+  const sets: FoundSet[] = [];
+  const leftOut: LeftOut[] = [];
+  for (const alias of aliases.entries) {
+    const found = readAlias(alias);
+    if ('reason' in found) leftOut.push(found);
+    else sets.push(found);
+  }
+  return { sets, credentials: [], leftOut };
+}
+
+function readAlias({ key: name, line, value }: MapEntry): FoundSet | LeftOut {
+  const shown = showableKey(name);
+  const what = shown === undefined ? 'an alias' : `the alias ${shown}`;
+  if (value.kind !== 'map') throw new ImportError(line, `${what} has no keys and values`);
+  const entries = value.entries.flatMap(({ key, line, value }) =>
+    value.kind === 'text' ? [{ key, line, value: value.isNull ? '' : value.text }] : [],
+  );
+  const values = pickValues(entries, FIELDS);
+  const endpoint = withoutSlash(values.get('endpoint') ?? '');
+  const server = parseServer(endpoint);
+  if ('reason' in server) throw new ImportError(line, `the url of ${what} is not valid: ${server.reason}`);
+  values.set('endpoint', endpoint);
+  if (PLACEHOLDER.test(values.get('access_key') ?? '')) return { line, what, reason: 'it was never filled in' };
+  if (server.host === PLAYGROUND) return { line, what, reason: "it is MinIO's public playground" };
+  const lack = lackOf(values, 'access_key', 'secret_key');
+  if (lack !== undefined) return { line, what, reason: lack };
+  const path = entries.find(({ key }) => key === 'path')?.value.toLowerCase();
+  if (path === 'on' || path === 'off') values.set('path_style', String(path === 'on'));
+  if (isAmazon(server)) return foundSet(line, name, values, 'aws');
+  return foundSet(line, name, values, 'minio');
+}

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { WATCHED_PER_USER_MAX, WatchHub } from '../../../daemon/access/watch-hub.ts';
+import type { Watcher } from '../../../daemon/access/watch-hub.ts';
+import type { PrincipalId, Space } from '../../../daemon/vault/records.ts';
+import { ALICE, BOB, ROOT, startCore } from '../core.ts';
+
+/** Writes down what it is told. */
+class Notebook implements Watcher {
+  readonly space: Space | undefined;
+  readonly principals: readonly PrincipalId[];
+  readonly told: string[] = [];
+
+  constructor(space: Space | undefined, principals: readonly PrincipalId[] = []) {
+    this.space = space;
+    this.principals = principals;
+  }
+
+  onCredential(space: Space, name: string): void {
+    this.told.push(`${space} ${name}`);
+  }
+
+  onSet(space: Space, set: string): void {
+    this.told.push(`${space} set ${set}`);
+  }
+
+  onEverything(): void {
+    this.told.push('everything');
+  }
+
+  onLocked(): void {
+    this.told.push('locked');
+  }
+}
+
+describe('WatchHub', () => {
+  it('tells whoever sees it of a change, and nobody else', async (t) => {
+    const core = await startCore(t);
+    const hub = new WatchHub(core.vault);
+    const [system, alice] = [new Notebook('system'), new Notebook('uid:3001', ['uid:3001'])];
+    const bob = new Notebook('uid:3002', ['uid:3002', 'gid:3002']);
+    const leave = [system, alice, bob].map((watcher) => hub.add(watcher));
+    await core.keep(ALICE, 'token');
+    await core.keep(ROOT, 'cio_aws_access_key');
+    assert.deepEqual(
+      [system.told, alice.told, bob.told],
+      [['system cio_aws_access_key', 'system set aws'], ['uid:3001 token'], []],
+    );
+    await core.ask(ROOT, 'Grant', { target: 'cio_aws_access_key', grantees: [{ uid: BOB.uid }] });
+    await core.replace(ROOT, 'cio_aws_access_key', 'another');
+    const change = ['system cio_aws_access_key', 'system set aws'];
+    assert.deepEqual([bob.told, alice.told], [[...change, ...change], ['uid:3001 token']]);
+    for (const each of leave) each();
+    await core.replace(ROOT, 'cio_aws_access_key', 'third');
+    assert.equal(bob.told.length, 4);
+  });
+
+  it('tells everybody of a lock, and that everything may be another after a repair', async (t) => {
+    const core = await startCore(t);
+    const hub = new WatchHub(core.vault);
+    const watcher = new Notebook('uid:3001');
+    hub.add(watcher);
+    await core.ask(ROOT, 'Rekey', {});
+    assert.deepEqual(watcher.told, []);
+    await core.ask(ROOT, 'Fsck', { repair: true });
+    await core.ask(ROOT, 'Lock', {});
+    assert.deepEqual(watcher.told.at(-1), 'locked');
+  });
+
+  it('bounds what the watchers of one user remember together', async (t) => {
+    const hub = new WatchHub((await startCore(t)).vault);
+    assert.equal(hub.remember(1, WATCHED_PER_USER_MAX), true);
+    assert.equal(hub.remember(1, 1), false);
+    assert.equal(hub.remember(2, 1), true);
+    assert.equal(hub.remember(1, -1), true);
+  });
+});

@@ -1,0 +1,292 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+
+import { metadataServices, type MetadataServices } from '../../../daemon/prober/identity/metadata.ts';
+import { describeFinding, type Finding, type ProbeJob } from '../../../src/validation.ts';
+import { command, skipUnless } from '../../support/requirements.ts';
+import { makeAuthority, type Authority } from './certificates.ts';
+import { refusal, startHttp, startTcp, toThisHost, type Answerer, type FarServer } from './far-server.ts';
+import { failureIn, findingFor, findingsOf, jobOf, suiteScope, VALUES } from './harness.ts';
+import { MACHINE_TOKEN, ROLE_KEYS, startMetadata, type MetadataServer } from './metadata-server.ts';
+
+const LIST = '<ListBucketResult><Name>bucket-1</Name></ListBucketResult>';
+
+/** A bucket that takes every key, so that what came can be looked at. */
+const taking: Answerer = ({ method, url = '' }, response) => {
+  if (url.includes('location')) response.end('<LocationConstraint></LocationConstraint>');
+  else if (url.includes('list-type')) response.end(LIST);
+  else if (method === 'PUT') response.writeHead(200, { etag: '"x"' }).end();
+  else response.writeHead(404).end('<Error><Code>NoSuchKey</Code></Error>');
+};
+
+describe('metadataServices()', () => {
+  it('takes the path that the container agent told, and nothing that leads to another server', () => {
+    const instance = { address: '169.254.169.254', port: 80 };
+    const container = { address: '169.254.170.2', port: 80, path: '/v2/credentials/x' };
+    assert.deepEqual(metadataServices('/v2/credentials/x'), { instance, container });
+    for (const path of [undefined, '', '/', 'http://evil.test/', '@evil.test/', '/a b', '/a\r\nx: y']) {
+      assert.deepEqual(metadataServices(path), { instance }, path);
+    }
+  });
+});
+
+describe('probe() as the machine itself, by S3', () => {
+  const scope = suiteScope(after);
+  let metadata: MetadataServer;
+  let server: FarServer;
+
+  before(async () => {
+    metadata = await startMetadata(scope);
+    server = await startHttp(scope, taking);
+  });
+
+  const job = (provider: string, rest: Readonly<Record<string, string>> = {}): ProbeJob => {
+    const { access_key: _id, secret_key: _secret, ...values } = VALUES;
+    const own = { ...values, backup_repo: `s3:http://${server.authority}/bucket-1`, use_iam: 'true', ...rest };
+    return { set: provider, provider, restoreOnly: true, makeBucket: false, values: own };
+  };
+
+  for (const provider of ['aws', 's3', 'minio']) {
+    it(`signs with the keys of the machine's role, by the library of ${provider}`, async () => {
+      const asked = metadata.seen.length;
+      const known = server.seen.length;
+      const findings = await findingsOf(job(provider), { metadata: metadata.services });
+      assert.equal(findingFor(findings, 'key').state, 'passed', JSON.stringify(findings));
+      assert.deepEqual(
+        metadata.seen.slice(asked).map((request) => request.split('\n', 1)[0]),
+        [
+          'PUT /latest/api/token',
+          'GET /latest/meta-data/iam/security-credentials/',
+          'GET /latest/meta-data/iam/security-credentials/backup-role',
+        ],
+      );
+      for (const request of server.seen.slice(known)) {
+        assert.match(request, new RegExp(`Credential=${ROLE_KEYS.accessKey}/`));
+        assert.match(request.toLowerCase(), new RegExp(`x-amz-security-token\n${ROLE_KEYS.sessionToken}\n`));
+        assert.ok(!request.includes(ROLE_KEYS.secretKey));
+      }
+    });
+  }
+
+  it("asks for the keys of a task, and not for the machine's, where it is one", async () => {
+    const asked = metadata.seen.length;
+    const container = { ...metadata.services.instance, path: '/v2/credentials/task' };
+    const services: MetadataServices = { instance: { address: '127.0.0.1', port: 1 }, container };
+    const findings = await findingsOf(job('aws'), { metadata: services });
+    assert.equal(findingFor(findings, 'key').state, 'passed', JSON.stringify(findings));
+    assert.equal(metadata.seen.length, asked + 1);
+  });
+
+  it('asks nobody where the set does not say so, nor before there is a server to show the keys to', async () => {
+    const asked = metadata.seen.length;
+    const options = { metadata: metadata.services };
+    for (const text of ['false', '']) {
+      await findingsOf(jobOf({ ...job('s3').values, ...VALUES, use_iam: text }), options);
+    }
+    const missing = await findingsOf(job('aws', { use_iam: 'false' }), options);
+    assert.equal(failureIn(missing)?.reason, 'missing_field');
+    const gone = await findingsOf(job('aws', { backup_repo: 's3:http://127.0.0.1:1/bucket-1' }), options);
+    assert.equal(failureIn(gone)?.reason, 'connection_refused');
+    assert.equal(metadata.seen.length, asked);
+  });
+
+  it('does not go to a metadata service as the server of a set, whatever it uses', async () => {
+    for (const host of ['169.254.169.254', '169.254.170.2', '[fd00:ec2::254]']) {
+      const findings = await findingsOf(job('aws', { backup_repo: `s3:http://${host}/bucket-1` }));
+      assert.equal(failureIn(findings)?.reason, 'address_refused', host);
+    }
+  });
+
+  it('says of the identity what the server says of keys', async (t) => {
+    const cases = [
+      ['InvalidAccessKeyId', "the server does not know the machine's identity"],
+      ['SignatureDoesNotMatch', "the machine's identity is wrong: the server does not accept what it signs"],
+      ['ExpiredToken', "the machine's identity has expired"],
+    ] as const;
+    for (const [code, what] of cases) {
+      const other = await startHttp(t, (request, response, body) =>
+        String(request.headers.authorization).includes('CIOUNKNOWN')
+          ? refusal('InvalidAccessKeyId')(request, response)
+          : void [refusal(code)(request, response), body],
+      );
+      const values = { backup_repo: `s3:http://${other.authority}/bucket-1` };
+      const failure = failureIn(await findingsOf(job('s3', values), { metadata: metadata.services }));
+      assert.equal(failure?.field, 'use_iam');
+      assert.equal(describeFinding(failure).what, what);
+    }
+    const denied = await startHttp(t, (request, response) =>
+      request.url?.includes('location') === true
+        ? void response.end('<LocationConstraint></LocationConstraint>')
+        : refusal('AccessDenied')(request, response),
+    );
+    const values = { backup_repo: `s3:http://${denied.authority}/bucket-1` };
+    const failure = failureIn(await findingsOf(job('s3', values), { metadata: metadata.services }));
+    assert.equal(failure && describeFinding(failure).what, "the machine's identity has no right to s3:ListBucket");
+  });
+
+  describe('where there is no identity to be had', () => {
+    const found = async (services: MetadataServices): Promise<Finding | undefined> => {
+      const known = server.seen.length;
+      const failure = failureIn(await findingsOf(job('aws'), { metadata: services }));
+      // Nobody was asked for anything with keys of somebody else.
+      assert.equal(server.seen.length, known);
+      return failure;
+    };
+    const key = (reason: string, subject?: string): object => ({
+      check: 'key',
+      state: 'failed',
+      reason,
+      field: 'use_iam',
+      ...(subject === undefined ? {} : { subject }),
+    });
+
+    it('names it, where the machine has no role', async (t) => {
+      const { services } = await startMetadata(t, ({ url = '' }, response) => {
+        if (url.endsWith('/security-credentials/')) response.writeHead(404).end();
+      });
+      const failure = await found(services);
+      assert.deepEqual(failure, key('identity_missing'));
+      assert.match(failure ? describeFinding(failure).what : '', /^the machine's identity is not there/);
+    });
+
+    it('names it, where nobody listens, answers, or says anything of use', async (t) => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as { port: number };
+      await new Promise((resolve) => server.close(resolve));
+      const at = (port: number): MetadataServices => ({ instance: { address: '127.0.0.1', port } });
+      assert.deepEqual(await found(at(port)), key('identity_not_told', 'connection refused'));
+      const silent = await startTcp(t, (socket) => socket.resume());
+      assert.deepEqual(await found(at(silent.port)), key('identity_not_told', 'timed out'));
+      const endless = await startTcp(t, (socket) => void socket.once('data', () => pour(socket)));
+      assert.deepEqual(await found(at(endless.port)), key('identity_not_told', 'answer too large'));
+      const cases: readonly (readonly [Answerer, string])[] = [
+        [(_request, response) => response.writeHead(403).end(), 'HTTP 403'],
+        [(_request, response) => response.writeHead(302, { location: '/latest' }).end(), 'HTTP 302'],
+        [(_request, response) => response.end('<html>a captive portal</html>'), 'unexpected answer'],
+        [({ url = '' }, response) => url.endsWith('-role') && response.end('{"AccessKeyId":"x"}'), 'unexpected answer'],
+      ];
+      for (const [answer, subject] of cases) {
+        const { services } = await startMetadata(t, answer);
+        assert.deepEqual(await found(services), key('identity_not_told', subject));
+      }
+    });
+  });
+});
+
+describe('probe() as the machine itself, by tokens', { skip: skipUnless(command('openssl')) }, () => {
+  const scope = suiteScope(after);
+  let authority: Authority;
+  let metadata: MetadataServer;
+  let google: FarServer;
+  let azure: FarServer;
+
+  before(async () => {
+    authority = await makeAuthority(scope);
+    metadata = await startMetadata(scope);
+    google = await startHttp(
+      scope,
+      ({ url = '' }, response) =>
+        url.includes('/o?') ? response.end('{"kind":"storage#objects"}') : response.writeHead(404).end('{}'),
+      await authority.sign('DNS:storage.googleapis.com'),
+    );
+    azure = await startHttp(
+      scope,
+      ({ url = '' }, response) => {
+        response.setHeader('x-ms-request-id', '1').setHeader('content-type', 'application/xml');
+        if (url.includes('comp=list'))
+          response.end(
+            '<?xml version="1.0"?><EnumerationResults ContainerName="x"><Blobs/><NextMarker/></EnumerationResults>',
+          );
+        else response.writeHead(404, { 'x-ms-error-code': 'BlobNotFound' }).end();
+      },
+      await authority.sign('DNS:account.blob.core.windows.net'),
+    );
+  });
+
+  const jobs = (): Readonly<Record<'google' | 'azure', ProbeJob>> => {
+    const rest = { restoreOnly: true, makeBucket: false };
+    const own = { use_iam: 'true', backup_password: 'a password' };
+    return {
+      google: {
+        ...rest,
+        set: 'google',
+        provider: 'google',
+        values: {
+          ...own,
+          backup_repo: 'gs:backup:/',
+          project_id: 'project',
+          endpoint: `https://storage.googleapis.com:${google.port}`,
+        },
+      },
+      azure: {
+        ...rest,
+        set: 'azure',
+        provider: 'azure',
+        values: {
+          ...own,
+          backup_repo: 'azure:backup:/',
+          account_name: 'account',
+          endpoint_suffix: `core.windows.net:${azure.port}`,
+        },
+      },
+    };
+  };
+  const surroundings = (): object => ({
+    metadata: metadata.services,
+    lookup: toThisHost,
+    authorities: authority.certificate,
+  });
+
+  for (const provider of ['google', 'azure'] as const) {
+    it(`shows the machine's token to the hosts of ${provider}, and asks for no key`, async () => {
+      const server = provider === 'google' ? google : azure;
+      const findings = await findingsOf(jobs()[provider], surroundings());
+      assert.equal(failureIn(findings), undefined, JSON.stringify(findings));
+      assert.equal(findingFor(findings, 'list').state, 'passed');
+      assert.ok(server.seen.length > 0);
+      for (const request of server.seen)
+        assert.match(request, new RegExp(`authorization\nBearer ${MACHINE_TOKEN}\n`, 'i'));
+    });
+
+    it(`shows it to nobody else, and by no certificate of the set's own (${provider})`, async () => {
+      const job = jobs()[provider];
+      const asked = metadata.seen.length;
+      const [field, elsewhere] =
+        provider === 'google'
+          ? (['endpoint', 'https://storage.googleapis.com.evil.test'] as const)
+          : (['endpoint_suffix', 'evil.test'] as const);
+      const cases = [
+        [field, elsewhere],
+        ['endpoint_ca', authority.certificate],
+        ['skip_verify', 'true'],
+      ] as const;
+      for (const [field, value] of cases) {
+        const findings = await findingsOf({ ...job, values: { ...job.values, [field]: value } }, surroundings());
+        const expected = { check: 'shape', state: 'failed', reason: 'identity_elsewhere', field, subject: field };
+        assert.deepEqual(failureIn(findings), expected);
+      }
+      assert.equal(metadata.seen.length, asked);
+    });
+
+    it(`names the identity where the machine has none (${provider})`, async (t) => {
+      const { services } = await startMetadata(t, (_request, response) => response.writeHead(404).end());
+      const findings = await findingsOf(jobs()[provider], { ...surroundings(), metadata: services });
+      const expected = { check: 'key', state: 'failed', reason: 'identity_missing', field: 'use_iam' };
+      assert.deepEqual(failureIn(findings), expected);
+    });
+  }
+});
+
+/** A body without end. */
+function pour(socket: Socket): void {
+  socket.write('HTTP/1.1 200 OK\r\n\r\n');
+  const chunk = Buffer.alloc(65_536, 'x');
+  const more = (): void => {
+    while (!socket.destroyed && socket.write(chunk));
+  };
+  socket.on('drain', more);
+  more();
+}

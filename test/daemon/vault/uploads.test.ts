@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { CopyDirectory } from '../../../daemon/store/copy-directory.ts';
+import { Uploads } from '../../../daemon/vault/uploads.ts';
+import { isCredentialError } from '../../../src/errors.ts';
+import type { Scope } from '../../support/scope.ts';
+import { memoryDirectory } from './memory-directory.ts';
+
+const TEN_MINUTES_MS = 600_000;
+/** SHA-256 of nothing. */
+const EMPTY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+function startUploads(scope: Scope): { uploads: Uploads; files: () => string[] } {
+  const state = memoryDirectory(scope);
+  const uploads = new Uploads(new CopyDirectory(state));
+  scope.after(() => uploads.drop());
+  return { uploads, files: () => fs.readdirSync(path.join(state, 'copies')) };
+}
+
+function refusalOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    assert.ok(error instanceof Error);
+    return error.message;
+  }
+  return assert.fail('it is taken');
+}
+
+describe('Uploads', () => {
+  it('keeps the pieces in their order, in a file that is nobody else’s', (t) => {
+    const { uploads } = startUploads(t);
+    const { id, path: file } = uploads.take(undefined, Buffer.from('one '));
+    assert.equal(uploads.take(id, Buffer.from('two')).size, 7);
+    assert.equal(fs.readFileSync(file, 'utf8'), 'one two');
+    assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+    assert.equal(fs.statSync(path.dirname(file)).mode & 0o777, 0o700);
+  });
+
+  it('drops one of which nothing is heard for ten minutes, and not while it is worked on', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { uploads, files } = startUploads(t);
+    const { id } = uploads.take(undefined, new Uint8Array(0));
+    t.mock.timers.tick(TEN_MINUTES_MS - 1);
+    uploads.take(id, new Uint8Array(0));
+    t.mock.timers.tick(TEN_MINUTES_MS - 1);
+    const work = Promise.withResolvers<void>();
+    const using = uploads.use(id, EMPTY, () => work.promise);
+    t.mock.timers.tick(10 * TEN_MINUTES_MS);
+    assert.equal(files().length, 1);
+    work.resolve();
+    await using;
+    t.mock.timers.tick(TEN_MINUTES_MS);
+    assert.deepEqual(files(), []);
+    assert.equal(
+      refusalOf(() => uploads.take(id, new Uint8Array(0))),
+      'BadCopy',
+    );
+  });
+
+  it('checks anew what something was added to, and has room for the next once there was an answer', async (t) => {
+    const { uploads, files } = startUploads(t);
+    const first = uploads.take(undefined, new Uint8Array(0));
+    assert.equal(
+      refusalOf(() => uploads.take(undefined, new Uint8Array(0))),
+      'Busy',
+    );
+    await uploads.use(first.id, EMPTY, async (upload) => {
+      upload.isChecked = true;
+      await Promise.resolve();
+    });
+    assert.equal(uploads.take(first.id, Buffer.from('more')).isChecked, false);
+    await assert.rejects(
+      uploads.use(first.id, EMPTY, () => Promise.resolve()),
+      (error) => isCredentialError(error, 'BadCopy') && error.fields.reason === 'not_whole',
+    );
+    assert.deepEqual(files(), []);
+    const second = uploads.take(undefined, new Uint8Array(0));
+    await uploads.use(second.id, EMPTY, () => Promise.resolve());
+    const third = uploads.take(undefined, new Uint8Array(0));
+    assert.deepEqual(files(), [path.basename(third.path)]);
+  });
+});
+
+describe('CopyDirectory', () => {
+  it('removes a file with what SQLite has put beside it, and at the start all that was left', (t) => {
+    const state = memoryDirectory(t);
+    const directory = new CopyDirectory(state);
+    directory.clear();
+    const [one, two] = [directory.newFile(), directory.newFile()];
+    for (const companion of ['-wal', '-shm', '-journal']) fs.writeFileSync(`${one}${companion}`, '');
+    directory.remove(one);
+    assert.deepEqual(fs.readdirSync(path.dirname(two)), [path.basename(two)]);
+    directory.remove(one);
+    directory.clear();
+    assert.deepEqual(fs.readdirSync(state), []);
+  });
+});
