@@ -10,10 +10,11 @@ import type { Result } from './report.ts';
 import type { Outcome, Scenario } from './scenario.ts';
 import { crash } from './scenarios/crash.ts';
 import { damage } from './scenarios/damage.ts';
+import { model } from './scenarios/model.ts';
 import { powerLoss } from './scenarios/power-loss.ts';
 import { pressure } from './scenarios/pressure.ts';
 
-const SCENARIOS: readonly Scenario[] = [crash, powerLoss, damage, pressure];
+const SCENARIOS: readonly Scenario[] = [crash, powerLoss, damage, pressure, model];
 /** How often a scenario tells a log how far it is. */
 const LOG_LINES = 5;
 
