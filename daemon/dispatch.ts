@@ -235,11 +235,15 @@ function refusal(error: unknown, method: string, log: Log): Reply {
   return toReply(new CredentialError('InternalError', {}));
 }
 
+function isFlag(value: unknown): boolean {
+  return value === undefined || typeof value === 'boolean';
+}
+
 function parseCall(message: unknown): Call | undefined {
   if (typeof message !== 'object' || message === null || Array.isArray(message)) return undefined;
   const { method, parameters, more, oneway, upgrade } = message as Record<string, unknown>;
   if (typeof method !== 'string' || upgrade === true) return undefined;
-  if (![more, oneway, upgrade].every((flag) => flag === undefined || typeof flag === 'boolean')) return undefined;
+  if (!isFlag(more) || !isFlag(oneway) || !isFlag(upgrade)) return undefined;
   const given = parameters ?? {};
   if (typeof given !== 'object' || Array.isArray(given)) return undefined;
   return { method, parameters: given, isMore: more === true && oneway !== true, isOneway: oneway === true };

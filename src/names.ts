@@ -2,7 +2,11 @@ import { CredentialError } from './errors.ts';
 import { NAME_LENGTH_MAX } from './limits.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const VALID_NAME = /^[a-z0-9][a-z0-9_.-]{0,127}$/;
 const VALID_START = /^(?:[a-z0-9][a-z0-9_.-]*)?/;
+
+/** What only names in another spelling than the canonical one have. */
+const OTHER_SPELLING = /^cio_alt_|_restic_/;
 
 /** How much of a refused name is told back: enough to find the mistake, too little to repeat a pasted secret. */
 const ECHO_LENGTH_MAX = 32;
@@ -19,15 +23,19 @@ export function isUuid(text: string): boolean {
  * @throws CredentialError `InvalidName`, with the valid start of the name only
  */
 export function parseName(text: string): string {
+  if (!VALID_NAME.test(text) || isUuid(text)) throw refusedName(text);
+  return canonicalName(text);
+}
+
+function refusedName(text: string): CredentialError<'InvalidName'> {
   const validStart = VALID_START.exec(text)?.[0] ?? '';
-  if (text === '') throw invalidName('', 'it is empty');
+  if (text === '') return invalidName('', 'it is empty');
   if (validStart.length < text.length) {
     const allowed = validStart === '' ? 'a-z and 0-9' : 'a-z, 0-9 and _ . -';
-    throw invalidName(validStart, `character ${validStart.length + 1} is none of ${allowed}`);
+    return invalidName(validStart, `character ${validStart.length + 1} is none of ${allowed}`);
   }
-  if (text.length > NAME_LENGTH_MAX) throw invalidName(text, `it is longer than ${NAME_LENGTH_MAX} characters`);
-  if (isUuid(text)) throw invalidName(text, 'it has the form of a UUID');
-  return canonicalName(text);
+  if (text.length > NAME_LENGTH_MAX) return invalidName(text, `it is longer than ${NAME_LENGTH_MAX} characters`);
+  return invalidName(text, 'it has the form of a UUID');
 }
 
 /**
@@ -36,6 +44,7 @@ export function parseName(text: string): string {
  * `…_backup_repo` and `…_backup_password`.
  */
 export function canonicalName(name: string): string {
+  if (!OTHER_SPELLING.test(name)) return name;
   const field = name.replace(/^(cio_.+)_restic_(repo|password)$/, '$1_backup_$2');
   return field.replace(/^cio_alt_(aws|minio)_/, 'cio_$1_alt_');
 }

@@ -92,6 +92,7 @@ export type Reason =
   | 'identity_missing'
   | 'identity_not_told'
   | 'identity_elsewhere'
+  | 'identity_not_shared'
   | 'wrong_region'
   | 'no_such_bucket'
   | 'bucket_made'
@@ -217,6 +218,10 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   identity_elsewhere: {
     what: "the machine's identity is for its own cloud alone, and so % cannot be used with it",
     hint: 'delete it, or store keys and delete use_iam',
+  },
+  identity_not_shared: {
+    what: "the machine's identity is not used to try a set that is one user's own",
+    hint: 'have an administrator keep it among the shared credentials, or store keys and delete use_iam',
   },
   wrong_region: { what: 'the bucket is in region %', hint: 'store it in the field region' },
   no_such_bucket: { what: 'there is no bucket %', hint: 'make it, or mend the name' },

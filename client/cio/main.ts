@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { EXIT } from '../../src/errors.ts';
 import { parseCommandLine, usageOf, wantsJson, type Request } from './arguments.ts';
 import type { Command } from './command.ts';
@@ -10,6 +11,7 @@ import { ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { explain } from './messages.ts';
 import { formatFailure, Session } from './session.ts';
 import { isTerminal } from './terminal.ts';
+import { printableJson } from './text.ts';
 import { packageVersion } from './version.ts';
 
 const ALL_COMMANDS: readonly Command[] = [...COMMANDS, COMPLETE, DOCKER_CREDENTIAL, GIT_CREDENTIAL, RELOAD_UNITS];
@@ -20,6 +22,7 @@ async function main(argv: readonly string[]): Promise<number> {
   let operation: string | undefined;
   // A defect in a callback; Node would show the line of the program that it is in, which is all of it.
   process.once('uncaughtException', (error) => process.exit(fail(error, operation, isJson)));
+  process.on('SIGUSR1', onUserSignal);
   try {
     const request = parseCommandLine(argv, ALL_COMMANDS);
     if (request.kind === 'help') return await help(request);
@@ -41,10 +44,18 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/**
+ * Without a listener, SIGUSR1 has Node open a debugger's port to every user of this host. Node's `--disable-sigusr1` blocks
+ * the signal, and would leave it blocked for the command that this process becomes. One that runs beside it has its own listener.
+ */
+function onUserSignal(): void {
+  if (process.listenerCount('SIGUSR1') === 1) process.exit(128 + constants.signals.SIGUSR1);
+}
+
 function fail(error: unknown, operation: string | undefined, isJson: boolean): number {
   const { exit, code, message, hint, fields } = explain(error);
   try {
-    if (isJson) writeAll(STDOUT, `${JSON.stringify({ error: { code, ...fields, message, ...(hint && { hint }) } })}\n`);
+    if (isJson) writeAll(STDOUT, `${printableJson({ error: { code, ...fields, message, ...(hint && { hint }) } })}\n`);
     else writeAll(STDERR, formatFailure(operation, message, hint));
   } catch {
     // Nobody is left to be told; the exit code still says it.

@@ -4,7 +4,7 @@ import { CommandError } from './command-error.ts';
 import { STDERR, STDIN, writeAll } from './file-descriptors.ts';
 import { LineEditor, type LineEnd } from './line-editor.ts';
 import { isTerminal } from './terminal.ts';
-import { printable } from './text.ts';
+import { printable, widthOf } from './text.ts';
 
 /** A talk of several questions, see {@link Prompter.talk}. */
 export interface Talk {
@@ -22,6 +22,9 @@ export interface Talk {
 
 /** Signals that end a process, and would leave the terminal without echo. */
 const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGINT'] as const;
+
+/** Of a terminal that does not say how many it has. */
+const COLUMNS = 80;
 
 /**
  * Asks questions of whoever sits at the terminal. Questions go to standard error, or past a redirection of it to the
@@ -100,9 +103,12 @@ export class Prompter {
     isHidden: boolean,
   ): Promise<LineEnd & { readonly kind: 'line' | 'end' }> {
     writeAll(screen, prompt);
+    let shown = prompt;
     const end = await this.#readKeys((text) => {
-      // The whole line anew: a character can be wider than one column, and Ctrl-U takes many.
-      if (!isHidden) writeAll(screen, `\r\u001b[K${prompt}${printable(text)}`);
+      if (isHidden) return;
+      const line = `${prompt}${printable(text)}`;
+      writeAll(screen, line.startsWith(shown) ? line.slice(shown.length) : `${takenBack(shown)}${line}`);
+      shown = line;
     });
     writeAll(screen, '\n');
     if (end.kind === 'interrupt') throw new CommandError('Interrupted', 'interrupted');
@@ -129,6 +135,13 @@ export class Prompter {
       stdin.on('data', onData).on('end', onEnd).on('error', onEnd).resume();
     });
   }
+}
+
+/** What takes a line back, all its rows: a character can be wider than one column, and Ctrl-U takes many. */
+function takenBack(line: string): string {
+  const columns = process.stderr.columns || process.stdout.columns || COLUMNS;
+  const rowsAbove = Math.ceil(widthOf(line) / columns) - 1;
+  return `\r${rowsAbove > 0 ? `\u001b[${rowsAbove}A` : ''}\u001b[J`;
 }
 
 /** @throws CommandError `NoValue` */

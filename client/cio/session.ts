@@ -1,12 +1,13 @@
 import type { CredentialClient } from '../client.ts';
 import { connectBy } from '../connect.ts';
 import type { Globals } from './arguments.ts';
-import { STDERR, STDOUT, writeAll } from './file-descriptors.ts';
+import { CommandError } from './command-error.ts';
+import { ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { openPipeTransport } from './pipe-transport.ts';
 import { NO_PROGRESS, startProgress, type Progress } from './progress.ts';
 import { Prompter } from './prompter.ts';
 import { isColoured, isTerminal } from './terminal.ts';
-import { printable } from './text.ts';
+import { printable, printableJson } from './text.ts';
 
 const GREEN = '32';
 const YELLOW = '33';
@@ -55,7 +56,7 @@ export class Session {
 
   /** The product of a command, on standard output: a document with `--json`, else text. */
   print(document: unknown, text: () => string): void {
-    this.#write(STDOUT, this.isJson ? `${JSON.stringify(document)}\n` : text());
+    this.#write(STDOUT, this.isJson ? `${printableJson(document)}\n` : text());
   }
 
   /** The product of a command, as it is. */
@@ -63,15 +64,29 @@ export class Session {
     this.#write(STDOUT, bytes);
   }
 
+  /**
+   * The same for what is of no use in part, or is never to be had again: a reader that has gone is a failure.
+   *
+   * @throws CommandError `WriteFailed`
+   */
+  deliver(content: Uint8Array | string): void {
+    try {
+      this.#write(STDOUT, content);
+    } catch (error) {
+      if (!(error instanceof ReaderGone)) throw error;
+      throw new CommandError('WriteFailed', 'whoever was to read standard output has gone');
+    }
+  }
+
   /** Tells of something done, in Storidge's words: `Succeed: Create credential: Credential NAME saved`. */
   succeed(document: unknown, operation: string, result: string): void {
-    if (this.isJson) this.#write(STDOUT, `${JSON.stringify(document)}\n`);
+    if (this.isJson) this.#write(STDOUT, `${printableJson(document)}\n`);
     else this.#write(STDERR, `${paint('Succeed:', GREEN)} ${operation}: ${printable(result)}\n`);
   }
 
   /** Tells of something done in the words that are given, where {@link Session.succeed} has Storidge's. */
   succeedAs(document: unknown, message: string): void {
-    if (this.isJson) this.#write(STDOUT, `${JSON.stringify(document)}\n`);
+    if (this.isJson) this.#write(STDOUT, `${printableJson(document)}\n`);
     else this.#write(STDERR, `${printable(message)}\n`);
   }
 

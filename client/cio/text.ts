@@ -12,6 +12,18 @@ export function printable(text: string): string {
   });
 }
 
+/** A document as JSON in one line, which means the same and which a terminal can be given, see {@link printable}. */
+export function printableJson(document: unknown): string {
+  const text = JSON.stringify(document);
+  if (PLAIN.test(text)) return text;
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}]/gu, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
+}
+
 /** How many columns of a terminal a printable text takes. */
 export function widthOf(text: string): number {
   if (PLAIN.test(text)) return text.length;

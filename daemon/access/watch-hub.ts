@@ -1,3 +1,4 @@
+import { CredentialError } from '../../src/errors.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, membershipOf } from '../../src/sets.ts';
 import type { VaultChange } from '../vault/change.ts';
@@ -10,14 +11,33 @@ import type { Vault } from '../vault/vault.ts';
  */
 export const WATCHED_PER_USER_MAX = 100_000;
 
+/**
+ * Most watchers of one user at a time: each is told of each change within the commit that makes it, while all others wait.
+ * As root, every unit that restarts by `--on-change` is one.
+ */
+export const WATCHERS_PER_USER_MAX = 128;
+
+/** A credential, or a set. One object for all who are told of a change: there may be many, and each remembers it by its key. */
+export interface Place {
+  readonly key: string;
+  readonly space: Space;
+  readonly name: string;
+}
+
+/** None of the three parts of the key has a space in it. */
+export function placeOf(kind: 'credential' | 'set', space: Space, name: string): Place {
+  return { key: `${kind} ${space} ${name}`, space, name };
+}
+
 /** Somebody who hears of changes of what he may see, and of nothing else. What he is told is only where to look. */
 export interface Watcher {
+  readonly uid: number;
   /** The space of which he sees everything. */
   readonly space: Space | undefined;
   /** By whom he sees what else he sees. */
   readonly principals: readonly PrincipalId[];
-  onCredential(space: Space, name: string): void;
-  onSet(space: Space, set: string): void;
+  onCredential(place: Place): void;
+  onSet(place: Place): void;
   /** Anything may have changed. */
   onEverything(): void;
   onLocked(): void;
@@ -30,6 +50,7 @@ export interface Watcher {
 export class WatchHub {
   readonly #vault: Vault;
   readonly #watchers: Set<Watcher> = new Set();
+  readonly #byUid: Index<number> = new Index();
   readonly #bySpace: Index<Space> = new Index();
   readonly #byPrincipal: Index<PrincipalId> = new Index();
   /** How much the watchers of each user remember. */
@@ -40,13 +61,19 @@ export class WatchHub {
     vault.watch((change) => this.#onChange(change));
   }
 
-  /** @returns what ends it */
+  /**
+   * @returns what ends it
+   * @throws CredentialError `Busy` where he has too many
+   */
   add(watcher: Watcher): () => void {
+    if (this.#byUid.get(watcher.uid).size >= WATCHERS_PER_USER_MAX) throw new CredentialError('Busy', {});
     this.#watchers.add(watcher);
+    this.#byUid.add(watcher.uid, watcher);
     if (watcher.space !== undefined) this.#bySpace.add(watcher.space, watcher);
     for (const principal of watcher.principals) this.#byPrincipal.add(principal, watcher);
     return () => {
       this.#watchers.delete(watcher);
+      this.#byUid.delete(watcher.uid, watcher);
       if (watcher.space !== undefined) this.#bySpace.delete(watcher.space, watcher);
       for (const principal of watcher.principals) this.#byPrincipal.delete(principal, watcher);
     };
@@ -70,14 +97,17 @@ export class WatchHub {
   #tell({ credentials, healths, grants }: VaultChange): void {
     for (const { space, name } of credentials) {
       const set = membershipOf(name)?.set;
+      const place = placeOf('credential', space, name);
+      const setPlace = set === undefined ? undefined : placeOf('set', space, set);
       for (const watcher of this.#whoSees(space, [name], set)) {
-        watcher.onCredential(space, name);
-        if (set !== undefined) watcher.onSet(space, set);
+        watcher.onCredential(place);
+        if (setPlace !== undefined) watcher.onSet(setPlace);
       }
     }
     for (const { space, set } of healths) {
       const names = FIELD_IDS.map((field) => memberName(set, field));
-      for (const watcher of this.#whoSees(space, names, set)) watcher.onSet(space, set);
+      const place = placeOf('set', space, set);
+      for (const watcher of this.#whoSees(space, names, set)) watcher.onSet(place);
     }
     for (const { principal, grant } of grants) {
       for (const watcher of this.#byPrincipal.get(principal)) tellOfGrant(watcher, grant);
@@ -99,8 +129,8 @@ export class WatchHub {
 function tellOfGrant(watcher: Watcher, { space, kind, target }: GrantEntry): void {
   const set = kind === 'set' ? target : membershipOf(target)?.set;
   const names = kind === 'set' ? FIELD_IDS.map((field) => memberName(target, field)) : [target];
-  for (const name of names) watcher.onCredential(space, name);
-  if (set !== undefined) watcher.onSet(space, set);
+  for (const name of names) watcher.onCredential(placeOf('credential', space, name));
+  if (set !== undefined) watcher.onSet(placeOf('set', space, set));
 }
 
 /** Watchers by what they are found by. */

@@ -8,18 +8,21 @@ import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { currentVersion } from '../vault/records.ts';
 import type { CredentialRecord, PrincipalId, Space } from '../vault/records.ts';
-import type { Vault } from '../vault/vault.ts';
+import type { Unlocked, Vault } from '../vault/vault.ts';
 import type { Caller } from './caller.ts';
 import { mayRead, ownerOfSpace } from './rules.ts';
 import { viewSet, wholeSet } from './set-view.ts';
 import type { SetView } from './set-view.ts';
 import { uuidOfSet } from './set-uuid.ts';
 import { visibleCredentials } from './visible.ts';
-import { WATCHED_PER_USER_MAX } from './watch-hub.ts';
-import type { WatchHub, Watcher } from './watch-hub.ts';
+import { WATCHED_PER_USER_MAX, placeOf } from './watch-hub.ts';
+import type { Place, WatchHub, Watcher } from './watch-hub.ts';
 
-/** Credentials and sets in one reply. */
+/** Credentials in one reply. */
 const BATCH = 250;
+
+/** Sets in one reply: each is made of all the fields that it could have. */
+const SETS_BATCH = 25;
 
 /** Changes that wait to be told. Where there are more, everything is looked at again instead. */
 const WAITING_MAX = 10_000;
@@ -34,13 +37,6 @@ export interface WatchedScope {
   readonly matches: (record: CredentialRecord) => boolean;
 }
 
-/** Where to look. */
-interface Place {
-  readonly space: Space;
-  /** Of a credential, or of a set. */
-  readonly name: string;
-}
-
 /** What is said in one reply. */
 export type Part = Omit<WatchOut, 'settled'>;
 
@@ -49,6 +45,7 @@ export type Part = Omit<WatchOut, 'settled'>;
  * the two: so a change is told once, and several before he listens are told as what came of them.
  */
 export class WatchedView implements Watcher {
+  readonly uid: number;
   readonly space: Space | undefined;
   readonly principals: readonly PrincipalId[];
   readonly #vault: Vault;
@@ -56,39 +53,50 @@ export class WatchedView implements Watcher {
   readonly #caller: Caller;
   readonly #scope: WatchedScope;
   readonly #slice: TimeSlice;
+  /** What was open when it began. */
+  readonly #of: Unlocked;
   /** By place: of a credential the generation, of a set all that was told. */
   readonly #told: Map<string, number | string> = new Map();
+  /** Where to look, by key. */
   #credentials: Map<string, Place> = new Map();
   #sets: Map<string, Place> = new Map();
   #isAllStale = true;
   #failure: CredentialError | undefined;
   #wake: (() => void) | undefined;
 
+  /** @throws CredentialError `Locked` */
   constructor(vault: Vault, hub: WatchHub, caller: Caller, scope: WatchedScope) {
     this.#vault = vault;
     this.#hub = hub;
     this.#caller = caller;
+    this.uid = caller.uid;
     this.#scope = scope;
     this.#slice = new TimeSlice(vault.turns);
+    this.#of = vault.unlocked();
     const { only } = scope;
     if (caller.isAdministrator) this.space = only ?? 'system';
     else this.space = only === undefined || only === caller.space ? caller.space : undefined;
     this.principals = caller.isAdministrator ? [] : caller.principals();
   }
 
-  onCredential(space: Space, name: string): void {
-    if (this.#isOutside(space)) return;
-    this.#credentials.set(placeOf('credential', space, name), { space, name });
+  onCredential(place: Place): void {
+    if (this.#isOutside(place.space)) return;
+    this.#credentials.set(place.key, place);
     this.#changed();
   }
 
-  onSet(space: Space, name: string): void {
-    if (this.#isOutside(space)) return;
-    this.#sets.set(placeOf('set', space, name), { space, name });
+  onSet(place: Place): void {
+    if (this.#isOutside(place.space)) return;
+    this.#sets.set(place.key, place);
     this.#changed();
   }
 
   onEverything(): void {
+    if (this.#vault.unlocked() !== this.#of) {
+      // Another store's contents: the generations that were told are not theirs, and equal ones would say nothing.
+      this.end(new CredentialError('Busy', {}));
+      return;
+    }
     this.#isAllStale = true;
     this.#changed();
   }
@@ -172,19 +180,22 @@ export class WatchedView implements Watcher {
       await this.#slice.pause();
       const { space, name } = record;
       const set = membershipOf(name)?.set;
-      if (set !== undefined) this.#sets.set(placeOf('set', space, set), { space, name: set });
+      if (set !== undefined) {
+        const place = placeOf('set', space, set);
+        this.#sets.set(place.key, place);
+      }
       if (!matches(record)) continue;
-      const place = placeOf('credential', space, name);
+      const place = placeOf('credential', space, name).key;
       unseen.delete(place);
       this.#tellCredential(part, place, record);
       if (part.credentials.length < BATCH) continue;
       yield part;
       part = newPart();
     }
-    for (const place of unseen) {
-      const [kind, space = '', name = ''] = place.split(' ');
+    for (const key of unseen) {
+      const [kind, space = '', name = ''] = key.split(' ');
       const places = kind === 'set' ? this.#sets : this.#credentials;
-      places.set(place, { space: space as Space, name });
+      places.set(key, { key, space: space as Space, name });
     }
     return part;
   }
@@ -200,9 +211,10 @@ export class WatchedView implements Watcher {
       if (record !== undefined) this.#tellCredential(part, place, record);
       else this.#tellVanished(part, place, { kind: 'credential', name, owner: ownerOfSpace(space) });
     }
+    let setsRoom = SETS_BATCH;
     for (const [place, { space, name }] of this.#sets) {
-      if (room === 0) return;
-      room -= 1;
+      if (setsRoom === 0) return;
+      setsRoom -= 1;
       this.#sets.delete(place);
       const set = this.#describeSet(reader, space, name);
       if (set === undefined) this.#tellVanished(part, place, { kind: 'set', name, owner: ownerOfSpace(space) });
@@ -277,9 +289,4 @@ function newPart(): FilledPart {
 
 function isEmpty({ credentials, sets, vanished }: Part): boolean {
   return credentials.length === 0 && sets.length === 0 && vanished.length === 0;
-}
-
-/** None of the three has a space in it. */
-function placeOf(kind: Vanished['kind'], space: Space, name: string): string {
-  return `${kind} ${space} ${name}`;
 }

@@ -35,10 +35,17 @@ export const WRITE_PAUSE_MS: number = 60 * 60 * 1000;
 /** Results that are remembered at a time; one more is written. */
 const REMEMBERED_MAX = 10_000;
 
-const PAGE = 250;
+/** Results that are counted between two turns of the event loop: each asks for all the fields that a set could have. */
+const PAGE = 25;
 
 /** Reasons that tell of the prober or of whoever asked, and not of the set. */
-const NOT_OF_THE_SET: ReadonlySet<string> = new Set(['prober_failed', 'prober_missing', 'cancelled', 'not_supported']);
+const NOT_OF_THE_SET: ReadonlySet<string> = new Set([
+  'prober_failed',
+  'prober_missing',
+  'cancelled',
+  'not_supported',
+  'identity_not_shared',
+]);
 
 /** Keeps how the sets did when they were last tried out, and knows how they do now. */
 export class HealthBook {
@@ -92,7 +99,7 @@ export class HealthBook {
       this.#remembered.set(key, after);
       return { before, after };
     }
-    if (!(await this.#write(after))) return undefined;
+    if (!(await this.#write(after, outcome.of))) return undefined;
     this.#remembered.delete(key);
     return { before, after };
   }
@@ -105,9 +112,11 @@ export class HealthBook {
   }
 
   /** A validation is worth something without it, so it fails by itself. */
-  async #write(after: HealthRecord): Promise<boolean> {
+  async #write(after: HealthRecord, of: Unlocked): Promise<boolean> {
     try {
       return await this.#vault.write((writer) => {
+        // A copy may have been restored while this waited for its turn.
+        if (this.#vault.unlocked() !== of) return false;
         // Asked again: a write in between may have removed the set, with what was known of it, or proved a newer one.
         const { space, set, generation } = after;
         const isThere = wholeSet(writer, space, set).size > 0;

@@ -1,4 +1,4 @@
-import { CredentialError } from '../../src/errors.ts';
+import { CredentialError, isCredentialError } from '../../src/errors.ts';
 import { membershipOf } from '../../src/sets.ts';
 import type { Finding } from '../../src/validation.ts';
 import type { Subject } from '../access/caller.ts';
@@ -99,15 +99,19 @@ export class HealthSchedule {
       this.#since = undefined;
       return;
     }
-    this.#since ??= now();
+    // A clock that was set back would leave a beginning in the future, before which nothing is due.
+    this.#since = Math.min(this.#since ?? now(), now());
     try {
       const due = takeTurns(await this.#findDue(this.#since)).slice(0, TRIED_PER_SWEEP_MAX);
       const work = async (): Promise<void> => {
-        for (let next = due.shift(); next !== undefined && !this.#isEnded; next = due.shift()) await this.#try(next);
+        for (let next = due.shift(); next !== undefined && !this.#isEnded; next = due.shift()) {
+          await this.#tryOrLeave(next);
+        }
       };
-      await Promise.all(Array.from({ length: SCHEDULED_JOBS_MAX }, work));
+      const ends = await Promise.allSettled(Array.from({ length: SCHEDULED_JOBS_MAX }, work));
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
     } catch (error) {
-      // Locked or given another key meanwhile, or its disk is full: the next sweep sees.
+      // Locked or given another key meanwhile, its disk is full, or a prober still ends: the next sweep sees.
       if (!(error instanceof CredentialError)) throw error;
     }
   }
@@ -137,7 +141,7 @@ export class HealthSchedule {
       if (this.#isEnded) return [];
       for (const { space, name } of records) {
         const set = membershipOf(name)?.set;
-        if (set !== undefined) sets.set(`${space} ${set}`, { space, set });
+        if (set !== undefined) sets.set(keyOf({ space, set }), { space, set });
       }
     }
     const due: DueSet[] = [];
@@ -167,6 +171,16 @@ export class HealthSchedule {
     });
   }
 
+  /** A set that cannot be read, since a value of it is damaged, keeps none of the others from being tried. */
+  async #tryOrLeave(due: DueSet): Promise<void> {
+    try {
+      await this.#try(due);
+    } catch (error) {
+      if (!isCredentialError(error, 'Damaged')) throw error;
+      this.#inVain.set(keyOf(due), this.#parts.now());
+    }
+  }
+
   async #try({ space, set }: DueSet): Promise<void> {
     const { vault, prober, book, announcer, now } = this.#parts;
     const of = vault.unlocked();
@@ -188,7 +202,7 @@ export class HealthSchedule {
     if (this.#isEnded) return;
     this.#tellOfProber(findings);
     const change = await book.keep({ space, set, generation: read.generation, findings, of });
-    const key = `${space} ${set}`;
+    const key = keyOf({ space, set });
     if (change === undefined) {
       this.#inVain.set(key, now());
     } else {
@@ -218,6 +232,10 @@ export class HealthSchedule {
   #cancelAll(): void {
     for (const cancel of this.#cancels) cancel();
   }
+}
+
+function keyOf({ space, set }: Pick<DueSet, 'space' | 'set'>): string {
+  return `${space} ${set}`;
 }
 
 function canBeTried({ missing, members }: SetView): boolean {

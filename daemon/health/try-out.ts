@@ -1,13 +1,21 @@
 import { findMistakes } from '../../src/mistakes.ts';
+import { usesIdentity } from '../../src/sets.ts';
 import { CHECKS, hasFailed } from '../../src/validation.ts';
-import type { Finding } from '../../src/validation.ts';
+import type { CheckId, Finding } from '../../src/validation.ts';
 import type { Gone } from '../gone.ts';
 import type { JobOwner } from '../probe/job-bounds.ts';
 import type { Prober } from '../probe/prober.ts';
+import type { Space } from '../vault/records.ts';
 import type { Candidate } from './candidate.ts';
 
 /** What a repository needs and a bucket does not: a set of a volume's credentials has neither. */
 export const REPOSITORY_FIELDS: ReadonlySet<string> = new Set(['backup_repo', 'backup_password']);
+
+/**
+ * Whose sets the machine's own identity may be used for. It is the machine's right, and not that of every user of it:
+ * one who may not ask the metadata service himself would have the prober list, read and write in its name.
+ */
+const SHARED: Space = 'system';
 
 /** How a set is tried out. */
 export interface Trial {
@@ -38,7 +46,12 @@ export async function* tryOut(
   yield shape.length > 0 ? shape : [{ check: 'shape', state: 'passed' }];
   if (trial.shapeOnly) return;
   if (hasFailed(shape) || provider === undefined) {
-    yield CHECKS.filter((check) => check !== 'shape').map((check) => skipped(check));
+    yield skippedBut(['shape'], 'shape');
+    return;
+  }
+  if (usesIdentity(values.get('use_iam')) && candidate.space !== SHARED) {
+    yield [{ check: 'key', state: 'failed', reason: 'identity_not_shared', field: 'use_iam' }];
+    yield skippedBut(['shape', 'key'], 'key');
     return;
   }
   const { owner, restoreOnly, makeBucket } = trial;
@@ -66,6 +79,12 @@ function findShape({ set, provider, values, notText, primary }: Candidate, { key
   ];
 }
 
-function skipped(check: Finding['check']): Finding {
-  return { check, state: 'skipped', reason: 'earlier_failure', subject: 'shape' };
+/** Everything but what was told of already is skipped, for what failed. */
+function skippedBut(told: readonly CheckId[], failed: CheckId): Finding[] {
+  return CHECKS.filter((check) => !told.includes(check)).map((check) => ({
+    check,
+    state: 'skipped',
+    reason: 'earlier_failure',
+    subject: failed,
+  }));
 }

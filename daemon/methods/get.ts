@@ -2,7 +2,6 @@ import { CredentialError } from '../../src/errors.ts';
 import { parseName } from '../../src/names.ts';
 import { findReadable, mayWrite } from '../access/rules.ts';
 import { currentVersion } from '../vault/records.ts';
-import { wipe } from '../vault/sodium.ts';
 import type { Method } from './context.ts';
 import { toWire } from './wire-value.ts';
 
@@ -18,8 +17,6 @@ export const get: Method<'Get'> = ({ vault }, caller, parameters) =>
     }
     const version = record.versions.find((entry) => entry.version === wanted);
     if (version === undefined) throw new CredentialError('NotFound', { name });
-    const value = reader.value(record, version.version);
-    const answer = { name, ...toWire(value), version: version.version, generation: version.generation };
-    wipe(value);
-    return answer;
+    const value = reader.valueFor(record, version.version, toWire);
+    return { name, ...value, version: version.version, generation: version.generation };
   });

@@ -7,7 +7,6 @@ import type { StreamingMethod } from './context.ts';
 
 /** Tells what there is, then what changes, until the store is locked or whoever listens is gone. */
 export const watch: StreamingMethod<'Watch'> = async function* ({ vault, watches }, caller, parameters, gone, ending) {
-  vault.unlocked();
   const view = new WatchedView(vault, watches, caller, {
     only: typeof parameters.owner === 'number' ? spaceOfOwner(parameters.owner) : undefined,
     matches: patternMatcher(vault.storeId, parameters.patterns ?? []),

@@ -7,7 +7,7 @@ import type { Gone } from '../gone.ts';
 import { parseProberMessage } from './finding.ts';
 import { JobBounds } from './job-bounds.ts';
 import type { JobOwner } from './job-bounds.ts';
-import { ProberMissingError } from './start-prober.ts';
+import { END_TIME_MAX_MS, ProberMissingError } from './start-prober.ts';
 import type { ProberConnection, StartProber } from './start-prober.ts';
 
 /** Longest life of one job. The prober's own limit is shorter; this one is for a prober that hangs. */
@@ -41,6 +41,7 @@ export class Prober {
   async *probe(job: ProbeJob, owner: JobOwner, gone: Gone): AsyncGenerator<Finding, void, undefined> {
     const giveBack = this.#bounds.take(owner);
     let connection: ProberConnection | undefined;
+    let isDone = false;
     let isEnded = false;
     const end = (): void => {
       isEnded = true;
@@ -53,16 +54,18 @@ export class Prober {
       // Whoever went away while it was started wants nothing tried.
       if (isEnded) connection.end();
       else connection.send(`${JSON.stringify(job)}\0`);
-      const isDone = yield* readFindings(connection, secretsOf(job));
+      isDone = yield* readFindings(connection, secretsOf(job));
       if (!isDone) yield failure('prober_failed');
     } catch (error) {
       if (!(error instanceof ProberMissingError)) throw error;
       yield failure('prober_missing');
     } finally {
-      giveBack();
       clearTimeout(timer);
       forget();
       connection?.end();
+      // One that is told to stop takes its time to clean up: who begins and leaves, over and over, has no more of them.
+      if (isDone || connection === undefined) giveBack();
+      else setTimeout(giveBack, END_TIME_MAX_MS).unref();
     }
   }
 }

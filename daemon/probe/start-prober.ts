@@ -28,7 +28,7 @@ export type StartProber = () => Promise<ProberConnection>;
 const CONTAINER_PATH = 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI';
 
 /** How long a prober may take to clean up after it was told to stop. */
-const END_TIME_MAX_MS = 5000;
+export const END_TIME_MAX_MS = 5000;
 
 /** systemd starts one for each connection (`cio-credential-prober@.service`), in a sandbox of its own. */
 export function connectProber(path: string): StartProber {

@@ -7,6 +7,7 @@ import { createLog, describeDefect, type Log } from '../log.ts';
 import { JobError, parseJob } from './job.ts';
 import { JOB_BYTES_MAX } from './limits.ts';
 import { probe } from './probe.ts';
+import { isDeriving } from './restic/scrypt.ts';
 import { surroundingsOf } from './surroundings.ts';
 
 const STDERR = 2;
@@ -19,7 +20,7 @@ async function main(): Promise<void> {
   // Node's own report would show the error's message and a line of the program.
   process.on('uncaughtException', (error) => {
     log.error('the prober ended by a defect', describeDefect(error));
-    process.exit(1);
+    leave(1);
   });
   const surroundings = surroundingsOf(process.env[CONTAINER_PATH]);
   leaveEnvironment();
@@ -31,10 +32,16 @@ async function main(): Promise<void> {
       send(finding);
     }
     send({ done: true });
-    process.exit(0);
+    leave(0);
   } catch (error) {
-    process.exit(report(error, log));
+    leave(report(error, log));
   }
+}
+
+/** Ends at once. `process.exit()` would wait for a derivation that was left behind; what was written went out before. */
+function leave(code: number): void {
+  if (isDeriving()) process.kill(process.pid, 'SIGTERM');
+  process.exit(code);
 }
 
 /** No library finds keys, hosts, proxies or files of this machine in it. */

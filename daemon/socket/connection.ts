@@ -189,7 +189,7 @@ export class Connection {
       this.#frames = undefined;
       return undefined;
     }
-    const bytes = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength);
+    const bytes = next.value;
     const message = parseJson(bytes);
     bytes.fill(0);
     this.#messageSince = undefined;
@@ -265,7 +265,8 @@ export class Connection {
     const text = this.#unsent;
     this.#unsent = '';
     if (text === '' || this.#socket.destroyed || this.#socket.writableEnded) return true;
-    this.#socket.write(text);
+    // Text of one byte a character is copied as it is; anything else Node converts character by character.
+    this.#socket.write(text, Buffer.byteLength(text) === text.length ? 'latin1' : 'utf8');
     this.#account();
     const isRead = this.#socket.writableLength <= UNREAD_BYTES_MAX;
     if (!isRead) this.#unreadSince ??= performance.now();
@@ -343,10 +344,11 @@ export class Connection {
  * Undefined where the bytes are no JSON, or no JSON document but null. V8's own error would quote them. Bytes that are
  * no UTF-8 would become other characters, and a secret another one.
  */
-function parseJson(bytes: Buffer): unknown {
+function parseJson(bytes: Uint8Array): unknown {
   if (!isUtf8(bytes)) return undefined;
+  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   try {
-    return JSON.parse(bytes.toString()) ?? undefined;
+    return JSON.parse(buffer.toString()) ?? undefined;
   } catch {
     return undefined;
   }

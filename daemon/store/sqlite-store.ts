@@ -6,9 +6,19 @@ import { describeSystemError } from '../system-error.ts';
 import { APPLICATION_ID, FORMAT_VERSION, migrate } from './migrations.ts';
 import { KIND, StoreError, fixedTag } from './sealed-store.ts';
 import type { Kind, SealedRecord, SealedStore, SealedTransaction } from './sealed-store.ts';
+import { Snapshot } from './snapshot.ts';
 
-/** Page cache of each of the two connections, in KiB. */
-const CACHE_KIBIBYTES = 512;
+/**
+ * Page caches of the two connections, in KiB. The first is the one that counts: tags are hashes, so that a commit of many
+ * credentials touches as many pages, and a page that does not stay until the commit is written twice.
+ */
+const WRITER_CACHE_KIBIBYTES = 2048;
+const READER_CACHE_KIBIBYTES = 256;
+/**
+ * At how many pages in the journal they are moved to the file, which takes two more waits for the disk: 16 MiB. What was
+ * deleted does not wait for that, see {@link SqliteStore.purge}.
+ */
+const JOURNAL_PAGES = 4096;
 /** How long another program that has the file open (a backup) may hold up this one, which does nothing else meanwhile. */
 const BUSY_TIMEOUT_MS = 200;
 /** Pages that are copied between two turns of the event loop: about a millisecond of work. */
@@ -20,35 +30,35 @@ const HEADER_MAGIC = 'SQLite format 3\0';
 /**
  * Sealed records in one SQLite file.
  *
- * Two connections: one writes, the other reads what was committed, so that a long transaction (a rekey) stops nobody
- * from reading. The caller sees to it that no second process opens the file (see `StoreLock`), and sets the umask.
+ * Two connections: one reads and writes, and while its transaction is open, the other reads what was committed, so that a
+ * long one (a rekey) stops nobody from reading. Otherwise it is the first that reads: SQLite drops the pages that a
+ * connection has in memory when another one commits. The caller sees to it that no second process opens the file (see
+ * `StoreLock`), and sets the umask.
  */
 export class SqliteStore implements SealedStore {
   readonly #path: string;
   readonly #fileId: string | undefined;
   readonly #writer: Database.Database;
   readonly #reader: Database.Database;
-  readonly #get: Database.Statement<[Kind, Uint8Array]>;
-  readonly #list: Database.Statement<[Kind, Uint8Array, number], { tag: Buffer; body: unknown }>;
+  readonly #writersSnapshot: Snapshot;
+  readonly #readersSnapshot: Snapshot;
   readonly #put: Database.Statement<[Kind, Uint8Array, Uint8Array]>;
   readonly #delete: Database.Statement<[Kind, Uint8Array]>;
   readonly #head: Database.Statement<[Kind, Uint8Array]>;
-  readonly #beginRead: Database.Statement<[]>;
-  readonly #endRead: Database.Statement<[]>;
-  #isReading = false;
+  readonly #beginWrite: Database.Statement<[]>;
+  readonly #endWrite: Database.Statement<[]>;
+  #isWriting = false;
 
   private constructor(path: string, writer: Database.Database, reader: Database.Database) {
     this.#path = path;
     this.#fileId = fileIdOf(path);
     this.#writer = writer;
     this.#reader = reader;
-    const select = 'SELECT body FROM record WHERE kind = ? AND tag = ?';
-    this.#get = reader.prepare<[Kind, Uint8Array]>(select).pluck();
-    this.#head = writer.prepare<[Kind, Uint8Array]>(select).pluck();
-    this.#list = reader.prepare('SELECT tag, body FROM record WHERE kind = ? AND tag >= ? ORDER BY tag LIMIT ?');
-    this.#beginRead = reader.prepare('BEGIN');
-    // COMMIT would fail after a read that met a damaged page, and the commit of the writer with it.
-    this.#endRead = reader.prepare('ROLLBACK');
+    this.#writersSnapshot = new Snapshot(writer);
+    this.#readersSnapshot = new Snapshot(reader);
+    this.#head = writer.prepare<[Kind, Uint8Array]>('SELECT body FROM record WHERE kind = ? AND tag = ?').pluck();
+    this.#beginWrite = writer.prepare('BEGIN IMMEDIATE');
+    this.#endWrite = writer.prepare('COMMIT');
     this.#put = writer.prepare('INSERT OR REPLACE INTO record (kind, tag, body) VALUES (?, ?, ?)');
     this.#delete = writer.prepare('DELETE FROM record WHERE kind = ? AND tag = ?');
   }
@@ -65,14 +75,15 @@ export class SqliteStore implements SealedStore {
       const writer = new Database(path, { timeout: BUSY_TIMEOUT_MS });
       try {
         refuseNewerVersion(writer.pragma('user_version', { simple: true }) as number);
-        harden(writer);
+        harden(writer, WRITER_CACHE_KIBIBYTES);
         writer.pragma('journal_mode = WAL');
         writer.pragma('synchronous = FULL');
         writer.pragma('secure_delete = ON');
+        writer.pragma(`wal_autocheckpoint = ${JOURNAL_PAGES}`);
         migrate(writer);
         refuseForeignSchema(writer);
         const reader = new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
-        harden(reader);
+        harden(reader, READER_CACHE_KIBIBYTES);
         return new SqliteStore(path, writer, reader);
       } catch (error) {
         writer.close();
@@ -88,14 +99,14 @@ export class SqliteStore implements SealedStore {
   }
 
   get(kind: Kind, tag: Uint8Array): Uint8Array | undefined {
-    const body = this.#read(() => this.#get.get(kind, tag));
+    const body = withStoreErrors(() => this.#snapshot.get(kind, tag));
     return body === undefined ? undefined : bytesIn(body);
   }
 
   list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[] {
     // A tag and one more zero is the first that sorts behind it; the first of all is the empty one, which nobody made.
     const from = after === undefined ? new Uint8Array(0) : Buffer.concat([after, Buffer.of(0)]);
-    const rows = this.#read(() => this.#list.all(kind, from, limit));
+    const rows = withStoreErrors(() => this.#snapshot.list(kind, from, limit));
     return rows.map(({ tag, body }) => ({ kind, tag, body: bytesIn(body) }));
   }
 
@@ -103,7 +114,9 @@ export class SqliteStore implements SealedStore {
     return withStoreErrors(() => {
       // What is written to a file that was deleted, or that a copy was put in the place of, is gone with the process.
       this.#requireOwnFile();
-      this.#writer.exec('BEGIN IMMEDIATE');
+      this.#writersSnapshot.leave();
+      this.#beginWrite.run();
+      this.#isWriting = true;
       try {
         this.#requireHead(expectedHead);
       } catch (error) {
@@ -120,7 +133,7 @@ export class SqliteStore implements SealedStore {
   }
 
   purge(): void {
-    this.#leaveSnapshot();
+    this.#leaveSnapshots();
     const [done] = withStoreErrors(() => this.#writer.pragma('wal_checkpoint(TRUNCATE)')) as { busy: number }[];
     if (done?.busy !== 0) throw new StoreError('changed_by_other', 'another program reads the store');
   }
@@ -128,8 +141,8 @@ export class SqliteStore implements SealedStore {
   findPageDamage(): string[] {
     try {
       // What is told is what lies on the disk, and not what was read from it some time ago.
-      this.#leaveSnapshot();
-      this.#reader.pragma('shrink_memory');
+      this.#leaveSnapshots();
+      for (const connection of [this.#writer, this.#reader]) connection.pragma('shrink_memory');
       const found = this.#reader.pragma('integrity_check(20)') as { integrity_check: string }[];
       return found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
     } catch (error) {
@@ -164,25 +177,14 @@ export class SqliteStore implements SealedStore {
     this.#writer.close();
   }
 
-  /**
-   * Reads in a transaction that stays open until the next commit: with one of its own, each read would take and give
-   * back SQLite's locks, which costs more than the read.
-   */
-  #read<T>(read: () => T): T {
-    return withStoreErrors(() => {
-      if (!this.#isReading) {
-        this.#beginRead.run();
-        this.#isReading = true;
-      }
-      return read();
-    });
+  get #snapshot(): Snapshot {
+    return this.#isWriting ? this.#readersSnapshot : this.#writersSnapshot;
   }
 
-  /** Lets the next read see what was committed, and the journal be emptied: it cannot while somebody reads from it. */
-  #leaveSnapshot(): void {
-    if (!this.#isReading) return;
-    this.#isReading = false;
-    if (this.#reader.inTransaction) this.#endRead.run();
+  #leaveSnapshots(): void {
+    // The writer's own transaction is none that is left here.
+    if (!this.#isWriting) this.#writersSnapshot.leave();
+    this.#readersSnapshot.leave();
   }
 
   #requireOwnFile(): void {
@@ -198,8 +200,9 @@ export class SqliteStore implements SealedStore {
 
   #commit(): void {
     try {
-      this.#leaveSnapshot();
-      this.#writer.exec('COMMIT');
+      this.#readersSnapshot.leave();
+      this.#endWrite.run();
+      this.#isWriting = false;
     } catch (error) {
       this.#rollback();
       throw error;
@@ -208,15 +211,16 @@ export class SqliteStore implements SealedStore {
 
   /** SQLite ends a transaction by itself after some errors (a full disk among them), so there may be none left. */
   #rollback(): void {
+    this.#isWriting = false;
     if (this.#writer.inTransaction) this.#writer.exec('ROLLBACK');
   }
 }
 
-function harden(database: Database.Database): void {
+function harden(database: Database.Database, cacheKibibytes: number): void {
   database.pragma('trusted_schema = OFF');
   database.pragma('cell_size_check = ON');
   database.pragma('temp_store = MEMORY');
-  database.pragma(`cache_size = -${CACHE_KIBIBYTES}`);
+  database.pragma(`cache_size = -${cacheKibibytes}`);
 }
 
 /** Looks at the file's header with no help of SQLite, which would touch the file or its journal. */
@@ -307,7 +311,7 @@ function fileIdOf(path: string): string | undefined {
   return stat && `${stat.dev}.${stat.ino}`;
 }
 
-/** In a damaged row the body may be null, a number or a text, whatever the schema says; empty, it opens as little. */
+/** See {@link Row}: what is no body becomes an empty one, which opens as little. */
 function bytesIn(body: unknown): Uint8Array {
   return body instanceof Uint8Array ? body : new Uint8Array(0);
 }

@@ -16,8 +16,12 @@ export function pad(text: Uint8Array): Uint8Array {
 /** The text in what {@link pad} made, as a view of the same bytes; undefined where the length does not fit. */
 export function unpad(padded: Uint8Array): Uint8Array | undefined {
   if (padded.length < LENGTH_BYTES) return undefined;
-  const length = new DataView(padded.buffer, padded.byteOffset, padded.byteLength).getUint32(0);
+  const length = (byteAt(padded, 0) * 256 + byteAt(padded, 1)) * 65_536 + byteAt(padded, 2) * 256 + byteAt(padded, 3);
   return length <= padded.length - LENGTH_BYTES ? padded.subarray(LENGTH_BYTES, LENGTH_BYTES + length) : undefined;
+}
+
+function byteAt(bytes: Uint8Array, index: number): number {
+  return bytes[index] ?? 0;
 }
 
 function padme(length: number): number {

@@ -74,6 +74,7 @@ export class ReadCache {
   }
 }
 
+/** No name has a space in it. Most are of the shared space, and need no new text to be found by. */
 function keyOf(space: Space, name: string): string {
-  return `${space} ${name}`;
+  return space === 'system' ? name : `${space} ${name}`;
 }

@@ -32,6 +32,13 @@ export interface VaultReader {
    * @throws CredentialError `Damaged`
    */
   value(record: CredentialRecord, version: number): Uint8Array;
+  /**
+   * The same without a copy: `use` gets the bytes where they were opened, reads nothing else meanwhile, and keeps nothing
+   * of them; they are wiped when it returns.
+   *
+   * @throws CredentialError `Damaged`
+   */
+  valueFor<T extends object>(record: CredentialRecord, version: number, use: (value: Uint8Array) => T): T;
   principal(id: PrincipalId): PrincipalRecord | undefined;
   principals(): Iterable<PrincipalRecord>;
   /** To whom a credential or a set was granted, and how. */
@@ -99,10 +106,14 @@ export class OpeningReader implements VaultReader {
   }
 
   value(record: CredentialRecord, version: number): Uint8Array {
-    const sealed = this.#cache?.value(record, version) ?? this.#readValue(record, version);
-    const text = this.#sealing.open(KIND.value, sealed.tag, sealed.body);
-    if (text === undefined) throw new CredentialError('Damaged', { name: record.name });
-    return valueIn(text);
+    return this.valueFor(record, version, (value) => value.slice());
+  }
+
+  valueFor<T extends object>(record: CredentialRecord, version: number, use: (value: Uint8Array) => T): T {
+    const { tag, body } = this.#cache?.value(record, version) ?? this.#readValue(record, version);
+    const made = this.#sealing.openFor(KIND.value, tag, body, (text) => use(valueIn(text)));
+    if (made === undefined) throw new CredentialError('Damaged', { name: record.name });
+    return made;
   }
 
   principal(id: PrincipalId): PrincipalRecord | undefined {

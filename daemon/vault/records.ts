@@ -125,7 +125,8 @@ export function encodeValue({ space, name, version, value }: ValueRecord): Uint8
 
 /** The bytes of the value in its record, as a view. */
 export function valueIn(text: Uint8Array): Uint8Array {
-  return text.subarray(2 + new DataView(text.buffer, text.byteOffset).getUint16(0));
+  const headerBytes = (text[0] ?? 0) * 256 + (text[1] ?? 0);
+  return text.subarray(2 + headerBytes);
 }
 
 /** The value is a view of `text`. */

@@ -74,10 +74,17 @@ export class Sealing {
 
   /** @returns the text, which the caller owns and wipes; undefined where the record is not what was sealed for this place */
   open(kind: Kind, tag: Uint8Array, body: Uint8Array): Uint8Array | undefined {
+    return this.openFor(kind, tag, body, (text) => text.slice());
+  }
+
+  /** The same without a copy: `use` gets the text as `Sodium.openFor` gives it. */
+  openFor<T>(kind: Kind, tag: Uint8Array, body: Uint8Array, use: (text: Uint8Array) => T): T | undefined {
     // Tags are filled up with zeros below: a shorter one would stand for the same place.
     if (kind !== KIND.head && tag.length !== ID_BYTES) return undefined;
-    const padded = this.#sodium.open(this.#sealKey, body, this.#associate(kind, tag));
-    return padded === undefined ? undefined : unpad(padded);
+    return this.#sodium.openFor(this.#sealKey, body, this.#associate(kind, tag), (padded) => {
+      const text = unpad(padded);
+      return text && use(text);
+    });
   }
 
   /**

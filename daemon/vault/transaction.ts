@@ -61,6 +61,8 @@ export class VaultTransaction implements VaultWriter {
   readonly #store: SealedStore;
   readonly #sealing: Sealing;
   readonly #kept: Changes = new Map();
+  /** Bodies as they were committed last, by place, of what was looked for. */
+  readonly #committed: Map<string, Uint8Array | undefined> = new Map();
   readonly #committedPrincipals: Principals;
   readonly #keptPrincipals: Map<PrincipalId, PrincipalRecord> = new Map();
   readonly #keptCredentials: CredentialRecord[] = [];
@@ -84,6 +86,10 @@ export class VaultTransaction implements VaultWriter {
 
   value(record: CredentialRecord, version: number): Uint8Array {
     return this.#reader().value(record, version);
+  }
+
+  valueFor<T extends object>(record: CredentialRecord, version: number, use: (value: Uint8Array) => T): T {
+    return this.#reader().valueFor(record, version, use);
   }
 
   principal(id: PrincipalId): PrincipalRecord | undefined {
@@ -232,8 +238,10 @@ export class VaultTransaction implements VaultWriter {
     this.#sealPrincipals();
     const digest = new Digest(head.digest.records, head.digest.bytes);
     let hasDeletes = false;
-    for (const { kind, tag, body } of this.#kept.values()) {
-      const old = this.#store.get(kind, tag);
+    // In the order in which they lie in the store, so that each of its pages is gone through once.
+    const changes = [...this.#kept].toSorted(([place], [other]) => (place < other ? -1 : 1));
+    for (const [place, { kind, tag, body }] of changes) {
+      const old = this.#committedBody(place, kind, tag);
       if (old !== undefined) digest.remove(this.#sealing.fingerprint(kind, tag, old));
       if (body !== undefined) digest.add(this.#sealing.fingerprint(kind, tag, body));
       hasDeletes ||= old !== undefined && body === undefined;
@@ -243,7 +251,7 @@ export class VaultTransaction implements VaultWriter {
     const nextHeadBody = this.#sealing.seal(KIND.head, headTag, encodeHead(nextHead));
     const transaction = this.#store.begin(headBody);
     try {
-      for (const change of this.#kept.values()) {
+      for (const [, change] of changes) {
         if (change.body === undefined) transaction.delete(change.kind, change.tag);
         else transaction.put(change);
       }
@@ -279,6 +287,14 @@ export class VaultTransaction implements VaultWriter {
     this.#changes.set(placeOf(kind, tag), { kind, tag, body: undefined });
   }
 
+  #committedBody(place: string, kind: Kind, tag: Uint8Array): Uint8Array | undefined {
+    const known = this.#committed.get(place);
+    if (known !== undefined || this.#committed.has(place)) return known;
+    const body = this.#store.get(kind, tag);
+    this.#committed.set(place, body);
+    return body;
+  }
+
   #reader(): VaultReader {
     return new OpeningReader(this.#overlay, this.#sealing, this.#committedPrincipals);
   }
@@ -287,7 +303,7 @@ export class VaultTransaction implements VaultWriter {
     get: (kind, tag) => {
       const place = placeOf(kind, tag);
       const change = this.#changes.get(place) ?? this.#kept.get(place);
-      return change === undefined ? this.#store.get(kind, tag) : change.body;
+      return change === undefined ? this.#committedBody(place, kind, tag) : change.body;
     },
     list: (kind, after, limit) => this.#store.list(kind, after, limit),
   };

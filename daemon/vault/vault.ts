@@ -271,6 +271,8 @@ export class Vault {
       this.#purge();
     } catch (error) {
       if (!isTaken) this.#sodium.release(rootKey);
+      // Whoever waits for something of the old contents waits for nothing.
+      if (this.#unlocked === undefined) this.#tellWatchers(undefined);
       throw toCredentialError(error);
     } finally {
       this.#exclusive = undefined;

@@ -3,20 +3,24 @@
  * same connections. It does as little as it can with a reply: it looks for the NULs. A call is one write, as it is from
  * a real client. Started by `Load`.
  */
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { encodeCall } from './calls.ts';
 import type { Plan } from './calls.ts';
-import type { LoadRequest, LoadReply, Pipelined } from './load.ts';
+import type { LoadRequest, LoadReply, Pipelined, Streamed } from './load.ts';
+import { concurrent } from './concurrent-clients.ts';
+import { whileListening } from './listening.ts';
 import { countMessages } from './nul.ts';
+import { cpuMsOf } from './processor-time.ts';
 import { quantile } from './statistics.ts';
 
 /** So many calls are made ready before the clock starts; a block that is longer repeats them. */
 const PREPARED_CALLS_MAX = 4096;
 
-/** `utime` and `stime` of /proc/<pid>/stat, in ticks of `USER_HZ` (proc_pid_stat(5)). */
-const TICK_MS = 10;
+/** How long a server is given to accept those who wait. */
+const BACKLOG_WAIT_MS = 5;
 
 interface Server {
   readonly pid: number;
@@ -41,12 +45,13 @@ async function answer(request: LoadRequest): Promise<unknown> {
   switch (request.kind) {
     case 'open': {
       const { server, socketPath, pid, connections } = request;
-      const sockets = await Promise.all(Array.from({ length: connections }, () => open(socketPath)));
+      const sockets: Socket[] = [];
+      while (sockets.length < connections) sockets.push(await open(socketPath));
       servers.set(server, { pid, sockets });
       return undefined;
     }
     case 'close':
-      for (const socket of socketsOf(request.server)) socket.destroy();
+      for (const socket of serverOf(request.server).sockets) socket.destroy();
       servers.delete(request.server);
       return undefined;
     case 'sample':
@@ -55,23 +60,37 @@ async function answer(request: LoadRequest): Promise<unknown> {
       return oneAtATime(socketOf(request.server), prepare(request.plan, request.calls), request);
     case 'pipelined':
       return pipelined(request);
+    case 'concurrent': {
+      const { pid, sockets } = serverOf(request.server);
+      return concurrent(sockets, pid, prepare(request.plan, Infinity), request.durationMs);
+    }
+    case 'stream':
+      return stream(socketOf(request.server), encodeCall(request.plan, 0), request.messages);
   }
 }
 
-function open(socketPath: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
+/** Waits where the server has not yet accepted those who came before: on a Unix socket, a full backlog is EAGAIN. */
+async function open(socketPath: string): Promise<Socket> {
+  for (;;) {
     const socket = connect(socketPath);
-    socket.once('error', reject);
-    socket.once('connect', () => resolve(socket));
-  });
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      await delay(BACKLOG_WAIT_MS);
+    }
+  }
 }
 
-function socketsOf(server: string): readonly Socket[] {
-  return servers.get(server)?.sockets ?? [];
+function serverOf(name: string): Server {
+  const server = servers.get(name);
+  if (server === undefined) throw new Error(`there is no connection to ${name}`);
+  return server;
 }
 
 function socketOf(server: string): Socket {
-  const [socket] = socketsOf(server);
+  const [socket] = serverOf(server).sockets;
   if (socket === undefined) throw new Error(`there is no connection to ${server}`);
   return socket;
 }
@@ -114,12 +133,28 @@ function oneAtATime(
   });
 }
 
+/** One call that is answered by so many messages. */
+function stream(socket: Socket, call: Buffer, messages: number): Promise<Streamed> {
+  return whileListening([socket], (listen, done) => {
+    const startedMs = performance.now();
+    let received = 0;
+    let bytes = 0;
+    let firstMs: number | undefined;
+    listen(socket, (chunk) => {
+      received += countMessages(chunk);
+      bytes += chunk.length;
+      if (received > 0) firstMs ??= performance.now() - startedMs;
+      if (received >= messages) done({ firstMs: firstMs ?? Number.NaN, ms: performance.now() - startedMs, bytes });
+    });
+    socket.write(call);
+  });
+}
+
 /** Keeps `window` calls outstanding on every connection, until so many were made or so much time has passed. */
 async function pipelined(request: LoadRequest & { readonly kind: 'pipelined' }): Promise<Pipelined> {
   const { server, plan, calls = Infinity, durationMs = Infinity, window, isTogether = false } = request;
-  const sockets = socketsOf(server);
+  const { pid, sockets } = serverOf(server);
   const next = callSource(plan, calls);
-  const pid = servers.get(server)?.pid ?? 0;
   const serverCpuMs = cpuMsOf(pid);
   const cpu = process.cpuUsage();
   const startedMs = performance.now();
@@ -176,29 +211,4 @@ function callAt(calls: readonly Buffer[], place: number): Buffer {
   const call = calls[place % calls.length];
   if (call === undefined) throw new RangeError('there is no call to make');
   return call;
-}
-
-/** Runs until `done`; fails when one of the connections ends before. */
-function whileListening<Result>(
-  sockets: readonly Socket[],
-  work: (listen: (socket: Socket, onData: (chunk: Buffer) => void) => void, done: (result: Result) => void) => void,
-): Promise<Result> {
-  const listeners: (() => void)[] = [];
-  return new Promise<Result>((resolve, reject) => {
-    const listen = (socket: Socket, onData: (chunk: Buffer) => void): void => {
-      const onClose = (): void => reject(new Error('the server closed the connection'));
-      socket.on('data', onData).on('close', onClose);
-      listeners.push(() => socket.off('data', onData).off('close', onClose));
-    };
-    for (const socket of sockets) socket.resume();
-    work(listen, resolve);
-  }).finally(() => {
-    for (const stop of listeners) stop();
-  });
-}
-
-function cpuMsOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Scope } from '../support/scope.ts';
 import type { Plan } from './calls.ts';
 import { NODE } from './servers.ts';
+import { spreadOf } from './statistics.ts';
 
 /** Calls that one connection has outstanding in the rows that pipeline. */
 export const WINDOW = 64;
@@ -36,7 +37,9 @@ export type LoadRequest =
       readonly window: number;
       /** Calls that become due at the same time are one write; no real client does that. */
       readonly isTogether?: boolean;
-    };
+    }
+  | { readonly kind: 'concurrent'; readonly server: string; readonly plan: Plan; readonly durationMs: number }
+  | { readonly kind: 'stream'; readonly server: string; readonly plan: Plan; readonly messages: number };
 
 export type LoadReply = { readonly result: unknown } | { readonly error: string };
 
@@ -49,6 +52,20 @@ export interface Pipelined {
   /** Processor time of either side; together they can be more than `ms`, each of them cannot. */
   readonly generatorCpuMs: number;
   readonly serverCpuMs: number;
+}
+
+/** What came of clients that each made one call at a time. */
+export interface Concurrent extends Omit<Pipelined, 'bytes'> {
+  /** From a call to its reply, of all clients together, in µs. */
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** What came of a call with many replies. */
+export interface Streamed {
+  readonly firstMs: number;
+  readonly ms: number;
+  readonly bytes: number;
 }
 
 /** A server that calls can be made to. */
@@ -124,12 +141,31 @@ export class LoadTarget {
     return (await this.#ask(request)) as Pipelined;
   }
 
+  /** Every connection makes its next call when it has the reply to the last one. */
+  async concurrent(plan: Plan, durationMs: number): Promise<Concurrent> {
+    return (await this.#ask({ kind: 'concurrent', server: this.#server, plan, durationMs })) as Concurrent;
+  }
+
+  /** @param messages how many replies the call has */
+  async stream(plan: Plan, messages: number): Promise<Streamed> {
+    return (await this.#ask({ kind: 'stream', server: this.#server, plan, messages })) as Streamed;
+  }
+
   async close(): Promise<void> {
     await this.#ask({ kind: 'close', server: this.#server });
   }
 }
 
 /** Calls per second. */
-export function rateOf({ calls, ms }: Pipelined): number {
+export function rateOf({ calls, ms }: Pick<Pipelined, 'calls' | 'ms'>): number {
   return (calls / ms) * 1000;
+}
+
+/** Who worked how much: the load generator is not what is measured as long as it has time left. */
+export function describeLoad(results: readonly Omit<Pipelined, 'bytes'>[]): string {
+  const median = (value: (result: Omit<Pipelined, 'bytes'>) => number): number => spreadOf(results.map(value)).median;
+  const server = median(({ serverCpuMs, ms }) => (100 * serverCpuMs) / ms);
+  const perCall = median(({ serverCpuMs, calls }) => (1000 * serverCpuMs) / calls);
+  const generator = median(({ generatorCpuMs, ms }) => (100 * generatorCpuMs) / ms);
+  return `server ${server.toFixed(0)} % busy (${perCall.toFixed(1)} µs a call), generator ${generator.toFixed(0)} %`;
 }

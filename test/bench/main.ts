@@ -1,6 +1,7 @@
 /** `npm run bench`: measures the budgets of ARCHITECTURE.md, each beside its reference in the same run. */
 import { writeFileSync } from 'node:fs';
 import { BenchScope } from './bench-scope.ts';
+import { runGate } from './gate/gate.ts';
 import { Load } from './load.ts';
 import { isMet } from './measurement.ts';
 import type { Measurement } from './measurement.ts';
@@ -12,20 +13,34 @@ import type { Row } from './row.ts';
 import { commands } from './rows/commands.ts';
 import { create } from './rows/create.ts';
 import { getOneAtATime, getPipelined } from './rows/get.ts';
+import { getSet } from './rows/set.ts';
+import { list } from './rows/list.ts';
+import { clients } from './rows/clients.ts';
+import { sizes } from './rows/sizes.ts';
 import { many } from './rows/many.ts';
 import { idleMemory, loadedMemory, soak } from './rows/memory.ts';
+import { activation } from './rows/activation.ts';
+import { exec } from './rows/exec.ts';
+import { units } from './rows/units.ts';
 import { ready } from './rows/ready.ts';
 import { validate, validateBeside } from './rows/validate.ts';
 
 const ROWS: readonly Row[] = [
   commands,
+  exec,
   getOneAtATime,
   getPipelined,
+  clients,
+  getSet,
   create,
   many,
+  sizes,
+  list,
   idleMemory,
   loadedMemory,
+  units,
   ready,
+  activation,
   validate,
   validateBeside,
   soak,
@@ -51,6 +66,7 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
+  if (options.isGate) return (await runGate()) ? 0 : EXIT_MISSED;
   const loadBefore = loadAverage();
   const startedMs = performance.now();
   const measurements = await measureAll(options);

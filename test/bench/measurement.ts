@@ -7,6 +7,12 @@ export interface Budget {
   readonly limit: number;
 }
 
+/** One point of a row that scales: which plot, and what the row was measured with (clients, credentials). */
+export interface Point {
+  readonly plot: 'clients-throughput' | 'clients-p99' | 'store-get' | 'list-total';
+  readonly x: number;
+}
+
 export type Unit = 'ms' | 'µs' | '/s' | 'MiB';
 
 /** One line of the table: something, and the reference that was measured in the same rounds. */
@@ -24,6 +30,8 @@ export interface Measurement {
   readonly compared: Spread;
   /** None where the line is there to be known. */
   readonly budget?: Budget;
+  /** Where it stands in a plot. */
+  readonly point?: Point;
   readonly note?: string;
 }
 
@@ -34,6 +42,7 @@ export interface Line {
   readonly against: string;
   readonly unit: Unit;
   readonly budget?: Budget | undefined;
+  readonly point?: Point;
   readonly note?: string | undefined;
 }
 
@@ -54,7 +63,7 @@ export function isMet({ budget, compared }: Measurement): boolean | undefined {
 }
 
 function compare(
-  { row, what, against, unit, budget, note }: Line,
+  { row, what, against, unit, budget, point, note }: Line,
   comparison: Measurement['comparison'],
   measured: readonly number[],
   reference: readonly number[],
@@ -70,6 +79,7 @@ function compare(
     comparison,
     compared: compareRounds(measured, reference, calculate),
     ...(budget === undefined ? {} : { budget }),
+    ...(point === undefined ? {} : { point }),
     ...(note === undefined ? {} : { note }),
   };
 }

@@ -8,6 +8,12 @@ export interface Options {
   readonly only: readonly string[];
   /** How long the daemon is put under load for its memory to be watched; 0 for not at all. */
   readonly soakMinutes: number;
+  /** Other programs that keep secrets are measured too. */
+  readonly hasPeers: boolean;
+  /** Where the results, and the plots of the rows that scale, go. */
+  readonly plots: string | undefined;
+  /** Nothing is measured: what can be counted is held against its bounds. */
+  readonly isGate: boolean;
   /** Where the results go as JSON. */
   readonly json: string | undefined;
   /** A missed budget is a failure. */
@@ -21,15 +27,21 @@ const SOAK_MINUTES = 10;
 /** The command line is not understood; the message says what. */
 export class UsageError extends Error {}
 
-export const USAGE = `Usage: npm run bench -- [--quick] [--only ROW]… [--soak MINUTES] [--json FILE] [--strict]
+export const USAGE = `Usage: npm run bench -- [--quick] [--only ROW]… [--soak MINUTES] [--peers]
+                        [--json FILE] [--plots FOLDER] [--strict]
+       npm run bench -- --gate
 
 Measures the budgets of ARCHITECTURE.md, each beside its reference, and prints one table.
 
   --quick         fewer rounds, smaller stores: under a minute
   --only ROW      this row only; may be given more than once
   --soak MINUTES  keeps the daemon under load for so long, and watches its memory (--only soak: ${SOAK_MINUTES})
+  --peers         other programs that keep secrets, too, as far as they are installed
   --json FILE     writes the results there too
+  --plots FOLDER  writes the results there, as bench.json and, of the rows that scale, as plots
   --strict        ends with exit code 1 where a budget is missed
+  --gate          counts system calls, bytes and sizes instead, which no load of the machine changes, and ends with
+                  exit code 1 where one is over its bound
 `;
 
 /** @throws UsageError */
@@ -44,6 +56,9 @@ export function parseOptions(argv: readonly string[], rows: readonly string[]): 
     isQuick: values.quick ?? false,
     only,
     soakMinutes,
+    hasPeers: values.peers ?? only.includes('peers'),
+    plots: values.plots,
+    isGate: values.gate ?? false,
     json: values.json,
     isStrict: values.strict ?? false,
     isHelp: values.help ?? false,
@@ -54,6 +69,9 @@ function parse(argv: readonly string[]): {
   quick?: boolean;
   only?: string[];
   soak?: string;
+  peers?: boolean;
+  plots?: string;
+  gate?: boolean;
   json?: string;
   strict?: boolean;
   help?: boolean;
@@ -65,6 +83,9 @@ function parse(argv: readonly string[]): {
         quick: { type: 'boolean' },
         only: { type: 'string', multiple: true },
         soak: { type: 'string' },
+        peers: { type: 'boolean' },
+        plots: { type: 'string' },
+        gate: { type: 'boolean' },
         json: { type: 'string' },
         strict: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },

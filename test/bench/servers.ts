@@ -71,6 +71,16 @@ export function startByteEchoServer(scope: Scope): Promise<Target> {
   return startReference(scope, ['bytes']);
 }
 
+/** A server in the same Node that answers a message with all messages of a file, one write for each. */
+export function startReplayServer(scope: Scope, file: string): Promise<Target> {
+  return startReference(scope, ['file', file]);
+}
+
+/** A server in the same Node that answers a connection with these bytes and ends it. */
+export function startOnceServer(scope: Scope, bytes: Buffer): Promise<Target> {
+  return startReference(scope, ['once', bytes.toString('base64')]);
+}
+
 async function startReference(scope: Scope, mode: readonly string[]): Promise<Target> {
   const socketPath = path.join(temporaryDirectory(scope, 'cio-bench'), 'echo');
   const script = path.join(import.meta.dirname, 'echo-server.ts');

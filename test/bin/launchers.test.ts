@@ -85,6 +85,16 @@ describe('bin/cio', () => {
     assert.deepEqual((await report(['sh', 'cio', 'by name'], { cwd: path.join(directory, 'bin') })).argv, ['by name']);
   });
 
+  test('is found through a link to its folder', async (t) => {
+    const directory = makePackage(t);
+    const home = temporaryDirectory(t);
+    fs.symlinkSync(path.join(directory, 'bin'), path.join(home, 'bin'));
+    fs.symlinkSync('bin/cio', path.join(home, 'cio'));
+    for (const link of [path.join(home, 'bin/cio'), path.join(home, 'cio')]) {
+      assert.deepEqual((await report([link, 'word'])).argv, ['word']);
+    }
+  });
+
   test('needs nothing of the environment', async (t) => {
     const directory = makePackage(t);
     const seen = await report([path.join(directory, 'bin/cio')], { env: {} });

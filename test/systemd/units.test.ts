@@ -155,7 +155,8 @@ describe('the prober', () => {
   it('is a process for each validation, which only the daemon can ask for', () => {
     const directives = readDirectives(PROBER_SOCKET);
     assert.deepEqual(valuesOf(directives, 'Accept'), ['yes']);
-    assert.deepEqual(valuesOf(directives, 'MaxConnections'), [String(JOBS_MAX + SCHEDULED_JOBS_MAX)]);
+    const [most] = valuesOf(directives, 'MaxConnections');
+    assert.ok(Number(most) > JOBS_MAX + SCHEDULED_JOBS_MAX, 'one that is done counts for a moment more');
     assert.deepEqual(valuesOf(directives, 'ListenStream'), ['/run/cio-credentiald/probe']);
     assert.deepEqual(valuesOf(directives, 'SocketMode'), ['0600']);
     assert.deepEqual(valuesOf(directives, 'SocketUser'), ['cio-credentiald']);

@@ -8,13 +8,15 @@ import { Random } from './random.ts';
 import { formatReport, makeReport } from './report.ts';
 import type { Result } from './report.ts';
 import type { Outcome, Scenario } from './scenario.ts';
+import { access } from './scenarios/access.ts';
 import { crash } from './scenarios/crash.ts';
 import { damage } from './scenarios/damage.ts';
+import { fuzz } from './scenarios/fuzz.ts';
 import { model } from './scenarios/model.ts';
 import { powerLoss } from './scenarios/power-loss.ts';
 import { pressure } from './scenarios/pressure.ts';
 
-const SCENARIOS: readonly Scenario[] = [crash, powerLoss, damage, pressure, model];
+const SCENARIOS: readonly Scenario[] = [crash, powerLoss, damage, pressure, fuzz, model, access];
 /** How often a scenario tells a log how far it is. */
 const LOG_LINES = 5;
 

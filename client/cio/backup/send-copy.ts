@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { EXIT, isCredentialError } from '../../../src/errors.ts';
 import type { RestoreIn, RestoreOut } from '../../../src/protocol/interface.generated.ts';
 import type { CredentialClient } from '../../client.ts';
@@ -112,7 +112,8 @@ function nextSteps({ opensByItself, kept }: RestoreOut): string[] {
 
 function openCopy(path: string): number {
   try {
-    const file = openSync(path, 'r');
+    // A named pipe that nobody writes into would be waited for.
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     if (fstatSync(file).isFile()) return file;
     closeSync(file);
   } catch (error) {

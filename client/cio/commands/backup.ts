@@ -27,7 +27,7 @@ export const BACKUP: Command = defineCommand({
     using file = isStream ? undefined : NewFile.create(path, options);
     using progress = session.progress('Copying the store');
     const copy = await receiveCopy(session, (piece) =>
-      file === undefined ? session.printBytes(piece) : file.write(piece),
+      file === undefined ? session.deliver(piece) : file.write(piece),
     );
     file?.commit();
     progress.clear();

@@ -9,7 +9,7 @@ import { STDERR, STDOUT } from '../file-descriptors.ts';
 import { ON_CHANGE, parseOnChange } from '../on-change/action.ts';
 import type { PreparedRun } from '../on-change/run-on-change.ts';
 import { resolveOwner } from '../principals.ts';
-import { becomeCommand, findCommand, type Environment } from '../process-image.ts';
+import { becomeCommand, findCommand } from '../process-image.ts';
 import { brokenVariables, isIntact } from '../raw-arguments.ts';
 import type { Session } from '../session.ts';
 import { readCompleteSet } from '../set-environment.ts';
@@ -79,10 +79,11 @@ export const EXEC: Command = defineCommand({
       const { runOnChange } = await import('../on-change/run-on-change.ts');
       const start = async (): Promise<PreparedRun> => {
         const content = await readCompleteSet(session, positionals.SET, owner);
-        const environment = await prepare(session, planExecution(content, asked, undefined));
+        const { environment, files } = await prepare(session, planExecution(content, asked, undefined));
         return {
           command: rest,
           environment,
+          files,
           secrets: options['no-masking'] || !isShown() ? [] : secretPatternsOf(content),
         };
       };
@@ -91,10 +92,11 @@ export const EXEC: Command = defineCommand({
     const content = await readCompleteSet(session, positionals.SET, owner);
     const patterns = options['no-masking'] || !isShown() ? [] : secretPatternsOf(content);
     if (!options.server && patterns.length === 0) {
-      return becomeCommand(rest, await prepare(session, planExecution(content, asked, undefined)));
+      const { environment } = await prepare(session, planExecution(content, asked, undefined));
+      return becomeCommand(rest, environment);
     }
     using server = options.server ? await serve(session, content, owner) : undefined;
-    const environment = await prepare(session, planExecution(content, asked, server?.endpoint));
+    const { environment } = await prepare(session, planExecution(content, asked, server?.endpoint));
     const { endAs, runChild } = await import('../exec/run-child.ts');
     if (patterns.length === 0) return endAs(await runChild(rest, environment, { stdio: 'inherit' }));
     const { runMasked } = await import('../exec/run-masked.ts');
@@ -114,8 +116,11 @@ async function serve(session: Session, content: SetContent, owner: number | null
   return startCredentialServer(() => readAwsKeys(session, content.set, owner));
 }
 
+/** What a command is given: its environment, and the descriptors of the files that are named there. */
+type Given = Pick<PreparedRun, 'environment' | 'files'>;
+
 /** The environment of the command, with its files made. */
-async function prepare(session: Session, { change, files }: Execution): Promise<Environment> {
+async function prepare(session: Session, { change, files }: Execution): Promise<Given> {
   const environment: Record<string, string> = { ...applyChange(process.env, change) };
   const kept = Object.entries(process.env).filter(
     ([name]) => Object.hasOwn(environment, name) && !change.set.has(name),
@@ -123,13 +128,13 @@ async function prepare(session: Session, { change, files }: Execution): Promise<
   for (const name of brokenVariables(Object.fromEntries(kept))) {
     session.note(`The variable ${name} is not UTF-8 text, and reaches the command changed.`);
   }
-  if (files.size === 0) return environment;
+  if (files.size === 0) return { environment, files: [] };
   const { makeMemoryFile } = await import('../exec/memory-file.ts');
-  const paths = new Map<string, string>();
+  const made = new Map<string, number>();
   for (const [variable, value] of files) {
-    const path = paths.get(value) ?? makeMemoryFile(value);
-    paths.set(value, path);
-    environment[variable] = path;
+    const descriptor = made.get(value) ?? makeMemoryFile(value);
+    made.set(value, descriptor);
+    environment[variable] = `/dev/fd/${descriptor}`;
   }
-  return environment;
+  return { environment, files: [...made.values()] };
 }

@@ -48,7 +48,7 @@ export const EXPORT: Command = defineCommand({
     const selection = { targets: positionals['NAME|SET'], sets: options.set, owner: resolveOwner(options.owner) };
     const { exportCredentials } = await import('../export/export-credentials.ts');
     const made = await exportCredentials(session, selection, lock, armor);
-    if (file === undefined) session.printBytes(made.file);
+    if (file === undefined) session.deliver(made.file);
     file?.write(made.file);
     file?.commit();
     const { credentials, sets } = made;

@@ -7,6 +7,7 @@ import { formatTables } from '../list/tables.ts';
 import { localUsers, resolveOwner } from '../principals.ts';
 import type { Session } from '../session.ts';
 import { terminalWidth } from '../terminal.ts';
+import { printableJson } from '../text.ts';
 
 /** The forms of a listing. */
 const OUTPUTS = ['table', 'wide', 'json', 'yaml', 'name'] as const;
@@ -96,7 +97,7 @@ async function readListing(session: Session, parameters: Parameters): Promise<Li
 async function format(listing: Listing, output: Output, isPortworx: boolean): Promise<string> {
   switch (output) {
     case 'json':
-      return `${JSON.stringify(listing)}\n`;
+      return `${printableJson(listing)}\n`;
     case 'yaml':
       return (await import('../list/yaml.ts')).formatYaml(listing);
     case 'name':

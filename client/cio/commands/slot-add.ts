@@ -1,11 +1,14 @@
 import { resolve } from 'node:path';
 import type { AddSlotIn, AddSlotOut } from '../../../src/protocol/interface.generated.ts';
-import { usageError } from '../command-error.ts';
+import type { CredentialClient } from '../../client.ts';
+import { CommandError, usageError } from '../command-error.ts';
 import { defineCommand, type Command } from '../command.ts';
 import { STDOUT } from '../file-descriptors.ts';
+import { explain } from '../messages.ts';
 import { readNewPassphrase } from '../passphrase.ts';
 import type { Session } from '../session.ts';
 import { isTerminal } from '../terminal.ts';
+import { printableJson } from '../text.ts';
 
 const KINDS = ['passphrase', 'recovery', 'keyfile', 'systemd'] as const;
 
@@ -40,26 +43,63 @@ export const SLOT_ADD: Command = defineCommand({
     if (print && session.isJson) throw usageError('--print and --json both want standard output');
     const particulars = await readParticulars(positionals.KIND, positionals['PATH|NAME'], session);
     const parameters = { ...particulars, label: options.label ?? null };
-    const { reply, storeId } = await session.withClient(async (client) => ({
-      reply: await client.call('AddSlot', parameters),
-      storeId: print ? (await client.call('Status', {})).storeId : undefined,
-    }));
-    if (!session.isJson && reply.recoveryCode) {
-      session.note(
-        'This code opens the store when everything else is lost. It is shown this once: print it, keep it away from this host.',
-      );
-      const text = print ? await pageOf(reply, reply.recoveryCode, storeId ?? undefined) : `${reply.recoveryCode}\n`;
-      session.print(reply, () => text);
+    const reply = await session.withClient(async (client) => {
+      // Before there is a code that could be lost by it.
+      const storeId = print ? (await client.call('Status', {})).storeId : undefined;
+      const added = await client.call('AddSlot', parameters);
+      if (added.recoveryCode) {
+        await handOut(
+          session,
+          client,
+          added,
+          await textOf(session, added, added.recoveryCode, print, storeId ?? undefined),
+        );
+      }
+      return added;
+    });
+    if (!session.isJson || !reply.recoveryCode) {
+      session.succeed(reply, 'Add slot', `Slot ${reply.slot.id} (${reply.slot.kind}) added`);
     }
-    session.succeed(reply, 'Add slot', `Slot ${reply.slot.id} (${reply.slot.kind}) added`);
     return 0;
   },
 });
 
-async function pageOf({ slot }: AddSlotOut, code: string, storeId: string | undefined): Promise<string> {
+/** Shows a code, this once. A slot whose code nobody could be shown opens nothing: it is removed again. */
+async function handOut(session: Session, client: CredentialClient, { slot }: AddSlotOut, text: string): Promise<void> {
+  if (!session.isJson) {
+    session.note(
+      'This code opens the store when everything else is lost. It is shown this once: print it, keep it away from this host.',
+    );
+  }
+  try {
+    session.deliver(text);
+  } catch (error) {
+    const { message } = explain(error);
+    const isRemoved = await client.call('RemoveSlot', { id: slot.id }).then(
+      () => true,
+      () => false,
+    );
+    if (isRemoved) throw new CommandError('WriteFailed', `${message}; the slot was removed again`);
+    throw new CommandError(
+      'WriteFailed',
+      `${message}; nobody has the code of slot ${slot.id}`,
+      `remove it: cio credential slot remove ${slot.id}`,
+    );
+  }
+}
+
+async function textOf(
+  session: Session,
+  added: AddSlotOut,
+  code: string,
+  print: boolean,
+  storeId: string | undefined,
+): Promise<string> {
+  if (session.isJson) return `${printableJson(added)}\n`;
+  if (!print) return `${code}\n`;
   const { formatRecoveryPage } = await import('../recovery/recovery-page.ts');
   const { hostname } = process.getBuiltinModule('node:os');
-  const page = { code, slot: slot.id, storeId, host: hostname(), created: slot.created };
+  const page = { code, slot: added.slot.id, storeId, host: hostname(), created: added.slot.created };
   return formatRecoveryPage(page, isTerminal(STDOUT));
 }
 

@@ -18,6 +18,9 @@ const HEADER_BYTES_MAX = 8192;
 const CONNECTIONS_MAX = 32;
 const REQUEST_TIMEOUT_MS = 5000;
 
+/** How often Node looks for requests that take longer; by itself it looks each 30 seconds. */
+const TIMEOUT_CHECK_MS = 1000;
+
 /** A server that is there for one command. */
 export interface CredentialServer extends Disposable {
   readonly endpoint: CredentialEndpoint;
@@ -35,7 +38,12 @@ interface Answer {
 export async function startCredentialServer(readKeys: () => Promise<AwsKeys>): Promise<CredentialServer> {
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
   const server = createServer(
-    { maxHeaderSize: HEADER_BYTES_MAX, requestTimeout: REQUEST_TIMEOUT_MS },
+    {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+    },
     (request, response) => {
       void answer(request, token, authority(), readKeys).then((answer) => send(response, answer));
     },

@@ -11,12 +11,13 @@ const EVERY_SEAL = 0x0f;
 const FIRST_FREE = 3;
 
 /**
- * Makes a file that has no name and is in memory only, whose content nobody can change, and gives the path by which this
- * process, and what it becomes or starts, can open it any number of times. It is not closed when another program is executed.
+ * Makes a file that has no name and is in memory only, whose content nobody can change, and gives its descriptor, by which
+ * this process, and what it becomes or starts, can open `/dev/fd/N` any number of times. It is not closed when another
+ * program is executed.
  *
  * @throws CommandError `WriteFailed`
  */
-export function makeMemoryFile(content: string): string {
+export function makeMemoryFile(content: string): number {
   const libc = koffi.load('libc.so.6');
   const descriptor = libc.func('int memfd_create(const char *, unsigned int)')('cio', MFD_ALLOW_SEALING) as number;
   // A standard stream that the caller had closed would be taken for the file.
@@ -28,5 +29,5 @@ export function makeMemoryFile(content: string): string {
   if (libc.func('int fcntl(int, int, ...)')(descriptor, F_ADD_SEALS, 'int', EVERY_SEAL) !== 0) {
     throw new CommandError('WriteFailed', 'cannot seal a file in memory');
   }
-  return `/dev/fd/${descriptor}`;
+  return descriptor;
 }

@@ -93,17 +93,17 @@ async function erase(client: CredentialClient, server: string): Promise<string> 
 
 /** All that is stored, by server. What is gone by now, or was stored by others in another form, is left out. */
 async function list(client: CredentialClient): Promise<string> {
-  const users: Record<string, string> = {};
+  const users = new Map<string, string>();
   for await (const { credentials } of client.stream('List', { patterns: ['docker.*'] })) {
     for (const { name } of credentials) {
       const credential = await read(client, name).catch((error: unknown) => {
         if (error instanceof Refusal) return undefined;
         throw error;
       });
-      if (credential !== undefined) users[credential.ServerURL] = credential.Username;
+      if (credential !== undefined) users.set(credential.ServerURL, credential.Username);
     }
   }
-  return `${JSON.stringify(users)}\n`;
+  return `${JSON.stringify(Object.fromEntries(users))}\n`;
 }
 
 async function read(client: CredentialClient, name: string): Promise<DockerCredential> {

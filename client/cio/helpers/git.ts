@@ -149,9 +149,19 @@ async function read(client: CredentialClient, name: string): Promise<Stored> {
 function parseAccounts(bytes: Uint8Array, name: string): readonly Account[] {
   try {
     const { accounts } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { readonly accounts?: unknown };
-    if (Array.isArray(accounts)) return accounts as Account[];
+    if (Array.isArray(accounts) && accounts.every(isAccount)) return accounts;
   } catch {
     // Told below; V8's message would quote the value.
   }
   throw new CredentialError('InvalidValue', { name, reason: 'it is none that git-credential-cio stored' });
+}
+
+/** A line end in a value would be taken for another attribute. */
+function isAccount(value: unknown): value is Account {
+  if (typeof value !== 'object' || value === null) return false;
+  const account = value as Readonly<Record<string, unknown>>;
+  return ACCOUNT_KEYS.every((key) => {
+    const said = account[key];
+    return said === undefined || (typeof said === 'string' && !/[\n\0]/.test(said));
+  });
 }

@@ -30,6 +30,8 @@ export interface RunOnChange {
 export interface PreparedRun {
   readonly command: readonly string[];
   readonly environment: Environment;
+  /** Descriptors of files in memory that the environment names; closed once the command has ended, or is not started. */
+  readonly files: readonly number[];
   /** What is not to be seen on the terminal; none where nothing is looked at. */
   readonly secrets: readonly Uint8Array[];
 }
@@ -162,15 +164,6 @@ async function start(
   return runMasked(command, environment, secrets, onStarted);
 }
 
-/** Closes the files in memory that a command was given; it has them open by itself. */
-function closeFiles({ environment }: PreparedRun): void {
-  for (const [name, value] of Object.entries(environment)) {
-    const descriptor = /^\/dev\/fd\/([1-9]\d{0,5})$/.exec(value)?.[1];
-    if (descriptor === undefined || process.env[name] === value) continue;
-    try {
-      closeSync(Number(descriptor));
-    } catch {
-      // Two variables had the same file.
-    }
-  }
+function closeFiles({ files }: PreparedRun): void {
+  for (const descriptor of files) closeSync(descriptor);
 }

@@ -7,7 +7,8 @@ export class SetFollower {
   readonly #name: string | undefined;
   readonly #uuid: string;
   readonly #known: Map<number, WatchedSet> = new Map();
-  #generation: number | undefined;
+  /** Which set it was when it was last complete: generations count by owner and by store, and UUIDs tell these apart. */
+  #heard: string | undefined;
 
   constructor(set: string) {
     this.#name = canonicalSetName(set);
@@ -30,8 +31,9 @@ export class SetFollower {
     }
     const meant = this.#meant();
     if (meant?.ready !== true) return false;
-    const isChanged = this.#generation !== meant.generation;
-    this.#generation = meant.generation;
+    const heard = `${meant.uuid} ${meant.generation}`;
+    const isChanged = this.#heard !== heard;
+    this.#heard = heard;
     return isChanged;
   }
 

@@ -11,6 +11,9 @@ import { follow } from './follow.ts';
 /** The credentials that all administrators share: no user has units of the host reloaded. */
 const SHARED = 0;
 
+/** Sets with that field, however many credentials there are besides. */
+const NAMING_UNITS = memberName('*', 'reload_units');
+
 const SYSTEMCTL = '/usr/bin/systemctl';
 
 /** How long a unit is left alone before it is reloaded: what changes a set field by field has as many commits. */
@@ -26,7 +29,7 @@ export async function reloadUnits(session: Session): Promise<never> {
     onLost: () => session.note('The daemon cannot be reached, or is locked; waiting until it is back.'),
     onBack: () => session.note('Watching again.'),
   };
-  for await (const { isFirst, told } of follow(session, { owner: SHARED }, events, true)) {
+  for await (const { isFirst, told } of follow(session, { owner: SHARED, patterns: [NAMING_UNITS] }, events, true)) {
     // What was so when this began is what the units began with.
     if (isFirst) continue;
     for (const each of told) {
@@ -45,7 +48,9 @@ export async function reloadUnits(session: Session): Promise<never> {
 
 /** Whether it is another set than it was, and one that can be used. Having been tried does not make it another. */
 function isChanged(set: WatchedSet, before: WatchedSet | undefined): boolean {
-  return set.reloadUnits && set.ready && set.owner === SHARED && set.generation !== before?.generation;
+  // Of another store, whose copy was restored, an equal generation says nothing.
+  const isAnother = set.generation !== before?.generation || set.uuid !== before.uuid;
+  return set.reloadUnits && set.ready && set.owner === SHARED && isAnother;
 }
 
 /** The units that a set names: those that it, or one of its credentials, was granted to, and the others. */

@@ -24,6 +24,14 @@ export const SCRYPT_WORK_MAX: number = 2 ** 23;
 
 const KEY_BYTES: number = ENCRYPT_KEY_BYTES + 2 * MAC_KEY_BYTES;
 
+/** Derivations in threads of this process's pool. */
+let underWay = 0;
+
+/** Tells whether a key is being derived: Node does not end before that does, and nothing stops it. */
+export function isDeriving(): boolean {
+  return underWay > 0;
+}
+
 /** Tells whether these are parameters of scrypt at all: RFC 7914, section 6. */
 export function isScrypt({ N, r, p }: ScryptParameters): boolean {
   const areCounts = [N, r, p].every((count) => Number.isSafeInteger(count) && count > 0);
@@ -50,7 +58,12 @@ export async function deriveKey(
   if (!isScrypt(parameters) || !isAffordable(parameters)) throw new RangeError('scrypt parameters out of bounds');
   const options = { ...parameters, maxmem: memoryOf(parameters) };
   const derived = await new Promise<Uint8Array>((resolve, reject) => {
-    scrypt(password, salt, KEY_BYTES, options, (error, key) => (error === null ? resolve(key) : reject(error)));
+    scrypt(password, salt, KEY_BYTES, options, (error, key) => {
+      underWay -= 1;
+      if (error === null) resolve(key);
+      else reject(error);
+    });
+    underWay += 1;
   });
   return {
     encrypt: derived.subarray(0, ENCRYPT_KEY_BYTES),

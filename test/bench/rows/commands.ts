@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { plainEnvironment } from '../../support/process.ts';
 import { nameOf, valueOf } from '../calls.ts';
 import { ratio } from '../measurement.ts';
 import type { Measurement } from '../measurement.ts';
 import type { Bench, Row } from '../row.ts';
+import { timeOf } from '../command-time.ts';
 import { FEW, NODE, REPOSITORY, startDaemonWithFew } from '../servers.ts';
 import { interleave } from '../statistics.ts';
 
@@ -58,15 +58,3 @@ export const commands: Row = {
     ];
   },
 };
-
-/** Milliseconds that a command takes, as a whole process. */
-function timeOf(command: readonly string[], env: Record<string, string>, expected?: string): number {
-  const [file = '', ...args] = command;
-  const startedMs = performance.now();
-  const { status, stdout, stderr } = spawnSync(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const ms = performance.now() - startedMs;
-  if (status !== 0) throw new Error(`${command.join(' ')} ended with ${String(status)}: ${stderr.toString()}`);
-  if (expected !== undefined && stdout.toString() !== expected)
-    throw new Error(`${command.join(' ')} gave another value`);
-  return ms;
-}

@@ -1,5 +1,5 @@
 import type { Plan } from '../calls.ts';
-import { rateOf, WINDOW } from '../load.ts';
+import { describeLoad, rateOf, WINDOW } from '../load.ts';
 import type { LoadTarget, Pipelined } from '../load.ts';
 import { ratio } from '../measurement.ts';
 import type { Line, Measurement } from '../measurement.ts';
@@ -12,7 +12,7 @@ import {
   startDaemonWithFew,
   startEchoServer,
 } from '../servers.ts';
-import { interleave, spreadOf } from '../statistics.ts';
+import { interleave } from '../statistics.ts';
 
 const PLAN: Plan = { kind: 'get', credentials: FEW, order: 'in turn' };
 const CONNECTIONS = 8;
@@ -84,13 +84,4 @@ async function openAll(
 function compareRates(line: Line, measured: readonly Pipelined[], reference: readonly Pipelined[]): Measurement {
   const note = `${describeLoad(measured)}; the reference: ${describeLoad(reference)}`;
   return ratio({ ...line, note }, measured.map(rateOf), reference.map(rateOf));
-}
-
-/** Who worked how much: the load generator is not what is measured as long as it has time left. */
-function describeLoad(results: readonly Pipelined[]): string {
-  const median = (value: (result: Pipelined) => number): number => spreadOf(results.map(value)).median;
-  const server = median(({ serverCpuMs, ms }) => (100 * serverCpuMs) / ms);
-  const perCall = median(({ serverCpuMs, calls }) => (1000 * serverCpuMs) / calls);
-  const generator = median(({ generatorCpuMs, ms }) => (100 * generatorCpuMs) / ms);
-  return `server ${server.toFixed(0)} % busy (${perCall.toFixed(1)} µs a call), generator ${generator.toFixed(0)} %`;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { printable, truncate, widthOf } from '../../../client/cio/text.ts';
+import { printable, printableJson, truncate, widthOf } from '../../../client/cio/text.ts';
 import { anyText } from '../../src/any-text.ts';
 
 describe('printable()', () => {
@@ -19,6 +19,19 @@ describe('printable()', () => {
 
   it('never lets a control character through', () => {
     fc.assert(fc.property(anyText, (text) => assert.doesNotMatch(printable(text), /\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/u)));
+  });
+});
+
+describe('printableJson()', () => {
+  it('means the same as the document, and lets no control character through', () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        const json = printableJson({ [text]: [text] });
+        assert.deepEqual(JSON.parse(json), { [text]: [text] });
+        assert.doesNotMatch(json, /\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/u);
+      }),
+    );
+    assert.equal(printableJson('\u009b2J\u{e0001}'), String.raw`"\u009b2J\udb40\udc01"`);
   });
 });
 

@@ -5,9 +5,11 @@ import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { EXIT } from '../../../src/errors.ts';
 import { startDaemon } from '../../support/daemon.ts';
+import { run } from '../../support/process.ts';
 import { root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { smallDisk } from '../../daemon/store/small-disk.ts';
+import { quoted } from '../terminal.ts';
 import { Harness } from './harness.ts';
 
 const harness = await Harness.start({ after });
@@ -46,6 +48,13 @@ describe('cio credential backup', () => {
     const report = (await harness.json(['backup', path.join(temporaryDirectory(t), 'x')], options)) as object;
     assert.deepEqual(Object.keys(report).toSorted(), ['bytes', 'file', 'opensElsewhere', 'sha256']);
     await own.stop();
+  });
+
+  it('fails where its reader goes before all of it is there', async () => {
+    const line = [...harness.built, 'credential', 'backup', '-'].map(quoted).join(' ');
+    const script = `{ ${line} 3>&-; echo "exit $?" >&3; } 3>&2 | true`;
+    const { stderr } = await run(['sh', '-c', script], { env: harness.environment });
+    assert.match(stderr, /Failed: Backup store: whoever was to read standard output has gone\nexit 1\n/);
   });
 
   it('replaces no file without --force, and never by half', skipRoot(), async (t) => {

@@ -125,6 +125,17 @@ describe('cio', () => {
       await harness.fail(EXIT.usage, words, options);
     }
   });
+
+  it('opens no debugger when it gets SIGUSR1, and leaves the signal to a command as it was', async (t) => {
+    const service = new Service(t, [...harness.built, 'credential', 'watch', '--json'], { env: harness.environment });
+    await service.printed('"settled"');
+    service.signal('SIGUSR1');
+    assert.deepEqual(await service.exited, { code: 138, signal: null });
+    assert.doesNotMatch(service.output, /[Dd]ebugger/);
+    const set = await harness.storeSet();
+    const status = await harness.succeed(['exec', set, '--', 'cat', '/proc/self/status']);
+    for (const mask of ['SigBlk', 'SigIgn']) assert.match(status, new RegExp(`^${mask}:\\s0+$`, 'm'));
+  });
 });
 
 describe('cio without a daemon', () => {

@@ -68,10 +68,12 @@ describe('docker-credential-cio', () => {
       'http://a.example.org',
       'A.example.org',
       'a.example.org/',
+      '__proto__',
     ];
     for (const address of addresses) await store(address, `user of ${address}`, 'x');
     const { stdout } = await docker('list');
-    assert.deepEqual(JSON.parse(stdout), Object.fromEntries(addresses.map((one) => [one, `user of ${one}`])));
+    const users = addresses.map((one) => [one, `user of ${one}`] as const);
+    assert.deepEqual(new Map(Object.entries(JSON.parse(stdout) as object)), new Map(users));
     for (const address of addresses) await docker('erase', address);
   });
 
@@ -145,6 +147,20 @@ describe('git-credential-cio', { skip: skipUnless(command('git')) }, () => {
     await helper('store', of('new.example.org', 'username=ann', 'password=new'));
     await helper('erase', of('new.example.org', 'username=ann', 'password=old'));
     assert.match((await helper('get', of('new.example.org'))).stdout, /^password=new$/m);
+  });
+
+  it('hands out nothing that another one stored in a form of his own', async () => {
+    const helper = (verb: string, stdin: string): Promise<CioResult> =>
+      harness.run(['__git-credential', '--', verb], { stdin });
+    await helper('store', of('foreign.example.org', 'username=ann', 'password=x'));
+    const { credentials } = (await harness.json(['list', 'git.foreign*'])) as { credentials: { name: string }[] };
+    const [name = ''] = credentials.map((credential) => credential.name);
+    for (const accounts of [null, [null], [5], [{ password: {} }], [{ username: 'ann\nhost=other', password: 'p' }]]) {
+      await harness.store(JSON.stringify({ accounts }), name);
+      const { code, stdout, stderr } = await helper('get', of('foreign.example.org'));
+      assert.deepEqual([code, stdout], [EXIT.invalid, '']);
+      assert.match(stderr, /none that git-credential-cio stored/);
+    }
   });
 
   it('is silent where there is nothing to say, and where git says something new', async () => {

@@ -42,6 +42,19 @@ describe('cio credential exec --on-change', () => {
     assert.equal(count(service, 'with '), 2);
   });
 
+  it('closes the files of the command before, and nothing that a value only names', async (t) => {
+    const set = await harness.storeSet({ backup_password: '/dev/fd/1', secret_key: 'first' });
+    const script = `cat "$K"; ls -l /proc/self/fd | grep -c memfd; ${TALKATIVE}`;
+    const words = ['credential', 'exec', set, '--file', 'K=secret_key', '--on-change', 'restart'];
+    const service = new Service(t, [...harness.built, ...words, '--', 'bash', '-c', script], {
+      env: harness.environment,
+    });
+    await service.printed('first1\nwith /dev/fd/1\n');
+    await harness.store('second', `cio_${set}_secret_key`);
+    await service.printed('second1\nwith /dev/fd/1\n');
+    await end(service);
+  });
+
   it('sends the signal instead, and leaves the command running', async (t) => {
     const set = await harness.storeSet({ backup_password: 'first' });
     const service = supervised(t, set, 'SIGHUP');

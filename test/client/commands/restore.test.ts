@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -86,6 +87,12 @@ describe('cio credential restore', () => {
     const again = await startDaemon(t, second);
     assert.equal(await harness.succeed(['get', 'token'], { socketPath: again.socketPath }), 'from the first host');
     await again.stop();
+  });
+
+  it('does not wait for a named pipe that nobody writes into', async (t) => {
+    const pipe = path.join(temporaryDirectory(t), 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    assert.match(await harness.fail(EXIT.failed, ['restore', pipe, '--dry-run']), /is no regular file/);
   });
 
   it('refuses what is no copy, and says why', async (t) => {

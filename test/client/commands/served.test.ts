@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
+import net from 'node:net';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import sodium from 'libsodium-wrappers';
@@ -107,6 +109,20 @@ describe('cio credential exec --server', () => {
       ),
     );
     assert.equal((await ask(url, { headers: right })).status, 200);
+  });
+
+  it('hangs up on whoever says nothing, or not all, after seconds', async (t) => {
+    const { url } = await serve(t, await harness.storeSet());
+    await Promise.all(
+      ['', 'GET /credentials HTTP/1.1\r\nHost:'].map(async (said) => {
+        const started = performance.now();
+        const socket = net.connect(Number(url.port), url.hostname).resume();
+        socket.write(said);
+        await once(socket, 'close');
+        const seconds = (performance.now() - started) / 1000;
+        assert.ok(seconds > 3 && seconds < 15, `${seconds} s`);
+      }),
+    );
   });
 
   it('is gone with its command, and ends as it does', async (t) => {

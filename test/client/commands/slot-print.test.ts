@@ -2,9 +2,15 @@ import assert from 'node:assert/strict';
 import { hostname } from 'node:os';
 import { after, describe, it } from 'node:test';
 import { EXIT } from '../../../src/errors.ts';
+import { run } from '../../support/process.ts';
+import { quoted } from '../terminal.ts';
 import { Harness } from './harness.ts';
 
 const harness = await Harness.start({ after });
+
+async function count(): Promise<number> {
+  return ((await harness.json(['slot', 'list'])) as { slots: unknown[] }).slots.length;
+}
 
 describe('cio credential slot add recovery --print', () => {
   it('prints a page with a code that opens the store', async () => {
@@ -19,9 +25,24 @@ describe('cio credential slot add recovery --print', () => {
     await harness.succeed(['unlock', '--recovery'], { stdin: `${recoveryCode}\n` });
   });
 
+  it('leaves no slot whose code nobody could be shown', async () => {
+    const before = await count();
+    for (const words of [[], ['--print'], ['--json']]) {
+      const line = [...harness.built, 'credential', 'slot', 'add', 'recovery', ...words].map(quoted).join(' ');
+      for (const [where, reason] of [
+        ['| true', /has gone; the slot was removed again/],
+        ['> /dev/full', /ENOSPC; the slot was removed again/],
+      ] as const) {
+        const script = `{ ${line} 3>&-; echo "exit $?" >&3; } 3>&2 ${where}`;
+        const { stderr } = await run(['sh', '-c', script], { env: harness.environment });
+        assert.match(stderr, /exit 1\n/);
+        if (!words.includes('--json')) assert.match(stderr, reason);
+      }
+    }
+    assert.equal(await count(), before);
+  });
+
   it('is refused for what has no code, before a slot is made', async () => {
-    const count = async (): Promise<number> =>
-      ((await harness.json(['slot', 'list'])) as { slots: unknown[] }).slots.length;
     const before = await count();
     await harness.fail(EXIT.usage, ['slot', 'add', 'passphrase', '--print'], { stdin: 'x\n' });
     assert.equal((await harness.run(['slot', 'add', 'recovery', '--print', '--json'])).code, EXIT.usage);

@@ -57,6 +57,26 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     assert.equal(await harness.succeed(['get', `cio_${set}_access_key`]), 'AKIA');
   });
 
+  it('shows a line that is longer than the terminal is wide once, and takes back all of its rows', async (t) => {
+    const name = `cio_${newSetName()}_access_key`;
+    const program = new TerminalProgram(t, `stty cols 30; ${cioLine('create', name)}`, env());
+    const question = `Access key (${name}): `;
+    await program.shows(question);
+    const before = program.screen.length;
+    // Each is waited for: what comes at once is shown at once.
+    for (const typed of ['A', 'AK', 'AKI']) {
+      program.type(typed.slice(-1));
+      await program.shows(`${question}${typed}`);
+    }
+    assert.equal(program.screen.slice(before), 'AKI');
+    program.type('\u007f');
+    const rows = Math.ceil(`${question}AKI`.length / 30);
+    await program.shows(`\r\u001b[${rows - 1}A\u001b[J${question}AK`);
+    program.type('\r');
+    assert.equal(await program.exit(), 0);
+    assert.equal(await harness.succeed(['get', name]), 'AK');
+  });
+
   it('asks for the name too', async (t) => {
     const name = newName();
     const program = new TerminalProgram(t, cioLine('create'), env());

@@ -50,9 +50,14 @@ export class Voice {
     return new Voice(child.stdin, child.stdout);
   }
 
-  /** Calls a method of the interface; the reply as it came. */
-  async say(method: string, parameters: object = {}): Promise<string> {
-    this.#input.write(`${JSON.stringify({ method: `io.cio.Credentials.${method}`, parameters })}\0`);
+  /** Calls a method of the interface; the reply as it came. With `more`, it is the first one. */
+  async say(method: string, parameters: object = {}, flags: { readonly more?: true } = {}): Promise<string> {
+    this.#input.write(`${JSON.stringify({ method: `io.cio.Credentials.${method}`, parameters, ...flags })}\0`);
+    return this.hear(method);
+  }
+
+  /** The next reply to a call that was made with `more`. */
+  async hear(method: string): Promise<string> {
     const { value } = await this.#messages.next();
     if (value === undefined) throw new Error(`the connection ended instead of an answer to ${method}`);
     return value;

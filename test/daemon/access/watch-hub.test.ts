@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { WATCHED_PER_USER_MAX, WatchHub } from '../../../daemon/access/watch-hub.ts';
-import type { Watcher } from '../../../daemon/access/watch-hub.ts';
+import { WATCHED_PER_USER_MAX, WATCHERS_PER_USER_MAX, WatchHub } from '../../../daemon/access/watch-hub.ts';
+import type { Place, Watcher } from '../../../daemon/access/watch-hub.ts';
+import { isCredentialError } from '../../../src/errors.ts';
 import type { PrincipalId, Space } from '../../../daemon/vault/records.ts';
 import { ALICE, BOB, ROOT, startCore } from '../core.ts';
 
 /** Writes down what it is told. */
 class Notebook implements Watcher {
+  readonly uid = 3001;
   readonly space: Space | undefined;
   readonly principals: readonly PrincipalId[];
   readonly told: string[] = [];
@@ -16,12 +18,12 @@ class Notebook implements Watcher {
     this.principals = principals;
   }
 
-  onCredential(space: Space, name: string): void {
+  onCredential({ space, name }: Place): void {
     this.told.push(`${space} ${name}`);
   }
 
-  onSet(space: Space, set: string): void {
-    this.told.push(`${space} set ${set}`);
+  onSet({ space, name }: Place): void {
+    this.told.push(`${space} set ${name}`);
   }
 
   onEverything(): void {
@@ -65,6 +67,17 @@ describe('WatchHub', () => {
     await core.ask(ROOT, 'Fsck', { repair: true });
     await core.ask(ROOT, 'Lock', {});
     assert.deepEqual(watcher.told.at(-1), 'locked');
+  });
+
+  it('takes so many watchers of one user, and another one when one is gone', async (t) => {
+    const hub = new WatchHub((await startCore(t)).vault);
+    const leave = Array.from({ length: WATCHERS_PER_USER_MAX }, () => hub.add(new Notebook('uid:3001')));
+    const isBusy = (error: unknown): boolean => isCredentialError(error, 'Busy');
+    assert.throws(() => hub.add(new Notebook('uid:3001')), isBusy);
+    leave[0]?.();
+    hub.add(new Notebook('uid:3001'));
+    assert.throws(() => hub.add(new Notebook('uid:3001')), isBusy);
+    hub.add(Object.assign(new Notebook('uid:3002'), { uid: 3002 }));
   });
 
   it('bounds what the watchers of one user remember together', async (t) => {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { HealthBook, WRITE_PAUSE_MS } from '../../../daemon/health/health-book.ts';
 import { createLog } from '../../../daemon/log.ts';
 import type { HealthRecord } from '../../../daemon/vault/records.ts';
+import { prepareReplacement } from '../../../daemon/vault/replace.ts';
 import type { Finding } from '../../../src/validation.ts';
 import type { Unlocked } from '../../../daemon/vault/vault.ts';
 import { NOW, TestVault } from '../vault/open-vault.ts';
@@ -176,6 +177,19 @@ describe('HealthBook', () => {
     await kept.opened.vault.lock();
     await kept.opened.slots.unlockUnattended();
     assert.equal(kept.last()?.checked, NOW);
+  });
+
+  it('keeps nothing of what was replaced by a copy while it waited for its turn', async (t) => {
+    const kept = await startKept(t);
+    const { vault, sodium } = kept.opened;
+    const rootKey = sodium.takeKey(vault.unlocked().rootKey.slice());
+    let keeping: Promise<boolean> = Promise.resolve(true);
+    await vault.replace(rootKey, async (store) => {
+      keeping = kept.keep(FAILED);
+      return prepareReplacement(store, store);
+    });
+    assert.equal(await keeping, false);
+    assert.equal(kept.last(), undefined);
   });
 
   it('counts the sets that fail as they are now', async (t) => {

@@ -8,6 +8,7 @@ import type { Health } from '../../../src/protocol/interface.generated.ts';
 import { ALICE, BOB, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
 import { isPending } from '../vault/open-vault.ts';
+import { flipBit, newTags, recordsIn } from '../damage.ts';
 import { ALL_WELL, holdProbes, probes, WRONG_KEY } from '../probes.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -219,6 +220,43 @@ describe('HealthSchedule', () => {
     assert.equal(tries, 6);
     assert.equal(core.log.filter((line) => line.includes('the prober is not there')).length, 1);
     assert.equal((await healthOf(core, 'aws'))?.state, 'unproved');
+  });
+
+  it('tries the others where the values of some are damaged, and those not again at once', async (t) => {
+    const core = await startCore(t);
+    const before = recordsIn(core.storePath, 'value');
+    for (const set of ['aws_a', 'aws_b', 'aws_c']) await keepSet(core, set);
+    const damaged = newTags(before, recordsIn(core.storePath, 'value'));
+    await keepSet(core, 'minio');
+    const again = await restartCore(t, core, () => {
+      for (const tag of damaged) flipBit(core.storePath, 'value', tag);
+    });
+    const jobs = probes(again, ALL_WELL);
+    const schedule = scheduleOf(again);
+    await schedule.sweep();
+    for (let round = 1; round <= 2; round += 1) {
+      again.now += LONG_MS;
+      await schedule.sweep();
+      await schedule.sweep();
+      assert.deepEqual(
+        jobs.map(({ set }) => set),
+        Array.from({ length: round }, () => 'minio'),
+      );
+    }
+  });
+
+  it('goes by a clock that was far ahead when it began, and was set right', async (t) => {
+    const core = await startCore(t);
+    await keepSet(core, 'aws');
+    const jobs = probes(core, ALL_WELL);
+    const schedule = scheduleOf(core);
+    core.now += 1000 * HOUR_MS;
+    await schedule.sweep();
+    core.now -= 1000 * HOUR_MS;
+    await schedule.sweep();
+    core.now += LONG_MS;
+    await schedule.sweep();
+    assert.equal(jobs.length, 1);
   });
 
   it('looks by itself, as long as it is not stopped', async (t) => {

@@ -146,6 +146,32 @@ describe('Validate', () => {
     );
   });
 
+  it('uses the machine’s identity for shared sets only, whoever asks: one user’s own are tried with keys', async (t) => {
+    const core = await startCore(t);
+    const { cio_aws_access_key: _, cio_aws_secret_key: __, ...rest } = AWS;
+    const set = { ...rest, cio_aws_use_iam: 'true' };
+    await keep(core, set, ALICE);
+    const jobs = probes(core, ALL_WELL);
+    const asked = [
+      await core.ask(ALICE, 'Validate', { target: 'aws' }),
+      await core.ask(ROOT, 'Validate', { target: 'aws', owner: ALICE.uid }),
+    ];
+    for (const { failed, findings } of asked) {
+      const [shape, key, ...others] = findings;
+      assert.deepEqual([failed, shape?.state], [true, 'passed']);
+      assert.deepEqual([key?.check, key?.reason, key?.field], ['key', 'identity_not_shared', 'use_iam']);
+      assert.equal(others.length, CHECKS.length - 2);
+      for (const { state, subject } of others) assert.deepEqual([state, subject], ['skipped', 'key']);
+    }
+    assert.deepEqual((await core.ask(ALICE, 'List', {})).sets[0]?.health, { state: 'unproved' });
+    assert.deepEqual(jobs, []);
+    await keep(core, set);
+    assert.equal((await core.ask(ROOT, 'Validate', { target: 'aws' })).failed, false);
+    await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: BOB.uid }] });
+    assert.equal((await core.ask(BOB, 'Validate', { target: 'aws' })).failed, false);
+    assert.equal(jobs.length, 2);
+  });
+
   it('has no job where the store is locked', async (t) => {
     const core = await startCore(t);
     await keep(core, AWS);

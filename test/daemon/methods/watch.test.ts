@@ -7,6 +7,7 @@ import { RawVarlink } from '../../support/varlink.ts';
 import { ALICE, BOB, RESTIC, ROOT, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
 import { startServer } from '../socket/test-server.ts';
+import { restore, takeCopy } from './copies.ts';
 import { Watching } from './watch-voice.ts';
 
 const AWS = ['backup_repo', 'access_key', 'secret_key', 'backup_password'].map((field) => `cio_aws_${field}`);
@@ -234,6 +235,22 @@ describe('Watch', () => {
     await core.ask(ROOT, 'Lock', {});
     await core.ask(ROOT, 'Unlock', {});
     assert.equal(await watching.failure(), 'Locked');
+  });
+
+  it('ends with Busy when a copy is restored: equal generations may be of other values then', async (t) => {
+    const other = await startCore(t);
+    await other.keep(ROOT, { name: 'token', value: 'of the other store' });
+    const { recoveryCode } = await other.ask(ROOT, 'AddSlot', { kind: 'recovery' });
+    const { bytes } = await takeCopy(other);
+    const core = await startCore(t);
+    await core.keep(ROOT, { name: 'token', value: 'of this store' });
+    const watching = await Watching.start(core, ROOT);
+    const next = watching.failure();
+    await restore(core, bytes, { recoveryCode: recoveryCode ?? null });
+    assert.equal(await next, 'Busy');
+    const again = await Watching.start(core, ROOT);
+    assert.ok(again.credentials.has('token'));
+    await again.leave();
   });
 
   it('says nothing of a rekey, and goes on after it', async (t) => {

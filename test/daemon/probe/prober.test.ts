@@ -4,7 +4,7 @@ import { NEVER_GONE } from '../../../daemon/gone.ts';
 import { JOBS_MAX } from '../../../daemon/probe/job-bounds.ts';
 import { JOB_TIME_MAX_MS, Prober } from '../../../daemon/probe/prober.ts';
 import type { JobOwner } from '../../../daemon/probe/job-bounds.ts';
-import { ProberMissingError } from '../../../daemon/probe/start-prober.ts';
+import { END_TIME_MAX_MS, ProberMissingError } from '../../../daemon/probe/start-prober.ts';
 import type { ProberConnection } from '../../../daemon/probe/start-prober.ts';
 import { isCredentialError } from '../../../src/errors.ts';
 import { FINDINGS_MAX } from '../../../src/validation.ts';
@@ -139,20 +139,28 @@ describe('Prober', () => {
     assert.deepEqual(far.sent, []);
   });
 
-  it(`runs ${JOBS_MAX} at a time and no more, and others again when one is done`, async () => {
+  it(`runs ${JOBS_MAX} at a time and no more, and others again when one is done, or had its time to end`, async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
     const probers: FarProber[] = [];
     const prober = new Prober(() => {
-      const far = new FarProber([text(FINDING)], true);
+      const far = new FarProber(probers.length === 0 ? [text(FINDING), DONE] : [text(FINDING)], true);
       probers.push(far);
       return Promise.resolve(far);
     });
     const running = Array.from({ length: JOBS_MAX }, () => prober.probe(JOB, ROOT, NEVER_GONE));
     for (const one of running) await one.next();
-    await assert.rejects(prober.probe(JOB, ROOT, NEVER_GONE).next(), (error) => isCredentialError(error, 'Busy'));
-    await running[0]?.return();
+    const refused = (): Promise<void> =>
+      assert.rejects(prober.probe(JOB, ROOT, NEVER_GONE).next(), (error) => isCredentialError(error, 'Busy'));
+    await refused();
+    assert.equal((await running[0]?.next())?.done, true);
     const next = prober.probe(JOB, ROOT, NEVER_GONE);
     assert.equal((await next.next()).done, false);
-    for (const one of [...running, next]) await one.return();
+    await running[1]?.return();
+    await refused();
+    t.mock.timers.tick(END_TIME_MAX_MS);
+    const last = prober.probe(JOB, ROOT, NEVER_GONE);
+    assert.equal((await last.next()).done, false);
+    for (const one of [...running, next, last]) await one.return();
     for (const far of probers) await far.ended;
   });
 });

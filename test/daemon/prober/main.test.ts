@@ -137,6 +137,7 @@ describe('the prober', () => {
       else if (url.includes('list-type')) response.end(LIST);
       else if (method === 'PUT') response.writeHead(200, { etag: '"x"' }).end();
       else if (method === 'DELETE') response.writeHead(204).end();
+      else if (!url.includes('.cio-')) refusal('NoSuchKey', 404)(request, response);
       // The reading back never comes to an end: that is when the other side loses its patience.
       else child.process.stdin?.end();
     });

@@ -490,7 +490,7 @@ describe('probe(): what lies in the bucket', () => {
       const server = await startBucket(t, () => undefined, { onConnection: () => (connections += 1) });
       await findingsOf(jobOf(plain(server), { provider }));
       const asked = server.seen.map((request) => request.split(' ', 1)[0]);
-      assert.deepEqual(asked, ['GET', 'GET', 'PUT', 'GET', 'DELETE', 'GET', 'GET']);
+      assert.deepEqual(asked, ['GET', 'GET', 'GET', 'GET', 'PUT', 'GET', 'DELETE']);
       assert.equal(connections, 1);
     }
   });

@@ -2,151 +2,16 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { parseInterface } from '../../../src/protocol/idl.ts';
-import type { Interface, Type } from '../../../src/protocol/idl.ts';
-import { INTERFACE_DESCRIPTION } from '../../../src/protocol/interface.generated.ts';
-import { INTERFACE_DESCRIPTION as SERVICE_DESCRIPTION } from '../../../src/protocol/service.generated.ts';
 import { startDaemon } from '../../support/daemon.ts';
 import { root } from '../../support/requirements.ts';
 import { RawVarlink } from '../../support/varlink.ts';
-import type { Reply } from '../../support/varlink.ts';
-import { anyText } from '../../src/any-text.ts';
-import { checkReply } from '../reply-check.ts';
+import { anyMessage, ECHO_CANARY } from './any-message.ts';
+import { exchange } from './exchange.ts';
 
 const MESSAGES = 2000;
 /** Sent together, on one connection. */
 const BATCH = 20;
 const GROWTH_BYTES_MAX = 64 * 1024 * 1024;
-
-const INTERFACES = [INTERFACE_DESCRIPTION, SERVICE_DESCRIPTION].map(parseInterface);
-const METHODS = INTERFACES.flatMap((parsed) =>
-  [...parsed.methods].map(([name, { input }]) => ({ parsed, name, input })),
-);
-
-/** Names of every kind that the methods know, so that many calls meet something that is there. */
-const anyName = fc.constantFrom(
-  'token',
-  'cio_aws_access_key',
-  'cio_aws_secret_key',
-  'cio_alt_aws_restic_repo',
-  'cio_x_provider',
-  'aws',
-  'x',
-  '',
-  'UPPER',
-  '*',
-  'io.cio.Credentials',
-  '0191e1f0-7c3a-5000-8000-00000000000a',
-  'a'.repeat(129),
-  '\0',
-  '__proto__',
-);
-const anyString = fc.oneof(
-  { weight: 4, arbitrary: anyName },
-  anyText,
-  fc.constantFrom('restic.service', 'restic@.service', 's3', 'AAAA', 'AA==', 'x'.repeat(5000)),
-);
-const anyNumber = fc.oneof(
-  fc.constantFrom(0, 1, 2, 3, 3001, 3002, -1, 2 ** 32 - 1, Number.MAX_SAFE_INTEGER),
-  fc.integer(),
-);
-const anyJunk = fc.oneof(
-  fc.jsonValue(),
-  fc.constantFrom(null, [], {}, 1.5, -0, '\ud800', { __proto__: null, constructor: 1 }, [[[[]]]], true),
-);
-
-/** A value of a type, or now and then of none that the interface knows. */
-function valueOf(type: Type, parsed: Interface): fc.Arbitrary<unknown> {
-  return fc.oneof({ weight: 30, arbitrary: validOf(type, parsed) }, { weight: 1, arbitrary: anyJunk });
-}
-
-function validOf(type: Type, parsed: Interface): fc.Arbitrary<unknown> {
-  switch (type.kind) {
-    case 'simple':
-      return { string: anyString, int: anyNumber, bool: fc.boolean(), float: anyNumber, object: anyJunk, any: anyJunk }[
-        type.name
-      ];
-    case 'named':
-      return valueOf(parsed.types.get(type.name)?.type ?? assert.fail(), parsed);
-    case 'enum':
-      return fc.constantFrom(...type.values);
-    case 'nullable':
-      return fc.option(valueOf(type.of, parsed), { nil: undefined });
-    case 'array':
-      return fc.array(valueOf(type.of, parsed), { maxLength: 4 });
-    case 'map':
-      return fc.dictionary(anyString, valueOf(type.of, parsed), { maxKeys: 3 });
-    case 'struct': {
-      const fields = type.fields.map((field) => [field.name, valueOf(field.type, parsed)] as const);
-      return fc.record(Object.fromEntries(fields), { noNullPrototype: true });
-    }
-  }
-}
-
-/** A call of any method; a passphrase is left out, which takes a second to try. */
-const anyCall = fc.constantFrom(...METHODS).chain(({ parsed, name, input }) =>
-  fc.record(
-    {
-      method: fc.constant(`${parsed.name}.${name}`),
-      parameters: validOf(input, parsed).map((given) => ({ ...(given as object), passphrase: undefined })),
-      more: fc.boolean(),
-      oneway: fc.constantFrom(false, false, false, true),
-    },
-    { noNullPrototype: true, requiredKeys: ['method', 'parameters'] },
-  ),
-);
-
-/** The same as bytes, now and then with some of them changed, left out or put in. */
-const anyMessage: fc.Arbitrary<Buffer> = fc
-  .record({
-    call: fc.oneof({ weight: 20, arbitrary: anyCall }, { weight: 1, arbitrary: anyJunk }),
-    extra: fc.option(fc.dictionary(fc.constantFrom('method', 'upgrade', 'x', '__proto__'), anyJunk, { maxKeys: 1 }), {
-      freq: 20,
-    }),
-    mutations: fc.oneof(
-      { weight: 12, arbitrary: fc.constant([]) },
-      {
-        weight: 1,
-        arbitrary: fc.array(fc.tuple(fc.nat(), fc.nat(2), fc.uint8Array({ maxLength: 3 })), { maxLength: 3 }),
-      },
-    ),
-  })
-  .map(({ call, extra, mutations }) => {
-    const message = typeof call === 'object' && call !== null ? Object.assign({}, call, extra) : call;
-    let bytes = Buffer.from(JSON.stringify(message) ?? 'undefined');
-    for (const [place, removed, added] of mutations) {
-      const at = place % (bytes.length + 1);
-      bytes = Buffer.concat([bytes.subarray(0, at), added, bytes.subarray(at + removed)]);
-    }
-    return Buffer.concat([bytes, Buffer.of(0)]);
-  });
-
-/** What the daemon makes of the bytes: the calls in them that have an answer, up to the first that is none. */
-function callsIn(bytes: Buffer): { readonly methods: string[]; readonly isEnded: boolean } {
-  const methods: string[] = [];
-  for (let start = 0; start < bytes.length;) {
-    const end = bytes.indexOf(0, start);
-    const text = bytes.subarray(start, end);
-    start = end + 1;
-    let message: unknown;
-    try {
-      message = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text));
-    } catch {
-      return { methods, isEnded: true };
-    }
-    if (message === null) return { methods, isEnded: true };
-    const { method, parameters, ...flags } = message as Record<string, unknown>;
-    const { more, oneway, upgrade } = flags;
-    const isCall =
-      typeof method === 'string' &&
-      !Array.isArray(message) &&
-      (parameters === undefined || (typeof parameters === 'object' && !Array.isArray(parameters))) &&
-      [more, oneway, upgrade].every((flag) => flag === undefined || typeof flag === 'boolean') &&
-      upgrade !== true;
-    if (!(isCall && oneway === true)) methods.push(isCall ? method : '');
-  }
-  return { methods, isEnded: false };
-}
 
 function residentBytes(pid: number): number {
   return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
@@ -163,24 +28,7 @@ describe('messages made from the interface, and changed at random', () => {
         fc.array(anyMessage, { minLength: BATCH, maxLength: BATCH }),
         fc.constantFrom(...people),
         async (messages, person) => {
-          const client = await RawVarlink.connect(t, daemon.socketPath, person);
-          const bytes = Buffer.concat(messages);
-          const { methods, isEnded } = callsIn(bytes);
-          client.send(bytes);
-          client.end();
-          for (const method of methods) {
-            let reply: Reply | undefined;
-            do {
-              reply = await client.receive();
-              assert.ok(reply !== undefined, `no answer to ${method}`);
-              assert.notEqual(reply.error, 'io.cio.Credentials.InternalError', daemon.log);
-              checkReply(method, reply);
-            } while (reply.continues === true);
-          }
-          const last = await client.receive();
-          if (isEnded) assert.equal(last?.error, 'io.cio.Credentials.MalformedMessage');
-          else assert.equal(last, undefined);
-          client.close();
+          await exchange(await RawVarlink.connect(t, daemon.socketPath, person), messages);
           sent += messages.length;
           if (sent === MESSAGES / 2) before = residentBytes(daemon.pid);
         },
@@ -191,6 +39,7 @@ describe('messages made from the interface, and changed at random', () => {
     const growth = residentBytes(daemon.pid) - before;
     assert.ok(growth < GROWTH_BYTES_MAX, `it grew by ${growth} bytes`);
     assert.doesNotMatch(daemon.log, /error:|defect/);
+    assert.ok(!daemon.log.includes(ECHO_CANARY), 'the log repeats what was sent');
     await daemon.stop();
   });
 });

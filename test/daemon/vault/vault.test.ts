@@ -161,6 +161,23 @@ describe('Vault.lock()', () => {
   });
 });
 
+describe('Vault.replace()', () => {
+  it('is locked where what it took does not open, and says so to whoever watches', async (t) => {
+    const made = await TestVault.create(t);
+    const heard: boolean[] = [];
+    made.vault.watch(() => void heard.push(made.vault.isLocked));
+    const rootKey = made.sodium.takeKey(made.vault.unlocked().rootKey.slice());
+    const replacing = made.vault.replace(rootKey, (store) => {
+      const transaction = store.begin(store.get(KIND.head, fixedTag('head')));
+      for (const { tag } of store.list(KIND.dataKey, undefined, 1)) transaction.delete(KIND.dataKey, tag);
+      return Promise.resolve(transaction);
+    });
+    await assert.rejects(replacing, refused('Damaged'));
+    assert.deepEqual(heard, [true]);
+    assert.ok(!keysHeld(made));
+  });
+});
+
 describe('Vault.write()', () => {
   it('commits the writes of one turn in one transaction of SQLite, each as a generation of its own', async (t) => {
     const made = await TestVault.create(t);

@@ -96,7 +96,7 @@ function credential(random: Random, name: string, turn: number): { readonly name
   const tell = `${turn}-${random.below(1_000_000)}`;
   if (name.endsWith('_backup_repo')) return { name, value: `s3:https://s3.example.org/bucket-${tell}` };
   if (name.endsWith('_access_key')) return { name, value: `AKIA${tell}` };
-  return { name, value: `${tell} `.padEnd(1 + random.below(300), 'x') };
+  return { name, value: `${tell}-`.padEnd(1 + random.below(300), 'x') };
 }
 
 function grantees(random: Random): Grantee[] {

@@ -45,10 +45,15 @@ export class Victim {
   }
 
   /** @param prefix runs the daemon, as `prlimit --nofile=…` does */
-  static async start(scope: Scope, prefix: readonly string[] = [], stateDirectory?: string): Promise<Victim> {
+  static async start(
+    scope: Scope,
+    prefix: readonly string[] = [],
+    stateDirectory?: string,
+    args: readonly string[] = DAEMON_ARGUMENTS,
+  ): Promise<Victim> {
     const daemon = await startDaemon(scope, {
       command: [...prefix, ...DAEMON_COMMAND],
-      args: DAEMON_ARGUMENTS,
+      args,
       ...(stateDirectory === undefined ? {} : { stateDirectory }),
     });
     return new Victim(daemon);

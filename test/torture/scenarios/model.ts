@@ -120,7 +120,7 @@ class World {
 
   outcome(done: number, lives: number, breaches: Breaches): Outcome {
     const share = (100 * this.#refused) / Math.max(1, done);
-    if (this.#counts.size < METHODS) breaches.add(`only ${[...this.#counts.keys()].join(', ')} were called`);
+    if (breaches.sentences.length === 0 && this.#counts.size < METHODS) breaches.add(`only ${[...this.#counts.keys()].join(', ')} were called`);
     return {
       what: 'every answer is the one that a model in memory gives, whoever asks, over restarts, kills and rekeys',
       count: done,

@@ -45,6 +45,15 @@ describe('SetFollower.hear()', () => {
     assert.equal(follower.isComplete, false);
   });
 
+  it('does not take two sets for one because their generations are equal', () => {
+    const follower = new SetFollower('aws');
+    follower.hear(told(5));
+    assert.equal(follower.hear(told(5, { owner: 1000, uuid: 'of the user' })), true);
+    assert.equal(follower.hear([{ event: 'gone', kind: 'set', name: 'aws', owner: 1000 }]), true);
+    assert.equal(follower.hear(told(5, { uuid: 'of another store' })), true);
+    assert.equal(follower.hear(told(5, { uuid: 'of another store' })), false);
+  });
+
   it('knows a set by Storidge’s other spelling', () => {
     assert.equal(new SetFollower('alt_aws').hear(told(1, { set: 'aws_alt' })), true);
   });

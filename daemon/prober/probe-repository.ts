@@ -1,0 +1,136 @@
+import type { Finding, ProbeJob } from '../../src/validation.ts';
+import { findingOf } from './failure.ts';
+import { KEYS_LISTED_MAX, OBJECT_BYTES_MAX, PASSWORD_MS } from './limits.ts';
+import type { ObjectStore } from './providers/object-store.ts';
+import { isConfigLength, type RepositoryConfig } from './restic/config.ts';
+import type { Refusal } from './restic/refusal.ts';
+import { openRepository } from './restic/repository.ts';
+import type { Begun, Steps } from './steps.ts';
+
+const KEYS = 'keys/';
+
+/** What lies where a repository should be. */
+interface Found {
+  readonly config: Uint8Array | undefined;
+  readonly hasKeys: boolean;
+}
+
+type Opened = RepositoryConfig | Refusal;
+
+/** The links `repository` and `password`, begun before their turn. */
+export interface RepositoryProbe {
+  /** What was found, and how the rest goes on; for when it is their turn. */
+  findings(): AsyncGenerator<Finding, void>;
+  /** Nobody wants to know any more. */
+  abandon(): void;
+}
+
+/**
+ * Asks for the files of the repository, and resolves when the store is free again: mostly while a key is being made of
+ * the password, which takes longer than everything else and needs no server.
+ *
+ * The store gets one request at a time, as ever: where a password is not that of the first key, the next one is asked for
+ * when it is the turn of the password.
+ */
+export async function beginRepository(
+  job: ProbeJob,
+  store: ObjectStore,
+  canList: boolean,
+  steps: Steps,
+): Promise<RepositoryProbe> {
+  const { promise: turn, resolve: take } = Promise.withResolvers<void>();
+  const found = steps.begin((signal) => find(store, canList, signal));
+  const config = (await found.ended)?.config;
+  const password = job.values['backup_password'] ?? '';
+  const isOpening = canList && password !== '' && config !== undefined && isConfigLength(config.length);
+  const opened = isOpening ? await beginPassword(store, config, password, turn, steps) : undefined;
+  return {
+    async *findings() {
+      take();
+      const isThere = yield* tellFound(found);
+      if (!isThere || !canList) return;
+      if (opened !== undefined) yield* tellOpened(opened);
+      else
+        yield findingOf('password', 'skipped', 'missing_field', {
+          field: 'backup_password',
+          subject: 'backup_password',
+        });
+    },
+    abandon() {
+      found.abandon();
+      opened?.abandon();
+    },
+  };
+}
+
+async function find(store: ObjectStore, canList: boolean, signal: AbortSignal): Promise<Found> {
+  const config = await store.get('config', OBJECT_BYTES_MAX, signal);
+  // Keys without it are what is left of a repository, and not a place for a new one.
+  const hasKeys = config === undefined && canList && (await store.list(KEYS, 1, signal)).length > 0;
+  return { config, hasKeys };
+}
+
+/** Resolves when the first key was read. */
+async function beginPassword(
+  store: ObjectStore,
+  config: Uint8Array,
+  text: string,
+  turn: Promise<void>,
+  steps: Steps,
+): Promise<Begun<Opened>> {
+  const { promise: isFree, resolve: free } = Promise.withResolvers<void>();
+  const opened = steps.begin(async (signal) => {
+    const password = Buffer.from(text);
+    try {
+      const names = await store.list(KEYS, KEYS_LISTED_MAX, signal);
+      const keyNames = names.map((name) => name.slice(KEYS.length));
+      let isFirst = true;
+      const readKey = async (name: string): Promise<Uint8Array> => {
+        if (!isFirst) await turn;
+        isFirst = false;
+        // One that is gone by now is a file that is no key.
+        const bytes = (await store.get(KEYS + name, OBJECT_BYTES_MAX, signal)) ?? new Uint8Array(0);
+        free();
+        return bytes;
+      };
+      return await openRepository({ config, keyNames, readKey }, password, signal);
+    } finally {
+      password.fill(0);
+    }
+  }, PASSWORD_MS);
+  await Promise.race([isFree, opened.ended]);
+  return opened;
+}
+
+/** Whether there is a repository. */
+async function* tellFound(begun: Begun<Found>): AsyncGenerator<Finding, boolean> {
+  const found = yield* begun.tell('repository');
+  if (found === undefined) return false;
+  const { ms } = found;
+  const { config, hasKeys } = found.value;
+  if (hasKeys || (config !== undefined && !isConfigLength(config.length))) {
+    yield { ...findingOf('repository', 'failed', 'not_a_repository', { subject: 'config' }), ms };
+    return false;
+  }
+  if (config === undefined) {
+    yield { ...findingOf('repository', 'warning', 'no_repository'), ms };
+    yield findingOf('password', 'skipped', 'no_repository');
+    return false;
+  }
+  yield { check: 'repository', state: 'passed', ms };
+  return true;
+}
+
+async function* tellOpened(begun: Begun<Opened>): AsyncGenerator<Finding, void> {
+  const opened = yield* begun.tell('password');
+  if (opened === undefined) return;
+  const { value, ms } = opened;
+  if (!('reason' in value)) {
+    yield { check: 'password', state: 'passed', ms };
+    return;
+  }
+  const isPassword = value.reason === 'wrong_password' || value.reason === 'too_many_keys';
+  const { subject } = value;
+  const detail = { ...(isPassword ? { field: 'backup_password' } : {}), ...(subject === undefined ? {} : { subject }) };
+  yield { ...findingOf('password', 'failed', value.reason, detail), ms };
+}

@@ -1,0 +1,38 @@
+import path from 'node:path';
+import { startDaemon } from '../../support/daemon.ts';
+import { BenchScope } from '../bench-scope.ts';
+import { credentialsOf, credentialsOfSets } from '../calls.ts';
+import type { Plan } from '../calls.ts';
+import { Load } from '../load.ts';
+import { callOnce, DAEMON_ARGUMENTS, FEW, NODE, REPOSITORY } from '../servers.ts';
+import type { Figure } from './figure.ts';
+
+/** V8 says after each garbage collection how many bytes were allocated since the last one. */
+const COMMAND = [NODE, '--trace-gc-nvp', '--max-semi-space-size=1', path.join(REPOSITORY, 'dist', 'daemon', 'main.js')];
+/** Until then code is compiled. */
+const WARM_UP_CALLS = 20_000;
+const CALLS = 20_000;
+const WINDOW = 4;
+
+/** What calls cost in garbage: bytes that are allocated on V8's heap for each. */
+export async function allocations(): Promise<Figure[]> {
+  await using scope = new BenchScope();
+  const daemon = await startDaemon(scope, { command: COMMAND, args: DAEMON_ARGUMENTS });
+  await callOnce(scope, daemon, 'Create', { credentials: [...credentialsOf(0, FEW), ...credentialsOfSets(FEW)] });
+  const load = await new Load(scope).open(daemon, 1);
+  const perCall = async (plan: Plan): Promise<number> => {
+    await load.pipelined(plan, { calls: WARM_UP_CALLS, window: WINDOW });
+    const before = allocatedBytes(daemon.service.output);
+    await load.pipelined(plan, { calls: CALLS, window: WINDOW });
+    return (allocatedBytes(daemon.service.output) - before) / CALLS;
+  };
+  const what = (method: string): string => `bytes that are allocated on the heap for a ${method}`;
+  return [
+    { id: 'get-heap-bytes', what: what('Get'), value: await perCall({ kind: 'get', credentials: FEW, order: 'in turn' }) },
+    { id: 'get-set-heap-bytes', what: what('GetSet'), value: await perCall({ kind: 'get-set', sets: FEW }) },
+  ];
+}
+
+function allocatedBytes(log: string): number {
+  return [...log.matchAll(/\ballocated=(\d+)/g)].reduce((sum, [, bytes]) => sum + Number(bytes), 0);
+}

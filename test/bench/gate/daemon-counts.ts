@@ -1,0 +1,97 @@
+import type { Daemon } from '../../support/daemon.ts';
+import { RawVarlink } from '../../support/varlink.ts';
+import { BenchScope } from '../bench-scope.ts';
+import { credentialsOf, credentialsOfSets, encodeCall } from '../calls.ts';
+import type { Plan } from '../calls.ts';
+import { callOnce, FEW, startDaemonWithFew } from '../servers.ts';
+import type { Figure } from './figure.ts';
+import { leastOf } from './figure.ts';
+import { countCallsOf, logCallsOf, total } from './strace.ts';
+
+/** So many that what happens now and then (a timer, a garbage collection) does not count. */
+const CALLS = 1000;
+const CREATES = 100;
+const ROUNDS = 3;
+/** Writes that reach the store. */
+const STORE_CALLS = ['fsync', 'fdatasync', 'pwrite64', 'ftruncate', 'sync_file_range'];
+
+/** What calls cost the daemon in system calls, and a change in syncs and bytes. */
+export async function daemonCounts(): Promise<Figure[]> {
+  await using scope = new BenchScope();
+  const daemon = await startDaemonWithFew(scope);
+  await callOnce(scope, daemon, 'Create', { credentials: credentialsOfSets(FEW) });
+  const perCall = async (plan: Plan): Promise<number> =>
+    leastOf(ROUNDS, async () => {
+      const connection = await RawVarlink.connect(scope, daemon.socketPath);
+      const calls = await countCallsOf(scope, daemon.pid, () => askInTurn(connection, plan));
+      connection.close();
+      return total(calls) / CALLS;
+    });
+  const creates = await countCreates(scope, daemon);
+  return [
+    {
+      id: 'get-system-calls',
+      what: 'system calls of the daemon for a Get',
+      value: await perCall({ kind: 'get', credentials: FEW, order: 'in turn' }),
+    },
+    {
+      id: 'get-set-system-calls',
+      what: 'system calls of the daemon for a GetSet',
+      value: await perCall({ kind: 'get-set', sets: FEW }),
+    },
+    ...creates,
+  ];
+}
+
+async function askInTurn(connection: RawVarlink, plan: Plan): Promise<void> {
+  for (let place = 0; place < CALLS; place += 1) {
+    connection.send(encodeCall(plan, place));
+    const reply = await connection.receive();
+    if (reply?.parameters === undefined) throw new Error(`a call fails: ${reply?.error ?? 'the connection ended'}`);
+  }
+}
+
+/** Creates that arrive together, and one alone. */
+async function countCreates(scope: BenchScope, daemon: Daemon): Promise<Figure[]> {
+  const connection = await RawVarlink.connect(scope, daemon.socketPath);
+  let created = FEW;
+  const measure = async (count: number): Promise<{ readonly syncs: number; readonly bytes: number }> => {
+    const calls = Array.from({ length: count }, (_, place) => {
+      const credentials = credentialsOf(created + place, 1);
+      return `${JSON.stringify({ method: 'io.cio.Credentials.Create', parameters: { credentials } })}\0`;
+    });
+    created += count;
+    const log = await logCallsOf(scope, daemon.pid, STORE_CALLS, async () => {
+      connection.send(calls.join(''));
+      for (let answered = 0; answered < count; answered += 1) {
+        const reply = await connection.receive();
+        if (reply?.error !== undefined) throw new Error(`Create fails: ${reply.error}`);
+      }
+    });
+    return {
+      syncs: log.filter((line) => /\bf(?:data)?sync\(/.test(line)).length,
+      bytes: log.reduce((sum, line) => sum + Number(/\bpwrite64\(.* = (\d+)$/.exec(line)?.[1] ?? 0), 0),
+    };
+  };
+  const together = [];
+  const alone = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    together.push(await measure(CREATES));
+    alone.push(await measure(1));
+  }
+  const least = (values: readonly number[]): number => Math.min(...values);
+  return [
+    {
+      id: 'creates-syncs',
+      what: `fsync and fdatasync for ${CREATES} Creates in one write`,
+      value: least(together.map(({ syncs }) => syncs)),
+    },
+    {
+      id: 'creates-bytes',
+      what: `bytes written to the store for each of ${CREATES} Creates in one write`,
+      value: least(together.map(({ bytes }) => bytes)) / CREATES,
+    },
+    { id: 'create-syncs', what: 'fsync and fdatasync for one Create', value: least(alone.map(({ syncs }) => syncs)) },
+    { id: 'create-bytes', what: 'bytes written to the store for one Create', value: least(alone.map(({ bytes }) => bytes)) },
+  ];
+}

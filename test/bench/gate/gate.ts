@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { findCommand } from '../../support/requirements.ts';
+import { allocations } from './allocations.ts';
+import { daemonCounts } from './daemon-counts.ts';
+import type { Figure } from './figure.ts';
+import { processCounts } from './process-counts.ts';
+import { sizes } from './sizes.ts';
+
+const BOUNDS = path.join(import.meta.dirname, 'bounds.json');
+
+/** The most that each figure may be, by its id. */
+export type Bounds = Readonly<Record<string, number>>;
+
+export interface Verdict extends Figure {
+  readonly bound: number | undefined;
+  readonly state: 'within' | 'exceeded' | 'not counted' | 'without a bound';
+}
+
+/**
+ * Counts what does not depend on how fast or how busy the machine is: system calls, syncs, bytes. Says how each stands to
+ * its bound in bounds.json.
+ *
+ * @returns whether all are within their bounds
+ */
+export async function runGate(): Promise<boolean> {
+  const figures = [...sizes(), ...(await counted()), ...(await allocations())];
+  const verdicts = judge(figures, JSON.parse(readFileSync(BOUNDS, 'utf8')) as Bounds);
+  process.stdout.write(formatVerdicts(verdicts));
+  return passes(verdicts);
+}
+
+/** Holds figures against bounds; a bound of which nothing was counted is a verdict too. */
+export function judge(figures: readonly Figure[], bounds: Bounds): Verdict[] {
+  const verdicts = figures.map((figure): Verdict => {
+    const bound = bounds[figure.id];
+    if (figure.value === undefined) return { ...figure, bound, state: 'not counted' };
+    if (bound === undefined) return { ...figure, bound, state: 'without a bound' };
+    return { ...figure, bound, state: figure.value <= bound ? 'within' : 'exceeded' };
+  });
+  const ids = new Set(figures.map(({ id }) => id));
+  const orphans = Object.entries(bounds).filter(([id]) => !ids.has(id));
+  return [
+    ...verdicts,
+    ...orphans.map(([id, bound]): Verdict => ({ id, what: id, value: undefined, bound, state: 'not counted' })),
+  ];
+}
+
+/** Not where something is over its bound or has none, nor where nobody says why it was not counted. */
+export function passes(verdicts: readonly Verdict[]): boolean {
+  return verdicts.every(({ state, missing }) => state === 'within' || (state === 'not counted' && missing !== undefined));
+}
+
+async function counted(): Promise<Figure[]> {
+  if (findCommand('strace') === undefined) throw new Error('the gate needs strace (Debian: strace)');
+  return [...(await daemonCounts()), ...(await processCounts())];
+}
+
+export function formatVerdicts(verdicts: readonly Verdict[]): string {
+  const format = (value: number | undefined): string =>
+    value === undefined ? '–' : value.toFixed(Number.isInteger(value) || value > 100 ? 0 : 2);
+  const lines = verdicts.map(({ id, what, value, bound, state, missing }) => {
+    const verdict = state === 'exceeded' || state === 'without a bound' ? state.toUpperCase() : state;
+    const reason = missing === undefined ? '' : `, for want of ${missing}`;
+    return `${id.padEnd(22)}${format(value).padStart(10)}${`≤ ${format(bound)}`.padStart(12)}  ${verdict}${reason}  (${what})`;
+  });
+  return `${lines.join('\n')}\n`;
+}

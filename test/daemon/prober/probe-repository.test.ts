@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import { isDeriving } from '../../../daemon/prober/restic/scrypt.ts';
+import { CHECKS } from '../../../src/validation.ts';
+import type { Scope } from '../../support/scope.ts';
+import { refusal, startHttp, type FarServer } from './far-server.ts';
+import { checksIn, failureIn, findingFor, findingsOf, jobOf } from './harness.ts';
+import { ProberChild } from './prober-child.ts';
+import { countDerivations } from './restic/derivations.ts';
+import made from './restic/made-by-restic.json' with { type: 'json' };
+import { makeKeyFile, randomKey, seal, type NamedFile } from './restic/reference.ts';
+
+const PROVIDERS = ['s3', 'minio'] as const;
+const PASSWORD = 'a password';
+
+/** As much work as a key may ask for: seconds, wherever the tests run. */
+const COSTLY = { N: 2 ** 17, r: 8, p: 8 } as const;
+
+interface Repository {
+  readonly config: Uint8Array;
+  readonly keys: readonly NamedFile[];
+}
+
+/** A bucket with a repository in it, of a server that can be told what to do before it answers. */
+async function startRepository(
+  scope: Scope,
+  { config, keys }: Repository,
+  act: (method: string, url: string) => 'refuse' | undefined = () => undefined,
+): Promise<FarServer & { readonly mostAtOnce: () => number }> {
+  const files = new Map(keys.map(({ name, bytes }) => [`/bucket-1/keys/${name}`, bytes]));
+  files.set('/bucket-1/config', config);
+  const names = keys.map(({ name }) => `<Contents><Key>keys/${name}</Key></Contents>`).join('');
+  let asked = 0;
+  let most = 0;
+  const server = await startHttp(scope, (request, response, body) => {
+    const { method = '', url = '' } = request;
+    const name = url.split('?', 1)[0] ?? '';
+    most = Math.max(most, (asked += 1));
+    response.once('finish', () => (asked -= 1));
+    if (act(method, name) === 'refuse') refusal('AccessDenied')(request, response);
+    else if (url.includes('location')) response.end('<LocationConstraint></LocationConstraint>');
+    else if (url.includes('list-type'))
+      response.end(`<ListBucketResult><Name>bucket-1</Name>${names}</ListBucketResult>`);
+    else if (method === 'PUT') {
+      files.set(name, body);
+      response.writeHead(200, { etag: '"x"' }).end();
+    } else if (method === 'DELETE') response.writeHead(204).end();
+    else if (files.has(name)) response.end(files.get(name));
+    else refusal('NoSuchKey', 404)(request, response);
+  });
+  return Object.assign(server, { mostAtOnce: () => most });
+}
+
+/** A repository that one of its keys opens. */
+function repositoryOf(passwords: readonly string[], parameters: object = {}): Repository {
+  const master = randomKey();
+  const text = { version: 2, id: 'ab'.repeat(32), chunker_polynomial: '3da3358b4dc173' };
+  const keys = passwords.map((password) => makeKeyFile({ password, master, members: { ...parameters } }));
+  return { config: seal(master, Buffer.from(JSON.stringify(text))), keys };
+}
+
+const [restic] = made;
+/** With a key that costs what restic's cost. */
+const RESTIC: Repository = {
+  config: Buffer.from(restic?.config ?? '', 'base64'),
+  keys: [{ name: restic?.key.name ?? '', bytes: Buffer.from(restic?.key.bytes ?? '', 'base64') }],
+};
+
+const valuesFor = ({ authority }: FarServer, password = PASSWORD): Record<string, string> => ({
+  backup_repo: `s3:http://${authority}/bucket-1`,
+  backup_password: password,
+});
+
+/** What was asked for of the probe object and of the keys, in short. */
+function stepsIn({ seen }: FarServer): string[] {
+  return seen.flatMap((request) => {
+    const [, method = '', key] = /^(\w+) \/bucket-1\/(?:\.cio-|keys\/(\w{64}))/.exec(request) ?? [];
+    return method === '' ? [] : [key ?? method];
+  });
+}
+
+describe('probe(): the password of the repository', () => {
+  it('makes its key while it writes, reads back and deletes, and tells everything in its turn', async (t) => {
+    for (const provider of PROVIDERS) {
+      const during: boolean[] = [];
+      const server = await startRepository(t, RESTIC, (method) => {
+        if (method === 'PUT') during.push(isDeriving());
+        return undefined;
+      });
+      let findings: Awaited<ReturnType<typeof findingsOf>> = [];
+      const derivations = await countDerivations(async () => {
+        findings = await findingsOf(jobOf(valuesFor(server, restic?.password), { provider }));
+      });
+      assert.equal(failureIn(findings), undefined, JSON.stringify(findings));
+      assert.deepEqual(
+        findings.map(({ check }) => check),
+        CHECKS.slice(1),
+      );
+      assert.deepEqual(during, [true]);
+      assert.equal(derivations, 1);
+      assert.deepEqual(stepsIn(server), [RESTIC.keys[0]?.name, 'PUT', 'GET', 'DELETE']);
+      assert.equal(server.mostAtOnce(), 1);
+    }
+  });
+
+  it('asks for the next key in its turn only, one request at a time', async (t) => {
+    for (const provider of PROVIDERS) {
+      const repository = repositoryOf(['of another', 'of a third', PASSWORD]);
+      const server = await startRepository(t, repository);
+      const findings = await findingsOf(jobOf(valuesFor(server), { provider }));
+      assert.equal(findingFor(findings, 'password').state, 'passed', JSON.stringify(findings));
+      const [first, second, third] = repository.keys.map(({ name }) => name);
+      assert.deepEqual(stepsIn(server), [first, 'PUT', 'GET', 'DELETE', second, third]);
+      assert.equal(server.mostAtOnce(), 1);
+    }
+  });
+
+  it('tells at its own check what went wrong before its turn', async (t) => {
+    const repository = repositoryOf([PASSWORD]);
+    const tried = ['resolve', 'connect', 'clock', 'key', 'region', 'bucket', 'list', 'write', 'read_back', 'delete'];
+    for (const [check, part] of [
+      ['repository', '/config'],
+      ['password', '/keys/'],
+    ] as const) {
+      const server = await startRepository(t, repository, (_method, url) =>
+        url.includes(part) ? 'refuse' : undefined,
+      );
+      const findings = await findingsOf(jobOf(valuesFor(server)));
+      const passed = check === 'password' ? [...tried, 'repository'] : tried;
+      assert.deepEqual(checksIn(findings, 'passed'), passed);
+      assert.deepEqual(failureIn(findings), {
+        check,
+        state: 'failed',
+        reason: 'access_denied',
+        subject: 's3:GetObject',
+      });
+    }
+  });
+
+  it('is still tried where the bucket cannot be written to, and told after that', async (t) => {
+    const server = await startRepository(t, repositoryOf(['of another']), (method) =>
+      method === 'PUT' ? 'refuse' : undefined,
+    );
+    const findings = await findingsOf(jobOf(valuesFor(server)));
+    assert.deepEqual(checksIn(findings, 'failed'), ['write', 'password']);
+    assert.equal(findingFor(findings, 'password').reason, 'wrong_password');
+  });
+
+  it('makes no key by parameters that nobody can afford, nor without a password', async (t) => {
+    const server = await startRepository(t, repositoryOf([PASSWORD], { ...COSTLY, p: COSTLY.p + 1 }));
+    const derivations = await countDerivations(async () => {
+      const refused = findingFor(await findingsOf(jobOf(valuesFor(server))), 'password');
+      assert.equal(refused.reason, 'untrusted_parameters');
+      const without = findingFor(await findingsOf(jobOf(valuesFor(server, ''))), 'password');
+      assert.deepEqual([without.state, without.reason], ['skipped', 'missing_field']);
+    });
+    assert.equal(derivations, 0);
+  });
+
+  it('needs nothing written where the set is for restoring only', async (t) => {
+    const repository = repositoryOf([PASSWORD]);
+    const server = await startRepository(t, repository);
+    const findings = await findingsOf(jobOf(valuesFor(server), { restoreOnly: true }));
+    assert.equal(findingFor(findings, 'password').state, 'passed');
+    assert.deepEqual(stepsIn(server), [repository.keys[0]?.name]);
+  });
+
+  it('keeps nobody waiting who cancels while its key is made', async (t) => {
+    const cancel = new AbortController();
+    const server = await startRepository(t, RESTIC, (method) => {
+      if (method === 'PUT') cancel.abort();
+      return undefined;
+    });
+    const findings = await findingsOf(jobOf(valuesFor(server)), { signal: cancel.signal });
+    assert.equal(isDeriving(), true);
+    assert.equal(stepsIn(server).at(-1), 'DELETE');
+    assert.deepEqual(findingFor(findings, 'password'), { check: 'password', state: 'skipped', reason: 'cancelled' });
+  });
+
+  it('does not hold the process whose caller has gone', async (t) => {
+    const child = new ProberChild(t);
+    const server = await startRepository(t, repositoryOf([PASSWORD], COSTLY), (method) => {
+      if (method === 'PUT') child.process.stdin?.end();
+      return undefined;
+    });
+    child.send(`${JSON.stringify(jobOf(valuesFor(server)))}\0`);
+    await child.ended;
+    // It ends by a signal only while a key is made.
+    assert.equal(child.process.signalCode, 'SIGTERM', child.stderr);
+    assert.equal(stepsIn(server).at(-1), 'DELETE');
+    assert.deepEqual(child.messages.at(-1), { done: true });
+  });
+});

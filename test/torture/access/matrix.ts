@@ -1,0 +1,179 @@
+import { isDeepStrictEqual } from 'node:util';
+import { parseInterface } from '../../../src/protocol/idl.ts';
+import { INTERFACE_DESCRIPTION } from '../../../src/protocol/interface.generated.ts';
+import { BenchScope } from '../../bench/bench-scope.ts';
+import { BOB, keep, outcomeOf, PERSONAS, rightOf, user } from '../../daemon/access/personas.ts';
+import type { Persona } from '../../daemon/access/personas.ts';
+import { cgroups, makeCgroup, Voice } from '../../daemon/access/voice.ts';
+import type { Scope } from '../../support/scope.ts';
+import { Breaches } from '../scenario.ts';
+import type { Outcome, Torture } from '../scenario.ts';
+import { ROWS, targetOf, verdictOf } from './rows.ts';
+import type { Row } from './rows.ts';
+
+/** Refusals that have to do with what was asked, not with who asks. */
+const OF_THE_CALL: readonly string[] = ['BadCopy', 'Busy'];
+
+/** Everybody, and the user that the daemon runs as. */
+export function everybody(daemonUid: number): readonly Persona[] {
+  const daemonsUser: Persona = { who: 'the user of the daemon', isAdministrator: true, identity: user(daemonUid) };
+  // Where no cgroups can be made, the units are left to other machines.
+  return [daemonsUser, ...PERSONAS].filter(({ cgroup }) => cgroup === undefined || cgroups() === undefined);
+}
+
+/** Every persona makes every call about what is his own, granted, foreign and missing: the rules, and nothing else. */
+export async function matrix(socketPath: string, daemonUid: number, { progress }: Torture): Promise<Outcome> {
+  const breaches = new Breaches();
+  const { methods } = parseInterface(INTERFACE_DESCRIPTION);
+  for (const method of methods.keys()) {
+    if (!ROWS.some((row) => row.method === method)) breaches.add(`${method} has no row`);
+  }
+  await using scope = new BenchScope();
+  const root = await Voice.as(scope, socketPath, user(0));
+  const personas = everybody(daemonUid);
+  let calls = 0;
+  for (const [index, persona] of personas.entries()) {
+    for (const row of ROWS) {
+      const own = `own${persona.identity.uid}`;
+      for (const set of row.about === 'nothing' ? ['missing'] : [own, 'granted', 'foreign', 'missing']) {
+        await using life = new BenchScope();
+        const voice = await speak(life, socketPath, persona);
+        if (set === own) await keep(voice, own);
+        const wrong = await probe(voice, root, persona, row, set);
+        calls += 1;
+        if (wrong !== undefined) breaches.add(`${persona.who}, ${row.method} of ${targetOf(row, set)}: ${wrong}`);
+      }
+    }
+    progress(index + 1, personas.length);
+  }
+  return {
+    what: 'who may do what is what the rules say: every persona, every method, own, granted, foreign and missing',
+    count: calls,
+    unit: 'calls',
+    detail: `${personas.length} personas, ${methods.size} methods in ${ROWS.length} forms`,
+    broken: breaches.sentences,
+  };
+}
+
+async function speak(scope: Scope, socketPath: string, persona: Persona): Promise<Voice> {
+  const { identity, cgroup, isConnectorGone = false } = persona;
+  if (cgroup === undefined) return Voice.as(scope, socketPath, identity);
+  return Voice.relayed(scope, socketPath, identity, { cgroup: makeCgroup(scope, cgroup), isConnectorGone });
+}
+
+/** @returns what is wrong */
+async function probe(voice: Voice, root: Voice, persona: Persona, row: Row, set: string): Promise<string | undefined> {
+  const right = rightOf(persona, set);
+  const isOwn = set.startsWith('own');
+  const isShared = set === 'granted' || set === 'foreign';
+  // What others are still to find is not removed by those who may.
+  if (row.harm === 'removes' && right === 'write' && isShared) return undefined;
+  const target = targetOf(row, set);
+  const owner = row.rule === 'store' && !isOwn ? { owner: 0 } : {};
+  const flags = row.isStream === true ? ({ more: true } as const) : {};
+  const reply = JSON.parse(await voice.say(row.method, { ...row.parameters(target), ...owner }, flags)) as {
+    error?: string;
+    parameters: Record<string, unknown>;
+  };
+  const verdict = verdictOf(row, persona, right, target, isOwn);
+  const outcome = outcomeOf(reply) as { readonly error?: string; readonly fields?: object };
+  if (row.method === 'Lock' && outcome.error === undefined) await root.call('Unlock');
+  if (row.rule === 'store' && set === 'missing') await root.call('Remove', { names: [target] });
+  if (row.method === 'AddSlot' && outcome.error === undefined) {
+    await root.call('RemoveSlot', { id: (reply.parameters['slot'] as { id: string }).id });
+  }
+  const said = JSON.stringify(outcome);
+  if (verdict.kind === 'refused') {
+    const wanted = { error: verdict.error, fields: verdict.fields };
+    return isDeepStrictEqual(outcome, wanted) ? undefined : `${said} instead of ${JSON.stringify(wanted)}`;
+  }
+  if (row.method === 'RemoveSlot') return outcome.error === 'NotFound' ? undefined : said;
+  if (verdict.kind === 'done') {
+    return outcome.error === undefined || OF_THE_CALL.includes(outcome.error) ? undefined : said;
+  }
+  if (outcome.error !== undefined) return said;
+  if (row.method === 'Status') {
+    const isTold = reply.parameters['administrator'] === true;
+    const hasSlots = reply.parameters['slots'] !== undefined;
+    return isTold === (persona.isAdministrator === true) && hasSlots === isTold ? undefined : said;
+  }
+  const count = (reply.parameters['credentials'] as readonly unknown[]).length;
+  return count > 0 === verdict.isThere ? undefined : `it shows ${count} credentials`;
+}
+
+/** Of what is others', the same bytes as of what is not there, by every way to name it. */
+export async function sameBytes(socketPath: string, { progress }: Torture): Promise<Outcome> {
+  const breaches = new Breaches();
+  const strangers = everybody(0).filter(({ isAdministrator }) => isAdministrator !== true);
+  const rows = ROWS.filter(({ about, rule }) => about !== 'nothing' && rule !== 'store');
+  let pairs = 0;
+  for (const [index, persona] of strangers.entries()) {
+    for (const row of rows) {
+      for (const owner of [undefined, 0, BOB, 4242]) {
+        const said: string[] = [];
+        for (const set of ['foreign', 'missing']) {
+          await using scope = new BenchScope();
+          const voice = await speak(scope, socketPath, persona);
+          const parameters = { ...row.parameters(targetOf(row, set)), ...(owner === undefined ? {} : { owner }) };
+          said.push(await voice.say(row.method, parameters, row.isStream === true ? { more: true } : {}));
+        }
+        const [foreign = '', missing = ''] = said;
+        pairs += 1;
+        if (foreign.replaceAll('foreign', 'missing') !== missing) {
+          breaches.add(`${persona.who}, ${row.method} with owner ${owner}: ${foreign} and ${missing}`);
+        }
+      }
+    }
+    progress(index + 1, strangers.length);
+  }
+  return {
+    what: 'of what is others’ one hears the same bytes as of what is not there',
+    count: pairs,
+    unit: 'pairs',
+    detail: `${strangers.length} personas, ${rows.length} forms, by 4 owners`,
+    broken: breaches.sentences,
+  };
+}
+
+/** Sets that come and go while strangers look. */
+const FOREIGN_SETS = 40;
+
+/** Lists, counts and what is watched are the same, however much others have. */
+export async function sameCounts(socketPath: string): Promise<Outcome> {
+  const breaches = new Breaches();
+  await using scope = new BenchScope();
+  const owners = [await Voice.as(scope, socketPath, user(0)), await Voice.as(scope, socketPath, user(BOB))];
+  const strangers = everybody(0).filter(({ isAdministrator }) => isAdministrator !== true);
+  let looks = 0;
+  const names = Array.from({ length: FOREIGN_SETS }, (_, index) => `cio_crowd${index}_access_key`);
+  const look = async (): Promise<Map<string, string>> => {
+    const seen = new Map<string, string>();
+    for (const persona of strangers) {
+      for (const method of ['List', 'Status', 'Watch']) {
+        await using life = new BenchScope();
+        const voice = await speak(life, socketPath, persona);
+        const flags = method === 'Watch' ? ({ more: true } as const) : {};
+        seen.set(`${persona.who}, ${method}`, await voice.say(method, {}, flags));
+        looks += 1;
+      }
+    }
+    return seen;
+  };
+  const before = await look();
+  const credentials = names.map((name) => ({ name, value: 'crowd' }));
+  for (const owner of owners) await owner.call('Create', { credentials });
+  const during = await look();
+  for (const owner of owners) await owner.call('Remove', { names });
+  const after = await look();
+  for (const [what, bytes] of before) {
+    if (during.get(what) !== bytes) breaches.add(`${what}: ${bytes} before, ${during.get(what) ?? ''} during`);
+    if (after.get(what) !== bytes) breaches.add(`${what}: it is another one afterwards`);
+  }
+  return {
+    what: 'lists, counts and what is watched are the same bytes, however much others have',
+    count: looks,
+    unit: 'looks',
+    detail: `before, with and after ${owners.length * FOREIGN_SETS} more sets of others`,
+    broken: breaches.sentences,
+  };
+}

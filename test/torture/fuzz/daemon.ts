@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { anyMessage, ECHO_CANARY } from '../../daemon/socket/any-message.ts';
+import { exchange } from '../../daemon/socket/exchange.ts';
+import type { Identity } from '../../support/identity.ts';
+import { root } from '../../support/requirements.ts';
+import { RawVarlink } from '../../support/varlink.ts';
+import { BenchScope } from '../../bench/bench-scope.ts';
+import type { Scope } from '../../support/scope.ts';
+import { Victim } from '../pressure/victim.ts';
+import { Breaches } from '../scenario.ts';
+import type { Outcome, Torture } from '../scenario.ts';
+
+/** Sent together, on one connection. */
+const BATCH = 20;
+
+/** Made at a time; to make them one by one takes longer than to send them. */
+const SAMPLE = 200;
+
+/** Connections at a time. */
+const CONNECTIONS = 4;
+
+/** What the daemon may hold afterwards over what it held when it had seen some of everything, in MiB. */
+const KEPT_MEBIBYTES = 32;
+
+/** Descriptors that may be open for another reason than before: one more connection, a file that is read. */
+const DESCRIPTORS_SLACK = 2;
+
+/** The part of all messages after which it has. */
+const WARM_UP = 0.1;
+
+const SEEDS = 2 ** 31;
+
+/** A daemon for all users of the host, which cannot reach a network, whatever it is told to try out. */
+export function startFuzzed(scope: Scope): Promise<Victim> {
+  const isolated = root() === undefined ? ['unshare', '--net', '--'] : [];
+  return Victim.start(scope, isolated, undefined, ['--system', '--validate-every', 'off']);
+}
+
+const OTHERS: readonly Identity[] = [
+  { uid: 3001, gid: 3001 },
+  { uid: 3002, gid: 3002 },
+];
+
+/** Messages made from the interface, many of them broken: each has exactly its replies, and the daemon stays as it was. */
+export async function fuzzDaemon({ random, choose, progress }: Torture): Promise<Outcome> {
+  await using scope = new BenchScope();
+  const victim = await startFuzzed(scope);
+  const breaches = new Breaches();
+  const all = choose(1_000_000, 20_000);
+  let sent = 0;
+  let answered = 0;
+  let before = victim.holdings;
+  const messages = generate(() => random.below(SEEDS));
+  const talk = async (): Promise<void> => {
+    while (sent < all && breaches.sentences.length === 0) {
+      const batch = Array.from({ length: BATCH }, () => messages.next().value);
+      sent += batch.length;
+      const person = root() !== undefined || random.oneIn(OTHERS.length + 1) ? undefined : random.pick(OTHERS);
+      await using own = new BenchScope();
+      try {
+        const replied = await exchange(await RawVarlink.connect(own, victim.daemon.socketPath, person), batch);
+        answered += replied;
+      } catch (error) {
+        const bytes = Buffer.concat(batch).toString('base64');
+        breaches.add(`${String(error)}, uid ${person?.uid ?? 'own'}, after ${sent} messages: ${bytes}`);
+      }
+      if (sent === Math.ceil((all * WARM_UP) / BATCH) * BATCH) before = victim.holdings;
+      if (sent % SAMPLE === 0) progress(Math.min(sent, all), all);
+    }
+  };
+  await Promise.all(Array.from({ length: CONNECTIONS }, talk));
+  const after = await victim.settled({ ...before, mebibytes: before.mebibytes + KEPT_MEBIBYTES / 2 });
+  const { log, service } = victim.daemon;
+  if (service.exit !== undefined) breaches.add(`the daemon ended: ${log.slice(-1000)}`);
+  const defect = /^.*(?:error:|defect).*$/m.exec(log)?.[0];
+  if (defect !== undefined) breaches.add(`its log has: ${defect}`);
+  if (log.includes(ECHO_CANARY)) breaches.add('its log repeats what was sent');
+  if (after.mebibytes - before.mebibytes > KEPT_MEBIBYTES) breaches.add(`it keeps ${after.mebibytes.toFixed(0)} MiB`);
+  if (after.descriptors > before.descriptors + DESCRIPTORS_SLACK)
+    breaches.add(`${after.descriptors} descriptors are open, ${before.descriptors} were`);
+  if (answered < sent / 3) breaches.add(`only ${answered} messages were answered`);
+  return {
+    what: 'a message of any kind has exactly its replies, as the interface says, and is repeated nowhere',
+    count: sent,
+    unit: 'messages',
+    detail:
+      `${answered} answered; memory ${before.mebibytes.toFixed(0)} → ${after.mebibytes.toFixed(0)} MiB, at most ` +
+      `${victim.peakMebibytes.toFixed(0)}; descriptors ${before.descriptors} → ${after.descriptors}`,
+    broken: breaches.sentences,
+  };
+}
+
+/** Messages without end. */
+function* generate(seed: () => number): Generator<Buffer, never> {
+  for (;;) yield* fc.sample(anyMessage, { numRuns: SAMPLE, seed: seed() });
+}

@@ -1,0 +1,17 @@
+import { TERMINAL } from '../../client/terminal.ts';
+import { command, skipUnless } from '../../support/requirements.ts';
+import { fuzzClient } from '../fuzz/client.ts';
+import { fuzzCommandLine } from '../fuzz/command-line.ts';
+import { fuzzDaemon } from '../fuzz/daemon.ts';
+import { fuzzLoad } from '../fuzz/load.ts';
+import type { Scenario } from '../scenario.ts';
+
+/** Says what no peer should say, on every socket, to the daemon and to its clients. */
+export const fuzz: Scenario = {
+  id: 'fuzz',
+  describe: 'messages made from the interface and broken, on both sockets; servers that answer so, for the clients',
+  unavailable: () => skipUnless(command('python3'), command('unshare', 'util-linux'), TERMINAL) || undefined,
+  async run(torture) {
+    return [await fuzzDaemon(torture), await fuzzLoad(torture), await fuzzClient(torture), await fuzzCommandLine(torture)];
+  },
+};
