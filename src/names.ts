@@ -2,7 +2,7 @@ import { CredentialError } from './errors.ts';
 import { NAME_LENGTH_MAX } from './limits.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-const VALID_NAME = /^[a-z0-9][a-z0-9_.-]{0,127}$/;
+const VALID_NAME = new RegExp(`^[a-z0-9][a-z0-9_.-]{0,${NAME_LENGTH_MAX - 1}}$`);
 const VALID_START = /^(?:[a-z0-9][a-z0-9_.-]*)?/;
 
 /** What only names in another spelling than the canonical one have. */
@@ -27,17 +27,6 @@ export function parseName(text: string): string {
   return canonicalName(text);
 }
 
-function refusedName(text: string): CredentialError<'InvalidName'> {
-  const validStart = VALID_START.exec(text)?.[0] ?? '';
-  if (text === '') return invalidName('', 'it is empty');
-  if (validStart.length < text.length) {
-    const allowed = validStart === '' ? 'a-z and 0-9' : 'a-z, 0-9 and _ . -';
-    return invalidName(validStart, `character ${validStart.length + 1} is none of ${allowed}`);
-  }
-  if (text.length > NAME_LENGTH_MAX) return invalidName(text, `it is longer than ${NAME_LENGTH_MAX} characters`);
-  return invalidName(text, 'it has the form of a UUID');
-}
-
 /**
  * The canonical spelling of a valid name. Storidge's documentation has three more spellings for the same credentials:
  * `cio_alt_aws_backup_repo` for `cio_aws_alt_backup_repo`, and `…_restic_repo` and `…_restic_password` for
@@ -47,6 +36,18 @@ export function canonicalName(name: string): string {
   if (!OTHER_SPELLING.test(name)) return name;
   const field = name.replace(/^(cio_.+)_restic_(repo|password)$/, '$1_backup_$2');
   return field.replace(/^cio_alt_(aws|minio)_/, 'cio_$1_alt_');
+}
+
+/** Why it is none, once it is known that it is. */
+function refusedName(text: string): CredentialError<'InvalidName'> {
+  const validStart = VALID_START.exec(text)?.[0] ?? '';
+  if (text === '') return invalidName('', 'it is empty');
+  if (validStart.length < text.length) {
+    const allowed = validStart === '' ? 'a-z and 0-9' : 'a-z, 0-9 and _ . -';
+    return invalidName(validStart, `character ${validStart.length + 1} is none of ${allowed}`);
+  }
+  if (text.length > NAME_LENGTH_MAX) return invalidName(text, `it is longer than ${NAME_LENGTH_MAX} characters`);
+  return invalidName(text, 'it has the form of a UUID');
 }
 
 function invalidName(validStart: string, reason: string): CredentialError<'InvalidName'> {

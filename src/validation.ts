@@ -173,7 +173,7 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   },
   address_refused: {
     what: 'the address % is link-local or a metadata service',
-    hint: 'such an address is used only where the set says allow_link_local',
+    hint: 'such an address is used only for a shared set that says allow_link_local',
   },
   connection_refused: { what: 'nobody listens at %' },
   unreachable: { what: 'there is no way to %' },

@@ -6,7 +6,7 @@ import type { GrantEntry, PrincipalId, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 
 /**
- * Most credentials and sets that one user's watchers remember together: some 150 bytes each. A user who is no
+ * Most credentials and sets that one user's watchers remember together: some 150 bytes each, of a set twice that. A user who is no
  * administrator sees a few thousand at most; an administrator of more watches them by pattern.
  */
 export const WATCHED_PER_USER_MAX = 100_000;

@@ -17,6 +17,9 @@ export const REPOSITORY_FIELDS: ReadonlySet<string> = new Set(['backup_repo', 'b
  */
 const SHARED: Space = 'system';
 
+/** For the same reason it is of no effect in a user's own set: metadata services answer at such addresses. */
+const LINK_LOCAL = 'allow_link_local';
+
 /** How a set is tried out. */
 export interface Trial {
   /** For whom. */
@@ -55,7 +58,8 @@ export async function* tryOut(
     return;
   }
   const { owner, restoreOnly, makeBucket } = trial;
-  const job = { set, provider: provider.id, values: Object.fromEntries(values), restoreOnly, makeBucket };
+  const given = Object.fromEntries([...values].filter(([field]) => candidate.space === SHARED || field !== LINK_LOCAL));
+  const job = { set, provider: provider.id, values: given, restoreOnly, makeBucket };
   for await (const finding of prober.probe(job, owner, gone)) yield [finding];
 }
 

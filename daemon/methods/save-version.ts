@@ -5,10 +5,11 @@ import { requireWithinQuota } from '../access/quota.ts';
 import { currentVersion, emptyPrincipal } from '../vault/records.ts';
 import type { CredentialRecord, PrincipalRecord, Space, VersionEntry } from '../vault/records.ts';
 import { isThere } from '../vault/reader.ts';
-import { randomBytes } from '../vault/sodium.ts';
+import { PublicRandom } from '../vault/public-random.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
 
 const CREDENTIAL_ID_BYTES = 16;
+const ids = new PublicRandom();
 
 /** A new version of a credential, or its first one. */
 export interface NewVersion {
@@ -40,7 +41,7 @@ export function saveVersion(writer: VaultWriter, saved: NewVersion): number {
     ...(restoredFrom === undefined ? {} : { restoredFrom }),
   };
   const base = existing ?? {
-    id: Buffer.from(randomBytes(CREDENTIAL_ID_BYTES)).toString('hex'),
+    id: Buffer.from(ids.take(CREDENTIAL_ID_BYTES)).toString('hex'),
     space,
     name,
     created: changed,

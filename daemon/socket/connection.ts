@@ -44,7 +44,7 @@ export interface ConnectionEvents {
  */
 export class Connection {
   readonly caller: Caller;
-  /** When it took its last call, or was made; `performance.now()`. */
+  /** When something came last, or it was made; `performance.now()`. */
   lastActive: number = performance.now();
   readonly #socket: Socket;
   readonly #dispatch: Dispatch;
@@ -59,6 +59,7 @@ export class Connection {
   #heldBytes = 0;
   /** Replies of this turn of the event loop, which go out in one write. */
   #unsent = '';
+  #isFlushPlanned = false;
   #isAnswering = false;
   /** An answer in parts is under way, which may have no end. */
   #isStreaming = false;
@@ -153,6 +154,7 @@ export class Connection {
       chunk.fill(0);
       return;
     }
+    this.lastActive = performance.now();
     this.#frames = this.#splitter.push(chunk);
     this.#work();
   }
@@ -199,7 +201,6 @@ export class Connection {
   }
 
   #begin({ message, bytes }: Call): void {
-    this.lastActive = performance.now();
     const answer = this.#dispatch(this.caller, message, this.#gone, this.#ending);
     if (answer === undefined) return;
     if (!this.#isAnswering && isReply(answer)) this.#unsent += encode(answer);
@@ -225,10 +226,10 @@ export class Connection {
     for (let next = this.#answers[0]; next !== undefined; next = this.#answers[0]) {
       const { answer, bytes } = next;
       if (isReply(answer)) {
-        this.#send(answer);
+        this.#sendSoon(answer);
       } else if (answer instanceof Promise) {
         const reply = await answer;
-        if (reply !== undefined) this.#send(reply);
+        if (reply !== undefined) this.#sendSoon(reply);
       } else {
         this.#isStreaming = true;
         for await (const reply of answer) {
@@ -253,6 +254,20 @@ export class Connection {
       };
       this.#socket.on('drain', done).on('close', done);
     });
+  }
+
+  /** Sends it with what else is answered before the event loop goes on: calls that were committed together, above all. */
+  #sendSoon(reply: Reply): void {
+    this.#unsent += encode(reply);
+    if (this.#unsent.length > UNREAD_BYTES_MAX) {
+      this.#flush();
+    } else if (!this.#isFlushPlanned) {
+      this.#isFlushPlanned = true;
+      process.nextTick(() => {
+        this.#isFlushPlanned = false;
+        this.#flush();
+      });
+    }
   }
 
   /** @returns false where the peer should read before he gets more */
@@ -302,6 +317,7 @@ export class Connection {
     this.#events.onDefect(error);
     this.#answers.length = 0;
     this.#inFlightBytes = 0;
+    this.#flush();
     this.destroy();
   }
 
@@ -330,7 +346,9 @@ export class Connection {
   /** Half of a message stays unanswered; everything else that was asked has its answer before the end. */
   #closeIfDone(): void {
     const isDone = !this.#isAnswering && !this.#hasWork;
-    if ((this.#isEnding || this.#hasPeerEnded) && isDone) this.#socket.destroySoon();
+    if (!(this.#isEnding || this.#hasPeerEnded) || !isDone) return;
+    this.#flush();
+    this.#socket.destroySoon();
   }
 
   #onClosed(): void {

@@ -5,10 +5,13 @@ const PADDED_BYTES_MIN = 256;
  * Frames a text so that its sealed form shows its size only roughly: length (u32, big-endian) ‖ text ‖ zeros, up to a
  * size of Padmé's (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files", 2019: at most 12 % more), and never
  * under 256 bytes. The caller owns and wipes it.
+ *
+ * @param scratch zeros; the result lies in it where it is large enough
  */
-export function pad(text: Uint8Array): Uint8Array {
-  const padded = new Uint8Array(padme(Math.max(PADDED_BYTES_MIN, LENGTH_BYTES + text.length)));
-  new DataView(padded.buffer).setUint32(0, text.length);
+export function pad(text: Uint8Array, scratch?: Uint8Array): Uint8Array {
+  const bytes = padme(Math.max(PADDED_BYTES_MIN, LENGTH_BYTES + text.length));
+  const padded = scratch !== undefined && bytes <= scratch.length ? scratch.subarray(0, bytes) : new Uint8Array(bytes);
+  new DataView(padded.buffer, padded.byteOffset).setUint32(0, text.length);
   padded.set(text, LENGTH_BYTES);
   return padded;
 }

@@ -14,7 +14,8 @@ const KDF_CONTEXT = 'cio-data';
 const ASSOCIATED_MAGIC = 'cio-record-1';
 /** magic ‖ store id ‖ epoch (u32) ‖ kind (u8) ‖ tag, the last padded with zeros */
 const ASSOCIATED_BYTES: number = ASSOCIATED_MAGIC.length + ID_BYTES + 4 + 1 + ID_BYTES;
-const SEPARATOR = Buffer.of(0);
+/** Texts above this size, padded, have memory of their own. */
+const SCRATCH_BYTES = 2048;
 
 /**
  * Seals and opens the records of one store under one data key: what its file format is made of (docs/file-format.md).
@@ -31,6 +32,8 @@ export class Sealing {
   readonly #sealKey: Uint8Array;
   readonly #digestKey: Uint8Array;
   readonly #associated: Buffer;
+  /** Where texts are padded; zeros between two calls. */
+  readonly #scratch: Uint8Array = new Uint8Array(SCRATCH_BYTES);
 
   /** `dataKey` stays the caller's, who wipes it; the subkeys live until {@link wipe}. */
   constructor(sodium: Sodium, storeId: Uint8Array, epoch: number, dataKey: Uint8Array) {
@@ -64,7 +67,7 @@ export class Sealing {
 
   /** @param text stays the caller's */
   seal(kind: Kind, tag: Uint8Array, text: Uint8Array): Uint8Array {
-    const padded = pad(text);
+    const padded = pad(text, this.#scratch);
     try {
       return this.#sodium.seal(this.#sealKey, padded, this.#associate(kind, tag));
     } finally {
@@ -102,8 +105,9 @@ export class Sealing {
     this.#sodium.release(this.#tagKey, this.#sealKey, this.#digestKey);
   }
 
+  /** The hash of kind (u8) ‖ 0 ‖ identity. */
   #tag(kind: Kind, identity: string): Uint8Array {
-    const message = Buffer.concat([Buffer.of(kind), SEPARATOR, Buffer.from(identity)]);
+    const message = Buffer.from(`${String.fromCharCode(kind)}\0${identity}`);
     return this.#sodium.keyedHash(this.#tagKey, message, ID_BYTES);
   }
 

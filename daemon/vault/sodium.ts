@@ -3,6 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import wrapper from 'libsodium-wrappers';
 
 import { KEY_BYTES, KeyMemory } from './key-memory.ts';
+import { PublicRandom } from './public-random.ts';
 
 const NONCE_BYTES = 24;
 const MAC_BYTES = 16;
@@ -10,9 +11,6 @@ const KDF_CONTEXT_BYTES = 8;
 
 /** What sealing adds to a text, in bytes: the nonce in front, the Poly1305 tag behind. */
 export const SEAL_BYTES: number = NONCE_BYTES + MAC_BYTES;
-
-/** Nonces that are fetched from the kernel at once, since a call for each costs more than what is done with it. */
-const NONCES_AT_ONCE = 64;
 
 /** Inputs and output up to this many bytes in sum use memory that is allocated once. */
 const ARENA_BYTES = 16 * 1024;
@@ -54,8 +52,7 @@ export class Sodium {
   readonly #arena: number;
   readonly #stack: MemoryRange;
   readonly #keys: KeyMemory = new KeyMemory();
-  readonly #nonces: Uint8Array = new Uint8Array(NONCES_AT_ONCE * NONCE_BYTES);
-  #usedNonceBytes = NONCES_AT_ONCE * NONCE_BYTES;
+  readonly #random: PublicRandom = new PublicRandom();
 
   private constructor(module: SodiumModule) {
     this.#module = module;
@@ -98,7 +95,7 @@ export class Sodium {
       heap.set(key, k);
       heap.set(associated, ad);
       heap.set(text, m);
-      heap.set(this.#nextNonce(), nonce);
+      heap.set(this.#random.take(NONCE_BYTES), nonce);
       const encrypt = this.#module._crypto_aead_xchacha20poly1305_ietf_encrypt;
       encrypt(nonce + NONCE_BYTES, 0, m, text.length, 0, ad, associated.length, 0, 0, nonce, k);
       return heap.slice(nonce, nonce + sealedBytes);
@@ -123,12 +120,7 @@ export class Sodium {
    *   nothing of this class
    * @returns what `use` made of it
    */
-  openFor<T>(
-    key: Uint8Array,
-    sealed: Uint8Array,
-    associated: Uint8Array,
-    use: (text: Uint8Array) => T,
-  ): T | undefined {
+  openFor<T>(key: Uint8Array, sealed: Uint8Array, associated: Uint8Array, use: (text: Uint8Array) => T): T | undefined {
     const textBytes = sealed.length - SEAL_BYTES;
     if (textBytes < 0) return undefined;
     const total = KEY_BYTES + associated.length + sealed.length + textBytes;
@@ -204,17 +196,6 @@ export class Sodium {
     } finally {
       this.#giveBack(k, total);
     }
-  }
-
-  /** Never the same one twice. Nonces are no secret: each is stored with what was sealed under it. */
-  #nextNonce(): Uint8Array {
-    if (this.#usedNonceBytes === this.#nonces.length) {
-      randomFillSync(this.#nonces);
-      this.#usedNonceBytes = 0;
-    }
-    const from = this.#usedNonceBytes;
-    this.#usedNonceBytes += NONCE_BYTES;
-    return this.#nonces.subarray(from, this.#usedNonceBytes);
   }
 
   /** Memory of the module for one call: the arena where it is enough. */

@@ -64,32 +64,34 @@ export class VaultTransaction implements VaultWriter {
   /** Bodies as they were committed last, by place, of what was looked for. */
   readonly #committed: Map<string, Uint8Array | undefined> = new Map();
   readonly #committedPrincipals: Principals;
+  readonly #reader: VaultReader;
   readonly #keptPrincipals: Map<PrincipalId, PrincipalRecord> = new Map();
   readonly #keptCredentials: CredentialRecord[] = [];
   #changedCredentials: CredentialRecord[] = [];
   readonly #keptHealths: HealthRecord[] = [];
   #changedHealths: HealthRecord[] = [];
-  #changes: Changes = new Map();
-  #principals: Map<PrincipalId, PrincipalRecord> = new Map();
-  #touched: Set<Space> = new Set();
+  readonly #changes: Changes = new Map();
+  readonly #principals: Map<PrincipalId, PrincipalRecord> = new Map();
+  readonly #touched: Set<Space> = new Set();
 
   /** @param principals as they were committed last; the transaction leaves them alone */
   constructor(store: SealedStore, sealing: Sealing, principals: Principals) {
     this.#store = store;
     this.#sealing = sealing;
     this.#committedPrincipals = principals;
+    this.#reader = new OpeningReader(this.#overlay, sealing, principals);
   }
 
   credential(space: Space, name: string): CredentialRecord | undefined {
-    return this.#reader().credential(space, name);
+    return this.#reader.credential(space, name);
   }
 
   value(record: CredentialRecord, version: number): Uint8Array {
-    return this.#reader().value(record, version);
+    return this.#reader.value(record, version);
   }
 
   valueFor<T extends object>(record: CredentialRecord, version: number, use: (value: Uint8Array) => T): T {
-    return this.#reader().valueFor(record, version, use);
+    return this.#reader.valueFor(record, version, use);
   }
 
   principal(id: PrincipalId): PrincipalRecord | undefined {
@@ -122,15 +124,15 @@ export class VaultTransaction implements VaultWriter {
   }
 
   credentials(after: Uint8Array | undefined, limit: number): ReturnType<VaultReader['credentials']> {
-    return this.#reader().credentials(after, limit);
+    return this.#reader.credentials(after, limit);
   }
 
   health(space: Space, set: string): HealthRecord | undefined {
-    return this.#reader().health(space, set);
+    return this.#reader.health(space, set);
   }
 
   healths(after: Uint8Array | undefined, limit: number): ReturnType<VaultReader['healths']> {
-    return this.#reader().healths(after, limit);
+    return this.#reader.healths(after, limit);
   }
 
   putCredential(record: CredentialRecord): void {
@@ -218,11 +220,11 @@ export class VaultTransaction implements VaultWriter {
 
   /** Forgets the changes since the last keep. */
   drop(): void {
-    this.#changes = new Map();
-    this.#principals = new Map();
+    this.#changes.clear();
+    this.#principals.clear();
+    this.#touched.clear();
     this.#changedCredentials = [];
     this.#changedHealths = [];
-    this.#touched = new Set();
   }
 
   get hasChanges(): boolean {
@@ -293,10 +295,6 @@ export class VaultTransaction implements VaultWriter {
     const body = this.#store.get(kind, tag);
     this.#committed.set(place, body);
     return body;
-  }
-
-  #reader(): VaultReader {
-    return new OpeningReader(this.#overlay, this.#sealing, this.#committedPrincipals);
   }
 
   readonly #overlay: SealedReader = {

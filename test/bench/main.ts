@@ -7,6 +7,7 @@ import { isMet } from './measurement.ts';
 import type { Measurement } from './measurement.ts';
 import { parseOptions, USAGE, UsageError } from './options.ts';
 import type { Options } from './options.ts';
+import { writePlots } from './plots/plots.ts';
 import { PreparedStores } from './prepared-stores.ts';
 import { formatReport, loadAverage, makeReport } from './report.ts';
 import type { Row } from './row.ts';
@@ -22,6 +23,7 @@ import { idleMemory, loadedMemory, soak } from './rows/memory.ts';
 import { activation } from './rows/activation.ts';
 import { exec } from './rows/exec.ts';
 import { units } from './rows/units.ts';
+import { peers } from './rows/peers.ts';
 import { ready } from './rows/ready.ts';
 import { validate, validateBeside } from './rows/validate.ts';
 
@@ -44,6 +46,7 @@ const ROWS: readonly Row[] = [
   validate,
   validateBeside,
   soak,
+  peers,
 ];
 const EXIT_MISSED = 1;
 const EXIT_USAGE = 2;
@@ -74,6 +77,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const report = makeReport(measurements, options, { seconds, loadBefore });
   process.stdout.write(`\n${formatReport(report)}`);
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  if (options.plots !== undefined) writePlots(report, options.plots);
   const isMissed = measurements.some((measurement) => isMet(measurement) === false);
   return options.isStrict && isMissed ? EXIT_MISSED : 0;
 }
@@ -85,7 +89,7 @@ async function measureAll(options: Options): Promise<Measurement[]> {
   const choose = (long: number, quick: number): number => (options.isQuick ? quick : long);
   const measurements: Measurement[] = [];
   for (const row of ROWS) {
-    if (options.only.length > 0 ? !options.only.includes(row.id) : row === soak && options.soakMinutes === 0) continue;
+    if (!isChosen(row, options)) continue;
     const startedMs = performance.now();
     process.stderr.write(`${row.id} … `);
     await using scope = new BenchScope();
@@ -93,4 +97,10 @@ async function measureAll(options: Options): Promise<Measurement[]> {
     process.stderr.write(`${((performance.now() - startedMs) / 1000).toFixed(1)} s\n`);
   }
   return measurements;
+}
+
+function isChosen(row: Row, { only, soakMinutes, hasPeers }: Options): boolean {
+  if (row === peers) return hasPeers;
+  if (only.length > 0) return only.includes(row.id);
+  return row !== soak || soakMinutes > 0;
 }

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 
 /** How the benchmark is to run. */
 export interface Options {
-  /** Fewer rounds and smaller stores: under a minute. */
+  /** Fewer rounds and smaller stores: two to three minutes. */
   readonly isQuick: boolean;
   /** Ids of rows; empty for all. */
   readonly only: readonly string[];
@@ -33,7 +33,7 @@ export const USAGE = `Usage: npm run bench -- [--quick] [--only ROW]… [--soak 
 
 Measures the budgets of ARCHITECTURE.md, each beside its reference, and prints one table.
 
-  --quick         fewer rounds, smaller stores: under a minute
+  --quick         fewer rounds, smaller stores: two to three minutes
   --only ROW      this row only; may be given more than once
   --soak MINUTES  keeps the daemon under load for so long, and watches its memory (--only soak: ${SOAK_MINUTES})
   --peers         other programs that keep secrets, too, as far as they are installed

@@ -4,6 +4,8 @@ import type { Kind, SealedRecord, SealedStore, SealedTransaction } from '../../d
 export class CountingStore implements SealedStore {
   /** One line for every look into the store, without what was looked for. */
   readonly reads: string[] = [];
+  /** What was put, in its order; committed or not. */
+  readonly writes: SealedRecord[] = [];
   /** How many transactions were committed. */
   commits = 0;
   readonly #store: SealedStore;
@@ -34,6 +36,10 @@ export class CountingStore implements SealedStore {
     const transaction = this.#store.begin(expectedHead);
     return {
       ...transaction,
+      put: (record) => {
+        this.writes.push(record);
+        transaction.put(record);
+      },
       commit: () => {
         transaction.commit();
         this.commits += 1;

@@ -15,8 +15,9 @@ import { fuzz } from './scenarios/fuzz.ts';
 import { model } from './scenarios/model.ts';
 import { powerLoss } from './scenarios/power-loss.ts';
 import { pressure } from './scenarios/pressure.ts';
+import { secrets } from './scenarios/secrets.ts';
 
-const SCENARIOS: readonly Scenario[] = [crash, powerLoss, damage, pressure, fuzz, model, access];
+const SCENARIOS: readonly Scenario[] = [crash, powerLoss, damage, pressure, fuzz, model, access, secrets];
 /** How often a scenario tells a log how far it is. */
 const LOG_LINES = 5;
 

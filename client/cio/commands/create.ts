@@ -63,7 +63,7 @@ export const CREATE: Command = defineCommand({
   ],
   async run({ positionals, options }, session) {
     const owner = resolveOwner(options.owner);
-    if (await isForSet(session, positionals, options)) {
+    if (await isForSet(positionals, options)) {
       if (positionals.VALUE !== undefined)
         throw usageError('VALUE is for one credential', 'a set has options for each');
       const { createSet } = await import('../create/create-set.ts');
@@ -95,11 +95,11 @@ interface Words {
 }
 
 /** Whether a whole set is meant. What can be one credential is one, as ever. */
-async function isForSet(session: Session, { NAME, VALUE }: Words, options: SetOptions & ValueWays): Promise<boolean> {
+async function isForSet({ NAME, VALUE }: Words, options: SetOptions & ValueWays): Promise<boolean> {
   if (meansSet(options)) return true;
   if (NAME === undefined || VALUE !== undefined || NAME.startsWith('cio_') || options['keep-newline']) return false;
   const file = options['from-file'];
-  if (PROVIDERS.has(NAME.replace(/_alt$/, ''))) return file !== undefined || session.prompter.canAsk;
+  if (PROVIDERS.has(NAME.replace(/_alt$/, ''))) return true;
   if (file === undefined) return false;
   const { isSetFile } = await import('../create/from-file.ts');
   return isSetFile(file, NAME);

@@ -39,7 +39,7 @@ export const GENERATE: Command = defineCommand({
       }),
     );
     const { name, bits, value } = reply;
-    if (!session.isJson && typeof value === 'string') session.print(undefined, () => `${value}\n`);
+    if (!session.isJson && typeof value === 'string') session.deliver(`${value}\n`);
     else session.succeed(reply, 'Generate credential', `Credential ${name} saved (${bits} bits)`);
     return 0;
   },

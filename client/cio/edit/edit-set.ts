@@ -15,6 +15,9 @@ import { storeChanges, tellUnchanged } from './store-changes.ts';
 /** What stands above a document that was opened again, so that the next time it is taken off. */
 const REMARK = '# NOT STORED: ';
 
+/** How often a document is given back: a program that takes the place of an editor may never leave a valid one. */
+const ROUNDS_MAX = 10;
+
 /** Has a set edited as YAML, until it is valid, or nothing of it is changed any more. */
 export async function editSet(session: Session, target: string, owner: number | null): Promise<number> {
   let current = await readSet(session, target, owner);
@@ -63,7 +66,7 @@ async function readSet(session: Session, target: string, owner: number | null): 
  * Has a document edited until it is valid.
  *
  * @param isStored the document is what is stored: as it was, it changes nothing, whatever is in it
- * @throws CommandError `InvalidInput` where what is not valid comes back as it was
+ * @throws CommandError `InvalidInput` where what is not valid comes back as it was, or is not valid again and again
  */
 async function editUntilValid(
   text: string,
@@ -71,8 +74,7 @@ async function editUntilValid(
   isStored: boolean,
 ): Promise<ReadonlyMap<string, string>> {
   let given = text;
-  let isAgain = false;
-  for (;;) {
+  for (let round = 1; ; round += 1) {
     const typed = await editOnce(given);
     if (isStored && typed === text) return new Map();
     try {
@@ -82,11 +84,10 @@ async function editUntilValid(
       const plain = withoutRemark(typed);
       // In the document without the remark, which is a line of its own.
       const line = error.line === undefined ? undefined : error.line - (plain === typed ? 0 : 1);
-      if (isAgain && plain === withoutRemark(given)) {
+      if (round === ROUNDS_MAX || (round > 1 && plain === withoutRemark(given))) {
         throw new CommandError('InvalidInput', `${placeOf(line)}${error.reason}`, 'nothing was changed');
       }
       given = `${REMARK}${placeOf(line === undefined ? undefined : line + 1)}${error.reason}\n${plain}`;
-      isAgain = true;
     }
   }
 }

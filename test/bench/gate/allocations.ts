@@ -10,8 +10,8 @@ import type { Figure } from './figure.ts';
 /** V8 says after each garbage collection how many bytes were allocated since the last one. */
 const COMMAND = [NODE, '--trace-gc-nvp', '--max-semi-space-size=1', path.join(REPOSITORY, 'dist', 'daemon', 'main.js')];
 /** Until then code is compiled. */
-const WARM_UP_CALLS = 20_000;
-const CALLS = 20_000;
+const WARM_UP_CALLS = 5000;
+const CALLS = 5000;
 const WINDOW = 4;
 
 /** What calls cost in garbage: bytes that are allocated on V8's heap for each. */
@@ -28,7 +28,11 @@ export async function allocations(): Promise<Figure[]> {
   };
   const what = (method: string): string => `bytes that are allocated on the heap for a ${method}`;
   return [
-    { id: 'get-heap-bytes', what: what('Get'), value: await perCall({ kind: 'get', credentials: FEW, order: 'in turn' }) },
+    {
+      id: 'get-heap-bytes',
+      what: what('Get'),
+      value: await perCall({ kind: 'get', credentials: FEW, order: 'in turn' }),
+    },
     { id: 'get-set-heap-bytes', what: what('GetSet'), value: await perCall({ kind: 'get-set', sets: FEW }) },
   ];
 }

@@ -70,7 +70,7 @@ async function countCreates(scope: BenchScope, daemon: Daemon): Promise<Figure[]
     });
     return {
       syncs: log.filter((line) => /\bf(?:data)?sync\(/.test(line)).length,
-      bytes: log.reduce((sum, line) => sum + Number(/\bpwrite64\(.* = (\d+)$/.exec(line)?.[1] ?? 0), 0),
+      bytes: log.reduce((sum, line) => sum + Number(/\bpwrite64(?:\(| resumed>).* = (\d+)$/.exec(line)?.[1] ?? 0), 0),
     };
   };
   const together = [];
@@ -92,6 +92,10 @@ async function countCreates(scope: BenchScope, daemon: Daemon): Promise<Figure[]
       value: least(together.map(({ bytes }) => bytes)) / CREATES,
     },
     { id: 'create-syncs', what: 'fsync and fdatasync for one Create', value: least(alone.map(({ syncs }) => syncs)) },
-    { id: 'create-bytes', what: 'bytes written to the store for one Create', value: least(alone.map(({ bytes }) => bytes)) },
+    {
+      id: 'create-bytes',
+      what: 'bytes written to the store for one Create',
+      value: least(alone.map(({ bytes }) => bytes)),
+    },
   ];
 }

@@ -6,7 +6,7 @@ import { credentialsOfSets, nameOf, setOf } from '../calls.ts';
 import { callOnce, DAEMON_ARGUMENTS, DAEMON_COMMAND, NODE, REPOSITORY, startDaemonWithFew } from '../servers.ts';
 import type { Figure } from './figure.ts';
 import { leastOf } from './figure.ts';
-import { countCalls, countOpensUntil, total } from './strace.ts';
+import { countCalls, countOpens, total } from './strace.ts';
 
 const CIO = [path.join(REPOSITORY, 'bin', 'cio'), 'credential'];
 const ROUNDS = 3;
@@ -27,12 +27,21 @@ export async function processCounts(): Promise<Figure[]> {
   const over = async (...args: readonly string[]): Promise<number> => (await calls([...CIO, ...args])) - bare;
   const directory = temporaryDirectory(scope, 'cio-gate');
   const folders = ['--state-dir', path.join(directory, 'state'), '--runtime-dir', path.join(directory, 'run')];
-  const opens = countOpensUntil(scope, [...DAEMON_COMMAND, ...DAEMON_ARGUMENTS, ...folders], plainEnvironment(), 'listening');
+  const opens = await countOpens(
+    scope,
+    [...DAEMON_COMMAND, ...DAEMON_ARGUMENTS, ...folders],
+    plainEnvironment(),
+    'listening',
+  );
   const what = (command: string): string => `system calls of ${command}, over those of a bare Node`;
   return [
     { id: 'cio-get-system-calls', what: what('cio credential get'), value: await over('get', nameOf(1)) },
     { id: 'cio-list-system-calls', what: what('cio credential list'), value: await over('list') },
-    { id: 'cio-exec-system-calls', what: what('cio credential exec'), value: await over('exec', setOf(0), '--', '/bin/true') },
-    { id: 'daemon-files', what: 'files that the daemon opens until it listens', value: await opens },
+    {
+      id: 'cio-exec-system-calls',
+      what: what('cio credential exec'),
+      value: await over('exec', setOf(0), '--', '/bin/true'),
+    },
+    { id: 'daemon-files', what: 'files that the daemon opens from its start to its end', value: opens },
   ];
 }

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { plainEnvironment, run, until, Service } from '../../support/process.ts';
+import { eventually } from '../../support/eventually.ts';
+import { plainEnvironment, run, Service } from '../../support/process.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -13,7 +14,9 @@ const STRACE = '/usr/bin/strace';
  * and so not counted.
  */
 const NOT_COUNTED = new Set(
-  'futex sched_yield madvise mmap munmap mprotect brk mremap getpid rt_sigprocmask restart_syscall io_uring_enter'.split(' '),
+  'futex sched_yield madvise mmap munmap mprotect brk mremap getpid rt_sigprocmask restart_syscall io_uring_enter'.split(
+    ' ',
+  ),
 );
 
 /** System calls by name. */
@@ -77,18 +80,20 @@ async function traceProcess(
   return readFileSync(output, 'utf8');
 }
 
-/** How many files a service opens until it says a word. */
-export async function countOpensUntil(
+/** How many files a service opens from its start, until it said a word and was asked to end. */
+export async function countOpens(
   scope: Scope,
   command: readonly string[],
   env: Readonly<Record<string, string>>,
   word: string,
 ): Promise<number> {
   const output = path.join(temporaryDirectory(scope, 'cio-gate'), 'strace');
-  const service = new Service(scope, [STRACE, '-f', '--trace=openat', '-o', output, '--', ...command], { env });
-  await until(service, () => Promise.resolve(service.output.includes(word) || undefined));
+  // With -D it is strace that is the child, so that the signal that ends the service reaches it.
+  const service = new Service(scope, [STRACE, '-D', '-f', '--trace=openat', '-o', output, '--', ...command], { env });
+  await service.printed(word);
+  await service.stop();
+  await eventually(() => readFileSync(output, 'utf8').includes(`${service.pid} +++ exited`));
   const log = readFileSync(output, 'utf8');
-  await service.stop('SIGTERM');
   return log.split('\n').filter((line) => / = \d+$/.test(line)).length;
 }
 

@@ -16,7 +16,7 @@ import { interleave } from '../statistics.ts';
 const PLAN: Plan = { kind: 'list' };
 /** Rounds for each size: a long list tells enough in few. */
 const ROUNDS = { 1000: 8, 10_000: 5, 100_000: 2 } as const;
-const QUICK_ROUNDS = { 1000: 2 } as const;
+const QUICK_ROUNDS = { 1000: 3, 10_000: 2 } as const;
 const REFERENCE =
   'a server in the same Node that has the messages of the same replies in memory and does nothing but write them';
 /** How often it is looked what the daemon holds. */

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { EXIT } from '../../../src/errors.ts';
 import { cio, CIO_SOURCE, type CioOptions, type CioResult } from '../../support/cio.ts';
+import { Service } from '../../support/process.ts';
 import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Peer } from '../peer.ts';

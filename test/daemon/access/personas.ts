@@ -152,14 +152,20 @@ export function credentialOf(set: string): string {
 export async function startWorld(scope: Scope, as?: Identity): Promise<Daemon> {
   const directory = temporaryDirectory(scope);
   // As under systemd: with another user than root, and sockets for everybody.
-  const own = as === undefined ? {} : { ...ownDirectories(directory, as), args: ['--system', '--validate-every', 'off'] };
+  const own =
+    as === undefined ? {} : { ...ownDirectories(directory, as), args: ['--system', '--validate-every', 'off'] };
   const daemon = await startDaemon(scope, { command: withUsers(directory, PASSWD, GROUP, as), ...own });
   const root = await Voice.as(scope, daemon.socketPath, user(0));
   const bob = await Voice.as(scope, daemon.socketPath, user(BOB));
   for (const owner of [root, bob]) for (const set of ['granted', 'foreign']) await keep(owner, set);
+  await grantToPersonas(root);
+  return daemon;
+}
+
+/** What of the shared sets is granted, to everybody of whom it is said. */
+export async function grantToPersonas(root: Voice): Promise<void> {
   const grantees = [{ uid: 3021 }, { gid: BACKUP }, { unit: `${UNIT}.service` }, { unit: `${UNIT}@.service` }];
   assert.equal((await root.call('Grant', { target: 'granted', grantees })).error, undefined);
-  return daemon;
 }
 
 function ownDirectories(parent: string, as: Identity): { stateDirectory: string; runtimeDirectory: string } {

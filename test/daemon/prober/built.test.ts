@@ -5,10 +5,13 @@ import { after, before, describe, it } from 'node:test';
 
 import type { Finding } from '../../../src/validation.ts';
 import { plainEnvironment, run, runSuccessfully } from '../../support/process.ts';
+import { command, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { makeAuthority } from './certificates.ts';
 import { refusal, startHttp } from './far-server.ts';
 import { failureIn, jobOf, suiteScope } from './harness.ts';
 import { messagesIn, ProberChild } from './prober-child.ts';
+import { startProxy } from './proxy-server.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..', '..');
 
@@ -39,6 +42,33 @@ describe('the built prober', () => {
       child.send(`${JSON.stringify(jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` }, { provider }))}\0`);
       assert.equal(await child.ended, 0, child.stderr);
       assert.equal(failureIn(child.findings)?.reason, 'unknown_access_key', child.stdout);
+    }
+  });
+
+  it('speaks TLS, which it loads only then', { skip: skipUnless(command('openssl')) }, async (t) => {
+    const authority = await makeAuthority(t);
+    const identity = await authority.sign('IP:127.0.0.1,DNS:account.blob.azure.test');
+    const server = await startHttp(t, refusal('AuthenticationFailed'), identity);
+    const proxy = await startProxy(t);
+    const s3 = { backup_repo: `s3:https://${server.authority}/bucket-1`, endpoint_ca: authority.certificate };
+    const azure = {
+      backup_repo: 'azure:backup:/',
+      account_name: 'account',
+      account_key: 'a2V5',
+      endpoint_suffix: `azure.test:${server.port}`,
+      endpoint_ca: authority.certificate,
+      proxy: proxy.url,
+    };
+    for (const [provider, values] of Object.entries({ s3, minio: s3, azure })) {
+      const child = new ProberChild(t, {}, [], path.join(directory, 'main.cjs'));
+      child.send(`${JSON.stringify(jobOf(values, { provider }))}\0`);
+      assert.equal(await child.ended, 0, child.stderr);
+      const { check, reason, subject = '' } = failureIn(child.findings) ?? {};
+      assert.deepEqual(
+        [check, reason],
+        ['key', provider === 'azure' ? 'wrong_secret_key' : 'unexpected_answer'],
+        subject,
+      );
     }
   });
 

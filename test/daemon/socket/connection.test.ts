@@ -57,6 +57,20 @@ describe('Connection: order', () => {
     for (const index of [0, 1, 2]) assert.deepEqual(await pair.client.receive(), { parameters: { index } });
   });
 
+  it('answers calls that are ready in the same turn with one write', async (t) => {
+    const hand = new ByHand();
+    const pair = await connectPair(t, hand.dispatch);
+    const chunks: Buffer[] = [];
+    pair.client.socket.on('data', (chunk: Buffer) => void chunks.push(chunk));
+    const places = Array.from({ length: CALLS_IN_FLIGHT_MAX }, (_, index) => index);
+    pair.client.send(messages(...places.map((index) => ({ method: CREATE, index }))));
+    await until(() => hand.begun.length === places.length);
+    for (const index of places) hand.answer(index);
+    await until(() => chunks.length > 0);
+    assert.equal(Buffer.concat(chunks).toString(), messages(...places.map((index) => ({ parameters: { index } }))));
+    assert.equal(chunks.length, 1);
+  });
+
   it('begins a call when the ones before it are answered; one of Create, next to another', async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);

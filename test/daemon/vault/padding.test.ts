@@ -42,6 +42,24 @@ describe('pad()', () => {
   });
 });
 
+describe('pad() with scratch', () => {
+  it('makes the same of a text, there where it is large enough', () => {
+    const scratch = new Uint8Array(304);
+    for (const [length, isInScratch] of [
+      [0, true],
+      [290, true],
+      [301, false],
+    ] as const) {
+      const text = Buffer.alloc(length, 'x');
+      const padded = pad(text, scratch);
+      assert.deepEqual(Buffer.from(padded), Buffer.from(pad(text)));
+      assert.equal(padded.buffer === scratch.buffer, isInScratch, `${length}`);
+      padded.fill(0);
+    }
+    assert.ok(scratch.every((byte) => byte === 0));
+  });
+});
+
 describe('unpad()', () => {
   it('gives a view, so that wiping the one wipes the other', () => {
     const padded = pad(Buffer.from('secret'));

@@ -105,6 +105,38 @@ describe('Sodium.open()', () => {
   });
 });
 
+describe('Sodium.openFor()', () => {
+  const k = nodeRandomBytes(32);
+  const associated = nodeRandomBytes(8);
+  const plain = Buffer.from('a secret of some length');
+
+  it('shows the text, and wipes it where it lay, also where its use fails', () => {
+    const sealed = sodium.seal(k, plain, associated);
+    const views: Uint8Array[] = [];
+    const look = (text: Uint8Array): string => {
+      views.push(text);
+      return Buffer.from(text).toString();
+    };
+    assert.equal(sodium.openFor(k, sealed, associated, look), plain.toString());
+    const fail = (text: Uint8Array): never => {
+      views.push(text);
+      throw new Error('its use fails');
+    };
+    assert.throws(() => sodium.openFor(k, sealed, associated, fail), /its use fails/);
+    assert.equal(views.length, 2);
+    for (const view of views) assert.deepEqual([...view], [...new Uint8Array(plain.length)]);
+    assertWorkplaceWiped();
+  });
+
+  it('shows nothing of what does not open', () => {
+    const sealed = sodium.seal(k, plain, associated);
+    assert.equal(
+      sodium.openFor(k, sealed, Buffer.from('other'), () => assert.fail('it was shown')),
+      undefined,
+    );
+  });
+});
+
 describe('Sodium.seal()', () => {
   it('is undone by open(), up to texts that are larger than the arena', () => {
     fc.assert(

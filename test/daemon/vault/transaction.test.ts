@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { saveVersion } from '../../../daemon/methods/save-version.ts';
 import { currentVersion } from '../../../daemon/vault/records.ts';
 import { VaultTransaction } from '../../../daemon/vault/transaction.ts';
+import { CountingStore } from '../counting-store.ts';
 import { TestVault, valueOf } from './open-vault.ts';
 import { rowsOf } from './raw-file.ts';
 
@@ -12,6 +14,28 @@ function begin({ store, vault }: TestVault): VaultTransaction {
 }
 
 describe('VaultTransaction', () => {
+  it('looks for each record in the store once, and writes in the order of the store', async (t) => {
+    const made = await TestVault.create(t);
+    const { sealing, principals, head, headBody } = made.vault.unlocked();
+    const store = new CountingStore(made.store);
+    const transaction = new VaultTransaction(store, sealing, principals);
+    for (let index = 0; index < 20; index += 1) {
+      const name = `name${index}`;
+      assert.equal(transaction.credential('system', name), undefined);
+      const existing = transaction.credential('system', name);
+      const value = Buffer.from('value');
+      saveVersion(transaction, { space: 'system', name, existing, value, changed: 1, changedBy: 0 });
+      transaction.keep();
+    }
+    transaction.commit(head ?? assert.fail(), headBody);
+    // A credential and its value are two records; the principal and the head are one each, and the head is known.
+    assert.equal(store.reads.length, 20 * 2 + 1);
+    const places = store.writes.slice(0, -1).map(({ kind, tag }) => `${kind} ${Buffer.from(tag).toString('hex')}`);
+    assert.equal(places.length, 20 * 2 + 1);
+    assert.deepEqual(places, places.toSorted());
+    assert.equal(store.writes.at(-1)?.kind, KIND.head);
+  });
+
   it('has no changes until something is kept', async (t) => {
     const made = await TestVault.create(t);
     const transaction = begin(made);

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { parseInterface } from '../../../src/protocol/idl.ts';
 import { INTERFACE_DESCRIPTION } from '../../../src/protocol/interface.generated.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
-import { BOB, keep, outcomeOf, PERSONAS, rightOf, user } from '../../daemon/access/personas.ts';
+import { BOB, grantToPersonas, keep, outcomeOf, PERSONAS, rightOf, user } from '../../daemon/access/personas.ts';
 import type { Persona } from '../../daemon/access/personas.ts';
 import { cgroups, makeCgroup, Voice } from '../../daemon/access/voice.ts';
 import type { Scope } from '../../support/scope.ts';
@@ -33,12 +33,14 @@ export async function matrix(socketPath: string, daemonUid: number, { progress }
   const personas = everybody(daemonUid);
   let calls = 0;
   for (const [index, persona] of personas.entries()) {
+    await using life = new BenchScope();
+    await renew(root);
+    const speaker = await Speaker.of(life, socketPath, persona);
     for (const row of ROWS) {
       const own = `own${persona.identity.uid}`;
       for (const set of row.about === 'nothing' ? ['missing'] : [own, 'granted', 'foreign', 'missing']) {
-        await using life = new BenchScope();
-        const voice = await speak(life, socketPath, persona);
-        if (set === own) await keep(voice, own);
+        const voice = await speaker.voiceFor(row);
+        if (set === own) await keep(speaker.voice, own);
         const wrong = await probe(voice, root, persona, row, set);
         calls += 1;
         if (wrong !== undefined) breaches.add(`${persona.who}, ${row.method} of ${targetOf(row, set)}: ${wrong}`);
@@ -55,10 +57,37 @@ export async function matrix(socketPath: string, daemonUid: number, { progress }
   };
 }
 
-async function speak(scope: Scope, socketPath: string, persona: Persona): Promise<Voice> {
-  const { identity, cgroup, isConnectorGone = false } = persona;
-  if (cgroup === undefined) return Voice.as(scope, socketPath, identity);
-  return Voice.relayed(scope, socketPath, identity, { cgroup: makeCgroup(scope, cgroup), isConnectorGone });
+/** Whoever may change what is shared makes versions of it; the next one finds it as the first one did. */
+async function renew(root: Voice): Promise<void> {
+  await root.call('Remove', { names: ['granted', 'foreign'] });
+  for (const set of ['granted', 'foreign']) await keep(root, set);
+  await grantToPersonas(root);
+}
+
+/** A persona with its connections. */
+class Speaker {
+  readonly voice: Voice;
+  readonly #another: () => Voice | Promise<Voice>;
+
+  private constructor(voice: Voice, another: () => Voice | Promise<Voice>) {
+    this.voice = voice;
+    this.#another = another;
+  }
+
+  static async of(scope: Scope, socketPath: string, persona: Persona): Promise<Speaker> {
+    const { identity, cgroup: path, isConnectorGone = false } = persona;
+    const cgroup = path === undefined ? undefined : makeCgroup(scope, path);
+    const another = (): Voice | Promise<Voice> =>
+      cgroup === undefined
+        ? Voice.as(scope, socketPath, identity)
+        : Voice.relayed(scope, socketPath, identity, { cgroup, isConnectorGone });
+    return new Speaker(await another(), another);
+  }
+
+  /** What has no end keeps its connection for itself. */
+  voiceFor({ isStream }: Row): Voice | Promise<Voice> {
+    return isStream === true ? this.#another() : this.voice;
+  }
 }
 
 /** @returns what is wrong */
@@ -108,12 +137,13 @@ export async function sameBytes(socketPath: string, { progress }: Torture): Prom
   const rows = ROWS.filter(({ about, rule }) => about !== 'nothing' && rule !== 'store');
   let pairs = 0;
   for (const [index, persona] of strangers.entries()) {
+    await using life = new BenchScope();
+    const speaker = await Speaker.of(life, socketPath, persona);
     for (const row of rows) {
       for (const owner of [undefined, 0, BOB, 4242]) {
         const said: string[] = [];
         for (const set of ['foreign', 'missing']) {
-          await using scope = new BenchScope();
-          const voice = await speak(scope, socketPath, persona);
+          const voice = await speaker.voiceFor(row);
           const parameters = { ...row.parameters(targetOf(row, set)), ...(owner === undefined ? {} : { owner }) };
           said.push(await voice.say(row.method, parameters, row.isStream === true ? { more: true } : {}));
         }
@@ -149,9 +179,10 @@ export async function sameCounts(socketPath: string): Promise<Outcome> {
   const look = async (): Promise<Map<string, string>> => {
     const seen = new Map<string, string>();
     for (const persona of strangers) {
+      await using life = new BenchScope();
+      const { voice } = await Speaker.of(life, socketPath, persona);
+      // The last one has no end.
       for (const method of ['List', 'Status', 'Watch']) {
-        await using life = new BenchScope();
-        const voice = await speak(life, socketPath, persona);
         const flags = method === 'Watch' ? ({ more: true } as const) : {};
         seen.set(`${persona.who}, ${method}`, await voice.say(method, {}, flags));
         looks += 1;

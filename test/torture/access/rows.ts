@@ -27,9 +27,13 @@ const NO_COPY = { upload: '0123456789abcdef', sha256: '0'.repeat(64) };
 /** What there is to be called, each in a form that leaves the others what they need. */
 export const ROWS: readonly Row[] = [
   ...PROBES.map(([method, about, needs, parameters]): Row => ({ method, about, rule: ruleOf(needs), parameters })),
-  ...REMOVALS.map(
-    ([method, about, needs, parameters]): Row => ({ method, about, rule: ruleOf(needs), parameters, harm: 'removes' }),
-  ),
+  ...REMOVALS.map(([method, about, needs, parameters]): Row => ({
+    method,
+    about,
+    rule: ruleOf(needs),
+    parameters,
+    harm: 'removes',
+  })),
   { method: 'Validate', about: 'set', rule: 'read', parameters: (target) => ({ target, shapeOnly: true }) },
   {
     method: 'Create',
@@ -69,7 +73,12 @@ export const ROWS: readonly Row[] = [
       ['Lock', {}],
       ['Unlock', {}],
     ] as const
-  ).map(([method, parameters]): Row => ({ method, about: 'nothing', rule: 'administer', parameters: () => parameters })),
+  ).map(([method, parameters]): Row => ({
+    method,
+    about: 'nothing',
+    rule: 'administer',
+    parameters: () => parameters,
+  })),
 ];
 
 /** What the call is about, as it is written in it. */

@@ -1,8 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { quantile } from '../../bench/statistics.ts';
-import { user } from '../../daemon/access/personas.ts';
+import { credentialOf, user } from '../../daemon/access/personas.ts';
 import { Voice } from '../../daemon/access/voice.ts';
+import type { Random } from '../random.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
 import { ROWS, targetOf } from './rows.ts';
@@ -21,20 +22,29 @@ const RUNS_MAX = 3;
 
 const WARM_UP = 200;
 
+const NAMES = 200;
+const NAME_LENGTH = 12;
+const A = 'a'.codePointAt(0) ?? 0;
+const LETTERS = 26;
+
 const METHODS: readonly string[] = ['Get', 'GetSet', 'History', 'Grant', 'Rollback', 'Remove', 'Validate', 'List'];
 
 /** The time of an answer about what is others' tells nothing: calls about it and about what is missing, interleaved. */
 export async function sameTime(socketPath: string, { random, choose, progress }: Torture): Promise<Outcome> {
   await using scope = new BenchScope();
   const voice = await Voice.as(scope, socketPath, user(3030));
+  const root = await Voice.as(scope, socketPath, user(0));
+  const names = { foreign: anyNames(random), missing: anyNames(random) };
+  const credentials = names.foreign.map((set) => ({ name: credentialOf(set), value: 'foreign' }));
+  await root.call('Create', { credentials });
   const breaches = new Breaches();
   const rows = METHODS.flatMap((method) => ROWS.find((row) => row.method === method && row.about !== 'nothing') ?? []);
   const pairs = choose(20_000, 4000);
   let [calls, largest] = [0, 0];
   const medians: number[] = [];
   for (const [index, row] of rows.entries()) {
-    const time = async (set: string): Promise<number> => {
-      const parameters = row.parameters(targetOf(row, set));
+    const time = async (kind: keyof typeof names): Promise<number> => {
+      const parameters = row.parameters(targetOf(row, random.pick(names[kind])));
       const startedMs = performance.now();
       await voice.say(row.method, parameters);
       calls += 1;
@@ -58,7 +68,9 @@ export async function sameTime(socketPath: string, { random, choose, progress }:
       medians.push(ratio);
       if (differs) {
         const share = (100 * (0.5 + advantage)).toFixed(1);
-        breaches.add(`${row.method}: ${share} % of the guesses would be right; ratio of the medians ${ratio.toFixed(3)}`);
+        breaches.add(
+          `${row.method}: ${share} % of the guesses would be right; ratio of the medians ${ratio.toFixed(3)}`,
+        );
       }
       break;
     }
@@ -75,9 +87,19 @@ export async function sameTime(socketPath: string, { random, choose, progress }:
   };
 }
 
+/** Names of one length, and many: what the letters of a name take is another thing than whether it is there. */
+function anyNames(random: Random): string[] {
+  return Array.from({ length: NAMES }, () =>
+    Array.from({ length: NAME_LENGTH }, () => String.fromCodePoint(A + random.below(LETTERS))).join(''),
+  );
+}
+
 /** How often one of the first is larger than one of the second; equal ones count half (Mann and Whitney, 1947). */
 function superiority(first: readonly number[], second: readonly number[]): number {
-  const all = [...first.map((value) => ({ value, isFirst: true })), ...second.map((value) => ({ value, isFirst: false }))];
+  const all = [
+    ...first.map((value) => ({ value, isFirst: true })),
+    ...second.map((value) => ({ value, isFirst: false })),
+  ];
   all.sort((a, b) => a.value - b.value);
   let rankSum = 0;
   for (let start = 0; start < all.length;) {

@@ -11,7 +11,7 @@ import { replySource } from './replies.ts';
 /** Commands that show what a server says. Values are data, which `get` and `generate` print as they are; they are not among these. */
 const COMMANDS: readonly (readonly string[])[] = [
   ['list'],
-  ['list', '--wide'],
+  ['list', '--output', 'wide'],
   ['list', '--json'],
   ['list', '--output', 'yaml'],
   ['status'],
@@ -22,8 +22,8 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['validate', 'aws', '--json'],
   ['remove', 'token', '--yes'],
   ['rollback', 'token'],
-  ['grant', 'token', '--uid', '3001'],
-  ['revoke', 'token', '--uid', '3001'],
+  ['grant', 'token', '--unit', 'restic.service'],
+  ['revoke', 'token', '--unit', 'restic.service'],
   ['slot', 'list'],
   ['fsck'],
   ['rekey'],
@@ -61,10 +61,12 @@ export async function fuzzCommandLine({ random, choose, progress }: Torture): Pr
     while (done < all) {
       done += 1;
       const command = random.pick(COMMANDS);
-      const words = ['credential', ...command, '--socket', server.path];
+      const words = ['credential', ...command];
       const isOnTerminal = random.oneIn(3);
       if (isOnTerminal) onTerminals += 1;
-      const { code, screen, log } = isOnTerminal ? await onTerminal(words) : await piped(words);
+      const { code, screen, log } = isOnTerminal
+        ? await onTerminal(words, server.path)
+        : await piped(words, server.path);
       codes.set(code, (codes.get(code) ?? 0) + 1);
       const what = `cio ${command.join(' ')}${isOnTerminal ? ' on a terminal' : ''}`;
       if (!EXITS.has(code)) breaches.add(`${what} ends with ${code}: ${JSON.stringify(log.slice(-300))}`);
@@ -94,9 +96,9 @@ interface Run {
   readonly log: string;
 }
 
-async function piped(words: readonly string[]): Promise<Run> {
+async function piped(words: readonly string[], socketPath: string): Promise<Run> {
   try {
-    const { code, stderr } = await cio(words, { command: CIO_LAUNCHER, timeoutMs: TIME_MAX_MS });
+    const { code, stderr } = await cio(words, { command: CIO_LAUNCHER, socketPath, timeoutMs: TIME_MAX_MS });
     // What goes into a pipe is data; what is for the eye is on standard error.
     return { code, screen: stderr, log: stderr };
   } catch (error) {
@@ -104,10 +106,13 @@ async function piped(words: readonly string[]): Promise<Run> {
   }
 }
 
-async function onTerminal(words: readonly string[]): Promise<Run> {
+async function onTerminal(words: readonly string[], socketPath: string): Promise<Run> {
   await using scope = new BenchScope();
   const command = [`${REPOSITORY}/bin/cio`, ...words].map(quoted).join(' ');
-  const program = new TerminalProgram(scope, `timeout 20 ${command}`, { HOME: '/nonexistent' });
+  const program = new TerminalProgram(scope, `timeout 20 ${command}`, {
+    HOME: '/nonexistent',
+    CIO_CREDENTIAL_SOCKET: socketPath,
+  });
   const code = await program.exit();
   return { code, screen: program.screen, log: program.screen };
 }

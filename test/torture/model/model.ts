@@ -149,7 +149,11 @@ export class Model {
   #create(
     person: Person,
     given: readonly { readonly name: string; readonly value: string }[],
-    options: { readonly owner: number | undefined; readonly ifGeneration: number | undefined; readonly replace: boolean },
+    options: {
+      readonly owner: number | undefined;
+      readonly ifGeneration: number | undefined;
+      readonly replace: boolean;
+    },
   ): Record<string, unknown> {
     const space = this.#space(options.owner ?? homeOf(person));
     if (!mayWrite(person, space.owner)) throw new Refusal('AccessDenied', { right: 'write' });
@@ -270,7 +274,7 @@ export class Model {
     const key = grantKey(space, kind, name);
     const granted = this.#grants.get(key) ?? new Map<string, Grantee>();
     for (const { missing, ...whom } of grantees) {
-      granted.set(JSON.stringify(whom), missing === 'block' ? { ...whom, missing } : whom);
+      granted.set(granteeKey(whom), missing === 'block' ? { ...whom, missing } : whom);
     }
     this.#grants.set(key, granted);
     space.generation += 1;
@@ -282,7 +286,7 @@ export class Model {
       (this.#grants.get(grantKey(space, kind, name))?.size ?? 0) > 0;
     const { space, kind, name } = this.#grantTarget(person, text, owner, hasGrants);
     const granted = this.#grants.get(grantKey(space, kind, name));
-    const keys = grantees.map(({ missing: _, ...whom }) => JSON.stringify(whom));
+    const keys = grantees.map((grantee) => granteeKey(grantee));
     const revoked = keys.filter((key) => granted?.delete(key) === true).length;
     space.generation += 1;
     return { generation: space.generation, revoked };
@@ -481,6 +485,11 @@ function missingOf(set: string, members: readonly Credential[]): string[] {
 
 function grantKey({ owner }: Space, kind: Target['kind'], name: string): string {
   return `${owner} ${kind} ${name}`;
+}
+
+/** Who somebody is, whatever a grant to him says beside that. */
+function granteeKey({ uid, gid, unit }: Grantee): string {
+  return JSON.stringify([uid, gid, unit]);
 }
 
 function byName(a: { readonly name: string }, b: { readonly name: string }): number {

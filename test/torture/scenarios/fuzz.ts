@@ -12,6 +12,11 @@ export const fuzz: Scenario = {
   describe: 'messages made from the interface and broken, on both sockets; servers that answer so, for the clients',
   unavailable: () => skipUnless(command('python3'), command('unshare', 'util-linux'), TERMINAL) || undefined,
   async run(torture) {
-    return [await fuzzDaemon(torture), await fuzzLoad(torture), await fuzzClient(torture), await fuzzCommandLine(torture)];
+    return [
+      await fuzzDaemon(torture),
+      await fuzzLoad(torture),
+      await fuzzClient(torture),
+      await fuzzCommandLine(torture),
+    ];
   },
 };

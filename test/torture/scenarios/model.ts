@@ -36,7 +36,9 @@ export const model: Scenario = {
       await using life = new BenchScope();
       const daemon = await world.start(life);
       const voices = await Promise.all(
-        PEOPLE.map((person) => Voice.as(life, daemon.socketPath, identityOf(person)).then((voice) => ({ person, voice }))),
+        PEOPLE.map((person) =>
+          Voice.as(life, daemon.socketPath, identityOf(person)).then((voice) => ({ person, voice })),
+        ),
       );
       lives += 1;
       for (const wrong of await world.verify(voices)) breaches.add(`after ${done} operations: ${wrong}`);
@@ -100,7 +102,9 @@ class World {
     if (reply.error !== undefined) this.#refused += 1;
     if (sameAs(method, reply, expected)) return [];
     const said = JSON.stringify(telling(method, reply));
-    return [`${method} ${JSON.stringify(parameters)} of uid ${person.uid} gives ${said}, not ${JSON.stringify(expected)}`];
+    return [
+      `${method} ${JSON.stringify(parameters)} of uid ${person.uid} gives ${said}, not ${JSON.stringify(expected)}`,
+    ];
   }
 
   /** Looks at everything, as an administrator. */
@@ -120,7 +124,8 @@ class World {
 
   outcome(done: number, lives: number, breaches: Breaches): Outcome {
     const share = (100 * this.#refused) / Math.max(1, done);
-    if (breaches.sentences.length === 0 && this.#counts.size < METHODS) breaches.add(`only ${[...this.#counts.keys()].join(', ')} were called`);
+    if (breaches.sentences.length === 0 && this.#counts.size < METHODS)
+      breaches.add(`only ${[...this.#counts.keys()].join(', ')} were called`);
     return {
       what: 'every answer is the one that a model in memory gives, whoever asks, over restarts, kills and rekeys',
       count: done,

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { formatVerdicts, judge, passes } from './gate.ts';
+
+const FIGURES = [
+  { id: 'calls', what: 'system calls', value: 3 },
+  { id: 'package', what: 'bytes of the package', value: undefined, missing: 'a package' },
+];
+
+describe('judge()', () => {
+  it('lets pass what is within its bound, and what cannot be counted here for a reason that is said', () => {
+    const verdicts = judge(FIGURES, { calls: 3, package: 1000 });
+    assert.deepEqual(
+      verdicts.map(({ state }) => state),
+      ['within', 'not counted'],
+    );
+    assert.equal(passes(verdicts), true);
+  });
+
+  it('does not let pass what is over its bound, and says so', () => {
+    const verdicts = judge(FIGURES, { calls: 2.99, package: 1000 });
+    assert.equal(passes(verdicts), false);
+    assert.match(formatVerdicts(verdicts), /^calls +3 +≤ 2\.99 +EXCEEDED/m);
+  });
+
+  it('does not let pass a figure without a bound, nor a bound of which nothing was counted', () => {
+    assert.equal(passes(judge(FIGURES, { package: 1000 })), false);
+    assert.equal(passes(judge(FIGURES, { calls: 3, package: 1000, renamed: 1 })), false);
+  });
+});

@@ -1,0 +1,106 @@
+import path from 'node:path';
+import { plainEnvironment } from '../../support/process.ts';
+import { nameOf, valueOf } from '../calls.ts';
+import type { Plan } from '../calls.ts';
+import { timeOf } from '../command-time.ts';
+import { rateOf } from '../load.ts';
+import type { LoadTarget } from '../load.ts';
+import { ratio } from '../measurement.ts';
+import type { Measurement } from '../measurement.ts';
+import { etcd } from '../peers/etcd.ts';
+import { gopass, pass } from '../peers/pass.ts';
+import type { MakePeer, Peer } from '../peers/peer.ts';
+import { secretTool } from '../peers/secret-tool.ts';
+import { systemdCreds } from '../peers/systemd-creds.ts';
+import type { Bench, Row } from '../row.ts';
+import { FEW, REPOSITORY, startDaemonWithFew } from '../servers.ts';
+import { interleave } from '../statistics.ts';
+
+const PEERS: Readonly<Record<string, MakePeer>> = { pass, gopass, systemdCreds, secretTool, etcd };
+const CIO = [path.join(REPOSITORY, 'bin', 'cio'), 'credential'];
+const GETS: Plan = { kind: 'get', credentials: FEW, order: 'in turn' };
+const REPLACES: Plan = { kind: 'replace', credentials: FEW };
+const SOCKET_READS = 1000;
+const SOCKET_WRITES = 100;
+
+/** What `cio` and the daemon do here, in the same rounds as a peer. */
+interface Own {
+  readonly env: Readonly<Record<string, string>>;
+  readonly target: LoadTarget;
+}
+
+/** Other programs that keep secrets, beside this one: how long one read and one write take, and how many in a second. */
+export const peers: Row = {
+  id: 'peers',
+  async measure(bench: Bench): Promise<Measurement[]> {
+    const { scope, load } = bench;
+    const daemon = await startDaemonWithFew(scope);
+    const target = await load.open(daemon, 1);
+    scope.after(() => target.close());
+    const home = path.dirname(daemon.stateDirectory);
+    const env = { ...plainEnvironment(), HOME: home, CIO_CREDENTIAL_SOCKET: daemon.socketPath };
+    const measurements: Measurement[] = [];
+    for (const [name, make] of Object.entries(PEERS)) {
+      const peer = await make(scope);
+      if (typeof peer === 'string') process.stderr.write(`${name} is not measured: ${peer}; `);
+      else measurements.push(...(await comparePeer(bench, { env, target }, peer)));
+    }
+    return measurements;
+  },
+};
+
+async function comparePeer({ choose }: Bench, own: Own, peer: Peer): Promise<Measurement[]> {
+  const candidates = {
+    read: () => peer.readCommand(),
+    ownRead: () => timeOf([...CIO, 'get', nameOf(0)], own.env, valueOf(0)),
+    write: () => peer.writeCommand(),
+    ownWrite: () => timeOf([...CIO, 'create', '--replace', nameOf(0), valueOf(0)], own.env),
+  };
+  await interleave(1, candidates);
+  const times = await interleave(choose(15, 5), candidates);
+  const line = { row: 'peers', unit: 'ms' } as const;
+  const commands = [
+    ratio(
+      { ...line, what: `${peer.name}: one read by its command line`, against: '`cio credential get`', note: peer.how },
+      times.read,
+      times.ownRead,
+    ),
+    ratio(
+      { ...line, what: `${peer.name}: one write by its command line`, against: '`cio credential create --replace`' },
+      times.write,
+      times.ownWrite,
+    ),
+  ];
+  return peer.socket === undefined
+    ? commands
+    : [...commands, ...(await compareSockets(choose, own, peer.name, peer.socket))];
+}
+
+async function compareSockets(
+  choose: Bench['choose'],
+  { target }: Own,
+  name: string,
+  socket: NonNullable<Peer['socket']>,
+): Promise<Measurement[]> {
+  const candidates = {
+    reads: () => socket.reads(SOCKET_READS),
+    ownReads: async () => rateOf(await target.pipelined(GETS, { calls: SOCKET_READS, window: 1 })),
+    writes: () => socket.writes(SOCKET_WRITES),
+    ownWrites: async () => rateOf(await target.pipelined(REPLACES, { calls: SOCKET_WRITES, window: 1 })),
+  };
+  await interleave(1, candidates);
+  const rates = await interleave(choose(15, 4), candidates);
+  const line = { row: 'peers', unit: '/s' } as const;
+  return [
+    ratio(
+      { ...line, what: `${name}: reads over its socket, one at a time`, against: 'Get' },
+      rates.reads,
+      rates.ownReads,
+    ),
+    ratio(
+      { ...line, what: `${name}: durable writes over its socket, one at a time`, against: 'Create with replace' },
+      rates.writes,
+      rates.ownWrites,
+    ),
+  ];
+}

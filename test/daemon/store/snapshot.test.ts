@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import Database from 'better-sqlite3';
+import { migrate } from '../../../daemon/store/migrations.ts';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { Snapshot } from '../../../daemon/store/snapshot.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const TAG = Buffer.from('tag');
+
+/** A file with one record, and two connections to it. */
+function openTwo(t: TestContext): { snapshot: Snapshot; put: (body: string) => void; isJournalEmptied: () => boolean } {
+  const file = path.join(temporaryDirectory(t), 'file.db');
+  const [writer, reader] = [new Database(file), new Database(file, { timeout: 10 })];
+  t.after(() => [writer, reader].forEach((database) => database.close()));
+  writer.pragma('journal_mode = WAL');
+  writer.pragma('busy_timeout = 10');
+  migrate(writer);
+  const insert = writer.prepare('INSERT OR REPLACE INTO record VALUES (?, ?, ?)');
+  const put = (body: string): void => void insert.run(KIND.value, TAG, Buffer.from(body));
+  put('first');
+  const isJournalEmptied = (): boolean =>
+    (writer.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[])[0]?.busy === 0;
+  return { snapshot: new Snapshot(reader), put, isJournalEmptied };
+}
+
+describe('Snapshot', () => {
+  it('reads the same until it is left, whatever is committed meanwhile', (t) => {
+    const { snapshot, put } = openTwo(t);
+    const bodies = (): string[] => [
+      String(snapshot.get(KIND.value, TAG)),
+      ...snapshot.list(KIND.value, new Uint8Array(0), 10).map(({ body }) => String(body)),
+    ];
+    assert.deepEqual(bodies(), ['first', 'first']);
+    put('second');
+    assert.deepEqual(bodies(), ['first', 'first']);
+    snapshot.leave();
+    assert.deepEqual(bodies(), ['second', 'second']);
+  });
+
+  it('lets the journal be emptied once it is left, and before it is entered', (t) => {
+    const { snapshot, put, isJournalEmptied } = openTwo(t);
+    snapshot.leave();
+    assert.equal(isJournalEmptied(), true);
+    assert.equal(String(snapshot.get(KIND.value, TAG)), 'first');
+    put('second');
+    assert.equal(isJournalEmptied(), false);
+    snapshot.leave();
+    snapshot.leave();
+    assert.equal(isJournalEmptied(), true);
+  });
+
+  it('knows nothing of a record that is not there', (t) => {
+    const { snapshot } = openTwo(t);
+    assert.equal(snapshot.get(KIND.value, Buffer.from('other')), undefined);
+    assert.equal(snapshot.get(KIND.credential, TAG), undefined);
+  });
+});
