@@ -92,7 +92,8 @@ export async function countOpens(
   const service = new Service(scope, [STRACE, '-D', '-f', '--trace=openat', '-o', output, '--', ...command], { env });
   await service.printed(word);
   await service.stop();
-  await eventually(() => readFileSync(output, 'utf8').includes(`${service.pid} +++ exited`));
+  const isTracedToItsEnd = new RegExp(`^${service.pid} +\\+\\+\\+ exited`, 'm');
+  await eventually(() => isTracedToItsEnd.test(readFileSync(output, 'utf8')));
   const log = readFileSync(output, 'utf8');
   return log.split('\n').filter((line) => / = \d+$/.test(line)).length;
 }

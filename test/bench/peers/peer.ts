@@ -6,9 +6,9 @@ export interface Peer {
   /** How it was set up, for whoever reads the figures. */
   readonly how: string;
   /** One read by its command line, as a whole process; checks the value. @returns ms */
-  readCommand(): number;
-  /** One write by its command line, as a whole process. @returns ms */
-  writeCommand(): number;
+  readonly readCommand: () => number;
+  /** One write by its command line, as a whole process; undefined where that cannot be without a terminal. @returns ms */
+  readonly writeCommand?: () => number;
   /** Over its socket, one at a time; undefined where there is none. @returns calls per second */
   readonly socket?: { reads(calls: number): Promise<number>; writes(calls: number): Promise<number> };
 }

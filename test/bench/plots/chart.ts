@@ -1,7 +1,7 @@
 const WIDTH = 640;
 const HEIGHT = 380;
 const LEFT = 78;
-const RIGHT = 20;
+const RIGHT = 28;
 const TOP = 66;
 const BOTTOM = 52;
 

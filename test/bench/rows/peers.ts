@@ -50,30 +50,30 @@ export const peers: Row = {
 };
 
 async function comparePeer({ choose }: Bench, own: Own, peer: Peer): Promise<Measurement[]> {
-  const candidates = {
-    read: () => peer.readCommand(),
-    ownRead: () => timeOf([...CIO, 'get', nameOf(0)], own.env, valueOf(0)),
-    write: () => peer.writeCommand(),
-    ownWrite: () => timeOf([...CIO, 'create', '--replace', nameOf(0), valueOf(0)], own.env),
-  };
-  await interleave(1, candidates);
-  const times = await interleave(choose(15, 5), candidates);
-  const line = { row: 'peers', unit: 'ms' } as const;
-  const commands = [
-    ratio(
-      { ...line, what: `${peer.name}: one read by its command line`, against: '`cio credential get`', note: peer.how },
-      times.read,
-      times.ownRead,
-    ),
-    ratio(
-      { ...line, what: `${peer.name}: one write by its command line`, against: '`cio credential create --replace`' },
-      times.write,
-      times.ownWrite,
-    ),
-  ];
-  return peer.socket === undefined
-    ? commands
-    : [...commands, ...(await compareSockets(choose, own, peer.name, peer.socket))];
+  const { name, how, readCommand, writeCommand, socket } = peer;
+  const rounds = choose(15, 5);
+  const line = { row: 'peers', unit: 'ms', note: how } as const;
+  const reads = await beside(rounds, readCommand, () => timeOf([...CIO, 'get', nameOf(0)], own.env, valueOf(0)));
+  const what = `${name}: one read by its command line`;
+  const measurements = [ratio({ ...line, what, against: '`cio credential get`' }, reads.peer, reads.own)];
+  if (writeCommand !== undefined) {
+    const create = [...CIO, 'create', '--replace', nameOf(0), valueOf(0)];
+    const writes = await beside(rounds, writeCommand, () => timeOf(create, own.env));
+    const what = `${name}: one write by its command line`;
+    measurements.push(ratio({ ...line, what, against: '`cio credential create --replace`' }, writes.peer, writes.own));
+  }
+  if (socket !== undefined) measurements.push(...(await compareSockets(choose, own, name, socket)));
+  return measurements;
+}
+
+/** After one round that does not count. */
+async function beside(
+  rounds: number,
+  peer: () => number,
+  own: () => number,
+): Promise<Record<'peer' | 'own', number[]>> {
+  await interleave(1, { peer, own });
+  return interleave(rounds, { peer, own });
 }
 
 async function compareSockets(

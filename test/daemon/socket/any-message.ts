@@ -123,7 +123,10 @@ export const anyMessage: fc.Arbitrary<Buffer> = bytesOf(
     .record({
       call: fc.oneof({ weight: 20, arbitrary: anyCall }, { weight: 1, arbitrary: anyJunk }),
       extra: fc.option(
-        fc.dictionary(fc.constantFrom('method', 'upgrade', 'x', '__proto__', ECHO_CANARY), anyJunk, { maxKeys: 1 }),
+        fc.oneof(
+          fc.dictionary(fc.constantFrom('method', 'upgrade', 'x', '__proto__', ECHO_CANARY), anyJunk, { maxKeys: 1 }),
+          fc.constantFrom({ method: `io.cio.Credentials.${ECHO_CANARY}` }, { method: `${ECHO_CANARY}.Get` }),
+        ),
         { freq: 20 },
       ),
     })
