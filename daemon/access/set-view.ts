@@ -33,10 +33,20 @@ export function findSet(
   return undefined;
 }
 
-/** The set in one space; undefined where the caller may read none of its fields there. */
-export function viewSet(caller: Subject, reader: VaultReader, space: Space, set: string): SetView | undefined {
+/**
+ * The set in one space; undefined where the caller may read none of its fields there.
+ *
+ * @param fields those that it can have
+ */
+export function viewSet(
+  caller: Subject,
+  reader: VaultReader,
+  space: Space,
+  set: string,
+  fields: readonly string[] = FIELD_IDS,
+): SetView | undefined {
   const members = new Map<string, CredentialRecord>();
-  for (const field of FIELD_IDS) {
+  for (const field of fields) {
     const name = memberName(set, field);
     const record = mayRead(caller, reader, space, name) ? reader.credential(space, name) : undefined;
     if (record !== undefined) members.set(field, record);

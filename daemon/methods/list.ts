@@ -1,10 +1,11 @@
 import type { Credential, Grantee, Health, ListOut, Set as WireSet } from '../../src/protocol/interface.generated.ts';
-import { fieldOf } from '../../src/providers/registry.ts';
+import { FIELD_IDS, fieldOf } from '../../src/providers/registry.ts';
 import { membershipOf, providerOf } from '../../src/sets.ts';
 import type { Caller } from '../access/caller.ts';
 import { comparePrincipals, granteeOf } from '../access/grants.ts';
 import { patternMatcher } from '../access/patterns.ts';
 import { mayWrite, ownerOfSpace, requireAdministrator, spaceOfOwner } from '../access/rules.ts';
+import { SeenFields } from '../access/seen-fields.ts';
 import { viewSet, wholeSet } from '../access/set-view.ts';
 import type { SetView } from '../access/set-view.ts';
 import { uuidOfSet } from '../access/set-uuid.ts';
@@ -39,9 +40,11 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
   const describe = new Describer(context, caller, count);
   const slice = new TimeSlice(vault.turns);
   const sets = new Map<string, { space: Space; set: string }>();
+  using seen = new SeenFields(vault);
   let batch: Credential[] = [];
   for await (const record of visibleCredentials(vault, caller, { only, isEveryone, count })) {
     await slice.pause();
+    seen.add(record);
     if (!matches(record)) continue;
     const set = membershipOf(record.name)?.set;
     if (set !== undefined) sets.set(`${record.space} ${set}`, { space: record.space, set });
@@ -53,7 +56,8 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
   let described: WireSet[] = [];
   for (const { space, set } of sets.values()) {
     await slice.pause();
-    described.push(...describe.set(space, set));
+    // A field that could not be read was not seen, and is there all the same.
+    described.push(...describe.set(space, set, count.damaged === 0 ? seen.of(space, set) : FIELD_IDS));
     if (described.length < BATCH) continue;
     yield { credentials: batch, sets: described, damaged: 0 };
     batch = [];
@@ -97,9 +101,9 @@ class Describer {
   }
 
   /** Empty where the set is gone meanwhile, or has a damaged field, which was counted with the credentials. */
-  set(space: Space, set: string): WireSet[] {
+  set(space: Space, set: string, fields: readonly string[]): WireSet[] {
     const view = countDamaged({ damaged: 0 }, () =>
-      this.#vault.read((reader) => viewSet(this.#caller, reader, space, set)),
+      this.#vault.read((reader) => viewSet(this.#caller, reader, space, set, fields)),
     );
     if (view === undefined) return [];
     const { provider, members, missing, generation, changed } = view;
