@@ -49,7 +49,7 @@ server.listen(socketPath, () => process.stdout.write('ready\n'));
 /** With their NULs. */
 function splitMessages(bytes: Buffer): readonly Buffer[] {
   const split: Buffer[] = [];
-  for (let start = 0; start < bytes.length; ) {
+  for (let start = 0; start < bytes.length;) {
     const end = bytes.indexOf(0, start) + 1;
     if (end === 0) throw new RangeError('the last message has no end');
     split.push(bytes.subarray(start, end));

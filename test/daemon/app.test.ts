@@ -28,7 +28,13 @@ async function start(t: TestContext, stateDirectory: string, settings: Partial<S
   const log = createLog((line) => void (text += line), false);
   const runtimeDirectory = path.join(temporaryDirectory(t), 'run');
   const places = { stateDirectory, runtimeDirectory, credentialsDirectory: undefined };
-  const plain = { isPublic: false, isJournal: false, notifySocket: undefined, watchdogMs: undefined, validateEveryMs: undefined };
+  const plain = {
+    isPublic: false,
+    isJournal: false,
+    notifySocket: undefined,
+    watchdogMs: undefined,
+    validateEveryMs: undefined,
+  };
   const app = await startApp({ ...places, ...plain, ...settings }, [], '0.0.0', log);
   t.after(() => app.stop());
   return { app, log: () => text };

@@ -48,7 +48,9 @@ export function judge(figures: readonly Figure[], bounds: Bounds): Verdict[] {
 
 /** Not where something is over its bound or has none, nor where nobody says why it was not counted. */
 export function passes(verdicts: readonly Verdict[]): boolean {
-  return verdicts.every(({ state, missing }) => state === 'within' || (state === 'not counted' && missing !== undefined));
+  return verdicts.every(
+    ({ state, missing }) => state === 'within' || (state === 'not counted' && missing !== undefined),
+  );
 }
 
 async function counted(): Promise<Figure[]> {

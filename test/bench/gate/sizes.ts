@@ -14,7 +14,11 @@ const SIZES = [
 
 /** Sizes of what was built; of the package where there is one that is as new as that. */
 export function sizes(): Figure[] {
-  const built = SIZES.map(({ id, what, pattern }) => ({ id, what, value: bytesOf(globSync(pattern, { cwd: REPOSITORY })) }));
+  const built = SIZES.map(({ id, what, pattern }) => ({
+    id,
+    what,
+    value: bytesOf(globSync(pattern, { cwd: REPOSITORY })),
+  }));
   return [...built, packageSize()];
 }
 

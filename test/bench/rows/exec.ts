@@ -35,11 +35,20 @@ export const exec: Row = {
     const what = 'cio credential exec SET -- sh -c true';
     return [
       ratio(
-        { row: 'exec', what, against: '`sh -c true` and `node -e 0` of the same Node, one after the other', unit: 'ms' },
+        {
+          row: 'exec',
+          what,
+          against: '`sh -c true` and `node -e 0` of the same Node, one after the other',
+          unit: 'ms',
+        },
         times.exec,
         both,
       ),
-      difference({ row: 'exec', what: '… over the command alone', against: '`sh -c true`', unit: 'ms' }, times.exec, times.shell),
+      difference(
+        { row: 'exec', what: '… over the command alone', against: '`sh -c true`', unit: 'ms' },
+        times.exec,
+        times.shell,
+      ),
     ];
   },
 };

@@ -77,7 +77,12 @@ async function measureSize(
     ratio({ ...line, what: `List of ${size}, to the first batch` }, first(results.daemon), first(results.replay)),
     whole,
     difference(
-      { row: 'list', what: `List of ${size}, most RSS meanwhile`, against: 'RSS of the same daemon before', unit: 'MiB' },
+      {
+        row: 'list',
+        what: `List of ${size}, most RSS meanwhile`,
+        against: 'RSS of the same daemon before',
+        unit: 'MiB',
+      },
       peaks,
       peaks.map(() => before),
     ),
@@ -100,7 +105,7 @@ async function recordReplies(
   let listed = 0;
   let messages = 0;
   connection.send({ method: 'io.cio.Credentials.List', parameters: {}, more: true });
-  for (let isLast = false; !isLast; ) {
+  for (let isLast = false; !isLast;) {
     const reply = await connection.receive();
     if (reply?.parameters === undefined) throw new Error(`List fails: ${reply?.error ?? 'the connection ended'}`);
     listed += (reply.parameters['credentials'] as readonly unknown[]).length;

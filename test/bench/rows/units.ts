@@ -104,7 +104,8 @@ function startHelper(
     child.stdin.write(`${seconds}\n`);
     const { value = '' } = await lines.next();
     const [count = 0, took = 0, used = 0, median = 0, bytes = 0] = value.split(' ').map(Number);
-    if (bytes !== valueOf(0).length) throw new Error(`a value of ${valueOf(0).length} bytes was to come, not of ${bytes}`);
+    if (bytes !== valueOf(0).length)
+      throw new Error(`a value of ${valueOf(0).length} bytes was to come, not of ${bytes}`);
     return {
       rate: count / took,
       median,

@@ -4,7 +4,16 @@ import { KIND, StoreError, fixedTag } from '../../../daemon/store/sealed-store.t
 
 describe('KIND', () => {
   it('has the numbers of the file format', () => {
-    assert.deepEqual(KIND, { store: 0, head: 1, slot: 2, dataKey: 3, principal: 4, credential: 5, value: 6, health: 7 });
+    assert.deepEqual(KIND, {
+      store: 0,
+      head: 1,
+      slot: 2,
+      dataKey: 3,
+      principal: 4,
+      credential: 5,
+      value: 6,
+      health: 7,
+    });
   });
 });
 

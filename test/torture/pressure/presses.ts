@@ -1,4 +1,4 @@
-import net from 'node:net';
+import type net from 'node:net';
 import type { Random } from '../random.ts';
 import { LARGE, SMALL } from './victim.ts';
 
