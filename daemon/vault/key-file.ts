@@ -14,10 +14,8 @@ import { dirname } from 'node:path';
 
 import { describeSystemError } from '../system-error.ts';
 import { KEY_BYTES } from './key-memory.ts';
+import { decodeKey, encodeKey, KEY_TEXT_BYTES_MAX } from './key-text.ts';
 import { randomBytes } from './sodium.ts';
-
-/** base64 of 32 bytes, and a line end. */
-const FILE_BYTES_MAX = 46;
 
 /** Why a key file cannot be used: as text, without anything of what it holds. */
 export class KeyFileError extends Error {
@@ -38,7 +36,7 @@ export class KeyFileError extends Error {
  */
 export function createKeyFile(path: string): Uint8Array {
   const key = randomBytes(KEY_BYTES);
-  const text = Buffer.from(`${Buffer.from(key.buffer).toString('base64')}\n`);
+  const text = encodeKey(key);
   const temporary = `${path}.${process.pid}.tmp`;
   let isMade = false;
   try {
@@ -76,7 +74,7 @@ export function createKeyFile(path: string): Uint8Array {
  * @throws KeyFileError
  */
 export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
-  const text = Buffer.alloc(FILE_BYTES_MAX + 1);
+  const text = Buffer.alloc(KEY_TEXT_BYTES_MAX + 1);
   try {
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     let length: number;
@@ -93,7 +91,7 @@ export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
     } finally {
       closeSync(file);
     }
-    const key = parseKey(text.subarray(0, length));
+    const key = decodeKey(text.subarray(0, length));
     if (key === undefined) throw new KeyFileError(`${path} is not a key file: 32 bytes in base64 are expected`);
     return key;
   } catch (error) {
@@ -105,12 +103,6 @@ export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
   } finally {
     text.fill(0);
   }
-}
-
-function parseKey(text: Buffer): Uint8Array | undefined {
-  const match = /^([A-Za-z0-9+/]{43}=)\r?\n?$/.exec(text.toString('latin1'));
-  const key = match?.[1] === undefined ? undefined : Buffer.from(match[1], 'base64');
-  return key?.length === KEY_BYTES ? key : undefined;
 }
 
 function syncDirectory(path: string): void {

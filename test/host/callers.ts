@@ -44,9 +44,9 @@ export function callers(machine: Machine, canaries: Canaries): void {
       await create('backup_password', canaries.plant(`${set} password`));
     });
 
-    test(`list: ${who} sees the sets as ready, and no secret`, async () => {
+    test(`list: ${who} sees the sets as ready and not proved, and no secret`, async () => {
       const text = await cioSucceeds(machine, ['list'], as);
-      assert.match(text, new RegExp(`^${set} +aws +shared .*ready$`, 'm'));
+      assert.match(text, new RegExp(`^${set} +aws +shared .*(ready, unproved|failed .*)$`, 'm'));
       assert.match(text, new RegExp(`^cio_${set}_backup_repo .*${repository}$`, 'm'));
       for (const format of [text, await cioSucceeds(machine, ['list', '--json'], as)]) {
         assertUnseen(canaries.findIn('the list', format));

@@ -19,7 +19,7 @@ const LIFE_MS = 120;
 const MOMENTS_MAX = 600;
 
 /** How long the moment that was chosen for a daemon is waited for. */
-const PATIENCE_MS = 2000;
+const PATIENCE_MS = 1200;
 
 /** With fewer acknowledged calls than one in so many kills, nothing would have been put to the test. */
 const KILLS_PER_CALL_MAX = 4;
@@ -41,7 +41,7 @@ export const crash: Scenario = {
     const atRandom = new Kills();
     const chosen = new Kills();
     const pairs = choose(1000, 200) / 2;
-    const stride = choose(1, 3);
+    const stride = choose(1, 2);
     for (let pair = 0; pair < pairs; pair += 1) {
       // From the first moment on: the long form leaves none of a start and of the first commits out.
       await liveAndDie(store, { moment: 1 + ((pair * stride) % MOMENTS_MAX), lifeMs: PATIENCE_MS }, chosen, atRandom);
