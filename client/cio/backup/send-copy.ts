@@ -36,7 +36,7 @@ export async function restoreCopy(session: Session, path: string, options: Resto
     ? { recoveryCode: await readPassphrase(session, 'Recovery code') }
     : {};
   return session.withClient(async (client) => {
-    const call = await upload(client, path);
+    const call = await during(session, 'Sending the copy', () => upload(client, path));
     const { secret, report } = await check(session, client, call, given);
     if (options.isDryRun) {
       session.succeed(report, 'Check copy', 'every record of the copy is good; nothing was changed');
@@ -47,11 +47,19 @@ export async function restoreCopy(session: Session, path: string, options: Resto
     if (!options.isConfirmed && !(await session.prompter.confirm('Put it in the place of the present store?'))) {
       throw new CommandError('NotConfirmed', 'not confirmed; nothing was changed');
     }
-    const done = await client.call('Restore', { ...call, ...secret });
+    const done = await during(session, 'Putting the copy in place', () =>
+      client.call('Restore', { ...call, ...secret }),
+    );
     session.succeed(done, 'Restore store', `${done.credentials} credentials restored; the store is open`);
     if (!session.isJson) for (const line of nextSteps(done)) session.note(line);
     return EXIT.done;
   }, TIMEOUT_MS);
+}
+
+/** Says on a terminal what is done, while it is done. */
+async function during<T>(session: Session, what: string, work: () => Promise<T>): Promise<T> {
+  using _progress = session.progress(what);
+  return await work();
 }
 
 async function upload(client: CredentialClient, path: string): Promise<Pick<RestoreIn, 'upload' | 'sha256'>> {
@@ -79,7 +87,10 @@ async function check(
   call: Pick<RestoreIn, 'upload' | 'sha256'>,
   given: Secret,
 ): Promise<{ readonly secret: Secret; readonly report: RestoreOut }> {
-  const ask = (secret: Secret): Promise<RestoreOut> => client.call('Restore', { ...call, ...secret, checkOnly: true });
+  const ask = (secret: Secret): Promise<RestoreOut> =>
+    during(session, 'Checking every record of the copy', () =>
+      client.call('Restore', { ...call, ...secret, checkOnly: true }),
+    );
   try {
     return { secret: given, report: await ask(given) };
   } catch (error) {

@@ -31,6 +31,7 @@ export async function exportCredentials(
     if (read.length === 0) throw new CommandError('NoValue', 'there is nothing to export');
     return { credentials: read, storeId: status.storeId ?? undefined };
   });
+  using _progress = session.progress('Encrypting');
   const text = formatExport({ created: Date.now(), ...(storeId !== undefined && { storeId }), credentials });
   const plain = Buffer.from(text);
   try {
