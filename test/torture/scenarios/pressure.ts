@@ -11,7 +11,7 @@ import type { Outcome, Scenario, Torture } from '../scenario.ts';
 
 /** What those who press may cost, over what the daemon had before, in MiB: the bounds of its connections, and heap. */
 const PEAK_MEBIBYTES = 192;
-const KEPT_MEBIBYTES = 32;
+const KEPT_MEBIBYTES = 48;
 
 /** Descriptors that may be open for another reason than before: one more connection, a file that is read. */
 const DESCRIPTORS_SLACK = 2;
