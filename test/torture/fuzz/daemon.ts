@@ -20,7 +20,7 @@ const SAMPLE = 200;
 const CONNECTIONS = 4;
 
 /** What the daemon may hold afterwards over what it held when it had seen some of everything, in MiB. */
-const KEPT_MEBIBYTES = 48;
+const KEPT_MEBIBYTES = 32;
 
 /** Descriptors that may be open for another reason than before: one more connection, a file that is read. */
 const DESCRIPTORS_SLACK = 2;

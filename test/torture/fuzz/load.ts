@@ -21,7 +21,7 @@ const RUN_TIMEOUT_MS = 300_000;
 const SEEDS = 2 ** 31;
 
 /** Memory and descriptors that the daemon may hold afterwards, over before. */
-const KEPT_MEBIBYTES = 48;
+const KEPT_MEBIBYTES = 32;
 const DESCRIPTORS_SLACK = 2;
 
 /** What one sends in a stream that the daemon does not read to the end may break it; of most, the answer is whole. */
