@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
-import { constants, setPriority } from 'node:os';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+
+import { runInBackground, SystemError } from '../kernel/libc.ts';
 
 /** The two ends of a prober that has a job. */
 export interface ProberConnection {
@@ -63,7 +64,7 @@ export function spawnProber(): StartProber {
     child.on('error', () => child.kill('SIGKILL'));
     child.stdin.on('error', () => undefined);
     child.stdout.on('error', () => undefined);
-    if (child.pid !== undefined) lowerPriority(child.pid);
+    if (child.pid !== undefined) letOthersFirst(child.pid);
     let timer: NodeJS.Timeout | undefined;
     child.once('exit', () => clearTimeout(timer));
     const end = (): void => {
@@ -92,11 +93,12 @@ function containerPath(): Readonly<Record<string, string>> {
 }
 
 /** Those who ask for credentials come first. */
-function lowerPriority(pid: number): void {
+function letOthersFirst(pid: number): void {
   try {
-    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
-  } catch {
-    // It is gone already.
+    runInBackground(pid);
+  } catch (error) {
+    // It is gone already, or this system does not let it: it runs like anybody.
+    if (!(error instanceof SystemError)) throw error;
   }
 }
 

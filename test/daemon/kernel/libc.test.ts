@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -14,6 +16,7 @@ import {
   hungUp,
   lockPages,
   openDatagramSocket,
+  runInBackground,
   setSocketOption,
   tryLockFile,
   waitUntilWritable,
@@ -26,6 +29,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const MODULE = new URL('../../../daemon/kernel/libc.ts', import.meta.url).href;
 const EBADF = 9;
+const ESRCH = 3;
 const ENOPROTOOPT = 92;
 const ENOTSOCK = 88;
 const SO_TYPE = 3;
@@ -215,6 +219,23 @@ describe('tryLockFile()', () => {
     const descriptors = execFileSync('ls', ['-l', '/proc/self/fd'], { encoding: 'utf8' });
     assert.ok(!descriptors.includes(file));
     fs.closeSync(held);
+  });
+});
+
+describe('runInBackground()', () => {
+  it('gives another process the least weight, and throws for one that is gone', async () => {
+    const child = spawn('sleep', ['60']);
+    await once(child, 'spawn');
+    const { pid } = child;
+    assert.ok(pid !== undefined);
+    runInBackground(pid);
+    assert.equal(os.getPriority(pid), os.constants.priority.PRIORITY_LOW);
+    child.kill();
+    await once(child, 'exit');
+    assert.equal(
+      errorNumber(() => runInBackground(pid)),
+      ESRCH,
+    );
   });
 });
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import net from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { NEVER_GONE } from '../../../daemon/gone.ts';
@@ -22,6 +24,12 @@ const JOB: ProbeJob = {
   makeBucket: false,
 };
 
+/** The processes that this one has started and that run. */
+function children(): number[] {
+  const ids = fs.readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').split(' ');
+  return ids.filter((id) => id !== '').map(Number);
+}
+
 async function findings(prober: Prober): Promise<Finding[]> {
   const found: Finding[] = [];
   for await (const finding of prober.probe(JOB, { uid: 0, isAdministrator: true }, NEVER_GONE)) found.push(finding);
@@ -39,6 +47,16 @@ describe('spawnProber()', () => {
       ],
     );
     assert.ok(found.slice(2).every(({ state }) => state === 'skipped'));
+  });
+
+  it('lets others first', async () => {
+    const before = new Set(children());
+    const connection = await spawnProber()();
+    const priorities = children()
+      .filter((pid) => !before.has(pid))
+      .map((pid) => os.getPriority(pid));
+    connection.end();
+    assert.deepEqual(priorities, [os.constants.priority.PRIORITY_LOW]);
   });
 });
 
