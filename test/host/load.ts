@@ -17,6 +17,13 @@ const CREDENTIAL_BYTES_MAX = 1024 * 1024;
 const REFUSAL = new Uint8Array(CREDENTIAL_BYTES_MAX + 1);
 /** One byte more than systemd reads of an encrypted one. */
 const SEALED_REFUSAL = new Uint8Array(CREDENTIAL_BYTES_MAX + 128 * 1024 + 1);
+/**
+ * Mode and owner of a credential as the unit has it, and the unit's user: his own file; or where its file system has
+ * access lists (tmpfs, which newer versions of systemd take), root's, with a list that names him and a mode that shows the
+ * mask of the list.
+ */
+const OF_UNIT_ALONE = /^(?:400 (\d+):\d+\n\1|440 0:0\n\d+)\n$/;
+
 /** systemd.exec(5). */
 const EXIT_CREDENTIALS = 243;
 
@@ -25,20 +32,25 @@ export function load(machine: Machine): void {
   /** Bytes that are no text, and end in what programs like to cut off. */
   const value = Buffer.concat([randomBytes(64), Buffer.from('\0\r\n\n')]);
 
-  test('LoadCredential= gives a unit with a dynamic user the value, byte by byte, in a file of mode 0400', async () => {
+  test('LoadCredential= gives a unit with a dynamic user the value, byte by byte, in a file for it alone', async () => {
     await save(machine, 'host.value', value);
     await grant(machine, 'host.value', '--unit', 'granted.service');
     const consumer = await Consumer.make(machine, 'granted.service', { loads: ['host.value'] });
     await consumer.assertGets(value);
-    assert.equal(await machine.succeed(['stat', '--format=%a', consumer.fileOf('host.value')]), '400\n');
+    await grant(machine, 'host.value', '--unit', 'modes.service');
+    const load = `--property=LoadCredential=host.value:${LOAD_SOCKET}`;
+    const script = 'stat --format=%a\\ %u:%g "$CREDENTIALS_DIRECTORY/host.value"; id --user';
+    const unit = ['systemd-run', '--quiet', '--pipe', '--wait', '--collect', '--unit=modes.service', load];
+    assert.match(await machine.succeed([...unit, '--property=DynamicUser=yes', 'sh', '-c', script]), OF_UNIT_ALONE);
   });
 
   test('a unit gets two credentials from one socket', async () => {
     await save(machine, 'host.second', 'second');
     for (const name of ['host.second', 'host.value']) await grant(machine, name, '--unit', 'two.service');
-    const consumer = await Consumer.make(machine, 'two.service', { loads: ['host.value', 'host.second'] });
+    // Before it prints both, one behind the other.
+    const lines = [`ExecStartPre=/bin/sh -c 'test "$$(cat "$$CREDENTIALS_DIRECTORY/host.second")" = second'`];
+    const consumer = await Consumer.make(machine, 'two.service', { loads: ['host.value', 'host.second'], lines });
     await consumer.assertGets(Buffer.concat([Buffer.from('second'), value]));
-    assert.equal((await machine.readFile(consumer.fileOf('host.second'))).toString(), 'second');
   });
 
   test('a grant to a template is one to its instances, and a grant to an instance to no other', async () => {

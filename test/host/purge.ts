@@ -12,7 +12,7 @@ export function purge(machine: Machine): void {
   /** Files of ours anywhere but in the places of other tests, and in the logs of the package manager. */
   const leftovers = (): Promise<string> =>
     machine.shell(
-      `find /etc /lib /run /usr /var -name '*cio-credential*' \\
+      `find /etc /lib /run /usr /var -name '*cio[-_]credential*' \\
          -not -path '/var/log/*' -not -path '/var/tmp/*' -not -path '/run/systemd/transient/*' | sort`,
     );
 
@@ -22,7 +22,8 @@ export function purge(machine: Machine): void {
     assert.equal(await machine.exists('/run/cio-credentiald'), false);
     for (const file of KEPT_BY_REMOVE) assert.ok(await machine.exists(file), file);
     assert.equal((await machine.run(['sh', '-c', 'command -v cio'])).code, 127);
-    for (const unit of ['cio-credentiald.service', 'cio-credentiald.socket', 'cio-credentiald-load.socket']) {
+    const units = ['cio-credentiald.service', 'cio-credentiald.socket', 'cio-credentiald-load.socket'];
+    for (const unit of [...units, 'system-cio_credential_prober.slice']) {
       assert.equal((await machine.show(unit, 'ActiveState')).ActiveState, 'inactive', unit);
     }
   });

@@ -6,6 +6,8 @@ import { assertUnseen } from '../support/canary.ts';
 import { cio, cioSucceeds, save } from './support/cio.ts';
 import type { Machine } from './support/machine.ts';
 
+const PROBERS_SLICE = 'system-cio_credential_prober.slice';
+
 interface Report {
   readonly sets: readonly { readonly set: string; readonly failed: boolean; readonly findings: readonly Finding[] }[];
 }
@@ -53,19 +55,18 @@ export function validation(machine: Machine, canaries: Canaries): void {
     assertUnseen(canaries.findIn('the journal of the prober', entries));
   });
 
+  test('all probers share one control group beside the daemon’s, with little weight', async () => {
+    const ran = await machine.succeed(['journalctl', '--output=cat', `--unit=${PROBERS_SLICE}`]);
+    assert.match(ran, /^Created slice /m);
+    const { ControlGroup, CPUWeight } = await machine.show(PROBERS_SLICE, 'ControlGroup', 'CPUWeight');
+    assert.deepEqual([ControlGroup, CPUWeight], [`/system.slice/${PROBERS_SLICE}`, '20']);
+    assert.equal((await machine.show('cio-credentiald.service', 'CPUWeight')).CPUWeight, '300');
+  });
+
   test('nobody but the daemon can ask for a prober', async () => {
     const script = `import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/cio-credentiald/probe')`;
     const { code, stderr } = await machine.run(['python3', '-c', script], { user: 'cio-stranger' });
     assert.notEqual(code, 0);
     assert.match(stderr, /PermissionError/);
-  });
-
-  test('doctor finds nothing wrong with the daemon, its sockets, its sandbox and its store', async () => {
-    const { stdout } = await cio(machine, ['doctor', '--json']);
-    const { checks } = JSON.parse(stdout) as { checks: readonly { id: string; state: string; findings: unknown }[] };
-    for (const id of ['daemon', 'sockets', 'hardening', 'core-dumps', 'store']) {
-      const check = checks.find((one) => one.id === id);
-      assert.equal(check?.state, 'ok', JSON.stringify(check ?? checks.map((one) => one.id)));
-    }
   });
 }

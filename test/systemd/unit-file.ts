@@ -39,5 +39,5 @@ export function valuesOf(directives: readonly Directive[], name: string): readon
 
 /** The unit files, relative to `systemd/`. */
 export function unitFiles(): readonly string[] {
-  return fs.globSync('**/*.{service,socket,timer,target}', { cwd: SYSTEMD }).toSorted();
+  return fs.globSync('**/*.{service,slice,socket,timer,target}', { cwd: SYSTEMD }).toSorted();
 }

@@ -20,6 +20,10 @@ const SOCKETS = {
 } as const;
 
 const PROBER_SOCKET = 'cio-credential-prober.socket';
+const PROBER = 'cio-credential-prober@.service';
+const PROBERS_SLICE = 'system-cio_credential_prober.slice';
+/** What a prober has while it waits for a server, and some more. */
+const PROBER_THREADS = 16;
 
 const needsAnalyze = {
   skip: fs.existsSync('/usr/bin/systemd-analyze') ? false : 'needs systemd-analyze: apt install systemd',
@@ -163,7 +167,7 @@ describe('the prober', () => {
   });
 
   it('has no state, no lasting user, and sees nothing of the daemon', () => {
-    const directives = readDirectives('cio-credential-prober@.service');
+    const directives = readDirectives(PROBER);
     assert.deepEqual(valuesOf(directives, 'DynamicUser'), ['yes']);
     assert.deepEqual(
       directives.filter(({ name }) => /^(?:State|Cache|Logs|Runtime|Configuration)Directory/.test(name)),
@@ -176,6 +180,26 @@ describe('the prober', () => {
       '-/var/lib/cio-credentiald',
       '/run/cio-credentiald',
     ]);
+  });
+});
+
+describe('all probers together', () => {
+  it('share a slice beside the daemon, where their weight counts against it and the host’s services', () => {
+    assert.deepEqual(valuesOf(readDirectives(PROBER), 'Slice'), [PROBERS_SLICE]);
+    assert.match(PROBERS_SLICE, /^system-[^-]+\.slice$/, 'it would lie deeper, or not in system.slice');
+    assert.deepEqual(valuesOf(readDirectives(PROBER), 'CPUWeight'), [], 'it would count among probers only');
+    const [ofProbers] = valuesOf(readDirectives(PROBERS_SLICE), 'CPUWeight');
+    const [ofDaemon] = valuesOf(readDirectives(SERVICE), 'CPUWeight');
+    // Others have 100 (systemd.resource-control(5)). Less than a tenth of what they get would not end in time.
+    assert.ok(Number(ofProbers) >= 10 && Number(ofProbers) < 100 && Number(ofDaemon) > 100);
+  });
+
+  it('are bounded in memory and tasks, with room for as many as may run', () => {
+    const directives = readDirectives(PROBERS_SLICE);
+    assert.match(valuesOf(directives, 'MemoryMax').join(), /^\d+%$/);
+    const [most] = valuesOf(readDirectives(PROBER_SOCKET), 'MaxConnections');
+    const [tasks] = valuesOf(directives, 'TasksMax');
+    assert.ok(Number(tasks) >= Number(most) * PROBER_THREADS);
   });
 });
 

@@ -3,9 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { replaceFolder } from './replace-folder.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const STAMP = path.join(ROOT, 'dist', '.built-from');
+/** What is compiled for the package; the others import the first one. */
+const ROOMS = ['src', 'daemon', 'client'] as const;
+
 const INPUTS = [
   'src',
   'daemon',
@@ -29,13 +33,35 @@ const fingerprint = fingerprintOf(INPUTS);
 if (OUTPUTS.every((file) => fs.existsSync(path.join(ROOT, file))) && readStamp() === fingerprint) process.exit(0);
 
 process.stderr.write('Building dist …\n');
-// Whatever an earlier source left there would be packed along.
-fs.rmSync(path.join(ROOT, 'dist'), { recursive: true, force: true });
-run('node_modules/typescript/bin/tsc', '-b', 'src', 'daemon', 'client');
-run('tools/build-client.ts');
-run('tools/build-prober.ts');
-run('tools/generate-man.ts');
-fs.writeFileSync(STAMP, fingerprint);
+// From nothing: whatever an earlier source left there would be packed along.
+replaceFolder(path.join(ROOT, 'dist'), path.join(ROOT, 'build'), (dist) => {
+  compile(dist);
+  run('tools/build-client.ts', dist);
+  run('tools/build-prober.ts', path.join(dist, 'prober'));
+  run('tools/generate-man.ts', path.join(dist, 'man'));
+  fs.writeFileSync(path.join(dist, path.basename(STAMP)), fingerprint);
+});
+
+/** Compiles the rooms as they are, into another folder: `tsc -b` takes that from configurations only. */
+function compile(dist: string): void {
+  const folder = path.join(path.dirname(dist), 'tsc');
+  for (const room of ROOMS) {
+    const from = path.join(ROOT, room);
+    const configuration = {
+      extends: path.join(from, 'tsconfig.json'),
+      compilerOptions: {
+        rootDir: from,
+        outDir: path.join(dist, room),
+        tsBuildInfoFile: path.join(folder, room, 'tsconfig.tsbuildinfo'),
+      },
+      include: [path.join(from, '**/*.ts')],
+      references: room === 'src' ? [] : [{ path: '../src' }],
+    };
+    fs.mkdirSync(path.join(folder, room), { recursive: true });
+    fs.writeFileSync(path.join(folder, room, 'tsconfig.json'), JSON.stringify(configuration));
+  }
+  run('node_modules/typescript/bin/tsc', '-b', ...ROOMS.map((room) => path.join(folder, room)));
+}
 
 function run(script: string, ...args: string[]): void {
   const { status } = spawnSync(process.execPath, [path.join(ROOT, script), ...args], { cwd: ROOT, stdio: 'inherit' });

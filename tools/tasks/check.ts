@@ -58,7 +58,7 @@ function nodeStep(name: string, ...args: string[]): Step {
 }
 
 function unitsStep(): Step {
-  const units = fs.globSync('systemd/**/*.{service,socket,target,timer}', { cwd: ROOT });
+  const units = fs.globSync('systemd/**/*.{service,slice,socket,target,timer}', { cwd: ROOT });
   const hasTool = fs.existsSync('/usr/bin/systemd-analyze');
   const skipped = units.length === 0 ? 'there are no units' : hasTool ? undefined : 'systemd-analyze is not installed';
   const names = units.map((unit) => path.basename(unit));

@@ -33,6 +33,9 @@ export const UNITS: readonly string[] = [
   SERVICE_UNIT,
 ];
 
+/** What all validations run in. It has nothing to enable, and is started with the first one. */
+export const PROBERS_SLICE = 'system-cio_credential_prober.slice';
+
 /** What --purge removes: the store with its key file, and the key that systemd keeps for it. */
 export const STATE: readonly string[] = [
   '/var/lib/cio-credentiald',
@@ -60,19 +63,17 @@ export function runTask(steps: () => void): void {
   }
 }
 
-/** @throws HostError where this is not root, or the Debian package is what is installed */
-export function requireOwnHost(task: string): void {
+/** @throws HostError where this is not root */
+export function requireRoot(task: string): void {
   if (process.geteuid?.() !== 0) throw new HostError(`This changes the host and needs root: sudo npm run ${task}`);
+}
+
+/** The Debian package is installed on this host. */
+export function isPackageInstalled(): boolean {
   const query = spawnSync('dpkg-query', ['--show', '--showformat=${db:Status-Status}', PROGRAM_DIRECTORY], {
     encoding: 'utf8',
   });
-  if (query.stdout?.trim() === 'installed') {
-    throw new HostError(
-      'The Debian package of cio-credentiald is installed here, and both would be in each other’s way.\n' +
-        '  To go on with the package: npm run package:deb, and apt install the file.\n' +
-        '  To go on without it, with the store as it is: apt remove cio-credentiald, and run this again.',
-    );
-  }
+  return query.stdout?.trim() === 'installed';
 }
 
 /** systemd is PID 1 here; sd_booted(3) looks at the same. */

@@ -9,13 +9,15 @@ import path from 'node:path';
 import {
   ENABLED_UNITS,
   installedFiles,
+  HostError,
   installedVersion,
+  isPackageInstalled,
   isSystemdRunning,
   MANIFEST,
   PREFIX,
   PROGRAM_LINK,
   readLines,
-  requireOwnHost,
+  requireRoot,
   run,
   runTask,
   say,
@@ -33,7 +35,14 @@ const OUTSIDE = 'outside';
 const ROOT = path.join(import.meta.dirname, '..', '..');
 
 runTask(() => {
-  requireOwnHost('install:host');
+  requireRoot('install:host');
+  if (isPackageInstalled()) {
+    throw new HostError(
+      'The Debian package of cio-credentiald is installed here, and both would be in each other’s way.\n' +
+        '  To go on with the package: npm run package:deb, and apt install the file.\n' +
+        '  To go on without it, with the store as it is: apt remove cio-credentiald, and run this again.',
+    );
+  }
   giveBack();
   const old = installedVersion();
   const wasRunning = isSystemdRunning() && succeeds('systemctl', 'is-active', '--quiet', SERVICE_UNIT);

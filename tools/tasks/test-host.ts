@@ -1,9 +1,12 @@
 /**
- * `npm run test:host [-- PACKAGE.deb]`: installs the package on a booted systemd, and tests what it does there. Builds
- * the package unless one is given. Needs root; nothing of it stays on this host.
+ * `npm run test:host [-- [--root DIRECTORY] PACKAGE.deb]`: installs the package on a booted systemd, and tests what it
+ * does there. Builds the package unless one is given. Needs root; nothing of it stays on this host.
+ *
+ * The systemd is this host's, unless DIRECTORY has the root of another release, as debootstrap(8) makes it.
  */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { IN_NAMESPACES } from '../../test/host/support/machine.ts';
 import { command, root, skipUnless } from '../../test/support/requirements.ts';
 import { S3_SERVER } from '../../test/support/s3-server.ts';
@@ -18,15 +21,24 @@ const PROBE =
 /** EPERM, in the words of unshare(1) and mount(8). */
 const FORBIDDEN = /^(?:unshare|mount): .*(?:operation not permitted|permission denied)/im;
 
+/** Commands that are run in the machine, and the Debian packages that have them. */
+const IN_MACHINE = {
+  systemctl: 'systemd',
+  'dbus-daemon': 'dbus',
+  ss: 'iproute2',
+  pgrep: 'procps',
+  'dpkg-deb': 'dpkg',
+  python3: 'python3',
+  restic: 'restic',
+  aws: 'awscli',
+} as const;
+
+const { machineRoot, deb } = parseOptions();
 const missing = skipUnless(
   root,
   command('systemd-nspawn', 'systemd-container'),
   command('nsenter', 'util-linux'),
-  command('ss', 'iproute2'),
-  command('dpkg-deb', 'dpkg'),
-  command('python3'),
-  command('restic'),
-  command('aws', 'awscli'),
+  ...Object.entries(IN_MACHINE).map(([name, debianPackage]) => command(name, debianPackage, machineRoot)),
   ...S3_SERVER,
 );
 if (missing !== false) fail(`no test was run: test:host ${missing}`);
@@ -44,13 +56,19 @@ if (probe.status !== 0) {
 
 // For host.test.ts, which the runner passes no arguments.
 process.env['CIO_DEB'] = packageFile();
+process.env['CIO_HOST_ROOT'] = machineRoot;
 const { code, skipped } = await runTests(['test/host/host.test.ts']);
 process.exitCode = skipped.length > 0 ? 1 : code;
 
+function parseOptions(): { readonly machineRoot: string; readonly deb: string | undefined } {
+  const { values, positionals } = parseArgs({ options: { root: { type: 'string' } }, allowPositionals: true });
+  if (positionals.length > 1) fail('usage: npm run test:host [-- [--root DIRECTORY] PACKAGE.deb]');
+  return { machineRoot: path.resolve(values.root ?? '/'), deb: positionals[0] };
+}
+
 /** The package to test, absolute. */
 function packageFile(): string {
-  const [given] = process.argv.slice(2);
-  if (given !== undefined) return path.resolve(given);
+  if (deb !== undefined) return path.resolve(deb);
   const task = path.join(import.meta.dirname, 'package-deb.ts');
   const { status, stdout } = spawnSync(process.execPath, [task], {
     cwd: ROOT,

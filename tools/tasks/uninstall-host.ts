@@ -9,13 +9,17 @@ import {
   HostError,
   installedFiles,
   installedVersion,
+  isPackageInstalled,
   isSystemdRunning,
+  PROBERS_SLICE,
   PROGRAM_LINK,
-  requireOwnHost,
+  requireRoot,
   run,
   runTask,
   say,
+  SERVICE_UNIT,
   STATE,
+  succeeds,
   UNITS,
   VERSIONS,
 } from './host.ts';
@@ -27,15 +31,26 @@ const EXIT_USAGE = 2;
 
 runTask(() => {
   const isPurge = parsePurge();
-  requireOwnHost('uninstall:host');
+  requireRoot('uninstall:host');
   const version = installedVersion();
+  const hasPackage = isPackageInstalled();
+  if (hasPackage && isPurge) {
+    throw new HostError(
+      'The Debian package of cio-credentiald is installed here, and the store is in its use; nothing was removed.\n' +
+        '  To remove what install:host installed, and go on with the package: npm run uninstall:host\n' +
+        '  To remove the package with the store after that: apt purge cio-credentiald',
+    );
+  }
   if (version === undefined && !isPurge) {
     say(`Nothing to do: ${PROGRAM_LINK} is not there.`);
     return;
   }
-  if (version !== undefined) removeProgram(version);
+  if (version !== undefined && hasPackage) giveWayToPackage(version);
+  else if (version !== undefined) removeProgram(version);
   fs.rmSync(VERSIONS, { recursive: true, force: true });
-  if (isPurge) {
+  if (hasPackage) {
+    say('Removed. The Debian package goes on with the store.');
+  } else if (isPurge) {
     for (const place of STATE) fs.rmSync(place, { recursive: true, force: true });
     say('Removed, with the store and its key.');
   } else {
@@ -59,6 +74,8 @@ function removeProgram(version: string): void {
     if (isSystemdRunning()) {
       run('systemctl', 'daemon-reload');
       run('systemctl', 'disable', '--quiet', '--now', ...units);
+      // With what still runs in it; of an installation that had no such slice, there is none to stop.
+      if (files.some((file) => path.basename(file) === PROBERS_SLICE)) run('systemctl', 'stop', PROBERS_SLICE);
     } else {
       run('systemctl', '--root=/', 'disable', '--quiet', ...units);
     }
@@ -67,4 +84,19 @@ function removeProgram(version: string): void {
   fs.rmSync(PROGRAM_LINK);
   fs.rmSync(RUNTIME_DIRECTORY, { recursive: true, force: true });
   if (isSystemdRunning()) run('systemctl', 'daemon-reload');
+}
+
+/** The package was installed later, and what is in /usr/local came before it: it goes on with the sockets as they are. */
+function giveWayToPackage(version: string): void {
+  const where = isSystemdRunning() ? [] : ['--root=/'];
+  const enabled = UNITS.filter((unit) => succeeds('systemctl', ...where, 'is-enabled', '--quiet', unit));
+  for (const file of installedFiles(version)) fs.rmSync(file, { force: true });
+  // What enables a unit is a link to its file.
+  if (enabled.length > 0) run('systemctl', ...where, 'reenable', '--quiet', ...enabled);
+  if (isSystemdRunning()) {
+    run('systemctl', 'daemon-reload');
+    run('systemctl', 'try-restart', SERVICE_UNIT);
+  }
+  // Last: by the link a second attempt knows that there is something to do.
+  fs.rmSync(PROGRAM_LINK);
 }

@@ -57,6 +57,7 @@ export interface SocketFacts {
   readonly varlink: SeenFile;
   readonly load: SeenFile;
   readonly loadEncrypted: SeenFile;
+  readonly probe: SeenFile;
   /** The process that the daemon says it is holds the listening socket; the kernel tells root only. */
   readonly isHeldByDaemon: Seen<boolean>;
 }
@@ -87,6 +88,8 @@ export interface SystemdFacts {
   readonly version: Seen<string>;
   /** Properties of the daemon's service. */
   readonly service: Seen<ReadonlyMap<string, string>>;
+  /** Properties of the socket units, by unit. */
+  readonly socketUnits: Seen<ReadonlyMap<string, ReadonlyMap<string, string>>>;
   /** Drop-ins of the daemon's service, read. */
   readonly dropIns: Seen<readonly UnitFile[]>;
   /** The package's unit file is there, whether it counts or not. */

@@ -7,6 +7,9 @@ export const LOAD_SOCKETS = [
   { name: 'load-encrypted', unit: 'cio-credentiald-load-encrypted.socket' },
 ] as const;
 
+/** By which the daemon has systemd start a prober. */
+export const PROBE_SOCKET = { name: 'probe', unit: 'cio-credential-prober.socket' } as const;
+
 /** The user of the installed daemon. */
 export const SERVICE_USER = 'cio-credentiald';
 

@@ -82,11 +82,6 @@ export class Consumer {
     return this.#machine.readFile(`/run/received/${this.unit}`);
   }
 
-  /** The file of a credential, as the unit has it. */
-  fileOf(name: string): string {
-    return `/run/credentials/${this.unit}/${name}`;
-  }
-
   /** Starts it, and insists that it gets exactly this. */
   async assertGets(value: string | Uint8Array): Promise<void> {
     await this.assertGot(await this.start(), value);

@@ -35,7 +35,7 @@ export interface JournalEntry {
   readonly PRIORITY: string;
 }
 
-/** A booted systemd on a copy of this host's root, of which nothing stays. */
+/** A booted systemd on a copy of a root, of which nothing stays. */
 export class Machine {
   readonly #service: Service;
   readonly #cgroups: readonly string[];
@@ -46,11 +46,15 @@ export class Machine {
     this.#cgroups = cgroups;
   }
 
-  /** Boots one, which takes about a second. It is ended when the scope ends. */
-  static async boot(scope: Scope): Promise<Machine> {
+  /**
+   * Boots one, which takes about a second. It is ended when the scope ends.
+   *
+   * @param root the directory that it is a copy of: this host's root, or that of another release
+   */
+  static async boot(scope: Scope, root: string): Promise<Machine> {
     const name = `cio-host-${process.pid}`;
     const cgroups = machineCgroups(name);
-    const command = [...IN_NAMESPACES, 'sh', BOOT_SCRIPT, name, REPOSITORY, ...cgroups];
+    const command = [...IN_NAMESPACES, 'sh', BOOT_SCRIPT, name, root, REPOSITORY, ...cgroups];
     let machine: Machine | undefined;
     scope.after(() => machine?.stop());
     const started = new Machine(new Service(scope, command), cgroups);
@@ -141,7 +145,7 @@ export class Machine {
     if (init === undefined) return false;
     this.#init = init;
     const { stdout } = await this.run(['systemctl', 'is-system-running']);
-    // `degraded` is for a unit that has failed: one of this host's, which the tests do not use.
+    // `degraded` is for a unit that has failed: one of the root's own, which the tests do not use.
     return ['running', 'degraded'].includes(stdout.toString().trim());
   }
 }

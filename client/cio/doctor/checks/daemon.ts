@@ -1,11 +1,12 @@
 import { dirname } from 'node:path';
 import type { Facts } from '../facts.ts';
-import { SERVICE, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
+import { LOAD_SOCKETS, ROOT_KEY_CREDENTIAL_PATH as ROOT_KEY, SERVICE, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
 import { strangerReason } from '../stranger.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
 const EXIT_CREDENTIALS = '243';
-const ROOT_KEY = '/etc/credstore.encrypted/cio-credentiald.root-key';
+/** FileDescriptorStoreMax= of the unit. */
+const KEPT_CONNECTIONS = 128;
 const START = `systemctl start ${SOCKET_UNIT}`;
 
 /** Whether the daemon answers, is the one that is meant, is of this version, and is open. */
@@ -23,7 +24,14 @@ export function checkDaemon(facts: Facts): Verdict {
       );
       return notes;
     }
-    if (!isSystem) notes.error(daemon.message, daemon.hint === undefined ? why : `${why}; ${daemon.hint}`);
+    const [masked] = isSystem ? maskedUnits(systemd) : [];
+    if (masked !== undefined) {
+      notes.error(
+        `${daemon.message}, and ${masked} is masked`,
+        `${why}; without that unit systemd does not start it`,
+        `systemctl unmask ${masked} && ${START}`,
+      );
+    } else if (!isSystem) notes.error(daemon.message, daemon.hint === undefined ? why : `${why}; ${daemon.hint}`);
     else notes.error(daemon.message, why, daemon.isAbsent ? START : `systemctl restart ${SERVICE}`);
     return notes;
   }
@@ -37,9 +45,14 @@ export function checkDaemon(facts: Facts): Verdict {
     );
   }
   if (status.locked) {
+    const isKeyGone = isKeyMissing(facts);
     notes.error(
-      'the store is locked',
-      'nothing can be read, and units that load credentials wait or do not start',
+      isKeyGone
+        ? `the store is locked, and the key by which systemd opens it is gone: ${ROOT_KEY}`
+        : 'the store is locked',
+      isKeyGone
+        ? 'put the file back if you have it, and restart the daemon; else only what the other slots ask for opens the store'
+        : 'nothing can be read, and units that load credentials wait or do not start',
       'cio credential unlock',
     );
   }
@@ -50,6 +63,22 @@ export function checkDaemon(facts: Facts): Verdict {
 /** The unit fails before the daemon is run (systemd.exec(5), EXIT_CREDENTIALS). */
 function isKeyUnreadable({ systemd }: Facts): boolean {
   return 'value' in systemd.service && systemd.service.value.get('ExecMainStatus') === EXIT_CREDENTIALS;
+}
+
+/** Those that an administrator has masked, of the units without which the daemon is not started. */
+function maskedUnits({ service, socketUnits }: Facts['systemd']): readonly string[] {
+  const units = new Map('value' in socketUnits ? socketUnits.value : []);
+  if ('value' in service) units.set(SERVICE, service.value);
+  return [SERVICE, SOCKET_UNIT, ...LOAD_SOCKETS.map(({ unit }) => unit)].filter(
+    (unit) => units.get(unit)?.get('UnitFileState') === 'masked',
+  );
+}
+
+/** A slot of systemd's, and no key for it. */
+function isKeyMissing({ daemon, store }: Facts): boolean {
+  const slots = daemon.kind === 'answered' ? (daemon.status.slots ?? []) : [];
+  const hasKey = 'value' in store && 'value' in store.value.hasSystemdKey ? store.value.hasSystemdKey.value : undefined;
+  return hasKey === false && slots.some(({ kind }) => kind === 'systemd');
 }
 
 function checkStranger(notes: Notes, facts: Facts, socket: string): void {
@@ -68,10 +97,44 @@ function checkStarter(notes: Notes, { systemd, process }: Pick<Facts, 'systemd' 
   const seen = notes.see(process);
   if (seen === undefined || !isSystem || !systemd.isRunning) return;
   const unit = notes.see(seen.unit);
+  if (unit === SERVICE) checkReturn(notes, systemd.service);
   if (unit === SERVICE || ('unseen' in seen.unit && unit === undefined)) return;
   notes.warning(
     unit === undefined ? 'the daemon was started by hand' : `the daemon runs in ${unit}, not in ${SERVICE}`,
     'nobody starts it again when it ends, and it runs without the sandbox of its unit',
     `systemctl enable --now ${SOCKET_UNIT}`,
   );
+}
+
+/** Whether the service comes back after a crash, and what waits meanwhile with it. */
+function checkReturn(notes: Notes, service: Facts['systemd']['service']): void {
+  const properties = notes.see(service);
+  const { Restart, WatchdogUSec, StartLimitIntervalUSec, FileDescriptorStoreMax } = Object.fromEntries(
+    properties ?? [],
+  ) as Readonly<Record<string, string | undefined>>;
+  const mend = `systemctl revert ${SERVICE} && systemctl restart ${SERVICE}`;
+  if (FileDescriptorStoreMax !== undefined && Number(FileDescriptorStoreMax) < KEPT_CONNECTIONS) {
+    notes.error(
+      `systemd keeps ${FileDescriptorStoreMax} connections over a crash of the daemon, not ${KEPT_CONNECTIONS}`,
+      'to systemd a connection that ends is an empty secret: a unit that asks at that moment starts with one',
+      mend,
+    );
+  }
+  if (StartLimitIntervalUSec !== undefined && StartLimitIntervalUSec !== '0') {
+    notes.warning(
+      'systemd gives the daemon up when it crashes several times in a row',
+      'it drops the connections of units that wait then, and these start with an empty secret',
+      mend,
+    );
+  }
+  if (Restart !== undefined && Restart !== 'always') {
+    notes.warning(
+      `the service has Restart=${Restart}, not always`,
+      'once it has ended, those who wait go on waiting until somebody calls',
+      mend,
+    );
+  }
+  if (WatchdogUSec === '0' || WatchdogUSec === 'infinity') {
+    notes.warning('the service has no watchdog', 'a daemon that hangs is noticed by nobody, and answers nobody', mend);
+  }
 }

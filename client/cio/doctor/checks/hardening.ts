@@ -1,7 +1,7 @@
 import type { Facts, ProcessFacts, SystemdFacts } from '../facts.ts';
+import { looseningSettings } from '../loosening.ts';
 import { SERVICE } from '../places.ts';
 import { shellWord } from '../shell.ts';
-import type { UnitFile } from '../unit-file.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
 /** Mode of seccomp with a filter (proc_pid_status(5)). */
@@ -74,45 +74,4 @@ function checkService(notes: Notes, { service, dropIns, hasPackagedUnit }: Syste
       `rm -f ${shellWord(dropIn.path)} && ${RESTART}`,
     );
   }
-}
-
-const IS_OFF = /^(?:no|off|false|0|n|f|)$/i;
-
-/** Settings of the sandbox, and the values that take something away from it (systemd.exec(5)). */
-const LOOSENED_BY: ReadonlyMap<string, (value: string) => boolean> = new Map([
-  ...[
-    'LockPersonality',
-    'NoNewPrivileges',
-    'PrivateDevices',
-    'PrivateIPC',
-    'PrivateNetwork',
-    'PrivateTmp',
-    'ProtectClock',
-    'ProtectControlGroups',
-    'ProtectHome',
-    'ProtectHostname',
-    'ProtectKernelLogs',
-    'ProtectKernelModules',
-    'ProtectKernelTunables',
-    'ProtectSystem',
-    'RestrictNamespaces',
-    'RestrictRealtime',
-    'RestrictSUIDSGID',
-    'SystemCallArchitectures',
-  ].map((key) => [key, (value: string) => IS_OFF.test(value)] as const),
-  ['AmbientCapabilities', (value) => value !== ''],
-  ['CapabilityBoundingSet', (value) => value !== ''],
-  ['LimitCORE', (value) => value !== '0' && value !== '0:0'],
-  ['MemorySwapMax', (value) => value !== '0'],
-  ['RestrictAddressFamilies', (value) => value !== 'AF_UNIX'],
-  // One without ~ adds to what is allowed.
-  ['SystemCallFilter', (value) => !value.startsWith('~')],
-  ['User', (value) => value === 'root' || value === '0' || value === ''],
-]);
-
-function looseningSettings({ assignments }: UnitFile): string[] {
-  const found = assignments
-    .filter(({ section, key, value }) => section === 'Service' && LOOSENED_BY.get(key)?.(value) === true)
-    .map(({ key }) => key);
-  return [...new Set(found)];
 }

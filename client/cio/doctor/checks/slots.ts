@@ -10,12 +10,18 @@ const MAKE_KEY =
   ` systemd-creds encrypt --name=${ROOT_KEY_CREDENTIAL} --with-key=auto - ${ROOT_KEY_CREDENTIAL_PATH}; } &&` +
   ` systemctl restart ${SERVICE}`;
 
-const LOSS: { readonly [Kind in Slot['kind']]: string } = {
+/** By the kind of a slot. */
+const LOSS = {
   keyfile: 'when the key file is lost',
   systemd: 'when its TPM2 or its host key is lost, as by a new mainboard or a reinstallation',
   passphrase: 'when the passphrase is forgotten',
   recovery: 'when the recovery code is lost, and somebody has to type it at every start',
-};
+} as const;
+
+/** A newer daemon may have slots of a kind that is not known here. */
+function lossOf({ kind }: Slot): string {
+  return Object.hasOwn(LOSS, kind) ? LOSS[kind as keyof typeof LOSS] : 'when what it needs is lost';
+}
 
 /** Whether the store can be opened again when one of the ways to open it is lost. */
 export function checkSlots({ daemon, store, process }: Facts): Verdict {
@@ -30,7 +36,7 @@ export function checkSlots({ daemon, store, process }: Facts): Verdict {
   if (first !== undefined && slots.length === 1) {
     notes.warning(
       `there is one slot (${first.kind}), and no other way to open the store`,
-      `every secret is lost ${LOSS[first.kind]}`,
+      `every secret is lost ${lossOf(first)}`,
       ADD_RECOVERY,
     );
   } else if (slots.length > 0 && slots.every(({ kind }) => kind === 'systemd')) {

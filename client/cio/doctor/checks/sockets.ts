@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { SOCKET_PATH_BYTES_MAX } from '../../../../src/limits.ts';
-import type { Facts, FileFacts, SeenFile, SocketFacts } from '../facts.ts';
-import { LOAD_SOCKETS, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
+import type { Facts, FileFacts, SeenFile, SocketFacts, SystemdFacts } from '../facts.ts';
+import { LOAD_SOCKETS, PROBE_SOCKET, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
 import { shellWord } from '../shell.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
@@ -11,6 +11,24 @@ const OPEN_TO_OTHERS = 0o077;
 const PUBLIC_SOCKET = 0o666;
 const PRIVATE_SOCKET = 0o600;
 const PASSABLE_BY_ALL = 0o011;
+
+/** A socket that is for one peer alone. */
+interface ClosedSocket {
+  readonly name: string;
+  readonly unit: string;
+  /** What is wrong where it is not there, and where others can reach it. */
+  readonly loss: string;
+  readonly exposure: string;
+}
+
+const FOR_SYSTEMD = {
+  loss: 'units that load a credential from it do not start',
+  exposure: 'it is for systemd alone; others can ask there, and hold up its connections',
+} as const;
+const FOR_DAEMON = {
+  loss: 'no set of credentials can be validated',
+  exposure: 'it is for the daemon alone; others can have this host try out servers, and hold up its validations',
+} as const;
 
 /** Whether the sockets are where they should be, and open to those alone whom they are for. */
 export function checkSockets({ daemon, sockets, caller, systemd }: Facts): Verdict {
@@ -29,12 +47,12 @@ export function checkSockets({ daemon, sockets, caller, systemd }: Facts): Verdi
   // A root's daemon outside of the system's place may be for all or for root alone.
   const modes = isSystem ? [PUBLIC_SOCKET] : daemonUid === 0 ? [PUBLIC_SOCKET, PRIVATE_SOCKET] : [PRIVATE_SOCKET];
   checkVarlink(notes, seen.varlink, modes, isSystem);
-  for (const [index, file] of [seen.load, seen.loadEncrypted].entries()) {
-    const socket = LOAD_SOCKETS[index];
-    if (socket !== undefined) {
-      checkLoad(notes, file, { ...socket, isExpected: isSystem && systemd.isRunning && !isAbsent });
-    }
-  }
+  const isExpected = isSystem && systemd.isRunning && !isAbsent;
+  const [load, loadEncrypted] = LOAD_SOCKETS;
+  checkClosed(notes, seen.load, { ...load, ...FOR_SYSTEMD, isExpected });
+  checkClosed(notes, seen.loadEncrypted, { ...loadEncrypted, ...FOR_SYSTEMD, isExpected });
+  checkClosed(notes, seen.probe, { ...PROBE_SOCKET, ...FOR_DAEMON, isExpected });
+  if (isExpected) checkListening(notes, seen, systemd);
   return notes;
 }
 
@@ -98,28 +116,46 @@ function checkVarlink(notes: Notes, seen: SeenFile, modes: readonly number[], is
   }
 }
 
-function checkLoad(
+function checkClosed(
   notes: Notes,
   seen: SeenFile,
-  { name, unit, isExpected }: { readonly name: string; readonly unit: string; readonly isExpected: boolean },
+  { name, unit, isExpected, loss, exposure }: ClosedSocket & { readonly isExpected: boolean },
 ): void {
   const isSeen = 'value' in seen;
   const file = notes.see(seen);
   if (file === undefined) {
     if (!isSeen || !isExpected) return;
-    notes.warning(
-      `there is no socket ${SYSTEM_RUNTIME}/${name}`,
-      'units that load a credential from it do not start',
-      `systemctl enable --now ${unit}`,
-    );
+    notes.warning(`there is no socket ${SYSTEM_RUNTIME}/${name}`, loss, `systemctl enable --now ${unit}`);
     return;
   }
   if (!isSocket(notes, file) || (file.mode & OPEN_TO_OTHERS) === 0) return;
   notes.error(
     `${file.path} has mode ${octal(file.mode)}, not 0600`,
-    'it is for systemd alone; others can ask there, and hold up its connections',
+    exposure,
     isExpected ? `systemctl restart ${unit}` : `chmod 0600 ${shellWord(file.path)}`,
   );
+}
+
+/** A socket that is not served any more leaves its file. */
+function checkListening(notes: Notes, seen: SocketFacts, { service, socketUnits }: SystemdFacts): void {
+  const units = notes.see(socketUnits);
+  const isServiceEnabled = 'value' in service && service.value.get('UnitFileState') === 'enabled';
+  for (const [file, unit, loss] of [
+    [seen.varlink, SOCKET_UNIT, 'nobody reaches the daemon'],
+    [seen.load, LOAD_SOCKETS[0].unit, FOR_SYSTEMD.loss],
+    [seen.loadEncrypted, LOAD_SOCKETS[1].unit, FOR_SYSTEMD.loss],
+    [seen.probe, PROBE_SOCKET.unit, FOR_DAEMON.loss],
+  ] as const) {
+    const properties = units?.get(unit);
+    if (properties === undefined || !('value' in file) || file.value === undefined) continue;
+    const state = properties.get('UnitFileState');
+    const enable = `${state === 'masked' ? `systemctl unmask ${unit} && ` : ''}systemctl enable --now ${unit}`;
+    if (properties.get('ActiveState') !== 'active') {
+      notes.error(`${unit} is ${properties.get('ActiveState') ?? 'not active'}: nobody listens there`, loss, enable);
+    } else if (state !== 'enabled' && !isServiceEnabled) {
+      notes.warning(`${unit} is not enabled, nor is the service`, `after the next boot ${loss}`, enable);
+    }
+  }
 }
 
 function isSocket(notes: Notes, { path, kind }: FileFacts): boolean {

@@ -36,6 +36,13 @@ export function checkStore(facts: Facts): Verdict {
   }
   for (const file of notes.see(seen.files) ?? []) checkOwner(notes, file, uid, '0600');
   checkDisk(notes, seen, directory?.path ?? 'the state directory');
+  if (daemon.status.intact === false) {
+    notes.error(
+      'records of the store are missing, were added, or are older than they were left',
+      'somebody, or a disk, changed the file: an older value may be served for a newer one',
+      'cio credential fsck',
+    );
+  }
   return notes;
 }
 

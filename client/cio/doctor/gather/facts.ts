@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { DaemonAnswer, Facts, SocketFacts } from '../facts.ts';
-import { LOAD_SOCKETS, SERVICE_USER } from '../places.ts';
+import { LOAD_SOCKETS, PROBE_SOCKET, SERVICE_USER } from '../places.ts';
 import type { Seen } from '../verdict.ts';
 import { lookAtClock } from './clock.ts';
 import { attempt, lookAt } from './files.ts';
@@ -54,6 +54,7 @@ function lookAtSockets(daemon: DaemonAnswer): Seen<SocketFacts> {
       varlink: lookAt(join(folder, basename(daemon.socket))),
       load: load ?? SILENT,
       loadEncrypted: loadEncrypted ?? SILENT,
+      probe: lookAt(join(folder, PROBE_SOCKET.name)),
       isHeldByDaemon: daemon.kind === 'answered' ? holdsSocket(daemon.status.pid, daemon.socket) : SILENT,
     },
   };

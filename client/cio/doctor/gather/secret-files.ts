@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { homeDirectory } from '../../../../src/home-directory.ts';
 import type { SecretFile, UnitScan } from '../facts.ts';
 import { isSecretVariable } from '../secret-variables.ts';
 import { lookThrough, readText } from './files.ts';
@@ -9,7 +10,8 @@ const FILES: readonly string[] = ['.config/rclone/rclone.conf', '.aws/credential
 
 /** Looks at the files of the caller; for root, at those of root besides, whoever's home he has kept. */
 export function lookAtSecretFiles(uid: number): SecretFile[] {
-  const homes = new Set([process.env['HOME'] || homedir(), ...(uid === 0 ? ['/root'] : [])]);
+  const own = homeDirectory(process.env, homedir);
+  const homes = new Set([...(own === undefined ? [] : [own]), ...(uid === 0 ? ['/root'] : [])]);
   return [...homes].flatMap((home) =>
     FILES.map((name) => ({ path: join(home, name), file: lookThrough(join(home, name)) })),
   );

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { SystemdFacts } from '../facts.ts';
-import { SERVICE } from '../places.ts';
+import { LOAD_SOCKETS, PROBE_SOCKET, SERVICE, SOCKET_UNIT } from '../places.ts';
 import { parseUnitFile, type UnitFile } from '../unit-file.ts';
 import type { Seen } from '../verdict.ts';
 import { attempt, readText } from './files.ts';
@@ -9,7 +9,21 @@ import { UNIT_FILE_BYTES_MAX } from './units.ts';
 
 /** sd_booted(3) asks for this folder. */
 const BOOTED = '/run/systemd/system';
-const PROPERTIES = ['LoadState', 'ActiveState', 'FragmentPath', 'DropInPaths', 'NeedDaemonReload', 'ExecMainStatus'];
+const PROPERTIES = [
+  'LoadState',
+  'ActiveState',
+  'FragmentPath',
+  'DropInPaths',
+  'NeedDaemonReload',
+  'ExecMainStatus',
+  'UnitFileState',
+  'FileDescriptorStoreMax',
+  'Restart',
+  'StartLimitIntervalUSec',
+  'WatchdogUSec',
+];
+const SOCKET_UNITS = [SOCKET_UNIT, ...LOAD_SOCKETS.map(({ unit }) => unit), PROBE_SOCKET.unit];
+const SOCKET_PROPERTIES = ['Id', 'ActiveState', 'UnitFileState'];
 
 /** The kernel's resource manager of a TPM2, as systemd looks for it. */
 const TPM2 = '/sys/class/tpmrm/tpmrm0';
@@ -19,17 +33,26 @@ const SECURE_BOOT = '/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0
 export function lookAtSystemd(): SystemdFacts {
   const isRunning = existsSync(BOOTED);
   const version = ask('systemctl', ['--version']);
-  const service = isRunning
-    ? mapSeen(ask('systemctl', ['show', SERVICE, ...PROPERTIES.flatMap((name) => ['-p', name])]), parseProperties)
-    : { unseen: 'systemd does not run this host' };
+  const show = (units: readonly string[], names: readonly string[]): Seen<string> =>
+    isRunning
+      ? ask('systemctl', ['show', ...units, ...names.flatMap((name) => ['-p', name])])
+      : { unseen: 'systemd does not run this host' };
+  const service = mapSeen(show([SERVICE], PROPERTIES), parseProperties);
   return {
     isRunning,
     version: mapSeen(version, (text) => text.split('\n', 1)[0] ?? ''),
     service,
+    socketUnits: mapSeen(show(SOCKET_UNITS, SOCKET_PROPERTIES), parseUnits),
     dropIns: 'unseen' in service ? service : readDropIns(service.value.get('DropInPaths') ?? ''),
     hasPackagedUnit: existsSync(`/usr/lib/systemd/system/${SERVICE}`),
     refusesNullKey: existsSync(TPM2) && isSecureBoot(),
   };
+}
+
+/** Properties of several units, by their `Id`: an empty line is between two. */
+function parseUnits(text: string): ReadonlyMap<string, ReadonlyMap<string, string>> {
+  const units = text.split('\n\n').map(parseProperties);
+  return new Map(units.map((properties) => [properties.get('Id') ?? '', properties]));
 }
 
 /** Four bytes of attributes, then one of value (UEFI, global variables). */

@@ -46,7 +46,29 @@ export const PROCESS: ProcessFacts = {
 export const SYSTEMD: SystemdFacts = {
   isRunning: true,
   version: { value: 'systemd 252 (252.39-1~deb12u2)' },
-  service: { value: new Map([['FragmentPath', '/usr/lib/systemd/system/cio-credentiald.service']]) },
+  service: {
+    value: new Map([
+      ['FragmentPath', '/usr/lib/systemd/system/cio-credentiald.service'],
+      ['UnitFileState', 'enabled'],
+      ['FileDescriptorStoreMax', '128'],
+      ['Restart', 'always'],
+      ['StartLimitIntervalUSec', '0'],
+      ['WatchdogUSec', '30s'],
+    ]),
+  },
+  socketUnits: {
+    value: new Map(
+      ['cio-credentiald', 'cio-credentiald-load', 'cio-credentiald-load-encrypted', 'cio-credential-prober'].map(
+        (name) => [
+          `${name}.socket`,
+          new Map([
+            ['ActiveState', 'active'],
+            ['UnitFileState', 'enabled'],
+          ]),
+        ],
+      ),
+    ),
+  },
   dropIns: { value: [] },
   hasPackagedUnit: true,
   refusesNullKey: false,
@@ -76,6 +98,7 @@ export const WELL: Facts = {
       varlink: { value: file(`${FOLDER}/io.cio.Credentials`, 'socket', 0o666, 0) },
       load: { value: file(`${FOLDER}/load`, 'socket', 0o600, 0) },
       loadEncrypted: { value: file(`${FOLDER}/load-encrypted`, 'socket', 0o600, 0) },
+      probe: { value: file(`${FOLDER}/probe`, 'socket', 0o600) },
       isHeldByDaemon: { value: true },
     },
   },

@@ -3,11 +3,19 @@ import { describe, it } from 'node:test';
 import { checkDaemon } from '../../../../../client/cio/doctor/checks/daemon.ts';
 import type { Facts } from '../../../../../client/cio/doctor/facts.ts';
 import { stateOf } from '../../../../../client/cio/doctor/verdict.ts';
-import { answering, assertWell, PROCESS, SILENT, SYSTEMD, told, WELL } from '../host.ts';
+import { answering, assertWell, PROCESS, SILENT, STORE, SYSTEMD, told, WELL } from '../host.ts';
 
 function inUnit(unit: string | undefined): Facts {
   return { ...WELL, process: { value: { ...PROCESS, unit: { value: unit } } } };
 }
+
+/** Its service, with one property changed. */
+function asSet(name: string, value: string): Facts {
+  assert.ok('value' in SYSTEMD.service);
+  return { ...WELL, systemd: { ...SYSTEMD, service: { value: new Map([...SYSTEMD.service.value, [name, value]]) } } };
+}
+
+const REVERT = 'systemctl revert cio-credentiald.service && systemctl restart cio-credentiald.service';
 
 describe('checkDaemon()', () => {
   it('has nothing to say of a daemon that is well', () => {
@@ -35,6 +43,24 @@ describe('checkDaemon()', () => {
       'error: no daemon | systemctl restart cio-credentiald.service',
     ],
     [
+      'that may not be started',
+      { ...SILENT, systemd: { ...SYSTEMD, service: { value: new Map([['UnitFileState', 'masked']]) } } },
+      'error: no daemon, and cio-credentiald.service is masked' +
+        ' | systemctl unmask cio-credentiald.service && systemctl start cio-credentiald.socket',
+    ],
+    [
+      'one of whose sockets may not be started',
+      {
+        ...SILENT,
+        systemd: {
+          ...SYSTEMD,
+          socketUnits: { value: new Map([['cio-credentiald-load.socket', new Map([['UnitFileState', 'masked']])]]) },
+        },
+      },
+      'error: no daemon, and cio-credentiald-load.socket is masked' +
+        ' | systemctl unmask cio-credentiald-load.socket && systemctl start cio-credentiald.socket',
+    ],
+    [
       'whose key systemd cannot decrypt',
       { ...SILENT, systemd: { ...SYSTEMD, service: { value: new Map([['ExecMainStatus', '243']]) } } },
       'error: systemd cannot decrypt the key of the store, and so cannot start the daemon' +
@@ -53,6 +79,28 @@ describe('checkDaemon()', () => {
       'warning: cio is version 1.0.0, the daemon 0.9.0 | systemctl restart cio-credentiald.service',
     ],
     ['that is locked', answering({ locked: true }), 'error: the store is locked | cio credential unlock'],
+    [
+      'that is locked since the key of its slot is gone',
+      answering({ locked: true }, { ...WELL, store: { value: { ...STORE, hasSystemdKey: { value: false } } } }),
+      'error: the store is locked, and the key by which systemd opens it is gone:' +
+        ' /etc/credstore.encrypted/cio-credentiald.root-key | cio credential unlock',
+    ],
+    [
+      'that systemd keeps few connections for',
+      asSet('FileDescriptorStoreMax', '0'),
+      `error: systemd keeps 0 connections over a crash of the daemon, not 128 | ${REVERT}`,
+    ],
+    [
+      'that systemd gives up after some crashes',
+      asSet('StartLimitIntervalUSec', '10s'),
+      `warning: systemd gives the daemon up when it crashes several times in a row | ${REVERT}`,
+    ],
+    [
+      'that is not started again',
+      asSet('Restart', 'no'),
+      `warning: the service has Restart=no, not always | ${REVERT}`,
+    ],
+    ['that nobody watches', asSet('WatchdogUSec', '0'), `warning: the service has no watchdog | ${REVERT}`],
     [
       'started by hand',
       inUnit('session-2.scope'),

@@ -3,13 +3,24 @@ import { describe, it } from 'node:test';
 import { checkSockets } from '../../../../../client/cio/doctor/checks/sockets.ts';
 import type { Facts, SocketFacts } from '../../../../../client/cio/doctor/facts.ts';
 import { stateOf } from '../../../../../client/cio/doctor/verdict.ts';
-import { answering, assertWell, seenFile, SERVICE_UID, SILENT, told, WELL } from '../host.ts';
+import { answering, assertWell, seenFile, SERVICE_UID, SILENT, SYSTEMD, told, WELL } from '../host.ts';
 
 const RUN = '/run/cio-credentiald';
 
 function host(changed: Partial<SocketFacts>): Facts {
   assert.ok('value' in WELL.sockets);
   return { ...WELL, sockets: { value: { ...WELL.sockets.value, ...changed } } };
+}
+
+/** A socket unit, as systemctl shows it; and the service. */
+function unit(name: string, active: string, file: string, service = 'enabled'): Facts {
+  assert.ok('value' in SYSTEMD.socketUnits);
+  const properties = new Map([
+    ['ActiveState', active],
+    ['UnitFileState', file],
+  ]);
+  const socketUnits = { value: new Map([...SYSTEMD.socketUnits.value, [`${name}.socket`, properties]]) };
+  return { ...WELL, systemd: { ...SYSTEMD, service: { value: new Map([['UnitFileState', service]]) }, socketUnits } };
 }
 
 /** A user's own daemon. */
@@ -22,6 +33,7 @@ function own(changed: Partial<SocketFacts>, folder = '/run/user/1000/cio-credent
     varlink: seenFile(socket, 'socket', 0o600, 1000),
     load: { value: undefined },
     loadEncrypted: { value: undefined },
+    probe: { value: undefined },
     isHeldByDaemon: { unseen: 'for root to see' },
     ...changed,
   };
@@ -74,6 +86,31 @@ describe('checkSockets()', () => {
       /^error: .* has mode 0660, not 0600 \| systemctl restart cio-credentiald-load-encrypted\.socket$|chmod 0600 '\/home\/o'\\''x\/load-encrypted'$/,
     ],
     [
+      'a socket for probers that others can reach',
+      host({ probe: seenFile(`${RUN}/probe`, 'socket', 0o666, SERVICE_UID) }),
+      /^error: .*\/probe has mode 0666, not 0600 \| systemctl restart cio-credential-prober\.socket$/,
+    ],
+    [
+      'a socket for probers that is not there',
+      host({ probe: { value: undefined } }),
+      /^warning: there is no socket .*\/probe \| systemctl enable --now cio-credential-prober\.socket$/,
+    ],
+    [
+      'a socket that nobody serves, though its file is there',
+      unit('cio-credential-prober', 'inactive', 'disabled'),
+      /^error: cio-credential-prober\.socket is inactive: nobody listens there \| systemctl enable --now cio-credential-prober\.socket$/,
+    ],
+    [
+      'a socket that was masked',
+      unit('cio-credentiald-load', 'inactive', 'masked'),
+      /^error: .* \| systemctl unmask cio-credentiald-load\.socket && systemctl enable --now cio-credentiald-load\.socket$/,
+    ],
+    [
+      'a socket that is not there after the next boot',
+      unit('cio-credentiald-load', 'active', 'disabled', 'disabled'),
+      /^warning: cio-credentiald-load\.socket is not enabled, nor is the service \| systemctl enable --now /,
+    ],
+    [
       'a LOAD socket that is not there',
       host({ loadEncrypted: { value: undefined } }),
       /^warning: there is no socket .*load-encrypted \| systemctl enable --now cio-credentiald-load-encrypted\.socket$/,
@@ -85,6 +122,10 @@ describe('checkSockets()', () => {
       assert.match(said[0] ?? '', expected);
     });
   }
+
+  it('takes a socket for enabled that the service brings along', () => {
+    assert.deepEqual(told(checkSockets(unit('cio-credentiald-load', 'active', 'disabled'))), []);
+  });
 
   it('counts the bytes of the path', () => {
     const atLimit = own({}, `/run/${'ä'.repeat(41)}x`);

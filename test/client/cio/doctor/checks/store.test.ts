@@ -58,6 +58,13 @@ describe('checkStore()', () => {
     });
   }
 
+  it('tells of a store that is not as it was left, and of none that was not looked at', () => {
+    const said = told(checkStore(answering({ intact: false })));
+    assert.equal(said.length, 1);
+    assert.match(said[0] ?? '', /^error: .* older than they were left \| cio credential fsck$/);
+    assertWell(checkStore(answering({ intact: true })));
+  });
+
   it('takes a local file system with a name that is like one on a network', () => {
     for (const type of ['xfs', 'btrfs', 'zfs', 'overlay', 'fuse.unionfs']) {
       assert.deepEqual(told(checkStore(host({ mount: { value: { type, isReadOnly: false } } }))), []);

@@ -142,11 +142,11 @@ describe('unitOfCgroup() and parseStatus()', () => {
 
 describe('lookAtSystemd()', () => {
   it('tells whether it runs this host, and asks it only then', () => {
-    const { isRunning, version, service, dropIns } = lookAtSystemd();
+    const { isRunning, version, service, socketUnits, dropIns } = lookAtSystemd();
     assert.equal(isRunning, fs.existsSync('/run/systemd/system'));
     assert.equal('value' in version, findCommand('systemctl') !== undefined);
     if ('value' in version) assert.match(version.value, /^systemd \d+/);
-    assert.ok(isRunning || ('unseen' in service && 'unseen' in dropIns));
+    assert.ok(isRunning || ('unseen' in service && 'unseen' in socketUnits && 'unseen' in dropIns));
   });
 });
 

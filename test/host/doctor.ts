@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { EXIT } from '../../src/errors.ts';
+import { cio } from './support/cio.ts';
+import { DAEMON, untilServing } from './support/daemon.ts';
+import type { Machine } from './support/machine.ts';
+
+interface Check {
+  readonly id: string;
+  readonly state: string;
+  readonly findings: readonly { readonly what: string; readonly mend?: string }[];
+}
+
+/** What `doctor` finds, by check, and how it exits. */
+async function examine(machine: Machine, user?: string): Promise<{ code: number | null; checks: Map<string, Check> }> {
+  const { code, stdout } = await cio(machine, ['doctor', '--json'], user === undefined ? {} : { user });
+  const { checks } = JSON.parse(stdout) as { checks: readonly Check[] };
+  return { code, checks: new Map(checks.map((check) => [check.id, check])) };
+}
+
+/** What is broken, the check that must see it, and what it must say. */
+const BREAKAGES = [
+  ['a store that others can read', 'chmod 0644 /var/lib/cio-credentiald/credentials.db', 'store', /has mode 0644/],
+  ['a LOAD socket that others can reach', 'chmod 0666 /run/cio-credentiald/load', 'sockets', /has mode 0666/],
+  ['probers that nobody starts', 'systemctl stop cio-credential-prober.socket', 'sockets', /is inactive/],
+  [
+    'probers that must not be started',
+    'systemctl mask --quiet --now cio-credential-prober.socket',
+    'sockets',
+    /is inactive/,
+  ],
+  [
+    'connections that no crash survives',
+    `mkdir -p /etc/systemd/system/${DAEMON}.d
+     printf '[Service]\\nFileDescriptorStoreMax=0\\n' > /etc/systemd/system/${DAEMON}.d/less.conf
+     systemctl daemon-reload; systemctl restart ${DAEMON}`,
+    'daemon',
+    /keeps 0 connections over a crash/,
+  ],
+] as const;
+
+/** What `cio credential doctor` says of the installed daemon, whole and broken; each is mended by what it says. */
+export function doctor(machine: Machine): void {
+  test('doctor finds nothing wrong with the daemon, its sockets, its sandbox and its store', async () => {
+    const { checks } = await examine(machine);
+    for (const id of ['daemon', 'sockets', 'hardening', 'core-dumps', 'store']) {
+      assert.equal(checks.get(id)?.state, 'ok', JSON.stringify(checks.get(id) ?? [...checks.keys()]));
+    }
+  });
+
+  test('doctor tells a user what he may see, and calls nothing good that he may not', async () => {
+    const { checks } = await examine(machine, 'cio-stranger');
+    assert.equal(checks.get('sockets')?.state, 'ok', JSON.stringify(checks.get('sockets')));
+    for (const id of ['hardening', 'core-dumps', 'store', 'slots']) {
+      assert.equal(checks.get(id)?.state, 'skipped', JSON.stringify(checks.get(id)));
+    }
+  });
+
+  for (const [what, script, id, expected] of BREAKAGES) {
+    test(`doctor tells of ${what}, and what it says mends it`, async () => {
+      await machine.shell(script);
+      await untilServing(machine);
+      const { code, checks } = await examine(machine);
+      assert.deepEqual([code, checks.get(id)?.state], [EXIT.failed, 'error'], JSON.stringify(checks.get(id)));
+      const finding = checks.get(id)?.findings.find((each) => expected.test(each.what));
+      assert.ok(finding?.mend !== undefined, JSON.stringify(checks.get(id)));
+      await machine.shell(finding.mend);
+      await untilServing(machine);
+      const mended = (await examine(machine)).checks.get(id);
+      assert.equal(mended?.state, 'ok', JSON.stringify(mended));
+    });
+  }
+}
