@@ -31,12 +31,19 @@ const AWS_ACCESS_KEY = /^(?:AKIA|ASIA)[A-Z2-7]{16}$/;
  */
 const AWS_SECRET_KEY = /^(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9/+]{40}$/;
 
+/** The form of access keys that MinIO makes, and most other servers: capital letters and digits, with secrets like Amazon's. */
+const MADE_ACCESS_KEY = /^[A-Z0-9]{16,24}$/;
+
 /**
  * Servers whose documentation puts the bucket in front of `s3.` in the host. The endpoints of a VPC, as in
  * `bucket.vpce-….s3.REGION.vpce.amazonaws.com`, begin with the word bucket by themselves.
  */
 const VIRTUAL_HOST =
-  /^(?!.*\.vpce\.).+\.s3[.-](?:.+\.)?(?:amazonaws\.com(?:\.cn)?|backblazeb2\.com|wasabisys\.com|scw\.cloud)$/;
+  /^(?!.*\.vpce\.).+\.s3[.-](?:.+\.)?(?:amazonaws\.com(?:\.cn)?|backblazeb2\.com|wasabisys\.com|scw\.cloud|cloud\.ovh\.(?:net|us))$/;
+
+/** The same of servers whose own host is that of a region, and nothing more. */
+const VIRTUAL_HOST_OF_REGION =
+  /^.+\.[a-z0-9-]+\.(?:digitaloceanspaces\.com|linodeobjects\.com|your-objectstorage\.com)$/;
 
 /**
  * What Go's `strings.TrimSpace` takes off, with which restic reads passwords and repositories from files and commands:
@@ -71,7 +78,8 @@ export function findMistakes(
   return [
     ...missing,
     ...provider.fields.flatMap((field) => checkField(field, values.get(field.id))),
-    ...(provider.fields.includes(BACKUP_REPO) ? checkBesidesRepository(values) : []),
+    ...(provider.fields.includes(BACKUP_REPO) ? checkServers(values) : []),
+    ...checkPath(values),
     ...checkKeys(provider, values),
     ...checkPassword(values),
     ...(isNotItself ? checkAlternate(values, primary) : []),
@@ -94,7 +102,8 @@ function checkS3Repository(text: string): Finding[] {
   if (server === undefined) return [invalidValue('backup_repo')];
   const host = bareHost(server.host);
   const clear = !server.isTls && isPublicHost(host) ? [finding('warning', 'plain_http', 'backup_repo', host)] : [];
-  if (VIRTUAL_HOST.test(host)) return [...clear, finding('failed', 'repository_virtual_host', 'backup_repo')];
+  if (VIRTUAL_HOST.test(host) || VIRTUAL_HOST_OF_REGION.test(host))
+    return [...clear, finding('failed', 'repository_virtual_host', 'backup_repo')];
   if (isWithoutBucket(text)) return [...clear, finding('failed', 'repository_without_bucket', 'backup_repo')];
   if ('reason' in parseS3Repository(text)) return [...clear, invalidValue('backup_repo')];
   // s3://BUCKET/PREFIX; there may be a host of that name in a private network.
@@ -121,21 +130,37 @@ function checkKeys(provider: Provider, values: SetValues): Finding[] {
     if (!AWS_ACCESS_KEY.test(accessKey)) return [finding(state, 'keys_swapped', 'access_key')];
     return isAtAmazon ? [invalidValue('secret_key')] : [];
   }
-  return AWS_SECRET_KEY.test(accessKey) ? [finding(state, 'secret_in_access_key', 'access_key')] : [];
+  if (!AWS_SECRET_KEY.test(accessKey)) return [];
+  const reason = MADE_ACCESS_KEY.test(secretKey) ? 'keys_swapped' : 'secret_in_access_key';
+  return [finding(state, reason, 'access_key')];
 }
 
-/** What other tools are told besides the repository, which is all that restic goes by. */
-function checkBesidesRepository(values: SetValues): Finding[] {
+/** Other tools are told of servers besides the repository, which is all that restic goes by; without one, so is the prober. */
+function checkServers(values: SetValues): Finding[] {
+  const endpoint = values.get('endpoint');
+  if (endpoint === undefined) return [];
+  const servers = endpoint.split(',').map((text) => parseServer(trim(text)));
   const repository = parseS3Repository(trim(values.get('backup_repo') ?? ''));
-  if ('reason' in repository) return [];
-  const { bucket = repository.bucket, prefix = repository.prefix, endpoint } = Object.fromEntries(values);
-  const servers = endpoint?.split(',').map((text) => parseServer(trim(text))) ?? [repository];
+  if ('reason' in repository) {
+    if (values.has('backup_repo')) return [];
+    const clear = servers.find((server) => !('reason' in server) && !server.isTls && isPublicHost(server.host));
+    return clear === undefined || 'reason' in clear
+      ? []
+      : [finding('warning', 'plain_http', 'endpoint', bareHost(clear.host))];
+  }
   const isServed = servers.some((server) => 'reason' in server || hostAndPort(server) === hostAndPort(repository));
-  return [
-    ...(isServed ? [] : ['endpoint']),
-    ...(bucket === repository.bucket ? [] : ['bucket']),
-    ...(prefix === repository.prefix ? [] : ['prefix']),
-  ].map((field) => finding('warning', 'differs_from_repository', field, field));
+  return isServed ? [] : [finding('warning', 'differs_from_repository', 'endpoint', 'endpoint')];
+}
+
+function checkPath(values: SetValues): Finding[] {
+  const text = trim(values.get('backup_repo') ?? '');
+  const parsed = [parseS3Repository(text), parseAzureRepository(text), parseGoogleRepository(text)];
+  const repository = parsed.find((one): one is Exclude<typeof one, { readonly reason: string }> => !('reason' in one));
+  if (repository === undefined) return [];
+  const { bucket = repository.bucket, prefix = repository.prefix } = Object.fromEntries(values);
+  return [...(bucket === repository.bucket ? [] : ['bucket']), ...(prefix === repository.prefix ? [] : ['prefix'])].map(
+    (field) => finding('warning', 'differs_from_repository', field, field),
+  );
 }
 
 function checkPassword(values: SetValues): Finding[] {

@@ -108,6 +108,7 @@ export type Reason =
   | 'no_keys'
   | 'wrong_password'
   | 'too_many_keys'
+  | 'former_layout'
   | 'untrusted_parameters'
   | 'server_error'
   | 'unexpected_answer'
@@ -191,7 +192,7 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
     hint: 'see the clock of this host, and the certificate',
   },
   not_tls: { what: 'the server does not speak TLS there', hint: 'http:// or another port' },
-  tls_failed: { what: 'TLS could not be agreed on' },
+  tls_failed: { what: 'TLS could not be agreed on', hint: 'see whether the server speaks TLS 1.2 or 1.3' },
   certificate_not_verified: { what: 'the certificate is not verified, as the set says (skip_verify)' },
   clock_skewed: { what: "this host's clock is % seconds off the server's", hint: 'set it: timedatectl set-ntp true' },
   clock_not_told: { what: 'the server does not tell the time' },
@@ -245,6 +246,10 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   too_many_keys: {
     what: 'the password opens none of the first % keys of the repository, and restic tries no more',
     hint: 'remove keys that nobody uses: restic key remove',
+  },
+  former_layout: {
+    what: 'the password opens the repository, which lies there as restic kept it before version 0.7; from 0.17 on restic refuses that',
+    hint: 'move it with restic 0.16: restic migrate s3_layout',
   },
   untrusted_parameters: { what: 'a key of the repository asks for more work or memory than it may: %' },
   // any

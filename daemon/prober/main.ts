@@ -15,6 +15,9 @@ const STDERR = 2;
 /** Where Amazon's container agent tells a task at which path of its own service the task's keys lie. It is no key, and no host. */
 const CONTAINER_PATH = 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI';
 
+/** As Debian has it in passwd(5) for users without a home. */
+const NO_HOME = '/nonexistent';
+
 async function main(): Promise<void> {
   const log = createLog(writeAll, process.env['JOURNAL_STREAM'] !== undefined);
   // Node's own report would show the error's message and a line of the program.
@@ -47,7 +50,8 @@ function leave(code: number): void {
 /** No library finds keys, hosts, proxies or files of this machine in it. */
 function leaveEnvironment(): void {
   for (const name of Object.keys(process.env)) delete process.env[name];
-  // Without these the AWS SDK would look into the home folder that the user database names.
+  // Without these the AWS SDK would look into the home folder that the user database names, and fail where it names none.
+  process.env['HOME'] = NO_HOME;
   process.env['AWS_CONFIG_FILE'] = '/dev/null';
   process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null';
 }

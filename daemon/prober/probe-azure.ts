@@ -1,13 +1,12 @@
 import type { Finding, ProbeJob } from '../../src/validation.ts';
-import { BucketMaker } from './bucket-maker.ts';
 import { enterStore } from './enter-store.ts';
 import { fetchAzureIdentity } from './identity/bearer-token.ts';
-import type { Wire } from './network/wire.ts';
 import { probeObjects } from './probe-objects.ts';
 import type { AzureCredential } from './providers/azure.ts';
 import { readAzureTarget, type AzureTarget } from './providers/azure-target.ts';
 import { reach } from './reach.ts';
 import { readTarget } from './read-target.ts';
+import { runChain } from './run-chain.ts';
 import type { Steps } from './steps.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -19,35 +18,19 @@ export async function* probeAzure(
 ): AsyncGenerator<Finding, void> {
   const target = yield* readTarget(() => readAzureTarget(job, surroundings));
   if (target === undefined) return;
-  const maker = new BucketMaker(steps);
-  const wires: Wire[] = [];
-  try {
-    yield* maker.keepIfGood(chainOf(job, target, maker, wires, steps, surroundings));
-  } finally {
-    for (const wire of wires) wire.close();
-  }
-}
-
-async function* chainOf(
-  job: ProbeJob,
-  target: AzureTarget,
-  maker: BucketMaker,
-  wires: Wire[],
-  steps: Steps,
-  surroundings: Surroundings,
-): AsyncGenerator<Finding, void> {
-  // Loaded while the network is waited for.
-  const library = import('./providers/azure.ts');
-  library.catch(() => undefined);
-  const wire = yield* named(job, target, reach(target.endpoint, steps, surroundings.lookup));
-  if (wire === undefined) return;
-  wires.push(wire);
-  const credential = yield* takeCredential(target, surroundings, steps);
-  if (credential === undefined) return;
-  const store = new (await library).AzureStore(target, wire, credential);
-  const isMaking = job.makeBucket && !job.restoreOnly;
-  const entered = yield* enterStore(store, wire, isMaking ? maker : undefined, steps);
-  if (entered !== undefined) yield* probeObjects(job, store, entered.canList, steps);
+  yield* runChain(job, steps, async function* (maker, wires) {
+    // Loaded while the network is waited for.
+    const library = import('./providers/azure.ts');
+    library.catch(() => undefined);
+    const wire = yield* named(job, target, reach(target.endpoint, steps, surroundings.lookup));
+    if (wire === undefined) return;
+    wires.push(wire);
+    const credential = yield* takeCredential(target, surroundings, steps);
+    if (credential === undefined) return;
+    const store = new (await library).AzureStore(target, wire, credential);
+    const entered = yield* enterStore(store, wire, maker, steps);
+    if (entered !== undefined) yield* probeObjects(job, store, entered.canList, steps);
+  });
 }
 
 async function* takeCredential(

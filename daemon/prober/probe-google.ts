@@ -1,6 +1,5 @@
 import type { Finding, ProbeJob } from '../../src/validation.ts';
 import { asFailureOf } from './as-failure-of.ts';
-import { BucketMaker } from './bucket-maker.ts';
 import { clockFinding } from './clock.ts';
 import { enterStore } from './enter-store.ts';
 import { findingOf, ProbeFailure } from './failure.ts';
@@ -8,10 +7,11 @@ import { fetchGoogleIdentity } from './identity/bearer-token.ts';
 import type { Wire } from './network/wire.ts';
 import { probeObjects } from './probe-objects.ts';
 import { GoogleStore } from './providers/google.ts';
-import { readGoogleTarget, type GoogleAccount, type GoogleTarget } from './providers/google-target.ts';
+import { readGoogleTarget, type GoogleAccount } from './providers/google-target.ts';
 import { fetchToken } from './providers/google-token.ts';
 import { reach } from './reach.ts';
 import { readTarget } from './read-target.ts';
+import { runChain } from './run-chain.ts';
 import type { Steps } from './steps.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -23,38 +23,22 @@ export async function* probeGoogle(
 ): AsyncGenerator<Finding, void> {
   const target = yield* readTarget(() => readGoogleTarget(job, surroundings));
   if (target === undefined) return;
-  const maker = new BucketMaker(steps);
-  const wires: Wire[] = [];
-  try {
-    yield* maker.keepIfGood(chainOf(job, target, maker, wires, steps, surroundings));
-  } finally {
-    for (const wire of wires) wire.close();
-  }
-}
-
-async function* chainOf(
-  job: ProbeJob,
-  target: GoogleTarget,
-  maker: BucketMaker,
-  wires: Wire[],
-  steps: Steps,
-  surroundings: Surroundings,
-): AsyncGenerator<Finding, void> {
-  const wire = yield* reach(target.endpoint, steps, surroundings.lookup);
-  if (wire === undefined) return;
-  wires.push(wire);
-  const { account } = target;
-  const token =
-    account === undefined
-      ? (yield* steps.run('key', (signal) => fetchGoogleIdentity(surroundings.metadata, signal)))?.value
-      : yield* takeToken(account, wires, steps, surroundings);
-  if (token === undefined) return;
-  const store = new GoogleStore(target, wire, token);
-  const isMaking = job.makeBucket && !job.restoreOnly;
-  // With an account, the clocks were compared where a wrong one is in the way: a token knows no time.
-  const clocked = account === undefined ? wire : undefined;
-  const entered = yield* enterStore(store, clocked, isMaking ? maker : undefined, steps);
-  if (entered !== undefined) yield* probeObjects(job, store, entered.canList, steps);
+  yield* runChain(job, steps, async function* (maker, wires) {
+    const wire = yield* reach(target.endpoint, steps, surroundings.lookup);
+    if (wire === undefined) return;
+    wires.push(wire);
+    const { account } = target;
+    const token =
+      account === undefined
+        ? (yield* steps.run('key', (signal) => fetchGoogleIdentity(surroundings.metadata, signal)))?.value
+        : yield* takeToken(account, wires, steps, surroundings);
+    if (token === undefined) return;
+    const store = new GoogleStore(target, wire, token);
+    // With an account, the clocks were compared where a wrong one is in the way: a token knows no time.
+    const clocked = account === undefined ? wire : undefined;
+    const entered = yield* enterStore(store, clocked, maker, steps);
+    if (entered !== undefined) yield* probeObjects(job, store, entered.canList, steps);
+  });
 }
 
 /** Says of the key only that it is refused: whether it is good for the bucket, comes out there. */

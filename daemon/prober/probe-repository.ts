@@ -9,13 +9,20 @@ import type { Begun, Steps } from './steps.ts';
 
 const KEYS = 'keys/';
 
+/** Where restic kept them at S3 before version 0.7; up to 0.16 it looks there where `keys/` is empty (`s3legacy`). */
+const KEYS_ONCE = 'key/';
+
 /** What lies where a repository should be. */
 interface Found {
   readonly config: Uint8Array | undefined;
   readonly hasKeys: boolean;
 }
 
-type Opened = RepositoryConfig | Refusal;
+interface Opened {
+  readonly outcome: RepositoryConfig | Refusal;
+  /** The one that the keys lie in. */
+  readonly folder: string;
+}
 
 /** The links `repository` and `password`, begun before their turn. */
 export interface RepositoryProbe {
@@ -82,24 +89,35 @@ async function beginPassword(
   const opened = steps.begin(async (signal) => {
     const password = Buffer.from(text);
     try {
-      const names = await store.list(KEYS, KEYS_LISTED_MAX, signal);
-      const keyNames = names.map((name) => name.slice(KEYS.length));
+      const { folder, keyNames } = await listKeys(store, signal);
       let isFirst = true;
       const readKey = async (name: string): Promise<Uint8Array> => {
         if (!isFirst) await turn;
         isFirst = false;
         // One that is gone by now is a file that is no key.
-        const bytes = (await store.get(KEYS + name, OBJECT_BYTES_MAX, signal)) ?? new Uint8Array(0);
+        const bytes = (await store.get(folder + name, OBJECT_BYTES_MAX, signal)) ?? new Uint8Array(0);
         free();
         return bytes;
       };
-      return await openRepository({ config, keyNames, readKey }, password, signal);
+      return { outcome: await openRepository({ config, keyNames, readKey }, password, signal), folder };
     } finally {
       password.fill(0);
     }
   }, PASSWORD_MS);
   await Promise.race([isFree, opened.ended]);
   return opened;
+}
+
+async function listKeys(
+  store: ObjectStore,
+  signal: AbortSignal,
+): Promise<Pick<Opened, 'folder'> & { readonly keyNames: readonly string[] }> {
+  const listIn = async (folder: string): Promise<string[]> =>
+    (await store.list(folder, KEYS_LISTED_MAX, signal)).map((name) => name.slice(folder.length));
+  const keyNames = await listIn(KEYS);
+  if (keyNames.length > 0) return { folder: KEYS, keyNames };
+  const former = await listIn(KEYS_ONCE);
+  return { folder: former.length > 0 ? KEYS_ONCE : KEYS, keyNames: former };
 }
 
 /** Whether there is a repository. */
@@ -124,13 +142,15 @@ async function* tellFound(begun: Begun<Found>): AsyncGenerator<Finding, boolean>
 async function* tellOpened(begun: Begun<Opened>): AsyncGenerator<Finding, void> {
   const opened = yield* begun.tell('password');
   if (opened === undefined) return;
-  const { value, ms } = opened;
-  if (!('reason' in value)) {
-    yield { check: 'password', state: 'passed', ms };
+  const { ms } = opened;
+  const { outcome, folder } = opened.value;
+  if (!('reason' in outcome)) {
+    if (folder === KEYS) yield { check: 'password', state: 'passed', ms };
+    else yield { ...findingOf('password', 'warning', 'former_layout'), ms };
     return;
   }
-  const isPassword = value.reason === 'wrong_password' || value.reason === 'too_many_keys';
-  const { subject } = value;
+  const isPassword = outcome.reason === 'wrong_password' || outcome.reason === 'too_many_keys';
+  const subject = outcome.subject?.replace(/^keys\//, folder);
   const detail = { ...(isPassword ? { field: 'backup_password' } : {}), ...(subject === undefined ? {} : { subject }) };
-  yield { ...findingOf('password', 'failed', value.reason, detail), ms };
+  yield { ...findingOf('password', 'failed', outcome.reason, detail), ms };
 }

@@ -2,15 +2,14 @@ import { setImmediate } from 'node:timers/promises';
 
 import type { Finding, ProbeJob } from '../../src/validation.ts';
 import { asFailureOf } from './as-failure-of.ts';
-import { BucketMaker } from './bucket-maker.ts';
 import { enter, type Entrance } from './entrance.ts';
 import { fetchAmazonKeys } from './identity/amazon.ts';
-import type { Wire } from './network/wire.ts';
 import { probeObjects } from './probe-objects.ts';
 import { S3Store, type MakeCalls } from './providers/s3-store.ts';
 import { readS3Target, type S3Keys, type S3Target } from './providers/s3-target.ts';
 import { reach } from './reach.ts';
 import { readTarget } from './read-target.ts';
+import { runChain } from './run-chain.ts';
 import type { Steps } from './steps.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -21,31 +20,23 @@ export async function* probeS3(job: ProbeJob, steps: Steps, surroundings: Surrou
   // Loaded while the name server is waited for.
   const makeCalls = setImmediate().then(() => callsOf(job.provider, target));
   makeCalls.catch(() => undefined);
-  const wires: Wire[] = [];
   let { keys } = target;
-  const go = async function* (target: S3Target): AsyncGenerator<Finding, Entrance | undefined> {
-    const wire = yield* reach(target.endpoint, steps, surroundings.lookup);
-    if (wire === undefined) return undefined;
-    wires.push(wire);
-    keys ??= yield* takeKeys(surroundings, steps);
-    if (keys === undefined) return undefined;
-    const keyed = { ...target, keys };
-    return { target: keyed, wire, store: new S3Store(keyed, wire, await makeCalls) };
-  };
-  const chain = async function* (maker: BucketMaker): AsyncGenerator<Finding, void> {
+  yield* runChain(job, steps, async function* (maker, wires) {
+    const go = async function* (target: S3Target): AsyncGenerator<Finding, Entrance | undefined> {
+      const wire = yield* reach(target.endpoint, steps, surroundings.lookup);
+      if (wire === undefined) return undefined;
+      wires.push(wire);
+      keys ??= yield* takeKeys(surroundings, steps);
+      if (keys === undefined) return undefined;
+      const keyed = { ...target, keys };
+      return { target: keyed, wire, store: new S3Store(keyed, wire, await makeCalls) };
+    };
     const first = yield* go(target);
     if (first === undefined) return;
     const move = (region: string): ReturnType<typeof go> => asFailureOf('region', go(readS3Target(job, region)));
-    const isMaking = job.makeBucket && !job.restoreOnly;
-    const entered = yield* enter(first, move, isMaking ? maker : undefined, steps);
+    const entered = yield* enter(first, move, maker, steps);
     if (entered !== undefined) yield* probeObjects(job, entered.store, entered.canList, steps);
-  };
-  try {
-    const maker = new BucketMaker(steps);
-    yield* maker.keepIfGood(chain(maker));
-  } finally {
-    for (const wire of wires) wire.close();
-  }
+  });
 }
 
 /** The machine's own. They are asked for when there is a server to show them to, and not before. */

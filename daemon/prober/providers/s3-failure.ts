@@ -1,6 +1,7 @@
 import type { Reason } from '../../../src/validation.ts';
 import { ProbeFailure, type Detail } from '../failure.ts';
 import type { Answer } from '../network/wire.ts';
+import type { S3Target } from './s3-target.ts';
 
 /**
  * What the codes of S3's errors mean: Amazon's, and those of MinIO, Ceph and Swift. The text beside a code differs from
@@ -45,6 +46,16 @@ const REGION_CODES: ReadonlySet<string> = new Set([
   'InvalidRegion',
 ]);
 
+/** Codes by which Amazon, MinIO and RGW refuse a storage class that they do not have. */
+const CLASS_REFUSED: ReadonlySet<string> = new Set(['InvalidStorageClass', 'InvalidArgument']);
+
+/**
+ * Codes by which they refuse an encryption that they do not offer, or have no keys for: Amazon's key service has its own,
+ * MinIO says that it is not implemented, and RGW that such a request cannot be.
+ */
+const ENCRYPTION_REFUSED =
+  /^(?:InvalidEncryptionAlgorithmError|KMS\..+|KMSNotConfigured|NotImplemented|InvalidRequest|InvalidArgument)$/;
+
 /** The field that mends it. */
 const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
   unknown_access_key: 'access_key',
@@ -81,6 +92,21 @@ export function failureOf(answer: Answer, action: string, bucket: string): Probe
   const field = code?.startsWith('InvalidToken') === true ? 'session_token' : FIELDS[reason];
   const detail: Detail = { ...(field === undefined ? {} : { field }), ...(subject === undefined ? {} : { subject }) };
   return new ProbeFailure(reason, detail);
+}
+
+/** What is refused of how the set wants objects to be kept, where that is what is refused of a write. */
+export function settingRefused(
+  answer: Answer,
+  { storageClass, encryption }: Pick<S3Target, 'storageClass' | 'encryption'>,
+): ProbeFailure | undefined {
+  const code = codeOf(answer) ?? '';
+  if (storageClass !== undefined && CLASS_REFUSED.has(code)) {
+    return new ProbeFailure('not_supported', { field: 'storage_class', subject: storageClass });
+  }
+  if (encryption !== undefined && ENCRYPTION_REFUSED.test(code)) {
+    return new ProbeFailure('not_supported', { field: 'sse', subject: encryption });
+  }
+  return undefined;
 }
 
 function reasonOf(answer: Answer, code: string | undefined): Reason {

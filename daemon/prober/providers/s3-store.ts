@@ -4,7 +4,7 @@ import { ProbeFailure } from '../failure.ts';
 import { LIST_BYTES_MAX, ERROR_BYTES_MAX, RETRY_PAUSE_MS } from '../limits.ts';
 import type { Answer, Wire, WireRequest } from '../network/wire.ts';
 import type { BucketStore, Stored } from './object-store.ts';
-import { codeOf, failureOf } from './s3-failure.ts';
+import { codeOf, failureOf, settingRefused } from './s3-failure.ts';
 import type { KeyedS3Target, S3Keys } from './s3-target.ts';
 
 /** Sends one signed request; the SDK hands it over with its headers and its encoded path. */
@@ -186,7 +186,11 @@ export class S3Store implements BucketStore {
     if (answer === undefined) throw new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' });
     if (answer.status === 404 && codeOf(answer) === 'NoSuchKey') throw new MissingObject();
     if (codeOf(answer) === 'BucketAlreadyOwnedByYou') throw new OwnBucket();
-    if (answer.status < 200 || answer.status >= 300) throw failureOf(answer, call.action, this.bucket);
+    if (answer.status < 200 || answer.status >= 300) {
+      throw (
+        (call === PUT ? settingRefused(answer, this.#target) : undefined) ?? failureOf(answer, call.action, this.bucket)
+      );
+    }
     if (outcome === undefined || !call.isAnswer(answer)) {
       throw new ProbeFailure('unexpected_answer', { subject: `HTTP ${answer.status}` });
     }
@@ -241,6 +245,7 @@ function hasRoot(element: string): (answer: Answer) => boolean {
 
 function storedOf({ headers }: Answer): Stored {
   const version = headers['x-amz-version-id'];
-  // An object that was written while versions were not kept has the version `null`.
-  return version === undefined || version === 'null' || version.length > 1024 ? {} : { version };
+  // An object that was written while versions were not kept has the version `null`, and so has a marker of such a time.
+  const isMissing = version === undefined || (version === 'null' && headers['x-amz-delete-marker'] !== 'true');
+  return isMissing || version.length > 1024 ? {} : { version };
 }

@@ -1,3 +1,6 @@
+import { isIP } from 'node:net';
+
+import { bareHost } from '../../../src/hosts.ts';
 import { BUCKET, PREFIX } from '../../../src/providers/common-fields.ts';
 import { isAmazon, parseS3Repository, type S3Repository } from '../../../src/providers/s3-repository.ts';
 import { parseServer, type Server } from '../../../src/providers/server.ts';
@@ -112,9 +115,15 @@ function keysOf(values: ProbeJob['values']): S3Keys {
 /** As restic does it (`s3.bucket-lookup=auto`): virtual hosts at Amazon only, and not where no certificate would fit. */
 function isPathStyleOf(place: Pick<S3Repository, 'host' | 'isTls' | 'bucket'>, wanted: string | undefined): boolean {
   if (wanted === 'true') return true;
-  const { bucket, isTls } = place;
-  const fits = HOST_LABEL.test(bucket) && !(isTls && bucket.includes('.'));
+  const { host, bucket, isTls } = place;
+  const fits = HOST_LABEL.test(bucket) && !(isTls && bucket.includes('.')) && isNamed(host);
   return wanted === 'false' ? !fits : !(fits && isAmazon(place));
+}
+
+/** An address has no name that a bucket could stand before; Amazon's SDKs, too, put it into the path there. */
+function isNamed(host: string): boolean {
+  const url = `http://${host}`;
+  return isIP(bareHost(URL.canParse(url) ? new URL(url).hostname : host)) === 0;
 }
 
 function regionalHostOf({ host }: Server, region: string): string {

@@ -12,7 +12,7 @@ import { plainEnvironment } from '../../support/process.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { refusal, startHttp, startTcp } from './far-server.ts';
 import { failureIn, jobOf } from './harness.ts';
-import { AN_HOUR_AHEAD, messagesIn, ProberChild, PROBER_SOURCE } from './prober-child.ts';
+import { AN_HOUR_AHEAD, messagesIn, ProberChild, PROBER_SOURCE, WITHOUT_HOME } from './prober-child.ts';
 
 const LIST = '<ListBucketResult></ListBucketResult>';
 const LOCATION = '<LocationConstraint></LocationConstraint>';
@@ -109,6 +109,17 @@ describe('the prober', () => {
     assert.ok(server.seen.length >= 3);
     for (const request of server.seen) assert.match(request, /\/us-east-1\/s3\/aws4_request/);
     assertUnseen(canaries.findIn('requests', server.seen.join('\n')));
+  });
+
+  it('works for a user whom the user database does not know', async (t) => {
+    const server = await startHttp(t, refusal('InvalidAccessKeyId'));
+    for (const provider of ['aws', 's3', 'minio']) {
+      const child = new ProberChild(t, {}, WITHOUT_HOME).send(
+        line(jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` }, { provider })),
+      );
+      assert.equal(await child.ended, 0);
+      assert.equal(failureIn(child.findings)?.reason, 'unknown_access_key');
+    }
   });
 
   it('says no secret of a job on any output, nor where other processes look', async (t) => {

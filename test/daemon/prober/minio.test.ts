@@ -223,6 +223,24 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         assert.ok((await buckets.namesIn(locked)).includes(subject));
       });
 
+      it('names how the set wants objects to be kept where the server does not offer it', async () => {
+        for (const [field, value] of [
+          ['storage_class', 'STANDARD_IA'],
+          ['sse', 'AES256'],
+          ['sse', 'aws:kms'],
+        ] as const) {
+          const failure = failureIn(await find({ [field]: value }));
+          assert.deepEqual(failure && { ...failure, ms: 0 }, {
+            check: 'write',
+            state: 'failed',
+            reason: 'not_supported',
+            field,
+            subject: value,
+            ms: 0,
+          });
+        }
+      });
+
       it('needs no right to write for a restore', async () => {
         const rights = await session(['s3:GetObject', 's3:ListBucket']);
         const findings = await find(rights, true);

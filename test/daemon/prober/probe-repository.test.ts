@@ -20,17 +20,19 @@ const COSTLY = { N: 2 ** 17, r: 8, p: 8 } as const;
 interface Repository {
   readonly config: Uint8Array;
   readonly keys: readonly NamedFile[];
+  /** Where the keys lie. */
+  readonly folder?: string;
 }
 
 /** A bucket with a repository in it, of a server that can be told what to do before it answers. */
 async function startRepository(
   scope: Scope,
-  { config, keys }: Repository,
+  { config, keys, folder = 'keys' }: Repository,
   act: (method: string, url: string) => 'refuse' | undefined = () => undefined,
 ): Promise<FarServer & { readonly mostAtOnce: () => number }> {
-  const files = new Map(keys.map(({ name, bytes }) => [`/bucket-1/keys/${name}`, bytes]));
+  const files = new Map(keys.map(({ name, bytes }) => [`/bucket-1/${folder}/${name}`, bytes]));
   files.set('/bucket-1/config', config);
-  const names = keys.map(({ name }) => `<Contents><Key>keys/${name}</Key></Contents>`).join('');
+  const names = keys.map(({ name }) => `<Contents><Key>${folder}/${name}</Key></Contents>`).join('');
   let asked = 0;
   let most = 0;
   const server = await startHttp(scope, (request, response, body) => {
@@ -40,9 +42,10 @@ async function startRepository(
     response.once('finish', () => (asked -= 1));
     if (act(method, name) === 'refuse') refusal('AccessDenied')(request, response);
     else if (url.includes('location')) response.end('<LocationConstraint></LocationConstraint>');
-    else if (url.includes('list-type'))
-      response.end(`<ListBucketResult><Name>bucket-1</Name>${names}</ListBucketResult>`);
-    else if (method === 'PUT') {
+    else if (url.includes('list-type')) {
+      const isThere = `${folder}/`.startsWith(decodeURIComponent(/[?&]prefix=([^&]*)/.exec(url)?.[1] ?? ''));
+      response.end(`<ListBucketResult><Name>bucket-1</Name>${isThere ? names : ''}</ListBucketResult>`);
+    } else if (method === 'PUT') {
       files.set(name, body);
       response.writeHead(200, { etag: '"x"' }).end();
     } else if (method === 'DELETE') response.writeHead(204).end();
@@ -114,6 +117,22 @@ describe('probe(): the password of the repository', () => {
       assert.deepEqual(stepsIn(server), [first, 'PUT', 'GET', 'DELETE', second, third]);
       assert.equal(server.mostAtOnce(), 1);
     }
+  });
+
+  it('looks for keys where restic kept them once, and says so; what is wrong with them is told as elsewhere', async (t) => {
+    for (const provider of PROVIDERS) {
+      const repository = { ...repositoryOf([PASSWORD]), folder: 'key' };
+      const server = await startRepository(t, repository);
+      const { state, reason } = findingFor(await findingsOf(jobOf(valuesFor(server), { provider })), 'password');
+      assert.deepEqual([state, reason], ['warning', 'former_layout']);
+      const wrong = await findingsOf(jobOf(valuesFor(server, 'another'), { provider }));
+      assert.equal(failureIn(wrong)?.reason, 'wrong_password');
+    }
+    const [key] = repositoryOf([PASSWORD]).keys;
+    const damaged = { name: key?.name ?? '', bytes: Buffer.from('{}') };
+    const server = await startRepository(t, { ...RESTIC, keys: [damaged], folder: 'key' });
+    const failure = failureIn(await findingsOf(jobOf(valuesFor(server))));
+    assert.deepEqual([failure?.reason, failure?.subject], ['not_a_repository', `key/${damaged.name}`]);
   });
 
   it('tells at its own check what went wrong before its turn', async (t) => {

@@ -20,6 +20,18 @@ globalThis.Date = class extends Real {
 /** Options of Node that put the clock forward, for one process. */
 export const AN_HOUR_AHEAD: readonly string[] = ['--import', `data:text/javascript,${encodeURIComponent(SHIFT)}`];
 
+const UNKNOWN_USER = `import { syncBuiltinESMExports } from 'node:module';
+import os from 'node:os';
+const { homedir } = os;
+os.homedir = () => {
+  if (process.env.HOME) return homedir();
+  throw Object.assign(new Error('uv_os_homedir returned ENOENT'), { code: 'ERR_SYSTEM_ERROR' });
+};
+syncBuiltinESMExports();`;
+
+/** Options of Node that make the user one whom the user database does not know, as one of DynamicUser= may be. */
+export const WITHOUT_HOME: readonly string[] = ['--import', `data:text/javascript,${encodeURIComponent(UNKNOWN_USER)}`];
+
 /** A prober as a child, whose standard input stays open until it is ended. */
 export class ProberChild {
   readonly process: ChildProcess;

@@ -60,7 +60,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
   });
 
   /** A bucket in which a guest has these rights, and there is a repository. */
-  const guestBucket = async (rights: readonly Right[], keeps?: 'versions' | 'locks'): Promise<string> => {
+  const guestBucket = async (rights: readonly Right[], keeps?: 'versions' | 'kept' | 'locks'): Promise<string> => {
     const name = await buckets.make(keeps === undefined ? {} : { keeps });
     await buckets.putRepository(name, files);
     await buckets.allow(name, GUEST, rights);
@@ -215,6 +215,17 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
           names.filter((object) => object.includes('.cio-')),
           [],
         );
+      });
+
+      it('leaves no marker in a bucket that has kept versions once, or names it', async () => {
+        const name = await buckets.make({ keeps: 'kept' });
+        const findings = await find(valuesOf(OWNER, buckets.repository(name)));
+        assert.equal(findingFor(findings, 'delete').state, 'passed', JSON.stringify(findings));
+        assert.deepEqual(await buckets.namesIn(name), []);
+
+        const few = await guestBucket(RIGHTS, 'kept');
+        const { state, subject = '' } = findingFor(await find(valuesOf(GUEST, buckets.repository(few))), 'delete');
+        assert.deepEqual([state, await buckets.namesIn(few, '.cio-')], ['warning', [subject]]);
       });
 
       it('names what a lock keeps', async () => {

@@ -58,12 +58,14 @@ export class Buckets {
     });
   }
 
-  async make(options: { readonly keeps?: 'versions' | 'locks' } = {}): Promise<string> {
+  /** `kept`: it kept versions once, and does not any more. */
+  async make(options: { readonly keeps?: 'versions' | 'kept' | 'locks' } = {}): Promise<string> {
     const Bucket = `probe-${process.pid}-${(this.#count += 1)}`;
     const isLocking = options.keeps === 'locks';
     await this.client.send(new CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: isLocking }));
-    if (options.keeps === 'versions') {
-      const VersioningConfiguration = { Status: 'Enabled' } as const;
+    const statuses = { versions: ['Enabled'], kept: ['Enabled', 'Suspended'], locks: [] } as const;
+    for (const Status of options.keeps === undefined ? [] : statuses[options.keeps]) {
+      const VersioningConfiguration = { Status };
       await this.client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
     }
     if (isLocking) {

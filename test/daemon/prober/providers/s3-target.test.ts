@@ -27,6 +27,10 @@ describe('readS3Target()', () => {
     ['s3:https://minio.test/evil.test%2F', { path_style: 'false' }, 'minio.test', 443, true],
     ['s3:https://minio.test/evil@x', { path_style: 'false' }, 'minio.test', 443, true],
     ['s3:http://minio.test/evil.test:80', { path_style: 'false' }, 'minio.test', 80, true],
+    // Nor does it stand before an address.
+    ['s3:http://127.0.0.1:9000/b-1', { path_style: 'false' }, '127.0.0.1', 9000, true],
+    ['s3:https://0x7f.1/b-1', { path_style: 'false' }, '127.0.0.1', 443, true],
+    ['s3:http://[::1]:9000/b-1', { path_style: 'false' }, '::1', 9000, true],
     ['s3:http://[::1]:9000/b-1', {}, '::1', 9000, true],
     ['s3:http://0x7f.1/b-1', {}, '127.0.0.1', 80, true],
     ['s3:http://192.168.1.100:9001/b-1', {}, '192.168.1.100', 9001, true],
