@@ -5,6 +5,7 @@ import type { Errors, Methods } from '../src/protocol/interface.generated.ts';
 import { INTERFACE_NAME } from '../src/protocol/interface.generated.ts';
 import { ConnectionError } from './connection-error.ts';
 import { interfaceDefinition } from './interface.ts';
+import { completeReply } from './later-fields.ts';
 
 /** Name of a method of the daemon. */
 export type MethodName = keyof Methods;
@@ -20,6 +21,9 @@ export interface Reply {
 }
 
 const SERVICE = 'org.varlink.service.';
+
+/** The name of an error as Varlink has it, and no longer than one to be shown. */
+const ERROR_NAME = /^[A-Z][A-Za-z0-9]{0,39}$/;
 
 /** Reads one message. Undefined where it is no reply. */
 export function parseReply(frame: Uint8Array): Reply | undefined {
@@ -38,14 +42,20 @@ export function parseReply(frame: Uint8Array): Reply | undefined {
 }
 
 /**
- * What a reply says, checked against the interface.
+ * What a reply says, checked against the interface. What a newer daemon says besides is let through, and what an older one
+ * leaves out is as it means it.
  *
  * @throws CredentialError an error of the interface
  * @throws ConnectionError `rejected` for an error of `org.varlink.service`, `bad_reply` for what is not of the interface
  */
 export function readReply<Name extends MethodName>(name: Name, reply: Reply, socket: string): Methods[Name]['out'] {
   if (reply.error !== undefined) throw errorOf(reply.error, reply.parameters, socket);
-  const path = checkOfMethod(name)(reply.parameters);
+  const check = checkOfMethod(name);
+  let path = check(reply.parameters);
+  if (path !== undefined) {
+    completeReply(name, reply.parameters);
+    path = check(reply.parameters);
+  }
   if (path !== undefined)
     throw new ConnectionError('bad_reply', socket, { detail: `${name}: ${path || 'parameters'}` });
   return reply.parameters as Methods[Name]['out'];
@@ -59,6 +69,8 @@ export function errorOf(qualified: string, parameters: unknown, socket: string):
     if (check !== undefined && check(parameters) === undefined) {
       return new CredentialError(code as ErrorCode, parameters as Errors[ErrorCode]);
     }
+    // One that only a newer daemon has.
+    if (check === undefined && ERROR_NAME.test(code)) return new ConnectionError('rejected', socket, { detail: code });
   }
   if (!qualified.startsWith(SERVICE)) return new ConnectionError('bad_reply', socket, { detail: 'error' });
   const name = qualified.slice(SERVICE.length);

@@ -1,4 +1,5 @@
 import { isAbsolute, join } from 'node:path';
+import { homeDirectory } from '../src/home-directory.ts';
 import { INTERFACE_NAME } from '../src/protocol/interface.generated.ts';
 
 /** A place where the daemon may listen. */
@@ -33,17 +34,25 @@ export function socketCandidates({ socket, environment, uid }: SocketPathInputs)
   const folder = environment['CIO_RUNTIME_DIR'];
   if (folder) return [{ path: join(folder, INTERFACE_NAME), needsOwnFolder: false }];
   const system = { path: SYSTEM_PATH, needsOwnFolder: false };
-  const user = { path: join(userFolder(environment), INTERFACE_NAME), needsOwnFolder: true };
+  const folderOfUser = userFolder(environment);
+  if (folderOfUser === undefined) return [system];
+  const user = { path: join(folderOfUser, INTERFACE_NAME), needsOwnFolder: true };
   return uid === 0 ? [system, user] : [user, system];
 }
 
-function userFolder(environment: SocketPathInputs['environment']): string {
+/** Undefined for a user who has no home. */
+function userFolder(environment: SocketPathInputs['environment']): string | undefined {
   const runtime = absolute(environment['XDG_RUNTIME_DIR']);
   if (runtime !== undefined) return join(runtime, FOLDER);
-  const state =
-    absolute(environment['XDG_STATE_HOME']) ??
-    join(environment['HOME'] || process.getBuiltinModule('node:os').homedir(), '.local/state');
-  return join(environment['CIO_STATE_DIR'] || join(state, FOLDER), 'run');
+  const state = environment['CIO_STATE_DIR'] || stateFolder(environment);
+  return state === undefined ? undefined : join(state, 'run');
+}
+
+function stateFolder(environment: SocketPathInputs['environment']): string | undefined {
+  const state = absolute(environment['XDG_STATE_HOME']);
+  if (state !== undefined) return join(state, FOLDER);
+  const home = homeDirectory(environment, process.getBuiltinModule('node:os').homedir);
+  return home === undefined ? undefined : join(home, '.local/state', FOLDER);
 }
 
 /** The XDG base directory specification has relative paths ignored. */

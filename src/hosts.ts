@@ -4,8 +4,8 @@ const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
 /** Most characters of a name that the DNS can hold (RFC 1035, section 2.3.4). */
 export const HOST_LENGTH_MAX = 253;
 
-/** Ends of names for private use: RFC 6761, RFC 6762 with its appendix G, RFC 8375. No public name server has them. */
-const PRIVATE_SUFFIX = /\.(?:localhost|test|local|home\.arpa|internal|intranet|private|corp|home|lan)$/;
+/** Ends of names for private use: RFC 6761, RFC 6762 with its appendix G, RFC 8375, and of services in Kubernetes. No public name server has them. */
+const PRIVATE_SUFFIX = /\.(?:localhost|test|local|home\.arpa|internal|intranet|private|corp|home|lan|svc)$/;
 
 /** A host without its port, the brackets of an IPv6 address and the dot at the end of a full name; in lower case. */
 export function bareHost(host: string): string {
@@ -18,7 +18,7 @@ export function bareHost(host: string): string {
 
 /**
  * Tells whether a host, with or without a port, is one that is reached across a public network: not this machine, no
- * private or link-local address (RFC 1122, 1918, 3927, 4193, 4291) and no name of a private network.
+ * private, shared or link-local address (RFC 1122, 1918, 3927, 4193, 4291, 6598) and no name of a private network.
  */
 export function isPublicHost(host: string): boolean {
   const bare = bareHost(host);
@@ -30,7 +30,9 @@ export function isPublicHost(host: string): boolean {
 function isPublicIpv4(address: string): boolean {
   const [a = 0, b = 0] = address.split('.').map(Number);
   const isPrivate = a === 10 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168);
-  return !isPrivate && a !== 0 && a !== 127 && !(a === 169 && b === 254);
+  // Of providers' and of overlay networks, and never across the internet.
+  const isShared = a === 100 && b >= 64 && b < 128;
+  return !isPrivate && !isShared && a !== 0 && a !== 127 && !(a === 169 && b === 254);
 }
 
 function isPublicIpv6(address: string): boolean {

@@ -22,3 +22,9 @@ export const VERSIONS_KEPT = 10;
 
 /** Longest path of a Unix socket, in bytes (`sun_path` less its NUL, unix(7)); Node cuts a longer one silently. */
 export const SOCKET_PATH_BYTES_MAX = 107;
+
+/**
+ * Most credentials and sets that one user's watchers remember together, some 100 to 250 bytes each. A user who is no
+ * administrator sees a few thousand at most; an administrator of more watches them by pattern.
+ */
+export const WATCHED_PER_USER_MAX = 100_000;

@@ -1,19 +1,17 @@
 import { CredentialError } from './errors.ts';
 import { NAME_LENGTH_MAX } from './limits.ts';
 
+const UUID_LENGTH = 36;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const VALID_NAME = new RegExp(`^[a-z0-9][a-z0-9_.-]{0,${NAME_LENGTH_MAX - 1}}$`);
 const VALID_START = /^(?:[a-z0-9][a-z0-9_.-]*)?/;
-
-/** What only names in another spelling than the canonical one have. */
-const OTHER_SPELLING = /^cio_alt_|_restic_/;
 
 /** How much of a refused name is told back: enough to find the mistake, too little to repeat a pasted secret. */
 const ECHO_LENGTH_MAX = 32;
 
 /** Tells whether `text` has the form of a UUID (RFC 9562), which names a set and can name no credential. */
 export function isUuid(text: string): boolean {
-  return UUID.test(text);
+  return text.length === UUID_LENGTH && UUID.test(text);
 }
 
 /**
@@ -33,7 +31,7 @@ export function parseName(text: string): string {
  * `…_backup_repo` and `…_backup_password`.
  */
 export function canonicalName(name: string): string {
-  if (!OTHER_SPELLING.test(name)) return name;
+  if (!name.startsWith('cio_alt_') && !name.includes('_restic_')) return name;
   const field = name.replace(/^(cio_.+)_restic_(repo|password)$/, '$1_backup_$2');
   return field.replace(/^cio_alt_(aws|minio)_/, 'cio_$1_alt_');
 }

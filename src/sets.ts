@@ -12,6 +12,17 @@ export interface SetMembership {
 
 const SET_NAME = /^[a-z0-9][a-z0-9_.-]*$/;
 
+/** Every field with what goes before it in a name, longest first. */
+const SUFFIXES: readonly { readonly field: string; readonly suffix: string }[] = FIELD_IDS.map((field) => ({
+  field,
+  suffix: `_${field}`,
+}));
+
+/** What stands before a field's id in a longer one: at the end of a set's name, it would be taken for a part of the field. */
+const SPLIT_FIELDS: readonly string[] = FIELD_IDS.flatMap((longer) =>
+  SUFFIXES.flatMap(({ suffix }) => (longer.endsWith(suffix) ? [`_${longer.slice(0, -suffix.length)}`] : [])),
+);
+
 /** Longest name of a set, in characters: with the shortest field, it still makes the name of a credential. */
 const SET_LENGTH_MAX: number = NAME_LENGTH_MAX - memberName('', FIELD_IDS.at(-1) ?? '').length;
 
@@ -22,10 +33,10 @@ const SET_LENGTH_MAX: number = NAME_LENGTH_MAX - memberName('', FIELD_IDS.at(-1)
  */
 export function membershipOf(name: string): SetMembership | undefined {
   if (!name.startsWith('cio_')) return undefined;
-  const field = FIELD_IDS.find((id) => name.endsWith(`_${id}`));
-  if (field === undefined) return undefined;
-  const set = name.slice('cio_'.length, -(field.length + 1));
-  return SET_NAME.test(set) && !isUuid(set) ? { set, field } : undefined;
+  const found = SUFFIXES.find(({ suffix }) => name.endsWith(suffix));
+  if (found === undefined) return undefined;
+  const set = name.slice('cio_'.length, -found.suffix.length);
+  return isSetName(set) ? { set, field: found.field } : undefined;
 }
 
 /** The name of a set's field. */
@@ -38,9 +49,13 @@ export function canonicalSetName(text: string): string | undefined {
   if (text.length > SET_LENGTH_MAX) return undefined;
   // The same rewriting as in canonicalName, which sees the name of the set with a field behind it.
   const name = text.replace(/^alt_(aws|minio)(?=_|$)/, '$1_alt');
-  // Where one field's id ends in another's, a set whose name ends in the rest would be cut elsewhere.
-  const isReadBack = FIELD_IDS.every((field) => membershipOf(memberName(name, field))?.set === name);
-  return isReadBack ? name : undefined;
+  // The names of all its fields must be cut where they were put together.
+  const isReadBack = !SPLIT_FIELDS.some((part) => `_${name}`.endsWith(part));
+  return isReadBack && isSetName(name) ? name : undefined;
+}
+
+function isSetName(text: string): boolean {
+  return SET_NAME.test(text) && !isUuid(text);
 }
 
 /**

@@ -31,6 +31,14 @@ const PORTWORX_WORD = 'credentials';
 /** The word before all commands, and its other spellings. */
 export const GROUP_WORDS: readonly string[] = ['credential', PORTWORX_WORD, 'cred'];
 
+/** The letters that pxctl has for its commands, whose group `cred` is one of, too. */
+const PORTWORX_LETTERS: ReadonlyMap<string, string> = new Map([
+  ['c', 'create'],
+  ['l', 'list'],
+  ['d', 'remove'],
+  ['v', 'validate'],
+]);
+
 /** An option or a word of the command line. An argument can be a secret in the wrong place: no message repeats one. */
 type Token =
   | {
@@ -91,6 +99,8 @@ interface Head {
   isVersion: boolean;
   isJson: boolean;
   isPortworx: boolean;
+  /** Commands by their short names, where they have some. */
+  letters: ReadonlyMap<string, string>;
   socket: string | undefined;
   /** How many arguments stand before those of the command. */
   length: number;
@@ -106,6 +116,7 @@ function readHead(argv: readonly string[], commands: readonly Command[]): Head {
     isVersion: false,
     isJson: false,
     isPortworx: false,
+    letters: new Map(),
     socket: undefined,
     length: 0,
   };
@@ -122,14 +133,19 @@ function readHead(argv: readonly string[], commands: readonly Command[]): Head {
       head.socket = path;
       head.length += 1;
     } else if (word.startsWith('-')) throw unknownOption(word, head.length, Object.keys(GLOBAL_OPTIONS), 'cio');
-    else if (head.isInGroup) head.command = readCommandWord(word, head.words, commands);
-    else if (GROUP_WORDS.includes(word)) {
+    else if (head.isInGroup) {
+      const name = head.words.length === 0 ? head.letters.get(word) : undefined;
+      head.command = readCommandWord(name ?? word, head.words, commands);
+    } else if (GROUP_WORDS.includes(word)) {
       head.isInGroup = true;
       head.isPortworx = word === PORTWORX_WORD;
+      if (word !== 'credential') head.letters = PORTWORX_LETTERS;
     } else
       throw usageError(
         `there is no such command${didYouMean(word, GROUP_WORDS)}`,
-        'cio credential --help shows what there is',
+        commands.some(({ name, aliases = [] }) => name === word || aliases.includes(word))
+          ? `it stands behind credential: cio credential ${word}`
+          : 'cio credential --help shows what there is',
       );
   }
   return head;

@@ -15,6 +15,8 @@ export type CommandErrorCode =
   | 'NoValue'
   /** What came from a file, the environment or a terminal cannot be what it is for. */
   | 'InvalidInput'
+  /** What was given does not open the file of age. */
+  | 'WrongKey'
   | 'ReadFailed'
   | 'WriteFailed'
   /** What is there does not fit into the form that was asked for. */
@@ -31,6 +33,7 @@ const EXIT_OF_CODE: { readonly [Code in CommandErrorCode]: number } = {
   NotConfirmed: EXIT.failed,
   NoValue: EXIT.invalid,
   InvalidInput: EXIT.invalid,
+  WrongKey: EXIT.accessDenied,
   ReadFailed: EXIT.failed,
   WriteFailed: EXIT.failed,
   NotInForm: EXIT.invalid,

@@ -1,5 +1,6 @@
 import { readSync, writeSync } from 'node:fs';
 import { CommandError } from './command-error.ts';
+import { reasonOfCode } from './file-error.ts';
 
 export const STDIN = 0;
 export const STDOUT = 1;
@@ -26,7 +27,7 @@ export function writeAll(descriptor: number, content: Uint8Array | string): void
       () => writeSync(descriptor, rest),
       (code) => {
         if (code === 'EPIPE') throw new ReaderGone();
-        throw new CommandError('WriteFailed', `cannot write to ${nameOf(descriptor)}: ${code}`);
+        throw new CommandError('WriteFailed', `cannot write to ${nameOf(descriptor)}: ${reasonOfCode(code)}`);
       },
     );
     rest = rest.subarray(written);
@@ -67,7 +68,7 @@ function readChunk(descriptor: number, into: Buffer, source: string): number {
     (code) => {
       // A terminal that has hung up; there is nothing more to come.
       if (code === 'EIO' || code === 'EOF') return 0;
-      throw new CommandError('ReadFailed', `cannot read ${source}: ${code}`);
+      throw new CommandError('ReadFailed', `cannot read ${source}: ${reasonOfCode(code)}`);
     },
   );
 }

@@ -54,13 +54,20 @@ function onUserSignal(): void {
 
 function fail(error: unknown, operation: string | undefined, isJson: boolean): number {
   const { exit, code, message, hint, fields } = explain(error);
-  try {
-    if (isJson) writeAll(STDOUT, `${printableJson({ error: { code, ...fields, message, ...(hint && { hint }) } })}\n`);
-    else writeAll(STDERR, formatFailure(operation, message, hint));
-  } catch {
-    // Nobody is left to be told; the exit code still says it.
-  }
+  const text = formatFailure(operation, message, hint);
+  const json = `${printableJson({ error: { code, ...fields, message, ...(hint && { hint }) } })}\n`;
+  // Where the one cannot be written, the other may. If nobody is left to be told, the exit code still says it.
+  if (!isJson || !isWritten(STDOUT, json)) isWritten(STDERR, text);
   return exit;
+}
+
+function isWritten(descriptor: number, text: string): boolean {
+  try {
+    writeAll(descriptor, text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Asked for, help is the product; else it is the answer to a command line that is not complete. */

@@ -1,8 +1,9 @@
 import { ConnectionError, type ConnectionFailure } from '../connection-error.ts';
 import { CredentialError, EXIT, EXIT_OF_ERROR, type ErrorCode } from '../../src/errors.ts';
-import { ITEMS_PER_CALL_MAX, SOCKET_PATH_BYTES_MAX, VALUE_BYTES_MAX } from '../../src/limits.ts';
+import { ITEMS_PER_CALL_MAX, SOCKET_PATH_BYTES_MAX, VALUE_BYTES_MAX, WATCHED_PER_USER_MAX } from '../../src/limits.ts';
 import { memberName } from '../../src/sets.ts';
 import type { Errors } from '../../src/protocol/interface.generated.ts';
+import { abbreviate } from './abbreviate.ts';
 import { CommandError } from './command-error.ts';
 
 /** All there is to say about an error: what failed, on what, why, and the next step. */
@@ -51,10 +52,7 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
     message: `${subject(name)} exists already`,
     hint: '--replace gives it a new value; the old one is kept as a version',
   }),
-  InvalidName: ({ name, reason }) => ({
-    message: `the name${name === '' ? '' : ` that begins with ${abbreviate(name)}`} is not valid: ${reason}`,
-    hint: 'a name is a-z, 0-9 and _ . -, at most 128 characters, as in cio_aws_backup_repo',
-  }),
+  InvalidName: ({ name, reason }) => invalidName(name, reason),
   InvalidValue: ({ name, reason }) => ({ message: `the value of ${abbreviate(name)} is not valid: ${reason}` }),
   AccessDenied: ({ name, right }) => ({
     message: name ? `no right to ${right} ${abbreviate(name)}` : `no right to ${right}`,
@@ -97,12 +95,32 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
   InternalError: () => ({ message: 'the daemon has a defect', hint: SEE_LOG }),
 };
 
+/** Without a name the reason may be about something else than a credential: it says what. */
+function invalidName(name: string, reason: string): Words {
+  if (name === '' && !/^(?:it|character)\b/.test(reason)) {
+    const isOfUnit = reason.includes('unit name');
+    return {
+      message: reason,
+      ...(isOfUnit && { hint: 'it is one as in restic.service, or restic@.service for all its instances' }),
+    };
+  }
+  return {
+    message: `the name${name === '' ? '' : ` that begins with ${abbreviate(name)}`} is not valid: ${reason}`,
+    hint: 'a name is a-z, 0-9 and _ . -, at most 128 characters, as in cio_aws_backup_repo',
+  };
+}
+
 function tooLarge(limit: number): Words {
   switch (limit) {
     case VALUE_BYTES_MAX:
       return { message: `the value is larger than 1 MiB (${limit} bytes)` };
     case ITEMS_PER_CALL_MAX:
       return { message: `it is more than ${limit} at a time`, hint: 'do it in several steps' };
+    case WATCHED_PER_USER_MAX:
+      return {
+        message: `it is more than ${limit} credentials and sets, too many to watch at a time`,
+        hint: "name a part of them: cio credential watch 'aws*'",
+      };
     default:
       return { message: `it is over the limit of ${limit}`, hint: 'do it in several steps' };
   }
@@ -200,19 +218,10 @@ const CONNECTION_FAILED: { readonly [Reason in ConnectionFailure]: (socket: stri
   }),
   rejected: (socket, detail) => ({
     message: `the daemon at ${socket} does not take this call (${detail})`,
-    hint: 'cio and the daemon may be of different versions: cio --version',
+    hint: 'it may be of another version than cio: compare cio --version with cio credential status; an upgrade restarts it',
   }),
   failed: (socket, detail) => ({ message: `cannot connect to ${socket}: ${detail}`, hint: START }),
 };
-
-/** Longest name, other than one of a set's field, that is shown whole: a secret in the wrong place is longer. */
-const SHOWN_LENGTH_MAX = 16;
-
-/** What of a name may be shown: it came from the command line, where it can be a secret in the wrong place. */
-function abbreviate(name: string): string {
-  if (name.startsWith('cio_') || name.length <= SHOWN_LENGTH_MAX) return name;
-  return `${name.slice(0, SHOWN_LENGTH_MAX / 2)}…`;
-}
 
 function subject(name: string): string {
   return `${name.startsWith('cio_') ? 'credential ' : ''}${abbreviate(name)}`;

@@ -2,9 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fsyncSync, linkSync, lstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { CommandError } from './command-error.ts';
+import { reasonOf, shownPath } from './file-error.ts';
+import { onEnding } from './on-ending.ts';
 
-/** Signals that end the process, and would leave the half of a file behind. */
-const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** What to do, by the code of the error. */
+const HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: 'make room on that disk, or write to another one',
+  ENOENT: 'make the folder first, or name another place',
+  EACCES: 'name another place, where you may write',
+  EROFS: 'name a place on another file system',
+};
 
 /**
  * A file in the making: nobody sees it under its name before it is whole and on the disk, and nobody else may read it.
@@ -19,6 +26,8 @@ export class NewFile implements Disposable {
   readonly #temporary: string;
   readonly #descriptor: number;
   readonly #force: boolean;
+  /** The half of a file would be left behind. */
+  readonly #ending: Disposable = onEnding(() => this[Symbol.dispose]());
   #isOpen = true;
   #isThere = true;
 
@@ -27,7 +36,6 @@ export class NewFile implements Disposable {
     this.#temporary = temporary;
     this.#descriptor = descriptor;
     this.#force = force;
-    for (const signal of ENDING_SIGNALS) process.on(signal, this.#onSignal);
   }
 
   /**
@@ -40,7 +48,7 @@ export class NewFile implements Disposable {
     assertFree(path, force);
     const temporary = join(dirname(path), `.${basename(path).slice(0, 200)}.${randomBytes(6).toString('hex')}`);
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    const descriptor = refusing('make the file', () => openSync(temporary, flags, 0o600));
+    const descriptor = refusing(`make a file in ${shownPath(dirname(path))}`, () => openSync(temporary, flags, 0o600));
     return new NewFile(path, temporary, descriptor, force);
   }
 
@@ -65,17 +73,11 @@ export class NewFile implements Disposable {
 
   /** Leaves nothing of what was not committed. */
   [Symbol.dispose](): void {
-    for (const signal of ENDING_SIGNALS) process.off(signal, this.#onSignal);
+    this.#ending[Symbol.dispose]();
     this.#close();
     if (this.#isThere) rmSync(this.#temporary, { force: true });
     this.#isThere = false;
   }
-
-  readonly #onSignal = (signal: NodeJS.Signals): void => {
-    this[Symbol.dispose]();
-    // Without its listener the signal does what it always does.
-    process.kill(process.pid, signal);
-  };
 
   /** A link fails where a rename would replace what somebody else has put there meanwhile. */
   #link(): boolean {
@@ -96,7 +98,7 @@ export class NewFile implements Disposable {
 }
 
 function assertFree(path: string, force: boolean): void {
-  const stat = refusing('look for the file', () => lstatSync(path, { throwIfNoEntry: false }));
+  const stat = refusing(`look for ${shownPath(path)}`, () => lstatSync(path, { throwIfNoEntry: false }));
   if (stat === undefined) return;
   if (!force) throw existsAlready();
   if (!stat.isFile()) throw new CommandError('WriteFailed', 'what is there already is no regular file');
@@ -115,13 +117,11 @@ function syncFolder(path: string): void {
   }
 }
 
-/** The path is not repeated: whoever typed it knows it, and it could be a secret in the wrong place. */
 function refusing<T>(what: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    const hint = code === 'ENOSPC' ? 'make room on that disk, or write to another one' : undefined;
-    throw new CommandError('WriteFailed', `cannot ${what}: ${code}`, hint);
+    const { code = '' } = error as NodeJS.ErrnoException;
+    throw new CommandError('WriteFailed', `cannot ${what}: ${reasonOf(error)}`, HINTS[code]);
   }
 }

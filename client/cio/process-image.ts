@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError } from './command-error.ts';
 
@@ -51,7 +51,7 @@ export function findCommand(file: string, searchPath: string = DEFAULT_PATH): st
   const candidates = file.includes('/') ? [file] : searchPath.split(':').map((folder) => join(folder || '.', file));
   const found = file === '' ? undefined : candidates.find(isExecutable);
   if (found !== undefined) return found;
-  if (file !== '' && candidates.some((path) => statSync(path, { throwIfNoEntry: false }) !== undefined)) {
+  if (file !== '' && candidates.some((path) => existsSync(path))) {
     throw new CommandError('CommandNotExecutable', 'the command cannot be executed', 'see its mode with ls -l');
   }
   throw new CommandError('CommandNotFound', 'the command was not found', 'is it installed, and in PATH?');

@@ -1,4 +1,5 @@
 import { STDERR, writeAll } from './file-descriptors.ts';
+import { onEnding } from './on-ending.ts';
 import { isTerminal } from './terminal.ts';
 import { printable, truncate } from './text.ts';
 
@@ -14,9 +15,6 @@ const ELAPSED_FROM_MS = 3000;
 const FRAMES = ['|', '/', '-', '\\'] as const;
 
 const CLEAR_LINE = '\r\u001b[K';
-
-/** Signals that end a process, and would leave the line behind. */
-const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** A line on standard error that says what is being done, while it is done. */
 export interface Progress extends Disposable {
@@ -46,6 +44,8 @@ export function startProgress(what: string): Progress {
 class ProgressLine implements Progress {
   readonly #startedMs = performance.now();
   readonly #timer: NodeJS.Timeout;
+  /** The line would be left behind. */
+  readonly #ending: Disposable = onEnding(() => this[Symbol.dispose]());
   #what: string;
   #frame = 0;
   #isShown = false;
@@ -53,7 +53,6 @@ class ProgressLine implements Progress {
   constructor(what: string) {
     this.#what = what;
     this.#timer = setInterval(() => this.#tick(), FRAME_MS).unref();
-    for (const signal of ENDING_SIGNALS) process.on(signal, this.#onSignal);
   }
 
   say(what: string): void {
@@ -68,15 +67,9 @@ class ProgressLine implements Progress {
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
-    for (const signal of ENDING_SIGNALS) process.off(signal, this.#onSignal);
+    this.#ending[Symbol.dispose]();
     this.clear();
   }
-
-  readonly #onSignal = (signal: NodeJS.Signals): void => {
-    this[Symbol.dispose]();
-    // Without its listener the signal does what it always does.
-    process.kill(process.pid, signal);
-  };
 
   #tick(): void {
     const elapsedMs = performance.now() - this.#startedMs;

@@ -3,6 +3,7 @@ import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { CommandError } from './command-error.ts';
 import { STDERR, STDIN, writeAll } from './file-descriptors.ts';
 import { LineEditor, type LineEnd } from './line-editor.ts';
+import { onEnding } from './on-ending.ts';
 import { isTerminal } from './terminal.ts';
 import { printable, widthOf } from './text.ts';
 
@@ -19,9 +20,6 @@ export interface Talk {
   /** Shows why an answer does not do. What was typed after it, as the rest of a paste, was meant for another question. */
   readonly refuse: (line: string) => void;
 }
-
-/** Signals that end a process, and would leave the terminal without echo. */
-const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGINT'] as const;
 
 /** Of a terminal that does not say how many it has. */
 const COLUMNS = 80;
@@ -170,18 +168,12 @@ function enterRawMode(): () => void {
       // The terminal has hung up: there is no echo to bring back.
     }
   };
-  const onSignal = (signal: NodeJS.Signals): void => {
-    restore();
-    // Without its listener the signal does what it always does.
-    process.kill(process.pid, signal);
-  };
-  const restore = (): void => {
-    leave();
-    process.off('exit', leave);
-    for (const signal of ENDING_SIGNALS) process.off(signal, onSignal);
-  };
-  for (const signal of ENDING_SIGNALS) process.on(signal, onSignal);
+  const ending = onEnding(leave);
   process.on('exit', leave);
   stdin.setRawMode(true);
-  return restore;
+  return () => {
+    leave();
+    process.off('exit', leave);
+    ending[Symbol.dispose]();
+  };
 }

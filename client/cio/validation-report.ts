@@ -1,6 +1,6 @@
 import type { Finding as WireFinding } from '../../src/protocol/interface.generated.ts';
 import { CHECKS, describeFinding, REASONS } from '../../src/validation.ts';
-import type { CheckId, Finding, Reason } from '../../src/validation.ts';
+import type { CheckId, Reason } from '../../src/validation.ts';
 import { printable } from './text.ts';
 
 const GREEN = '32';
@@ -16,7 +16,7 @@ const MARKS: { readonly [State in WireFinding['state']]: readonly [mark: string,
 };
 
 /** What each check is called on a screen. */
-const TITLES: { readonly [Check in CheckId]: string } = {
+const TITLES: { readonly [Check in CheckId]: string } & Readonly<Record<string, string>> = {
   shape: 'values',
   resolve: 'name',
   connect: 'connection',
@@ -43,7 +43,8 @@ export function formatTitle(set: string): string {
 
 /** What is being tried now, for whoever waits: the check behind the last one that was found. */
 export function formatTrying(findings: readonly WireFinding[]): string {
-  const last = Math.max(-1, ...findings.map(({ check }) => CHECKS.indexOf(check)));
+  const known: readonly string[] = CHECKS;
+  const last = Math.max(-1, ...findings.map(({ check }) => known.indexOf(check)));
   const next = CHECKS[last + 1];
   return next === undefined ? 'Trying' : `Trying: ${TITLES[next]}`;
 }
@@ -58,7 +59,7 @@ export function formatFindings(findings: readonly WireFinding[], isColoured: boo
 
 /** One line for all that was not tried because something before it failed; nothing where there is nothing. */
 export function formatNotTried(findings: readonly WireFinding[], isColoured: boolean): string {
-  const titles = findings.filter(isConsequence).map(({ check }) => TITLES[check]);
+  const titles = findings.filter(isConsequence).map(titleOf);
   return titles.length === 0
     ? ''
     : `  ${paintedMark('skipped', isColoured)} not tried after that: ${titles.join(', ')}\n`;
@@ -69,26 +70,31 @@ function formatFinding(wire: WireFinding, isColoured: boolean): string {
   const about = wire.name ? `${wire.name}: ` : '';
   const took = wire.ms === null || wire.ms === undefined || what !== '' ? '' : `${wire.ms} ms`;
   const line =
-    `  ${paintedMark(wire.state, isColoured)} ${TITLES[wire.check].padEnd(TITLE_WIDTH)}  ${printable(`${about}${what}${took}`)}`.trimEnd();
+    `  ${paintedMark(wire.state, isColoured)} ${titleOf(wire).padEnd(TITLE_WIDTH)}  ${printable(`${about}${what}${took}`)}`.trimEnd();
   return hint === undefined ? `${line}\n` : `${line}\n${INDENT}→ ${printable(hint)}\n`;
 }
 
-/** A mistake in one line: what is wrong with which credential, and what to do. */
-export function formatMistake(wire: WireFinding): string {
+/** A mistake in one line: what is wrong with which credential, and what to do unless that is told otherwise. */
+export function formatMistake(wire: WireFinding, isHinted = true): string {
   const { what, hint } = wordsOf(wire);
-  return `${wire.name ? `${wire.name}: ` : ''}${what}${hint === undefined ? '' : `; ${hint}`}`;
+  return `${wire.name ? `${wire.name}: ` : ''}${what}${hint === undefined || !isHinted ? '' : `; ${hint}`}`;
 }
 
 /** The first broken link in one line, or that there is none; and what was not seen. */
-export function formatResult(set: string, findings: readonly WireFinding[]): string {
+export function formatResult(set: string, findings: readonly WireFinding[], isHinted = true): string {
   const broken = findings.find(({ state }) => state === 'failed');
   if (broken !== undefined) {
-    return `${set}: ${TITLES[broken.check]}: ${formatMistake(broken)}`;
+    return `${set}: ${titleOf(broken)}: ${formatMistake(broken, isHinted)}`;
   }
   const count = (wanted: WireFinding['state']): number => findings.filter(({ state }) => state === wanted).length;
   const skipped = count('skipped') === 0 ? '' : `, ${count('skipped')} not tried`;
   const warned = count('warning') === 0 ? '' : `, ${count('warning')} with a warning`;
   return `${set} works: ${count('passed')} checks passed${warned}${skipped}`;
+}
+
+/** A newer daemon may check more than is known here. */
+function titleOf({ check }: WireFinding): string {
+  return printable((Object.hasOwn(TITLES, check) ? TITLES[check] : undefined) ?? check.replaceAll('_', ' '));
 }
 
 function paintedMark(state: WireFinding['state'], isColoured: boolean): string {
@@ -100,16 +106,20 @@ function isConsequence({ state, reason }: WireFinding): boolean {
   return state === 'skipped' && reason === 'earlier_failure';
 }
 
+/** With the name of the credential, where that is what is missing. */
+function withName(hint: string, { reason, name }: WireFinding): string {
+  return reason === 'missing_field' && name ? `${hint} ${name}` : hint;
+}
+
 function wordsOf(wire: WireFinding): { readonly what: string; readonly hint?: string } {
   const reason = wire.reason;
   // A newer daemon may have words that are not known here.
   if (reason && !Object.hasOwn(REASONS, reason)) return { what: wire.subject ? `${reason} (${wire.subject})` : reason };
-  const finding: Finding = {
-    check: wire.check,
-    state: wire.state,
+  const finding = {
     ...(reason ? { reason: reason as Reason } : {}),
     ...(wire.field ? { field: wire.field } : {}),
     ...(wire.subject ? { subject: wire.subject } : {}),
   };
-  return describeFinding(finding);
+  const { what, hint } = describeFinding(finding);
+  return hint === undefined ? { what } : { what, hint: withName(hint, wire) };
 }

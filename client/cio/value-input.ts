@@ -3,6 +3,7 @@ import { CredentialError } from '../../src/errors.ts';
 import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { CommandError } from './command-error.ts';
 import { readBounded, STDIN } from './file-descriptors.ts';
+import { reasonOf, shownPath } from './file-error.ts';
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -27,10 +28,7 @@ export function readValueFromFile(path: string, rules: ValueRules): Uint8Array {
   try {
     descriptor = openSync(path, 'r');
   } catch (error) {
-    throw new CommandError(
-      'ReadFailed',
-      `cannot open the file: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`,
-    );
+    throw new CommandError('ReadFailed', `cannot open the file ${shownPath(path)}: ${reasonOf(error)}`);
   }
   try {
     return readValue(descriptor, 'the file', rules);

@@ -1,4 +1,5 @@
 import type { ExportedCredential } from '../export-format.ts';
+import { refusalOfValue } from '../field-check.ts';
 import { ITEMS_PER_CALL_MAX } from '../limits.ts';
 import { parseName } from '../names.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -44,7 +45,7 @@ const S3_PROVIDERS: ReadonlySet<string> = new Set(['aws', 'minio', 's3']);
 /**
  * What would become what. Nothing is decided for the caller where two things would get one name.
  *
- * @throws ImportError; its line is that of the file which the reason names
+ * @throws ImportError, with the file where it is about one
  */
 export function planImport(files: readonly SourceFile[], options: PlanOptions): Plan {
   const sets = files.flatMap(({ name, found }) => found.sets.map((set) => ({ ...set, source: name })));
@@ -68,6 +69,7 @@ export function planImport(files: readonly SourceFile[], options: PlanOptions): 
     ...(isPicked ? [] : files.flatMap(({ name, found }) => found.credentials.map((own) => ({ ...own, source: name })))),
   ].map((planned) => (options.asAlternate ? asAlternate(planned) : planned));
   assertUnique(credentials);
+  assertValues(credentials);
   if (credentials.length > ITEMS_PER_CALL_MAX) {
     throw new ImportError(
       undefined,
@@ -95,16 +97,21 @@ function planSet(
   options: PlanOptions,
 ): PlannedCredential[] {
   const { line, label } = found;
-  const provider = chooseProvider(found, options.provider);
+  const provider = chooseProvider(found, source, options.provider);
   const name = asked ?? canonicalSetName(nameOf(provider, label));
   if (name === undefined)
-    throw new ImportError(line, 'what it is called makes no name of a set; pick it by --profile, and name it by --set');
+    throw new ImportError(
+      line,
+      'what it is called makes no name of a set; pick it by --profile, and name it by --set',
+      source,
+    );
   const ofName = providerOf(name, undefined);
   const isSame = ofName?.id === provider.id;
   if (ofName !== undefined && !isSame && !(S3_PROVIDERS.has(ofName.id) && S3_PROVIDERS.has(provider.id))) {
     throw new ImportError(
       line,
       `a set called ${name} is one of ${ofName.id}, and the keys are for ${provider.id}; --set names it otherwise`,
+      source,
     );
   }
   const own = ofName === undefined ? [['provider', provider.id] as const] : [];
@@ -122,12 +129,12 @@ function nameOf(provider: Provider, label: string | undefined): string {
   return isOwn ? label : setNameOf(provider.id, label);
 }
 
-function chooseProvider({ provider, line, values }: FoundSet, asked: Provider | undefined): Provider {
+function chooseProvider({ provider, line, values }: FoundSet, source: string, asked: Provider | undefined): Provider {
   if (asked === undefined || asked === provider) return provider;
   const ids = new Set(asked.fields.map(({ id }) => id));
   if (S3_PROVIDERS.has(asked.id) && S3_PROVIDERS.has(provider.id) && [...values.keys()].every((id) => ids.has(id)))
     return asked;
-  throw new ImportError(line, `the keys are for ${provider.id}, not for ${asked.id}`);
+  throw new ImportError(line, `the keys are for ${provider.id}, not for ${asked.id}`, source);
 }
 
 function asAlternate(planned: PlannedCredential): PlannedCredential {
@@ -147,9 +154,25 @@ function assertUnique(credentials: readonly PlannedCredential[]): void {
       throw new ImportError(
         planned.line,
         `${what === undefined ? name : `set ${what}`} comes from ${placeOf(earlier)} already; import them one by one, with --profile and --set`,
+        planned.source,
       );
     }
     seen.set(name, planned);
+  }
+}
+
+/** What the daemon would refuse when it is stored, it is said here, with the place. */
+function assertValues(credentials: readonly PlannedCredential[]): void {
+  const texts = new Map(
+    credentials.map(({ credential }) => [credential.name, 'value' in credential ? credential.value : undefined]),
+  );
+  for (const planned of credentials) {
+    const { name } = planned.credential;
+    const set = membershipOf(name)?.set;
+    if (set === undefined) continue;
+    const reason = refusalOfValue(name, () => texts.get(name), texts.get(memberName(set, 'provider')));
+    if (reason === undefined) continue;
+    throw new ImportError(planned.line, `the value of ${name} is not valid: ${reason}`, planned.source);
   }
 }
 

@@ -1,4 +1,5 @@
 import { CredentialError } from '../errors.ts';
+import { giveBack } from '../give-back.ts';
 
 const NUL = 0;
 
@@ -61,7 +62,7 @@ export class FrameSplitter {
   /** Zeroes what is held of an incomplete frame, and forgets it. */
   wipe(): void {
     this.#buffer.fill(0, 0, this.#pendingBytes);
-    this.#release();
+    giveBack(this.#release().buffer);
   }
 
   /** Moves a piece of a frame out of its chunk. The buffer doubles, so that many small pieces cost linear time. */
@@ -73,6 +74,7 @@ export class FrameSplitter {
       this.#buffer = new Uint8Array(Math.min(room, this.#frameBytesMax));
       this.#buffer.set(outgrown.subarray(0, this.#pendingBytes));
       outgrown.fill(0, 0, this.#pendingBytes);
+      giveBack(outgrown.buffer);
     }
     this.#buffer.set(piece, this.#pendingBytes);
     piece.fill(0);

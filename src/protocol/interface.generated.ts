@@ -12,6 +12,10 @@
  * ones, and anybody else his own first, then the shared ones that were granted to him.
  *
  * Times are milliseconds since 1970-01-01 UTC. A generation is the number of a commit among those of one owner.
+ *
+ * Later versions may add methods, errors, parameters and fields. Whoever calls ignores fields that he does not know. What
+ * an answer has got later is nullable, or its comment says what its absence means: that it comes from an older daemon. An
+ * enum of an answer never gets another word: what may get more is a string.
  */
 export const INTERFACE_NAME = 'io.cio.Credentials';
 
@@ -27,6 +31,10 @@ export const INTERFACE_DESCRIPTION = `# Credentials of backups: named values in 
 # ones, and anybody else his own first, then the shared ones that were granted to him.
 #
 # Times are milliseconds since 1970-01-01 UTC. A generation is the number of a commit among those of one owner.
+#
+# Later versions may add methods, errors, parameters and fields. Whoever calls ignores fields that he does not know. What
+# an answer has got later is nullable, or its comment says what its absence means: that it comes from an older daemon. An
+# enum of an answer never gets another word: what may get more is a string.
 interface io.cio.Credentials
 
 type NewCredential (
@@ -70,13 +78,12 @@ type Credential (
   grants: ?[]Grantee
 )
 
-# What one check of a validation found. reason: a word for why it did not simply pass. field: of the set, what is at
+# What one check of a validation found. check: shape, resolve, connect, tls, clock, key, region, bucket, list, write,
+# read_back, delete, repository or password. reason: a word for why it did not simply pass. field: of the set, what is at
 # fault or would mend it; name: its credential. subject: a detail of the reason: a host, a region, an object. ms: how
 # long it took.
 type Finding (
-  check: (
-    shape, resolve, connect, tls, clock, key, region, bucket, list, write, read_back, delete, repository, password
-  ),
+  check: string,
   state: (passed, warning, failed, skipped),
   reason: ?string,
   field: ?string,
@@ -95,7 +102,7 @@ type Health (
 )
 
 # A set is a view over the credentials cio_<set>_<field> of one owner. It is ready when it misses none of the
-# fields that its provider requires.
+# fields that its provider requires. health: absent from a daemon that cannot validate; unproved then.
 type Set (
   set: string,
   uuid: string,
@@ -129,15 +136,17 @@ type Version (
   restoredFrom: ?int
 )
 
+# kind: keyfile, systemd, passphrase or recovery.
 type Slot (
   id: string,
-  kind: (keyfile, systemd, passphrase, recovery),
+  kind: string,
   created: int,
   label: ?string
 )
 
+# what: record, missing, added, head or page.
 type Problem (
-  what: (record, missing, added, head, page),
+  what: string,
   name: ?string,
   version: ?int,
   detail: string
@@ -233,6 +242,8 @@ method Rollback(target: string, version: ?int, generation: ?int, owner: ?int) ->
 # store is locked. slots and what follows it: for administrators; keysLocked: keys are never swapped out; waiting: how
 # many starts of units wait for something that is not there yet. validateEvery: milliseconds between two validations of
 # a ready set, absent where they are not done by themselves; failing: how many sets failed when they were last tried.
+# intact: whether all records were as they were left when the daemon last looked, a minute after the store was opened; absent
+# until then, and from an older daemon. Where it is false, Fsck tells more.
 method Status() -> (
   version: string,
   pid: int,
@@ -250,7 +261,8 @@ method Status() -> (
   stateDirectory: ?string,
   waiting: ?int,
   validateEvery: ?int,
-  failing: ?int
+  failing: ?int,
+  intact: ?bool
 )
 
 # Wipes the keys from memory. From then on everything answers Locked but Status, Unlock, ListSlots, and what deals with
@@ -282,7 +294,8 @@ method Rekey() -> (keyEpoch: int, records: int)
 
 # A copy of the store itself, as ciphertext, also while it is locked; for administrators. It is an SQLite file that a daemon
 # can be started with, and opens with what opens the store now. With \`more\`: any number of replies, each with pieces of
-# the file in base64; the last one has the SHA-256 of the whole in hexadecimal digits. Busy where a copy is under way.
+# the file in base64; the last one has the SHA-256 of the whole in hexadecimal digits. Busy where two copies are under way,
+# TimedOut for one that is read for longer than an hour.
 # opensElsewhere: a passphrase or a recovery code opens it, so that it is of use on another host too.
 method Backup() -> (pieces: []string, size: int, sha256: ?string, opensElsewhere: bool)
 
@@ -444,12 +457,13 @@ export interface Credential {
 }
 
 /**
- * What one check of a validation found. reason: a word for why it did not simply pass. field: of the set, what is at
+ * What one check of a validation found. check: shape, resolve, connect, tls, clock, key, region, bucket, list, write,
+ * read_back, delete, repository or password. reason: a word for why it did not simply pass. field: of the set, what is at
  * fault or would mend it; name: its credential. subject: a detail of the reason: a host, a region, an object. ms: how
  * long it took.
  */
 export interface Finding {
-  readonly check: 'shape' | 'resolve' | 'connect' | 'tls' | 'clock' | 'key' | 'region' | 'bucket' | 'list' | 'write' | 'read_back' | 'delete' | 'repository' | 'password';
+  readonly check: string;
   readonly state: 'passed' | 'warning' | 'failed' | 'skipped';
   readonly reason?: string | null;
   readonly field?: string | null;
@@ -471,7 +485,7 @@ export interface Health {
 
 /**
  * A set is a view over the credentials cio_<set>_<field> of one owner. It is ready when it misses none of the
- * fields that its provider requires.
+ * fields that its provider requires. health: absent from a daemon that cannot validate; unproved then.
  */
 export interface Set {
   readonly set: string;
@@ -506,15 +520,17 @@ export interface Version {
   readonly restoredFrom?: number | null;
 }
 
+/** kind: keyfile, systemd, passphrase or recovery. */
 export interface Slot {
   readonly id: string;
-  readonly kind: 'keyfile' | 'systemd' | 'passphrase' | 'recovery';
+  readonly kind: string;
   readonly created: number;
   readonly label?: string | null;
 }
 
+/** what: record, missing, added, head or page. */
 export interface Problem {
-  readonly what: 'record' | 'missing' | 'added' | 'head' | 'page';
+  readonly what: string;
   readonly name?: string | null;
   readonly version?: number | null;
   readonly detail: string;
@@ -698,6 +714,7 @@ export interface StatusOut {
   readonly waiting?: number | null;
   readonly validateEvery?: number | null;
   readonly failing?: number | null;
+  readonly intact?: boolean | null;
 }
 
 /** Parameters of a call of {@link Methods.Lock}. */
@@ -922,6 +939,8 @@ export interface Methods {
    * store is locked. slots and what follows it: for administrators; keysLocked: keys are never swapped out; waiting: how
    * many starts of units wait for something that is not there yet. validateEvery: milliseconds between two validations of
    * a ready set, absent where they are not done by themselves; failing: how many sets failed when they were last tried.
+   * intact: whether all records were as they were left when the daemon last looked, a minute after the store was opened; absent
+   * until then, and from an older daemon. Where it is false, Fsck tells more.
    */
   readonly Status: { readonly in: StatusIn; readonly out: StatusOut };
   /**
@@ -945,7 +964,8 @@ export interface Methods {
   /**
    * A copy of the store itself, as ciphertext, also while it is locked; for administrators. It is an SQLite file that a daemon
    * can be started with, and opens with what opens the store now. With `more`: any number of replies, each with pieces of
-   * the file in base64; the last one has the SHA-256 of the whole in hexadecimal digits. Busy where a copy is under way.
+   * the file in base64; the last one has the SHA-256 of the whole in hexadecimal digits. Busy where two copies are under way,
+   * TimedOut for one that is read for longer than an hour.
    * opensElsewhere: a passphrase or a recovery code opens it, so that it is of use on another host too.
    */
   readonly Backup: { readonly in: BackupIn; readonly out: BackupOut };

@@ -95,6 +95,8 @@ for (const [transport, open] of [
         { error: 'org.varlink.service.InvalidParameter', parameters: { parameter: 'credentials[0].name' } },
         { error: 'org.varlink.service.InvalidParameter', parameters: { parameter: '\u001b]0;x\u0007' } },
         { error: 'io.cio.Credentials.Unheard', parameters: {} },
+        { error: 'io.cio.Credentials.constructor', parameters: {} },
+        { error: `io.cio.Credentials.U${'n'.repeat(40)}`, parameters: {} },
         { error: 'io.cio.Credentials.NotFound', parameters: { name: 7 } },
         { error: '__proto__', parameters: {} },
       ];
@@ -104,6 +106,8 @@ for (const [transport, open] of [
       await assert.rejects(client.call('Get', NAME), (error) => {
         return failure('rejected')(error) && (error as ConnectionError).detail === undefined;
       });
+      await assert.rejects(client.call('Get', NAME), failure('rejected', 'Unheard'));
+      await assert.rejects(client.call('Get', NAME), failure('bad_reply'));
       await assert.rejects(client.call('Get', NAME), failure('bad_reply'));
       await assert.rejects(client.call('Get', NAME), failure('bad_reply'));
       await assert.rejects(client.call('Get', NAME), failure('bad_reply'));

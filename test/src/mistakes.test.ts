@@ -108,6 +108,14 @@ describe('findMistakes()', () => {
     ['s3:bucket.s3.cn-north-1.amazonaws.com.cn/prefix', 'failed repository_virtual_host backup_repo'],
     ['s3:https://bucket.s3.us-west-004.backblazeb2.com/x', 'failed repository_virtual_host backup_repo'],
     ['s3:https://bucket.s3.wasabisys.com/x', 'failed repository_virtual_host backup_repo'],
+    ['s3:https://bucket.nyc3.digitaloceanspaces.com/x', 'failed repository_virtual_host backup_repo'],
+    ['s3:https://my.bucket.fsn1.your-objectstorage.com/x', 'failed repository_virtual_host backup_repo'],
+    ['s3:https://bucket.eu-central-1.linodeobjects.com/x', 'failed repository_virtual_host backup_repo'],
+    ['s3:https://bucket.s3.gra.io.cloud.ovh.net/x', 'failed repository_virtual_host backup_repo'],
+    ['s3:https://nyc3.digitaloceanspaces.com/bucket'],
+    ['s3:https://fsn1.your-objectstorage.com/bucket'],
+    ['s3:https://eu-central-1.linodeobjects.com/bucket'],
+    ['s3:https://s3.gra.io.cloud.ovh.net/bucket'],
     // Like the tools of AWS.
     ['s3://backup-123/prefix', 'warning repository_bucket_as_host backup_repo'],
     // In clear.
@@ -160,6 +168,11 @@ describe('findMistakes()', () => {
         'a secret key as both, elsewhere',
         { ...AMAZON, ...elsewhere, access_key: SECRET_KEY },
         'warning secret_in_access_key access_key',
+      ],
+      [
+        'keys as MinIO makes them, swapped',
+        { ...MINIO, access_key: SECRET_KEY, secret_key: 'Q3AM3UQ867SPQQA43P2F' },
+        'warning keys_swapped access_key',
       ],
       [
         'an access key of AWS as the secret of MinIO',
@@ -230,6 +243,32 @@ describe('findMistakes()', () => {
       'failed keys_swapped access_key',
     ]);
     assert.deepEqual(found({ ...keys, endpoint: 'minio:9000' }, 's3'), [missing, 'warning keys_swapped access_key']);
+  });
+
+  it('warns of a public server without TLS where there is no repository to say which one it is', () => {
+    const keys = { access_key: 'a', secret_key: 'b', backup_password: 'password' };
+    const missing = 'failed missing_field backup_repo';
+    for (const endpoint of ['http://s3.example.org', 'https://s3.example.org,http://203.0.113.7:9000']) {
+      assert.deepEqual(found({ ...keys, endpoint }, 's3'), [missing, 'warning plain_http endpoint']);
+    }
+    for (const endpoint of [
+      'http://10.0.0.1:9000,http://minio:9000',
+      's3.example.org',
+      'http://minio.minio.svc:9000',
+    ]) {
+      assert.deepEqual(found({ ...keys, endpoint }, 's3'), [missing]);
+    }
+  });
+
+  it('warns of a bucket and a folder of their own that are not those of the repository, for every provider', () => {
+    const key = Buffer.alloc(64).toString('base64');
+    const azure = { backup_repo: 'azure:one:/a/b', account_name: 'account', account_key: key, backup_password: 'x' };
+    const differs = ['warning differs_from_repository bucket', 'warning differs_from_repository prefix'];
+    assert.deepEqual(found({ ...azure, bucket: 'two', prefix: 'c' }, 'azure'), differs);
+    assert.deepEqual(found({ ...azure, bucket: 'one', prefix: 'a/b' }, 'azure'), []);
+    const google = { backup_repo: 'gs:one:/a', use_iam: 'true', project_id: 'project-1', backup_password: 'x' };
+    assert.deepEqual(found({ ...google, bucket: 'two', prefix: 'c' }, 'google'), differs);
+    assert.deepEqual(found({ ...google, bucket: 'one' }, 'google'), []);
   });
 
   it('names what is missing', () => {

@@ -33,7 +33,7 @@ export function wantsPassphrase(file: Uint8Array): boolean {
 /**
  * Decrypts a file, armored or not. The caller wipes what it gives.
  *
- * @throws CommandError `InvalidInput` where the keys are not the file's, or it is damaged
+ * @throws CommandError `WrongKey` where the keys are not the file's, `InvalidInput` where it is damaged
  */
 export async function decryptAge(file: Uint8Array, keys: AgeKeys): Promise<Uint8Array> {
   const decrypter = new Decrypter();
@@ -93,8 +93,8 @@ function explained(error: unknown, keys: AgeKeys): CommandError {
   const reason = error instanceof Error ? error.message : '';
   if (reason.startsWith('no identity matched')) {
     return 'passphrase' in keys
-      ? new CommandError('InvalidInput', 'the passphrase does not open the file', 'try again')
-      : new CommandError('InvalidInput', 'none of the identities opens the file', 'it is for other recipients');
+      ? new CommandError('WrongKey', 'the passphrase does not open the file', 'try again')
+      : new CommandError('WrongKey', 'none of the identities opens the file', 'it is for other recipients');
   }
   if (reason === 'scrypt work factor is too high') {
     return new CommandError('InvalidInput', 'its passphrase was made too costly to try', 'decrypt it with age itself');

@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { CommandError, usageError } from '../command-error.ts';
 import { readBounded } from '../file-descriptors.ts';
+import { reasonOf, shownPath } from '../file-error.ts';
 import { readPassphrase } from '../passphrase.ts';
 import type { Session } from '../session.ts';
 
@@ -54,8 +55,7 @@ function readFile(path: string, what: string): Uint8Array {
   try {
     descriptor = openSync(path, 'r');
   } catch (error) {
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    throw new CommandError('ReadFailed', `cannot open ${what}: ${code}`);
+    throw new CommandError('ReadFailed', `cannot open ${what}, ${shownPath(path)}: ${reasonOf(error)}`);
   }
   try {
     return readBounded(descriptor, KEYS_BYTES_MAX, what);

@@ -5,6 +5,7 @@ import type { RestoreIn, RestoreOut } from '../../../src/protocol/interface.gene
 import type { CredentialClient } from '../../client.ts';
 import { CommandError } from '../command-error.ts';
 import { assertCanConfirm } from '../confirm.ts';
+import { reasonOf, shownPath } from '../file-error.ts';
 import { readPassphrase } from '../passphrase.ts';
 import type { Session } from '../session.ts';
 import { formatAge, formatTime } from '../time.ts';
@@ -128,19 +129,15 @@ function openCopy(path: string): number {
     if (fstatSync(file).isFile()) return file;
     closeSync(file);
   } catch (error) {
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    throw new CommandError('ReadFailed', `cannot open the copy: ${code}`);
+    throw new CommandError('ReadFailed', `cannot open the copy ${shownPath(path)}: ${reasonOf(error)}`);
   }
-  throw new CommandError('ReadFailed', 'the copy is no regular file');
+  throw new CommandError('ReadFailed', `the copy ${shownPath(path)} is no regular file`);
 }
 
 function readPiece(file: number, buffer: Buffer): number {
   try {
     return readSync(file, buffer, 0, buffer.length, null);
   } catch (error) {
-    throw new CommandError(
-      'ReadFailed',
-      `cannot read the copy: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`,
-    );
+    throw new CommandError('ReadFailed', `cannot read the copy: ${reasonOf(error)}`);
   }
 }

@@ -3,7 +3,7 @@ import { parseName } from '../../../src/names.ts';
 import type { Finding } from '../../../src/protocol/interface.generated.ts';
 import type { Field } from '../../../src/providers/provider.ts';
 import { FIELD_IDS, fieldOf, PROVIDERS } from '../../../src/providers/registry.ts';
-import { membershipOf, providerOf } from '../../../src/sets.ts';
+import { canonicalSetName, membershipOf, providerOf } from '../../../src/sets.ts';
 import type { CredentialClient } from '../../client.ts';
 import { ConnectionError } from '../../connection-error.ts';
 import { encodeValue } from '../../value.ts';
@@ -24,7 +24,7 @@ export const CREATE: Command = defineCommand({
   details:
     'Without VALUE, a terminal is asked for it; else it is read from standard input, as it is with - for VALUE. ' +
     'A secret is better not given as VALUE: other users of the host can see it, and the shell remembers it.\n\n' +
-    'With --provider, NAME is that of a set. Its fields are asked for, or come from the environment, from a file (JSON, ' +
+    'With --provider, or where NAME begins with a provider as in aws_site2, NAME is that of a set. Its fields are asked for, or come from the environment, from a file (JSON, ' +
     "YAML, INI, KEY=VALUE) or from pxctl's options. The set is tried out, and stored only if nothing failed. A file that " +
     'has the keys of a provider in it is a set by itself; with < PATH it is one value.',
   positionals: {
@@ -100,9 +100,15 @@ async function isForSet({ NAME, VALUE }: Words, options: SetOptions & ValueWays)
   if (NAME === undefined || VALUE !== undefined || NAME.startsWith('cio_') || options['keep-newline']) return false;
   const file = options['from-file'];
   if (PROVIDERS.has(NAME.replace(/_alt$/, ''))) return true;
-  if (file === undefined) return false;
+  if (file === undefined) return isNamedByProvider(NAME);
   const { isSetFile } = await import('../create/from-file.ts');
   return isSetFile(file, NAME);
+}
+
+/** Whether the first word of a name is a provider, as in `aws_site2`: what is called so is a set. */
+function isNamedByProvider(name: string): boolean {
+  const set = canonicalSetName(name);
+  return set !== undefined && providerOf(set, undefined) !== undefined;
 }
 
 /** What is wrong with the set now, by its values alone; that a part is still missing is no mistake. */

@@ -26,7 +26,8 @@ export const EXEC: Command = defineCommand({
     'certificate authority, they are given as a file that is in memory. With --server, the keys are not in the ' +
     'environment: SDKs of AWS ask for them whenever they need them, so that a key that was changed reaches a command that runs. ' +
     'Where the command writes a secret of the set to this terminal, as it is or in base64 or the forms of URLs and JSON, ' +
-    '<masked> stands in its place; what goes into a pipe or a file is left as it is.',
+    '<masked> stands in its place; what goes into a pipe or a file is left as it is. Such a command cannot be stopped by ' +
+    'Ctrl-Z, which it can with --no-masking.',
   positionals: { SET: { describe: 'Name or UUID of the set', count: 'one', completes: 'set' } },
   options: {
     server: { type: 'boolean', describe: 'Serve the keys of S3 to the command while it runs' },

@@ -1,6 +1,8 @@
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
-import { usageError } from '../command-error.ts';
+import { CommandError, usageError } from '../command-error.ts';
 import { resolveOwner } from '../principals.ts';
+import type { Session } from '../session.ts';
+import { printableJson } from '../text.ts';
 
 /** Has the daemon make a password. */
 export const GENERATE: Command = defineCommand({
@@ -39,8 +41,23 @@ export const GENERATE: Command = defineCommand({
       }),
     );
     const { name, bits, value } = reply;
-    if (!session.isJson && typeof value === 'string') session.deliver(`${value}\n`);
-    else session.succeed(reply, 'Generate credential', `Credential ${name} saved (${bits} bits)`);
+    const done = `Credential ${name} saved (${bits} bits)`;
+    if (!options.show) session.succeed(reply, 'Generate credential', done);
+    else show(session, name, session.isJson ? `${printableJson(reply)}\n` : `${value ?? ''}\n`);
     return 0;
   },
 });
+
+/** Prints what nobody has seen yet; where that fails, it is stored all the same. */
+function show(session: Session, name: string, text: string): void {
+  try {
+    session.deliver(text);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    throw new CommandError(
+      'WriteFailed',
+      `${error.message}; ${name} was saved all the same`,
+      `cio credential get ${name} shows it`,
+    );
+  }
+}

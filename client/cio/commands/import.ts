@@ -20,7 +20,7 @@ export const IMPORT: Command = defineCommand({
       completes: ['aws', 'mc', 'rclone', 's3cfg', 'env', 'openstack', 'velero', 'export', 'set'],
     },
     'as-alt': { type: 'boolean', describe: 'Store aws as aws_alt, and so on; then try it out without writing' },
-    'dry-run': { type: 'boolean', describe: 'Show what would become what, and store nothing' },
+    'dry-run': { type: 'boolean', short: 'n', describe: 'Show what would become what, and store nothing' },
     replace: { type: 'boolean', describe: 'Give new values to credentials that exist' },
     provider: {
       type: 'string',

@@ -19,7 +19,9 @@ export const REMOVE: Command = defineCommand({
   async run({ positionals, options }, session) {
     const names = positionals['NAME|SET|UUID'];
     const owner = resolveOwner(options.owner);
-    const ifGeneration = options.yes ? null : await confirmRemoval(session, names, owner);
+    // pxctl asks nobody, and knows no --yes: where there is no terminal, what was written for it goes on.
+    const isUnasked = options.yes || (session.isPortworx && !session.prompter.canAsk);
+    const ifGeneration = isUnasked ? null : await confirmRemoval(session, names, owner);
     const reply = await session.withClient((client) => client.call('Remove', { names, owner, ifGeneration }));
     if (session.isJson) session.print(reply, String);
     else if (session.isPortworx) session.succeedAs(reply, 'Credential deleted successfully');

@@ -48,7 +48,7 @@ function formatStatus(status: StatusOut, socket: string): string {
     ['Daemon', `cio-credentiald ${status.version}, process ${status.pid}, as ${user}`],
     ['Started', `${formatTime(status.started)}, ${formatAge(status.started, Date.now())}`],
     ['Socket', socket],
-    ['Store', status.locked ? 'locked; open it with cio credential unlock' : 'open'],
+    ['Store', store(status)],
     ['Credentials', text(status.credentials)],
     ['Generation', text(status.generation)],
     ['Store id', text(status.storeId)],
@@ -64,6 +64,11 @@ function formatStatus(status: StatusOut, socket: string): string {
   return lines
     .flatMap(([title, value]) => (value === undefined ? [] : [`${title.padEnd(14)}${printable(value)}\n`]))
     .join('');
+}
+
+function store({ locked, intact }: StatusOut): string {
+  if (locked) return 'locked; open it with cio credential unlock';
+  return intact === false ? 'open, and NOT as it was left; cio credential fsck tells more' : 'open';
 }
 
 function memory({ keysLocked, undumpable }: StatusOut): string | undefined {

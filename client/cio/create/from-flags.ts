@@ -1,5 +1,4 @@
 import type { Provider } from '../../../src/providers/provider.ts';
-import { S3_FIELDS } from '../../../src/providers/s3-fields.ts';
 import { usesIdentity } from '../../../src/sets.ts';
 import { usageError } from '../command-error.ts';
 import type { Session } from '../session.ts';
@@ -112,9 +111,14 @@ function flagsOf(provider: Provider, options: FieldOptions): Flag[] {
   });
 }
 
-function ownFlags(provider: Provider): readonly Flag[] {
-  if (provider.fields === S3_FIELDS) return S3_FLAGS;
-  return provider.id === 'azure' ? AZURE_FLAGS : GOOGLE_FLAGS;
+/** The option that gives a field its value; undefined where there is none. */
+export function optionOf(provider: Provider, field: string): FieldOption | undefined {
+  return [...ownFlags(provider), ...ANY_FLAGS].find((flag) => flag.field === field)?.option;
+}
+
+function ownFlags({ id }: Provider): readonly Flag[] {
+  if (id === 'azure') return AZURE_FLAGS;
+  return id === 'google' ? GOOGLE_FLAGS : S3_FLAGS;
 }
 
 /** The keys that the set would not have. */

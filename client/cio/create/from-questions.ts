@@ -18,7 +18,7 @@ export function assertCanAsk(session: Session): void {
   if (session.prompter.canAsk) return;
   throw usageError(
     'it is not said where the fields come from, and there is no terminal to ask at',
-    '--from-env, --from-file PATH, or the options of its provider: cio credential create --help',
+    '--from-env, --from-file PATH, or the options of its provider; - for VALUE makes one credential of a pipe',
   );
 }
 

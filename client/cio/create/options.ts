@@ -56,7 +56,7 @@ export const FIELD_OPTIONS = {
   'nfs-server': { type: 'string', describe: 'Refused', isHidden: true },
   'nfs-sub-path': { type: 'string', describe: 'Refused', isHidden: true },
   'nfs-mount-opts': { type: 'string', describe: 'Refused', isHidden: true },
-  'nfs-timeout-seconds': { type: 'string', describe: 'Refused', isHidden: true },
+  'nfs-timeout-seconds': { type: 'string', short: 't', describe: 'Refused', isHidden: true },
 } as const;
 
 export type FieldOptions = Input<Positionals, typeof FIELD_OPTIONS>['options'];

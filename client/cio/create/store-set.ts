@@ -12,6 +12,7 @@ import { STDERR } from '../file-descriptors.ts';
 import type { Session } from '../session.ts';
 import { isColoured } from '../terminal.ts';
 import { formatFindings, formatMistake, formatNotTried, formatResult, formatTrying } from '../validation-report.ts';
+import { optionOf } from './from-flags.ts';
 import type { GivenValues } from './given-values.ts';
 import { findSet, providerValue, type SetTarget } from './set-target.ts';
 
@@ -39,9 +40,9 @@ interface Outcome {
 
 /** Tries a set out as it would be, and stores it if nothing failed; or just stores it. */
 export async function storeSet(session: Session, storing: Storing): Promise<ExitCode> {
-  const { target, isUnproved } = storing;
+  const { target, provider, isUnproved } = storing;
   const outcome = isUnproved ? await store(session, storing) : await prove(session, storing);
-  if ('failed' in outcome) return refuse(session, outcome);
+  if ('failed' in outcome) return refuse(session, provider, outcome);
   const { view } = await findSet(session, target.set, target.owner);
   report(session, storing, outcome, view);
   return EXIT.done;
@@ -96,10 +97,15 @@ function credentialsOf(target: SetTarget, provider: Provider, values: GivenValue
   });
 }
 
-function refuse(session: Session, outcome: ProveOut): ExitCode {
+function refuse(session: Session, provider: Provider, outcome: ProveOut): ExitCode {
   if (session.isJson) session.print(outcome, String);
-  session.fail(OPERATION, `nothing was stored: ${formatResult(outcome.set, outcome.findings)}`);
-  if (!session.isJson) session.note('Hint: --no-validate stores it without trying it out');
+  const missing = outcome.findings.find(({ state, reason }) => state === 'failed' && reason === 'missing_field');
+  const option = missing?.field ? optionOf(provider, missing.field) : undefined;
+  const gives = option === undefined ? '' : `--${option} gives what is missing; `;
+  const result = formatResult(outcome.set, outcome.findings, option === undefined);
+  session.fail(OPERATION, `nothing was stored: ${result}`);
+  warn(session, outcome.findings);
+  if (!session.isJson) session.note(`Hint: ${gives}--no-validate stores it without trying it out`);
   return EXIT.validationFailed;
 }
 
@@ -113,13 +119,19 @@ function report(session: Session, storing: Storing, outcome: Outcome, stored: Cr
     // The one line of pxctl's that scripts take something out of.
     session.print(document, () => `Credentials ${done} successfully, UUID:${uuid ?? ''}\n`);
   }
+  warn(session, outcome.findings);
   if (session.isJson) return;
-  for (const finding of outcome.findings) {
-    if (finding.state === 'warning' && isNews(finding)) session.note(`Warning: ${formatMistake(finding)}`);
-  }
   if (isUnproved) session.note(`Note: it was not tried out; that is done by: cio credential validate ${target.set}`);
   const [first] = missing;
   if (first === undefined) return;
   const next = `cio credential create ${memberName(target.set, first)}`;
   session.note(`Note: set ${target.set} is not ready for backups, it misses ${missing.join(', ')}: ${next}`);
+}
+
+/** What is known by sight may well be why something failed. */
+function warn(session: Session, findings: readonly Finding[]): void {
+  if (session.isJson) return;
+  for (const finding of findings) {
+    if (finding.state === 'warning' && isNews(finding)) session.note(`Warning: ${formatMistake(finding)}`);
+  }
 }

@@ -3,9 +3,10 @@ import { closeSync, constants, openSync, realpathSync, writeSync } from 'node:fs
 import { isUtf8 } from 'node:buffer';
 import { basename, join } from 'node:path';
 import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
-import { CommandError } from '../command-error.ts';
-import { readBounded } from '../file-descriptors.ts';
+import { CommandError, usageError } from '../command-error.ts';
+import { readBounded, STDIN, STDOUT } from '../file-descriptors.ts';
 import { findCommand } from '../process-image.ts';
+import { isTerminal } from '../terminal.ts';
 import type { MemoryFolder } from './memory-folder.ts';
 
 /** Without a wish: what Debian's alternatives name, then what most systems have. */
@@ -14,6 +15,12 @@ const EDITORS = ['editor', 'nano', 'vi'];
 /** Vim keeps what was in a file elsewhere, too: in its swap and undo files, in backups, in viminfo. */
 const VIM_ARGUMENTS = ['-n', '-i', 'NONE', '-c', 'set nobackup nowritebackup noundofile'];
 
+/** Editors that show the file on a terminal, and without one in whatever takes their output: a log, a pipe. */
+const TERMINAL_EDITOR = /^(?:editor|nano|pico|vi|n?vim|vim\..*|view|joe|jed|mg|ne|micro|hx)$/;
+
+/** Vim without a screen, as scripts have it. */
+const VIM_BATCH = /^-[A-Za-z]*[eE]/;
+
 /** Room for what a set has besides one value of full size. */
 const FILE_BYTES_MAX: number = 2 * VALUE_BYTES_MAX;
 
@@ -21,14 +28,18 @@ const FILE_BYTES_MAX: number = 2 * VALUE_BYTES_MAX;
  * Has a text edited, and gives what became of it.
  *
  * @param name of the file, by which an editor knows what is in it
- * @throws CommandError `HelperFailed` where the editor failed, `CommandNotFound`, `InvalidInput`
+ * @throws CommandError `HelperFailed` where the editor failed, `CommandNotFound`, `InvalidInput`; `Usage` for an editor that
+ *   needs a terminal where there is none
  */
 export async function editText(folder: MemoryFolder, name: string, text: string): Promise<string> {
   const [command = '', ...words] = editorOf(process.env);
-  const path = findCommand(command, process.env['PATH']);
+  const path = findEditor(command);
   const file = join(folder.path, name);
+  const program = basename(realpathSync(path));
+  const isBatch = basename(path) === 'ex' || words.some((word) => VIM_BATCH.test(word));
+  if ([basename(path), program].some((each) => TERMINAL_EDITOR.test(each)) && !isBatch) assertTerminal();
   write(file, text);
-  const isVim = /^(?:n?vim|vim\..*)$/.test(basename(realpathSync(path)));
+  const isVim = /^(?:n?vim|vim\..*)$/.test(program);
   await run(path, [...words, ...(isVim ? VIM_ARGUMENTS : []), file]);
   return read(file);
 }
@@ -62,6 +73,23 @@ export function splitWords(text: string): string[] {
         return single ?? double?.replaceAll(/\\(["\\$`])/g, '$1') ?? escaped ?? '';
       },
     ),
+  );
+}
+
+function findEditor(command: string): string {
+  try {
+    return findCommand(command, process.env['PATH']);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    throw new CommandError(error.code, `the editor: ${error.message}`, 'VISUAL or EDITOR names another one');
+  }
+}
+
+function assertTerminal(): void {
+  if (isTerminal(STDIN) && isTerminal(STDOUT)) return;
+  throw usageError(
+    'there is no terminal for the editor, which would show secrets wherever its output goes',
+    'VISUAL or EDITOR may name one that needs none; cio credential create NAME --replace takes a value from a pipe',
   );
 }
 

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError } from '../command-error.ts';
+import { ENDING_SIGNALS, onEnding } from '../on-ending.ts';
 
 /** File systems without a disk, statfs(2). */
 const TMPFS_MAGIC = 0x0102_1994;
@@ -25,7 +26,7 @@ const STICKY = 0o1000;
 const CHUNK_BYTES = 64 * 1024;
 
 /** Signals that end this process; Ctrl-C is the editor's while it runs. */
-const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+const ENDING_HERE = ENDING_SIGNALS.filter((signal) => signal !== 'SIGINT');
 
 /**
  * A folder in memory that nobody else can look into. What is in it, backups and swap files of an editor too, is
@@ -36,17 +37,12 @@ const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 export class MemoryFolder implements Disposable {
   readonly path: string;
   readonly #onExit = (): void => this.#wipe();
-  readonly #onSignal = (signal: NodeJS.Signals): void => {
-    this[Symbol.dispose]();
-    // Without its listener the signal does what it always does.
-    process.kill(process.pid, signal);
-  };
+  readonly #ending: Disposable = onEnding(() => this[Symbol.dispose](), ENDING_HERE);
   readonly #onInterrupt = (): void => undefined;
 
   private constructor(path: string) {
     this.path = path;
     process.on('exit', this.#onExit).on('SIGINT', this.#onInterrupt);
-    for (const signal of ENDING_SIGNALS) process.on(signal, this.#onSignal);
   }
 
   /** @throws CommandError `WriteFailed` where no place in memory is to be had */
@@ -70,7 +66,7 @@ export class MemoryFolder implements Disposable {
 
   [Symbol.dispose](): void {
     process.off('exit', this.#onExit).off('SIGINT', this.#onInterrupt);
-    for (const signal of ENDING_SIGNALS) process.off(signal, this.#onSignal);
+    this.#ending[Symbol.dispose]();
     this.#wipe();
   }
 

@@ -1,10 +1,11 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { AwsKeys } from '../../../src/forms/aws.ts';
 import { formatContainerCredentials } from '../../../src/forms/aws-process.ts';
 import type { CredentialEndpoint } from '../../../src/forms/served-environment.ts';
 import { explain } from '../messages.ts';
+import { ConnectionPlaces } from './connection-places.ts';
 
 const HOST = '127.0.0.1';
 const PATH = '/credentials';
@@ -48,7 +49,11 @@ export async function startCredentialServer(readKeys: () => Promise<AwsKeys>): P
       void answer(request, token, authority(), readKeys).then((answer) => send(response, answer));
     },
   );
-  server.maxConnections = CONNECTIONS_MAX;
+  const places = new ConnectionPlaces<Socket>(CONNECTIONS_MAX);
+  server.on('connection', (socket: Socket) => {
+    socket.once('close', () => places.leave(socket));
+    places.take(socket);
+  });
   const authority = (): string => `${HOST}:${(server.address() as AddressInfo).port}`;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(0, HOST, resolve);

@@ -52,11 +52,15 @@ export async function importFiles(session: Session, paths: readonly string[], op
     throw new CommandError('NoValue', 'there is nothing in it that can be imported', 'nothing was stored');
   }
   const { generation, saved } = await store(session, plan, options);
+  // Before it is tried out, which may fail in many ways: it is stored all the same.
+  if (!session.isJson) tellStored(session, outlook);
   const findings =
     options.validate || options.asAlternate
       ? await tryOut(session, outlook, options.owner)
       : new Map<string, readonly Finding[]>();
-  report(session, { generation, saved, outlook, findings });
+  if (session.isJson) {
+    session.print({ generation, saved, ...outlook, findings: Object.fromEntries(findings) }, String);
+  }
   tellOfFiles(session, texts);
   const isFailed = [...findings.values()].some((found) => found.some(({ state }) => state === 'failed'));
   return isFailed ? EXIT.validationFailed : EXIT.done;
@@ -73,13 +77,21 @@ function parseProvider(id: string | undefined): Provider | undefined {
 /** @throws CommandError `NoValue` where there are none */
 function placesHere(): string[] {
   const places = usualPlaces(process.env);
-  const there = places.filter(isThere).map(({ path }) => path);
+  const there = places.filter((place) => isThere(place) === true).map(({ path }) => path);
   if (there.length > 0) return there;
+  const isClosed = places.some((place) => isThere(place) === undefined);
+  if (places.length === 0) {
+    throw new CommandError(
+      'NoValue',
+      'HOME is not set, so that it is not known where the files of other tools are',
+      'name one: cio credential import PATH',
+    );
+  }
   const looked = [...new Set(places.map(({ tool }) => tool))].join(', ');
   throw new CommandError(
     'NoValue',
     `no file with credentials is where ${looked} keep theirs`,
-    'name one: cio credential import PATH',
+    `${isClosed ? 'HOME, or a folder below it, is closed to this user; ' : ''}name one: cio credential import PATH`,
   );
 }
 
@@ -116,19 +128,7 @@ async function store(
   return session.withClient((client) => client.call('Create', { credentials, replace, owner }));
 }
 
-interface Imported {
-  readonly generation: number;
-  readonly saved: readonly SavedCredential[];
-  readonly outlook: Outlook;
-  readonly findings: ReadonlyMap<string, readonly Finding[]>;
-}
-
-function report(session: Session, { generation, saved, outlook, findings }: Imported): void {
-  const { sets, credentials } = outlook;
-  if (session.isJson) {
-    session.print({ generation, saved, ...outlook, findings: Object.fromEntries(findings) }, String);
-    return;
-  }
+function tellStored(session: Session, { sets, credentials }: Outlook): void {
   for (const { set, fields } of sets) session.succeed(undefined, OPERATION, `Set ${set} saved: ${fields.join(', ')}`);
   for (const { name } of credentials) session.succeed(undefined, OPERATION, `Credential ${name} saved`);
   for (const { set, missing } of sets) {

@@ -24,7 +24,12 @@ export function usualPlaces(environment: NodeJS.ProcessEnv): Place[] {
   return places.flatMap(([path, tool]) => (path ? [{ path, tool }] : []));
 }
 
-/** Whether there is a file, whoever may read it. */
-export function isThere({ path }: Place): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+/** Whether there is a file, whoever may read it; undefined where a folder on the way is closed. */
+export function isThere({ path }: Place): boolean | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  } catch (error) {
+    // Of another user, whose HOME is still in the environment; else something on the way is no folder.
+    return (error as NodeJS.ErrnoException).code === 'EACCES' ? undefined : false;
+  }
 }

@@ -59,7 +59,8 @@ export function inFile<Result>(name: string, read: () => Result): Result {
     return read();
   } catch (error) {
     if (!(error instanceof ImportError)) throw error;
-    const place = error.line === undefined ? name : `${name}, line ${error.line}`;
+    const file = error.source ?? name;
+    const place = error.line === undefined ? file : `${file}, line ${error.line}`;
     throw new CommandError('InvalidInput', `${place}: ${error.reason}`, 'nothing was stored');
   }
 }

@@ -4,6 +4,7 @@ import { EXPORT_BYTES_MAX } from '../../../src/export-format.ts';
 import { isAgeFile } from '../age/age-file.ts';
 import { CommandError } from '../command-error.ts';
 import { readBounded, STDIN } from '../file-descriptors.ts';
+import { reasonOf, shownPath } from '../file-error.ts';
 import type { Session } from '../session.ts';
 
 /** Room for what age puts around an export: header, a tag for each 64 KiB, and armor's lines. */
@@ -73,11 +74,9 @@ function readFile(path: string): FileBytes {
   try {
     descriptor = openSync(path, 'r');
   } catch (error) {
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    // What cannot be opened may be no path at all, but a secret in the wrong place.
     throw new CommandError(
       'ReadFailed',
-      `cannot open the file: ${code}`,
+      `cannot open the file ${shownPath(path)}: ${reasonOf(error)}`,
       'nothing was stored; PATH names a file to import',
     );
   }

@@ -6,9 +6,15 @@ export function formatSetState({ ready, missing, health }: CredentialSet, nowMs:
   const tried = formatHealth(health, nowMs);
   if (!ready) {
     const misses = `misses ${missing.join(', ')}`;
-    return health.state === 'unproved' ? misses : `${misses}; ${tried}`;
+    // Where there are no keys yet, there is nothing that could have been tried.
+    return health.state === 'unproved' && !missing.every(isOfRepository) ? misses : `${misses}; ${tried}`;
   }
   return health.state === 'failed' ? tried : `ready, ${tried}`;
+}
+
+/** What a set does without that is for a bucket only, as Portworx's are. */
+function isOfRepository(field: string): boolean {
+  return field === 'backup_repo' || field === 'backup_password';
 }
 
 /** What is known of whether a set works: `failed 5 minutes ago: key (access denied); last good 3 hours ago`. */

@@ -39,6 +39,17 @@ describe('parseCommandLine()', () => {
     }
   });
 
+  it("takes pxctl's letters for its commands behind the words of its group, and behind no other", () => {
+    for (const group of ['credentials', 'cred']) {
+      for (const [letter, name] of Object.entries({ c: 'create', l: 'list', d: 'remove', v: 'validate' })) {
+        const request = parse(group, letter, '--help');
+        assert.ok(request.kind === 'help' && request.command?.name === name, letter);
+        assert.match(refusal('credential', letter), /no such command/);
+      }
+      assert.match(refusal(group, 'slot', 'l'), /no such command/);
+    }
+  });
+
   it('gives positionals by name, and options with their types', () => {
     const { input } = run('create', 'name', 'value', '--replace', '--from-file', 'path');
     assert.deepEqual(input.positionals, { NAME: 'name', VALUE: 'value' });

@@ -38,6 +38,14 @@ describe('findCommand()', () => {
     );
   });
 
+  it('finds nothing behind what cannot be looked into', (t) => {
+    const folder = temporaryDirectory(t);
+    fs.symlinkSync('loop', path.join(folder, 'loop'));
+    refuses('CommandNotFound', () => findCommand('x'.repeat(300), '/usr/bin'));
+    refuses('CommandNotFound', () => findCommand('loop', folder));
+    refuses('CommandNotFound', () => findCommand('tool', `/etc/passwd:${path.join(folder, 'loop')}`));
+  });
+
   it('finds no command without a name', () => {
     refuses('CommandNotFound', () => findCommand('', '/usr/bin'));
   });

@@ -74,6 +74,14 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
     assert.deepEqual(await valuesOf(name), { ...before, storage_class: 'STANDARD' });
   });
 
+  it('says with what failed which mistakes it knows by sight', async () => {
+    const swapped = ['--s3-access-key', 'aB3+'.repeat(10), '--s3-secret-key', 'AKIAYHD623GGZX7VDFMJ'];
+    const { code, stderr } = await harness.run(['create', '--provider', 's3', ...swapped, ...place, newName()]);
+    assert.equal(code, EXIT.validationFailed, stderr);
+    assert.match(stderr, /nothing was stored: .*does not know the access key\n/);
+    assert.match(stderr, /^Warning: .*access key and secret key look swapped/m);
+  });
+
   it('lists what was stored unproved as that, until it is proved', async () => {
     const name = newName();
     const stderr = (await harness.run(['create', ...keys, ...place, '--bucket', 'not-there', '--no-validate', name]))
@@ -81,6 +89,7 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
     assert.match(stderr, /Note: it was not tried out; that is done by: cio credential validate/);
     const { sets } = (await harness.json(['list', name])) as { sets: Report[] };
     assert.equal(sets[0]?.health.state, 'unproved');
+    assert.match(await harness.succeed(['list', name]), /misses backup_repo, backup_password; unproved$/m);
     await harness.run(['validate', name]);
     assert.match(await harness.succeed(['list', name]), /failed just now: bucket \(no such bucket\)/);
     const status = await harness.succeed(['status']);

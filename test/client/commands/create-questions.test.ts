@@ -124,7 +124,7 @@ describe('cio credential create on a terminal, for a set', { skip: skipUnless(TE
     assert.match(screen, /Repository is not valid: it does not start with s3:/);
     assert.match(screen, /Access key is needed/);
     assert.match(screen, /The two entries differ/);
-    assert.match(screen, /cannot open the file: ENOENT/);
+    assert.match(screen, /cannot open the file \/nonexistent: it is not there \(ENOENT\)/);
     assert.match(screen, /it is neither true nor false/);
     assert.doesNotMatch(screen, /canarySK|canary pw|canarytoken/);
     const more = { provider: 'minio', region: 'eu-central-1', session_token: 'canarytoken', path_style: 'true' };

@@ -165,6 +165,7 @@ describe("cio credentials create with pxctl's options", () => {
     [['--provider', 's3', '--use-iam', 'cio_aws_access_key'], EXIT.usage, /that of one credential/],
     [['--provider', 's3', '--use-iam', 'x', 'value'], EXIT.usage, /VALUE is for one credential/],
     [['--use-iam', 'no-provider'], EXIT.usage, /the provider of the set is not said/],
+    [['aws_site2'], EXIT.usage, /no terminal to ask at\nHint: .*- for VALUE/],
     [['--provider', 's3', 'x'], EXIT.usage, /no terminal to ask at/],
     [
       ['--provider', 's3', '--use-iam', '--s3-region', 'a canary', 'x'],
@@ -182,11 +183,28 @@ describe("cio credentials create with pxctl's options", () => {
     });
   }
 
+  it('takes a name that begins with a provider for that of a set, unless - says that it is one credential', async () => {
+    const set = newSetName();
+    for (const words of [[set], [set, '--replace']]) {
+      assert.match(await harness.fail(EXIT.usage, ['create', ...words], { stdin: 'value' }), /no terminal to ask at/);
+    }
+    assert.match(await harness.fail(EXIT.notFound, ['get', set]), /not found/);
+    await harness.succeed(['create', set, '-'], { stdin: 'value' });
+    assert.equal(await harness.succeed(['get', set]), 'value');
+  });
+
   it('refuses a name that is taken', async () => {
     const set = await harness.storeSet();
     const words = ['create', '--s3-access-key', 'NEW', '--s3-secret-key', 'NEW', '--no-validate', set];
     assert.match(await harness.fail(EXIT.alreadyExists, words), /exists already\nHint: --replace/);
     assert.equal((await valuesOf(set))['access_key'], 'AK');
+  });
+
+  it('names the option that gives what is missing', async () => {
+    const words = ['--provider', 's3', '--s3-access-key', 'AK', '--s3-secret-key', '-', newSetName()];
+    const { code, stderr } = await harness.run(['create', ...words], { stdin: 'SK' });
+    assert.equal(code, EXIT.validationFailed);
+    assert.match(stderr, /: the field endpoint is missing\nHint: --s3-endpoint gives what is missing; --no-validate/);
   });
 
   it('stores nothing of a set that cannot be reached, and says why', async () => {
@@ -204,11 +222,11 @@ describe("cio credentials create with pxctl's options", () => {
     assert.ok(report.findings.some(({ state }) => state === 'failed'));
   });
 
-  it("has pxctl's words for what is removed", async () => {
+  it("has pxctl's words for what is removed, and needs none of ours where there is nobody to ask", async () => {
     const name = newPortworxName();
     await create('--provider', 's3', '--use-iam', '--no-validate', name);
     const { sets } = (await harness.json(['list', name])) as { sets: { uuid: string }[] };
-    const { stdout, stderr } = await harness.runPortworx(['delete', sets[0]?.uuid ?? '', '--yes']);
+    const { stdout, stderr } = await harness.runPortworx(['delete', sets[0]?.uuid ?? '']);
     assert.deepEqual([stdout, stderr], ['', 'Credential deleted successfully\n']);
     await assertAbsent(name);
   });

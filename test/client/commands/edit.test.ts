@@ -85,7 +85,8 @@ describe('cio credential edit', () => {
         /nothing was changed/,
       );
     }
-    await harness.fail(127, ['edit', set], { env: { EDITOR: '/nonexistent/editor' } });
+    const absent = await harness.fail(127, ['edit', set], { env: { EDITOR: '/nonexistent/editor' } });
+    assert.match(absent, /: the editor: .*not found\nHint: VISUAL or EDITOR/);
     assert.equal(await harness.succeed(['get', `cio_${set}_secret_key`]), 'SK');
     assert.deepEqual(leftovers(), []);
   });
@@ -114,6 +115,23 @@ describe('cio credential edit', () => {
     program.type('y\r');
     assert.equal(await program.exit(), EXIT.done, program.screen);
     assert.equal(await harness.succeed(['get', `cio_${set}_region`]), 'mine');
+  });
+
+  it('has no secret drawn where there is no terminal', async (t) => {
+    const set = await harness.storeSet({ secret_key: 'canary' });
+    const folder = temporaryDirectory(t);
+    const [vim, nano] = [path.join(folder, 'vim.basic'), path.join(folder, 'nano')];
+    for (const file of [vim, nano])
+      fs.writeFileSync(file, '#!/bin/sh\nfor last; do :; done; cat "$last"\n', { mode: 0o755 });
+    const link = path.join(folder, 'my-editor');
+    fs.symlinkSync(vim, link);
+    for (const EDITOR of [vim, nano, link]) {
+      const message = await harness.fail(EXIT.usage, ['edit', set], { env: { EDITOR } });
+      assert.match(message, /no terminal for the editor/);
+    }
+    // What a script asks of Vim needs none.
+    const { code, stdout } = await harness.run(['edit', set], { env: { EDITOR: `${vim} -es` } });
+    assert.deepEqual([code, stdout.includes('canary')], [EXIT.done, true]);
   });
 
   it('edits one credential as its text, and knows what is not text', async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { EXIT } from '../../../src/errors.ts';
-import { runSuccessfully } from '../../support/process.ts';
+import { run, runSuccessfully } from '../../support/process.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Harness, newName } from './harness.ts';
@@ -29,6 +29,24 @@ describe('cio credential generate', () => {
     const value = await harness.succeed(['get', letters]);
     assert.deepEqual(reply, { name: letters, version: 1, generation: 4 - 1, value, bits: 371 });
     assert.ok(!('value' in ((await harness.json(['generate', letters, '--replace'])) as object)));
+  });
+
+  it('says that it stored what it could not show', async (t) => {
+    // A pipe that nobody reads any more: the last one who could is closed before the command begins.
+    const withoutReader = 'mkfifo "$0"; exec 4<>"$0" 3>"$0" 4<&-; exec "$@" >&3';
+    for (const [line, why] of [
+      ['exec "$@" > /dev/full', /the disk is full/],
+      [withoutReader, /whoever was to read standard output has gone/],
+    ] as const) {
+      const name = newName();
+      const pipe = path.join(temporaryDirectory(t), 'pipe');
+      const words = ['/bin/sh', '-c', line, pipe, ...harness.built, 'credential', 'generate', name, '--show'];
+      const { code, stderr } = await run(words, { env: harness.environment });
+      assert.equal(code, EXIT.failed, stderr);
+      assert.match(stderr, why);
+      assert.match(stderr, new RegExp(`${name} was saved all the same\nHint: cio credential get ${name} shows it\n$`));
+      assert.equal((await harness.succeed(['get', name])).length, 32);
+    }
   });
 
   it('refuses what is there, what could be guessed, and what contradicts itself', async () => {

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { EXIT } from '../../../src/errors.ts';
 import { assertUnseen, Canaries } from '../../support/canary.ts';
-import { command, skipUnless } from '../../support/requirements.ts';
+import { cio } from '../../support/cio.ts';
+import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { quoted, TERMINAL, TerminalProgram } from '../terminal.ts';
 import { Harness, newSetName } from './harness.ts';
@@ -76,15 +77,37 @@ describe('cio credential import', () => {
       [`[default]\naws_access_key_id = A\n${secret}\n`, /wrong, line 3: it is neither/],
       [Buffer.from([0x41, 0x3d, 0xff]), /wrong is not UTF-8 text/],
       ['', /wrong: it is empty/],
+      [profile(`A\u001b${secret}`, 'S'), /\/wrong, line 1: the value of cio_aws_access_key is not valid: it has/],
     ] as const) {
       const wrong = path.join(path.dirname(right), 'wrong');
       fs.writeFileSync(wrong, text, { mode: 0o600 });
-      const message = await harness.fail(EXIT.invalid, ['import', right, wrong]);
-      assert.match(message, pattern);
-      assertUnseen(canaries.findIn('error', message));
+      for (const dryRun of [[], ['-n']]) {
+        const message = await harness.fail(EXIT.invalid, ['import', right, wrong, ...dryRun]);
+        assert.match(message, pattern);
+        assertUnseen(canaries.findIn('error', message));
+      }
     }
-    assert.match(await harness.fail(EXIT.failed, ['import', `/nonexistent/${secret}`]), /ENOENT/);
+    const lost = await harness.fail(EXIT.failed, ['import', `/nonexistent/${secret}`]);
+    assert.match(lost, /cannot open the file \/nonexist…: it is not there \(ENOENT\)/);
+    assertUnseen(canaries.findIn('error', lost));
     assert.equal(await harness.succeed(['list', good]), '');
+  });
+
+  it('says that it may not look where another user is at home', { skip: skipUnless(root) }, async (t) => {
+    const home = temporaryDirectory(t);
+    fs.chmodSync(home, 0o700);
+    const words = ['credential', 'import'];
+    const env = { HOME: home, CIO_CREDENTIAL_SOCKET: harness.daemon.socketPath };
+    const { code, stderr } = await cio(words, { as: { uid: 54_321, gid: 54_321 }, env });
+    assert.equal(code, EXIT.invalid, stderr);
+    assert.match(stderr, /\nHint: HOME, or a folder below it, is closed to this user; name one/);
+  });
+
+  it('says that it does not know where to look without HOME', async () => {
+    assert.match(
+      await harness.fail(EXIT.invalid, ['import'], { env: { HOME: '' } }),
+      /HOME is not set.*\nHint: name one/,
+    );
   });
 
   it('takes a stream, and one profile of it as an alternate set, which it tries out', async () => {

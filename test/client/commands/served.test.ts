@@ -11,12 +11,17 @@ import sodium from 'libsodium-wrappers';
 import { EXIT } from '../../../src/errors.ts';
 import { run } from '../../support/process.ts';
 import type { Scope } from '../../support/scope.ts';
-import { command, skipUnless } from '../../support/requirements.ts';
+import { asIdentity } from '../../support/identity.ts';
+import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { quoted } from '../terminal.ts';
 import { Harness } from './harness.ts';
 
 const harness = await Harness.start({ after });
+
+/** As many connections as the server takes, and somebody who has nothing to do with it. */
+const CONNECTIONS_MAX = 32;
+const STRANGER = { uid: 54_321, gid: 54_321 };
 
 interface Served {
   readonly url: URL;
@@ -123,6 +128,19 @@ describe('cio credential exec --server', () => {
         assert.ok(seconds > 3 && seconds < 15, `${seconds} s`);
       }),
     );
+  });
+
+  it('has a place for its own user, whatever others hold', { skip: skipUnless(root) }, async (t) => {
+    const { url, token } = await serve(t, await harness.storeSet());
+    const line = `for i in $(seq ${CONNECTIONS_MAX + 8}); do exec {fd}<>/dev/tcp/${url.hostname}/${url.port}; done; echo held; read -r`;
+    const [file = '', ...args] = asIdentity(STRANGER, ['/bin/bash', '--norc', '-c', line]);
+    const stranger = spawn(file, args, { stdio: ['pipe', 'pipe', 'ignore'] });
+    t.after(() => void stranger.kill('SIGKILL'));
+    await once(stranger.stdout, 'data');
+    const replies = [];
+    for (let count = 0; count < 3; count += 1)
+      replies.push((await ask(url, { headers: { Authorization: token } })).status);
+    assert.deepEqual(replies, [200, 200, 200]);
   });
 
   it('is gone with its command, and ends as it does', async (t) => {

@@ -177,9 +177,11 @@ describe('cio credential get', () => {
       });
     const gone = await shell('set -o pipefail; "$@" | head -c 10');
     assert.deepEqual([gone.code, gone.stderr], [EXIT.done, '']);
+    const asJson = await shell('"$@" --json > /dev/full');
+    assert.match(asJson.stderr, /^Failed: Get credential: cannot write to standard output/);
     const full = await shell('"$@" > /dev/full');
     assert.equal(full.code, EXIT.failed);
-    assert.match(full.stderr, /cannot write to standard output: ENOSPC/);
+    assert.match(full.stderr, /cannot write to standard output: the disk is full \(ENOSPC\)/);
   });
 });
 
@@ -310,7 +312,8 @@ describe('cio credential grant and revoke', () => {
   it('refuse what is not there, and what is no unit', async () => {
     await harness.fail(EXIT.notFound, ['grant', newName(), '--user', '12']);
     const name = await harness.store('v');
-    await harness.fail(EXIT.invalid, ['grant', name, '--unit', 'no unit']);
+    const message = await harness.fail(EXIT.invalid, ['grant', name, '--unit', 'no unit']);
+    assert.match(message, /: the unit is not a unit name\nHint: .*restic\.service/);
   });
 });
 

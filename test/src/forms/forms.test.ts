@@ -97,6 +97,19 @@ describe('formatDotenv()', () => {
   it('escapes as Compose does where a single quote or a backslash is in the way', () => {
     assert.equal(formatDotenv(new Map([['A', 'it\'s "$5"\\\n']])).text, 'A="it\'s \\"\\$5\\"\\\\\\n"\n');
   });
+
+  it('has no command in it for a shell', () => {
+    assert.equal(formatDotenv(new Map([['A', 'a`id`b']])).text, "A='a`id`b'\n");
+    assert.equal(formatDotenv(new Map([['A', "it's `id`5\\`"]])).text, 'A="it\'s \\0140id\\01405\\\\\\0140"\n');
+    const secret = fc.string({ unit: fc.constantFrom("'", '`', '$', '(', ')', '"', '\\', 'a'), minLength: 1 });
+    fc.assert(
+      fc.property(secret, (text) => {
+        const quoted = formatDotenv(new Map([['A', text]])).text.slice('A='.length, -1);
+        if (quoted.startsWith('"')) assert.doesNotMatch(quoted, /`|(?<!\\)(?:\\\\)*\$/);
+        else assert.match(quoted, /^'[^']*'$|^\w+$/);
+      }),
+    );
+  });
 });
 
 describe('quoteIfNeeded()', () => {

@@ -38,6 +38,10 @@ function isZero(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0);
 }
 
+function byLength(a: ArrayBufferLike, b: ArrayBufferLike): number {
+  return a.byteLength - b.byteLength;
+}
+
 /** Pushes until the splitter refuses; the frames that came before. */
 function pushTooMuch(splitter: FrameSplitter, chunk: Uint8Array, limit: number): string[] {
   const frames: string[] = [];
@@ -48,6 +52,16 @@ function pushTooMuch(splitter: FrameSplitter, chunk: Uint8Array, limit: number):
     (error) => isCredentialError(error, 'TooLarge') && error.fields.limit === limit,
   );
   return frames;
+}
+
+/** The memory that is given back while a test runs; it stays, to be looked at. */
+function buffersGivenBack(t: TestContext): Set<ArrayBufferLike> {
+  const buffers = new Set<ArrayBufferLike>();
+  t.mock.method(ArrayBuffer.prototype, 'transfer', function (this: ArrayBuffer) {
+    buffers.add(this);
+    return this;
+  });
+  return buffers;
 }
 
 /** The memory that bytes are copied from or to by the platform's `set` while a test runs. */
@@ -142,6 +156,7 @@ describe('FrameSplitter', () => {
 
   it('push() wipes the buffers that a message outgrew', (t) => {
     const buffers = buffersCopied(t);
+    const givenBack = buffersGivenBack(t);
     const splitter = new FrameSplitter(MAX);
     const chunks = Array.from({ length: 50 }, () => new Uint8Array(1000).fill(1));
     const frames = [...chunks, new Uint8Array(1)].flatMap((chunk) => [...splitter.push(chunk)]);
@@ -149,6 +164,8 @@ describe('FrameSplitter', () => {
     buffers.delete(frames[0].buffer);
     assert.ok(buffers.size > chunks.length, 'some were outgrown');
     assert.ok([...buffers].every((buffer) => isZero(new Uint8Array(buffer))));
+    const outgrown = [...buffers].filter((buffer) => buffer.byteLength > 1000);
+    assert.deepEqual(outgrown.toSorted(byLength), [...givenBack].toSorted(byLength), 'they are given back at once');
   });
 
   it('push() takes time in proportion to the bytes, however small the chunks', { timeout: 20_000 }, () => {
@@ -205,11 +222,13 @@ describe('FrameSplitter', () => {
 
   it('wipe() zeroes what is held, and starts anew', (t) => {
     const buffers = buffersCopied(t);
+    const givenBack = buffersGivenBack(t);
     const splitter = new FrameSplitter(MAX);
     push(splitter, 'secret');
     assert.ok([...buffers].some((buffer) => !isZero(new Uint8Array(buffer))));
     splitter.wipe();
     assert.ok([...buffers].every((buffer) => isZero(new Uint8Array(buffer))));
+    assert.equal(givenBack.size, 1, 'its memory is given back at once');
     assert.equal(splitter.pendingBytes, 0);
     assert.deepEqual(push(splitter, 'one\0'), ['one']);
   });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { decryptAge, encryptAge, wantsPassphrase } from '../../../../client/cio/age/age.ts';
+import { EXIT } from '../../../../src/errors.ts';
 import { isAgeFile, isArmored } from '../../../../client/cio/age/age-file.ts';
 import { CommandError } from '../../../../client/cio/command-error.ts';
 
@@ -38,12 +39,14 @@ describe('encryptAge() and decryptAge()', () => {
     assert.equal(wantsPassphrase(file), true);
     assert.deepEqual(Buffer.from(await decryptAge(file, { passphrase: 'right' })), PLAIN);
     assert.match(await refusalOf(decryptAge(file, { passphrase: 'wrong' })), /passphrase does not open/);
+    await assert.rejects(decryptAge(file, { passphrase: 'wrong' }), { code: 'WrongKey', exit: EXIT.accessDenied });
   });
 
   it('refuse keys that are none or are others’, and repeat nothing of them', async () => {
     const file = await encryptAge(PLAIN, { recipients: [recipient] }, false);
     const other = await generateX25519Identity();
     assert.match(await refusalOf(decryptAge(file, { identities: [other] })), /none of the identities/);
+    await assert.rejects(decryptAge(file, { identities: [other] }), { code: 'WrongKey', exit: EXIT.accessDenied });
     for (const wrong of ['', 'AGE-SECRET-KEY-1BOGUS', recipient, 'AGE-PLUGIN-X-1']) {
       const told = await refusalOf(decryptAge(file, { identities: [wrong] }));
       assert.ok(wrong === '' || !told.includes(wrong), told);

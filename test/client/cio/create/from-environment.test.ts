@@ -54,7 +54,7 @@ describe('readEnvironment()', () => {
     assert.deepEqual(read('google', { GOOGLE_PROJECT_ID: 'p-1', GOOGLE_APPLICATION_CREDENTIALS: file }), wanted);
     const lost = { GOOGLE_PROJECT_ID: 'p-1', GOOGLE_APPLICATION_CREDENTIALS: `${file}x` };
     assert.throws(() => read('google', lost), {
-      message: /cannot open the file of GOOGLE_APPLICATION_CREDENTIALS: ENOENT/,
+      message: /cannot open the file of GOOGLE_APPLICATION_CREDENTIALS \/.*\/key\.jsonx: it is not there \(ENOENT\)/,
     });
   });
 

@@ -34,6 +34,7 @@ describe('meansSet()', () => {
       ['--s3-access-key', 'AK'],
       ['--use-iam'],
       ['--nfs-server', 'h'],
+      ['-t', '3'],
     ]) {
       assert.equal(meansSet(optionsOf(...words)), true, words.join(' '));
     }

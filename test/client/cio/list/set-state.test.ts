@@ -36,6 +36,11 @@ describe('formatSetState()', () => {
       'misses backup_repo, secret_key; proved just now',
     );
   });
+
+  it('tells that keys without a repository were not tried', () => {
+    const keys = stateOf({ ready: false, missing: ['backup_repo', 'backup_password'] });
+    assert.equal(keys, 'misses backup_repo, backup_password; unproved');
+  });
 });
 
 describe('formatHealth()', () => {

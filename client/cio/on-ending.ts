@@ -1,0 +1,22 @@
+/** Signals that end a process, and would leave behind what it has begun. */
+export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
+/**
+ * Does something before a signal ends this process, as the signal does then; not after it was disposed of.
+ *
+ * @param work is to be synchronous, and to bear being called once more
+ * @param signals all that end a process, unless given
+ */
+export function onEnding(work: () => void, signals: readonly NodeJS.Signals[] = ENDING_SIGNALS): Disposable {
+  const forget = (): void => {
+    for (const signal of signals) process.off(signal, onSignal);
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    forget();
+    work();
+    // Without its listener the signal does what it always does.
+    process.kill(process.pid, signal);
+  };
+  for (const signal of signals) process.on(signal, onSignal);
+  return { [Symbol.dispose]: forget };
+}

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, connect, type Socket } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { ConnectionPlaces, ownConnections } from '../../../../client/cio/exec/connection-places.ts';
+
+const USER = 1000;
+
+/** Rows as the kernel writes them: the other end at port 0xC0DE, this one at 0x1F90. */
+const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1587 1 0000000071f50a80 100 0 0 10 0
+   1: 0100007F:C0DE 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1000        0 15 1 0000000071f50a80 20 4 30 10 -1
+   2: 0200007F:C0DE 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1001        0 16 1 0000000071f50a80 20 4 30 10 -1
+   3: 0100007F:C0DF 0100007F:1F90 01 00000000:00000000 00:00000000 00000000     0        0 17 1 0000000071f50a80 20 4 30 10 -1
+   4: 0100007F:C0E0 0100007F:1F90 06 00000000:00000000 03:00000EA6 00000000     0        0 0 3 0000000071f50a80
+   5: 0100007F:C0E1 0100007F:1F91 01 00000000:00000000 00:00000000 00000000  1000        0 18 1 0000000071f50a80 20 4 30 10 -1
+  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0000000000000000FFFF00000100007F:C0E2 0000000000000000FFFF00000100007F:1F90 01 00000000:00000000 00:00000000 00000000  1000        0 19 1 0000000071f50a80 20 4 30 10 -1
+`;
+
+describe('ownConnections()', () => {
+  it("knows this user's and root's by both ends, and nothing else", () => {
+    const isOwn = ownConnections(TABLE, USER);
+    for (const [remoteAddress, remotePort, localPort, expected] of [
+      ['127.0.0.1', 0xc0de, 0x1f90, true],
+      ['127.0.0.2', 0xc0de, 0x1f90, false],
+      ['127.0.0.1', 0xc0df, 0x1f90, true],
+      ['127.0.0.1', 0xc0e0, 0x1f90, false],
+      ['127.0.0.1', 0xc0e1, 0x1f90, false],
+      ['127.0.0.1', 0xc0e2, 0x1f90, true],
+      ['127.0.0.1', 0xc0e3, 0x1f90, false],
+      ['::1', 0xc0de, 0x1f90, false],
+      [undefined, undefined, undefined, false],
+    ] as const) {
+      const connection = { remoteAddress, remotePort, localPort };
+      assert.equal(isOwn(connection), expected, JSON.stringify(connection));
+    }
+  });
+
+  it('reads the table of this kernel', async (t) => {
+    const server = createServer().listen(0, '127.0.0.1');
+    t.after(() => server.close());
+    await once(server, 'listening');
+    const address = server.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const client = connect(address.port, '127.0.0.1');
+    t.after(() => client.destroy());
+    const [accepted] = (await once(server, 'connection')) as [Socket];
+    const table = readFileSync('/proc/self/net/tcp', 'latin1');
+    assert.equal(ownConnections(table)(accepted), true);
+    // Of somebody else's process, root's would be known all the same.
+    assert.equal(ownConnections(table, 54_321)(accepted), process.getuid?.() === 0);
+  });
+});
+
+describe('ConnectionPlaces', () => {
+  /** A connection that nobody has the other end of. */
+  const stray = (): {
+    destroyed: boolean;
+    remoteAddress: string;
+    remotePort: number;
+    localPort: number;
+    destroy(): never;
+  } => {
+    const connection = {
+      destroyed: false,
+      remoteAddress: '127.0.0.1',
+      remotePort: 1,
+      localPort: 1,
+      destroy: () => {
+        connection.destroyed = true;
+        return connection as never;
+      },
+    };
+    return connection;
+  };
+
+  it('asks nobody while there is room, and hangs up on all who are not ours when there is none', () => {
+    const places = new ConnectionPlaces(2);
+    const [first, second, third, fourth] = [stray(), stray(), stray(), stray()];
+    places.take(first);
+    places.take(second);
+    assert.deepEqual([first.destroyed, second.destroyed], [false, false]);
+    places.leave(first);
+    places.take(third);
+    assert.deepEqual([second.destroyed, third.destroyed], [false, false]);
+    places.take(fourth);
+    assert.deepEqual([second.destroyed, third.destroyed, fourth.destroyed], [true, true, true]);
+  });
+});

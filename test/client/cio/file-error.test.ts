@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { reasonOf, shownPath } from '../../../client/cio/file-error.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+describe('shownPath()', () => {
+  it('shows what is there whole, and of the rest no more than its begin', (t) => {
+    const folder = temporaryDirectory(t);
+    const file = path.join(folder, 'a-file-with-a-rather-long-name');
+    fs.writeFileSync(file, '');
+    assert.equal(shownPath(file), file);
+    assert.equal(shownPath(path.join(folder, 'missing')), path.join(folder, 'missing'));
+    assert.equal(
+      shownPath(path.join(folder, 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY')),
+      path.join(folder, 'wJalrXUt…'),
+    );
+    assert.equal(shownPath(`${file}/x`), `${file}/x`);
+    assert.equal(shownPath('/'), '/');
+    assert.equal(shownPath(''), process.cwd());
+  });
+});
+
+describe('reasonOf()', () => {
+  it('has words for what is usual, and the code of what is not', () => {
+    assert.equal(reasonOf(Object.assign(new Error('x'), { code: 'EACCES' })), 'no right to (EACCES)');
+    assert.equal(reasonOf(Object.assign(new Error('x'), { code: 'EXDEV' })), 'EXDEV');
+    assert.equal(reasonOf(new Error('secret')), 'unknown error');
+  });
+});
