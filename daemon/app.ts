@@ -36,6 +36,8 @@ import { SqliteStore } from './store/sqlite-store.ts';
 import { describeSystemError } from './system-error.ts';
 import { Copies } from './vault/copies.ts';
 import { createFirstSlot } from './vault/first-slot.ts';
+import { fillNewStore, isEmptyStore } from './vault/new-store.ts';
+import { SelfCheck } from './vault/self-check.ts';
 import { SlotKeeper } from './vault/slot-keeper.ts';
 import type { SlotPlaces } from './vault/slot-keeper.ts';
 import { Sodium } from './vault/sodium.ts';
@@ -113,7 +115,7 @@ async function start(
   const areKeysLocked = lockKeys(sodium, log);
   const store: SealedStore = cleanup.adopt(SqliteStore.open(storePath), (open) => open.close());
   const keyPlaces = { stateDirectory: settings.stateDirectory, credentialsDirectory: settings.credentialsDirectory };
-  if (Vault.isEmpty(store)) await makeStore(store, storePath, sodium, keyPlaces, log);
+  if (isEmptyStore(store)) await makeStore(store, storePath, sodium, keyPlaces, log);
   const vault = new Vault(store, sodium, {
     onPurgeFailed: (error) => log.warning('deleted records may still be in the journal', describeDefect(error)),
   });
@@ -142,11 +144,18 @@ async function start(
   );
   const health = new HealthBook(vault, log, Date.now);
   const announcer = new Announcer(log, vault, Date.now);
+  const selfCheck = new SelfCheck(vault, {
+    onDamaged: () =>
+      log.error('the store is not as it was left: records are missing, or older; see: cio credential fsck'),
+    onFailed: (error) => log.warning('the store was not held against its head', describeDefect(error)),
+  });
+  cleanup.defer(() => selfCheck.stop());
   const context = {
     vault,
     watches: new WatchHub(vault),
     slots,
     copies,
+    selfCheck,
     prober,
     health,
     announcer,
@@ -182,6 +191,7 @@ async function start(
       for (const server of Object.values(loadServers)) server.recheck();
     }),
   );
+  selfCheck.start();
   if (settings.validateEveryMs !== undefined) {
     const parts = { vault, prober, book: health, announcer, log, now: Date.now, everyMs: settings.validateEveryMs };
     const schedule = new HealthSchedule(parts);
@@ -263,7 +273,7 @@ async function makeStore(
   log: Log,
 ): Promise<void> {
   let newKeyFile: string | undefined;
-  await Vault.create(store, sodium, async (storeId, rootKey) => {
+  await fillNewStore(store, sodium, async (storeId, rootKey) => {
     const first = await createFirstSlot(sodium, storeId, rootKey, places, Date.now());
     newKeyFile = first.newKeyFile;
     return first.slot;

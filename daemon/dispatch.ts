@@ -47,6 +47,7 @@ type Handler = (caller: Caller, parameters: object, isMore: boolean, gone: Gone,
 const MEMBER = /^[A-Za-z0-9.-]{1,200}$/;
 
 const VENDOR = 'cio-credentiald';
+const CREATE = `${INTERFACE_NAME}.Create`;
 
 /** Makes the table of all methods, with the checks of their parameters. */
 export function createDispatch(context: Context, log: Log): Dispatch {
@@ -72,7 +73,7 @@ export function createDispatch(context: Context, log: Log): Dispatch {
  * are committed together then. Its place among them is kept.
  */
 export function mayOverlap(message: unknown): boolean {
-  return (message as { readonly method?: unknown } | null)?.method === `${INTERFACE_NAME}.Create`;
+  return (message as { readonly method?: unknown } | null)?.method === CREATE;
 }
 
 /** The answer to bytes that are no call; it repeats nothing of them. */

@@ -2,6 +2,7 @@ import { readFileSync, writeSync } from 'node:fs';
 import { homedir } from 'node:os';
 
 import { CredentialError, EXIT } from '../src/errors.ts';
+import { homeDirectory } from '../src/home-directory.ts';
 import { createLog, describeDefect } from './log.ts';
 import type { Log } from './log.ts';
 import { USAGE, UsageError, parseSettings } from './settings.ts';
@@ -28,7 +29,13 @@ async function main(): Promise<void> {
   try {
     const uid = process.geteuid?.() ?? -1;
     const { argv, env: environment, pid } = process;
-    const command = parseSettings({ argv: argv.slice(2), environment, uid, pid, home: homedir() });
+    const command = parseSettings({
+      argv: argv.slice(2),
+      environment,
+      uid,
+      pid,
+      home: homeDirectory(environment, homedir),
+    });
     if (command.kind === 'run') await run(command.settings, log);
     else process.stdout.write(command.kind === 'help' ? USAGE : `${packageVersion()}\n`);
   } catch (error) {

@@ -9,7 +9,8 @@ export interface RawSettings {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly uid: number;
   readonly pid: number;
-  readonly home: string;
+  /** Undefined for a user who has none. */
+  readonly home: string | undefined;
 }
 
 /** Checked settings of a daemon. */
@@ -69,7 +70,7 @@ export function parseSettings({ argv, environment, uid, home, pid }: RawSettings
   const isSystem = options.system === true || (uid === 0 && options.user !== true);
   const stateDirectory =
     given('--state-dir', options['state-dir'] ?? environment['CIO_STATE_DIR']) ??
-    (isSystem ? SYSTEM_STATE : join(absolute(environment['XDG_STATE_HOME']) ?? join(home, '.local', 'state'), NAME));
+    (isSystem ? SYSTEM_STATE : join(absolute(environment['XDG_STATE_HOME']) ?? stateHome(home), NAME));
   const userRuntime = absolute(environment['XDG_RUNTIME_DIR']);
   const runtimeDirectory =
     given('--runtime-dir', options['runtime-dir'] ?? environment['CIO_RUNTIME_DIR']) ??
@@ -88,6 +89,11 @@ export function parseSettings({ argv, environment, uid, home, pid }: RawSettings
     ),
   };
   return { kind: 'run', settings };
+}
+
+function stateHome(home: string | undefined): string {
+  if (home === undefined) throw new UsageError('this user has no home directory; say where the state is: --state-dir');
+  return join(home, '.local', 'state');
 }
 
 type OptionValues = {

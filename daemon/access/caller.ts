@@ -1,6 +1,7 @@
 import type { Peer } from '../kernel/peer.ts';
 import type { UserDatabase } from '../kernel/user-database.ts';
 import { templateOf } from '../kernel/unit.ts';
+import { SHARED_SPACE } from '../vault/records.ts';
 import type { PrincipalId, Space } from '../vault/records.ts';
 
 /** Members of this group may do everything. */
@@ -36,7 +37,7 @@ export function callerOf(peer: Peer, users: UserDatabase, ownUid: number): Calle
     uid,
     isAdministrator,
     isDaemonsUser,
-    space: isAdministrator ? 'system' : `uid:${uid}`,
+    space: isAdministrator ? SHARED_SPACE : `uid:${uid}`,
     principals: () => (principals ??= principalsOf(peer)),
   };
 }

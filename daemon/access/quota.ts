@@ -1,4 +1,5 @@
 import { CredentialError } from '../../src/errors.ts';
+import { SHARED_SPACE } from '../vault/records.ts';
 import type { PrincipalRecord, Space } from '../vault/records.ts';
 
 /**
@@ -19,7 +20,7 @@ export function requireWithinQuota(user: PrincipalRecord): void {
 
 /** @throws CredentialError `TooLarge` where the user who owns `space` would have given more grants than he may */
 export function requireGrantsWithinQuota(space: Space, given: number): void {
-  if (space !== 'system' && given > GRANTS_PER_USER_MAX) {
+  if (space !== SHARED_SPACE && given > GRANTS_PER_USER_MAX) {
     throw new CredentialError('TooLarge', { limit: GRANTS_PER_USER_MAX });
   }
 }

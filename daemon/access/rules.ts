@@ -1,6 +1,7 @@
 import { CredentialError } from '../../src/errors.ts';
 import { membershipOf } from '../../src/sets.ts';
 import type { VaultReader } from '../vault/reader.ts';
+import { SHARED_SPACE } from '../vault/records.ts';
 import type { CredentialRecord, GrantEntry, Space } from '../vault/records.ts';
 import type { Caller, Subject } from './caller.ts';
 import { checkedId } from './checked-id.ts';
@@ -16,12 +17,12 @@ import { checkedId } from './checked-id.ts';
  * @throws CredentialError `InvalidName` where the number is no uid
  */
 export function spaceOfOwner(owner: number): Space {
-  return owner === 0 ? 'system' : `uid:${checkedId(owner)}`;
+  return owner === 0 ? SHARED_SPACE : `uid:${checkedId(owner)}`;
 }
 
 /** The uid that stands for a space on the wire. */
 export function ownerOfSpace(space: Space): number {
-  return space === 'system' ? 0 : Number(space.slice('uid:'.length));
+  return space === SHARED_SPACE ? 0 : Number(space.slice('uid:'.length));
 }
 
 export function mayWrite(caller: Subject, space: Space): boolean {
@@ -30,6 +31,14 @@ export function mayWrite(caller: Subject, space: Space): boolean {
 
 export function mayRead(caller: Subject, reader: VaultReader, space: Space, name: string): boolean {
   return mayWrite(caller, space) || grantsOf(caller, reader).some((grant) => covers(grant, space, name));
+}
+
+/** Tells whether he may read every field of a set, those that may come included. */
+export function mayReadSet(caller: Subject, reader: VaultReader, space: Space, set: string): boolean {
+  if (mayWrite(caller, space)) return true;
+  return grantsOf(caller, reader).some(
+    (grant) => grant.kind === 'set' && grant.space === space && grant.target === set,
+  );
 }
 
 /** Everything that was granted to the caller. */
@@ -60,7 +69,7 @@ export function spaceToWrite(caller: Caller, owner: number | null | undefined): 
  */
 export function spacesToRead(caller: Caller, owner: number | null | undefined): Space[] {
   if (owner !== null && owner !== undefined) return [spaceOfOwner(owner)];
-  return caller.isAdministrator ? ['system'] : [caller.space, 'system'];
+  return caller.isAdministrator ? [SHARED_SPACE] : [caller.space, SHARED_SPACE];
 }
 
 /** The credential that a caller means by a name; undefined where there is none that he may read. */

@@ -1,19 +1,20 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
+import { SHARED_SPACE } from '../vault/records.ts';
 import type { Space } from '../vault/records.ts';
 
 /** The UUID of a set: version 5 (RFC 9562) of its name, and its owner where it is one user's, under the store's id. */
 export function uuidOfSet(storeId: Uint8Array, space: Space, set: string): string {
-  const name = space === 'system' ? set : `${space}/${set}`;
-  const hash = createHash('sha1').update(storeId).update(name).digest();
-  hash.writeUInt8((hash.readUInt8(6) & 0x0f) | 0x50, 6);
-  hash.writeUInt8((hash.readUInt8(8) & 0x3f) | 0x80, 8);
-  return hash.toString('hex', 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+  const name = space === SHARED_SPACE ? set : `${space}/${set}`;
+  const digest = hash('sha1', Buffer.concat([storeId, Buffer.from(name)]), 'buffer');
+  digest.writeUInt8((digest.readUInt8(6) & 0x0f) | 0x50, 6);
+  digest.writeUInt8((digest.readUInt8(8) & 0x3f) | 0x80, 8);
+  return formatUuid(digest.subarray(0, 16));
 }
 
 /** The id of a store as text. */
 export function formatUuid(id: Uint8Array): string {
-  return Buffer.from(id)
-    .toString('hex')
-    .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+  const hex = Buffer.from(id).toString('hex');
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)];
+  return parts.join('-');
 }

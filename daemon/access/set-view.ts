@@ -1,10 +1,10 @@
-import { memberName, missingOf, providerOf } from '../../src/sets.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
+import { memberName, missingOf, providerOf } from '../../src/sets.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { currentVersion } from '../vault/records.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
-import { mayRead, spacesToRead } from './rules.ts';
+import { mayRead, mayReadSet, spacesToRead } from './rules.ts';
 import type { Caller, Subject } from './caller.ts';
 
 /** A set as one caller sees it: the fields that he may read, all from one commit. */
@@ -36,21 +36,19 @@ export function findSet(
 /**
  * The set in one space; undefined where the caller may read none of its fields there.
  *
- * @param fields those that it can have
+ * @param fields those that it can have, where that is known
  */
 export function viewSet(
   caller: Subject,
   reader: VaultReader,
   space: Space,
   set: string,
-  fields: readonly string[] = FIELD_IDS,
+  fields?: readonly string[],
 ): SetView | undefined {
-  const members = new Map<string, CredentialRecord>();
-  for (const field of fields) {
-    const name = memberName(set, field);
-    const record = mayRead(caller, reader, space, name) ? reader.credential(space, name) : undefined;
-    if (record !== undefined) members.set(field, record);
-  }
+  const members =
+    fields === undefined && mayReadSet(caller, reader, space, set)
+      ? reader.setMembers(space, set)
+      : readableMembers(caller, reader, space, set, fields ?? FIELD_IDS);
   if (members.size === 0) return undefined;
   const current = [...members.values()].map(currentVersion);
   const provider = providerOf(set, readText(reader, members.get('provider')));
@@ -65,6 +63,23 @@ export function viewSet(
   };
 }
 
+/** Field by field: what he may not read is not looked for. */
+function readableMembers(
+  caller: Subject,
+  reader: VaultReader,
+  space: Space,
+  set: string,
+  fields: readonly string[],
+): ReadonlyMap<string, CredentialRecord> {
+  const members = new Map<string, CredentialRecord>();
+  for (const field of fields) {
+    const name = memberName(set, field);
+    const record = mayRead(caller, reader, space, name) ? reader.credential(space, name) : undefined;
+    if (record !== undefined) members.set(field, record);
+  }
+  return members;
+}
+
 /** A set as it is, whoever may read what of it. */
 export interface WholeSet {
   /** Of its last change; 0 where nothing of it is there. */
@@ -75,7 +90,7 @@ export interface WholeSet {
 
 /** @throws CredentialError `Damaged` */
 export function wholeSet(reader: VaultReader, space: Space, set: string): WholeSet {
-  const records = FIELD_IDS.flatMap((field) => reader.credential(space, memberName(set, field)) ?? []);
+  const records = [...reader.setMembers(space, set).values()];
   if (records.length === 0) return { generation: 0, size: 0 };
   const removed = reader.principal(space)?.removals?.[set] ?? 0;
   const generation = Math.max(removed, ...records.map((record) => currentVersion(record).generation));

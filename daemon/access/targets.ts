@@ -3,6 +3,7 @@ import { isUuid, parseName } from '../../src/names.ts';
 import { canonicalSetName, membershipOf, providerOf } from '../../src/sets.ts';
 import { TimeSlice } from '../time-slice.ts';
 import type { VaultReader } from '../vault/reader.ts';
+import { SHARED_SPACE } from '../vault/records.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Caller } from './caller.ts';
@@ -100,8 +101,8 @@ export function findGrantTarget(
     const set = canonicalSetName(named.text);
     const isSet = set !== undefined && providerOf(set, undefined) !== undefined;
     const target: GrantTarget = isSet
-      ? { kind: 'set', space: 'system', name: set }
-      : { kind: 'name', space: 'system', name: parseName(named.text) };
+      ? { kind: 'set', space: SHARED_SPACE, name: set }
+      : { kind: 'name', space: SHARED_SPACE, name: parseName(named.text) };
     if (!isShared || !isAwaited(target)) throw error;
     return target;
   }
@@ -128,7 +129,7 @@ async function* visibleSets(
     });
     return;
   }
-  const wanted = owner === null || owner === undefined ? 'system' : spaceOfOwner(owner);
+  const wanted = owner === null || owner === undefined ? SHARED_SPACE : spaceOfOwner(owner);
   for await (const { records } of everyCredential(vault)) {
     yield* records.filter(({ space }) => space === wanted).flatMap(({ space, name }) => setOf(space, name));
   }

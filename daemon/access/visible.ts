@@ -2,6 +2,7 @@ import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName } from '../../src/sets.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
+import { SHARED_SPACE } from '../vault/records.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Caller } from './caller.ts';
@@ -33,7 +34,7 @@ export async function* visibleCredentials(
     }
     return;
   }
-  const wanted = only ?? (isEveryone ? undefined : 'system');
+  const wanted = only ?? (isEveryone ? undefined : SHARED_SPACE);
   for await (const page of everyCredential(vault)) {
     count.damaged += page.damaged;
     yield* page.records.filter(({ space }) => wanted === undefined || space === wanted);

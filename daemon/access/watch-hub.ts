@@ -1,15 +1,10 @@
 import { CredentialError } from '../../src/errors.ts';
+import { WATCHED_PER_USER_MAX } from '../../src/limits.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, membershipOf } from '../../src/sets.ts';
 import type { VaultChange } from '../vault/change.ts';
 import type { GrantEntry, PrincipalId, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
-
-/**
- * Most credentials and sets that one user's watchers remember together: some 150 bytes each, of a set twice that. A user who is no
- * administrator sees a few thousand at most; an administrator of more watches them by pattern.
- */
-export const WATCHED_PER_USER_MAX = 100_000;
 
 /**
  * Most watchers of one user at a time: each is told of each change within the commit that makes it, while all others wait.

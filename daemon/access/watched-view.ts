@@ -1,12 +1,14 @@
+import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { CredentialError } from '../../src/errors.ts';
+import { WATCHED_PER_USER_MAX } from '../../src/limits.ts';
 import type { Vanished, WatchOut, WatchedCredential, WatchedSet } from '../../src/protocol/interface.generated.ts';
 import { membershipOf } from '../../src/sets.ts';
 import { TimeSlice } from '../time-slice.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
-import { currentVersion } from '../vault/records.ts';
+import { SHARED_SPACE, currentVersion } from '../vault/records.ts';
 import type { CredentialRecord, PrincipalId, Space } from '../vault/records.ts';
 import type { Unlocked, Vault } from '../vault/vault.ts';
 import type { Caller } from './caller.ts';
@@ -15,7 +17,7 @@ import { viewSet, wholeSet } from './set-view.ts';
 import type { SetView } from './set-view.ts';
 import { uuidOfSet } from './set-uuid.ts';
 import { visibleCredentials } from './visible.ts';
-import { WATCHED_PER_USER_MAX, placeOf } from './watch-hub.ts';
+import { placeOf } from './watch-hub.ts';
 import type { Place, WatchHub, Watcher } from './watch-hub.ts';
 
 /** Credentials in one reply. */
@@ -30,10 +32,18 @@ const WAITING_MAX = 10_000;
 /** Commits that follow each other this closely are told together. */
 const GATHER_MS = 10;
 
+/** Bytes of what is remembered of a set; six are the most that a number holds. */
+const SUMMARY_BYTES = 6;
+
+/** So that nobody can make up a change that would not show. */
+const SUMMARY_KEY: Uint8Array = randomBytes(16);
+
 /** What is watched. */
 export interface WatchedScope {
   /** One owner's only. */
   readonly only: Space | undefined;
+  /** Without patterns. */
+  readonly isEverything: boolean;
   readonly matches: (record: CredentialRecord) => boolean;
 }
 
@@ -55,8 +65,8 @@ export class WatchedView implements Watcher {
   readonly #slice: TimeSlice;
   /** What was open when it began. */
   readonly #of: Unlocked;
-  /** By place: of a credential the generation, of a set all that was told. */
-  readonly #told: Map<string, number | string> = new Map();
+  /** By place: of a credential the generation, of a set a summary of all that was told. */
+  readonly #told: Map<string, number> = new Map();
   /** Where to look, by key. */
   #credentials: Map<string, Place> = new Map();
   #sets: Map<string, Place> = new Map();
@@ -64,7 +74,7 @@ export class WatchedView implements Watcher {
   #failure: CredentialError | undefined;
   #wake: (() => void) | undefined;
 
-  /** @throws CredentialError `Locked` */
+  /** @throws CredentialError `Locked`; `TooLarge` where it is more than one user may watch */
   constructor(vault: Vault, hub: WatchHub, caller: Caller, scope: WatchedScope) {
     this.#vault = vault;
     this.#hub = hub;
@@ -74,9 +84,10 @@ export class WatchedView implements Watcher {
     this.#slice = new TimeSlice(vault.turns);
     this.#of = vault.unlocked();
     const { only } = scope;
-    if (caller.isAdministrator) this.space = only ?? 'system';
+    if (caller.isAdministrator) this.space = only ?? SHARED_SPACE;
     else this.space = only === undefined || only === caller.space ? caller.space : undefined;
     this.principals = caller.isAdministrator ? [] : caller.principals();
+    if (scope.isEverything) this.#requireFew();
   }
 
   onCredential(place: Place): void {
@@ -146,6 +157,13 @@ export class WatchedView implements Watcher {
   forget(): void {
     this.#hub.remember(this.#caller.uid, -this.#told.size);
     this.#told.clear();
+  }
+
+  /** Said at once, and not after all of it was read. */
+  #requireFew(): void {
+    const { space } = this;
+    const count = space === undefined ? 0 : this.#vault.read((reader) => reader.principal(space)?.count ?? 0);
+    if (count > WATCHED_PER_USER_MAX) throw new CredentialError('TooLarge', { limit: WATCHED_PER_USER_MAX });
   }
 
   get #isWaiting(): boolean {
@@ -218,7 +236,7 @@ export class WatchedView implements Watcher {
       this.#sets.delete(place);
       const set = this.#describeSet(reader, space, name);
       if (set === undefined) this.#tellVanished(part, place, { kind: 'set', name, owner: ownerOfSpace(space) });
-      else if (this.#remember(place, JSON.stringify(set))) part.sets.push(set);
+      else if (this.#remember(place, summaryOf(set))) part.sets.push(set);
     }
   }
 
@@ -257,7 +275,7 @@ export class WatchedView implements Watcher {
   }
 
   /** @returns whether it is another than was told last */
-  #remember(place: string, told: number | string): boolean {
+  #remember(place: string, told: number): boolean {
     const before = this.#told.get(place);
     if (before === told) return false;
     this.#told.set(place, told);
@@ -266,6 +284,11 @@ export class WatchedView implements Watcher {
     }
     return true;
   }
+}
+
+function summaryOf(set: WatchedSet): number {
+  const hash = createHash('sha256').update(SUMMARY_KEY).update(JSON.stringify(set));
+  return hash.digest().readUIntBE(0, SUMMARY_BYTES);
 }
 
 /** How a set that is seen whole did when it was last tried as it is: of another one, what changes unseen would show. */

@@ -1,6 +1,7 @@
 import { ownerOfSpace } from '../access/rules.ts';
 import { uuidOfSet } from '../access/set-uuid.ts';
 import type { Log } from '../log.ts';
+import { setKey } from '../vault/records.ts';
 import type { HealthRecord } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Change } from './health-book.ts';
@@ -74,7 +75,7 @@ export class Announcer {
 
   /** What was never tried counts as working until it fails. */
   #follow(before: HealthRecord | undefined, { space, set }: HealthRecord): Followed {
-    const key = `${space} ${set}`;
+    const key = setKey({ space, set });
     const known = this.#followed.get(key);
     if (known !== undefined) return known;
     const state = before?.state ?? 'passed';

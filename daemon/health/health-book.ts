@@ -6,6 +6,7 @@ import { wholeSet } from '../access/set-view.ts';
 import type { Log } from '../log.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
+import { setKey } from '../vault/records.ts';
 import type { HealthRecord, Space } from '../vault/records.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
 import type { Unlocked, Vault } from '../vault/vault.ts';
@@ -54,6 +55,8 @@ export class HealthBook {
   readonly #now: () => number;
   /** Newer than what the store has, and else the same. */
   readonly #remembered: Map<string, HealthRecord> = new Map();
+  /** How many fail, by the head that they were counted at. */
+  #failing: { readonly headBody: Uint8Array | undefined; readonly count: Promise<number> } | undefined;
   /** What it is remembered of. */
   #of: Unlocked | undefined;
 
@@ -67,7 +70,7 @@ export class HealthBook {
   last(reader: VaultReader, space: Space, set: string): HealthRecord | undefined {
     this.#forgetOthers();
     const stored = reader.health(space, set);
-    const remembered = this.#remembered.get(keyOf(space, set));
+    const remembered = this.#remembered.get(setKey({ space, set }));
     // What was removed meanwhile, or written since, has no part in it.
     return stored !== undefined && remembered?.generation === stored.generation && remembered.checked > stored.checked
       ? remembered
@@ -93,7 +96,7 @@ export class HealthBook {
     }));
     if (!isThere) return undefined;
     const after = healthAfter(outcome, before, checked);
-    const key = keyOf(space, set);
+    const key = setKey({ space, set });
     const isYoung = stored !== undefined && checked - stored.checked < WRITE_PAUSE_MS && checked >= stored.checked;
     if (isYoung && isSame(stored, after) && this.#remembered.size < REMEMBERED_MAX) {
       this.#remembered.set(key, after);
@@ -136,8 +139,21 @@ export class HealthBook {
     writer.putHealth(healthAfter(outcome, writer.health(outcome.space, outcome.set), this.#now()));
   }
 
-  /** How many sets fail as they are now, of all owners. It goes through all results, and mostly answers in this turn. */
+  /** How many sets fail as they are now, of all owners; counted once for all who ask before the next commit. */
   async countFailing(): Promise<number> {
+    const { headBody } = this.#vault.unlocked();
+    if (this.#failing !== undefined && this.#failing.headBody === headBody) return await this.#failing.count;
+    const failing = { headBody, count: this.#countAllFailing() };
+    this.#failing = failing;
+    // Locked, or with a page that cannot be read: whoever asks next has it tried anew.
+    failing.count.catch(() => {
+      if (this.#failing === failing) this.#failing = undefined;
+    });
+    return await failing.count;
+  }
+
+  /** It goes through all results, and mostly answers in this turn. */
+  async #countAllFailing(): Promise<number> {
     let { epoch } = this.#vault.unlocked().sealing;
     let count = 0;
     let after: Uint8Array | undefined;
@@ -209,8 +225,4 @@ function isSame(a: HealthRecord, b: HealthRecord): boolean {
     a.finding?.field === b.finding?.field &&
     a.finding?.subject === b.finding?.subject;
   return a.generation === b.generation && a.state === b.state && isSameFinding;
-}
-
-function keyOf(space: Space, set: string): string {
-  return `${space} ${set}`;
 }

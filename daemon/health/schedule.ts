@@ -12,6 +12,7 @@ import { SCHEDULED_JOBS_MAX } from '../probe/job-bounds.ts';
 import type { Prober } from '../probe/prober.ts';
 import { TimeSlice } from '../time-slice.ts';
 import { countDamaged } from '../vault/reader.ts';
+import { setKey } from '../vault/records.ts';
 import type { Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Announcer } from './announcer.ts';
@@ -30,6 +31,9 @@ const SWEEP_SHARE_MAX = 0.05;
 
 /** Sets that are tried before it is looked again: others may have become due meanwhile, of other owners. */
 const TRIED_PER_SWEEP_MAX = 32;
+
+/** The same of time, where what is tried hangs: no more is begun then. */
+const SWEEP_TIME_MAX_MS: number = 5 * 60 * 1000;
 
 /** The daemon itself: it reads everything, and tells only how it does. */
 const DAEMON: Subject = { isAdministrator: true, space: undefined, principals: () => [] };
@@ -65,7 +69,9 @@ export class HealthSchedule {
   /** Sets whose last trial told nothing of them, and when that was. */
   readonly #inVain: Map<string, number> = new Map();
   #since: number | undefined;
+  /** In this sweep. */
   #isProberMissing = false;
+  #isMissingTold = false;
   /** How long the last look through the store took. */
   #searchMs = 0;
   #running: Promise<void> | undefined;
@@ -103,10 +109,11 @@ export class HealthSchedule {
     this.#since = Math.min(this.#since ?? now(), now());
     try {
       const due = takeTurns(await this.#findDue(this.#since)).slice(0, TRIED_PER_SWEEP_MAX);
+      const end = performance.now() + SWEEP_TIME_MAX_MS;
+      this.#isProberMissing = false;
+      const goesOn = (): boolean => !this.#isEnded && !this.#isProberMissing && performance.now() < end;
       const work = async (): Promise<void> => {
-        for (let next = due.shift(); next !== undefined && !this.#isEnded; next = due.shift()) {
-          await this.#tryOrLeave(next);
-        }
+        for (let next = due.shift(); next !== undefined && goesOn(); next = due.shift()) await this.#tryOrLeave(next);
       };
       const ends = await Promise.allSettled(Array.from({ length: SCHEDULED_JOBS_MAX }, work));
       for (const end of ends) if (end.status === 'rejected') throw end.reason;
@@ -141,7 +148,7 @@ export class HealthSchedule {
       if (this.#isEnded) return [];
       for (const { space, name } of records) {
         const set = membershipOf(name)?.set;
-        if (set !== undefined) sets.set(keyOf({ space, set }), { space, set });
+        if (set !== undefined) sets.set(setKey({ space, set }), { space, set });
       }
     }
     const due: DueSet[] = [];
@@ -177,7 +184,7 @@ export class HealthSchedule {
       await this.#try(due);
     } catch (error) {
       if (!isCredentialError(error, 'Damaged')) throw error;
-      this.#inVain.set(keyOf(due), this.#parts.now());
+      this.#inVain.set(setKey(due), this.#parts.now());
     }
   }
 
@@ -200,9 +207,9 @@ export class HealthSchedule {
     const findings: Finding[] = [];
     for await (const found of tryOut(prober, read.candidate, trial, this.#gone)) findings.push(...found);
     if (this.#isEnded) return;
-    this.#tellOfProber(findings);
+    if (this.#isWithoutProber(findings)) return;
     const change = await book.keep({ space, set, generation: read.generation, findings, of });
-    const key = keyOf({ space, set });
+    const key = setKey({ space, set });
     if (change === undefined) {
       this.#inVain.set(key, now());
     } else {
@@ -211,13 +218,14 @@ export class HealthSchedule {
     }
   }
 
-  /** Once, however many sets could not be tried. */
-  #tellOfProber(findings: readonly Finding[]): void {
-    const isMissing = findings.some(({ reason }) => reason === 'prober_missing');
-    if (isMissing && !this.#isProberMissing) {
+  /** Then the sweep ends, and what was due still is at the next one. Told once, however many sets could not be tried. */
+  #isWithoutProber(findings: readonly Finding[]): boolean {
+    this.#isProberMissing = findings.some(({ reason }) => reason === 'prober_missing');
+    if (this.#isProberMissing && !this.#isMissingTold) {
       this.#parts.log.warning('scheduled validations cannot be done: the prober is not there');
     }
-    this.#isProberMissing = isMissing;
+    this.#isMissingTold = this.#isProberMissing;
+    return this.#isProberMissing;
   }
 
   get #isEnded(): boolean {
@@ -232,10 +240,6 @@ export class HealthSchedule {
   #cancelAll(): void {
     for (const cancel of this.#cancels) cancel();
   }
-}
-
-function keyOf({ space, set }: Pick<DueSet, 'space' | 'set'>): string {
-  return `${space} ${set}`;
 }
 
 function canBeTried({ missing, members }: SetView): boolean {

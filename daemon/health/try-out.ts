@@ -5,19 +5,13 @@ import type { CheckId, Finding } from '../../src/validation.ts';
 import type { Gone } from '../gone.ts';
 import type { JobOwner } from '../probe/job-bounds.ts';
 import type { Prober } from '../probe/prober.ts';
-import type { Space } from '../vault/records.ts';
+import { SHARED_SPACE } from '../vault/records.ts';
 import type { Candidate } from './candidate.ts';
 
 /** What a repository needs and a bucket does not: a set of a volume's credentials has neither. */
 export const REPOSITORY_FIELDS: ReadonlySet<string> = new Set(['backup_repo', 'backup_password']);
 
-/**
- * Whose sets the machine's own identity may be used for. It is the machine's right, and not that of every user of it:
- * one who may not ask the metadata service himself would have the prober list, read and write in its name.
- */
-const SHARED: Space = 'system';
-
-/** For the same reason it is of no effect in a user's own set: metadata services answer at such addresses. */
+/** Of no effect in a user's own set: metadata services answer at such addresses. */
 const LINK_LOCAL = 'allow_link_local';
 
 /** How a set is tried out. */
@@ -52,13 +46,17 @@ export async function* tryOut(
     yield skippedBut(['shape'], 'shape');
     return;
   }
-  if (usesIdentity(values.get('use_iam')) && candidate.space !== SHARED) {
+  // It is the machine's right, and not that of every user of it: one who may not ask the metadata service himself would have
+  // the prober list, read and write in its name.
+  if (usesIdentity(values.get('use_iam')) && candidate.space !== SHARED_SPACE) {
     yield [{ check: 'key', state: 'failed', reason: 'identity_not_shared', field: 'use_iam' }];
     yield skippedBut(['shape', 'key'], 'key');
     return;
   }
   const { owner, restoreOnly, makeBucket } = trial;
-  const given = Object.fromEntries([...values].filter(([field]) => candidate.space === SHARED || field !== LINK_LOCAL));
+  const given = Object.fromEntries(
+    [...values].filter(([field]) => candidate.space === SHARED_SPACE || field !== LINK_LOCAL),
+  );
   const job = { set, provider: provider.id, values: given, restoreOnly, makeBucket };
   for await (const finding of prober.probe(job, owner, gone)) yield [finding];
 }

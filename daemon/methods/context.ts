@@ -4,6 +4,7 @@ import type { Announcer } from '../health/announcer.ts';
 import type { HealthBook } from '../health/health-book.ts';
 import type { Prober } from '../probe/prober.ts';
 import type { Copies } from '../vault/copies.ts';
+import type { SelfCheck } from '../vault/self-check.ts';
 import type { SlotKeeper } from '../vault/slot-keeper.ts';
 import type { Sodium } from '../vault/sodium.ts';
 import type { WatchHub } from '../access/watch-hub.ts';
@@ -16,6 +17,7 @@ export interface Context {
   readonly watches: WatchHub;
   readonly slots: SlotKeeper;
   readonly copies: Copies;
+  readonly selfCheck: Pick<SelfCheck, 'isIntact'>;
   readonly prober: Prober;
   readonly health: HealthBook;
   readonly announcer: Announcer;

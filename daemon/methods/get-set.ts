@@ -1,32 +1,43 @@
 import { CredentialError } from '../../src/errors.ts';
-import { parseName } from '../../src/names.ts';
-import type { SetMember } from '../../src/protocol/interface.generated.ts';
+import { isUuid, parseName } from '../../src/names.ts';
+import type { Methods, SetMember } from '../../src/protocol/interface.generated.ts';
 import { canonicalSetName } from '../../src/sets.ts';
+import type { Caller } from '../access/caller.ts';
 import { ownerOfSpace } from '../access/rules.ts';
 import { findSet } from '../access/set-view.ts';
 import { uuidOfSet } from '../access/set-uuid.ts';
 import { resolveUuid } from '../access/targets.ts';
+import type { NamedTarget } from '../access/targets.ts';
 import { currentVersion } from '../vault/records.ts';
-import { wipe } from '../vault/sodium.ts';
+import type { Vault } from '../vault/vault.ts';
 import type { Method } from './context.ts';
 import { toWire } from './wire-value.ts';
 
 /** Reads all fields of a set that the caller may read, as one commit left them. */
-export const getSet: Method<'GetSet'> = async ({ vault }, caller, parameters) => {
-  const { text, owner } = await resolveUuid(vault, caller, parameters.set, parameters.owner);
+export const getSet: Method<'GetSet'> = ({ vault }, caller, parameters) => {
+  const { set, owner, allowIncomplete } = parameters;
+  if (!isUuid(set)) return readSet(vault, caller, { text: set, owner }, allowIncomplete === true);
+  return resolveUuid(vault, caller, set, owner).then((named) =>
+    readSet(vault, caller, named, allowIncomplete === true),
+  );
+};
+
+function readSet(
+  vault: Vault,
+  caller: Caller,
+  { text, owner }: Pick<NamedTarget, 'text' | 'owner'>,
+  allowIncomplete: boolean,
+): Methods['GetSet']['out'] {
   return vault.read((reader) => {
     const name = canonicalSetName(parseName(text));
     const view = name === undefined ? undefined : findSet(caller, reader, name, owner);
     if (view === undefined) throw new CredentialError('NotFound', { name: name ?? text });
-    if (view.missing.length > 0 && parameters.allowIncomplete !== true) {
+    if (view.missing.length > 0 && !allowIncomplete) {
       throw new CredentialError('Incomplete', { set: view.set, missing: view.missing });
     }
     const members: SetMember[] = [...view.members].map(([field, record]) => {
       const { version } = currentVersion(record);
-      const value = reader.value(record, version);
-      const member = { name: record.name, field, ...toWire(value), version };
-      wipe(value);
-      return member;
+      return { name: record.name, field, ...reader.valueFor(record, version, toWire), version };
     });
     return {
       set: view.set,
@@ -39,4 +50,4 @@ export const getSet: Method<'GetSet'> = async ({ vault }, caller, parameters) =>
       ...(view.provider === undefined ? {} : { provider: view.provider.id }),
     };
   });
-};
+}

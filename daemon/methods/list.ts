@@ -13,7 +13,7 @@ import { visibleCredentials } from '../access/visible.ts';
 import type { HealthBook } from '../health/health-book.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
-import { currentVersion } from '../vault/records.ts';
+import { currentVersion, setKey } from '../vault/records.ts';
 import type { CredentialRecord, GrantEntry, Space } from '../vault/records.ts';
 import { TimeSlice } from '../time-slice.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -47,7 +47,7 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
     seen.add(record);
     if (!matches(record)) continue;
     const set = membershipOf(record.name)?.set;
-    if (set !== undefined) sets.set(`${record.space} ${set}`, { space: record.space, set });
+    if (set !== undefined) sets.set(setKey({ space: record.space, set }), { space: record.space, set });
     batch.push(describe.credential(record));
     if (batch.length < BATCH) continue;
     yield { credentials: batch, sets: [], damaged: 0 };

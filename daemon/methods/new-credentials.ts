@@ -1,9 +1,9 @@
 import { CredentialError } from '../../src/errors.ts';
+import { refusalOfValue } from '../../src/field-check.ts';
 import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
 import { parseName } from '../../src/names.ts';
 import type { NewCredential, SavedCredential } from '../../src/protocol/interface.generated.ts';
-import { PROVIDERS } from '../../src/providers/registry.ts';
-import { memberName, membershipOf, providerOf } from '../../src/sets.ts';
+import { memberName, membershipOf } from '../../src/sets.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import type { Space } from '../vault/records.ts';
 import { wipe } from '../vault/sodium.ts';
@@ -78,17 +78,9 @@ export function saveCredentials(
 function checkField(name: string, value: Uint8Array, all: ReadonlyMap<string, CheckedCredential>): void {
   const membership = membershipOf(name);
   if (membership === undefined) return;
-  const { set, field: id } = membership;
-  const provider = providerOf(set, textOf(all.get(memberName(set, 'provider'))?.value));
-  const own = provider?.fields.filter((field) => field.id === id) ?? [];
-  // A set whose provider is not said here may be one of any: its field `provider` can be there already, or come later.
-  const fields = own.length > 0 ? own : [...PROVIDERS.values()].flatMap((one) => one.fields);
-  const checks = fields.flatMap((field) => (field.id === id && field.check !== undefined ? [field.check] : []));
-  if (checks.length === 0) return;
-  const text = textOf(value);
-  const reasons = checks.map((check) => (text === undefined ? 'it is not text' : check(text)));
-  const [reason] = reasons;
-  if (reason !== undefined && !reasons.includes(undefined)) throw new CredentialError('InvalidValue', { name, reason });
+  const providerField = textOf(all.get(memberName(membership.set, 'provider'))?.value);
+  const reason = refusalOfValue(name, () => textOf(value), providerField);
+  if (reason !== undefined) throw new CredentialError('InvalidValue', { name, reason });
 }
 
 /** Undefined where there is nothing, or no text. */

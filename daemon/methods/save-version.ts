@@ -2,7 +2,7 @@ import { VERSIONS_KEPT } from '../../src/limits.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, membershipOf } from '../../src/sets.ts';
 import { requireWithinQuota } from '../access/quota.ts';
-import { currentVersion, emptyPrincipal } from '../vault/records.ts';
+import { SHARED_SPACE, currentVersion, emptyPrincipal } from '../vault/records.ts';
 import type { CredentialRecord, PrincipalRecord, Space, VersionEntry } from '../vault/records.ts';
 import { isThere } from '../vault/reader.ts';
 import { PublicRandom } from '../vault/public-random.ts';
@@ -85,7 +85,7 @@ function accountFor(
     count,
     ...(removedName === undefined ? {} : { removals: removalsAfter(writer, old, removedName) }),
   };
-  if (space === 'system') {
+  if (space === SHARED_SPACE) {
     writer.putPrincipal(next);
     return;
   }

@@ -6,6 +6,7 @@ import type { Context, Method } from './context.ts';
 /** What anybody may ask, locked or not; what only administrators are told comes on top. */
 export const status: Method<'Status'> = async (context, caller) => {
   const { vault, protection, started, version, stateDirectory, countWaiting, validateEveryMs } = context;
+  const { isIntact } = context.selfCheck;
   const failing = caller.isAdministrator ? await countFailing(context) : undefined;
   const process_ = { version, pid: process.pid, uid: process.getuid?.() ?? -1, started };
   const open = vault.isLocked
@@ -24,6 +25,7 @@ export const status: Method<'Status'> = async (context, caller) => {
         waiting: countWaiting(),
         ...(validateEveryMs === undefined ? {} : { validateEvery: validateEveryMs }),
         ...(failing === undefined ? {} : { failing }),
+        ...(isIntact === undefined ? {} : { intact: isIntact }),
         ...(vault.isLocked ? {} : { keyEpoch: vault.unlocked().sealing.epoch }),
       }
     : {};

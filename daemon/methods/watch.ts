@@ -7,9 +7,11 @@ import type { StreamingMethod } from './context.ts';
 
 /** Tells what there is, then what changes, until the store is locked or whoever listens is gone. */
 export const watch: StreamingMethod<'Watch'> = async function* ({ vault, watches }, caller, parameters, gone, ending) {
+  const patterns = parameters.patterns ?? [];
   const view = new WatchedView(vault, watches, caller, {
     only: typeof parameters.owner === 'number' ? spaceOfOwner(parameters.owner) : undefined,
-    matches: patternMatcher(vault.storeId, parameters.patterns ?? []),
+    isEverything: patterns.length === 0,
+    matches: patternMatcher(vault.storeId, patterns),
   });
   const end = (): void => view.end(new CredentialError('Busy', {}));
   const leave = [watches.add(view), gone(end), ending(end)];

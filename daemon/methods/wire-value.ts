@@ -6,10 +6,12 @@ import type { NewCredential } from '../../src/protocol/interface.generated.ts';
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
+const UTF_8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
 /** A value in its wire form: as text where it is UTF-8, else in base64. The bytes stay the caller's. */
 export function toWire(value: Uint8Array): { readonly value: string } | { readonly data: string } {
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  return isUtf8(bytes) ? { value: bytes.toString() } : { data: bytes.toString('base64') };
+  if (isUtf8(value)) return { value: UTF_8.decode(value) };
+  return { data: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') };
 }
 
 /**

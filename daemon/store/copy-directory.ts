@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { describeSystemError } from '../system-error.ts';
@@ -10,17 +20,30 @@ const FOLDER = 'copies';
 /** What SQLite puts beside a file. */
 const COMPANIONS = ['', '-wal', '-shm', '-journal'];
 
+/** What copies leave free of the disk, which is the store's own: it must have room for what is written meanwhile. */
+const RESERVED_SHARE = 0.05;
+const RESERVED_BYTES_MAX: number = 256 * 1024 ** 2;
+
 /** Where copies of the store lie for a moment, on the store's own disk: ciphertext, and nobody else's to read. */
 export class CopyDirectory {
+  readonly #stateDirectory: string;
   readonly #path: string;
 
   constructor(stateDirectory: string) {
+    this.#stateDirectory = stateDirectory;
     this.#path = join(stateDirectory, FOLDER);
   }
 
   /** Removes what a daemon left there that was killed. Nothing may be in use. */
   clear(): void {
     rmSync(this.#path, { recursive: true, force: true });
+  }
+
+  /** @throws StoreError `full` where so many bytes would leave too little for the store itself */
+  requireRoom(bytes: number): void {
+    const { bavail, blocks, bsize } = withStoreErrors(() => statfsSync(this.#stateDirectory));
+    const reserved = Math.min(blocks * bsize * RESERVED_SHARE, RESERVED_BYTES_MAX);
+    if (bavail * bsize - bytes < reserved) throw new StoreError('full', 'a copy would fill the disk of the store');
   }
 
   /** Makes an empty file, which SQLite takes for a new database, and gives its path. @throws StoreError */

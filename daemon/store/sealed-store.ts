@@ -37,12 +37,23 @@ export interface SealedReader {
   list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[];
 }
 
+/** Reads one commit, whatever is committed after it. */
+export interface SealedSnapshot extends SealedReader {
+  close(): void;
+}
+
 /** One commit in the making. Its changes are seen by nobody before {@link commit}, and by all after it. */
 export interface SealedTransaction {
   put(record: SealedRecord): void;
   delete(kind: Kind, tag: Uint8Array): void;
-  /** Makes the changes durable, all or none. @throws StoreError */
-  commit(): void;
+  /**
+   * Makes the changes durable, all or none.
+   *
+   * @param isPurged `purge` follows soon, so that nothing of it need be done at once: of a large change that takes as long
+   *   as the commit
+   * @throws StoreError
+   */
+  commit(isPurged?: boolean): void;
   rollback(): void;
 }
 
@@ -58,10 +69,14 @@ export interface SealedStore extends SealedReader {
    * @throws StoreError `changed_by_other` where the store has another head
    */
   begin(expectedHead: Uint8Array | undefined): SealedTransaction;
+  /** What was committed last, as long as it is open; what is deleted meanwhile cannot be purged. @throws StoreError */
+  openSnapshot(): SealedSnapshot;
   /** Takes what was deleted out of the file for good. */
   purge(): void;
   /** What the storage itself finds wrong with its pages, in its own words; empty where nothing is. */
-  findPageDamage(): string[];
+  findPageDamage(): Promise<string[]>;
+  /** Bytes that a copy of it has, more or less. @throws StoreError */
+  copyBytes(): number;
   /**
    * Makes an SQLite file of what was committed last, as `SqliteStore` opens one. Writes and reads go on meanwhile.
    *

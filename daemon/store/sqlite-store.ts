@@ -1,11 +1,13 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 
 import Database from 'better-sqlite3';
 
 import { describeSystemError } from '../system-error.ts';
+import { inspectPages } from './inspect-pages.ts';
 import { APPLICATION_ID, FORMAT_VERSION, migrate } from './migrations.ts';
+import { hasOwnSchema } from './schema.ts';
 import { KIND, StoreError, fixedTag } from './sealed-store.ts';
-import type { Kind, SealedRecord, SealedStore, SealedTransaction } from './sealed-store.ts';
+import type { Kind, SealedRecord, SealedSnapshot, SealedStore, SealedTransaction } from './sealed-store.ts';
 import { Snapshot } from './snapshot.ts';
 
 /**
@@ -23,6 +25,8 @@ const JOURNAL_PAGES = 4096;
 const BUSY_TIMEOUT_MS = 200;
 /** Pages that are copied between two turns of the event loop: about a millisecond of work. */
 const COPY_PAGES = 100;
+/** The pages of a larger file are checked by another process: SQLite looks at all of them in one call, here in some 30 ms. */
+const CHECKED_HERE_BYTES_MAX: number = 16 * 1024 ** 2;
 /** The header of the file, and that of its first page, which holds the schema. */
 const HEADER_BYTES = 108;
 const HEADER_MAGIC = 'SQLite format 3\0';
@@ -38,6 +42,7 @@ const HEADER_MAGIC = 'SQLite format 3\0';
 export class SqliteStore implements SealedStore {
   readonly #path: string;
   readonly #fileId: string | undefined;
+  readonly #journalId: string | undefined;
   readonly #writer: Database.Database;
   readonly #reader: Database.Database;
   readonly #writersSnapshot: Snapshot;
@@ -52,6 +57,7 @@ export class SqliteStore implements SealedStore {
   private constructor(path: string, writer: Database.Database, reader: Database.Database) {
     this.#path = path;
     this.#fileId = fileIdOf(path);
+    this.#journalId = fileIdOf(journalOf(path));
     this.#writer = writer;
     this.#reader = reader;
     this.#writersSnapshot = new Snapshot(writer);
@@ -98,16 +104,18 @@ export class SqliteStore implements SealedStore {
     return header !== undefined && isDatabase(header) && header.readUInt32BE(68) === APPLICATION_ID;
   }
 
+  /** @throws StoreError `newer` where a file says of itself that it is a store of a newer version */
+  static refuseNewer(path: string): void {
+    const header = readHeader(path);
+    if (header !== undefined && isDatabase(header)) refuseNewerVersion(header.readUInt32BE(60));
+  }
+
   get(kind: Kind, tag: Uint8Array): Uint8Array | undefined {
-    const body = withStoreErrors(() => this.#snapshot.get(kind, tag));
-    return body === undefined ? undefined : bytesIn(body);
+    return getFrom(this.#snapshot, kind, tag);
   }
 
   list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[] {
-    // A tag and one more zero is the first that sorts behind it; the first of all is the empty one, which nobody made.
-    const from = after === undefined ? new Uint8Array(0) : Buffer.concat([after, Buffer.of(0)]);
-    const rows = withStoreErrors(() => this.#snapshot.list(kind, from, limit));
-    return rows.map(({ tag, body }) => ({ kind, tag, body: bytesIn(body) }));
+    return listFrom(this.#snapshot, kind, after, limit);
   }
 
   begin(expectedHead: Uint8Array | undefined): SealedTransaction {
@@ -126,9 +134,30 @@ export class SqliteStore implements SealedStore {
       return {
         put: ({ kind, tag, body }) => withStoreErrors(() => void this.#put.run(kind, tag, body)),
         delete: (kind, tag) => withStoreErrors(() => void this.#delete.run(kind, tag)),
-        commit: () => withStoreErrors(() => this.#commit()),
+        commit: (isPurged = false) => withStoreErrors(() => (isPurged ? this.#commitOnly() : this.#commit())),
         rollback: () => this.#rollback(),
       };
+    });
+  }
+
+  openSnapshot(): SealedSnapshot {
+    return withStoreErrors(() => {
+      this.#requireOwnFile();
+      const database = new Database(this.#path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
+      try {
+        harden(database, READER_CACHE_KIBIBYTES);
+        const snapshot = new Snapshot(database);
+        // It is taken by the first read.
+        snapshot.get(KIND.head, fixedTag('head'));
+        return {
+          get: (kind, tag) => getFrom(snapshot, kind, tag),
+          list: (kind, after, limit) => listFrom(snapshot, kind, after, limit),
+          close: () => void database.close(),
+        };
+      } catch (error) {
+        database.close();
+        throw error;
+      }
     });
   }
 
@@ -138,16 +167,24 @@ export class SqliteStore implements SealedStore {
     if (done?.busy !== 0) throw new StoreError('changed_by_other', 'another program reads the store');
   }
 
-  findPageDamage(): string[] {
+  async findPageDamage(): Promise<string[]> {
     try {
       // What is told is what lies on the disk, and not what was read from it some time ago.
       this.#leaveSnapshots();
       for (const connection of [this.#writer, this.#reader]) connection.pragma('shrink_memory');
+      if (this.copyBytes() > CHECKED_HERE_BYTES_MAX) return await inspectPages(this.#path, Number.POSITIVE_INFINITY);
       const found = this.#reader.pragma('integrity_check(20)') as { integrity_check: string }[];
       return found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
     } catch (error) {
       return [error instanceof Error ? error.message : 'the file cannot be read'];
     }
+  }
+
+  copyBytes(): number {
+    const pages = this.#reader.prepare<[], number>(
+      'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size',
+    );
+    return withStoreErrors(() => pages.pluck().get() ?? 0);
   }
 
   async copyTo(path: string): Promise<void> {
@@ -166,12 +203,6 @@ export class SqliteStore implements SealedStore {
     }
   }
 
-  /** Bytes of the largest body; asked of the pages, without reading the bodies themselves. @throws StoreError */
-  largestBodyBytes(): number {
-    const largest = this.#reader.prepare<[], number | null>('SELECT max(length(body)) FROM record').pluck();
-    return withStoreErrors(() => largest.get() ?? 0);
-  }
-
   close(): void {
     this.#reader.close();
     this.#writer.close();
@@ -188,8 +219,13 @@ export class SqliteStore implements SealedStore {
   }
 
   #requireOwnFile(): void {
-    if (fileIdOf(this.#path) === this.#fileId) return;
-    throw new StoreError('changed_by_other', 'the file was deleted or replaced by another program');
+    if (fileIdOf(this.#path) !== this.#fileId) {
+      throw new StoreError('changed_by_other', 'the file was deleted or replaced by another program');
+    }
+    // SQLite keeps the journal from its first connection to its last, and writes on where nobody would find it.
+    if (fileIdOf(journalOf(this.#path)) !== this.#journalId) {
+      throw new StoreError('changed_by_other', 'the journal was deleted or replaced by another program');
+    }
   }
 
   #requireHead(expectedHead: Uint8Array | undefined): void {
@@ -209,11 +245,33 @@ export class SqliteStore implements SealedStore {
     }
   }
 
+  /** Leaves in the journal what else would be moved to the file at once. */
+  #commitOnly(): void {
+    this.#writer.pragma('wal_autocheckpoint = 0');
+    try {
+      this.#commit();
+    } finally {
+      this.#writer.pragma(`wal_autocheckpoint = ${JOURNAL_PAGES}`);
+    }
+  }
+
   /** SQLite ends a transaction by itself after some errors (a full disk among them), so there may be none left. */
   #rollback(): void {
     this.#isWriting = false;
     if (this.#writer.inTransaction) this.#writer.exec('ROLLBACK');
   }
+}
+
+function getFrom(snapshot: Snapshot, kind: Kind, tag: Uint8Array): Uint8Array | undefined {
+  const body = withStoreErrors(() => snapshot.get(kind, tag));
+  return body === undefined ? undefined : bytesIn(body);
+}
+
+function listFrom(snapshot: Snapshot, kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[] {
+  // A tag and one more zero is the first that sorts behind it; the first of all is the empty one, which nobody made.
+  const from = after === undefined ? new Uint8Array(0) : Buffer.concat([after, Buffer.of(0)]);
+  const rows = withStoreErrors(() => snapshot.list(kind, from, limit));
+  return rows.map(({ tag, body }) => ({ kind, tag, body: bytesIn(body) }));
 }
 
 function harden(database: Database.Database, cacheKibibytes: number): void {
@@ -241,13 +299,16 @@ function refuseForeignFile(path: string): void {
 function readHeader(path: string): Buffer | undefined {
   const header = Buffer.alloc(HEADER_BYTES);
   try {
-    const file = openSync(path, 'r');
+    // One that is a FIFO would be waited for without end.
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
+      if (!fstatSync(file).isFile()) throw new StoreError('damaged', 'the store is no regular file');
       return header.subarray(0, readSync(file, header, 0, HEADER_BYTES, 0));
     } finally {
       closeSync(file);
     }
   } catch (error) {
+    if (error instanceof StoreError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new StoreError('io', `cannot read the store: ${describeSystemError(error)}`, { cause: error });
   }
@@ -259,7 +320,9 @@ function isDatabase(header: Buffer): boolean {
 
 /** The same for commits that are not in the file yet. Reading through the journal changes neither of the two. */
 function refuseForeignJournal(path: string): void {
-  if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+  const journal = statSync(journalOf(path), { throwIfNoEntry: false });
+  if (journal?.isFile() === false) throw new StoreError('damaged', 'the journal is no regular file');
+  if ((journal?.size ?? 0) === 0) return;
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) {
     // SQLite would begin a new database, and drop the journal.
     throw new StoreError('damaged', 'the file is empty or gone, but its journal is there');
@@ -282,20 +345,9 @@ function refuseForeignDatabase(applicationId: number, version: number, hasTables
   throw new StoreError('damaged', 'the file is the database of another program');
 }
 
-/** Whoever can write to the file could add a trigger, which SQLite would run at the next commit. */
 function refuseForeignSchema(database: Database.Database): void {
-  const fresh = new Database(':memory:');
-  try {
-    migrate(fresh);
-    if (schemaOf(database) === schemaOf(fresh)) return;
-  } finally {
-    fresh.close();
-  }
-  throw new StoreError('damaged', 'the file has a table or trigger that this program did not make');
-}
-
-function schemaOf(database: Database.Database): string {
-  return JSON.stringify(database.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name').all());
+  if (!hasOwnSchema(database))
+    throw new StoreError('damaged', 'the file has a table or trigger that this program did not make');
 }
 
 function refuseNewerVersion(version: number): void {
@@ -304,6 +356,10 @@ function refuseNewerVersion(version: number): void {
     'newer',
     `the store has format ${version}, this program reads up to ${FORMAT_VERSION}; it was not touched: install the newer cio-credentiald that made it`,
   );
+}
+
+function journalOf(path: string): string {
+  return `${path}-wal`;
 }
 
 function fileIdOf(path: string): string | undefined {

@@ -18,6 +18,12 @@ import type { Vault } from './vault.ts';
 /** Bytes of a copy that go out at once: with base64, a quarter of what may wait for a slow reader. */
 const PIECE_BYTES: number = 192 * 1024;
 
+/** Copies on their way out at a time: one that is read slowly keeps nobody from having another. */
+const SENT_MAX = 2;
+
+/** How long the reading of one may take altogether; each of its pieces has a shorter limit, which begins anew with the next. */
+const SENDING_TIME_MAX_MS: number = 60 * 60 * 1000;
+
 /** What was in the store before the last restore. */
 const KEPT_FILE = 'credentials.db.before-restore';
 
@@ -47,7 +53,7 @@ export interface RestoreReport extends CopySummary {
   readonly keptPath: string | undefined;
 }
 
-/** Copies of the store, on their way out and in; one of each at a time. */
+/** Copies of the store, on their way out and in. */
 export class Copies {
   readonly #vault: Vault;
   readonly #sodium: Sodium;
@@ -55,7 +61,7 @@ export class Copies {
   readonly #now: () => number;
   readonly #directory: CopyDirectory;
   readonly uploads: Uploads;
-  #isSending = false;
+  #sent = 0;
 
   constructor(vault: Vault, sodium: Sodium, places: SlotPlaces, now: () => number) {
     this.#vault = vault;
@@ -74,14 +80,16 @@ export class Copies {
   /**
    * A copy of the store as it is when the first piece is asked for.
    *
-   * @throws CredentialError `Busy`, `StorageFull`, `StorageFailed`, `Damaged`
+   * @throws CredentialError `Busy`, `TimedOut`, `StorageFull`, `StorageFailed`, `Damaged`
    */
   async *pieces(): AsyncGenerator<Piece, void, undefined> {
-    if (this.#isSending) throw new CredentialError('Busy', {});
-    this.#isSending = true;
+    if (this.#sent >= SENT_MAX) throw new CredentialError('Busy', {});
+    this.#sent += 1;
+    const end = performance.now() + SENDING_TIME_MAX_MS;
     let path: string | undefined;
     let file: number | undefined;
     try {
+      this.#directory.requireRoom(this.#vault.copyBytes());
       path = this.#directory.newFile();
       await this.#vault.copyTo(path);
       file = openSync(path, 'r');
@@ -94,6 +102,7 @@ export class Copies {
         const piece = bytes.subarray(0, count);
         hash.update(piece);
         yield { bytes: piece, size, sha256: undefined };
+        if (performance.now() > end) throw new CredentialError('TimedOut', {});
       }
       yield { bytes: Buffer.alloc(0), size, sha256: hash.digest('hex') };
     } catch (error) {
@@ -101,7 +110,7 @@ export class Copies {
     } finally {
       if (file !== undefined) closeSync(file);
       if (path !== undefined) this.#directory.remove(path);
-      this.#isSending = false;
+      this.#sent -= 1;
     }
   }
 
@@ -134,19 +143,33 @@ export class Copies {
   async #open(upload: Upload, secret: CopySecret): Promise<OpenedCopy> {
     try {
       const keys = { store: this.#vault, ...secret };
-      return await OpenedCopy.open(upload.path, this.#sodium, this.#places, this.#now, keys);
+      return await OpenedCopy.open(upload.path, this.#sodium, this.#places, this.#now, keys, upload.isChecked);
     } catch (error) {
       throw toCredentialError(error);
     }
   }
 
   async #replaceBy(copy: OpenedCopy): Promise<string> {
+    this.#requireRoomFor(copy);
     const keptPath = join(this.#places.stateDirectory, KEPT_FILE);
     await this.#vault.replace(copy.rootKey(this.#sodium), async (store) => {
       await this.#keep(store, keptPath);
+      if (!this.#vault.isLocked) await copy.countOnFrom(this.#vault.read((reader) => [...reader.principals()]));
       return prepareReplacement(store, copy.records);
     });
     return keptPath;
+  }
+
+  /**
+   * Asked before anything is begun: what is kept of the store has its size, the journal that of the larger of the two, and
+   * the file grows to it.
+   */
+  #requireRoomFor(copy: OpenedCopy): void {
+    try {
+      this.#directory.requireRoom(2 * Math.max(this.#vault.copyBytes(), copy.bytes));
+    } catch (error) {
+      throw toCredentialError(error);
+    }
   }
 
   /** Whole or not at all: an earlier one is replaced when the new one is on the disk. */

@@ -1,5 +1,5 @@
 import { KIND } from '../store/sealed-store.ts';
-import type { SealedRecord } from '../store/sealed-store.ts';
+import type { SealedReader, SealedRecord } from '../store/sealed-store.ts';
 import { KEY_BYTES } from './key-memory.ts';
 import { Sealing } from './sealing.ts';
 import { wipe } from './sodium.ts';
@@ -7,6 +7,9 @@ import type { Sodium } from './sodium.ts';
 
 const DATA_KEY_MAGIC = 'cio-data-key-1';
 const EPOCH_TAG_BYTES = 4;
+
+/** There is one; with more somebody had his hands in the file. */
+const KEYS_READ_MAX = 500;
 
 /** The record of a data key: its epoch is the tag, its body the key sealed by the root key. */
 export function wrapDataKey(
@@ -35,6 +38,23 @@ export function unwrapDataKey(
   } finally {
     wipe(dataKey);
   }
+}
+
+/**
+ * The sealing that a store was made with last: there is one data key, and where an older one was put back beside it, it is the
+ * newest that counts. Undefined where the root key opens none.
+ */
+export function openDataKey(
+  sodium: Sodium,
+  store: SealedReader,
+  storeId: Uint8Array,
+  rootKey: Uint8Array,
+): Sealing | undefined {
+  for (const { tag, body } of store.list(KIND.dataKey, undefined, KEYS_READ_MAX).toReversed()) {
+    const sealing = unwrapDataKey(sodium, storeId, rootKey, tag, body);
+    if (sealing !== undefined) return sealing;
+  }
+  return undefined;
 }
 
 /** The tag of a data key's record: its epoch (u32, big-endian). */

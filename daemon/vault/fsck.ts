@@ -7,7 +7,7 @@ import { everyRecord } from './every-record.ts';
 import { Digest } from './head.ts';
 import { Principals } from './principals.ts';
 import { openCredential, openHealth } from './reader.ts';
-import { currentVersion, decodePrincipal, decodeValue, isSpace } from './records.ts';
+import { SHARED_SPACE, currentVersion, decodePrincipal, decodeValue, isSpace, setKey } from './records.ts';
 import type { CredentialRecord, Space } from './records.ts';
 import type { Sealing } from './sealing.ts';
 import { decodeSlot } from './slots.ts';
@@ -60,10 +60,12 @@ export interface SpaceSummary {
 /**
  * Reads and opens every record, and holds their number and digest against the head. Works under `Vault.exclusive`, so
  * that nothing changes meanwhile.
+ *
+ * @param pageDamage what was found wrong with the pages of the file; asked of the store unless given
  */
-export async function fsck(state: Unlocked, store: SealedStore): Promise<Findings> {
+export async function fsck(state: Unlocked, store: SealedStore, pageDamage?: readonly string[]): Promise<Findings> {
   const check = new Check(state.sealing, store);
-  check.pages(store.findPageDamage());
+  check.pages(pageDamage ?? (await store.findPageDamage()));
   await check.each(KIND.store, (record) => check.only(record, fixedTag('store')));
   await check.each(KIND.slot, (record) => check.slot(record));
   check.damagedSlots();
@@ -210,7 +212,7 @@ class Check implements Findings {
     const record = openHealth(this.#sealing, sealed.tag, sealed.body);
     if (record === undefined) {
       this.#drop(sealed, { what: 'record', detail: 'what is known of the health of a set is damaged' });
-    } else if (!this.#isListingCut && !this.#sets.has(`${record.space} ${record.set}`)) {
+    } else if (!this.#isListingCut && !this.#sets.has(setKey(record))) {
       this.#drop(sealed, { what: 'added', detail: 'the health of a set of which nothing can be read' });
     }
   }
@@ -261,8 +263,8 @@ class Check implements Findings {
     this.spaces.set(record.space, summary);
     summary.count += 1;
     const set = membershipOf(record.name)?.set;
-    if (set !== undefined) this.#sets.add(`${record.space} ${set}`);
-    const isShared = record.space === 'system';
+    if (set !== undefined) this.#sets.add(setKey({ space: record.space, set }));
+    const isShared = record.space === SHARED_SPACE;
     if (!isShared) summary.names.push(record.name);
     for (const { version, generation, size } of record.versions) {
       summary.generation = Math.max(summary.generation, generation);
@@ -315,7 +317,7 @@ class Check implements Findings {
     }
     known.newer.push(newer);
     const summary = this.spaces.get(record.space);
-    if (record.space !== 'system' && summary !== undefined) summary.bytes += newer.size;
+    if (record.space !== SHARED_SPACE && summary !== undefined) summary.bytes += newer.size;
   }
 
   #drop(record: SealedRecord, problem: Problem): void {

@@ -1,11 +1,13 @@
 import { CredentialError, isCredentialError } from '../../src/errors.ts';
 import { KIND, StoreError } from '../store/sealed-store.ts';
 import type { SealedReader } from '../store/sealed-store.ts';
+import { inspectPages } from '../store/inspect-pages.ts';
 import { SqliteStore } from '../store/sqlite-store.ts';
 import { everyRecord } from './every-record.ts';
 import { fsck } from './fsck.ts';
 import { openCredential } from './reader.ts';
-import { currentVersion } from './records.ts';
+import { currentVersion, emptyPrincipal, isSpace } from './records.ts';
+import type { PrincipalRecord } from './records.ts';
 import { SlotKeeper } from './slot-keeper.ts';
 import type { SlotPlaces } from './slot-keeper.ts';
 import type { Sodium } from './sodium.ts';
@@ -45,6 +47,7 @@ export class OpenedCopy {
   /**
    * Opens the copy; an older version of the format is brought to the present one.
    *
+   * @param isInspected its pages were found good before
    * @throws CredentialError `BadCopy`, `UnlockFailed`, `StorageFull`, `StorageFailed`
    */
   static async open(
@@ -53,11 +56,14 @@ export class OpenedCopy {
     places: SlotPlaces,
     now: () => number,
     keys: CopyKeys,
+    isInspected: boolean,
   ): Promise<OpenedCopy> {
     if (!SqliteStore.isStore(path)) throw badCopy('foreign');
+    asBadCopy(() => SqliteStore.refuseNewer(path));
+    // Before SQLite reads any of it here: whoever made it up may have had more in mind than what it says.
+    if (!isInspected && (await inspectPages(path, BODY_BYTES_MAX)).length > 0) throw badCopy('damaged');
     const store = asBadCopy(() => SqliteStore.open(path));
     try {
-      if (asBadCopy(() => store.largestBodyBytes()) > BODY_BYTES_MAX) throw badCopy('damaged');
       // Nothing waits to be purged: what is deleted in a copy was never in the store.
       const vault = asBadCopy(() => new Vault(store, sodium, { onPurgeFailed: () => undefined }));
       const opensByItself = await unlock(vault, new SlotKeeper(vault, sodium, places, now), sodium, keys);
@@ -70,6 +76,11 @@ export class OpenedCopy {
 
   get storeId(): Uint8Array {
     return this.#vault.storeId;
+  }
+
+  /** Bytes of its file. */
+  get bytes(): number {
+    return this.#store.copyBytes();
   }
 
   /** For {@link prepareReplacement}. */
@@ -85,11 +96,27 @@ export class OpenedCopy {
   /** Reads every record. @throws CredentialError `BadCopy` where one is damaged, missing, added or older than the head says */
   async check(): Promise<void> {
     try {
-      const { problems } = await this.#vault.exclusive((state, store) => fsck(state, store));
+      const { problems } = await this.#vault.exclusive((state, store) => fsck(state, store, []));
       if (problems.length > 0) throw badCopy('damaged');
     } catch (error) {
       throw toBadCopy(error);
     }
+  }
+
+  /**
+   * Has each space count its commits on from where the store is. A generation then stands for one state of its space, also
+   * after older contents were brought back: who was away meanwhile, and compares, sees that there is another.
+   *
+   * @param principals those of the store
+   */
+  async countOnFrom(principals: Iterable<PrincipalRecord>): Promise<void> {
+    const ahead = [...principals].filter(({ principal }) => isSpace(principal));
+    await this.#vault.write((writer) => {
+      for (const { principal, generation } of ahead) {
+        const own = writer.principal(principal) ?? emptyPrincipal(principal);
+        if (own.generation < generation) writer.putPrincipal({ ...own, generation });
+      }
+    });
   }
 
   /** Of a copy that was checked. */

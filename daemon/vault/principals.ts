@@ -1,6 +1,11 @@
+import { KIND, StoreError } from '../store/sealed-store.ts';
+import type { SealedReader } from '../store/sealed-store.ts';
 import { GrantIndex } from './grant-index.ts';
-import { isEmptyPrincipal } from './records.ts';
+import { decodePrincipal, isEmptyPrincipal } from './records.ts';
 import type { PrincipalId, PrincipalRecord } from './records.ts';
+import type { Sealing } from './sealing.ts';
+
+const PAGE = 500;
 
 /** Every principal's record, and what follows from all of them. Both change together. */
 export class Principals extends Map<PrincipalId, PrincipalRecord> {
@@ -28,4 +33,30 @@ export class Principals extends Map<PrincipalId, PrincipalRecord> {
     this.grants.replace(this.get(id), undefined);
     return super.delete(id);
   }
+}
+
+/** All records of principals. Damaged ones grant nothing until they are repaired; fsck names them. */
+export function readPrincipals(
+  store: SealedReader,
+  sealing: Sealing,
+): { readonly principals: Principals; readonly arePrincipalsWhole: boolean } {
+  const principals = new Principals();
+  let arePrincipalsWhole = true;
+  try {
+    let after: Uint8Array | undefined;
+    do {
+      const page = store.list(KIND.principal, after, PAGE);
+      for (const { tag, body } of page) {
+        const text = sealing.open(KIND.principal, tag, body);
+        const record = text && decodePrincipal(text);
+        if (record === undefined) arePrincipalsWhole = false;
+        else principals.set(record.principal, record);
+      }
+      after = page.length < PAGE ? undefined : page.at(-1)?.tag;
+    } while (after !== undefined);
+  } catch (error) {
+    if (!(error instanceof StoreError && error.failure === 'damaged')) throw error;
+    arePrincipalsWhole = false;
+  }
+  return { principals, arePrincipalsWhole };
 }

@@ -1,9 +1,13 @@
+import { canonicalSetName, membershipOf } from '../../src/sets.ts';
+import { SHARED_SPACE } from './records.ts';
 import type { CredentialRecord, Space } from './records.ts';
 
 /** Credentials that are remembered. */
 const CREDENTIALS_MAX = 1024;
 /** Names that nothing is stored under and that are remembered: a set has far more fields than are used of it. */
 const ABSENT_MAX = 8192;
+/** Sets of which all that is there is remembered; most hosts have a handful. */
+const SETS_MAX = 256;
 /** Values above this size are read from the store each time. */
 const BODY_BYTES_MAX = 4096;
 
@@ -23,6 +27,8 @@ export class ReadCache {
   readonly #records: Map<string, CredentialRecord> = new Map();
   /** Names without a credential, the one that was found first at the start. */
   readonly #absent: Set<string> = new Set();
+  /** What is there of a set, the one that was read first at the start. */
+  readonly #sets: Map<string, ReadonlyMap<string, CredentialRecord>> = new Map();
   /** Goes with its record, which is another object after every change. */
   readonly #values: WeakMap<CredentialRecord, SealedValue> = new WeakMap();
 
@@ -56,6 +62,21 @@ export class ReadCache {
     this.#absent.add(keyOf(space, name));
   }
 
+  setMembers(space: Space, set: string): ReadonlyMap<string, CredentialRecord> | undefined {
+    return this.#sets.get(keyOf(space, set));
+  }
+
+  /** @param members all that is there of it, by field */
+  keepSetMembers(space: Space, set: string, members: ReadonlyMap<string, CredentialRecord>): void {
+    // A name is forgotten with the set that it is read as: where another one can have it too, nothing is remembered.
+    if (canonicalSetName(set) !== set) return;
+    if (this.#sets.size >= SETS_MAX) {
+      const [oldest] = this.#sets.keys();
+      if (oldest !== undefined) this.#sets.delete(oldest);
+    }
+    this.#sets.set(keyOf(space, set), members);
+  }
+
   value(record: CredentialRecord, version: number): SealedValue | undefined {
     const value = this.#values.get(record);
     return value?.version === version ? value : undefined;
@@ -70,11 +91,13 @@ export class ReadCache {
       const key = keyOf(space, name);
       this.#records.delete(key);
       this.#absent.delete(key);
+      const set = this.#sets.size === 0 ? undefined : membershipOf(name)?.set;
+      if (set !== undefined) this.#sets.delete(keyOf(space, set));
     }
   }
 }
 
 /** No name has a space in it. Most are of the shared space, and need no new text to be found by. */
 function keyOf(space: Space, name: string): string {
-  return space === 'system' ? name : `${space} ${name}`;
+  return space === SHARED_SPACE ? name : `${space} ${name}`;
 }

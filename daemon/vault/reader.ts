@@ -1,4 +1,6 @@
 import { CredentialError, isCredentialError } from '../../src/errors.ts';
+import { FIELD_IDS } from '../../src/providers/registry.ts';
+import { memberName } from '../../src/sets.ts';
 import { KIND } from '../store/sealed-store.ts';
 import type { SealedReader } from '../store/sealed-store.ts';
 import { decodeCredential, decodeHealth, valueIn } from './records.ts';
@@ -26,6 +28,8 @@ export interface HealthPage {
 export interface VaultReader {
   /** @throws CredentialError `Damaged` */
   credential(space: Space, name: string): CredentialRecord | undefined;
+  /** All that is there of a set, by field, in the order of the fields. @throws CredentialError `Damaged` */
+  setMembers(space: Space, set: string): ReadonlyMap<string, CredentialRecord>;
   /**
    * A kept version of a value; the caller owns and wipes it.
    *
@@ -103,6 +107,18 @@ export class OpeningReader implements VaultReader {
     if (record === undefined) throw new CredentialError('Damaged', { name });
     this.#cache?.keepRecord(record);
     return record;
+  }
+
+  setMembers(space: Space, set: string): ReadonlyMap<string, CredentialRecord> {
+    const known = this.#cache?.setMembers(space, set);
+    if (known !== undefined) return known;
+    const members = new Map<string, CredentialRecord>();
+    for (const field of FIELD_IDS) {
+      const record = this.credential(space, memberName(set, field));
+      if (record !== undefined) members.set(field, record);
+    }
+    this.#cache?.keepSetMembers(space, set, members);
+    return members;
   }
 
   value(record: CredentialRecord, version: number): Uint8Array {

@@ -5,11 +5,14 @@ import type { Finding } from '../../src/validation.ts';
  * not checked a second time.
  */
 
+/** The space of the credentials that all administrators share. */
+export const SHARED_SPACE = 'system';
+
 /**
  * Whose credentials: the ones that all administrators share, or those of one other user. Names are unique within a
  * space, so that nobody learns from a refusal what somebody else has.
  */
-export type Space = 'system' | `uid:${number}`;
+export type Space = typeof SHARED_SPACE | `uid:${number}`;
 
 /** Somebody who can be granted something, or own it. */
 export type PrincipalId = Space | `gid:${number}` | `unit:${string}`;
@@ -94,9 +97,14 @@ export function currentVersion(record: CredentialRecord): VersionEntry {
   return last;
 }
 
+/** What stands for a set where all owners' are; neither part has a space in it. */
+export function setKey({ space, set }: { readonly space: Space; readonly set: string }): string {
+  return `${space} ${set}`;
+}
+
 /** Tells whether a principal can own credentials. */
 export function isSpace(principal: PrincipalId): principal is Space {
-  return principal === 'system' || principal.startsWith('uid:');
+  return principal === SHARED_SPACE || principal.startsWith('uid:');
 }
 
 /** Tells whether nothing would be lost without the record of a principal. */
@@ -116,8 +124,8 @@ export function encodeRecord(record: CredentialRecord | PrincipalRecord | Health
 /** Length of the header (u16, big-endian) ‖ header: space NUL name NUL version ‖ value. The caller owns and wipes it. */
 export function encodeValue({ space, name, version, value }: ValueRecord): Uint8Array {
   const header = Buffer.from(`${space}\0${name}\0${version}`);
-  const text = new Uint8Array(2 + header.length + value.length);
-  new DataView(text.buffer).setUint16(0, header.length);
+  const text = Buffer.allocUnsafe(2 + header.length + value.length);
+  text.writeUInt16BE(header.length);
   text.set(header, 2);
   text.set(value, 2 + header.length);
   return text;

@@ -42,7 +42,7 @@ export async function rekey(
     const nextHead = { commits: head.commits + 1, digest: rewrite.digest };
     const body = sealing.seal(KIND.head, fixedTag('head'), encodeHead(nextHead));
     transaction.put({ kind: KIND.head, tag: fixedTag('head'), body });
-    transaction.commit();
+    transaction.commit(true);
     const cache = new ReadCache();
     const reader = new OpeningReader(store, sealing, state.principals, cache);
     Object.assign(state, { sealing, head: nextHead, headBody: body, cache, reader });

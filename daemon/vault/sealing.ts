@@ -32,6 +32,8 @@ export class Sealing {
   readonly #sealKey: Uint8Array;
   readonly #digestKey: Uint8Array;
   readonly #associated: Buffer;
+  /** The tag that was asked for last: a credential that is stored is looked for first, and more than once. */
+  #lastCredential: { readonly identity: string; readonly tag: Uint8Array } | undefined;
   /** Where texts are padded; zeros between two calls. */
   readonly #scratch: Uint8Array = new Uint8Array(SCRATCH_BYTES);
 
@@ -50,7 +52,11 @@ export class Sealing {
   }
 
   credentialTag(space: Space, name: string): Uint8Array {
-    return this.#tag(KIND.credential, `${space}\0${name}`);
+    const identity = `${space}\0${name}`;
+    if (this.#lastCredential?.identity === identity) return this.#lastCredential.tag;
+    const tag = this.#tag(KIND.credential, identity);
+    this.#lastCredential = { identity, tag };
+    return tag;
   }
 
   valueTag(credentialId: string, version: number): Uint8Array {

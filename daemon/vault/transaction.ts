@@ -63,6 +63,8 @@ export class VaultTransaction implements VaultWriter {
   readonly #kept: Changes = new Map();
   /** Bodies as they were committed last, by place, of what was looked for. */
   readonly #committed: Map<string, Uint8Array | undefined> = new Map();
+  /** Of credentials that are not in the store yet. */
+  readonly #newIds: Set<string> = new Set();
   readonly #committedPrincipals: Principals;
   readonly #reader: VaultReader;
   readonly #keptPrincipals: Map<PrincipalId, PrincipalRecord> = new Map();
@@ -84,6 +86,10 @@ export class VaultTransaction implements VaultWriter {
 
   credential(space: Space, name: string): CredentialRecord | undefined {
     return this.#reader.credential(space, name);
+  }
+
+  setMembers(space: Space, set: string): ReadonlyMap<string, CredentialRecord> {
+    return this.#reader.setMembers(space, set);
   }
 
   value(record: CredentialRecord, version: number): Uint8Array {
@@ -138,6 +144,7 @@ export class VaultTransaction implements VaultWriter {
   putCredential(record: CredentialRecord): void {
     this.#changedCredentials.push(record);
     const tag = this.#sealing.credentialTag(record.space, record.name);
+    if (this.#isKnownAbsent(placeOf(KIND.credential, tag))) this.#newIds.add(record.id);
     this.#put(KIND.credential, tag, this.#sealing.seal(KIND.credential, tag, encodeRecord(record)));
   }
 
@@ -149,6 +156,8 @@ export class VaultTransaction implements VaultWriter {
 
   putValue(record: CredentialRecord, version: number, value: Uint8Array): void {
     const tag = this.#sealing.valueTag(record.id, version);
+    // Under an id that was made for this commit, the store has no value that would have to be looked for.
+    if (this.#newIds.has(record.id)) this.#committed.set(placeOf(KIND.value, tag), undefined);
     const text = encodeValue({ space: record.space, name: record.name, version, value });
     try {
       this.#put(KIND.value, tag, this.#sealing.seal(KIND.value, tag, text));
@@ -289,9 +298,14 @@ export class VaultTransaction implements VaultWriter {
     this.#changes.set(placeOf(kind, tag), { kind, tag, body: undefined });
   }
 
+  /** Tells whether it was looked for and is not there. */
+  #isKnownAbsent(place: string): boolean {
+    return this.#committed.get(place) === undefined && this.#committed.has(place);
+  }
+
   #committedBody(place: string, kind: Kind, tag: Uint8Array): Uint8Array | undefined {
     const known = this.#committed.get(place);
-    if (known !== undefined || this.#committed.has(place)) return known;
+    if (known !== undefined || this.#isKnownAbsent(place)) return known;
     const body = this.#store.get(kind, tag);
     this.#committed.set(place, body);
     return body;

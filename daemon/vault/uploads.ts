@@ -50,6 +50,7 @@ export class Uploads {
     this.#hear();
     try {
       if (upload.size + piece.length > COPY_BYTES_MAX) throw new CredentialError('BadCopy', { reason: 'too_large' });
+      this.#directory.requireRoom(piece.length);
       upload.append(piece);
       return upload;
     } catch (error) {

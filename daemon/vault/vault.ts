@@ -1,36 +1,30 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import { CredentialError } from '../../src/errors.ts';
-import { KIND, StoreError, fixedTag } from '../store/sealed-store.ts';
-import type { SealedStore, SealedTransaction } from '../store/sealed-store.ts';
-import { unwrapDataKey, wrapDataKey } from './data-key.ts';
-import { Digest, decodeHead, encodeHead } from './head.ts';
-import type { Head } from './head.ts';
+import { KIND, fixedTag } from '../store/sealed-store.ts';
+import type { SealedReader, SealedStore, SealedTransaction } from '../store/sealed-store.ts';
+import { Turns } from '../time-slice.ts';
 import { changedGrants } from './change.ts';
 import type { VaultChange } from './change.ts';
+import { openDataKey } from './data-key.ts';
+import { decodeHead } from './head.ts';
+import type { Head } from './head.ts';
+import { storeIdIn } from './new-store.ts';
+import { readPrincipals } from './principals.ts';
+import type { Principals } from './principals.ts';
+import { Purger } from './purger.ts';
 import { ReadCache } from './read-cache.ts';
 import { OpeningReader } from './reader.ts';
 import type { VaultReader } from './reader.ts';
-import { Principals } from './principals.ts';
-import { decodePrincipal } from './records.ts';
-import { ID_BYTES, Sealing } from './sealing.ts';
-import { SLOTS_READ_MAX, decodeSlot, encodeSlot } from './slots.ts';
+import type { Sealing } from './sealing.ts';
+import { SLOTS_READ_MAX, decodeSlot } from './slots.ts';
 import type { SlotRecord } from './slots.ts';
-import { randomBytes } from './sodium.ts';
 import type { Sodium } from './sodium.ts';
-import { Turns } from '../time-slice.ts';
 import { toCredentialError } from './store-failures.ts';
 import { VaultTransaction } from './transaction.ts';
 import type { VaultWriter } from './transaction.ts';
-
-const PAGE = 500;
-
-/** How long what was deleted may stay in SQLite's journal. */
-const PURGE_DELAY_MS = 1000;
-
-/** The same where somebody reads the file meanwhile, a backup of it perhaps. */
-const PURGE_RETRY_MS = 10_000;
-
-/** How long the jobs of one commit may keep others waiting. */
-const FLUSH_MS = 50;
+import { WriteQueue } from './write-queue.ts';
+import type { Committing } from './write-queue.ts';
 
 /** What there is while the store is open. */
 export interface Unlocked {
@@ -46,12 +40,6 @@ export interface Unlocked {
   /** Belongs to the sealing: a new one starts with an empty one. */
   cache: ReadCache;
   reader: VaultReader;
-}
-
-interface Job {
-  readonly run: (writer: VaultWriter) => unknown;
-  readonly resolve: (result: unknown) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 /** @param change undefined where anything may have changed: the store was locked, unlocked or repaired */
@@ -73,71 +61,29 @@ export class Vault {
   readonly turns: Turns = new Turns();
   readonly #store: SealedStore;
   readonly #sodium: Sodium;
-  readonly #events: VaultEvents;
+  readonly #queue: WriteQueue;
+  readonly #purger: Purger;
   #storeId: Uint8Array;
   #unlocked: Unlocked | undefined;
   readonly #watchers: Set<VaultWatcher> = new Set();
-  #queue: Job[] = [];
-  #isFlushScheduled = false;
   #exclusive: Promise<unknown> | undefined;
-  #purgeTimer: NodeJS.Timeout | undefined;
 
   /** @throws CredentialError `Damaged` where the store has no id */
   constructor(store: SealedStore, sodium: Sodium, events: VaultEvents) {
     this.#store = store;
     this.#sodium = sodium;
-    this.#events = events;
+    this.#queue = new WriteQueue(() => this.#beginCommit());
+    this.#purger = new Purger(store, (error) => events.onPurgeFailed(error));
     this.#storeId = storeIdIn(store);
-  }
-
-  /** Tells whether there is nothing in the file yet. */
-  static isEmpty(store: SealedStore): boolean {
-    return Object.values(KIND).every((kind) => store.list(kind, undefined, 1).length === 0);
-  }
-
-  /**
-   * Makes the first records of an empty store: its id, a root key in one slot, a data key.
-   *
-   * @param firstSlot wraps the root key, which it does not keep
-   */
-  static async create(
-    store: SealedStore,
-    sodium: Sodium,
-    firstSlot: (storeId: Uint8Array, rootKey: Uint8Array) => Promise<SlotRecord>,
-  ): Promise<void> {
-    const storeId = randomBytes(ID_BYTES);
-    const rootKey = sodium.newKey();
-    const dataKey = sodium.newKey();
-    const epoch = 1;
-    const sealing = new Sealing(sodium, storeId, epoch, dataKey);
-    try {
-      const slot = await firstSlot(storeId, rootKey);
-      const records = [
-        { kind: KIND.store, tag: fixedTag('store'), body: storeId },
-        { kind: KIND.slot, tag: Buffer.from(slot.id), body: encodeSlot(slot) },
-        wrapDataKey(sodium, storeId, rootKey, epoch, dataKey),
-      ];
-      const digest = new Digest();
-      for (const { kind, tag, body } of records) digest.add(sealing.fingerprint(kind, tag, body));
-      const headTag = fixedTag('head');
-      const transaction = store.begin(undefined);
-      try {
-        for (const record of records) transaction.put(record);
-        const body = sealing.seal(KIND.head, headTag, encodeHead({ commits: 1, digest }));
-        transaction.put({ kind: KIND.head, tag: headTag, body });
-        transaction.commit();
-      } catch (error) {
-        transaction.rollback();
-        throw error;
-      }
-    } finally {
-      sodium.release(rootKey, dataKey);
-      sealing.wipe();
-    }
   }
 
   get isLocked(): boolean {
     return this.#unlocked === undefined;
+  }
+
+  /** Whether a work is under way while which nothing is written. */
+  get isExclusive(): boolean {
+    return this.#exclusive !== undefined;
   }
 
   get storeId(): Uint8Array {
@@ -163,9 +109,9 @@ export class Vault {
     }
     let sealing: Sealing | undefined;
     try {
-      sealing = this.#openDataKey(rootKey);
+      sealing = openDataKey(this.#sodium, this.#store, this.#storeId, rootKey);
       if (sealing === undefined) throw new CredentialError('Damaged', {});
-      const { principals, arePrincipalsWhole } = this.#readPrincipals(sealing);
+      const { principals, arePrincipalsWhole } = readPrincipals(this.#store, sealing);
       const headBody = this.#store.get(KIND.head, fixedTag('head'));
       const headText = headBody && sealing.open(KIND.head, fixedTag('head'), headBody);
       const head = headText && decodeHead(headText);
@@ -173,7 +119,7 @@ export class Vault {
       const reader = new OpeningReader(this.#store, sealing, principals, cache);
       this.#unlocked = { rootKey, sealing, head, headBody, principals, arePrincipalsWhole, cache, reader };
       // A daemon that was killed may have left what was deleted in the journal.
-      this.#purgeIn(PURGE_DELAY_MS);
+      this.#purger.soon();
       this.#tellWatchers(undefined);
     } catch (error) {
       sealing?.wipe();
@@ -185,7 +131,7 @@ export class Vault {
   /** Wipes the keys, after what was asked before: writes that wait are committed, an exclusive work is let finish. */
   async lock(): Promise<void> {
     while (this.#exclusive !== undefined) await this.#exclusive;
-    this.#flush(true);
+    this.#queue.flush(true);
     this.#forgetKeys();
     this.#tellWatchers(undefined);
   }
@@ -215,10 +161,7 @@ export class Vault {
    * What it throws drops its own changes only.
    */
   write<T>(work: (writer: VaultWriter) => T): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ run: work, resolve: resolve as (result: unknown) => void, reject });
-      this.#scheduleFlush();
-    });
+    return this.#queue.add(work);
   }
 
   /**
@@ -228,22 +171,20 @@ export class Vault {
    */
   async exclusive<T>(work: (state: Unlocked, store: SealedStore) => Promise<T>): Promise<T> {
     while (this.#exclusive !== undefined) await this.#exclusive;
-    this.#flush(true);
+    this.#queue.flush(true);
     const state = this.unlocked();
     const { headBody, sealing } = state;
-    const running = work(state, this.#store);
-    this.#exclusive = running.then(ignore, ignore);
+    const running = this.#runAlone(work, state);
+    this.#begin(running);
     try {
       const result = await running;
-      if (state.headBody !== headBody) this.#purge();
       // A new data key alone changes nothing that anybody sees.
       if (state.headBody !== headBody && state.sealing === sealing) this.#tellWatchers(undefined);
       return result;
     } catch (error) {
       throw toCredentialError(error);
     } finally {
-      this.#exclusive = undefined;
-      if (this.#queue.length > 0) this.#scheduleFlush();
+      this.#end();
     }
   }
 
@@ -256,27 +197,64 @@ export class Vault {
    * @throws CredentialError where nothing was changed
    */
   async replace(rootKey: Uint8Array, prepare: (store: SealedStore) => Promise<SealedTransaction>): Promise<void> {
+    while (this.#exclusive !== undefined) await this.#exclusive;
+    this.#queue.flush(true);
+    const replacing = this.#replaceAll(rootKey, prepare);
+    this.#begin(replacing);
+    try {
+      await replacing;
+    } catch (error) {
+      // Whoever waits for something of the old contents waits for nothing.
+      if (this.#unlocked === undefined) this.#tellWatchers(undefined);
+      throw toCredentialError(error);
+    } finally {
+      this.#end();
+    }
+  }
+
+  async #replaceAll(rootKey: Uint8Array, prepare: (store: SealedStore) => Promise<SealedTransaction>): Promise<void> {
     let isTaken = false;
     try {
-      while (this.#exclusive !== undefined) await this.#exclusive;
-      this.#flush(true);
-      const preparing = prepare(this.#store);
-      this.#exclusive = preparing.then(ignore, ignore);
-      (await preparing).commit();
+      const transaction = await prepare(this.#store);
+      transaction.commit(true);
       // From here on nobody may read with the keys and the records in memory that were those of the old contents.
       this.#forgetKeys();
       this.#storeId = storeIdIn(this.#store);
       isTaken = true;
       this.unlock(rootKey);
-      this.#purge();
     } catch (error) {
       if (!isTaken) this.#sodium.release(rootKey);
-      // Whoever waits for something of the old contents waits for nothing.
-      if (this.#unlocked === undefined) this.#tellWatchers(undefined);
+      throw error;
+    }
+    await this.#purgeNext();
+  }
+
+  /**
+   * Lets `work` read all that was committed last, while commits go on; what they delete is not purged before it has ended.
+   *
+   * @throws CredentialError, and what `work` throws
+   */
+  async readSnapshot<T>(work: (snapshot: SealedReader) => Promise<T>): Promise<T> {
+    try {
+      const snapshot = this.#store.openSnapshot();
+      this.#purger.hold();
+      try {
+        return await work(snapshot);
+      } finally {
+        snapshot.close();
+        this.#purger.release();
+      }
+    } catch (error) {
       throw toCredentialError(error);
-    } finally {
-      this.#exclusive = undefined;
-      if (this.#queue.length > 0) this.#scheduleFlush();
+    }
+  }
+
+  /** Bytes of a copy of the store, more or less. @throws CredentialError */
+  copyBytes(): number {
+    try {
+      return this.#store.copyBytes();
+    } catch (error) {
+      throw toCredentialError(error);
     }
   }
 
@@ -298,11 +276,37 @@ export class Vault {
   /** Commits what waits, and closes the file. */
   async close(): Promise<void> {
     while (this.#exclusive !== undefined) await this.#exclusive;
-    this.#flush(true);
+    this.#queue.flush(true);
     await this.lock();
-    this.#purge();
-    clearTimeout(this.#purgeTimer);
+    this.#purger.now();
+    this.#purger.stop();
     this.#store.close();
+  }
+
+  /** Until {@link #end} nothing is committed or purged but by this work. */
+  #begin(work: Promise<unknown>): void {
+    this.#exclusive = work.then(ignore, ignore);
+    this.#purger.hold();
+    this.#queue.hold();
+  }
+
+  #end(): void {
+    this.#exclusive = undefined;
+    this.#purger.release();
+    this.#queue.release();
+  }
+
+  async #runAlone<T>(work: (state: Unlocked, store: SealedStore) => Promise<T>, state: Unlocked): Promise<T> {
+    const { headBody } = state;
+    const result = await work(state, this.#store);
+    if (state.headBody !== headBody) await this.#purgeNext();
+    return result;
+  }
+
+  /** After a commit of much: each of the two goes through all of it in one call, and others have a turn in between. */
+  async #purgeNext(): Promise<void> {
+    await nextTurn();
+    this.#purger.now();
   }
 
   #forgetKeys(): void {
@@ -311,50 +315,11 @@ export class Vault {
     this.#unlocked = undefined;
   }
 
-  #scheduleFlush(): void {
-    if (this.#isFlushScheduled || this.#exclusive !== undefined) return;
-    this.#isFlushScheduled = true;
-    setImmediate(() => {
-      this.#isFlushScheduled = false;
-      if (this.#exclusive === undefined) this.#flush();
-    });
-  }
-
-  /**
-   * Commits what waits. Jobs that take long are spread over several commits, so that others have their turn in between,
-   * unless `isLast` says that nothing may be left.
-   */
-  #flush(isLast = false): void {
-    if (this.#queue.length === 0) return;
+  #beginCommit(): Committing | undefined {
     const state = this.#unlocked;
-    if (state === undefined) {
-      for (const job of this.#queue.splice(0)) job.reject(new CredentialError('Locked', {}));
-      return;
-    }
+    if (state === undefined) return undefined;
     const transaction = new VaultTransaction(this.#store, state.sealing, state.principals);
-    const answers: { readonly job: Job; readonly result: unknown }[] = [];
-    const start = performance.now();
-    let done = 0;
-    for (const job of this.#queue) {
-      done += 1;
-      try {
-        answers.push({ job, result: job.run(transaction) });
-        transaction.keep();
-      } catch (error) {
-        transaction.drop();
-        job.reject(toCredentialError(error));
-      }
-      if (!isLast && performance.now() - start > FLUSH_MS) break;
-    }
-    this.#queue.splice(0, done);
-    if (this.#queue.length > 0) this.#scheduleFlush();
-    try {
-      if (transaction.hasChanges) this.#commit(state, transaction);
-    } catch (error) {
-      for (const { job } of answers) job.reject(toCredentialError(error));
-      return;
-    }
-    for (const { job, result } of answers) job.resolve(result);
+    return { transaction, commit: () => this.#commit(state, transaction) };
   }
 
   #commit(state: Unlocked, transaction: VaultTransaction): void {
@@ -366,69 +331,13 @@ export class Vault {
     const grants = changedGrants(state.principals, committed.principals);
     state.principals.follow(committed.principals);
     state.cache.forget(committed.changed);
-    if (committed.hasDeletes) this.#purgeIn(PURGE_DELAY_MS);
+    if (committed.hasDeletes) this.#purger.soon();
     this.#tellWatchers({ credentials: committed.changed, healths: committed.healths, grants });
   }
 
   #tellWatchers(change: VaultChange | undefined): void {
     for (const watcher of this.#watchers) watcher(change);
   }
-
-  #purgeIn(delayMs: number): void {
-    this.#purgeTimer ??= setTimeout(() => {
-      this.#purgeTimer = undefined;
-      // An exclusive work has a transaction of its own, and purges at its end.
-      if (this.#exclusive === undefined) this.#purge();
-      else this.#purgeIn(delayMs);
-    }, delayMs).unref();
-  }
-
-  #purge(): void {
-    try {
-      this.#store.purge();
-    } catch (error) {
-      this.#events.onPurgeFailed(error);
-      this.#purgeIn(PURGE_RETRY_MS);
-    }
-  }
-
-  /** There is one data key. Where an older one was put back beside it, it is the newest that counts. */
-  #openDataKey(rootKey: Uint8Array): Sealing | undefined {
-    for (const { tag, body } of this.#store.list(KIND.dataKey, undefined, PAGE).toReversed()) {
-      const sealing = unwrapDataKey(this.#sodium, this.#storeId, rootKey, tag, body);
-      if (sealing !== undefined) return sealing;
-    }
-    return undefined;
-  }
-
-  /** Damaged ones grant nothing until they are repaired; fsck names them. */
-  #readPrincipals(sealing: Sealing): Pick<Unlocked, 'principals' | 'arePrincipalsWhole'> {
-    const principals = new Principals();
-    let arePrincipalsWhole = true;
-    try {
-      let after: Uint8Array | undefined;
-      do {
-        const page = this.#store.list(KIND.principal, after, PAGE);
-        for (const { tag, body } of page) {
-          const text = sealing.open(KIND.principal, tag, body);
-          const record = text && decodePrincipal(text);
-          if (record === undefined) arePrincipalsWhole = false;
-          else principals.set(record.principal, record);
-        }
-        after = page.length < PAGE ? undefined : page.at(-1)?.tag;
-      } while (after !== undefined);
-    } catch (error) {
-      if (!(error instanceof StoreError && error.failure === 'damaged')) throw error;
-      arePrincipalsWhole = false;
-    }
-    return { principals, arePrincipalsWhole };
-  }
-}
-
-function storeIdIn(store: SealedStore): Uint8Array {
-  const storeId = store.get(KIND.store, fixedTag('store'));
-  if (storeId?.length !== ID_BYTES) throw new CredentialError('Damaged', {});
-  return Uint8Array.from(storeId);
 }
 
 function ignore(): void {

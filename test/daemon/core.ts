@@ -17,6 +17,8 @@ import type { StartProber } from '../../daemon/probe/start-prober.ts';
 import { SqliteStore } from '../../daemon/store/sqlite-store.ts';
 import { Copies } from '../../daemon/vault/copies.ts';
 import { createFirstSlot } from '../../daemon/vault/first-slot.ts';
+import { fillNewStore, isEmptyStore } from '../../daemon/vault/new-store.ts';
+import { SelfCheck } from '../../daemon/vault/self-check.ts';
 import { SlotKeeper } from '../../daemon/vault/slot-keeper.ts';
 import type { SlotPlaces } from '../../daemon/vault/slot-keeper.ts';
 import { Sodium } from '../../daemon/vault/sodium.ts';
@@ -65,6 +67,7 @@ export class Core {
   readonly prober: Prober;
   readonly health: HealthBook;
   readonly announcer: Announcer;
+  readonly selfCheck: SelfCheck;
   readonly dispatch: Dispatch;
   /** The lines that were logged. */
   readonly log: string[] = [];
@@ -86,6 +89,7 @@ export class Core {
     this.prober = new Prober(() => this.startProber());
     this.health = new HealthBook(vault, log, now);
     this.announcer = new Announcer(log, vault, now);
+    this.selfCheck = new SelfCheck(vault, { onDamaged: () => undefined, onFailed: () => undefined });
     this.#copies = new Copies(vault, sodium, places, now);
     const context: Context = {
       vault,
@@ -95,6 +99,7 @@ export class Core {
       sodium,
       slots: this.slots,
       copies: this.#copies,
+      selfCheck: this.selfCheck,
       watches: new WatchHub(vault),
       prober: this.prober,
       protection: { isUndumpable: true, areKeysLocked: false },
@@ -187,8 +192,8 @@ export async function startCore(scope: Scope, options: CoreOptions = {}): Promis
   const sodium = await Sodium.load();
   const store = new CountingStore(SqliteStore.open(storePathIn(directory)));
   const places = { stateDirectory: directory, credentialsDirectory: options.credentialsDirectory };
-  if (Vault.isEmpty(store)) {
-    await Vault.create(
+  if (isEmptyStore(store)) {
+    await fillNewStore(
       store,
       sodium,
       async (storeId, rootKey) => (await createFirstSlot(sodium, storeId, rootKey, places, START_TIME)).slot,

@@ -1,4 +1,10 @@
-import type { Kind, SealedRecord, SealedStore, SealedTransaction } from '../../daemon/store/sealed-store.ts';
+import type {
+  Kind,
+  SealedRecord,
+  SealedSnapshot,
+  SealedStore,
+  SealedTransaction,
+} from '../../daemon/store/sealed-store.ts';
 
 /** A store that also tells what it was asked for, and that can be made to fail. */
 export class CountingStore implements SealedStore {
@@ -40,19 +46,27 @@ export class CountingStore implements SealedStore {
         this.writes.push(record);
         transaction.put(record);
       },
-      commit: () => {
-        transaction.commit();
+      commit: (isPurged) => {
+        transaction.commit(isPurged);
         this.commits += 1;
       },
     };
+  }
+
+  openSnapshot(): SealedSnapshot {
+    return this.#store.openSnapshot();
   }
 
   purge(): void {
     this.#store.purge();
   }
 
-  findPageDamage(): string[] {
+  findPageDamage(): Promise<string[]> {
     return this.#store.findPageDamage();
+  }
+
+  copyBytes(): number {
+    return this.#store.copyBytes();
   }
 
   copyTo(path: string): Promise<void> {

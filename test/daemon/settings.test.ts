@@ -61,6 +61,15 @@ describe('parseSettings()', () => {
     assert.deepEqual(places(['--state-dir', '/a']), ['/a', '/a/run']);
   });
 
+  it('needs no home of a user who says where the state is, and says so to one who does not', () => {
+    assert.deepEqual(places(['--state-dir', '/a'], { home: undefined }), ['/a', '/a/run']);
+    assert.deepEqual(places([], { home: undefined, environment: XDG }), [
+      '/state/cio-credentiald',
+      '/run/user/1000/cio-credentiald',
+    ]);
+    assert.throws(() => places([], { home: undefined }), /^UsageError: .*no home directory.*--state-dir$/);
+  });
+
   it('makes places absolute and plain', () => {
     assert.deepEqual(places(['--state-dir', 'a/../b', '--runtime-dir', '/x/./y/']), [path.resolve('b'), '/x/y']);
     fc.assert(

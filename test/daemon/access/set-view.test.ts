@@ -42,6 +42,26 @@ describe('viewSet()', () => {
   });
 });
 
+describe('viewSet() of a set that was seen before', () => {
+  it('asks the store for nothing, and sees every change of it', async (t) => {
+    const core = await startCore(t);
+    const fieldsSeenBy = (person: typeof RESTIC): string[] =>
+      core.vault.read((reader) => [...(viewSet(core.caller(person), reader, 'system', 'aws')?.members.keys() ?? [])]);
+    await core.keep(ROOT, 'cio_aws_access_key');
+    await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ unit: 'restic.service' }] });
+    assert.deepEqual(fieldsSeenBy(ROOT), ['access_key']);
+    core.store.reads.length = 0;
+    for (const person of [ROOT, RESTIC]) assert.deepEqual(fieldsSeenBy(person), ['access_key']);
+    assert.deepEqual(core.store.reads, []);
+    await core.keep(ROOT, 'cio_aws_region');
+    for (const person of [ROOT, RESTIC]) assert.deepEqual(fieldsSeenBy(person), ['access_key', 'region']);
+    await core.ask(ROOT, 'Remove', { names: ['cio_aws_access_key'] });
+    for (const person of [ROOT, RESTIC]) assert.deepEqual(fieldsSeenBy(person), ['region']);
+    await core.ask(ROOT, 'Remove', { names: ['aws'] });
+    for (const person of [ROOT, RESTIC]) assert.deepEqual(fieldsSeenBy(person), []);
+  });
+});
+
 describe('findSet()', () => {
   it('looks among one’s own first, then among the shared ones; at a third user’s only where he is named', async (t) => {
     const core = await startCore(t);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { WATCHED_PER_USER_MAX, WATCHERS_PER_USER_MAX, WatchHub } from '../../../daemon/access/watch-hub.ts';
+import { WATCHED_PER_USER_MAX } from '../../../src/limits.ts';
+import { WATCHERS_PER_USER_MAX, WatchHub } from '../../../daemon/access/watch-hub.ts';
 import type { Place, Watcher } from '../../../daemon/access/watch-hub.ts';
 import { isCredentialError } from '../../../src/errors.ts';
 import type { PrincipalId, Space } from '../../../daemon/vault/records.ts';

@@ -4,6 +4,7 @@ import { HealthBook, WRITE_PAUSE_MS } from '../../../daemon/health/health-book.t
 import { createLog } from '../../../daemon/log.ts';
 import type { HealthRecord } from '../../../daemon/vault/records.ts';
 import { prepareReplacement } from '../../../daemon/vault/replace.ts';
+import { isCredentialError } from '../../../src/errors.ts';
 import type { Finding } from '../../../src/validation.ts';
 import type { Unlocked } from '../../../daemon/vault/vault.ts';
 import { NOW, TestVault } from '../vault/open-vault.ts';
@@ -207,5 +208,28 @@ describe('HealthBook', () => {
       }
     });
     assert.equal(await kept.book.countFailing(), many.length);
+  });
+
+  it('counts once for all who ask before the next commit, and anew after a lock', async (t) => {
+    const kept = await startKept(t);
+    await kept.keep(FAILED);
+    const { vault } = kept.opened;
+    let pages = 0;
+    const read = vault.read.bind(vault);
+    t.mock.method(vault, 'read', (work: Parameters<typeof read>[0]) => {
+      pages += 1;
+      return read(work);
+    });
+    assert.deepEqual(await Promise.all([kept.book.countFailing(), kept.book.countFailing()]), [1, 1]);
+    assert.equal(await kept.book.countFailing(), 1);
+    assert.equal(pages, 1);
+    await kept.opened.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMK');
+    assert.equal(await kept.book.countFailing(), 0);
+    assert.equal(pages, 2);
+    await vault.lock();
+    await assert.rejects(kept.book.countFailing(), (error) => isCredentialError(error, 'Locked'));
+    await kept.opened.slots.unlockUnattended();
+    assert.equal(await kept.book.countFailing(), 0);
+    assert.equal(pages, 3);
   });
 });

@@ -201,10 +201,9 @@ describe('HealthSchedule', () => {
     ]);
   });
 
-  it('says once that there is no prober, and does not try again at once', async (t) => {
+  it('says once that there is no prober, ends the sweep, and tries what is due when there is one', async (t) => {
     const core = await startCore(t);
-    await keepSet(core, 'aws');
-    await keepSet(core, 'minio');
+    for (const set of ['aws_a', 'aws_b', 'aws_c', 'aws_d', 'minio']) await keepSet(core, set);
     let tries = 0;
     core.startProber = () => {
       tries += 1;
@@ -212,14 +211,34 @@ describe('HealthSchedule', () => {
     };
     const schedule = scheduleOf(core);
     await schedule.sweep();
-    for (let round = 0; round < 3; round += 1) {
-      core.now += LONG_MS;
+    core.now += LONG_MS;
+    for (let round = 1; round <= 3; round += 1) {
       await schedule.sweep();
-      await schedule.sweep();
+      assert.equal(tries, round * SCHEDULED_JOBS_MAX, 'those that had begun');
     }
-    assert.equal(tries, 6);
     assert.equal(core.log.filter((line) => line.includes('the prober is not there')).length, 1);
-    assert.equal((await healthOf(core, 'aws'))?.state, 'unproved');
+    assert.equal((await healthOf(core, 'minio'))?.state, 'unproved');
+    const jobs = probes(core, ALL_WELL);
+    await schedule.sweep();
+    assert.equal(jobs.length, 5, 'without waiting for an interval to go by');
+  });
+
+  it('begins nothing more in a sweep that lasts, and has the rest in the next', async (t) => {
+    const core = await startCore(t);
+    for (let index = 0; index < 6; index += 1) await keepSet(core, `aws_${index}`, ALICE);
+    const held = holdProbes(core);
+    const schedule = scheduleOf(core);
+    await schedule.sweep();
+    core.now += LONG_MS;
+    const swept = schedule.sweep();
+    const begun = [await held.next(), await held.next()];
+    const now = performance.now.bind(performance);
+    t.mock.method(performance, 'now', () => now() + HOUR_MS);
+    for (const probe of begun) probe.finish(ALL_WELL);
+    await swept;
+    const jobs = probes(core, ALL_WELL);
+    await schedule.sweep();
+    assert.equal(jobs.length, 4);
   });
 
   it('tries the others where the values of some are damaged, and those not again at once', async (t) => {

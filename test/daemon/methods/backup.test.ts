@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { Reply } from '../../../daemon/dispatch.ts';
@@ -7,7 +7,7 @@ import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
 import type { Scope } from '../../support/scope.ts';
 import { ALICE, RESTIC, ROOT, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
-import { smallDisk } from '../store/small-disk.ts';
+import { leaveRoom, smallDisk } from '../store/small-disk.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { takeCopy } from './copies.ts';
 
@@ -76,15 +76,43 @@ describe('Backup', () => {
     assert.equal(first?.replace('value-of-name-0', ''), last?.replace('value-of-name-799', ''));
   });
 
-  it('is Busy where another one is under way, and free again when that is not read to its end', async (t) => {
+  it('is Busy where two others are under way, and free again when one is not read to its end', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, { name: 'large', data: Buffer.alloc(600_000, 7).toString('base64') });
-    const answer = core.dispatch(core.caller(ROOT), CALL) as AsyncGenerator<Reply>;
-    const first = await answer.next();
-    assert.equal((first.value as Reply).continues, true);
+    const slow = [0, 1].map(() => core.dispatch(core.caller(ROOT), CALL) as AsyncGenerator<Reply>);
+    for (const answer of slow) assert.equal(((await answer.next()).value as Reply).continues, true);
     assert.deepEqual(await core.refusal(ROOT, 'Backup', {}), ['Busy', {}]);
-    await answer.return(undefined);
+    await slow[0]?.return(undefined);
+    assert.equal(copyFiles(core.directory).length, 1);
+    await takeCopy(core);
+    await slow[1]?.return(undefined);
     assert.deepEqual(copyFiles(core.directory), []);
+  });
+
+  it('ends after an hour with one who takes a piece now and then', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, { name: 'large', data: Buffer.alloc(600_000, 7).toString('base64') });
+    let hours = 0;
+    const now = performance.now.bind(performance);
+    t.mock.method(performance, 'now', () => now() + hours * 3_600_000);
+    const answer = core.dispatch(core.caller(ROOT), CALL) as AsyncGenerator<Reply>;
+    for (hours = 0; hours < 0.9; hours += 0.3) {
+      assert.equal(((await answer.next()).value as Reply).error, undefined);
+    }
+    hours = 1.1;
+    assert.equal(((await answer.next()).value as Reply).error, `${INTERFACE_NAME}.TimedOut`);
+    assert.deepEqual(copyFiles(core.directory), []);
+  });
+
+  it('leaves free what others write to the disk', { skip: process.getuid?.() !== 0 }, async (t) => {
+    const disk = smallDisk(t, 8192);
+    const core = await startCore(t, { directory: path.join(disk, 'state') });
+    await core.keep(ROOT, { name: 'large', data: Buffer.alloc(500_000, 7).toString('base64') });
+    core.store.purge();
+    // The copy alone would find room, and would leave next to nothing.
+    leaveRoom(disk, core.store.copyBytes() + 100_000);
+    assert.deepEqual(await core.refusal(ROOT, 'Backup', {}), ['StorageFull', {}]);
+    leaveRoom(disk, core.store.copyBytes() + 1_000_000);
     await takeCopy(core);
   });
 
@@ -104,8 +132,7 @@ describe('Backup', () => {
     await core.keep(ROOT, { name: 'large', data: Buffer.alloc(500_000, 7).toString('base64') });
     // The journal is emptied, and what is free then is less than the store has.
     core.store.purge();
-    const free = 2048 * 1024 - statSync(core.storePath).size;
-    writeFileSync(path.join(disk, 'filler'), Buffer.alloc(Math.max(0, free - 300_000)));
+    leaveRoom(disk, 300_000);
     assert.deepEqual(await core.refusal(ROOT, 'Backup', {}), ['StorageFull', {}]);
     assert.deepEqual(copyFiles(core.directory), []);
     assert.equal((await core.value(ROOT, 'large'))?.length, 500_000);

@@ -8,7 +8,7 @@ import type { Scope } from '../../support/scope.ts';
 import { ALICE, RESTIC, ROOT, START_TIME, restartCore, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
 import { deleteRecord, flipBit, recordsIn } from '../damage.ts';
-import { smallDisk } from '../store/small-disk.ts';
+import { leaveRoom, smallDisk } from '../store/small-disk.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { editFile } from '../vault/raw-file.ts';
 import { restore, sha256Of, takeCopy, upload } from './copies.ts';
@@ -68,6 +68,23 @@ describe('Restore', () => {
       await assertWhole(now);
       await now.replace(ROOT, 'token', 'goes on');
     }
+  });
+
+  it('gives no generation a second time, so that nobody takes what is new for what he knows', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, { name: 'token', value: 'first' });
+    const { bytes } = await takeCopy(core);
+    const told = await core.replace(ROOT, 'token', 'told');
+    const own = await core.keep(ALICE, 'made-later');
+    await restore(core, bytes);
+    assert.ok((await core.replace(ROOT, 'token', 'another')) > told);
+    assert.ok((await core.keep(ALICE, 'made-anew')) > own);
+    await assertWhole(core);
+    const refused = { names: ['token'], ifGeneration: told };
+    assert.equal((await core.refusal(ROOT, 'Remove', refused))[0], 'Conflict');
+    const again = await restartCore(t, core);
+    assert.equal(await again.value(ROOT, 'token'), 'another');
+    await assertWhole(again);
   });
 
   it('keeps what was there before, which can be restored in turn', async (t) => {
@@ -276,6 +293,40 @@ describe('Restore of what is no good copy', () => {
     }
   });
 
+  it(
+    'is StorageFull before a piece of a copy, or a restore, takes what others write to the disk',
+    {
+      skip: process.getuid?.() !== 0,
+    },
+    async (t) => {
+      const disk = smallDisk(t, 16_384);
+      const core = await startCore(t, { directory: path.join(disk, 'state') });
+      await core.keep(ROOT, { name: 'large', data: Buffer.alloc(900_000, 7).toString('base64') });
+      const { bytes } = await takeCopy(core);
+      core.store.purge();
+      const reserved = 0.05 * 16_384 * 1024;
+      // The piece would find room, and so would a write after it: only one of the two shall.
+      leaveRoom(disk, reserved + 10_000);
+      const piece = Buffer.alloc(100_000).toString('base64');
+      assert.deepEqual(await core.refusal(ROOT, 'UploadCopy', { piece }), ['StorageFull', {}]);
+      assert.deepEqual(fs.readdirSync(path.join(core.directory, 'copies')), []);
+      await core.keep(ROOT, { name: 'small', data: Buffer.alloc(100_000, 7).toString('base64') });
+      leaveRoom(disk, 4_000_000);
+      const call = await upload(core, bytes);
+      leaveRoom(disk, reserved + 2 * bytes.length - 100_000);
+      assert.deepEqual(await core.refusal(ROOT, 'Restore', call), ['StorageFull', {}]);
+      assert.equal(
+        fs.existsSync(path.join(core.directory, 'credentials.db.before-restore')),
+        false,
+        'nothing was begun',
+      );
+      assert.equal((await core.value(ROOT, 'small'))?.length, 100_000);
+      leaveRoom(disk, reserved + 2 * bytes.length + 300_000);
+      await core.ask(ROOT, 'Restore', call);
+      await assertWhole(core);
+    },
+  );
+
   it('is StorageFull where there is no room, and changes nothing', { skip: process.getuid?.() !== 0 }, async (t) => {
     const disk = smallDisk(t, 8192);
     const core = await startCore(t, { directory: path.join(disk, 'state') });
@@ -283,24 +334,21 @@ describe('Restore of what is no good copy', () => {
     const { bytes } = await takeCopy(core);
     await core.keep(ROOT, { name: 'later', value: 'kept' });
     core.store.purge();
-    const filler = path.join(disk, 'filler');
     let isRestored = false;
     // With a little more room each time: for the copy, for what is kept of the store, for the journal.
     for (let free = 300_000; !isRestored && free < 8_000_000; free += 700_000) {
-      fs.rmSync(filler, { force: true });
-      const { bavail, bsize } = fs.statfsSync(disk);
-      fs.writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - free)));
+      leaveRoom(disk, free);
       const reply = await restore(core, bytes).catch((error: unknown) => error);
       isRestored = !(reply instanceof Error);
       if (isRestored) break;
       assert.match(String(reply), /StorageFull/);
       core.dropUpload();
-      fs.rmSync(filler);
+      fs.rmSync(path.join(disk, 'filler'));
       assert.equal(await core.value(ROOT, 'later'), 'kept');
       await assertWhole(core);
     }
     assert.ok(isRestored);
-    fs.rmSync(filler);
+    fs.rmSync(path.join(disk, 'filler'));
     assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'later' }), ['NotFound', { name: 'later' }]);
     await assertWhole(core);
   });

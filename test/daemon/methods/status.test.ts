@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ALICE, BOB, ROOT, START_TIME, startCore } from '../core.ts';
+import { ALICE, BOB, ROOT, START_TIME, restartCore, startCore } from '../core.ts';
+import { deleteRecord, recordsIn } from '../damage.ts';
 
 describe('Status', () => {
   it('tells an administrator everything', async (t) => {
@@ -77,5 +78,21 @@ describe('Status', () => {
       [alices.locked, alices.credentials, alices.generation, alices.slots],
       [true, undefined, undefined, undefined],
     );
+  });
+
+  it('tells an administrator what came of the last look at all records', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    assert.equal((await core.ask(ROOT, 'Status', {})).intact, undefined);
+    await core.selfCheck.run();
+    assert.equal((await core.ask(ROOT, 'Status', {})).intact, true);
+    assert.equal((await core.ask(ALICE, 'Status', {})).intact, undefined);
+    const again = await restartCore(t, core, () => {
+      for (const tag of recordsIn(core.storePath, 'value').keys()) deleteRecord(core.storePath, 'value', tag);
+    });
+    await again.selfCheck.run();
+    assert.equal((await again.ask(ROOT, 'Status', {})).intact, false);
+    await again.ask(ROOT, 'Lock', {});
+    assert.equal((await again.ask(ROOT, 'Status', {})).intact, undefined);
   });
 });

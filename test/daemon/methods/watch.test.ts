@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { WATCHED_PER_USER_MAX } from '../../../src/limits.ts';
 import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
 import type { WatchedSet } from '../../../src/protocol/interface.generated.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -235,6 +236,26 @@ describe('Watch', () => {
     await core.ask(ROOT, 'Lock', {});
     await core.ask(ROOT, 'Unlock', {});
     assert.equal(await watching.failure(), 'Locked');
+  });
+
+  it('refuses at once more than one user may watch, and takes a part of it by pattern', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await core.vault.write((writer) => {
+      const known = writer.principal('system');
+      if (known !== undefined) writer.putPrincipal({ ...known, count: WATCHED_PER_USER_MAX + 1 });
+    });
+    const call = { method: `${INTERFACE_NAME}.Watch`, parameters: {}, more: true };
+    const lists = core.store.reads.filter((read) => read.startsWith('list')).length;
+    assert.deepEqual(
+      (await core.send(ROOT, call)).map(({ error, parameters }) => [error, parameters]),
+      [[`${INTERFACE_NAME}.TooLarge`, { limit: WATCHED_PER_USER_MAX }]],
+    );
+    assert.equal(core.store.reads.filter((read) => read.startsWith('list')).length, lists, 'nothing was gone through');
+    const watching = await Watching.start(core, ROOT, { patterns: ['tok*'] });
+    assert.deepEqual([...watching.credentials.keys()], ['token']);
+    await watching.leave();
+    await (await Watching.start(core, ALICE)).leave();
   });
 
   it('ends with Busy when a copy is restored: equal generations may be of other values then', async (t) => {

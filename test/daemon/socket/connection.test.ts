@@ -561,4 +561,25 @@ describe('Connection: what it holds', () => {
     await pair.closed;
     assert.equal(pair.held.now, 0);
   });
+
+  it('is given back at once, be it of a message that was read or of one that never is', async (t) => {
+    const bytes = 1024 * 1024;
+    let givenBack = 0;
+    const transfer = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'transfer')?.value as () => ArrayBuffer;
+    t.mock.method(ArrayBuffer.prototype, 'transfer', function (this: ArrayBuffer) {
+      givenBack += this.byteLength;
+      return transfer.call(this);
+    });
+    const pair = await connectPair(t, () => ({ parameters: {} }));
+    pair.client.send(`"${'x'.repeat(bytes)}"\0`);
+    assert.deepEqual(await pair.client.receive(), { parameters: {} });
+    // The message in one piece, and the chunks in which it came.
+    assert.ok(givenBack > 1.5 * bytes, `${givenBack} bytes`);
+    givenBack = 0;
+    pair.client.send('x'.repeat(bytes));
+    await until(() => pair.held.now === bytes);
+    pair.client.socket.destroy();
+    await pair.closed;
+    assert.ok(givenBack > 1.5 * bytes, `${givenBack} bytes`);
+  });
 });

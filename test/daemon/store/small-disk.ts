@@ -15,6 +15,14 @@ export function smallDisk(scope: Scope, kibibytes: number): string {
   return directory;
 }
 
+/** Fills it up to so many bytes; less than before, where it was filled already. */
+export function leaveRoom(disk: string, bytes: number): void {
+  const filler = path.join(disk, 'filler');
+  fs.rmSync(filler, { force: true });
+  const { bavail, bsize } = fs.statfsSync(disk);
+  fs.writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - bytes)));
+}
+
 /** Makes it read-only. Nothing may have a file open for writing there. */
 export function makeReadOnly(disk: string): void {
   execFileSync('mount', ['-o', 'remount,ro', disk]);

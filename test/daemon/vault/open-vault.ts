@@ -7,6 +7,7 @@ import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { createFirstSlot } from '../../../daemon/vault/first-slot.ts';
 import { fsck } from '../../../daemon/vault/fsck.ts';
 import type { Findings } from '../../../daemon/vault/fsck.ts';
+import { fillNewStore } from '../../../daemon/vault/new-store.ts';
 import type { VaultReader } from '../../../daemon/vault/reader.ts';
 import { currentVersion, emptyPrincipal } from '../../../daemon/vault/records.ts';
 import type { GrantEntry, PrincipalId, Space } from '../../../daemon/vault/records.ts';
@@ -61,7 +62,7 @@ export class TestVault {
   static async create(scope: Scope, directory: string = memoryDirectory(scope)): Promise<TestVault> {
     const sodium = await loadSodium();
     const store = SqliteStore.open(path.join(directory, STORE_FILE));
-    await Vault.create(store, sodium, async (storeId, rootKey) => {
+    await fillNewStore(store, sodium, async (storeId, rootKey) => {
       const places = { stateDirectory: directory, credentialsDirectory: undefined };
       return (await createFirstSlot(sodium, storeId, rootKey, places, NOW)).slot;
     });

@@ -52,6 +52,33 @@ describe('ReadCache', () => {
     assert.equal(cache.record('system', 'b')?.name, 'b');
   });
 
+  it('remembers what is there of a set, until a field of it changes, comes or goes', () => {
+    for (const changed of ['cio_aws_region', 'cio_aws_access_key']) {
+      const cache = new ReadCache();
+      const members = new Map([['region', record('cio_aws_region')]]);
+      cache.keepSetMembers('system', 'aws', members);
+      cache.forget([record(changed, 'uid:1'), record('cio_aws_alt_region'), record('cio_minio_region'), record('a')]);
+      assert.equal(cache.setMembers('system', 'aws'), members);
+      assert.equal(cache.setMembers('uid:1', 'aws'), undefined);
+      cache.forget([record(changed)]);
+      assert.equal(cache.setMembers('system', 'aws'), undefined);
+    }
+  });
+
+  it('remembers nothing of a set that goes by another name, which no change would be seen to concern', () => {
+    const cache = new ReadCache();
+    cache.keepSetMembers('system', 'alt_aws', new Map());
+    assert.equal(cache.setMembers('system', 'alt_aws'), undefined);
+  });
+
+  it('forgets the set that it has known longest, where there are too many', () => {
+    const cache = new ReadCache();
+    for (let index = 0; index <= 256; index += 1) cache.keepSetMembers('system', `s${index}`, new Map());
+    assert.equal(cache.setMembers('system', 's0'), undefined);
+    assert.notEqual(cache.setMembers('system', 's1'), undefined);
+    assert.notEqual(cache.setMembers('system', 's256'), undefined);
+  });
+
   it('keeps a value with its record: a record that was read anew has none', () => {
     const cache = new ReadCache();
     const old = record('a');

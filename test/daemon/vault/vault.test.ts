@@ -11,12 +11,10 @@ import type { Errors } from '../../../src/protocol/interface.generated.ts';
 import { KIND, fixedTag } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { createKeyFile } from '../../../daemon/vault/key-file.ts';
+import { prepareReplacement } from '../../../daemon/vault/replace.ts';
 import { makeSlot } from '../../../daemon/vault/slots.ts';
-import { Sodium } from '../../../daemon/vault/sodium.ts';
-import { Vault } from '../../../daemon/vault/vault.ts';
 import { root, skipUnless } from '../../support/requirements.ts';
 import { makeReadOnly, smallDisk } from '../store/small-disk.ts';
-import { memoryDirectory } from './memory-directory.ts';
 import { STORE_FILE, TestVault, valueOf } from './open-vault.ts';
 import { commitsInJournal, deleteRow, editFile, newRows, putRow, rowsOf } from './raw-file.ts';
 
@@ -35,60 +33,6 @@ function keysHeld({ sodium }: TestVault): boolean {
 function statuses(results: readonly PromiseSettledResult<unknown>[]): string {
   return results.map(({ status }) => (status === 'fulfilled' ? '+' : '-')).join('');
 }
-
-describe('Vault.create()', () => {
-  it('makes the first records of an empty store, and nothing else', async (t) => {
-    const made = await TestVault.create(t);
-    assert.deepEqual(
-      rowsOf(made.path).map(({ kind }) => kind),
-      [KIND.store, KIND.head, KIND.slot, KIND.dataKey],
-    );
-    assert.deepEqual((await made.fsck()).problems, []);
-    assert.equal(made.vault.unlocked().sealing.epoch, 1);
-  });
-
-  it('leaves an empty store where the first slot cannot be made, and no key', async (t) => {
-    const directory = memoryDirectory(t);
-    const sodium = await Sodium.load();
-    const store = SqliteStore.open(path.join(directory, STORE_FILE));
-    t.after(() => store.close());
-    await assert.rejects(
-      Vault.create(store, sodium, () => Promise.reject(new Error('no slot'))),
-      /no slot/,
-    );
-    assert.ok(Vault.isEmpty(store));
-    assert.ok(sodium.memory.at(-1)?.every((byte) => byte === 0));
-  });
-
-  it('makes another id and other keys each time', async (t) => {
-    const [a, b] = [await TestVault.create(t), await TestVault.create(t)];
-    assert.notDeepEqual(a.vault.storeId, b.vault.storeId);
-    assert.notDeepEqual(a.vault.unlocked().rootKey, b.vault.unlocked().rootKey);
-  });
-});
-
-describe('Vault.isEmpty()', () => {
-  it('is false as long as there is one record of any kind: nothing is made over what is left of a store', async (t) => {
-    const made = await TestVault.create(t);
-    await made.save('a', 'value', 'uid:5');
-    await made.close();
-    const rows = rowsOf(made.path);
-    assert.equal(rows.length, 7);
-    for (const kept of rows) {
-      editFile(made.path, (database) => {
-        for (const row of rows) deleteRow(database, row);
-        putRow(database, kept);
-      });
-      const store = SqliteStore.open(made.path);
-      assert.equal(Vault.isEmpty(store), false, `kind ${kept.kind}`);
-      store.close();
-    }
-    editFile(made.path, (database) => database.exec('DELETE FROM record'));
-    const store = SqliteStore.open(made.path);
-    assert.equal(Vault.isEmpty(store), true);
-    store.close();
-  });
-});
 
 describe('Vault.unlock()', () => {
   it('refuses a root key that is not the one of the store, and keeps nothing of it', async (t) => {
@@ -178,8 +122,43 @@ describe('Vault.replace()', () => {
   });
 });
 
+describe('Vault.replace() and Vault.exclusive()', () => {
+  it('give others a turn between the commit and what takes as long after it', async (t) => {
+    const made = await TestVault.create(t);
+    for (const change of ['replace', 'rekey'] as const) {
+      const seen: string[] = [];
+      const watcher = made.vault.watch(() => void seen.push('told'));
+      const begin = t.mock.method(made.store, 'begin', (head: Uint8Array | undefined) => {
+        const transaction = SqliteStore.prototype.begin.call(made.store, head);
+        const commit = (isPurged?: boolean): void => {
+          transaction.commit(isPurged);
+          seen.push(isPurged === true ? 'committed, and nothing more' : 'committed');
+          setImmediate(() => void seen.push('others'));
+        };
+        return { ...transaction, commit };
+      });
+      const purge = t.mock.method(made.store, 'purge', () => void seen.push('purged'));
+      if (change === 'rekey') await made.rekey();
+      else {
+        const rootKey = made.sodium.takeKey(made.vault.unlocked().rootKey.slice());
+        await made.vault.replace(rootKey, (store) => prepareReplacement(store, store));
+      }
+      const order = ['committed, and nothing more', 'others', 'purged'];
+      assert.deepEqual(
+        seen.filter((what) => what !== 'told'),
+        order,
+        change,
+      );
+      watcher();
+      for (const mocked of [begin, purge]) mocked.mock.restore();
+    }
+  });
+});
+
 describe('Vault.write()', () => {
   it('commits the writes of one turn in one transaction of SQLite, each as a generation of its own', async (t) => {
+    // However long they take here: with more than some milliseconds of work there are more commits.
+    t.mock.method(performance, 'now', () => 0);
     const made = await TestVault.create(t);
     const before = commitsInJournal(made.path);
     const commits = made.vault.unlocked().head?.commits ?? 0;

@@ -1,0 +1,36 @@
+/**
+ * Looks at every page of an SQLite file, and at the sizes in its records: `page-inspector FILE LARGEST-BODY`. Prints what
+ * is wrong, a line each; nothing where nothing is.
+ *
+ * A program of its own: SQLite goes through a file in one call, which takes as long as the file is large, and may never end
+ * in one that somebody made up; and what such a file does to it, it does to a process that has no keys.
+ */
+import Database from 'better-sqlite3';
+
+import { hasOwnSchema } from './schema.ts';
+
+/** Most lines that are told. */
+const LINES_MAX = 20;
+
+const [, , path = '', largestBody = ''] = process.argv;
+for (const line of inspect(path, Number(largestBody))) process.stdout.write(`${line.replaceAll('\n', ' ')}\n`);
+
+function inspect(file: string, bodyBytesMax: number): string[] {
+  let database: Database.Database | undefined;
+  try {
+    database = new Database(file, { readonly: true });
+    database.pragma('trusted_schema = OFF');
+    database.pragma('cell_size_check = ON');
+    if (!hasOwnSchema(database)) return ['the file has a table or trigger that this program did not make'];
+    const found = database.pragma(`integrity_check(${LINES_MAX})`) as { integrity_check: string }[];
+    const damage = found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
+    if (damage.length > 0) return damage;
+    // The pages tell it, without the bodies being read.
+    const largest = database.prepare<[], number | null>('SELECT max(length(body)) FROM record').pluck().get() ?? 0;
+    return largest > bodyBytesMax ? ['a record is larger than this program makes one'] : [];
+  } catch (error) {
+    return [error instanceof Error ? error.message : 'the file cannot be read'];
+  } finally {
+    database?.close();
+  }
+}

@@ -1,0 +1,22 @@
+import Database from 'better-sqlite3';
+
+import { MIGRATIONS, migrate } from './migrations.ts';
+
+/**
+ * Tells whether a file has what the migrations to its version make, and nothing else: whoever can write to it could add a
+ * trigger, which SQLite would run at the next commit.
+ */
+export function hasOwnSchema(database: Database.Database): boolean {
+  const version = database.pragma('user_version', { simple: true }) as number;
+  const fresh = new Database(':memory:');
+  try {
+    migrate(fresh, MIGRATIONS.slice(0, version));
+    return schemaOf(database) === schemaOf(fresh);
+  } finally {
+    fresh.close();
+  }
+}
+
+function schemaOf(database: Database.Database): string {
+  return JSON.stringify(database.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name').all());
+}

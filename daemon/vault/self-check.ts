@@ -1,0 +1,117 @@
+import { KIND, fixedTag } from '../store/sealed-store.ts';
+import type { SealedReader } from '../store/sealed-store.ts';
+import { TimeSlice } from '../time-slice.ts';
+import { Digest, decodeHead } from './head.ts';
+import type { Sealing } from './sealing.ts';
+import type { Unlocked, Vault } from './vault.ts';
+
+/** When it begins: what is asked for at a start of the host comes first. */
+const DELAY_MS = 60_000;
+
+/** Records between two looks at the clock; each may have a little more than 1 MiB. */
+const PAGE = 16;
+
+/** Hears of what a check came to. */
+export interface SelfCheckEvents {
+  onDamaged(): void;
+  onFailed(error: unknown): void;
+}
+
+/**
+ * Holds all records of the store against its head, once after it was opened, in slices between which others have their
+ * turn: a record that was deleted, added, or put back from an older copy while no daemon ran is told of, and not only when
+ * somebody asks. It does not open the records, and does not say which one it is; fsck does.
+ */
+export class SelfCheck {
+  readonly #vault: Vault;
+  readonly #events: SelfCheckEvents;
+  #isIntact: boolean | undefined;
+  /** Of what. */
+  #of: Unlocked | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+  #running: Promise<void> | undefined;
+  #unwatch: () => void = () => undefined;
+
+  constructor(vault: Vault, events: SelfCheckEvents) {
+    this.#vault = vault;
+    this.#events = events;
+  }
+
+  /** What the last check came to; undefined where there was none of what is open now. */
+  get isIntact(): boolean | undefined {
+    return !this.#vault.isLocked && this.#vault.unlocked() === this.#of ? this.#isIntact : undefined;
+  }
+
+  start(): void {
+    this.#unwatch = this.#vault.watch((change) => {
+      if (change === undefined) this.#plan();
+    });
+    this.#plan();
+  }
+
+  /** Ends what is under way. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#unwatch();
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  /** Checks now. What is locked, or given another key, meanwhile is not known to be anything. */
+  async run(): Promise<void> {
+    const of = this.#vault.unlocked();
+    const isIntact = await this.#vault.readSnapshot((snapshot) => this.#compare(of, snapshot));
+    if (isIntact === undefined) {
+      this.#plan();
+      return;
+    }
+    this.#of = of;
+    this.#isIntact = isIntact;
+    if (!isIntact) this.#events.onDamaged();
+  }
+
+  /** Anew after a repair, a restore and an unlock. */
+  #plan(): void {
+    if (this.#isStopped) return;
+    clearTimeout(this.#timer);
+    this.#of = undefined;
+    this.#timer = setTimeout(() => void (this.#running = this.#runPlanned()), DELAY_MS).unref();
+  }
+
+  async #runPlanned(): Promise<void> {
+    try {
+      if (!this.#vault.isLocked) await this.run();
+    } catch (error) {
+      this.#events.onFailed(error);
+    }
+  }
+
+  /** Whether fingerprints can be made as the head's were, and nobody waits for the snapshot to end. */
+  #isUnchanged(of: Unlocked, sealing: Sealing): boolean {
+    const { isLocked, isExclusive } = this.#vault;
+    return !this.#isStopped && !isLocked && !isExclusive && this.#vault.unlocked() === of && of.sealing === sealing;
+  }
+
+  async #compare(of: Unlocked, snapshot: SealedReader): Promise<boolean | undefined> {
+    const { sealing } = of;
+    const slice = new TimeSlice(this.#vault.turns);
+    const digest = new Digest();
+    for (const kind of Object.values(KIND)) {
+      if (kind === KIND.head) continue;
+      let after: Uint8Array | undefined;
+      do {
+        await slice.pause();
+        if (!this.#isUnchanged(of, sealing)) return undefined;
+        const page = snapshot.list(kind, after, PAGE);
+        for (const { tag, body } of page) digest.add(sealing.fingerprint(kind, tag, body));
+        after = page.length < PAGE ? undefined : page.at(-1)?.tag;
+      } while (after !== undefined);
+    }
+    const headTag = fixedTag('head');
+    const body = snapshot.get(KIND.head, headTag);
+    const text = body && sealing.open(KIND.head, headTag, body);
+    const head = text && decodeHead(text);
+    return head !== undefined && digest.equals(head.digest);
+  }
+}

@@ -1,0 +1,96 @@
+import { CredentialError } from '../../src/errors.ts';
+import { toCredentialError } from './store-failures.ts';
+import type { VaultTransaction, VaultWriter } from './transaction.ts';
+
+/** How long the jobs of one commit may keep others waiting. */
+const FLUSH_MS = 50;
+
+interface Job {
+  readonly run: (writer: VaultWriter) => unknown;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What a commit is made of. */
+export interface Committing {
+  readonly transaction: VaultTransaction;
+  /** Makes what was kept durable. */
+  commit(): void;
+}
+
+/** Writes that wait for their commit: those of one turn of the event loop get one together, at its end. */
+export class WriteQueue {
+  readonly #begin: () => Committing | undefined;
+  readonly #jobs: Job[] = [];
+  #isScheduled = false;
+  #isHeld = false;
+
+  /** @param begin undefined while the store is locked */
+  constructor(begin: () => Committing | undefined) {
+    this.#begin = begin;
+  }
+
+  /** See `Vault.write`. */
+  add<T>(work: (writer: VaultWriter) => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#jobs.push({ run: work, resolve: resolve as (result: unknown) => void, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Nothing is committed until {@link release}, but by {@link flush}. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    if (this.#jobs.length > 0) this.#schedule();
+  }
+
+  /**
+   * Commits what waits. Jobs that take long are spread over several commits, so that others have their turn in between,
+   * unless `isLast` says that nothing may be left.
+   */
+  flush(isLast = false): void {
+    if (this.#jobs.length === 0) return;
+    const committing = this.#begin();
+    if (committing === undefined) {
+      for (const job of this.#jobs.splice(0)) job.reject(new CredentialError('Locked', {}));
+      return;
+    }
+    const { transaction } = committing;
+    const answers: { readonly job: Job; readonly result: unknown }[] = [];
+    const start = performance.now();
+    let done = 0;
+    for (const job of this.#jobs) {
+      done += 1;
+      try {
+        answers.push({ job, result: job.run(transaction) });
+        transaction.keep();
+      } catch (error) {
+        transaction.drop();
+        job.reject(toCredentialError(error));
+      }
+      if (!isLast && performance.now() - start > FLUSH_MS) break;
+    }
+    this.#jobs.splice(0, done);
+    if (this.#jobs.length > 0) this.#schedule();
+    try {
+      if (transaction.hasChanges) committing.commit();
+    } catch (error) {
+      for (const { job } of answers) job.reject(toCredentialError(error));
+      return;
+    }
+    for (const { job, result } of answers) job.resolve(result);
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isHeld) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      if (!this.#isHeld) this.flush();
+    });
+  }
+}

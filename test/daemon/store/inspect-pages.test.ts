@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { inspectPages } from '../../../daemon/store/inspect-pages.ts';
+import { migrate } from '../../../daemon/store/migrations.ts';
+import type { Scope } from '../../support/scope.ts';
+import { memoryDirectory } from '../vault/memory-directory.ts';
+import { editFile } from '../vault/raw-file.ts';
+
+const BODY_BYTES_MAX = 10_000;
+
+/** A file with a hundred records. */
+function newFile(scope: Scope): string {
+  const file = path.join(memoryDirectory(scope), 'copy.db');
+  editFile(file, (database) => {
+    migrate(database);
+    const insert = database.prepare('INSERT INTO record VALUES (6, ?, ?)');
+    for (let index = 0; index < 100; index += 1) insert.run(Buffer.of(index), Buffer.alloc(1000, index));
+  });
+  return file;
+}
+
+describe('inspectPages()', () => {
+  it('finds nothing in a file that is whole, while this process goes on', async (t) => {
+    const file = newFile(t);
+    let turns = 0;
+    const timer = setInterval(() => (turns += 1), 1);
+    t.after(() => clearInterval(timer));
+    assert.deepEqual(await inspectPages(file, BODY_BYTES_MAX), []);
+    assert.ok(turns > 0);
+    assert.deepEqual(fs.readdirSync(path.dirname(file)), [path.basename(file)], 'it leaves nothing beside it');
+  });
+
+  it('tells of damaged pages, of what this program did not make, and of bodies that are too large', async (t) => {
+    const damaged = newFile(t);
+    const bytes = fs.readFileSync(damaged);
+    fs.writeFileSync(damaged, bytes.fill(0xff, 3 * 4096, 4 * 4096));
+    assert.notDeepEqual(await inspectPages(damaged, BODY_BYTES_MAX), []);
+    const foreign = newFile(t);
+    editFile(foreign, (database) => database.exec('CREATE TABLE other (a)'));
+    assert.match((await inspectPages(foreign, BODY_BYTES_MAX)).join(), /did not make/);
+    const large = newFile(t);
+    editFile(large, (database) => database.exec("INSERT INTO record VALUES (6, x'ff', zeroblob(10001))"));
+    assert.match((await inspectPages(large, BODY_BYTES_MAX)).join(), /larger/);
+    assert.deepEqual(await inspectPages(large, Number.POSITIVE_INFINITY), []);
+    assert.match((await inspectPages(path.join(path.dirname(large), 'none'), BODY_BYTES_MAX)).join(), /./);
+  });
+
+  it('ends a look that comes to no end', async (t) => {
+    const found = await inspectPages(newFile(t), BODY_BYTES_MAX, 1);
+    assert.match(found.join(), /did not come to its end/);
+  });
+});

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
+import { fillNewStore, isEmptyStore } from '../../../daemon/vault/new-store.ts';
+import { Sodium } from '../../../daemon/vault/sodium.ts';
+import { memoryDirectory } from './memory-directory.ts';
+import { STORE_FILE, TestVault } from './open-vault.ts';
+import { deleteRow, editFile, putRow, rowsOf } from './raw-file.ts';
+
+describe('fillNewStore()', () => {
+  it('makes the first records of an empty store, and nothing else', async (t) => {
+    const made = await TestVault.create(t);
+    assert.deepEqual(
+      rowsOf(made.path).map(({ kind }) => kind),
+      [KIND.store, KIND.head, KIND.slot, KIND.dataKey],
+    );
+    assert.deepEqual((await made.fsck()).problems, []);
+    assert.equal(made.vault.unlocked().sealing.epoch, 1);
+  });
+
+  it('leaves an empty store where the first slot cannot be made, and no key', async (t) => {
+    const directory = memoryDirectory(t);
+    const sodium = await Sodium.load();
+    const store = SqliteStore.open(path.join(directory, STORE_FILE));
+    t.after(() => store.close());
+    await assert.rejects(
+      fillNewStore(store, sodium, () => Promise.reject(new Error('no slot'))),
+      /no slot/,
+    );
+    assert.ok(isEmptyStore(store));
+    assert.ok(sodium.memory.at(-1)?.every((byte) => byte === 0));
+  });
+
+  it('makes another id and other keys each time', async (t) => {
+    const [a, b] = [await TestVault.create(t), await TestVault.create(t)];
+    assert.notDeepEqual(a.vault.storeId, b.vault.storeId);
+    assert.notDeepEqual(a.vault.unlocked().rootKey, b.vault.unlocked().rootKey);
+  });
+});
+
+describe('isEmptyStore()', () => {
+  it('is false as long as there is one record of any kind: nothing is made over what is left of a store', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value', 'uid:5');
+    await made.close();
+    const rows = rowsOf(made.path);
+    assert.equal(rows.length, 7);
+    for (const kept of rows) {
+      editFile(made.path, (database) => {
+        for (const row of rows) deleteRow(database, row);
+        putRow(database, kept);
+      });
+      const store = SqliteStore.open(made.path);
+      assert.equal(isEmptyStore(store), false, `kind ${kept.kind}`);
+      store.close();
+    }
+    editFile(made.path, (database) => database.exec('DELETE FROM record'));
+    const store = SqliteStore.open(made.path);
+    assert.equal(isEmptyStore(store), true);
+    store.close();
+  });
+});

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { SelfCheck } from '../../../daemon/vault/self-check.ts';
+import type { Scope } from '../../support/scope.ts';
+import { TestVault } from './open-vault.ts';
+import { deleteRow, putRow, rowsOf } from './raw-file.ts';
+
+const MINUTE_MS = 60_000;
+
+interface Checked {
+  readonly check: SelfCheck;
+  /** How often it found damage, and what it failed with. */
+  readonly heard: { damaged: number; failures: unknown[] };
+}
+
+function checkOf(scope: Scope, { vault }: TestVault): Checked {
+  const heard: Checked['heard'] = { damaged: 0, failures: [] };
+  const check = new SelfCheck(vault, {
+    onDamaged: () => {
+      heard.damaged += 1;
+    },
+    onFailed: (error) => void heard.failures.push(error),
+  });
+  scope.after(() => check.stop());
+  return { check, heard };
+}
+
+async function withValues(scope: Scope): Promise<TestVault> {
+  const made = await TestVault.create(scope);
+  await Promise.all(Array.from({ length: 40 }, (_, index) => made.save(`a${index}`, `value ${index}`)));
+  return made;
+}
+
+describe('SelfCheck.run()', () => {
+  it('finds a store as it was left, also while it is written', async (t) => {
+    const made = await withValues(t);
+    const { check, heard } = checkOf(t, made);
+    assert.equal(check.isIntact, undefined);
+    const running = check.run();
+    for (let round = 0; round < 5; round += 1) await made.save(`a${round}`, 'changed meanwhile');
+    await made.remove('a39');
+    await running;
+    assert.equal(check.isIntact, true);
+    assert.deepEqual(heard, { damaged: 0, failures: [] });
+    assert.deepEqual(made.purgeFailures, []);
+  });
+
+  it('tells of what was put back, deleted or added while no daemon ran', async (t) => {
+    const made = await withValues(t);
+    const before = rowsOf(made.path).filter(({ kind }) => kind !== KIND.head);
+    await made.save('a0', 'newer');
+    const [value] = rowsOf(made.path, KIND.value);
+    assert.ok(value !== undefined);
+    const changes: readonly (readonly [what: string, edit: Parameters<TestVault['tampered']>[0]])[] = [
+      ['all but the head put back', (database) => before.forEach((row) => putRow(database, row))],
+      ['a value deleted', (database) => deleteRow(database, value)],
+      ['a value added', (database) => putRow(database, { ...value, tag: Buffer.alloc(16, 1) })],
+    ];
+    for (const [what, edit] of changes) {
+      const opened = await made.tampered(edit);
+      const { check, heard } = checkOf(t, opened);
+      await check.run();
+      assert.deepEqual([check.isIntact, heard.damaged], [false, 1], what);
+      await opened.close();
+    }
+  });
+
+  it('knows nothing of a store that is locked, or gets another key, while it looks', async (t) => {
+    const made = await withValues(t);
+    const { check, heard } = checkOf(t, made);
+    for (const work of [() => made.rekey(), () => made.vault.lock()]) {
+      const [looked] = await Promise.allSettled([check.run(), work()]);
+      assert.equal(looked.status, 'fulfilled');
+      assert.equal(check.isIntact, undefined);
+    }
+    assert.deepEqual(heard, { damaged: 0, failures: [] });
+    assert.deepEqual(made.purgeFailures, []);
+  });
+});
+
+describe('SelfCheck.start()', () => {
+  it('looks once a minute after the store was opened, and again after it was repaired', async (t) => {
+    const made = await withValues(t);
+    const opened = await made.tampered((database) => {
+      for (const row of rowsOf(made.path, KIND.value).slice(0, 1)) deleteRow(database, row);
+    });
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { check, heard } = checkOf(t, opened);
+    check.start();
+    t.mock.timers.tick(MINUTE_MS - 1);
+    assert.equal(check.isIntact, undefined);
+    t.mock.timers.tick(1);
+    while (check.isIntact === undefined) await nextTurn();
+    assert.equal(check.isIntact, false);
+    await opened.repair();
+    assert.equal(check.isIntact, undefined);
+    t.mock.timers.tick(MINUTE_MS);
+    while (check.isIntact === undefined) await nextTurn();
+    assert.equal(check.isIntact, true);
+    assert.deepEqual(heard, { damaged: 1, failures: [] });
+  });
+});

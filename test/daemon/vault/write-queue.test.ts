@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { VaultTransaction } from '../../../daemon/vault/transaction.ts';
+import { WriteQueue } from '../../../daemon/vault/write-queue.ts';
+import { TestVault } from './open-vault.ts';
+
+/** A queue that notes how many of its jobs went into each commit. */
+async function startQueue(t: TestContext): Promise<{ queue: WriteQueue; commits: number[]; job: () => Promise<void> }> {
+  const made = await TestVault.create(t);
+  const { sealing, principals } = made.vault.unlocked();
+  const commits: number[] = [];
+  let jobs = 0;
+  const queue = new WriteQueue(() => ({
+    transaction: new VaultTransaction(made.store, sealing, principals),
+    commit: () => {
+      commits.push(jobs);
+      jobs = 0;
+    },
+  }));
+  const job = (): Promise<void> =>
+    queue.add((writer) => {
+      writer.generation('system');
+      jobs += 1;
+    });
+  return { queue, commits, job };
+}
+
+describe('WriteQueue', () => {
+  it('spreads what takes long over several commits, and leaves nothing where it is the last', async (t) => {
+    let now = 0;
+    t.mock.method(performance, 'now', () => now);
+    const { queue, commits, job } = await startQueue(t);
+    const slow = (): Promise<void> =>
+      queue.add(() => {
+        now += 20;
+      });
+    await Promise.all(Array.from({ length: 7 }, () => Promise.all([job(), slow()])));
+    assert.deepEqual(commits, [3, 3, 1], 'until there were more than 50 ms');
+    const rest = Promise.all(Array.from({ length: 7 }, () => Promise.all([job(), slow()])));
+    queue.flush(true);
+    assert.deepEqual(commits.slice(3), [7]);
+    await rest;
+  });
+
+  it('commits nothing while it is held but what is flushed, and the rest when it is released', async (t) => {
+    const { queue, commits, job } = await startQueue(t);
+    const before = job();
+    queue.hold();
+    for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+    assert.deepEqual(commits, []);
+    queue.flush(true);
+    await before;
+    const after = [job(), job()];
+    await nextTurn();
+    assert.deepEqual(commits, [1]);
+    queue.release();
+    await Promise.all(after);
+    assert.deepEqual(commits, [1, 2]);
+  });
+});
