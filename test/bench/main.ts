@@ -12,7 +12,7 @@ import { PreparedStores } from './prepared-stores.ts';
 import { formatReport, loadAverage, makeReport } from './report.ts';
 import type { Row } from './row.ts';
 import { commands } from './rows/commands.ts';
-import { create } from './rows/create.ts';
+import { create, createSlowDisk } from './rows/create.ts';
 import { getOneAtATime, getPipelined } from './rows/get.ts';
 import { getSet } from './rows/set.ts';
 import { list } from './rows/list.ts';
@@ -35,6 +35,7 @@ const ROWS: readonly Row[] = [
   clients,
   getSet,
   create,
+  createSlowDisk,
   many,
   sizes,
   list,
@@ -102,5 +103,5 @@ async function measureAll(options: Options): Promise<Measurement[]> {
 function isChosen(row: Row, { only, soakMinutes, hasPeers }: Options): boolean {
   if (row === peers) return hasPeers;
   if (only.length > 0) return only.includes(row.id);
-  return row !== soak || soakMinutes > 0;
+  return row !== createSlowDisk && (row !== soak || soakMinutes > 0);
 }

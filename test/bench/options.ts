@@ -35,6 +35,7 @@ Measures the budgets of ARCHITECTURE.md, each beside its reference, and prints o
 
   --quick         fewer rounds, smaller stores: two to three minutes
   --only ROW      this row only; may be given more than once
+                  (create-slow-disk runs in no other way: both sides under strace, which makes each sync take longer)
   --soak MINUTES  keeps the daemon under load for so long, and watches its memory (--only soak: ${SOAK_MINUTES})
   --peers         other programs that keep secrets, too, as far as they are installed
   --json FILE     writes the results there too

@@ -41,7 +41,7 @@ export class PreparedStores {
   async #prepare(credentials: number): Promise<PreparedStore> {
     const stateDirectory = path.join(temporaryDirectory(this.#scope, 'cio-bench'), 'state');
     await using scope = new BenchScope();
-    const daemon = await startInstalledDaemon(scope, stateDirectory);
+    const daemon = await startInstalledDaemon(scope, { stateDirectory });
     const target = await this.#load.open(daemon, 1);
     const perCall = Math.min(credentials, CREDENTIALS_PER_CALL);
     const plan = { kind: 'create', first: 0, perCall } as const;

@@ -31,10 +31,18 @@ export const BYTE_ECHO_SERVER =
 /** How many credentials there are in the rows that are not about many. */
 export const FEW = 16;
 
-/** A daemon as it is installed, on a store of its own unless one is given. */
-export function startInstalledDaemon(scope: Scope, stateDirectory?: string): Promise<Daemon> {
+/**
+ * A daemon as it is installed.
+ *
+ * @param stateDirectory a store of its own unless one is given
+ * @param wrapper the command that it is run by
+ */
+export function startInstalledDaemon(
+  scope: Scope,
+  { stateDirectory, wrapper = [] }: { readonly stateDirectory?: string; readonly wrapper?: readonly string[] } = {},
+): Promise<Daemon> {
   return startDaemon(scope, {
-    command: DAEMON_COMMAND,
+    command: [...wrapper, ...DAEMON_COMMAND],
     args: DAEMON_ARGUMENTS,
     ...(stateDirectory === undefined ? {} : { stateDirectory }),
   });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { EXIT } from '../../src/errors.ts';
 import { cio } from '../support/cio.ts';
 import type { CioResult } from '../support/cio.ts';
 import { startDaemon } from '../support/daemon.ts';
@@ -64,5 +65,13 @@ test('users of one daemon keep their credentials apart, by what the kernel says 
     const { error, parameters: answer = {} } = await connection.call(method, parameters);
     assert.equal(error, undefined);
     return answer;
+  }
+});
+
+test('a user without a home, as a unit with DynamicUser= may be one, is asked for none', { skip }, async () => {
+  for (const args of [['list'], ['doctor', '--json']]) {
+    const { code, stderr } = await cio(['credential', ...args], { as: ANNA, env: { HOME: undefined }, cwd: '/' });
+    assert.doesNotMatch(stderr, /defect/);
+    assert.notEqual(code, EXIT.failed, stderr);
   }
 });

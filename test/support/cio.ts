@@ -19,8 +19,8 @@ export interface CioOptions {
   readonly socketPath?: string;
   /** Standard input; empty unless given. `closed`: there is none at all. */
   readonly stdin?: string | Uint8Array | { readonly closed: true };
-  /** On top of a plain environment. */
-  readonly env?: Readonly<Record<string, string>>;
+  /** On top of a plain environment; undefined takes a variable away. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
   /** Another user than that of the tests. Needs root. */
   readonly as?: Identity;

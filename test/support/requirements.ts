@@ -10,9 +10,10 @@ export function skipUnless(...requirements: readonly Requirement[]): string | fa
   return missing.length > 0 && `needs ${missing.join(', ')}`;
 }
 
-/** A command of a Debian package. */
-export function command(name: string, debianPackage: string = name): Requirement {
-  return () => (findCommand(name) === undefined ? `${name} (Debian: ${debianPackage})` : undefined);
+/** A command of a Debian package, on this host or below another root. */
+export function command(name: string, debianPackage: string = name, below = '/'): Requirement {
+  const where = below === '/' ? '' : ` in ${below}`;
+  return () => (findCommand(name, below) === undefined ? `${name}${where} (Debian: ${debianPackage})` : undefined);
 }
 
 /** To become other users. */
@@ -21,8 +22,8 @@ export function root(): string | undefined {
 }
 
 /** Where Debian has a command; whatever else is in PATH is not asked. */
-export function findCommand(name: string): string | undefined {
+export function findCommand(name: string, below = '/'): string | undefined {
   return ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/local/bin']
-    .map((directory) => path.join(directory, name))
+    .map((directory) => path.join(below, directory, name))
     .find((file) => fs.existsSync(file));
 }

@@ -1,6 +1,8 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import type { Daemon } from '../../support/daemon.ts';
+import { findCommand } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { rateOf, WINDOW } from '../load.ts';
@@ -16,49 +18,113 @@ const REFERENCE =
 const CONNECTIONS = 8;
 /** Each of them waits for the disk by itself. */
 const CALLS_ONE_AT_A_TIME = 64;
+/** What a sync takes on an ordinary solid-state disk, and on one that turns. */
+const SYNC_TIMES_MS = [1, 5];
 
 /** Storing one credential in a call, durably. */
 export const create: Row = {
   id: 'create',
-  async measure({ scope, load, choose }: Bench): Promise<Measurement[]> {
-    const daemon = await startInstalledDaemon(scope);
-    const one = await load.open(daemon, 1);
-    const eight = await load.open(daemon, CONNECTIONS);
-    const insert = await startBareInserts(scope);
-    let created = 0;
-    const store = (target: LoadTarget, calls: number, window: number) => async (): Promise<number> => {
-      const plan = { kind: 'create', first: created, perCall: 1 } as const;
-      created += calls;
-      return rateOf(await target.pipelined(plan, { calls, window }));
-    };
+  async measure(bench: Bench): Promise<Measurement[]> {
+    const { choose } = bench;
     const calls = choose(2048, 1024);
-    const candidates = {
-      one: store(one, calls, WINDOW),
-      eight: store(eight, calls, WINDOW),
-      alone: store(one, CALLS_ONE_AT_A_TIME, 1),
-      bare: () => insert(calls / 2),
-    };
-    await interleave(1, candidates);
-    const rates = await interleave(choose(20, 4), candidates);
-    const { credentials: stored } = await callOnce(scope, daemon, 'Status');
-    if (stored !== created) throw new Error(`${created} credentials were to be stored, not ${String(stored)}`);
-    await one.close();
-    await eight.close();
-    const line = { row: 'create', against: REFERENCE, unit: '/s' } as const;
-    const budget = { kind: 'at least', limit: 2 } as const;
-    return [
-      ratio({ ...line, what: `durable Create, 1 × ${WINDOW} pipelined`, budget }, rates.one, rates.bare),
-      ratio({ ...line, what: `durable Create, ${CONNECTIONS} × ${WINDOW} pipelined` }, rates.eight, rates.bare),
-      ratio({ ...line, what: 'durable Create, one at a time' }, rates.alone, rates.bare),
-    ];
+    const counts = { calls, alone: CALLS_ONE_AT_A_TIME, bare: calls / 2, rounds: choose(20, 4) };
+    return compare(bench, { row: 'create', suffix: '', wrapper: [] }, counts);
   },
 };
 
+/** The same where the disk takes its time, which calls that are committed together wait for together. */
+export const createSlowDisk: Row = {
+  id: 'create-slow-disk',
+  async measure(bench: Bench): Promise<Measurement[]> {
+    const strace = findCommand('strace');
+    if (strace === undefined) {
+      process.stderr.write('not measured, for want of strace (Debian: strace); ');
+      return [];
+    }
+    const counts = { calls: 512, alone: 32, bare: 64, rounds: bench.choose(10, 3) };
+    const measurements: Measurement[] = [];
+    for (const ms of SYNC_TIMES_MS) {
+      const wrapper = delaySyncs(strace, ms);
+      const comparison = { row: 'create-slow-disk', suffix: `, a sync takes ${ms} ms more`, wrapper };
+      measurements.push(...(await compare(bench, comparison, counts)));
+    }
+    return measurements;
+  },
+};
+
+/**
+ * What runs a command so that each of its syncs takes so much longer. Other system calls are not stopped at; the command
+ * keeps its place in the tree of processes, strace is its child.
+ */
+function delaySyncs(strace: string, ms: number): readonly string[] {
+  const calls = 'fsync,fdatasync';
+  const inject = `--inject=${calls}:delay_exit=${ms * 1000}`;
+  return [strace, '-D', '-f', '--seccomp-bpf', `--trace=${calls}`, inject, '-o', '/dev/null', '--'];
+}
+
+interface Comparison {
+  readonly row: string;
+  /** Of what the lines are called. */
+  readonly suffix: string;
+  /** What both are run by; empty for nothing. */
+  readonly wrapper: readonly string[];
+}
+
+/** How many calls make one measurement of each kind. */
+interface CallCounts {
+  readonly calls: number;
+  readonly alone: number;
+  readonly bare: number;
+  readonly rounds: number;
+}
+
+async function compare(
+  { scope, load }: Bench,
+  { row, suffix, wrapper }: Comparison,
+  counts: CallCounts,
+): Promise<Measurement[]> {
+  const daemon = await startInstalledDaemon(scope, { wrapper });
+  const one = await load.open(daemon, 1);
+  const eight = await load.open(daemon, CONNECTIONS);
+  const insert = await startBareInserts(scope, wrapper);
+  let created = 0;
+  const store = (target: LoadTarget, calls: number, window: number) => async (): Promise<number> => {
+    const plan = { kind: 'create', first: created, perCall: 1 } as const;
+    created += calls;
+    return rateOf(await target.pipelined(plan, { calls, window }));
+  };
+  const candidates = {
+    one: store(one, counts.calls, WINDOW),
+    eight: store(eight, counts.calls, WINDOW),
+    alone: store(one, counts.alone, 1),
+    bare: () => insert(counts.bare),
+  };
+  await interleave(1, candidates);
+  const rates = await interleave(counts.rounds, candidates);
+  await requireStored(scope, daemon, created);
+  await one.close();
+  await eight.close();
+  const line = { row, against: REFERENCE, unit: '/s' } as const;
+  const budget = { kind: 'at least', limit: 2 } as const;
+  const what = 'durable Create,';
+  return [
+    ratio({ ...line, what: `${what} 1 × ${WINDOW} pipelined${suffix}`, budget }, rates.one, rates.bare),
+    ratio({ ...line, what: `${what} ${CONNECTIONS} × ${WINDOW} pipelined${suffix}` }, rates.eight, rates.bare),
+    ratio({ ...line, what: `${what} one at a time${suffix}` }, rates.alone, rates.bare),
+  ];
+}
+
+async function requireStored(scope: Scope, daemon: Daemon, created: number): Promise<void> {
+  const { credentials: stored } = await callOnce(scope, daemon, 'Status');
+  if (stored !== created) throw new Error(`${created} credentials were to be stored, not ${String(stored)}`);
+}
+
 /** @returns what makes so many inserts and says how many it made in a second */
-async function startBareInserts(scope: Scope): Promise<(count: number) => Promise<number>> {
+async function startBareInserts(scope: Scope, wrapper: readonly string[]): Promise<(count: number) => Promise<number>> {
   const file = path.join(temporaryDirectory(scope, 'cio-bench'), 'bare.db');
   const script = path.join(import.meta.dirname, '..', 'bare-inserts.ts');
-  const child = fork(script, [file], { execPath: NODE, execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const [execPath, ...execArgv] = [...wrapper, NODE];
+  const child = fork(script, [file], { execPath, execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   scope.after(() => void child.kill('SIGKILL'));
   return async (count) => {
     child.send(count);

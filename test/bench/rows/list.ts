@@ -42,7 +42,7 @@ async function measureSize(
   isLargest: boolean,
 ): Promise<Measurement[]> {
   const { stateDirectory } = await stores.get(credentials);
-  const daemon = await startInstalledDaemon(scope, stateDirectory);
+  const daemon = await startInstalledDaemon(scope, { stateDirectory });
   const file = path.join(temporaryDirectory(scope, 'cio-bench'), 'replies');
   const messages = await recordReplies({ scope }, daemon, credentials, file);
   const replay = await load.open(await startReplayServer(scope, file), 1);

@@ -16,7 +16,7 @@ export const many: Row = {
     const large = await stores.get(choose(MANY_LONG, MANY_QUICK));
     const small = await stores.get(FEW);
     const open = async ({ stateDirectory, credentials }: { stateDirectory: string; credentials: number }) => {
-      const target = await load.open(await startInstalledDaemon(scope, stateDirectory), 1);
+      const target = await load.open(await startInstalledDaemon(scope, { stateDirectory }), 1);
       const plan = { kind: 'get', credentials, order: 'random' } as const;
       await target.sample(plan);
       return { measure: () => target.oneAtATime(plan, CALLS_PER_BLOCK), close: () => target.close() };

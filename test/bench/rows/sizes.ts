@@ -41,7 +41,7 @@ async function open(
   load: Load,
   { stateDirectory, credentials }: PreparedStore,
 ): Promise<{ measure: () => Promise<number>; close: () => Promise<void> }> {
-  const daemon = await startInstalledDaemon(scope, stateDirectory);
+  const daemon = await startInstalledDaemon(scope, { stateDirectory });
   const target = await load.open(daemon, 1);
   const plan = { kind: 'get', credentials, order: 'random' } as const;
   await target.sample(plan);

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../../client/index.ts';
 import type { CredentialClient } from '../../../client/index.ts';
 import { DAEMON_ARGUMENTS, DAEMON_COMMAND } from '../../bench/servers.ts';
@@ -7,15 +8,24 @@ import { until } from '../../support/process.ts';
 import { traced } from '../power/trace.ts';
 import type { Scope } from '../../support/scope.ts';
 
-/** Before one of these the disk is as it was; after it, it is not. */
-const MOMENTS = 'pwrite64,fsync,fdatasync,ftruncate,rename,unlink,unlinkat';
-
 const READY_TIMEOUT_MS = 60_000;
+
+/** How long is waited before one looks again for the child of a tracer. */
+const CHILD_PAUSE_MS = 10;
+
+/** A change of a file, or the moment at which one is on the disk: the n-th time that the main thread makes this system call. */
+export interface Moment {
+  readonly call: FileCall;
+  readonly count: number;
+}
+
+/** What changes files: SQLite's calls, and those of Node's for a key file, a lock, a socket, a copy. */
+export type FileCall = 'pwrite64' | 'fsync' | 'ftruncate' | 'unlink' | 'rename' | 'link' | 'write' | 'fchmod' | 'mkdir';
 
 /** What becomes of a daemon, under strace. */
 interface Fate {
-  /** It is killed when it is about to make its n-th change of a file. */
-  readonly dieBefore?: number | undefined;
+  /** It is killed when it is about to do this. */
+  readonly dieBefore?: Moment | undefined;
   /** What it does is written into files that begin so, see {@link traced}. */
   readonly traceTo?: string;
 }
@@ -23,6 +33,7 @@ interface Fate {
 /** A daemon that is there to be killed. */
 export class DaemonRun {
   readonly #daemon: Daemon;
+  readonly #isTraced: boolean;
 
   /** @param fate neither: it lives until it is killed */
   constructor(scope: Scope, directories: { readonly state: string; readonly run: string }, fate: Fate = {}) {
@@ -32,6 +43,9 @@ export class DaemonRun {
       args: DAEMON_ARGUMENTS,
       command: [...tracerOf(fate), ...DAEMON_COMMAND],
     });
+    this.#isTraced = tracerOf(fate).length > 0;
+    // Before the tracer, which would leave it running, holding on to its output.
+    scope.after(() => this.kill());
   }
 
   get hasEnded(): boolean {
@@ -63,27 +77,37 @@ export class DaemonRun {
 
   /** Kills the daemon itself: a tracer that is killed would leave it running. */
   async kill(): Promise<void> {
-    if (!this.hasEnded) for (const pid of this.#pids()) killIfThere(pid);
+    while (!this.hasEnded) {
+      const pids = this.#isTraced ? childrenOf(this.#daemon.pid) : [this.#daemon.pid];
+      for (const pid of pids) killIfThere(pid);
+      if (pids.length > 0) break;
+      // The kernel may leave a child out that is just running (proc(5)), and a tracer ends a little later than what it traces.
+      await Promise.race([this.gone, sleep(CHILD_PAUSE_MS)]);
+    }
     await this.gone;
   }
+}
 
-  #pids(): number[] {
-    const { pid } = this.#daemon;
-    try {
-      const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
-      // A daemon has no children; a tracer has the daemon, and ends with it.
-      return children.length > 0 ? children : [pid];
-    } catch {
-      return [];
-    }
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
   }
 }
 
 function tracerOf({ dieBefore, traceTo }: Fate): string[] {
   if (traceTo !== undefined) return traced(traceTo);
   if (dieBefore === undefined) return [];
-  const inject = `--inject=${MOMENTS}:signal=SIGKILL:when=${dieBefore}`;
-  return ['strace', '-f', '-qq', '-o', '/dev/null', `--trace=${MOMENTS}`, inject];
+  // strace counts each system call by itself, and those of each thread.
+  const { call, count } = dieBefore;
+  const inject = `--inject=${call}:signal=SIGKILL:when=${count}`;
+  return ['strace', '-f', '-qq', '-o', '/dev/null', `--trace=${call}`, inject];
+}
+
+/** What a daemon said last. */
+export function lastLine(log: string): string {
+  return log.trimEnd().split('\n').at(-1) ?? '';
 }
 
 function killIfThere(pid: number): void {

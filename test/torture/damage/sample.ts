@@ -1,9 +1,11 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { CredentialError } from '../../../client/index.ts';
-import { StoreError } from '../../../daemon/store/sealed-store.ts';
+import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
 import { memoryDirectory } from '../../daemon/vault/memory-directory.ts';
 import { STORE_FILE, TestVault } from '../../daemon/vault/open-vault.ts';
+import { rowsOf } from '../../daemon/vault/raw-file.ts';
+import type { Row } from '../../daemon/vault/raw-file.ts';
 import type { Scope } from '../../support/scope.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
 
@@ -23,6 +25,10 @@ export interface Look {
   readonly right: number;
   readonly refused: number;
   readonly wrong: readonly string[];
+  /** Names that are answered with what they had before the last change: a reader cannot tell, fsck must. */
+  readonly older: number;
+  /** Whether fsck finds anything. */
+  readonly isNoticed: boolean;
   /** What is not named by an error of the interface, or of the store: a defect. */
   readonly defects: readonly string[];
 }
@@ -31,6 +37,8 @@ export interface Look {
 export class Sample {
   readonly directory: string;
   readonly names: readonly string[] = NAMES;
+  /** What lay in the file before the last change of each value. */
+  olderRows: readonly Row[] = [];
   readonly #values: Map<string, string> = new Map();
 
   private constructor(directory: string) {
@@ -42,10 +50,11 @@ export class Sample {
     const opened = await TestVault.create(scope, sample.directory);
     for (const version of [1, 2]) {
       for (const [index, name] of NAMES.entries()) {
-        const value = `${name} ${version} `.padEnd(LENGTHS[index % LENGTHS.length] ?? 1, 'x');
+        const value = textOf(name, version, index);
         await opened.save(name, value);
         sample.#values.set(name, value);
       }
+      if (version === 1) sample.olderRows = rowsOf(opened.path);
     }
     await opened.close();
     return sample;
@@ -82,19 +91,30 @@ export class Sample {
       return nothing(describe(error), isNamed(error) ? [] : [`opening: ${describe(error)}`]);
     }
     if (opened.vault.isLocked) return nothing('no slot opens it', []);
-    const look = { right: 0, refused: 0, wrong: [] as string[], defects: [] as string[] };
-    for (const name of NAMES) {
+    const look = { right: 0, refused: 0, older: 0, wrong: [] as string[], defects: [] as string[] };
+    for (const [index, name] of NAMES.entries()) {
       try {
         const value = opened.value(name);
         if (value === this.valueOf(name)) look.right += 1;
-        else if (value === undefined) look.refused += 1;
-        else look.wrong.push(`${name} has another value`);
+        else if (value === textOf(name, 1, index)) look.older += 1;
+        else if (value !== undefined) look.wrong.push(`${name} has another value`);
+        else if (hasRecord(opened, name)) look.wrong.push(`${name} is said not to be there, though its record is`);
+        else look.refused += 1;
       } catch (error) {
         if (isNamed(error)) look.refused += 1;
         else look.defects.push(`${name}: ${describe(error)}`);
       }
     }
-    return { ...look, closedBecause: undefined };
+    let isNoticed = true;
+    try {
+      isNoticed = (await opened.fsck()).problems.length > 0;
+    } catch (error) {
+      if (!isNamed(error)) look.defects.push(`fsck: ${describe(error)}`);
+    }
+    if (!isNoticed && look.right < NAMES.length) {
+      look.wrong.push(`fsck finds nothing, though ${NAMES.length - look.right} values are not what they were`);
+    }
+    return { ...look, isNoticed, closedBecause: undefined };
   }
 
   #copy(scope: Scope, files: Files): string {
@@ -106,7 +126,17 @@ export class Sample {
 }
 
 function nothing(closedBecause: string, defects: readonly string[]): Look {
-  return { closedBecause, right: 0, refused: NAMES.length, wrong: [], defects };
+  return { closedBecause, right: 0, refused: NAMES.length, wrong: [], older: 0, isNoticed: true, defects };
+}
+
+/** What a name has in a version; of some lengths, and never the same twice. */
+function textOf(name: string, version: number, index: number): string {
+  return `${name} ${version} `.padEnd(LENGTHS[index % LENGTHS.length] ?? 1, 'x');
+}
+
+/** Tells whether something lies where the record of a name belongs, be it damaged. */
+function hasRecord({ vault, store }: TestVault, name: string): boolean {
+  return store.get(KIND.credential, vault.unlocked().sealing.credentialTag('system', name)) !== undefined;
 }
 
 /** Tells whether an error has a name that a caller, or the operator, is told. */

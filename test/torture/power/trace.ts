@@ -19,9 +19,12 @@ const SYSTEM_CALLS =
 /** The longest string that strace prints; the largest write is a value with what is around it. */
 const STRING_BYTES_MAX = 4_000_000;
 
+/** Bytes and paths in hexadecimal and whole, descriptors with their paths. */
+export const TRACE_FORMAT: readonly string[] = ['-xx', '-y', '-s', `${STRING_BYTES_MAX}`];
+
 /** How to run a command so that {@link readTrace} can read what it did: each thread into a file of its own. */
 export function traced(output: string): string[] {
-  return ['strace', '-ff', '-qq', '-xx', '-y', '-s', `${STRING_BYTES_MAX}`, '-o', output, `--trace=${SYSTEM_CALLS}`];
+  return ['strace', '-ff', '-qq', ...TRACE_FORMAT, '-o', output, `--trace=${SYSTEM_CALLS}`];
 }
 
 /**
@@ -37,13 +40,22 @@ export function readTrace(output: string, directory: string): DiskEvent[] {
   return largest.split('\n').flatMap((line) => parseLine(line, directory) ?? []);
 }
 
+/** What a thread wrote, and where to, by the file of its own of such a trace. */
+export function readWrites(trace: string): { readonly target: string; readonly data: Buffer }[] {
+  return trace.split('\n').flatMap((line) => {
+    const [, , rest = '', result = '-1'] = CALL.exec(line) ?? [];
+    if (Number(result) <= 0) return [];
+    return [{ target: targetIn(rest), data: Buffer.concat(stringsIn(rest)).subarray(0, Number(result)) }];
+  });
+}
+
 const CALL = /^(\w+)\((.*)\)\s+= (-?\d+)/s;
 
 function parseLine(line: string, directory: string): DiskEvent | undefined {
   const [, name = '', rest = '', result = '-1'] = CALL.exec(line) ?? [];
   if (Number(result) < 0) return undefined;
-  const strings = [...rest.matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map(([, text = '']) => bytesOf(text));
-  const [target = ''] = [...rest.matchAll(/<((?:\\x[0-9a-f]{2})*)>/g)].map(([, text = '']) => bytesOf(text).toString());
+  const strings = stringsIn(rest);
+  const target = targetIn(rest);
   const numbers = rest.split(', ').map(Number);
   const isBelow = (text: string): boolean => text === directory || text.startsWith(`${directory}/`);
   const [from = '', to = ''] = strings.map(String);
@@ -82,6 +94,16 @@ function parseLine(line: string, directory: string): DiskEvent | undefined {
 function answersIn(data: Buffer): DiskEvent | undefined {
   const count = data.filter((byte) => byte === 0).length;
   return count === 0 ? undefined : { kind: 'answers', count };
+}
+
+function stringsIn(rest: string): Buffer[] {
+  return [...rest.matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map(([, text = '']) => bytesOf(text));
+}
+
+/** The file of the first descriptor, or what else it is. */
+function targetIn(rest: string): string {
+  const [, text = ''] = /<((?:\\x[0-9a-f]{2})*)>/.exec(rest) ?? [];
+  return bytesOf(text).toString();
 }
 
 function bytesOf(text: string): Buffer {

@@ -70,6 +70,6 @@ export const PRESSES: readonly Press[] = [
   },
 ];
 
-function callOf(method: string, parameters: object): string {
-  return `${JSON.stringify({ method: `${INTERFACE}.${method}`, parameters })}\0`;
+export function callOf(method: string, parameters: object, flags: { readonly more?: true } = {}): string {
+  return `${JSON.stringify({ method: `${INTERFACE}.${method}`, parameters, ...flags })}\0`;
 }

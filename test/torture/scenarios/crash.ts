@@ -4,8 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ConnectionError, type CredentialClient } from '../../../client/index.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { DaemonRun } from '../crash/daemon-run.ts';
+import { DaemonRun, lastLine } from '../crash/daemon-run.ts';
+import type { FileCall, Moment } from '../crash/daemon-run.ts';
+import { firstStarts } from '../crash/first-starts.ts';
 import { Keeper } from '../crash/keeper.ts';
+import { wholeChanges } from '../crash/whole-changes.ts';
 import { Writer } from '../crash/writer.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Scenario } from '../scenario.ts';
@@ -15,8 +18,20 @@ const WRITERS = 4;
 /** Longest time that a daemon is let live before a random kill, in milliseconds; it commits every one or two. */
 const LIFE_MS = 120;
 
-/** Changes of files, of which one is the last: a start makes some ten, and each commit three or so. */
-const MOMENTS_MAX = 600;
+/**
+ * What is the last that a daemon is about to do, in turns, and up to its how manieth one: a commit writes a few pages and
+ * syncs them, what was deleted is cut off the journal once a second, and only a start removes files.
+ */
+const LAST_CALLS: readonly (readonly [FileCall, number])[] = [
+  ['pwrite64', 600],
+  ['fsync', 200],
+  ['pwrite64', 600],
+  ['ftruncate', 9],
+  ['pwrite64', 600],
+  ['fsync', 200],
+  ['pwrite64', 600],
+  ['unlink', 4],
+];
 
 /** How long the moment that was chosen for a daemon is waited for. */
 const PATIENCE_MS = 1200;
@@ -31,7 +46,8 @@ export const crash: Scenario = {
   id: 'crash',
   describe: 'SIGKILL under load, at random moments and before each change of a file',
   unavailable: () => (existsSync(STRACE) ? undefined : 'strace is not installed'),
-  async run({ scope, random, choose, progress }) {
+  async run(torture) {
+    const { scope, random, choose, progress } = torture;
     const directory = temporaryDirectory(scope, 'cio-crash');
     const store: Store = {
       directories: { state: path.join(directory, 'state'), run: path.join(directory, 'run') },
@@ -41,10 +57,9 @@ export const crash: Scenario = {
     const atRandom = new Kills();
     const chosen = new Kills();
     const pairs = choose(1000, 200) / 2;
-    const stride = choose(1, 2);
+    const turns = new Map<FileCall, number>();
     for (let pair = 0; pair < pairs; pair += 1) {
-      // From the first moment on: the long form leaves none of a start and of the first commits out.
-      await liveAndDie(store, { moment: 1 + ((pair * stride) % MOMENTS_MAX), lifeMs: PATIENCE_MS }, chosen, atRandom);
+      await liveAndDie(store, { moment: nextMoment(pair, turns), lifeMs: PATIENCE_MS }, chosen, atRandom);
       await liveAndDie(store, { lifeMs: 1 + random.below(LIFE_MS) }, atRandom, chosen);
       progress(2 * (pair + 1), 2 * pairs);
     }
@@ -52,6 +67,8 @@ export const crash: Scenario = {
     return [
       chosen.outcome('what was acknowledged survives SIGKILL before any write, sync, rename or removal of a file'),
       atRandom.outcome('… and at a random moment'),
+      await firstStarts(torture),
+      ...(await wholeChanges(torture)),
     ];
   },
 };
@@ -84,9 +101,17 @@ class Kills {
   }
 }
 
+/** From the first one of each call on: none of a start and of the first commits is left out. */
+function nextMoment(pair: number, turns: Map<FileCall, number>): Moment {
+  const [call, most] = LAST_CALLS[pair % LAST_CALLS.length] ?? ['pwrite64', 1];
+  const turn = turns.get(call) ?? 0;
+  turns.set(call, turn + 1);
+  return { call, count: 1 + (turn % most) };
+}
+
 interface Death {
-  /** The change of a file before which it dies; where it never comes to that, its life ends as any other. */
-  readonly moment?: number;
+  /** What it dies before; where it never comes to that, its life ends as any other. */
+  readonly moment?: Moment;
   /** How long it is worked with, in milliseconds. */
   readonly lifeMs: number;
 }
@@ -146,8 +171,4 @@ async function inspect(client: CredentialClient, { writers, keeper }: Store): Pr
   const wrong = problems.map(({ what, name, detail }) => `fsck: ${what} ${name ?? ''} ${detail}`);
   for (const one of [...writers, keeper]) wrong.push(...(await one.verify(client)));
   return wrong;
-}
-
-function lastLine(log: string): string {
-  return log.trimEnd().split('\n').at(-1) ?? '';
 }

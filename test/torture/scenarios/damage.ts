@@ -32,23 +32,41 @@ class Tally {
   #closed = 0;
   #right = 0;
   #refused = 0;
+  #older = 0;
+  #noticed = 0;
 
-  add(place: string, { closedBecause, right, refused, wrong, defects }: Look): void {
+  add(place: string, look: Look): void {
+    this.#count(place, look);
+    if (look.older > 0) this.breaches.add(`${place}: ${look.older} values are as they were before`);
+  }
+
+  /** The same for rows: of one that was put back a reader may be given what was there before, but fsck finds every change. */
+  addNoticed(place: string, look: Look): void {
+    this.#count(place, look);
+    if (!look.isNoticed) this.breaches.add(`${place}: fsck does not find it`);
+  }
+
+  #count(place: string, { closedBecause, right, refused, older, isNoticed, wrong, defects }: Look): void {
     this.#looks += 1;
     if (closedBecause !== undefined) this.#closed += 1;
+    if (isNoticed) this.#noticed += 1;
     this.#right += right;
     this.#refused += refused;
+    this.#older += older;
     for (const sentence of [...wrong, ...defects]) this.breaches.add(`${place}: ${sentence}`);
   }
 
   outcome(what: string, unit: string): Outcome {
-    const all = this.#right + this.#refused;
+    const all = this.#right + this.#refused + this.#older;
     const share = all === 0 ? 0 : (100 * this.#right) / all;
+    const older = this.#older === 0 ? '' : `${this.#older} as they were before, `;
     return {
       what,
       count: this.#looks,
       unit,
-      detail: `${share.toFixed(1)} % of the values read right, the rest refused; ${this.#closed} stores did not open`,
+      detail:
+        `${share.toFixed(1)} % of the values read right, ${older}the rest refused; fsck finds ${this.#noticed}; ` +
+        `${this.#closed} stores did not open`,
       broken: this.breaches.sentences,
     };
   }
@@ -103,17 +121,21 @@ async function cut({ progress }: Torture, sample: Sample): Promise<Outcome> {
 
 /** Rows deleted, given the body of another, replayed from an older copy, and taken from another store. */
 async function tamperRows({ scope, progress }: Torture, sample: Sample): Promise<Outcome> {
-  const older = rowsOf(`${sample.directory}/${STORE_FILE}`);
+  const all = rowsOf(`${sample.directory}/${STORE_FILE}`);
   const foreign = rowsOf(`${(await Sample.make(scope)).directory}/${STORE_FILE}`);
   const tally = new Tally();
   const isOfCredentials = ({ kind }: { readonly kind: number }): boolean => kind >= KIND.principal;
-  const rows = older.filter(isOfCredentials);
+  const rows = all.filter(isOfCredentials);
   for (const [index, row] of rows.entries()) {
     const place = `row ${index} of kind ${row.kind}`;
     const others = rows.filter(({ kind, tag }) => kind === row.kind && !tag.equals(row.tag));
     const tampered = (what: string, edit: Parameters<typeof editFile>[1]): Promise<void> =>
-      sample.look({}, (file) => void editFile(file, edit)).then((look) => tally.add(`${place} ${what}`, look));
+      sample.look({}, (file) => void editFile(file, edit)).then((look) => tally.addNoticed(`${place} ${what}`, look));
     await tampered('deleted', (database) => deleteRow(database, row));
+    const before = sample.olderRows.find(({ kind, tag }) => kind === row.kind && tag.equals(row.tag));
+    if (before?.body.equals(row.body) === false) {
+      await tampered('put back from an older copy', (database) => putRow(database, before));
+    }
     for (const other of others.slice(0, 3)) {
       await tampered('with the body of another', (database) => putRow(database, { ...row, body: other.body }));
       await tampered('under the tag of another', (database) => putRow(database, { ...other, body: row.body }));
@@ -124,5 +146,16 @@ async function tamperRows({ scope, progress }: Torture, sample: Sample): Promise
     }
     progress(index + 1, rows.length);
   }
-  return tally.outcome('… so do rows that are deleted, swapped, or taken from another store', 'changes');
+  // Everything fits together then, but for the head.
+  const older = await sample.look({}, (file) =>
+    editFile(file, (database) => {
+      for (const row of all) if (row.kind !== KIND.head) deleteRow(database, row);
+      for (const row of sample.olderRows) if (row.kind !== KIND.head) putRow(database, row);
+    }),
+  );
+  tally.addNoticed('every row but the head put back from an older copy', older);
+  return tally.outcome(
+    '… so do rows that are deleted, swapped, put back, or taken from another store; and fsck finds each',
+    'changes',
+  );
 }

@@ -3,6 +3,7 @@ import { BenchScope } from '../../bench/bench-scope.ts';
 import { run } from '../../support/process.ts';
 import { REPOSITORY } from '../../bench/servers.ts';
 import { fullDisk } from '../pressure/full-disk.ts';
+import { littleMemory } from '../pressure/little-memory.ts';
 import { PRESSES } from '../pressure/presses.ts';
 import type { Press } from '../pressure/presses.ts';
 import { SMALL, Victim } from '../pressure/victim.ts';
@@ -25,11 +26,12 @@ const DIALS_AT_ONCE = 50;
 /** Presses with clients, with little of what a process needs, and with a disk that is full. */
 export const pressure: Scenario = {
   id: 'pressure',
-  describe: 'idle, slow, rude and broken clients, few descriptors, bursts of commands, a full disk',
+  describe: 'idle, slow, rude and broken clients, few descriptors, bursts of commands, a full disk, little memory',
   async run(torture) {
     const outcomes: Outcome[] = [];
     for (const press of PRESSES) outcomes.push(await pressOn(torture, press));
     outcomes.push(await fewDescriptors(torture), await burst(torture), await fullDisk(torture));
+    outcomes.push(...(await littleMemory(torture)));
     return outcomes;
   },
 };

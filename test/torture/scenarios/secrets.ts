@@ -9,7 +9,7 @@ import type { Sighting } from '../../support/canary.ts';
 import { startDaemon } from '../../support/daemon.ts';
 import type { Daemon } from '../../support/daemon.ts';
 import { plainEnvironment } from '../../support/process.ts';
-import { root } from '../../support/requirements.ts';
+import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Scenario } from '../scenario.ts';
@@ -18,6 +18,7 @@ import type { Places } from '../secrets/features.ts';
 import { keysOf } from '../secrets/keys.ts';
 import { countIn, memoryOf } from '../secrets/memory.ts';
 import { Sampler } from '../secrets/sampler.ts';
+import { Writes } from '../secrets/writes.ts';
 
 /** What is deleted is out of the journal by then, and what was under way is done. */
 const QUIET_MS = 3000;
@@ -29,7 +30,7 @@ const READS = 50;
 export const secrets: Scenario = {
   id: 'secrets',
   describe: 'planted secrets, searched in logs, errors, processes, temporary files, stores, copies and memory',
-  unavailable: root,
+  unavailable: () => skipUnless(root, command('strace')) || undefined,
   async run({ choose, progress }) {
     const search = new Search();
     const rounds = choose(10, 1);
@@ -61,6 +62,7 @@ class Search {
   #samples = 0;
   #words = 0;
   #files = 0;
+  #writes = 0;
   #bytes = 0;
   #memory = '';
   #planted = 0;
@@ -75,12 +77,17 @@ class Search {
       env: { ...plainEnvironment(), HOME: places.temporary, TMPDIR: places.temporary },
     });
     const planted = new Planted();
+    const writes = await Writes.watch(scope, daemon.pid, temporaryDirectory(scope, 'cio-trace'));
     const sampler = new Sampler(planted);
     const user = new User(daemon, places, planted);
     await user.storeAndRead();
     await user.openAndClose();
     await user.misspeak();
     await sampler.end();
+    const written = await writes.end(planted);
+    this.#writes += written.count;
+    for (const sighting of written.sightings) this.#inFiles.add(sighting);
+    if (written.count === 0) this.#inFiles.add('the daemon was not seen to write');
     this.#planted += planted.all.size;
     this.#commands += user.commands;
     this.#samples += sampler.samples;
@@ -116,7 +123,7 @@ class Search {
         what: '… in a store, its journal, a backup, an export, or a temporary file, in any encoding',
         count,
         unit,
-        detail: `${this.#files} files of ${this.#bytes} bytes`,
+        detail: `${this.#files} files of ${this.#bytes} bytes, ${this.#writes} writes of the daemon to files`,
         broken: this.#inFiles.sentences,
       },
       {

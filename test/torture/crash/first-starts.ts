@@ -1,0 +1,63 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { BenchScope } from '../../bench/bench-scope.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { Breaches } from '../scenario.ts';
+import type { Outcome, Torture } from '../scenario.ts';
+import { DaemonRun, lastLine } from './daemon-run.ts';
+import type { FileCall } from './daemon-run.ts';
+
+const KEY_FILE = 'root.key';
+
+/** The system calls with which a first start changes files. */
+const CALLS: readonly FileCall[] = ['mkdir', 'write', 'fchmod', 'fsync', 'link', 'unlink', 'pwrite64', 'ftruncate'];
+
+/** A store that is only being made: killed at any of its steps, the next daemon makes it, and no key that was made is lost. */
+export async function firstStarts({ choose, progress }: Torture): Promise<Outcome> {
+  const breaches = new Breaches();
+  const stride = choose(1, 4);
+  let [kills, keys] = [0, 0];
+  for (const [index, call] of CALLS.entries()) {
+    for (let count = 1; ; count += stride) {
+      await using scope = new BenchScope();
+      const directory = temporaryDirectory(scope, 'cio-crash');
+      const directories = { state: path.join(directory, 'state'), run: path.join(directory, 'run') };
+      const keyFile = path.join(directories.state, KEY_FILE);
+      const daemon = new DaemonRun(scope, directories, { dieBefore: { call, count } });
+      await using survivor = await daemon.ready();
+      if (survivor !== undefined) break;
+      kills += 1;
+      const key = existsSync(keyFile) ? readFileSync(keyFile, 'latin1') : undefined;
+      if (key !== undefined) keys += 1;
+      const place = `killed before ${call} ${count}`;
+      for (const wrong of await use(scope, directories)) breaches.add(`${place}: ${wrong}`);
+      if (key !== undefined && readFileSync(keyFile, 'latin1') !== key) {
+        breaches.add(`${place}: the key file is another one`);
+      }
+    }
+    progress(index + 1, CALLS.length);
+  }
+  if (keys === 0 || keys === kills) breaches.add(`after ${keys} of ${kills} kills there was a key file`);
+  return {
+    what: 'a first start that is killed at any step is made up for by the next one',
+    count: kills,
+    unit: 'kills',
+    detail: `after ${keys} of them there was a key file already`,
+    broken: breaches.sentences,
+  };
+}
+
+/** What a user does who finds the daemon dead: he starts it again, and stores something. */
+async function use(scope: BenchScope, directories: { state: string; run: string }): Promise<string[]> {
+  const daemon = new DaemonRun(scope, directories);
+  await using client = await daemon.ready();
+  if (client === undefined) return [`the daemon does not start: ${lastLine(daemon.log)}`];
+  await client.call('Create', { credentials: [{ name: 'token', value: 'first' }] });
+  const { problems } = await client.call('Fsck', {});
+  const { value } = await client.call('Get', { name: 'token' });
+  await daemon.kill();
+  return [
+    ...problems.map(({ what, detail }) => `fsck: ${what} ${detail}`),
+    ...(value === 'first' ? [] : ['what is stored then is not there']),
+  ];
+}

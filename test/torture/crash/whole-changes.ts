@@ -1,0 +1,160 @@
+import { cpSync } from 'node:fs';
+import path from 'node:path';
+import { ConnectionError, type CredentialClient } from '../../../client/index.ts';
+import { BenchScope } from '../../bench/bench-scope.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { Breaches } from '../scenario.ts';
+import type { Outcome, Torture } from '../scenario.ts';
+import { DaemonRun, lastLine } from './daemon-run.ts';
+import type { FileCall } from './daemon-run.ts';
+
+/** A few pages of records, so that what is done to all of them has some steps. */
+const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
+const VALUE_BYTES = 2500;
+
+/** A change of the whole store. */
+interface Change {
+  readonly what: string;
+  /** The system calls with which a start and the change alter files; a short run takes every n-th of each. */
+  readonly calls: readonly (readonly [FileCall, number])[];
+  make(client: CredentialClient, copy: Copy): Promise<unknown>;
+  /** Tells what there is by what is the same before and after. */
+  readonly before: Contents;
+  readonly after: Contents;
+}
+
+/** Whose values there are, and the epoch of the data key. */
+type Contents = `${'store' | 'copy'} ${number}`;
+
+interface Copy {
+  readonly pieces: readonly string[];
+  readonly sha256: string;
+}
+
+const CHANGES: readonly Change[] = [
+  {
+    what: 'a restore that is killed at any step is done or not done',
+    calls: [
+      ['write', 12],
+      ['pwrite64', 16],
+      ['fsync', 6],
+      ['ftruncate', 5],
+      ['rename', 1],
+      ['unlink', 6],
+    ],
+    make: restore,
+    before: 'store 2',
+    after: 'copy 1',
+  },
+  {
+    what: '… so is a change of the data key',
+    calls: [
+      ['pwrite64', 3],
+      ['fsync', 2],
+      ['ftruncate', 5],
+    ],
+    make: (client) => client.call('Rekey', {}),
+    before: 'store 2',
+    after: 'store 3',
+  },
+];
+
+/** Changes all of a store, and is killed at any step of it: what there is then is all of the one or all of the other. */
+export async function wholeChanges(torture: Torture): Promise<Outcome[]> {
+  await using scope = new BenchScope();
+  const prepared = temporaryDirectory(scope, 'cio-crash');
+  const copy = await prepare(scope, prepared);
+  const outcomes: Outcome[] = [];
+  for (const change of CHANGES) outcomes.push(await killIn(change, prepared, copy, torture));
+  return outcomes;
+}
+
+async function killIn(change: Change, prepared: string, copy: Copy, { choose, progress }: Torture): Promise<Outcome> {
+  const breaches = new Breaches();
+  let [kills, before, after] = [0, 0, 0];
+  for (const [index, [call, stride]] of change.calls.entries()) {
+    for (let count = 1, isDone = false; !isDone; count += choose(1, stride)) {
+      await using life = new BenchScope();
+      const directory = temporaryDirectory(life, 'cio-crash');
+      cpSync(prepared, directory, { recursive: true });
+      const daemon = new DaemonRun(life, placesIn(directory), { dieBefore: { call, count } });
+      await using client = await daemon.ready();
+      isDone = client !== undefined && (await isAcknowledged(change.make(client, copy)));
+      await daemon.kill();
+      kills += 1;
+      const found = await contentsOf(life, directory);
+      if (found === change.after) after += 1;
+      else if (found === change.before && !isDone) before += 1;
+      else breaches.add(`killed before ${call} ${count}${isDone ? ', acknowledged' : ''}: ${found}`);
+    }
+    progress(index + 1, change.calls.length);
+  }
+  if (before === 0 || after < change.calls.length) breaches.add(`${before} kills came before, ${after} afterwards`);
+  return {
+    what: change.what,
+    count: kills,
+    unit: 'kills',
+    detail: `${before} times the store was as before, ${after} times as afterwards`,
+    broken: breaches.sentences,
+  };
+}
+
+/** A store that is not as its copy any more. */
+async function prepare(scope: BenchScope, directory: string): Promise<Copy> {
+  const daemon = new DaemonRun(scope, placesIn(directory));
+  await using client = await daemon.ready();
+  if (client === undefined) throw new Error(`the daemon does not start: ${daemon.log}`);
+  await store(client, 'copy');
+  const pieces: string[] = [];
+  let sha256 = '';
+  for await (const reply of client.stream('Backup', {})) {
+    pieces.push(...reply.pieces);
+    sha256 = reply.sha256 ?? sha256;
+  }
+  await client.call('Rekey', {});
+  await store(client, 'store');
+  await daemon.kill();
+  return { pieces: pieces.filter((piece) => piece !== ''), sha256 };
+}
+
+async function store(client: CredentialClient, what: string): Promise<void> {
+  const credentials = NAMES.map((name) => ({ name, value: `${what} ${name} `.padEnd(VALUE_BYTES, 'x') }));
+  await client.call('Create', { credentials, replace: true });
+}
+
+async function restore(client: CredentialClient, { pieces, sha256 }: Copy): Promise<void> {
+  let upload: string | undefined;
+  for (const piece of pieces) {
+    upload = (await client.call('UploadCopy', { piece, ...(upload === undefined ? {} : { upload }) })).upload;
+  }
+  await client.call('Restore', { upload: upload ?? '', sha256 });
+}
+
+async function isAcknowledged(change: Promise<unknown>): Promise<boolean> {
+  try {
+    await change;
+    return true;
+  } catch (error) {
+    if (error instanceof ConnectionError) return false;
+    throw error;
+  }
+}
+
+/** What there is, see {@link Contents}; else what is wrong. */
+async function contentsOf(scope: BenchScope, directory: string): Promise<string> {
+  const daemon = new DaemonRun(scope, placesIn(directory));
+  await using client = await daemon.ready();
+  if (client === undefined) return `the daemon does not start: ${lastLine(daemon.log)}`;
+  const { problems } = await client.call('Fsck', {});
+  const [problem] = problems;
+  if (problem !== undefined) return `fsck: ${problem.what} ${problem.detail}`;
+  const values = await Promise.all(NAMES.map(async (name) => (await client.call('Get', { name })).value ?? ''));
+  const whose = new Set(values.map((value) => value.split(' ')[0] ?? ''));
+  const { keyEpoch } = await client.call('Status', {});
+  await daemon.kill();
+  return whose.size === 1 ? `${[...whose].join('')} ${keyEpoch}` : 'values of both';
+}
+
+function placesIn(directory: string): { state: string; run: string } {
+  return { state: path.join(directory, 'state'), run: path.join(directory, 'run') };
+}

@@ -1,0 +1,104 @@
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Scope } from '../../support/scope.ts';
+
+const ROOT = '/sys/fs/cgroup';
+const MEBIBYTE = 1024 * 1024;
+
+const REMOVALS_MAX = 200;
+const REMOVAL_PAUSE_MS = 50;
+
+/** What keeps processes from having more memory than so much. */
+export interface Cage {
+  /** How it is done here. */
+  readonly what: string;
+  /** Runs a command in it. */
+  readonly prefix: readonly string[];
+  /** The most memory that there was in it, in MiB; undefined where nobody counts. */
+  readonly peakMebibytes: () => number | undefined;
+}
+
+interface Controller {
+  readonly what: string;
+  readonly folder: string;
+  readonly limit: string;
+  /** Where there is swap, or accounting of it: nothing is to be put there. */
+  readonly swap: readonly [file: string, bytes: (limit: number) => number];
+  readonly peak: string;
+}
+
+/**
+ * A cgroup with a limit, where one can be made, else a limit on what a process may write to (RLIMIT_DATA): that is what
+ * kills a daemon too, but by its own failing allocations.
+ */
+export function makeCage(scope: Scope, mebibytes: number): Cage {
+  const bytes = mebibytes * MEBIBYTE;
+  for (const { what, folder, limit, swap, peak } of controllers()) {
+    const directory = path.join(folder, `cio-torture-${process.pid}-${mebibytes}`);
+    if (!makeCgroup(directory, limit)) continue;
+    scope.after(() => removeCgroup(directory));
+    writeFileSync(path.join(directory, limit), `${bytes}`);
+    const [swapFile, swapBytes] = swap;
+    if (existsSync(path.join(directory, swapFile)))
+      writeFileSync(path.join(directory, swapFile), `${swapBytes(bytes)}`);
+    return {
+      what: `${what} of ${mebibytes} MiB`,
+      prefix: ['/bin/sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', directory],
+      peakMebibytes: () => Number(readFileSync(path.join(directory, peak), 'utf8')) / MEBIBYTE,
+    };
+  }
+  return {
+    what: `RLIMIT_DATA of ${mebibytes} MiB`,
+    prefix: ['prlimit', `--data=${bytes}:${bytes}`, '--'],
+    peakMebibytes: () => undefined,
+  };
+}
+
+/** The memory controllers that this process is below of, of either version of cgroups. */
+function controllers(): Controller[] {
+  const lines = readFileSync('/proc/self/cgroup', 'utf8').trim().split('\n');
+  const own = (pattern: RegExp): string => pattern.exec(lines.find((line) => pattern.test(line)) ?? '')?.[1] ?? '/';
+  const version2: Controller = {
+    what: 'cgroup v2, memory.max',
+    folder: path.join(ROOT, own(/^0::(\/.*)$/)),
+    limit: 'memory.max',
+    swap: ['memory.swap.max', () => 0],
+    peak: 'memory.peak',
+  };
+  const version1: Controller = {
+    what: 'cgroup v1, memory.limit_in_bytes',
+    folder: path.join(ROOT, 'memory', own(/^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:(\/.*)$/)),
+    limit: 'memory.limit_in_bytes',
+    swap: ['memory.memsw.limit_in_bytes', (limit) => limit],
+    peak: 'memory.max_usage_in_bytes',
+  };
+  return [version2, { ...version2, folder: ROOT }, version1, { ...version1, folder: path.join(ROOT, 'memory') }];
+}
+
+/** @returns whether it is there, with a file for that limit */
+function makeCgroup(directory: string, limit: string): boolean {
+  if (!existsSync(path.join(path.dirname(directory), 'cgroup.procs'))) return false;
+  try {
+    mkdirSync(directory);
+  } catch {
+    // Not ours to make.
+    return false;
+  }
+  if (existsSync(path.join(directory, limit))) return true;
+  rmdirSync(directory);
+  return false;
+}
+
+/** A process that has ended is out of its cgroup a little later. */
+async function removeCgroup(directory: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      rmdirSync(directory);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || attempt === REMOVALS_MAX) throw error;
+      await sleep(REMOVAL_PAUSE_MS);
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Canaries } from '../../support/canary.ts';
+import { Service } from '../../support/process.ts';
+import type { Scope } from '../../support/scope.ts';
+import { readWrites, TRACE_FORMAT } from '../power/trace.ts';
+
+/** What writes to files, whoever of the process's threads does it. */
+const SYSTEM_CALLS = 'write,writev,pwrite64,pwritev,pwritev2';
+
+/** Watches what a process writes to files: one that is removed at once is found by no search, but has been on the disk. */
+export class Writes {
+  readonly #tracer: Service;
+  readonly #output: string;
+
+  private constructor(tracer: Service, output: string) {
+    this.#tracer = tracer;
+    this.#output = output;
+  }
+
+  /** @param directory where the trace lies meanwhile, which has the secrets in it */
+  static async watch(scope: Scope, pid: number, directory: string): Promise<Writes> {
+    const output = path.join(directory, 'writes');
+    const tracer = new Service(scope, [
+      ...['strace', '-ff', ...TRACE_FORMAT, '-o', output, '-p', `${pid}`],
+      `--trace=${SYSTEM_CALLS}`,
+    ]);
+    await tracer.printed('attached');
+    return new Writes(tracer, output);
+  }
+
+  /** How much was written, and which secrets to which file. */
+  async end(planted: Canaries): Promise<{ readonly count: number; readonly sightings: readonly string[] }> {
+    this.#tracer.signal('SIGINT');
+    await this.#tracer.exited;
+    const folder = path.dirname(this.#output);
+    const writes = readdirSync(folder)
+      .filter((name) => name.startsWith(`${path.basename(this.#output)}.`))
+      .flatMap((name) => readWrites(readFileSync(path.join(folder, name), 'latin1')))
+      .filter(({ target }) => target.startsWith('/'));
+    const sightings = writes.flatMap(({ target, data }) =>
+      planted.findIn(target, data).map(({ secret, form, where }) => `${secret} (${form}) was written to ${where}`),
+    );
+    return { count: writes.length, sightings };
+  }
+}
