@@ -167,7 +167,7 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
     hint: 'mend one of the two, or delete the field',
   },
   // resolve, connect, tls, clock
-  name_not_found: { what: 'the name % has no address', hint: 'look for a mistyped host in the repository' },
+  name_not_found: { what: 'the name % has no address', hint: 'look for a mistyped host, or ask another name server' },
   name_server_failed: {
     what: 'the name % could not be looked up now',
     hint: 'see whether this host has a name server',

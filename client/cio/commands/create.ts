@@ -24,9 +24,10 @@ export const CREATE: Command = defineCommand({
   details:
     'Without VALUE, a terminal is asked for it; else it is read from standard input, as it is with - for VALUE. ' +
     'A secret is better not given as VALUE: other users of the host can see it, and the shell remembers it.\n\n' +
-    'With --provider, or where NAME begins with a provider as in aws_site2, NAME is that of a set. Its fields are asked for, or come from the environment, from a file (JSON, ' +
-    "YAML, INI, KEY=VALUE) or from pxctl's options. The set is tried out, and stored only if nothing failed. A file that " +
-    'has the keys of a provider in it is a set by itself; with < PATH it is one value.',
+    'With --provider, or where NAME begins with a provider as in aws_site2, it is that of a set. The fields of a set are ' +
+    "asked for, or come from the environment, from a file (JSON, YAML, INI, KEY=VALUE) or from pxctl's options. The set is " +
+    'tried out, and stored only if nothing failed. A file that has the keys of a provider in it is a set by itself; with ' +
+    '< PATH it is one value.',
   positionals: {
     NAME: {
       describe: 'Its name, as in cio_aws_access_key; that of a set, as in aws',

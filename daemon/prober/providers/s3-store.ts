@@ -124,7 +124,24 @@ export class S3Store implements BucketStore {
   async delete(name: string, version: string | undefined, signal: AbortSignal): Promise<Stored> {
     const call = version === undefined ? DELETE : DELETE_VERSION;
     const remove = (calls: S3Calls): Promise<unknown> => calls.delete(this.prefix + name, version);
-    return storedOf((await this.#call(call, remove, signal)).answer);
+    const { answer } = await this.#call(call, remove, signal);
+    const stored = storedOf(answer);
+    // MinIO tells nothing of the marker that it makes where versions were kept once.
+    const isUntold = version === undefined && stored.version === undefined && answer.headers['server'] === 'MinIO';
+    return isUntold ? this.#markerOf(name, signal) : stored;
+  }
+
+  /** What hides an object that is not there. */
+  async #markerOf(name: string, signal: AbortSignal): Promise<Stored> {
+    try {
+      const get = (calls: S3Calls): Promise<unknown> => calls.get(this.prefix + name);
+      await this.#call({ ...GET, bytesMax: ERROR_BYTES_MAX }, get, signal);
+    } catch (error) {
+      if (error instanceof MissingObject) return error.hiddenBy;
+      if (!(error instanceof ProbeFailure)) throw error;
+    }
+    // It was deleted, and more than that may not be asked.
+    return {};
   }
 
   /** Whether the server says of a secret that is wrong for sure more than that the access is denied. */
@@ -184,7 +201,7 @@ export class S3Store implements BucketStore {
     if (failure !== undefined) throw failure;
     // It refused to send anything: a name of a bucket or of a host that it does not take.
     if (answer === undefined) throw new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' });
-    if (answer.status === 404 && codeOf(answer) === 'NoSuchKey') throw new MissingObject();
+    if (answer.status === 404 && codeOf(answer) === 'NoSuchKey') throw new MissingObject(storedOf(answer));
     if (codeOf(answer) === 'BucketAlreadyOwnedByYou') throw new OwnBucket();
     if (answer.status < 200 || answer.status >= 300) {
       throw (
@@ -216,8 +233,12 @@ export class S3Store implements BucketStore {
 
 /** There is no object of that name. */
 class MissingObject extends ProbeFailure {
-  constructor() {
+  /** Its marker, where there is one. */
+  readonly hiddenBy: Stored;
+
+  constructor(hiddenBy: Stored) {
     super('no_repository');
+    this.hiddenBy = hiddenBy;
   }
 }
 

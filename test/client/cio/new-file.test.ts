@@ -81,16 +81,19 @@ describe('NewFile', () => {
     assert.deepEqual(fs.readdirSync(folder), ['target']);
   });
 
-  it('takes no folder, link or device for a file, and names no path', (t) => {
+  it('takes no folder, link or device for a file, and names of a path what is there', (t) => {
     const folder = temporaryDirectory(t);
     fs.symlinkSync('/etc/passwd', path.join(folder, 'link'));
     for (const place of [folder, path.join(folder, 'link'), '/dev/null']) {
       for (const options of [KEEP, FORCE]) assert.throws(() => NewFile.create(place, options), CommandError);
     }
     assert.throws(
-      () => NewFile.create(path.join(folder, 'no', 'such'), KEEP),
+      // Something else in the place of a path.
+      () => NewFile.create(path.join(folder, 'wJalrXUtnFEMI', 'K7MDENG', 'bPxRfiCY'), KEEP),
       (error: unknown) => {
-        assert.ok(error instanceof CommandError && !error.message.includes(folder));
+        assert.ok(error instanceof CommandError);
+        assert.equal(error.message, `cannot make a file in ${folder}/wJalrXUt…: it is not there (ENOENT)`);
+        assert.equal(error.hint, 'make the folder first, or name another place');
         return true;
       },
     );

@@ -27,6 +27,22 @@ const consequences: Finding[] = (['bucket', 'list'] as const).map((check) => ({
 }));
 const notMeant: Finding = { check: 'write', state: 'skipped', reason: 'restore_only' };
 
+describe('checks that only a newer daemon has', () => {
+  it('are called what they are called there, and nothing else comes through', () => {
+    for (const [check, title] of [
+      ['object_lock', 'object lock'],
+      ['constructor', 'constructor'],
+      ['\u001b[2J', '\\u{1b}[2J'],
+    ] as const) {
+      const finding: Finding = { check, state: 'failed', reason: 'too_short' };
+      const [line] = formatFindings([finding], false).split('\n');
+      assert.equal(line?.replaceAll(/ +/g, ' '), ` ✖ ${title} too_short`);
+      assert.equal(formatResult('aws', [finding]), `aws: ${title}: too_short`);
+      assert.equal(formatTrying([finding]), 'Trying: values');
+    }
+  });
+});
+
 describe('formatFindings()', () => {
   it('is a line for each, with its mark, and the credential that is at fault', () => {
     assert.equal(

@@ -127,6 +127,12 @@ describe('cio', () => {
     }
   });
 
+  it('says where a command stands that was typed without credential', async () => {
+    const { code, stderr } = await cio(['list'], { command: harness.built });
+    assert.equal(code, EXIT.usage);
+    assert.match(stderr, /\nHint: it stands behind credential: cio credential list\n$/);
+  });
+
   it('opens no debugger when it gets SIGUSR1, and leaves the signal to a command as it was', async (t) => {
     const service = new Service(t, [...harness.built, 'credential', 'watch', '--json'], { env: harness.environment });
     await service.printed('"settled"');

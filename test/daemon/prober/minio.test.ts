@@ -223,6 +223,16 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         assert.ok((await buckets.namesIn(locked)).includes(subject));
       });
 
+      it('leaves no marker in a bucket that has kept versions once, or names it', async () => {
+        const once = await buckets.make({ keeps: 'kept' });
+        const values = { backup_repo: buckets.repository(once) };
+        const findings = await find(values);
+        assert.equal(findingFor(findings, 'delete').state, 'passed', JSON.stringify(findings));
+        assert.deepEqual(await buckets.namesIn(once), []);
+        const few = findingFor(await find({ ...(await session(RIGHTS)), ...values }), 'delete');
+        assert.deepEqual([few.state, [few.subject]], ['warning', await buckets.namesIn(once)]);
+      });
+
       it('names how the set wants objects to be kept where the server does not offer it', async () => {
         for (const [field, value] of [
           ['storage_class', 'STANDARD_IA'],

@@ -95,6 +95,11 @@ describe('checkStore()', () => {
 });
 
 describe('checkSlots()', () => {
+  it('says when all is lost, of a slot of any kind', () => {
+    assert.match(JSON.stringify(checkSlots(withSlots(['passphrase']))), /lost when the passphrase is forgotten/);
+    assert.match(JSON.stringify(checkSlots(withSlots(['constructor']))), /lost when what it needs is lost/);
+  });
+
   const keyFile = { files: { value: [file(`${FOLDER}/root.key`, 'file', 0o600)] } };
 
   for (const [what, facts, expected] of [
@@ -104,6 +109,14 @@ describe('checkSlots()', () => {
       'one slot',
       withSlots(['systemd']),
       [/^warning: there is one slot \(systemd\), .* \| cio credential slot add recovery$/],
+    ],
+    [
+      'one slot of a kind that only a newer daemon has',
+      withSlots(['constructor']),
+      [
+        /^warning: there is one slot \(constructor\), .* \| cio credential slot add recovery$/,
+        /no slot opens the store without a person/,
+      ],
     ],
     ['systemd alone, twice', withSlots(['systemd', 'systemd']), [/^warning: all slots .* \| cio credential slot add/]],
     [
