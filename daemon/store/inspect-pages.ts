@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { SystemError, runInBackground } from '../kernel/libc.ts';
 import { StoreError } from './sealed-store.ts';
 
 /** Far more than the largest file takes that is accepted, from a slow disk. */
@@ -22,7 +21,7 @@ const PROGRAM: string = fileURLToPath(new URL(`page-inspector${extname(import.me
  */
 export function inspectPages(path: string, bodyBytesMax: number, timeMaxMs: number = TIME_MAX_MS): Promise<string[]> {
   return new Promise((resolve, reject) => {
-    const child = execFile(
+    execFile(
       process.execPath,
       [PROGRAM, path, String(bodyBytesMax)],
       { cwd: '/', env: {}, timeout: timeMaxMs, killSignal: 'SIGKILL', maxBuffer: OUTPUT_BYTES_MAX },
@@ -33,16 +32,5 @@ export function inspectPages(path: string, bodyBytesMax: number, timeMaxMs: numb
         else reject(new StoreError('io', 'the check of the pages cannot be started', { cause: error }));
       },
     );
-    if (child.pid !== undefined) letOthersFirst(child.pid);
   });
-}
-
-/** Those who ask for credentials come first. */
-function letOthersFirst(pid: number): void {
-  try {
-    runInBackground(pid);
-  } catch (error) {
-    // It is gone already, or this system does not let it: it runs like anybody.
-    if (!(error instanceof SystemError)) throw error;
-  }
 }

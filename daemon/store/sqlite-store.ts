@@ -223,9 +223,10 @@ export class SqliteStore implements SealedStore {
       throw new StoreError('changed_by_other', 'the file was deleted or replaced by another program');
     }
     // SQLite keeps the journal from its first connection to its last, and writes on where nobody would find it.
-    if (fileIdOf(journalOf(this.#path)) !== this.#journalId) {
-      throw new StoreError('changed_by_other', 'the journal was deleted or replaced by another program');
-    }
+    const journalId = fileIdOf(journalOf(this.#path));
+    if (journalId === this.#journalId) return;
+    if (journalId === undefined) this.purge();
+    throw new StoreError('changed_by_other', 'the journal was deleted or replaced by another program');
   }
 
   #requireHead(expectedHead: Uint8Array | undefined): void {
@@ -302,7 +303,7 @@ function readHeader(path: string): Buffer | undefined {
     // One that is a FIFO would be waited for without end.
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      if (!fstatSync(file).isFile()) throw new StoreError('damaged', 'the store is no regular file');
+      if (fstatSync(file).isFIFO()) throw new StoreError('io', 'cannot read the store: it is a FIFO');
       return header.subarray(0, readSync(file, header, 0, HEADER_BYTES, 0));
     } finally {
       closeSync(file);
@@ -321,7 +322,7 @@ function isDatabase(header: Buffer): boolean {
 /** The same for commits that are not in the file yet. Reading through the journal changes neither of the two. */
 function refuseForeignJournal(path: string): void {
   const journal = statSync(journalOf(path), { throwIfNoEntry: false });
-  if (journal?.isFile() === false) throw new StoreError('damaged', 'the journal is no regular file');
+  if (journal?.isFIFO() === true) throw new StoreError('io', 'cannot read the journal of the store: it is a FIFO');
   if ((journal?.size ?? 0) === 0) return;
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) {
     // SQLite would begin a new database, and drop the journal.

@@ -1,11 +1,12 @@
 /** `npm run bench`: measures the budgets of ARCHITECTURE.md, each beside its reference in the same run. */
 import { writeFileSync } from 'node:fs';
+import { runProgram } from '../support/command-line.ts';
 import { BenchScope } from './bench-scope.ts';
 import { runGate } from './gate/gate.ts';
 import { Load } from './load.ts';
 import { isMet } from './measurement.ts';
 import type { Measurement } from './measurement.ts';
-import { parseOptions, USAGE, UsageError } from './options.ts';
+import { parseOptions, USAGE } from './options.ts';
 import type { Options } from './options.ts';
 import { writePlots } from './plots/plots.ts';
 import { PreparedStores } from './prepared-stores.ts';
@@ -50,26 +51,11 @@ const ROWS: readonly Row[] = [
   peers,
 ];
 const EXIT_MISSED = 1;
-const EXIT_USAGE = 2;
 
-process.exitCode = await main(process.argv.slice(2));
+const ids = ROWS.map(({ id }) => id);
+process.exitCode = await runProgram(USAGE, () => parseOptions(process.argv.slice(2), ids), bench);
 
-async function main(argv: readonly string[]): Promise<number> {
-  let options: Options;
-  try {
-    options = parseOptions(
-      argv,
-      ROWS.map(({ id }) => id),
-    );
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`${error.message}\n\n${USAGE}`);
-    return EXIT_USAGE;
-  }
-  if (options.isHelp) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+async function bench(options: Options): Promise<number> {
   if (options.isGate) return (await runGate()) ? 0 : EXIT_MISSED;
   const loadBefore = loadAverage();
   const startedMs = performance.now();

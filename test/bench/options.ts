@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { parseWords, requireKnown, UsageError } from '../support/command-line.ts';
 
 /** How the benchmark is to run. */
 export interface Options {
@@ -24,9 +24,6 @@ export interface Options {
 /** As long as the budget says. */
 const SOAK_MINUTES = 10;
 
-/** The command line is not understood; the message says what. */
-export class UsageError extends Error {}
-
 export const USAGE = `Usage: npm run bench -- [--quick] [--only ROW]… [--soak MINUTES] [--peers]
                         [--json FILE] [--plots FOLDER] [--strict]
        npm run bench -- --gate
@@ -47,10 +44,19 @@ Measures the budgets of ARCHITECTURE.md, each beside its reference, and prints o
 
 /** @throws UsageError */
 export function parseOptions(argv: readonly string[], rows: readonly string[]): Options {
-  const values = parse(argv);
+  const values = parseWords(argv, {
+    quick: { type: 'boolean' },
+    only: { type: 'string', multiple: true },
+    soak: { type: 'string' },
+    peers: { type: 'boolean' },
+    plots: { type: 'string' },
+    gate: { type: 'boolean' },
+    json: { type: 'string' },
+    strict: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  });
   const only = values.only ?? [];
-  const unknown = only.find((row) => !rows.includes(row));
-  if (unknown !== undefined) throw new UsageError(`there is no row ${unknown}; the rows are ${rows.join(', ')}`);
+  requireKnown('row', only, rows);
   const soakMinutes = Number(values.soak ?? (only.includes('soak') ? SOAK_MINUTES : 0));
   if (!Number.isFinite(soakMinutes) || soakMinutes < 0) throw new UsageError('--soak takes a number of minutes');
   return {
@@ -64,35 +70,4 @@ export function parseOptions(argv: readonly string[], rows: readonly string[]): 
     isStrict: values.strict ?? false,
     isHelp: values.help ?? false,
   };
-}
-
-function parse(argv: readonly string[]): {
-  quick?: boolean;
-  only?: string[];
-  soak?: string;
-  peers?: boolean;
-  plots?: string;
-  gate?: boolean;
-  json?: string;
-  strict?: boolean;
-  help?: boolean;
-} {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        quick: { type: 'boolean' },
-        only: { type: 'string', multiple: true },
-        soak: { type: 'string' },
-        peers: { type: 'boolean' },
-        plots: { type: 'string' },
-        gate: { type: 'boolean' },
-        json: { type: 'string' },
-        strict: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : 'the arguments are not understood');
-  }
 }

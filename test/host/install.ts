@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cio } from './support/cio.ts';
 import { DAEMON, daemonPid } from './support/daemon.ts';
-import type { Machine } from './support/machine.ts';
+import { PACKAGE_WORK, type Machine } from './support/machine.ts';
 
 const ROOT_KEY = '/etc/credstore.encrypted/cio-credentiald.root-key';
 const STATE = '/var/lib/cio-credentiald';
@@ -23,7 +23,7 @@ export const DEB = '/var/tmp/package/cio-credentiald.deb';
 export function install(machine: Machine, deb: Uint8Array): void {
   test('`apt install` of the package alone succeeds, without the checkout', async () => {
     await machine.writeFile(DEB, deb);
-    await machine.succeed(['apt-get', 'install', '--yes', DEB]);
+    await machine.succeed(['apt-get', 'install', '--yes', DEB], PACKAGE_WORK);
     assert.equal(
       await machine.succeed(['dpkg-query', '--show', '--showformat=${db:Status-Status}', 'cio-credentiald']),
       'installed',
@@ -123,7 +123,7 @@ export function install(machine: Machine, deb: Uint8Array): void {
 
   test('a second installation of the same package changes neither key nor store', async () => {
     const before = await machine.succeed(['sha256sum', ROOT_KEY]);
-    await machine.succeed(['dpkg', '--install', DEB]);
+    await machine.succeed(['dpkg', '--install', DEB], PACKAGE_WORK);
     assert.equal(await machine.succeed(['sha256sum', ROOT_KEY]), before);
     assert.equal((await machine.show(DAEMON, 'StatusText')).StatusText, 'The store is open');
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EXIT } from '../../src/errors.ts';
 import { cio, cioSucceeds } from './support/cio.ts';
-import type { Machine } from './support/machine.ts';
+import { PACKAGE_WORK, type Machine } from './support/machine.ts';
 import { DEB } from './install.ts';
 
 const KEPT_BY_REMOVE = ['/var/lib/cio-credentiald/credentials.db', '/etc/credstore.encrypted/cio-credentiald.root-key'];
@@ -17,7 +17,7 @@ export function purge(machine: Machine): void {
     );
 
   test('`apt remove` ends the daemon and its sockets, and keeps the store and its key', async () => {
-    await machine.succeed(['apt-get', 'remove', '--yes', 'cio-credentiald']);
+    await machine.succeed(['apt-get', 'remove', '--yes', 'cio-credentiald'], PACKAGE_WORK);
     assert.equal((await machine.run(['pgrep', '--uid', 'cio-credentiald'])).code, 1);
     assert.equal(await machine.exists('/run/cio-credentiald'), false);
     for (const file of KEPT_BY_REMOVE) assert.ok(await machine.exists(file), file);
@@ -29,19 +29,19 @@ export function purge(machine: Machine): void {
   });
 
   test('installed again, it opens the store that was kept', async () => {
-    await machine.succeed(['dpkg', '--install', DEB]);
+    await machine.succeed(['dpkg', '--install', DEB], PACKAGE_WORK);
     assert.equal(await cioSucceeds(machine, ['get', 'host.kept']), 'kept over the upgrade');
   });
 
   test('`apt purge` leaves nothing', async () => {
-    await machine.succeed(['apt-get', 'purge', '--yes', 'cio-credentiald']);
+    await machine.succeed(['apt-get', 'purge', '--yes', 'cio-credentiald'], PACKAGE_WORK);
     for (const file of KEPT_BY_REMOVE) assert.equal(await machine.exists(file), false, file);
     assert.equal(await leftovers(), '');
     assert.equal((await machine.run(['dpkg-query', '--status', 'cio-credentiald'])).code, 1);
   });
 
   test('installed after a purge, it begins with an empty store and another key', async () => {
-    await machine.succeed(['dpkg', '--install', DEB]);
+    await machine.succeed(['dpkg', '--install', DEB], PACKAGE_WORK);
     assert.equal((await cio(machine, ['get', 'host.kept'])).code, EXIT.notFound);
     assert.equal(await cioSucceeds(machine, ['list']), '');
   });

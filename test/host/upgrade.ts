@@ -4,7 +4,7 @@ import { cioSucceeds, grant, save, untilWaiting } from './support/cio.ts';
 import { whileCalled } from './support/clients.ts';
 import { Consumer } from './support/consumer.ts';
 import { DAEMON, daemonPid } from './support/daemon.ts';
-import type { Machine } from './support/machine.ts';
+import { PACKAGE_WORK, type Machine } from './support/machine.ts';
 import { DEB } from './install.ts';
 
 const NEXT_DEB = '/var/tmp/package/cio-credentiald-next.deb';
@@ -30,7 +30,7 @@ export function upgrade(machine: Machine): void {
     const key = await machine.succeed(['sha256sum', ROOT_KEY]);
     const pid = await daemonPid(machine);
     await whileCalled(machine, async () => {
-      await machine.succeed(['dpkg', '--install', NEXT_DEB]);
+      await machine.succeed(['dpkg', '--install', NEXT_DEB], PACKAGE_WORK);
     });
     assert.match(
       await machine.succeed(['dpkg-query', '--show', 'cio-credentiald']),
@@ -47,7 +47,7 @@ export function upgrade(machine: Machine): void {
     const consumer = await Consumer.make(machine, 'upgraded.service', { loads: ['host.upgraded'] });
     await consumer.begin();
     await untilWaiting(machine, 1);
-    await machine.succeed(['dpkg', '--install', NEXT_DEB]);
+    await machine.succeed(['dpkg', '--install', NEXT_DEB], PACKAGE_WORK);
     await consumer.assertFailed(await consumer.end());
     await save(machine, 'host.upgraded', value);
     await consumer.assertGets(value);

@@ -26,7 +26,9 @@ export function userUnits(machine: Machine): void {
   const systemctl = async (...args: string[]): Promise<string> =>
     machine.succeed(['systemctl', '--user', ...args], await as());
   const writeUnit = async (name: string, text: string): Promise<void> => {
-    await machine.writeFile(`/home/${USER}/.config/systemd/user/${name}`, text);
+    const file = `/home/${USER}/.config/systemd/user/${name}`;
+    const script = 'mkdir -p "$(dirname "$1")"; cat > "$1"';
+    await machine.succeed(['sh', '-euc', script, 'sh', file], { ...(await as()), input: text });
     await systemctl('daemon-reload');
   };
   const end = (unit: string): Promise<Record<string, string>> =>

@@ -106,7 +106,7 @@ export class Service {
     if (child.pid === undefined) throw new Error(`${file} cannot be run`);
     this.pid = child.pid;
     scope.after(async () => {
-      if (this.#exit === undefined) this.signal('SIGKILL');
+      if (this.#exit === undefined) this.#kill();
       await this.exited.catch(() => undefined);
     });
   }
@@ -150,6 +150,15 @@ export class Service {
     clearTimeout(timer);
     if (isLate) throw new Error(`process ${this.pid} did not end on ${signal}: ${this.#output}`);
     return exit;
+  }
+
+  /** It may have ended just now, without our having heard of it. */
+  #kill(): void {
+    try {
+      this.signal('SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
   }
 
   #wake(): void {

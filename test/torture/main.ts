@@ -2,7 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { BenchScope } from '../bench/bench-scope.ts';
-import { parseOptions, usage, UsageError } from './options.ts';
+import { runProgram } from '../support/command-line.ts';
+import { parseOptions, usage } from './options.ts';
 import type { Options } from './options.ts';
 import { Random } from './random.ts';
 import { formatReport, makeReport } from './report.ts';
@@ -22,26 +23,11 @@ const SCENARIOS: readonly Scenario[] = [crash, powerLoss, damage, pressure, fuzz
 const LOG_LINES = 5;
 
 const EXIT_BROKEN = 1;
-const EXIT_USAGE = 2;
 
-process.exitCode = await main(process.argv.slice(2));
+const ids = SCENARIOS.map(({ id }) => id);
+process.exitCode = await runProgram(usage(SCENARIOS), () => parseOptions(process.argv.slice(2), ids), torture);
 
-async function main(argv: readonly string[]): Promise<number> {
-  let options: Options;
-  try {
-    options = parseOptions(
-      argv,
-      SCENARIOS.map(({ id }) => id),
-    );
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`${error.message}\n\n${usage(SCENARIOS)}`);
-    return EXIT_USAGE;
-  }
-  if (options.isHelp) {
-    process.stdout.write(usage(SCENARIOS));
-    return 0;
-  }
+async function torture(options: Options): Promise<number> {
   const results: Result[] = [];
   for (const scenario of SCENARIOS) {
     if (options.only.length > 0 && !options.only.includes(scenario.id)) continue;

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { parseArgs } from 'node:util';
+import { parseWords, requireKnown, UsageError } from '../support/command-line.ts';
 
 /** How the torture is to run. */
 export interface Options {
@@ -12,9 +12,6 @@ export interface Options {
   readonly json: string;
   readonly isHelp: boolean;
 }
-
-/** The command line is not understood; the message says what. */
-export class UsageError extends Error {}
 
 const SEED_LIMIT = 2 ** 32;
 const DEFAULT_JSON = 'build/torture.json';
@@ -39,12 +36,15 @@ Exit code 1 where a promise was broken.
 
 /** @throws UsageError */
 export function parseOptions(argv: readonly string[], scenarios: readonly string[]): Options {
-  const values = parse(argv);
+  const values = parseWords(argv, {
+    short: { type: 'boolean' },
+    only: { type: 'string', multiple: true },
+    seed: { type: 'string' },
+    json: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  });
   const only = values.only ?? [];
-  const unknown = only.find((id) => !scenarios.includes(id));
-  if (unknown !== undefined) {
-    throw new UsageError(`there is no scenario ${unknown}; the scenarios are ${scenarios.join(', ')}`);
-  }
+  requireKnown('scenario', only, scenarios);
   const seed = values.seed === undefined ? randomInt(SEED_LIMIT) : Number(values.seed);
   if (!Number.isInteger(seed) || seed < 0 || seed >= SEED_LIMIT) {
     throw new UsageError(`--seed takes an integer of 0 to ${SEED_LIMIT - 1}`);
@@ -56,27 +56,4 @@ export function parseOptions(argv: readonly string[], scenarios: readonly string
     json: values.json ?? DEFAULT_JSON,
     isHelp: values.help ?? false,
   };
-}
-
-function parse(argv: readonly string[]): {
-  short?: boolean;
-  only?: string[];
-  seed?: string;
-  json?: string;
-  help?: boolean;
-} {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        short: { type: 'boolean' },
-        only: { type: 'string', multiple: true },
-        seed: { type: 'string' },
-        json: { type: 'string' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : 'the arguments are not understood');
-  }
 }

@@ -17,10 +17,20 @@ export function replaceFolder(folder: string, workshop: string, make: (next: str
     const next = path.join(work, 'next');
     make(next);
     // Two names cannot be exchanged in one call from here: for some microseconds there is none.
-    if (fs.existsSync(folder)) fs.renameSync(folder, path.join(work, 'last'));
+    if (fs.existsSync(folder)) setAside(folder, path.join(work, 'last'));
     fs.renameSync(next, folder);
   } finally {
     process.off('exit', clear);
     clear();
+  }
+}
+
+function setAside(folder: string, to: string): void {
+  try {
+    fs.renameSync(folder, to);
+  } catch (error) {
+    // In a container a folder of its image cannot be moved, only emptied (overlayfs, in the kernel's documentation).
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+    fs.rmSync(folder, { recursive: true });
   }
 }

@@ -74,8 +74,9 @@ function removeProgram(version: string): void {
     if (isSystemdRunning()) {
       run('systemctl', 'daemon-reload');
       run('systemctl', 'disable', '--quiet', '--now', ...units);
-      // With what still runs in it; of an installation that had no such slice, there is none to stop.
-      if (files.some((file) => path.basename(file) === PROBERS_SLICE)) run('systemctl', 'stop', PROBERS_SLICE);
+      // With what still runs in it. An installation may have had no such slice.
+      const slice = files.find((file) => path.basename(file) === PROBERS_SLICE);
+      if (slice !== undefined && fs.existsSync(slice)) run('systemctl', 'stop', PROBERS_SLICE);
     } else {
       run('systemctl', '--root=/', 'disable', '--quiet', ...units);
     }

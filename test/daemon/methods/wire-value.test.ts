@@ -13,6 +13,10 @@ describe('toWire()', () => {
     assert.deepEqual(toWire(Buffer.from([0xed, 0xa0, 0x80])), { data: '7aCA' });
   });
 
+  it('keeps a byte order mark, which is a part of the value', () => {
+    assert.deepEqual(toWire(Buffer.from([0xef, 0xbb, 0xbf, 0x61])), { value: '\ufeffa' });
+  });
+
   it('looks at the bytes it was given and not at the ones around them', () => {
     const bytes = Uint8Array.of(0xff, 0x61, 0x62, 0xff);
     assert.deepEqual(toWire(bytes.subarray(1, 3)), { value: 'ab' });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -152,6 +153,19 @@ describe('SqliteStore.open()', () => {
     assert.throws(() => SqliteStore.open(file), fails('io', /directory/));
   });
 
+  for (const end of ['', '-wal']) {
+    it(`does not wait for a FIFO (credentials.db${end})`, (t) => {
+      const file = newFile(t);
+      execFileSync('mkfifo', [`${file}${end}`]);
+      // In a process of its own: who waits for a FIFO can be stopped by nothing else.
+      const store = new URL('../../../daemon/store/sqlite-store.ts', import.meta.url).href;
+      const script = `const { SqliteStore } = await import(${JSON.stringify(store)});
+        try { SqliteStore.open(${JSON.stringify(file)}); } catch (error) { console.log(error.failure, error.message); }`;
+      const said = execFileSync(process.execPath, ['--input-type=module', '-e', script], { timeout: 60_000 });
+      assert.match(said.toString(), /^io cannot read the .*store: it is a FIFO$/m);
+    });
+  }
+
   for (const [what, lose] of Object.entries({ empty: fs.truncateSync, gone: fs.rmSync })) {
     it(`does not begin anew where the file is ${what}, and its journal is there`, (t) => {
       const made = newFile(t);
@@ -299,6 +313,7 @@ describe('SqliteStore.begin()', () => {
       fs.renameSync(`${file}.copy`, file);
     },
     'moved away': (file: string): void => fs.renameSync(file, `${file}.away`),
+    'robbed of its journal': (file: string): void => fs.rmSync(`${file}-wal`),
   })) {
     it(`refuses where the file was ${what}: the write would not be in it`, (t) => {
       const file = newFile(t);
@@ -309,6 +324,17 @@ describe('SqliteStore.begin()', () => {
       assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'kept');
     });
   }
+
+  it('moves what was committed to the file, where the journal was deleted', (t) => {
+    const file = newFile(t);
+    const store = open(t, file);
+    commit(store, 1, [value('a', 'kept')]);
+    fs.rmSync(`${file}-wal`);
+    assert.throws(() => store.begin(Buffer.of(1)), fails('changed_by_other'));
+    const copy = newFile(t);
+    fs.copyFileSync(file, copy);
+    assert.equal(text(open(t, copy).get(KIND.value, Buffer.from('a'))), 'kept');
+  });
 
   it('does not wait long for another program that holds the file, and goes on after it', (t) => {
     const file = newFile(t);

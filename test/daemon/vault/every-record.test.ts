@@ -36,4 +36,18 @@ describe('everyRecord()', () => {
       assert.ok(turns >= Math.floor(count / 200), `${turns}`);
     });
   }
+
+  it('has few values in memory at a time', async (t) => {
+    const { store } = await TestVault.create(t);
+    const limits: number[] = [];
+    const list = t.mock.method(store, 'list', (_kind: number, _after: unknown, limit: number) => {
+      limits.push(limit);
+      return [];
+    });
+    for (const kind of [KIND.value, KIND.credential]) {
+      for await (const _ of everyRecord(store, kind)) assert.fail('there is none');
+    }
+    list.mock.restore();
+    assert.deepEqual(limits, [32, 200]);
+  });
 });

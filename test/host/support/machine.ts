@@ -20,6 +20,9 @@ export const IN_NAMESPACES: readonly [string, ...string[]] = [
   '--mount-proc',
 ];
 
+/** For what installs, upgrades or removes a package: it writes thousands of files, on hosts that may be busy. */
+export const PACKAGE_WORK: RunOptions = { timeoutMs: 115_000 };
+
 export interface RunOptions {
   /** Root unless given; he gets the groups that the machine's user database gives him. */
   readonly user?: string;

@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { privateMounts } from '../../daemon/access/personas.ts';
+import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { replaceFolder } from '../../../tools/tasks/replace-folder.ts';
 
+const NEEDS = skipUnless(root, command('unshare', 'util-linux'), privateMounts);
+
 describe('replaceFolder()', () => {
   it('leaves the old folder to whoever uses it until the new one is whole, and nothing of it then', (t) => {
-    const root = temporaryDirectory(t);
-    const [folder, workshop] = [path.join(root, 'dist'), path.join(root, 'build')];
+    const place = temporaryDirectory(t);
+    const [folder, workshop] = [path.join(place, 'dist'), path.join(place, 'build')];
     const make = (name: string) => (next: string) => {
       fs.mkdirSync(next);
       fs.writeFileSync(path.join(next, name), name);
@@ -23,8 +28,8 @@ describe('replaceFolder()', () => {
   });
 
   it('keeps the old folder where no new one comes of it', (t) => {
-    const root = temporaryDirectory(t);
-    const [folder, workshop] = [path.join(root, 'dist'), path.join(root, 'build')];
+    const place = temporaryDirectory(t);
+    const [folder, workshop] = [path.join(place, 'dist'), path.join(place, 'build')];
     fs.mkdirSync(path.join(folder, 'old'), { recursive: true });
     const fail = (next: string): never => {
       fs.mkdirSync(next);
@@ -32,5 +37,30 @@ describe('replaceFolder()', () => {
     };
     assert.throws(() => replaceFolder(folder, workshop, fail), /no compiler/);
     assert.deepEqual([fs.readdirSync(folder), fs.readdirSync(workshop)], [['old'], []]);
+  });
+
+  it('replaces a folder of the image that a container was made of', { skip: NEEDS }, (t) => {
+    const place = temporaryDirectory(t);
+    const module = path.join(import.meta.dirname, '..', '..', '..', 'tools', 'tasks', 'replace-folder.ts');
+    const script = `
+      set -eu
+      mount -t tmpfs tmpfs "$1"
+      cd "$1"
+      mkdir -p lower/dist upper work merged
+      touch lower/dist/old
+      mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged
+      "$2" --input-type=module --eval "
+        import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+        import { replaceFolder } from '$3';
+        replaceFolder('merged/dist', 'merged/build', (next) => { fs.mkdirSync(next); fs.writeFileSync(next + '/new', ''); });
+      "
+      ls merged/dist merged/build`;
+    const [program, ...options] = ['unshare', '--mount', '--propagation=private', 'sh', '-c', script, 'sh'] as const;
+    const { status, stdout, stderr } = spawnSync(program, [...options, place, process.execPath, module], {
+      encoding: 'utf8',
+    });
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout, 'merged/build:\n\nmerged/dist:\nnew\n');
   });
 });

@@ -1,6 +1,6 @@
 import { cpSync } from 'node:fs';
 import path from 'node:path';
-import { ConnectionError, type CredentialClient } from '../../../client/index.ts';
+import { ConnectionError, type CredentialClient, CredentialError } from '../../../client/index.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Breaches } from '../scenario.ts';
@@ -33,7 +33,18 @@ interface Copy {
 
 const CHANGES: readonly Change[] = [
   {
-    what: 'a restore that is killed at any step is done or not done',
+    what: 'a change of the data key that is killed at any step is done or not done',
+    calls: [
+      ['pwrite64', 3],
+      ['fsync', 2],
+      ['ftruncate', 5],
+    ],
+    make: (client) => client.call('Rekey', {}),
+    before: 'store 2',
+    after: 'store 3',
+  },
+  {
+    what: '… so is a restore',
     calls: [
       ['write', 12],
       ['pwrite64', 16],
@@ -45,17 +56,6 @@ const CHANGES: readonly Change[] = [
     make: restore,
     before: 'store 2',
     after: 'copy 1',
-  },
-  {
-    what: '… so is a change of the data key',
-    calls: [
-      ['pwrite64', 3],
-      ['fsync', 2],
-      ['ftruncate', 5],
-    ],
-    make: (client) => client.call('Rekey', {}),
-    before: 'store 2',
-    after: 'store 3',
   },
 ];
 
@@ -148,11 +148,19 @@ async function contentsOf(scope: BenchScope, directory: string): Promise<string>
   const { problems } = await client.call('Fsck', {});
   const [problem] = problems;
   if (problem !== undefined) return `fsck: ${problem.what} ${problem.detail}`;
-  const values = await Promise.all(NAMES.map(async (name) => (await client.call('Get', { name })).value ?? ''));
-  const whose = new Set(values.map((value) => value.split(' ')[0] ?? ''));
+  const whose = new Set(await Promise.all(NAMES.map((name) => whoseValue(client, name))));
   const { keyEpoch } = await client.call('Status', {});
   await daemon.kill();
-  return whose.size === 1 ? `${[...whose].join('')} ${keyEpoch}` : 'values of both';
+  return whose.size === 1 ? `${[...whose].join('')} ${keyEpoch}` : `values of ${[...whose].join(' and ')}`;
+}
+
+async function whoseValue(client: CredentialClient, name: string): Promise<string> {
+  try {
+    return (await client.call('Get', { name })).value?.split(' ')[0] ?? '';
+  } catch (error) {
+    if (error instanceof CredentialError) return error.code;
+    throw error;
+  }
 }
 
 function placesIn(directory: string): { state: string; run: string } {

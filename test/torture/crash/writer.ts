@@ -32,6 +32,7 @@ export class Writer {
 
   /** Writes until the connection ends; that is how it always ends. */
   async write(client: CredentialClient): Promise<never> {
+    if (this.#underWay !== undefined) throw new TypeError('what was under way was not looked at');
     for (;;) {
       this.#turn += 1;
       const change = this.#nextChange();
@@ -60,7 +61,8 @@ export class Writer {
     const isBefore = underWay.every(([name]) => seen.get(name) === this.#acknowledged.get(name));
     const isAfter = underWay.every(([name, value]) => seen.get(name) === value);
     if (!isBefore && !isAfter) {
-      wrong.push(`a call that was under way happened in part: ${underWay.map(([name]) => name).join(', ')}`);
+      const what = underWay.map(([name]) => this.#describe(name, seen.get(name), this.#acknowledged.get(name)));
+      wrong.push(`a call that was under way happened in part: ${what.join('; ')}`);
     }
     this.#settle(seen);
     return wrong;

@@ -1,6 +1,5 @@
 import path from 'node:path';
 import { BenchScope } from '../../bench/bench-scope.ts';
-import { PLAIN_WIRE, SEALED_WIRE } from '../../../daemon/load/wire.ts';
 import { runSuccessfully } from '../../support/process.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
@@ -14,6 +13,13 @@ interface Seen {
   readonly left: number;
   readonly wrong: readonly string[];
 }
+
+/**
+ * How long a refusal is: a byte more than systemd takes of a credential, and of an encrypted one (`CREDENTIAL_SIZE_MAX`
+ * and `CREDENTIAL_ENCRYPTED_SIZE_MAX` of its creds-util.h). Not as the daemon says, which may be wrong.
+ */
+const PLAIN_REFUSAL_BYTES = 1024 * 1024 + 1;
+const SEALED_REFUSAL_BYTES = 1024 * 1024 + 128 * 1024 + 1;
 
 /** Connections of one run of the fuzzer. */
 const RUN = 250;
@@ -32,8 +38,8 @@ export async function fuzzLoad({ random, choose, progress }: Torture): Promise<O
   await using scope = new BenchScope();
   const victim = await startFuzzed(scope);
   const sockets = [
-    ['load', PLAIN_WIRE.refusal.length],
-    ['load-encrypted', SEALED_WIRE.refusal.length],
+    ['load', PLAIN_REFUSAL_BYTES],
+    ['load-encrypted', SEALED_REFUSAL_BYTES],
   ] as const;
   const breaches = new Breaches();
   const all = choose(20_000, 1000);

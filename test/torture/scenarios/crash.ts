@@ -136,8 +136,11 @@ async function liveAndDie(store: Store, { moment, lifeMs }: Death, kills: Kills,
   try {
     for (const wrong of await inspect(client, store)) before.breaches.add(`after kill ${before.count}: ${wrong}`);
   } catch (error) {
-    // It died while it was looked at; the next one is looked at instead.
+    // It died while it was looked at; the next one is looked at instead. Nothing is written until then: a daemon that is
+    // just dying may still take a connection.
     if (!(error instanceof ConnectionError) || moment === undefined) throw error;
+    await daemon.kill();
+    return;
   }
   await work(daemon, store, lifeMs, kills);
 }

@@ -77,7 +77,7 @@ export class User {
     await this.run(['import', file('credentials', ini), '--set', 'imported']);
     await this.run(['import', file('broken', `[default\n${canaries.plantWord('broken file')}`), '--set', 'x'], '', 8);
     const edited = file('edited', `secret_key: ${canaries.plantWord('edited')}\n`);
-    const editor = path.join(own, 'editor');
+    const editor = path.join(own, 'retype');
     // The secret goes from file to file, as under an editor's hands, and through nobody's arguments.
     writeFileSync(editor, `#!/bin/sh\nsed -i -e '/^secret_key:/{r ${edited}' -e 'd}' "$1"\n`, { mode: 0o755 });
     await this.run(['edit', 'leak'], '', 0, { EDITOR: editor });

@@ -21,10 +21,8 @@ export class Writes {
   /** @param directory where the trace lies meanwhile, which has the secrets in it */
   static async watch(scope: Scope, pid: number, directory: string): Promise<Writes> {
     const output = path.join(directory, 'writes');
-    const tracer = new Service(scope, [
-      ...['strace', '-ff', ...TRACE_FORMAT, '-o', output, '-p', `${pid}`],
-      `--trace=${SYSTEM_CALLS}`,
-    ]);
+    const command = ['strace', '-ff', ...TRACE_FORMAT, '-o', output, '-p', `${pid}`, `--trace=${SYSTEM_CALLS}`];
+    const tracer = new Service(scope, command);
     await tracer.printed('attached');
     return new Writes(tracer, output);
   }
