@@ -104,8 +104,9 @@ export class OpenedCopy {
   }
 
   /**
-   * Has each space count its commits on from where the store is. A generation then stands for one state of its space, also
-   * after older contents were brought back: who was away meanwhile, and compares, sees that there is another.
+   * Has each space count its commits on from where the store is, with the restore as the next one. A generation then stands
+   * for one state of its space, also after older contents were brought back: who was away meanwhile, and compares, sees that
+   * there is another.
    *
    * @param principals those of the store
    */
@@ -114,7 +115,7 @@ export class OpenedCopy {
     await this.#vault.write((writer) => {
       for (const { principal, generation } of ahead) {
         const own = writer.principal(principal) ?? emptyPrincipal(principal);
-        if (own.generation < generation) writer.putPrincipal({ ...own, generation });
+        if (own.generation <= generation) writer.putPrincipal({ ...own, generation: generation + 1 });
       }
     });
   }

@@ -76,7 +76,10 @@ describe('Restore', () => {
     const { bytes } = await takeCopy(core);
     const told = await core.replace(ROOT, 'token', 'told');
     const own = await core.keep(ALICE, 'made-later');
+    const { generation: before } = await core.ask(ROOT, 'Status', {});
     await restore(core, bytes);
+    const { generation: after } = await core.ask(ROOT, 'Status', {});
+    assert.ok(Number(after) > Number(before), 'the restore itself is a change');
     assert.ok((await core.replace(ROOT, 'token', 'another')) > told);
     assert.ok((await core.keep(ALICE, 'made-anew')) > own);
     await assertWhole(core);
