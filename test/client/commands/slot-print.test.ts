@@ -31,7 +31,7 @@ describe('cio credential slot add recovery --print', () => {
       const line = [...harness.built, 'credential', 'slot', 'add', 'recovery', ...words].map(quoted).join(' ');
       for (const [where, reason] of [
         ['| true', /has gone; the slot was removed again/],
-        ['> /dev/full', /ENOSPC; the slot was removed again/],
+        ['> /dev/full', /the disk is full \(ENOSPC\); the slot was removed again/],
       ] as const) {
         const script = `{ ${line} 3>&-; echo "exit $?" >&3; } 3>&2 ${where}`;
         const { stderr } = await run(['sh', '-c', script], { env: harness.environment });
