@@ -1,15 +1,20 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import path from 'node:path';
 import { freePort } from '../../support/free-port.ts';
 import { plainEnvironment, runSuccessfully, Service, until, run } from '../../support/process.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
+import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { timeOf } from '../command-time.ts';
-import { HttpSocket, httpRequest } from './http-socket.ts';
 import type { MakePeer } from './peer.ts';
 import { SECRET } from './peer.ts';
 
 const CTL = '/usr/bin/etcdctl';
 const KEY = 'secret';
+/** The last byte of what its gateway answers, which is JSON and comes in one piece. */
+const CLOSING_BRACE = 0x7d;
 
 /** One node of etcd, in clear, without users; what it stores is on the disk when it answers. */
 export const etcd: MakePeer = async (scope) => {
@@ -38,17 +43,46 @@ export const etcd: MakePeer = async (scope) => {
   await until(service, async () => (await run(put, { env })).code === 0 || undefined);
   await runSuccessfully([...ctl, 'get', KEY], { env });
   const base64 = (text: string): string => Buffer.from(text).toString('base64');
-  const range = httpRequest('POST', '/v3/kv/range', [], { key: base64(KEY) });
-  const store = httpRequest('POST', '/v3/kv/put', [], { key: base64(KEY), value: base64(SECRET) });
-  const socket = await HttpSocket.open(scope, path.join(folder, socketName), '}');
+  const range = request('range', { key: base64(KEY) });
+  const store = request('put', { key: base64(KEY), value: base64(SECRET) });
+  const socket = await open(scope, path.join(folder, socketName));
   return {
     name: 'etcd',
     how: 'one node, in clear, no users; over its socket: the JSON gateway on a Unix socket',
     readCommand: () => timeOf([...ctl, 'get', KEY, '--print-value-only'], env, `${SECRET}\n`),
     writeCommand: () => timeOf(put, env),
     socket: {
-      reads: (calls) => socket.rateOf(range, calls, base64(SECRET)),
-      writes: (calls) => socket.rateOf(store, calls, '"revision"'),
+      reads: (calls) => rateOf(socket, range, calls, base64(SECRET)),
+      writes: (calls) => rateOf(socket, store, calls, '"revision"'),
     },
   };
 };
+
+/** One call over HTTP, as bytes. */
+function request(method: string, body: object): Buffer {
+  const text = JSON.stringify(body);
+  const head = [`POST /v3/kv/${method} HTTP/1.1`, 'Host: localhost', `Content-Length: ${text.length}`, '', ''];
+  return Buffer.from(head.join('\r\n') + text);
+}
+
+async function open(scope: Scope, socketPath: string): Promise<Socket> {
+  const socket = connect(socketPath);
+  scope.after(() => void socket.destroy());
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** Calls per second, the next one after the reply. */
+async function rateOf(socket: Socket, call: Buffer, calls: number, expected: string): Promise<number> {
+  const startedMs = performance.now();
+  for (let made = 0; made < calls; made += 1) {
+    socket.write(call);
+    let reply = '';
+    do {
+      const [chunk] = (await once(socket, 'data')) as [Buffer];
+      reply += chunk.toString('latin1');
+    } while (reply.charCodeAt(reply.length - 1) !== CLOSING_BRACE);
+    if (!reply.includes(expected)) throw new Error(`etcd answers something else: ${reply}`);
+  }
+  return (calls / (performance.now() - startedMs)) * 1000;
+}

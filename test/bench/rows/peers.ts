@@ -12,12 +12,11 @@ import { gopass, pass } from '../peers/pass.ts';
 import type { MakePeer, Peer } from '../peers/peer.ts';
 import { secretTool } from '../peers/secret-tool.ts';
 import { systemdCreds } from '../peers/systemd-creds.ts';
-import { vault } from '../peers/vault.ts';
 import type { Bench, Row } from '../row.ts';
 import { FEW, REPOSITORY, startDaemonWithFew } from '../servers.ts';
 import { interleave } from '../statistics.ts';
 
-const PEERS: Readonly<Record<string, MakePeer>> = { pass, gopass, systemdCreds, secretTool, etcd, vault };
+const PEERS: Readonly<Record<string, MakePeer>> = { pass, gopass, systemdCreds, secretTool, etcd };
 const CIO = [path.join(REPOSITORY, 'bin', 'cio'), 'credential'];
 const GETS: Plan = { kind: 'get', credentials: FEW, order: 'in turn' };
 const REPLACES: Plan = { kind: 'replace', credentials: FEW };
