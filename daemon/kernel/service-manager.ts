@@ -5,6 +5,13 @@ const TEXT_BYTES_MAX = 512;
 
 const KEEP = 'FDSTORE=1\nFDNAME=';
 
+/**
+ * How long a descriptor waits for room in systemd's queue, altogether and at a time: while it starts many units at once it
+ * reads nothing, and in a container its queue has ten places (unix(7), max_dgram_qlen).
+ */
+const KEEP_TRIES_MAX = 100;
+const KEEP_PAUSE_MS = 2;
+
 /** Longest path or name of a Unix socket (unix(7)). */
 const ADDRESS_BYTES_MAX = 107;
 
@@ -49,21 +56,32 @@ export function connectServiceManager(address: string | undefined): ServiceManag
     status: (status) => send(`STATUS=${status}`),
     stopping: () => send('STOPPING=1\nSTATUS=Stopping'),
     alive: () => send('WATCHDOG=1'),
-    keep: (fd, name) =>
-      attempt(() => keepMessage.send(KEEP.length + keepMessage.text.write(name, KEEP.length, 'latin1'), fd)),
+    keep: (fd, name) => {
+      const textBytes = KEEP.length + keepMessage.text.write(name, KEEP.length, 'latin1');
+      for (let tries = 1; ; tries += 1) {
+        const failure = attempt(() => keepMessage.send(textBytes, fd));
+        if (failure?.code !== 'EAGAIN' || tries === KEEP_TRIES_MAX) return failure === undefined;
+        pause(KEEP_PAUSE_MS);
+      }
+    },
     release: (name) => send(`FDSTOREREMOVE=1\nFDNAME=${name}`),
   };
 }
 
 /** A manager that does not listen or is overrun is no failure of ours: its watchdog and its time limits are what notices. */
-function attempt(work: () => void): boolean {
+function attempt(work: () => void): SystemError | undefined {
   try {
     work();
-    return true;
+    return undefined;
   } catch (error) {
-    if (error instanceof SystemError) return false;
+    if (error instanceof SystemError) return error;
     throw error;
   }
+}
+
+/** Without going back to the event loop, where a kill would find a connection that nobody else has. */
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)), 0, 0, ms);
 }
 
 /** By hand, or under a service manager that hears nothing. */

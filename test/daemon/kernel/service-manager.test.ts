@@ -23,8 +23,8 @@ while True:
 type Datagram = readonly [text: string, passed: readonly string[]];
 
 /** Starts a listener; what comes in is read in order. */
-async function listen(t: TestContext, address: string): Promise<() => Promise<Datagram>> {
-  const child = spawn('/usr/bin/python3', ['-c', LISTENER, address], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function listen(t: TestContext, address: string, listener: string = LISTENER): Promise<() => Promise<Datagram>> {
+  const child = spawn('/usr/bin/python3', ['-c', listener, address], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.after(async () => {
     child.kill();
     await new Promise((resolve) => child.once('exit', resolve));
@@ -69,6 +69,23 @@ describe('connectServiceManager()', () => {
       }
     });
   }
+
+  it('waits for one that is busy, and does not read for a moment', has, async (t) => {
+    const directory = temporaryDirectory(t);
+    const address = path.join(directory, 'notify');
+    const listener = LISTENER.replace('while True:', 'import time; time.sleep(0.1)\nwhile True:');
+    const next = await listen(t, address, listener);
+    const manager = connectServiceManager(address);
+    const fd = fs.openSync('/dev/null', 'r');
+    // More than any queue has places: of these, some are lost.
+    for (let sent = 0; sent < 2000; sent += 1) manager.alive();
+    assert.equal(manager.keep(fd, 'load.plain.1'), true);
+    fs.closeSync(fd);
+    let datagram: Datagram;
+    do datagram = await next();
+    while (datagram[0] === 'WATCHDOG=1');
+    assert.deepEqual(datagram, ['FDSTORE=1\nFDNAME=load.plain.1', ['']]);
+  });
 
   it('leaves a copy of a descriptor with it', has, async (t) => {
     const directory = temporaryDirectory(t);
