@@ -31,6 +31,7 @@ import { checkSocketPath, prepareRuntimeDirectory } from './socket/listen.ts';
 import { VarlinkServer } from './socket/varlink-server.ts';
 import { SOCKET_FILES, placesOf } from './sockets.ts';
 import { DirectoryLock } from './store/directory-lock.ts';
+import { endInspections } from './store/inspect-pages.ts';
 import type { SealedStore } from './store/sealed-store.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 import { describeSystemError } from './system-error.ts';
@@ -198,6 +199,7 @@ async function start(
     cleanup.defer(() => schedule.stop());
     schedule.start();
   }
+  cleanup.defer(endInspections);
   report(manager, vault, settings.watchdogMs, cleanup);
   const lifetime = cleanup.move();
   return {

@@ -13,9 +13,12 @@ export function onEnding(work: () => void, signals: readonly NodeJS.Signals[] = 
   };
   const onSignal = (signal: NodeJS.Signals): void => {
     forget();
-    work();
-    // Without its listener the signal does what it always does.
-    process.kill(process.pid, signal);
+    try {
+      work();
+    } finally {
+      // Without its listener the signal does what it always does.
+      process.kill(process.pid, signal);
+    }
   };
   for (const signal of signals) process.on(signal, onSignal);
   return { [Symbol.dispose]: forget };

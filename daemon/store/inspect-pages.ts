@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -13,6 +14,13 @@ const OUTPUT_BYTES_MAX: number = 64 * 1024;
 /** Beside this file, among the sources as in what is built. */
 const PROGRAM: string = fileURLToPath(new URL(`page-inspector${extname(import.meta.url)}`, import.meta.url));
 
+const running = new Set<ChildProcess>();
+
+/** Ends those that look now, for a process that stops: none of them is to outlive it. What they looked at is not good then. */
+export function endInspections(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
 /**
  * What is wrong with the pages of an SQLite file, with its schema, or with the sizes in its records, in SQLite's words or
  * ours; empty where nothing is. Another process looks, see there; one that does not come to an end is ended.
@@ -21,16 +29,18 @@ const PROGRAM: string = fileURLToPath(new URL(`page-inspector${extname(import.me
  */
 export function inspectPages(path: string, bodyBytesMax: number, timeMaxMs: number = TIME_MAX_MS): Promise<string[]> {
   return new Promise((resolve, reject) => {
-    execFile(
+    const child = execFile(
       process.execPath,
       [PROGRAM, path, String(bodyBytesMax)],
       { cwd: '/', env: {}, timeout: timeMaxMs, killSignal: 'SIGKILL', maxBuffer: OUTPUT_BYTES_MAX },
       (error, stdout) => {
+        running.delete(child);
         if (error === null) resolve(stdout.split('\n').filter((line) => line !== ''));
         // Of what ends it, or has it go on for ever, no more is known than that it does.
         else if (typeof error.signal === 'string') resolve(['the check of the pages did not come to its end']);
         else reject(new StoreError('io', 'the check of the pages cannot be started', { cause: error }));
       },
     );
+    running.add(child);
   });
 }

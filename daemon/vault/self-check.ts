@@ -1,3 +1,4 @@
+import { CredentialError } from '../../src/errors.ts';
 import { KIND, fixedTag } from '../store/sealed-store.ts';
 import type { SealedReader } from '../store/sealed-store.ts';
 import { TimeSlice } from '../time-slice.ts';
@@ -61,7 +62,7 @@ export class SelfCheck {
   /** Checks now. What is locked, or given another key, meanwhile is not known to be anything. */
   async run(): Promise<void> {
     const of = this.#vault.unlocked();
-    const isIntact = await this.#vault.readSnapshot((snapshot) => this.#compare(of, snapshot));
+    const isIntact = await this.#look(of);
     if (isIntact === undefined) {
       this.#plan();
       return;
@@ -69,6 +70,16 @@ export class SelfCheck {
     this.#of = of;
     this.#isIntact = isIntact;
     if (!isIntact) this.#events.onDamaged();
+  }
+
+  /** A page that cannot be read is a store that is not as it was left, too. */
+  async #look(of: Unlocked): Promise<boolean | undefined> {
+    try {
+      return await this.#vault.readSnapshot((snapshot) => this.#compare(of, snapshot));
+    } catch (error) {
+      if (error instanceof CredentialError && error.code === 'Damaged') return false;
+      throw error;
+    }
   }
 
   /** Anew after a repair, a restore and an unlock. */

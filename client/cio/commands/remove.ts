@@ -9,7 +9,8 @@ export const REMOVE: Command = defineCommand({
   aliases: ['delete', 'rm'],
   operation: 'Remove credential',
   summary: 'Remove credentials or whole sets, all or none',
-  details: 'Kept versions and grants go with them. On a terminal it shows what will go, and asks.',
+  details:
+    'Kept versions and grants go with them. On a terminal it shows what will go, and asks; elsewhere it wants --yes, but for `cio credentials delete` of one name, as pxctl.',
   positionals: { 'NAME|SET|UUID': { describe: 'What to remove', count: 'some', completes: 'target' } },
   options: { ...YES_OPTION, ...OWNER_OPTION },
   examples: [
@@ -19,8 +20,8 @@ export const REMOVE: Command = defineCommand({
   async run({ positionals, options }, session) {
     const names = positionals['NAME|SET|UUID'];
     const owner = resolveOwner(options.owner);
-    // pxctl asks nobody, and knows no --yes: where there is no terminal, what was written for it goes on.
-    const isUnasked = options.yes || (session.isPortworx && !session.prompter.canAsk);
+    // pxctl takes one name, asks nobody, and knows no --yes: where there is no terminal, what was written for it goes on.
+    const isUnasked = options.yes || (session.isPortworx && names.length === 1 && !session.prompter.canAsk);
     const ifGeneration = isUnasked ? null : await confirmRemoval(session, names, owner);
     const reply = await session.withClient((client) => client.call('Remove', { names, owner, ifGeneration }));
     if (session.isJson) session.print(reply, String);

@@ -33,7 +33,9 @@ export class ConnectionPlaces<Connection extends Peer & Pick<Socket, 'destroy'>>
     this.#taken.add(connection);
     if (this.#taken.size <= this.#count) return;
     const isOwn = ownConnections(readTables());
-    for (const taken of this.#taken) if (!isOwn(taken)) this.#hangUp(taken);
+    const strangers = [...this.#taken].filter((taken) => !isOwn(taken));
+    // Where all seem to be strangers, nothing can be told: a command that became another user, or has users of its own.
+    if (strangers.length < this.#taken.size) for (const stranger of strangers) this.#hangUp(stranger);
     if (this.#taken.size > this.#count) this.#hangUp(connection);
   }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { inspectPages } from '../../../daemon/store/inspect-pages.ts';
+import { endInspections, inspectPages } from '../../../daemon/store/inspect-pages.ts';
 import { migrate } from '../../../daemon/store/migrations.ts';
 import type { Scope } from '../../support/scope.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
@@ -50,5 +50,11 @@ describe('inspectPages()', () => {
   it('ends a look that comes to no end', async (t) => {
     const found = await inspectPages(newFile(t), BODY_BYTES_MAX, 1);
     assert.match(found.join(), /did not come to its end/);
+  });
+
+  it('ends with the process that asked', async (t) => {
+    const looked = inspectPages(newFile(t), BODY_BYTES_MAX);
+    endInspections();
+    assert.deepEqual(await looked, ['the check of the pages did not come to its end']);
   });
 });

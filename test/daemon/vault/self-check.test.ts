@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
@@ -8,6 +9,7 @@ import { TestVault } from './open-vault.ts';
 import { deleteRow, putRow, rowsOf } from './raw-file.ts';
 
 const MINUTE_MS = 60_000;
+const PAGE_BYTES = 4096;
 
 interface Checked {
   readonly check: SelfCheck;
@@ -65,6 +67,19 @@ describe('SelfCheck.run()', () => {
       assert.deepEqual([check.isIntact, heard.damaged], [false, 1], what);
       await opened.close();
     }
+  });
+
+  it('tells of a page that cannot be read', async (t) => {
+    const made = await withValues(t);
+    await made.close();
+    const bytes = fs.readFileSync(made.path);
+    // Behind the schema and the root of the tree: leaves, with their kind and their number of records.
+    for (let page = 3; (page + 1) * PAGE_BYTES <= bytes.length; page += 1)
+      bytes.fill(0xff, page * PAGE_BYTES, page * PAGE_BYTES + 8);
+    fs.writeFileSync(made.path, bytes);
+    const { check, heard } = checkOf(t, await made.reopened());
+    await check.run();
+    assert.deepEqual([check.isIntact, heard], [false, { damaged: 1, failures: [] }]);
   });
 
   it('knows nothing of a store that is locked, or gets another key, while it looks', async (t) => {
