@@ -1,13 +1,14 @@
 import { canonicalSetName, membershipOf } from '../../src/sets.ts';
+import { RecentMap } from './recent-map.ts';
 import { SHARED_SPACE } from './records.ts';
 import type { CredentialRecord, Space } from './records.ts';
 
-/** Credentials that are remembered. */
-const CREDENTIALS_MAX = 1024;
+/** Credentials that are remembered, and up to twice as many; so of the next two. */
+const CREDENTIALS = 1024;
 /** Names that nothing is stored under and that are remembered: a set has far more fields than are used of it. */
-const ABSENT_MAX = 8192;
+const ABSENT = 4096;
 /** Sets of which all that is there is remembered; most hosts have a handful. */
-const SETS_MAX = 256;
+const SETS = 128;
 /** Values above this size are read from the store each time. */
 const BODY_BYTES_MAX = 4096;
 
@@ -23,43 +24,26 @@ export interface SealedValue {
  * says what changed.
  */
 export class ReadCache {
-  /** The one that was used longest ago comes first. */
-  readonly #records: Map<string, CredentialRecord> = new Map();
-  /** Names without a credential, the one that was found first at the start. */
-  readonly #absent: Set<string> = new Set();
-  /** What is there of a set, the one that was read first at the start. */
-  readonly #sets: Map<string, ReadonlyMap<string, CredentialRecord>> = new Map();
+  readonly #records: RecentMap<CredentialRecord> = new RecentMap(CREDENTIALS);
+  readonly #absent: RecentMap<true> = new RecentMap(ABSENT);
+  readonly #sets: RecentMap<ReadonlyMap<string, CredentialRecord>> = new RecentMap(SETS);
   /** Goes with its record, which is another object after every change. */
   readonly #values: WeakMap<CredentialRecord, SealedValue> = new WeakMap();
 
   record(space: Space, name: string): CredentialRecord | undefined {
-    const key = keyOf(space, name);
-    const record = this.#records.get(key);
-    if (record !== undefined && this.#records.size >= CREDENTIALS_MAX) {
-      this.#records.delete(key);
-      this.#records.set(key, record);
-    }
-    return record;
+    return this.#records.get(keyOf(space, name));
   }
 
   keepRecord(record: CredentialRecord): void {
-    if (this.#records.size >= CREDENTIALS_MAX) {
-      const [oldest] = this.#records.keys();
-      if (oldest !== undefined) this.#records.delete(oldest);
-    }
     this.#records.set(keyOf(record.space, record.name), record);
   }
 
   isAbsent(space: Space, name: string): boolean {
-    return this.#absent.has(keyOf(space, name));
+    return this.#absent.get(keyOf(space, name)) === true;
   }
 
   keepAbsent(space: Space, name: string): void {
-    if (this.#absent.size >= ABSENT_MAX) {
-      const [oldest] = this.#absent;
-      if (oldest !== undefined) this.#absent.delete(oldest);
-    }
-    this.#absent.add(keyOf(space, name));
+    this.#absent.set(keyOf(space, name), true);
   }
 
   setMembers(space: Space, set: string): ReadonlyMap<string, CredentialRecord> | undefined {
@@ -69,12 +53,7 @@ export class ReadCache {
   /** @param members all that is there of it, by field */
   keepSetMembers(space: Space, set: string, members: ReadonlyMap<string, CredentialRecord>): void {
     // A name is forgotten with the set that it is read as: where another one can have it too, nothing is remembered.
-    if (canonicalSetName(set) !== set) return;
-    if (this.#sets.size >= SETS_MAX) {
-      const [oldest] = this.#sets.keys();
-      if (oldest !== undefined) this.#sets.delete(oldest);
-    }
-    this.#sets.set(keyOf(space, set), members);
+    if (canonicalSetName(set) === set) this.#sets.set(keyOf(space, set), members);
   }
 
   value(record: CredentialRecord, version: number): SealedValue | undefined {

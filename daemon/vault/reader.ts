@@ -178,13 +178,10 @@ export class OpeningReader implements VaultReader {
 
 /** Opens the record of a credential; undefined where it is damaged, or lies in another one's place. */
 export function openCredential(sealing: Sealing, tag: Uint8Array, body: Uint8Array): CredentialRecord | undefined {
-  const text = sealing.open(KIND.credential, tag, body);
-  if (text === undefined) return undefined;
-  return decodeCredential(text);
+  return sealing.openFor(KIND.credential, tag, body, decodeCredential);
 }
 
 /** Opens the result of a validation; undefined where it is damaged, or lies in another one's place. */
 export function openHealth(sealing: Sealing, tag: Uint8Array, body: Uint8Array): HealthRecord | undefined {
-  const text = sealing.open(KIND.health, tag, body);
-  return text && decodeHealth(text);
+  return sealing.openFor(KIND.health, tag, body, decodeHealth);
 }
