@@ -9,6 +9,7 @@ import { parseServer, type Server } from './providers/server.ts';
 import { missingOf } from './sets.ts';
 import type { CheckState, Finding, Reason } from './validation.ts';
 import { SUBJECT_LENGTH_MAX, wordOf } from './validation.ts';
+import { BYTE_ORDER_MARK, trim } from './white-space.ts';
 
 /** Values of a set, by the ids of their fields. */
 export type SetValues = ReadonlyMap<string, string>;
@@ -44,14 +45,6 @@ const VIRTUAL_HOST =
 /** The same of servers whose own host is that of a region, and nothing more. */
 const VIRTUAL_HOST_OF_REGION =
   /^.+\.[a-z0-9-]+\.(?:digitaloceanspaces\.com|linodeobjects\.com|your-objectstorage\.com)$/;
-
-/**
- * What Go's `strings.TrimSpace` takes off, with which restic reads passwords and repositories from files and commands:
- * Unicode's White_Space.
- */
-const SPACES: ReadonlySet<string> = new Set(
-  '\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000',
-);
 
 /** Server and path of a repository at S3. */
 const S3_PARTS = /^(s3:(?:https?:\/\/|\/\/)?[^/]*)(.*)$/s;
@@ -166,7 +159,11 @@ function checkPath(values: SetValues): Finding[] {
 function checkPassword(values: SetValues): Finding[] {
   const password = values.get('backup_password');
   const key = ['secret_key', 'account_key'].find((id) => values.has(id) && values.get(id) === password);
-  return key === undefined ? [] : [finding('warning', 'password_is_secret_key', 'backup_password', wordOf(key))];
+  const isMarked = password?.startsWith(BYTE_ORDER_MARK) === true;
+  return [
+    ...(isMarked ? [finding('warning', 'byte_order_mark', 'backup_password')] : []),
+    ...(key === undefined ? [] : [finding('warning', 'password_is_secret_key', 'backup_password', wordOf(key))]),
+  ];
 }
 
 function checkAlternate(values: SetValues, primary: PrimarySet): Finding[] {
@@ -204,15 +201,6 @@ function serverOf(text: string): S3Repository | undefined {
 function serverNamed(endpoint = ''): Server | undefined {
   const server = parseServer(trim(endpoint.split(',', 1)[0] ?? ''));
   return 'reason' in server ? undefined : server;
-}
-
-/** Like Go. JavaScript's own differs in two characters, and a pattern would take quadratic time. */
-function trim(text: string): string {
-  let from = 0;
-  let to = text.length;
-  while (from < to && SPACES.has(text.charAt(from))) from += 1;
-  while (from < to && SPACES.has(text.charAt(to - 1))) to -= 1;
-  return text.slice(from, to);
 }
 
 function invalidValue(field: string): Finding {

@@ -60,6 +60,7 @@ export type Reason =
   | 'keys_swapped'
   | 'secret_in_access_key'
   | 'surrounding_space'
+  | 'byte_order_mark'
   | 'repository_without_bucket'
   | 'repository_virtual_host'
   | 'repository_bucket_as_host'
@@ -107,6 +108,7 @@ export type Reason =
   | 'not_a_repository'
   | 'no_keys'
   | 'wrong_password'
+  | 'password_surrounded'
   | 'too_many_keys'
   | 'former_layout'
   | 'untrusted_parameters'
@@ -142,6 +144,10 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   },
   surrounding_space: {
     what: 'it begins or ends with white space, which restic cuts off when it reads it from a file or a command',
+    hint: 'store it without',
+  },
+  byte_order_mark: {
+    what: 'it begins with a byte order mark, which restic cuts off when it reads it from a file',
     hint: 'store it without',
   },
   repository_without_bucket: { what: 'the repository names no bucket', hint: 'it looks like s3:https://HOST/BUCKET' },
@@ -243,6 +249,10 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   not_a_repository: { what: 'what lies there is no repository that restic would open: see %' },
   no_keys: { what: 'the repository has no keys' },
   wrong_password: { what: 'the password opens none of the keys of the repository' },
+  password_surrounded: {
+    what: 'the password opens the repository only without the white space, or the byte order mark, that is stored around it',
+    hint: 'store it without: cio credential create --replace',
+  },
   too_many_keys: {
     what: 'the password opens none of the first % keys of the repository, and restic tries no more',
     hint: 'remove keys that nobody uses: restic key remove',

@@ -1,18 +1,9 @@
-import type { Finding, Reason } from '../../src/validation.ts';
+import type { Finding } from '../../src/validation.ts';
 import { delayed } from './deadline.ts';
-import { findingOf, ProbeFailure } from './failure.ts';
+import { findingOf, leavesUnknown, ProbeFailure } from './failure.ts';
 import { CLEAN_UP_MS, PUT_GRACE_MS, REQUEST_MS } from './limits.ts';
 import type { BucketStore } from './providers/object-store.ts';
 import type { Steps } from './steps.ts';
-
-/** Of a request that ended so nobody knows whether the bucket is there. */
-const UNCERTAIN: ReadonlySet<Reason> = new Set([
-  'timed_out',
-  'connection_lost',
-  'server_error',
-  'unexpected_answer',
-  'answer_too_large',
-]);
 
 type Keeper = Pick<BucketStore, 'bucket' | 'makeBucket' | 'removeBucket'>;
 
@@ -66,7 +57,7 @@ export class BucketMaker {
       if (!isNew) this.#made = undefined;
       return isNew;
     } catch (error) {
-      if (error instanceof ProbeFailure && !UNCERTAIN.has(error.reason)) this.#made = undefined;
+      if (error instanceof ProbeFailure && !leavesUnknown(error.reason)) this.#made = undefined;
       throw error;
     }
   }

@@ -17,6 +17,20 @@ export class ProbeFailure extends Error {
   }
 }
 
+/** How a request can end so that nobody knows whether the server has done what it was asked. */
+const UNKNOWN_ENDS: ReadonlySet<Reason> = new Set([
+  'timed_out',
+  'connection_lost',
+  'server_error',
+  'unexpected_answer',
+  'answer_too_large',
+]);
+
+/** Tells whether what a request should have made may be there although it failed: it is to be taken away then. */
+export function leavesUnknown(reason: Reason): boolean {
+  return UNKNOWN_ENDS.has(reason);
+}
+
 /** The finding of a check that did not simply pass. */
 export function findingOf(check: CheckId, state: Finding['state'], reason: Reason, detail: Detail = {}): Finding {
   const { field, subject } = detail;

@@ -6,6 +6,7 @@ import type { ProbeJob } from '../../src/validation.ts';
 import { createLog, describeDefect, type Log } from '../log.ts';
 import { JobError, parseJob } from './job.ts';
 import { JOB_BYTES_MAX } from './limits.ts';
+import { isLookingUp } from './network/resolve.ts';
 import { probe } from './probe.ts';
 import { isDeriving } from './restic/scrypt.ts';
 import { surroundingsOf } from './surroundings.ts';
@@ -41,9 +42,9 @@ async function main(): Promise<void> {
   }
 }
 
-/** Ends at once. `process.exit()` would wait for a derivation that was left behind; what was written went out before. */
+/** Ends at once. `process.exit()` would wait for threads that were left behind; what was written went out before. */
 function leave(code: number): void {
-  if (isDeriving()) process.kill(process.pid, 'SIGTERM');
+  if (isDeriving() || isLookingUp()) process.kill(process.pid, 'SIGTERM');
   process.exit(code);
 }
 

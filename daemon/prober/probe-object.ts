@@ -1,19 +1,9 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 
-import type { Reason } from '../../src/validation.ts';
 import { delayed } from './deadline.ts';
-import { ProbeFailure } from './failure.ts';
-import { CLEAN_UP_MS, PROBE_BYTES, PUT_GRACE_MS } from './limits.ts';
+import { leavesUnknown, ProbeFailure } from './failure.ts';
+import { CLEAN_UP_MS, PROBE_BYTES, PUT_GRACE_MS, REQUEST_MS } from './limits.ts';
 import type { ObjectStore } from './providers/object-store.ts';
-
-/** Of a put that ended so nobody knows whether the object is there. */
-const UNCERTAIN: ReadonlySet<Reason> = new Set([
-  'timed_out',
-  'connection_lost',
-  'server_error',
-  'unexpected_answer',
-  'answer_too_large',
-]);
 
 /** The object that is written to see whether one can, with no name or content that anybody else would use. */
 export class ProbeObject {
@@ -23,6 +13,8 @@ export class ProbeObject {
   #state: 'absent' | 'uncertain' | 'stored' | 'left' = 'absent';
   #version: string | undefined;
   #arrival: Promise<void> | undefined;
+  /** Whether it was asked to be deleted once, and nobody knows what came of it. */
+  #mayBeHidden = false;
 
   constructor(store: ObjectStore) {
     this.#store = store;
@@ -59,22 +51,31 @@ export class ProbeObject {
     try {
       ({ version: marker } = await this.#store.delete(this.#name, undefined, signal));
     } catch (error) {
-      if (signal.aborted || !(error instanceof ProbeFailure)) throw error;
+      if (signal.aborted || !(error instanceof ProbeFailure) || leavesUnknown(error.reason)) {
+        this.#mayBeHidden = true;
+        throw error;
+      }
       const isGone = this.#version !== undefined && (await this.#purge([this.#version], signal));
       this.#state = isGone ? 'absent' : 'left';
       throw error;
     }
     // Without its marker, a version that nobody knows by its id would be seen again.
     const isGone = isKnown ? await this.#purge([this.#version, marker], signal) : marker === undefined;
-    this.#state = isGone ? 'absent' : 'left';
+    // A second marker says that there may be a first one, which nobody knows by its id.
+    const isHidden = this.#mayBeHidden && marker !== undefined;
+    this.#state = isGone && !isHidden ? 'absent' : 'left';
   }
 
-  /** Takes it away if it may be there, in a moment; says whether it is left. */
-  async cleanUp(): Promise<boolean> {
+  /**
+   * Takes it away if it may be there, and says whether it is left.
+   *
+   * @param signal once it is aborted there is only a moment for it
+   */
+  async cleanUp(signal: AbortSignal): Promise<boolean> {
     await this.#arrival?.catch(() => undefined);
     if (this.#state !== 'stored' && this.#state !== 'uncertain') return this.isLeft;
     try {
-      await this.delete(AbortSignal.timeout(CLEAN_UP_MS));
+      await this.delete(AbortSignal.any([AbortSignal.timeout(REQUEST_MS), delayed(signal, CLEAN_UP_MS)]));
     } catch {
       // Whatever it was: nothing says that the object is gone.
       this.#state = 'left';
@@ -84,14 +85,15 @@ export class ProbeObject {
 
   async #put(signal: AbortSignal): Promise<void> {
     this.#state = 'uncertain';
+    let refused: ProbeFailure | undefined;
     try {
-      const { version } = await this.#store.put(this.#name, this.#bytes, signal);
-      this.#version = version;
+      ({ version: this.#version, refused } = await this.#store.put(this.#name, this.#bytes, signal));
       this.#state = 'stored';
     } catch (error) {
-      if (error instanceof ProbeFailure && !UNCERTAIN.has(error.reason)) this.#state = 'absent';
+      if (error instanceof ProbeFailure && !leavesUnknown(error.reason)) this.#state = 'absent';
       throw error;
     }
+    if (refused !== undefined) throw refused;
   }
 
   async #purge(versions: readonly (string | undefined)[], signal: AbortSignal): Promise<boolean> {

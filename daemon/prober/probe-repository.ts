@@ -1,16 +1,21 @@
 import type { Finding, ProbeJob } from '../../src/validation.ts';
+import { asReadFromFile } from '../../src/white-space.ts';
 import { findingOf } from './failure.ts';
 import { KEYS_LISTED_MAX, OBJECT_BYTES_MAX, PASSWORD_MS } from './limits.ts';
 import type { ObjectStore } from './providers/object-store.ts';
 import { isConfigLength, type RepositoryConfig } from './restic/config.ts';
 import type { Refusal } from './restic/refusal.ts';
-import { openRepository } from './restic/repository.ts';
-import type { Begun, Steps } from './steps.ts';
+import { openRepository, type RepositoryFiles } from './restic/repository.ts';
+import { since, type Begun, type Steps } from './steps.ts';
 
 const KEYS = 'keys/';
 
-/** Where restic kept them at S3 before version 0.7; up to 0.16 it looks there where `keys/` is empty (`s3legacy`). */
-const KEYS_ONCE = 'key/';
+/** With another password, the repository would open. */
+const PASSWORD_REASONS: ReadonlySet<Refusal['reason']> = new Set([
+  'wrong_password',
+  'password_surrounded',
+  'too_many_keys',
+]);
 
 /** What lies where a repository should be. */
 interface Found {
@@ -87,25 +92,40 @@ async function beginPassword(
 ): Promise<Begun<Opened>> {
   const { promise: isFree, resolve: free } = Promise.withResolvers<void>();
   const opened = steps.begin(async (signal) => {
-    const password = Buffer.from(text);
-    try {
-      const { folder, keyNames } = await listKeys(store, signal);
-      let isFirst = true;
-      const readKey = async (name: string): Promise<Uint8Array> => {
-        if (!isFirst) await turn;
-        isFirst = false;
-        // One that is gone by now is a file that is no key.
-        const bytes = (await store.get(folder + name, OBJECT_BYTES_MAX, signal)) ?? new Uint8Array(0);
-        free();
-        return bytes;
-      };
-      return { outcome: await openRepository({ config, keyNames, readKey }, password, signal), folder };
-    } finally {
-      password.fill(0);
-    }
+    const { folder, keyNames } = await listKeys(store, signal);
+    let isFirst = true;
+    const readKey = async (name: string): Promise<Uint8Array> => {
+      if (!isFirst) await turn;
+      isFirst = false;
+      // One that is gone by now is a file that is no key.
+      const bytes = (await store.get(folder + name, OBJECT_BYTES_MAX, signal)) ?? new Uint8Array(0);
+      free();
+      return bytes;
+    };
+    return { outcome: await open({ config, keyNames, readKey }, text, signal), folder };
   }, PASSWORD_MS);
   await Promise.race([isFree, opened.ended]);
   return opened;
+}
+
+/** With the password as it is stored; where that is wrong, and there is time, as restic would read it from a file. */
+async function open(files: RepositoryFiles, text: string, signal: AbortSignal): Promise<Opened['outcome']> {
+  const startedMs = performance.now();
+  const outcome = await openWith(files, text, signal);
+  const plain = asReadFromFile(text);
+  const isWorthIt = plain !== text && plain !== '' && since(startedMs) < PASSWORD_MS / 3;
+  if (!('reason' in outcome) || outcome.reason !== 'wrong_password' || !isWorthIt) return outcome;
+  const again = await openWith(files, plain, signal);
+  return 'reason' in again ? outcome : { reason: 'password_surrounded' };
+}
+
+async function openWith(files: RepositoryFiles, text: string, signal: AbortSignal): Promise<Opened['outcome']> {
+  const password = Buffer.from(text);
+  try {
+    return await openRepository(files, password, signal);
+  } finally {
+    password.fill(0);
+  }
 }
 
 async function listKeys(
@@ -116,8 +136,9 @@ async function listKeys(
     (await store.list(folder, KEYS_LISTED_MAX, signal)).map((name) => name.slice(folder.length));
   const keyNames = await listIn(KEYS);
   if (keyNames.length > 0) return { folder: KEYS, keyNames };
-  const former = await listIn(KEYS_ONCE);
-  return { folder: former.length > 0 ? KEYS_ONCE : KEYS, keyNames: former };
+  const { formerKeys } = store;
+  const former = formerKeys === undefined ? [] : await listIn(formerKeys);
+  return { folder: former.length > 0 ? (formerKeys ?? KEYS) : KEYS, keyNames: former };
 }
 
 /** Whether there is a repository. */
@@ -149,7 +170,7 @@ async function* tellOpened(begun: Begun<Opened>): AsyncGenerator<Finding, void> 
     else yield { ...findingOf('password', 'warning', 'former_layout'), ms };
     return;
   }
-  const isPassword = outcome.reason === 'wrong_password' || outcome.reason === 'too_many_keys';
+  const isPassword = PASSWORD_REASONS.has(outcome.reason);
   const subject = outcome.subject?.replace(/^keys\//, folder);
   const detail = { ...(isPassword ? { field: 'backup_password' } : {}), ...(subject === undefined ? {} : { subject }) };
   yield { ...findingOf('password', 'failed', outcome.reason, detail), ms };

@@ -214,6 +214,12 @@ describe('findMistakes()', () => {
       });
     }
 
+    it('warns of a byte order mark before it, and of none elsewhere', () => {
+      const expected = ['warning byte_order_mark backup_password'];
+      assert.deepEqual(found({ ...AMAZON, backup_password: '\ufeffpassword' }), expected);
+      assert.deepEqual(found({ ...AMAZON, backup_password: 'pass\ufeffword\ufeff' }), []);
+    });
+
     it('knows every white space that Unicode knows', () => {
       for (let code = 1; code < 0x4000; code += 1) {
         const character = String.fromCodePoint(code);
@@ -223,7 +229,7 @@ describe('findMistakes()', () => {
     });
 
     it('says nothing of what Go takes for no space', () =>
-      assert.deepEqual(found({ ...AMAZON, backup_password: '\ufeffpassword\u200b' }), []));
+      assert.deepEqual(found({ ...AMAZON, backup_password: '\u200bpassword\ufeff' }), []));
 
     it('refuses a NUL character', () =>
       assert.deepEqual(found({ ...AMAZON, backup_password: 'pass\0word' }), ['failed invalid_value backup_password']));

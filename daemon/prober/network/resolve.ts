@@ -9,8 +9,23 @@ import type { Endpoint } from './endpoint.ts';
 /** All addresses of a name. */
 export type Lookup = (host: string) => Promise<readonly LookupAddress[]>;
 
+/** Look-ups in threads of this process's pool. */
+let underWay = 0;
+
+/** Tells whether a name is being looked up: Node does not end before that is over, and nothing stops it. */
+export function isLookingUp(): boolean {
+  return underWay > 0;
+}
+
 /** As every program of this host looks names up: by `getaddrinfo`, /etc/hosts included. */
-export const systemLookup: Lookup = (host) => lookup(host, { all: true, order: 'verbatim' });
+export const systemLookup: Lookup = async (host) => {
+  underWay += 1;
+  try {
+    return await lookup(host, { all: true, order: 'verbatim' });
+  } finally {
+    underWay -= 1;
+  }
+};
 
 /**
  * What a server on the internet has no business to be, and what a set that somebody wrote could use to make this host
@@ -18,8 +33,17 @@ export const systemLookup: Lookup = (host) => lookup(host, { all: true, order: '
  */
 const REFUSED: BlockList = makeRefused();
 
-/** Writings of an IPv4 address inside an IPv6 one, by which a translator reaches it (RFC 6052, RFC 3056, RFC 4291). */
-const TRANSLATED = [/^64:ff9b::(.+)$/i, /^2002:([0-9a-f]{1,4}:[0-9a-f]{1,4})(?::.*)?$/i, /^::([0-9a-f.:]+)$/i];
+/**
+ * Writings of an IPv4 address inside an IPv6 one, by which a translator reaches it (RFC 6052, RFC 8215, RFC 2765, RFC 3056,
+ * RFC 4291).
+ */
+const TRANSLATED = [
+  /^64:ff9b::(.+)$/i,
+  /^64:ff9b:1:(?:.*:)?([0-9a-f]{1,4}:[0-9a-f]{1,4})$/i,
+  /^::ffff:0:(.+)$/i,
+  /^2002:([0-9a-f]{1,4}:[0-9a-f]{1,4})(?::.*)?$/i,
+  /^::([0-9a-f.:]+)$/i,
+];
 
 /**
  * Looks the name of a server up.

@@ -20,6 +20,11 @@ export function reasonOfSocketError(error: Error): Reason {
   return REASONS_BY_CODE.get((error as NodeJS.ErrnoException).code ?? '') ?? 'connection_lost';
 }
 
+/** Whether what came is no HTTP, as llhttp reads it. */
+export function isParseError(error: Error): boolean {
+  return String((error as NodeJS.ErrnoException).code).startsWith('HPE_');
+}
+
 /** What an error of a request over HTTP means. */
 export function failureOfRequest(error: Error): ProbeFailure {
   if (error instanceof ProbeFailure) return error;
@@ -27,6 +32,6 @@ export function failureOfRequest(error: Error): ProbeFailure {
   if (code === 'HPE_HEADER_OVERFLOW' || code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') {
     return new ProbeFailure('answer_too_large');
   }
-  if (code.startsWith('HPE_')) return new ProbeFailure('unexpected_answer', { subject: 'HTTP' });
+  if (isParseError(error)) return new ProbeFailure('unexpected_answer', { subject: 'HTTP' });
   return new ProbeFailure(reasonOfSocketError(error));
 }

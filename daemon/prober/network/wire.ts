@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { within } from '../deadline.ts';
 import { ProbeFailure } from '../failure.ts';
 import { ERROR_BYTES_MAX, HEADER_BYTES_MAX, INTERIM_ANSWERS_MAX, REQUEST_MS, STEP_MS } from '../limits.ts';
-import { failureOfRequest } from './socket-error.ts';
+import { failureOfRequest, isParseError } from './socket-error.ts';
 import { proxyRefusal } from './tunnel.ts';
 
 /** A request, signed and encoded. */
@@ -78,7 +78,16 @@ export class Wire {
       const fail = (error: Error): void => reject(failureOfRequest(error));
       try {
         const options = { agent: this.#agent, method, path, headers, setHost: false, signal };
-        const asked = request({ ...options, maxHeaderSize: HEADER_BYTES_MAX }, resolve);
+        const asked = request({ ...options, maxHeaderSize: HEADER_BYTES_MAX }, (message) => {
+          // What is wrong with how a body is written tells more than that it ended too early.
+          asked.once('error', (error) => isParseError(error) && message.destroy(error));
+          resolve(message);
+        });
+        // Nobody asked for it; without a listener there would be no answer at all.
+        asked.once('upgrade', ({ statusCode = 0 }, socket: Socket) => {
+          socket.destroy();
+          fail(new ProbeFailure('unexpected_answer', { subject: `HTTP ${statusCode}` }));
+        });
         let interim = 0;
         asked.on('information', () => {
           interim += 1;

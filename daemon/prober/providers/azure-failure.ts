@@ -70,6 +70,6 @@ function reasonOf(status: number, code: string | undefined): Reason {
   if (status >= 300 && status < 400) return 'redirected';
   const known = REASONS_BY_CODE.get(code ?? '');
   if (known !== undefined) return known;
-  if (status >= 500) return status === 501 ? 'not_supported' : 'server_error';
+  if (status >= 500 || status === 429) return status === 501 ? 'not_supported' : 'server_error';
   return code === undefined && (status === 401 || status === 403) ? 'key_rejected' : 'unexpected_answer';
 }

@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream';
-import { setTimeout as pause } from 'node:timers/promises';
 
 import {
   BlobServiceClient,
@@ -10,8 +9,9 @@ import {
 } from '@azure/storage-blob';
 
 import { ProbeFailure } from '../failure.ts';
-import { ERROR_BYTES_MAX, LIST_BYTES_MAX, RETRY_PAUSE_MS } from '../limits.ts';
+import { ERROR_BYTES_MAX, LIST_BYTES_MAX } from '../limits.ts';
 import type { Answer, Wire } from '../network/wire.ts';
+import { askTwice } from './ask-twice.ts';
 import { azureCodeOf, azureFailureOf } from './azure-failure.ts';
 import type { AzureTarget } from './azure-target.ts';
 import type { BucketStore, Stored } from './object-store.ts';
@@ -142,23 +142,21 @@ export class AzureStore implements BucketStore {
       const blob = container.getBlobClient(this.prefix + name);
       return (version === undefined ? blob : blob.withVersion(version)).delete();
     };
-    await this.#call(DELETE, remove, signal);
+    try {
+      await this.#call(DELETE, remove, signal);
+    } catch (error) {
+      // A request that was lost has done it.
+      if (!(error instanceof MissingBlob)) throw error;
+    }
     return {};
   }
 
-  /** Asks; a server that fails is asked once more. */
-  async #call<Value>(
+  #call<Value>(
     call: Call,
     ask: (clients: Clients) => Promise<Value>,
     signal: AbortSignal,
   ): Promise<{ readonly value: Value; readonly answer: Answer }> {
-    try {
-      return await this.#ask(call, ask, signal);
-    } catch (error) {
-      if (!(error instanceof ProbeFailure) || error.reason !== 'server_error') throw error;
-      await pause(RETRY_PAUSE_MS, undefined, { signal });
-      return this.#ask(call, ask, signal);
-    }
+    return askTwice(() => this.#ask(call, ask, signal), signal);
   }
 
   /** What the library throws is not looked at: the answer tells, or what kept it from coming. */

@@ -1,8 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
-
 import { ProbeFailure } from '../failure.ts';
-import { ERROR_BYTES_MAX, LIST_BYTES_MAX, RETRY_PAUSE_MS } from '../limits.ts';
+import { ERROR_BYTES_MAX, LIST_BYTES_MAX } from '../limits.ts';
 import type { Answer, Wire, WireRequest } from '../network/wire.ts';
+import { askTwice } from './ask-twice.ts';
 import { googleFailureOf, parseAnswer } from './google-failure.ts';
 import type { GoogleTarget } from './google-target.ts';
 import type { BucketStore, Stored } from './object-store.ts';
@@ -119,15 +118,8 @@ export class GoogleStore implements BucketStore {
     return `${this.#bucketPath()}/o/${encodeURIComponent(this.prefix + name)}`;
   }
 
-  /** Asks; a server that fails is asked once more. */
-  async #call(call: Call, signal: AbortSignal, besides: readonly number[] = []): Promise<Answer> {
-    try {
-      return await this.#ask(call, signal, besides);
-    } catch (error) {
-      if (!(error instanceof ProbeFailure) || error.reason !== 'server_error') throw error;
-      await pause(RETRY_PAUSE_MS, undefined, { signal });
-      return this.#ask(call, signal, besides);
-    }
+  #call(call: Call, signal: AbortSignal, besides: readonly number[] = []): Promise<Answer> {
+    return askTwice(() => this.#ask(call, signal, besides), signal);
   }
 
   async #ask(call: Call, signal: AbortSignal, besides: readonly number[]): Promise<Answer> {

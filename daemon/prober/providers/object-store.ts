@@ -1,7 +1,11 @@
+import type { ProbeFailure } from '../failure.ts';
+
 /** What the chain needs of a place where objects lie. Every call throws a ProbeFailure, or the reason of its signal. */
 export interface ObjectStore {
   /** Before every name: empty, or with a slash at its end. Names are given and taken without it. */
   readonly prefix: string;
+  /** The folder besides `keys/` in which restic once kept keys at such a store; undefined: there was none. */
+  readonly formerKeys?: string;
   /** Names below a prefix, at most `max`. */
   list(prefix: string, max: number, signal: AbortSignal): Promise<readonly string[]>;
   put(name: string, bytes: Uint8Array, signal: AbortSignal): Promise<Stored>;
@@ -27,4 +31,6 @@ export interface BucketStore extends ObjectStore {
 export interface Stored {
   /** Of the object that was put, or of the marker that hides one that was deleted, where the store keeps versions. */
   readonly version?: string;
+  /** What is wrong with how the set wants objects to be kept, where the object could be put without that only. */
+  readonly refused?: ProbeFailure;
 }

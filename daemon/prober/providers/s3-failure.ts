@@ -36,6 +36,8 @@ const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
   ['ServiceUnavailable', 'server_error'],
 ]);
 
+type Settings = Pick<S3Target, Setting>;
+
 /** With these a server says that the bucket is elsewhere; where, is told by a header or by the element Region. */
 const REGION_CODES: ReadonlySet<string> = new Set([
   'AuthorizationHeaderMalformed',
@@ -46,15 +48,19 @@ const REGION_CODES: ReadonlySet<string> = new Set([
   'InvalidRegion',
 ]);
 
-/** Codes by which Amazon, MinIO and RGW refuse a storage class that they do not have. */
-const CLASS_REFUSED: ReadonlySet<string> = new Set(['InvalidStorageClass', 'InvalidArgument']);
+/** How the set wants objects to be kept. */
+export type Setting = 'storageClass' | 'encryption';
 
-/**
- * Codes by which they refuse an encryption that they do not offer, or have no keys for: Amazon's key service has its own,
- * MinIO says that it is not implemented, and RGW that such a request cannot be.
- */
-const ENCRYPTION_REFUSED =
-  /^(?:InvalidEncryptionAlgorithmError|KMS\..+|KMSNotConfigured|NotImplemented|InvalidRequest|InvalidArgument)$/;
+/** Codes for a storage class that a server does not have, and for an encryption that it does not offer or has no keys for. */
+const CODES_OF_SETTINGS: readonly (readonly [setting: Setting, codes: RegExp])[] = [
+  ['storageClass', /^InvalidStorageClass$/],
+  ['encryption', /^(?:InvalidEncryptionAlgorithmError|KMS\..+|KMSNotConfigured)$/],
+];
+
+/** Codes by which Amazon, MinIO and RGW say one or the other, and much else as well. */
+const UNCLEAR_CODES: ReadonlySet<string> = new Set(['NotImplemented', 'InvalidRequest', 'InvalidArgument']);
+
+const FIELDS_OF_SETTINGS: Readonly<Record<Setting, string>> = { storageClass: 'storage_class', encryption: 'sse' };
 
 /** The field that mends it. */
 const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
@@ -79,7 +85,7 @@ export function codeOf({ headers, body }: Answer): string | undefined {
 }
 
 /** The region that an answer says the bucket is in. */
-export function regionOf({ headers, body }: Answer): string | undefined {
+function regionOf({ headers, body }: Answer): string | undefined {
   const fromHeader = /^[A-Za-z0-9._-]{1,64}$/.exec(headers['x-amz-bucket-region'] ?? '')?.[0];
   return fromHeader ?? REGION.exec(body.toString('latin1'))?.[1];
 }
@@ -94,19 +100,31 @@ export function failureOf(answer: Answer, action: string, bucket: string): Probe
   return new ProbeFailure(reason, detail);
 }
 
-/** What is refused of how the set wants objects to be kept, where that is what is refused of a write. */
-export function settingRefused(
-  answer: Answer,
-  { storageClass, encryption }: Pick<S3Target, 'storageClass' | 'encryption'>,
-): ProbeFailure | undefined {
+/** Why a write was refused, where that may be how the set wants objects to be kept. */
+export class UnclearRefusal extends ProbeFailure {
+  constructor({ reason, detail }: ProbeFailure) {
+    super(reason, detail);
+    this.name = 'UnclearRefusal';
+  }
+}
+
+/** Why a write was refused. */
+export function writeFailureOf(answer: Answer, action: string, bucket: string, target: Settings): ProbeFailure {
   const code = codeOf(answer) ?? '';
-  if (storageClass !== undefined && CLASS_REFUSED.has(code)) {
-    return new ProbeFailure('not_supported', { field: 'storage_class', subject: storageClass });
-  }
-  if (encryption !== undefined && ENCRYPTION_REFUSED.test(code)) {
-    return new ProbeFailure('not_supported', { field: 'sse', subject: encryption });
-  }
-  return undefined;
+  const failure = failureOf(answer, action, bucket);
+  const [refused] =
+    CODES_OF_SETTINGS.find(([setting, codes]) => target[setting] !== undefined && codes.test(code)) ?? [];
+  if (refused !== undefined) return settingRefused(refused, target);
+  const isSuspected = target.storageClass !== undefined || target.encryption !== undefined;
+  return isSuspected && UNCLEAR_CODES.has(code) ? new UnclearRefusal(failure) : failure;
+}
+
+export function settingRefused(setting: Setting, target: Settings): ProbeFailure {
+  const subject = target[setting];
+  return new ProbeFailure('not_supported', {
+    field: FIELDS_OF_SETTINGS[setting],
+    ...(subject === undefined ? {} : { subject }),
+  });
 }
 
 function reasonOf(answer: Answer, code: string | undefined): Reason {
@@ -115,7 +133,7 @@ function reasonOf(answer: Answer, code: string | undefined): Reason {
   if (status >= 300 && status < 400) return 'redirected';
   const known = REASONS_BY_CODE.get(code ?? '');
   if (known !== undefined) return known;
-  if (status >= 500) return status === 501 ? 'not_supported' : 'server_error';
+  if (status >= 500 || status === 429) return status === 501 ? 'not_supported' : 'server_error';
   // A code that is not known is shown as it is; a bare 401 or 403 says as much as: not these keys, or not so.
   return code === undefined && (status === 401 || status === 403) ? 'key_rejected' : 'unexpected_answer';
 }

@@ -1,10 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises';
-
 import { ProbeFailure } from '../failure.ts';
-import { LIST_BYTES_MAX, ERROR_BYTES_MAX, RETRY_PAUSE_MS } from '../limits.ts';
+import { LIST_BYTES_MAX, ERROR_BYTES_MAX } from '../limits.ts';
 import type { Answer, Wire, WireRequest } from '../network/wire.ts';
+import { askTwice } from './ask-twice.ts';
 import type { BucketStore, Stored } from './object-store.ts';
-import { codeOf, failureOf, settingRefused } from './s3-failure.ts';
+import { codeOf, failureOf, settingRefused, UnclearRefusal, writeFailureOf, type Setting } from './s3-failure.ts';
 import type { KeyedS3Target, S3Keys } from './s3-target.ts';
 
 /** Sends one signed request; the SDK hands it over with its headers and its encoded path. */
@@ -57,6 +56,16 @@ const LIST_BUCKETS: Call = {
 const MAKE_BUCKET: Call = { action: 's3:CreateBucket', bytesMax: ERROR_BYTES_MAX, isAnswer: () => true };
 const REMOVE_BUCKET: Call = { action: 's3:DeleteBucket', bytesMax: ERROR_BYTES_MAX, isAnswer: () => true };
 
+/** In the order in which they are left out of a write, to see which of them is refused: one by one, and then both. */
+const SETTINGS: readonly (readonly [Setting, ...Setting[]])[] = [
+  ['storageClass'],
+  ['encryption'],
+  ['storageClass', 'encryption'],
+];
+
+/** With it, an answer is a refusal whatever its status is: some servers begin to answer before they know. */
+const isError: (answer: Answer) => boolean = hasRoot('Error');
+
 /** No server knows it; shorter than Amazon's, and like theirs. */
 const UNKNOWN_ACCESS_KEY = 'CIOUNKNOWNPROBEKEY00';
 
@@ -64,6 +73,8 @@ const UNKNOWN_ACCESS_KEY = 'CIOUNKNOWNPROBEKEY00';
 export class S3Store implements BucketStore {
   readonly bucket: string;
   readonly prefix: string;
+  /** Before version 0.7; up to 0.16 restic looks there where `keys/` is empty (`s3legacy`). */
+  readonly formerKeys = 'key/';
   readonly #target: KeyedS3Target;
   readonly #wire: Wire;
   readonly #make: MakeCalls;
@@ -108,7 +119,30 @@ export class S3Store implements BucketStore {
 
   async put(name: string, bytes: Uint8Array, signal: AbortSignal): Promise<Stored> {
     const put = (calls: S3Calls): Promise<unknown> => calls.put(this.prefix + name, Buffer.from(bytes));
-    return storedOf((await this.#call(PUT, put, signal)).answer);
+    try {
+      return storedOf((await this.#call(PUT, put, signal)).answer);
+    } catch (error) {
+      if (!(error instanceof UnclearRefusal)) throw error;
+      return this.#putWithout(error, put, signal);
+    }
+  }
+
+  /** Finds the setting that keeps objects from being written, by leaving it out; where none does, the refusal is thrown. */
+  async #putWithout(
+    refusal: UnclearRefusal,
+    put: (calls: S3Calls) => Promise<unknown>,
+    signal: AbortSignal,
+  ): Promise<Stored> {
+    const { keys } = this.#target;
+    for (const settings of SETTINGS.filter((all) => all.every((setting) => this.#target[setting] !== undefined))) {
+      try {
+        const { answer } = await this.#ask(PUT, keys, put, signal, withoutSettings(this.#target, settings));
+        return { ...storedOf(answer), refused: settingRefused(settings[0], this.#target) };
+      } catch (error) {
+        if (!(error instanceof UnclearRefusal)) throw error;
+      }
+    }
+    throw refusal;
   }
 
   async get(name: string, bytesMax: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
@@ -124,10 +158,17 @@ export class S3Store implements BucketStore {
   async delete(name: string, version: string | undefined, signal: AbortSignal): Promise<Stored> {
     const call = version === undefined ? DELETE : DELETE_VERSION;
     const remove = (calls: S3Calls): Promise<unknown> => calls.delete(this.prefix + name, version);
-    const { answer } = await this.#call(call, remove, signal);
+    let answer: Answer;
+    try {
+      ({ answer } = await this.#call(call, remove, signal));
+    } catch (error) {
+      // A request that was lost has done it.
+      if (error instanceof MissingObject) return {};
+      throw error;
+    }
     const stored = storedOf(answer);
     // MinIO tells nothing of the marker that it makes where versions were kept once.
-    const isUntold = version === undefined && stored.version === undefined && answer.headers['server'] === 'MinIO';
+    const isUntold = version === undefined && stored.version === undefined && isMinio(answer);
     return isUntold ? this.#markerOf(name, signal) : stored;
   }
 
@@ -158,20 +199,16 @@ export class S3Store implements BucketStore {
     return false;
   }
 
-  /** Asks; a server that fails is asked once more. */
   async #call<Value>(
     call: Call,
     ask: (calls: S3Calls) => Promise<Value>,
     signal: AbortSignal,
   ): Promise<{ readonly value: Value; readonly answer: Answer }> {
     try {
-      return await this.#ask(call, this.#target.keys, ask, signal);
+      return await askTwice(() => this.#ask(call, this.#target.keys, ask, signal), signal);
     } catch (error) {
-      if (!(error instanceof ProbeFailure)) throw error;
-      if (error.reason === 'wrong_secret_key') throw await this.#withoutGuess(error, call, ask, signal);
-      if (error.reason !== 'server_error') throw error;
-      await pause(RETRY_PAUSE_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
-      return this.#ask(call, this.#target.keys, ask, signal);
+      const isGuess = error instanceof ProbeFailure && error.reason === 'wrong_secret_key';
+      throw isGuess ? await this.#withoutGuess(error, call, ask, signal) : error;
     }
   }
 
@@ -180,6 +217,7 @@ export class S3Store implements BucketStore {
     keys: S3Keys,
     ask: (calls: S3Calls) => Promise<Value>,
     signal: AbortSignal,
+    target: KeyedS3Target = this.#target,
   ): Promise<{ readonly value: Value; readonly answer: Answer }> {
     let answer: Answer | undefined;
     let failure: unknown;
@@ -194,7 +232,7 @@ export class S3Store implements BucketStore {
     };
     let outcome: { readonly value: Value } | undefined;
     try {
-      outcome = { value: await ask(this.#make(this.#target, keys, send)) };
+      outcome = { value: await ask(this.#make(target, keys, send)) };
     } catch {
       // What went wrong is in the answer, or in what kept it from coming.
     }
@@ -203,10 +241,11 @@ export class S3Store implements BucketStore {
     if (answer === undefined) throw new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' });
     if (answer.status === 404 && codeOf(answer) === 'NoSuchKey') throw new MissingObject(storedOf(answer));
     if (codeOf(answer) === 'BucketAlreadyOwnedByYou') throw new OwnBucket();
-    if (answer.status < 200 || answer.status >= 300) {
-      throw (
-        (call === PUT ? settingRefused(answer, this.#target) : undefined) ?? failureOf(answer, call.action, this.bucket)
-      );
+    // An object may look like anything.
+    if (answer.status < 200 || answer.status >= 300 || (call.action !== GET.action && isError(answer))) {
+      throw call === PUT
+        ? writeFailureOf(answer, call.action, this.bucket, target)
+        : failureOf(answer, call.action, this.bucket);
     }
     if (outcome === undefined || !call.isAnswer(answer)) {
       throw new ProbeFailure('unexpected_answer', { subject: `HTTP ${answer.status}` });
@@ -261,6 +300,20 @@ function hasRoot(element: string): (answer: Answer) => boolean {
   return ({ body }) => {
     const text = body.toString('latin1');
     return root.test(text) && !text.includes('<!');
+  };
+}
+
+/** Behind a proxy, too, which has a name of its own: its id of a host is a digest in hex, and Amazon's is base64. */
+function isMinio({ headers }: Answer): boolean {
+  return headers['server'] === 'MinIO' || /^[0-9a-f]{64}$/.test(headers['x-amz-id-2'] ?? '');
+}
+
+function withoutSettings(target: KeyedS3Target, left: readonly Setting[]): KeyedS3Target {
+  const { storageClass, encryption, ...rest } = target;
+  return {
+    ...rest,
+    ...(storageClass === undefined || left.includes('storageClass') ? {} : { storageClass }),
+    ...(encryption === undefined || left.includes('encryption') ? {} : { encryption }),
   };
 }
 

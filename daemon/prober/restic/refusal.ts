@@ -4,7 +4,7 @@ import type { Reason } from '../../../src/validation.ts';
 export interface Refusal {
   readonly reason: Extract<
     Reason,
-    'no_keys' | 'wrong_password' | 'too_many_keys' | 'not_a_repository' | 'untrusted_parameters'
+    'no_keys' | 'wrong_password' | 'password_surrounded' | 'too_many_keys' | 'not_a_repository' | 'untrusted_parameters'
   >;
   /** The object that is at fault, as in `config` or `keys/…`. */
   readonly subject?: string;

@@ -20,7 +20,7 @@ export const SCRYPT_MEMORY_BYTES_MAX: number = 256 * 1024 * 1024;
  * Most work for a derivation, as N·r·p: restic aims at half a second when it makes a key, which is about 2^20 on the
  * machines of 2020. This is eight times as much.
  */
-export const SCRYPT_WORK_MAX: number = 2 ** 23;
+const SCRYPT_WORK_MAX: number = 2 ** 23;
 
 const KEY_BYTES: number = ENCRYPT_KEY_BYTES + 2 * MAC_KEY_BYTES;
 

@@ -110,6 +110,14 @@ describe(
       assert.equal(findingFor(findings, 'password').state, 'passed');
     });
 
+    it('looks for keys nowhere else than restic does: a former layout there never was', async () => {
+      const once = await containers.make();
+      const moved = [...files].map(([name, bytes]) => [name.replace('keys/', 'key/'), bytes] as const);
+      await containers.putRepository(once, new Map(moved));
+      const failure = failureIn(await find(values({ backup_repo: `azure:${once}:/` })));
+      assert.deepEqual(failure, { check: 'password', state: 'failed', reason: 'no_keys' });
+    });
+
     it('names the broken link and the field at fault', async () => {
       const empty = await containers.make();
       const cases: readonly (readonly [rest: Values, expected: Partial<Finding>])[] = [

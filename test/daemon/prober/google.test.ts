@@ -102,13 +102,20 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       url = await startFakeGcs(scope, STORAGE_HOST, await authority.sign(`DNS:${STORAGE_HOST}`));
       files = await makeRepository(scope, PASSWORD);
       const versioning = { enabled: true };
-      for (const bucket of [{ name: 'backup' }, { name: 'versions', versioning }, { name: 'empty' }]) {
+      for (const bucket of [
+        { name: 'backup' },
+        { name: 'versions', versioning },
+        { name: 'empty' },
+        { name: 'once' },
+      ]) {
         await send('POST', '/storage/v1/b?project=project', 'application/json', JSON.stringify(bucket));
       }
       for (const [name, bytes] of files) {
         for (const place of ['backup/o?uploadType=media&name=host-1/', 'versions/o?uploadType=media&name=']) {
           await send('POST', `/upload/storage/v1/b/${place}${name}`, 'application/octet-stream', bytes);
         }
+        const former = name.replace('keys/', 'key/');
+        await send('POST', `/upload/storage/v1/b/once/o?uploadType=media&name=${former}`, '', bytes);
       }
     });
 
@@ -124,6 +131,11 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       assert.deepEqual(checksIn(findings, 'passed').toSorted(), PROBED.toSorted(), JSON.stringify(findings));
       assert.deepEqual(findingFor(findings, 'region'), { check: 'region', state: 'skipped', reason: 'not_needed' });
       assert.deepEqual(await namesIn('backup'), [...files.keys()].map((name) => `host-1/${name}`).toSorted());
+    });
+
+    it('looks for keys nowhere else than restic does: a former layout there never was', async () => {
+      const failure = failureIn(await find(values(url, { backup_repo: 'gs:once:/' })));
+      assert.deepEqual(failure, { check: 'password', state: 'failed', reason: 'no_keys' });
     });
 
     it('leaves no version behind in a bucket that keeps them', async () => {

@@ -8,11 +8,11 @@ import { describe, it } from 'node:test';
 
 import type { Finding, ProbeJob } from '../../../src/validation.ts';
 import { Canaries, assertUnseen } from '../../support/canary.ts';
-import { plainEnvironment } from '../../support/process.ts';
+import { plainEnvironment, runSuccessfully } from '../../support/process.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { refusal, startHttp, startTcp } from './far-server.ts';
 import { failureIn, jobOf } from './harness.ts';
-import { AN_HOUR_AHEAD, messagesIn, ProberChild, PROBER_SOURCE, WITHOUT_HOME } from './prober-child.ts';
+import { AN_HOUR_AHEAD, messagesIn, ProberChild, PROBER_SOURCE, STUCK, WITHOUT_HOME } from './prober-child.ts';
 
 const LIST = '<ListBucketResult></ListBucketResult>';
 const LOCATION = '<LocationConstraint></LocationConstraint>';
@@ -51,6 +51,17 @@ describe('the prober', () => {
     await once(peer, 'end');
     assert.deepEqual(messagesIn(text).at(-1), { done: true });
     assert.equal(failureIn(messagesIn(text).slice(0, -1) as Finding[])?.reason, 'connection_refused');
+  });
+
+  it('does not wait for a name server that does not answer when its caller has gone', async (t) => {
+    const fifo = path.join(temporaryDirectory(t), 'fifo');
+    await runSuccessfully(['mkfifo', fifo]);
+    const child = new ProberChild(t, { STUCK_AT: fifo }, STUCK);
+    child.send(line(jobOf({ backup_repo: 's3:http://stuck.test/bucket-1' })));
+    child.process.stderr?.once('data', () => child.process.stdin?.end());
+    await child.ended;
+    assert.deepEqual(child.messages.at(-1), { done: true });
+    assert.equal(child.process.signalCode, 'SIGTERM', child.stderr);
   });
 
   it('ends without a word of it where what comes is no job', async (t) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Agent } from 'node:https';
+import https, { Agent } from 'node:https';
 import { after, before, describe, it } from 'node:test';
 
 import { AssumeRoleProvider } from 'minio/dist/esm/AssumeRoleProvider.mjs';
@@ -7,7 +7,9 @@ import { AssumeRoleProvider } from 'minio/dist/esm/AssumeRoleProvider.mjs';
 import { CHECKS, type Finding, type ProbeJob } from '../../../src/validation.ts';
 import { MINIO_SERVER, startMinioServer, type MinioServer } from '../../support/minio-server.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
+import type { Scope } from '../../support/scope.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
+import { startHttp, type FarServer } from './far-server.ts';
 import { checksIn, failureIn, findingFor, findingsOf, jobOf, suiteScope } from './harness.ts';
 import { Buckets, makeRepository, RIGHTS, type RepositoryFiles, type Right } from './s3-buckets.ts';
 
@@ -233,13 +235,26 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         assert.deepEqual([few.state, [few.subject]], ['warning', await buckets.namesIn(once)]);
       });
 
+      it('knows the server behind a proxy that has a name of its own', async (t) => {
+        const once = await buckets.make({ keeps: 'kept' });
+        const proxy = await startReverseProxy(t, server.endpoint, authority);
+        const findings = await find({ backup_repo: `s3:https://${proxy.authority}/${once}` });
+        assert.equal(findingFor(findings, 'delete').state, 'passed', JSON.stringify(findings));
+        assert.deepEqual(await buckets.namesIn(once), []);
+      });
+
       it('names how the set wants objects to be kept where the server does not offer it', async () => {
-        for (const [field, value] of [
-          ['storage_class', 'STANDARD_IA'],
-          ['sse', 'AES256'],
-          ['sse', 'aws:kms'],
+        for (const [field, value, rest] of [
+          ['storage_class', 'STANDARD_IA', {}],
+          ['sse', 'AES256', {}],
+          ['sse', 'aws:kms', {}],
+          ['sse', 'AES256', { storage_class: 'STANDARD' }],
+          // It says no more of it than InvalidArgument.
+          ['sse', 'nobodys', { storage_class: 'STANDARD' }],
         ] as const) {
-          const failure = failureIn(await find({ [field]: value }));
+          const before = await buckets.namesIn(bucket);
+          const failure = failureIn(await find({ ...rest, [field]: value }));
+          assert.deepEqual(await buckets.namesIn(bucket), before);
           assert.deepEqual(failure && { ...failure, ms: 0 }, {
             check: 'write',
             state: 'failed',
@@ -265,3 +280,20 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
     });
   }
 });
+
+/** Passes everything on as it came, and says that it is another server, as nginx does. */
+async function startReverseProxy(scope: Scope, endpoint: string, authority: Authority): Promise<FarServer> {
+  const agent = new Agent({ ca: authority.certificate });
+  scope.after(() => agent.destroy());
+  return startHttp(
+    scope,
+    ({ method, url = '', headers }, response, body) => {
+      const passed = https.request(`${endpoint}${url}`, { agent, method, headers }, (answer) => {
+        response.writeHead(answer.statusCode ?? 0, { ...answer.headers, server: 'nginx' });
+        answer.pipe(response);
+      });
+      passed.on('error', () => response.destroy()).end(body);
+    },
+    await authority.sign('IP:127.0.0.1'),
+  );
+}

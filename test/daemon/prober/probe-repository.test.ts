@@ -177,6 +177,29 @@ describe('probe(): the password of the repository', () => {
     assert.equal(derivations, 0);
   });
 
+  it('tells where the password would open it without what is stored around it, as restic reads it from a file', async (t) => {
+    const server = await startRepository(t, repositoryOf(['of another', PASSWORD]));
+    const expected = { check: 'password', state: 'failed', reason: 'password_surrounded', field: 'backup_password' };
+    for (const password of [`\ufeff${PASSWORD}`, `${PASSWORD}\n`, `${PASSWORD}\r\n`, `\ufeff ${PASSWORD}\u00a0`]) {
+      assert.deepEqual(failureIn(await findingsOf(jobOf(valuesFor(server, password)))), expected);
+    }
+    for (const password of [`${PASSWORD}s\n`, `${PASSWORD}\ufeff`, '\n', '\ufeff']) {
+      const failure = failureIn(await findingsOf(jobOf(valuesFor(server, password))));
+      assert.deepEqual(failure, { ...expected, reason: 'wrong_password' });
+    }
+    // Where the key was made with it, that is the password.
+    const exact = await startRepository(t, repositoryOf([`\ufeff${PASSWORD}\n`]));
+    const findings = await findingsOf(jobOf(valuesFor(exact, `\ufeff${PASSWORD}\n`)));
+    assert.equal(findingFor(findings, 'password').state, 'passed');
+  });
+
+  it('makes a second key of no password that has nothing around it', async (t) => {
+    const server = await startRepository(t, repositoryOf(['of another']));
+    const count = (password: string): Promise<number> =>
+      countDerivations(async () => void (await findingsOf(jobOf(valuesFor(server, password)))));
+    assert.deepEqual([await count('a password'), await count('a password\n')], [1, 2]);
+  });
+
   it('needs nothing written where the set is for restoring only', async (t) => {
     const repository = repositoryOf([PASSWORD]);
     const server = await startRepository(t, repository);

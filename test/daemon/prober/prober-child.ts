@@ -32,6 +32,22 @@ syncBuiltinESMExports();`;
 /** Options of Node that make the user one whom the user database does not know, as one of DynamicUser= may be. */
 export const WITHOUT_HOME: readonly string[] = ['--import', `data:text/javascript,${encodeURIComponent(UNKNOWN_USER)}`];
 
+const STUCK_LOOKUP = `import dns from 'node:dns/promises';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+const { STUCK_AT } = process.env;
+dns.lookup = () => new Promise((resolve, reject) => {
+  fs.open(STUCK_AT, 'r', reject);
+  process.stderr.write('looking up');
+});
+syncBuiltinESMExports();`;
+
+/**
+ * Options of Node that have every look-up wait in a thread of the pool, as for a name server that does not answer: until somebody
+ * writes to the FIFO that the variable STUCK_AT names.
+ */
+export const STUCK: readonly string[] = ['--import', `data:text/javascript,${encodeURIComponent(STUCK_LOOKUP)}`];
+
 /** A prober as a child, whose standard input stays open until it is ended. */
 export class ProberChild {
   readonly process: ChildProcess;

@@ -228,6 +228,20 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         assert.deepEqual([state, await buckets.namesIn(few, '.cio-')], ['warning', [subject]]);
       });
 
+      it('names the one setting of how objects are to be kept that the server does not offer', async () => {
+        for (const [field, settings] of [
+          ['storage_class', { storage_class: 'NOBODYS' }],
+          ['storage_class', { storage_class: 'NOBODYS', sse: 'nobodys' }],
+          ['sse', { sse: 'nobodys' }],
+          ['sse', { sse: 'nobodys', storage_class: 'STANDARD' }],
+        ] as const) {
+          const before = await buckets.namesIn(bucket);
+          const findings = await find({ ...valuesOf(OWNER), ...settings });
+          assert.deepEqual([failureIn(findings)?.reason, failureIn(findings)?.field], ['not_supported', field]);
+          assert.deepEqual(await buckets.namesIn(bucket), before);
+        }
+      });
+
       it('names what a lock keeps', async () => {
         const name = await buckets.make({ keeps: 'locks' });
         const findings = await find(valuesOf(OWNER, buckets.repository(name)));
@@ -262,9 +276,11 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
       });
 
       it('tells a wrong password, and a repository that lost its config', async () => {
-        const wrong = await find({ ...valuesOf(OWNER), backup_password: `${PASSWORD} ` });
+        const wrong = await find({ ...valuesOf(OWNER), backup_password: `${PASSWORD}.` });
         const expected = { check: 'password', state: 'failed', reason: 'wrong_password', field: 'backup_password' };
         assert.deepEqual(failureIn(wrong), expected);
+        const surrounded = await find({ ...valuesOf(OWNER), backup_password: `\ufeff${PASSWORD} \n` });
+        assert.deepEqual(failureIn(surrounded), { ...expected, reason: 'password_surrounded' });
 
         const name = await buckets.make();
         await buckets.putRepository(name, files);

@@ -33,6 +33,9 @@ describe('isRefused()', () => {
     '::169.254.169.254',
     '64:ff9b::a9fe:a9fe',
     '64:ff9b::169.254.169.254',
+    '64:ff9b:1::a9fe:a9fe',
+    '64:ff9b:1:abcd::a9fe:a9fe',
+    '::ffff:0:a9fe:a9fe',
     '2002:a9fe:a9fe::',
     '2002:a9fe:a9fe::1',
   ];
@@ -50,6 +53,8 @@ describe('isRefused()', () => {
     'fd00:ec2::253',
     '2a05:d018::1',
     '64:ff9b::5db8:d822',
+    '64:ff9b:1::5db8:d822',
+    '::ffff:0:5db8:d822',
     '2002:5db8:d822::1',
   ];
   for (const address of taken) it(`takes ${address}`, () => assert.equal(isRefused(address), false));

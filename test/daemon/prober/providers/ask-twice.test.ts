@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import { ProbeFailure } from '../../../../daemon/prober/failure.ts';
+import { askTwice } from '../../../../daemon/prober/providers/ask-twice.ts';
+
+const open = new AbortController().signal;
+
+/** Fails as it is told, one failure after the other, and counts. */
+function failing(...failures: readonly Error[]): { readonly ask: () => Promise<string>; readonly count: () => number } {
+  let count = 0;
+  const ask = async (): Promise<string> => {
+    const failure = failures[count];
+    count += 1;
+    if (failure !== undefined) throw failure;
+    return 'an answer';
+  };
+  return { ask, count: () => count };
+}
+
+describe('askTwice()', () => {
+  it('asks a server that fails once more, and no oftener', async () => {
+    const once = failing(new ProbeFailure('server_error'));
+    assert.deepEqual([await askTwice(once.ask, open), once.count()], ['an answer', 2]);
+    const last = new ProbeFailure('server_error');
+    const ever = failing(new ProbeFailure('server_error'), last);
+    await assert.rejects(askTwice(ever.ask, open), last);
+    assert.equal(ever.count(), 2);
+  });
+
+  it('takes every other answer for what it is', async () => {
+    for (const error of [new ProbeFailure('access_denied'), new TypeError('a defect')]) {
+      const { ask, count } = failing(error);
+      await assert.rejects(askTwice(ask, open), error);
+      assert.equal(count(), 1);
+    }
+  });
+
+  it('ends with its signal while it waits, for the reason of that', async () => {
+    const controller = new AbortController();
+    const { ask, count } = failing(new ProbeFailure('server_error'));
+    const asked = askTwice(ask, controller.signal);
+    const reason = new Error('cancelled');
+    setImmediate(() => controller.abort(reason));
+    await assert.rejects(asked, reason);
+    assert.equal(count(), 1);
+  });
+});
