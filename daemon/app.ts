@@ -14,6 +14,7 @@ import { lockPages } from './kernel/libc.ts';
 import { readPeer } from './kernel/peer.ts';
 import { connectServiceManager } from './kernel/service-manager.ts';
 import type { ServiceManager } from './kernel/service-manager.ts';
+import { startThreads } from './kernel/threads.ts';
 import { UserDatabase } from './kernel/user-database.ts';
 import type { LoadRequest } from './load/address.ts';
 import { answerLoad } from './load/answer.ts';
@@ -26,14 +27,17 @@ import { Prober } from './probe/prober.ts';
 import { connectProber, spawnProber } from './probe/start-prober.ts';
 import { describeDefect } from './log.ts';
 import type { Log } from './log.ts';
+import { STORE_FILE } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { checkSocketPath, prepareRuntimeDirectory } from './socket/listen.ts';
 import { VarlinkServer } from './socket/varlink-server.ts';
 import { SOCKET_FILES, placesOf } from './sockets.ts';
 import { DirectoryLock } from './store/directory-lock.ts';
 import { endInspections } from './store/inspect-pages.ts';
+import { StoreError } from './store/sealed-store.ts';
 import type { SealedStore } from './store/sealed-store.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
+import { StoreLock } from './store/store-lock.ts';
 import { describeSystemError } from './system-error.ts';
 import { Copies } from './vault/copies.ts';
 import { createFirstSlot } from './vault/first-slot.ts';
@@ -43,8 +47,6 @@ import { SlotKeeper } from './vault/slot-keeper.ts';
 import type { SlotPlaces } from './vault/slot-keeper.ts';
 import { Sodium } from './vault/sodium.ts';
 import { Vault } from './vault/vault.ts';
-
-const STORE_FILE = 'credentials.db';
 
 /** Where systemd starts a prober for each connection. */
 const PROBER_SOCKET = 'probe';
@@ -98,6 +100,7 @@ async function start(
 ): Promise<App> {
   const { isUndumpable, warnings } = hardenProcess();
   for (const warning of warnings) log.warning(warning);
+  await startThreads();
   const places = placesOf(inherited, settings.runtimeDirectory);
   const storePath = join(settings.stateDirectory, STORE_FILE);
   for (const place of Object.values(places)) if (place !== undefined && 'path' in place) checkSocketPath(place.path);
@@ -114,11 +117,19 @@ async function start(
 
   const sodium = await Sodium.load();
   const areKeysLocked = lockKeys(sodium, log);
+  const storeLock = cleanup.adopt(new StoreLock(storePath), (lock) => lock.release());
+  storeLock.take();
   const store: SealedStore = cleanup.adopt(SqliteStore.open(storePath), (open) => open.close());
+  storeLock.take();
   const keyPlaces = { stateDirectory: settings.stateDirectory, credentialsDirectory: settings.credentialsDirectory };
   if (isEmptyStore(store)) await makeStore(store, storePath, sodium, keyPlaces, log);
   const vault = new Vault(store, sodium, {
-    onPurgeFailed: (error) => log.warning('deleted records may still be in the journal', describeDefect(error)),
+    onPurgeFailed: (error) =>
+      log.warning(
+        'the journal cannot be moved to the file, it is tried again: what was deleted may be in it',
+        error instanceof StoreError ? { reason: error.message } : describeDefect(error),
+      ),
+    onPurged: () => log.info('the journal was moved to the file'),
   });
   cleanup.adopt(vault, (open) => open.close());
   const slots = new SlotKeeper(vault, sodium, keyPlaces, Date.now);
@@ -148,7 +159,7 @@ async function start(
   const selfCheck = new SelfCheck(vault, {
     onDamaged: () =>
       log.error('the store is not as it was left: records are missing, or older; see: cio credential fsck'),
-    onFailed: (error) => log.warning('the store was not held against its head', describeDefect(error)),
+    onFailed: (error) => log.warning('the store could not be checked against its head', describeDefect(error)),
   });
   cleanup.defer(() => selfCheck.stop());
   const context = {
@@ -316,11 +327,16 @@ function prepareStateDirectory(path: string): void {
     });
   }
   const stat = lstatSync(path);
+  if (stat.isSymbolicLink()) {
+    throw new StateDirectoryError(
+      `the state directory ${path} is a symbolic link; give the directory that it leads to`,
+    );
+  }
   if (stat.uid !== process.geteuid?.()) {
     throw new StateDirectoryError(`the state directory ${path} belongs to another user (uid ${stat.uid})`);
   }
   if ((stat.mode & 0o022) !== 0) {
-    throw new StateDirectoryError(`others may write to the state directory ${path}; mend it with: chmod 700 ${path}`);
+    throw new StateDirectoryError(`others may write to the state directory ${path}; fix it with: chmod 700 ${path}`);
   }
   if ((stat.mode & 0o077) !== 0) chmodSync(path, 0o700);
 }

@@ -1,21 +1,22 @@
-import { readFileSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 
 import { CredentialError, EXIT } from '../src/errors.ts';
 import { homeDirectory } from '../src/home-directory.ts';
+import { LogOutput } from './log-output.ts';
 import { createLog, describeDefect } from './log.ts';
 import type { Log } from './log.ts';
 import { USAGE, UsageError, parseSettings } from './settings.ts';
-import type { Settings } from './settings.ts';
+import type { SalvageSettings, Settings } from './settings.ts';
 
 const NODE_MAJOR_MIN = 24;
-const STDERR = 2;
 
 /** What systemd tells this process alone. */
 const FROM_SYSTEMD = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC'];
 
 async function main(): Promise<void> {
-  const log = createLog(writeAll, process.env['JOURNAL_STREAM'] !== undefined);
+  const output = new LogOutput();
+  const log = createLog(output.write, process.env['JOURNAL_STREAM'] !== undefined);
   if (Number(process.versions.node.split('.', 1)[0]) < NODE_MAJOR_MIN) {
     log.error(`Node ${NODE_MAJOR_MIN} or newer is needed, this is ${process.versions.node}; start it with: npm start`);
     process.exit(EXIT.failed);
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
     process.exit(EXIT.failed);
   });
   process.umask(0o077);
+  let purpose = 'start';
   try {
     const uid = process.geteuid?.() ?? -1;
     const { argv, env: environment, pid } = process;
@@ -36,32 +38,43 @@ async function main(): Promise<void> {
       pid,
       home: homeDirectory(environment, homedir),
     });
-    if (command.kind === 'run') await run(command.settings, log);
-    else process.stdout.write(command.kind === 'help' ? USAGE : `${packageVersion()}\n`);
+    if (command.kind === 'run') await run(command.settings, log, output);
+    else if (command.kind === 'salvage') {
+      purpose = 'salvage the store';
+      await salvage(command.settings, log);
+    } else process.stdout.write(command.kind === 'help' ? USAGE : `${packageVersion()}\n`);
   } catch (error) {
-    process.exitCode = report(error, log);
+    process.exitCode = report(error, purpose, log);
   }
 }
 
 /** Serves until a signal says stop. */
-async function run(settings: Settings, log: Log): Promise<void> {
+async function run(settings: Settings, log: Log, output: LogOutput): Promise<void> {
   const { promise: stopped, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
   // Before anything that takes time: a unit may wait at a connection that systemd kept for us, and must be told. A terminal
   // that closes takes the daemon with it, as it takes every program in its foreground. A signal that comes twice (a
   // terminal sends it to npm as well, which passes it on) is one.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
   // Loaded only now: on a Node that is too old the store's module would crash the process.
+  const { waitUntilWritable } = await import('./kernel/libc.ts');
+  output.dropWhatWouldWait((fd) => waitUntilWritable(fd, 0));
   const { startApp } = await import('./app.ts');
   const { takeInheritedSockets } = await import('./kernel/inherited-sockets.ts');
   const inherited = takeInheritedSockets(process.env, process.pid);
   for (const name of FROM_SYSTEMD) delete process.env[name];
   const app = await startApp(settings, inherited, packageVersion(), log);
   log.info('listening', { socket: app.socketPath, pid: process.pid });
-  if (!settings.isJournal) writeAll(nextCommand(settings, app.isLocked));
+  if (!settings.isJournal) output.write(nextCommand(settings, app.isLocked));
   const signal = await stopped;
   log.info('stopping', { signal });
   await app.stop();
   log.info('stopped');
+}
+
+/** Loaded only now, as the app is. */
+async function salvage(settings: SalvageSettings, log: Log): Promise<void> {
+  const { salvageStore } = await import('./salvage.ts');
+  salvageStore(settings, log);
 }
 
 function nextCommand(settings: Settings, isLocked: boolean): string {
@@ -72,7 +85,7 @@ function nextCommand(settings: Settings, isLocked: boolean): string {
 }
 
 /** Tells the operator what went wrong, and returns the exit code. */
-function report(error: unknown, log: Log): number {
+function report(error: unknown, purpose: string, log: Log): number {
   if (error instanceof UsageError) {
     log.error(`${error.message}; see --help`);
     return EXIT.usage;
@@ -82,13 +95,20 @@ function report(error: unknown, log: Log): number {
     return error.code === 'Damaged' ? EXIT.damaged : EXIT.failed;
   }
   if (error instanceof Error && OPERATORS_ERRORS.has(error.name)) {
-    const isDamaged = (error as { readonly failure?: unknown }).failure === 'damaged';
-    log.error(`cannot start: ${error.message}${isDamaged ? '; put back a copy of credentials.db' : ''}`);
-    return isDamaged ? EXIT.damaged : EXIT.failed;
+    const { failure } = error as { readonly failure?: unknown };
+    const next = purpose === 'start' ? NEXT_STEPS.get(failure) : undefined;
+    log.error(`cannot ${purpose}: ${error.message}${next === undefined ? '' : `; ${next}`}`);
+    return failure === 'damaged' ? EXIT.damaged : EXIT.failed;
   }
-  log.error('cannot start: a defect', describeDefect(error));
+  log.error(`cannot ${purpose}: a defect`, describeDefect(error));
   return EXIT.failed;
 }
+
+/** What the operator can do about a failure of one of {@link OPERATORS_ERRORS}. */
+const NEXT_STEPS: ReadonlyMap<unknown, string> = new Map([
+  ['damaged', 'put back a copy of credentials.db, or see what --salvage brings back: docs/disaster-recovery.md'],
+  ['held', 'use that one, or end it first; a second one takes a --state-dir and a --runtime-dir of its own'],
+]);
 
 /** Errors whose messages are made for the operator and quote nothing but paths and numbers. */
 const OPERATORS_ERRORS: ReadonlySet<string> = new Set([
@@ -114,15 +134,6 @@ function packageVersion(): string {
     }
   }
   throw new Error('the package has no package.json');
-}
-
-/** Writes at once, so that a line is out before the process ends; a reader who is gone is no reason to stop serving. */
-function writeAll(text: string): void {
-  try {
-    writeSync(STDERR, text);
-  } catch (error) {
-    if (!['EPIPE', 'EAGAIN', 'EIO'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-  }
 }
 
 await main();

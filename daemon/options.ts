@@ -42,6 +42,20 @@ export const DAEMON_OPTIONS = {
     details:
       'A number with m, h or d, from 1m to 30d. Two at a time, and nothing is written at their servers. The log says when a set begins to fail and when it works again.',
   },
+  salvage: {
+    type: 'string',
+    value: 'FILE',
+    describe: 'make a new store of what can be read of a damaged one, and end',
+    details:
+      'For a store with damaged pages, which was moved out of the state directory, with its journal. As root it becomes the owner of the state directory first. What follows is cio credential fsck --repair.',
+  },
+  'keys-from': {
+    type: 'string',
+    value: 'COPY',
+    describe: 'with --salvage: an older copy, for what opens the store',
+    details:
+      'Where the id of the store, its slots or its data key are damaged. The copy must be of the same store, and no older than its last rekey; slots that were removed since then open the store again.',
+  },
   version: { type: 'boolean', describe: 'say the version' },
   help: { type: 'boolean', short: 'h', describe: 'say this' },
 } as const;

@@ -3,6 +3,9 @@ import { parseArgs } from 'node:util';
 import { parseInterval, SYSTEM_INTERVAL_MS } from './health/interval.ts';
 import { DAEMON_OPTIONS, type DaemonOption } from './options.ts';
 
+/** The store, in its directory. */
+export const STORE_FILE = 'credentials.db';
+
 /** Raw words from outside, as they came. */
 export interface RawSettings {
   readonly argv: readonly string[];
@@ -31,8 +34,17 @@ export interface Settings {
   readonly validateEveryMs: number | undefined;
 }
 
+/** A damaged store, and where the new one is to be. Paths are absolute. */
+export interface SalvageSettings {
+  readonly stateDirectory: string;
+  readonly damaged: string;
+  /** A copy that has what opens the store. */
+  readonly keysFrom: string | undefined;
+}
+
 export type Command =
   | { readonly kind: 'run'; readonly settings: Settings }
+  | { readonly kind: 'salvage'; readonly settings: SalvageSettings }
   | { readonly kind: 'help' }
   | { readonly kind: 'version' };
 
@@ -59,7 +71,7 @@ const SYSTEM_RUNTIME = '/run/cio-credentiald';
 const NAME = 'cio-credentiald';
 
 /**
- * @param raw with the process id that `$WATCHDOG_PID` is held against
+ * @param raw with the process id that `$WATCHDOG_PID` is compared with
  * @throws UsageError
  */
 export function parseSettings({ argv, environment, uid, home, pid }: RawSettings): Command {
@@ -71,6 +83,10 @@ export function parseSettings({ argv, environment, uid, home, pid }: RawSettings
   const stateDirectory =
     given('--state-dir', options['state-dir'] ?? environment['CIO_STATE_DIR']) ??
     (isSystem ? SYSTEM_STATE : join(absolute(environment['XDG_STATE_HOME']) ?? stateHome(home), NAME));
+  const damaged = given('--salvage', options.salvage);
+  const keysFrom = given('--keys-from', options['keys-from']);
+  if (damaged !== undefined) return { kind: 'salvage', settings: { stateDirectory, damaged, keysFrom } };
+  if (keysFrom !== undefined) throw new UsageError('--keys-from goes with --salvage');
   const userRuntime = absolute(environment['XDG_RUNTIME_DIR']);
   const runtimeDirectory =
     given('--runtime-dir', options['runtime-dir'] ?? environment['CIO_RUNTIME_DIR']) ??

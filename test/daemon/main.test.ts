@@ -1,8 +1,20 @@
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
+import { STORE_FILE } from '../../daemon/settings.ts';
 import { EXIT } from '../../src/errors.ts';
 import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { assertUnseen, Canaries } from '../support/canary.ts';
@@ -137,19 +149,49 @@ describe('a killed daemon', () => {
   });
 });
 
+describe('a daemon whose log cannot be written', () => {
+  it('serves, and ends well', async (t) => {
+    const daemon = await startDaemon(t, { command: ['/bin/sh', '-c', 'exec "$@" 2>/dev/full', 'sh', ...MAIN] });
+    const client = await RawVarlink.connect(t, daemon.socketPath);
+    assert.equal((await client.call(`${CREDENTIALS}.Status`)).error, undefined);
+    await daemon.stop();
+  });
+});
+
 describe('two daemons', { concurrency: 2 }, () => {
   for (const shared of ['stateDirectory', 'runtimeDirectory'] as const) {
-    it(`are refused one ${shared === 'stateDirectory' ? 'state' : 'runtime'} directory; the second says who has it, the first serves on`, async (t) => {
+    it(`are refused one ${shared === 'stateDirectory' ? 'state' : 'runtime'} directory; the second says who has it and what to do, the first serves on`, async (t) => {
       const first = await startDaemon(t);
       const { code, log } = await failure(t, { [shared]: first[shared] });
       assert.equal(code, EXIT.failed);
-      const expected = `cio-credentiald: error: cannot start: ${first[shared]} is held by another cio-credentiald (pid ${first.pid})\n`;
+      const expected = `cio-credentiald: error: cannot start: ${first[shared]} is held by another cio-credentiald (pid ${first.pid}); use that one, or end it first; a second one takes a --state-dir and a --runtime-dir of its own\n`;
       assert.equal(log, expected);
       const client = await RawVarlink.connect(t, first.socketPath);
       assert.equal((await client.call(`${CREDENTIALS}.Status`)).error, undefined);
       await first.stop();
     });
   }
+
+  it('are refused one store, also where nobody sees by its directory that it is held', async (t) => {
+    const first = await startDaemon(t);
+    const elsewhere = join(temporaryDirectory(t), 'state');
+    mkdirSync(elsewhere, { mode: 0o700 });
+    // As backup programs do it, whose copies are made of hard links.
+    linkSync(join(first.stateDirectory, STORE_FILE), join(elsewhere, STORE_FILE));
+    rmSync(join(first.stateDirectory, 'lock'));
+    for (const stateDirectory of [first.stateDirectory, elsewhere]) {
+      const { code, log } = await failure(t, { stateDirectory });
+      assert.equal(code, EXIT.failed);
+      const expected = `cio-credentiald: error: cannot start: ${join(stateDirectory, STORE_FILE)} is held by another process; use that one, or end it first; `;
+      assert.ok(log.startsWith(expected), log);
+    }
+    const client = await RawVarlink.connect(t, first.socketPath);
+    assert.equal(
+      (await client.call(`${CREDENTIALS}.Create`, { credentials: [{ name: 'a', value: 'x' }] })).error,
+      undefined,
+    );
+    await first.stop();
+  });
 });
 
 describe('a daemon that cannot start', { concurrency: 2 }, () => {
@@ -167,7 +209,7 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
   });
 
   for (const directory of ['state', 'runtime'] as const) {
-    it(`says that others may write to its ${directory} directory, and how to mend that`, async (t) => {
+    it(`says that others may write to its ${directory} directory, and how to fix that`, async (t) => {
       const path = join(temporaryDirectory(t), 'open');
       mkdirSync(path);
       chmodSync(path, 0o777);
@@ -175,7 +217,7 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
       assert.equal(code, EXIT.failed);
       assert.match(
         log,
-        new RegExp(`cannot start: others may write to the ${directory} directory ${path}; mend it with: chmod .*\n$`),
+        new RegExp(`cannot start: others may write to the ${directory} directory ${path}; fix it with: chmod .*\n$`),
       );
     });
 
@@ -188,6 +230,19 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
       assert.match(log, /cannot start: the \w+ directory .* belongs to another user \(uid 3001\)\n$/);
     });
   }
+
+  it('says that its state directory is a symbolic link, whose mode nobody can mend', async (t) => {
+    const directory = temporaryDirectory(t);
+    const path = join(directory, 'link');
+    mkdirSync(join(directory, 'target'), { mode: 0o700 });
+    symlinkSync('target', path);
+    const { code, log } = await failure(t, { stateDirectory: path });
+    assert.equal(code, EXIT.failed);
+    assert.match(
+      log,
+      /cannot start: the state directory .*link is a symbolic link; give the directory that it leads to\n$/,
+    );
+  });
 
   it('repeats no word that it was started with and does not know', async () => {
     const { code, stdout, stderr } = await run([...MAIN, '--secret-word']);

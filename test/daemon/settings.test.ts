@@ -115,6 +115,16 @@ describe('parseSettings()', () => {
     }
   });
 
+  it('takes what a damaged store is, and where the new one is to be', () => {
+    const of = { stateDirectory: '/s', damaged: path.resolve('old/credentials.db') };
+    const words = ['--salvage', 'old/credentials.db', '--state-dir', '/s'];
+    assert.deepEqual(parse(words), { kind: 'salvage', settings: { ...of, keysFrom: undefined } });
+    assert.deepEqual(parse([...words, '--keys-from=/copy']), {
+      kind: 'salvage',
+      settings: { ...of, keysFrom: '/copy' },
+    });
+  });
+
   it('answers --help and --version, whatever else was said', () => {
     assert.deepEqual(parse(['--help']), { kind: 'help' });
     assert.deepEqual(parse(['-h', '--version']), { kind: 'help' });
@@ -131,6 +141,8 @@ describe('parseSettings()', () => {
     'an empty place of the sockets': ['--runtime-dir='],
     'a time that is none': ['--validate-every', 'secret'],
     'two answers to one question': ['--user', '--system'],
+    'a damaged store without a name': ['--salvage='],
+    'a copy for what is not asked for': ['--keys-from', 'secret'],
   };
   for (const [what, argv] of Object.entries(refused)) {
     it(`refuses ${what}, and repeats nothing of it`, () => {

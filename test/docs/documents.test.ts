@@ -52,19 +52,52 @@ function assertChoices(command: Command, options: Readonly<Record<string, unknow
   }
 }
 
+/** The anchors of a page's headings, as GitHub makes them. */
+function anchorsOf(text: string): readonly string[] {
+  return [...text.replaceAll(/^```.*?^```$/gms, '').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+/** What stands in backquotes and has a slash: files and folders, as `vault/reader` or `test/host`. */
+function placesIn(text: string): readonly string[] {
+  return [...text.matchAll(/`([a-z.]+(?:\/[\w.-]+)+)\/?`/g)].map(([, place = '']) => place);
+}
+
+/** A place below the folder, of the daemon or of the page, with its ending or without. */
+function isThere(place: string, document: string): boolean {
+  const folders = ['', 'daemon', path.dirname(document)];
+  return folders.some((folder) => ['', '.ts'].some((end) => fs.existsSync(path.join(ROOT, folder, place + end))));
+}
+
 describe('documents', () => {
   for (const document of DOCUMENTS) {
     it(`${document} has command lines that cio understands, and links that lead somewhere`, () => {
       const text = fs.readFileSync(path.join(ROOT, document), 'utf8');
       for (const words of cioLines(text)) assertParses(words, document);
-      for (const [, target = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
-        assert.ok(fs.existsSync(path.join(ROOT, path.dirname(document), target)), `${document}: no ${target}`);
+      for (const [, target = '', anchor] of text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)) {
+        const page = path.join(ROOT, target === '' ? document : path.join(path.dirname(document), target));
+        assert.ok(fs.existsSync(page), `${document}: no ${target}`);
+        if (anchor === undefined) continue;
+        assert.ok(anchorsOf(fs.readFileSync(page, 'utf8')).includes(anchor), `${document}: no #${anchor} in ${target}`);
       }
+    });
+
+    it(`${document} names files and folders that are there`, () => {
+      const places = placesIn(fs.readFileSync(path.join(ROOT, document), 'utf8'));
+      assert.deepEqual(
+        places.filter((place) => !isThere(place, document)),
+        [],
+      );
     });
   }
 
   it('have command lines at all, and every page is in the index', () => {
     assert.ok(cioLines(fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8')).length > 10);
+    assert.ok(placesIn(fs.readFileSync(path.join(ROOT, 'ARCHITECTURE.md'), 'utf8')).length > 30);
     const index = fs.readFileSync(path.join(ROOT, 'docs/README.md'), 'utf8');
     for (const page of fs.globSync('docs/*.md', { cwd: ROOT })) {
       const name = path.basename(page);

@@ -1,0 +1,45 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+import type { Log } from './log.ts';
+import { STORE_FILE } from './settings.ts';
+import type { SalvageSettings } from './settings.ts';
+import { DirectoryLock } from './store/directory-lock.ts';
+import { journalOf } from './store/database-file.ts';
+import { PageFile } from './store/page-file.ts';
+import { salvage } from './store/salvage.ts';
+import { StoreError } from './store/sealed-store.ts';
+
+/**
+ * Makes a new store of what can be read of a damaged one, in a state directory that has none and no daemon. It needs no
+ * key. As root it becomes the owner of the directory, whose the store is to be, once the damaged file is open.
+ *
+ * @throws StoreError, DirectoryLockError
+ */
+export function salvageStore({ stateDirectory, damaged, keysFrom }: SalvageSettings, log: Log): void {
+  using cleanup = new DisposableStack();
+  const file = cleanup.adopt(PageFile.open(damaged), (open) => open.close());
+  const copy = keysFrom === undefined ? undefined : cleanup.adopt(PageFile.open(keysFrom), (open) => open.close());
+  becomeOwnerOf(stateDirectory);
+  cleanup.adopt(DirectoryLock.take(stateDirectory), (lock) => lock.release());
+  const path = join(stateDirectory, STORE_FILE);
+  for (const present of [path, journalOf(path)].filter((place) => existsSync(place))) {
+    throw new StoreError('io', `${present} is there: move the damaged store out of the way, its journal too`);
+  }
+  if (file.isJournalLost) log.warning(`what was in ${journalOf(damaged)} is lost: it is no journal any more`);
+  const { records, doubtful } = salvage(file, copy, path);
+  if (file.unreadable > 0) log.warning(`${file.unreadable} pages were not given by the disk`);
+  if (doubtful > 0)
+    log.warning(`${doubtful} records were left out: there are two of each, and either may be the old one`);
+  log.info(
+    `made ${path} of the ${records} records that were found; start the daemon, then: cio credential fsck --repair`,
+  );
+}
+
+function becomeOwnerOf(directory: string): void {
+  const owner = statSync(directory, { throwIfNoEntry: false });
+  if (process.geteuid?.() !== 0 || owner === undefined || owner.uid === 0) return;
+  process.setgroups?.([]);
+  process.setgid?.(owner.gid);
+  process.setuid?.(owner.uid);
+}

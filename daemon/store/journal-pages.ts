@@ -1,0 +1,82 @@
+import { readSync } from 'node:fs';
+
+/** Lengths and fields of a journal, of SQLite's kind "WAL" (https://sqlite.org/fileformat2.html#walformat). */
+const HEADER_BYTES = 32;
+const HEADER_SUMMED_BYTES = 24;
+const FRAME_HEADER_BYTES = 24;
+const FRAME_SUMMED_BYTES = 8;
+const MAGIC_LITTLE_ENDIAN = 0x37_7f_06_82;
+const MAGIC_BIG_ENDIAN = 0x37_7f_06_83;
+const PAGE_BYTES_OFFSET = 8;
+const SALT_OFFSET = 16;
+const SALT_BYTES = 8;
+
+/** What the commits in a journal made of the file that it belongs to. */
+export interface JournalPages {
+  /** Pages of the file after the last commit. */
+  readonly pageCount: number;
+  /** Where in the journal the latest content of a page is. */
+  readonly offsets: ReadonlyMap<number, number>;
+}
+
+/**
+ * Reads a journal as SQLite does after a crash: what was committed whole counts, up to the first frame that is not as it
+ * was written.
+ *
+ * @param file a descriptor, which stays the caller's
+ * @returns undefined where there is no commit in it
+ */
+export function readJournal(file: number, pageBytes: number): JournalPages | undefined {
+  const header = Buffer.alloc(HEADER_BYTES);
+  if (readSync(file, header, 0, HEADER_BYTES, 0) < HEADER_BYTES) return undefined;
+  const magic = header.readUInt32BE(0);
+  if (magic !== MAGIC_LITTLE_ENDIAN && magic !== MAGIC_BIG_ENDIAN) return undefined;
+  const sum = new Checksum(magic === MAGIC_BIG_ENDIAN);
+  sum.add(header.subarray(0, HEADER_SUMMED_BYTES));
+  if (!sum.isIn(header, HEADER_SUMMED_BYTES) || header.readUInt32BE(PAGE_BYTES_OFFSET) !== pageBytes) return undefined;
+  const salt = header.subarray(SALT_OFFSET, SALT_OFFSET + SALT_BYTES);
+
+  const offsets = new Map<number, number>();
+  const uncommitted = new Map<number, number>();
+  let pageCount: number | undefined;
+  const frame = Buffer.alloc(FRAME_HEADER_BYTES + pageBytes);
+  for (let at = HEADER_BYTES; readSync(file, frame, 0, frame.length, at) === frame.length; at += frame.length) {
+    sum.add(frame.subarray(0, FRAME_SUMMED_BYTES));
+    sum.add(frame.subarray(FRAME_HEADER_BYTES));
+    const isOfThisJournal = frame.subarray(FRAME_SUMMED_BYTES, FRAME_SUMMED_BYTES + SALT_BYTES).equals(salt);
+    if (!isOfThisJournal || !sum.isIn(frame, FRAME_SUMMED_BYTES + SALT_BYTES)) break;
+    uncommitted.set(frame.readUInt32BE(0), at + FRAME_HEADER_BYTES);
+    const pagesAfterCommit = frame.readUInt32BE(4);
+    if (pagesAfterCommit === 0) continue;
+    pageCount = pagesAfterCommit;
+    for (const [page, offset] of uncommitted) offsets.set(page, offset);
+    uncommitted.clear();
+  }
+  return pageCount === undefined ? undefined : { pageCount, offsets };
+}
+
+/** SQLite's, which goes on from frame to frame: two sums of 32-bit words. */
+class Checksum {
+  readonly #isBigEndian: boolean;
+  #first = 0;
+  #second = 0;
+
+  constructor(isBigEndian: boolean) {
+    this.#isBigEndian = isBigEndian;
+  }
+
+  add(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; at += 8) {
+      this.#first = (this.#first + this.#word(bytes, at) + this.#second) >>> 0;
+      this.#second = (this.#second + this.#word(bytes, at + 4) + this.#first) >>> 0;
+    }
+  }
+
+  isIn(bytes: Buffer, offset: number): boolean {
+    return bytes.readUInt32BE(offset) === this.#first && bytes.readUInt32BE(offset + 4) === this.#second;
+  }
+
+  #word(bytes: Buffer, at: number): number {
+    return this.#isBigEndian ? bytes.readUInt32BE(at) : bytes.readUInt32LE(at);
+  }
+}

@@ -1,0 +1,86 @@
+import { rmSync } from 'node:fs';
+
+import Database from 'better-sqlite3';
+
+import { renameDurably } from './copy-directory.ts';
+import { migrate } from './migrations.ts';
+import type { PageFile } from './page-file.ts';
+import { scatteredRecords } from './scattered-records.ts';
+import { KIND, StoreError } from './sealed-store.ts';
+import type { Kind, SealedRecord } from './sealed-store.ts';
+import { withStoreErrors } from './sqlite-connection.ts';
+
+/** Rows come in no order, and each goes to a page of its own. */
+const CACHE_KIBIBYTES: number = 64 * 1024;
+
+/** Without one of each a store can never be opened. */
+const OPENING_KINDS = { store: 'the id of the store', slot: 'an unlock slot', dataKey: 'the data key' } as const;
+const IS_OPENING: ReadonlySet<Kind> = new Set([KIND.store, KIND.slot, KIND.dataKey]);
+
+/** What was gathered. */
+export interface Salvaged {
+  readonly records: number;
+  /** Records of which two different versions were found, so that nobody can tell which one is current; left out. */
+  readonly doubtful: number;
+}
+
+/**
+ * Makes a new store of all records that can be made out in a damaged file. What they say is not looked at, for want of
+ * a key: `fsck` drops those that do not open, and makes the head anew.
+ *
+ * @param keysFrom an older copy of the same store, from which all is taken that opens it
+ * @param path of the new store, where nothing is; it is there when all of it is on the disk, or not at all
+ * @throws StoreError `damaged` where nothing would open the new store
+ */
+export function salvage(damaged: PageFile, keysFrom: PageFile | undefined, path: string): Salvaged {
+  const unfinished = `${path}.salvage`;
+  for (const end of ['', '-journal']) rmSync(`${unfinished}${end}`, { force: true });
+  try {
+    const salvaged = withStoreErrors(() => {
+      const database = new Database(unfinished);
+      try {
+        database.pragma(`cache_size = -${CACHE_KIBIBYTES}`);
+        database.pragma('secure_delete = ON');
+        migrate(database);
+        return database.transaction(() => gather(database, damaged, keysFrom))();
+      } finally {
+        database.close();
+      }
+    });
+    renameDurably(unfinished, path);
+    return salvaged;
+  } finally {
+    for (const end of ['', '-journal']) rmSync(`${unfinished}${end}`, { force: true });
+  }
+}
+
+function gather(database: Database.Database, damaged: PageFile, keysFrom: PageFile | undefined): Salvaged {
+  const put = database.prepare<[Kind, Uint8Array, Uint8Array]>('INSERT OR IGNORE INTO record VALUES (?, ?, ?)');
+  const isSame = database
+    .prepare<[Uint8Array, Kind, Uint8Array], number>('SELECT body = ? FROM record WHERE kind = ? AND tag = ?')
+    .pluck();
+  const remove = database.prepare<[Kind, Uint8Array]>('DELETE FROM record WHERE kind = ? AND tag = ?');
+  const count = database.prepare<[], number>('SELECT count(*) FROM record').pluck();
+  const has = database.prepare<[Kind], number>('SELECT count(*) FROM record WHERE kind = ?').pluck();
+
+  const doubtful = new Map<string, SealedRecord>();
+  const putAll = (file: PageFile, isTaken: (kind: Kind) => boolean): void => {
+    for (const { kind, tag, body } of scatteredRecords(file)) {
+      if (!isTaken(kind)) continue;
+      if (put.run(kind, tag, body).changes === 1 || isSame.get(body, kind, tag) === 1) continue;
+      doubtful.set(`${kind} ${Buffer.from(tag).toString('hex')}`, { kind, tag, body });
+    }
+  };
+  putAll(damaged, (kind) => keysFrom === undefined || !IS_OPENING.has(kind));
+  if (keysFrom !== undefined) putAll(keysFrom, (kind) => IS_OPENING.has(kind));
+  for (const { kind, tag } of doubtful.values()) remove.run(kind, tag);
+
+  for (const [name, words] of Object.entries(OPENING_KINDS)) {
+    if (has.get(KIND[name as keyof typeof OPENING_KINDS]) === 0)
+      throw new StoreError(
+        'damaged',
+        `${words} cannot be made out, and nothing opens without; an older copy has it: --keys-from`,
+      );
+  }
+  return { records: count.get() ?? 0, doubtful: doubtful.size };
+}

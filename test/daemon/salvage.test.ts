@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { EXIT } from '../../src/errors.ts';
+import type { Scope } from '../support/scope.ts';
+import { startDaemon } from '../support/daemon.ts';
+import { run } from '../support/process.ts';
+import { root, skipUnless } from '../support/requirements.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { rowsOf, zeroPage } from './vault/raw-file.ts';
+
+const MAIN = [process.execPath, path.join(import.meta.dirname, '..', '..', 'daemon', 'main.ts')];
+const SOMEBODY = 3001;
+
+/** A new store in the folder `old` of the state directory that it was moved out of. */
+async function movedStore(scope: Scope): Promise<{ readonly directory: string; readonly damaged: string }> {
+  const daemon = await startDaemon(scope);
+  await daemon.stop();
+  const directory = daemon.stateDirectory;
+  fs.mkdirSync(path.join(directory, 'old'), { mode: 0o700 });
+  const damaged = path.join(directory, 'old', 'credentials.db');
+  fs.renameSync(path.join(directory, 'credentials.db'), damaged);
+  return { directory, damaged };
+}
+
+async function salvage(directory: string, ...words: string[]): Promise<{ code: number | null; said: string }> {
+  const { code, stderr } = await run([...MAIN, '--state-dir', directory, '--salvage', ...words]);
+  return { code, said: stderr };
+}
+
+describe('cio-credentiald --salvage', () => {
+  it('makes a store that is nobody else’s, and says what comes next', async (t) => {
+    const { directory, damaged } = await movedStore(t);
+    const file = path.join(directory, 'credentials.db');
+    const { code, said } = await salvage(directory, damaged);
+    assert.equal(code, EXIT.done, said);
+    assert.match(said, new RegExp(`made ${file} of the \\d+ records .* fsck --repair\n$`));
+    assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+    assert.deepEqual(rowsOf(file), rowsOf(damaged));
+    // What is there now is not to be written over, and has more than the damaged one before long.
+    const again = await salvage(directory, damaged);
+    assert.deepEqual([again.code, /cannot salvage the store: .* is there/.test(again.said)], [EXIT.failed, true]);
+    const daemon = await startDaemon(t, { stateDirectory: directory });
+    assert.match((await salvage(directory, damaged)).said, /held by another cio-credentiald/);
+    await daemon.stop();
+  });
+
+  it('refuses a file that nothing would open, unless a copy has what opens it', async (t) => {
+    const { directory, damaged } = await movedStore(t);
+    const copy = path.join(temporaryDirectory(t), 'copy.db');
+    fs.copyFileSync(damaged, copy);
+    // The one page of so small a table.
+    zeroPage(damaged, 2);
+    const { code, said } = await salvage(directory, damaged);
+    assert.equal(code, EXIT.damaged);
+    assert.match(said, /^cio-credentiald: error: cannot salvage the store: the id of the store .*--keys-from\n$/);
+    assert.ok(!fs.existsSync(path.join(directory, 'credentials.db')));
+    assert.equal((await salvage(directory, damaged, '--keys-from', copy)).code, EXIT.done);
+    const daemon = await startDaemon(t, { stateDirectory: directory });
+    assert.match(daemon.log, /the store is open/);
+    await daemon.stop();
+  });
+
+  it(
+    'becomes the owner of the state directory, whom the new store is to belong to',
+    { skip: skipUnless(root) },
+    async (t) => {
+      const { directory, damaged } = await movedStore(t);
+      for (const name of ['.', 'lock']) fs.chownSync(path.join(directory, name), SOMEBODY, SOMEBODY);
+      // The folder that the operator made is root's, and closed.
+      assert.equal((await salvage(directory, damaged)).code, EXIT.done);
+      const { uid, gid, mode } = fs.statSync(path.join(directory, 'credentials.db'));
+      assert.deepEqual([uid, gid, mode & 0o777], [SOMEBODY, SOMEBODY, 0o600]);
+    },
+  );
+});

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import Database from 'better-sqlite3';
+import { migrate } from '../../../daemon/store/migrations.ts';
+import { PageFile } from '../../../daemon/store/page-file.ts';
+import { scatteredRecords } from '../../../daemon/store/scattered-records.ts';
+import { StoreError } from '../../../daemon/store/sealed-store.ts';
+import type { Scope } from '../../support/scope.ts';
+import { memoryDirectory } from '../vault/memory-directory.ts';
+import { PAGE_BYTES, rowsOf } from '../vault/raw-file.ts';
+
+const FRAME_BYTES = 24 + PAGE_BYTES;
+const JOURNAL_HEADER_BYTES = 32;
+
+/** A file with commits in its journal, as a process leaves it that was killed. */
+function killed(scope: Scope): string {
+  const directory = memoryDirectory(scope);
+  const live = path.join(directory, 'live.db');
+  const database = new Database(live);
+  try {
+    database.pragma('journal_mode = WAL');
+    migrate(database);
+    const put = database.prepare('INSERT OR REPLACE INTO record VALUES (6, ?, ?)');
+    for (let index = 0; index < 30; index += 1) put.run(Buffer.of(index), Buffer.alloc(900, 1));
+    database.pragma('wal_checkpoint(TRUNCATE)');
+    for (let round = 2; round < 5; round += 1) {
+      database.transaction(() => {
+        for (let index = round; index < 60; index += round) put.run(Buffer.of(index), Buffer.alloc(900, round));
+      })();
+      database.prepare('DELETE FROM record WHERE tag = ?').run(Buffer.of(round * 7));
+    }
+    const file = path.join(directory, 'killed.db');
+    fs.copyFileSync(live, file);
+    fs.copyFileSync(`${live}-wal`, `${file}-wal`);
+    return file;
+  } finally {
+    database.close();
+  }
+}
+
+const textOf = ({ tag, body }: { tag: Uint8Array; body: Uint8Array }): string =>
+  `${Buffer.from(tag).toString('hex')} ${Buffer.from(body).toString('hex').slice(0, 8)} ${body.length}`;
+
+function recordsOf(file: string): string[] {
+  const pages = PageFile.open(file);
+  try {
+    return Array.from(scatteredRecords(pages), textOf).toSorted();
+  } finally {
+    pages.close();
+  }
+}
+
+/** What SQLite makes of the file and its journal; of copies, since it changes them. */
+function recordsBySqlite(file: string): string[] {
+  const copy = `${file}.copy`;
+  fs.copyFileSync(file, copy);
+  fs.copyFileSync(`${file}-wal`, `${copy}-wal`);
+  fs.rmSync(`${copy}-shm`, { force: true });
+  return rowsOf(copy).map(textOf).toSorted();
+}
+
+describe('PageFile', () => {
+  it('has the pages as the journal has them, up to the last whole commit, wherever the journal ends', (t) => {
+    const file = killed(t);
+    const journal = fs.readFileSync(`${file}-wal`);
+    const seen = new Set<string>();
+    assert.equal((journal.length - JOURNAL_HEADER_BYTES) % FRAME_BYTES, 0);
+    for (let end = journal.length; end >= 0; end -= FRAME_BYTES / 2) {
+      fs.writeFileSync(`${file}-wal`, journal.subarray(0, end));
+      const records = recordsOf(file);
+      assert.deepEqual(records, recordsBySqlite(file), `cut at ${end}`);
+      seen.add(records.join());
+    }
+    assert.ok(seen.size > 3, `${seen.size} states`);
+  });
+
+  it('believes no frame that is not as it was written, and says of a journal that it is none', (t) => {
+    const file = killed(t);
+    const journal = fs.readFileSync(`${file}-wal`);
+    for (let at = 0; at < journal.length; at += 2039) {
+      const damaged = Buffer.from(journal);
+      damaged.writeUInt8(damaged.readUInt8(at) ^ 0x10, at);
+      fs.writeFileSync(`${file}-wal`, damaged);
+      assert.deepEqual(recordsOf(file), recordsBySqlite(file), `byte ${at}`);
+    }
+    const isLost = (content: Uint8Array): boolean => {
+      fs.writeFileSync(`${file}-wal`, content);
+      const pages = PageFile.open(file);
+      pages.close();
+      return pages.isJournalLost;
+    };
+    assert.deepEqual([journal, new Uint8Array(0), new Uint8Array(journal.length)].map(isLost), [false, false, true]);
+  });
+
+  it('refuses what is not there, and what is no file', (t) => {
+    const directory = memoryDirectory(t);
+    for (const name of ['absent.db', '.']) {
+      assert.throws(
+        () => PageFile.open(path.join(directory, name)),
+        (error) => error instanceof StoreError && error.failure === 'io',
+        name,
+      );
+    }
+  });
+});

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, describe, it } from 'node:test';
+import fc from 'fast-check';
+import { migrate } from '../../../daemon/store/migrations.ts';
+import { PageFile } from '../../../daemon/store/page-file.ts';
+import { scatteredRecords } from '../../../daemon/store/scattered-records.ts';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { memoryDirectory } from '../vault/memory-directory.ts';
+import { editFile, overwrite, PAGE_BYTES, rowsOf, zeroPage } from '../vault/raw-file.ts';
+
+/** Around where SQLite begins to use another page for a part of a row, and the longest that has one, two and many of them. */
+const BODY_BYTES = [0, 1, 16, 296, 970, 980, 990, 1000, 1010, 3000, 4070, 4090, 5000, 5100, 9000, 70_000];
+
+/** Nearly all rows have more than 300 bytes. */
+const ROWS_PER_PAGE_MAX = 20;
+
+const directory = memoryDirectory({ after });
+const whole = path.join(directory, 'whole.db');
+editFile(whole, (database) => {
+  migrate(database);
+  const insert = database.prepare('INSERT INTO record VALUES (?, ?, ?)');
+  insert.run(KIND.store, Buffer.from('store'), randomBytes(16));
+  insert.run(KIND.head, Buffer.from('head'), randomBytes(340));
+  for (let index = 0; index < 400; index += 1) insert.run(KIND.value, randomBytes(16), randomBytes(296));
+  for (const bytes of BODY_BYTES) insert.run(KIND.credential, randomBytes(16), randomBytes(bytes));
+});
+const original = fs.readFileSync(whole);
+
+const textOf = ({ kind, tag, body }: { kind: number; tag: Uint8Array; body: Uint8Array }): string =>
+  `${kind} ${Buffer.from(tag).toString('hex')} ${Buffer.from(body).toString('hex')}`;
+
+function recordsOf(file: string): string[] {
+  const pages = PageFile.open(file);
+  try {
+    return Array.from(scatteredRecords(pages), textOf).toSorted();
+  } finally {
+    pages.close();
+  }
+}
+
+/** The pages of the file by their part in the table; SQLite says which. */
+function pagesOf(type: 'internal' | 'leaf' | 'overflow'): number[] {
+  return editFile(whole, (database) =>
+    database
+      .prepare<[string], number>("SELECT pageno FROM dbstat WHERE name = 'record' AND pagetype = ?")
+      .pluck()
+      .all(type),
+  );
+}
+
+const rows = rowsOf(whole).map(textOf).toSorted();
+
+describe('scatteredRecords()', () => {
+  it('finds what SQLite finds in a good file, on inner pages and overflow pages too', () => {
+    assert.ok(pagesOf('internal').length > 0 && pagesOf('overflow').length > BODY_BYTES.length / 2);
+    assert.deepEqual(recordsOf(whole), rows);
+  });
+
+  it('loses what lies on a page that is gone, whichever that is, and nothing else', () => {
+    const file = path.join(directory, 'damaged.db');
+    const lost = new Map<string, number>();
+    for (let page = 1; page <= original.length / PAGE_BYTES; page += 1) {
+      fs.writeFileSync(file, original);
+      zeroPage(file, page);
+      const found = new Set(recordsOf(file));
+      // A record with a part that is zeros now is found, and does not open.
+      for (const row of rows.filter((whole) => !found.has(whole))) lost.set(row, (lost.get(row) ?? 0) + 1);
+    }
+    assert.equal(lost.size, rows.length);
+    for (const [row, times] of lost) {
+      const body = row.split(' ')[2] ?? '';
+      const pages = body.length / 2 < 980 ? 1 : 1 + Math.ceil(body.length / 2 / (PAGE_BYTES - 4));
+      assert.ok(times <= pages, `a row of ${body.length / 2} bytes was lost ${times} times`);
+    }
+  });
+
+  it('comes to its end, and throws nothing, whatever the pages say', () => {
+    const file = path.join(directory, 'noise.db');
+    const places = [...pagesOf('internal'), ...pagesOf('leaf'), ...pagesOf('overflow')];
+    const change = fc.record({
+      page: fc.constantFrom(...places),
+      // The beginning of a page is where its structure is.
+      at: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: PAGE_BYTES - 8 })),
+      bytes: fc.uint8Array({ minLength: 1, maxLength: 8 }),
+    });
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 20 }), (changes) => {
+        fs.writeFileSync(file, original);
+        for (const { page, at, bytes } of changes) overwrite(file, (page - 1) * PAGE_BYTES + at, bytes);
+        const found = recordsOf(file);
+        const hit = new Set(changes.map(({ page }) => page));
+        assert.ok(found.length >= rows.length - hit.size * ROWS_PER_PAGE_MAX, `${found.length}`);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { it } from 'node:test';
+import { connect } from '../../client/index.ts';
+import { EXIT } from '../../src/errors.ts';
+import { editFile, zeroPage } from '../daemon/vault/raw-file.ts';
+import { CIO_SOURCE } from '../support/cio.ts';
+import { startDaemon } from '../support/daemon.ts';
+import { plainEnvironment, run } from '../support/process.ts';
+import type { Finished } from '../support/process.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const ROOT = path.join(import.meta.dirname, '..', '..');
+const DAEMON = [process.execPath, path.join(ROOT, 'daemon', 'main.ts')];
+const STATE = '/var/lib/cio-credentiald';
+/** Enough for pages between the root and the leaves. */
+const CREDENTIALS = 150;
+
+/** What the page says to type where pages are damaged, as it is cut by what systemd is told. */
+function recipe(): readonly string[] {
+  const text = fs.readFileSync(path.join(ROOT, 'docs', 'disaster-recovery.md'), 'utf8');
+  const [, section = ''] = /^## Where pages of the file are damaged$(.*?)^## /ms.exec(text) ?? [];
+  const typed = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block = '']) => block);
+  assert.equal(typed.length, 2);
+  return typed.flatMap((block) => block.split(/^(systemctl .*)\n/m)).filter((part) => part !== '');
+}
+
+/** The last of the pages between the root and the leaves: what lies below it is far from the start of the table. */
+function innerPage(file: string): number {
+  return editFile(file, (database) => {
+    const pages = database.prepare<[], number>(
+      "SELECT pageno FROM dbstat WHERE name = 'record' AND pagetype = 'internal' AND path != '/' ORDER BY path DESC",
+    );
+    const [page] = pages.pluck().all();
+    assert.ok(page);
+    return page;
+  });
+}
+
+it('docs/disaster-recovery.md brings a store with a damaged page back, as it is typed there', async (t) => {
+  const first = await startDaemon(t);
+  const { stateDirectory, runtimeDirectory, socketPath } = first;
+  const values = new Map(
+    Array.from({ length: CREDENTIALS }, (_, index) => [`name-${index}`, `value-${index}-`.repeat(9)]),
+  );
+  {
+    await using client = await connect({ socket: socketPath });
+    const credentials = Array.from(values, ([name, value]) => ({ name, value }));
+    await client.call('Create', { credentials });
+  }
+  await first.stop();
+  const file = path.join(stateDirectory, 'credentials.db');
+  zeroPage(file, innerPage(file));
+  let daemon = await startDaemon(t, { stateDirectory, runtimeDirectory });
+
+  const folder = temporaryDirectory(t);
+  for (const [name, command] of Object.entries({ cio: CIO_SOURCE, 'cio-credentiald': DAEMON })) {
+    fs.writeFileSync(path.join(folder, name), `#!/bin/sh\nexec ${command.join(' ')} "$@"\n`, { mode: 0o755 });
+  }
+  const env = {
+    ...plainEnvironment(),
+    PATH: `${folder}:/usr/bin:/bin`,
+    CIO_STATE_DIR: stateDirectory,
+    CIO_CREDENTIAL_SOCKET: socketPath,
+  };
+  let cwd = '/';
+  const type = async (lines: string): Promise<Finished> => {
+    const here = lines.replaceAll(STATE, stateDirectory).replaceAll('/root/', `${folder}/`);
+    const finished = await run(['/bin/sh', '-ec', `${here}\npwd > ${folder}/cwd`], { env, cwd });
+    if (finished.code === 0) cwd = fs.readFileSync(`${folder}/cwd`, 'utf8').trim();
+    return finished;
+  };
+
+  const before = await type('cio credential fsck');
+  assert.equal(before.code, EXIT.damaged);
+  assert.match(before.stderr, /--salvage, see docs\/disaster-recovery\.md\n/);
+  const refused = await type('cio credential fsck --repair --yes');
+  assert.equal(refused.code, EXIT.damaged);
+  assert.match(refused.stderr, /Hint: cio credential fsck /);
+
+  for (const part of recipe()) {
+    if (part.startsWith('systemctl stop')) await daemon.stop();
+    else if (part.startsWith('systemctl start')) daemon = await startDaemon(t, { stateDirectory, runtimeDirectory });
+    else {
+      const { code, stderr, stdout } = await type(part);
+      assert.equal(code, part.endsWith('cio credential fsck\n') ? EXIT.damaged : EXIT.done, `${part}${stderr}`);
+      if (code === EXIT.damaged) assert.match(stdout.toString(), /name-\d+/);
+    }
+  }
+  assert.equal((await type('cio credential fsck')).code, EXIT.done);
+  assert.ok(fs.existsSync(`${folder}/credentials.db`));
+
+  await using client = await connect({ socket: socketPath });
+  let right = 0;
+  for await (const { credentials } of client.stream('List', {})) {
+    for (const { name } of credentials) {
+      assert.equal((await client.call('Get', { name })).value, values.get(name), name);
+      right += 1;
+    }
+  }
+  // Some lay on the page itself.
+  assert.ok(right < CREDENTIALS && right > CREDENTIALS - 20, `${right}`);
+  await daemon.stop();
+});
