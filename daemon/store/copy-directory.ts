@@ -28,6 +28,8 @@ const RESERVED_BYTES_MAX: number = 256 * 1024 ** 2;
 export class CopyDirectory {
   readonly #stateDirectory: string;
   readonly #path: string;
+  /** Bytes that were promised to somebody who has not written them all. */
+  #promised = 0;
 
   constructor(stateDirectory: string) {
     this.#stateDirectory = stateDirectory;
@@ -43,7 +45,24 @@ export class CopyDirectory {
   requireRoom(bytes: number): void {
     const { bavail, blocks, bsize } = withStoreErrors(() => statfsSync(this.#stateDirectory));
     const reserved = Math.min(blocks * bsize * RESERVED_SHARE, RESERVED_BYTES_MAX);
-    if (bavail * bsize - bytes < reserved) throw new StoreError('full', 'a copy would fill the disk of the store');
+    if (bavail * bsize - this.#promised - bytes < reserved) {
+      throw new StoreError('full', 'a copy would fill the disk of the store');
+    }
+  }
+
+  /**
+   * Keeps room for so many bytes from others, until it is disposed of: when they are written, the disk itself tells.
+   *
+   * @throws StoreError as {@link requireRoom}
+   */
+  reserveRoom(bytes: number): Disposable {
+    this.requireRoom(bytes);
+    this.#promised += bytes;
+    return {
+      [Symbol.dispose]: () => {
+        this.#promised -= bytes;
+      },
+    };
   }
 
   /** Makes an empty file, which SQLite takes for a new database, and gives its path. @throws StoreError */

@@ -8,9 +8,13 @@ const LOCK_FILE = 'lock';
 
 /** A directory is another daemon's, or cannot be locked. */
 export class DirectoryLockError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
+  /** Undefined where it cannot be locked. */
+  readonly failure: 'held' | undefined;
+
+  constructor(message: string, options: ErrorOptions & { readonly failure?: 'held' } = {}) {
     super(message, options);
     this.name = 'DirectoryLockError';
+    this.failure = options.failure;
   }
 }
 
@@ -28,7 +32,9 @@ export class DirectoryLock {
     let file: number | undefined;
     try {
       file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
-      if (!tryLockFile(file)) throw new DirectoryLockError(`${directory} is held by ${describeHolder(path)}`);
+      if (!tryLockFile(file)) {
+        throw new DirectoryLockError(`${directory} is held by ${describeHolder(path)}`, { failure: 'held' });
+      }
       ftruncateSync(file);
       writeSync(file, `${process.pid}\n`, 0);
       return new DirectoryLock(file);

@@ -16,6 +16,14 @@ const PROGRAM: string = fileURLToPath(new URL(`page-inspector${extname(import.me
 
 const running = new Set<ChildProcess>();
 
+/** Nobody looked at the pages, so nothing is known of them. */
+export class NotInspectedError extends StoreError {
+  constructor(options: ErrorOptions) {
+    super('io', 'the process that checks the pages of the file cannot be started', options);
+    this.name = 'NotInspectedError';
+  }
+}
+
 /** Ends those that look now, for a process that stops: none of them is to outlive it. What they looked at is not good then. */
 export function endInspections(): void {
   for (const child of running) child.kill('SIGKILL');
@@ -25,7 +33,7 @@ export function endInspections(): void {
  * What is wrong with the pages of an SQLite file, with its schema, or with the sizes in its records, in SQLite's words or
  * ours; empty where nothing is. Another process looks, see there; one that does not come to an end is ended.
  *
- * @throws StoreError `io` where it cannot be started
+ * @throws NotInspectedError where it cannot be started
  */
 export function inspectPages(path: string, bodyBytesMax: number, timeMaxMs: number = TIME_MAX_MS): Promise<string[]> {
   return new Promise((resolve, reject) => {
@@ -38,7 +46,7 @@ export function inspectPages(path: string, bodyBytesMax: number, timeMaxMs: numb
         if (error === null) resolve(stdout.split('\n').filter((line) => line !== ''));
         // Of what ends it, or has it go on for ever, no more is known than that it does.
         else if (typeof error.signal === 'string') resolve(['the check of the pages did not come to its end']);
-        else reject(new StoreError('io', 'the check of the pages cannot be started', { cause: error }));
+        else reject(new NotInspectedError({ cause: error }));
       },
     );
     running.add(child);

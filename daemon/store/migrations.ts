@@ -23,10 +23,14 @@ export const MIGRATIONS: readonly ((database: Database.Database) => void)[] = [
 /** The newest version of the file that this program reads and writes. */
 export const FORMAT_VERSION: number = MIGRATIONS.length;
 
+/** The version of an open file; 0 where nothing was committed to it yet. */
+export function versionOf(database: Database.Database): number {
+  return database.pragma('user_version', { simple: true }) as number;
+}
+
 /** Brings the file to {@link FORMAT_VERSION}, each step in a transaction of its own. */
 export function migrate(database: Database.Database, migrations: typeof MIGRATIONS = MIGRATIONS): void {
-  const version = database.pragma('user_version', { simple: true }) as number;
-  for (let next = version; next < migrations.length; next += 1) {
+  for (let next = versionOf(database); next < migrations.length; next += 1) {
     database
       .transaction(() => {
         migrations[next]?.(database);

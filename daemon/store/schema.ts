@@ -1,16 +1,15 @@
 import Database from 'better-sqlite3';
 
-import { MIGRATIONS, migrate } from './migrations.ts';
+import { MIGRATIONS, migrate, versionOf } from './migrations.ts';
 
 /**
  * Tells whether a file has what the migrations to its version make, and nothing else: whoever can write to it could add a
  * trigger, which SQLite would run at the next commit.
  */
 export function hasOwnSchema(database: Database.Database): boolean {
-  const version = database.pragma('user_version', { simple: true }) as number;
   const fresh = new Database(':memory:');
   try {
-    migrate(fresh, MIGRATIONS.slice(0, version));
+    migrate(fresh, MIGRATIONS.slice(0, versionOf(database)));
     return schemaOf(database) === schemaOf(fresh);
   } finally {
     fresh.close();

@@ -73,7 +73,11 @@ export interface SealedStore extends SealedReader {
   openSnapshot(): SealedSnapshot;
   /** Takes what was deleted out of the file for good. */
   purge(): void;
-  /** What the storage itself finds wrong with its pages, in its own words; empty where nothing is. */
+  /**
+   * What the storage itself finds wrong with its pages, in its own words; empty where nothing is.
+   *
+   * @throws StoreError where they cannot be looked at
+   */
   findPageDamage(): Promise<string[]>;
   /** Bytes that a copy of it has, more or less. @throws StoreError */
   copyBytes(): number;

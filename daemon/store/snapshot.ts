@@ -1,10 +1,12 @@
 import type Database from 'better-sqlite3';
 
-import type { Kind } from './sealed-store.ts';
+import { StoreError } from './sealed-store.ts';
+import type { Kind, SealedReader, SealedRecord } from './sealed-store.ts';
+import { withStoreErrors } from './sqlite-connection.ts';
 
-export interface Row {
-  readonly tag: Buffer;
-  /** Whatever the schema says, in a damaged row it may be null, a number or a text. */
+/** Whatever the schema says, in a damaged row each may be null, a number or a text. */
+interface Row {
+  readonly tag: unknown;
   readonly body: unknown;
 }
 
@@ -12,7 +14,7 @@ export interface Row {
  * What one connection reads, in a transaction that stays open from the first read until {@link leave}: with one of its
  * own, each read would take and give back SQLite's locks, which costs more than the read.
  */
-export class Snapshot {
+export class Snapshot implements SealedReader {
   readonly #database: Database.Database;
   readonly #get: Database.Statement<[Kind, Uint8Array]>;
   readonly #list: Database.Statement<[Kind, Uint8Array, number], Row>;
@@ -29,16 +31,29 @@ export class Snapshot {
     this.#end = database.prepare('ROLLBACK');
   }
 
-  /** The body, undefined where there is no such record. */
-  get(kind: Kind, tag: Uint8Array): unknown {
-    this.#enter();
-    return this.#get.get(kind, tag);
+  get(kind: Kind, tag: Uint8Array): Uint8Array | undefined {
+    const body = withStoreErrors(() => {
+      this.#enter();
+      return this.#get.get(kind, tag);
+    });
+    return body === undefined ? undefined : bytesIn(body);
   }
 
-  /** Up to `limit` records in the order of their tags, the first of them not before `from`. */
-  list(kind: Kind, from: Uint8Array, limit: number): Row[] {
-    this.#enter();
-    return this.#list.all(kind, from, limit);
+  list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[] {
+    // A tag and one more zero is the first that sorts behind it; the first of all is the empty one, which nobody made.
+    const from = after === undefined ? new Uint8Array(0) : Buffer.concat([after, Buffer.of(0)]);
+    const rows = withStoreErrors(() => {
+      this.#enter();
+      return this.#list.all(kind, from, limit);
+    });
+    const records = rows.map(({ tag, body }) => ({ kind, tag: bytesIn(tag), body: bytesIn(body) }));
+    // In a page that is damaged, or in the place of another one, rows may be out of order: who goes on from the last of these
+    // would be given them again, without end.
+    const last = records.at(-1)?.tag;
+    if (last !== undefined && records.length === limit && Buffer.compare(last, from) < 0) {
+      throw new StoreError('damaged', 'the rows of a page of the store are out of order');
+    }
+    return records;
   }
 
   /** Lets the next read see what was committed, and the journal be emptied: it cannot while somebody reads from it. */
@@ -53,4 +68,9 @@ export class Snapshot {
     this.#begin.run();
     this.#isOpen = true;
   }
+}
+
+/** What a column holds that should hold bytes: what is none becomes empty bytes, which no more open than damaged ones. */
+export function bytesIn(column: unknown): Uint8Array {
+  return column instanceof Uint8Array ? column : new Uint8Array(0);
 }

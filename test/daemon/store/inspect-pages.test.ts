@@ -2,13 +2,16 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { endInspections, inspectPages } from '../../../daemon/store/inspect-pages.ts';
+import { NotInspectedError, endInspections, inspectPages } from '../../../daemon/store/inspect-pages.ts';
 import { migrate } from '../../../daemon/store/migrations.ts';
+import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import type { Scope } from '../../support/scope.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { editFile } from '../vault/raw-file.ts';
 
 const BODY_BYTES_MAX = 10_000;
+/** Smaller files need no other process. */
+const LOOKED_AT_HERE_BYTES_MAX: number = 16 * 1024 ** 2;
 
 /** A file with a hundred records. */
 function newFile(scope: Scope): string {
@@ -45,6 +48,18 @@ describe('inspectPages()', () => {
     assert.match((await inspectPages(large, BODY_BYTES_MAX)).join(), /larger/);
     assert.deepEqual(await inspectPages(large, Number.POSITIVE_INFINITY), []);
     assert.match((await inspectPages(path.join(path.dirname(large), 'none'), BODY_BYTES_MAX)).join(), /./);
+  });
+
+  it('says that nobody looked where there is no process to be had for it', async (t) => {
+    const file = newFile(t);
+    const node = process.execPath;
+    process.execPath = path.join(path.dirname(file), 'none');
+    t.after(() => void (process.execPath = node));
+    await assert.rejects(inspectPages(file, BODY_BYTES_MAX), NotInspectedError);
+    const store = SqliteStore.open(file);
+    t.after(() => store.close());
+    t.mock.method(store, 'copyBytes', () => 2 * LOOKED_AT_HERE_BYTES_MAX);
+    await assert.rejects(store.findPageDamage(), NotInspectedError);
   });
 
   it('ends a look that comes to no end', async (t) => {

@@ -7,7 +7,13 @@ import type { Scope } from '../../support/scope.ts';
 /** A folder on a file system of its own that has room for so many KiB. Needs root. */
 export function smallDisk(scope: Scope, kibibytes: number): string {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-test-disk-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kibibytes}k,mode=0700`, 'cio-test', directory]);
+  try {
+    const options = `size=${kibibytes}k,mode=0700`;
+    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'cio-test', directory], { stdio: 'pipe' });
+  } catch (error) {
+    fs.rmdirSync(directory);
+    throw error;
+  }
   scope.after(() => {
     execFileSync('umount', ['--lazy', directory]);
     fs.rmdirSync(directory);

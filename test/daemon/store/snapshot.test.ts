@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -7,6 +8,7 @@ import { migrate } from '../../../daemon/store/migrations.ts';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { Snapshot } from '../../../daemon/store/snapshot.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { overwrite } from '../vault/raw-file.ts';
 
 const TAG = Buffer.from('tag');
 
@@ -31,7 +33,7 @@ describe('Snapshot', () => {
     const { snapshot, put } = openTwo(t);
     const bodies = (): string[] => [
       String(snapshot.get(KIND.value, TAG)),
-      ...snapshot.list(KIND.value, new Uint8Array(0), 10).map(({ body }) => String(body)),
+      ...snapshot.list(KIND.value, undefined, 10).map(({ body }) => String(body)),
     ];
     assert.deepEqual(bodies(), ['first', 'first']);
     put('second');
@@ -56,5 +58,32 @@ describe('Snapshot', () => {
     const { snapshot } = openTwo(t);
     assert.equal(snapshot.get(KIND.value, Buffer.from('other')), undefined);
     assert.equal(snapshot.get(KIND.credential, TAG), undefined);
+  });
+
+  it('gives out of a page whose rows are out of order none again and again', (t) => {
+    const file = path.join(temporaryDirectory(t), 'file.db');
+    const writer = new Database(file);
+    migrate(writer);
+    const tags = Array.from({ length: 12 }, (_, index) => Buffer.alloc(16, index + 1));
+    for (const tag of tags)
+      writer.prepare('INSERT INTO record VALUES (?, ?, ?)').run(KIND.value, tag, Buffer.from('body'));
+    writer.close();
+    // The last of the second page of a list comes to sort before the first one of all.
+    overwrite(file, fs.readFileSync(file).indexOf(tags[7] ?? ''), new Uint8Array(16));
+    const reader = new Database(file, { readonly: true });
+    t.after(() => reader.close());
+    const snapshot = new Snapshot(reader);
+    const listAll = (limit: number): number => {
+      let after: Uint8Array | undefined;
+      for (let listed = 0; listed < 1000;) {
+        const page = snapshot.list(KIND.value, after, limit);
+        listed += page.length;
+        if (page.length < limit) return listed;
+        after = page.at(-1)?.tag;
+      }
+      return Number.POSITIVE_INFINITY;
+    };
+    assert.equal(listAll(100), 12);
+    assert.throws(() => listAll(4), { name: 'StoreError', failure: 'damaged', message: /out of order/ });
   });
 });

@@ -1,0 +1,65 @@
+import Database from 'better-sqlite3';
+
+import { StoreError } from './sealed-store.ts';
+
+/**
+ * Page caches of the two connections, in KiB. The first is the one that counts: tags are hashes, so that a commit of many
+ * credentials touches as many pages, and a page that does not stay until the commit is written twice.
+ */
+const WRITER_CACHE_KIBIBYTES = 2048;
+const READER_CACHE_KIBIBYTES = 256;
+/** How long another program that has the file open (a backup) may hold up this one, which does nothing else meanwhile. */
+const BUSY_TIMEOUT_MS = 200;
+
+/** Opens the file as it is, or makes it where there is none. What is told to SQLite here changes nothing in the file. */
+export function openWriter(path: string): Database.Database {
+  return hardened(new Database(path, { timeout: BUSY_TIMEOUT_MS }), WRITER_CACHE_KIBIBYTES);
+}
+
+/** Opens a file that is there, for reading. */
+export function openReader(path: string): Database.Database {
+  return hardened(new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS }), READER_CACHE_KIBIBYTES);
+}
+
+/** Opens a file that is there, to copy its pages as they are: of a damaged one no more is looked at than has to be. */
+export function openForCopy(path: string): Database.Database {
+  return new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
+}
+
+/** Runs what works with SQLite, and throws what SQLite throws as a {@link StoreError}; everything else as it is. */
+export function withStoreErrors<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw asStoreError(error);
+  }
+}
+
+/** What to throw in the place of an error: a {@link StoreError} for one of SQLite's (https://sqlite.org/rescode.html). */
+export function asStoreError(error: unknown): unknown {
+  if (!(error instanceof Database.SqliteError)) return error;
+  const { code } = error;
+  const options = { cause: error };
+  if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE')
+    return new StoreError('full', 'the disk is full', options);
+  if (code.startsWith('SQLITE_READONLY')) return new StoreError('read_only', 'the file system is read-only', options);
+  if (code === 'SQLITE_CORRUPT' || code.startsWith('SQLITE_CORRUPT_') || code === 'SQLITE_NOTADB') {
+    return new StoreError('damaged', 'a page of the store is damaged', options);
+  }
+  if (code.startsWith('SQLITE_BUSY'))
+    return new StoreError('changed_by_other', 'another program uses the store', options);
+  return new StoreError('io', `the storage failed (${code})`, options);
+}
+
+function hardened(database: Database.Database, cacheKibibytes: number): Database.Database {
+  try {
+    database.pragma('trusted_schema = OFF');
+    database.pragma('cell_size_check = ON');
+    database.pragma('temp_store = MEMORY');
+    database.pragma(`cache_size = -${cacheKibibytes}`);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}

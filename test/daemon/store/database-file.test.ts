@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { identityOf, journalOf, readDatabaseHeader } from '../../../daemon/store/database-file.ts';
+import { StoreError } from '../../../daemon/store/sealed-store.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { contentOf, editFile } from '../vault/raw-file.ts';
+
+describe('readDatabaseHeader()', () => {
+  it('says what the file does, and leaves it and its folder alone', (t) => {
+    const file = path.join(temporaryDirectory(t), 'file.db');
+    editFile(file, (database) => database.exec('PRAGMA user_version = 7; PRAGMA application_id = 0x0102'));
+    const before = contentOf(path.dirname(file));
+    assert.deepEqual(readDatabaseHeader(file), { applicationId: 0x0102, userVersion: 7, hasTables: false });
+    assert.deepEqual(contentOf(path.dirname(file)), before);
+  });
+
+  for (const count of [1, 200]) {
+    it(`knows that there are tables, be there ${count}`, (t) => {
+      const file = path.join(temporaryDirectory(t), 'file.db');
+      const tables = Array.from({ length: count }, (_, index) => `CREATE TABLE theirs_${index} (a);`);
+      editFile(file, (database) => database.exec(tables.join('')));
+      assert.deepEqual(readDatabaseHeader(file), { applicationId: 0, userVersion: 0, hasTables: true });
+    });
+  }
+
+  it('tells no file, and no database, from one', (t) => {
+    const file = path.join(temporaryDirectory(t), 'file.db');
+    assert.equal(readDatabaseHeader(file), 'absent');
+    fs.writeFileSync(file, '');
+    assert.equal(readDatabaseHeader(file), 'absent');
+    for (const bytes of [Buffer.from('SQLite format 3\0'), Buffer.alloc(4096)]) {
+      fs.writeFileSync(file, bytes);
+      assert.equal(readDatabaseHeader(file), 'foreign');
+    }
+  });
+
+  it('fails with io for a directory', (t) => {
+    assert.throws(
+      () => readDatabaseHeader(temporaryDirectory(t)),
+      (error) => error instanceof StoreError && error.failure === 'io' && /cannot read the store: /.test(error.message),
+    );
+  });
+});
+
+describe('identityOf()', () => {
+  it('tells a file from the one that took its place, and stays while it is written', (t) => {
+    const file = path.join(temporaryDirectory(t), 'file.db');
+    assert.equal(identityOf(file), undefined);
+    fs.writeFileSync(file, 'first');
+    const first = identityOf(file);
+    fs.appendFileSync(file, 'more');
+    assert.equal(identityOf(file), first);
+    fs.writeFileSync(journalOf(file), 'second');
+    fs.renameSync(journalOf(file), file);
+    assert.notEqual(identityOf(file), first);
+  });
+});

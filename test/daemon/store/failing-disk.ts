@@ -1,0 +1,68 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { command } from '../../support/requirements.ts';
+import type { Scope } from '../../support/scope.ts';
+import { leaveRoom, smallDisk } from './small-disk.ts';
+
+/** What the disk has altogether, and what it says that it has. */
+const REAL_KIBIBYTES = 24 * 1024;
+const SAID_BYTES: number = 64 * 1024 ** 2;
+
+/** What such disks are made of. */
+export function failingDisks(): string | undefined {
+  // In a container there may be the device that makes loop devices, and none of them.
+  const { status, stdout } = spawnSync('losetup', ['--find', '--show', import.meta.filename], { encoding: 'utf8' });
+  if (status !== 0) return 'loop devices';
+  execFileSync('losetup', ['--detach', stdout.trim()]);
+  return command('mkfs.ext4', 'e2fsprogs')();
+}
+
+/**
+ * A real file system on a disk whose writes fail when they are told to. Where a sync fails, the kernel takes what could not
+ * be written for written: it can be read as long as it is in memory, and is not on the disk.
+ */
+export class FailingDisk {
+  readonly directory: string;
+  readonly #device: string;
+  readonly #below: string;
+  /** What is undone at the end, in this order; before what it all lies on. */
+  readonly #undo: (() => void)[] = [];
+
+  constructor(scope: Scope) {
+    scope.after(() => {
+      for (const undo of this.#undo) undo();
+    });
+    this.#below = smallDisk(scope, REAL_KIBIBYTES);
+    const image = path.join(this.#below, 'image');
+    fs.writeFileSync(image, '');
+    fs.truncateSync(image, SAID_BYTES);
+    // Its own journal would stop it at the first failure; here it is the program's that is looked at.
+    execFileSync('mkfs.ext4', ['-q', '-O', '^has_journal', '-E', 'lazy_itable_init=0', image]);
+    this.#device = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
+    this.#undo.push(() => void execFileSync('losetup', ['--detach', this.#device]));
+    this.directory = path.join(this.#below, 'mounted');
+    fs.mkdirSync(this.directory);
+    this.#mount();
+    this.#undo.unshift(() => void execFileSync('umount', ['--lazy', this.directory]));
+  }
+
+  /** From now on nothing is written that lies where nothing was written before. */
+  fail(): void {
+    leaveRoom(this.#below, 0);
+  }
+
+  work(): void {
+    fs.rmSync(path.join(this.#below, 'filler'));
+  }
+
+  /** Forgets what is in memory, as a loss of power does. Nobody may use it. */
+  forget(): void {
+    execFileSync('umount', [this.directory]);
+    this.#mount();
+  }
+
+  #mount(): void {
+    execFileSync('mount', ['-o', 'errors=continue', this.#device, this.directory]);
+  }
+}
