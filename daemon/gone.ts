@@ -7,3 +7,18 @@ export type Gone = (callback: () => void) => () => void;
 
 /** Of somebody who stays. */
 export const NEVER_GONE: Gone = () => () => undefined;
+
+/** Whoever sees somebody go: hands out {@link gone} to those who want to hear of it, and tells them. */
+export class Departure {
+  readonly #callbacks: Set<() => void> = new Set();
+
+  readonly gone: Gone = (callback) => {
+    this.#callbacks.add(callback);
+    return () => void this.#callbacks.delete(callback);
+  };
+
+  /** Calls all back that did not take it back. */
+  tell(): void {
+    for (const callback of this.#callbacks) callback();
+  }
+}

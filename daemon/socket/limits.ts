@@ -1,6 +1,12 @@
-import { MESSAGE_BYTES_MAX } from '../../src/limits.ts';
+import { ITEMS_PER_CALL_MAX, MESSAGE_BYTES_MAX } from '../../src/limits.ts';
 
 /** Bounds on what peers can make the daemon hold. */
+
+/**
+ * Most parts of a message: texts, commas, opening brackets. An item of a call has at most a dozen. A message of full size that
+ * has nothing but parts would take V8 seconds, and 64 bytes and more for each.
+ */
+export const MESSAGE_PARTS_MAX: number = 32 * ITEMS_PER_CALL_MAX;
 
 /** Most connections at a time; for one more, the longest idle one is closed. */
 export const CONNECTIONS_MAX = 1000;

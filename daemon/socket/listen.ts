@@ -43,7 +43,7 @@ export function prepareRuntimeDirectory(path: string, isPublic: boolean): void {
     throw new ListenError(`the runtime directory ${path} belongs to another user (uid ${stat.uid})`);
   }
   if ((stat.mode & 0o022) !== 0) {
-    throw new ListenError(`others may write to the runtime directory ${path}; mend it with: chmod go-w ${path}`);
+    throw new ListenError(`others may write to the runtime directory ${path}; fix it with: chmod go-w ${path}`);
   }
 }
 

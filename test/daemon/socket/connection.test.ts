@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import type { Reply } from '../../../daemon/dispatch.ts';
 import {
   CALLS_IN_FLIGHT_MAX,
+  MESSAGE_PARTS_MAX,
   MESSAGE_TIME_MAX_MS,
   STOP_TIME_MAX_MS,
   UNREAD_BYTES_MAX,
@@ -195,7 +196,7 @@ describe('Connection: messages', () => {
     ['bytes that are no UTF-8', Buffer.from([0x7b, 0x22, 0x78, 0x22, 0x3a, 0x22, 0xff, 0xfe, 0x22, 0x7d])],
     ['half of a UTF-8 character', Buffer.from([0x22, 0xc3, 0x22])],
     ['a surrogate in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
-    ['brackets without end', '['.repeat(100_000)],
+    ['brackets without end', '['.repeat(MESSAGE_PARTS_MAX)],
   ] as const) {
     it(`refuses ${what} with MalformedMessage, after what was asked before, and closes`, async (t) => {
       const hand = new ByHand();
@@ -217,9 +218,20 @@ describe('Connection: messages', () => {
 
   it('reads JSON that nests very deep', async (t) => {
     const pair = await connectPair(t, (_caller, message) => ({ parameters: { isArray: Array.isArray(message) } }));
-    const depth = 200_000;
+    const depth = MESSAGE_PARTS_MAX;
     pair.client.send(`${'['.repeat(depth)}${']'.repeat(depth)}\0`);
     assert.deepEqual(await pair.client.receive(), { parameters: { isArray: true } });
+  });
+
+  it('refuses a message of too many parts with TooLarge, after what was asked before, and closes', async (t) => {
+    const pair = await connectPair(t, echo);
+    const parts = Array.from({ length: MESSAGE_PARTS_MAX }, () => ({}));
+    pair.client.send(messages({ index: 1 }, { parts }, { index: 2 }));
+    const received = await receiveAll(pair.client);
+    const refusal = { error: 'io.cio.Credentials.TooLarge', parameters: { limit: MESSAGE_PARTS_MAX } };
+    assert.deepEqual(received, [{ parameters: { index: 1 } }, refusal]);
+    await pair.closed;
+    assert.equal(pair.held.now, 0);
   });
 
   it('gives TooLarge in the place of a reply that no client would take', async (t) => {

@@ -66,7 +66,7 @@ describe('prepareRuntimeDirectory()', () => {
       chmodSync(path, mode);
       assert.throws(() => prepareRuntimeDirectory(path, true), {
         name: 'ListenError',
-        message: `others may write to the runtime directory ${path}; mend it with: chmod go-w ${path}`,
+        message: `others may write to the runtime directory ${path}; fix it with: chmod go-w ${path}`,
       });
       assert.equal(modeOf(path), mode);
     });

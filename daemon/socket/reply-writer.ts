@@ -1,0 +1,93 @@
+import type { Socket } from 'node:net';
+
+import { CredentialError } from '../../src/errors.ts';
+import { MESSAGE_BYTES_MAX } from '../../src/limits.ts';
+import { toReply } from '../dispatch.ts';
+import type { Reply } from '../dispatch.ts';
+import { UNREAD_BYTES_MAX } from './limits.ts';
+
+/** Gathers the replies to a peer, and writes those of one turn of the event loop at once. */
+export class ReplyWriter {
+  readonly #socket: Socket;
+  readonly #onWritten: () => void;
+  /** What was added since the last write. */
+  #unsent = '';
+  #isFlushPlanned = false;
+  #unreadSince: number | undefined;
+
+  /** @param onWritten is called after each write: {@link unreadBytes} may be others then */
+  constructor(socket: Socket, onWritten: () => void) {
+    this.#socket = socket;
+    this.#onWritten = onWritten;
+  }
+
+  /** Since when replies wait for a peer who does not read; `performance.now()`. */
+  get unreadSince(): number | undefined {
+    return this.#unreadSince;
+  }
+
+  /** Bytes that were written, and wait for the peer. */
+  get unreadBytes(): number {
+    return this.#socket.destroyed ? 0 : this.#socket.writableLength;
+  }
+
+  /** Tells whether the peer should read before more is answered. */
+  get isFull(): boolean {
+    return this.#unreadSince !== undefined || this.#unsent.length > UNREAD_BYTES_MAX;
+  }
+
+  /** Adds a reply, which goes out with the next {@link flush}. */
+  add(reply: Reply): void {
+    this.#unsent += encode(reply);
+  }
+
+  /** Adds a reply that goes out with what else is answered before the event loop goes on: what was committed together. */
+  addForThisTurn(reply: Reply): void {
+    this.add(reply);
+    if (this.#unsent.length > UNREAD_BYTES_MAX) {
+      this.flush();
+    } else if (!this.#isFlushPlanned) {
+      this.#isFlushPlanned = true;
+      process.nextTick(() => {
+        this.#isFlushPlanned = false;
+        this.flush();
+      });
+    }
+  }
+
+  /** Writes what was added. @returns false where the peer should read before he gets more */
+  flush(): boolean {
+    const text = this.#unsent;
+    this.#unsent = '';
+    if (text === '' || this.#socket.destroyed || this.#socket.writableEnded) return true;
+    // Text of one byte a character is copied as it is; anything else Node converts character by character.
+    this.#socket.write(text, Buffer.byteLength(text) === text.length ? 'latin1' : 'utf8');
+    this.#onWritten();
+    const isRead = this.#socket.writableLength <= UNREAD_BYTES_MAX;
+    if (!isRead) this.#unreadSince ??= performance.now();
+    return isRead;
+  }
+
+  /** Returns when the peer has read everything, or is gone. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#socket.off('drain', done).off('close', done);
+        resolve();
+      };
+      this.#socket.on('drain', done).on('close', done);
+    });
+  }
+
+  /** Looks whether the peer has read everything, and nothing waits for him any more. */
+  noteRead(): void {
+    if (this.#socket.writableLength === 0) this.#unreadSince = undefined;
+  }
+}
+
+/** A reply that no client would take is not sent. */
+function encode(reply: Reply): string {
+  const text = JSON.stringify(reply);
+  const isTooLarge = text.length > MESSAGE_BYTES_MAX / 3 && Buffer.byteLength(text) > MESSAGE_BYTES_MAX;
+  return isTooLarge ? encode(toReply(new CredentialError('TooLarge', { limit: MESSAGE_BYTES_MAX }))) : `${text}\0`;
+}
