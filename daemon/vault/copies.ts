@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import { CredentialError } from '../../src/errors.ts';
 import { CopyDirectory, renameDurably } from '../store/copy-directory.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
+import { openDataKey } from './data-key.ts';
 import { OpenedCopy } from './opened-copy.ts';
 import type { CopySummary } from './opened-copy.ts';
+import { readPrincipals } from './principals.ts';
+import type { PrincipalRecord } from './records.ts';
 import { prepareReplacement } from './replace.ts';
 import type { SlotPlaces } from './slot-keeper.ts';
 import type { Sodium } from './sodium.ts';
@@ -89,9 +92,7 @@ export class Copies {
     let path: string | undefined;
     let file: number | undefined;
     try {
-      this.#directory.requireRoom(this.#vault.copyBytes());
-      path = this.#directory.newFile();
-      await this.#vault.copyTo(path);
+      path = await this.#copy();
       file = openSync(path, 'r');
       const { size } = fstatSync(file);
       const hash = createHash('sha256');
@@ -149,12 +150,25 @@ export class Copies {
     }
   }
 
+  /** Gives the path of a copy of the store, which its owner removes. */
+  async #copy(): Promise<string> {
+    using _room = this.#directory.reserveRoom(this.#vault.copyBytes());
+    const path = this.#directory.newFile();
+    try {
+      await this.#vault.copyTo(path);
+      return path;
+    } catch (error) {
+      this.#directory.remove(path);
+      throw error;
+    }
+  }
+
   async #replaceBy(copy: OpenedCopy): Promise<string> {
-    this.#requireRoomFor(copy);
+    using _room = this.#reserveRoomFor(copy);
     const keptPath = join(this.#places.stateDirectory, KEPT_FILE);
     await this.#vault.replace(copy.rootKey(this.#sodium), async (store) => {
       await this.#keep(store, keptPath);
-      if (!this.#vault.isLocked) await copy.countOnFrom(this.#vault.read((reader) => [...reader.principals()]));
+      await copy.countOnFrom(this.#principals(store, copy));
       return prepareReplacement(store, copy.records);
     });
     return keptPath;
@@ -164,11 +178,28 @@ export class Copies {
    * Asked before anything is begun: what is kept of the store has its size, the journal that of the larger of the two, and
    * the file grows to it.
    */
-  #requireRoomFor(copy: OpenedCopy): void {
+  #reserveRoomFor(copy: OpenedCopy): Disposable {
     try {
-      this.#directory.requireRoom(2 * Math.max(this.#vault.copyBytes(), copy.bytes));
+      return this.#directory.reserveRoom(2 * Math.max(this.#vault.copyBytes(), copy.bytes));
     } catch (error) {
       throw toCredentialError(error);
+    }
+  }
+
+  /** Those of the store: where it is locked, by the root key of the copy, which is the same where it is a copy of it. */
+  #principals(store: SealedStore, copy: OpenedCopy): PrincipalRecord[] {
+    if (!this.#vault.isLocked) return this.#vault.read((reader) => [...reader.principals()]);
+    const rootKey = copy.rootKey(this.#sodium);
+    try {
+      const sealing = openDataKey(this.#sodium, store, this.#vault.storeId, rootKey);
+      if (sealing === undefined) return [];
+      try {
+        return [...readPrincipals(store, sealing).principals.values()];
+      } finally {
+        sealing.wipe();
+      }
+    } finally {
+      this.#sodium.release(rootKey);
     }
   }
 

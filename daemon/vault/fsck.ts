@@ -25,8 +25,10 @@ export interface IncompleteCredential {
   readonly newer: readonly NewerVersion[];
 }
 
+/** A version that the record of its credential does not know. */
 export interface NewerVersion {
   readonly version: number;
+  /** Of its value, in bytes. */
   readonly size: number;
 }
 
@@ -35,6 +37,8 @@ export interface Findings {
   readonly problems: readonly Problem[];
   /** False where pages of the file are damaged: what lies on them, and what refers to it, is not known then. */
   readonly isWhole: boolean;
+  /** False where nobody could look at the pages: a record on a damaged one may then look like one that was deleted. */
+  readonly areInspected: boolean;
   /** Over the records that are there. */
   readonly digest: Digest;
   /** Records that do not open, or belong to nothing. */
@@ -48,6 +52,7 @@ export interface Findings {
 /** Of a space without credentials. */
 export const NOTHING: SpaceSummary = { generation: 0, count: 0, names: [], bytes: 0 };
 
+/** What the readable credentials of one space add up to. */
 export interface SpaceSummary {
   /** The highest generation of a version. */
   generation: number;
@@ -58,14 +63,14 @@ export interface SpaceSummary {
 }
 
 /**
- * Reads and opens every record, and holds their number and digest against the head. Works under `Vault.exclusive`, so
+ * Reads and opens every record, and compares their number and digest with the head. Works under `Vault.exclusive`, so
  * that nothing changes meanwhile.
  *
  * @param pageDamage what was found wrong with the pages of the file; asked of the store unless given
  */
 export async function fsck(state: Unlocked, store: SealedStore, pageDamage?: readonly string[]): Promise<Findings> {
   const check = new Check(state.sealing, store);
-  check.pages(pageDamage ?? (await store.findPageDamage()));
+  await check.pages(pageDamage ?? store.findPageDamage());
   await check.each(KIND.store, (record) => check.only(record, fixedTag('store')));
   await check.each(KIND.slot, (record) => check.slot(record));
   check.damagedSlots();
@@ -83,6 +88,7 @@ export async function fsck(state: Unlocked, store: SealedStore, pageDamage?: rea
 class Check implements Findings {
   readonly problems: Problem[] = [];
   isWhole = true;
+  areInspected = true;
   /** Records were passed over, so one that is not found may be there all the same. */
   #isListingCut = false;
   #hasSlot = false;
@@ -108,9 +114,16 @@ class Check implements Findings {
     if (this.problems.length < PROBLEMS_MAX) this.problems.push(problem);
   }
 
-  pages(damage: readonly string[]): void {
-    if (damage.length > 0) this.isWhole = false;
-    for (const detail of damage) this.report({ what: 'page', detail });
+  async pages(found: readonly string[] | Promise<readonly string[]>): Promise<void> {
+    try {
+      const damage = await found;
+      if (damage.length > 0) this.isWhole = false;
+      for (const detail of damage) this.report({ what: 'page', detail });
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.areInspected = false;
+      this.report({ what: 'unchecked', detail: `${error.message}; until it can, nothing is repaired` });
+    }
   }
 
   /** Goes on with the next kind where a damaged page ends the reading of this one. */
@@ -139,7 +152,7 @@ class Check implements Findings {
     else this.#hasSlot = true;
   }
 
-  /** Where no slot can be read, they stay: somebody may know how to mend one. */
+  /** Where no slot can be read, they stay: somebody may know how to repair one. */
   damagedSlots(): void {
     const problem: Problem = { what: 'record', detail: 'an unlock slot is damaged' };
     for (const slot of this.#damagedSlots) {
@@ -218,8 +231,8 @@ class Check implements Findings {
   }
 
   /**
-   * What the spaces know of themselves is held against what is there. Only where nothing else was found: a credential
-   * that is missing or damaged does not fit either.
+   * Compares what the spaces know of themselves with what is there. Only where nothing else was found: a credential that is
+   * missing or damaged does not fit either.
    */
   owners(): void {
     if (this.problems.length > 0) return;

@@ -8,6 +8,7 @@ import {
   openSync,
   readSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -76,13 +77,15 @@ export function createKeyFile(path: string): Uint8Array {
 export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
   const text = Buffer.alloc(KEY_TEXT_BYTES_MAX + 1);
   try {
+    // The path may be the word of somebody who can write to the store or gave a copy: to open a device can be enough to set it off.
+    if (!statSync(path).isFile()) throw new KeyFileError(`${path} is not a regular file`);
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     let length: number;
     try {
       const stat = fstatSync(file);
       if (!stat.isFile()) throw new KeyFileError(`${path} is not a regular file`);
       if (isOwnerChecked && (stat.mode & 0o077) !== 0) {
-        throw new KeyFileError(`${path} can be read by others; mend it with: chmod 600 ${path}`);
+        throw new KeyFileError(`${path} can be read by others; fix it with: chmod 600 ${path}`);
       }
       if (isOwnerChecked && stat.uid !== process.geteuid?.() && stat.uid !== 0) {
         throw new KeyFileError(`${path} belongs to another user (uid ${stat.uid})`);

@@ -1,4 +1,5 @@
 import { CredentialError, isCredentialError } from '../../src/errors.ts';
+import { isStoreFile, refuseNewerFile } from '../store/foreign-file.ts';
 import { KIND, StoreError } from '../store/sealed-store.ts';
 import type { SealedReader } from '../store/sealed-store.ts';
 import { inspectPages } from '../store/inspect-pages.ts';
@@ -58,14 +59,16 @@ export class OpenedCopy {
     keys: CopyKeys,
     isInspected: boolean,
   ): Promise<OpenedCopy> {
-    if (!SqliteStore.isStore(path)) throw badCopy('foreign');
-    asBadCopy(() => SqliteStore.refuseNewer(path));
+    if (!isStoreFile(path)) throw badCopy('foreign');
+    asBadCopy(() => refuseNewerFile(path));
     // Before SQLite reads any of it here: whoever made it up may have had more in mind than what it says.
     if (!isInspected && (await inspectPages(path, BODY_BYTES_MAX)).length > 0) throw badCopy('damaged');
     const store = asBadCopy(() => SqliteStore.open(path));
     try {
       // Nothing waits to be purged: what is deleted in a copy was never in the store.
-      const vault = asBadCopy(() => new Vault(store, sodium, { onPurgeFailed: () => undefined }));
+      const vault = asBadCopy(
+        () => new Vault(store, sodium, { onPurgeFailed: () => undefined, onPurged: () => undefined }),
+      );
       const opensByItself = await unlock(vault, new SlotKeeper(vault, sodium, places, now), sodium, keys);
       return new OpenedCopy(store, vault, opensByItself);
     } catch (error) {

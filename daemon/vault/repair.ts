@@ -16,6 +16,7 @@ import type { Unlocked } from './vault.ts';
  * value is gone is dropped with it (an older value would be a wrong one), and the head is made anew.
  *
  * @param afterwards makes what follows from it, in the same commit
+ * @param findings with pages that were looked at
  * @throws CredentialError `Damaged` where pages of the file are damaged: what lies on them would be taken for deleted, and
  * everything that refers to it be dropped
  * @throws StoreError

@@ -188,7 +188,7 @@ export class SlotKeeper {
 }
 
 /** The key of a slot that needs nobody; the caller owns and wipes it. @throws KeyFileError */
-export function readSlotKey(slot: SlotRecord, places: SlotPlaces): Uint8Array {
+function readSlotKey(slot: SlotRecord, places: SlotPlaces): Uint8Array {
   if (slot.kind === 'systemd') return readCredential(slot.credential ?? DEFAULT_SYSTEMD_CREDENTIAL, places);
   const path = slot.path ?? DEFAULT_KEY_FILE;
   return readKeyFile(isAbsolute(path) ? path : join(places.stateDirectory, path));

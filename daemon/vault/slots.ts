@@ -12,6 +12,9 @@ export const SLOTS_READ_MAX: number = 4 * SLOTS_MAX;
 
 const SLOT_HASH_BYTES = 32;
 
+/** No text of a slot is longer than a path (PATH_MAX); of one that is, the log and every list would be as long. */
+const SLOT_TEXT_MAX = 4096;
+
 /**
  * One way to the root key, as it lies in the file: everything but `wrapped` is in clear, since it is needed before
  * anything can be opened, and bound to `wrapped`, so that none of it can be changed.
@@ -87,13 +90,17 @@ export function decodeSlot(tag: Uint8Array, body: Uint8Array): SlotRecord | unde
       slot.id === Buffer.from(tag).toString() &&
       typeof slot.wrapped === 'string' &&
       Number.isSafeInteger(slot.created) &&
-      [slot.label, slot.path, slot.credential].every((text) => text === undefined || typeof text === 'string');
+      [slot.label, slot.path, slot.credential].every((text) => text === undefined || isSlotText(text));
     const isUsable = slot.kind !== 'passphrase' || (slot.scrypt !== undefined && areUsable(slot.scrypt));
     return isWhole && isUsable && SLOT_KINDS.includes(slot.kind) ? slot : undefined;
   } catch {
     // A slot lies in clear and may be anything; what cannot be read cannot be opened.
     return undefined;
   }
+}
+
+function isSlotText(text: unknown): boolean {
+  return typeof text === 'string' && text.length <= SLOT_TEXT_MAX;
 }
 
 /** What callers may know of a slot. */

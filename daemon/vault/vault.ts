@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { CredentialError } from '../../src/errors.ts';
-import { KIND, fixedTag } from '../store/sealed-store.ts';
+import { KIND, StoreError, fixedTag } from '../store/sealed-store.ts';
 import type { SealedReader, SealedStore, SealedTransaction } from '../store/sealed-store.ts';
 import { Turns } from '../time-slice.ts';
 import { changedGrants } from './change.ts';
@@ -13,6 +13,7 @@ import { storeIdIn } from './new-store.ts';
 import { readPrincipals } from './principals.ts';
 import type { Principals } from './principals.ts';
 import { Purger } from './purger.ts';
+import type { PurgerEvents } from './purger.ts';
 import { ReadCache } from './read-cache.ts';
 import { OpeningReader } from './reader.ts';
 import type { VaultReader } from './reader.ts';
@@ -32,6 +33,7 @@ export interface Unlocked {
   sealing: Sealing;
   /** Undefined where it is damaged: everything can be read then, and nothing written until it was repaired. */
   head: Head | undefined;
+  /** The head as it lies in the store, which the next commit expects to find there. */
   headBody: Uint8Array | undefined;
   /** Changed in place by each commit. */
   principals: Principals;
@@ -44,11 +46,6 @@ export interface Unlocked {
 
 /** @param change undefined where anything may have changed: the store was locked, unlocked or repaired */
 export type VaultWatcher = (change: VaultChange | undefined) => void;
-
-/** Hears of what went wrong where nobody waits for an answer. */
-export interface VaultEvents {
-  onPurgeFailed(error: unknown): void;
-}
 
 /**
  * The store with its keys, or without them while it is locked.
@@ -69,11 +66,11 @@ export class Vault {
   #exclusive: Promise<unknown> | undefined;
 
   /** @throws CredentialError `Damaged` where the store has no id */
-  constructor(store: SealedStore, sodium: Sodium, events: VaultEvents) {
+  constructor(store: SealedStore, sodium: Sodium, events: PurgerEvents) {
     this.#store = store;
     this.#sodium = sodium;
     this.#queue = new WriteQueue(() => this.#beginCommit());
-    this.#purger = new Purger(store, (error) => events.onPurgeFailed(error));
+    this.#purger = new Purger(store, events);
     this.#storeId = storeIdIn(store);
   }
 
@@ -81,11 +78,12 @@ export class Vault {
     return this.#unlocked === undefined;
   }
 
-  /** Whether a work is under way while which nothing is written. */
+  /** Tells whether work is under way during which nothing else is written. */
   get isExclusive(): boolean {
     return this.#exclusive !== undefined;
   }
 
+  /** 16 bytes, in clear in the file; others after a {@link replace}. */
   get storeId(): Uint8Array {
     return this.#storeId;
   }
@@ -118,8 +116,9 @@ export class Vault {
       const cache = new ReadCache();
       const reader = new OpeningReader(this.#store, sealing, principals, cache);
       this.#unlocked = { rootKey, sealing, head, headBody, principals, arePrincipalsWhole, cache, reader };
-      // A daemon that was killed may have left what was deleted in the journal.
-      this.#purger.soon();
+      // A daemon that was killed may have left what was deleted in the journal; and of a journal whose sync failed, what is
+      // read need not be on the disk. Nothing is written behind that.
+      this.#purger.nowUnlessHeld(0);
       this.#tellWatchers(undefined);
     } catch (error) {
       sealing?.wipe();
@@ -128,7 +127,7 @@ export class Vault {
     }
   }
 
-  /** Wipes the keys, after what was asked before: writes that wait are committed, an exclusive work is let finish. */
+  /** Wipes the keys, after what was asked before: exclusive work is finished, and writes that wait are committed. */
   async lock(): Promise<void> {
     while (this.#exclusive !== undefined) await this.#exclusive;
     this.#queue.flush(true);
@@ -159,13 +158,15 @@ export class Vault {
   /**
    * Runs `work` with the other writes of this turn of the event loop, and answers when all of them are on the disk.
    * What it throws drops its own changes only.
+   *
+   * @throws CredentialError `Locked`, or why the commit failed (none of its changes was made then), and what `work` throws
    */
   write<T>(work: (writer: VaultWriter) => T): Promise<T> {
     return this.#queue.add(work);
   }
 
   /**
-   * Runs `work` while no write is. Reads go on meanwhile, and see what was committed last.
+   * Runs `work` while nothing else is written. Reads go on meanwhile, and see what was committed last.
    *
    * @param work changes the vault's state by itself, when it has committed
    */
@@ -182,6 +183,7 @@ export class Vault {
       if (state.headBody !== headBody && state.sealing === sealing) this.#tellWatchers(undefined);
       return result;
     } catch (error) {
+      this.#purgeAfter(error);
       throw toCredentialError(error);
     } finally {
       this.#end();
@@ -204,8 +206,9 @@ export class Vault {
     try {
       await replacing;
     } catch (error) {
-      // Whoever waits for something of the old contents waits for nothing.
+      // Whoever waits for something of the old contents waits in vain.
       if (this.#unlocked === undefined) this.#tellWatchers(undefined);
+      this.#purgeAfter(error);
       throw toCredentialError(error);
     } finally {
       this.#end();
@@ -232,14 +235,15 @@ export class Vault {
   /**
    * Lets `work` read all that was committed last, while commits go on; what they delete is not purged before it has ended.
    *
+   * @param work asks now and then whether it has held that up for too long
    * @throws CredentialError, and what `work` throws
    */
-  async readSnapshot<T>(work: (snapshot: SealedReader) => Promise<T>): Promise<T> {
+  async readSnapshot<T>(work: (snapshot: SealedReader, isInTheWay: () => boolean) => Promise<T>): Promise<T> {
     try {
       const snapshot = this.#store.openSnapshot();
       this.#purger.hold();
       try {
-        return await work(snapshot);
+        return await work(snapshot, () => this.#purger.isOverdue);
       } finally {
         snapshot.close();
         this.#purger.release();
@@ -260,10 +264,13 @@ export class Vault {
 
   /** Makes a file of what was committed last; it needs no key. @throws CredentialError */
   async copyTo(path: string): Promise<void> {
+    this.#purger.hold();
     try {
       await this.#store.copyTo(path);
     } catch (error) {
       throw toCredentialError(error);
+    } finally {
+      this.#purger.release();
     }
   }
 
@@ -283,7 +290,7 @@ export class Vault {
     this.#store.close();
   }
 
-  /** Until {@link #end} nothing is committed or purged but by this work. */
+  /** Until {@link #end}, nothing but this work commits or purges. */
   #begin(work: Promise<unknown>): void {
     this.#exclusive = work.then(ignore, ignore);
     this.#purger.hold();
@@ -303,10 +310,19 @@ export class Vault {
     return result;
   }
 
-  /** After a commit of much: each of the two goes through all of it in one call, and others have a turn in between. */
+  /** After a large commit: it and the purge each go through all of it in one call, and others have a turn in between. */
   async #purgeNext(): Promise<void> {
     await nextTurn();
-    this.#purger.now();
+    this.#purger.nowUnlessHeld(1);
+  }
+
+  /**
+   * Takes out of the journal what a commit left there that failed: SQLite writes over it with the next one, but a process
+   * that starts before that would take it for committed, whether it is on the disk or not. A journal that is moved to the
+   * file may also make room.
+   */
+  #purgeAfter(error: unknown): void {
+    if (error instanceof StoreError && (error.failure === 'io' || error.failure === 'full')) this.#purger.soon();
   }
 
   #forgetKeys(): void {
@@ -319,7 +335,15 @@ export class Vault {
     const state = this.#unlocked;
     if (state === undefined) return undefined;
     const transaction = new VaultTransaction(this.#store, state.sealing, state.principals);
-    return { transaction, commit: () => this.#commit(state, transaction) };
+    const commit = (): void => {
+      try {
+        this.#commit(state, transaction);
+      } catch (error) {
+        this.#purgeAfter(error);
+        throw error;
+      }
+    };
+    return { transaction, commit };
   }
 
   #commit(state: Unlocked, transaction: VaultTransaction): void {
@@ -332,6 +356,7 @@ export class Vault {
     state.principals.follow(committed.principals);
     state.cache.forget(committed.changed);
     if (committed.hasDeletes) this.#purger.soon();
+    else this.#purger.later();
     this.#tellWatchers({ credentials: committed.changed, healths: committed.healths, grants });
   }
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { KeyFileError, createKeyFile, readKeyFile } from '../../../daemon/vault/key-file.ts';
 import { withIdentity } from '../../support/identity.ts';
-import { root, skipUnless } from '../../support/requirements.ts';
+import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { makeReadOnly, smallDisk } from '../store/small-disk.ts';
 
@@ -143,9 +143,9 @@ describe('readKeyFile()', () => {
   }
 
   for (const mode of [0o604, 0o602, 0o601, 0o640, 0o620, 0o610, 0o644, 0o777]) {
-    it(`refuses a file of mode 0${mode.toString(8)}, and says how to mend it`, (t) => {
+    it(`refuses a file of mode 0${mode.toString(8)}, and says how to fix it`, (t) => {
       const file = write(path.join(temporaryDirectory(t), 'key'), line, mode);
-      assert.match(refusal(() => readKeyFile(file)).message, new RegExp(`mend it with: chmod 600 ${file}$`));
+      assert.match(refusal(() => readKeyFile(file)).message, new RegExp(`fix it with: chmod 600 ${file}$`));
       assert.deepEqual(Buffer.from(readKeyFile(file, false)), key, 'one of systemd is not asked for its mode');
     });
   }
@@ -183,6 +183,29 @@ describe('readKeyFile()', () => {
       assert.equal(refusal(() => readKeyFile(place)).isMissing, false);
     }
   });
+
+  it(
+    'does not open what is no file: to open a device can be enough to set it off',
+    { skip: skipUnless(command('strace')) },
+    (t) => {
+      const fifo = path.join(temporaryDirectory(t), 'fifo');
+      execFileSync('mkfifo', [fifo]);
+      const trace = path.join(temporaryDirectory(t), 'trace');
+      const read = `const { readKeyFile } = await import(process.argv[1]); try { readKeyFile(process.argv[2]); } catch {}`;
+      const module = new URL('../../../daemon/vault/key-file.ts', import.meta.url).href;
+      const node = [process.execPath, '--input-type=module', '-e', read, module, fifo];
+      execFileSync('strace', ['-qq', '-o', trace, '--trace=open,openat', ...node], { stdio: 'pipe' });
+      const lines = fs.readFileSync(trace, 'utf8').split('\n');
+      assert.ok(
+        lines.some((line) => line.includes('key-file.ts')),
+        'it sees what is opened',
+      );
+      assert.deepEqual(
+        lines.filter((line) => line.includes(fifo)),
+        [],
+      );
+    },
+  );
 
   it('does not wait for a pipe, and reads no device', { timeout: 5000 }, (t) => {
     const pipe = path.join(temporaryDirectory(t), 'pipe');

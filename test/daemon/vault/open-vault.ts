@@ -40,6 +40,7 @@ export class TestVault {
   readonly vault: Vault;
   readonly slots: SlotKeeper;
   readonly purgeFailures: unknown[] = [];
+  purgesAfterFailure = 0;
   readonly #scope: Scope;
 
   private constructor(
@@ -54,7 +55,12 @@ export class TestVault {
     this.path = path.join(directory, STORE_FILE);
     this.sodium = sodium;
     this.store = store;
-    this.vault = new Vault(store, sodium, { onPurgeFailed: (error) => void this.purgeFailures.push(error) });
+    this.vault = new Vault(store, sodium, {
+      onPurgeFailed: (error) => void this.purgeFailures.push(error),
+      onPurged: () => {
+        this.purgesAfterFailure += 1;
+      },
+    });
     this.slots = new SlotKeeper(this.vault, sodium, { stateDirectory: directory, credentialsDirectory }, () => NOW);
   }
 

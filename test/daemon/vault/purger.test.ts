@@ -7,24 +7,31 @@ import { Purger } from '../../../daemon/vault/purger.ts';
 
 const MOMENT_MS = 1000;
 const RETRY_MS = 10_000;
+const LATER_MS = 60_000;
+
+interface Seen {
+  purges: number;
+  failures: unknown[];
+  /** How often it was told that it works again. */
+  mended: number;
+  failure: Error | undefined;
+}
 
 /** A purger of a store that only counts how often it was purged, and fails when it is told to. */
-function startPurger(t: TestContext): {
-  purger: Purger;
-  seen: { purges: number; failures: unknown[]; failure: Error | undefined };
-} {
+function startPurger(t: TestContext): { purger: Purger; seen: Seen } {
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  const seen: { purges: number; failures: unknown[]; failure: Error | undefined } = {
-    purges: 0,
-    failures: [],
-    failure: undefined,
-  };
+  const seen: Seen = { purges: 0, failures: [], mended: 0, failure: undefined };
   const purge = (): void => {
     seen.purges += 1;
     if (seen.failure !== undefined) throw seen.failure;
   };
   return {
-    purger: new Purger({ purge } as SealedStore, (error) => void seen.failures.push(error)),
+    purger: new Purger({ purge } as SealedStore, {
+      onPurgeFailed: (error) => void seen.failures.push(error),
+      onPurged: () => {
+        seen.mended += 1;
+      },
+    }),
     seen,
   };
 }
@@ -42,19 +49,61 @@ describe('Purger', () => {
     assert.equal(seen.purges, 2);
   });
 
-  it('tries again, less often, where it could not, and tells of each time', (t) => {
+  it('moves what was only written later, and at once with what was deleted', (t) => {
     const { purger, seen } = startPurger(t);
-    seen.failure = new StoreError('changed_by_other', 'another program reads the store');
-    purger.now();
-    assert.deepEqual(seen.failures, [seen.failure]);
-    t.mock.timers.tick(RETRY_MS - 1);
-    assert.equal(seen.purges, 1);
+    purger.later();
+    t.mock.timers.tick(LATER_MS - 1);
+    assert.equal(seen.purges, 0);
     t.mock.timers.tick(1);
-    assert.deepEqual([seen.purges, seen.failures.length], [2, 2]);
-    seen.failure = undefined;
-    t.mock.timers.tick(RETRY_MS);
-    t.mock.timers.tick(RETRY_MS);
-    assert.deepEqual([seen.purges, seen.failures.length], [3, 2]);
+    assert.equal(seen.purges, 1);
+    purger.later();
+    purger.soon();
+    purger.later();
+    t.mock.timers.tick(MOMENT_MS);
+    assert.equal(seen.purges, 2);
+    t.mock.timers.tick(LATER_MS);
+    assert.equal(seen.purges, 2, 'it was all done');
+  });
+
+  it('tries again, less often, where it could not, and tells of the first time and of the end', (t) => {
+    const { purger, seen } = startPurger(t);
+    const first = new StoreError('changed_by_other', 'another program reads the store');
+    for (const failure of [first, new StoreError('full', 'the disk is full')]) {
+      Object.assign(seen, { purges: 0, failures: [], mended: 0, failure });
+      purger.now();
+      assert.deepEqual(seen.failures, [failure]);
+      t.mock.timers.tick(RETRY_MS - MOMENT_MS);
+      purger.soon();
+      t.mock.timers.tick(MOMENT_MS - 1);
+      assert.equal(seen.purges, 1, 'what is asked for meanwhile does not make it more often');
+      t.mock.timers.tick(1);
+      t.mock.timers.tick(RETRY_MS);
+      assert.deepEqual([seen.purges, seen.failures.length, seen.mended], [3, 1, 0]);
+      seen.failure = undefined;
+      t.mock.timers.tick(RETRY_MS);
+      t.mock.timers.tick(RETRY_MS);
+      assert.deepEqual([seen.purges, seen.failures.length, seen.mended], [4, 1, 1]);
+    }
+  });
+
+  it('says when what was deleted has waited for long, and is done at once for the only one who holds it', (t) => {
+    const { purger, seen } = startPurger(t);
+    purger.hold();
+    purger.later();
+    for (let moment = 0; moment < 100; moment += 1) t.mock.timers.tick(MOMENT_MS);
+    assert.equal(purger.isOverdue, false, 'nothing was deleted');
+    purger.soon();
+    for (let moment = 0; moment < 9; moment += 1) t.mock.timers.tick(MOMENT_MS);
+    assert.equal(purger.isOverdue, false);
+    t.mock.timers.tick(MOMENT_MS);
+    assert.equal(purger.isOverdue, true);
+    purger.nowUnlessHeld(0);
+    assert.equal(seen.purges, 0);
+    purger.nowUnlessHeld(1);
+    assert.deepEqual([seen.purges, purger.isOverdue], [1, false]);
+    purger.release();
+    t.mock.timers.tick(LATER_MS);
+    assert.equal(seen.purges, 1);
   });
 
   it('waits while it is held, and comes to nothing when it is stopped', (t) => {

@@ -10,6 +10,12 @@ import { deleteRow, putRow, rowsOf } from './raw-file.ts';
 
 const MINUTE_MS = 60_000;
 const PAGE_BYTES = 4096;
+const SECOND_MS = 1000;
+/** Longer than what was deleted waits for a check; and how many checks in a row give way to it. */
+const PURGE_WAITS_SECONDS = 12;
+const GIVEN_UP_MAX = 3;
+/** More than a repair and a commit take. */
+const TURNS_OF_OTHERS = 500;
 
 interface Checked {
   readonly check: SelfCheck;
@@ -33,6 +39,12 @@ async function withValues(scope: Scope): Promise<TestVault> {
   const made = await TestVault.create(scope);
   await Promise.all(Array.from({ length: 40 }, (_, index) => made.save(`a${index}`, `value ${index}`)));
   return made;
+}
+
+/** Has other long readings take their turns between its snapshot and its first look at it. */
+function runBehindOthers(check: SelfCheck, { vault }: TestVault): Promise<void> {
+  for (let turn = 0; turn < TURNS_OF_OTHERS; turn += 1) void vault.turns.next();
+  return check.run();
 }
 
 describe('SelfCheck.run()', () => {
@@ -93,9 +105,61 @@ describe('SelfCheck.run()', () => {
     assert.deepEqual(heard, { damaged: 0, failures: [] });
     assert.deepEqual(made.purgeFailures, []);
   });
+
+  it('takes nothing that it read before a repair for what is there after it', async (t) => {
+    const made = await withValues(t);
+    const opened = await made.tampered((database) => {
+      for (const row of rowsOf(made.path, KIND.value).slice(0, 1)) deleteRow(database, row);
+    });
+    const { check, heard } = checkOf(t, opened);
+    const running = runBehindOthers(check, opened);
+    await opened.repair();
+    await running;
+    assert.deepEqual([check.isIntact, heard], [undefined, { damaged: 0, failures: [] }]);
+    await check.run();
+    assert.equal(check.isIntact, true);
+  });
+
+  it('gives way to what was deleted and waits to be purged, and comes to its end all the same', async (t) => {
+    const made = await withValues(t);
+    const { check, heard } = checkOf(t, made);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    // Each time that it cannot be done, it is put off anew.
+    const wait = (): void => {
+      for (let second = 0; second < PURGE_WAITS_SECONDS; second += 1) t.mock.timers.tick(SECOND_MS);
+    };
+    for (let round = 0; round < GIVEN_UP_MAX; round += 1) {
+      const running = runBehindOthers(check, made);
+      await made.remove(`a${round}`);
+      wait();
+      await running;
+      assert.equal(check.isIntact, undefined);
+    }
+    const running = runBehindOthers(check, made);
+    await made.remove('a39');
+    wait();
+    await running;
+    assert.equal(check.isIntact, true);
+    assert.deepEqual([heard, made.purgeFailures], [{ damaged: 0, failures: [] }, []]);
+  });
 });
 
 describe('SelfCheck.start()', () => {
+  it('is tried again after what may pass', async (t) => {
+    const made = await withValues(t);
+    const { check, heard } = checkOf(t, made);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const failure = new Error('no descriptor is left');
+    const failing = t.mock.method(made.vault, 'readSnapshot', () => Promise.reject(failure), { times: 1 });
+    check.start();
+    t.mock.timers.tick(MINUTE_MS);
+    while (heard.failures.length === 0) await nextTurn();
+    assert.deepEqual([check.isIntact, heard.failures, failing.mock.callCount()], [undefined, [failure], 1]);
+    t.mock.timers.tick(15 * MINUTE_MS);
+    while (check.isIntact === undefined) await nextTurn();
+    assert.equal(check.isIntact, true);
+  });
+
   it('looks once a minute after the store was opened, and again after it was repaired', async (t) => {
     const made = await withValues(t);
     const opened = await made.tampered((database) => {

@@ -29,9 +29,9 @@ function refused<Code extends ErrorCode>(code: Code, fields?: Errors[Code]): (er
 }
 
 /** A store that one passphrase slot was added to, which costs nothing to try. */
-async function withPassphrase(t: TestContext, passphrase: string = PASSPHRASE): Promise<TestVault> {
+async function withPassphrase(t: TestContext): Promise<TestVault> {
   const made = await TestVault.create(t);
-  const slot = await cheapPassphraseSlot(made.vault.storeId, made.vault.unlocked().rootKey, passphrase);
+  const slot = await cheapPassphraseSlot(made.vault.storeId, made.vault.unlocked().rootKey, PASSPHRASE);
   await made.vault.write((writer) => writer.putSlot(slot));
   await made.save('a', 'value');
   return made;

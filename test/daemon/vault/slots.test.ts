@@ -158,6 +158,8 @@ describe('decodeSlot()', () => {
       'a kind that nobody knows': { kind: 'tpm' },
       'a kind of Object': { kind: 'toString' },
       'a path that is a number': { path: 5 },
+      'a path that is longer than paths are': { path: 'x'.repeat(4097) },
+      'a label without end': { label: 'x'.repeat(1024 * 1024) },
       'a path that is a list': { path: ['root.key'] },
       'a path that is null': { path: null },
       'a credential that is an object': { credential: {} },

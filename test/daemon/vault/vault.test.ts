@@ -8,15 +8,19 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isCredentialError } from '../../../src/errors.ts';
 import type { ErrorCode } from '../../../src/errors.ts';
 import type { Errors } from '../../../src/protocol/interface.generated.ts';
-import { KIND, fixedTag } from '../../../daemon/store/sealed-store.ts';
+import { KIND, StoreError, fixedTag } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { createKeyFile } from '../../../daemon/vault/key-file.ts';
 import { prepareReplacement } from '../../../daemon/vault/replace.ts';
 import { makeSlot } from '../../../daemon/vault/slots.ts';
 import { root, skipUnless } from '../../support/requirements.ts';
-import { makeReadOnly, smallDisk } from '../store/small-disk.ts';
+import { leaveRoom, makeReadOnly, smallDisk } from '../store/small-disk.ts';
+import { memoryDirectory } from './memory-directory.ts';
 import { STORE_FILE, TestVault, valueOf } from './open-vault.ts';
 import { commitsInJournal, deleteRow, editFile, newRows, putRow, rowsOf } from './raw-file.ts';
+
+const SECOND_MS = 1000;
+const MINUTE_MS = 60_000;
 
 function refused<Code extends ErrorCode>(code: Code, fields?: Errors[Code]): (error: unknown) => boolean {
   return (error) => {
@@ -435,6 +439,73 @@ describe('Vault and what was removed', () => {
     while (isInFiles() && performance.now() - started < 5000) await nextTurn();
     assert.ok(!isInFiles());
   });
+});
+
+describe('Vault and the journal of its file', () => {
+  function journalBytes({ path: file }: TestVault): number {
+    return fs.statSync(`${file}-wal`).size;
+  }
+
+  it('moves what a killed daemon left there before anything is written', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    const directory = memoryDirectory(t);
+    for (const name of fs.readdirSync(made.directory)) {
+      if (!name.endsWith('-shm')) fs.copyFileSync(path.join(made.directory, name), path.join(directory, name));
+    }
+    const opened = await TestVault.open(t, directory);
+    assert.ok(journalBytes(made) > 0);
+    assert.deepEqual([journalBytes(opened), opened.value('a')], [0, 'value']);
+  });
+
+  it('moves what was written within a minute, and what a commit left that failed in a second', async (t) => {
+    const made = await TestVault.create(t);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    await made.save('a', 'value');
+    t.mock.timers.tick(MINUTE_MS - 1);
+    assert.ok(journalBytes(made) > 0);
+    t.mock.timers.tick(1);
+    assert.equal(journalBytes(made), 0);
+    const begin = made.store.begin.bind(made.store);
+    const failing = t.mock.method(made.store, 'begin', (...expected: Parameters<typeof begin>) => ({
+      ...begin(...expected),
+      commit: () => {
+        throw new StoreError('io', 'the storage failed (SQLITE_IOERR_FSYNC)');
+      },
+    }));
+    const purge = t.mock.method(made.store, 'purge');
+    await assert.rejects(made.save('a', 'refused'), refused('StorageFailed', { reason: 'io' }));
+    await assert.rejects(made.rekey(), refused('StorageFailed', { reason: 'io' }));
+    t.mock.timers.tick(SECOND_MS);
+    assert.equal(purge.mock.callCount(), 1);
+    failing.mock.restore();
+    await made.save('a', 'new');
+    assert.deepEqual([made.value('a'), (await made.fsck()).problems], ['new', []]);
+  });
+
+  it(
+    'keeps and reads what was acknowledged where the file has no room for it, and goes on when it has',
+    { skip: skipUnless(root) },
+    async (t) => {
+      const disk = smallDisk(t, 2048);
+      const made = await TestVault.create(t, disk);
+      const large = 'large '.repeat(100_000);
+      await made.save('a', large);
+      leaveRoom(disk, 0);
+      t.mock.timers.enable({ apis: ['setTimeout'] });
+      await assert.rejects(made.save('b', large), refused('StorageFull'));
+      for (const delay of [SECOND_MS, 10 * SECOND_MS, 10 * SECOND_MS]) t.mock.timers.tick(delay);
+      assert.deepEqual([made.purgeFailures.length, made.purgesAfterFailure], [1, 0]);
+      assert.equal(made.value('a'), large);
+      assert.deepEqual((await made.fsck()).problems, []);
+      leaveRoom(disk, 1024 ** 2);
+      t.mock.timers.tick(10 * SECOND_MS);
+      assert.deepEqual([made.purgeFailures.length, made.purgesAfterFailure, journalBytes(made)], [1, 1, 0]);
+      await made.save('a', 'small');
+      const opened = await made.reopened();
+      assert.deepEqual([opened.value('a'), (await opened.fsck()).problems], ['small', []]);
+    },
+  );
 });
 
 describe('Vault constructor', () => {
