@@ -1,7 +1,7 @@
-/** How long one piece of a long work may keep others waiting. */
+/** How long one piece of a long task may keep others waiting. */
 const SLICE_MS = 4;
 
-/** Lets long works go on one at a time: in each turn of the event loop, one of them has a slice. */
+/** Lets long tasks take turns: in each turn of the event loop, one of them has a slice. */
 export class Turns {
   readonly #waiting: (() => void)[] = [];
 
@@ -21,7 +21,7 @@ export class Turns {
   }
 }
 
-/** Cuts a long work into slices, between which others have their turn. */
+/** Cuts a long task into slices, between which others have their turn. */
 export class TimeSlice {
   readonly #turns: Turns;
   /** The first slice waits for its turn as well. */
@@ -31,9 +31,14 @@ export class TimeSlice {
     this.#turns = turns;
   }
 
+  /** Tells whether others should have their turn; for a piece of work that cannot wait in the middle. */
+  get isOver(): boolean {
+    return performance.now() >= this.#end;
+  }
+
   /** To be called often; mostly returns at once. */
   async pause(): Promise<void> {
-    if (performance.now() < this.#end) return;
+    if (!this.isOver) return;
     await this.#turns.next();
     this.#end = performance.now() + SLICE_MS;
   }

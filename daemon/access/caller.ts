@@ -5,7 +5,7 @@ import { SHARED_SPACE } from '../vault/records.ts';
 import type { PrincipalId, Space } from '../vault/records.ts';
 
 /** Members of this group may do everything. */
-export const ADMINISTRATORS_GROUP = 'cio';
+const ADMINISTRATORS_GROUP = 'cio';
 
 /** Somebody who reads: a caller, or a unit that systemd starts. */
 export interface Subject {
@@ -50,18 +50,21 @@ export function subjectOfUnit(unit: string): Subject {
 function isMember(peer: Peer, users: UserDatabase): boolean {
   const administrators = users.gidOf(ADMINISTRATORS_GROUP);
   if (administrators === undefined) return false;
-  const groups = [peer.gid, ...peer.groups];
-  return groups.includes(administrators) || users.isMember(peer.uid, administrators);
+  return groupsOf(peer).includes(administrators) || users.isMember(peer.uid, administrators);
 }
 
 function principalsOf(peer: Peer): readonly PrincipalId[] {
   const unit = peer.unit();
   const principals = new Set<PrincipalId>([
     `uid:${peer.uid}`,
-    ...[peer.gid, ...peer.groups].map((gid) => `gid:${gid}` as const),
+    ...groupsOf(peer).map((gid) => `gid:${gid}` as const),
     ...(unit === undefined ? [] : principalsOfUnit(unit)),
   ]);
   return [...principals];
+}
+
+function groupsOf({ gid, groups }: Peer): readonly number[] {
+  return gid === undefined ? groups : [gid, ...groups];
 }
 
 /** The unit, and the template that it is an instance of. */

@@ -6,8 +6,12 @@ import { canonicalSetName, membershipOf } from '../../src/sets.ts';
 import type { CredentialRecord } from '../vault/records.ts';
 import { uuidOfSet } from './set-uuid.ts';
 
-/** Most patterns of one call: each is held against each name. */
+/** Most patterns of one call: each is matched against each name. */
 const PATTERNS_MAX = 100;
+
+/** Most characters of all globs of one call: matching one against a name takes up to the product of their lengths in steps. */
+const GLOB_CHARACTERS_MAX = 4096;
+const WILDCARD = /[*?]/;
 
 /**
  * Tells whether a credential is meant by one of the patterns: its name, its set, the UUID of that, or a glob; by none,
@@ -26,6 +30,9 @@ export function patternMatcher(
       reason: `a pattern is longer than ${NAME_LENGTH_MAX} characters`,
     });
   }
+  const globs = patterns.filter((pattern) => WILDCARD.test(pattern)).map((glob) => glob.replaceAll(/\*+/g, '*'));
+  const globCharacters = globs.join('').length;
+  if (globCharacters > GLOB_CHARACTERS_MAX) throw new CredentialError('TooLarge', { limit: GLOB_CHARACTERS_MAX });
   if (patterns.length === 0) return () => true;
   const tests = patterns.map((pattern) => {
     const name = canonicalName(pattern);

@@ -26,6 +26,9 @@ const BATCH = 250;
 /** Sets in one reply: each is made of all the fields that it could have. */
 const SETS_BATCH = 25;
 
+/** Changes that are told in one reply, however long it takes to look at them: all of most commits. */
+const TOGETHER = 32;
+
 /** Changes that wait to be told. Where there are more, everything is looked at again instead. */
 const WAITING_MAX = 10_000;
 
@@ -218,8 +221,13 @@ export class WatchedView implements Watcher {
     return part;
   }
 
-  /** Fills a part with what waits: the credentials first, so that whoever hears of a set has heard of what is in it. */
+  /**
+   * Fills a part with what waits: the credentials first, so that whoever hears of a set has heard of what is in it. What takes
+   * longer than a slice, for each may have to be matched against a hundred patterns, is left for the next part.
+   */
   #fill(reader: VaultReader, part: FilledPart): void {
+    let count = 0;
+    const isEnough = (): boolean => (count += 1) >= TOGETHER && this.#slice.isOver;
     let room = BATCH - part.credentials.length;
     for (const [place, { space, name }] of this.#credentials) {
       if (room === 0) return;
@@ -228,6 +236,7 @@ export class WatchedView implements Watcher {
       const record = this.#readable(reader, space, name);
       if (record !== undefined) this.#tellCredential(part, place, record);
       else this.#tellVanished(part, place, { kind: 'credential', name, owner: ownerOfSpace(space) });
+      if (isEnough()) return;
     }
     let setsRoom = SETS_BATCH;
     for (const [place, { space, name }] of this.#sets) {
@@ -237,6 +246,7 @@ export class WatchedView implements Watcher {
       const set = this.#describeSet(reader, space, name);
       if (set === undefined) this.#tellVanished(part, place, { kind: 'set', name, owner: ownerOfSpace(space) });
       else if (this.#remember(place, summaryOf(set))) part.sets.push(set);
+      if (isEnough()) return;
     }
   }
 

@@ -46,7 +46,8 @@ export class Announcer {
     const now = this.#now();
     if (set.seen !== after.state) set.changes = [...set.changes, now];
     set.seen = after.state;
-    set.changes = set.changes.filter((time) => now - time < HOUR_MS);
+    // Of a clock that was set back, what comes from then is not of the last hour.
+    set.changes = set.changes.filter((time) => time <= now && now - time < HOUR_MS);
     if (set.isMuted && set.changes.length > 0) return;
     set.isMuted = set.changes.length > CHANGES_PER_HOUR_MAX;
     if (set.isMuted) {

@@ -188,7 +188,7 @@ function countPage(
 }
 
 /** Whether what was found says something of the set: a prober that died, or a caller who went away, do not. */
-export function isOfTheSet(findings: readonly Finding[]): boolean {
+function isOfTheSet(findings: readonly Finding[]): boolean {
   return !findings.some(({ reason }) => reason !== undefined && NOT_OF_THE_SET.has(reason));
 }
 

@@ -5,7 +5,7 @@ import type { Subject } from '../access/caller.ts';
 import { everyCredential } from '../access/every-credential.ts';
 import { viewSet } from '../access/set-view.ts';
 import type { SetView } from '../access/set-view.ts';
-import type { Gone } from '../gone.ts';
+import { Departure } from '../gone.ts';
 import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
 import { SCHEDULED_JOBS_MAX } from '../probe/job-bounds.ts';
@@ -64,8 +64,8 @@ export class HealthSchedule {
   readonly #parts: ScheduleParts;
   #isStopped = false;
   #timer: NodeJS.Timeout | undefined;
-  /** Ends the jobs that are under way. */
-  readonly #cancels: Set<() => void> = new Set();
+  /** For the jobs that are under way: nobody waits for them any more. */
+  readonly #jobs: Departure = new Departure();
   /** Sets whose last trial told nothing of them, and when that was. */
   readonly #inVain: Map<string, number> = new Map();
   #since: number | undefined;
@@ -84,7 +84,7 @@ export class HealthSchedule {
   start(): void {
     const { vault } = this.#parts;
     this.#unwatch = vault.watch(() => {
-      if (vault.isLocked) this.#cancelAll();
+      if (vault.isLocked) this.#jobs.tell();
     });
     this.#plan();
   }
@@ -94,7 +94,7 @@ export class HealthSchedule {
     this.#unwatch();
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    this.#cancelAll();
+    this.#jobs.tell();
     await this.#running;
   }
 
@@ -171,9 +171,10 @@ export class HealthSchedule {
       if (view === undefined || !canBeTried(view)) return undefined;
       const last = book.last(reader, space, set);
       const checked = last?.generation === view.generation ? last.checked : undefined;
-      const latest = Math.max(checked ?? 0, this.#inVain.get(key) ?? 0);
       // A clock that was set back leaves times in the future, which nothing can be told by.
-      const tried = latest === 0 || latest > now() ? undefined : latest;
+      const past = (time = 0): number => (time > now() ? 0 : time);
+      const latest = Math.max(past(checked), past(this.#inVain.get(key)));
+      const tried = latest === 0 ? undefined : latest;
       return dueTime({ key, tried, changed: Math.min(view.changed, now()), since, everyMs });
     });
   }
@@ -205,7 +206,7 @@ export class HealthSchedule {
       keysSuffice: false,
     } as const;
     const findings: Finding[] = [];
-    for await (const found of tryOut(prober, read.candidate, trial, this.#gone)) findings.push(...found);
+    for await (const found of tryOut(prober, read.candidate, trial, this.#jobs.gone)) findings.push(...found);
     if (this.#isEnded) return;
     if (this.#isWithoutProber(findings)) return;
     const change = await book.keep({ space, set, generation: read.generation, findings, of });
@@ -230,15 +231,6 @@ export class HealthSchedule {
 
   get #isEnded(): boolean {
     return this.#isStopped || this.#parts.vault.isLocked;
-  }
-
-  readonly #gone: Gone = (callback) => {
-    this.#cancels.add(callback);
-    return () => void this.#cancels.delete(callback);
-  };
-
-  #cancelAll(): void {
-    for (const cancel of this.#cancels) cancel();
   }
 }
 

@@ -61,7 +61,7 @@ export async function* tryOut(
   for await (const finding of prober.probe(job, owner, gone)) yield [finding];
 }
 
-/** Whether what a set misses leaves something of it to be tried. */
+/** Tells whether a set that lacks fields can be tried at all. */
 export function isTriable(missing: readonly string[], hasBucket: boolean): boolean {
   return missing.length === 0 || (hasBucket && missing.every((field) => REPOSITORY_FIELDS.has(field)));
 }

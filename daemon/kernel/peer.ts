@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 
 import { SystemError, getSocketOption } from './libc.ts';
 import { unitOfCgroup, userUnitOfCgroup } from './unit.ts';
+import { STRANGERS_GID, STRANGERS_UID } from './user-namespace.ts';
 
 const SO_PEERCRED = 17;
 const SO_PEERGROUPS = 59;
@@ -17,8 +18,9 @@ const GROUPS_BYTES_MAX: number = 4 * 4096;
 export interface Peer {
   readonly pid: number;
   readonly uid: number;
-  readonly gid: number;
-  /** The supplementary groups of the process. */
+  /** Undefined where it has no number in the daemon's user namespace. */
+  readonly gid: number | undefined;
+  /** The supplementary groups of the process that have a number there. */
   readonly groups: readonly number[];
   /** The system unit that the process runs in; undefined where it is in none, or is gone. Asked for once. */
   unit(): string | undefined;
@@ -37,14 +39,23 @@ export function readPeer(socket: Socket): Peer {
   if (credentials.length !== UCRED_BYTES) throw new Error('SO_PEERCRED has another form');
   const pid = credentials.readInt32LE(0);
   const uid = credentials.readUInt32LE(4);
-  const gid = credentials.readUInt32LE(8);
   if (pid <= 0 || uid === 0xff_ff_ff_ff) throw new Error('the peer has no credentials');
+  // It is one number for many users: what one of them stored, all the others would read.
+  if (uid === STRANGERS_UID) throw new Error('the peer is of another user namespace');
+  const gid = known(credentials.readUInt32LE(8));
   const groupBytes = getSocketOption(fd, SO_PEERGROUPS, GROUPS_BYTES_MAX);
-  const groups = Array.from({ length: groupBytes.length / 4 }, (_, index) => groupBytes.readUInt32LE(4 * index));
+  const groups = Array.from({ length: groupBytes.length / 4 }, (_, index) => groupBytes.readUInt32LE(4 * index)).filter(
+    (group) => known(group) !== undefined,
+  );
   const startTime = startTimeOf(pid);
   let read: { readonly text: string } | undefined;
   const cgroup = (): string => (read ??= { text: readCgroup(fd, pid, uid, startTime) }).text;
   return { pid, uid, gid, groups, unit: () => unitOfCgroup(cgroup()), userUnit: () => userUnitOfCgroup(cgroup(), uid) };
+}
+
+/** A group, or undefined where it may be any. */
+function known(gid: number): number | undefined {
+  return gid === STRANGERS_GID ? undefined : gid;
 }
 
 /** The descriptor of a connected socket. @throws Error where Node does not show it */

@@ -73,7 +73,7 @@ export class LoadConnection {
     if (this.#isKept) setSocketOption(this.fd, SO_PRIORITY, BEGUN);
     const sent = this.#writeNow(answer);
     this.#socket.once('close', () => {
-      this.#release();
+      this.giveBack();
       onDone();
     });
     if (sent === undefined) this.#socket.destroy();
@@ -86,15 +86,15 @@ export class LoadConnection {
     this.#socket.unref();
   }
 
-  /** Gives up a peer that is gone, or none of ours. */
+  /** Gives up a peer that is gone, or is not systemd. */
   drop(): void {
-    this.#release();
+    this.giveBack();
     this.#socket.destroy();
   }
 
   /** How much the peer took; undefined where he is gone. */
   #writeNow(answer: Uint8Array): number | undefined {
-    // Nobody waits for a peer who is no systemd.
+    // A peer that is not systemd is not waited for.
     const deadline = performance.now() + (this.request === undefined ? 0 : WRITE_TIME_MAX_MS);
     let sent = 0;
     while (sent < answer.length) {
@@ -109,7 +109,8 @@ export class LoadConnection {
     return sent;
   }
 
-  #release(): void {
+  /** Has the service manager forget its copy. */
+  giveBack(): void {
     if (!this.#isKept) return;
     this.#isKept = false;
     this.#manager.release(this.#name);

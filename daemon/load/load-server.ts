@@ -22,16 +22,22 @@ import type { LoadWire } from './wire.ts';
 /** Most starts that wait; the unit lets systemd keep more than twice as many (`FileDescriptorStoreMax=`). */
 export const WAITING_MAX = 48;
 
-/** Most answers that peers are slow to read. Of somebody who is no systemd the oldest goes first, else nobody's. */
-const UNREAD_MAX = 48;
+/**
+ * Most answers to peers that are not systemd, or do not look like it, that have a place in systemd's store while they are slow to
+ * be read. For one more, the oldest gives its place back: then only a kill would cut it off.
+ */
+const STRANGERS_KEPT_MAX = 48;
+
+/** Most of them at all; for one more, the oldest is cut off. The kernel holds some 200 KiB of each. */
+const STRANGERS_MAX = 256;
 
 /** How soon after a change waiting units are looked at again: changes that come in a row are one. */
 const RECHECK_MS = 10;
 
-/** How often it is looked whether waiting peers are still there. */
+/** How often waiting peers are checked for having gone away. */
 const SWEEP_INTERVAL_MS = 1000;
 
-/** How long a stopping daemon waits until its last answers were read: what is cut off is a secret that is wrong. */
+/** How long a stopping daemon waits for its last answers to be read: one that is cut off is a wrong secret. */
 const STOP_TIME_MAX_MS = 20_000;
 
 /** What a LOAD server works with. */
@@ -118,7 +124,7 @@ export class LoadServer {
     }, RECHECK_MS);
   }
 
-  /** Refuses who waits, and returns when the answers were read or there was time enough. */
+  /** Refuses whoever waits, and returns when the answers were read or there was time enough. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#recheck);
@@ -140,7 +146,7 @@ export class LoadServer {
     clearInterval(this.#sweep);
   }
 
-  /** Whatever goes wrong with one, the others are refused too. */
+  /** Does not throw: whatever goes wrong with one, the others are refused too. */
   #refuseLast(connection: LoadConnection): void {
     try {
       this.#refuse(connection, 'stopping');
@@ -149,7 +155,7 @@ export class LoadServer {
     }
   }
 
-  /** Does before a connection comes what would take time between it and its copy. */
+  /** Does ahead of a connection what would otherwise take time between accepting it and copying it. */
   #prepare(): void {
     this.#nextName = this.#newName();
     this.#parts.manager.alive();
@@ -161,7 +167,7 @@ export class LoadServer {
     return { name: this.#nextName, isKept };
   }
 
-  /** What is done for the first time takes much longer, so that is not for a unit. */
+  /** Code takes much longer when it runs for the first time: better now than while a unit waits. */
   #rehearse(): void {
     const pair = connectedPair();
     this.#prepare();
@@ -184,7 +190,7 @@ export class LoadServer {
       request = this.#parts.identify(socket);
     } catch (error) {
       const reason = error instanceof NotBelievedError ? { reason: error.message } : describeDefect(error);
-      log.warning('somebody was refused a credential who is not systemd', reason);
+      log.warning('a peer that is not systemd was refused a credential', reason);
     }
     return new LoadConnection(socket, request, manager, copy);
   }
@@ -238,7 +244,7 @@ export class LoadServer {
   #finish(connection: LoadConnection, bytes: Uint8Array, onDone: () => void = () => undefined): void {
     this.#waiting.delete(connection);
     this.#unread.add(connection);
-    if (this.#unread.size > UNREAD_MAX) this.#dropStranger();
+    if (connection.request === undefined) this.#boundStrangers();
     // Once more, where systemd could not take it when it came: an answer may be longer than the socket holds.
     connection.keep();
     connection.answer(bytes, () => {
@@ -264,9 +270,10 @@ export class LoadServer {
   }
 
   /** systemd reads what it asked for; somebody else may not. */
-  #dropStranger(): void {
-    const oldest = [...this.#unread].find(({ request }) => request === undefined);
-    oldest?.drop();
+  #boundStrangers(): void {
+    const strangers = [...this.#unread].filter(({ request }) => request === undefined);
+    if (strangers.length > STRANGERS_MAX) strangers[0]?.drop();
+    strangers.at(-1 - STRANGERS_KEPT_MAX)?.giveBack();
   }
 
   #dropGone(): void {

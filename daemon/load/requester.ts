@@ -13,7 +13,7 @@ export interface ServedManager {
   readonly uid: number;
 }
 
-/** A peer is not systemd, or speaks for another unit than its own; the message quotes nothing of his. */
+/** A peer is not systemd, or speaks for a unit that it is not in; the message quotes nothing that it sent. */
 export class NotBelievedError extends Error {
   constructor(message: string) {
     super(message);

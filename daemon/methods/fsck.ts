@@ -9,7 +9,8 @@ export const fsck: Method<'Fsck'> = async ({ vault }, caller, parameters) => {
   requireAdministrator(caller);
   return vault.exclusive(async (state, store) => {
     const findings = await check(state, store);
-    const repaired = parameters.repair === true && findings.problems.length > 0;
+    // What is on pages that nobody could look at would be taken for deleted, as it would be on damaged ones.
+    const repaired = parameters.repair === true && findings.problems.length > 0 && findings.areInspected;
     if (repaired) repair(state, store, findings, dropDanglingGrants);
     return { records: findings.digest.records, problems: findings.problems, repaired };
   });

@@ -27,7 +27,7 @@ import { watch } from './watch.ts';
 /** The methods that answer in parts. */
 export type StreamingName = 'List' | 'Backup' | 'Validate' | 'Prove' | 'Watch';
 
-/** The same at run time; the compiler holds it against the type. */
+/** The same at run time; the compiler checks it against the type. */
 const STREAMING: Readonly<Record<StreamingName, true>> = {
   List: true,
   Backup: true,
@@ -45,7 +45,7 @@ export function isEndless(name: MethodName): boolean {
   return name === 'Watch';
 }
 
-/** Every method of the interface, by its name there; the compiler holds the table against the interface. */
+/** Every method of the interface, by its name there; the compiler checks the table against the interface. */
 export const METHODS: {
   readonly [Name in MethodName]: Name extends StreamingName ? StreamingMethod<Name> : Method<Name>;
 } = {

@@ -13,7 +13,7 @@ export const PASSWORD_LENGTH_DEFAULT = 32;
 export const PASSWORD_WORDS_MIN = 5;
 export const PASSWORD_WORDS_MAX = 64;
 
-export const WORD_SEPARATOR = '-';
+const WORD_SEPARATOR = '-';
 
 /** A password, and how hard it is to guess. */
 export interface Password {

@@ -101,7 +101,7 @@ type Health (
   finding: ?Finding
 )
 
-# A set is a view over the credentials cio_<set>_<field> of one owner. It is ready when it misses none of the
+# A set is a view over the credentials cio_<set>_<field> of one owner. It is ready when it lacks none of the
 # fields that its provider requires. health: absent from a daemon that cannot validate; unproved then.
 type Set (
   set: string,
@@ -144,7 +144,7 @@ type Slot (
   label: ?string
 )
 
-# what: record, missing, added, head or page.
+# what: record, missing, added, head or page; unchecked where nobody could look.
 type Problem (
   what: string,
   name: ?string,
@@ -286,7 +286,8 @@ method AddSlot(
 
 method RemoveSlot(id: string) -> ()
 
-# Reads and checks every record. With repair: what cannot be read is dropped, and what is left is taken as the truth.
+# Reads and checks every record. With repair: what cannot be read is dropped, and what is left is taken as the truth, unless
+# something could not be looked at.
 method Fsck(repair: ?bool) -> (records: int, problems: []Problem, repaired: bool)
 
 # Makes a new data key and seals every record with it.
@@ -395,6 +396,7 @@ error UnlockFailed (reason: (wrong_secret, no_slot, bad_code))
 error LastSlot ()
 error TooLarge (limit: int)
 error StorageFull ()
+# io: should the daemon be killed in the next moment, what was asked for may be found done all the same.
 error StorageFailed (reason: (read_only, changed_by_other, io))
 error Damaged (name: ?string)
 
@@ -484,7 +486,7 @@ export interface Health {
 }
 
 /**
- * A set is a view over the credentials cio_<set>_<field> of one owner. It is ready when it misses none of the
+ * A set is a view over the credentials cio_<set>_<field> of one owner. It is ready when it lacks none of the
  * fields that its provider requires. health: absent from a daemon that cannot validate; unproved then.
  */
 export interface Set {
@@ -528,7 +530,7 @@ export interface Slot {
   readonly label?: string | null;
 }
 
-/** what: record, missing, added, head or page. */
+/** what: record, missing, added, head or page; unchecked where nobody could look. */
 export interface Problem {
   readonly what: string;
   readonly name?: string | null;
@@ -957,7 +959,10 @@ export interface Methods {
    */
   readonly AddSlot: { readonly in: AddSlotIn; readonly out: AddSlotOut };
   readonly RemoveSlot: { readonly in: RemoveSlotIn; readonly out: RemoveSlotOut };
-  /** Reads and checks every record. With repair: what cannot be read is dropped, and what is left is taken as the truth. */
+  /**
+   * Reads and checks every record. With repair: what cannot be read is dropped, and what is left is taken as the truth, unless
+   * something could not be looked at.
+   */
   readonly Fsck: { readonly in: FsckIn; readonly out: FsckOut };
   /** Makes a new data key and seals every record with it. */
   readonly Rekey: { readonly in: RekeyIn; readonly out: RekeyOut };
@@ -1028,6 +1033,7 @@ export interface Errors {
   readonly LastSlot: Record<string, never>;
   readonly TooLarge: { readonly limit: number };
   readonly StorageFull: Record<string, never>;
+  /** io: should the daemon be killed in the next moment, what was asked for may be found done all the same. */
   readonly StorageFailed: { readonly reason: 'read_only' | 'changed_by_other' | 'io' };
   readonly Damaged: { readonly name?: string | null };
   /**

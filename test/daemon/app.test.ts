@@ -124,7 +124,7 @@ describe('startApp()', () => {
     fs.mkdirSync(stateDirectory);
     for (const mode of [0o770, 0o702]) {
       fs.chmodSync(stateDirectory, mode);
-      assert.match(await refusal(t, stateDirectory), /^StateDirectoryError: .*mend it with: chmod 700 /);
+      assert.match(await refusal(t, stateDirectory), /^StateDirectoryError: .*fix it with: chmod 700 /);
       assert.deepEqual(fs.readdirSync(stateDirectory), []);
     }
   });

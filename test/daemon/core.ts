@@ -199,7 +199,7 @@ export async function startCore(scope: Scope, options: CoreOptions = {}): Promis
       async (storeId, rootKey) => (await createFirstSlot(sodium, storeId, rootKey, places, START_TIME)).slot,
     );
   }
-  opened = new Vault(store, sodium, { onPurgeFailed: () => undefined });
+  opened = new Vault(store, sodium, { onPurgeFailed: () => undefined, onPurged: () => undefined });
   const core = new Core(sodium, store, opened, places);
   await core.slots.unlockUnattended();
   return core;

@@ -88,4 +88,14 @@ describe('Announcer', () => {
     assert.equal(lines.length, 3);
     for (const line of lines) assert.ok(!line.includes('secret_customer') && !line.includes('secret_key '), line);
   });
+
+  it('is muted for no longer where the clock is set back', () => {
+    const heard = new Heard('passed');
+    heard.now += 10_000 * HOUR_MS;
+    for (let change = 0; change <= CHANGES_PER_HOUR_MAX; change += 1)
+      heard.hear(change % 2 === 0 ? 'failed' : 'passed');
+    assert.deepEqual(heard.hear('failed'), [], 'muted');
+    heard.now -= 10_000 * HOUR_MS;
+    assert.equal(heard.hear('failed', { afterMs: 2 * HOUR_MS }).length, 1);
+  });
 });

@@ -278,6 +278,27 @@ describe('HealthSchedule', () => {
     assert.equal(jobs.length, 1);
   });
 
+  it('leaves a set alone that was tried in vain, also where the clock was far ahead at the trial before', async (t) => {
+    const core = await startCore(t);
+    await keepSet(core, 'aws');
+    probes(core, ALL_WELL);
+    const schedule = scheduleOf(core);
+    await schedule.sweep();
+    core.now += 1000 * HOUR_MS;
+    await schedule.sweep();
+    core.now -= 1000 * HOUR_MS;
+    const jobs = probes(core, [{ check: 'resolve', state: 'failed', reason: 'prober_failed' }]);
+    core.now += LONG_MS;
+    for (let round = 0; round < 5; round += 1) {
+      await schedule.sweep();
+      core.now += HOUR_MS / 20;
+    }
+    assert.equal(jobs.length, 1);
+    core.now += LONG_MS;
+    await schedule.sweep();
+    assert.equal(jobs.length, 2);
+  });
+
   it('looks by itself, as long as it is not stopped', async (t) => {
     const core = await startCore(t);
     await keepSet(core, 'aws');

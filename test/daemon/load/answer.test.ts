@@ -132,7 +132,7 @@ describe('answerLoad()', () => {
     assert.equal(ask(core, 'aws.env'), 'value-of-aws.env');
   });
 
-  it('gives no set that misses a field', async (t) => {
+  it('gives no set that lacks a field', async (t) => {
     const core = await startCore(t);
     await keepAws(core, 'cio_aws_secret_key');
     await grant(core, 'aws');

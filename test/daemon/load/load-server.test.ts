@@ -152,8 +152,19 @@ describe('LoadServer', () => {
     served.answer = value('the value');
     assert.deepEqual(await served.ask(), REFUSAL);
     assert.deepEqual(served.log, [
-      'cio-credentiald: warning: somebody was refused a credential who is not systemd reason=the peer is in another unit\n',
+      'cio-credentiald: warning: a peer that is not systemd was refused a credential reason=the peer is in another unit\n',
     ]);
+  });
+
+  it('refuses many who are not believed to the last byte, however late they read, and keeps few of them', async (t) => {
+    const served = await serve(t, PLAIN_WIRE, () => {
+      throw new NotBelievedError('the peer is in another unit');
+    });
+    const late = Array.from({ length: 120 }, () => served.connect());
+    await eventually(() => served.log.length === late.length);
+    assert.ok(served.keeper.kept.size < 50, `${served.keeper.kept.size} are kept`);
+    for (const answer of await Promise.all(late.map(readToEnd))) assert.deepEqual(answer, REFUSAL);
+    await eventually(() => served.keeper.kept.size === 0);
   });
 
   it('refuses where the answer fails by a defect, or would be empty', async (t) => {

@@ -116,6 +116,20 @@ describe('Backup', () => {
     await takeCopy(core);
   });
 
+  it('counts what another one will have', { skip: process.getuid?.() !== 0 }, async (t) => {
+    const disk = smallDisk(t, 8192);
+    const core = await startCore(t, { directory: path.join(disk, 'state') });
+    await core.keep(ROOT, { name: 'large', data: Buffer.alloc(500_000, 7).toString('base64') });
+    core.store.purge();
+    // For two there would be room as well, with too little left.
+    leaveRoom(disk, 2 * core.store.copyBytes() + 200_000);
+    const [first, second] = await Promise.all([takeCopy(core), core.refusal(ROOT, 'Backup', {})]);
+    assert.ok(first.bytes.length > 500_000);
+    assert.deepEqual(second, ['StorageFull', {}]);
+    await takeCopy(core);
+    assert.deepEqual(copyFiles(core.directory), []);
+  });
+
   it('works while the store is locked, and is for administrators', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, 'token');

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { RestoreIn, RestoreOut } from '../../../src/protocol/interface.generated.ts';
 import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
 import { ROOT } from '../core.ts';
-import type { Core, Person } from '../core.ts';
+import type { Core } from '../core.ts';
 
 /** Small enough for a few of them to make even a small store. */
 const PIECE_BYTES = 20_000;
@@ -14,8 +14,8 @@ export interface TakenCopy {
 }
 
 /** A copy of a store, by many replies. */
-export async function takeCopy(core: Core, person: Person = ROOT): Promise<TakenCopy> {
-  const replies = await core.send(person, { method: `${INTERFACE_NAME}.Backup`, parameters: {}, more: true });
+export async function takeCopy(core: Core): Promise<TakenCopy> {
+  const replies = await core.send(ROOT, { method: `${INTERFACE_NAME}.Backup`, parameters: {}, more: true });
   const parts = replies.map(({ error, parameters }) => {
     assert.equal(error, undefined);
     return parameters as { pieces: string[]; size: number; sha256?: string; opensElsewhere: boolean };
@@ -32,11 +32,11 @@ export function sha256Of(bytes: Uint8Array): string {
 }
 
 /** Hands a copy to a daemon, and gives what {@link Restore} is called with. */
-export async function upload(core: Core, bytes: Uint8Array, person: Person = ROOT): Promise<RestoreIn> {
+export async function upload(core: Core, bytes: Uint8Array): Promise<RestoreIn> {
   let id: string | undefined;
   for (let from = 0; from < bytes.length || id === undefined; from += PIECE_BYTES) {
     const piece = Buffer.from(bytes.subarray(from, from + PIECE_BYTES)).toString('base64');
-    const reply = await core.ask(person, 'UploadCopy', { piece, ...(id !== undefined && { upload: id }) });
+    const reply = await core.ask(ROOT, 'UploadCopy', { piece, ...(id !== undefined && { upload: id }) });
     assert.equal(reply.size, Math.min(from + PIECE_BYTES, bytes.length));
     id = reply.upload;
   }

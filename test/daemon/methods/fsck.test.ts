@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { NotInspectedError } from '../../../daemon/store/inspect-pages.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
 import { deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
@@ -34,6 +35,24 @@ describe('Fsck', () => {
         kinds.reduce((sum, kind) => sum + recordsIn(core.storePath, kind).size, 0),
       );
     }
+  });
+
+  it('says where nobody could look at the pages, and repairs nothing then', async (t) => {
+    const core = await damagedCore(t, 'credential', flipBit);
+    const notInspected = new NotInspectedError({ cause: new Error('EAGAIN') });
+    const looks = t.mock.method(core.store, 'findPageDamage', () => Promise.reject(notInspected));
+    const { problems, repaired } = await core.ask(ROOT, 'Fsck', { repair: true });
+    assert.equal(repaired, false);
+    assert.equal(problems[0]?.what, 'unchecked');
+    assert.match(problems[0].detail, /cannot be started.*nothing is repaired/);
+    assert.deepEqual(
+      problems.map(({ what }) => what).includes('page'),
+      false,
+      'nothing is known to be damaged but what was read',
+    );
+    looks.mock.restore();
+    assert.equal((await core.ask(ROOT, 'Fsck', { repair: true })).repaired, true);
+    assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, []);
   });
 
   it('is refused to whoever is no administrator, and while the store is locked', async (t) => {

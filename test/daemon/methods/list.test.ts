@@ -88,7 +88,7 @@ describe('List', () => {
     assert.deepEqual([credential?.value, credential?.size], [undefined, 4097]);
   });
 
-  it('tells of each set its fields, what it misses, and its last change', async (t) => {
+  it('tells of each set its fields, what it lacks, and its last change', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_region');
     core.now += 1000;
@@ -192,7 +192,15 @@ describe('List: patterns', () => {
         { name: '', reason: 'a pattern is longer than 128 characters' },
       ]);
       await core.ask(person, 'List', { patterns: Array.from({ length: 100 }, () => '*'.repeat(128)) });
+      await core.ask(person, 'List', { patterns: Array.from({ length: 100 }, () => 'x'.repeat(128)) });
     }
+  });
+
+  it('refuses globs that would take long: more than 4096 characters of them', async (t) => {
+    const core = await startCore(t);
+    const globs = Array.from({ length: 32 }, () => `*${'?'.repeat(126)}x`);
+    assert.deepEqual(await core.refusal(ALICE, 'List', { patterns: [...globs, '*x'] }), ['TooLarge', { limit: 4096 }]);
+    await core.ask(ALICE, 'List', { patterns: [...globs, 'x'] });
   });
 });
 

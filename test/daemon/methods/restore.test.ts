@@ -90,6 +90,21 @@ describe('Restore', () => {
     await assertWhole(again);
   });
 
+  it('gives none a second time where the store was locked and the copy opens it', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, { name: 'token', value: 'first' });
+    const { bytes } = await takeCopy(core);
+    const told = await core.replace(ROOT, 'token', 'told');
+    const own = await core.keep(ALICE, 'made-later');
+    await core.ask(ROOT, 'Rekey', {});
+    await core.ask(ROOT, 'Lock', {});
+    await restore(core, bytes);
+    assert.equal(await core.value(ROOT, 'token'), 'first');
+    assert.ok((await core.replace(ROOT, 'token', 'another')) > told);
+    assert.ok((await core.keep(ALICE, 'made-anew')) > own);
+    await assertWhole(core);
+  });
+
   it('keeps what was there before, which can be restored in turn', async (t) => {
     const { core, bytes } = await coreWithCopy(t);
     const { kept = '' } = await restore(core, bytes);

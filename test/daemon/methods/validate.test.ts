@@ -179,7 +179,7 @@ describe('Validate', () => {
     assert.deepEqual(await core.refusal(ROOT, 'Validate', { target: 'aws' }), ['Locked', {}]);
   });
 
-  it('tries a set without a repository as far as its bucket, and says what it misses', async (t) => {
+  it('tries a set without a repository as far as its bucket, and says what it lacks', async (t) => {
     const core = await startCore(t);
     const { cio_aws_backup_repo: _, cio_aws_backup_password: __, ...keys } = AWS;
     await keep(core, keys);

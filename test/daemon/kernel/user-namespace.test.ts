@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { strangersId } from '../../../daemon/kernel/user-namespace.ts';
+import { withIdentity } from '../../support/identity.ts';
+import { Service } from '../../support/process.ts';
+import { root, skipUnless } from '../../support/requirements.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const IN_NAMESPACE = ['unshare', '--user', '--map-root-user', '--'] as const;
+const HOST = '         0          0 4294967295\n';
+
+describe('strangersId()', () => {
+  for (const [what, map, overflowId, expected] of [
+    ['the host itself', HOST, '65534\n', undefined],
+    ['a kernel without namespaces', undefined, undefined, undefined],
+    ['a container with some users', '0 100000 65536\n', '65534\n', 65_534],
+    ['a namespace of one user', '         0       1000          1\n', '65534\n', 65_534],
+    ['several ranges that are all', '0 0 1000\n1000 1000 4294966295\n', '65534\n', undefined],
+    ['another number, as an administrator may choose', '0 0 1\n', '4000\n', 4000],
+    ['a number that cannot be read', '0 0 1\n', undefined, 65_534],
+    ['no users at all', '', '65534\n', 65_534],
+  ] as const) {
+    it(`${what}: ${expected ?? 'none'}`, () => {
+      assert.equal(strangersId(map, overflowId), expected);
+    });
+  }
+});
+
+/** Containers often forbid them. */
+function namespaces(): string | undefined {
+  const { status } = spawnSync(IN_NAMESPACE[0], [...IN_NAMESPACE.slice(1), 'true']);
+  return status === 0 ? undefined : 'a user namespace cannot be made';
+}
+
+/** Listens as the daemon does, and says of each peer who he is. */
+const SERVER = `
+  const { readPeer } = await import(process.argv[1]);
+  const net = await import('node:net');
+  const server = net.createServer((socket) => {
+    let said;
+    try {
+      const { uid, gid, groups } = readPeer(socket);
+      said = JSON.stringify({ uid, gid, groups });
+    } catch (error) {
+      said = error.message;
+    }
+    socket.end(said);
+  });
+  server.listen({ path: process.argv[2], writableAll: true }, () => console.log('listening'));
+`;
+
+describe('readPeer() in a user namespace', () => {
+  it(
+    'refuses users who have no number there, and knows no groups that have none',
+    { skip: skipUnless(root, namespaces) },
+    async (t) => {
+      const directory = temporaryDirectory(t);
+      fs.chmodSync(directory, 0o755);
+      const place = path.join(directory, 's');
+      const module = path.join(import.meta.dirname, '../../../daemon/kernel/peer.ts');
+      const node = [process.execPath, '--input-type=module', '-e', SERVER, module, place];
+      await new Service(t, [...IN_NAMESPACE, ...node]).printed('listening');
+      const ask = async (uid: number, gid: number, groups: readonly number[]): Promise<string> => {
+        const socket = withIdentity({ uid, gid, groups }, () => net.connect(place));
+        let said = '';
+        socket.setEncoding('utf8').on('data', (text: string) => (said += text));
+        await once(socket, 'close');
+        return said;
+      };
+      assert.equal(await ask(3001, 3001, []), 'the peer is of another user namespace');
+      assert.equal(await ask(65_534, 0, [0]), 'the peer is of another user namespace');
+      assert.deepEqual(JSON.parse(await ask(0, 0, [0, 3001])), { uid: 0, gid: 0, groups: [0] });
+      assert.deepEqual(JSON.parse(await ask(0, 3001, [])), { uid: 0, groups: [] });
+    },
+  );
+});
