@@ -47,11 +47,15 @@ function valueOfField(field: (typeof SET_FIELDS)[number], index: number): string
   return field === 'access_key' ? `AKIA${String(index).padStart(16, 'Q')}` : valueOf(index);
 }
 
-/** The bytes of the call in that place of a plan, with its NUL. */
-export function encodeCall(plan: Plan, place: number): Buffer {
+/**
+ * The bytes of the call in that place of a plan, with its NUL.
+ *
+ * @param below what chooses the names of a plan that is `random`
+ */
+export function encodeCall(plan: Plan, place: number, below: (limit: number) => number = anyBelow): Buffer {
   switch (plan.kind) {
     case 'get': {
-      const index = plan.order === 'random' ? Math.floor(Math.random() * plan.credentials) : place % plan.credentials;
+      const index = plan.order === 'random' ? below(plan.credentials) : place % plan.credentials;
       return encode('Get', { name: nameOf(index) });
     }
     case 'create':
@@ -63,6 +67,10 @@ export function encodeCall(plan: Plan, place: number): Buffer {
     case 'list':
       return encode('List', {}, { more: true });
   }
+}
+
+function anyBelow(limit: number): number {
+  return Math.floor(Math.random() * limit);
 }
 
 function encode(method: string, parameters: object, flags: { readonly more?: true } = {}): Buffer {

@@ -1,7 +1,7 @@
 /**
  * The process that makes the calls, for the daemon and for the servers that it is compared with: the same code on the
  * same connections. It does as little as it can with a reply: it looks for the NULs. A call is one write, as it is from
- * a real client. Started by `Load`.
+ * a real client. Started by `Load`, with the seed of the names that are asked for at random.
  */
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -15,6 +15,7 @@ import { whileListening } from './listening.ts';
 import { countMessages } from './nul.ts';
 import { cpuMsOf } from './processor-time.ts';
 import { quantile } from './statistics.ts';
+import { Random } from '../torture/random.ts';
 
 /** So many calls are made ready before the clock starts; a block that is longer repeats them. */
 const PREPARED_CALLS_MAX = 4096;
@@ -27,6 +28,8 @@ interface Server {
   readonly sockets: readonly Socket[];
 }
 
+const random = new Random(Number(process.argv[2]));
+const below = (limit: number): number => random.below(limit);
 const servers = new Map<string, Server>();
 
 process.on('message', (request: LoadRequest) => {
@@ -75,7 +78,8 @@ async function open(socketPath: string): Promise<Socket> {
     const socket = connect(socketPath);
     try {
       await once(socket, 'connect');
-      return socket;
+      // A connection that breaks is closed, and who waits for a reply is told of that.
+      return socket.on('error', () => undefined);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
       await delay(BACKLOG_WAIT_MS);
@@ -196,7 +200,7 @@ async function pipelined(request: LoadRequest & { readonly kind: 'pipelined' }):
 
 /** The calls of a plan, by their place. Those that store are made one by one where there are too many to be kept. */
 function callSource(plan: Plan, count: number): (place: number) => Buffer {
-  if (plan.kind === 'create' && plan.perCall > 1) return (place) => encodeCall(plan, place);
+  if (plan.kind === 'create' && plan.perCall > 1) return (place) => encodeCall(plan, place, below);
   const calls = prepare(plan, count);
   return (place) => callAt(calls, place);
 }
@@ -204,7 +208,7 @@ function callSource(plan: Plan, count: number): (place: number) => Buffer {
 function prepare(plan: Plan, count: number): readonly Buffer[] {
   // What is created must be new each time.
   const length = plan.kind === 'create' ? count : Math.min(count, PREPARED_CALLS_MAX);
-  return Array.from({ length }, (_, place) => encodeCall(plan, place));
+  return Array.from({ length }, (_, place) => encodeCall(plan, place, below));
 }
 
 function callAt(calls: readonly Buffer[], place: number): Buffer {

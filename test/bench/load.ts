@@ -76,13 +76,21 @@ export interface Target {
 
 /** The load generator: a process of its own, which makes one block of calls after the other. */
 export class Load {
-  readonly #process: ChildProcess;
+  readonly #seed: number;
+  #process: ChildProcess;
   #targets = 0;
 
-  constructor(scope: Scope) {
-    const script = path.join(import.meta.dirname, 'load-generator.ts');
-    this.#process = fork(script, { execPath: NODE, execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  /** @param seed of the names that are asked for at random */
+  constructor(scope: Scope, seed: number) {
+    this.#seed = seed;
+    this.#process = start(seed);
     scope.after(() => void this.#process.kill('SIGKILL'));
+  }
+
+  /** Lets go of all connections, and of whatever it is just waiting for. */
+  restart(): void {
+    this.#process.kill('SIGKILL');
+    this.#process = start(this.#seed);
   }
 
   async open({ socketPath, pid }: Target, connections: number): Promise<LoadTarget> {
@@ -104,6 +112,11 @@ export class Load {
       this.#process.send(request);
     });
   }
+}
+
+function start(seed: number): ChildProcess {
+  const script = path.join(import.meta.dirname, 'load-generator.ts');
+  return fork(script, [String(seed)], { execPath: NODE, execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
 }
 
 /** A server to which the load generator holds connections. */

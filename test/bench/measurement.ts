@@ -5,6 +5,8 @@ import type { Spread } from './statistics.ts';
 export interface Budget {
   readonly kind: 'at most' | 'at least';
   readonly limit: number;
+  /** What the measured takes its time, or its memory, for: what would have to change where the budget is missed. */
+  readonly madeOf: string;
 }
 
 /** One point of a row that scales: which plot, and what the row was measured with (clients, credentials). */
@@ -60,6 +62,20 @@ export function difference(line: Line, measured: readonly number[], reference: r
 export function isMet({ budget, compared }: Measurement): boolean | undefined {
   if (budget === undefined) return undefined;
   return budget.kind === 'at most' ? compared.median <= budget.limit : compared.median >= budget.limit;
+}
+
+/** Quartiles that lie so far apart, as a part of the median, tell of the machine as well. */
+const NOISY_PART = 0.2;
+
+/** Whether the rounds differ so much that another run may well give another median. */
+export function isNoisy({ comparison, compared, reference }: Measurement): boolean {
+  const scale = comparison === 'ratio' ? compared.median : reference.median;
+  return compared.q3 - compared.q1 > NOISY_PART * Math.abs(scale);
+}
+
+/** Whether a quarter of the rounds says something else about the budget than their median does. */
+export function isDoubtful({ budget, compared }: Measurement): boolean {
+  return budget !== undefined && compared.q1 < budget.limit && budget.limit < compared.q3;
 }
 
 function compare(

@@ -1,14 +1,21 @@
+import { statfsSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import type { Scope } from '../support/scope.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import type { Load } from './load.ts';
 import { callOnce, startInstalledDaemon } from './servers.ts';
 import { BenchScope } from './bench-scope.ts';
+import { Unavailable } from './row.ts';
 
 /** The most that the daemon takes in one call. */
 const CREDENTIALS_PER_CALL = 1000;
 /** Enough that one call is being written while the next one arrives. */
 const WINDOW = 4;
+
+/** On the disk, with the journal of what is being written: 1.4 KiB were seen for each in the store. */
+const BYTES_PER_CREDENTIAL = 2000;
+const MEBIBYTE = 1024 * 1024;
 
 /** A state directory that a daemon can be started on. */
 export interface PreparedStore {
@@ -39,6 +46,7 @@ export class PreparedStores {
   }
 
   async #prepare(credentials: number): Promise<PreparedStore> {
+    requireRoom(credentials * BYTES_PER_CREDENTIAL);
     const stateDirectory = path.join(temporaryDirectory(this.#scope, 'cio-bench'), 'state');
     await using scope = new BenchScope();
     const daemon = await startInstalledDaemon(scope, { stateDirectory });
@@ -52,4 +60,12 @@ export class PreparedStores {
     await daemon.stop();
     return { stateDirectory, credentials, seconds: ms / 1000 };
   }
+}
+
+/** @throws Unavailable */
+function requireRoom(bytes: number): void {
+  const { bavail, bsize } = statfsSync(os.tmpdir());
+  if (bavail * bsize >= bytes) return;
+  const [needed, free] = [bytes, bavail * bsize].map((value) => Math.ceil(value / MEBIBYTE));
+  throw new Unavailable(`needs ${needed} MiB in ${os.tmpdir()}, which has ${free} (TMPDIR names another folder)`);
 }

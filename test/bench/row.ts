@@ -13,7 +13,12 @@ export interface Bench {
   readonly stores: PreparedStores;
   /** One of two numbers: for the long form, or for the quick one. */
   readonly choose: (long: number, quick: number) => number;
+  /** Says that something cannot be measured on this machine, and why: the report has that too. */
+  readonly leaveOut: (what: string, reason: string) => void;
 }
+
+/** This machine does not have what all of a row cannot do without; the message says what. */
+export class Unavailable extends Error {}
 
 /** A budget, or several that are measured together. */
 export interface Row {

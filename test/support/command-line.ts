@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import type { ParseArgsOptionsConfig } from 'node:util';
 
@@ -18,6 +19,15 @@ export function parseWords<Config extends ParseArgsOptionsConfig>(
   }
 }
 
+const SEED_LIMIT = 2 ** 32;
+
+/** What `--seed` was given, else one of its own. @throws UsageError */
+export function parseSeed(given: string | undefined): number {
+  const seed = given === undefined ? randomInt(SEED_LIMIT) : Number(given);
+  if (given?.trim() !== '' && Number.isInteger(seed) && seed >= 0 && seed < SEED_LIMIT) return seed;
+  throw new UsageError(`--seed takes an integer of 0 to ${SEED_LIMIT - 1}`);
+}
+
 /** @throws UsageError where one that was named is none of those there are */
 export function requireKnown(kind: string, named: readonly string[], known: readonly string[]): void {
   const unknown = named.find((id) => !known.includes(id));
@@ -31,15 +41,14 @@ export async function runProgram<Options extends { readonly isHelp: boolean }>(
   parse: () => Options,
   run: (options: Options) => number | Promise<number>,
 ): Promise<number> {
-  let options: Options;
   try {
-    options = parse();
+    const options = parse();
+    if (!options.isHelp) return await run(options);
+    process.stdout.write(usage);
+    return 0;
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     process.stderr.write(`${error.message}\n\n${usage}`);
     return EXIT_USAGE;
   }
-  if (!options.isHelp) return run(options);
-  process.stdout.write(usage);
-  return 0;
 }

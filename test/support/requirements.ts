@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 
@@ -18,7 +19,39 @@ export function command(name: string, debianPackage: string = name, below = '/')
 
 /** To become other users. */
 export function root(): string | undefined {
-  return process.geteuid?.() === 0 ? undefined : 'root';
+  if (process.geteuid?.() !== 0) return 'root';
+  return hasCapabilities(CAP_SETGID, CAP_SETUID) && hasAllUsers() ? undefined : 'root that may become any other user';
+}
+
+/** To look into a process that does not let its own user, as the daemon does not. */
+export function tracingOfOthers(): string | undefined {
+  return hasCapabilities(CAP_SYS_PTRACE) ? undefined : 'the right to trace any process (CAP_SYS_PTRACE)';
+}
+
+/** To trace a process that one started: strace, and a kernel that lets it. */
+export function tracer(): string | undefined {
+  const strace = findCommand('strace');
+  if (strace === undefined) return command('strace')();
+  const { status, stderr } = spawnSync(strace, ['-qq', '-o', '/dev/null', 'true'], { encoding: 'utf8' });
+  return status === 0 ? undefined : `the right to trace (strace says: ${stderr.trim().split('\n')[0] ?? ''})`;
+}
+
+/** capabilities(7), the number of the bit. */
+const CAP_SETGID = 6;
+const CAP_SETUID = 7;
+const CAP_SYS_PTRACE = 19;
+
+function hasCapabilities(...capabilities: readonly number[]): boolean {
+  const effective = /^CapEff:\s+([0-9a-f]+)$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  return capabilities.every((bit) => ((BigInt(`0x${effective}`) >> BigInt(bit)) & 1n) === 1n);
+}
+
+/** Up to `nobody`; in a user namespace there may be root alone. */
+const USERS_MIN = 65_535;
+
+function hasAllUsers(): boolean {
+  const counts = fs.readFileSync('/proc/self/uid_map', 'utf8').trim().split('\n');
+  return counts.reduce((sum, line) => sum + Number(line.trim().split(/\s+/)[2]), 0) >= USERS_MIN;
 }
 
 /** Where Debian has a command; whatever else is in PATH is not asked. */

@@ -1,14 +1,15 @@
 /** `npm run torture`: does to daemons what may happen to them, and says which promises they kept. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { BenchScope } from '../bench/bench-scope.ts';
+import { watchDisturbance } from '../bench/disturbance.ts';
+import { runInterruptibly, stayIfInterrupted } from '../bench/interruption.ts';
 import { runProgram } from '../support/command-line.ts';
+import { ResultFile } from '../support/result-file.ts';
 import { parseOptions, usage } from './options.ts';
 import type { Options } from './options.ts';
 import { Random } from './random.ts';
-import { formatReport, makeReport } from './report.ts';
+import { exitCodeOf, formatReport, makeReport } from './report.ts';
 import type { Result } from './report.ts';
-import type { Outcome, Scenario } from './scenario.ts';
+import type { Outcome, Scenario, Torture } from './scenario.ts';
 import { access } from './scenarios/access.ts';
 import { crash } from './scenarios/crash.ts';
 import { damage } from './scenarios/damage.ts';
@@ -22,22 +23,25 @@ const SCENARIOS: readonly Scenario[] = [crash, powerLoss, damage, pressure, fuzz
 /** How often a scenario tells a log how far it is. */
 const LOG_LINES = 5;
 
-const EXIT_BROKEN = 1;
-
 const ids = SCENARIOS.map(({ id }) => id);
-process.exitCode = await runProgram(usage(SCENARIOS), () => parseOptions(process.argv.slice(2), ids), torture);
+process.exitCode = await runProgram(
+  usage(SCENARIOS),
+  () => parseOptions(process.argv.slice(2), ids),
+  (options) => runInterruptibly(() => torture(options)),
+);
 
 async function torture(options: Options): Promise<number> {
+  const file = ResultFile.reserve(options.json);
+  const disturbance = watchDisturbance();
   const results: Result[] = [];
   for (const scenario of SCENARIOS) {
     if (options.only.length > 0 && !options.only.includes(scenario.id)) continue;
     results.push(await put(scenario, options));
   }
-  const report = makeReport(results, options);
-  process.stdout.write(`\n${formatReport(report)}`);
-  mkdirSync(path.dirname(path.resolve(options.json)), { recursive: true });
-  writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
-  return results.every(({ outcomes }) => outcomes.every(({ broken }) => broken.length === 0)) ? 0 : EXIT_BROKEN;
+  const report = makeReport(results, options, disturbance());
+  process.stdout.write(`\n${formatReport(report, process.stdout.columns)}`);
+  file.write(report);
+  return exitCodeOf(results, options);
 }
 
 async function put(scenario: Scenario, { isShort, seed }: Options): Promise<Result> {
@@ -50,9 +54,7 @@ async function put(scenario: Scenario, { isShort, seed }: Options): Promise<Resu
   const startedMs = performance.now();
   const seconds = (): number => (performance.now() - startedMs) / 1000;
   const isTerminal = process.stderr.isTTY;
-  await using scope = new BenchScope();
-  const outcomes = await scenario.run({
-    scope,
+  const outcomes = await run(scenario, {
     random: new Random(seed),
     choose: (long, short) => (isShort ? short : long),
     progress(done, all) {
@@ -65,6 +67,18 @@ async function put(scenario: Scenario, { isShort, seed }: Options): Promise<Resu
   if (isTerminal) process.stderr.write('\r\u001b[K');
   process.stderr.write(`${id}: ${seconds().toFixed(1)} s${isBroken(outcomes) ? ', BROKEN' : ''}\n`);
   return { scenario: id, seconds: seconds(), outcomes };
+}
+
+/** What fails by itself has kept nothing; the other scenarios are still run. */
+async function run(scenario: Scenario, torture: Omit<Torture, 'scope'>): Promise<readonly Outcome[]> {
+  try {
+    await using scope = new BenchScope();
+    return await scenario.run({ ...torture, scope });
+  } catch (error) {
+    await stayIfInterrupted();
+    const broken = [error instanceof Error ? (error.stack ?? error.message) : String(error)];
+    return [{ what: 'it can be tried to its end', count: 0, unit: 'ends', detail: '', broken }];
+  }
 }
 
 function isBroken(outcomes: readonly Outcome[]): boolean {

@@ -1,4 +1,7 @@
 import os from 'node:os';
+import { formatTableOrRecords } from '../../client/cio/table.ts';
+import { isDisturbing } from '../bench/disturbance.ts';
+import type { Disturbance } from '../bench/disturbance.ts';
 import type { Options } from './options.ts';
 import type { Outcome } from './scenario.ts';
 
@@ -16,56 +19,88 @@ export interface Report {
   readonly date: string;
   readonly form: 'short' | 'long';
   readonly seed: number;
-  readonly machine: { readonly node: string; readonly kernel: string; readonly processors: number };
+  readonly machine: {
+    readonly node: string;
+    readonly kernel: string;
+    readonly processors: number;
+    readonly disturbance: Disturbance;
+  };
   readonly results: readonly Result[];
 }
 
-export function makeReport(results: readonly Result[], { isShort, seed }: Options): Report {
+export function makeReport(
+  results: readonly Result[],
+  { isShort, seed }: Pick<Options, 'isShort' | 'seed'>,
+  disturbance: Disturbance,
+): Report {
   return {
     date: new Date().toISOString(),
     form: isShort ? 'short' : 'long',
     seed,
-    machine: { node: process.version, kernel: os.release(), processors: os.cpus().length },
+    machine: { node: process.version, kernel: os.release(), processors: os.availableParallelism(), disturbance },
     results,
   };
 }
 
-/** The table for people, and below it how promises were broken. */
-export function formatReport({ form, seed, machine, results }: Report): string {
+/** Exit codes: something was broken, or of what was asked for by name nothing could run. */
+const EXIT_BROKEN = 1;
+
+/**
+ * How the run ends: a promise that cannot be put to the test here is no failure, unless it was asked for; with `isComplete`,
+ * as CI has it, every promise of a scenario was.
+ */
+export function exitCodeOf(
+  results: readonly Result[],
+  { only, isComplete }: Pick<Options, 'only' | 'isComplete'>,
+): number {
+  const isBroken = results.some(({ outcomes }) => outcomes.some(({ broken }) => broken.length > 0));
+  const isMissing = results.some(({ scenario, outcomes }) => {
+    if (isComplete) return outcomes.length === 0 || outcomes.some(isLeftOut);
+    return only.includes(scenario) && outcomes.every(isLeftOut);
+  });
+  return isBroken || isMissing ? EXIT_BROKEN : 0;
+}
+
+function isLeftOut({ notRun }: Outcome): boolean {
+  return notRun !== undefined;
+}
+
+const COLUMNS = ['scenario', 'promise', 'tried', 'time', 'result', 'seen'].map((title) => ({ title }));
+
+/**
+ * The table for people, and below it how promises were broken.
+ *
+ * @param width columns of the terminal; undefined where it goes somewhere else
+ */
+export function formatReport({ form, seed, machine, results }: Report, width: number | undefined): string {
   const lines = results.flatMap(({ scenario, seconds, outcomes, unavailable }) =>
     unavailable === undefined
-      ? outcomes.map(({ what, count, unit, detail, broken }, index) => [
+      ? outcomes.map(({ what, count, unit, detail, broken, notRun }, index) => [
           scenario,
           what,
-          `${count} ${unit}`,
+          notRun === undefined ? `${count} ${unit}` : '',
           index === 0 ? `${seconds.toFixed(0)} s` : '',
-          broken.length === 0 ? 'kept' : 'BROKEN',
-          detail,
+          notRun === undefined ? (broken.length === 0 ? 'kept' : 'BROKEN') : 'NOT RUN',
+          notRun ?? detail,
         ])
-      : [[scenario, `not run: ${unavailable}`, '', '', 'NOT RUN', '']],
+      : [[scenario, 'all of it', '', '', 'NOT RUN', unavailable]],
   );
   const breaches = results.flatMap(({ scenario, outcomes }) =>
     outcomes.flatMap(({ what, broken }) => broken.map((sentence) => `${scenario}, ${what}: ${sentence}`)),
   );
+  const count = (result: string): number => lines.filter((line) => line[4] === result).length;
+  const missing = count('NOT RUN');
   return [
     `${form} form, seed ${seed}; Node ${machine.node}, Linux ${machine.kernel}, ${machine.processors} processors`,
+    ...(isDisturbing(machine.disturbance)
+      ? ['Others worked on this machine meanwhile: what “pressure” and “access” measure in time may be broken by them.']
+      : []),
     '',
-    ...formatTable([['scenario', 'promise', 'tried', 'time', 'result', 'seen'], ...lines]),
-    '',
+    formatTableOrRecords(COLUMNS, lines, width),
     ...breaches,
+    ...(breaches.length === 0 ? [] : ['']),
+    `${count('kept')} promises kept, ${count('BROKEN')} broken` +
+      (missing === 0 ? '' : `; not run: ${missing}, for what “seen” says (CONTRIBUTING.md has what everything needs)`),
     '',
   ].join('\n');
-}
-
-function formatTable(lines: readonly (readonly string[])[]): string[] {
-  const columns = lines[0]?.length ?? 0;
-  const widths = Array.from({ length: columns }, (_, column) =>
-    Math.max(...lines.map((line) => line[column]?.length ?? 0)),
-  );
-  return lines.map((line) =>
-    line
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
 }

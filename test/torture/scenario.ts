@@ -23,6 +23,13 @@ export interface Outcome {
   readonly detail: string;
   /** How it was broken, each a sentence; empty where it was kept. */
   readonly broken: readonly string[];
+  /** What it lacks here; then nothing was tried. */
+  readonly notRun?: string;
+}
+
+/** A promise that cannot be put to the test on this machine, and why. */
+export function leftOut(what: string, reason: string): Outcome {
+  return { what, count: 0, unit: '', detail: '', broken: [], notRun: reason };
 }
 
 /** One kind of harm. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { findCommand } from '../../support/requirements.ts';
+import { skipUnless, tracer, tracingOfOthers } from '../../support/requirements.ts';
 import { allocations } from './allocations.ts';
 import { daemonCounts } from './daemon-counts.ts';
 import type { Figure } from './figure.ts';
@@ -24,6 +24,11 @@ export interface Verdict extends Figure {
  * @returns whether all are within their bounds
  */
 export async function runGate(): Promise<boolean> {
+  const missing = skipUnless(tracer, tracingOfOthers);
+  if (missing !== false) {
+    process.stderr.write(`nothing is counted: the gate ${missing}\n`);
+    return false;
+  }
   const figures = [...sizes(), ...(await counted()), ...(await allocations())];
   const verdicts = judge(figures, JSON.parse(readFileSync(BOUNDS, 'utf8')) as Bounds);
   process.stdout.write(formatVerdicts(verdicts));
@@ -54,7 +59,6 @@ export function passes(verdicts: readonly Verdict[]): boolean {
 }
 
 async function counted(): Promise<Figure[]> {
-  if (findCommand('strace') === undefined) throw new Error('the gate needs strace (Debian: strace)');
   return [...(await daemonCounts()), ...(await processCounts())];
 }
 

@@ -40,7 +40,7 @@ const PLOTS: Readonly<Record<Point['plot'], Plot>> = {
 };
 
 /** Draws every plot of which a report has at least two points. @returns the files by name */
-export function drawPlots({ rows }: Report): ReadonlyMap<string, string> {
+function drawPlots({ rows }: Report): ReadonlyMap<string, string> {
   const files = new Map<string, string>();
   for (const [id, { names, ...labels }] of Object.entries(PLOTS)) {
     const points = rows.flatMap(({ point, measured, reference }) =>
@@ -56,9 +56,12 @@ export function drawPlots({ rows }: Report): ReadonlyMap<string, string> {
   return files;
 }
 
+/** The file that the plots are drawn from. */
+export const PLOTTED = 'bench.json';
+
 /** Writes a report and its plots into a folder. */
 export function writePlots(report: Report, folder: string): void {
   mkdirSync(folder, { recursive: true });
-  writeFileSync(path.join(folder, 'bench.json'), `${JSON.stringify(report, undefined, 2)}\n`);
+  writeFileSync(path.join(folder, PLOTTED), `${JSON.stringify(report, undefined, 2)}\n`);
   for (const [name, svg] of drawPlots(report)) writeFileSync(path.join(folder, name), svg);
 }

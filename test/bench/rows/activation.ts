@@ -17,10 +17,10 @@ const ACTIVATE = 'systemd-socket-activate';
 /** From the first connection to its answer, where the daemon is started by it: the socket is systemd's. */
 export const activation: Row = {
   id: 'activation',
-  async measure({ stores, choose }: Bench): Promise<Measurement[]> {
+  async measure({ stores, choose, leaveOut }: Bench): Promise<Measurement[]> {
     const activate = findCommand(ACTIVATE);
     if (activate === undefined) {
-      process.stderr.write(`activation is not measured, without ${ACTIVATE} (Debian: systemd); `);
+      leaveOut('start by socket activation', `needs ${ACTIVATE} (Debian: systemd)`);
       return [];
     }
     const { stateDirectory } = await stores.get(FEW);

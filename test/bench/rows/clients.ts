@@ -6,20 +6,36 @@ import type { Measurement } from '../measurement.ts';
 import type { Bench, Row } from '../row.ts';
 import { ECHO_SERVER, FEW, startDaemonWithFew, startEchoServer } from '../servers.ts';
 import { interleave } from '../statistics.ts';
+import { descriptorLimit } from '../../support/process-limits.ts';
 
 const PLAN: Plan = { kind: 'get', credentials: FEW, order: 'in turn' };
 /** The last is as many as the daemon takes (`CONNECTIONS_MAX`). */
 const CLIENTS = [1, 10, 100, 1000] as const;
+
+/** The load generator holds all connections to both of them. */
+const SERVERS = 2;
+const DESCRIPTORS_BESIDES = 100;
 
 /** `Get` of many clients at once, each of which makes its next call after the reply. */
 export const clients: Row = {
   id: 'clients',
   async measure(bench: Bench): Promise<Measurement[]> {
     const measurements: Measurement[] = [];
-    for (const count of CLIENTS) measurements.push(...(await measureClients(bench, count)));
+    for (const count of CLIENTS) {
+      const descriptors = SERVERS * count + DESCRIPTORS_BESIDES;
+      if (descriptorLimit() >= descriptors) measurements.push(...(await measureClients(bench, count)));
+      else {
+        const reason = `needs ${descriptors} descriptors in a process, and may have ${descriptorLimit()} (ulimit -Hn)`;
+        bench.leaveOut(describe(count), reason);
+      }
+    }
     return measurements;
   },
 };
+
+function describe(count: number): string {
+  return `Get, ${count.toLocaleString('en')} ${count === 1 ? 'client' : 'clients'}, one at a time each`;
+}
 
 async function measureClients({ scope, load, choose }: Bench, count: number): Promise<Measurement[]> {
   const daemonTarget = await startDaemonWithFew(scope);
@@ -32,7 +48,7 @@ async function measureClients({ scope, load, choose }: Bench, count: number): Pr
   const results = await interleave(choose(12, 4), candidates);
   for (const opened of [daemon, echo]) await opened.close();
   await daemonTarget.stop();
-  const what = `Get, ${count.toLocaleString('en')} ${count === 1 ? 'client' : 'clients'}, one at a time each`;
+  const what = describe(count);
   const note = `${describeLoad(results.daemon)}; the reference: ${describeLoad(results.echo)}`;
   const line = { row: 'clients', against: ECHO_SERVER } as const;
   return [

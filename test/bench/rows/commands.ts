@@ -9,6 +9,8 @@ import { FEW, NODE, REPOSITORY, startDaemonWithFew } from '../servers.ts';
 import { interleave } from '../statistics.ts';
 
 const REFERENCE = '`node -e 0` of the same Node, from its start to its end';
+const MADE_OF =
+  'the start of Node, which is nearly all of it; the launcher, a shell script (see “without its launcher”); the compiled code of cio, and one call';
 const LAUNCHER = [path.join(REPOSITORY, 'bin', 'cio')];
 /** Without the shell script that looks for the Node. */
 const BUNDLE = [NODE, path.join(REPOSITORY, 'dist', 'cio.cjs')];
@@ -46,7 +48,7 @@ export const commands: Row = {
       what,
       against: REFERENCE,
       unit: 'ms' as const,
-      budget: limit === undefined ? undefined : ({ kind: 'at most', limit } as const),
+      budget: limit === undefined ? undefined : ({ kind: 'at most', limit, madeOf: MADE_OF } as const),
     });
     return [
       ratio(line('cio credential get NAME', 1.3), results.get, results.nothing),

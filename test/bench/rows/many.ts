@@ -8,6 +8,8 @@ const MANY_LONG = 1_000_000;
 /** For the quick form, and for the row about the start, which is pinned at this number. */
 export const MANY_QUICK = 100_000;
 const CALLS_PER_BLOCK = 1000;
+const MADE_OF =
+  'names at random are not among those that are kept from earlier calls: two look-ups in the file, and the record is opened anew';
 
 /** `Get` of random names from a large store. */
 export const many: Row = {
@@ -32,7 +34,7 @@ export const many: Row = {
       what: `Get of a random name, ${large.credentials.toLocaleString('en')} credentials, p50`,
       against: `the same with ${small.credentials} credentials`,
       unit: 'µs',
-      budget: { kind: 'at most', limit: 1.3 },
+      budget: { kind: 'at most', limit: 1.3, madeOf: MADE_OF },
       note: `storing them took ${large.seconds.toFixed(1)} s (${(large.credentials / large.seconds).toFixed(0)}/s), 1000 in a call`,
     } as const;
     return [ratio(line, times.large, times.small)];

@@ -33,7 +33,7 @@ interface Own {
 export const peers: Row = {
   id: 'peers',
   async measure(bench: Bench): Promise<Measurement[]> {
-    const { scope, load } = bench;
+    const { scope, load, leaveOut } = bench;
     const daemon = await startDaemonWithFew(scope);
     const target = await load.open(daemon, 1);
     scope.after(() => target.close());
@@ -42,7 +42,7 @@ export const peers: Row = {
     const measurements: Measurement[] = [];
     for (const [name, make] of Object.entries(PEERS)) {
       const peer = await make(scope);
-      if (typeof peer === 'string') process.stderr.write(`${name} is not measured: ${peer}; `);
+      if (typeof peer === 'string') leaveOut(name, peer);
       else measurements.push(...(await comparePeer(bench, { env, target }, peer)));
     }
     return measurements;

@@ -12,7 +12,8 @@ import type { Bench, Row } from '../row.ts';
 import { callOnce, startDaemonWithFew, startOnceServer } from '../servers.ts';
 import { interleave, spreadOf } from '../statistics.ts';
 
-const UNIT = 'cio-bench.service';
+/** Another run may be measuring beside this one. */
+const UNIT = `cio-bench-${process.pid}.service`;
 /** systemd fetches for several units at a time. */
 const AT_ONCE = 8;
 const REFERENCE =
@@ -28,10 +29,10 @@ interface Fetched {
 /** Answers on the LOAD socket: a connection, who it is, the value, the end. */
 export const units: Row = {
   id: 'units',
-  async measure({ scope, choose }: Bench): Promise<Measurement[]> {
+  async measure({ scope, choose, leaveOut }: Bench): Promise<Measurement[]> {
     const missing = skipUnless(root, cgroups, command('python3'));
     if (missing !== false) {
-      process.stderr.write(`units is not measured: ${missing}; `);
+      leaveOut('LOAD answers', missing);
       return [];
     }
     const daemon = await startDaemonWithFew(scope);
@@ -92,6 +93,8 @@ function startHelper(
   const helper = ['/usr/bin/python3', script, socketPath, UNIT, nameOf(0), String(atOnce)];
   const child = spawn('/bin/sh', ['-c', enter, cgroup, ...helper], { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  // What it is told after its end; its own words about that are on standard error.
+  child.stdin.on('error', () => undefined);
   scope.after(() => {
     child.stdin.end();
     return ended;
@@ -102,7 +105,8 @@ function startHelper(
     await ready;
     const cpuMs = cpuMsOf(pid);
     child.stdin.write(`${seconds}\n`);
-    const { value = '' } = await lines.next();
+    const { value = '', done } = await lines.next();
+    if (done === true) throw new Error('the helper ended');
     const [count = 0, took = 0, used = 0, median = 0, bytes = 0] = value.split(' ').map(Number);
     if (bytes !== valueOf(0).length)
       throw new Error(`a value of ${valueOf(0).length} bytes was to come, not of ${bytes}`);

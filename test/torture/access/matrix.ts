@@ -21,6 +21,11 @@ export function everybody(daemonUid: number): readonly Persona[] {
   return [daemonsUser, ...PERSONAS].filter(({ cgroup }) => cgroup === undefined || cgroups() === undefined);
 }
 
+function leftOutUnits(): string {
+  const missing = cgroups();
+  return missing === undefined ? '' : `; units are left out, which needs ${missing}`;
+}
+
 /** Every persona makes every call about what is his own, granted, foreign and missing: the rules, and nothing else. */
 export async function matrix(socketPath: string, daemonUid: number, { progress }: Torture): Promise<Outcome> {
   const breaches = new Breaches();
@@ -52,7 +57,7 @@ export async function matrix(socketPath: string, daemonUid: number, { progress }
     what: 'who may do what is what the rules say: every persona, every method, own, granted, foreign and missing',
     count: calls,
     unit: 'calls',
-    detail: `${personas.length} personas, ${methods.size} methods in ${ROWS.length} forms`,
+    detail: `${personas.length} personas, ${methods.size} methods in ${ROWS.length} forms${leftOutUnits()}`,
     broken: breaches.sentences,
   };
 }

@@ -10,6 +10,9 @@ import type { Scope } from '../../support/scope.ts';
 
 const READY_TIMEOUT_MS = 60_000;
 
+/** As many as Node says when nobody caught an error. */
+const LAST_LINES = 20;
+
 /** How long is waited before one looks again for the child of a tracer. */
 const CHILD_PAUSE_MS = 10;
 
@@ -105,9 +108,9 @@ function tracerOf({ dieBefore, traceTo }: Fate): string[] {
   return ['strace', '-f', '-qq', '-o', '/dev/null', `--trace=${call}`, inject];
 }
 
-/** What a daemon said last. */
-export function lastLine(log: string): string {
-  return log.trimEnd().split('\n').at(-1) ?? '';
+/** What a daemon said last, in one line: where it was ended by an error that nobody caught, that is Node's account of it. */
+export function lastWords(log: string): string {
+  return log.trimEnd().split('\n').slice(-LAST_LINES).join(' | ');
 }
 
 function killIfThere(pid: number): void {

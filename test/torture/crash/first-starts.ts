@@ -4,7 +4,7 @@ import { BenchScope } from '../../bench/bench-scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
-import { DaemonRun, lastLine } from './daemon-run.ts';
+import { DaemonRun, lastWords } from './daemon-run.ts';
 import type { FileCall } from './daemon-run.ts';
 
 const KEY_FILE = 'root.key';
@@ -51,7 +51,7 @@ export async function firstStarts({ choose, progress }: Torture): Promise<Outcom
 async function use(scope: BenchScope, directories: { state: string; run: string }): Promise<string[]> {
   const daemon = new DaemonRun(scope, directories);
   await using client = await daemon.ready();
-  if (client === undefined) return [`the daemon does not start: ${lastLine(daemon.log)}`];
+  if (client === undefined) return [`the daemon does not start: ${lastWords(daemon.log)}`];
   await client.call('Create', { credentials: [{ name: 'token', value: 'first' }] });
   const { problems } = await client.call('Fsck', {});
   const { value } = await client.call('Get', { name: 'token' });

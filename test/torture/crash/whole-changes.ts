@@ -5,7 +5,7 @@ import { BenchScope } from '../../bench/bench-scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
-import { DaemonRun, lastLine } from './daemon-run.ts';
+import { DaemonRun, lastWords } from './daemon-run.ts';
 import type { FileCall } from './daemon-run.ts';
 
 /** A few pages of records, so that what is done to all of them has some steps. */
@@ -144,7 +144,7 @@ async function isAcknowledged(change: Promise<unknown>): Promise<boolean> {
 async function contentsOf(scope: BenchScope, directory: string): Promise<string> {
   const daemon = new DaemonRun(scope, placesIn(directory));
   await using client = await daemon.ready();
-  if (client === undefined) return `the daemon does not start: ${lastLine(daemon.log)}`;
+  if (client === undefined) return `the daemon does not start: ${lastWords(daemon.log)}`;
   const { problems } = await client.call('Fsck', {});
   const [problem] = problems;
   if (problem !== undefined) return `fsck: ${problem.what} ${problem.detail}`;

@@ -1,3 +1,4 @@
+import { CredentialError } from '../../../client/index.ts';
 import type { CredentialClient } from '../../../client/index.ts';
 import type { Random } from '../random.ts';
 
@@ -99,11 +100,12 @@ export class Writer {
   }
 }
 
+/** What is refused, though it should be there, has a text of its own, which nobody stores. */
 async function read(client: CredentialClient, name: string): Promise<string | undefined> {
   try {
     return (await client.call('Get', { name })).value ?? undefined;
   } catch (error) {
-    if ((error as { readonly code?: unknown }).code === 'NotFound') return undefined;
-    throw error;
+    if (!(error instanceof CredentialError)) throw error;
+    return error.code === 'NotFound' ? undefined : `the refusal ${error.code}`;
   }
 }

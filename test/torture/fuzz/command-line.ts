@@ -1,9 +1,10 @@
 import { EXIT } from '../../../src/errors.ts';
+import { skipUnless } from '../../support/requirements.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { REPOSITORY } from '../../bench/servers.ts';
-import { quoted, TerminalProgram } from '../../client/terminal.ts';
+import { quoted, TERMINAL, TerminalProgram } from '../../client/terminal.ts';
 import { cio, CIO_LAUNCHER } from '../../support/cio.ts';
-import { Breaches } from '../scenario.ts';
+import { Breaches, leftOut } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
 import { BadServer } from './bad-server.ts';
 import { replySource } from './replies.ts';
@@ -48,8 +49,13 @@ const HOSTILE = /\u001b\]|\u0007|[\u0080-\u009f]|\u001b\[2[JK]|\r\u001b|[\u202a-
 /** `cio` itself clears the line of its own progress, so there that is no sign of the server. */
 const HOSTILE_ON_TERMINAL = /\u001b\]0;|\u0007|[\u0080-\u009f]|\u001b\[2J|[\u202a-\u202e]/;
 
+const WHAT =
+  'whatever a server answers, `cio` ends with a code of the table, no trace, and nothing that a terminal obeys';
+
 /** `cio` with a server that means harm: an exit code of the table, no trace, nothing that the terminal would obey. */
 export async function fuzzCommandLine({ random, choose, progress }: Torture): Promise<Outcome> {
+  const missing = skipUnless(TERMINAL);
+  if (missing !== false) return leftOut(WHAT, missing);
   await using scope = new BenchScope();
   const server = await BadServer.listen(scope, random, replySource(random));
   const breaches = new Breaches();
@@ -81,7 +87,7 @@ export async function fuzzCommandLine({ random, choose, progress }: Torture): Pr
   const ends = [...codes].toSorted(([a], [b]) => (a ?? 0) - (b ?? 0)).map(([code, count]) => `${count} × ${code}`);
   if (codes.size < 3) breaches.add('the commands ended in too few ways');
   return {
-    what: 'whatever a server answers, `cio` ends with a code of the table, no trace, and nothing that a terminal obeys',
+    what: WHAT,
     count: done,
     unit: 'commands',
     detail: `exit codes ${ends.join(', ')}; ${onTerminals} on terminals`,

@@ -1,11 +1,16 @@
 import path from 'node:path';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { runSuccessfully } from '../../support/process.ts';
-import { Breaches } from '../scenario.ts';
+import { Breaches, leftOut } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
+import { leakedDescriptors } from '../pressure/victim.ts';
+import { command, skipUnless } from '../../support/requirements.ts';
 import { startFuzzed } from './daemon.ts';
 
 const FUZZER = path.join(import.meta.dirname, 'load-fuzzer.py');
+
+const WHAT =
+  'who is not systemd gets a whole refusal on both LOAD sockets, or a broken connection; never an end without one';
 
 /** What the fuzzer prints. */
 interface Seen {
@@ -26,15 +31,16 @@ const RUN = 250;
 const RUN_TIMEOUT_MS = 300_000;
 const SEEDS = 2 ** 31;
 
-/** Memory and descriptors that the daemon may hold afterwards, over before. */
+/** Memory that the daemon may hold afterwards, over before. */
 const KEPT_MEBIBYTES = 32;
-const DESCRIPTORS_SLACK = 2;
 
 /** What one sends in a stream that the daemon does not read to the end may break it; of most, the answer is whole. */
 const WHOLE_AT_LEAST = 0.5;
 
 /** Peers that are not systemd, on the sockets of systemd: a refusal each, and never an empty answer. */
 export async function fuzzLoad({ random, choose, progress }: Torture): Promise<Outcome> {
+  const missing = skipUnless(command('python3'));
+  if (missing !== false) return leftOut(WHAT, missing);
   await using scope = new BenchScope();
   const victim = await startFuzzed(scope);
   const sockets = [
@@ -64,10 +70,10 @@ export async function fuzzLoad({ random, choose, progress }: Torture): Promise<O
   if (log.includes('ECHO-CANARY')) breaches.add('its log repeats what was sent');
   if (refused < done * WHOLE_AT_LEAST) breaches.add(`only ${refused} refusals came whole`);
   if (after.mebibytes - before.mebibytes > KEPT_MEBIBYTES) breaches.add(`it keeps ${after.mebibytes.toFixed(0)} MiB`);
-  if (after.descriptors > before.descriptors + DESCRIPTORS_SLACK)
-    breaches.add(`${after.descriptors} descriptors are open, ${before.descriptors} were`);
+  const leaked = leakedDescriptors(before, after);
+  if (leaked !== undefined) breaches.add(leaked);
   return {
-    what: 'who is not systemd gets a whole refusal on both LOAD sockets, or a broken connection; never an end without one',
+    what: WHAT,
     count: done,
     unit: 'connections',
     detail: `${refused} refused, ${left} left or broke off; memory ${before.mebibytes.toFixed(0)} → ${after.mebibytes.toFixed(0)} MiB`,

@@ -3,12 +3,7 @@ import { bytesOf, ERRORS, METHODS, validOf } from '../../daemon/socket/any-messa
 import type { Random } from '../random.ts';
 
 /** What would turn a terminal's title, clear its screen, and hide what follows: by its first byte, in the two ways that there are. */
-export const TERMINAL_CANARIES: readonly string[] = [
-  '\u001b]0;CANARY\u0007',
-  '\u009b2J',
-  '\u202eCANARY',
-  '\r\u001b[2K',
-];
+const TERMINAL_CANARIES: readonly string[] = ['\u001b]0;CANARY\u0007', '\u009b2J', '\u202eCANARY', '\r\u001b[2K'];
 
 const SAMPLE = 40;
 const SEEDS = 2 ** 31;

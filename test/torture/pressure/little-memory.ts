@@ -4,7 +4,7 @@ import { ConnectionError } from '../../../client/index.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Writer } from '../crash/writer.ts';
-import { Breaches } from '../scenario.ts';
+import { Breaches, leftOut } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
 import { makeCage } from './memory-cage.ts';
 import type { Cage } from './memory-cage.ts';
@@ -33,7 +33,11 @@ async function pressInCage(torture: Torture, mebibytes: number, isEnough: boolea
   const { choose, random, progress } = torture;
   await using scope = new BenchScope();
   const breaches = new Breaches();
+  const what = isEnough
+    ? 'with little memory, good clients are served besides all of these at once, and the daemon stays'
+    : '… and with too little, it may be ended by the kernel, but nothing is lost';
   const cage = makeCage(scope, mebibytes);
+  if (cage === undefined) return leftOut(what, 'needs a cgroup with a limit of memory, which root may mostly make');
   const state = path.join(temporaryDirectory(scope, 'cio-cage'), 'state');
   const writer = new Writer(0, random);
   const rounds = choose(20, 2);
@@ -53,9 +57,7 @@ async function pressInCage(torture: Torture, mebibytes: number, isEnough: boolea
   if (failures > 0) breaches.add(`${failures} of ${served} calls of a good client failed`);
   if (isEnough && writer.acknowledgements === 0) breaches.add('nothing was written');
   return {
-    what: isEnough
-      ? 'with little memory, good clients are served besides all of these at once, and the daemon stays'
-      : '… and with too little, it may be ended by the kernel, but nothing is lost',
+    what,
     count: rounds,
     unit: 'rounds',
     detail: `${describe(cage)}; ${served} calls served, ${writer.acknowledgements} writes acknowledged; ended ${ends} times`,
@@ -138,6 +140,5 @@ function pressEverywhere(socketPath: string, { random }: Torture): net.Socket[] 
 }
 
 function describe({ what, peakMebibytes }: Cage): string {
-  const peak = peakMebibytes();
-  return peak === undefined ? what : `${what}, at most ${peak.toFixed(0)} used`;
+  return `${what}, at most ${peakMebibytes().toFixed(0)} used`;
 }

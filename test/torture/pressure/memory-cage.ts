@@ -15,8 +15,8 @@ export interface Cage {
   readonly what: string;
   /** Runs a command in it. */
   readonly prefix: readonly string[];
-  /** The most memory that there was in it, in MiB; undefined where nobody counts. */
-  readonly peakMebibytes: () => number | undefined;
+  /** The most memory that there was in it, in MiB. */
+  readonly peakMebibytes: () => number;
 }
 
 interface Controller {
@@ -29,10 +29,10 @@ interface Controller {
 }
 
 /**
- * A cgroup with a limit, where one can be made, else a limit on what a process may write to (RLIMIT_DATA): that is what
- * kills a daemon too, but by its own failing allocations.
+ * A cgroup with a limit; undefined where none can be made. A limit on what a process may map (RLIMIT_DATA) would not do:
+ * V8 maps ten times what it uses.
  */
-export function makeCage(scope: Scope, mebibytes: number): Cage {
+export function makeCage(scope: Scope, mebibytes: number): Cage | undefined {
   const bytes = mebibytes * MEBIBYTE;
   for (const { what, folder, limit, swap, peak } of controllers()) {
     const directory = path.join(folder, `cio-torture-${process.pid}-${mebibytes}`);
@@ -48,11 +48,7 @@ export function makeCage(scope: Scope, mebibytes: number): Cage {
       peakMebibytes: () => Number(readFileSync(path.join(directory, peak), 'utf8')) / MEBIBYTE,
     };
   }
-  return {
-    what: `RLIMIT_DATA of ${mebibytes} MiB`,
-    prefix: ['prlimit', `--data=${bytes}:${bytes}`, '--'],
-    peakMebibytes: () => undefined,
-  };
+  return undefined;
 }
 
 /** The memory controllers that this process is below of, of either version of cgroups. */

@@ -1,4 +1,5 @@
 import type net from 'node:net';
+import { MESSAGE_BYTES_MAX } from '../../../src/limits.ts';
 import type { Random } from '../random.ts';
 import { LARGE, SMALL } from './victim.ts';
 
@@ -15,6 +16,9 @@ export interface Press {
   /** Puts one client to work. It is destroyed later. */
   start(socket: net.Socket, random: Random): void;
 }
+
+/** A message of full size that is nothing but objects: to make them takes seconds, and forty times the memory. */
+const OBJECTS = `{"objects":[${'{},'.repeat(Math.floor(MESSAGE_BYTES_MAX / 3) - 10)}{}]}\0`;
 
 /** Calls that nobody reads the answers of. */
 const UNREAD_CALLS = 64;
@@ -46,6 +50,15 @@ export const PRESSES: readonly Press[] = [
       };
       socket.on('drain', more);
       more();
+    },
+  },
+  {
+    what: 'clients with millions of objects, behind a call without an end',
+    clients: [100, 12],
+    start(socket, random) {
+      // Some are refused at once, and some wait for their turn.
+      const isBehind = random.oneIn(2);
+      socket.resume().write(isBehind ? callOf('Watch', {}, { more: true }) + OBJECTS : OBJECTS);
     },
   },
   {

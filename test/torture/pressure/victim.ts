@@ -24,8 +24,25 @@ const CALLS_PER_STEP = 20;
 
 /** What a daemon holds. */
 export interface Holdings {
-  readonly descriptors: number;
+  /** Undefined where we may not know: what the daemon has open is for root to see. */
+  readonly descriptors: number | undefined;
   readonly mebibytes: number;
+}
+
+/** Descriptors that may be open for another reason than before: one more connection, a file that is read. */
+const DESCRIPTORS_SLACK = 2;
+
+/** How many more descriptors are open than there were, in words; undefined where there are not. */
+export function leakedDescriptors(before: Holdings, after: Holdings): string | undefined {
+  const [were, are] = [before.descriptors, after.descriptors];
+  if (were === undefined || are === undefined || are <= were + DESCRIPTORS_SLACK) return undefined;
+  return `${are} descriptors are open, ${were} were`;
+}
+
+/** For the table. */
+export function describeDescriptors(before: Holdings, after: Holdings): string {
+  if (before.descriptors === undefined) return 'descriptors not counted, which needs root';
+  return `descriptors ${before.descriptors} → ${after.descriptors ?? '?'}`;
 }
 
 /** How a client was served that asked for a small value, again and again. */
@@ -34,6 +51,9 @@ export interface Service {
   readonly failures: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly longestMs: number;
+  /** What was said of the first call that failed. */
+  readonly firstFailure: string | undefined;
 }
 
 /** A daemon under pressure. */
@@ -79,13 +99,14 @@ export class Victim {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
     const mebibytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) / KIBIBYTE;
     this.peakMebibytes = Math.max(this.peakMebibytes, mebibytes);
-    return { descriptors: readdirSync(`/proc/${pid}/fd`).length, mebibytes };
+    return { descriptors: countDescriptors(pid), mebibytes };
   }
 
   /** Asks on one connection, then on a new one for each call. */
   async serve(calls: number): Promise<Service> {
     const times: number[] = [];
     let failures = 0;
+    let firstFailure: string | undefined;
     const ask = async (client: CredentialClient): Promise<void> => {
       const { value } = await client.call('Get', { name: SMALL });
       if (value === undefined || value === null) failures += 1;
@@ -94,8 +115,9 @@ export class Victim {
       const startedMs = performance.now();
       try {
         await work();
-      } catch {
+      } catch (error) {
         failures += 1;
+        firstFailure ??= String(error);
       }
       times.push(performance.now() - startedMs);
       void this.holdings;
@@ -109,19 +131,35 @@ export class Victim {
       });
     }
     const sorted = times.toSorted((a, b) => a - b);
-    return { calls: times.length, failures, p50Ms: quantile(sorted, 0.5), p99Ms: quantile(sorted, 0.99) };
+    return {
+      calls: times.length,
+      failures,
+      p50Ms: quantile(sorted, 0.5),
+      p99Ms: quantile(sorted, 0.99),
+      longestMs: quantile(sorted, 1),
+      firstFailure,
+    };
   }
 
   /** What it holds once those who pressed are gone: as soon as it is close to what it was before, or after some seconds. */
   async settled({ descriptors, mebibytes }: Holdings): Promise<Holdings> {
     const deadline = performance.now() + SETTLE_MS;
     const isMore = (now: Holdings): boolean =>
-      now.descriptors > descriptors || now.mebibytes > mebibytes + SETTLED_MEBIBYTES;
+      (now.descriptors ?? 0) > (descriptors ?? 0) || now.mebibytes > mebibytes + SETTLED_MEBIBYTES;
     while (isMore(this.holdings) && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, SETTLE_STEP_MS));
       // V8 collects nothing while nothing happens; a daemon that is used is asked now and then.
       await this.serve(CALLS_PER_STEP);
     }
     return this.holdings;
+  }
+}
+
+function countDescriptors(pid: number): number | undefined {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    return undefined;
   }
 }

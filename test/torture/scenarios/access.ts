@@ -11,7 +11,7 @@ const DAEMON_UID = 2990;
 export const access: Scenario = {
   id: 'access',
   describe: 'every persona, every method, every kind of name; the bytes, counts and times of what is none of his',
-  unavailable: () => skipUnless(root, command('unshare', 'util-linux'), privateMounts) || undefined,
+  unavailable: () => skipUnless(root, command('unshare', 'util-linux'), command('mount'), privateMounts) || undefined,
   async run(torture) {
     const { socketPath } = await startWorld(torture.scope, user(DAEMON_UID));
     return [

@@ -1,16 +1,16 @@
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConnectionError, type CredentialClient } from '../../../client/index.ts';
+import { ConnectionError, CredentialError, type CredentialClient } from '../../../client/index.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
+import { skipUnless, tracer } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { DaemonRun, lastLine } from '../crash/daemon-run.ts';
+import { DaemonRun, lastWords } from '../crash/daemon-run.ts';
 import type { FileCall, Moment } from '../crash/daemon-run.ts';
 import { firstStarts } from '../crash/first-starts.ts';
 import { Keeper } from '../crash/keeper.ts';
 import { wholeChanges } from '../crash/whole-changes.ts';
 import { Writer } from '../crash/writer.ts';
-import { Breaches } from '../scenario.ts';
+import { Breaches, leftOut } from '../scenario.ts';
 import type { Outcome, Scenario } from '../scenario.ts';
 
 const WRITERS = 4;
@@ -39,15 +39,13 @@ const PATIENCE_MS = 1200;
 /** With fewer acknowledged calls than one in so many kills, nothing would have been put to the test. */
 const KILLS_PER_CALL_MAX = 4;
 
-const STRACE = '/usr/bin/strace';
-
 /** Kills daemons under load, at random and at chosen moments; what was acknowledged must be there, and whole. */
 export const crash: Scenario = {
   id: 'crash',
   describe: 'SIGKILL under load, at random moments and before each change of a file',
-  unavailable: () => (existsSync(STRACE) ? undefined : 'strace is not installed'),
   async run(torture) {
     const { scope, random, choose, progress } = torture;
+    const missing = skipUnless(tracer);
     const directory = temporaryDirectory(scope, 'cio-crash');
     const store: Store = {
       directories: { state: path.join(directory, 'state'), run: path.join(directory, 'run') },
@@ -59,19 +57,28 @@ export const crash: Scenario = {
     const pairs = choose(1000, 200) / 2;
     const turns = new Map<FileCall, number>();
     for (let pair = 0; pair < pairs; pair += 1) {
-      await liveAndDie(store, { moment: nextMoment(pair, turns), lifeMs: PATIENCE_MS }, chosen, atRandom);
+      if (missing === false) {
+        await liveAndDie(store, { moment: nextMoment(pair, turns), lifeMs: PATIENCE_MS }, chosen, atRandom);
+      }
       await liveAndDie(store, { lifeMs: 1 + random.below(LIFE_MS) }, atRandom, chosen);
       progress(2 * (pair + 1), 2 * pairs);
     }
     await liveAndDie(store, { lifeMs: 0 }, new Kills(), atRandom);
+    if (missing !== false) {
+      const steps = leftOut('… and at any step of a first start, a change of the data key, a restore', missing);
+      return [leftOut(AT_CHOSEN_MOMENTS, missing), atRandom.outcome(AT_RANDOM), steps];
+    }
     return [
-      chosen.outcome('what was acknowledged survives SIGKILL before any write, sync, rename or removal of a file'),
-      atRandom.outcome('… and at a random moment'),
+      chosen.outcome(AT_CHOSEN_MOMENTS),
+      atRandom.outcome(AT_RANDOM),
       await firstStarts(torture),
       ...(await wholeChanges(torture)),
     ];
   },
 };
+
+const AT_CHOSEN_MOMENTS = 'what was acknowledged survives SIGKILL before any write, sync, rename or removal of a file';
+const AT_RANDOM = '… and at a random moment';
 
 /** A store, and those who know what must be in it. */
 interface Store {
@@ -129,7 +136,7 @@ async function liveAndDie(store: Store, { moment, lifeMs }: Death, kills: Kills,
   if (client === undefined) {
     kills.beforeReady += 1;
     if (moment === undefined) {
-      before.breaches.add(`after kill ${before.count} the daemon does not start: ${lastLine(daemon.log)}`);
+      before.breaches.add(`after kill ${before.count} the daemon does not start: ${lastWords(daemon.log)}`);
     }
     return;
   }
@@ -142,11 +149,13 @@ async function liveAndDie(store: Store, { moment, lifeMs }: Death, kills: Kills,
     await daemon.kill();
     return;
   }
-  await work(daemon, store, lifeMs, kills);
+  for (const refusal of await work(daemon, store, lifeMs, kills)) {
+    before.breaches.add(`after kill ${before.count} a change is refused: ${refusal}`);
+  }
 }
 
-/** Lets everybody write until the daemon is gone; it is killed when its time is up. */
-async function work(daemon: DaemonRun, { writers, keeper }: Store, lifeMs: number, kills: Kills): Promise<void> {
+/** Lets everybody write until the daemon is gone; it is killed when its time is up. Gives what it refused. */
+async function work(daemon: DaemonRun, { writers, keeper }: Store, lifeMs: number, kills: Kills): Promise<string[]> {
   const acknowledged = (): number => [...writers, keeper].reduce((sum, one) => sum + one.acknowledgements, 0);
   const before = acknowledged();
   const working = [
@@ -155,17 +164,23 @@ async function work(daemon: DaemonRun, { writers, keeper }: Store, lifeMs: numbe
   ];
   await Promise.race([daemon.gone, sleep(lifeMs)]);
   await daemon.kill();
-  await Promise.all(working);
+  const refusals = await Promise.all(working);
   kills.acknowledgements += acknowledged() - before;
+  return refusals.filter((refusal) => refusal !== undefined);
 }
 
-/** A connection that breaks is how it is to end; anything else is a defect of the daemon's. */
-async function untilGone(daemon: DaemonRun, use: (client: CredentialClient) => Promise<never>): Promise<void> {
+/** A connection that breaks is how it is to end. A change that is refused instead is told by its name. */
+async function untilGone(
+  daemon: DaemonRun,
+  use: (client: CredentialClient) => Promise<never>,
+): Promise<string | undefined> {
   try {
     await using client = await daemon.connect();
-    await use(client);
+    return await use(client);
   } catch (error) {
-    if (!(error instanceof ConnectionError)) throw error;
+    if (error instanceof ConnectionError) return undefined;
+    if (error instanceof CredentialError) return error.code;
+    throw error;
   }
 }
 

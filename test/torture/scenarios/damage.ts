@@ -1,5 +1,7 @@
 import { STORE_FILE } from '../../daemon/vault/open-vault.ts';
 import { deleteRow, editFile, PAGE_BYTES, putRow, rowsOf } from '../../daemon/vault/raw-file.ts';
+import { forgeJournal, framesOf } from '../damage/journal.ts';
+import { otherDays } from '../damage/other-days.ts';
 import { Sample } from '../damage/sample.ts';
 import type { Files, Look } from '../damage/sample.ts';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
@@ -12,7 +14,7 @@ const JOURNAL_FILE = `${STORE_FILE}-wal`;
 /** Changes the store behind the daemon's back, byte by byte and row by row: what is read is right, or refused by name. */
 export const damage: Scenario = {
   id: 'damage',
-  describe: 'bytes flipped, sectors zeroed, files cut, rows deleted, swapped, replayed and brought from elsewhere',
+  describe: 'bytes flipped, sectors zeroed, files cut and mixed, pages misplaced, rows deleted, swapped and replayed',
   async run(torture) {
     const sample = await Sample.make(torture.scope);
     return [
@@ -20,7 +22,10 @@ export const damage: Scenario = {
       await flipBytes(torture, sample, 'its journal', await sample.filesWithJournal(), JOURNAL_FILE),
       await zeroSectors(torture, sample),
       await cut(torture, sample),
+      await misplacePages(torture, sample),
+      await misplaceFrames(torture, sample),
       await tamperRows(torture, sample),
+      await otherDays(torture),
     ];
   },
 };
@@ -117,6 +122,45 @@ async function cut({ progress }: Torture, sample: Sample): Promise<Outcome> {
     progress(page + 1, pages);
   }
   return tally.outcome('… so does a file that is cut', 'lengths');
+}
+
+/** As a disk does it that writes a page to the place of another: each by itself is whole then. */
+async function misplacePages({ random, choose, progress }: Torture, sample: Sample): Promise<Outcome> {
+  const bytes = sample.files[STORE_FILE] ?? Buffer.alloc(0);
+  const tally = new Tally();
+  const pages = bytes.length / PAGE_BYTES;
+  for (let page = 0; page < pages; page += 1) {
+    // The root of the table is what leads a reader around in circles.
+    const sources = [...Array(pages).keys()].filter((source) => source === 1 || random.below(pages) < choose(pages, 2));
+    for (const source of sources.filter((other) => other !== page)) {
+      const misplaced = Buffer.from(bytes);
+      bytes.copy(misplaced, page * PAGE_BYTES, source * PAGE_BYTES, (source + 1) * PAGE_BYTES);
+      tally.add(`page ${source + 1} over page ${page + 1}`, await sample.look({ [STORE_FILE]: misplaced }));
+    }
+    progress(page + 1, pages);
+  }
+  return tally.outcome('… so does a page that lies in the place of another', 'pages');
+}
+
+/** The same in the journal, whose checksums anybody can make anew. */
+async function misplaceFrames({ choose, progress }: Torture, sample: Sample): Promise<Outcome> {
+  const files = await sample.filesWithJournal();
+  const journal = files[JOURNAL_FILE] ?? Buffer.alloc(0);
+  const frames = framesOf(journal);
+  const tally = new Tally();
+  const look = async (place: string, forged: typeof frames): Promise<void> =>
+    tally.add(place, await sample.look({ ...files, [JOURNAL_FILE]: forgeJournal(journal, forged) }));
+  await look('the journal as it is', frames);
+  for (const [index, frame] of frames.entries()) {
+    const others = new Set(frames.map(({ page }) => page).filter((page) => page !== frame.page));
+    for (const page of [...others].slice(0, choose(others.size, 2))) {
+      await look(`frame ${index} for page ${page}`, frames.with(index, { ...frame, page }));
+    }
+    if (frame.pagesAfter === 0) await look(`frame ${index} left out`, frames.toSpliced(index, 1));
+    await look(`frame ${index} once more`, [...frames, { ...frame, pagesAfter: frames.at(-1)?.pagesAfter ?? 0 }]);
+    progress(index + 1, frames.length);
+  }
+  return tally.outcome('… so do pages of the journal that are misplaced, left out or written again', 'pages');
 }
 
 /** Rows deleted, given the body of another, replayed from an older copy, and taken from another store. */

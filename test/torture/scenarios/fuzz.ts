@@ -1,5 +1,3 @@
-import { TERMINAL } from '../../client/terminal.ts';
-import { command, skipUnless } from '../../support/requirements.ts';
 import { fuzzClient } from '../fuzz/client.ts';
 import { fuzzCommandLine } from '../fuzz/command-line.ts';
 import { fuzzDaemon } from '../fuzz/daemon.ts';
@@ -10,7 +8,6 @@ import type { Scenario } from '../scenario.ts';
 export const fuzz: Scenario = {
   id: 'fuzz',
   describe: 'messages made from the interface and broken, on both sockets; servers that answer so, for the clients',
-  unavailable: () => skipUnless(command('python3'), command('unshare', 'util-linux'), TERMINAL) || undefined,
   async run(torture) {
     return [
       await fuzzDaemon(torture),

@@ -5,7 +5,7 @@ import { DAEMON_COMMAND } from '../../bench/servers.ts';
 import { Voice } from '../../daemon/access/voice.ts';
 import { startDaemon } from '../../support/daemon.ts';
 import type { Daemon } from '../../support/daemon.ts';
-import { root } from '../../support/requirements.ts';
+import { root, skipUnless } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Model } from '../model/model.ts';
@@ -25,7 +25,7 @@ const OPERATIONS_PER_LIFE = 700;
 export const model: Scenario = {
   id: 'model',
   describe: 'operations of several users, with restarts, kills and rekeys between, against a model in memory',
-  unavailable: root,
+  unavailable: () => skipUnless(root) || undefined,
   async run({ scope, random, choose, progress }) {
     const world = new World(temporaryDirectory(scope, 'cio-model'));
     const breaches = new Breaches();

@@ -1,11 +1,12 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { TestVault } from '../../daemon/vault/open-vault.ts';
 import { memoryDirectory } from '../../daemon/vault/memory-directory.ts';
+import { skipUnless, tracer, tracingOfOthers } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { DaemonRun } from '../crash/daemon-run.ts';
+import { DaemonRun, lastWords } from '../crash/daemon-run.ts';
 import { Disk } from '../power/disk.ts';
 import { History } from '../power/history.ts';
 import { readTrace } from '../power/trace.ts';
@@ -13,8 +14,6 @@ import type { DiskEvent } from '../power/trace.ts';
 import type { Random } from '../random.ts';
 import { Breaches } from '../scenario.ts';
 import type { Scenario } from '../scenario.ts';
-
-const STRACE = '/usr/bin/strace';
 
 /** Shared memory of SQLite's connections: rebuilt from the journal whenever a file is opened first. */
 const REBUILT = /-shm$/;
@@ -27,7 +26,7 @@ const REBUILT = /-shm$/;
 export const powerLoss: Scenario = {
   id: 'power-loss',
   describe: 'unsynced writes lost, reordered and torn, at every moment of a recorded run',
-  unavailable: () => (existsSync(STRACE) ? undefined : 'strace is not installed'),
+  unavailable: () => skipUnless(tracer, tracingOfOthers) || undefined,
   async run({ scope, random, choose, progress }) {
     const { events, history, directory } = await record(scope, choose(600, 150), random);
     const images = choose(6000, 400);
@@ -75,7 +74,11 @@ async function record(
   const daemon = new DaemonRun(run, { state, run: path.join(directory, 'run') }, { traceTo: trace });
   const client = await daemon.ready();
   if (client === undefined) throw new Error(`the daemon does not start: ${daemon.log}`);
-  await history.make(client, calls, random);
+  try {
+    await history.make(client, calls, random);
+  } catch (error) {
+    throw new Error(`the daemon fails while it is recorded: ${lastWords(daemon.log)}`, { cause: error });
+  }
   // An answer more: strace may not have written down the last one when its process is killed.
   await client.call('Status', {});
   client.close();

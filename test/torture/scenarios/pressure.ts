@@ -4,9 +4,11 @@ import { run } from '../../support/process.ts';
 import { REPOSITORY } from '../../bench/servers.ts';
 import { fullDisk } from '../pressure/full-disk.ts';
 import { littleMemory } from '../pressure/little-memory.ts';
+import { noProcesses } from '../pressure/no-processes.ts';
 import { PRESSES } from '../pressure/presses.ts';
 import type { Press } from '../pressure/presses.ts';
-import { SMALL, Victim } from '../pressure/victim.ts';
+import { describeDescriptors, leakedDescriptors, SMALL, Victim } from '../pressure/victim.ts';
+import { descriptorLimit, freeMebibytes, processLimit } from '../../support/process-limits.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Scenario, Torture } from '../scenario.ts';
 
@@ -14,23 +16,25 @@ import type { Outcome, Scenario, Torture } from '../scenario.ts';
 const PEAK_MEBIBYTES = 192;
 const KEPT_MEBIBYTES = 48;
 
-/** Descriptors that may be open for another reason than before: one more connection, a file that is read. */
-const DESCRIPTORS_SLACK = 2;
-
 /** Longest time that a good client waits for an answer, whatever others do. */
 const P99_MS = 2000;
 
 /** Connections that are begun at a time: the queue of a listening socket is finite. */
 const DIALS_AT_ONCE = 50;
 
+/** What this process has open besides the clients that it plays. */
+const DESCRIPTORS_BESIDES = 100;
+
 /** Presses with clients, with little of what a process needs, and with a disk that is full. */
 export const pressure: Scenario = {
   id: 'pressure',
-  describe: 'idle, slow, rude and broken clients, few descriptors, bursts of commands, a full disk, little memory',
+  describe:
+    'idle, slow, rude and broken clients, few descriptors, no processes, bursts of commands, a full disk, little memory',
   async run(torture) {
     const outcomes: Outcome[] = [];
     for (const press of PRESSES) outcomes.push(await pressOn(torture, press));
-    outcomes.push(await fewDescriptors(torture), await burst(torture), await fullDisk(torture));
+    outcomes.push(await fewDescriptors(torture), await noProcesses(torture));
+    outcomes.push(await burst(torture), await fullDisk(torture));
     outcomes.push(...(await littleMemory(torture)));
     return outcomes;
   },
@@ -44,7 +48,8 @@ async function pressOn({ choose, random, progress }: Torture, press: Press): Pro
   await victim.serve(100);
   const before = victim.holdings;
   victim.peakMebibytes = 0;
-  const count = choose(...press.clients);
+  const asked = choose(...press.clients);
+  const count = Math.min(asked, Math.max(1, descriptorLimit() - DESCRIPTORS_BESIDES));
   const sockets = await dial(victim.daemon.socketPath, count, (socket) => press.start(socket, random));
   progress(1, 2);
   const served = await victim.serve(choose(2000, 300));
@@ -52,13 +57,15 @@ async function pressOn({ choose, random, progress }: Torture, press: Press): Pro
   const after = await victim.settled(before);
   const breaches = new Breaches();
   const grown = victim.peakMebibytes - before.mebibytes;
-  if (served.failures > 0) breaches.add(`${served.failures} of ${served.calls} calls of a good client failed`);
+  if (served.failures > 0) {
+    const first = `the first with ${served.firstFailure ?? 'no value'}`;
+    breaches.add(`${served.failures} of ${served.calls} calls of a good client failed, ${first}`);
+  }
   if (served.p99Ms > P99_MS) breaches.add(`a good client waited ${served.p99Ms.toFixed(0)} ms`);
   if (grown > PEAK_MEBIBYTES) breaches.add(`the daemon grew by ${grown.toFixed(0)} MiB`);
   if (after.mebibytes - before.mebibytes > KEPT_MEBIBYTES) breaches.add('the daemon keeps the memory');
-  if (after.descriptors > before.descriptors + DESCRIPTORS_SLACK) {
-    breaches.add(`${after.descriptors} descriptors are open, ${before.descriptors} were`);
-  }
+  const leaked = leakedDescriptors(before, after);
+  if (leaked !== undefined) breaches.add(leaked);
   if (victim.daemon.service.exit !== undefined) breaches.add('the daemon ended');
   progress(2, 2);
   return {
@@ -66,10 +73,15 @@ async function pressOn({ choose, random, progress }: Torture, press: Press): Pro
     count,
     unit: 'clients',
     detail:
-      `Get p50 ${served.p50Ms.toFixed(1)} ms, p99 ${served.p99Ms.toFixed(1)} ms; memory +${grown.toFixed(0)} MiB at most, ` +
-      `${(after.mebibytes - before.mebibytes).toFixed(0)} MiB afterwards; descriptors ${before.descriptors} → ${after.descriptors}`,
+      `${fewerThan(asked, count, 'ulimit -Hn')}Get p50 ${served.p50Ms.toFixed(1)} ms, p99 ${served.p99Ms.toFixed(1)} ms, longest ${served.longestMs.toFixed(0)} ms; memory +${grown.toFixed(0)} MiB at most, ` +
+      `${(after.mebibytes - before.mebibytes).toFixed(0)} MiB afterwards; ${describeDescriptors(before, after)}`,
     broken: breaches.sentences,
   };
+}
+
+/** What this machine lets us do less of than was to be done. */
+function fewerThan(asked: number, count: number, limit: string): string {
+  return count === asked ? '' : `${count} instead of ${asked}, for ${limit}; `;
 }
 
 /** Connects some at a time. Those that the daemon refuses, or closes for others, are how it defends itself. */
@@ -131,14 +143,21 @@ async function fewDescriptors({ choose }: Torture): Promise<Outcome> {
 
 /** Processes that run at a time take some 25 MiB of their own each. */
 const MEBIBYTES_PER_COMMAND = 40;
+/** The threads of a Node. */
+const TASKS_PER_COMMAND = 16;
+/** Its standard input, output and error, on our side. */
+const DESCRIPTORS_PER_COMMAND = 3;
 
 /** Very many commands at once: every one of them gets its value. */
 async function burst({ choose }: Torture): Promise<Outcome> {
   await using scope = new BenchScope();
   const victim = await Victim.start(scope);
   await victim.fill();
-  const freeMebibytes = (await import('node:os')).freemem() / (1024 * 1024);
-  const count = Math.min(choose(500, 60), Math.floor(freeMebibytes / MEBIBYTES_PER_COMMAND));
+  const asked = choose(500, 60);
+  const memory = Math.floor(freeMebibytes() / MEBIBYTES_PER_COMMAND);
+  const processes = Math.floor(processLimit() / 2 / TASKS_PER_COMMAND);
+  const descriptors = Math.floor((descriptorLimit() - DESCRIPTORS_BESIDES) / DESCRIPTORS_PER_COMMAND);
+  const count = Math.max(1, Math.min(asked, memory, processes, descriptors));
   const command = [`${REPOSITORY}/bin/cio`, 'credential', 'get', SMALL, '--socket', victim.daemon.socketPath];
   const startedMs = performance.now();
   const finished = await Promise.all(Array.from({ length: count }, () => run(command, { timeoutMs: 300_000 })));
@@ -151,7 +170,7 @@ async function burst({ choose }: Torture): Promise<Outcome> {
     what: 'a burst of `cio credential get`, all at once, gets its values',
     count,
     unit: 'commands',
-    detail: `${seconds.toFixed(1)} s for all`,
+    detail: `${fewerThan(asked, count, 'want of memory, processes or descriptors')}${seconds.toFixed(1)} s for all`,
     broken: breaches.sentences,
   };
 }

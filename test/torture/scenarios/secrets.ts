@@ -9,7 +9,7 @@ import type { Sighting } from '../../support/canary.ts';
 import { startDaemon } from '../../support/daemon.ts';
 import type { Daemon } from '../../support/daemon.ts';
 import { plainEnvironment } from '../../support/process.ts';
-import { command, root, skipUnless } from '../../support/requirements.ts';
+import { root, skipUnless, tracer, tracingOfOthers } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Scenario } from '../scenario.ts';
@@ -30,7 +30,7 @@ const READS = 50;
 export const secrets: Scenario = {
   id: 'secrets',
   describe: 'planted secrets, searched in logs, errors, processes, temporary files, stores, copies and memory',
-  unavailable: () => skipUnless(root, command('strace')) || undefined,
+  unavailable: () => skipUnless(root, tracer, tracingOfOthers) || undefined,
   async run({ choose, progress }) {
     const search = new Search();
     const rounds = choose(10, 1);

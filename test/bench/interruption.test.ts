@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { BenchScope } from './bench-scope.ts';
+
+const PROGRAM = path.join(import.meta.dirname, 'interrupted-program.ts');
+
+/** Runs a program that makes a folder and waits, and interrupts it once it has said which. */
+async function interrupt(signal: NodeJS.Signals, manner: 'waits' | 'fails'): Promise<{ folder: string; end: unknown }> {
+  const child = spawn(process.execPath, [PROGRAM, manner], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const closed = once(child, 'close');
+  const [said] = (await once(child.stdout, 'data')) as [Buffer];
+  child.kill(signal);
+  const [, end] = (await closed) as [number | null, string | null];
+  return { folder: said.toString().trim(), end };
+}
+
+describe('runInterruptibly()', () => {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    it(`leaves nothing behind on ${signal}, and ends by it`, async () => {
+      const { folder, end } = await interrupt(signal, 'waits');
+      assert.match(folder, /cio-interrupted/);
+      assert.equal(existsSync(folder), false);
+      assert.equal(end, signal);
+    });
+  }
+
+  it('ends by the signal, though what goes on meanwhile fails', async () => {
+    const { folder, end } = await interrupt('SIGINT', 'fails');
+    assert.equal(existsSync(folder), false);
+    assert.equal(end, 'SIGINT');
+  });
+});
+
+describe('runInterruptibly() of a defect', () => {
+  it('leaves nothing behind, and ends with exit code 1', () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, 'has a defect'], { encoding: 'utf8' });
+    assert.equal(status, 1);
+    assert.match(stderr, /nobody catches this/);
+    assert.equal(existsSync(stdout.trim()), false);
+  });
+});
+
+describe('BenchScope', () => {
+  it('takes away at once what is started in it when it has ended', async () => {
+    const scope = new BenchScope();
+    await scope[Symbol.asyncDispose]();
+    let isCleanedUp = false;
+    assert.throws(() => {
+      scope.after(() => {
+        isCleanedUp = true;
+      });
+    });
+    assert.equal(isCleanedUp, true);
+  });
+
+  // The last one: no scope is made in this process after it.
+  it('is open for endAll() until all of it is cleaned up, whoever began with that', async () => {
+    const scope = new BenchScope();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let isCleanedUp = false;
+    scope.after(async () => {
+      await promise;
+      isCleanedUp = true;
+    });
+    const begun = scope[Symbol.asyncDispose]();
+    const ended = BenchScope.endAll();
+    resolve();
+    await ended;
+    assert.equal(isCleanedUp, true);
+    await begun;
+    // A program whose daemon ended by the same signal starts no other one.
+    assert.throws(() => new BenchScope());
+  });
+});
