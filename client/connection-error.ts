@@ -27,7 +27,7 @@ export class ConnectionError extends Error {
   /** More about a `rejected` or a `bad_reply`: a name out of the interface. */
   readonly detail: string | undefined;
 
-  /** By its name: what the build puts into files of their own has a class of its own there. */
+  /** Compares by name: parts of the client that are built into files of their own have a copy of this class each. */
   static override [Symbol.hasInstance](value: unknown): value is ConnectionError {
     return Error[Symbol.hasInstance](value) && (value as Error).name === 'ConnectionError';
   }

@@ -1,8 +1,8 @@
-import type { MethodName } from './reply.ts';
+import type { Methods } from '../src/protocol/interface.generated.ts';
 
 interface LaterField {
   /** Where it comes from: an array in the reply of a method. */
-  readonly method: MethodName;
+  readonly method: keyof Methods;
   readonly array: string;
   /** Of the array's elements. */
   readonly type: string;
@@ -17,7 +17,7 @@ const LATER_FIELDS: readonly LaterField[] = [
 ];
 
 /** Completes the reply of an older daemon, in place: what it does not know yet is as it means it. */
-export function completeReply(name: MethodName, parameters: unknown): void {
+export function completeReply(name: keyof Methods, parameters: unknown): void {
   for (const { method, array, field, meaning } of LATER_FIELDS) {
     const elements = method === name && isObject(parameters) ? parameters[array] : undefined;
     if (!Array.isArray(elements)) continue;

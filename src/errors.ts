@@ -56,7 +56,7 @@ export class CredentialError<Code extends ErrorCode = ErrorCode> extends Error {
   readonly code: Code;
   readonly fields: Errors[Code];
 
-  /** By its name: what the client's build puts into files of their own has a class of its own there. */
+  /** Compares by name: parts of the client that are built into files of their own have a copy of this class each. */
   static override [Symbol.hasInstance](value: unknown): value is CredentialError {
     return Error[Symbol.hasInstance](value) && (value as Error).name === 'CredentialError';
   }

@@ -1,5 +1,5 @@
 /** Units that a set may name, at most: they are reloaded after each change of it. */
-export const RELOAD_UNITS_MAX = 16;
+const RELOAD_UNITS_MAX = 16;
 
 /** Longest name of a unit, in characters (`UNIT_NAME_MAX` of systemd less its NUL). */
 const UNIT_NAME_LENGTH_MAX = 255;

@@ -219,7 +219,13 @@ function readOptions(command: Command, tokens: readonly Token[]): OptionValues {
     if (option === undefined) {
       throw unknownOption(token.name, token.index, shownOptions(known), `cio credential ${command.name}`);
     }
-    if (option.multiple !== true && seen.has(token.name)) throw usageError(`--${token.name} is given twice`);
+    if (option.multiple !== true && seen.has(token.name)) {
+      const isList = option.value?.endsWith(',...') === true;
+      throw usageError(
+        `--${token.name} is given twice`,
+        isList ? 'several go into one, with commas between' : undefined,
+      );
+    }
     seen.add(token.name);
     const value = readOption(token.name, option, token.value, token.isInline);
     const before = values[token.name];

@@ -48,7 +48,7 @@ export class CommandError extends Error {
   readonly exit: number;
   readonly hint: string | undefined;
 
-  /** By its name: what the build puts into files of their own has a class of its own there. */
+  /** Compares by name: parts of the client that are built into files of their own have a copy of this class each. */
   static override [Symbol.hasInstance](value: unknown): value is CommandError {
     return Error[Symbol.hasInstance](value) && (value as Error).name === 'CommandError';
   }
@@ -59,6 +59,22 @@ export class CommandError extends Error {
     this.code = code;
     this.exit = EXIT_OF_CODE[code];
     this.hint = hint;
+  }
+}
+
+/** An error in the words of one command: its code, its fields and the exit code stay as they are. */
+export class RewordedError extends Error {
+  readonly words: { readonly message?: string; readonly hint?: string };
+
+  /** By its name, see {@link CommandError}. */
+  static override [Symbol.hasInstance](value: unknown): value is RewordedError {
+    return Error[Symbol.hasInstance](value) && (value as Error).name === 'RewordedError';
+  }
+
+  constructor(cause: unknown, words: { readonly message?: string; readonly hint?: string }) {
+    super(words.message, { cause });
+    this.name = 'RewordedError';
+    this.words = words;
   }
 }
 

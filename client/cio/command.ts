@@ -1,6 +1,6 @@
 import type { Session } from './session.ts';
 
-/** What a shell offers in a place of the command line; never a secret. `new`: what sets miss, and names of providers. */
+/** What a shell offers in a place of the command line; never a secret. `new`: what sets lack, and names of providers. */
 export type Completion =
   | 'credential'
   | 'set'

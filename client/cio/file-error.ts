@@ -5,6 +5,7 @@ import { abbreviate } from './abbreviate.ts';
 /** What the codes of open(2) and write(2) mean for a file that somebody named. */
 const WORDS: Readonly<Record<string, string>> = {
   ENOENT: 'it is not there',
+  EEXIST: 'it is there already',
   EACCES: 'no right to',
   EPERM: 'not permitted',
   EISDIR: 'it is a folder',

@@ -8,7 +8,7 @@ import { DOCKER_CREDENTIAL } from './commands/docker-credential.ts';
 import { GIT_CREDENTIAL } from './commands/git-credential.ts';
 import { RELOAD_UNITS } from './commands/reload-units.ts';
 import { ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
-import { explain } from './messages.ts';
+import { documentOf, explain } from './messages.ts';
 import { formatFailure, Session } from './session.ts';
 import { isTerminal } from './terminal.ts';
 import { printableJson } from './text.ts';
@@ -53,9 +53,10 @@ function onUserSignal(): void {
 }
 
 function fail(error: unknown, operation: string | undefined, isJson: boolean): number {
-  const { exit, code, message, hint, fields } = explain(error);
+  const explanation = explain(error);
+  const { exit, message, hint } = explanation;
   const text = formatFailure(operation, message, hint);
-  const json = `${printableJson({ error: { code, ...fields, message, ...(hint && { hint }) } })}\n`;
+  const json = `${printableJson({ error: documentOf(explanation) })}\n`;
   // Where the one cannot be written, the other may. If nobody is left to be told, the exit code still says it.
   if (!isJson || !isWritten(STDOUT, json)) isWritten(STDERR, text);
   return exit;
@@ -72,6 +73,7 @@ function isWritten(descriptor: number, text: string): boolean {
 
 /** Asked for, help is the product; else it is the answer to a command line that is not complete. */
 async function help({ command, words, isAsked }: Request & { readonly kind: 'help' }): Promise<number> {
+  leaveRemovedDirectory();
   const { renderHelp } = await import('./help.ts');
   const descriptor = isAsked ? STDOUT : STDERR;
   const stream = isAsked ? process.stdout : process.stderr;
@@ -79,6 +81,15 @@ async function help({ command, words, isAsked }: Request & { readonly kind: 'hel
   const usage = command && usageOf(command);
   writeAll(descriptor, await renderHelp({ command, words: [...words], commands: COMMANDS, usage, width }));
   return isAsked ? EXIT.done : EXIT.usage;
+}
+
+/** yargs asks for the working directory while it is loaded, and does nothing with it. */
+function leaveRemovedDirectory(): void {
+  try {
+    process.cwd();
+  } catch {
+    process.chdir('/');
+  }
 }
 
 // Not the natural end: an open pipe or a timer would hold the process, and Node's clean-up costs milliseconds.

@@ -4,7 +4,7 @@ import { ITEMS_PER_CALL_MAX, SOCKET_PATH_BYTES_MAX, VALUE_BYTES_MAX, WATCHED_PER
 import { memberName } from '../../src/sets.ts';
 import type { Errors } from '../../src/protocol/interface.generated.ts';
 import { abbreviate } from './abbreviate.ts';
-import { CommandError } from './command-error.ts';
+import { CommandError, RewordedError } from './command-error.ts';
 
 /** All there is to say about an error: what failed, on what, why, and the next step. */
 export interface Explanation {
@@ -17,15 +17,22 @@ export interface Explanation {
   readonly fields?: object;
 }
 
+/** The same as a document for programs. */
+export function documentOf({ code, fields, message, hint }: Explanation): object {
+  return { code, ...fields, message, ...(hint && { hint }) };
+}
+
 type Words = Pick<Explanation, 'message' | 'hint'>;
 
 /** The words for an error, and the exit code that follows from it. */
 export function explain(error: unknown): Explanation {
   if (error instanceof CredentialError) return explainRefusal(error);
+  if (error instanceof RewordedError) return { ...explain(error.cause), ...error.words };
   if (error instanceof CommandError) {
     return { exit: error.exit, code: error.code, message: error.message, hint: error.hint };
   }
   if (error instanceof ConnectionError) return explainConnection(error);
+  if (error instanceof Error && (error as NodeJS.ErrnoException).syscall === 'uv_cwd') return WITHOUT_DIRECTORY;
   // A defect. Messages of Node can quote what they were given; the places in the code cannot.
   const frames = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^ {4}at /.test(line)) : [];
   const where =
@@ -37,6 +44,14 @@ export function explain(error: unknown): Explanation {
           .join(' ')}`;
   return { exit: EXIT.failed, code: 'Defect', message: `cio has a defect:${where}`, hint: 'please report it' };
 }
+
+/** A path is relative to what is gone, or to what this user may not look at. */
+const WITHOUT_DIRECTORY: Explanation = {
+  exit: EXIT.failed,
+  code: 'ReadFailed',
+  message: 'the directory that this runs in was removed, or is closed to this user',
+  hint: 'change to another one: cd',
+};
 
 function explainRefusal({ code, fields }: CredentialError): Explanation {
   const words = (MESSAGE_OF_ERROR[code] as (fields: object) => Words)(fields);
@@ -53,7 +68,7 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
     hint: '--replace gives it a new value; the old one is kept as a version',
   }),
   InvalidName: ({ name, reason }) => invalidName(name, reason),
-  InvalidValue: ({ name, reason }) => ({ message: `the value of ${abbreviate(name)} is not valid: ${reason}` }),
+  InvalidValue: ({ name, reason }) => invalidValue(abbreviate(name), reason),
   AccessDenied: ({ name, right }) => ({
     message: name ? `no right to ${right} ${abbreviate(name)}` : `no right to ${right}`,
     hint:
@@ -62,7 +77,7 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
         : 'root, a member of the group cio, or its owner can grant it: cio credential grant',
   }),
   Incomplete: ({ set, missing }) => ({
-    message: `set ${abbreviate(set)} is not complete: it misses ${missing.join(', ')}`,
+    message: `set ${abbreviate(set)} is not complete: it lacks ${missing.join(', ')}`,
     hint: missing[0] === undefined ? SEE_LIST : `cio credential create ${memberName(set, missing[0])}`,
   }),
   Conflict: ({ expected, actual }) => ({
@@ -83,7 +98,9 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
   StorageFailed: ({ reason }) => STORAGE_FAILED[reason],
   Damaged: ({ name }) => ({
     message: name ? `${subject(name)} is damaged, and cannot be read` : 'the store is damaged',
-    hint: 'cio credential fsck names what is damaged; a kept version may still be good: cio credential rollback',
+    hint: name
+      ? 'cio credential fsck names what is damaged; a kept version may still be good: cio credential rollback'
+      : 'cio credential fsck names what is damaged, and says what can be done',
   }),
   BadCopy: ({ reason }) => BAD_COPY[reason],
   Busy: () => ({ message: 'the daemon has too much to do at the moment', hint: 'repeat the command a little later' }),
@@ -108,6 +125,12 @@ function invalidName(name: string, reason: string): Words {
     message: `the name${name === '' ? '' : ` that begins with ${abbreviate(name)}`} is not valid: ${reason}`,
     hint: 'a name is a-z, 0-9 and _ . -, at most 128 characters, as in cio_aws_backup_repo',
   };
+}
+
+/** What a rollback is refused for is no matter of the value. */
+function invalidValue(name: string, reason: string): Words {
+  if (!reason.startsWith('no such version')) return { message: `the value of ${name} is not valid: ${reason}` };
+  return { message: `${name}: ${reason}`, hint: 'cio credential history shows which of them are' };
 }
 
 function tooLarge(limit: number): Words {

@@ -96,8 +96,8 @@ export class Session {
   }
 
   /** Tells of something that failed, where the command goes on. */
-  fail(operation: string, result: string): void {
-    if (!this.isJson) this.#write(STDERR, formatFailure(operation, result, undefined));
+  fail(operation: string, result: string, hint?: string): void {
+    if (!this.isJson) this.#write(STDERR, formatFailure(operation, result, hint));
   }
 
   /** Tells something that is no part of the product. */

@@ -49,11 +49,11 @@ export function formatTrying(findings: readonly WireFinding[]): string {
   return next === undefined ? 'Trying' : `Trying: ${TITLES[next]}`;
 }
 
-/** A line for each finding, and one more for what to do about it; what was not tried for an earlier failure is left out. */
-export function formatFindings(findings: readonly WireFinding[], isColoured: boolean): string {
+/** A line for each finding of a set, and one more for what to do about it; what was not tried for an earlier failure is left out. */
+export function formatFindings(set: string, findings: readonly WireFinding[], isColoured: boolean): string {
   return findings
     .filter((finding) => !isConsequence(finding))
-    .map((finding) => formatFinding(finding, isColoured))
+    .map((finding) => formatFinding(set, finding, isColoured))
     .join('');
 }
 
@@ -65,13 +65,13 @@ export function formatNotTried(findings: readonly WireFinding[], isColoured: boo
     : `  ${paintedMark('skipped', isColoured)} not tried after that: ${titles.join(', ')}\n`;
 }
 
-function formatFinding(wire: WireFinding, isColoured: boolean): string {
+function formatFinding(set: string, wire: WireFinding, isColoured: boolean): string {
   const { what, hint } = wordsOf(wire);
   const about = wire.name ? `${wire.name}: ` : '';
   const took = wire.ms === null || wire.ms === undefined || what !== '' ? '' : `${wire.ms} ms`;
   const line =
     `  ${paintedMark(wire.state, isColoured)} ${titleOf(wire).padEnd(TITLE_WIDTH)}  ${printable(`${about}${what}${took}`)}`.trimEnd();
-  return hint === undefined ? `${line}\n` : `${line}\n${INDENT}→ ${printable(hint)}\n`;
+  return hint === undefined ? `${line}\n` : `${line}\n${INDENT}→ ${printable(hint.replace(/\bSET\b/, () => set))}\n`;
 }
 
 /** A mistake in one line: what is wrong with which credential, and what to do unless that is told otherwise. */

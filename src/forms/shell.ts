@@ -1,5 +1,5 @@
 /** One word of a POSIX shell, whatever is in it. */
-export function quoteWord(text: string): string {
+function quoteWord(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 

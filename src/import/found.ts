@@ -40,9 +40,7 @@ export interface Found {
   readonly leftOut: readonly LeftOut[];
 }
 
-/** Reads one kind of file. Throws ImportError. */
-export type Reader = (text: string, context: ReaderContext) => Found;
-
+/** What a reader of one kind of file is given besides its text. */
 export interface ReaderContext {
   /** Takes off what rclone puts over passwords (`rclone obscure`); undefined for what is nothing of that kind. */
   readonly reveal: (obscured: string) => string | undefined;

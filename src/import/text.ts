@@ -1,7 +1,7 @@
 import { ImportError } from './import-error.ts';
 
 /** Largest file that is imported, in bytes of UTF-8. The tools' own have a few kilobytes. */
-export const IMPORT_BYTES_MAX: number = 1024 * 1024;
+const IMPORT_BYTES_MAX: number = 1024 * 1024;
 
 /** Longest key that is named in an error, in characters: the longest variable of our providers has 39. */
 const SHOWN_KEY_LENGTH_MAX = 48;

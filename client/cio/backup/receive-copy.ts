@@ -15,7 +15,7 @@ export interface ReceivedCopy {
 }
 
 /**
- * Has the daemon send a copy of the store, and holds it against the hash that comes with it.
+ * Has the daemon send a copy of the store, and checks it against the hash that comes with it.
  *
  * @param write takes the pieces in their order; what it was given is of no use where this throws
  * @throws CredentialError, ConnectionError

@@ -114,10 +114,15 @@ function describe({ sameStore, storeId, credentials, commits, storeCommits, chan
   return `It is ${whose}: ${credentials} credentials, ${when}${behind}.`;
 }
 
-function nextSteps({ opensByItself, kept }: RestoreOut): string[] {
+function nextSteps({ opensByItself, kept, sameStore, storeCommits }: RestoreOut): string[] {
   const slot = 'cio credential slot add keyfile PATH';
   return [
     ...(kept ? [`What was there before is in ${kept}; remove it when it is not needed any more.`] : []),
+    ...(sameStore || storeCommits !== undefined
+      ? []
+      : [
+          'The other store was locked, so its generations are not known, and may come again: whoever watches is to begin anew.',
+        ]),
     ...(opensByItself ? [] : [`No slot opens the store by itself at the next start. To add one: ${slot}`]),
   ];
 }

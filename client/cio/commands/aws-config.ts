@@ -12,7 +12,7 @@ import { readContent } from '../set-environment.ts';
 export const AWS_CONFIG: Command = defineCommand({
   name: 'aws-config',
   operation: 'Print AWS profiles',
-  summary: 'Print the profiles that have AWS tools ask for a set',
+  summary: 'Print profiles that make AWS tools ask for the keys of a set',
   details:
     'No secret is in them. The one for ~/.aws/config is for the AWS SDKs and the AWS command line, the one for ' +
     '~/.aws/credentials for restic, kopia and others with minio-go. A file with both can be named by AWS_CONFIG_FILE and ' +
@@ -33,7 +33,8 @@ export const AWS_CONFIG: Command = defineCommand({
         'minio-go would cut the command there',
       );
     }
-    session.printBytes(Buffer.from(formatAwsProfiles(content, command)));
+    const profiles = formatAwsProfiles(content, command);
+    session.print({ profiles }, () => profiles);
     return 0;
   },
 });

@@ -22,12 +22,12 @@ export const CREATE: Command = defineCommand({
   operation: 'Create credential',
   summary: 'Store a credential, or a whole set',
   details:
-    'Without VALUE, a terminal is asked for it; else it is read from standard input, as it is with - for VALUE. ' +
+    'Without VALUE, it is asked for on a terminal, and read from standard input elsewhere; - for VALUE always reads it there. ' +
     'A secret is better not given as VALUE: other users of the host can see it, and the shell remembers it.\n\n' +
-    'With --provider, or where NAME begins with a provider as in aws_site2, it is that of a set. The fields of a set are ' +
-    "asked for, or come from the environment, from a file (JSON, YAML, INI, KEY=VALUE) or from pxctl's options. The set is " +
-    'tried out, and stored only if nothing failed. A file that has the keys of a provider in it is a set by itself; with ' +
-    '< PATH it is one value.',
+    'With --provider, or where NAME begins with a provider as in aws_site2, NAME is that of a set. Its fields are asked for, ' +
+    "or come from the environment, from a file (JSON, YAML, INI, KEY=VALUE) or from pxctl's options. The set is tried out, " +
+    'and stored only if nothing failed. --from-file takes a file that has the keys of a provider in it for a set; < PATH ' +
+    'always is one value.',
   positionals: {
     NAME: {
       describe: 'Its name, as in cio_aws_access_key; that of a set, as in aws',
@@ -53,10 +53,10 @@ export const CREATE: Command = defineCommand({
   examples: [
     ['cio credential create cio_aws_backup_repo s3:https://s3.amazonaws.com/backup-123', 'a value that is no secret'],
     ['cio credential create cio_aws_secret_key', 'asks for the value'],
-    ['pass show aws | cio credential create cio_aws_secret_key --replace', 'a new value out of a pipe'],
+    ['pass show aws | cio credential create cio_aws_secret_key --replace', 'a new value from a pipe'],
     ['cio credential create aws', 'a set, asked for field by field'],
-    ['cio credential create offsite --provider s3 --from-env', 'a set out of AWS_ACCESS_KEY_ID and so on'],
-    ['cio credential create aws --from-file ~/.aws/credentials', 'a set out of a file'],
+    ['cio credential create offsite --provider s3 --from-env', 'a set from AWS_ACCESS_KEY_ID and so on'],
+    ['cio credential create aws --from-file ~/.aws/credentials', 'a set from a file'],
     [
       'cio credentials create --provider s3 --s3-access-key AK --s3-secret-key - --s3-endpoint minio:9000 --s3-disable-ssl my-cred',
       'as pxctl does it',
@@ -64,13 +64,14 @@ export const CREATE: Command = defineCommand({
   ],
   async run({ positionals, options }, session) {
     const owner = resolveOwner(options.owner);
-    if (await isForSet(positionals, options)) {
+    const NAME = positionals.NAME ?? (meansSet(options) ? undefined : await askName(session));
+    if (NAME === undefined || (await isForSet(NAME, positionals.VALUE, options))) {
       if (positionals.VALUE !== undefined)
         throw usageError('VALUE is for one credential', 'a set has options for each');
       const { createSet } = await import('../create/create-set.ts');
-      return createSet(session, { name: positionals.NAME, options, owner });
+      return createSet(session, { name: NAME, options, owner });
     }
-    const name = parseName(positionals.NAME ?? (await askName(session)));
+    const name = parseName(NAME);
     const value = await readValue(session, name, positionals.VALUE, { ...options, owner });
     const credential = { name, ...encodeValue(value) };
     value.fill(0);
@@ -90,15 +91,10 @@ export const CREATE: Command = defineCommand({
   },
 });
 
-interface Words {
-  readonly NAME: string | undefined;
-  readonly VALUE: string | undefined;
-}
-
 /** Whether a whole set is meant. What can be one credential is one, as ever. */
-async function isForSet({ NAME, VALUE }: Words, options: SetOptions & ValueWays): Promise<boolean> {
+async function isForSet(NAME: string, VALUE: string | undefined, options: SetOptions & ValueWays): Promise<boolean> {
   if (meansSet(options)) return true;
-  if (NAME === undefined || VALUE !== undefined || NAME.startsWith('cio_') || options['keep-newline']) return false;
+  if (VALUE !== undefined || NAME.startsWith('cio_') || options['keep-newline']) return false;
   const file = options['from-file'];
   if (PROVIDERS.has(NAME.replace(/_alt$/, ''))) return true;
   if (file === undefined) return isNamedByProvider(NAME);

@@ -10,7 +10,7 @@ export const CREDENTIAL_PROCESS: Command = defineCommand({
   summary: 'Print the keys of a set for credential_process of AWS',
   details:
     'The AWS SDKs, the AWS command line and minio-go (restic, kopia) run it by themselves where a profile says so, see ' +
-    'aws-config. They ask again within the hour, so that a key that was changed reaches them while they run.',
+    'aws-config. They ask again within the hour, so that changed keys reach them while they run.',
   positionals: { SET: { describe: 'Name or UUID of the set', count: 'one', completes: 'set' } },
   options: OWNER_OPTION,
   examples: [['cio credential credential-process aws', '']],

@@ -4,7 +4,7 @@ import { defineCommand, type Command } from '../command.ts';
 export const DOCKER_CREDENTIAL: Command = defineCommand({
   name: '__docker-credential',
   operation: 'Docker credential',
-  summary: 'Speak the protocol of the credential helpers of docker',
+  summary: "Speak the protocol of docker's credential helpers",
   isHidden: true,
   positionals: { VERB: { describe: 'store, get, erase, list or version', count: 'any' } },
   options: {},

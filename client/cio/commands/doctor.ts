@@ -4,11 +4,11 @@ import { STDOUT } from '../file-descriptors.ts';
 import { isColoured } from '../terminal.ts';
 import { packageVersion } from '../version.ts';
 
-/** Looks at the host, and says what is wrong, why it matters, and what mends it. */
+/** Looks at the host, and says what is wrong, why it matters, and how to fix it. */
 export const DOCTOR: Command = defineCommand({
   name: 'doctor',
   operation: 'Examine host',
-  summary: 'Look for what is wrong on this host, and say what mends it',
+  summary: 'Look for what is wrong on this host, and say how to fix it',
   details:
     'The daemon, its sockets, sandbox and store, core dumps, swap, slots, the clock, systemd, units that load ' +
     'credentials, and secrets that lie about in clear. Nothing is changed. As root it sees most. ' +

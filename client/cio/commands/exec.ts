@@ -21,13 +21,13 @@ export const EXEC: Command = defineCommand({
   operation: 'Execute command',
   summary: 'Run a command with the values of a set in its environment',
   details:
-    'restic, rclone and the AWS tools find what they need. Variables of yours that would contradict the set are left out. ' +
-    "The exit code is the command's. What tools read from a file only, such as a service account of Google's or a " +
-    'certificate authority, they are given as a file that is in memory. With --server, the keys are not in the ' +
-    'environment: SDKs of AWS ask for them whenever they need them, so that a key that was changed reaches a command that runs. ' +
-    'Where the command writes a secret of the set to this terminal, as it is or in base64 or the forms of URLs and JSON, ' +
-    '<masked> stands in its place; what goes into a pipe or a file is left as it is. Such a command cannot be stopped by ' +
-    'Ctrl-Z, which it can with --no-masking.',
+    'restic, rclone and the AWS tools find there what they need; variables of yours that would contradict the set are left ' +
+    "out. The exit code is the command's. What tools read only from a file, such as a Google service account or a " +
+    'certificate authority, they get as a file in memory. With --server, the keys are not in the environment: AWS SDKs ' +
+    'ask for them whenever they need them, so that changed keys reach a command that is running. ' +
+    'Where the command writes a secret of the set to this terminal, as it is, in base64, or as URLs and JSON have it, ' +
+    '<masked> is shown in its place; what goes into a pipe or a file is left as it is. Such a command cannot be stopped by ' +
+    'Ctrl-Z; with --no-masking it can.',
   positionals: { SET: { describe: 'Name or UUID of the set', count: 'one', completes: 'set' } },
   options: {
     server: { type: 'boolean', describe: 'Serve the keys of S3 to the command while it runs' },
@@ -35,7 +35,7 @@ export const EXEC: Command = defineCommand({
       type: 'string',
       value: 'VARIABLE=FIELD',
       multiple: true,
-      describe: 'Give a variable the path of a file with a field',
+      describe: 'Set a variable to the path of a file that has a field',
     },
     'no-masking': { type: 'boolean', describe: 'Show the secrets where the command writes them to this terminal' },
     'on-change': {

@@ -25,7 +25,8 @@ export const FSCK: Command = defineCommand({
     const call = { repair: options.repair };
     const reply = await session.withClient((client) => client.call('Fsck', call), TIMEOUT_MS);
     report(session, reply);
-    return reply.problems.length === 0 || reply.repaired ? EXIT.done : EXIT.damaged;
+    if (reply.problems.length === 0 || reply.repaired) return EXIT.done;
+    return reply.problems.every(({ what }) => what === 'unchecked') ? EXIT.failed : EXIT.damaged;
   },
 });
 
@@ -38,7 +39,16 @@ function report(session: Session, reply: FsckOut): void {
   session.print(reply, () => formatProblems(problems));
   if (session.isJson) return;
   if (repaired) session.succeed(reply, 'Check store', `${problems.length} problems repaired`);
-  else session.note(`${problems.length} problems in ${records} records. --repair drops what cannot be read.`);
+  else session.note(`${problems.length} problems in ${records} records. ${nextStep(problems)}`);
+}
+
+/** A repair would take for deleted what only cannot be found. */
+function nextStep(problems: readonly Problem[]): string {
+  if (problems.some(({ what }) => what === 'unchecked'))
+    return 'Not all of it was looked at, and nothing was repaired.';
+  return problems.some(({ what }) => what === 'page')
+    ? 'Pages of the file are damaged; what lies on the others is brought back by: cio-credentiald --salvage, see docs/disaster-recovery.md'
+    : '--repair drops what cannot be read.';
 }
 
 function formatProblems(problems: readonly Problem[]): string {

@@ -1,3 +1,5 @@
+import { PROVIDERS } from '../../../src/providers/registry.ts';
+import { memberName } from '../../../src/sets.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import { resolveOwner } from '../principals.ts';
@@ -30,9 +32,15 @@ export const GENERATE: Command = defineCommand({
     if (options.length !== undefined && options.words !== undefined) {
       throw usageError('--length and --words exclude each other');
     }
+    const { NAME: target } = positionals;
+    // As for `create`, which makes a set of it: one credential of that name would stand before the set ever after.
+    if (PROVIDERS.has(target.replace(/_alt$/, ''))) {
+      const member = memberName(target, 'backup_password');
+      throw usageError(`${target} is the name of a set`, `its password: cio credential generate ${member}`);
+    }
     const reply = await session.withClient((client) =>
       client.call('Generate', {
-        name: positionals.NAME,
+        name: target,
         length: options.length ?? null,
         words: options.words ?? null,
         show: options.show,

@@ -1,8 +1,10 @@
 import { isCredentialError } from '../../../src/errors.ts';
 import { parseName } from '../../../src/names.ts';
 import type { CredentialClient } from '../../client.ts';
-import { usageError } from '../command-error.ts';
+import { abbreviate } from '../abbreviate.ts';
+import { RewordedError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
+import { tellOfSet } from '../not-found.ts';
 import { resolveOwner } from '../principals.ts';
 import { STDOUT } from '../file-descriptors.ts';
 import { isTerminal } from '../terminal.ts';
@@ -44,7 +46,9 @@ export const GET: Command = defineCommand({
     }
     const parameters = { name: parseName(positionals.NAME), version, owner };
     await session.withClient(async (client) => {
-      const reply = await client.call('Get', parameters).catch((error: unknown) => tellOfSet(client, error));
+      const reply = await client
+        .call('Get', parameters)
+        .catch((error: unknown) => tellOfAbsence(client, error, version));
       const bytes = bytesOf(reply, client.socket);
       if (session.isJson) session.print(reply, String);
       else {
@@ -56,11 +60,13 @@ export const GET: Command = defineCommand({
   },
 });
 
-/** A set, which this command can print only as a whole, is told apart from a name that is not there. */
-async function tellOfSet(client: CredentialClient, error: unknown): Promise<never> {
-  if (!isCredentialError(error, 'NotFound') || error.fields.name.startsWith('cio_')) throw error;
-  const { name } = error.fields;
-  const { sets } = await client.call('List', { patterns: [name] });
-  if (!sets.some(({ set }) => set === name)) throw error;
-  throw usageError(`${name} is a set`, `in which form? cio credential get ${name} -o ${FORMS.join('|')}`);
+/** Says what is not there: the version, which is asked for besides, or the credential; or that it is a set. */
+function tellOfAbsence(client: CredentialClient, error: unknown, version: number | null): Promise<never> {
+  if (isCredentialError(error, 'NotFound') && version !== null) {
+    throw new RewordedError(error, {
+      message: `version ${version} of ${abbreviate(error.fields.name)} not found`,
+      hint: 'cio credential history shows which versions of it are kept',
+    });
+  }
+  return tellOfSet(client, error, (set) => `in which form? cio credential get ${set} -o ${FORMS.join('|')}`);
 }

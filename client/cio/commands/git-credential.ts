@@ -4,7 +4,7 @@ import { defineCommand, type Command } from '../command.ts';
 export const GIT_CREDENTIAL: Command = defineCommand({
   name: '__git-credential',
   operation: 'Git credential',
-  summary: 'Speak the protocol of the credential helpers of git',
+  summary: "Speak the protocol of git's credential helpers",
   isHidden: true,
   positionals: { VERB: { describe: 'get, store or erase', count: 'any' } },
   options: {},

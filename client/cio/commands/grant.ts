@@ -9,7 +9,7 @@ export const GRANT: Command = defineCommand({
   name: 'grant',
   operation: 'Grant credential',
   summary: 'Let a unit, a user or a group read a credential or a set',
-  details: 'A grant of a set is one of all its fields, of those too that come later. list --json shows the grants.',
+  details: 'A grant of a set covers all its fields, also those that are added later. list --json shows the grants.',
   positionals: { 'NAME|SET': { describe: 'What they may read', count: 'one', completes: 'target' } },
   options: {
     ...GRANTEE_OPTIONS,

@@ -1,5 +1,6 @@
 import { parseName } from '../../../src/names.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
+import { tellOfSet } from '../not-found.ts';
 import { localUsers, resolveOwner } from '../principals.ts';
 import { formatTableOrRecords } from '../table.ts';
 import { terminalWidth } from '../terminal.ts';
@@ -15,7 +16,9 @@ export const HISTORY: Command = defineCommand({
   examples: [['cio credential history cio_aws_secret_key', '']],
   async run({ positionals, options }, session) {
     const parameters = { name: parseName(positionals.NAME), owner: resolveOwner(options.owner) };
-    const reply = await session.withClient((client) => client.call('History', parameters));
+    const reply = await session.withClient((client) =>
+      client.call('History', parameters).catch((error: unknown) => tellOfSet(client, error, hintOf)),
+    );
     session.print(reply, () => {
       const users = localUsers();
       const columns = ['VERSION', 'GENERATION', 'CHANGED', 'BY', 'BYTES', 'NOTE'].map((title) => ({ title }));
@@ -32,3 +35,7 @@ export const HISTORY: Command = defineCommand({
     return 0;
   },
 });
+
+function hintOf(set: string, member = `cio_${set}_secret_key`): string {
+  return `each of its credentials has a history of its own: cio credential history ${member}`;
+}

@@ -8,9 +8,9 @@ export const IMPORT: Command = defineCommand({
   operation: 'Import credentials',
   summary: 'Store what other tools have in their files, all or nothing',
   details:
-    'Known are the files of the AWS tools, of mc, rclone, s3cmd, restic (variables), OpenStack and Velero, an export of this ' +
-    'program, and one set as JSON, YAML, INI or variables. --dry-run shows what would become what. Without PATH it looks in ' +
-    'the usual places and asks. The files stay as they are.',
+    'Reads the files of the AWS tools, mc, rclone, s3cmd, restic (variables), OpenStack and Velero, an export of this ' +
+    'program, and one set as JSON, YAML, INI or variables. --dry-run shows what would be stored under which names. Without ' +
+    'PATH it looks in the usual places and asks. The files stay as they are.',
   positionals: { PATH: { describe: 'A file; - for standard input', count: 'any', completes: 'file' } },
   options: {
     format: {

@@ -46,6 +46,9 @@ export const LIST: Command = defineCommand({
   ],
   async run({ positionals, options }, session) {
     const output = parseOutput(options.output, session.isJson);
+    if (options.owner !== undefined && options['all-owners']) {
+      throw usageError('--owner and --all-owners exclude each other');
+    }
     const parameters = {
       patterns: positionals.PATTERN,
       owner: resolveOwner(options.owner),
@@ -54,7 +57,8 @@ export const LIST: Command = defineCommand({
     const listing = await readListing(session, parameters);
     const { credentials, damaged } = listing;
     const isForPeople = output === 'table' || output === 'wide';
-    if (isForPeople && credentials.length === 0) session.note('No credentials.');
+    if (isForPeople && credentials.length === 0)
+      session.note(parameters.patterns.length === 0 ? 'No credentials.' : 'Nothing matches.');
     const text = await format(listing, output, session.isPortworx);
     session.printBytes(Buffer.from(text));
     if (output === 'table' && session.isPortworx) tellOfOthers(session, credentials);

@@ -1,9 +1,11 @@
 import { resolve } from 'node:path';
+import { isCredentialError } from '../../../src/errors.ts';
 import type { AddSlotIn, AddSlotOut } from '../../../src/protocol/interface.generated.ts';
 import type { CredentialClient } from '../../client.ts';
-import { CommandError, usageError } from '../command-error.ts';
+import { CommandError, RewordedError, usageError } from '../command-error.ts';
 import { defineCommand, type Command } from '../command.ts';
 import { STDOUT } from '../file-descriptors.ts';
+import { reasonOfCode } from '../file-error.ts';
 import { explain } from '../messages.ts';
 import { readNewPassphrase } from '../passphrase.ts';
 import type { Session } from '../session.ts';
@@ -46,7 +48,7 @@ export const SLOT_ADD: Command = defineCommand({
     const reply = await session.withClient(async (client) => {
       // Before there is a code that could be lost by it.
       const storeId = print ? (await client.call('Status', {})).storeId : undefined;
-      const added = await client.call('AddSlot', parameters);
+      const added = await client.call('AddSlot', parameters).catch(rewordRefusal);
       if (added.recoveryCode) {
         await handOut(
           session,
@@ -63,6 +65,15 @@ export const SLOT_ADD: Command = defineCommand({
     return 0;
   },
 });
+
+/** What is refused is no value of a credential, but what the daemon was to make the slot of. */
+function rewordRefusal(error: unknown): never {
+  if (!isCredentialError(error, 'InvalidValue')) throw error;
+  const { name, reason } = error.fields;
+  const message = reason.replace(/\bE[A-Z]+$/, reasonOfCode);
+  if (name !== 'path') throw new RewordedError(error, { message: `the ${name}: ${message}` });
+  throw new RewordedError(error, { message, hint: 'give it a new name, in a folder that the daemon can write to' });
+}
 
 /** Shows a code, this once. A slot whose code nobody could be shown opens nothing: it is removed again. */
 async function handOut(session: Session, client: CredentialClient, { slot }: AddSlotOut, text: string): Promise<void> {

@@ -1,9 +1,12 @@
-import { CredentialError, EXIT } from '../../../src/errors.ts';
+import { CredentialError, EXIT, isCredentialError } from '../../../src/errors.ts';
+import { canonicalName } from '../../../src/names.ts';
 import type { Finding } from '../../../src/protocol/interface.generated.ts';
 import type { CredentialClient } from '../../client.ts';
-import { usageError } from '../command-error.ts';
+import { abbreviate } from '../abbreviate.ts';
+import { CommandError, usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { STDOUT } from '../file-descriptors.ts';
+import { documentOf, explain, type Explanation } from '../messages.ts';
 import { resolveOwner } from '../principals.ts';
 import type { Session } from '../session.ts';
 import { isColoured } from '../terminal.ts';
@@ -25,9 +28,10 @@ export const VALIDATE: Command = defineCommand({
   operation: 'Validate credential',
   summary: 'Try sets out, from the name of the server to the password that opens the repository',
   details:
-    'Looked at are the values, the name, the connection, TLS, the clock, the keys, the region, the bucket, the rights ' +
+    'Checks the values, the name of the server, the connection, TLS, the clock, the keys, the region, the bucket, the rights ' +
     'to list, write, read and delete, the restic repository, and its password. An object is written and deleted again. ' +
-    'Exit code 9 where anything failed.',
+    'Exit code 9 where anything failed. Each of several names is tried, and the first failure gives the exit code: 3 for one ' +
+    'that is not there.',
   positionals: { 'NAME|SET|UUID': { describe: 'What to try out', count: 'any', completes: 'target' } },
   options: {
     all: { type: 'boolean', describe: 'Every set that you may read' },
@@ -44,20 +48,67 @@ export const VALIDATE: Command = defineCommand({
     if (named.length === 0 && !options.all) throw usageError('it is not said what to try out', 'name a set, or --all');
     if (named.length > 0 && options.all) throw usageError('--all and names exclude each other');
     const owner = resolveOwner(options.owner);
-    const reports = await session.withClient(async (client) => {
+    const { reports, errors, exit } = await session.withClient(async (client) => {
       const targets = options.all ? await everySet(client, owner) : named;
-      const made: Report[] = [];
-      for (const target of targets) {
-        const call = { target, owner, restoreOnly: options['restore-only'] };
-        made.push(await validate(session, client, call));
-      }
-      return made;
+      const calls = targets.map((target) => ({ target, owner, restoreOnly: options['restore-only'] }));
+      return validateEach(session, client, calls);
     }, TIMEOUT_MS);
-    if (session.isJson) session.print({ sets: reports }, String);
-    if (reports.length === 0) session.note('There are no sets.');
-    return reports.some(({ failed }) => failed) ? EXIT.validationFailed : EXIT.done;
+    if (session.isJson) {
+      session.print({ sets: reports, ...(errors.length > 0 && { errors: errors.map(documentOf) }) }, String);
+    }
+    if (reports.length === 0 && errors.length === 0) session.note('There are no sets.');
+    return exit;
   },
 });
+
+interface Outcome {
+  readonly reports: readonly Report[];
+  /** Of names that could not be tried. */
+  readonly errors: readonly Explanation[];
+  /** The first failure's, in the order of the names. */
+  readonly exit: number;
+}
+
+/** A name that cannot be tried keeps no other from being tried; where it is the only one, it is thrown. */
+async function validateEach(
+  session: Session,
+  client: CredentialClient,
+  calls: readonly ValidateCall[],
+): Promise<Outcome> {
+  const reports: Report[] = [];
+  const errors: Explanation[] = [];
+  let exit: number = EXIT.done;
+  for (const call of calls) {
+    try {
+      const report = await validate(session, client, call).catch((error: unknown) => explainLoose(client, call, error));
+      reports.push(report);
+      if (report.failed) exit ||= EXIT.validationFailed;
+    } catch (error) {
+      if (calls.length === 1 || !isOfName(error)) throw error;
+      const explanation = explain(error);
+      session.fail('Validate credential', explanation.message, explanation.hint);
+      errors.push(explanation);
+      exit ||= explanation.exit;
+    }
+  }
+  return { reports, errors, exit };
+}
+
+/** What is wrong with one name, and not with every call. */
+function isOfName(error: unknown): boolean {
+  if (error instanceof CommandError) return error.code === 'NotInForm';
+  return NAME_ERRORS.some((code) => isCredentialError(error, code));
+}
+
+const NAME_ERRORS = ['NotFound', 'InvalidName', 'AccessDenied', 'Damaged'] as const;
+
+/** What is part of no set is there all the same. */
+async function explainLoose(client: CredentialClient, { target, owner }: ValidateCall, error: unknown): Promise<never> {
+  if (!isCredentialError(error, 'NotFound')) throw error;
+  const { credentials } = await client.call('List', { patterns: [target], owner });
+  if (!credentials.some(({ name }) => name === canonicalName(target))) throw error;
+  throw new CommandError('NotInForm', `${abbreviate(target)} is part of no set, and there is nothing to try it out at`);
+}
 
 interface ValidateCall {
   readonly target: string;
@@ -74,7 +125,7 @@ async function validate(session: Session, client: CredentialClient, call: Valida
   for await (const { set, owner, findings, failed } of client.stream('Validate', call)) {
     if (!session.isJson) {
       const title = report === undefined ? formatTitle(set) : '';
-      session.print(undefined, () => title + formatFindings(findings, isPainted));
+      session.print(undefined, () => title + formatFindings(set, findings, isPainted));
     }
     report = { set, owner, failed, findings: [...(report?.findings ?? []), ...findings] };
     progress.say(formatTrying(report.findings));

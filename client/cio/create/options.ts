@@ -31,7 +31,12 @@ export const FIELD_OPTIONS = {
   's3-access-key': { type: 'string', value: 'KEY', describe: 'Access key', group: 's3' },
   's3-secret-key': { type: 'string', value: 'KEY', describe: 'Secret key; - asks, or reads a pipe', group: 's3' },
   's3-region': { type: 'string', value: 'REGION', describe: 'Region', group: 's3' },
-  's3-endpoint': { type: 'string', value: 'HOST:PORT,...', describe: 'Servers', group: 's3' },
+  's3-endpoint': {
+    type: 'string',
+    value: 'HOST:PORT,...',
+    describe: 'Servers; the first is tried and used',
+    group: 's3',
+  },
   's3-disable-ssl': { type: 'boolean', describe: 'Those servers speak http', group: 's3' },
   's3-storage-class': { type: 'string', value: 'CLASS', describe: 'As in STANDARD_IA', group: 's3' },
   's3-sse': {

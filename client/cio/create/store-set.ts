@@ -66,7 +66,7 @@ async function prove(session: Session, storing: Storing): Promise<Outcome | (Pro
   using progress = session.progress(formatTrying([]));
   await session.withClient(async (client) => {
     for await (const reply of client.stream('Prove', call)) {
-      session.show(formatFindings(reply.findings.filter(isNews), isPainted));
+      session.show(formatFindings(target.set, reply.findings.filter(isNews), isPainted));
       findings.push(...reply.findings);
       progress.say(formatTrying(findings));
       last = reply;
@@ -122,10 +122,15 @@ function report(session: Session, storing: Storing, outcome: Outcome, stored: Cr
   warn(session, outcome.findings);
   if (session.isJson) return;
   if (isUnproved) session.note(`Note: it was not tried out; that is done by: cio credential validate ${target.set}`);
+  const [server, ...otherServers] = storing.values.get('endpoint')?.text.split(',') ?? [];
+  // A repository names its server itself.
+  if (otherServers.length > 0 && !storing.values.has('backup_repo') && !target.fields.has('backup_repo')) {
+    session.note(`Note: ${server} is the server that is tried and used; the others are kept, and only shown.`);
+  }
   const [first] = missing;
   if (first === undefined) return;
   const next = `cio credential create ${memberName(target.set, first)}`;
-  session.note(`Note: set ${target.set} is not ready for backups, it misses ${missing.join(', ')}: ${next}`);
+  session.note(`Note: set ${target.set} is not ready for backups, it lacks ${missing.join(', ')}: ${next}`);
 }
 
 /** What is known by sight may well be why something failed. */

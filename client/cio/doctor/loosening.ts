@@ -11,6 +11,10 @@ const isNot =
   (value) =>
     !kept.includes(value);
 
+/** What lets somebody else in: modes and masks are octal. */
+const FOR_OTHERS = 0o077;
+const isOctal: Test = (value) => /^[0-7]{1,4}$/.test(value);
+
 /** Settings of the daemon's sandbox, and the values that take something away from it (systemd.exec(5)). */
 const LOOSENED_BY: ReadonlyMap<string, Test> = new Map([
   ...[
@@ -55,11 +59,11 @@ const LOOSENED_BY: ReadonlyMap<string, Test> = new Map([
   ['ProtectSystem', isNot('strict')],
   ['RestrictAddressFamilies', isNot('AF_UNIX')],
   ['RestrictNamespaces', (value) => !isOn(value)],
-  ['StateDirectoryMode', isNot('0700', '700')],
+  ['StateDirectoryMode', (value) => !isOctal(value) || (parseInt(value, 8) & FOR_OTHERS) !== 0],
   ['SystemCallArchitectures', isNot('native')],
   // One without ~ adds to what is allowed.
   ['SystemCallFilter', (value) => !value.startsWith('~')],
-  ['UMask', isNot('0077', '077')],
+  ['UMask', (value) => !isOctal(value) || (~parseInt(value, 8) & FOR_OTHERS) !== 0],
   ['User', (value) => value === 'root' || value === '0' || value === ''],
 ]);
 

@@ -1,7 +1,7 @@
 /** How bad something is. A hint is worth knowing, and leaves a check as good as it is. */
 export type Severity = 'error' | 'warning' | 'hint';
 
-/** One thing to know: what is the case, why it matters, and the command that mends it. */
+/** One thing to know: what is the case, why it matters, and the command that fixes it. */
 export interface Finding {
   readonly severity: Severity;
   readonly what: string;

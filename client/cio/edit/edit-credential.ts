@@ -49,11 +49,7 @@ async function readCredential(session: Session, name: string, owner: number | nu
     const reply = await client.call('Get', { name, owner });
     const bytes = Buffer.from(bytesOf(reply, client.socket));
     if (!isUtf8(bytes)) {
-      throw new CommandError(
-        'NotInForm',
-        `${name} is not text`,
-        `cio credential create ${name} --replace --from-file PATH`,
-      );
+      throw new CommandError('NotInForm', `${name} is not text`, `cio credential create ${name} - --replace < PATH`);
     }
     const { generation } = reply;
     return { value: bytes.toString('utf8'), generation };

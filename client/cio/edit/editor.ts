@@ -16,7 +16,7 @@ const EDITORS = ['editor', 'nano', 'vi'];
 const VIM_ARGUMENTS = ['-n', '-i', 'NONE', '-c', 'set nobackup nowritebackup noundofile'];
 
 /** Editors that show the file on a terminal, and without one in whatever takes their output: a log, a pipe. */
-const TERMINAL_EDITOR = /^(?:editor|nano|pico|vi|n?vim|vim\..*|view|joe|jed|mg|ne|micro|hx)$/;
+const TERMINAL_EDITOR = /^(?:(?:sensible-)?editor|r?nano|nano-tiny|pico|n?vim?|vim\..*|view|joe|jed|mg|ne|micro|hx)$/;
 
 /** Vim without a screen, as scripts have it. */
 const VIM_BATCH = /^-[A-Za-z]*[eE]/;
@@ -89,7 +89,7 @@ function assertTerminal(): void {
   if (isTerminal(STDIN) && isTerminal(STDOUT)) return;
   throw usageError(
     'there is no terminal for the editor, which would show secrets wherever its output goes',
-    'VISUAL or EDITOR may name one that needs none; cio credential create NAME --replace takes a value from a pipe',
+    'VISUAL or EDITOR may name one that needs none; cio credential create NAME - --replace takes a value from a pipe',
   );
 }
 

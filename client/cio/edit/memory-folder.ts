@@ -60,7 +60,7 @@ export class MemoryFolder implements Disposable {
     throw new CommandError(
       'WriteFailed',
       'there is no place in memory for the file: neither XDG_RUNTIME_DIR nor /dev/shm is one',
-      'a secret is not written to a disk; cio credential create NAME --replace takes it without a file',
+      'a secret is not written to a disk; cio credential create NAME - --replace takes it without a file',
     );
   }
 

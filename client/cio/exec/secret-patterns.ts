@@ -2,7 +2,7 @@ import { fieldOf } from '../../../src/providers/registry.ts';
 import type { SetContent } from '../../../src/forms/set-content.ts';
 
 /** A shorter secret is not masked: it would be found in words that have nothing to do with it. */
-export const SECRET_BYTES_MIN = 4;
+const SECRET_BYTES_MIN = 4;
 
 /** The same for what is only a part of a secret, or another form of one. */
 const PART_BYTES_MIN = 8;

@@ -42,7 +42,7 @@ export async function helpGit(words: readonly string[], session: Session): Promi
 }
 
 /** Lines `key=value` up to an empty one. Of a key that is said twice, the last counts; keys that we do not know do no harm. */
-export function parseAttributes(text: string): ReadonlyMap<string, string> {
+function parseAttributes(text: string): ReadonlyMap<string, string> {
   const attributes = new Map<string, string>();
   for (const line of text.split('\n')) {
     if (line === '') break;

@@ -134,7 +134,7 @@ function tellStored(session: Session, { sets, credentials }: Outlook): void {
   for (const { set, missing } of sets) {
     const [first] = missing;
     if (first === undefined) continue;
-    session.note(`Note: set ${set} misses ${missing.join(', ')}: cio credential create cio_${set}_${first}`);
+    session.note(`Note: set ${set} lacks ${missing.join(', ')}: cio credential create cio_${set}_${first}`);
   }
 }
 

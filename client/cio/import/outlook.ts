@@ -16,7 +16,7 @@ export interface Outlook {
     /** Those of them that are there already. */
     readonly existing: readonly string[];
     readonly ready: boolean;
-    /** What the set still misses then. */
+    /** What the set still lacks then. */
     readonly missing: readonly string[];
     readonly source: string;
   }[];
@@ -88,7 +88,7 @@ export function formatOutlook({ sets, credentials }: Pick<Outlook, 'sets' | 'cre
       fields.map((id) => (fieldOf(id, undefined)?.isSecret === false ? id : `${id}*`)).join(' '),
       [
         existing.length === 0 ? 'new' : `exists already: ${existing.join(' ')}`,
-        missing.length === 0 ? 'ready' : `misses ${missing.join(' ')}`,
+        missing.length === 0 ? 'ready' : `lacks ${missing.join(' ')}`,
       ].join('; '),
       source,
     ]),

@@ -1,5 +1,8 @@
+import { isUtf8 } from 'node:buffer';
+import type { ExportedCredential } from '../../../src/export-format.ts';
 import { readAws } from '../../../src/import/aws.ts';
 import { formatOf, IMPORT_FORMATS, readFormat, type ImportFormat } from '../../../src/import/formats.ts';
+import type { Found } from '../../../src/import/found.ts';
 import { ImportError } from '../../../src/import/import-error.ts';
 import type { SourceFile } from '../../../src/import/plan.ts';
 import { prepareText } from '../../../src/import/text.ts';
@@ -25,7 +28,7 @@ export function readTexts(texts: readonly SourceText[], format: ImportFormat | u
   const read = texts.map((source) => {
     const kind = inFile(source.name, () => format ?? formatOf(source.path, source.text));
     const found = inFile(source.name, () => readFormat(kind, source.text, { reveal: revealRclone }));
-    return { source, kind, found };
+    return { source, kind, found: withTexts(found) };
   });
   const [credentials, config] = pairOfAws(read.flatMap(({ source, kind }) => (kind === 'aws' ? [source] : [])));
   return read.flatMap(({ source, found }): SourceFile[] => {
@@ -44,6 +47,22 @@ export function readTexts(texts: readonly SourceText[], format: ImportFormat | u
       },
     }));
   });
+}
+
+/** Text may be there as base64, too: the fields of a set are looked at as what they are. */
+function withTexts(found: Found): Found {
+  return {
+    ...found,
+    credentials: found.credentials.map((one) => ({ ...one, credential: asText(one.credential) })),
+  };
+}
+
+function asText(credential: ExportedCredential): ExportedCredential {
+  if ('value' in credential) return credential;
+  const bytes = Buffer.from(credential.data, 'base64');
+  const text = isUtf8(bytes) ? bytes.toString('utf8') : undefined;
+  bytes.fill(0);
+  return text === undefined ? credential : { name: credential.name, value: text };
 }
 
 /** The two files of the AWS tools, if these are they. */

@@ -1,13 +1,13 @@
 import type { Health, Set as CredentialSet } from '../../../src/protocol/interface.generated.ts';
 import { formatAge } from '../time.ts';
 
-/** How a set is, for the eye: `ready, proved 2 hours ago`, or what it misses, or what failed. */
+/** How a set is, for the eye: `ready, proved 2 hours ago`, or what it lacks, or what failed. */
 export function formatSetState({ ready, missing, health }: CredentialSet, nowMs: number): string {
   const tried = formatHealth(health, nowMs);
   if (!ready) {
-    const misses = `misses ${missing.join(', ')}`;
+    const lacks = `lacks ${missing.join(', ')}`;
     // Where there are no keys yet, there is nothing that could have been tried.
-    return health.state === 'unproved' && !missing.every(isOfRepository) ? misses : `${misses}; ${tried}`;
+    return health.state === 'unproved' && !missing.every(isOfRepository) ? lacks : `${lacks}; ${tried}`;
   }
   return health.state === 'failed' ? tried : `ready, ${tried}`;
 }

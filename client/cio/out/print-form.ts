@@ -37,9 +37,12 @@ const SET_FORMS: ReadonlyMap<string, SetForm> = new Map<string, SetForm>([
   [
     'dotenv',
     (content, notes) => {
-      const { text, quoted } = formatDotenv(variablesOf(content));
+      const { text, quoted, misread } = formatDotenv(variablesOf(content));
       if (quoted.length > 0) {
         notes.push(`Note: docker run --env-file would take the quotes for a part of ${quoted.join(', ')}.`);
+      }
+      for (const [name, readers] of misread) {
+        notes.push(`Note: ${name} is written as Compose reads it; ${readers.join(', ')} would read another value.`);
       }
       return text;
     },

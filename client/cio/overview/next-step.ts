@@ -7,7 +7,7 @@ export interface NextStep {
   readonly why: string;
 }
 
-/** The one thing that most keeps a backup from working, and the command that mends it. */
+/** The one thing that most keeps a backup from working, and the command that fixes it. */
 export function nextStep(
   { locked, administrator }: StatusOut,
   sets: readonly CredentialSet[],
@@ -31,7 +31,7 @@ export function nextStep(
     const { set, missing } = incomplete;
     return {
       command: `cio credential create ${memberName(set, missing[0] ?? '')}`,
-      why: `${set} misses ${missing.join(', ')}`,
+      why: `${set} lacks ${missing.join(', ')}`,
     };
   }
   const unproved = sets.find(({ health }) => health.state === 'unproved');

@@ -67,6 +67,6 @@ function partsOf(told: Told): { readonly name: string; readonly owner: number; r
 }
 
 function formatState({ ready, missing, health }: WatchedSet): string {
-  if (!ready) return `misses ${missing.join(', ')}`;
+  if (!ready) return `lacks ${missing.join(', ')}`;
   return health === 'failed' ? 'fails' : health === 'passed' ? 'ready, proved' : 'ready, unproved';
 }

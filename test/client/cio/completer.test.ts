@@ -99,7 +99,7 @@ describe('completeLine()', () => {
     assert.deepEqual(await words('cio --json cred --socket x get o', peer.path), ['other']);
   });
 
-  it('offers what sets miss, and providers, for what is new', async (t) => {
+  it('offers what sets lack, and providers, for what is new', async (t) => {
     const peer = await Peer.onCalls(t, (_call, socket) => {
       socket.write(listReply(['cio_aws_access_key'], ['aws'], ['secret_key', 'x y', '$(x)']));
     });

@@ -86,7 +86,7 @@ describe('explain()', () => {
     assert.equal(rejected('MethodNotFound'), EXIT.failed);
   });
 
-  it('names the command that adds what a set misses', () => {
+  it('names the command that adds what a set lacks', () => {
     const missing = (set: string, field: string): string | undefined =>
       explain(new CredentialError('Incomplete', { set, missing: [field] })).hint;
     assert.equal(missing('aws', 'secret_key'), 'cio credential create cio_aws_secret_key');

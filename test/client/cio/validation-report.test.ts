@@ -35,7 +35,7 @@ describe('checks that only a newer daemon has', () => {
       ['\u001b[2J', '\\u{1b}[2J'],
     ] as const) {
       const finding: Finding = { check, state: 'failed', reason: 'too_short' };
-      const [line] = formatFindings([finding], false).split('\n');
+      const [line] = formatFindings('aws', [finding], false).split('\n');
       assert.equal(line?.replaceAll(/ +/g, ' '), ` ✖ ${title} too_short`);
       assert.equal(formatResult('aws', [finding]), `aws: ${title}: too_short`);
       assert.equal(formatTrying([finding]), 'Trying: values');
@@ -44,9 +44,14 @@ describe('checks that only a newer daemon has', () => {
 });
 
 describe('formatFindings()', () => {
+  it('names the set in what to type', () => {
+    const absent = { check: 'repository', state: 'warning', reason: 'no_repository' } as const;
+    assert.match(formatFindings('s3_$&', [absent], false), /: cio credential exec s3_\$& -- restic init\n$/);
+  });
+
   it('is a line for each, with its mark, and the credential that is at fault', () => {
     assert.equal(
-      formatFindings([passed, warned, failed, notMeant], false),
+      formatFindings('aws', [passed, warned, failed, notMeant], false),
       [
         '  ✔ name        9 ms',
         '  ! TLS         the certificate is not verified, as the set says (skip_verify)',
@@ -60,27 +65,27 @@ describe('formatFindings()', () => {
   it('has what to do below', () => {
     const refused: Finding = { check: 'bucket', state: 'failed', reason: 'no_such_bucket', subject: 'backup-123' };
     assert.equal(
-      formatFindings([refused], false),
+      formatFindings('aws', [refused], false),
       '  ✖ bucket      there is no bucket backup-123\n                → make it, or mend the name\n',
     );
   });
 
   it('leaves what follows from a failure to one line', () => {
-    assert.equal(formatFindings(consequences, false), '');
+    assert.equal(formatFindings('aws', consequences, false), '');
     assert.equal(formatNotTried([failed, ...consequences], false), '  – not tried after that: bucket, list\n');
     assert.equal(formatNotTried([failed, notMeant], false), '');
   });
 
   it('is coloured where that is wanted, and prints nothing that moves a cursor', () => {
-    assert.match(formatFindings([failed], true), /^ {2}\u001b\[31m✖\u001b\[0m keys/);
+    assert.match(formatFindings('aws', [failed], true), /^ {2}\u001b\[31m✖\u001b\[0m keys/);
     const hostile: Finding = { check: 'region', state: 'failed', reason: 'wrong_region', subject: '\u001b[2J' };
-    assert.ok(!formatFindings([hostile], false).includes('\u001b'));
+    assert.ok(!formatFindings('aws', [hostile], false).includes('\u001b'));
     assert.ok(!formatTitle('\u001b[2J').includes('\u001b'));
   });
 
   it('shows words that it does not know as they are', () => {
     const unknown: Finding = { check: 'key', state: 'failed', reason: 'of_a_later_version', subject: 'x' };
-    assert.equal(formatFindings([unknown], false), '  ✖ keys        of_a_later_version (x)\n');
+    assert.equal(formatFindings('aws', [unknown], false), '  ✖ keys        of_a_later_version (x)\n');
   });
 });
 

@@ -119,11 +119,35 @@ describe('cio', () => {
       ['grant', 'a', '--group', 'nobody-of-this-name'],
       ['list', '--owner', 'nobody-of-this-name'],
       ['list', '--owner', '4294967295'],
+      ['list', '--owner', '0', '--all-owners'],
       ['rollback', 'a', '--version', '1', '--generation', '1'],
       ['completion', 'tcsh'],
       ['exec', 'aws'],
     ]) {
       await harness.fail(EXIT.usage, words, options);
+    }
+  });
+
+  it('works in a directory that was removed, and says so where it is asked for a path in it', async (t) => {
+    const name = await harness.store('value');
+    const inRemoved = (...words: string[]): Promise<CioResult> => {
+      const folder = path.join(temporaryDirectory(t), 'removed');
+      fs.mkdirSync(folder);
+      const script = 'cd "$1" && rmdir "$1" && shift && exec "$@"';
+      return harness.run(words, { command: ['/bin/sh', '-c', script, 'sh', folder, ...harness.built] });
+    };
+    for (const words of [['get', name], ['list', name], ['list', '--help'], ['--help']]) {
+      const { code, stdout, stderr } = await inRemoved(...words);
+      assert.deepEqual([code, stderr, stdout === ''], [EXIT.done, '', false], words.join(' '));
+    }
+    for (const words of [
+      ['create', newName(), '--from-file', 'there'],
+      ['import', 'there'],
+      ['backup', 'there'],
+    ]) {
+      const { code, stderr } = await inRemoved(...words);
+      assert.equal(code, EXIT.failed);
+      assert.match(stderr, /: the directory that this runs in was removed, [^\n]+\nHint: change to another one: cd\n$/);
     }
   });
 

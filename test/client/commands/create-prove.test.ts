@@ -89,7 +89,7 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
     assert.match(stderr, /Note: it was not tried out; that is done by: cio credential validate/);
     const { sets } = (await harness.json(['list', name])) as { sets: Report[] };
     assert.equal(sets[0]?.health.state, 'unproved');
-    assert.match(await harness.succeed(['list', name]), /misses backup_repo, backup_password; unproved$/m);
+    assert.match(await harness.succeed(['list', name]), /lacks backup_repo, backup_password; unproved$/m);
     await harness.run(['validate', name]);
     assert.match(await harness.succeed(['list', name]), /failed just now: bucket \(no such bucket\)/);
     const status = await harness.succeed(['status']);
@@ -126,4 +126,47 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
       assert.match(await harness.succeed(['list', name]), /ready, proved just now/);
     },
   );
+
+  it('validates every name that is given, tells of those that it cannot, and has the first failure for its exit code', async () => {
+    const [good, bad, loose, absent] = [newName(), newName(), await harness.store('value'), newName()];
+    await harness.succeed(['create', ...keys, ...place, good]);
+    await harness.succeed(['create', ...keys, ...place, '--bucket', 'not-there', '--no-validate', bad]);
+    const words = [absent, bad, loose, good];
+    const { code, stdout, stderr } = await harness.run(['validate', ...words]);
+    assert.equal(code, EXIT.notFound, stderr);
+    const told = stderr.split('\n').filter((line) => /^(?:Failed|Succeed): /.test(line));
+    assert.match(told[0] ?? '', new RegExp(`^Failed: Validate credential: ${absent} not found$`));
+    assert.match(told[1] ?? '', new RegExp(`^Failed: Validate credential: ${bad}: bucket: `));
+    assert.match(told[2] ?? '', new RegExp(`^Failed: .*: ${loose.slice(0, 8)}… is part of no set, `));
+    assert.match(told[3] ?? '', new RegExp(`^Succeed: .*: ${good} works: `));
+    assert.match(stdout, new RegExp(`^${good}$`, 'm'));
+    for (const [first, exit] of [
+      [bad, EXIT.validationFailed],
+      [loose, EXIT.invalid],
+      [good, EXIT.notFound],
+    ] as const) {
+      assert.equal((await harness.run(['validate', first, absent])).code, exit);
+    }
+    const { code: ofJson, stdout: json, stderr: silent } = await harness.run(['validate', ...words, '--json']);
+    const document = JSON.parse(json) as {
+      readonly sets: readonly { readonly set: string; readonly failed: boolean }[];
+      readonly errors: readonly { readonly code: string; readonly name?: string }[];
+    };
+    assert.deepEqual([ofJson, silent], [EXIT.notFound, '']);
+    assert.deepEqual(
+      document.sets.map(({ set, failed }) => [set, failed]),
+      [
+        [bad, true],
+        [good, false],
+      ],
+    );
+    assert.deepEqual(
+      document.errors.map(({ code: each }) => each),
+      ['NotFound', 'NotInForm'],
+    );
+    assert.equal(document.errors[0]?.name, absent);
+    // One alone is an error as everywhere.
+    assert.match(await harness.fail(EXIT.notFound, ['validate', absent]), /not found/);
+    assert.match(await harness.fail(EXIT.invalid, ['validate', loose]), /part of no set/);
+  });
 });

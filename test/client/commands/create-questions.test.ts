@@ -183,7 +183,7 @@ describe('cio credential create on a terminal, for a set', { skip: skipUnless(TE
     }
   });
 
-  it('asks for what a set misses, and with --replace keeps what is there by Enter', async (t) => {
+  it('asks for what a set lacks, and with --replace keeps what is there by Enter', async (t) => {
     const set = await harness.storeSet();
     const taken = await hold(t, [set, '--ask', '--no-validate'], []);
     assert.equal(taken.exit, 4);

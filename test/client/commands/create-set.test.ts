@@ -4,7 +4,7 @@ import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { connect } from '../../../client/index.ts';
 import { EXIT } from '../../../src/errors.ts';
-import type { CioOptions } from '../../support/cio.ts';
+import type { CioOptions, CioResult } from '../../support/cio.ts';
 import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Harness, newSetName } from './harness.ts';
@@ -67,6 +67,20 @@ describe("cio credentials create with pxctl's options", () => {
       backup_password: 'pass phrase',
       proxy: 'http://proxy.example:3128',
     });
+  });
+
+  it('says which of several servers is used, and wants them as one list', async () => {
+    const keys = words('--provider s3 --s3-access-key AK --s3-secret-key SK --no-validate');
+    const run = (...endpoints: string[]): Promise<CioResult> =>
+      harness.runPortworx(['create', ...keys, ...endpoints, newPortworxName()]);
+    const one = await run('--s3-endpoint', 'a.example');
+    assert.doesNotMatch(one.stderr, /is tried and used/);
+    const several = await run('--s3-endpoint', 'a.example:9000, b.example');
+    assert.equal(several.code, EXIT.done);
+    assert.match(several.stderr, /^Note: https:\/\/a\.example:9000 is the server that is tried and used; /m);
+    const twice = await run('--s3-endpoint', 'a.example', '--s3-endpoint', 'b.example');
+    assert.equal(twice.code, EXIT.usage);
+    assert.match(twice.stderr, /--s3-endpoint is given twice\nHint: several go into one, with commas between\n$/);
   });
 
   it('stores accounts of Azure and of Google', async (t) => {
@@ -246,7 +260,7 @@ describe('cio credential create --from-env', () => {
     assert.deepEqual([code, stdout], [EXIT.done, '']);
     assert.match(stderr, new RegExp(`^Succeed: Create credential: Set ${set} saved\n`));
     assert.match(stderr, /was not tried out/);
-    assert.match(stderr, /misses backup_repo, backup_password: cio credential create cio_/);
+    assert.match(stderr, /lacks backup_repo, backup_password: cio credential create cio_/);
     assert.doesNotMatch(stderr, /canary/);
     assert.deepEqual(await valuesOf(set), { access_key: 'AK', secret_key: 'canarySK' });
   });

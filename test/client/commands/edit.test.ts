@@ -120,14 +120,15 @@ describe('cio credential edit', () => {
   it('has no secret drawn where there is no terminal', async (t) => {
     const set = await harness.storeSet({ secret_key: 'canary' });
     const folder = temporaryDirectory(t);
-    const [vim, nano] = [path.join(folder, 'vim.basic'), path.join(folder, 'nano')];
-    for (const file of [vim, nano])
+    const vim = path.join(folder, 'vim.basic');
+    const others = ['nano', 'nano-tiny', 'nvi', 'nvim', 'vi', 'sensible-editor'].map((each) => path.join(folder, each));
+    for (const file of [vim, ...others])
       fs.writeFileSync(file, '#!/bin/sh\nfor last; do :; done; cat "$last"\n', { mode: 0o755 });
     const link = path.join(folder, 'my-editor');
     fs.symlinkSync(vim, link);
-    for (const EDITOR of [vim, nano, link]) {
+    for (const EDITOR of [vim, ...others, link]) {
       const message = await harness.fail(EXIT.usage, ['edit', set], { env: { EDITOR } });
-      assert.match(message, /no terminal for the editor/);
+      assert.match(message, /no terminal for the editor[^]*create NAME - --replace takes a value from a pipe/);
     }
     // What a script asks of Vim needs none.
     const { code, stdout } = await harness.run(['edit', set], { env: { EDITOR: `${vim} -es` } });
@@ -143,7 +144,8 @@ describe('cio credential edit', () => {
       /it is empty/,
     );
     const binary = await harness.store(Uint8Array.of(0xff, 0));
-    assert.match(await harness.fail(EXIT.invalid, ['edit', binary], { env: { EDITOR: 'true' } }), /is not text/);
+    const told = await harness.fail(EXIT.invalid, ['edit', binary], { env: { EDITOR: 'true' } });
+    assert.match(told, /is not text\nHint: cio credential create \S+ - --replace < PATH\n$/);
     await harness.fail(EXIT.notFound, ['edit', 'no-such-thing'], { env: { EDITOR: 'true' } });
   });
 

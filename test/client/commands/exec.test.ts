@@ -75,10 +75,10 @@ describe('cio credential exec', () => {
     assert.match(told, /the variable AWS_SESSION_TOKEN is too large for a command/);
   });
 
-  it('tells exactly what a set misses', async () => {
+  it('tells exactly what a set lacks', async () => {
     await harness.store('AK', 'cio_minio_alt_access_key');
     const told = await harness.fail(EXIT.notFound, ['exec', 'minio_alt', '--', 'true']);
-    assert.match(told, /set minio_alt is not complete: it misses /);
+    assert.match(told, /set minio_alt is not complete: it lacks /);
     assert.match(told, /Hint: cio credential create cio_minio_alt_/);
     await harness.fail(EXIT.notFound, ['exec', 'no-such-set', '--', 'true']);
   });

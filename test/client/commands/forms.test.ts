@@ -80,7 +80,11 @@ describe('cio credential get --output', () => {
     const set = await harness.storeSet({ backup_password: PASSWORD });
     const { stdout, stderr } = await harness.run(['get', set, '-o', 'dotenv']);
     assert.match(stdout, /^RESTIC_PASSWORD="/m);
-    assert.equal(stderr, 'Note: docker run --env-file would take the quotes for a part of RESTIC_PASSWORD.\n');
+    assert.equal(
+      stderr,
+      'Note: docker run --env-file would take the quotes for a part of RESTIC_PASSWORD.\n' +
+        'Note: RESTIC_PASSWORD is written as Compose reads it; Node, python-dotenv, sh and systemd would read another value.\n',
+    );
     const plain = await harness.run(['get', await harness.storeSet(), '-o', 'dotenv']);
     assert.equal(plain.stderr, '');
   });

@@ -49,6 +49,14 @@ describe('cio credential generate', () => {
     }
   });
 
+  it('refuses the name of a set, which one credential would hide, and says what is meant', async () => {
+    for (const set of ['aws', 'minio_alt']) {
+      const told = await harness.fail(EXIT.usage, ['generate', set]);
+      assert.match(told, new RegExp(`${set} is the name of a set\nHint: .* generate cio_${set}_backup_password\n$`));
+    }
+    await harness.succeed(['generate', 'aws_token']);
+  });
+
   it('refuses what is there, what could be guessed, and what contradicts itself', async () => {
     const name = await harness.store('mine');
     await harness.fail(EXIT.alreadyExists, ['generate', name]);

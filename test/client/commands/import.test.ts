@@ -4,12 +4,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { EXIT } from '../../../src/errors.ts';
+import { EXPORT_FORMAT, EXPORT_VERSION } from '../../../src/export-format.ts';
 import { assertUnseen, Canaries } from '../../support/canary.ts';
 import { cio } from '../../support/cio.ts';
 import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { quoted, TERMINAL, TerminalProgram } from '../terminal.ts';
-import { Harness, newSetName } from './harness.ts';
+import { Harness, newName, newSetName } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
@@ -33,7 +34,7 @@ describe('cio credential import', () => {
     assert.equal(code, EXIT.done, stderr);
     assert.match(
       stdout,
-      new RegExp(`${set} +s3 +access_key secret_key\\* .*new; misses backup_repo backup_password.*credentials, line 1`),
+      new RegExp(`${set} +s3 +access_key secret_key\\* .*new; lacks backup_repo backup_password.*credentials, line 1`),
     );
     const json = JSON.parse(await harness.succeed(['import', file, '--set', set, '--dry-run', '--json'])) as {
       sets: { missing: string[] }[];
@@ -91,6 +92,35 @@ describe('cio credential import', () => {
     assert.match(lost, /cannot open the file \/nonexist…: it is not there \(ENOENT\)/);
     assertUnseen(canaries.findIn('error', lost));
     assert.equal(await harness.succeed(['list', good]), '');
+  });
+
+  it('takes a text that an export has as base64 for the text that it is', async (t) => {
+    const [set, name] = [newSetName(), newName()];
+    const [key, blob] = ['A\u0001\u0002K', Uint8Array.of(0xff, 0, 10)];
+    const entry = (of: string, bytes: string | Uint8Array): object => ({
+      name: of,
+      data: Buffer.from(bytes as Uint8Array).toString('base64'),
+    });
+    const document = {
+      format: EXPORT_FORMAT,
+      version: EXPORT_VERSION,
+      created: 1,
+      credentials: [
+        entry(`cio_${set}_region`, 'eu-central-1'),
+        entry(`cio_${set}_backup_password`, key),
+        entry(name, blob),
+      ],
+    };
+    const file = path.join(temporaryDirectory(t), 'export.json');
+    fs.writeFileSync(file, JSON.stringify(document), { mode: 0o600 });
+    await harness.succeed(['import', file]);
+    assert.equal(await harness.succeed(['get', `cio_${set}_region`]), 'eu-central-1');
+    assert.equal(await harness.succeed(['get', `cio_${set}_backup_password`]), key);
+    const { data } = (await harness.json(['get', name])) as { readonly data: string };
+    assert.equal(data, Buffer.from(blob).toString('base64'));
+    // As one, it is held to what its field takes.
+    fs.writeFileSync(file, JSON.stringify({ ...document, credentials: [entry(`cio_${set}_access_key`, key)] }));
+    assert.match(await harness.fail(EXIT.invalid, ['import', file]), /access_key is not valid: (?!it is not text)/);
   });
 
   it('says that it may not look where another user is at home', { skip: skipUnless(root) }, async (t) => {

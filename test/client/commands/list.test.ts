@@ -48,7 +48,7 @@ describe('cio credentials list', () => {
     assert.doesNotMatch(stdout, /canary|QUJD/);
     assert.match(stderr, /^1 credential is in no set; cio credential list shows it\.\n$/);
     const row = async (set: string, ...cells: string[]): Promise<RegExp> =>
-      new RegExp(`^${[await uuidOf(set), set, ...cells].join(' {2,}')} {2,}misses .*$`, 'm');
+      new RegExp(`^${[await uuidOf(set), set, ...cells].join(' {2,}')} {2,}lacks .*$`, 'm');
     assert.match(stdout, await row(s3, 'eu-1', 'a:9000,b:9000', 'AK', 'false', 'true', 'bucket-1'));
     assert.match(stdout, await row(repository, '-', 'minio.example', '-', 'true', 'false', 'bucket-2'));
     assert.match(stdout, await row(azure, 'account1', 'false', 'cont'));
@@ -71,7 +71,7 @@ describe('cio credentials list', () => {
 
   it('tells of nothing in one line', async () => {
     const { code, stdout, stderr } = await harness.runPortworx(['list', newName()]);
-    assert.deepEqual([code, stdout, stderr], [EXIT.done, '', 'No credentials.\n']);
+    assert.deepEqual([code, stdout, stderr], [EXIT.done, '', 'Nothing matches.\n']);
   });
 });
 

@@ -14,8 +14,8 @@ describe('cio credential', () => {
     await harness.succeed(['create', 'cio_aws_backup_repo', REPOSITORY]);
     await harness.succeed(['create', 'cio_aws_access_key', 'AKIAYHD623GGZX7VDFMJ']);
     const partial = await harness.succeed([]);
-    assert.match(partial, /with 2 credentials\.\n\nSET +STATE\naws +misses secret_key, backup_password\n/);
-    assert.match(partial, /\nNext: {2}cio credential create cio_aws_secret_key {3}\(aws misses secret_key, /);
+    assert.match(partial, /with 2 credentials\.\n\nSET +STATE\naws +lacks secret_key, backup_password\n/);
+    assert.match(partial, /\nNext: {2}cio credential create cio_aws_secret_key {3}\(aws lacks secret_key, /);
     assert.match(partial, /\nHelp: {2}cio credential --help\n$/);
     await harness.store('canary-secret', 'cio_aws_secret_key');
     await harness.store('canary-password', 'cio_aws_backup_password');

@@ -258,7 +258,7 @@ describe('cio credential exec --file', () => {
     }
     assert.match(
       await harness.fail(EXIT.notFound, ['exec', set, '--file', 'X=endpoint_ca', '--', 'true']),
-      /it misses endpoint_ca/,
+      /it lacks endpoint_ca/,
     );
   });
 });

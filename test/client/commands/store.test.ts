@@ -46,7 +46,10 @@ describe('cio credential status, lock, unlock and slot', () => {
     const keyfile = slots.find(({ kind }) => kind === 'keyfile')?.id ?? '';
     await harness.fail(EXIT.usage, ['slot', 'remove', keyfile], options);
     await harness.succeed(['slot', 'remove', keyfile, '--yes'], options);
-    await harness.fail(EXIT.notFound, ['slot', 'remove', keyfile, '--yes'], options);
+    for (const absent of [keyfile, 'a']) {
+      const told = await harness.fail(EXIT.notFound, ['slot', 'remove', absent, '--yes'], options);
+      assert.match(told, /no slot of this id\nHint: cio credential slot list shows them\n$/);
+    }
 
     await harness.succeed(['lock'], options);
     await harness.fail(EXIT.invalid, ['unlock'], at(''));
@@ -69,7 +72,13 @@ describe('cio credential status, lock, unlock and slot', () => {
     const cwd = temporaryDirectory(t);
     await harness.succeed(['slot', 'add', 'keyfile', 'second.key'], { socketPath: own.socketPath, cwd });
     assert.equal(fs.statSync(path.join(cwd, 'second.key')).mode & 0o777, 0o600);
-    await harness.fail(EXIT.invalid, ['slot', 'add', 'systemd', 'no name'], { socketPath: own.socketPath });
+    const again = await harness.fail(EXIT.invalid, ['slot', 'add', 'keyfile', 'second.key'], {
+      socketPath: own.socketPath,
+      cwd,
+    });
+    assert.match(again, /: cannot make the key file \S+: it is there already \(EEXIST\)\nHint: give it a new name, /);
+    const bad = await harness.fail(EXIT.invalid, ['slot', 'add', 'systemd', 'no name'], { socketPath: own.socketPath });
+    assert.match(bad, /: the credential: it is no name of a systemd credential\n$/);
     await own.stop();
   });
 });

@@ -89,6 +89,15 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     assert.equal(await program.exit(), 0);
   });
 
+  it('takes the name of a set that is typed for a set', async (t) => {
+    const program = new TerminalProgram(t, cioLine('create'), env());
+    await program.shows('Name of the credential: ');
+    program.type('aws_site2\r');
+    await program.shows('Amazon S3, set aws_site2. Ctrl-C ends it, and stores nothing.');
+    program.type('\u0003');
+    assert.equal(await program.exit(), 130);
+  });
+
   it('refuses two entries that differ, an empty one, and Ctrl-D', async (t) => {
     for (const [keys, told] of [
       [['one\r', 'two\r'], /the two entries differ/],

@@ -186,11 +186,11 @@ describe('cio credential get', () => {
 });
 
 describe('cio credential list', () => {
-  it('shows what a set misses', async () => {
+  it('shows what a set lacks', async () => {
     await harness.store('AK', 'cio_minio_access_key');
     assert.match(
       await harness.succeed(['list', 'minio']),
-      /^minio .* misses backup_repo, secret_key, backup_password$/m,
+      /^minio .* lacks backup_repo, secret_key, backup_password$/m,
     );
     await harness.succeed(['remove', 'minio', '--yes']);
   });
@@ -219,9 +219,9 @@ describe('cio credential list', () => {
     assert.deepEqual(await namesOf('nothing-like-it'), []);
   });
 
-  it('tells of an empty list on standard error', async () => {
+  it('tells on standard error that nothing matches', async () => {
     const { code, stdout, stderr } = await harness.run(['list', 'nothing-like-it']);
-    assert.deepEqual([code, stdout, stderr], [EXIT.done, '', 'No credentials.\n']);
+    assert.deepEqual([code, stdout, stderr], [EXIT.done, '', 'Nothing matches.\n']);
   });
 
   it('never shows a secret', async () => {
@@ -318,6 +318,33 @@ describe('cio credential grant and revoke', () => {
 });
 
 describe('cio credential history and rollback', () => {
+  it('say which versions there are, where one is asked for that is not kept', async () => {
+    const name = await harness.store('1');
+    const history = 'cio credential history shows which';
+    const absent = await harness.fail(EXIT.notFound, ['get', name, '--version', '9']);
+    assert.ok(
+      absent.endsWith(`: version 9 of ${name.slice(0, 8)}… not found\nHint: ${history} versions of it are kept\n`),
+      absent,
+    );
+    for (const options of [[], ['--version', '9']]) {
+      const refused = await harness.fail(EXIT.invalid, ['rollback', name, ...options]);
+      assert.ok(
+        refused.endsWith(`: ${name.slice(0, 8)}…: no such version of it is kept\nHint: ${history} of them are\n`),
+        refused,
+      );
+    }
+    await harness.fail(EXIT.notFound, ['rollback', newName()]);
+  });
+
+  it('take a set for a set', async () => {
+    const set = await harness.storeSet();
+    const told = await harness.fail(EXIT.usage, ['history', set]);
+    assert.ok(told.includes(`: ${set} is a set\n`), told);
+    const member = /: cio credential history (cio_\S+)\n$/.exec(told)?.[1] ?? '';
+    assert.match(await harness.succeed(['history', member]), /current/);
+    await harness.fail(EXIT.notFound, ['history', 'no-such-set']);
+  });
+
   it('show the versions and bring one back, without showing it', async () => {
     const name = newName();
     for (const value of ['canary1', 'canary2', 'canary3']) await harness.store(value, name);

@@ -31,7 +31,7 @@ describe('cio credential watch', () => {
     await service.printed(`changed  credential  cio_${set}_secret_key  version 2`);
     await harness.succeed(['remove', `cio_${set}_access_key`, '-y']);
     await service.printed(`gone     credential  cio_${set}_access_key`);
-    await service.printed(`changed  set         ${set}  misses access_key`);
+    await service.printed(`changed  set         ${set}  lacks access_key`);
     assert.doesNotMatch(service.output, /canary|s3:https/);
     service.signal('SIGINT');
     const { code, signal } = await service.exited;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { parseEnv } from 'node:util';
 import fc from 'fast-check';
@@ -71,31 +72,46 @@ describe('formatDotenv()', () => {
     assert.deepEqual(quoted, []);
   });
 
-  it('quotes everything else so that it is read back, and says which', () => {
-    const value = fc.string({
-      unit: fc.constantFrom('a', ' ', '"', '$', '#', '\n', '`', '=', 'ü', '{', '}'),
-      minLength: 1,
-    });
-    fc.assert(
-      fc.property(value, (secret) => {
-        const { text } = formatDotenv(new Map([['SECRET', secret]]));
-        assert.deepEqual({ ...parseEnv(text) }, { SECRET: secret });
-      }),
-    );
-    assert.deepEqual(
-      formatDotenv(
-        new Map([
-          ['A', 'x'],
-          ['B', '$HOME'],
-          ['C', ''],
-        ]),
-      ).quoted,
-      ['B', 'C'],
-    );
+  it('is read alike by Node and by a shell, but for the values of which it says otherwise', () => {
+    const unit = fc.constantFrom('a', ' ', "'", '"', '$', '#', '\n', '\r', '`', '=', 'ü', '{', '}', '\\', '(');
+    const secrets = fc.sample(fc.string({ unit, minLength: 1, maxLength: 6 }), { numRuns: 2000, seed: 1 });
+    const variables = new Map(secrets.map((secret, index) => [`V${index}`, secret]));
+    const { text, misread } = formatDotenv(variables);
+    const words = [...variables.keys()].map((name) => `"$${name}"`).join(' ');
+    const script = `eval "$1"; printf '%s\\0' ${words}`;
+    const byShell = execFileSync('/bin/sh', ['-c', script, 'sh', text], { encoding: 'utf8' }).split('\0');
+    for (const [index, secret] of secrets.entries()) {
+      const readers = misread.get(`V${index}`) ?? [];
+      // One by one: what it misreads can reach into the next line.
+      const byNode = parseEnv(formatDotenv(new Map([['A', secret]])).text);
+      if (!readers.includes('Node')) assert.deepEqual({ ...byNode }, { A: secret });
+      if (!readers.includes('sh and systemd')) assert.equal(byShell[index], secret);
+    }
+  });
+
+  it('says which variables have quotes, and whom it reaches as another value', () => {
+    for (const [value, quoted, readers] of [
+      ['x', [], []],
+      ['$HOME', ['A'], []],
+      ['', ['A'], []],
+      ["it's", ['A'], []],
+      ["it's\ntwo", ['A'], []],
+      ['C:\\a `b` "c"', ['A'], []],
+      ['a${B}', ['A'], ['python-dotenv']],
+      ['it\'s "', ['A'], ['Node']],
+      ['a\\\\b', ['A'], ['Node']],
+      ['a\\', ['A'], ['Node']],
+      ["it's $5", ['A'], ['Node', 'python-dotenv']],
+      ["it's `", ['A'], ['Node', 'python-dotenv', 'sh and systemd']],
+      ['a\r', ['A'], ['Node', 'sh and systemd']],
+    ] as const) {
+      const file = formatDotenv(new Map([['A', value]]));
+      assert.deepEqual([file.quoted, file.misread.get('A') ?? []], [quoted, readers], value);
+    }
   });
 
   it('escapes as Compose does where a single quote or a backslash is in the way', () => {
-    assert.equal(formatDotenv(new Map([['A', 'it\'s "$5"\\\n']])).text, 'A="it\'s \\"\\$5\\"\\\\\\n"\n');
+    assert.equal(formatDotenv(new Map([['A', 'it\'s "$5"\\\n']])).text, 'A="it\'s \\"\\$5\\"\\\\\n"\n');
   });
 
   it('has no command in it for a shell', () => {

@@ -1,4 +1,5 @@
 import type { Facts } from '../facts.ts';
+import { isInService } from '../in-service.ts';
 import { SERVICE } from '../places.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
@@ -18,10 +19,11 @@ export function checkCoreDumps({ daemon, process }: Facts): Verdict {
   } else if (!undumpable) {
     const what = 'the memory of the daemon can be dumped';
     const why = 'keys and values can reach a core file, and debuggers of the same user';
-    if (isLimited) notes.warning(`${what}; only its limit keeps it from that`, why, `systemctl restart ${SERVICE}`);
-    else notes.error(what, why, `systemctl restart ${SERVICE}`);
+    const mend = isInService(process) ? `systemctl restart ${SERVICE}` : undefined;
+    if (isLimited) notes.warning(`${what}; only its limit keeps it from that`, why, mend);
+    else notes.error(what, why, mend);
   }
-  if (limit !== undefined && !isLimited && seen !== undefined && 'value' in seen.unit && seen.unit.value === SERVICE) {
+  if (limit !== undefined && !isLimited && isInService(process)) {
     notes.warning(
       `the daemon's limit of core files is ${limit.soft}, not 0`,
       'the limit is the second lock, should the process become dumpable',

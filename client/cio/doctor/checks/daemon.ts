@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import type { Facts } from '../facts.ts';
-import { LOAD_SOCKETS, ROOT_KEY_CREDENTIAL_PATH as ROOT_KEY, SERVICE, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
+import { isInService } from '../in-service.ts';
+import { ROOT_KEY_CREDENTIAL_PATH as ROOT_KEY, SERVICE, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
 import { strangerReason } from '../stranger.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
@@ -41,7 +42,7 @@ export function checkDaemon(facts: Facts): Verdict {
     notes.warning(
       `cio is version ${caller.version}, the daemon ${status.version}`,
       'after an upgrade the old daemon serves on until it is started anew',
-      systemd.isRunning ? `systemctl restart ${SERVICE}` : undefined,
+      isInService(process) ? `systemctl restart ${SERVICE}` : undefined,
     );
   }
   if (status.locked) {
@@ -69,9 +70,7 @@ function isKeyUnreadable({ systemd }: Facts): boolean {
 function maskedUnits({ service, socketUnits }: Facts['systemd']): readonly string[] {
   const units = new Map('value' in socketUnits ? socketUnits.value : []);
   if ('value' in service) units.set(SERVICE, service.value);
-  return [SERVICE, SOCKET_UNIT, ...LOAD_SOCKETS.map(({ unit }) => unit)].filter(
-    (unit) => units.get(unit)?.get('UnitFileState') === 'masked',
-  );
+  return [SERVICE, SOCKET_UNIT].filter((unit) => units.get(unit)?.get('UnitFileState') === 'masked');
 }
 
 /** A slot of systemd's, and no key for it. */

@@ -7,6 +7,10 @@ import { Notes, type Verdict } from '../verdict.ts';
 /** Mode of seccomp with a filter (proc_pid_status(5)). */
 const SECCOMP_FILTER = '2';
 
+const NO_NETWORK_MADE =
+  'its unit asks for one of its own: if it stays so after a restart, systemd may not make any here, ' +
+  'as in a container without CAP_SYS_ADMIN and CAP_NET_ADMIN';
+
 const RESTART = `systemctl daemon-reload && systemctl restart ${SERVICE}`;
 
 /** Whether the daemon runs in the sandbox of its unit: by what the kernel says of the process, not by the unit's file. */
@@ -16,15 +20,19 @@ export function checkHardening({ process, systemd }: Facts): Verdict {
   if (seen === undefined) return notes;
   const unit = notes.see(seen.unit);
   if (unit !== SERVICE) {
-    notes.skip(`the daemon does not run in ${SERVICE}, and has the sandbox of whoever started it`);
+    notes.skip(
+      unit?.startsWith('user@') === true
+        ? `the daemon is one of a user's own: the sandbox of the host's ${SERVICE} is not for it`
+        : `the daemon does not run in ${SERVICE}, and has the sandbox of whoever started it`,
+    );
     return notes;
   }
-  checkProcess(notes, seen);
+  checkProcess(notes, seen, systemd);
   checkService(notes, systemd);
   return notes;
 }
 
-function checkProcess(notes: Notes, process: ProcessFacts): void {
+function checkProcess(notes: Notes, process: ProcessFacts, { service }: SystemdFacts): void {
   const mend = `systemctl revert ${SERVICE} && systemctl restart ${SERVICE}`;
   if (process.uids.includes(0)) {
     notes.error('the daemon runs as root', 'a mistake in it is a mistake with every right on this host', mend);
@@ -38,12 +46,13 @@ function checkProcess(notes: Notes, process: ProcessFacts): void {
   if (!isEmptyMask(process.effectiveCapabilities) || !isEmptyMask(process.boundingCapabilities)) {
     notes.error('the daemon has capabilities, or can get some', 'it needs none', mend);
   }
-  const hasOwnNetwork = notes.see(process.hasOwnNetwork);
-  if (hasOwnNetwork === false) {
+  if (notes.see(process.hasOwnNetwork) === false) {
+    // systemd starts it with that of the host where it may not make one (systemd.exec(5), PrivateNetwork=).
+    const isAsked = 'value' in service && service.value.get('PrivateNetwork') === 'yes';
     notes.error(
       'the daemon has the network of the host',
-      'the process that holds the keys shall not be able to send them anywhere',
-      mend,
+      `the process that holds the keys shall not be able to send them anywhere${isAsked ? `; ${NO_NETWORK_MADE}` : ''}`,
+      isAsked ? `systemctl restart ${SERVICE}` : mend,
     );
   }
 }

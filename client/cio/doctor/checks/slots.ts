@@ -1,5 +1,6 @@
 import type { Slot } from '../../../../src/protocol/interface.generated.ts';
 import type { Facts } from '../facts.ts';
+import { isInService } from '../in-service.ts';
 import { KEY_FILE, ROOT_KEY_CREDENTIAL, ROOT_KEY_CREDENTIAL_PATH, SERVICE } from '../places.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
@@ -47,8 +48,7 @@ export function checkSlots({ daemon, store, process }: Facts): Verdict {
     notes.hint('no slot opens the store without a person', 'it stays locked after every start until one unlocks it');
   }
   if (unattended.length === 0 || unattended.some(({ kind }) => kind === 'systemd')) return notes;
-  const isInUnit = 'value' in process && 'value' in process.value.unit && process.value.unit.value === SERVICE;
-  checkKeyFile(notes, store, isInUnit);
+  checkKeyFile(notes, store, isInService(process));
   return notes;
 }
 

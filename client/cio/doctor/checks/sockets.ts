@@ -125,7 +125,7 @@ function checkClosed(
   const file = notes.see(seen);
   if (file === undefined) {
     if (!isSeen || !isExpected) return;
-    notes.warning(`there is no socket ${SYSTEM_RUNTIME}/${name}`, loss, `systemctl enable --now ${unit}`);
+    notes.warning(`there is no socket ${SYSTEM_RUNTIME}/${name}`, loss, listenAgain(unit));
     return;
   }
   if (!isSocket(notes, file) || (file.mode & OPEN_TO_OTHERS) === 0) return;
@@ -149,13 +149,19 @@ function checkListening(notes: Notes, seen: SocketFacts, { service, socketUnits 
     const properties = units?.get(unit);
     if (properties === undefined || !('value' in file) || file.value === undefined) continue;
     const state = properties.get('UnitFileState');
-    const enable = `${state === 'masked' ? `systemctl unmask ${unit} && ` : ''}systemctl enable --now ${unit}`;
     if (properties.get('ActiveState') !== 'active') {
-      notes.error(`${unit} is ${properties.get('ActiveState') ?? 'not active'}: nobody listens there`, loss, enable);
+      const mend = `${state === 'masked' ? `systemctl unmask ${unit} && ` : ''}${listenAgain(unit)}`;
+      notes.error(`${unit} is ${properties.get('ActiveState') ?? 'not active'}: nobody listens there`, loss, mend);
     } else if (state !== 'enabled' && !isServiceEnabled) {
-      notes.warning(`${unit} is not enabled, nor is the service`, `after the next boot ${loss}`, enable);
+      const mend = `systemctl enable --now ${unit}`;
+      notes.warning(`${unit} is not enabled, nor is the service`, `after the next boot ${loss}`, mend);
     }
   }
+}
+
+/** systemd does not start the socket of a service that runs; with a restart, the service is started anew as well. */
+function listenAgain(unit: string): string {
+  return `systemctl enable ${unit} && systemctl restart ${unit}`;
 }
 
 function isSocket(notes: Notes, { path, kind }: FileFacts): boolean {

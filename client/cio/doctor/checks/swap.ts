@@ -1,4 +1,5 @@
 import type { Facts } from '../facts.ts';
+import { isInService } from '../in-service.ts';
 import { SERVICE } from '../places.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
@@ -8,7 +9,7 @@ export function checkSwap({ daemon, process, swap }: Facts): Verdict {
   const devices = notes.see(swap) ?? [];
   const clear = devices.filter(({ protection }) => protection === 'none').map(({ name }) => name);
   const seen = notes.see(process);
-  const isInUnit = seen !== undefined && 'value' in seen.unit && seen.unit.value === SERVICE;
+  const isInUnit = isInService(process);
   const keysLocked = daemon.kind === 'answered' ? daemon.status.keysLocked : undefined;
   if (keysLocked === undefined || keysLocked === null) {
     notes.skip(

@@ -148,7 +148,7 @@ function checkGrant(notes: Notes, load: Load, { name, fileOf }: Target, stored: 
   if (!('ready' in granted) || granted.ready) return;
   const [missing = 'provider'] = granted.missing;
   tell(
-    `${unit} loads ${id}: set ${granted.set} misses ${granted.missing.join(', ')}`,
+    `${unit} loads ${id}: set ${granted.set} lacks ${granted.missing.join(', ')}`,
     'a set that is not complete is not handed out, and the unit does not start',
     `cio credential create ${shellWord(memberName(granted.set, missing))}`,
   );

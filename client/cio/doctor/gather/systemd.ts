@@ -18,6 +18,7 @@ const PROPERTIES = [
   'ExecMainStatus',
   'UnitFileState',
   'FileDescriptorStoreMax',
+  'PrivateNetwork',
   'Restart',
   'StartLimitIntervalUSec',
   'WatchdogUSec',

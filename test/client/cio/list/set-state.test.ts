@@ -30,16 +30,16 @@ describe('formatSetState()', () => {
 
   it('tells what is missing first', () => {
     const missing = ['backup_repo', 'secret_key'];
-    assert.equal(stateOf({ ready: false, missing }), 'misses backup_repo, secret_key');
+    assert.equal(stateOf({ ready: false, missing }), 'lacks backup_repo, secret_key');
     assert.equal(
       stateOf({ ready: false, missing, health: { state: 'passed', checked: NOW } }),
-      'misses backup_repo, secret_key; proved just now',
+      'lacks backup_repo, secret_key; proved just now',
     );
   });
 
   it('tells that keys without a repository were not tried', () => {
     const keys = stateOf({ ready: false, missing: ['backup_repo', 'backup_password'] });
-    assert.equal(keys, 'misses backup_repo, backup_password; unproved');
+    assert.equal(keys, 'lacks backup_repo, backup_password; unproved');
   });
 });
 

@@ -54,11 +54,11 @@ describe('checkDaemon()', () => {
         ...SILENT,
         systemd: {
           ...SYSTEMD,
-          socketUnits: { value: new Map([['cio-credentiald-load.socket', new Map([['UnitFileState', 'masked']])]]) },
+          socketUnits: { value: new Map([['cio-credentiald.socket', new Map([['UnitFileState', 'masked']])]]) },
         },
       },
-      'error: no daemon, and cio-credentiald-load.socket is masked' +
-        ' | systemctl unmask cio-credentiald-load.socket && systemctl start cio-credentiald.socket',
+      'error: no daemon, and cio-credentiald.socket is masked' +
+        ' | systemctl unmask cio-credentiald.socket && systemctl start cio-credentiald.socket',
     ],
     [
       'whose key systemd cannot decrypt',
@@ -126,6 +126,13 @@ describe('checkDaemon()', () => {
     const host = { ...WELL, process: { unseen: 'process 100 is another one here than the daemon' } };
     const verdict = checkDaemon(host);
     assert.deepEqual([stateOf(verdict), verdict.unseen.length], ['skipped', 1]);
+  });
+
+  it("restarts no service of the host's for a user's own daemon of another version", () => {
+    const host = answering({ version: '0.9.0' }, inUnit('user@1000.service'));
+    assert.ok(host.daemon.kind === 'answered');
+    const daemon = { ...host.daemon, socket: '/run/user/1000/cio-credentiald/io.cio.Credentials' };
+    assert.deepEqual(told(checkDaemon({ ...host, daemon })), ['warning: cio is version 1.0.0, the daemon 0.9.0']);
   });
 
   it('lets a daemon that was started by hand elsewhere be', () => {

@@ -39,6 +39,14 @@ describe('checkCoreDumps()', () => {
     it(`gives ${state} for ${what}`, () => assert.equal(stateOf(checkCoreDumps(host(memory))), state));
   }
 
+  it("names the host's service for a daemon that runs in it, and for no other", () => {
+    const what = 'warning: the memory of the daemon can be dumped; only its limit keeps it from that';
+    const restart = `${what} | systemctl restart cio-credentiald.service`;
+    assert.deepEqual(told(checkCoreDumps(host({ status: { undumpable: false } }))), [restart]);
+    const ofUser = host({ status: { undumpable: false }, process: { unit: { value: 'user@1000.service' } } });
+    assert.deepEqual(told(checkCoreDumps(ofUser)), [what]);
+  });
+
   it('skips a daemon that does not answer', () => assert.equal(stateOf(checkCoreDumps(SILENT)), 'skipped'));
 });
 

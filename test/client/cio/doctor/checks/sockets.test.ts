@@ -93,17 +93,17 @@ describe('checkSockets()', () => {
     [
       'a socket for probers that is not there',
       host({ probe: { value: undefined } }),
-      /^warning: there is no socket .*\/probe \| systemctl enable --now cio-credential-prober\.socket$/,
+      /^warning: there is no socket .*\/probe \| systemctl enable (\S+) && systemctl restart \1$/,
     ],
     [
       'a socket that nobody serves, though its file is there',
       unit('cio-credential-prober', 'inactive', 'disabled'),
-      /^error: cio-credential-prober\.socket is inactive: nobody listens there \| systemctl enable --now cio-credential-prober\.socket$/,
+      /^error: cio-credential-prober\.socket is inactive: nobody listens there \| systemctl enable (\S+) && systemctl restart \1$/,
     ],
     [
       'a socket that was masked',
       unit('cio-credentiald-load', 'inactive', 'masked'),
-      /^error: .* \| systemctl unmask cio-credentiald-load\.socket && systemctl enable --now cio-credentiald-load\.socket$/,
+      /^error: .* \| systemctl unmask (cio-credentiald-load\.socket) && systemctl enable \1 && systemctl restart \1$/,
     ],
     [
       'a socket that is not there after the next boot',
@@ -113,7 +113,7 @@ describe('checkSockets()', () => {
     [
       'a LOAD socket that is not there',
       host({ loadEncrypted: { value: undefined } }),
-      /^warning: there is no socket .*load-encrypted \| systemctl enable --now cio-credentiald-load-encrypted\.socket$/,
+      /^warning: there is no socket .*load-encrypted \| systemctl enable (cio-credentiald-load-encrypted\.socket) && systemctl restart \1$/,
     ],
   ] as const) {
     it(`tells of ${what}`, () => {

@@ -110,7 +110,7 @@ describe('checkUnits()', () => {
     [
       'a set that is not complete',
       host([loading('r.service', 'aws.aws')], { sets: [set('aws', [{ unit: 'r.service' }], ['secret_key'])] }),
-      ['error: r.service loads aws.aws: set aws misses secret_key | cio credential create cio_aws_secret_key'],
+      ['error: r.service loads aws.aws: set aws lacks secret_key | cio credential create cio_aws_secret_key'],
     ],
     [
       'old spellings',

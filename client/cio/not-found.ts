@@ -1,0 +1,16 @@
+import { isCredentialError } from '../../src/errors.ts';
+import type { CredentialClient } from '../client.ts';
+import { usageError } from './command-error.ts';
+
+/** A set, which this command cannot take as a whole, is told apart from a name that is not there. */
+export async function tellOfSet(
+  client: CredentialClient,
+  error: unknown,
+  hintOf: (set: string, member: string | undefined) => string,
+): Promise<never> {
+  if (!isCredentialError(error, 'NotFound') || error.fields.name.startsWith('cio_')) throw error;
+  const { name } = error.fields;
+  const { sets, credentials } = await client.call('List', { patterns: [name] });
+  if (!sets.some(({ set }) => set === name)) throw error;
+  throw usageError(`${name} is a set`, hintOf(name, credentials.find(({ set }) => set === name)?.name));
+}
