@@ -30,6 +30,12 @@ const BREAKAGES = [
     /is inactive/,
   ],
   [
+    'a LOAD socket that must not be served, beside those that are',
+    'systemctl mask --quiet --now cio-credentiald-load-encrypted.socket',
+    'sockets',
+    /load-encrypted\.socket is inactive/,
+  ],
+  [
     'connections that no crash survives',
     `mkdir -p /etc/systemd/system/${DAEMON}.d
      printf '[Service]\\nFileDescriptorStoreMax=0\\n' > /etc/systemd/system/${DAEMON}.d/less.conf

@@ -21,7 +21,7 @@ export function journal(machine: Machine, canaries: Canaries): void {
     ];
     assert.deepEqual(priorityOf(/^the store is open /), [INFO]);
     assert.deepEqual(priorityOf(/^a unit was refused a credential /), [WARNING]);
-    assert.deepEqual(priorityOf(/^somebody was refused a credential /), [WARNING]);
+    assert.deepEqual(priorityOf(/^a peer that is not systemd was refused /), [WARNING]);
     assert.deepEqual(
       entries.filter(({ MESSAGE }) => /^<\d>/.test(MESSAGE)),
       [],

@@ -27,7 +27,7 @@ const COMMAND_EXIT_MEANINGS: { readonly [Name in keyof typeof COMMAND_EXIT]: str
 };
 
 /** What `cio credential` itself reads of its environment. */
-export const CLIENT_VARIABLES: Readonly<Record<string, string>> = {
+const CLIENT_VARIABLES: Readonly<Record<string, string>> = {
   CIO_CREDENTIAL_SOCKET: "The daemon's socket, where --socket is not given.",
   CIO_RUNTIME_DIR: 'Where the sockets are; the same as for cio-credentiald(8).',
   CIO_STATE_DIR: 'Where the store is; without a runtime directory the sockets are in a folder run in it.',
