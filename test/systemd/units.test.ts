@@ -116,13 +116,16 @@ describe(SERVICE, () => {
     assert.deepEqual(valuesOf(readDirectives(unit), 'ExecStart'), ['/usr/lib/cio-credentiald/make-root-key']);
   });
 
-  it('requires, follows and enables each of its sockets', () => {
+  it('follows and enables each of its sockets, requires the one, and starts and stops with the others', () => {
     const names = Object.keys(SOCKETS).toSorted();
-    for (const name of ['Requires', 'After', 'Also']) {
+    const own = (name: string): string[] => {
       const listed = valuesOf(directives, name).flatMap((value) => value.split(' '));
-      const own = listed.filter((unit) => unit.endsWith('.socket') && unit !== PROBER_SOCKET);
-      assert.deepEqual(own.toSorted(), names, name);
-    }
+      return listed.filter((unit) => unit.endsWith('.socket') && unit !== PROBER_SOCKET).toSorted();
+    };
+    for (const name of ['After', 'Also']) assert.deepEqual(own(name), names, name);
+    assert.deepEqual(own('Requires'), ['cio-credentiald.socket']);
+    for (const name of ['Wants', 'PartOf'])
+      assert.deepEqual([...own('Requires'), ...own(name)].toSorted(), names, name);
     assert.ok(valuesOf(directives, 'Wants').includes(PROBER_SOCKET));
     assert.ok(valuesOf(directives, 'Also').includes(PROBER_SOCKET));
   });
