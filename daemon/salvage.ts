@@ -9,6 +9,7 @@ import { journalOf } from './store/database-file.ts';
 import { PageFile } from './store/page-file.ts';
 import { salvage } from './store/salvage.ts';
 import { StoreError } from './store/sealed-store.ts';
+import { StoreLock } from './store/store-lock.ts';
 
 /**
  * Makes a new store of what can be read of a damaged one, in a state directory that has none and no daemon. It needs no
@@ -18,6 +19,10 @@ import { StoreError } from './store/sealed-store.ts';
  */
 export function salvageStore({ stateDirectory, damaged, keysFrom }: SalvageSettings, log: Log): void {
   using cleanup = new DisposableStack();
+  // A daemon that has it open would move its journal to the file while it is read.
+  for (const source of [damaged, keysFrom].filter((path) => path !== undefined)) {
+    cleanup.adopt(new StoreLock(source), (lock) => lock.release()).take();
+  }
   const file = cleanup.adopt(PageFile.open(damaged), (open) => open.close());
   const copy = keysFrom === undefined ? undefined : cleanup.adopt(PageFile.open(keysFrom), (open) => open.close());
   becomeOwnerOf(stateDirectory);
@@ -26,7 +31,7 @@ export function salvageStore({ stateDirectory, damaged, keysFrom }: SalvageSetti
   for (const present of [path, journalOf(path)].filter((place) => existsSync(place))) {
     throw new StoreError('io', `${present} is there: move the damaged store out of the way, its journal too`);
   }
-  if (file.isJournalLost) log.warning(`what was in ${journalOf(damaged)} is lost: it is no journal any more`);
+  if (file.isJournalLost) log.warning(`what was in ${journalOf(damaged)} is lost, or a part of it: it cannot be read`);
   const { records, doubtful } = salvage(file, copy, path);
   if (file.unreadable > 0) log.warning(`${file.unreadable} pages were not given by the disk`);
   if (doubtful > 0)

@@ -1,17 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+import { makeDirectories } from '../make-directories.ts';
 import { describeSystemError } from '../system-error.ts';
 import { StoreError } from './sealed-store.ts';
 
@@ -68,7 +59,7 @@ export class CopyDirectory {
   /** Makes an empty file, which SQLite takes for a new database, and gives its path. @throws StoreError */
   newFile(): string {
     return withStoreErrors(() => {
-      mkdirSync(this.#path, { recursive: true, mode: 0o700 });
+      makeDirectories(this.#path, 0o700);
       const path = join(this.#path, `${randomBytes(8).toString('hex')}.db`);
       closeSync(openSync(path, 'wx', 0o600));
       return path;

@@ -15,6 +15,8 @@ const SALT_BYTES = 8;
 export interface JournalPages {
   /** Pages of the file after the last commit. */
   readonly pageCount: number;
+  /** False where the disk did not give all of it. */
+  readonly isReadable: boolean;
   /** Where in the journal the latest content of a page is. */
   readonly offsets: ReadonlyMap<number, number>;
 }
@@ -28,7 +30,7 @@ export interface JournalPages {
  */
 export function readJournal(file: number, pageBytes: number): JournalPages | undefined {
   const header = Buffer.alloc(HEADER_BYTES);
-  if (readSync(file, header, 0, HEADER_BYTES, 0) < HEADER_BYTES) return undefined;
+  if (readWhole(file, header, 0) !== 'whole') return undefined;
   const magic = header.readUInt32BE(0);
   if (magic !== MAGIC_LITTLE_ENDIAN && magic !== MAGIC_BIG_ENDIAN) return undefined;
   const sum = new Checksum(magic === MAGIC_BIG_ENDIAN);
@@ -40,7 +42,8 @@ export function readJournal(file: number, pageBytes: number): JournalPages | und
   const uncommitted = new Map<number, number>();
   let pageCount: number | undefined;
   const frame = Buffer.alloc(FRAME_HEADER_BYTES + pageBytes);
-  for (let at = HEADER_BYTES; readSync(file, frame, 0, frame.length, at) === frame.length; at += frame.length) {
+  let reading = readWhole(file, frame, HEADER_BYTES);
+  for (let at = HEADER_BYTES; reading === 'whole'; reading = readWhole(file, frame, (at += frame.length))) {
     sum.add(frame.subarray(0, FRAME_SUMMED_BYTES));
     sum.add(frame.subarray(FRAME_HEADER_BYTES));
     const isOfThisJournal = frame.subarray(FRAME_SUMMED_BYTES, FRAME_SUMMED_BYTES + SALT_BYTES).equals(salt);
@@ -52,7 +55,16 @@ export function readJournal(file: number, pageBytes: number): JournalPages | und
     for (const [page, offset] of uncommitted) offsets.set(page, offset);
     uncommitted.clear();
   }
-  return pageCount === undefined ? undefined : { pageCount, offsets };
+  return pageCount === undefined ? undefined : { pageCount, offsets, isReadable: reading !== 'unreadable' };
+}
+
+/** Tells whether `bytes` were filled, there are not so many, or the disk does not give them. */
+function readWhole(file: number, bytes: Buffer, at: number): 'whole' | 'end' | 'unreadable' {
+  try {
+    return readSync(file, bytes, 0, bytes.length, at) === bytes.length ? 'whole' : 'end';
+  } catch {
+    return 'unreadable';
+  }
 }
 
 /** SQLite's, which goes on from frame to frame: two sums of 32-bit words. */

@@ -9,10 +9,12 @@ import { StoreError } from './sealed-store.ts';
 /** SQLite's default, which every store is made with. */
 export const PAGE_BYTES = 4096;
 
+const NO_PAGES: ReadonlyMap<number, number> = new Map();
+
 /** The pages of a store's file and its journal, read without SQLite, which gives up on a damaged file. */
 export class PageFile {
   readonly pageCount: number;
-  /** There is a journal with something in it, and none of it can be read. */
+  /** There is a journal with something in it, of which nothing, or not all, can be read. */
   readonly isJournalLost: boolean;
   readonly #file: number;
   readonly #journalFile: number | undefined;
@@ -23,8 +25,15 @@ export class PageFile {
     this.#file = file;
     this.#journalFile = journalFile;
     this.#journal = journalFile === undefined ? undefined : readJournal(journalFile, PAGE_BYTES);
-    this.isJournalLost = this.#journal === undefined && journalFile !== undefined && fstatSync(journalFile).size > 0;
-    this.pageCount = this.#journal?.pageCount ?? Math.ceil(fstatSync(file).size / PAGE_BYTES);
+    const hasJournal = journalFile !== undefined && fstatSync(journalFile).size > 0;
+    this.isJournalLost = hasJournal && this.#journal?.isReadable !== true;
+    const inFile = Math.ceil(fstatSync(file).size / PAGE_BYTES);
+    const { pageCount = inFile, offsets = NO_PAGES } = this.#journal ?? {};
+    // The number in the journal may be anybody's.
+    this.pageCount = Math.min(
+      pageCount,
+      [...offsets.keys()].reduce((most, page) => Math.max(most, page), inFile),
+    );
   }
 
   /** @throws StoreError `io` */
@@ -55,15 +64,16 @@ export class PageFile {
     const bytes = Buffer.alloc(PAGE_BYTES);
     const inJournal = this.#journal?.offsets.get(page);
     try {
-      if (inJournal !== undefined && this.#journalFile !== undefined)
-        readSync(this.#journalFile, bytes, 0, PAGE_BYTES, inJournal);
-      else readSync(this.#file, bytes, 0, PAGE_BYTES, (page - 1) * PAGE_BYTES);
-      return bytes;
+      if (inJournal === undefined || this.#journalFile === undefined) {
+        readSync(this.#file, bytes, 0, PAGE_BYTES, (page - 1) * PAGE_BYTES);
+        return bytes;
+      }
+      if (readSync(this.#journalFile, bytes, 0, PAGE_BYTES, inJournal) === PAGE_BYTES) return bytes;
     } catch {
       // A sector that the disk cannot read is what this is for: the others are asked for all the same.
-      this.#unreadable.add(page);
-      return undefined;
     }
+    this.#unreadable.add(page);
+    return undefined;
   }
 
   close(): void {

@@ -63,12 +63,13 @@ function gather(database: Database.Database, damaged: PageFile, keysFrom: PageFi
   const count = database.prepare<[], number>('SELECT count(*) FROM record').pluck();
   const has = database.prepare<[Kind], number>('SELECT count(*) FROM record WHERE kind = ?').pluck();
 
-  const doubtful = new Map<string, SealedRecord>();
+  const doubtful = new Map<string, Pick<SealedRecord, 'kind' | 'tag'>>();
   const putAll = (file: PageFile, isTaken: (kind: Kind) => boolean): void => {
     for (const { kind, tag, body } of scatteredRecords(file)) {
       if (!isTaken(kind)) continue;
       if (put.run(kind, tag, body).changes === 1 || isSame.get(body, kind, tag) === 1) continue;
-      doubtful.set(`${kind} ${Buffer.from(tag).toString('hex')}`, { kind, tag, body });
+      // The tag is a view of all that was read with it.
+      doubtful.set(`${kind} ${Buffer.from(tag).toString('hex')}`, { kind, tag: Uint8Array.from(tag) });
     }
   };
   putAll(damaged, (kind) => keysFrom === undefined || !IS_OPENING.has(kind));

@@ -39,8 +39,11 @@ export function* scatteredRecords(file: PageFile): Generator<SealedRecord> {
     const cells = page.readUInt16BE(CELL_COUNT_OFFSET);
     const pointersEnd = layout.headerBytes + 2 * cells;
     if (pointersEnd > PAGE_BYTES) continue;
+    const seen = new Set<number>();
     for (let pointer = layout.headerBytes; pointer < pointersEnd; pointer += 2) {
       const cell = page.readUInt16BE(pointer);
+      if (seen.has(cell)) continue;
+      seen.add(cell);
       const payload = cell < pointersEnd ? undefined : readPayload(file, page, cell + layout.cellHeaderBytes);
       const record = payload && decodeRow(payload);
       if (record !== undefined) yield record;
@@ -59,9 +62,11 @@ function readPayload(file: PageFile, page: Buffer, offset: number): Buffer | und
   const parts = [page.subarray(length.end, localEnd)];
   if (isWhole) return parts[0];
   let next = page.readUInt32BE(localEnd);
+  const chain = new Set<number>();
   for (let left = length.value - local; left > 0; left -= OVERFLOW_BYTES) {
     const overflow = file.read(next);
-    if (overflow === undefined) return undefined;
+    if (overflow === undefined || chain.has(next)) return undefined;
+    chain.add(next);
     parts.push(overflow.subarray(NEXT_BYTES, NEXT_BYTES + Math.min(left, OVERFLOW_BYTES)));
     next = overflow.readUInt32BE(0);
   }

@@ -78,7 +78,10 @@ export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
   const text = Buffer.alloc(KEY_TEXT_BYTES_MAX + 1);
   try {
     // The path may be the word of somebody who can write to the store or gave a copy: to open a device can be enough to set it off.
-    if (!statSync(path).isFile()) throw new KeyFileError(`${path} is not a regular file`);
+    // Nor is a larger file opened, which may be the store: SQLite's locks go when any descriptor of it is closed (fcntl(2)).
+    const known = statSync(path);
+    if (!known.isFile()) throw new KeyFileError(`${path} is not a regular file`);
+    if (known.size > KEY_TEXT_BYTES_MAX) throw new KeyFileError(notAKeyFile(path));
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     let length: number;
     try {
@@ -95,7 +98,7 @@ export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
       closeSync(file);
     }
     const key = decodeKey(text.subarray(0, length));
-    if (key === undefined) throw new KeyFileError(`${path} is not a key file: 32 bytes in base64 are expected`);
+    if (key === undefined) throw new KeyFileError(notAKeyFile(path));
     return key;
   } catch (error) {
     if (error instanceof KeyFileError) throw error;
@@ -119,4 +122,8 @@ function syncDirectory(path: string): void {
 
 function codeOf(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
+}
+
+function notAKeyFile(path: string): string {
+  return `${path} is not a key file: 32 bytes in base64 are expected`;
 }

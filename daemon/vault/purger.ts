@@ -60,12 +60,14 @@ export class Purger {
   }
 
   now(): void {
+    const wasDueSoon = this.#isDueSoon;
     this.#cancel();
     try {
       this.#store.purge();
     } catch (error) {
       if (!this.#isFailing) this.#events.onPurgeFailed(error);
       this.#isFailing = true;
+      this.#isDueSoon = wasDueSoon;
       this.#schedule(RETRY_MS);
       return;
     }

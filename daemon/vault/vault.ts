@@ -117,7 +117,7 @@ export class Vault {
       const reader = new OpeningReader(this.#store, sealing, principals, cache);
       this.#unlocked = { rootKey, sealing, head, headBody, principals, arePrincipalsWhole, cache, reader };
       // A daemon that was killed may have left what was deleted in the journal; and of a journal whose sync failed, what is
-      // read need not be on the disk. Nothing is written behind that.
+      // read need not be on the disk. It is moved before anything is written behind it, where the disk takes it.
       this.#purger.nowUnlessHeld(0);
       this.#tellWatchers(undefined);
     } catch (error) {

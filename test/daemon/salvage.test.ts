@@ -46,6 +46,17 @@ describe('cio-credentiald --salvage', () => {
     await daemon.stop();
   });
 
+  it('refuses a file that a daemon has open, which would move its journal meanwhile', async (t) => {
+    const daemon = await startDaemon(t);
+    const live = path.join(daemon.stateDirectory, 'credentials.db');
+    const directory = temporaryDirectory(t);
+    const { code, said } = await salvage(directory, live);
+    assert.equal(code, EXIT.failed);
+    assert.match(said, /credentials\.db is held by another process/);
+    assert.ok(!fs.existsSync(path.join(directory, 'credentials.db')));
+    await daemon.stop();
+  });
+
   it('refuses a file that nothing would open, unless a copy has what opens it', async (t) => {
     const { directory, damaged } = await movedStore(t);
     const copy = path.join(temporaryDirectory(t), 'copy.db');

@@ -8,6 +8,7 @@ import { PageFile } from '../../../daemon/store/page-file.ts';
 import { scatteredRecords } from '../../../daemon/store/scattered-records.ts';
 import { StoreError } from '../../../daemon/store/sealed-store.ts';
 import type { Scope } from '../../support/scope.ts';
+import { forgeJournal, framesOf } from '../../torture/damage/journal.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { PAGE_BYTES, rowsOf } from '../vault/raw-file.ts';
 
@@ -92,6 +93,28 @@ describe('PageFile', () => {
       return pages.isJournalLost;
     };
     assert.deepEqual([journal, new Uint8Array(0), new Uint8Array(journal.length)].map(isLost), [false, false, true]);
+  });
+
+  it('has no more pages than the file and the journal, whatever a commit says', (t) => {
+    const file = killed(t);
+    const journal = fs.readFileSync(`${file}-wal`);
+    const frames = framesOf(journal);
+    const before = recordsOf(file);
+    const boast = frames.map((frame) => ({ ...frame, pagesAfter: frame.pagesAfter === 0 ? 0 : 0xff_ff_ff_ff }));
+    fs.writeFileSync(`${file}-wal`, forgeJournal(journal, boast));
+    const pages = PageFile.open(file);
+    pages.close();
+    assert.equal(pages.pageCount, Math.max(fs.statSync(file).size / PAGE_BYTES, ...frames.map(({ page }) => page)));
+    assert.deepEqual(recordsOf(file), before);
+  });
+
+  it('counts a page that the journal has lost meanwhile, and does not take it for an empty one', (t) => {
+    const file = killed(t);
+    const pages = PageFile.open(file);
+    fs.truncateSync(`${file}-wal`);
+    Array.from(scatteredRecords(pages));
+    assert.ok(pages.unreadable > 0);
+    pages.close();
   });
 
   it('refuses what is not there, and what is no file', (t) => {

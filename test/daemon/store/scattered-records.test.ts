@@ -77,6 +77,26 @@ describe('scatteredRecords()', () => {
     }
   });
 
+  it('goes through no cell of a page twice, and through no chain of pages that leads back to itself', () => {
+    const page = Buffer.alloc(PAGE_BYTES);
+    const cells = 1800;
+    page[0] = 0x0a;
+    page.writeUInt16BE(cells, 3);
+    // One cell at the end, of a megabyte and more, whose chain goes on with this page without end.
+    const cell = 3700;
+    for (let index = 0; index < cells; index += 1) page.writeUInt16BE(cell, 8 + 2 * index);
+    Buffer.of(0xff, 0xff, 0x7f).copy(page, cell);
+    page.writeUInt32BE(1, 0);
+    page[0] = 0x0a;
+    let reads = 0;
+    const read = (): Buffer => {
+      reads += 1;
+      return page;
+    };
+    assert.deepEqual(Array.from(scatteredRecords({ pageCount: 1, read } as unknown as PageFile)), []);
+    assert.ok(reads <= 3, `${reads} reads`);
+  });
+
   it('comes to its end, and throws nothing, whatever the pages say', () => {
     const file = path.join(directory, 'noise.db');
     const places = [...pagesOf('internal'), ...pagesOf('leaf'), ...pagesOf('overflow')];

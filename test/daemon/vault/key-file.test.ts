@@ -156,6 +156,13 @@ describe('readKeyFile()', () => {
     });
   }
 
+  it('does not open a file that is larger than a key file', { skip: skipUnless(root) }, (t) => {
+    const file = write(path.join(temporaryDirectory(t), 'key'), line.repeat(100), 0o000);
+    fs.chmodSync(path.dirname(file), 0o755);
+    // Somebody who could not open it gets the same answer.
+    assert.match(withIdentity(NOBODY, () => refusal(() => readKeyFile(file))).message, /is not a key file: 32 bytes/);
+  });
+
   it("refuses another user's file, and takes root's", { skip: skipUnless(root) }, (t) => {
     const file = write(path.join(temporaryDirectory(t), 'key'), line);
     fs.chownSync(file, NOBODY.uid, NOBODY.gid);

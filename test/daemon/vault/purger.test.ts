@@ -106,6 +106,18 @@ describe('Purger', () => {
     assert.equal(seen.purges, 1);
   });
 
+  it('still knows after a failure that what was deleted waits', (t) => {
+    const { purger, seen } = startPurger(t);
+    seen.failure = new StoreError('changed_by_other', 'another program reads the store');
+    purger.soon();
+    t.mock.timers.tick(MOMENT_MS);
+    purger.hold();
+    seen.failure = undefined;
+    t.mock.timers.tick(RETRY_MS);
+    for (let moment = 0; moment < 10; moment += 1) t.mock.timers.tick(MOMENT_MS);
+    assert.deepEqual([seen.purges, purger.isOverdue], [1, true]);
+  });
+
   it('waits while it is held, and comes to nothing when it is stopped', (t) => {
     const { purger, seen } = startPurger(t);
     purger.soon();
