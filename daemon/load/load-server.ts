@@ -272,7 +272,12 @@ export class LoadServer {
   /** systemd reads what it asked for; somebody else may not. */
   #boundStrangers(): void {
     const strangers = [...this.#unread].filter(({ request }) => request === undefined);
-    if (strangers.length > STRANGERS_MAX) strangers[0]?.drop();
+    const [oldest] = strangers;
+    if (oldest !== undefined && strangers.length > STRANGERS_MAX) {
+      // Its end is heard of only later, and more of them may come in this turn.
+      this.#unread.delete(oldest);
+      oldest.drop();
+    }
     strangers.at(-1 - STRANGERS_KEPT_MAX)?.giveBack();
   }
 

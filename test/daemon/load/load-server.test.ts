@@ -167,6 +167,20 @@ describe('LoadServer', () => {
     await eventually(() => served.keeper.kept.size === 0);
   });
 
+  it('holds no more than so many refusals of who are not believed, also where all come at once', async (t) => {
+    const served = await serve(t, PLAIN_WIRE, () => {
+      throw new NotBelievedError('the peer is in another unit');
+    });
+    const late: net.Socket[] = [];
+    for (let batch = 0; batch < 3; batch += 1) {
+      late.push(...Array.from({ length: 100 }, () => served.connect()));
+      await eventually(() => served.log.length === late.length);
+    }
+    const answers = await Promise.all(late.map(readToEnd));
+    const whole = answers.filter((answer) => Buffer.isBuffer(answer) && answer.equals(REFUSAL));
+    assert.equal(whole.length, 256);
+  });
+
   it('refuses where the answer fails by a defect, or would be empty', async (t) => {
     const served = await serve(t);
     served.answer = () => {
