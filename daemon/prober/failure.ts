@@ -8,6 +8,8 @@ export type Detail = Pick<Finding, 'field' | 'subject'>;
 export class ProbeFailure extends Error {
   readonly reason: Reason;
   readonly detail: Detail;
+  /** Whether a request before it ended so that nobody knows whether the server has done what it was asked. */
+  isAfterUnknown = false;
 
   constructor(reason: Reason, detail: Detail = {}) {
     super(`the probe failed: ${reason}`);

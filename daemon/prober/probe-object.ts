@@ -3,7 +3,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { delayed } from './deadline.ts';
 import { leavesUnknown, ProbeFailure } from './failure.ts';
 import { CLEAN_UP_MS, PROBE_BYTES, PUT_GRACE_MS, REQUEST_MS } from './limits.ts';
-import type { ObjectStore } from './providers/object-store.ts';
+import type { ObjectStore, Stored } from './providers/object-store.ts';
 
 /** The object that is written to see whether one can, with no name or content that anybody else would use. */
 export class ProbeObject {
@@ -11,9 +11,12 @@ export class ProbeObject {
   readonly #bytes: Uint8Array = randomBytes(PROBE_BYTES);
   readonly #store: ObjectStore;
   #state: 'absent' | 'uncertain' | 'stored' | 'left' = 'absent';
-  #version: string | undefined;
+  /** Of it and of its markers, those that are known by their ids and may still be there. */
+  readonly #versions = new Set<string>();
   #arrival: Promise<void> | undefined;
-  /** Whether it was asked to be deleted once, and nobody knows what came of it. */
+  /** Whether the store keeps versions, and there may be one more of it than is known by its id. */
+  #mayBeOlder = false;
+  /** Whether there may be a marker that nobody knows by its id: what came of a deletion is not known. */
   #mayBeHidden = false;
 
   constructor(store: ObjectStore) {
@@ -46,24 +49,27 @@ export class ProbeObject {
    * rights of a backup do not say so.
    */
   async delete(signal: AbortSignal): Promise<void> {
-    const isKnown = this.#state === 'stored';
-    let marker: string | undefined;
+    const isKnown = this.#state === 'stored' && !this.#mayBeOlder;
+    let hidden: Stored;
     try {
-      ({ version: marker } = await this.#store.delete(this.#name, undefined, signal));
+      hidden = await this.#store.delete(this.#name, undefined, signal);
     } catch (error) {
-      if (signal.aborted || !(error instanceof ProbeFailure) || leavesUnknown(error.reason)) {
+      if (signal.aborted || mayHaveActed(error)) {
         this.#mayBeHidden = true;
         throw error;
       }
-      const isGone = this.#version !== undefined && (await this.#purge([this.#version], signal));
-      this.#state = isGone ? 'absent' : 'left';
+      const isGone = this.#versions.size > 0 && (await this.#purge(signal));
+      this.#state = isGone && !this.#mayBeOlder && !this.#mayBeHidden ? 'absent' : 'left';
       throw error;
     }
+    const { version: marker, isRepeated = false } = hidden;
+    this.#mayBeHidden ||= isRepeated;
     // Without its marker, a version that nobody knows by its id would be seen again.
-    const isGone = isKnown ? await this.#purge([this.#version, marker], signal) : marker === undefined;
-    // A second marker says that there may be a first one, which nobody knows by its id.
-    const isHidden = this.#mayBeHidden && marker !== undefined;
-    this.#state = isGone && !isHidden ? 'absent' : 'left';
+    if (isKnown && marker !== undefined) this.#versions.add(marker);
+    const isGone = await this.#purge(signal);
+    // A second marker says that there may be a first one.
+    const isMore = marker === undefined ? this.#mayBeOlder : this.#mayBeHidden || !isKnown;
+    this.#state = isGone && !isMore ? 'absent' : 'left';
   }
 
   /**
@@ -87,19 +93,25 @@ export class ProbeObject {
     this.#state = 'uncertain';
     let refused: ProbeFailure | undefined;
     try {
-      ({ version: this.#version, refused } = await this.#store.put(this.#name, this.#bytes, signal));
+      const stored = await this.#store.put(this.#name, this.#bytes, signal);
+      ({ refused } = stored);
       this.#state = 'stored';
+      if (stored.version !== undefined) {
+        this.#versions.add(stored.version);
+        this.#mayBeOlder = stored.isRepeated ?? false;
+      }
     } catch (error) {
-      if (error instanceof ProbeFailure && !leavesUnknown(error.reason)) this.#state = 'absent';
+      if (!mayHaveActed(error)) this.#state = 'absent';
       throw error;
     }
     if (refused !== undefined) throw refused;
   }
 
-  async #purge(versions: readonly (string | undefined)[], signal: AbortSignal): Promise<boolean> {
+  async #purge(signal: AbortSignal): Promise<boolean> {
     try {
-      for (const version of versions) {
-        if (version !== undefined) await this.#store.delete(this.#name, version, signal);
+      for (const version of this.#versions) {
+        await this.#store.delete(this.#name, version, signal);
+        this.#versions.delete(version);
       }
       return true;
     } catch (error) {
@@ -107,4 +119,9 @@ export class ProbeObject {
       return false;
     }
   }
+}
+
+/** Whether what a request should have made may be there although it failed. */
+function mayHaveActed(error: unknown): boolean {
+  return !(error instanceof ProbeFailure) || error.isAfterUnknown || leavesUnknown(error.reason);
 }

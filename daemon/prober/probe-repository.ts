@@ -1,6 +1,7 @@
 import type { Finding, ProbeJob } from '../../src/validation.ts';
 import { asReadFromFile } from '../../src/white-space.ts';
-import { findingOf } from './failure.ts';
+import { within } from './deadline.ts';
+import { findingOf, ProbeFailure } from './failure.ts';
 import { KEYS_LISTED_MAX, OBJECT_BYTES_MAX, PASSWORD_MS } from './limits.ts';
 import type { ObjectStore } from './providers/object-store.ts';
 import { isConfigLength, type RepositoryConfig } from './restic/config.ts';
@@ -92,31 +93,44 @@ async function beginPassword(
 ): Promise<Begun<Opened>> {
   const { promise: isFree, resolve: free } = Promise.withResolvers<void>();
   const opened = steps.begin(async (signal) => {
+    const startedMs = performance.now();
     const { folder, keyNames } = await listKeys(store, signal);
-    let isFirst = true;
+    const read = new Map<string, Uint8Array>();
     const readKey = async (name: string): Promise<Uint8Array> => {
-      if (!isFirst) await turn;
-      isFirst = false;
+      const known = read.get(name);
+      if (known !== undefined) return known;
+      if (read.size > 0) await turn;
       // One that is gone by now is a file that is no key.
       const bytes = (await store.get(folder + name, OBJECT_BYTES_MAX, signal)) ?? new Uint8Array(0);
+      read.set(name, bytes);
       free();
       return bytes;
     };
-    return { outcome: await open({ config, keyNames, readKey }, text, signal), folder };
+    return { outcome: await open({ config, keyNames, readKey }, text, startedMs, signal), folder };
   }, PASSWORD_MS);
   await Promise.race([isFree, opened.ended]);
   return opened;
 }
 
 /** With the password as it is stored; where that is wrong, and there is time, as restic would read it from a file. */
-async function open(files: RepositoryFiles, text: string, signal: AbortSignal): Promise<Opened['outcome']> {
-  const startedMs = performance.now();
+async function open(
+  files: RepositoryFiles,
+  text: string,
+  startedMs: number,
+  signal: AbortSignal,
+): Promise<Opened['outcome']> {
   const outcome = await openWith(files, text, signal);
   const plain = asReadFromFile(text);
   const isWorthIt = plain !== text && plain !== '' && since(startedMs) < PASSWORD_MS / 3;
   if (!('reason' in outcome) || outcome.reason !== 'wrong_password' || !isWorthIt) return outcome;
-  const again = await openWith(files, plain, signal);
-  return 'reason' in again ? outcome : { reason: 'password_surrounded' };
+  try {
+    // It ends before the whole step does: that the password is wrong is known.
+    const again = await within(PASSWORD_MS / 2, signal, (ending) => openWith(files, plain, ending));
+    return 'reason' in again ? outcome : { reason: 'password_surrounded' };
+  } catch (error) {
+    if (error instanceof ProbeFailure) return outcome;
+    throw error;
+  }
 }
 
 async function openWith(files: RepositoryFiles, text: string, signal: AbortSignal): Promise<Opened['outcome']> {

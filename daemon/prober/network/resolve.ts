@@ -34,15 +34,19 @@ export const systemLookup: Lookup = async (host) => {
 const REFUSED: BlockList = makeRefused();
 
 /**
- * Writings of an IPv4 address inside an IPv6 one, by which a translator reaches it (RFC 6052, RFC 8215, RFC 2765, RFC 3056,
- * RFC 4291).
+ * Where an IPv4 address, by which a translator reaches it, lies in the 32 digits of an IPv6 one: behind the prefix of
+ * RFC 6052; behind one of 96, 48, 56 or 64 bits out of RFC 8215's (RFC 6052, section 2.2: octet 8 is zero, and none of the
+ * address); RFC 2765, RFC 3056, RFC 4291.
  */
 const TRANSLATED = [
-  /^64:ff9b::(.+)$/i,
-  /^64:ff9b:1:(?:.*:)?([0-9a-f]{1,4}:[0-9a-f]{1,4})$/i,
-  /^::ffff:0:(.+)$/i,
-  /^2002:([0-9a-f]{1,4}:[0-9a-f]{1,4})(?::.*)?$/i,
-  /^::([0-9a-f.:]+)$/i,
+  /^0064ff9b0{16}(.{4})(.{4})$/,
+  /^0064ff9b0001.{12}(.{4})(.{4})$/,
+  /^0064ff9b0001(.{4})00(.{4})/,
+  /^0064ff9b0001..(..)00(..)(.{4})/,
+  /^0064ff9b0001.{4}00(.{4})(.{4})/,
+  /^0{16}ffff0000(.{4})(.{4})$/,
+  /^2002(.{4})(.{4})/,
+  /^0{24}(.{4})(.{4})$/,
 ];
 
 /**
@@ -79,13 +83,23 @@ export function refuseLiteral(endpoint: Endpoint): void {
 export function isRefused(address: string): boolean {
   const plain = address.split('%', 1)[0] ?? '';
   if (!isIPv6(plain)) return REFUSED.check(plain);
-  return REFUSED.check(plain, 'ipv6') || TRANSLATED.some((form) => isRefusedInside(form.exec(plain)?.[1]));
+  const digits = digitsOf(plain);
+  return REFUSED.check(plain, 'ipv6') || TRANSLATED.some((form) => isRefusedInside(form.exec(digits)));
 }
 
-function isRefusedInside(digits: string | undefined): boolean {
-  if (digits === undefined) return false;
-  const mapped = `::ffff:${digits}`;
-  return isIPv6(mapped) && REFUSED.check(mapped, 'ipv6');
+/** All of an IPv6 address, however that is written. */
+function digitsOf(address: string): string {
+  const shortest = new URL(`http://[${address}]`).hostname.slice(1, -1);
+  const [head = [], tail = []] = shortest
+    .split('::')
+    .map((part) => part.split(':').map((group) => group.padStart(4, '0')));
+  return head.join('').padEnd(32 - tail.length * 4, '0') + tail.join('');
+}
+
+function isRefusedInside(found: RegExpExecArray | null): boolean {
+  if (found === null) return false;
+  const digits = found.slice(1).join('');
+  return REFUSED.check(`::ffff:${digits.slice(0, 4)}:${digits.slice(4)}`, 'ipv6');
 }
 
 function detailOf({ field }: Endpoint, subject: string): Detail {

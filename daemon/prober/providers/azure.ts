@@ -120,9 +120,9 @@ export class AzureStore implements BucketStore {
     const body = Buffer.from(bytes);
     const put = ({ container }: Clients): Promise<unknown> =>
       container.getBlockBlobClient(this.prefix + name).upload(body, body.length);
-    const { headers } = (await this.#call(PUT, put, signal)).answer;
-    const version = headers['x-ms-version-id'];
-    return version === undefined || version.length > ERROR_BYTES_MAX ? {} : { version };
+    const { answer, isRepeated } = await this.#call(PUT, put, signal);
+    const version = answer.headers['x-ms-version-id'];
+    return version === undefined || version.length > ERROR_BYTES_MAX ? {} : { version, isRepeated };
   }
 
   async get(name: string, bytesMax: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
@@ -155,8 +155,8 @@ export class AzureStore implements BucketStore {
     call: Call,
     ask: (clients: Clients) => Promise<Value>,
     signal: AbortSignal,
-  ): Promise<{ readonly value: Value; readonly answer: Answer }> {
-    return askTwice(() => this.#ask(call, ask, signal), signal);
+  ): Promise<{ readonly value: Value; readonly answer: Answer; readonly isRepeated: boolean }> {
+    return askTwice(async (isRepeated) => ({ ...(await this.#ask(call, ask, signal)), isRepeated }), signal);
   }
 
   /** What the library throws is not looked at: the answer tells, or what kept it from coming. */

@@ -88,9 +88,11 @@ export class GoogleStore implements BucketStore {
     const query = new URLSearchParams({ uploadType: 'media', name: this.prefix + name });
     const path = `/upload${this.#bucketPath()}/o?${query.toString()}`;
     const call = { method: 'POST', path, body: bytes, action: 'storage.objects.create', bytesMax: ERROR_BYTES_MAX };
-    const answer = await this.#call(call, signal);
-    const { generation } = parseAnswer(answer) ?? {};
-    if (typeof generation !== 'string' || !/^\d{1,20}$/.test(generation)) throw unexpected(answer);
+    // A second one beside the first, which may have arrived, would stay in a bucket that keeps versions.
+    const second = { ...call, path: `${path}&ifGenerationMatch=0` };
+    const answer = await askTwice((isRepeated) => this.#ask(isRepeated ? second : call, signal, [412]), signal);
+    const generation = answer.status === 412 ? await this.#findGeneration(name, signal) : generationIn(answer);
+    if (generation === undefined) throw unexpected(answer);
     this.#generations.set(name, generation);
     return {};
   }
@@ -103,11 +105,19 @@ export class GoogleStore implements BucketStore {
 
   /** With its generation, it is gone for good at once, where the bucket keeps versions, too; the right is the same. */
   async delete(name: string, _version: string | undefined, signal: AbortSignal): Promise<Stored> {
-    const generation = this.#generations.get(name);
+    const generation = this.#generations.get(name) ?? (await this.#findGeneration(name, signal));
     const path = this.#objectPath(name) + (generation === undefined ? '' : `?generation=${generation}`);
     const call = { method: 'DELETE', path, action: 'storage.objects.delete', bytesMax: ERROR_BYTES_MAX };
     await this.#call(call, signal, [404]);
     return {};
+  }
+
+  /** Of an object whose own answer was lost; undefined where there is none, or nothing of it may be known. */
+  async #findGeneration(name: string, signal: AbortSignal): Promise<string | undefined> {
+    const path = `${this.#objectPath(name)}?fields=generation`;
+    const call = { method: 'GET', path, action: 'storage.objects.get', bytesMax: ERROR_BYTES_MAX };
+    const answer = await this.#call(call, signal, [403, 404]);
+    return generationIn(answer);
   }
 
   #bucketPath(): string {
@@ -134,6 +144,11 @@ export class GoogleStore implements BucketStore {
     if ((status >= 200 && status < 300) || besides.includes(status)) return answer;
     throw googleFailureOf(answer, { action, bucket: this.bucket });
   }
+}
+
+function generationIn(answer: Answer): string | undefined {
+  const { generation } = parseAnswer(answer) ?? {};
+  return typeof generation === 'string' && /^\d{1,20}$/.test(generation) ? generation : undefined;
 }
 
 function readList(answer: Answer): { readonly names: readonly string[]; readonly nextPageToken: string } {

@@ -31,6 +31,8 @@ export interface BucketStore extends ObjectStore {
 export interface Stored {
   /** Of the object that was put, or of the marker that hides one that was deleted, where the store keeps versions. */
   readonly version?: string;
+  /** Whether the server was asked twice: then there may be another version besides, which nobody knows. */
+  readonly isRepeated?: boolean;
   /** What is wrong with how the set wants objects to be kept, where the object could be put without that only. */
   readonly refused?: ProbeFailure;
 }

@@ -1,4 +1,4 @@
-import { ProbeFailure } from '../failure.ts';
+import { leavesUnknown, ProbeFailure } from '../failure.ts';
 import { LIST_BYTES_MAX, ERROR_BYTES_MAX } from '../limits.ts';
 import type { Answer, Wire, WireRequest } from '../network/wire.ts';
 import { askTwice } from './ask-twice.ts';
@@ -120,14 +120,18 @@ export class S3Store implements BucketStore {
   async put(name: string, bytes: Uint8Array, signal: AbortSignal): Promise<Stored> {
     const put = (calls: S3Calls): Promise<unknown> => calls.put(this.prefix + name, Buffer.from(bytes));
     try {
-      return storedOf((await this.#call(PUT, put, signal)).answer);
+      const { answer, isRepeated } = await this.#call(PUT, put, signal);
+      return { ...storedOf(answer), isRepeated };
     } catch (error) {
       if (!(error instanceof UnclearRefusal)) throw error;
       return this.#putWithout(error, put, signal);
     }
   }
 
-  /** Finds the setting that keeps objects from being written, by leaving it out; where none does, the refusal is thrown. */
+  /**
+   * Finds the setting that keeps objects from being written, by leaving it out; where none does, the refusal is thrown:
+   * what else becomes of a request that is not the set's says nothing of the set.
+   */
   async #putWithout(
     refusal: UnclearRefusal,
     put: (calls: S3Calls) => Promise<unknown>,
@@ -137,9 +141,13 @@ export class S3Store implements BucketStore {
     for (const settings of SETTINGS.filter((all) => all.every((setting) => this.#target[setting] !== undefined))) {
       try {
         const { answer } = await this.#ask(PUT, keys, put, signal, withoutSettings(this.#target, settings));
-        return { ...storedOf(answer), refused: settingRefused(settings[0], this.#target) };
+        const refused = settingRefused(settings[0], this.#target);
+        return { ...storedOf(answer), isRepeated: refusal.isAfterUnknown, refused };
       } catch (error) {
-        if (!(error instanceof UnclearRefusal)) throw error;
+        if (signal.aborted || !(error instanceof ProbeFailure)) throw error;
+        if (error instanceof UnclearRefusal || !leavesUnknown(error.reason)) continue;
+        refusal.isAfterUnknown = true;
+        break;
       }
     }
     throw refusal;
@@ -159,8 +167,9 @@ export class S3Store implements BucketStore {
     const call = version === undefined ? DELETE : DELETE_VERSION;
     const remove = (calls: S3Calls): Promise<unknown> => calls.delete(this.prefix + name, version);
     let answer: Answer;
+    let isRepeated: boolean;
     try {
-      ({ answer } = await this.#call(call, remove, signal));
+      ({ answer, isRepeated } = await this.#call(call, remove, signal));
     } catch (error) {
       // A request that was lost has done it.
       if (error instanceof MissingObject) return {};
@@ -169,7 +178,7 @@ export class S3Store implements BucketStore {
     const stored = storedOf(answer);
     // MinIO tells nothing of the marker that it makes where versions were kept once.
     const isUntold = version === undefined && stored.version === undefined && isMinio(answer);
-    return isUntold ? this.#markerOf(name, signal) : stored;
+    return { ...(isUntold ? await this.#markerOf(name, signal) : stored), isRepeated };
   }
 
   /** What hides an object that is not there. */
@@ -203,9 +212,13 @@ export class S3Store implements BucketStore {
     call: Call,
     ask: (calls: S3Calls) => Promise<Value>,
     signal: AbortSignal,
-  ): Promise<{ readonly value: Value; readonly answer: Answer }> {
+  ): Promise<{ readonly value: Value; readonly answer: Answer; readonly isRepeated: boolean }> {
+    const { keys } = this.#target;
     try {
-      return await askTwice(() => this.#ask(call, this.#target.keys, ask, signal), signal);
+      return await askTwice(
+        async (isRepeated) => ({ ...(await this.#ask(call, keys, ask, signal)), isRepeated }),
+        signal,
+      );
     } catch (error) {
       const isGuess = error instanceof ProbeFailure && error.reason === 'wrong_secret_key';
       throw isGuess ? await this.#withoutGuess(error, call, ask, signal) : error;

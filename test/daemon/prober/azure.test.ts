@@ -277,9 +277,9 @@ describe(
       }
     });
 
-    it('takes away the version that it wrote where the account keeps versions', async () => {
+    const startVersions = (isFirstUntold: boolean): ReturnType<typeof start> => {
       const stored = new Map<string, Buffer>();
-      const server = await start((request, response, body) => {
+      return start((request, response, body) => {
         const { pathname, searchParams } = new URL(request.url ?? '/', 'https://server');
         const headers = { etag: '"1"', 'x-ms-request-id': '1', 'x-ms-version-id': '2026-01-01T00:00:00.0000000Z' };
         if (searchParams.get('comp') === 'list') {
@@ -288,8 +288,10 @@ describe(
             '<?xml version="1.0"?><EnumerationResults ContainerName="x"><Blobs/><NextMarker/></EnumerationResults>',
           );
         } else if (request.method === 'PUT') {
+          const isUntold = isFirstUntold && stored.size === 0;
           stored.set(pathname, body);
-          response.writeHead(201, headers).end();
+          if (isUntold) refusing('ServerBusy', 503)(request, response, body);
+          else response.writeHead(201, headers).end();
         } else if (request.method === 'DELETE') {
           response.writeHead(202, headers).end();
         } else if (stored.has(pathname)) {
@@ -299,6 +301,10 @@ describe(
           refusing('BlobNotFound', 404)(request, response, body);
         }
       });
+    };
+
+    it('takes away the version that it wrote where the account keeps versions', async () => {
+      const server = await startVersions(false);
       const findings = await find(server.values);
       assert.equal(failureIn(findings), undefined, JSON.stringify(findings));
       assert.equal(findingFor(findings, 'delete').state, 'passed');
@@ -308,6 +314,13 @@ describe(
       assert.equal(deleted.length, 2);
       assert.match(deleted[0] ?? '', /^DELETE \/backup\/host-1\/\.cio-credential-probe-[0-9a-f]{16}$/);
       assert.ok(deleted[1]?.startsWith(`${deleted[0]}?versionid=2026-01-01T00%3A00%3A00.0000000Z`), deleted[1]);
+    });
+
+    it('names the probe object that may have been written twice where the account keeps versions', async () => {
+      const server = await startVersions(true);
+      const { state, reason, subject = '' } = findingFor(await find(server.values), 'delete');
+      assert.deepEqual([state, reason], ['warning', 'leftover_object']);
+      assert.match(subject, /^host-1\/\.cio-credential-probe-[0-9a-f]{16}$/);
     });
   },
 );

@@ -207,6 +207,43 @@ describe('probe(): how the set wants objects to be kept', () => {
     }
   });
 
+  it('tells the refusal, whatever else becomes of an object without them', async (t) => {
+    for (const provider of PROVIDERS) {
+      for (const [code, status, reason, subject, other, otherStatus, deleted] of [
+        ['InvalidArgument', 400, 'unexpected_answer', 'InvalidArgument', 'AccessDenied', 403, 1],
+        ['NotImplemented', 501, 'not_supported', 's3:PutObject', 'AccessDenied', 403, 0],
+        // What a busy server has done nobody knows.
+        ['NotImplemented', 501, 'not_supported', 's3:PutObject', 'SlowDown', 503, 1],
+      ] as const) {
+        const bucket = await startBucket(t, (request, response) => {
+          if (request.method !== 'PUT') return false;
+          const isOther = request.headers[HEADERS.sse] === undefined;
+          refusal(isOther ? other : code, isOther ? otherStatus : status)(request, response);
+          return true;
+        });
+        const findings = await find(bucket, provider, { sse: BOTH.sse });
+        assert.deepEqual(failureIn(findings), { check: 'write', state: 'failed', reason, subject });
+        assert.equal(bucket.seen.filter((request) => request.startsWith('DELETE')).length, deleted);
+      }
+    }
+  });
+
+  it('blames a setting where objects with another one are denied', async (t) => {
+    for (const provider of PROVIDERS) {
+      const bucket = await startBucket(t, (request, response) => {
+        if (request.method !== 'PUT') return false;
+        const [isCold, isSealed] = [HEADERS.storage_class, HEADERS.sse].map(
+          (name) => request.headers[name] !== undefined,
+        );
+        if (!isCold) refusal('AccessDenied')(request, response);
+        else if (isSealed) refusal('InvalidArgument', 400)(request, response);
+        return isSealed || !isCold;
+      });
+      const { reason, field } = findingFor(await find(bucket, provider, BOTH), 'write');
+      assert.deepEqual([reason, field], ['not_supported', 'sse']);
+    }
+  });
+
   it('asks no more where the code is clear', async (t) => {
     for (const [code, field] of [
       ['InvalidStorageClass', 'storage_class'],

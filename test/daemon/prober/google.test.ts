@@ -309,6 +309,44 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       }
     });
 
+    it('takes away what it wrote by a request that failed or was lost, and only that', async () => {
+      for (const fault of ['fails', 'is lost', 'is lost before']) {
+        // Of each that is there; a generation that is not named stays as an old one.
+        const generations: string[] = [];
+        let count = 0;
+        const server = await start((request, response, body) => {
+          const { method, url = '' } = request;
+          const { pathname, searchParams } = new URL(url, 'https://server');
+          const answer = { generation: '1' };
+          if (method === 'POST') {
+            count += 1;
+            if (count === 1 && fault === 'is lost before') return void response.destroy();
+            if (searchParams.get('ifGenerationMatch') === '0' && generations.length > 0) {
+              return refusing(412, 'conditionNotMet')(request, response, body);
+            }
+            answer.generation = String(count);
+            generations.push(answer.generation);
+            if (count === 1) return void (fault === 'fails' ? response.writeHead(503).end() : response.destroy());
+          } else if (method === 'DELETE') {
+            const index = generations.indexOf(searchParams.get('generation') ?? '');
+            if (index >= 0) generations.splice(index, 1);
+            return void response.writeHead(index < 0 ? 404 : 204).end();
+          } else if (pathname.endsWith('/o')) return void response.end('{"kind":"storage#objects"}');
+          else if (generations.length === 0 || searchParams.get('alt') === 'media') {
+            return void response.writeHead(404).end();
+          }
+          return void response.end(JSON.stringify(answer));
+        });
+        const findings = await find(values(server.url));
+        assert.equal(
+          findingFor(findings, 'write').state,
+          fault === 'fails' ? 'passed' : 'failed',
+          JSON.stringify(findings),
+        );
+        assert.deepEqual([generations, findings.some(({ reason }) => reason === 'leftover_object')], [[], false]);
+      }
+    });
+
     it('follows no redirect, and shows neither token nor key to anybody else', async () => {
       const other = await start((_request, response) => response.end());
       const server = await start((_request, response) => {

@@ -193,6 +193,24 @@ describe('probe(): the password of the repository', () => {
     assert.equal(findingFor(findings, 'password').state, 'passed');
   });
 
+  it('stays the wrong one where the server has no more to say: no key is read twice', async (t) => {
+    const repository = repositoryOf(['of another', 'of a third']);
+    const read = new Set<string>();
+    const server = await startRepository(t, repository, (_method, name) => {
+      if (!name.includes('/keys/')) return undefined;
+      const isAgain = read.has(name);
+      read.add(name);
+      return isAgain ? 'refuse' : undefined;
+    });
+    const failure = failureIn(await findingsOf(jobOf(valuesFor(server, `${PASSWORD}\n`))));
+    assert.deepEqual([failure?.check, failure?.reason], ['password', 'wrong_password']);
+    const names = repository.keys.map(({ name }) => name);
+    assert.deepEqual(
+      stepsIn(server).filter((step) => names.includes(step)),
+      names,
+    );
+  });
+
   it('makes a second key of no password that has nothing around it', async (t) => {
     const server = await startRepository(t, repositoryOf(['of another']));
     const count = (password: string): Promise<number> =>

@@ -35,6 +35,15 @@ describe('isRefused()', () => {
     '64:ff9b::169.254.169.254',
     '64:ff9b:1::a9fe:a9fe',
     '64:ff9b:1:abcd::a9fe:a9fe',
+    '64:ff9b:1:ab00:12:3456:a9fe:a9fe',
+    // The other lengths of a prefix (RFC 6052, section 2.2): 48, 56 and 64 bits.
+    '64:ff9b:1:a9fe:a9:fe00::',
+    '64:FF9B:0001:a9fe:00a9:fe12:3456:789a',
+    '64:ff9b:1:6464:64:c800::',
+    '64:ff9b:1:aba9:fe:a9fe::',
+    '64:ff9b:1:abcd:a9:fea9:fe00::',
+    '0064:ff9b:0:0:0:0:a9fe:a9fe',
+    '::ffff:0:169.254.169.254',
     '::ffff:0:a9fe:a9fe',
     '2002:a9fe:a9fe::',
     '2002:a9fe:a9fe::1',
@@ -54,6 +63,10 @@ describe('isRefused()', () => {
     '2a05:d018::1',
     '64:ff9b::5db8:d822',
     '64:ff9b:1::5db8:d822',
+    '64:ff9b:1:5db8:d8:2200::',
+    '64:ff9b:2:a9fe:a9:fe00::',
+    // Octet 64 to 71 is no zero: no address lies around it.
+    '64:ff9b:1:a9fe:1a9:fe00::',
     '::ffff:0:5db8:d822',
     '2002:5db8:d822::1',
   ];

@@ -28,6 +28,25 @@ describe('askTwice()', () => {
     assert.equal(ever.count(), 2);
   });
 
+  it('tells that the first request may have done what the second one was asked again', async () => {
+    const last = new ProbeFailure('access_denied');
+    let count = 0;
+    const asked = (...failures: readonly Error[]): Promise<boolean> =>
+      askTwice(async (isRepeated) => {
+        const failure = failures[count];
+        count += 1;
+        if (failure !== undefined) throw failure;
+        return isRepeated;
+      }, open);
+    assert.equal(await asked(), false);
+    count = 0;
+    assert.equal(await asked(new ProbeFailure('server_error')), true);
+    count = 0;
+    await assert.rejects(asked(last), { isAfterUnknown: false });
+    count = 0;
+    await assert.rejects(asked(new ProbeFailure('server_error'), last), { isAfterUnknown: true });
+  });
+
   it('takes every other answer for what it is', async () => {
     for (const error of [new ProbeFailure('access_denied'), new TypeError('a defect')]) {
       const { ask, count } = failing(error);

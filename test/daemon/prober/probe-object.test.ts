@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { describe, it } from 'node:test';
+
+import type { Finding } from '../../../src/validation.ts';
+import type { Scope } from '../../support/scope.ts';
+import { refusal, startHttp, type FarServer } from './far-server.ts';
+import { failureIn, findingFor, findingsOf, jobOf } from './harness.ts';
+
+const PROVIDERS = ['s3', 'minio'] as const;
+
+/** What lies in a bucket of a name, the latest last: objects by `v`, markers by `m`, counted together. */
+type Versions = Map<string, string[]>;
+
+/** Answers a request that was done in place of the bucket, and says so. */
+type Fault = (request: IncomingMessage, response: ServerResponse, versions: readonly string[]) => boolean;
+
+interface Bucket extends FarServer {
+  /** Everything that lies there, with the name of it. */
+  readonly left: () => { readonly name: string; readonly versions: readonly string[] }[];
+}
+
+/**
+ * A bucket without a repository that keeps versions, as Amazon's do. What is asked is done, whatever the answer to it is;
+ * only what is lost is neither done nor answered.
+ */
+async function startBucket(
+  scope: Scope,
+  fault: Fault,
+  isLost: (request: IncomingMessage) => boolean = () => false,
+): Promise<Bucket> {
+  const all: Versions = new Map();
+  const bodies = new Map<string, Buffer>();
+  let count = 0;
+  const server = await startHttp(scope, (request, response, body) => {
+    if (isLost(request)) return;
+    const { method = '', url = '' } = request;
+    const { pathname, searchParams } = new URL(url, 'http://server');
+    const name = pathname.slice('/bucket-1/'.length);
+    const versions = all.get(name) ?? [];
+    const asked = searchParams.get('versionId');
+    let version = asked ?? undefined;
+    if (asked !== null)
+      all.set(
+        name,
+        versions.filter((one) => one !== asked),
+      );
+    else if (method === 'PUT' || method === 'DELETE') {
+      count += 1;
+      version = (method === 'PUT' ? 'v' : 'm') + String(count);
+      bodies.set(version, body);
+      all.set(name, [...versions, version]);
+    }
+    if (fault(request, response, all.get(name) ?? [])) return;
+    const latest = versions.at(-1) ?? '';
+    const told = version === undefined ? {} : { 'x-amz-version-id': version };
+    const marker = version?.startsWith('m') === true ? { 'x-amz-delete-marker': 'true' } : {};
+    if (searchParams.has('location')) response.end('<LocationConstraint></LocationConstraint>');
+    else if (searchParams.has('list-type')) {
+      response.end('<ListBucketResult><Name>bucket-1</Name></ListBucketResult>');
+    } else if (method === 'PUT') response.writeHead(200, { etag: '"x"', ...told }).end();
+    else if (method === 'DELETE') response.writeHead(204, { ...told, ...marker }).end();
+    else if (latest.startsWith('v')) response.end(bodies.get(latest));
+    else refusal('NoSuchKey', 404)(request, response);
+  });
+  const left: Bucket['left'] = () =>
+    [...all].filter(([, versions]) => versions.length > 0).map(([name, versions]) => ({ name, versions }));
+  return Object.assign(server, { left });
+}
+
+type Deed = 'put' | 'hide' | 'purge';
+
+function deedOf({ method, url = '' }: IncomingMessage): Deed | undefined {
+  if (method === 'PUT') return 'put';
+  if (method !== 'DELETE') return undefined;
+  return url.includes('versionId=') ? 'purge' : 'hide';
+}
+
+/** Answers the requests for one deed, by their count; where there is no answer, the bucket gives its own. */
+function onlyAt(deed: Deed, answers: readonly (((response: ServerResponse) => void) | undefined)[]): Fault {
+  let count = 0;
+  return (request, response) => {
+    if (deedOf(request) !== deed) return false;
+    const answer = answers[count];
+    count += 1;
+    answer?.(response);
+    return answer !== undefined;
+  };
+}
+
+const fail = (response: ServerResponse): void => void response.writeHead(500).end();
+const refuse = (response: ServerResponse): void => void response.writeHead(403).end();
+const reset = ({ socket }: ServerResponse): void => void socket?.resetAndDestroy();
+
+function find(server: FarServer, provider: string, signal?: AbortSignal): Promise<Finding[]> {
+  const job = jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` }, { provider });
+  return findingsOf(job, signal === undefined ? {} : { signal });
+}
+
+/** The names of the objects that stay behind, as they were told. */
+function leftoversIn(findings: readonly Finding[]): (string | undefined)[] {
+  return findings.filter(({ reason }) => reason === 'leftover_object').map(({ subject }) => subject);
+}
+
+describe('probe(): the probe object in a bucket that keeps versions', () => {
+  it('leaves nothing, where nothing goes wrong', async (t) => {
+    for (const provider of PROVIDERS) {
+      const bucket = await startBucket(t, () => false);
+      const findings = await find(bucket, provider);
+      assert.equal(findingFor(findings, 'delete').state, 'passed', JSON.stringify(findings));
+      assert.deepEqual(bucket.left(), []);
+    }
+  });
+
+  it('is named where it may have been written twice, and stays hidden', async (t) => {
+    for (const provider of PROVIDERS) {
+      const bucket = await startBucket(t, onlyAt('put', [fail]));
+      const findings = await find(bucket, provider);
+      const [left, ...others] = bucket.left();
+      assert.deepEqual(others, []);
+      assert.deepEqual(left?.versions, ['v1', 'm3']);
+      assert.deepEqual(leftoversIn(findings), [left?.name]);
+      assert.equal(findingFor(findings, 'delete').state, 'warning');
+    }
+  });
+
+  it('is named where it was written by a request that failed, and the next one is refused', async (t) => {
+    for (const provider of PROVIDERS) {
+      const bucket = await startBucket(t, onlyAt('put', [fail, refuse]));
+      const findings = await find(bucket, provider);
+      assert.equal(failureIn(findings)?.reason, 'key_rejected');
+      assert.deepEqual(
+        leftoversIn(findings),
+        bucket.left().map(({ name }) => name),
+      );
+    }
+  });
+
+  it('is named where a second request has left a marker that nobody knows', async (t) => {
+    for (const provider of PROVIDERS) {
+      for (const answers of [[fail], [fail, refuse], [reset, refuse]]) {
+        const bucket = await startBucket(t, onlyAt('hide', answers));
+        const findings = await find(bucket, provider);
+        const [left] = bucket.left();
+        assert.ok(
+          left?.versions.every((version) => version.startsWith('m')),
+          JSON.stringify(left),
+        );
+        assert.deepEqual(leftoversIn(findings), [left?.name]);
+      }
+    }
+  });
+
+  it('is gone where its marker was known, and what should have taken that away was cut short', async (t) => {
+    for (const provider of PROVIDERS) {
+      const cancel = new AbortController();
+      const isLost = (request: IncomingMessage): boolean => {
+        if (cancel.signal.aborted || !/versionId=m/.test(request.url ?? '')) return false;
+        cancel.abort();
+        return true;
+      };
+      const bucket = await startBucket(t, () => false, isLost);
+      const findings = await find(bucket, provider, cancel.signal);
+      assert.deepEqual([bucket.left(), leftoversIn(findings)], [[], []]);
+    }
+  });
+});
