@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
+import { chmodSync, lstatSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 
@@ -27,6 +27,7 @@ import { Prober } from './probe/prober.ts';
 import { connectProber, spawnProber } from './probe/start-prober.ts';
 import { describeDefect } from './log.ts';
 import type { Log } from './log.ts';
+import { makeDirectories } from './make-directories.ts';
 import { STORE_FILE } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { checkSocketPath, prepareRuntimeDirectory } from './socket/listen.ts';
@@ -320,7 +321,7 @@ async function unlockAtStart(slots: SlotKeeper, log: Log): Promise<void> {
 
 function prepareStateDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectories(path, 0o700);
   } catch (error) {
     throw new StateDirectoryError(`cannot make the state directory ${path}: ${describeSystemError(error)}`, {
       cause: error,

@@ -108,7 +108,11 @@ export function parseSettings({ argv, environment, uid, home, pid }: RawSettings
 }
 
 function stateHome(home: string | undefined): string {
-  if (home === undefined) throw new UsageError('this user has no home directory; say where the state is: --state-dir');
+  if (home === undefined) {
+    throw new UsageError(
+      'this user has no home directory, or HOME is no absolute path; say where the state is: --state-dir',
+    );
+  }
   return join(home, '.local', 'state');
 }
 
@@ -137,7 +141,12 @@ function renderOptions(): string {
 
 function given(name: string, path: string | undefined): string | undefined {
   if (path === '') throw new UsageError(`${name} is empty`);
-  return path === undefined ? undefined : resolve(path);
+  try {
+    return path === undefined ? undefined : resolve(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall !== 'uv_cwd') throw error;
+    throw new UsageError(`${name} is relative to a directory that was removed, or is closed to this user`);
+  }
 }
 
 /** sd_watchdog_enabled(3). */

@@ -11,6 +11,7 @@ export async function tellOfSet(
   if (!isCredentialError(error, 'NotFound') || error.fields.name.startsWith('cio_')) throw error;
   const { name } = error.fields;
   const { sets, credentials } = await client.call('List', { patterns: [name] });
-  if (!sets.some(({ set }) => set === name)) throw error;
+  // Beside a credential of that name, which is meant, it is something of the credential that is not there.
+  if (credentials.some((credential) => credential.name === name) || !sets.some(({ set }) => set === name)) throw error;
   throw usageError(`${name} is a set`, hintOf(name, credentials.find(({ set }) => set === name)?.name));
 }

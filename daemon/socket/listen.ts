@@ -1,9 +1,10 @@
-import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Server } from 'node:net';
 
 import { SOCKET_PATH_BYTES_MAX } from '../../src/limits.ts';
 import type { InheritedSocket } from '../kernel/inherited-sockets.ts';
+import { makeDirectories } from '../make-directories.ts';
 import { describeSystemError } from '../system-error.ts';
 
 /** Connections that wait to be accepted; the kernel allows no more than `net.core.somaxconn`. */
@@ -29,7 +30,7 @@ export class ListenError extends Error {
  */
 export function prepareRuntimeDirectory(path: string, isPublic: boolean): void {
   try {
-    const made = mkdirSync(path, { recursive: true, mode: isPublic ? 0o755 : 0o700 });
+    const made = makeDirectories(path, isPublic ? 0o755 : 0o700);
     // mkdir(2) takes the umask off the mode; the folder is new, so nobody is in it yet.
     if (made !== undefined && isPublic) chmodSync(path, 0o755);
   } catch (error) {

@@ -6,6 +6,7 @@ import {
   linkSync,
   mkdirSync,
   readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -241,6 +242,39 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
     assert.match(
       log,
       /cannot start: the state directory .*link is a symbolic link; give the directory that it leads to\n$/,
+    );
+  });
+
+  it('says that a folder cannot be made where no folder can be, as below /proc', async (t) => {
+    const home = temporaryDirectory(t);
+    for (const [variables, which] of [
+      [{ HOME: '/proc' }, 'state directory /proc/.local/state/cio-credentiald'],
+      [{ HOME: home, XDG_RUNTIME_DIR: '/proc' }, 'runtime directory /proc/cio-credentiald'],
+    ] as const) {
+      const { code, stderr } = await run([...MAIN, '--user'], { env: { ...plainEnvironment(), ...variables } });
+      assert.equal(code, EXIT.failed);
+      assert.equal(
+        stderr,
+        `cio-credentiald: error: cannot start: cannot make the ${which}: no such file or directory\n`,
+      );
+    }
+  });
+
+  it('makes nothing in the folder that it is started in, where HOME is no absolute path', async (t) => {
+    const cwd = temporaryDirectory(t);
+    const { code, stderr } = await run([...MAIN, '--user'], { cwd, env: { ...plainEnvironment(), HOME: 'home' } });
+    assert.equal(code, EXIT.usage);
+    assert.match(stderr, /^cio-credentiald: error: .*HOME is no absolute path; .* --state-dir; see --help\n$/);
+    assert.deepEqual(readdirSync(cwd), []);
+  });
+
+  it('says that a path leads nowhere from a directory that was removed', async (t) => {
+    const script = 'cd "$0" && rmdir "$0" && exec "$@" --state-dir state';
+    const { code, stderr } = await run(['/bin/sh', '-c', script, temporaryDirectory(t), ...MAIN]);
+    assert.equal(code, EXIT.usage);
+    assert.match(
+      stderr,
+      /^cio-credentiald: error: --state-dir is relative to a directory that was removed, .*--help\n$/,
     );
   });
 

@@ -17,6 +17,16 @@ describe('homeDirectory()', () => {
     }
   });
 
+  it('takes none that depends on where a program is started', () => {
+    for (const home of ['.', 'home', '../ann', '~']) {
+      // Node's look-up gives $HOME as it is.
+      assert.equal(
+        homeDirectory({ HOME: home }, () => home),
+        undefined,
+      );
+    }
+  });
+
   it('says so where the user database does not know the user, and of nothing else', () => {
     assert.equal(homeDirectory({}, unknown), undefined);
     // What Node makes of an empty HOME.

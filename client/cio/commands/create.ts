@@ -3,13 +3,13 @@ import { parseName } from '../../../src/names.ts';
 import type { Finding } from '../../../src/protocol/interface.generated.ts';
 import type { Field } from '../../../src/providers/provider.ts';
 import { FIELD_IDS, fieldOf, PROVIDERS } from '../../../src/providers/registry.ts';
-import { canonicalSetName, membershipOf, providerOf } from '../../../src/sets.ts';
+import { membershipOf, providerOf } from '../../../src/sets.ts';
 import type { CredentialClient } from '../../client.ts';
 import { ConnectionError } from '../../connection-error.ts';
 import { encodeValue } from '../../value.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
-import { FIELD_OPTIONS, meansSet, SOURCE_OPTIONS, type SetOptions } from '../create/options.ts';
+import { FIELD_OPTIONS, isNamedByProvider, meansSet, SOURCE_OPTIONS, type SetOptions } from '../create/options.ts';
 import { resolveOwner } from '../principals.ts';
 import { isIntact } from '../raw-arguments.ts';
 import type { Session } from '../session.ts';
@@ -100,12 +100,6 @@ async function isForSet(NAME: string, VALUE: string | undefined, options: SetOpt
   if (file === undefined) return isNamedByProvider(NAME);
   const { isSetFile } = await import('../create/from-file.ts');
   return isSetFile(file, NAME);
-}
-
-/** Whether the first word of a name is a provider, as in `aws_site2`: what is called so is a set. */
-function isNamedByProvider(name: string): boolean {
-  const set = canonicalSetName(name);
-  return set !== undefined && providerOf(set, undefined) !== undefined;
 }
 
 /** What is wrong with the set now, by its values alone; that a part is still missing is no mistake. */

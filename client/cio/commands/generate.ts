@@ -1,7 +1,8 @@
-import { PROVIDERS } from '../../../src/providers/registry.ts';
-import { memberName } from '../../../src/sets.ts';
+import { canonicalSetName, memberName } from '../../../src/sets.ts';
+import type { CredentialClient } from '../../client.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { CommandError, usageError } from '../command-error.ts';
+import { isNamedByProvider } from '../create/options.ts';
 import { resolveOwner } from '../principals.ts';
 import type { Session } from '../session.ts';
 import { printableJson } from '../text.ts';
@@ -33,21 +34,18 @@ export const GENERATE: Command = defineCommand({
       throw usageError('--length and --words exclude each other');
     }
     const { NAME: target } = positionals;
-    // As for `create`, which makes a set of it: one credential of that name would stand before the set ever after.
-    if (PROVIDERS.has(target.replace(/_alt$/, ''))) {
-      const member = memberName(target, 'backup_password');
-      throw usageError(`${target} is the name of a set`, `its password: cio credential generate ${member}`);
-    }
-    const reply = await session.withClient((client) =>
-      client.call('Generate', {
+    const owner = resolveOwner(options.owner);
+    const reply = await session.withClient(async (client) => {
+      await refuseSet(client, target, owner);
+      return client.call('Generate', {
         name: target,
         length: options.length ?? null,
         words: options.words ?? null,
         show: options.show,
         replace: options.replace,
-        owner: resolveOwner(options.owner),
-      }),
-    );
+        owner,
+      });
+    });
     const { name, bits, value } = reply;
     const done = `Credential ${name} saved (${bits} bits)`;
     if (!options.show) session.succeed(reply, 'Generate credential', done);
@@ -55,6 +53,22 @@ export const GENERATE: Command = defineCommand({
     return 0;
   },
 });
+
+/**
+ * As `create` makes a set of such a name: one credential of that name would stand before the set ever after. One that
+ * stands there already takes a new value as any other.
+ */
+async function refuseSet(client: CredentialClient, target: string, owner: number | null): Promise<void> {
+  const set = target.startsWith('cio_') ? undefined : canonicalSetName(target);
+  if (set === undefined) return;
+  const { credentials } = await client.call('List', { patterns: [target], owner });
+  // What is not writable is somebody else's, and granted to the caller.
+  const own = credentials.filter(({ writable }) => writable);
+  if (own.some(({ name }) => name === target)) return;
+  if (!isNamedByProvider(set) && !own.some((credential) => credential.set === set)) return;
+  const member = memberName(set, 'backup_password');
+  throw usageError(`${set} is the name of a set`, `its password: cio credential generate ${member}`);
+}
 
 /** Prints what nobody has seen yet; where that fails, it is stored all the same. */
 function show(session: Session, name: string, text: string): void {

@@ -60,13 +60,14 @@ export const GET: Command = defineCommand({
   },
 });
 
-/** Says what is not there: the version, which is asked for besides, or the credential; or that it is a set. */
-function tellOfAbsence(client: CredentialClient, error: unknown, version: number | null): Promise<never> {
-  if (isCredentialError(error, 'NotFound') && version !== null) {
-    throw new RewordedError(error, {
-      message: `version ${version} of ${abbreviate(error.fields.name)} not found`,
+/** Says that it is a set, or what is not there: the version, which is asked for besides, or the credential. */
+async function tellOfAbsence(client: CredentialClient, error: unknown, version: number | null): Promise<never> {
+  const hintOf = (set: string): string => `in which form? cio credential get ${set} -o ${FORMS.join('|')}`;
+  return tellOfSet(client, error, hintOf).catch((told: unknown) => {
+    if (version === null || !isCredentialError(told, 'NotFound')) throw told;
+    throw new RewordedError(told, {
+      message: `version ${version} of ${abbreviate(told.fields.name)} not found`,
       hint: 'cio credential history shows which versions of it are kept',
     });
-  }
-  return tellOfSet(client, error, (set) => `in which form? cio credential get ${set} -o ${FORMS.join('|')}`);
+  });
 }

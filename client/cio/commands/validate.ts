@@ -3,10 +3,11 @@ import { canonicalName } from '../../../src/names.ts';
 import type { Finding } from '../../../src/protocol/interface.generated.ts';
 import type { CredentialClient } from '../../client.ts';
 import { abbreviate } from '../abbreviate.ts';
+import { ConnectionError } from '../../connection-error.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { STDOUT } from '../file-descriptors.ts';
-import { documentOf, explain, type Explanation } from '../messages.ts';
+import { documentOf, explain } from '../messages.ts';
 import { resolveOwner } from '../principals.ts';
 import type { Session } from '../session.ts';
 import { isColoured } from '../terminal.ts';
@@ -54,7 +55,7 @@ export const VALIDATE: Command = defineCommand({
       return validateEach(session, client, calls);
     }, TIMEOUT_MS);
     if (session.isJson) {
-      session.print({ sets: reports, ...(errors.length > 0 && { errors: errors.map(documentOf) }) }, String);
+      session.print({ sets: reports, ...(errors.length > 0 && { errors }) }, String);
     }
     if (reports.length === 0 && errors.length === 0) session.note('There are no sets.');
     return exit;
@@ -63,20 +64,23 @@ export const VALIDATE: Command = defineCommand({
 
 interface Outcome {
   readonly reports: readonly Report[];
-  /** Of names that could not be tried. */
-  readonly errors: readonly Explanation[];
-  /** The first failure's, in the order of the names. */
+  /** Of names that could not be tried, each with its name: documents for programs. */
+  readonly errors: readonly object[];
+  /** The first failure's, in the order of the names; that of what ended the whole call. */
   readonly exit: number;
 }
 
-/** A name that cannot be tried keeps no other from being tried; where it is the only one, it is thrown. */
+/**
+ * A name that cannot be tried keeps no other from being tried; where it is the only one, it is thrown. What keeps every
+ * further one from being tried ends it, and throws away nothing of those before.
+ */
 async function validateEach(
   session: Session,
   client: CredentialClient,
   calls: readonly ValidateCall[],
 ): Promise<Outcome> {
   const reports: Report[] = [];
-  const errors: Explanation[] = [];
+  const errors: object[] = [];
   let exit: number = EXIT.done;
   for (const call of calls) {
     try {
@@ -84,10 +88,13 @@ async function validateEach(
       reports.push(report);
       if (report.failed) exit ||= EXIT.validationFailed;
     } catch (error) {
-      if (calls.length === 1 || !isOfName(error)) throw error;
+      const isLast = !isOfName(error);
+      const isAlone = calls.length === 1 || (isLast && reports.length + errors.length === 0);
+      if (isAlone || (isLast && !isOfDaemon(error))) throw error;
       const explanation = explain(error);
       session.fail('Validate credential', explanation.message, explanation.hint);
-      errors.push(explanation);
+      errors.push({ ...documentOf(explanation), name: call.target });
+      if (isLast) return { reports, errors, exit: explanation.exit };
       exit ||= explanation.exit;
     }
   }
@@ -98,6 +105,11 @@ async function validateEach(
 function isOfName(error: unknown): boolean {
   if (error instanceof CommandError) return error.code === 'NotInForm';
   return NAME_ERRORS.some((code) => isCredentialError(error, code));
+}
+
+/** The daemon refuses, or is no more; all else is wrong on this side. */
+function isOfDaemon(error: unknown): boolean {
+  return error instanceof CredentialError || error instanceof ConnectionError;
 }
 
 const NAME_ERRORS = ['NotFound', 'InvalidName', 'AccessDenied', 'Damaged'] as const;

@@ -1,3 +1,4 @@
+import { canonicalSetName, providerOf } from '../../../src/sets.ts';
 import type { Input, Positionals } from '../command.ts';
 
 /** How a whole set is made: where its fields come from, and what is done with them. */
@@ -79,4 +80,10 @@ export function meansSet(options: SetOptions): boolean {
   const isNamed = options.provider !== undefined || options.profile !== undefined;
   const isAsked = options.ask || options['from-env'] || options['no-validate'];
   return isNamed || isAsked || givenFieldOptions(options).length > 0;
+}
+
+/** Whether the first word of a name is a provider, as in `aws_site2`: what is called so is a set. */
+export function isNamedByProvider(name: string): boolean {
+  const set = canonicalSetName(name);
+  return set !== undefined && providerOf(set, undefined) !== undefined;
 }

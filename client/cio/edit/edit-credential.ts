@@ -49,7 +49,11 @@ async function readCredential(session: Session, name: string, owner: number | nu
     const reply = await client.call('Get', { name, owner });
     const bytes = Buffer.from(bytesOf(reply, client.socket));
     if (!isUtf8(bytes)) {
-      throw new CommandError('NotInForm', `${name} is not text`, `cio credential create ${name} - --replace < PATH`);
+      throw new CommandError(
+        'NotInForm',
+        `${name} is not text`,
+        `cio credential create ${name} - --replace --keep-newline < PATH`,
+      );
     }
     const { generation } = reply;
     return { value: bytes.toString('utf8'), generation };

@@ -7,7 +7,7 @@ import { cio, CIO_SOURCE, type CioOptions, type CioResult } from '../../support/
 import { Service } from '../../support/process.ts';
 import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { Peer } from '../peer.ts';
+import { message, Peer } from '../peer.ts';
 import { Harness, newName, REPOSITORY } from './harness.ts';
 
 const harness = await Harness.start({ after });
@@ -211,6 +211,30 @@ describe('cio without a daemon', () => {
       await harness.fail(EXIT.failed, ['list'], { socketPath: other.path }),
       /does not answer as the daemon does/,
     );
+  });
+
+  it('keeps what was tried out of several sets, where the daemon then refuses everything or goes away', async (t) => {
+    const gone = { exit: EXIT.notReachable, error: { code: 'NotReachable', name: 'third' } };
+    const busy = { exit: EXIT.failed, error: { code: 'Busy', name: 'third' } };
+    for (const { exit, error } of [busy, gone]) {
+      const peer = await Peer.onCalls(t, ({ parameters: { target } }, socket) => {
+        const answers = new Map<unknown, object>([
+          ['first', { parameters: { set: 'first', owner: 0, findings: [], failed: true } }],
+          ['second', { error: 'io.cio.Credentials.AccessDenied', parameters: { name: 'second', right: 'read' } }],
+          ['third', { error: 'io.cio.Credentials.Busy', parameters: {} }],
+        ]);
+        if (target === 'third' && error === gone.error) socket.end();
+        else socket.write(message(answers.get(target) ?? assert.fail('it goes on')));
+      });
+      const words = ['validate', 'first', 'second', 'third', 'fourth', '--json'];
+      const { code, stdout, stderr } = await harness.run(words, { socketPath: peer.path });
+      assert.deepEqual([code, stderr], [exit, ''], stdout);
+      const { sets, errors } = JSON.parse(stdout) as { sets: { set: string }[]; errors: (typeof error)[] };
+      assert.deepEqual(
+        [sets.map(({ set }) => set), errors.map(({ code: each, name }) => ({ code: each, name }))],
+        [['first'], [{ code: 'AccessDenied', name: 'second' }, error]],
+      );
+    }
   });
 
   it("does not trust another user's folder that the environment names", { skip: skipUnless(root) }, async (t) => {

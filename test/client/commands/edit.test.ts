@@ -145,7 +145,7 @@ describe('cio credential edit', () => {
     );
     const binary = await harness.store(Uint8Array.of(0xff, 0));
     const told = await harness.fail(EXIT.invalid, ['edit', binary], { env: { EDITOR: 'true' } });
-    assert.match(told, /is not text\nHint: cio credential create \S+ - --replace < PATH\n$/);
+    assert.match(told, /is not text\nHint: cio credential create \S+ - --replace --keep-newline < PATH\n$/);
     await harness.fail(EXIT.notFound, ['edit', 'no-such-thing'], { env: { EDITOR: 'true' } });
   });
 

@@ -145,7 +145,11 @@ describe('cio credential get --output', () => {
   it('is asked for where a set is named without a form', async () => {
     const set = await harness.storeSet();
     assert.match(await harness.fail(EXIT.usage, ['get', set]), / is a set\nHint: in which form\? .* -o yaml\|json\|/);
+    assert.match(await harness.fail(EXIT.usage, ['get', set, '--version', '2']), / is a set\nHint: in which form\? /);
     await harness.fail(EXIT.notFound, ['get', 'no-such-set']);
+    // Beside a credential of its name, that one is meant.
+    await harness.store('value', set);
+    assert.match(await harness.fail(EXIT.notFound, ['get', set, '--version', '2']), /: version 2 of .* not found\n/);
   });
 
   it('names the field that is no text', async (t) => {

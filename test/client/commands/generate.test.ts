@@ -50,11 +50,18 @@ describe('cio credential generate', () => {
   });
 
   it('refuses the name of a set, which one credential would hide, and says what is meant', async () => {
-    for (const set of ['aws', 'minio_alt']) {
-      const told = await harness.fail(EXIT.usage, ['generate', set]);
-      assert.match(told, new RegExp(`${set} is the name of a set\nHint: .* generate cio_${set}_backup_password\n$`));
+    const offsite = newName();
+    await harness.store('s3', `cio_${offsite}_provider`);
+    for (const set of ['aws', 'minio_alt', 'aws_site2', await harness.storeSet(), offsite]) {
+      for (const options of [[], ['--replace']]) {
+        const told = await harness.fail(EXIT.usage, ['generate', set, ...options]);
+        assert.match(told, new RegExp(`${set} is the name of a set\nHint: .* generate cio_${set}_backup_password\n$`));
+      }
     }
-    await harness.succeed(['generate', 'aws_token']);
+    assert.match(await harness.fail(EXIT.usage, ['generate', 'alt_aws']), /generate cio_aws_alt_backup_password\n$/);
+    // A part of one is no set, nor is what stands there already.
+    await harness.succeed(['generate', `cio_${offsite}_backup_password`]);
+    await harness.succeed(['generate', await harness.store('value', 'aws_token'), '--replace']);
   });
 
   it('refuses what is there, what could be guessed, and what contradicts itself', async () => {
