@@ -31,7 +31,7 @@ Harms daemons of its own in every way it knows, and prints which promises they k
 Scenarios:
 ${lines}
 Exit code 1 where a promise was broken, or where nothing could run of a scenario that was asked for by --only; what this machine
-lacks for the others is in the table.
+lacks for the others is in the table. With CI=true in the environment, exit code 1 also for anything that was not run, or in part only.
 `;
 }
 

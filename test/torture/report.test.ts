@@ -24,6 +24,25 @@ describe('formatReport()', () => {
     assert.match(text, /^1 promises kept, 0 broken; not run: 2/m);
   });
 
+  it('tells a promise that was kept in part from one that was kept', () => {
+    const partly = '25 clients instead of 100, for ulimit -Hn';
+    const report = makeReport(
+      [
+        resultOf([
+          { ...KEPT, partly },
+          { ...BROKEN, partly },
+        ]),
+      ],
+      OPTIONS,
+      QUIET,
+    );
+    const text = formatReport(report, undefined);
+    assert.match(text, /^pressure .* kept in part +in part: 25 clients instead of 100, for ulimit -Hn; nothing lost$/m);
+    assert.match(text, /^pressure .* BROKEN +in part: 25 clients/m);
+    assert.match(text, /^0 promises kept, 1 broken; in part: 1, for what/m);
+    assert.equal(report.results[0]?.outcomes[0]?.partly, partly);
+  });
+
   it('says how a promise was broken', () => {
     const text = formatReport(makeReport([resultOf([BROKEN])], OPTIONS, QUIET), undefined);
     assert.match(text, /^pressure, it survives: a value is gone$/m);
@@ -53,5 +72,11 @@ describe('exitCodeOf()', () => {
     assert.equal(exitCodeOf([resultOf([KEPT])], { only: [], isComplete: true }), 0);
     assert.equal(exitCodeOf([resultOf([KEPT, LEFT_OUT])], { only: [], isComplete: true }), 1);
     assert.equal(exitCodeOf([resultOf([], { unavailable: 'needs root' })], { only: [], isComplete: true }), 1);
+  });
+
+  it('is 1 for what was tried in part only where everything is to', () => {
+    const inPart = resultOf([KEPT, { ...KEPT, partly: 'without units, which needs cgroups' }]);
+    assert.equal(exitCodeOf([inPart], { only: ['pressure'], isComplete: false }), 0);
+    assert.equal(exitCodeOf([inPart], { only: [], isComplete: true }), 1);
   });
 });

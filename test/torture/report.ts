@@ -3,6 +3,7 @@ import { formatTableOrRecords } from '../../client/cio/table.ts';
 import { isDisturbing } from '../bench/disturbance.ts';
 import type { Disturbance } from '../bench/disturbance.ts';
 import type { Options } from './options.ts';
+import { isBroken } from './scenario.ts';
 import type { Outcome } from './scenario.ts';
 
 /** What came of one scenario. */
@@ -47,22 +48,36 @@ const EXIT_BROKEN = 1;
 
 /**
  * How the run ends: a promise that cannot be put to the test here is no failure, unless it was asked for; with `isComplete`,
- * as CI has it, every promise of a scenario was.
+ * as CI has it, every promise of a scenario was, and all of it.
  */
 export function exitCodeOf(
   results: readonly Result[],
   { only, isComplete }: Pick<Options, 'only' | 'isComplete'>,
 ): number {
-  const isBroken = results.some(({ outcomes }) => outcomes.some(({ broken }) => broken.length > 0));
+  const isAnyBroken = results.some(({ outcomes }) => outcomes.some(isBroken));
   const isMissing = results.some(({ scenario, outcomes }) => {
-    if (isComplete) return outcomes.length === 0 || outcomes.some(isLeftOut);
+    if (isComplete) return outcomes.length === 0 || outcomes.some(isIncomplete);
     return only.includes(scenario) && outcomes.every(isLeftOut);
   });
-  return isBroken || isMissing ? EXIT_BROKEN : 0;
+  return isAnyBroken || isMissing ? EXIT_BROKEN : 0;
 }
 
 function isLeftOut({ notRun }: Outcome): boolean {
   return notRun !== undefined;
+}
+
+function isIncomplete(outcome: Outcome): boolean {
+  return isLeftOut(outcome) || outcome.partly !== undefined;
+}
+
+function resultOf({ broken, notRun, partly }: Outcome): string {
+  if (notRun !== undefined) return 'NOT RUN';
+  if (broken.length > 0) return 'BROKEN';
+  return partly === undefined ? 'kept' : 'kept in part';
+}
+
+function seenOf({ detail, notRun, partly }: Outcome): string {
+  return notRun ?? (partly === undefined ? detail : `in part: ${partly}; ${detail}`);
 }
 
 const COLUMNS = ['scenario', 'promise', 'tried', 'time', 'result', 'seen'].map((title) => ({ title }));
@@ -75,13 +90,13 @@ const COLUMNS = ['scenario', 'promise', 'tried', 'time', 'result', 'seen'].map((
 export function formatReport({ form, seed, machine, results }: Report, width: number | undefined): string {
   const lines = results.flatMap(({ scenario, seconds, outcomes, unavailable }) =>
     unavailable === undefined
-      ? outcomes.map(({ what, count, unit, detail, broken, notRun }, index) => [
+      ? outcomes.map((outcome, index) => [
           scenario,
-          what,
-          notRun === undefined ? `${count} ${unit}` : '',
+          outcome.what,
+          isLeftOut(outcome) ? '' : `${outcome.count} ${outcome.unit}`,
           index === 0 ? `${seconds.toFixed(0)} s` : '',
-          notRun === undefined ? (broken.length === 0 ? 'kept' : 'BROKEN') : 'NOT RUN',
-          notRun ?? detail,
+          resultOf(outcome),
+          seenOf(outcome),
         ])
       : [[scenario, 'all of it', '', '', 'NOT RUN', unavailable]],
   );
@@ -89,7 +104,10 @@ export function formatReport({ form, seed, machine, results }: Report, width: nu
     outcomes.flatMap(({ what, broken }) => broken.map((sentence) => `${scenario}, ${what}: ${sentence}`)),
   );
   const count = (result: string): number => lines.filter((line) => line[4] === result).length;
-  const missing = count('NOT RUN');
+  const missing = [
+    ['not run', count('NOT RUN')],
+    ['in part', count('kept in part')],
+  ].flatMap(([what, lacking]) => (lacking === 0 ? [] : [`; ${what}: ${lacking}`]));
   return [
     `${form} form, seed ${seed}; Node ${machine.node}, Linux ${machine.kernel}, ${machine.processors} processors`,
     ...(isDisturbing(machine.disturbance)
@@ -99,8 +117,8 @@ export function formatReport({ form, seed, machine, results }: Report, width: nu
     formatTableOrRecords(COLUMNS, lines, width),
     ...breaches,
     ...(breaches.length === 0 ? [] : ['']),
-    `${count('kept')} promises kept, ${count('BROKEN')} broken` +
-      (missing === 0 ? '' : `; not run: ${missing}, for what “seen” says (CONTRIBUTING.md has what everything needs)`),
+    `${count('kept')} promises kept, ${count('BROKEN')} broken${missing.join('')}` +
+      (missing.length === 0 ? '' : ', for what “seen” says (CONTRIBUTING.md has what everything needs)'),
     '',
   ].join('\n');
 }

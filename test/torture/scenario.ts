@@ -25,6 +25,13 @@ export interface Outcome {
   readonly broken: readonly string[];
   /** What it lacks here; then nothing was tried. */
   readonly notRun?: string;
+  /** What of it was not tried here, or less than is meant to be, and why; undefined where all of it was. */
+  readonly partly?: string | undefined;
+}
+
+/** For {@link Outcome.partly}: the reasons that there are. */
+export function partly(...reasons: readonly (string | undefined)[]): string | undefined {
+  return reasons.filter((reason) => reason !== undefined).join('; ') || undefined;
 }
 
 /** A promise that cannot be put to the test on this machine, and why. */
@@ -39,7 +46,26 @@ export interface Scenario {
   readonly describe: string;
   /** Why it cannot run on this machine; undefined where it can. */
   unavailable?(): string | undefined;
-  run(torture: Torture): Promise<readonly Outcome[]>;
+  /** Gives each outcome as soon as it is known: what was broken is told, though what comes after it fails. */
+  run(torture: Torture): AsyncIterable<Outcome>;
+}
+
+export function isBroken({ broken }: Outcome): boolean {
+  return broken.length > 0;
+}
+
+/** Gives what came of some work; of work that fails, how promises were broken until then, and the failure. */
+export async function* outcomesOf(
+  work: () => Promise<void>,
+  outcomes: () => readonly Outcome[],
+): AsyncGenerator<Outcome> {
+  try {
+    await work();
+  } catch (error) {
+    yield* outcomes().filter(isBroken);
+    throw error;
+  }
+  yield* outcomes();
 }
 
 /** Most breaches that an outcome keeps: the first ones tell enough. */

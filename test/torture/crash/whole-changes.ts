@@ -60,13 +60,11 @@ const CHANGES: readonly Change[] = [
 ];
 
 /** Changes all of a store, and is killed at any step of it: what there is then is all of the one or all of the other. */
-export async function wholeChanges(torture: Torture): Promise<Outcome[]> {
+export async function* wholeChanges(torture: Torture): AsyncGenerator<Outcome> {
   await using scope = new BenchScope();
   const prepared = temporaryDirectory(scope, 'cio-crash');
   const copy = await prepare(scope, prepared);
-  const outcomes: Outcome[] = [];
-  for (const change of CHANGES) outcomes.push(await killIn(change, prepared, copy, torture));
-  return outcomes;
+  for (const change of CHANGES) yield await killIn(change, prepared, copy, torture);
 }
 
 async function killIn(change: Change, prepared: string, copy: Copy, { choose, progress }: Torture): Promise<Outcome> {

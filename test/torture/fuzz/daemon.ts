@@ -7,8 +7,8 @@ import { root } from '../../support/requirements.ts';
 import { RawVarlink } from '../../support/varlink.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import type { Scope } from '../../support/scope.ts';
-import { describeDescriptors, leakedDescriptors, Victim } from '../pressure/victim.ts';
-import { Breaches } from '../scenario.ts';
+import { describeDescriptors, descriptorsLeftOut, leakedDescriptors, Victim } from '../pressure/victim.ts';
+import { Breaches, partly } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
 
 /** Sent together, on one connection. */
@@ -49,12 +49,14 @@ export async function fuzzDaemon({ random, choose, progress }: Torture): Promise
   let sent = 0;
   let answered = 0;
   let before = victim.holdings;
+  const missing = root();
+  const oneUserOnly = missing === undefined ? undefined : `messages of one user only; other users need ${missing}`;
   const messages = generate(() => random.below(SEEDS));
   const talk = async (): Promise<void> => {
     while (sent < all && breaches.sentences.length === 0) {
       const batch = Array.from({ length: BATCH }, () => messages.next().value);
       sent += batch.length;
-      const person = root() !== undefined || random.oneIn(OTHERS.length + 1) ? undefined : random.pick(OTHERS);
+      const person = oneUserOnly !== undefined || random.oneIn(OTHERS.length + 1) ? undefined : random.pick(OTHERS);
       await using own = new BenchScope();
       try {
         const replied = await exchange(await RawVarlink.connect(own, victim.daemon.socketPath, person), batch);
@@ -84,8 +86,9 @@ export async function fuzzDaemon({ random, choose, progress }: Torture): Promise
     unit: 'messages',
     detail:
       `${answered} answered; memory ${before.mebibytes.toFixed(0)} → ${after.mebibytes.toFixed(0)} MiB, at most ` +
-      `${victim.peakMebibytes.toFixed(0)}; ${describeDescriptors(before, after)}`,
+      `${victim.peakMebibytes.toFixed(0)}${describeDescriptors(before, after)}`,
     broken: breaches.sentences,
+    partly: partly(oneUserOnly, descriptorsLeftOut(before)),
   };
 }
 

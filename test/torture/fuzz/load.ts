@@ -3,7 +3,7 @@ import { BenchScope } from '../../bench/bench-scope.ts';
 import { runSuccessfully } from '../../support/process.ts';
 import { Breaches, leftOut } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
-import { leakedDescriptors } from '../pressure/victim.ts';
+import { describeDescriptors, descriptorsLeftOut, leakedDescriptors } from '../pressure/victim.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { startFuzzed } from './daemon.ts';
 
@@ -76,7 +76,10 @@ export async function fuzzLoad({ random, choose, progress }: Torture): Promise<O
     what: WHAT,
     count: done,
     unit: 'connections',
-    detail: `${refused} refused, ${left} left or broke off; memory ${before.mebibytes.toFixed(0)} → ${after.mebibytes.toFixed(0)} MiB`,
+    detail:
+      `${refused} refused, ${left} left or broke off; memory ${before.mebibytes.toFixed(0)} → ` +
+      `${after.mebibytes.toFixed(0)} MiB${describeDescriptors(before, after)}`,
     broken: breaches.sentences,
+    partly: descriptorsLeftOut(before),
   };
 }

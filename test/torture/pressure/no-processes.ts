@@ -40,9 +40,8 @@ export async function noProcesses({ choose, progress }: Torture): Promise<Outcom
     const daemon = await start(scope, places);
     await using client = await connect({ socket: daemon.socketPath });
     await client.call('Lock', {});
-    // To set a limit of another user's process needs more than to be root; to lower one's own needs nothing.
-    await runSuccessfully(asIdentity(DAEMON, ['prlimit', `--pid=${daemon.pid}`, '--nproc=1:1']));
     try {
+      await forbidProcesses(daemon.pid);
       await client.call('Unlock', { passphrase: PASSPHRASE });
       refused += await countRefused(client);
       if ((await client.call('Get', { name: NAME })).value !== VALUE) breaches.add('a value is another one');
@@ -61,6 +60,11 @@ export async function noProcesses({ choose, progress }: Torture): Promise<Outcom
     detail: `${refused} restores refused by name`,
     broken: breaches.sentences,
   };
+}
+
+/** To set a limit of another user's process needs more than to be root; to lower one's own needs nothing. */
+async function forbidProcesses(pid: number): Promise<void> {
+  await runSuccessfully(asIdentity(DAEMON, ['prlimit', `--pid=${pid}`, '--nproc=1:1']));
 }
 
 async function prepare(scope: Scope, places: Places): Promise<void> {

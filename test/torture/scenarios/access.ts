@@ -12,13 +12,11 @@ export const access: Scenario = {
   id: 'access',
   describe: 'every persona, every method, every kind of name; the bytes, counts and times of what is none of his',
   unavailable: () => skipUnless(root, command('unshare', 'util-linux'), command('mount'), privateMounts) || undefined,
-  async run(torture) {
+  async *run(torture) {
     const { socketPath } = await startWorld(torture.scope, user(DAEMON_UID));
-    return [
-      await matrix(socketPath, DAEMON_UID, torture),
-      await sameBytes(socketPath, torture),
-      await sameCounts(socketPath),
-      await sameTime(socketPath, torture),
-    ];
+    yield await matrix(socketPath, DAEMON_UID, torture);
+    yield await sameBytes(socketPath, torture);
+    yield await sameCounts(socketPath);
+    yield await sameTime(socketPath, torture);
   },
 };

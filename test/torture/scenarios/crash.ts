@@ -10,8 +10,8 @@ import { firstStarts } from '../crash/first-starts.ts';
 import { Keeper } from '../crash/keeper.ts';
 import { wholeChanges } from '../crash/whole-changes.ts';
 import { Writer } from '../crash/writer.ts';
-import { Breaches, leftOut } from '../scenario.ts';
-import type { Outcome, Scenario } from '../scenario.ts';
+import { Breaches, leftOut, outcomesOf } from '../scenario.ts';
+import type { Outcome, Scenario, Torture } from '../scenario.ts';
 
 const WRITERS = 4;
 
@@ -43,39 +43,54 @@ const KILLS_PER_CALL_MAX = 4;
 export const crash: Scenario = {
   id: 'crash',
   describe: 'SIGKILL under load, at random moments and before each change of a file',
-  async run(torture) {
-    const { scope, random, choose, progress } = torture;
+  async *run(torture) {
     const missing = skipUnless(tracer);
-    const directory = temporaryDirectory(scope, 'cio-crash');
-    const store: Store = {
-      directories: { state: path.join(directory, 'state'), run: path.join(directory, 'run') },
-      writers: Array.from({ length: WRITERS }, (_, id) => new Writer(id, random)),
-      keeper: new Keeper(),
-    };
-    const atRandom = new Kills();
-    const chosen = new Kills();
+    yield* killAgainAndAgain(torture, missing);
+    if (missing === false) {
+      yield await firstStarts(torture);
+      yield* wholeChanges(torture);
+    } else {
+      yield leftOut('… and at any step of a first start, a change of the data key, a restore', missing);
+    }
+  },
+};
+
+/**
+ * Kills the daemons of one store, each by itself, and looks each time at what the last one left.
+ *
+ * @param missing why none can be killed at a chosen moment; false where that can be done
+ */
+export function killAgainAndAgain(torture: Torture, missing: string | false): AsyncIterable<Outcome> {
+  const { scope, random, choose, progress } = torture;
+  const directory = temporaryDirectory(scope, 'cio-crash');
+  const store: Store = {
+    directories: { state: path.join(directory, 'state'), run: path.join(directory, 'run') },
+    writers: Array.from({ length: WRITERS }, (_, id) => new Writer(id, random)),
+    keeper: new Keeper(),
+  };
+  const atRandom = new Kills();
+  const chosen = new Kills();
+  let last = atRandom;
+  const next = async (kills: Kills, death: Death): Promise<void> => {
+    const before = last;
+    last = kills;
+    await liveAndDie(store, death, kills, before);
+  };
+  const work = async (): Promise<void> => {
     const pairs = choose(1000, 200) / 2;
     const turns = new Map<FileCall, number>();
     for (let pair = 0; pair < pairs; pair += 1) {
-      if (missing === false) {
-        await liveAndDie(store, { moment: nextMoment(pair, turns), lifeMs: PATIENCE_MS }, chosen, atRandom);
-      }
-      await liveAndDie(store, { lifeMs: 1 + random.below(LIFE_MS) }, atRandom, chosen);
+      if (missing === false) await next(chosen, { moment: nextMoment(pair, turns), lifeMs: PATIENCE_MS });
+      await next(atRandom, { lifeMs: 1 + random.below(LIFE_MS) });
       progress(2 * (pair + 1), 2 * pairs);
     }
-    await liveAndDie(store, { lifeMs: 0 }, new Kills(), atRandom);
-    if (missing !== false) {
-      const steps = leftOut('… and at any step of a first start, a change of the data key, a restore', missing);
-      return [leftOut(AT_CHOSEN_MOMENTS, missing), atRandom.outcome(AT_RANDOM), steps];
-    }
-    return [
-      chosen.outcome(AT_CHOSEN_MOMENTS),
-      atRandom.outcome(AT_RANDOM),
-      await firstStarts(torture),
-      ...(await wholeChanges(torture)),
-    ];
-  },
-};
+    await next(new Kills(), { lifeMs: 0 });
+  };
+  return outcomesOf(work, () => [
+    missing === false ? chosen.outcome(AT_CHOSEN_MOMENTS) : leftOut(AT_CHOSEN_MOMENTS, missing),
+    atRandom.outcome(AT_RANDOM),
+  ]);
+}
 
 const AT_CHOSEN_MOMENTS = 'what was acknowledged survives SIGKILL before any write, sync, rename or removal of a file';
 const AT_RANDOM = '… and at a random moment';

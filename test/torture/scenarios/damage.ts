@@ -5,6 +5,7 @@ import { otherDays } from '../damage/other-days.ts';
 import { Sample } from '../damage/sample.ts';
 import type { Files, Look } from '../damage/sample.ts';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { isDeepStrictEqual } from 'node:util';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Scenario, Torture } from '../scenario.ts';
 
@@ -15,18 +16,16 @@ const JOURNAL_FILE = `${STORE_FILE}-wal`;
 export const damage: Scenario = {
   id: 'damage',
   describe: 'bytes flipped, sectors zeroed, files cut and mixed, pages misplaced, rows deleted, swapped and replayed',
-  async run(torture) {
+  async *run(torture) {
     const sample = await Sample.make(torture.scope);
-    return [
-      await flipBytes(torture, sample, 'the store', sample.files, STORE_FILE),
-      await flipBytes(torture, sample, 'its journal', await sample.filesWithJournal(), JOURNAL_FILE),
-      await zeroSectors(torture, sample),
-      await cut(torture, sample),
-      await misplacePages(torture, sample),
-      await misplaceFrames(torture, sample),
-      await tamperRows(torture, sample),
-      await otherDays(torture),
-    ];
+    yield await flipBytes(torture, sample, 'the store', sample.files, STORE_FILE);
+    yield await flipBytes(torture, sample, 'its journal', await sample.filesWithJournal(), JOURNAL_FILE);
+    yield await zeroSectors(torture, sample);
+    yield await cut(torture, sample);
+    yield await misplacePages(torture, sample);
+    yield await misplaceFrames(torture, sample);
+    yield await tamperRows(torture, sample);
+    yield await otherDays(torture);
   },
 };
 
@@ -142,15 +141,31 @@ async function misplacePages({ random, choose, progress }: Torture, sample: Samp
   return tally.outcome('… so does a page that lies in the place of another', 'pages');
 }
 
-/** The same in the journal, whose checksums anybody can make anew. */
-async function misplaceFrames({ choose, progress }: Torture, sample: Sample): Promise<Outcome> {
+/**
+ * The same in the journal, whose checksums anybody can make anew.
+ *
+ * @param forge makes them: SQLite passes over a journal whose checksums are wrong, and nothing would be put to the test
+ */
+export async function misplaceFrames(
+  { choose, progress }: Pick<Torture, 'choose' | 'progress'>,
+  sample: Sample,
+  forge: typeof forgeJournal = forgeJournal,
+): Promise<Outcome> {
   const files = await sample.filesWithJournal();
   const journal = files[JOURNAL_FILE] ?? Buffer.alloc(0);
   const frames = framesOf(journal);
   const tally = new Tally();
-  const look = async (place: string, forged: typeof frames): Promise<void> =>
-    tally.add(place, await sample.look({ ...files, [JOURNAL_FILE]: forgeJournal(journal, forged) }));
-  await look('the journal as it is', frames);
+  const asItIs = await sample.look(files);
+  tally.add('the journal as it is', asItIs);
+  const copy = forge(journal, frames);
+  if (!copy.equals(journal.subarray(0, copy.length)))
+    tally.breaches.add('a journal made anew is not as SQLite made it');
+  let changes = 0;
+  const look = async (place: string, forged: typeof frames): Promise<void> => {
+    const seen = await sample.look({ ...files, [JOURNAL_FILE]: forge(journal, forged) });
+    if (!isDeepStrictEqual(seen, asItIs)) changes += 1;
+    tally.add(place, seen);
+  };
   for (const [index, frame] of frames.entries()) {
     const others = new Set(frames.map(({ page }) => page).filter((page) => page !== frame.page));
     for (const page of [...others].slice(0, choose(others.size, 2))) {
@@ -160,6 +175,7 @@ async function misplaceFrames({ choose, progress }: Torture, sample: Sample): Pr
     await look(`frame ${index} once more`, [...frames, { ...frame, pagesAfter: frames.at(-1)?.pagesAfter ?? 0 }]);
     progress(index + 1, frames.length);
   }
+  if (changes === 0) tally.breaches.add('no forged journal changes what is seen: none was read');
   return tally.outcome('… so do pages of the journal that are misplaced, left out or written again', 'pages');
 }
 

@@ -8,12 +8,10 @@ import type { Scenario } from '../scenario.ts';
 export const fuzz: Scenario = {
   id: 'fuzz',
   describe: 'messages made from the interface and broken, on both sockets; servers that answer so, for the clients',
-  async run(torture) {
-    return [
-      await fuzzDaemon(torture),
-      await fuzzLoad(torture),
-      await fuzzClient(torture),
-      await fuzzCommandLine(torture),
-    ];
+  async *run(torture) {
+    yield await fuzzDaemon(torture);
+    yield await fuzzLoad(torture);
+    yield await fuzzClient(torture);
+    yield await fuzzCommandLine(torture);
   },
 };

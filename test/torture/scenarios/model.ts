@@ -12,7 +12,7 @@ import { Model } from '../model/model.ts';
 import type { Expected, Operation, Person } from '../model/model.ts';
 import { nextOperation, PEOPLE } from '../model/operations.ts';
 import { sameAs, telling } from '../model/replies.ts';
-import { Breaches } from '../scenario.ts';
+import { Breaches, outcomesOf } from '../scenario.ts';
 import type { Outcome, Scenario } from '../scenario.ts';
 
 /** Calls that somebody sends at once: what is written together commits together. */
@@ -26,41 +26,43 @@ export const model: Scenario = {
   id: 'model',
   describe: 'operations of several users, with restarts, kills and rekeys between, against a model in memory',
   unavailable: () => skipUnless(root) || undefined,
-  async run({ scope, random, choose, progress }) {
+  run({ scope, random, choose, progress }) {
     const world = new World(temporaryDirectory(scope, 'cio-model'));
     const breaches = new Breaches();
     const all = choose(200_000, 3000);
     let done = 0;
     let lives = 0;
-    while (done < all && breaches.sentences.length === 0) {
-      await using life = new BenchScope();
-      const daemon = await world.start(life);
-      const voices = await Promise.all(
-        PEOPLE.map((person) =>
-          Voice.as(life, daemon.socketPath, identityOf(person)).then((voice) => ({ person, voice })),
-        ),
-      );
-      lives += 1;
-      for (const wrong of await world.verify(voices)) breaches.add(`after ${done} operations: ${wrong}`);
-      const end = Math.min(all, done + OPERATIONS_PER_LIFE);
-      while (done < end && breaches.sentences.length === 0) {
-        const { person, voice } = random.pick(voices);
-        const operations = Array.from({ length: 1 + random.below(CALLS_AT_ONCE) }, (_, index) => {
-          const operation = nextOperation(random, world.model, person, done + index);
-          return { operation, expected: world.model.perform(person, operation) };
-        });
-        const wrong = await Promise.all(operations.map((one) => world.compare(voice, person, one)));
-        for (const sentence of wrong.flat()) breaches.add(`operation ${done}: ${sentence}`);
-        done += operations.length;
-        if (Math.floor(done / 100) > Math.floor((done - operations.length) / 100)) progress(Math.min(done, all), all);
+    const work = async (): Promise<void> => {
+      while (done < all && breaches.sentences.length === 0) {
+        await using life = new BenchScope();
+        const daemon = await world.start(life);
+        const voices = await Promise.all(
+          PEOPLE.map((person) =>
+            Voice.as(life, daemon.socketPath, identityOf(person)).then((voice) => ({ person, voice })),
+          ),
+        );
+        lives += 1;
+        for (const wrong of await world.verify(voices)) breaches.add(`after ${done} operations: ${wrong}`);
+        const end = Math.min(all, done + OPERATIONS_PER_LIFE);
+        while (done < end && breaches.sentences.length === 0) {
+          const { person, voice } = random.pick(voices);
+          const operations = Array.from({ length: 1 + random.below(CALLS_AT_ONCE) }, (_, index) => {
+            const operation = nextOperation(random, world.model, person, done + index);
+            return { operation, expected: world.model.perform(person, operation) };
+          });
+          const wrong = await Promise.all(operations.map((one) => world.compare(voice, person, one)));
+          for (const sentence of wrong.flat()) breaches.add(`operation ${done}: ${sentence}`);
+          done += operations.length;
+          if (Math.floor(done / 100) > Math.floor((done - operations.length) / 100)) progress(Math.min(done, all), all);
+        }
+        for (const wrong of await disturb(voices, random.below(3))) breaches.add(wrong);
+        // What was acknowledged is there whether the daemon ends well or not.
+        if (random.oneIn(2)) await daemon.stop();
+        else daemon.service.signal('SIGKILL');
+        await daemon.service.exited;
       }
-      for (const wrong of await disturb(voices, random.below(3))) breaches.add(wrong);
-      // What was acknowledged is there whether the daemon ends well or not.
-      if (random.oneIn(2)) await daemon.stop();
-      else daemon.service.signal('SIGKILL');
-      await daemon.service.exited;
-    }
-    return [world.outcome(done, lives, breaches)];
+    };
+    return outcomesOf(work, () => [world.outcome(done, lives, breaches)]);
   },
 };
 

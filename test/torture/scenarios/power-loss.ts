@@ -27,7 +27,7 @@ export const powerLoss: Scenario = {
   id: 'power-loss',
   describe: 'unsynced writes lost, reordered and torn, at every moment of a recorded run',
   unavailable: () => skipUnless(tracer, tracingOfOthers) || undefined,
-  async run({ scope, random, choose, progress }) {
+  async *run({ scope, random, choose, progress }) {
     const { events, history, directory } = await record(scope, choose(600, 150), random);
     const images = choose(6000, 400);
     const breaches = new Breaches();
@@ -47,15 +47,13 @@ export const powerLoss: Scenario = {
       }
     }
     if (answers < history.length) breaches.add(`the trace has ${answers} answers of ${history.length}`);
-    return [
-      {
-        what: 'what was acknowledged survives a loss of power, in the order in which it was asked for',
-        count: tried,
-        unit: 'images',
-        detail: `${events.length} events, ${answers} acknowledged calls; in ${beforeStore} images the store was not made yet`,
-        broken: breaches.sentences,
-      },
-    ];
+    yield {
+      what: 'what was acknowledged survives a loss of power, in the order in which it was asked for',
+      count: tried,
+      unit: 'images',
+      detail: `${events.length} events, ${answers} acknowledged calls; in ${beforeStore} images the store was not made yet`,
+      broken: breaches.sentences,
+    };
   },
 };
 

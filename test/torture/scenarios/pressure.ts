@@ -7,9 +7,10 @@ import { littleMemory } from '../pressure/little-memory.ts';
 import { noProcesses } from '../pressure/no-processes.ts';
 import { PRESSES } from '../pressure/presses.ts';
 import type { Press } from '../pressure/presses.ts';
-import { describeDescriptors, leakedDescriptors, SMALL, Victim } from '../pressure/victim.ts';
+import { lessThanAsked } from '../pressure/less-than-asked.ts';
+import { describeDescriptors, descriptorsLeftOut, leakedDescriptors, SMALL, Victim } from '../pressure/victim.ts';
 import { descriptorLimit, freeMebibytes, processLimit } from '../../support/process-limits.ts';
-import { Breaches } from '../scenario.ts';
+import { Breaches, leftOut, partly } from '../scenario.ts';
 import type { Outcome, Scenario, Torture } from '../scenario.ts';
 
 /** What those who press may cost, over what the daemon had before, in MiB: the bounds of its connections, and heap. */
@@ -30,26 +31,28 @@ export const pressure: Scenario = {
   id: 'pressure',
   describe:
     'idle, slow, rude and broken clients, few descriptors, no processes, bursts of commands, a full disk, little memory',
-  async run(torture) {
-    const outcomes: Outcome[] = [];
-    for (const press of PRESSES) outcomes.push(await pressOn(torture, press));
-    outcomes.push(await fewDescriptors(torture), await noProcesses(torture));
-    outcomes.push(await burst(torture), await fullDisk(torture));
-    outcomes.push(...(await littleMemory(torture)));
-    return outcomes;
+  async *run(torture) {
+    for (const press of PRESSES) yield await pressOn(torture, press);
+    yield await fewDescriptors(torture);
+    yield await noProcesses(torture);
+    yield await burst(torture);
+    yield await fullDisk(torture);
+    yield* littleMemory(torture);
   },
 };
 
 /** A good client is served while others do their worst; afterwards the daemon holds what it held before. */
 async function pressOn({ choose, random, progress }: Torture, press: Press): Promise<Outcome> {
+  const what = `good clients are served besides ${press.what}`;
+  const possible = descriptorLimit() - DESCRIPTORS_BESIDES;
+  const { count, notRun, fewer } = lessThanAsked(choose(...press.clients), possible, 'clients', 'ulimit -Hn');
+  if (notRun !== undefined) return leftOut(what, notRun);
   await using scope = new BenchScope();
   const victim = await Victim.start(scope);
   await victim.fill();
   await victim.serve(100);
   const before = victim.holdings;
   victim.peakMebibytes = 0;
-  const asked = choose(...press.clients);
-  const count = Math.min(asked, Math.max(1, descriptorLimit() - DESCRIPTORS_BESIDES));
   const sockets = await dial(victim.daemon.socketPath, count, (socket) => press.start(socket, random));
   progress(1, 2);
   const served = await victim.serve(choose(2000, 300));
@@ -69,19 +72,16 @@ async function pressOn({ choose, random, progress }: Torture, press: Press): Pro
   if (victim.daemon.service.exit !== undefined) breaches.add('the daemon ended');
   progress(2, 2);
   return {
-    what: `good clients are served besides ${press.what}`,
+    what,
     count,
     unit: 'clients',
     detail:
-      `${fewerThan(asked, count, 'ulimit -Hn')}Get p50 ${served.p50Ms.toFixed(1)} ms, p99 ${served.p99Ms.toFixed(1)} ms, longest ${served.longestMs.toFixed(0)} ms; memory +${grown.toFixed(0)} MiB at most, ` +
-      `${(after.mebibytes - before.mebibytes).toFixed(0)} MiB afterwards; ${describeDescriptors(before, after)}`,
+      `Get p50 ${served.p50Ms.toFixed(1)} ms, p99 ${served.p99Ms.toFixed(1)} ms, longest ${served.longestMs.toFixed(0)} ms, ` +
+      `without ${served.processorWaitMs.toFixed(0)} ms in which the daemon waited for a processor; memory +${grown.toFixed(0)} MiB at most, ` +
+      `${(after.mebibytes - before.mebibytes).toFixed(0)} MiB afterwards${describeDescriptors(before, after)}`,
     broken: breaches.sentences,
+    partly: partly(fewer, descriptorsLeftOut(before)),
   };
-}
-
-/** What this machine lets us do less of than was to be done. */
-function fewerThan(asked: number, count: number, limit: string): string {
-  return count === asked ? '' : `${count} instead of ${asked}, for ${limit}; `;
 }
 
 /** Connects some at a time. Those that the daemon refuses, or closes for others, are how it defends itself. */
@@ -150,14 +150,17 @@ const DESCRIPTORS_PER_COMMAND = 3;
 
 /** Very many commands at once: every one of them gets its value. */
 async function burst({ choose }: Torture): Promise<Outcome> {
-  await using scope = new BenchScope();
-  const victim = await Victim.start(scope);
-  await victim.fill();
-  const asked = choose(500, 60);
+  const what = 'a burst of `cio credential get`, all at once, gets its values';
   const memory = Math.floor(freeMebibytes() / MEBIBYTES_PER_COMMAND);
   const processes = Math.floor(processLimit() / 2 / TASKS_PER_COMMAND);
   const descriptors = Math.floor((descriptorLimit() - DESCRIPTORS_BESIDES) / DESCRIPTORS_PER_COMMAND);
-  const count = Math.max(1, Math.min(asked, memory, processes, descriptors));
+  const possible = Math.min(memory, processes, descriptors);
+  const limit = 'want of memory, processes or descriptors';
+  const { count, notRun, fewer } = lessThanAsked(choose(500, 60), possible, 'commands', limit);
+  if (notRun !== undefined) return leftOut(what, notRun);
+  await using scope = new BenchScope();
+  const victim = await Victim.start(scope);
+  await victim.fill();
   const command = [`${REPOSITORY}/bin/cio`, 'credential', 'get', SMALL, '--socket', victim.daemon.socketPath];
   const startedMs = performance.now();
   const finished = await Promise.all(Array.from({ length: count }, () => run(command, { timeoutMs: 300_000 })));
@@ -167,10 +170,11 @@ async function burst({ choose }: Torture): Promise<Outcome> {
     if (code !== 0 || !stdout.toString().startsWith('s3:')) breaches.add(`cio ended with ${code}: ${stderr}`);
   }
   return {
-    what: 'a burst of `cio credential get`, all at once, gets its values',
+    what,
     count,
     unit: 'commands',
-    detail: `${fewerThan(asked, count, 'want of memory, processes or descriptors')}${seconds.toFixed(1)} s for all`,
+    detail: `${seconds.toFixed(1)} s for all`,
     broken: breaches.sentences,
+    partly: fewer,
   };
 }

@@ -11,7 +11,7 @@ import type { Daemon } from '../../support/daemon.ts';
 import { plainEnvironment } from '../../support/process.ts';
 import { root, skipUnless, tracer, tracingOfOthers } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { Breaches } from '../scenario.ts';
+import { Breaches, outcomesOf } from '../scenario.ts';
 import type { Outcome, Scenario } from '../scenario.ts';
 import { makePlaces, User } from '../secrets/features.ts';
 import type { Places } from '../secrets/features.ts';
@@ -31,15 +31,17 @@ export const secrets: Scenario = {
   id: 'secrets',
   describe: 'planted secrets, searched in logs, errors, processes, temporary files, stores, copies and memory',
   unavailable: () => skipUnless(root, tracer, tracingOfOthers) || undefined,
-  async run({ choose, progress }) {
+  async *run({ choose, progress }) {
     const search = new Search();
     const rounds = choose(10, 1);
-    for (let round = 0; round < rounds; round += 1) {
-      await using scope = new BenchScope();
-      await search.goThrough(scope);
-      progress(round + 1, rounds);
-    }
-    return search.outcomes;
+    const work = async (): Promise<void> => {
+      for (let round = 0; round < rounds; round += 1) {
+        await using scope = new BenchScope();
+        await search.goThrough(scope);
+        progress(round + 1, rounds);
+      }
+    };
+    yield* outcomesOf(work, () => search.outcomes);
   },
 };
 

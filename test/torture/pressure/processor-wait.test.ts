@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { command, skipUnless } from '../../support/requirements.ts';
+import { processorWaitMs } from './processor-wait.ts';
+
+const PAUSE_MS = 20;
+const WAITED_MS = 100;
+
+/** Works without end, on the first of the processors that this process may use. */
+function startBusy(t: TestContext): number {
+  const allowed = readFileSync('/proc/self/status', 'latin1');
+  const processor = /^Cpus_allowed_list:\s+(\d+)/m.exec(allowed)?.[1] ?? '0';
+  const busy = spawn('/usr/bin/taskset', ['-c', processor, '/bin/sh', '-c', 'while :; do :; done'], {
+    stdio: 'ignore',
+  });
+  t.after(() => void busy.kill('SIGKILL'));
+  assert.ok(busy.pid !== undefined);
+  return busy.pid;
+}
+
+const isCounted = existsSync('/proc/self/schedstat') ? false : 'needs a kernel with CONFIG_SCHED_INFO';
+
+describe('processorWaitMs()', { skip: skipUnless(command('taskset', 'util-linux')) || isCounted }, () => {
+  it('grows while others have the processor', async (t) => {
+    const pid = startBusy(t);
+    startBusy(t);
+    while (processorWaitMs(pid) < WAITED_MS) await sleep(PAUSE_MS);
+  });
+
+  it('does not grow while a process waits for anything else, as one that hangs does', async (t) => {
+    const pid = startBusy(t);
+    process.kill(pid, 'SIGSTOP');
+    while (!/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))) await sleep(PAUSE_MS);
+    const before = processorWaitMs(pid);
+    await sleep(WAITED_MS);
+    assert.equal(processorWaitMs(pid), before);
+  });
+
+  it('is 0 of a process that is gone', () => {
+    assert.equal(processorWaitMs(2 ** 30), 0);
+  });
+});

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { put } from './put.ts';
+import { outcomesOf } from './scenario.ts';
+import type { Outcome, Scenario } from './scenario.ts';
+
+const KEPT: Outcome = { what: 'it survives', count: 3, unit: 'kills', detail: '', broken: [] };
+const BROKEN: Outcome = { ...KEPT, what: 'it stays whole', broken: ['a value is gone'] };
+
+function scenarioOf(run: Scenario['run']): Scenario {
+  return { id: 'crash', describe: '', run };
+}
+
+/** Puts a scenario to the test. Gives what it is in the report, and what was said meanwhile. */
+async function trial(run: (log: () => string) => AsyncIterable<Outcome>): Promise<{ broken: string[]; log: string }> {
+  let log = '';
+  const write = (text: string | Uint8Array): boolean => {
+    log += String(text);
+    return true;
+  };
+  const scenario = scenarioOf(() => run(() => log));
+  const { outcomes } = await put(scenario, { isShort: true, seed: 7 }, { isTTY: false, write });
+  return { broken: outcomes.flatMap(({ what, broken }) => broken.map((sentence) => `${what}: ${sentence}`)), log };
+}
+
+describe('put()', () => {
+  it('says how a promise was broken before the next one is tried', async () => {
+    let saidBefore = '';
+    await trial(async function* (log) {
+      yield BROKEN;
+      saidBefore = log();
+      yield await Promise.resolve(KEPT);
+    });
+    assert.equal(saidBefore, 'crash: BROKEN, it stays whole: a value is gone\n');
+  });
+
+  it('keeps what was broken before a promise that cannot be tried to its end', async () => {
+    const { broken, log } = await trial(async function* () {
+      yield await Promise.resolve(BROKEN);
+      throw new Error('no such command');
+    });
+    assert.equal(broken[0], 'it stays whole: a value is gone');
+    assert.match(broken[1] ?? '', /^it can be tried to its end: Error: no such command/);
+    assert.match(log, /BROKEN, it can be tried to its end: Error: no such command/);
+  });
+
+  it('keeps what was broken in the middle of work that fails, and does not call the rest kept', async () => {
+    const { broken } = await trial(() =>
+      outcomesOf(
+        () => Promise.reject(new Error('gone')),
+        () => [KEPT, BROKEN],
+      ),
+    );
+    assert.equal(broken.length, 2);
+    assert.equal(broken[0], 'it stays whole: a value is gone');
+  });
+});

@@ -1,0 +1,63 @@
+import { BenchScope } from '../bench/bench-scope.ts';
+import { stayIfInterrupted } from '../bench/interruption.ts';
+import type { Options } from './options.ts';
+import { Random } from './random.ts';
+import type { Result } from './report.ts';
+import { isBroken } from './scenario.ts';
+import type { Outcome, Scenario, Torture } from './scenario.ts';
+
+/** How often a scenario tells a log how far it is. */
+const LOG_LINES = 5;
+const CLEAR_LINE = '\r\u001b[K';
+
+/** Where it is said how far a scenario is, and how promises were broken, as soon as that is known. */
+export type Log = Pick<typeof process.stderr, 'write' | 'isTTY'>;
+
+/** Puts the promises of a scenario to the test. */
+export async function put(
+  scenario: Scenario,
+  { isShort, seed }: Pick<Options, 'isShort' | 'seed'>,
+  log: Log,
+): Promise<Result> {
+  const { id } = scenario;
+  const unavailable = scenario.unavailable?.();
+  if (unavailable !== undefined) {
+    log.write(`${id}: left out, ${unavailable}\n`);
+    return { scenario: id, seconds: 0, outcomes: [], unavailable };
+  }
+  const startedMs = performance.now();
+  const seconds = (): number => (performance.now() - startedMs) / 1000;
+  const outcomes: Outcome[] = [];
+  const torture: Omit<Torture, 'scope'> = {
+    random: new Random(seed),
+    choose: (long, short) => (isShort ? short : long),
+    progress(done, all) {
+      if (log.isTTY) log.write(`${CLEAR_LINE}${id}: ${done} of ${all}, ${seconds().toFixed(0)} s`);
+      else if (Math.floor((done * LOG_LINES) / all) > Math.floor(((done - 1) * LOG_LINES) / all)) {
+        log.write(`${id}: ${done} of ${all}, ${seconds().toFixed(0)} s\n`);
+      }
+    },
+  };
+  for await (const outcome of toItsEnd(scenario, torture)) {
+    // What the signal itself broke is no breach; what was broken before is told already, since who interrupts has no table.
+    if (isBroken(outcome)) await stayIfInterrupted();
+    outcomes.push(outcome);
+    const clear = log.isTTY ? CLEAR_LINE : '';
+    for (const sentence of outcome.broken) log.write(`${clear}${id}: BROKEN, ${outcome.what}: ${sentence}\n`);
+  }
+  if (log.isTTY) log.write(CLEAR_LINE);
+  log.write(`${id}: ${seconds().toFixed(1)} s${outcomes.some(isBroken) ? ', BROKEN' : ''}\n`);
+  return { scenario: id, seconds: seconds(), outcomes };
+}
+
+/** What fails by itself has kept nothing more; the other scenarios are still run. */
+async function* toItsEnd(scenario: Scenario, torture: Omit<Torture, 'scope'>): AsyncGenerator<Outcome> {
+  try {
+    await using scope = new BenchScope();
+    yield* scenario.run({ ...torture, scope });
+  } catch (error) {
+    await stayIfInterrupted();
+    const broken = [error instanceof Error ? (error.stack ?? error.message) : String(error)];
+    yield { what: 'it can be tried to its end', count: 0, unit: 'ends', detail: '', broken };
+  }
+}
