@@ -8,6 +8,8 @@ export class Keeper {
   /** Codes by the ids of their slots, of the slots that are there. */
   readonly #codes: Map<string, string> = new Map();
   #removing: string | undefined;
+  /** Ids of slots whose code nobody knows: the daemon was killed before it told. Without end they would fill the store. */
+  #strays: string[] = [];
   #epoch = 1;
   #turn = 0;
   acknowledgements = 0;
@@ -15,6 +17,9 @@ export class Keeper {
   /** Changes until the connection ends; that is how it always ends. */
   async change(client: CredentialClient): Promise<never> {
     for (;;) {
+      for (let stray = this.#strays.pop(); stray !== undefined; stray = this.#strays.pop()) {
+        await client.call('RemoveSlot', { id: stray });
+      }
       this.#turn += 1;
       const [oldest] = this.#codes.keys();
       if (this.#turn % 3 === 0) {
@@ -52,6 +57,7 @@ export class Keeper {
       if (opened.slot !== id) wrong.push(`the code of slot ${id} opened slot ${opened.slot}`);
     }
     this.#removing = undefined;
+    this.#strays = slots.filter(({ id, kind }) => kind === 'recovery' && !this.#codes.has(id)).map(({ id }) => id);
     return wrong;
   }
 }
