@@ -20,6 +20,9 @@ while True:
     print(json.dumps([data.decode(), [os.pread(fd, 100, 0).decode() for fd in fds]]), flush=True)
 `;
 
+/** What a descriptor waits for room at the least, where there is none. */
+const PAUSE_MS = 2;
+
 type Datagram = readonly [text: string, passed: readonly string[]];
 
 /** Starts a listener; what comes in is read in order. */
@@ -73,18 +76,25 @@ describe('connectServiceManager()', () => {
   it('waits for one that is busy, and does not read for a moment', has, async (t) => {
     const directory = temporaryDirectory(t);
     const address = path.join(directory, 'notify');
-    const listener = LISTENER.replace('while True:', 'import time; time.sleep(0.05)\nwhile True:');
-    const next = await listen(t, address, listener);
+    const next = await listen(t, address, LISTENER.replace('    print(', "    if data.startswith(b'FDSTORE'): print("));
     const manager = connectServiceManager(address);
     const fd = fs.openSync('/dev/null', 'r');
-    // More than any queue has places: of these, some are lost.
-    for (let sent = 0; sent < 2000; sent += 1) manager.alive();
-    assert.equal(manager.keep(fd, 'load.plain.1'), true);
+    // Where the machine is busy too, it may wait in vain, and where it is not, it may find room at once.
+    let kept: string | undefined;
+    for (let round = 0; round < 30 && kept === undefined; round += 1) {
+      // More than any queue has places: of these, some are lost.
+      for (let sent = 0; sent < 2000; sent += 1) manager.alive();
+      const name = `load.plain.${round}`;
+      const startedMs = performance.now();
+      const isKept = manager.keep(fd, name);
+      if (isKept && performance.now() - startedMs >= PAUSE_MS) kept = name;
+    }
     fs.closeSync(fd);
+    assert.ok(kept !== undefined, 'it never waited, or always in vain');
     let datagram: Datagram;
     do datagram = await next();
-    while (datagram[0] === 'WATCHDOG=1');
-    assert.deepEqual(datagram, ['FDSTORE=1\nFDNAME=load.plain.1', ['']]);
+    while (datagram[0] !== `FDSTORE=1\nFDNAME=${kept}`);
+    assert.deepEqual(datagram[1], ['']);
   });
 
   it('leaves a copy of a descriptor with it', has, async (t) => {
