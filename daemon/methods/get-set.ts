@@ -11,6 +11,7 @@ import type { NamedTarget } from '../access/targets.ts';
 import { currentVersion } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Method } from './context.ts';
+import { readInTurn } from './read-in-turn.ts';
 import { toWire } from './wire-value.ts';
 
 /** Reads all fields of a set that the caller may read, as one commit left them. */
@@ -27,14 +28,16 @@ function readSet(
   caller: Caller,
   { text, owner }: Pick<NamedTarget, 'text' | 'owner'>,
   allowIncomplete: boolean,
-): Methods['GetSet']['out'] {
-  return vault.read((reader) => {
+): Methods['GetSet']['out'] | Promise<Methods['GetSet']['out']> {
+  return readInTurn(vault, (reader, bytesMax) => {
     const name = canonicalSetName(parseName(text));
     const view = name === undefined ? undefined : findSet(caller, reader, name, owner);
     if (view === undefined) throw new CredentialError('NotFound', { name: name ?? text });
     if (view.missing.length > 0 && !allowIncomplete) {
       throw new CredentialError('Incomplete', { set: view.set, missing: view.missing });
     }
+    const bytes = [...view.members.values()].reduce((sum, record) => sum + currentVersion(record).size, 0);
+    if (bytes > bytesMax) return undefined;
     const members: SetMember[] = [...view.members].map(([field, record]) => {
       const { version } = currentVersion(record);
       return { name: record.name, field, ...reader.valueFor(record, version, toWire), version };

@@ -3,11 +3,12 @@ import { parseName } from '../../src/names.ts';
 import { findReadable, mayWrite } from '../access/rules.ts';
 import { currentVersion } from '../vault/records.ts';
 import type { Method } from './context.ts';
+import { readInTurn } from './read-in-turn.ts';
 import { toWire } from './wire-value.ts';
 
 /** Reads one value. Whom it was granted to reads the current one; older ones are for whoever may change it. */
 export const get: Method<'Get'> = ({ vault }, caller, parameters) =>
-  vault.read((reader) => {
+  readInTurn(vault, (reader, bytesMax) => {
     const name = parseName(parameters.name);
     const record = findReadable(caller, reader, name, parameters.owner);
     const current = currentVersion(record);
@@ -17,6 +18,7 @@ export const get: Method<'Get'> = ({ vault }, caller, parameters) =>
     }
     const version = record.versions.find((entry) => entry.version === wanted);
     if (version === undefined) throw new CredentialError('NotFound', { name });
+    if (version.size > bytesMax) return undefined;
     const value = reader.valueFor(record, version.version, toWire);
     return { name, ...value, version: version.version, generation: version.generation };
   });
