@@ -74,10 +74,14 @@ export function refuseForeignSchema(database: Database.Database): void {
 }
 
 function refuseForeignDatabase({ applicationId, userVersion, hasTables }: DatabaseHeader): void {
-  if (applicationId === APPLICATION_ID) return;
+  if (applicationId === APPLICATION_ID && userVersion > 0) return;
   // A file that is still empty has no application id: the first commit writes it.
   if (applicationId === 0 && userVersion === 0 && !hasTables) return;
-  throw new StoreError('damaged', 'the file is the database of another program');
+  const what =
+    applicationId === APPLICATION_ID
+      ? 'the header of the file is damaged'
+      : 'the file is the database of another program';
+  throw new StoreError('damaged', what);
 }
 
 function refuseNewerVersion(version: number): void {

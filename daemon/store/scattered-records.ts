@@ -24,6 +24,9 @@ const VARINT_BYTES_MAX = 4;
 const SERIAL = { int8: 1, zero: 8, one: 9, emptyBlob: 12 } as const;
 const COLUMNS = 3;
 
+/** What is read of a file. */
+type Pages = Pick<PageFile, 'pageCount' | 'read'>;
+
 const KINDS: ReadonlySet<number> = new Set(Object.values(KIND));
 
 /**
@@ -31,7 +34,7 @@ const KINDS: ReadonlySet<number> = new Set(Object.values(KIND));
  * have a body that does not open. The file's table is one b-tree of rows with no numbers, so that all its pages, the inner
  * ones too, are such as SQLite has for an index; pages that are free were overwritten (`secure_delete`).
  */
-export function* scatteredRecords(file: PageFile): Generator<SealedRecord> {
+export function* scatteredRecords(file: Pages): Generator<SealedRecord> {
   for (let number = 1; number <= file.pageCount; number += 1) {
     const page = file.read(number);
     const layout = [LEAF, INTERIOR].find(({ type }) => type === page?.[0]);
@@ -52,7 +55,7 @@ export function* scatteredRecords(file: PageFile): Generator<SealedRecord> {
 }
 
 /** What a cell holds, with what of it lies on overflow pages; undefined where that does not fit together. */
-function readPayload(file: PageFile, page: Buffer, offset: number): Buffer | undefined {
+function readPayload(file: Pages, page: Buffer, offset: number): Buffer | undefined {
   const length = readVarint(page, offset);
   if (length === undefined || length.value > PAYLOAD_BYTES_MAX) return undefined;
   const local = localBytes(length.value);

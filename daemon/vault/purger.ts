@@ -26,7 +26,7 @@ export interface PurgerEvents {
  * of before it is full.
  */
 export class Purger {
-  readonly #store: SealedStore;
+  readonly #store: Pick<SealedStore, 'purge'>;
   readonly #events: PurgerEvents;
   #holders = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -35,7 +35,7 @@ export class Purger {
   #postponed = 0;
   #isFailing = false;
 
-  constructor(store: SealedStore, events: PurgerEvents) {
+  constructor(store: Pick<SealedStore, 'purge'>, events: PurgerEvents) {
     this.#store = store;
     this.#events = events;
   }

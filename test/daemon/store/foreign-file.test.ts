@@ -46,3 +46,17 @@ describe('refuseNewerFile()', () => {
     );
   });
 });
+
+describe('refuseForeignFile()', () => {
+  it('calls a store of version 0 damaged: nobody makes one', (t) => {
+    const file = path.join(temporaryDirectory(t), 'credentials.db');
+    SqliteStore.open(file).close();
+    editFile(file, (database) => database.pragma('user_version = 0'));
+    const content = fs.readFileSync(file);
+    assert.throws(
+      () => SqliteStore.open(file),
+      (error) => error instanceof StoreError && error.failure === 'damaged' && /header/.test(error.message),
+    );
+    assert.deepEqual(fs.readFileSync(file), content);
+  });
+});

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { StoreError } from '../../../daemon/store/sealed-store.ts';
-import type { SealedStore } from '../../../daemon/store/sealed-store.ts';
 import { Purger } from '../../../daemon/vault/purger.ts';
 
 const MOMENT_MS = 1000;
@@ -26,12 +25,15 @@ function startPurger(t: TestContext): { purger: Purger; seen: Seen } {
     if (seen.failure !== undefined) throw seen.failure;
   };
   return {
-    purger: new Purger({ purge } as SealedStore, {
-      onPurgeFailed: (error) => void seen.failures.push(error),
-      onPurged: () => {
-        seen.mended += 1;
+    purger: new Purger(
+      { purge },
+      {
+        onPurgeFailed: (error) => void seen.failures.push(error),
+        onPurged: () => {
+          seen.mended += 1;
+        },
       },
-    }),
+    ),
     seen,
   };
 }
