@@ -21,7 +21,7 @@ import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { assertUnseen, Canaries } from '../support/canary.ts';
 import { Daemon, startDaemon } from '../support/daemon.ts';
 import { plainEnvironment, run } from '../support/process.ts';
-import { command, root, skipUnless } from '../support/requirements.ts';
+import { root, skipUnless, tracer } from '../support/requirements.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { RawVarlink } from '../support/varlink.ts';
 import type { Reply } from '../support/varlink.ts';
@@ -317,7 +317,7 @@ describe('a daemon whose key file is gone', () => {
 });
 
 describe('the socket of a daemon', () => {
-  it('has its mode from bind(2) on: no chmod(2) follows', { skip: skipUnless(root, command('strace')) }, async (t) => {
+  it('has its mode from bind(2) on: no chmod(2) follows', { skip: skipUnless(root, tracer) }, async (t) => {
     const directory = temporaryDirectory(t);
     const trace = join(directory, 'trace');
     const strace = ['strace', '-f', '-qq', '-e', 'trace=bind,umask,chmod,fchmod,fchmodat,listen', '-o', trace];

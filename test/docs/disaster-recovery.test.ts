@@ -4,7 +4,7 @@ import path from 'node:path';
 import { it } from 'node:test';
 import { connect } from '../../client/index.ts';
 import { EXIT } from '../../src/errors.ts';
-import { editFile, zeroPage } from '../daemon/vault/raw-file.ts';
+import { pagesOf, zeroPage } from '../daemon/vault/raw-file.ts';
 import { CIO_SOURCE } from '../support/cio.ts';
 import { startDaemon } from '../support/daemon.ts';
 import { plainEnvironment, run } from '../support/process.ts';
@@ -28,14 +28,10 @@ function recipe(): readonly string[] {
 
 /** The last of the pages between the root and the leaves: what lies below it is far from the start of the table. */
 function innerPage(file: string): number {
-  return editFile(file, (database) => {
-    const pages = database.prepare<[], number>(
-      "SELECT pageno FROM dbstat WHERE name = 'record' AND pagetype = 'internal' AND path != '/' ORDER BY path DESC",
-    );
-    const [page] = pages.pluck().all();
-    assert.ok(page);
-    return page;
-  });
+  const [root, ...others] = pagesOf(file, 'internal');
+  const page = others.at(-1);
+  assert.ok(root !== undefined && page !== undefined);
+  return page;
 }
 
 it('docs/disaster-recovery.md brings a store with a damaged page back, as it is typed there', async (t) => {

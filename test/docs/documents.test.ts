@@ -62,9 +62,14 @@ function anchorsOf(text: string): readonly string[] {
   );
 }
 
+/** What is there only when something was built or measured. */
+const IS_MADE = /^(?:build|dist)\//;
+
 /** What stands in backquotes and has a slash: files and folders, as `vault/reader` or `test/host`. */
 function placesIn(text: string): readonly string[] {
-  return [...text.matchAll(/`([a-z.]+(?:\/[\w.-]+)+)\/?`/g)].map(([, place = '']) => place);
+  return [...text.matchAll(/`([a-z.]+(?:\/[\w.-]+)+)\/?`/g)]
+    .map(([, place = '']) => place)
+    .filter((place) => !IS_MADE.test(place));
 }
 
 /** A place below the folder, of the daemon or of the page, with its ending or without. */

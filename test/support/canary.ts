@@ -52,13 +52,20 @@ export class Canaries {
     });
   }
 
-  /** The secrets that are in the arguments or in the environment of a running process. */
+  /**
+   * The secrets that are in the arguments or in the environment of a running process. The environment of one that is not
+   * dumpable, as the daemon is, is for root only to read (proc(5)).
+   */
   findInProcess(pid: number): Sighting[] {
     return ['cmdline', 'environ'].flatMap((file) => {
       const source = `/proc/${pid}/${file}`;
-      return this.findIn(source, fs.readFileSync(source));
+      return file === 'environ' && isRootsOnly(source) ? [] : this.findIn(source, fs.readFileSync(source));
     });
   }
+}
+
+function isRootsOnly(file: string): boolean {
+  return process.geteuid?.() !== 0 && fs.statSync(file).uid === 0;
 }
 
 /** Fails, naming the places, if a secret was seen anywhere. */

@@ -56,7 +56,7 @@ export class FailingDisk {
     fs.rmSync(path.join(this.#below, 'filler'));
   }
 
-  /** Forgets what is in memory, as a loss of power does. Nobody may use it. */
+  /** Forgets what the kernel has in memory and takes for written. Nobody may use it. */
   forget(): void {
     execFileSync('umount', [this.directory]);
     this.#mount();

@@ -11,6 +11,7 @@ import type { Scope } from '../../support/scope.ts';
 import { forgeJournal, framesOf } from '../../torture/damage/journal.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { PAGE_BYTES, rowsOf } from '../vault/raw-file.ts';
+import { recordsOf } from './records-of.ts';
 
 const FRAME_BYTES = 24 + PAGE_BYTES;
 const JOURNAL_HEADER_BYTES = 32;
@@ -44,15 +45,6 @@ function killed(scope: Scope): string {
 const textOf = ({ tag, body }: { tag: Uint8Array; body: Uint8Array }): string =>
   `${Buffer.from(tag).toString('hex')} ${Buffer.from(body).toString('hex').slice(0, 8)} ${body.length}`;
 
-function recordsOf(file: string): string[] {
-  const pages = PageFile.open(file);
-  try {
-    return Array.from(scatteredRecords(pages), textOf).toSorted();
-  } finally {
-    pages.close();
-  }
-}
-
 /** What SQLite makes of the file and its journal; of copies, since it changes them. */
 function recordsBySqlite(file: string): string[] {
   const copy = `${file}.copy`;
@@ -70,7 +62,7 @@ describe('PageFile', () => {
     assert.equal((journal.length - JOURNAL_HEADER_BYTES) % FRAME_BYTES, 0);
     for (let end = journal.length; end >= 0; end -= FRAME_BYTES / 2) {
       fs.writeFileSync(`${file}-wal`, journal.subarray(0, end));
-      const records = recordsOf(file);
+      const records = recordsOf(file, textOf);
       assert.deepEqual(records, recordsBySqlite(file), `cut at ${end}`);
       seen.add(records.join());
     }
@@ -84,7 +76,7 @@ describe('PageFile', () => {
       const damaged = Buffer.from(journal);
       damaged.writeUInt8(damaged.readUInt8(at) ^ 0x10, at);
       fs.writeFileSync(`${file}-wal`, damaged);
-      assert.deepEqual(recordsOf(file), recordsBySqlite(file), `byte ${at}`);
+      assert.deepEqual(recordsOf(file, textOf), recordsBySqlite(file), `byte ${at}`);
     }
     const isLost = (content: Uint8Array): boolean => {
       fs.writeFileSync(`${file}-wal`, content);
@@ -99,13 +91,13 @@ describe('PageFile', () => {
     const file = killed(t);
     const journal = fs.readFileSync(`${file}-wal`);
     const frames = framesOf(journal);
-    const before = recordsOf(file);
+    const before = recordsOf(file, textOf);
     const boast = frames.map((frame) => ({ ...frame, pagesAfter: frame.pagesAfter === 0 ? 0 : 0xff_ff_ff_ff }));
     fs.writeFileSync(`${file}-wal`, forgeJournal(journal, boast));
     const pages = PageFile.open(file);
     pages.close();
     assert.equal(pages.pageCount, Math.max(fs.statSync(file).size / PAGE_BYTES, ...frames.map(({ page }) => page)));
-    assert.deepEqual(recordsOf(file), before);
+    assert.deepEqual(recordsOf(file, textOf), before);
   });
 
   it('counts a page that the journal has lost meanwhile, and does not take it for an empty one', (t) => {

@@ -9,7 +9,7 @@ import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
 import type { Scope } from '../../support/scope.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { STORE_FILE, TestVault } from '../vault/open-vault.ts';
-import { PAGE_BYTES, editFile, putRow, rowsOf, zeroPage } from '../vault/raw-file.ts';
+import { PAGE_BYTES, editFile, pagesOf, putRow, rowsOf, zeroPage } from '../vault/raw-file.ts';
 
 const CREDENTIALS = 120;
 const LARGE_BYTES = 30_000;
@@ -59,15 +59,6 @@ function salvageFile(damaged: string, made: string, keysFrom?: string): Salvaged
   }
 }
 
-function pagesOf(type: 'internal' | 'leaf'): number[] {
-  return editFile(path.join(whole, STORE_FILE), (database) =>
-    database
-      .prepare<[string], number>("SELECT pageno FROM dbstat WHERE name = 'record' AND pagetype = ? ORDER BY path")
-      .pluck()
-      .all(type),
-  );
-}
-
 /** Opens what was made and repairs it: how many values are right. The others are not there, and nothing is wrong. */
 async function repaired(scope: Scope, directory: string): Promise<number> {
   const opened = await TestVault.open(scope, directory);
@@ -86,8 +77,8 @@ async function repaired(scope: Scope, directory: string): Promise<number> {
 
 describe('salvage()', () => {
   it('brings back all that lies on other pages, whichever page is gone', async (t) => {
-    const inner = pagesOf('internal');
-    const [front = 0, ...leaves] = pagesOf('leaf');
+    const inner = pagesOf(path.join(whole, STORE_FILE), 'internal');
+    const [front = 0, ...leaves] = pagesOf(path.join(whole, STORE_FILE), 'leaf');
     assert.ok(inner.length > 1);
     for (const page of [1, ...inner, ...leaves.filter((_, index) => index % 4 === 0)]) {
       const { directory, damaged, made } = withoutStore(t);
@@ -109,7 +100,7 @@ describe('salvage()', () => {
     const { directory, damaged, made } = withoutStore(t);
     const copy = path.join(directory, 'older.db');
     fs.writeFileSync(copy, original);
-    const lost = pagesOf('leaf')[0] ?? 0;
+    const lost = pagesOf(path.join(whole, STORE_FILE), 'leaf')[0] ?? 0;
     zeroPage(damaged, lost);
     salvageFile(damaged, made, copy);
     const opening = (kind: number): boolean => kind === KIND.store || kind === KIND.slot || kind === KIND.dataKey;

@@ -5,11 +5,11 @@ import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { migrate } from '../../../daemon/store/migrations.ts';
-import { PageFile } from '../../../daemon/store/page-file.ts';
 import { scatteredRecords } from '../../../daemon/store/scattered-records.ts';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
-import { editFile, overwrite, PAGE_BYTES, rowsOf, zeroPage } from '../vault/raw-file.ts';
+import { editFile, overwrite, PAGE_BYTES, pagesOf, rowsOf, zeroPage } from '../vault/raw-file.ts';
+import { recordsOf } from './records-of.ts';
 
 /** Around where SQLite begins to use another page for a part of a row, and the longest that has one, two and many of them. */
 const BODY_BYTES = [0, 1, 16, 296, 970, 980, 990, 1000, 1010, 3000, 4070, 4090, 5000, 5100, 9000, 70_000];
@@ -32,31 +32,12 @@ const original = fs.readFileSync(whole);
 const textOf = ({ kind, tag, body }: { kind: number; tag: Uint8Array; body: Uint8Array }): string =>
   `${kind} ${Buffer.from(tag).toString('hex')} ${Buffer.from(body).toString('hex')}`;
 
-function recordsOf(file: string): string[] {
-  const pages = PageFile.open(file);
-  try {
-    return Array.from(scatteredRecords(pages), textOf).toSorted();
-  } finally {
-    pages.close();
-  }
-}
-
-/** The pages of the file by their part in the table; SQLite says which. */
-function pagesOf(type: 'internal' | 'leaf' | 'overflow'): number[] {
-  return editFile(whole, (database) =>
-    database
-      .prepare<[string], number>("SELECT pageno FROM dbstat WHERE name = 'record' AND pagetype = ?")
-      .pluck()
-      .all(type),
-  );
-}
-
 const rows = rowsOf(whole).map(textOf).toSorted();
 
 describe('scatteredRecords()', () => {
   it('finds what SQLite finds in a good file, on inner pages and overflow pages too', () => {
-    assert.ok(pagesOf('internal').length > 0 && pagesOf('overflow').length > BODY_BYTES.length / 2);
-    assert.deepEqual(recordsOf(whole), rows);
+    assert.ok(pagesOf(whole, 'internal').length > 0 && pagesOf(whole, 'overflow').length > BODY_BYTES.length / 2);
+    assert.deepEqual(recordsOf(whole, textOf), rows);
   });
 
   it('loses what lies on a page that is gone, whichever that is, and nothing else', () => {
@@ -65,7 +46,7 @@ describe('scatteredRecords()', () => {
     for (let page = 1; page <= original.length / PAGE_BYTES; page += 1) {
       fs.writeFileSync(file, original);
       zeroPage(file, page);
-      const found = new Set(recordsOf(file));
+      const found = new Set(recordsOf(file, textOf));
       // A record with a part that is zeros now is found, and does not open.
       for (const row of rows.filter((whole) => !found.has(whole))) lost.set(row, (lost.get(row) ?? 0) + 1);
     }
@@ -93,13 +74,13 @@ describe('scatteredRecords()', () => {
       reads += 1;
       return page;
     };
-    assert.deepEqual(Array.from(scatteredRecords({ pageCount: 1, read } as unknown as PageFile)), []);
+    assert.deepEqual(Array.from(scatteredRecords({ pageCount: 1, read })), []);
     assert.ok(reads <= 3, `${reads} reads`);
   });
 
   it('comes to its end, and throws nothing, whatever the pages say', () => {
     const file = path.join(directory, 'noise.db');
-    const places = [...pagesOf('internal'), ...pagesOf('leaf'), ...pagesOf('overflow')];
+    const places = [...pagesOf(whole, 'internal'), ...pagesOf(whole, 'leaf'), ...pagesOf(whole, 'overflow')];
     const change = fc.record({
       page: fc.constantFrom(...places),
       // The beginning of a page is where its structure is.
@@ -110,7 +91,7 @@ describe('scatteredRecords()', () => {
       fc.property(fc.array(change, { minLength: 1, maxLength: 20 }), (changes) => {
         fs.writeFileSync(file, original);
         for (const { page, at, bytes } of changes) overwrite(file, (page - 1) * PAGE_BYTES + at, bytes);
-        const found = recordsOf(file);
+        const found = recordsOf(file, textOf);
         const hit = new Set(changes.map(({ page }) => page));
         assert.ok(found.length >= rows.length - hit.size * ROWS_PER_PAGE_MAX, `${found.length}`);
       }),

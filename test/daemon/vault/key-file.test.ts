@@ -6,7 +6,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { KeyFileError, createKeyFile, readKeyFile } from '../../../daemon/vault/key-file.ts';
 import { withIdentity } from '../../support/identity.ts';
-import { command, root, skipUnless } from '../../support/requirements.ts';
+import { root, skipUnless, tracer } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { makeReadOnly, smallDisk } from '../store/small-disk.ts';
 
@@ -193,7 +193,7 @@ describe('readKeyFile()', () => {
 
   it(
     'does not open what is no file: to open a device can be enough to set it off',
-    { skip: skipUnless(command('strace')) },
+    { skip: skipUnless(tracer) },
     (t) => {
       const fifo = path.join(temporaryDirectory(t), 'fifo');
       execFileSync('mkfifo', [fifo]);

@@ -46,17 +46,22 @@ export function deleteRow(database: Database.Database, { kind, tag }: Omit<Row, 
   database.prepare('DELETE FROM record WHERE kind = ? AND tag = ?').run(kind, tag);
 }
 
-/** The pages of the file that rows lie on, by their number; the root is left out where it only leads to others. */
-export function leavesOf(file: string): number[] {
+/** The pages of the table by their part in it, by their number and in the order of the table; the root comes first. */
+export function pagesOf(file: string, type: 'internal' | 'leaf' | 'overflow'): number[] {
   const database = new Database(file, { readonly: true });
   try {
-    const pages = database.prepare<[], number>(
-      "SELECT pageno FROM dbstat WHERE name = 'record' AND pagetype = 'leaf' ORDER BY path",
+    const pages = database.prepare<[string], number>(
+      "SELECT pageno FROM dbstat WHERE name = 'record' AND pagetype = ? ORDER BY path",
     );
-    return pages.pluck().all();
+    return pages.pluck().all(type);
   } finally {
     database.close();
   }
+}
+
+/** The pages of the file that rows lie on; the root is left out where it only leads to others. */
+export function leavesOf(file: string): number[] {
+  return pagesOf(file, 'leaf');
 }
 
 /** Overwrites a page with zeros, past SQLite. */

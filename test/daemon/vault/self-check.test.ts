@@ -6,10 +6,9 @@ import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { SelfCheck } from '../../../daemon/vault/self-check.ts';
 import type { Scope } from '../../support/scope.ts';
 import { TestVault } from './open-vault.ts';
-import { deleteRow, putRow, rowsOf } from './raw-file.ts';
+import { PAGE_BYTES, deleteRow, putRow, rowsOf } from './raw-file.ts';
 
 const MINUTE_MS = 60_000;
-const PAGE_BYTES = 4096;
 const SECOND_MS = 1000;
 /** Longer than what was deleted waits for a check; and how many checks in a row give way to it. */
 const PURGE_WAITS_SECONDS = 12;

@@ -1,0 +1,13 @@
+import { PageFile } from '../../../daemon/store/page-file.ts';
+import { scatteredRecords } from '../../../daemon/store/scattered-records.ts';
+import type { SealedRecord } from '../../../daemon/store/sealed-store.ts';
+
+/** The records that can be made out in a file, as texts in their order. */
+export function recordsOf(file: string, textOf: (record: SealedRecord) => string): string[] {
+  const pages = PageFile.open(file);
+  try {
+    return Array.from(scatteredRecords(pages), textOf).toSorted();
+  } finally {
+    pages.close();
+  }
+}
