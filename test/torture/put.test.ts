@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { put } from './put.ts';
-import { outcomesOf } from './scenario.ts';
+import { leftOut, outcomesOf } from './scenario.ts';
 import type { Outcome, Scenario } from './scenario.ts';
 
 const KEPT: Outcome = { what: 'it survives', count: 3, unit: 'kills', detail: '', broken: [] };
@@ -53,5 +53,21 @@ describe('put()', () => {
     );
     assert.equal(broken.length, 2);
     assert.equal(broken[0], 'it stays whole: a value is gone');
+  });
+
+  it('does not call kept what was tried no time, unless it is said to be left out', async () => {
+    const { broken } = await trial(async function* () {
+      yield { ...KEPT, count: 0 };
+      yield { ...KEPT, count: Number.NaN };
+      yield await Promise.resolve(leftOut('it is mounted', 'needs root'));
+    });
+    assert.deepEqual(broken, ['it survives: nothing was tried', 'it survives: nothing was tried']);
+  });
+
+  it('does not pass over a scenario that puts nothing to the test', async () => {
+    const { broken } = await trial(async function* () {
+      yield* await Promise.resolve([]);
+    });
+    assert.deepEqual(broken, ['it can be tried to its end: nothing was tried']);
   });
 });

@@ -52,12 +52,25 @@ export async function put(
 
 /** What fails by itself has kept nothing more; the other scenarios are still run. */
 async function* toItsEnd(scenario: Scenario, torture: Omit<Torture, 'scope'>): AsyncGenerator<Outcome> {
+  const end = { what: 'it can be tried to its end', count: 0, unit: 'ends', detail: '' };
   try {
     await using scope = new BenchScope();
-    yield* scenario.run({ ...torture, scope });
+    let isAnyTried = false;
+    for await (const outcome of scenario.run({ ...torture, scope })) {
+      isAnyTried = true;
+      yield asTried(outcome);
+    }
+    if (!isAnyTried) yield { ...end, broken: [NOTHING_TRIED] };
   } catch (error) {
     await stayIfInterrupted();
-    const broken = [error instanceof Error ? (error.stack ?? error.message) : String(error)];
-    yield { what: 'it can be tried to its end', count: 0, unit: 'ends', detail: '', broken };
+    yield { ...end, broken: [error instanceof Error ? (error.stack ?? error.message) : String(error)] };
   }
+}
+
+const NOTHING_TRIED = 'nothing was tried';
+
+/** A promise that was never put to the test is not kept. */
+function asTried(outcome: Outcome): Outcome {
+  const isTried = outcome.count > 0 || outcome.notRun !== undefined;
+  return isTried ? outcome : { ...outcome, broken: [...outcome.broken, NOTHING_TRIED] };
 }

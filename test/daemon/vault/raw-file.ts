@@ -95,15 +95,3 @@ export function contentOf(directory: string): Record<string, string> {
 function textOf({ kind, tag, body }: Row): string {
   return `${kind} ${tag.toString('hex')} ${body.toString('hex')}`;
 }
-
-/** The transactions in the file's journal since it was last begun anew (sqlite.org/fileformat2.html, "WAL"). */
-export function commitsInJournal(file: string): number {
-  const journal = fs.readFileSync(`${file}-wal`);
-  const salt = journal.subarray(16, 24);
-  let commits = 0;
-  for (let frame = 32; frame + 24 <= journal.length; frame += 24 + PAGE_BYTES) {
-    if (!journal.subarray(frame + 8, frame + 16).equals(salt)) break;
-    if (journal.readUInt32BE(frame + 4) !== 0) commits += 1;
-  }
-  return commits;
-}

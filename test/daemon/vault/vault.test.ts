@@ -13,11 +13,12 @@ import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { createKeyFile } from '../../../daemon/vault/key-file.ts';
 import { prepareReplacement } from '../../../daemon/vault/replace.ts';
 import { makeSlot } from '../../../daemon/vault/slots.ts';
-import { root, skipUnless } from '../../support/requirements.ts';
-import { leaveRoom, makeReadOnly, smallDisk } from '../store/small-disk.ts';
+import { skipUnless } from '../../support/requirements.ts';
+import { commitsInJournal } from '../../torture/damage/journal.ts';
+import { leaveRoom, makeReadOnly, mounting, smallDisk } from '../store/small-disk.ts';
 import { memoryDirectory } from './memory-directory.ts';
 import { STORE_FILE, TestVault, valueOf } from './open-vault.ts';
-import { commitsInJournal, deleteRow, editFile, newRows, putRow, rowsOf } from './raw-file.ts';
+import { deleteRow, editFile, newRows, putRow, rowsOf } from './raw-file.ts';
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60_000;
@@ -57,9 +58,23 @@ describe('Vault.unlock()', () => {
     const opened = await TestVault.openLocked(t, made.directory);
     opened.store.close();
     for (let attempt = 0; attempt < 200; attempt += 1) {
-      assert.throws(() => opened.vault.unlock(opened.sodium.takeKey(rootKey.slice())));
+      assert.throws(() => opened.vault.unlock(opened.sodium.copyKey(rootKey)));
     }
     assert.ok(!keysHeld(opened));
+  });
+
+  it('keeps its keys where somebody who is told of it fails', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    await made.vault.lock();
+    const forget = made.vault.watch(() => {
+      throw new RangeError('a defect of a watcher');
+    });
+    await assert.rejects(made.slots.unlockUnattended(), RangeError);
+    forget();
+    assert.equal(made.value('a'), 'value');
+    await made.save('b', 'other');
+    assert.equal((await made.reopened()).value('b'), 'other');
   });
 
   it('changes nothing where it is open already', async (t) => {
@@ -114,7 +129,7 @@ describe('Vault.replace()', () => {
     const made = await TestVault.create(t);
     const heard: boolean[] = [];
     made.vault.watch(() => void heard.push(made.vault.isLocked));
-    const rootKey = made.sodium.takeKey(made.vault.unlocked().rootKey.slice());
+    const rootKey = made.sodium.copyKey(made.vault.unlocked().rootKey);
     const replacing = made.vault.replace(rootKey, (store) => {
       const transaction = store.begin(store.get(KIND.head, fixedTag('head')));
       for (const { tag } of store.list(KIND.dataKey, undefined, 1)) transaction.delete(KIND.dataKey, tag);
@@ -144,7 +159,7 @@ describe('Vault.replace() and Vault.exclusive()', () => {
       const purge = t.mock.method(made.store, 'purge', () => void seen.push('purged'));
       if (change === 'rekey') await made.rekey();
       else {
-        const rootKey = made.sodium.takeKey(made.vault.unlocked().rootKey.slice());
+        const rootKey = made.sodium.copyKey(made.vault.unlocked().rootKey);
         await made.vault.replace(rootKey, (store) => prepareReplacement(store, store));
       }
       const order = ['committed, and nothing more', 'others', 'purged'];
@@ -288,7 +303,7 @@ describe('Vault.write() where the commit fails', () => {
 
   it(
     'refuses all of them with StorageFull, loses nothing, and goes on when there is room',
-    { skip: skipUnless(root) },
+    { skip: skipUnless(mounting) },
     async (t) => {
       const { made, fill, free } = await onSmallDisk(t);
       await made.save('a', 'kept');
@@ -310,7 +325,7 @@ describe('Vault.write() where the commit fails', () => {
     },
   );
 
-  it('refuses a rekey with StorageFull, and stays with the old key', { skip: skipUnless(root) }, async (t) => {
+  it('refuses a rekey with StorageFull, and stays with the old key', { skip: skipUnless(mounting) }, async (t) => {
     const { made, fill, free } = await onSmallDisk(t);
     for (let index = 0; index < 10; index += 1) await made.save(`a${index}`, randomBytes(10_000));
     await made.save('a', 'kept');
@@ -327,7 +342,7 @@ describe('Vault.write() where the commit fails', () => {
 
   it(
     'refuses all of them with StorageFailed on a read-only disk, and still reads',
-    { skip: skipUnless(root) },
+    { skip: skipUnless(mounting) },
     async (t) => {
       const made = await TestVault.create(t);
       await made.save('a', 'kept');
@@ -485,7 +500,7 @@ describe('Vault and the journal of its file', () => {
 
   it(
     'keeps and reads what was acknowledged where the file has no room for it, and goes on when it has',
-    { skip: skipUnless(root) },
+    { skip: skipUnless(mounting) },
     async (t) => {
       const disk = smallDisk(t, 2048);
       const made = await TestVault.create(t, disk);

@@ -10,8 +10,11 @@ import type { Scope } from '../../support/scope.ts';
 
 const READY_TIMEOUT_MS = 60_000;
 
-/** As many as Node says when nobody caught an error. */
-const LAST_LINES = 20;
+/** Node says 20 when nobody caught an error (its account ends with its version, not with the message), and more of one with a cause. */
+const LAST_LINES = 50;
+
+/** Longest time that a daemon takes from the death that was chosen for it until its tracer has told of it. */
+const DEATH_TIMEOUT_MS = 30_000;
 
 /** How long is waited before one looks again for the child of a tracer. */
 const CHILD_PAUSE_MS = 10;
@@ -37,6 +40,7 @@ interface Fate {
 export class DaemonRun {
   readonly #daemon: Daemon;
   readonly #isTraced: boolean;
+  #isKilled = false;
 
   /** @param fate neither: it lives until it is killed */
   constructor(scope: Scope, directories: { readonly state: string; readonly run: string }, fate: Fate = {}) {
@@ -48,20 +52,43 @@ export class DaemonRun {
     });
     this.#isTraced = tracerOf(fate).length > 0;
     // Before the tracer, which would leave it running, holding on to its output.
-    scope.after(() => this.kill());
+    scope.after(async () => void (await this.kill()));
   }
 
   get hasEnded(): boolean {
     return this.#daemon.service.exit !== undefined;
   }
 
-  get log(): string {
-    return this.#daemon.log;
+  /** Whether {@link kill} found it alive. */
+  get isKilled(): boolean {
+    return this.#isKilled;
+  }
+
+  /**
+   * How it ended, where that was not by SIGKILL: no daemon here is to end so. Undefined while it runs. A tracer ends as what it
+   * traces does (strace(1), "EXIT STATUS").
+   */
+  get failure(): string | undefined {
+    const { exit } = this.#daemon.service;
+    if (exit === undefined || exit.signal === 'SIGKILL') return undefined;
+    return `it ended with ${exit.signal ?? `exit code ${exit.code}`}: ${lastWords(this.#daemon.log)}`;
+  }
+
+  /** Why nobody can work with it. */
+  get account(): string {
+    return this.failure ?? `${this.hasEnded ? 'it was killed' : 'it runs'}: ${lastWords(this.#daemon.log)}`;
   }
 
   /** Resolves once it is gone. */
   get gone(): Promise<unknown> {
     return this.#daemon.service.exited;
+  }
+
+  /** For a daemon that broke a connection: kills it where it is not just dying. Gives what is wrong with its end. */
+  async end(): Promise<string | undefined> {
+    await Promise.race([this.gone, sleep(DEATH_TIMEOUT_MS, undefined, { ref: false })]);
+    const failure = await this.kill();
+    return this.#isKilled ? 'it breaks a connection, and lives' : failure;
   }
 
   connect(): Promise<CredentialClient> {
@@ -78,16 +105,17 @@ export class DaemonRun {
     }
   }
 
-  /** Kills the daemon itself: a tracer that is killed would leave it running. */
-  async kill(): Promise<void> {
+  /** Kills the daemon itself: a tracer that is killed would leave it running. Gives {@link failure}. */
+  async kill(): Promise<string | undefined> {
     while (!this.hasEnded) {
       const pids = this.#isTraced ? childrenOf(this.#daemon.pid) : [this.#daemon.pid];
-      for (const pid of pids) killIfThere(pid);
+      for (const pid of pids) this.#isKilled = killIfThere(pid) || this.#isKilled;
       if (pids.length > 0) break;
       // The kernel may leave a child out that is just running (proc(5)), and a tracer ends a little later than what it traces.
       await Promise.race([this.gone, sleep(CHILD_PAUSE_MS)]);
     }
     await this.gone;
+    return this.failure;
   }
 }
 
@@ -104,8 +132,10 @@ function tracerOf({ dieBefore, traceTo }: Fate): string[] {
   if (dieBefore === undefined) return [];
   // strace counts each system call by itself, and those of each thread.
   const { call, count } = dieBefore;
-  const inject = `--inject=${call}:signal=SIGKILL:when=${count}`;
-  return ['strace', '-f', '-qq', '-o', '/dev/null', `--trace=${call}`, inject];
+  // Some architectures have only the newer calls of a kind (arm64: unlinkat, renameat); "?" is for a name that strace does not know.
+  const calls = [call, `${call}at`, `${call}at2`].map((name) => `?${name}`).join(',');
+  const inject = `--inject=${calls}:signal=SIGKILL:when=${count}`;
+  return ['strace', '-f', '-qq', '-o', '/dev/null', `--trace=${calls}`, inject];
 }
 
 /** What a daemon said last, in one line: where it was ended by an error that nobody caught, that is Node's account of it. */
@@ -113,10 +143,12 @@ export function lastWords(log: string): string {
   return log.trimEnd().split('\n').slice(-LAST_LINES).join(' | ');
 }
 
-function killIfThere(pid: number): void {
+/** Tells whether it was there. */
+function killIfThere(pid: number): boolean {
   try {
-    process.kill(pid, 'SIGKILL');
+    return process.kill(pid, 'SIGKILL');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    return false;
   }
 }

@@ -4,7 +4,7 @@ import { BenchScope } from '../../bench/bench-scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
-import { DaemonRun, lastWords } from './daemon-run.ts';
+import { DaemonRun } from './daemon-run.ts';
 import type { FileCall } from './daemon-run.ts';
 
 const KEY_FILE = 'root.key';
@@ -12,13 +12,22 @@ const KEY_FILE = 'root.key';
 /** The system calls with which a first start changes files. */
 const CALLS: readonly FileCall[] = ['mkdir', 'write', 'fchmod', 'fsync', 'link', 'unlink', 'pwrite64', 'ftruncate'];
 
+/** A first start makes far fewer of each; one that makes more of them without end is never ready. */
+const STEPS_MAX = 500;
+
 /** A store that is only being made: killed at any of its steps, the next daemon makes it, and no key that was made is lost. */
 export async function firstStarts({ choose, progress }: Torture): Promise<Outcome> {
   const breaches = new Breaches();
   const stride = choose(1, 4);
   let [kills, keys] = [0, 0];
   for (const [index, call] of CALLS.entries()) {
+    const killsBefore = kills;
     for (let count = 1; ; count += stride) {
+      const place = `killed before ${call} ${count}`;
+      if (count > STEPS_MAX) {
+        breaches.add(`${place}: a first start never comes to its end`);
+        break;
+      }
       await using scope = new BenchScope();
       const directory = temporaryDirectory(scope, 'cio-crash');
       const directories = { state: path.join(directory, 'state'), run: path.join(directory, 'run') };
@@ -26,15 +35,19 @@ export async function firstStarts({ choose, progress }: Torture): Promise<Outcom
       const daemon = new DaemonRun(scope, directories, { dieBefore: { call, count } });
       await using survivor = await daemon.ready();
       if (survivor !== undefined) break;
+      if (daemon.failure !== undefined) {
+        breaches.add(`to be ${place}, a first start fails: ${daemon.failure}`);
+        break;
+      }
       kills += 1;
       const key = existsSync(keyFile) ? readFileSync(keyFile, 'latin1') : undefined;
       if (key !== undefined) keys += 1;
-      const place = `killed before ${call} ${count}`;
       for (const wrong of await use(scope, directories)) breaches.add(`${place}: ${wrong}`);
       if (key !== undefined && readFileSync(keyFile, 'latin1') !== key) {
         breaches.add(`${place}: the key file is another one`);
       }
     }
+    if (kills === killsBefore) breaches.add(`no daemon was killed before a ${call}`);
     progress(index + 1, CALLS.length);
   }
   if (keys === 0 || keys === kills) breaches.add(`after ${keys} of ${kills} kills there was a key file`);
@@ -51,7 +64,7 @@ export async function firstStarts({ choose, progress }: Torture): Promise<Outcom
 async function use(scope: BenchScope, directories: { state: string; run: string }): Promise<string[]> {
   const daemon = new DaemonRun(scope, directories);
   await using client = await daemon.ready();
-  if (client === undefined) return [`the daemon does not start: ${lastWords(daemon.log)}`];
+  if (client === undefined) return [`the daemon does not start: ${daemon.account}`];
   await client.call('Create', { credentials: [{ name: 'token', value: 'first' }] });
   const { problems } = await client.call('Fsck', {});
   const { value } = await client.call('Get', { name: 'token' });

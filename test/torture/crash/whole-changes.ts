@@ -5,12 +5,15 @@ import { BenchScope } from '../../bench/bench-scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
-import { DaemonRun, lastWords } from './daemon-run.ts';
+import { DaemonRun } from './daemon-run.ts';
 import type { FileCall } from './daemon-run.ts';
 
 /** A few pages of records, so that what is done to all of them has some steps. */
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
 const VALUE_BYTES = 2500;
+
+/** A change of this store has far fewer of each; one that makes more of them without end is never acknowledged. */
+const STEPS_MAX = 500;
 
 /** A change of the whole store. */
 interface Change {
@@ -69,22 +72,34 @@ export async function* wholeChanges(torture: Torture): AsyncGenerator<Outcome> {
 
 async function killIn(change: Change, prepared: string, copy: Copy, { choose, progress }: Torture): Promise<Outcome> {
   const breaches = new Breaches();
-  let [kills, before, after] = [0, 0, 0];
+  let [kills, met, before, after] = [0, 0, 0, 0];
   for (const [index, [call, stride]] of change.calls.entries()) {
+    const metBefore = met;
     for (let count = 1, isDone = false; !isDone; count += choose(1, stride)) {
+      const place = `killed before ${call} ${count}`;
+      if (count > STEPS_MAX) {
+        breaches.add(`${place}: the change is never acknowledged`);
+        break;
+      }
       await using life = new BenchScope();
       const directory = temporaryDirectory(life, 'cio-crash');
       cpSync(prepared, directory, { recursive: true });
       const daemon = new DaemonRun(life, placesIn(directory), { dieBefore: { call, count } });
       await using client = await daemon.ready();
       isDone = client !== undefined && (await isAcknowledged(change.make(client, copy)));
-      await daemon.kill();
+      const wrong = await (isDone ? daemon.kill() : daemon.end());
+      if (wrong !== undefined) {
+        breaches.add(`to be ${place}: ${wrong}`);
+        break;
+      }
       kills += 1;
+      if (!daemon.isKilled) met += 1;
       const found = await contentsOf(life, directory);
       if (found === change.after) after += 1;
       else if (found === change.before && !isDone) before += 1;
-      else breaches.add(`killed before ${call} ${count}${isDone ? ', acknowledged' : ''}: ${found}`);
+      else breaches.add(`${place}${isDone ? ', acknowledged' : ''}: ${found}`);
     }
+    if (met === metBefore) breaches.add(`no daemon was killed before a ${call}`);
     progress(index + 1, change.calls.length);
   }
   if (before === 0 || after < change.calls.length) breaches.add(`${before} kills came before, ${after} afterwards`);
@@ -92,7 +107,7 @@ async function killIn(change: Change, prepared: string, copy: Copy, { choose, pr
     what: change.what,
     count: kills,
     unit: 'kills',
-    detail: `${before} times the store was as before, ${after} times as afterwards`,
+    detail: `${met} at the moment that was chosen; ${before} times the store was as before, ${after} times as afterwards`,
     broken: breaches.sentences,
   };
 }
@@ -101,7 +116,7 @@ async function killIn(change: Change, prepared: string, copy: Copy, { choose, pr
 async function prepare(scope: BenchScope, directory: string): Promise<Copy> {
   const daemon = new DaemonRun(scope, placesIn(directory));
   await using client = await daemon.ready();
-  if (client === undefined) throw new Error(`the daemon does not start: ${daemon.log}`);
+  if (client === undefined) throw new Error(`the daemon does not start: ${daemon.account}`);
   await store(client, 'copy');
   const pieces: string[] = [];
   let sha256 = '';
@@ -142,7 +157,7 @@ async function isAcknowledged(change: Promise<unknown>): Promise<boolean> {
 async function contentsOf(scope: BenchScope, directory: string): Promise<string> {
   const daemon = new DaemonRun(scope, placesIn(directory));
   await using client = await daemon.ready();
-  if (client === undefined) return `the daemon does not start: ${lastWords(daemon.log)}`;
+  if (client === undefined) return `the daemon does not start: ${daemon.account}`;
   const { problems } = await client.call('Fsck', {});
   const [problem] = problems;
   if (problem !== undefined) return `fsck: ${problem.what} ${problem.detail}`;

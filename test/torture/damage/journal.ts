@@ -1,4 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { STORE_FILE } from '../../daemon/vault/open-vault.ts';
 import { PAGE_BYTES } from '../../daemon/vault/raw-file.ts';
+
+export const JOURNAL_FILE: string = `${STORE_FILE}-wal`;
 
 /** Sizes and places of sqlite.org/fileformat2.html, "The Write-Ahead Log". */
 const HEADER_BYTES = 32;
@@ -33,6 +37,11 @@ export function framesOf(journal: Buffer): Frame[] {
     });
   }
   return frames;
+}
+
+/** The transactions in the journal of a file since it was last begun anew. */
+export function commitsInJournal(file: string): number {
+  return framesOf(readFileSync(`${file}-wal`)).filter(({ pagesAfter }) => pagesAfter !== 0).length;
 }
 
 /** A journal with these pages that SQLite takes for its own: its checksums have no key, so that anybody can make them. */

@@ -7,8 +7,8 @@ import { STORE_FILE, TestVault } from '../../daemon/vault/open-vault.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
+import { JOURNAL_FILE } from './journal.ts';
 
-const JOURNAL_FILE = `${STORE_FILE}-wal`;
 const NAMES = Array.from({ length: 12 }, (_, index) => `name-${index}`);
 const LENGTHS = [1, 40, 900, 5000] as const;
 const DAYS = 6;
@@ -32,12 +32,14 @@ export async function otherDays({ scope, progress }: Torture): Promise<Outcome> 
   const directory = memoryDirectory(scope);
   const copies = await keepDiary(directory);
   const known = new Set(copies.map(({ contents }) => contents));
-  const journals = copies.filter(({ journal }) => journal !== undefined);
-  const pairs = copies.flatMap((of) => journals.filter((other) => other !== of).map((other) => [of, other] as const));
+  const journals = copies.flatMap(({ when, journal }) => (journal === undefined ? [] : [{ when, journal }]));
+  const pairs = copies.flatMap((of) =>
+    journals.filter(({ when }) => when !== of.when).map((other) => [of, other] as const),
+  );
   let [whole, mixed, closed] = [0, 0, 0];
   for (const [index, [{ when, file }, other]] of pairs.entries()) {
     const place = `the file of ${when} beside the journal of ${other.when}`;
-    const found = await look(directory, file, other.journal ?? Buffer.alloc(0));
+    const found = await look(directory, file, other.journal);
     if (found === undefined) closed += 1;
     else if (found.problems > 0) mixed += 1;
     else whole += 1;

@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { CredentialError } from '../../../client/index.ts';
 import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
@@ -8,6 +8,7 @@ import { rowsOf } from '../../daemon/vault/raw-file.ts';
 import type { Row } from '../../daemon/vault/raw-file.ts';
 import type { Scope } from '../../support/scope.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
+import { JOURNAL_FILE } from './journal.ts';
 
 /** How many credentials there are. */
 const NAMES = Array.from({ length: 12 }, (_, index) => `name-${index}`);
@@ -27,37 +28,44 @@ export interface Look {
   readonly wrong: readonly string[];
   /** Names that are answered with what they had before the last change: a reader cannot tell, fsck must. */
   readonly older: number;
+  /** Whether it is the store as it was before the last commits of its journal: SQLite drops what follows a page that is not whole. */
+  readonly isEarlier: boolean;
   /** Whether fsck finds anything. */
   readonly isNoticed: boolean;
   /** What is not named by an error of the interface, or of the store: a defect. */
   readonly defects: readonly string[];
 }
 
+const OLDER = 1;
+const CURRENT = 2;
+/** What only a journal has, and of which names: each is a commit of its own, in this order. */
+const JOURNALED = 3;
+const NAMES_JOURNALED = 4;
+
 /** A store with a few credentials, each in two versions, and what must be in it. */
 export class Sample {
   readonly directory: string;
-  readonly names: readonly string[] = NAMES;
   /** What lay in the file before the last change of each value. */
-  olderRows: readonly Row[] = [];
-  readonly #values: Map<string, string> = new Map();
+  readonly olderRows: readonly Row[];
 
-  private constructor(directory: string) {
+  /** One that {@link make} has made. Copies are made beside it. */
+  constructor(directory: string, olderRows: readonly Row[] = []) {
     this.directory = directory;
+    this.olderRows = olderRows;
   }
 
   static async make(scope: Scope): Promise<Sample> {
-    const sample = new Sample(memoryDirectory(scope));
-    const opened = await TestVault.create(scope, sample.directory);
-    for (const version of [1, 2]) {
-      for (const [index, name] of NAMES.entries()) {
-        const value = textOf(name, version, index);
-        await opened.save(name, value);
-        sample.#values.set(name, value);
-      }
-      if (version === 1) sample.olderRows = rowsOf(opened.path);
-    }
+    const directory = path.join(memoryDirectory(scope), 'state');
+    mkdirSync(directory);
+    const opened = await TestVault.create(scope, directory);
+    const save = async (version: number): Promise<void> => {
+      for (const [index, name] of NAMES.entries()) await opened.save(name, textOf(name, version, index));
+    };
+    await save(OLDER);
+    const olderRows = rowsOf(opened.path);
+    await save(CURRENT);
     await opened.close();
-    return sample;
+    return new Sample(directory, olderRows);
   }
 
   /** Its files, as they are when no daemon runs. */
@@ -65,18 +73,16 @@ export class Sample {
     return { [STORE_FILE]: readFileSync(path.join(this.directory, STORE_FILE)) };
   }
 
-  /** Writes a value, and gives the files as a kill would leave them, the journal with them. */
+  /** Writes values that only the journal has, and gives the files as a kill would leave them. */
   async filesWithJournal(): Promise<Files> {
     await using scope = new BenchScope();
     const copy = this.#copy(scope, {});
     const opened = await TestVault.open(scope, copy);
-    for (const name of NAMES.slice(0, 4)) await opened.save(name, this.valueOf(name));
-    const names = [STORE_FILE, `${STORE_FILE}-wal`];
+    for (const [index, name] of NAMES.slice(0, NAMES_JOURNALED).entries()) {
+      await opened.save(name, textOf(name, JOURNALED, index));
+    }
+    const names = [STORE_FILE, JOURNAL_FILE];
     return Object.fromEntries(names.map((name) => [name, readFileSync(path.join(copy, name))]));
-  }
-
-  valueOf(name: string): string {
-    return this.#values.get(name) ?? '';
   }
 
   /** Opens a copy in which these files are other ones, and reads everything. */
@@ -92,11 +98,16 @@ export class Sample {
     }
     if (opened.vault.isLocked) return nothing('no slot opens it', []);
     const look = { right: 0, refused: 0, older: 0, wrong: [] as string[], defects: [] as string[] };
+    const last = JOURNAL_FILE in files ? NAMES_JOURNALED : 0;
+    const before = last > 0 ? CURRENT : OLDER;
+    const versions: (number | undefined)[] = [];
     for (const [index, name] of NAMES.entries()) {
       try {
         const value = opened.value(name);
-        if (value === this.valueOf(name)) look.right += 1;
-        else if (value === textOf(name, 1, index)) look.older += 1;
+        const version = [OLDER, CURRENT, JOURNALED].find((one) => value === textOf(name, one, index));
+        versions[index] = version;
+        if (version === versionAfter(last, index)) look.right += 1;
+        else if (version === before) look.older += 1;
         else if (value !== undefined) look.wrong.push(`${name} has another value`);
         else if (hasRecord(opened, name)) look.wrong.push(`${name} is said not to be there, though its record is`);
         else look.refused += 1;
@@ -105,28 +116,51 @@ export class Sample {
         else look.defects.push(`${name}: ${describe(error)}`);
       }
     }
+    const isEarlier = [...Array(last).keys()].some((commits) =>
+      NAMES.every((_, index) => versions[index] === versionAfter(commits, index)),
+    );
     let isNoticed = true;
     try {
       isNoticed = (await opened.fsck()).problems.length > 0;
     } catch (error) {
       if (!isNamed(error)) look.defects.push(`fsck: ${describe(error)}`);
     }
-    if (!isNoticed && look.right < NAMES.length) {
+    if (!isNoticed && !isEarlier && look.right < NAMES.length) {
       look.wrong.push(`fsck finds nothing, though ${NAMES.length - look.right} values are not what they were`);
     }
-    return { ...look, isNoticed, closedBecause: undefined };
+    return { ...look, isEarlier, isNoticed, closedBecause: undefined };
   }
 
   #copy(scope: Scope, files: Files): string {
-    const copy = memoryDirectory(scope);
+    const copy = mkdtempSync(path.join(path.dirname(this.directory), 'copy-'));
+    scope.after(() => rmSync(copy, { recursive: true }));
     cpSync(this.directory, copy, { recursive: true });
     for (const [name, bytes] of Object.entries(files)) writeFileSync(path.join(copy, name), bytes, { mode: 0o600 });
     return copy;
   }
 }
 
+/** Tells of a look at what was not damaged whether it is as it must be. */
+export function isWhole({ closedBecause, right, isNoticed, defects }: Look): boolean {
+  return closedBecause === undefined && right === NAMES.length && !isNoticed && defects.length === 0;
+}
+
 function nothing(closedBecause: string, defects: readonly string[]): Look {
-  return { closedBecause, right: 0, refused: NAMES.length, wrong: [], older: 0, isNoticed: true, defects };
+  return {
+    closedBecause,
+    right: 0,
+    refused: NAMES.length,
+    wrong: [],
+    older: 0,
+    isEarlier: false,
+    isNoticed: true,
+    defects,
+  };
+}
+
+/** What a name has after so many commits of the journal. */
+function versionAfter(commits: number, index: number): number {
+  return index < commits ? JOURNALED : CURRENT;
 }
 
 /** What a name has in a version; of some lengths, and never the same twice. */

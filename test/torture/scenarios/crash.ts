@@ -4,13 +4,14 @@ import { ConnectionError, CredentialError, type CredentialClient } from '../../.
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { skipUnless, tracer } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { DaemonRun, lastWords } from '../crash/daemon-run.ts';
+import { DaemonRun } from '../crash/daemon-run.ts';
 import type { FileCall, Moment } from '../crash/daemon-run.ts';
 import { firstStarts } from '../crash/first-starts.ts';
 import { Keeper } from '../crash/keeper.ts';
+import { Kills } from '../crash/kills.ts';
 import { wholeChanges } from '../crash/whole-changes.ts';
 import { Writer } from '../crash/writer.ts';
-import { Breaches, leftOut, outcomesOf } from '../scenario.ts';
+import { leftOut, outcomesOf } from '../scenario.ts';
 import type { Outcome, Scenario, Torture } from '../scenario.ts';
 
 const WRITERS = 4;
@@ -35,9 +36,6 @@ const LAST_CALLS: readonly (readonly [FileCall, number])[] = [
 
 /** How long the moment that was chosen for a daemon is waited for. */
 const PATIENCE_MS = 1200;
-
-/** With fewer acknowledged calls than one in so many kills, nothing would have been put to the test. */
-const KILLS_PER_CALL_MAX = 4;
 
 /** Kills daemons under load, at random and at chosen moments; what was acknowledged must be there, and whole. */
 export const crash: Scenario = {
@@ -102,27 +100,6 @@ interface Store {
   readonly keeper: Keeper;
 }
 
-/** Kills of one kind, and what came of them. */
-class Kills {
-  readonly breaches: Breaches = new Breaches();
-  count = 0;
-  acknowledgements = 0;
-  beforeReady = 0;
-
-  outcome(what: string): Outcome {
-    const { count, acknowledgements, beforeReady } = this;
-    if (acknowledgements < count / KILLS_PER_CALL_MAX)
-      this.breaches.add(`only ${acknowledgements} calls were acknowledged`);
-    return {
-      what,
-      count,
-      unit: 'kills',
-      detail: `${acknowledgements} acknowledged calls; ${beforeReady} kills before the daemon was ready`,
-      broken: this.breaches.sentences,
-    };
-  }
-}
-
 /** From the first one of each call on: none of a start and of the first commits is left out. */
 function nextMoment(pair: number, turns: Map<FileCall, number>): Moment {
   const [call, most] = LAST_CALLS[pair % LAST_CALLS.length] ?? ['pwrite64', 1];
@@ -149,10 +126,10 @@ async function liveAndDie(store: Store, { moment, lifeMs }: Death, kills: Kills,
   kills.count += 1;
   await using client = await daemon.ready();
   if (client === undefined) {
-    kills.beforeReady += 1;
-    if (moment === undefined) {
-      before.breaches.add(`after kill ${before.count} the daemon does not start: ${lastWords(daemon.log)}`);
-    }
+    const isAtMoment = moment !== undefined && daemon.failure === undefined;
+    if (isAtMoment) kills.beforeReady += 1;
+    else before.breaches.add(`after kill ${before.count} the daemon does not start: ${daemon.account}`);
+    if (moment !== undefined) kills.noteMoment(moment, isAtMoment);
     return;
   }
   try {
@@ -160,38 +137,49 @@ async function liveAndDie(store: Store, { moment, lifeMs }: Death, kills: Kills,
   } catch (error) {
     // It died while it was looked at; the next one is looked at instead. Nothing is written until then: a daemon that is
     // just dying may still take a connection.
-    if (!(error instanceof ConnectionError) || moment === undefined) throw error;
-    await daemon.kill();
+    if (!(error instanceof ConnectionError)) throw error;
+    const wrong = await daemon.end();
+    if (wrong !== undefined) before.breaches.add(`looked at after kill ${before.count}: ${wrong}`);
+    else if (moment === undefined) throw error;
+    if (moment !== undefined) kills.noteMoment(moment, wrong === undefined);
     return;
   }
   for (const refusal of await work(daemon, store, lifeMs, kills)) {
     before.breaches.add(`after kill ${before.count} a change is refused: ${refusal}`);
   }
+  if (moment !== undefined) kills.noteMoment(moment, !daemon.isKilled && daemon.failure === undefined);
 }
 
 /** Lets everybody write until the daemon is gone; it is killed when its time is up. Gives what it refused. */
 async function work(daemon: DaemonRun, { writers, keeper }: Store, lifeMs: number, kills: Kills): Promise<string[]> {
   const acknowledged = (): number => [...writers, keeper].reduce((sum, one) => sum + one.acknowledgements, 0);
   const before = acknowledged();
+  let isCutOff = false;
+  const use = async (change: (client: CredentialClient) => Promise<never>): Promise<string | undefined> => {
+    const refusal = await untilCutOff(daemon, change);
+    if (refusal === undefined && !daemon.isKilled) isCutOff = true;
+    return refusal;
+  };
   const working = [
-    ...writers.map((writer) => untilGone(daemon, (client) => writer.write(client))),
-    untilGone(daemon, (client) => keeper.change(client)),
+    ...writers.map((writer) => use((client) => writer.write(client))),
+    use((client) => keeper.change(client)),
   ];
   await Promise.race([daemon.gone, sleep(lifeMs)]);
-  await daemon.kill();
+  const wrong = await (isCutOff ? daemon.end() : daemon.kill());
+  if (wrong !== undefined) kills.breaches.add(`instead of kill ${kills.count}: ${wrong}`);
   const refusals = await Promise.all(working);
   kills.acknowledgements += acknowledged() - before;
   return refusals.filter((refusal) => refusal !== undefined);
 }
 
 /** A connection that breaks is how it is to end. A change that is refused instead is told by its name. */
-async function untilGone(
+async function untilCutOff(
   daemon: DaemonRun,
-  use: (client: CredentialClient) => Promise<never>,
+  change: (client: CredentialClient) => Promise<never>,
 ): Promise<string | undefined> {
   try {
     await using client = await daemon.connect();
-    return await use(client);
+    return await change(client);
   } catch (error) {
     if (error instanceof ConnectionError) return undefined;
     if (error instanceof CredentialError) return error.code;

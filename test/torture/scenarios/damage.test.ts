@@ -26,6 +26,6 @@ describe('misplaceFrames()', () => {
   it('is broken where nothing that is forged is read', async (t) => {
     const forge: typeof forgeJournal = (journal) => journal;
     const { broken } = await misplaceFrames(TORTURE, await Sample.make(t), forge);
-    assert.deepEqual(broken, ['no forged journal changes what is seen: none was read']);
+    assert.deepEqual(broken, ['nothing that is done changes what is seen: none of it is read']);
   });
 });

@@ -1,8 +1,10 @@
 import { STORE_FILE } from '../../daemon/vault/open-vault.ts';
 import { deleteRow, editFile, PAGE_BYTES, putRow, rowsOf } from '../../daemon/vault/raw-file.ts';
-import { forgeJournal, framesOf } from '../damage/journal.ts';
+import { lookAtFlips } from '../damage/flips.ts';
+import type { Flip } from '../damage/flips.ts';
+import { forgeJournal, framesOf, JOURNAL_FILE } from '../damage/journal.ts';
 import { otherDays } from '../damage/other-days.ts';
-import { Sample } from '../damage/sample.ts';
+import { isWhole, Sample } from '../damage/sample.ts';
 import type { Files, Look } from '../damage/sample.ts';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { isDeepStrictEqual } from 'node:util';
@@ -10,7 +12,6 @@ import { Breaches } from '../scenario.ts';
 import type { Outcome, Scenario, Torture } from '../scenario.ts';
 
 const SECTOR_BYTES = 512;
-const JOURNAL_FILE = `${STORE_FILE}-wal`;
 
 /** Changes the store behind the daemon's back, byte by byte and row by row: what is read is right, or refused by name. */
 export const damage: Scenario = {
@@ -32,26 +33,42 @@ export const damage: Scenario = {
 /** Adds up what was seen of damaged stores, and whether it is as it should be. */
 class Tally {
   readonly breaches: Breaches = new Breaches();
+  readonly #whole: Look;
   #looks = 0;
+  #changes = 0;
   #closed = 0;
   #right = 0;
   #refused = 0;
   #older = 0;
   #noticed = 0;
 
-  add(place: string, look: Look): void {
-    this.#count(place, look);
-    if (look.older > 0) this.breaches.add(`${place}: ${look.older} values are as they were before`);
+  /** @param whole what is seen before anything is damaged */
+  constructor(whole: Look) {
+    this.#whole = whole;
+    if (!isWhole(whole))
+      this.breaches.add(`before it is damaged, the store is not whole: ${whole.closedBecause ?? ''}`);
   }
 
-  /** The same for rows: of one that was put back a reader may be given what was there before, but fsck finds every change. */
-  addNoticed(place: string, look: Look): void {
+  add(place: string, look: Look): void {
     this.#count(place, look);
+    if (look.older > 0 && !look.isEarlier) this.breaches.add(`${place}: ${look.older} values are as they were before`);
+  }
+
+  /** The same for what somebody forged: a reader may be given what was there before, but fsck finds it, or it is a breach. */
+  addForged(place: string, look: Look): void {
+    this.#count(place, look);
+  }
+
+  /** The same for rows: fsck finds every change, also one that no reader sees. */
+  addNoticed(place: string, look: Look): void {
+    this.addForged(place, look);
     if (!look.isNoticed) this.breaches.add(`${place}: fsck does not find it`);
   }
 
-  #count(place: string, { closedBecause, right, refused, older, isNoticed, wrong, defects }: Look): void {
+  #count(place: string, look: Look): void {
+    const { closedBecause, right, refused, older, isNoticed, wrong, defects } = look;
     this.#looks += 1;
+    if (!isDeepStrictEqual(look, this.#whole)) this.#changes += 1;
     if (closedBecause !== undefined) this.#closed += 1;
     if (isNoticed) this.#noticed += 1;
     this.#right += right;
@@ -63,6 +80,7 @@ class Tally {
   outcome(what: string, unit: string): Outcome {
     const all = this.#right + this.#refused + this.#older;
     const share = all === 0 ? 0 : (100 * this.#right) / all;
+    if (this.#changes === 0) this.breaches.add('nothing that is done changes what is seen: none of it is read');
     const older = this.#older === 0 ? '' : `${this.#older} as they were before, `;
     return {
       what,
@@ -83,23 +101,26 @@ async function flipBytes(
   files: Files,
   name: string,
 ): Promise<Outcome> {
-  const bytes = files[name] ?? Buffer.alloc(0);
-  const count = Math.min(bytes.length, choose(bytes.length, 600));
-  const tally = new Tally();
-  for (let index = 0; index < count; index += 1) {
-    const offset = count === bytes.length ? index : random.below(bytes.length);
-    const flipped = Buffer.from(bytes);
-    flipped[offset] = (bytes[offset] ?? 0) ^ (1 << random.below(8));
-    tally.add(`byte ${offset} of ${what}`, await sample.look({ ...files, [name]: flipped }));
-    progress(index + 1, count);
-  }
+  const { length } = bytesOf(files, name);
+  const count = Math.min(length, choose(length, 600));
+  const flips = Array.from({ length: count }, (_, index): Flip => {
+    const offset = count === length ? index : random.below(length);
+    return { offset, bit: random.below(8) };
+  });
+  const tally = new Tally(await sample.look(files));
+  let done = 0;
+  await lookAtFlips(sample, files, name, flips, ({ flip, look }) => {
+    tally.add(`bit ${flip.bit} of byte ${flip.offset} of ${what}`, look);
+    done += 1;
+    progress(done, count);
+  });
   return tally.outcome(`a flipped bit in ${what} gives the right value or a named error`, 'bytes');
 }
 
 async function zeroSectors({ progress }: Torture, sample: Sample): Promise<Outcome> {
-  const bytes = sample.files[STORE_FILE] ?? Buffer.alloc(0);
+  const bytes = bytesOf(sample.files, STORE_FILE);
   const sectors = bytes.length / SECTOR_BYTES;
-  const tally = new Tally();
+  const tally = new Tally(await sample.look({}));
   for (let sector = 0; sector < sectors; sector += 1) {
     const zeroed = Buffer.from(bytes).fill(0, sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES);
     tally.add(`sector ${sector}`, await sample.look({ [STORE_FILE]: zeroed }));
@@ -109,8 +130,8 @@ async function zeroSectors({ progress }: Torture, sample: Sample): Promise<Outco
 }
 
 async function cut({ progress }: Torture, sample: Sample): Promise<Outcome> {
-  const bytes = sample.files[STORE_FILE] ?? Buffer.alloc(0);
-  const tally = new Tally();
+  const bytes = bytesOf(sample.files, STORE_FILE);
+  const tally = new Tally(await sample.look({}));
   const pages = bytes.length / PAGE_BYTES;
   for (let page = 0; page < pages; page += 1) {
     for (const more of [0, 1, PAGE_BYTES - 1]) {
@@ -125,8 +146,8 @@ async function cut({ progress }: Torture, sample: Sample): Promise<Outcome> {
 
 /** As a disk does it that writes a page to the place of another: each by itself is whole then. */
 async function misplacePages({ random, choose, progress }: Torture, sample: Sample): Promise<Outcome> {
-  const bytes = sample.files[STORE_FILE] ?? Buffer.alloc(0);
-  const tally = new Tally();
+  const bytes = bytesOf(sample.files, STORE_FILE);
+  const tally = new Tally(await sample.look({}));
   const pages = bytes.length / PAGE_BYTES;
   for (let page = 0; page < pages; page += 1) {
     // The root of the table is what leads a reader around in circles.
@@ -152,19 +173,14 @@ export async function misplaceFrames(
   forge: typeof forgeJournal = forgeJournal,
 ): Promise<Outcome> {
   const files = await sample.filesWithJournal();
-  const journal = files[JOURNAL_FILE] ?? Buffer.alloc(0);
+  const journal = bytesOf(files, JOURNAL_FILE);
   const frames = framesOf(journal);
-  const tally = new Tally();
-  const asItIs = await sample.look(files);
-  tally.add('the journal as it is', asItIs);
+  const tally = new Tally(await sample.look(files));
   const copy = forge(journal, frames);
   if (!copy.equals(journal.subarray(0, copy.length)))
     tally.breaches.add('a journal made anew is not as SQLite made it');
-  let changes = 0;
   const look = async (place: string, forged: typeof frames): Promise<void> => {
-    const seen = await sample.look({ ...files, [JOURNAL_FILE]: forge(journal, forged) });
-    if (!isDeepStrictEqual(seen, asItIs)) changes += 1;
-    tally.add(place, seen);
+    tally.addForged(place, await sample.look({ ...files, [JOURNAL_FILE]: forge(journal, forged) }));
   };
   for (const [index, frame] of frames.entries()) {
     const others = new Set(frames.map(({ page }) => page).filter((page) => page !== frame.page));
@@ -175,7 +191,6 @@ export async function misplaceFrames(
     await look(`frame ${index} once more`, [...frames, { ...frame, pagesAfter: frames.at(-1)?.pagesAfter ?? 0 }]);
     progress(index + 1, frames.length);
   }
-  if (changes === 0) tally.breaches.add('no forged journal changes what is seen: none was read');
   return tally.outcome('… so do pages of the journal that are misplaced, left out or written again', 'pages');
 }
 
@@ -183,7 +198,7 @@ export async function misplaceFrames(
 async function tamperRows({ scope, progress }: Torture, sample: Sample): Promise<Outcome> {
   const all = rowsOf(`${sample.directory}/${STORE_FILE}`);
   const foreign = rowsOf(`${(await Sample.make(scope)).directory}/${STORE_FILE}`);
-  const tally = new Tally();
+  const tally = new Tally(await sample.look({}));
   const isOfCredentials = ({ kind }: { readonly kind: number }): boolean => kind >= KIND.principal;
   const rows = all.filter(isOfCredentials);
   for (const [index, row] of rows.entries()) {
@@ -218,4 +233,11 @@ async function tamperRows({ scope, progress }: Torture, sample: Sample): Promise
     '… so do rows that are deleted, swapped, put back, or taken from another store; and fsck finds each',
     'changes',
   );
+}
+
+/** @throws Error where there is none: nothing would be damaged */
+function bytesOf(files: Files, name: string): Buffer {
+  const bytes = files[name];
+  if (bytes === undefined) throw new Error(`the sample has no ${name}`);
+  return bytes;
 }

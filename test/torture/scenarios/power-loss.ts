@@ -6,7 +6,7 @@ import { memoryDirectory } from '../../daemon/vault/memory-directory.ts';
 import { skipUnless, tracer, tracingOfOthers } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { DaemonRun, lastWords } from '../crash/daemon-run.ts';
+import { DaemonRun } from '../crash/daemon-run.ts';
 import { Disk } from '../power/disk.ts';
 import { History } from '../power/history.ts';
 import { readTrace } from '../power/trace.ts';
@@ -71,11 +71,11 @@ async function record(
   await using run = new BenchScope();
   const daemon = new DaemonRun(run, { state, run: path.join(directory, 'run') }, { traceTo: trace });
   const client = await daemon.ready();
-  if (client === undefined) throw new Error(`the daemon does not start: ${daemon.log}`);
+  if (client === undefined) throw new Error(`the daemon does not start: ${daemon.account}`);
   try {
     await history.make(client, calls, random);
   } catch (error) {
-    throw new Error(`the daemon fails while it is recorded: ${lastWords(daemon.log)}`, { cause: error });
+    throw new Error(`the daemon fails while it is recorded: ${daemon.account}`, { cause: error });
   }
   // An answer more: strace may not have written down the last one when its process is killed.
   await client.call('Status', {});
