@@ -1,9 +1,20 @@
 /** How long one piece of a long task may keep others waiting. */
 const SLICE_MS = 4;
 
-/** Lets long tasks take turns: in each turn of the event loop, one of them has a slice. */
+/** Longest time that others have between two slices, however long the last one took: this process may have stood still. */
+const OTHERS_MS_MAX = 100;
+
+/**
+ * Lets long tasks take turns: in a turn of the event loop, one of them has a slice. Then others have as long as it took,
+ * while they have something to do: Node takes one new connection in each turn of the loop, so that with a slice in each
+ * one, whoever comes would wait for as many slices as came before him.
+ */
 export class Turns {
   readonly #waiting: (() => void)[] = [];
+  #sliceBegan: number | undefined;
+  #othersUntil = 0;
+  /** Events that the loop has handled, see `performance.nodeTiming.uvMetricsInfo`. */
+  #events = 0;
 
   /** Returns when it is the caller's turn. */
   next(): Promise<void> {
@@ -15,9 +26,27 @@ export class Turns {
 
   #schedule(): void {
     setImmediate(() => {
+      const now = performance.now();
+      if (!this.#areOthersServed(now)) {
+        this.#schedule();
+        return;
+      }
+      this.#sliceBegan = now;
       this.#waiting.shift()?.();
       if (this.#waiting.length > 0) this.#schedule();
     });
+  }
+
+  /** Tells whether nothing came in this turn of the loop, or they had their time. */
+  #areOthersServed(now: number): boolean {
+    if (this.#sliceBegan !== undefined) {
+      this.#othersUntil = now + Math.min(now - this.#sliceBegan, OTHERS_MS_MAX);
+      this.#sliceBegan = undefined;
+    }
+    const { events } = performance.nodeTiming.uvMetricsInfo;
+    const isQuiet = events === this.#events;
+    this.#events = events;
+    return isQuiet || now >= this.#othersUntil;
   }
 }
 

@@ -80,6 +80,11 @@ export class Connection {
     return !this.#isAnswering && !this.#hasWork && this.#heldBytes === 0 && this.#writer.unreadSince === undefined;
   }
 
+  /** Of its socket; undefined once that is closed. */
+  get descriptor(): number | undefined {
+    return this.#socket.destroyed ? undefined : descriptorOf(this.#socket);
+  }
+
   /** Tells whether nothing more is taken, and it closes once what was asked is answered. */
   get isEnding(): boolean {
     return this.#isEnding;

@@ -1,4 +1,5 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { connect } from 'node:net';
 import type { Server } from 'node:net';
 
@@ -29,16 +30,17 @@ export class ListenError extends Error {
  * @throws ListenError
  */
 export function prepareRuntimeDirectory(path: string, isPublic: boolean): void {
+  let stat: Stats;
   try {
     const made = makeDirectories(path, isPublic ? 0o755 : 0o700);
     // mkdir(2) takes the umask off the mode; the folder is new, so nobody is in it yet.
     if (made !== undefined && isPublic) chmodSync(path, 0o755);
+    stat = lstatSync(path);
   } catch (error) {
     throw new ListenError(`cannot make the runtime directory ${path}: ${describeSystemError(error)}`, {
       cause: error,
     });
   }
-  const stat = lstatSync(path);
   if (!stat.isDirectory()) throw new ListenError(`${path} is not a directory`);
   if (stat.uid !== process.geteuid?.() && stat.uid !== 0) {
     throw new ListenError(`the runtime directory ${path} belongs to another user (uid ${stat.uid})`);
@@ -97,11 +99,16 @@ async function listen(server: Server, where: { path: string } | { fd: number }, 
 }
 
 async function removeStaleSocket(path: string): Promise<void> {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return;
-  if (!stat.isSocket()) throw new ListenError(`${path} is there already and is not a socket`);
-  if (await isAnswering(path)) throw new ListenError(`another program listens on ${path}`);
-  unlinkSync(path);
+  try {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return;
+    if (!stat.isSocket()) throw new ListenError(`${path} is there already and is not a socket`);
+    if (await isAnswering(path)) throw new ListenError(`another program listens on ${path}`);
+    unlinkSync(path);
+  } catch (error) {
+    if (error instanceof ListenError) throw error;
+    throw new ListenError(`cannot remove the old socket ${path}: ${describeSystemError(error)}`, { cause: error });
+  }
 }
 
 function isAnswering(path: string): Promise<boolean> {

@@ -5,6 +5,7 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import { CredentialError } from '../../src/errors.ts';
 import type { Caller } from '../access/caller.ts';
 import type { Dispatch } from '../dispatch.ts';
+import { hungUp } from '../kernel/libc.ts';
 import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
 import { Connection } from './connection.ts';
@@ -20,6 +21,9 @@ import type { Place } from './listen.ts';
 
 /** Turns of the event loop in which a stopping server still takes what was sent before. */
 const LAST_TURNS = 3;
+
+/** After how long without a look at the times this process stood still. */
+const SWEEP_LATE_MS: number = 3 * SWEEP_INTERVAL_MS;
 
 /** What one user has here. */
 interface User {
@@ -38,6 +42,8 @@ export class VarlinkServer {
   readonly #users: Map<number, User> = new Map();
   #count = 0;
   #sweep: NodeJS.Timeout | undefined;
+  /** When the times were looked at last; `performance.now()`. */
+  #swept = 0;
   #onEmpty: (() => void) | undefined;
 
   /** @param identify says who the peer of a new connection is; where it throws, the connection is refused */
@@ -52,10 +58,8 @@ export class VarlinkServer {
   async listen(place: Place, isPublic: boolean): Promise<void> {
     await listenAt(this.#server, place, isPublic);
     this.#server.on('error', (error) => this.#log.error('a connection could not be accepted', describeDefect(error)));
-    this.#sweep = setInterval(
-      () => this.#each((connection) => connection.checkTimes(performance.now())),
-      SWEEP_INTERVAL_MS,
-    ).unref();
+    this.#swept = performance.now();
+    this.#sweep = setInterval(() => this.#checkTimes(), SWEEP_INTERVAL_MS).unref();
   }
 
   /** Takes no new connection, answers what was asked, and returns when everybody has gone or had time enough. */
@@ -76,12 +80,23 @@ export class VarlinkServer {
     clearTimeout(deadline);
   }
 
+  /**
+   * Where this process stood still (SIGSTOP, a frozen cgroup), it was not the peers who were slow: what they sent and read
+   * meanwhile is seen only after this, and by the next time.
+   */
+  #checkTimes(): void {
+    const now = performance.now();
+    const stoodStill = now - this.#swept > SWEEP_LATE_MS;
+    this.#swept = now;
+    if (!stoodStill) this.#each((connection) => connection.checkTimes(now));
+  }
+
   #accept(socket: Socket): void {
     let caller: Caller;
     try {
       caller = this.#identify(socket);
     } catch (error) {
-      this.#log.warning('a connection was refused: the kernel does not say who it is', describeDefect(error));
+      this.#log.warning('a connection was refused: it cannot be told who it is', describeDefect(error));
       socket.destroy();
       return;
     }
@@ -98,7 +113,8 @@ export class VarlinkServer {
   }
 
   /**
-   * Closes the longest idle connection of the user who has the most, so that nobody can keep others out by having many.
+   * Closes a connection of the user who has the most, so that nobody can keep others out by having many: one whose peer has
+   * left without his answers, or the longest idle one.
    * No administrator makes room for somebody who is none, nor while those have more than half of the connections.
    */
   #makeRoom(newest: Connection): void {
@@ -109,6 +125,11 @@ export class VarlinkServer {
     const crowd = isCrowded ? ordinary : users;
     const largest = crowd.reduce((most, next) => (next.connections.size >= most.connections.size ? next : most));
     const open = [...largest.connections].filter((connection) => connection !== newest && !connection.isEnding);
+    const left = open.find(haveLeft(open));
+    if (left !== undefined) {
+      left.destroy();
+      return;
+    }
     const idle = open.filter((connection) => connection.isIdle);
     const isAmongThem = largest.connections.has(newest) || open.length === 0;
     const candidates = idle.length > 0 ? idle : isAmongThem ? [newest] : open;
@@ -140,6 +161,12 @@ export class VarlinkServer {
   #each(work: (connection: Connection) => void): void {
     for (const { connections } of this.#users.values()) for (const connection of connections) work(connection);
   }
+}
+
+/** Tells of some connections whose peers are gone. All are asked for together. */
+function haveLeft(connections: readonly Connection[]): (connection: Connection) => boolean {
+  const gone = new Set<number | undefined>(hungUp(connections.flatMap(({ descriptor }) => descriptor ?? [])));
+  return ({ descriptor }) => gone.has(descriptor);
 }
 
 function newUser({ uid, isAdministrator }: Caller): User {

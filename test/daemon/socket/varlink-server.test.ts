@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { describe, it } from 'node:test';
-import { CONNECTIONS_MAX, HELD_BYTES_PER_USER_MAX } from '../../../daemon/socket/limits.ts';
+import {
+  CONNECTIONS_MAX,
+  HELD_BYTES_PER_USER_MAX,
+  MESSAGE_TIME_MAX_MS,
+  SWEEP_INTERVAL_MS,
+} from '../../../daemon/socket/limits.ts';
 import { MESSAGE_BYTES_MAX, VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { withIdentity } from '../../support/identity.ts';
 import { root, skipUnless } from '../../support/requirements.ts';
@@ -79,8 +84,23 @@ describe('VarlinkServer', () => {
     assert.deepEqual(await client.receive(), { parameters: { index: 1 } });
     assert.deepEqual(begun, [{ index: 1 }]);
     assert.equal(log.length, 1);
-    assert.match(log[0] ?? '', /a connection was refused: the kernel does not say who it is class=Error/);
+    assert.match(log[0] ?? '', /a connection was refused: it cannot be told who it is class=Error/);
     assert.ok(!log.join('').includes('secret'));
+  });
+
+  it('blames no peer for the time in which its own process stood still', async (t) => {
+    const { path } = await startServer(t, echo);
+    const client = await RawVarlink.connect(t, path);
+    const [begin, end] = ['{"ping"', ':1}\0'];
+    client.send(Buffer.from(begin));
+    await pause(SWEEP_INTERVAL_MS);
+    // From here on timers come before what was received, as in a process that goes on.
+    await nextTurn();
+    const clock = performance.now.bind(performance);
+    t.mock.method(performance, 'now', () => clock() + 2 * MESSAGE_TIME_MAX_MS);
+    client.send(Buffer.from(end));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2 * SWEEP_INTERVAL_MS);
+    assert.deepEqual(await client.receive(), { parameters: { ping: 1 } });
   });
 
   it('logs a defect of one connection, and serves the others', async (t) => {
@@ -228,6 +248,54 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
       replies.every((reply) => reply?.error === undefined),
       'what was begun has its answer',
     );
+  });
+});
+
+describe('VarlinkServer: peers who left', { skip: skip === false ? skipUnless(descriptors(8000)) : skip }, () => {
+  it('gives a newcomer the place of one who left without his answer', async (t) => {
+    const hand = new ByHand();
+    const { path } = await startServer(t, hand.dispatch);
+    const clients = await connectMany(t, path, CONNECTIONS_MAX);
+    for (const client of clients) client.send({ method: GET });
+    await until(() => hand.begun.length === CONNECTIONS_MAX);
+    for (const client of clients.slice(0, 2)) client.close();
+    for (let index = 0; index < 2; index += 1) {
+      const newcomer = await RawVarlink.connect(t, path, alice);
+      newcomer.send({ method: GET });
+      await until(() => hand.begun.length === CONNECTIONS_MAX + 1 + index);
+      hand.answer(CONNECTIONS_MAX + index);
+      assert.equal((await newcomer.receive())?.error, undefined);
+    }
+    for (let index = 0; index < CONNECTIONS_MAX; index += 1) hand.answer(index);
+    assert.equal((await clients[2]?.receive())?.error, undefined, 'who stays has his answer');
+  });
+
+  it('lets newcomers in while it works for many who left', async (t) => {
+    const core = await startCore(t);
+    let read = 0;
+    const { path } = await startServer(t, (...call) => {
+      const answer = core.dispatch(...call);
+      if (answer instanceof Promise) void answer.then(() => (read += 1));
+      return answer;
+    });
+    const first = await RawVarlink.connect(t, path);
+    for (const [name, value] of [
+      ['large', 'x'.repeat(VALUE_BYTES_MAX)],
+      ['small', 'y'],
+    ]) {
+      await first.call(CREATE, { credentials: [{ name, value }] });
+    }
+    read = 0;
+    const many = 200;
+    const clients = await Promise.all(Array.from({ length: many }, () => RawVarlink.connect(t, path)));
+    for (const client of clients) {
+      client.send({ method: GET, parameters: { name: 'large' } });
+      client.close();
+    }
+    const newcomer = await RawVarlink.connect(t, path);
+    await newcomer.call(GET, { name: 'small' });
+    assert.ok(read < many / 2, `${read} large values were read before`);
+    await until(() => read === many);
   });
 });
 
