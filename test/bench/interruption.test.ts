@@ -30,6 +30,7 @@ describe('runInterruptibly()', () => {
 
   it('ends by the signal, though what goes on meanwhile fails', async () => {
     const { folder, end } = await interrupt('SIGINT', 'fails');
+    assert.match(folder, /cio-interrupted/);
     assert.equal(existsSync(folder), false);
     assert.equal(end, 'SIGINT');
   });
@@ -40,6 +41,7 @@ describe('runInterruptibly() of a defect', () => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, 'has a defect'], { encoding: 'utf8' });
     assert.equal(status, 1);
     assert.match(stderr, /nobody catches this/);
+    assert.match(stdout, /cio-interrupted/);
     assert.equal(existsSync(stdout.trim()), false);
   });
 });

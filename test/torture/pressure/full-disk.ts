@@ -3,7 +3,8 @@ import path from 'node:path';
 import { CredentialError } from '../../../client/index.ts';
 import type { CredentialClient } from '../../../client/index.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
-import { smallDisk } from '../../daemon/store/small-disk.ts';
+import { mounting, smallDisk } from '../../daemon/store/small-disk.ts';
+import { skipUnless } from '../../support/requirements.ts';
 import { Breaches, leftOut } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
 import { Victim } from './victim.ts';
@@ -22,9 +23,10 @@ const NAMES = ['name-0', 'name-1', 'name-2', 'name-3'] as const;
 export async function fullDisk({ choose, progress }: Torture): Promise<Outcome> {
   const breaches = new Breaches();
   const what = 'a write that the disk has no room for is refused by name, and nothing of it is there';
+  const missing = skipUnless(mounting);
+  if (missing !== false) return leftOut(what, missing);
   await using scope = new BenchScope();
-  const disk = mountDisk(scope);
-  if (disk === undefined) return leftOut(what, 'needs root that may mount (CAP_SYS_ADMIN)');
+  const disk = smallDisk(scope, DISK_KIBIBYTES);
   const points = choose(200, 24);
   let refused = 0;
   const victim = await Victim.start(scope, [], path.join(disk, 'state'));
@@ -41,6 +43,11 @@ export async function fullDisk({ choose, progress }: Torture): Promise<Outcome> 
       else breaches.add(`with ${point * STEP_KIBIBYTES} KiB: ${outcome}`);
     }
     rmSync(path.join(disk, 'filler'), { force: true });
+    const end = await victim.end(false);
+    if (end !== undefined) {
+      breaches.add(`with ${point * STEP_KIBIBYTES} KiB: ${end}`);
+      break;
+    }
     for (const name of NAMES) {
       const wrong = await lookAt(client, name, known.get(name));
       if (wrong !== undefined) breaches.add(`with ${point * STEP_KIBIBYTES} KiB: ${wrong}`);
@@ -57,16 +64,6 @@ export async function fullDisk({ choose, progress }: Torture): Promise<Outcome> 
     detail: `${refused} of ${points * WRITES} writes refused`,
     broken: breaches.sentences,
   };
-}
-
-/** Undefined where that is not allowed: there are containers whose root may not. */
-function mountDisk(scope: BenchScope): string | undefined {
-  if (process.geteuid?.() !== 0) return undefined;
-  try {
-    return smallDisk(scope, DISK_KIBIBYTES);
-  } catch {
-    return undefined;
-  }
 }
 
 async function attempt(client: CredentialClient, name: string, value: string): Promise<string> {

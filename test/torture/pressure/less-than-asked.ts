@@ -1,5 +1,5 @@
 /** With less than this part of what was asked for, a promise would be kept by a load that is none. */
-const LEAST_PART = 0.25;
+export const LEAST_PART = 0.25;
 
 /** How much of what was asked for a machine allows. */
 export interface Allowed {

@@ -6,6 +6,8 @@ import type { Scope } from '../../support/scope.ts';
 const ROOT = '/sys/fs/cgroup';
 const MEBIBYTE = 1024 * 1024;
 
+/** What the kernel finds in use may have grown already when it is told of the limit. */
+const LIMITS_MAX = 100;
 const REMOVALS_MAX = 200;
 const REMOVAL_PAUSE_MS = 50;
 
@@ -17,6 +19,12 @@ export interface Cage {
   readonly prefix: readonly string[];
   /** The most memory that there was in it, in MiB. */
   readonly peakMebibytes: () => number;
+  /** Leaves so much room above what is in use by now; the limit never gets larger. */
+  readonly leaveMebibytes: (room: number) => void;
+  /** What has no room may go to where nobody counts it, and nothing is ended. */
+  readonly canSwap: boolean;
+  /** How many processes in it the kernel has ended for want of memory. */
+  readonly kills: () => number;
 }
 
 interface Controller {
@@ -26,6 +34,9 @@ interface Controller {
   /** Where there is swap, or accounting of it: nothing is to be put there. */
   readonly swap: readonly [file: string, bytes: (limit: number) => number];
   readonly peak: string;
+  readonly used: string;
+  /** A line of it is `oom_kill` and a number. */
+  readonly events: string;
 }
 
 /**
@@ -34,18 +45,28 @@ interface Controller {
  */
 export function makeCage(scope: Scope, mebibytes: number): Cage | undefined {
   const bytes = mebibytes * MEBIBYTE;
-  for (const { what, folder, limit, swap, peak } of controllers()) {
+  for (const { what, folder, limit, swap, peak, used, events } of controllers()) {
     const directory = path.join(folder, `cio-torture-${process.pid}-${mebibytes}`);
     if (!makeCgroup(directory, limit)) continue;
     scope.after(() => removeCgroup(directory));
     writeFileSync(path.join(directory, limit), `${bytes}`);
     const [swapFile, swapBytes] = swap;
-    if (existsSync(path.join(directory, swapFile)))
-      writeFileSync(path.join(directory, swapFile), `${swapBytes(bytes)}`);
+    const isSwapLimited = existsSync(path.join(directory, swapFile));
+    const limitSwap = (memory: number): void => {
+      if (isSwapLimited) writeFileSync(path.join(directory, swapFile), `${swapBytes(memory)}`);
+    };
+    limitSwap(bytes);
+    const textOf = (file: string): string => readFileSync(path.join(directory, file), 'utf8');
     return {
       what: `${what} of ${mebibytes} MiB`,
       prefix: ['/bin/sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', directory],
-      peakMebibytes: () => Number(readFileSync(path.join(directory, peak), 'utf8')) / MEBIBYTE,
+      peakMebibytes: () => Number(textOf(peak)) / MEBIBYTE,
+      leaveMebibytes(room) {
+        tighten(path.join(directory, limit), () => Number(textOf(used)) + Math.floor(room * MEBIBYTE));
+        limitSwap(Number(textOf(limit)));
+      },
+      canSwap: !isSwapLimited && hasSwap(),
+      kills: () => Number(/^oom_kill (\d+)$/m.exec(textOf(events))?.[1] ?? 0),
     };
   }
   return undefined;
@@ -61,6 +82,8 @@ function controllers(): Controller[] {
     limit: 'memory.max',
     swap: ['memory.swap.max', () => 0],
     peak: 'memory.peak',
+    used: 'memory.current',
+    events: 'memory.events',
   };
   const version1: Controller = {
     what: 'cgroup v1, memory.limit_in_bytes',
@@ -68,6 +91,8 @@ function controllers(): Controller[] {
     limit: 'memory.limit_in_bytes',
     swap: ['memory.memsw.limit_in_bytes', (limit) => limit],
     peak: 'memory.max_usage_in_bytes',
+    used: 'memory.usage_in_bytes',
+    events: 'memory.oom_control',
   };
   return [version2, { ...version2, folder: ROOT }, version1, { ...version1, folder: path.join(ROOT, 'memory') }];
 }
@@ -84,6 +109,23 @@ function makeCgroup(directory: string, limit: string): boolean {
   if (existsSync(path.join(directory, limit))) return true;
   rmdirSync(directory);
   return false;
+}
+
+/** The first line of it names the columns (proc_swaps(5)). */
+function hasSwap(): boolean {
+  return readFileSync('/proc/swaps', 'utf8').trim().split('\n').length > 1;
+}
+
+/** Version 1 refuses a limit below what is in use. */
+function tighten(file: string, bytes: () => number): void {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      writeFileSync(file, `${Math.min(bytes(), Number(readFileSync(file, 'utf8')))}`);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || attempt === LIMITS_MAX) throw error;
+    }
+  }
 }
 
 /** A process that has ended is out of its cgroup a little later. */

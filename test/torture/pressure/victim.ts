@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../../client/index.ts';
 import type { CredentialClient } from '../../../client/index.ts';
 import { DAEMON_ARGUMENTS, DAEMON_COMMAND } from '../../bench/servers.ts';
@@ -52,6 +53,9 @@ export function descriptorsLeftOut({ descriptors }: Holdings): string | undefine
 
 /** How long a client waits that is told nothing else. */
 const CLIENT_PATIENCE_MS = 30_000;
+/** The connections of a process that ends are closed a little before one is told of its end. */
+const END_MS = 5000;
+
 /** Ours has more of it, since only what the daemon itself takes of that time counts. */
 const PATIENCE_MS = 300_000;
 
@@ -75,6 +79,7 @@ export interface Service {
 export class Victim {
   readonly daemon: Daemon;
   peakMebibytes = 0;
+  #seen: Holdings = { descriptors: undefined, mebibytes: 0 };
 
   private constructor(daemon: Daemon) {
     this.daemon = daemon;
@@ -109,15 +114,34 @@ export class Victim {
     return connect({ socket: this.daemon.socketPath, timeoutMs });
   }
 
+  /** What was seen of it last, once it has ended. */
   get holdings(): Holdings {
     const { pid } = this.daemon;
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-    const mebibytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) / KIBIBYTE;
-    this.peakMebibytes = Math.max(this.peakMebibytes, mebibytes);
-    return { descriptors: countDescriptors(pid), mebibytes };
+    const mebibytes = residentMebibytes(pid);
+    if (mebibytes !== undefined) this.#seen = { descriptors: countDescriptors(pid), mebibytes };
+    this.peakMebibytes = Math.max(this.peakMebibytes, this.#seen.mebibytes);
+    return this.#seen;
   }
 
-  /** Asks on one connection, then on a new one for each call. */
+  get hasEnded(): boolean {
+    return this.daemon.service.exit !== undefined;
+  }
+
+  /**
+   * How it ended, and what it said last; undefined where it goes on.
+   *
+   * @param isMissed somebody was not served: its end is waited for
+   */
+  async end(isMissed: boolean): Promise<string | undefined> {
+    const { service } = this.daemon;
+    if (isMissed && !this.hasEnded) await Promise.race([service.exited, sleep(END_MS)]);
+    const { exit } = service;
+    if (exit === undefined) return undefined;
+    const how = exit.signal === null ? `with exit code ${exit.code}` : `by ${exit.signal}`;
+    return `the daemon ended ${how}, and said last: ${this.daemon.lastWords}`;
+  }
+
+  /** Asks on one connection, then on a new one for each call, as long as there is a daemon. */
   async serve(calls: number): Promise<Service> {
     const times: number[] = [];
     let failures = 0;
@@ -130,7 +154,7 @@ export class Victim {
     };
     const timed = async (work: () => Promise<void>): Promise<void> => {
       // It is not asked for hours.
-      if (isHung) return;
+      if (isHung || this.hasEnded) return;
       const startedMs = performance.now();
       const waitedBeforeMs = processorWaitMs(this.daemon.pid);
       let failure: string | undefined;
@@ -149,8 +173,14 @@ export class Victim {
       times.push(ms);
       void this.holdings;
     };
-    await using client = await this.connect(PATIENCE_MS);
-    for (let call = 0; call < calls / 2; call += 1) await timed(() => ask(client));
+    await using scope = new AsyncDisposableStack();
+    let lasting: CredentialClient | undefined;
+    for (let call = 0; call < calls / 2; call += 1) {
+      await timed(async () => {
+        lasting ??= scope.use(await this.connect(PATIENCE_MS));
+        await ask(lasting);
+      });
+    }
     for (let call = 0; call < calls / 2; call += 1) {
       await timed(async () => {
         await using once = await this.connect(PATIENCE_MS);
@@ -174,8 +204,8 @@ export class Victim {
     const deadline = performance.now() + SETTLE_MS;
     const isMore = (now: Holdings): boolean =>
       (now.descriptors ?? 0) > (descriptors ?? 0) || now.mebibytes > mebibytes + SETTLED_MEBIBYTES;
-    while (isMore(this.holdings) && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, SETTLE_STEP_MS));
+    while (isMore(this.holdings) && !this.hasEnded && performance.now() < deadline) {
+      await sleep(SETTLE_STEP_MS);
       // V8 collects nothing while nothing happens; a daemon that is used is asked now and then.
       await this.serve(CALLS_PER_STEP);
     }
@@ -184,10 +214,24 @@ export class Victim {
 }
 
 function countDescriptors(pid: number): number | undefined {
+  return unlessRefused(['EACCES', ...ENDED], () => readdirSync(`/proc/${pid}/fd`).length);
+}
+
+/** Undefined of a process that has ended, also while nobody has been told of it yet. */
+function residentMebibytes(pid: number): number | undefined {
+  const status = unlessRefused(ENDED, () => readFileSync(`/proc/${pid}/status`, 'utf8')) ?? '';
+  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+  return kibibytes === undefined ? undefined : Number(kibibytes) / KIBIBYTE;
+}
+
+/** What /proc says of a process that has ended, and of one that ends while it is read. */
+const ENDED: readonly string[] = ['ENOENT', 'ESRCH'];
+
+function unlessRefused<Value>(codes: readonly string[], look: () => Value): Value | undefined {
   try {
-    return readdirSync(`/proc/${pid}/fd`).length;
+    return look();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    if (!codes.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     return undefined;
   }
 }
