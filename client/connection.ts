@@ -113,9 +113,16 @@ export class Connection {
 
   #startTimer(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     const first = this.#waiting.first;
     if (first === undefined || this.#isPaused) return;
-    this.#timer = setTimeout(() => this.fail(new ConnectionError('timed_out', this.path)), first.timeoutMs);
+    const timer = setTimeout(() => {
+      // What came while this process was stopped (Ctrl-Z) is read before, and ends this wait.
+      setImmediate(() => {
+        if (this.#timer === timer) this.fail(new ConnectionError('timed_out', this.path));
+      });
+    }, first.timeoutMs);
+    this.#timer = timer;
   }
 }
 

@@ -61,8 +61,9 @@ export class CredentialError<Code extends ErrorCode = ErrorCode> extends Error {
     return Error[Symbol.hasInstance](value) && (value as Error).name === 'CredentialError';
   }
 
-  constructor(code: Code, fields: Errors[Code]) {
-    super(code);
+  /** @param options its cause is for the log of whoever refuses; no caller is told of it */
+  constructor(code: Code, fields: Errors[Code], options?: ErrorOptions) {
+    super(code, options);
     this.name = 'CredentialError';
     this.code = code;
     this.fields = fields;

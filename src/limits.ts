@@ -28,3 +28,12 @@ export const SOCKET_PATH_BYTES_MAX = 107;
  * administrator sees a few thousand at most; an administrator of more watches them by pattern.
  */
 export const WATCHED_PER_USER_MAX = 100_000;
+
+/** Longest validation, in milliseconds: then the daemon ends a prober that hangs. The prober's own limit is shorter. */
+export const VALIDATION_TIME_MAX_MS = 90_000;
+
+/** Most findings of one validation. */
+export const FINDINGS_MAX = 64;
+
+/** Longest subject of a finding, in characters (all of them ASCII). */
+export const SUBJECT_LENGTH_MAX = 200;

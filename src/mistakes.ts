@@ -1,4 +1,5 @@
 import { bareHost, HOST_LENGTH_MAX, isPublicHost } from './hosts.ts';
+import { SUBJECT_LENGTH_MAX } from './limits.ts';
 import { parseAzureRepository } from './providers/azure.ts';
 import { parseGoogleRepository } from './providers/google.ts';
 import type { Field, Provider } from './providers/provider.ts';
@@ -8,7 +9,7 @@ import { isAmazon, parseS3Repository } from './providers/s3-repository.ts';
 import { parseServer, type Server } from './providers/server.ts';
 import { missingOf } from './sets.ts';
 import type { CheckState, Finding, Reason } from './validation.ts';
-import { SUBJECT_LENGTH_MAX, wordOf } from './validation.ts';
+import { wordOf } from './validation.ts';
 import { BYTE_ORDER_MARK, trim } from './white-space.ts';
 
 /** Values of a set, by the ids of their fields. */

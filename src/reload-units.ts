@@ -1,8 +1,7 @@
+import { UNIT_NAME_LENGTH_MAX } from './units.ts';
+
 /** Units that a set may name, at most: they are reloaded after each change of it. */
 const RELOAD_UNITS_MAX = 16;
-
-/** Longest name of a unit, in characters (`UNIT_NAME_MAX` of systemd less its NUL). */
-const UNIT_NAME_LENGTH_MAX = 255;
 
 /**
  * A unit that systemd can reload or restart (systemd.unit(5)), of the kinds that something can be granted to. A template
@@ -18,10 +17,4 @@ export function parseReloadUnits(text: string): readonly string[] | { readonly r
   const index = units.findIndex((unit) => unit.length > UNIT_NAME_LENGTH_MAX || !UNIT_NAME.test(unit));
   if (index === -1) return units;
   return { reason: `word ${index + 1} is no unit; one looks like restic.service or restic@home.service` };
-}
-
-/** The template of an instance, `restic@.service` of `restic@home.service`; undefined for what is no instance. */
-export function templateOf(unit: string): string | undefined {
-  const match = /^([^@]+@).+(\.[a-z]+)$/.exec(unit);
-  return match === null ? undefined : `${match[1]}${match[2]}`;
 }

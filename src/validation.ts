@@ -43,13 +43,11 @@ export interface Finding {
   readonly reason?: Reason;
   /** The field of the set that is at fault, or that would mend it. */
   readonly field?: string;
-  /** A detail that the reason's text shows: a host, a region, the name of an object, a number. Printable ASCII, {@link SUBJECT_LENGTH_MAX}. */
+  /** A detail that the reason's text shows: a host, a region, the name of an object, a number. Printable ASCII, at most `SUBJECT_LENGTH_MAX` characters. */
   readonly subject?: string;
   /** How long it took. */
   readonly ms?: number;
 }
-
-export { FINDINGS_MAX, SUBJECT_LENGTH_MAX } from './validation-limits.ts';
 
 /** Why a check did not simply pass. */
 export type Reason =

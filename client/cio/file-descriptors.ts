@@ -1,4 +1,4 @@
-import { readSync, writeSync } from 'node:fs';
+import { fstatSync, readSync, writeSync } from 'node:fs';
 import { CommandError } from './command-error.ts';
 import { reasonOfCode } from './file-error.ts';
 
@@ -10,6 +10,9 @@ export const STDERR = 2;
 const RETRY_MS = 5;
 
 const CHUNK_BYTES = 64 * 1024;
+
+const CR = 0x0d;
+const LF = 0x0a;
 
 /** The reader of a pipe has gone: there is nobody to write for, and nothing to complain about. */
 export class ReaderGone extends Error {}
@@ -35,11 +38,12 @@ export function writeAll(descriptor: number, content: Uint8Array | string): void
 }
 
 /**
- * Reads to the end, or until there are more bytes than the bound: what comes back is then longer than it.
+ * Reads to the end, or until there are more bytes than the bound: what comes back is then longer than it. It is the
+ * caller's, who wipes it where it is a secret.
  *
  * @throws CommandError `ReadFailed`
  */
-export function readBounded(descriptor: number, bytesMax: number, source: string): Uint8Array {
+export function readBounded(descriptor: number, bytesMax: number, source: string): Buffer {
   const chunks: Buffer[] = [];
   let bytes = 0;
   while (bytes <= bytesMax) {
@@ -52,29 +56,36 @@ export function readBounded(descriptor: number, bytesMax: number, source: string
   return join(chunks);
 }
 
-/** Reads up to the first line end, one byte at a time: what follows is left to whoever reads next. */
-export function readLine(descriptor: number, bytesMax: number, source: string): Uint8Array {
-  const line: number[] = [];
-  const byte = Buffer.alloc(1);
-  while (line.length <= bytesMax && readChunk(descriptor, byte, source) === 1 && byte[0] !== 0x0a)
-    line.push(byte[0] ?? 0);
-  if (line.at(-1) === 0x0d) line.pop();
-  return Uint8Array.from(line);
+/**
+ * Reads up to the first line end, one byte at a time: what follows is left to whoever reads next. A line that is longer
+ * than the bound comes back longer than it.
+ *
+ * @throws CommandError `ReadFailed`
+ */
+export function readLine(descriptor: number, bytesMax: number, source: string): Buffer {
+  const line = Buffer.alloc(bytesMax + 1);
+  let length = 0;
+  while (length < line.length && readChunk(descriptor, line.subarray(length, length + 1), source) === 1) {
+    if (line[length] === LF) break;
+    length += 1;
+  }
+  if (line[length - 1] === CR) length -= 1;
+  return line.subarray(0, length);
 }
 
 function readChunk(descriptor: number, into: Buffer, source: string): number {
   return retry(
     () => readSync(descriptor, into, 0, into.length, null),
     (code) => {
-      // A terminal that has hung up; there is nothing more to come.
-      if (code === 'EIO' || code === 'EOF') return 0;
+      // A terminal that has hung up; there is nothing more to come. Of a disk that fails, half a secret would have come.
+      if ((code === 'EIO' && fstatSync(descriptor).isCharacterDevice()) || code === 'EOF') return 0;
       throw new CommandError('ReadFailed', `cannot read ${source}: ${reasonOfCode(code)}`);
     },
   );
 }
 
 /** Joins and wipes pieces that may be a secret. */
-function join(chunks: readonly Buffer[]): Uint8Array {
+function join(chunks: readonly Buffer[]): Buffer {
   const joined = Buffer.concat(chunks);
   for (const chunk of chunks) chunk.fill(0);
   return joined;

@@ -18,6 +18,12 @@ const WORDS: Readonly<Record<string, string>> = {
   ENXIO: 'nobody reads or writes at its other end',
 };
 
+/** Codes that Node has no names for. */
+const NAMES: Readonly<Record<string, string>> = {
+  'Unknown system error -116': 'ESTALE',
+  'Unknown system error -122': 'EDQUOT',
+};
+
 /** Why a call for a file failed, as in `it is not there (ENOENT)`. */
 export function reasonOf(error: unknown): string {
   return reasonOfCode((error as NodeJS.ErrnoException).code ?? 'unknown error');
@@ -25,8 +31,9 @@ export function reasonOf(error: unknown): string {
 
 /** The same of its code. */
 export function reasonOfCode(code: string): string {
-  const words = WORDS[code];
-  return words === undefined ? code : `${words} (${code})`;
+  const name = NAMES[code] ?? code;
+  const words = WORDS[name];
+  return words === undefined ? name : `${words} (${name})`;
 }
 
 /**

@@ -10,7 +10,7 @@ import { RELOAD_UNITS } from './commands/reload-units.ts';
 import { ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { documentOf, explain } from './messages.ts';
 import { formatFailure, Session } from './session.ts';
-import { isTerminal } from './terminal.ts';
+import { COLUMNS, isTerminal } from './terminal.ts';
 import { printableJson } from './text.ts';
 import { packageVersion } from './version.ts';
 
@@ -77,7 +77,7 @@ async function help({ command, words, isAsked }: Request & { readonly kind: 'hel
   const { renderHelp } = await import('./help.ts');
   const descriptor = isAsked ? STDOUT : STDERR;
   const stream = isAsked ? process.stdout : process.stderr;
-  const width = isTerminal(descriptor) ? stream.columns || 80 : 80;
+  const width = (isTerminal(descriptor) && stream.columns) || COLUMNS;
   const usage = command && usageOf(command);
   writeAll(descriptor, await renderHelp({ command, words: [...words], commands: COMMANDS, usage, width }));
   return isAsked ? EXIT.done : EXIT.usage;

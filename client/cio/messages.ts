@@ -194,13 +194,16 @@ const STORAGE_FAILED: { readonly [Reason in Errors['StorageFailed']['reason']]: 
   io: { message: 'the store cannot be read or written', hint: SEE_LOG },
 };
 
+/** In the place of an error’s code. */
+const UNKNOWN = 'unknown error';
+
 function explainConnection(error: ConnectionError): Explanation {
   const { reason, socket, detail } = error;
   const cause = error.cause instanceof Error ? (error.cause as NodeJS.ErrnoException).code : undefined;
   return {
     ...exitOfConnection(error),
     fields: { reason, socket, ...(detail !== undefined && { detail }) },
-    ...CONNECTION_FAILED[reason](socket, detail ?? cause ?? 'unknown error'),
+    ...CONNECTION_FAILED[reason](socket, detail ?? cause ?? UNKNOWN),
   };
 }
 
@@ -212,6 +215,9 @@ function exitOfConnection({ reason, detail = '' }: ConnectionError): Pick<Explan
   if (reason === 'bad_reply') return { exit: EXIT.failed, code: 'BadReply' };
   return { exit: EXIT.notReachable, code: 'NotReachable' };
 }
+
+/** What is known where the daemon did it. */
+const ENDED_THERE: ReadonlySet<string> = new Set([UNKNOWN, 'ECONNRESET', 'EPIPE']);
 
 const START = 'start the daemon: systemctl start cio-credentiald.socket, or npm start in a checkout';
 
@@ -234,7 +240,12 @@ const CONNECTION_FAILED: { readonly [Reason in ConnectionFailure]: (socket: stri
     message: `the daemon at ${socket} does not answer`,
     hint: 'look at its log, or restart it',
   }),
-  closed: (socket) => ({ message: `the daemon at ${socket} ended the connection`, hint: SEE_LOG }),
+  closed: (socket, detail) => ({
+    message: ENDED_THERE.has(detail)
+      ? `the daemon at ${socket} ended the connection`
+      : `the connection to ${socket} broke: ${detail}`,
+    hint: SEE_LOG,
+  }),
   bad_reply: (socket) => ({
     message: `what listens on ${socket} does not answer as the daemon does`,
     hint: 'cio and the daemon may be of different versions: cio --version',

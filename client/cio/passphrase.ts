@@ -17,10 +17,14 @@ export async function readNewPassphrase(session: Session, question: string): Pro
 }
 
 function readPassphraseLine(): string {
-  const line = Buffer.from(readLine(STDIN, PASSPHRASE_BYTES_MAX, 'standard input'));
-  if (line.length === 0) throw new CommandError('NoValue', 'standard input has no line with what is asked for');
-  if (line.length > PASSPHRASE_BYTES_MAX)
-    throw new CommandError('NoValue', `the line is longer than ${PASSPHRASE_BYTES_MAX} bytes`);
-  if (!isUtf8(line)) throw new CommandError('NoValue', 'the line is not UTF-8 text');
-  return line.toString('utf8');
+  const line = readLine(STDIN, PASSPHRASE_BYTES_MAX, 'standard input');
+  try {
+    if (line.length === 0) throw new CommandError('NoValue', 'standard input has no line with what is asked for');
+    if (line.length > PASSPHRASE_BYTES_MAX)
+      throw new CommandError('NoValue', `the line is longer than ${PASSPHRASE_BYTES_MAX} bytes`);
+    if (!isUtf8(line)) throw new CommandError('NoValue', 'the line is not UTF-8 text');
+    return line.toString('utf8');
+  } finally {
+    line.fill(0);
+  }
 }

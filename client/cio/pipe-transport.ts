@@ -38,6 +38,9 @@ interface WriteRequest {
   oncomplete: (status: number) => void;
 }
 
+/** What a write says where the other side, or this one, has ended the connection. */
+const GONE: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET', 'ENOTCONN', 'ECANCELED']);
+
 /** Connects without `node:net`, or with it where this Node has no such bindings. */
 export function openPipeTransport(path: string): Promise<Transport> {
   const bindings = loadBindings();
@@ -85,9 +88,16 @@ class PipeTransport implements Transport {
   write(text: string): void {
     if (this.#isEnded) return;
     const request = new this.#stream.WriteWrap();
-    // An error of writing is left to the reading side, which first hands out what the other one said before it went.
-    request.oncomplete = () => undefined;
-    this.#handle.writeUtf8String(request, text);
+    request.oncomplete = (status) => this.#afterWrite(status);
+    this.#afterWrite(this.#handle.writeUtf8String(request, text));
+  }
+
+  /**
+   * That the other one is gone is left to the reading side, which first hands out what he said before he went. Where a write fails
+   * otherwise, as for want of memory (ENOBUFS), nobody was asked anything, and no answer would ever come.
+   */
+  #afterWrite(status: number): void {
+    if (status < 0 && !GONE.has(getSystemErrorName(status))) this.#end(systemError(status));
   }
 
   pause(): void {

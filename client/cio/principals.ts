@@ -4,6 +4,9 @@ import { usageError } from './command-error.ts';
 /** The largest uid or gid; the next one up stands for "none" in the kernel's calls. */
 const ID_MAX = 0xffff_fffe;
 
+/** A directory of users may be on another host. */
+const GETENT_TIME_MAX_MS = 10_000;
+
 /** The uid that a user name or a number stands for. */
 export function resolveUser(text: string): number {
   return resolve(text, 'passwd', 'user');
@@ -27,7 +30,10 @@ function resolve(text: string, database: 'passwd' | 'group', what: string): numb
     return id;
   }
   const { spawnSync } = process.getBuiltinModule('node:child_process');
-  const { status, stdout, error } = spawnSync('getent', [database, '--', text], { encoding: 'utf8', timeout: 10_000 });
+  const { status, stdout, error } = spawnSync('getent', [database, '--', text], {
+    encoding: 'utf8',
+    timeout: GETENT_TIME_MAX_MS,
+  });
   if (error !== undefined) throw usageError(`cannot look up the ${what}: getent did not run`, 'give its number');
   const id = Number(stdout.split(':')[2]);
   if (status !== 0 || !Number.isSafeInteger(id))
@@ -38,6 +44,12 @@ function resolve(text: string, database: 'passwd' | 'group', what: string): numb
 /** Names of the local users by uid, to show instead of numbers; only ever for the eye. */
 export function localUsers(): ReadonlyMap<number, string> {
   return readNames('/etc/passwd');
+}
+
+/** What an owner is called: credentials of 0 are those that administrators share. */
+export function nameOwners(): (uid: number) => string {
+  const users = localUsers();
+  return (uid) => (uid === 0 ? 'shared' : (users.get(uid) ?? `${uid}`));
 }
 
 /** Names of the local groups by gid, to show instead of numbers; only ever for the eye. */

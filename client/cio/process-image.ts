@@ -18,6 +18,9 @@ const STRING_BYTES_MAX = 32 * 4096;
 const TOTAL_BYTES_MIN = 128 * 1024;
 const TOTAL_BYTES_MAX = 6 * 1024 * 1024;
 
+/** Each argument and variable has a pointer besides (execve(2)). */
+const POINTER_BYTES = 8;
+
 /** Room for what the kernel and `env` add. */
 const SLACK_BYTES = 8192;
 
@@ -75,7 +78,7 @@ function measure(text: string, what: string): number {
     const hint = `the system takes ${STRING_BYTES_MAX - 1} bytes; cio credential get gives a value of any size`;
     throw new CommandError('CommandNotExecutable', `${what} is too large for a command`, hint);
   }
-  return bytes + 8;
+  return bytes + POINTER_BYTES;
 }
 
 /** A quarter of the stack that this process may have (execve(2)). */

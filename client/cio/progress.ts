@@ -1,6 +1,6 @@
 import { STDERR, writeAll } from './file-descriptors.ts';
 import { onEnding } from './on-ending.ts';
-import { isTerminal } from './terminal.ts';
+import { COLUMNS, isTerminal } from './terminal.ts';
 import { printable, truncate } from './text.ts';
 
 /** What is over sooner needs no line. */
@@ -88,7 +88,7 @@ class ProgressLine implements Progress {
     this.#frame = (this.#frame + 1) % FRAMES.length;
     const head = `${FRAMES[this.#frame]} `;
     // One column stays free: a terminal that writes into its last one may begin a new line.
-    const room = (process.stderr.columns || 80) - head.length - elapsed.length - 1;
+    const room = (process.stderr.columns || COLUMNS) - head.length - elapsed.length - 1;
     writeAll(STDERR, `${CLEAR_LINE}${head}${truncate(printable(this.#what), Math.max(1, room))}${elapsed}`);
     this.#isShown = true;
   }

@@ -4,7 +4,7 @@ import { CommandError } from './command-error.ts';
 import { STDERR, STDIN, writeAll } from './file-descriptors.ts';
 import { LineEditor, type LineEnd } from './line-editor.ts';
 import { onEnding } from './on-ending.ts';
-import { isTerminal } from './terminal.ts';
+import { COLUMNS, isTerminal } from './terminal.ts';
 import { printable, widthOf } from './text.ts';
 
 /** A talk of several questions, see {@link Prompter.talk}. */
@@ -20,9 +20,6 @@ export interface Talk {
   /** Shows why an answer does not do. What was typed after it, as the rest of a paste, was meant for another question. */
   readonly refuse: (line: string) => void;
 }
-
-/** Of a terminal that does not say how many it has. */
-const COLUMNS = 80;
 
 /**
  * Asks questions of whoever sits at the terminal. Questions go to standard error, or past a redirection of it to the

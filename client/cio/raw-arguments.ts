@@ -3,6 +3,10 @@ import { readFileSync } from 'node:fs';
 
 const REPLACEMENT = '\ufffd';
 
+/** What there is to say of a secret among the arguments. */
+export const SECRET_ARGUMENT_WARNING =
+  'other users of this host can see a secret on the command line, and the shell remembers it';
+
 /**
  * Tells whether an argument reached this process unchanged. Node reads arguments as UTF-8, and puts U+FFFD where they
  * are not: a file name in another encoding would silently become the name of another file.

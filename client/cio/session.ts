@@ -1,6 +1,7 @@
 import type { CredentialClient } from '../client.ts';
 import { connectBy } from '../connect.ts';
 import type { Globals } from './arguments.ts';
+import { GREEN, paint, RED, YELLOW } from './colours.ts';
 import { CommandError } from './command-error.ts';
 import { ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { openPipeTransport } from './pipe-transport.ts';
@@ -8,10 +9,6 @@ import { NO_PROGRESS, startProgress, type Progress } from './progress.ts';
 import { Prompter } from './prompter.ts';
 import { isColoured, isTerminal } from './terminal.ts';
 import { printable, printableJson } from './text.ts';
-
-const GREEN = '32';
-const YELLOW = '33';
-const RED = '31';
 
 /** What a command works with: the daemon, the person at the terminal, and the three standard streams. */
 export class Session {
@@ -56,12 +53,18 @@ export class Session {
 
   /** The product of a command, on standard output: a document with `--json`, else text. */
   print(document: unknown, text: () => string): void {
-    this.#write(STDOUT, this.isJson ? `${printableJson(document)}\n` : text());
+    if (this.isJson) this.printDocument(document);
+    else this.printRaw(text());
   }
 
-  /** The product of a command, as it is. */
-  printBytes(bytes: Uint8Array): void {
-    this.#write(STDOUT, bytes);
+  /** One document for programs, in a line of its own. */
+  printDocument(document: unknown): void {
+    this.#write(STDOUT, `${printableJson(document)}\n`);
+  }
+
+  /** The product of a command, as it is, with `--json` too. */
+  printRaw(content: Uint8Array | string): void {
+    this.#write(STDOUT, content);
   }
 
   /**
@@ -80,13 +83,13 @@ export class Session {
 
   /** Tells of something done, in Storidge's words: `Succeed: Create credential: Credential NAME saved`. */
   succeed(document: unknown, operation: string, result: string): void {
-    if (this.isJson) this.#write(STDOUT, `${printableJson(document)}\n`);
-    else this.#write(STDERR, `${paint('Succeed:', GREEN)} ${operation}: ${printable(result)}\n`);
+    if (this.isJson) this.printDocument(document);
+    else this.#write(STDERR, `${paint('Succeed:', GREEN, isColoured(STDERR))} ${operation}: ${printable(result)}\n`);
   }
 
   /** Tells of something done in the words that are given, where {@link Session.succeed} has Storidge's. */
   succeedAs(document: unknown, message: string): void {
-    if (this.isJson) this.#write(STDOUT, `${printableJson(document)}\n`);
+    if (this.isJson) this.printDocument(document);
     else this.#write(STDERR, `${printable(message)}\n`);
   }
 
@@ -107,7 +110,8 @@ export class Session {
 
   /** Warns whoever sits at the terminal; a log is not warned. */
   warn(text: string): void {
-    if (isTerminal(STDERR)) this.#write(STDERR, `${paint('Warning:', YELLOW)} ${printable(text)}\n`);
+    if (isTerminal(STDERR))
+      this.#write(STDERR, `${paint('Warning:', YELLOW, isColoured(STDERR))} ${printable(text)}\n`);
   }
 
   #write(descriptor: number, content: Uint8Array | string): void {
@@ -119,10 +123,5 @@ export class Session {
 /** The form of an error on standard error. */
 export function formatFailure(operation: string | undefined, message: string, hint: string | undefined): string {
   const what = operation === undefined ? '' : `${operation}: `;
-  return `${paint('Failed:', RED)} ${what}${printable(message)}\n${hint === undefined ? '' : `Hint: ${printable(hint)}\n`}`;
-}
-
-/** Colours text for a terminal, unless its user wants none (https://no-color.org). */
-function paint(text: string, colour: string): string {
-  return isColoured(STDERR) ? `\u001b[${colour}m${text}\u001b[0m` : text;
+  return `${paint('Failed:', RED, isColoured(STDERR))} ${what}${printable(message)}\n${hint === undefined ? '' : `Hint: ${printable(hint)}\n`}`;
 }

@@ -4,6 +4,9 @@ import { STDOUT } from './file-descriptors.ts';
 /** Major number of the memory devices, /dev/null among them (null(4)). */
 const MEMORY_DEVICES = 1;
 
+/** Columns of a terminal that does not say how many it has. */
+export const COLUMNS = 80;
+
 /** Tells whether a descriptor is a terminal. `node:tty`, which brings all of `node:net`, is loaded only if it may be. */
 export function isTerminal(descriptor: number): boolean {
   try {
@@ -22,5 +25,5 @@ export function isColoured(descriptor: number): boolean {
 
 /** Columns of the terminal that standard output is; undefined where it is none. */
 export function terminalWidth(): number | undefined {
-  return isTerminal(STDOUT) ? process.stdout.columns || 80 : undefined;
+  return isTerminal(STDOUT) ? process.stdout.columns || COLUMNS : undefined;
 }

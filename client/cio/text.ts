@@ -12,11 +12,16 @@ export function printable(text: string): string {
   });
 }
 
-/** A document as JSON in one line, which means the same and which a terminal can be given, see {@link printable}. */
-export function printableJson(document: unknown): string {
-  const text = JSON.stringify(document);
+/**
+ * A document as JSON, which means the same and which a terminal can be given, see {@link printable}.
+ *
+ * @param indent spaces before each level; without, it is all in one line
+ */
+export function printableJson(document: unknown, indent?: number): string {
+  const text = JSON.stringify(document, undefined, indent);
   if (PLAIN.test(text)) return text;
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}]/gu, (character) =>
+  // A line end in it is one of the layout: within a text JSON has spelled it out.
+  return text.replaceAll(/(?!\n)[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}]/gu, (character) =>
     character
       .split('')
       .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)

@@ -6,12 +6,16 @@ const UNITS: readonly (readonly [name: string, ms: number])[] = [
   ['minute', 60_000],
 ];
 
-/** How long ago something was, in its largest unit: `3 days ago`. */
+/**
+ * How long ago something was, in its largest unit: `3 days ago`. What a clock has told that was set back since is said as it
+ * is, `in 3 days`.
+ */
 export function formatAge(timeMs: number, nowMs: number): string {
   const age = nowMs - timeMs;
   for (const [name, ms] of UNITS) {
-    const count = Math.floor(age / ms);
-    if (count >= 1) return `${count} ${name}${count === 1 ? '' : 's'} ago`;
+    const count = Math.floor(Math.abs(age) / ms);
+    const span = `${count} ${name}${count === 1 ? '' : 's'}`;
+    if (count >= 1) return age > 0 ? `${span} ago` : `in ${span}`;
   }
   return 'just now';
 }

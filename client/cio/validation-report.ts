@@ -1,12 +1,8 @@
 import type { Finding as WireFinding } from '../../src/protocol/interface.generated.ts';
 import { CHECKS, describeFinding, REASONS } from '../../src/validation.ts';
 import type { CheckId, Reason } from '../../src/validation.ts';
+import { GREEN, GREY, paint, RED, YELLOW } from './colours.ts';
 import { printable } from './text.ts';
-
-const GREEN = '32';
-const YELLOW = '33';
-const RED = '31';
-const GREY = '90';
 
 const MARKS: { readonly [State in WireFinding['state']]: readonly [mark: string, colour: string] } = {
   passed: ['✔', GREEN],
@@ -99,7 +95,7 @@ function titleOf({ check }: WireFinding): string {
 
 function paintedMark(state: WireFinding['state'], isColoured: boolean): string {
   const [mark, colour] = MARKS[state];
-  return isColoured ? `\u001b[${colour}m${mark}\u001b[0m` : mark;
+  return paint(mark, colour, isColoured);
 }
 
 function isConsequence({ state, reason }: WireFinding): boolean {

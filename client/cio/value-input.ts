@@ -18,20 +18,24 @@ export interface ValueRules {
 }
 
 /** Reads a value from standard input, see {@link readValue}. */
-export function readValueFromStdin(rules: ValueRules): Uint8Array {
+export function readValueFromStdin(rules: ValueRules): Buffer {
   return readValue(STDIN, 'standard input', rules);
 }
 
-/** Reads a value from a file, see {@link readValue}. */
-export function readValueFromFile(path: string, rules: ValueRules): Uint8Array {
+/**
+ * Reads a value from a file, see {@link readValue}.
+ *
+ * @param file what a message calls it
+ */
+export function readValueFromFile(path: string, rules: ValueRules, file = 'the file'): Buffer {
   let descriptor: number;
   try {
     descriptor = openSync(path, 'r');
   } catch (error) {
-    throw new CommandError('ReadFailed', `cannot open the file ${shownPath(path)}: ${reasonOf(error)}`);
+    throw new CommandError('ReadFailed', `cannot open ${file} ${shownPath(path)}: ${reasonOf(error)}`);
   }
   try {
-    return readValue(descriptor, 'the file', rules);
+    return readValue(descriptor, file, rules);
   } finally {
     closeSync(descriptor);
   }
@@ -43,7 +47,7 @@ export function readValueFromFile(path: string, rules: ValueRules): Uint8Array {
  * @throws CommandError `NoValue`, `ReadFailed`
  * @throws CredentialError `TooLarge`
  */
-function readValue(descriptor: number, source: string, { keepNewline }: ValueRules): Uint8Array {
+function readValue(descriptor: number, source: string, { keepNewline }: ValueRules): Buffer {
   const bytes = readBounded(descriptor, VALUE_BYTES_MAX + NEWLINE_BYTES_MAX, source);
   const value = keepNewline ? bytes : withoutNewline(bytes);
   if (value.length === 0) throw new CommandError('NoValue', `${source} has no value`, 'a value has at least one byte');
@@ -52,7 +56,7 @@ function readValue(descriptor: number, source: string, { keepNewline }: ValueRul
 }
 
 /** Bytes without one LF, or CR LF, at their end. */
-export function withoutNewline(bytes: Uint8Array): Uint8Array {
+export function withoutNewline(bytes: Buffer): Buffer {
   if (bytes.at(-1) !== LF) return bytes;
   return bytes.subarray(0, bytes.at(-2) === CR ? -2 : -1);
 }

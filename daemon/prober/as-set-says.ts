@@ -1,4 +1,5 @@
 import { fieldOf } from '../../src/providers/registry.ts';
+import { usesIdentity } from '../../src/sets.ts';
 import type { Finding, ProbeJob } from '../../src/validation.ts';
 import { isGiven } from './providers/set-endpoint.ts';
 
@@ -14,7 +15,7 @@ export async function* asSetSays(
     const { check, reason, field } = finding;
     // What is wrong with the set itself stands in the field that it is told of.
     if (check === 'shape' || reason === 'missing_field') yield finding;
-    else if (values['use_iam'] === 'true' && isOfKeys(finding)) yield { ...finding, field: 'use_iam' };
+    else if (usesIdentity(values['use_iam']) && isOfKeys(finding)) yield { ...finding, field: 'use_iam' };
     else if (field === 'backup_repo' && !isGiven(values['backup_repo'])) yield { ...finding, field: 'bucket' };
     else yield finding;
   }

@@ -1,10 +1,11 @@
 import type { CheckId, Finding, Reason } from '../../src/validation.ts';
+import { attempt, findingOfAttempt } from './attempt.ts';
 import type { BucketMaker } from './bucket-maker.ts';
 import { clockFinding } from './clock.ts';
-import { findingOf, ProbeFailure } from './failure.ts';
+import { findingOf } from './failure.ts';
 import type { Wire } from './network/wire.ts';
 import type { BucketStore } from './providers/object-store.ts';
-import { since, type Steps } from './steps.ts';
+import type { Steps } from './steps.ts';
 import { withoutBucket } from './without.ts';
 
 /** The link that a refusal of the first request breaks; every other refusal is one of the key. */
@@ -26,17 +27,19 @@ export async function* enterStore(
   maker: BucketMaker | undefined,
   steps: Steps,
 ): AsyncGenerator<Finding, { readonly canList: boolean } | undefined> {
-  const { failure, ms } = await attempt(store, steps);
+  const knock = (): Promise<void> => store.knock(steps.signal);
+  const knocked = await attempt(knock);
+  const { failure, ms } = knocked;
   const clock = wire === undefined ? undefined : clockFinding(wire, failure);
   if (clock !== undefined) yield clock;
   if (clock?.state === 'failed') return undefined;
 
   const broken = failure === undefined ? undefined : (CHECKS_BY_REASON[failure.reason] ?? 'key');
-  const refused = (check: CheckId): Finding[] =>
-    failure === undefined || broken !== check
-      ? [{ check, state: 'passed', ...(check === 'list' ? { ms } : {}) }]
-      : [{ ...findingOf(check, 'failed', failure.reason, failure.detail), ms }];
-  yield* refused('key');
+  const told = (check: CheckId): Finding =>
+    broken === check
+      ? findingOfAttempt(check, knocked)
+      : { check, state: 'passed', ...(check === 'list' ? { ms } : {}) };
+  yield told('key');
   if (broken === 'key') return undefined;
   yield findingOf('region', 'skipped', 'not_needed');
   if (store.bucket === '') {
@@ -46,34 +49,13 @@ export async function* enterStore(
   if (broken === 'bucket' && maker !== undefined) {
     const isThere = yield* maker.make(store);
     if (!isThere) return undefined;
-    const again = await attempt(store, steps);
-    yield listFinding(again);
+    const again = await attempt(knock);
+    yield findingOfAttempt('list', again);
     return { canList: again.failure === undefined };
   }
   // Where it is not there, that is said before anything about rights.
-  yield* refused('bucket');
+  yield told('bucket');
   if (broken === 'bucket') return undefined;
-  yield* refused('list');
+  yield told('list');
   return { canList: broken === undefined };
-}
-
-interface Attempt {
-  readonly failure: ProbeFailure | undefined;
-  readonly ms: number;
-}
-
-async function attempt(store: BucketStore, { signal }: Steps): Promise<Attempt> {
-  const startedMs = performance.now();
-  try {
-    await store.knock(signal);
-    return { failure: undefined, ms: since(startedMs) };
-  } catch (error) {
-    if (!(error instanceof ProbeFailure)) throw error;
-    return { failure: error, ms: since(startedMs) };
-  }
-}
-
-function listFinding({ failure, ms }: Attempt): Finding {
-  if (failure === undefined) return { check: 'list', state: 'passed', ms };
-  return { ...findingOf('list', 'failed', failure.reason, failure.detail), ms };
 }

@@ -1,8 +1,13 @@
 import type { CheckId, Finding, Reason } from '../../src/validation.ts';
-import { SUBJECT_LENGTH_MAX } from '../../src/validation-limits.ts';
+import { SUBJECT_LENGTH_MAX } from '../../src/limits.ts';
 
 /** What a finding says besides its check and its state. */
 export type Detail = Pick<Finding, 'field' | 'subject'>;
+
+/** What there is of both. */
+export function detailOf(field: string | undefined, subject: string | undefined): Detail {
+  return { ...(field === undefined ? {} : { field }), ...(subject === undefined ? {} : { subject }) };
+}
 
 /** Why a step did not succeed, in the closed set of reasons: no message of a library or of a server is in it. */
 export class ProbeFailure extends Error {
@@ -36,13 +41,7 @@ export function leavesUnknown(reason: Reason): boolean {
 /** The finding of a check that did not simply pass. */
 export function findingOf(check: CheckId, state: Finding['state'], reason: Reason, detail: Detail = {}): Finding {
   const { field, subject } = detail;
-  return {
-    check,
-    state,
-    reason,
-    ...(field === undefined ? {} : { field }),
-    ...(subject === undefined ? {} : { subject: printable(subject) }),
-  };
+  return { check, state, reason, ...detailOf(field, subject === undefined ? undefined : printable(subject)) };
 }
 
 /** Text that is safe to show: printable ASCII, cut to the length that a subject may have. */

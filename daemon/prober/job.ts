@@ -1,4 +1,5 @@
 import type { ProbeJob } from '../../src/validation.ts';
+import { asObject } from './json.ts';
 
 /** What came is no job. Its message says nothing of it. */
 export class JobError extends Error {
@@ -14,14 +15,15 @@ export class JobError extends Error {
  * @throws JobError
  */
 export function parseJob(bytes: Uint8Array): ProbeJob {
-  const job = parseJson(bytes);
-  if (!isRecord(job)) throw new JobError();
+  const job = asObject(parseJson(bytes));
+  if (job === undefined) throw new JobError();
   // A daemon of before an upgrade does not know of makeBucket.
   const { set, provider, values, restoreOnly, makeBucket = false } = job;
   const isNamed = typeof set === 'string' && typeof provider === 'string';
   if (!isNamed || typeof restoreOnly !== 'boolean' || typeof makeBucket !== 'boolean') throw new JobError();
-  if (!isRecord(values)) throw new JobError();
-  const texts = Object.entries(values);
+  const fields = asObject(values);
+  if (fields === undefined) throw new JobError();
+  const texts = Object.entries(fields);
   if (!texts.every((entry): entry is [string, string] => typeof entry[1] === 'string')) throw new JobError();
   // Without a prototype: `toString` is no field.
   const ownValues: Record<string, string> = Object.assign(Object.create(null), Object.fromEntries(texts));
@@ -35,8 +37,4 @@ function parseJson(bytes: Uint8Array): unknown {
   } catch {
     throw new JobError();
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -45,6 +45,9 @@ export const ERROR_BYTES_MAX: number = 64 * 1024;
 /** List of {@link KEYS_LISTED_MAX} names, of at most 1024 bytes each, which encoding can make six times as long. */
 export const LIST_BYTES_MAX: number = 256 * 1024;
 
+/** A page of a list may be short, even empty, and have a next one. */
+export const LIST_PAGES_MAX = 5;
+
 /** One more than restic tries, so that it is seen where there are more. */
 export const KEYS_LISTED_MAX = 21;
 

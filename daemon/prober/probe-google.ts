@@ -1,8 +1,9 @@
 import type { Finding, ProbeJob } from '../../src/validation.ts';
 import { asFailureOf } from './as-failure-of.ts';
+import { attempt } from './attempt.ts';
 import { clockFinding } from './clock.ts';
 import { enterStore } from './enter-store.ts';
-import { findingOf, ProbeFailure } from './failure.ts';
+import { findingOf } from './failure.ts';
 import { fetchGoogleIdentity } from './identity/bearer-token.ts';
 import type { Wire } from './network/wire.ts';
 import { probeObjects } from './probe-objects.ts';
@@ -51,14 +52,7 @@ async function* takeToken(
   const wire = yield* asFailureOf('key', reach(account.tokenEndpoint, steps, lookup));
   if (wire === undefined) return undefined;
   wires.push(wire);
-  let token: string | undefined;
-  let failure: ProbeFailure | undefined;
-  try {
-    token = await fetchToken(account, wire, steps.signal);
-  } catch (error) {
-    if (!(error instanceof ProbeFailure)) throw error;
-    failure = error;
-  }
+  const { value: token, failure } = await attempt(() => fetchToken(account, wire, steps.signal));
   const clock = clockFinding(wire, failure);
   if (clock !== undefined) yield clock;
   if (failure !== undefined && clock?.state !== 'failed') {

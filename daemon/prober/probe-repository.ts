@@ -1,5 +1,6 @@
 import type { Finding, ProbeJob } from '../../src/validation.ts';
 import { asReadFromFile } from '../../src/white-space.ts';
+import { since } from './attempt.ts';
 import { within } from './deadline.ts';
 import { findingOf, ProbeFailure } from './failure.ts';
 import { KEYS_LISTED_MAX, OBJECT_BYTES_MAX, PASSWORD_MS } from './limits.ts';
@@ -7,7 +8,7 @@ import type { ObjectStore } from './providers/object-store.ts';
 import { isConfigLength, type RepositoryConfig } from './restic/config.ts';
 import type { Refusal } from './restic/refusal.ts';
 import { openRepository, type RepositoryFiles } from './restic/repository.ts';
-import { since, type Begun, type Steps } from './steps.ts';
+import type { Begun, Steps } from './steps.ts';
 
 const KEYS = 'keys/';
 

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 
 import type { Finding, ProbeJob } from '../../src/validation.ts';
 import { asFailureOf } from './as-failure-of.ts';
-import { enter, type Entrance } from './entrance.ts';
+import { enterS3, type Entrance } from './enter-s3.ts';
 import { fetchAmazonKeys } from './identity/amazon.ts';
 import { probeObjects } from './probe-objects.ts';
 import { S3Store, type MakeCalls } from './providers/s3-store.ts';
@@ -34,7 +34,7 @@ export async function* probeS3(job: ProbeJob, steps: Steps, surroundings: Surrou
     const first = yield* go(target);
     if (first === undefined) return;
     const move = (region: string): ReturnType<typeof go> => asFailureOf('region', go(readS3Target(job, region)));
-    const entered = yield* enter(first, move, maker, steps);
+    const entered = yield* enterS3(first, move, maker, steps);
     if (entered !== undefined) yield* probeObjects(job, entered.store, entered.canList, steps);
   });
 }

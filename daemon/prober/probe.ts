@@ -1,3 +1,4 @@
+import { S3_PROVIDER_IDS } from '../../src/providers/registry.ts';
 import { CHECKS, type CheckId, type Finding, type ProbeJob } from '../../src/validation.ts';
 import { asSetSays } from './as-set-says.ts';
 import { findingOf } from './failure.ts';
@@ -7,9 +8,6 @@ import { probeGoogle } from './probe-google.ts';
 import { probeS3 } from './probe-s3.ts';
 import { Steps } from './steps.ts';
 import { surroundingsOf, type Surroundings } from './surroundings.ts';
-
-/** The providers whose sets are tried as S3. */
-const S3_PROVIDERS: ReadonlySet<string> = new Set(['aws', 's3', 'minio']);
 
 /** Checks that the far side of a job decides; the shape of the values is found out before there is one. */
 const PROBED: readonly CheckId[] = CHECKS.filter((check) => check !== 'shape');
@@ -50,7 +48,7 @@ export async function* probe(
 }
 
 async function* chainOf(job: ProbeJob, steps: Steps, surroundings: Surroundings): AsyncGenerator<Finding, void> {
-  if (S3_PROVIDERS.has(job.provider)) yield* probeS3(job, steps, surroundings);
+  if (S3_PROVIDER_IDS.has(job.provider)) yield* probeS3(job, steps, surroundings);
   else if (job.provider === 'azure') yield* probeAzure(job, steps, surroundings);
   else if (job.provider === 'google') yield* probeGoogle(job, steps, surroundings);
   else yield findingOf('shape', 'failed', 'not_supported', { field: 'provider', subject: job.provider });

@@ -1,4 +1,5 @@
 import type { AwsKeys } from './aws.ts';
+import { toTimestamp } from './timestamp.ts';
 
 /**
  * How long tools may use keys before they ask again, in milliseconds. Keys without an end of their own get one, too: without,
@@ -35,9 +36,4 @@ export function formatContainerCredentials(
     Token: sessionToken,
     Expiration: toTimestamp(expiration),
   });
-}
-
-/** RFC 3339, in seconds: not every reader takes a fraction. */
-function toTimestamp(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }

@@ -1,8 +1,9 @@
 import { AZURE_ENDPOINT_SUFFIX } from '../providers/azure.ts';
+import { REPOSITORY_FIELDS } from '../providers/common-fields.ts';
 import { deriveS3 } from '../providers/s3-fields.ts';
 import { formatAwsFile } from '../set-files.ts';
 import { usesIdentity } from '../sets.ts';
-import { REPOSITORY_FIELDS, requireComplete, unfit, type SetContent } from './set-content.ts';
+import { requireComplete, unfit, type SetContent } from './set-content.ts';
 
 /** The keys of a set that speaks S3. */
 export interface AwsKeys {

@@ -1,4 +1,5 @@
 import type { SetContent } from './set-content.ts';
+import { toTimestamp } from './timestamp.ts';
 
 /** A set as pharmer's object. The keys of its data are the ids of our fields. */
 export interface CredentialObject {
@@ -16,9 +17,4 @@ export function toObject({ set, provider, values }: SetContent, created: number 
     metadata: { ...(created !== undefined && { creationTimestamp: toTimestamp(created) }), name: set },
     spec: { data: Object.fromEntries(values), ...(provider !== undefined && { provider: provider.id }) },
   };
-}
-
-/** RFC 3339 without a fraction, which is how Kubernetes writes `metav1.Time`. */
-function toTimestamp(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }

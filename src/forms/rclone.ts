@@ -1,5 +1,6 @@
 import { environmentOf, remoteVariablePrefix } from '../environment.ts';
-import { REPOSITORY_FIELDS, requireComplete, unfit, type SetContent } from './set-content.ts';
+import { REPOSITORY_FIELDS } from '../providers/common-fields.ts';
+import { requireComplete, unfit, type SetContent } from './set-content.ts';
 
 /** What `goconfig`, which rclone reads its file with, takes for the begin of a quotation. */
 const QUOTATION = /^(?:`|""")/;

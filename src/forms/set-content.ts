@@ -11,9 +11,6 @@ export interface SetContent {
   readonly values: ReadonlyMap<string, string>;
 }
 
-/** The fields that only restic asks for: other tools do without a repository and its password. */
-export const REPOSITORY_FIELDS: readonly string[] = ['backup_repo', 'backup_password'];
-
 /**
  * The provider of a set that the daemon found complete.
  *

@@ -3,6 +3,7 @@ import { refusalOfValue } from '../field-check.ts';
 import { ITEMS_PER_CALL_MAX } from '../limits.ts';
 import { parseName } from '../names.ts';
 import type { Provider } from '../providers/provider.ts';
+import { S3_PROVIDER_IDS } from '../providers/registry.ts';
 import { canonicalSetName, memberName, membershipOf, providerOf } from '../sets.ts';
 import type { Found, FoundSet, LeftOut } from './found.ts';
 import { ImportError } from './import-error.ts';
@@ -38,9 +39,6 @@ export interface Plan {
   readonly credentials: readonly PlannedCredential[];
   readonly leftOut: readonly (LeftOut & { readonly source: string })[];
 }
-
-/** Providers of which one may be said to be another: they speak the same protocol. */
-const S3_PROVIDERS: ReadonlySet<string> = new Set(['aws', 'minio', 's3']);
 
 /**
  * What would become what. Nothing is decided for the caller where two things would get one name.
@@ -107,7 +105,7 @@ function planSet(
     );
   const ofName = providerOf(name, undefined);
   const isSame = ofName?.id === provider.id;
-  if (ofName !== undefined && !isSame && !(S3_PROVIDERS.has(ofName.id) && S3_PROVIDERS.has(provider.id))) {
+  if (ofName !== undefined && !isSame && !(S3_PROVIDER_IDS.has(ofName.id) && S3_PROVIDER_IDS.has(provider.id))) {
     throw new ImportError(
       line,
       `a set called ${name} is one of ${ofName.id}, and the keys are for ${provider.id}; --set names it otherwise`,
@@ -132,7 +130,11 @@ function nameOf(provider: Provider, label: string | undefined): string {
 function chooseProvider({ provider, line, values }: FoundSet, source: string, asked: Provider | undefined): Provider {
   if (asked === undefined || asked === provider) return provider;
   const ids = new Set(asked.fields.map(({ id }) => id));
-  if (S3_PROVIDERS.has(asked.id) && S3_PROVIDERS.has(provider.id) && [...values.keys()].every((id) => ids.has(id)))
+  if (
+    S3_PROVIDER_IDS.has(asked.id) &&
+    S3_PROVIDER_IDS.has(provider.id) &&
+    [...values.keys()].every((id) => ids.has(id))
+  )
     return asked;
   throw new ImportError(line, `the keys are for ${provider.id}, not for ${asked.id}`, source);
 }

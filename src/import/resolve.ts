@@ -1,5 +1,5 @@
 import type { Provider } from '../providers/provider.ts';
-import { FIELD_IDS, PROVIDERS } from '../providers/registry.ts';
+import { FIELD_IDS, PROVIDERS, S3_PROVIDER_IDS } from '../providers/registry.ts';
 import { isAmazon, parseS3Repository } from '../providers/s3-repository.ts';
 import { parseServer } from '../providers/server.ts';
 import { canonicalName } from '../names.ts';
@@ -18,9 +18,6 @@ export interface ParsedSet {
   /** By field id; never empty. */
   readonly values: ReadonlyMap<string, string>;
 }
-
-/** Providers that speak S3: one of them may be said to be another. */
-const S3_PROVIDERS: ReadonlySet<string> = new Set(['aws', 'minio', 's3']);
 
 /**
  * Makes a set of the keys and values of a file.
@@ -119,7 +116,7 @@ function chooseProvider(
   }
   const asked = told ?? ofSet;
   if (asked === undefined || asked.id === id) return PROVIDERS.get(id);
-  if (S3_PROVIDERS.has(asked.id) && S3_PROVIDERS.has(id)) return asked;
+  if (S3_PROVIDER_IDS.has(asked.id) && S3_PROVIDER_IDS.has(id)) return asked;
   throw new ImportError(named.line, `it is a credential for ${id}, not for ${asked.id}`);
 }
 

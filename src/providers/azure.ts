@@ -6,6 +6,7 @@ import {
   PREFIX,
   PROVIDER,
   RELOAD_UNITS,
+  repositoryField,
   RESTIC_CONTRADICTING,
   USE_IAM,
 } from './common-fields.ts';
@@ -36,19 +37,7 @@ export function azureHostOf(account: string, suffix: string = AZURE_ENDPOINT_SUF
   return `${account}.blob.${suffix}`;
 }
 
-const REPOSITORY: Field = {
-  id: 'backup_repo',
-  label: 'Repository',
-  isSecret: false,
-  isRequired: true,
-  input: 'text',
-  example: 'azure:backup:/host-1',
-  variables: ['RESTIC_REPOSITORY'],
-  check(text) {
-    const repository = parseAzureRepository(text);
-    return 'reason' in repository ? `${repository.reason}; it looks like azure:CONTAINER:/PATH` : undefined;
-  },
-};
+const REPOSITORY: Field = repositoryField('azure:backup:/host-1', 'azure:CONTAINER:/PATH', parseAzureRepository);
 
 const ACCOUNT_NAME: Field = {
   id: 'account_name',

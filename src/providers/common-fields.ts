@@ -12,6 +12,31 @@ export const RESTIC_CONTRADICTING: readonly string[] = [
   'RESTIC_PASSWORD_COMMAND',
 ];
 
+/**
+ * The repository, in the form that restic takes.
+ *
+ * @param form what it looks like
+ */
+export function repositoryField(
+  example: string,
+  form: string,
+  parse: (text: string) => object | { readonly reason: string },
+): Field {
+  return {
+    id: 'backup_repo',
+    label: 'Repository',
+    isSecret: false,
+    isRequired: true,
+    input: 'text',
+    example,
+    variables: ['RESTIC_REPOSITORY'],
+    check(text) {
+      const repository = parse(text);
+      return 'reason' in repository ? `${repository.reason}; it looks like ${form}` : undefined;
+    },
+  };
+}
+
 /** The password that opens the repository. Any text that an environment variable can hold; restic takes it as it is. */
 export const BACKUP_PASSWORD: Field = {
   id: 'backup_password',
@@ -22,6 +47,9 @@ export const BACKUP_PASSWORD: Field = {
   variables: ['RESTIC_PASSWORD'],
   check: (text) => (text.includes('\0') ? 'it has a NUL character, at which an environment variable ends' : undefined),
 };
+
+/** What a repository needs and a bucket does not: only restic asks for these fields, and other tools do without. */
+export const REPOSITORY_FIELDS: readonly string[] = ['backup_repo', BACKUP_PASSWORD.id];
 
 /** Names the provider where the name of the set does not, as in `cio_offsite_provider`. */
 export const PROVIDER: Field = {

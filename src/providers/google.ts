@@ -6,6 +6,7 @@ import {
   PREFIX,
   PROVIDER,
   RELOAD_UNITS,
+  repositoryField,
   RESTIC_CONTRADICTING,
   USE_IAM,
 } from './common-fields.ts';
@@ -36,19 +37,7 @@ export function parseGoogleEndpoint(text: string): Server | { readonly reason: s
   return 'reason' in server || server.isTls ? server : { reason: 'it is not https' };
 }
 
-const REPOSITORY: Field = {
-  id: 'backup_repo',
-  label: 'Repository',
-  isSecret: false,
-  isRequired: true,
-  input: 'text',
-  example: 'gs:backup-123:/host-1',
-  variables: ['RESTIC_REPOSITORY'],
-  check(text) {
-    const repository = parseGoogleRepository(text);
-    return 'reason' in repository ? `${repository.reason}; it looks like gs:BUCKET:/PATH` : undefined;
-  },
-};
+const REPOSITORY: Field = repositoryField('gs:backup-123:/host-1', 'gs:BUCKET:/PATH', parseGoogleRepository);
 
 /** Letters, digits and hyphens; those of a company's domain have it and a colon in front. */
 const PROJECT_ID: Field = {

@@ -3,11 +3,17 @@ import { AZURE } from './azure.ts';
 import { GOOGLE } from './google.ts';
 import { MINIO } from './minio.ts';
 import type { Field, Provider } from './provider.ts';
+import { S3_FIELDS } from './s3-fields.ts';
 import { S3 } from './s3.ts';
 
 /** Every provider that is known, by its id. A new provider is a file of its own and a line here. */
 export const PROVIDERS: ReadonlyMap<string, Provider> = new Map(
   [AWS, MINIO, S3, AZURE, GOOGLE].map((provider) => [provider.id, provider]),
+);
+
+/** The providers that speak S3: they have the same fields, and one of them may be said to be another. */
+export const S3_PROVIDER_IDS: ReadonlySet<string> = new Set(
+  [...PROVIDERS.values()].filter(({ fields }) => fields === S3_FIELDS).map(({ id }) => id),
 );
 
 /** Every field of every provider, longest id first, so that the first match of a suffix is the longest. */

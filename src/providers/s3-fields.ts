@@ -9,27 +9,20 @@ import {
   PREFIX,
   PROVIDER,
   RELOAD_UNITS,
+  repositoryField,
   RESTIC_CONTRADICTING,
   USE_IAM,
 } from './common-fields.ts';
-import type { Derived, Field, RcloneOptions } from './provider.ts';
+import type { Derived, Field, Provider, RcloneOptions } from './provider.ts';
 import { isAmazon, parseS3Repository } from './s3-repository.ts';
 import { parseServer } from './server.ts';
 
-/** The repository, in the form that restic takes. */
-export const BACKUP_REPO: Field = {
-  id: 'backup_repo',
-  label: 'Repository',
-  isSecret: false,
-  isRequired: true,
-  input: 'text',
-  example: 's3:https://s3.amazonaws.com/backup-123',
-  variables: ['RESTIC_REPOSITORY'],
-  check(text) {
-    const repository = parseS3Repository(text);
-    return 'reason' in repository ? `${repository.reason}; it looks like s3:https://HOST/BUCKET` : undefined;
-  },
-};
+/** Of S3; other providers have forms of their own. */
+export const BACKUP_REPO: Field = repositoryField(
+  's3:https://s3.amazonaws.com/backup-123',
+  's3:https://HOST/BUCKET',
+  parseS3Repository,
+);
 
 export const ACCESS_KEY: Field = {
   id: 'access_key',
@@ -138,7 +131,7 @@ export const S3_FIELDS: readonly Field[] = [
 ];
 
 /** Options of rclone's s3 backend that are fields of a set. */
-export const S3_RCLONE_OPTIONS = {
+const RCLONE_OPTIONS = {
   ACCESS_KEY_ID: 'access_key',
   SECRET_ACCESS_KEY: 'secret_key',
   SESSION_TOKEN: 'session_token',
@@ -149,10 +142,10 @@ export const S3_RCLONE_OPTIONS = {
 } as const;
 
 /** Options of rclone's s3 backend that follow from the server. */
-export const S3_RCLONE_DERIVED: readonly string[] = ['ENDPOINT', 'PROVIDER', 'FORCE_PATH_STYLE'];
+const RCLONE_DERIVED: readonly string[] = ['ENDPOINT', 'PROVIDER', 'FORCE_PATH_STYLE'];
 
 /** By these the AWS tools and restic are told of a role, which would take the place of the set's keys or come on top. */
-export const S3_IDENTITY: readonly string[] = [
+const IDENTITY: readonly string[] = [
   'RESTIC_AWS_ASSUME_ROLE_ARN',
   'AWS_ROLE_ARN',
   'AWS_WEB_IDENTITY_TOKEN_FILE',
@@ -166,7 +159,7 @@ export const S3_IDENTITY: readonly string[] = [
  */
 export const S3_CONTRADICTING: readonly string[] = [
   ...RESTIC_CONTRADICTING,
-  ...S3_IDENTITY,
+  ...IDENTITY,
   'AWS_SESSION_TOKEN',
   'AWS_SECURITY_TOKEN',
   'AWS_PROFILE',
@@ -183,6 +176,22 @@ export const S3_CONTRADICTING: readonly string[] = [
   'RCLONE_S3_STORAGE_CLASS',
   'RCLONE_S3_SERVER_SIDE_ENCRYPTION',
 ];
+
+/**
+ * What all providers that speak S3 have in common.
+ *
+ * @param rcloneName what rclone calls the provider
+ * @param elsewhere what else rclone is told where the server is not Amazon's
+ */
+export function s3Provider(rcloneName: string, elsewhere?: RcloneOptions): Omit<Provider, 'id' | 'label'> {
+  return {
+    fields: S3_FIELDS,
+    rclone: { fixed: { TYPE: 's3', PROVIDER: rcloneName }, fromFields: RCLONE_OPTIONS, derived: RCLONE_DERIVED },
+    derive: (values) => deriveS3(values, elsewhere),
+    contradicting: S3_CONTRADICTING,
+    identity: IDENTITY,
+  };
+}
 
 /**
  * The server, for tools that do not read it in the repository.

@@ -224,6 +224,18 @@ for (const [transport, open] of [
       await assert.rejects(slow.client.call('Get', NAME, { timeoutMs: 50 }), failure('timed_out'));
     });
 
+    it('takes an answer that came in time, though this process was stopped for longer', async (t) => {
+      const { client } = await connectTo(
+        t,
+        (_call, socket) => {
+          socket.write(getReply('in time'));
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
+        },
+        { timeoutMs: 300 },
+      );
+      assert.equal((await client.call('Get', NAME)).value, 'in time');
+    });
+
     it('counts the time of a call from when the ones before it are answered', async (t) => {
       t.mock.timers.enable({ apis: ['setTimeout'] });
       const waiting: Socket[] = [];

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import type { PrimarySet } from '../../src/mistakes.ts';
 import { findMistakes } from '../../src/mistakes.ts';
 import { PROVIDERS } from '../../src/providers/registry.ts';
-import { describeFinding, FINDINGS_MAX, SUBJECT_LENGTH_MAX } from '../../src/validation.ts';
+import { FINDINGS_MAX, SUBJECT_LENGTH_MAX } from '../../src/limits.ts';
+import { describeFinding } from '../../src/validation.ts';
 import { anyText } from './any-text.ts';
 
 /** The ids and keys that Amazon's own documentation shows. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseReloadUnits, templateOf } from '../../src/reload-units.ts';
+import { parseReloadUnits } from '../../src/reload-units.ts';
 
 describe('parseReloadUnits()', () => {
   it('takes units with commas or white space between them, each once', () => {
@@ -44,11 +44,4 @@ describe('parseReloadUnits()', () => {
       );
     });
   }
-});
-
-describe('templateOf()', () => {
-  it('gives the template of an instance', () => {
-    assert.equal(templateOf('restic@home.service'), 'restic@.service');
-    assert.equal(templateOf('restic.service'), undefined);
-  });
 });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { decodeBase64 } from './base64.ts';
+import { decodeBase64 } from '../../base64.ts';
 import type { CredentialClient } from '../../client.ts';
 import { ConnectionError } from '../../connection-error.ts';
 import type { Session } from '../session.ts';

@@ -9,9 +9,7 @@ import { reasonOf, shownPath } from '../file-error.ts';
 import { readPassphrase } from '../passphrase.ts';
 import type { Session } from '../session.ts';
 import { formatAge, formatTime } from '../time.ts';
-
-/** Every record is opened and checked, and then written: minutes for a million of them. */
-const TIMEOUT_MS = 3_600_000;
+import { WHOLE_STORE_TIMEOUT_MS } from '../timeouts.ts';
 
 /** Bytes of a copy that are sent at once. */
 const PIECE_BYTES: number = 256 * 1024;
@@ -54,7 +52,7 @@ export async function restoreCopy(session: Session, path: string, options: Resto
     session.succeed(done, 'Restore store', `${done.credentials} credentials restored; the store is open`);
     if (!session.isJson) for (const line of nextSteps(done)) session.note(line);
     return EXIT.done;
-  }, TIMEOUT_MS);
+  }, WHOLE_STORE_TIMEOUT_MS);
 }
 
 /** Says on a terminal what is done, while it is done. */

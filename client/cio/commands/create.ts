@@ -11,7 +11,7 @@ import { CommandError, usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { FIELD_OPTIONS, isNamedByProvider, meansSet, SOURCE_OPTIONS, type SetOptions } from '../create/options.ts';
 import { resolveOwner } from '../principals.ts';
-import { isIntact } from '../raw-arguments.ts';
+import { isIntact, SECRET_ARGUMENT_WARNING } from '../raw-arguments.ts';
 import type { Session } from '../session.ts';
 import { readValueFromFile, readValueFromStdin } from '../value-input.ts';
 
@@ -152,7 +152,7 @@ function readTyped(session: Session, name: string, typed: string): Uint8Array {
   if (typed === '') throw new CommandError('NoValue', 'VALUE is empty', 'a value has at least one byte');
   if (!isIntact(typed)) throw usageError('VALUE is not UTF-8 text', 'give it on standard input or by --from-file');
   if (knownField(name)?.isSecret !== false) {
-    session.warn('other users of this host can see a secret on the command line, and the shell remembers it');
+    session.warn(SECRET_ARGUMENT_WARNING);
   }
   return Buffer.from(typed);
 }

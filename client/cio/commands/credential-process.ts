@@ -16,7 +16,7 @@ export const CREDENTIAL_PROCESS: Command = defineCommand({
   examples: [['cio credential credential-process aws', '']],
   async run({ positionals, options }, session) {
     const keys = await readAwsKeys(session, positionals.SET, resolveOwner(options.owner));
-    session.printBytes(Buffer.from(formatCredentialProcess(keys, Date.now() + PROCESS_LIFETIME_MS)));
+    session.printRaw(formatCredentialProcess(keys, Date.now() + PROCESS_LIFETIME_MS));
     return 0;
   },
 });

@@ -73,6 +73,8 @@ export const EXEC: Command = defineCommand({
         'with --server, a command asks for the keys again by itself',
       );
     }
+    const isMasked = !options['no-masking'] && (isTerminal(STDOUT) || isTerminal(STDERR));
+    const patternsOf = (content: SetContent): PreparedRun['secrets'] => (isMasked ? secretPatternsOf(content) : []);
     // Before any secret is asked for.
     findCommand(rest[0] ?? '', process.env['PATH']);
     const owner = resolveOwner(options.owner);
@@ -81,17 +83,12 @@ export const EXEC: Command = defineCommand({
       const start = async (): Promise<PreparedRun> => {
         const content = await readCompleteSet(session, positionals.SET, owner);
         const { environment, files } = await prepare(session, planExecution(content, asked, undefined));
-        return {
-          command: rest,
-          environment,
-          files,
-          secrets: options['no-masking'] || !isShown() ? [] : secretPatternsOf(content),
-        };
+        return { command: rest, environment, files, secrets: patternsOf(content) };
       };
       return runOnChange(session, { set: positionals.SET, owner, action, prepare: start });
     }
     const content = await readCompleteSet(session, positionals.SET, owner);
-    const patterns = options['no-masking'] || !isShown() ? [] : secretPatternsOf(content);
+    const patterns = patternsOf(content);
     if (!options.server && patterns.length === 0) {
       const { environment } = await prepare(session, planExecution(content, asked, undefined));
       return becomeCommand(rest, environment);
@@ -104,11 +101,6 @@ export const EXEC: Command = defineCommand({
     return endAs(await runMasked(rest, environment, patterns));
   },
 });
-
-/** Whether somebody sees what the command writes. */
-function isShown(): boolean {
-  return isTerminal(STDOUT) || isTerminal(STDERR);
-}
 
 /** Serves the keys of a set as they are whenever they are asked for. */
 async function serve(session: Session, content: SetContent, owner: number | null): Promise<CredentialServer> {

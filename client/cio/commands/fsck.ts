@@ -5,9 +5,7 @@ import { assertConfirmed } from '../confirm.ts';
 import type { Session } from '../session.ts';
 import { formatTableOrRecords } from '../table.ts';
 import { terminalWidth } from '../terminal.ts';
-
-/** Every record is read: minutes for a million of them. */
-const TIMEOUT_MS = 3_600_000;
+import { WHOLE_STORE_TIMEOUT_MS } from '../timeouts.ts';
 
 /** Checks every record of the store. */
 export const FSCK: Command = defineCommand({
@@ -23,7 +21,7 @@ export const FSCK: Command = defineCommand({
     if (options.repair && !options.yes) await assertConfirmed(session, 'Drop every record that cannot be read?');
     using _progress = session.progress('Checking every record');
     const call = { repair: options.repair };
-    const reply = await session.withClient((client) => client.call('Fsck', call), TIMEOUT_MS);
+    const reply = await session.withClient((client) => client.call('Fsck', call), WHOLE_STORE_TIMEOUT_MS);
     report(session, reply);
     if (reply.problems.length === 0 || reply.repaired) return EXIT.done;
     return reply.problems.every(({ what }) => what === 'unchecked') ? EXIT.failed : EXIT.damaged;

@@ -49,14 +49,16 @@ export const GENERATE: Command = defineCommand({
     const { name, bits, value } = reply;
     const done = `Credential ${name} saved (${bits} bits)`;
     if (!options.show) session.succeed(reply, 'Generate credential', done);
-    else show(session, name, session.isJson ? `${printableJson(reply)}\n` : `${value ?? ''}\n`);
+    else deliver(session, name, session.isJson ? `${printableJson(reply)}\n` : `${value ?? ''}\n`);
     return 0;
   },
 });
 
 /**
- * As `create` makes a set of such a name: one credential of that name would stand before the set ever after. One that
- * stands there already takes a new value as any other.
+ * Refuses the name of a set, for which `create` would make one: a credential called like the set would be what every later
+ * command means by that name. Where there is such a credential already, it is meant, and takes the new value.
+ *
+ * @throws CommandError `Usage`
  */
 async function refuseSet(client: CredentialClient, target: string, owner: number | null): Promise<void> {
   const set = target.startsWith('cio_') ? undefined : canonicalSetName(target);
@@ -71,7 +73,7 @@ async function refuseSet(client: CredentialClient, target: string, owner: number
 }
 
 /** Prints what nobody has seen yet; where that fails, it is stored all the same. */
-function show(session: Session, name: string, text: string): void {
+function deliver(session: Session, name: string, text: string): void {
   try {
     session.deliver(text);
   } catch (error) {

@@ -10,8 +10,6 @@ import { STDOUT } from '../file-descriptors.ts';
 import { isTerminal } from '../terminal.ts';
 import { bytesOf } from '../value-output.ts';
 
-const NEWLINE = Uint8Array.of(0x0a);
-
 /** What `--output` takes; the code for it is loaded only then. */
 const FORMS = ['yaml', 'json', 'env', 'dotenv', 'restic', 'rclone', 'kopia', 'aws', 'velero', 'systemd-creds'] as const;
 
@@ -50,10 +48,10 @@ export const GET: Command = defineCommand({
         .call('Get', parameters)
         .catch((error: unknown) => tellOfAbsence(client, error, version));
       const bytes = bytesOf(reply, client.socket);
-      if (session.isJson) session.print(reply, String);
+      if (session.isJson) session.printDocument(reply);
       else {
-        session.printBytes(bytes);
-        if (isTerminal(STDOUT)) session.printBytes(NEWLINE);
+        session.printRaw(bytes);
+        if (isTerminal(STDOUT)) session.printRaw('\n');
       }
     });
     return 0;

@@ -1,6 +1,21 @@
+import type { ImportFormat } from '../../../src/import/formats.ts';
+import { PROVIDERS } from '../../../src/providers/registry.ts';
 import { usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, YES_OPTION, type Command } from '../command.ts';
 import { resolveOwner } from '../principals.ts';
+
+/** As `src/import/formats` has them, which is loaded with all its readers only where something is imported. */
+const FORMATS: readonly ImportFormat[] = [
+  'aws',
+  'mc',
+  'rclone',
+  's3cfg',
+  'env',
+  'openstack',
+  'velero',
+  'export',
+  'set',
+];
 
 /** Stores what other tools have in their files. */
 export const IMPORT: Command = defineCommand({
@@ -16,8 +31,8 @@ export const IMPORT: Command = defineCommand({
     format: {
       type: 'string',
       value: 'FORMAT',
-      describe: 'What the files are: aws, mc, rclone, s3cfg, env, openstack, velero, export, set',
-      completes: ['aws', 'mc', 'rclone', 's3cfg', 'env', 'openstack', 'velero', 'export', 'set'],
+      describe: `What the files are: ${FORMATS.join(', ')}`,
+      completes: FORMATS,
     },
     'as-alt': { type: 'boolean', describe: 'Store aws as aws_alt, and so on; then try it out without writing' },
     'dry-run': { type: 'boolean', short: 'n', describe: 'Show what would become what, and store nothing' },
@@ -26,7 +41,7 @@ export const IMPORT: Command = defineCommand({
       type: 'string',
       value: 'PROVIDER',
       describe: 'Whose keys they are, where the file does not say',
-      completes: ['aws', 'azure', 'google', 'minio', 's3'],
+      completes: [...PROVIDERS.keys()],
     },
     set: { type: 'string', value: 'NAME', describe: 'The name of the one set', completes: 'set' },
     profile: { type: 'string', value: 'NAME', describe: 'Only this profile, alias or remote' },

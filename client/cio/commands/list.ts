@@ -4,7 +4,7 @@ import { usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import type { Listing, View } from '../list/listing.ts';
 import { formatTables } from '../list/tables.ts';
-import { localUsers, resolveOwner } from '../principals.ts';
+import { nameOwners, resolveOwner } from '../principals.ts';
 import type { Session } from '../session.ts';
 import { terminalWidth } from '../terminal.ts';
 import { printableJson } from '../text.ts';
@@ -60,7 +60,7 @@ export const LIST: Command = defineCommand({
     if (isForPeople && credentials.length === 0)
       session.note(parameters.patterns.length === 0 ? 'No credentials.' : 'Nothing matches.');
     const text = await format(listing, output, session.isPortworx);
-    session.printBytes(Buffer.from(text));
+    session.printRaw(text);
     if (output === 'table' && session.isPortworx) tellOfOthers(session, credentials);
     if (damaged === 0) return EXIT.done;
     session.note(`${damaged} damaged records are left out: cio credential fsck tells more.`);
@@ -121,9 +121,7 @@ function namesOf({ credentials, sets }: Listing, isPortworx: boolean): string[] 
 }
 
 function view(): View {
-  const users = localUsers();
-  const ownerOf = (uid: number): string => (uid === 0 ? 'shared' : (users.get(uid) ?? `${uid}`));
-  return { nowMs: Date.now(), width: terminalWidth(), ownerOf };
+  return { nowMs: Date.now(), width: terminalWidth(), ownerOf: nameOwners() };
 }
 
 /** pxctl's tables have no place for what is in no set. */

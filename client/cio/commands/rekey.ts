@@ -1,7 +1,5 @@
 import { defineCommand, type Command } from '../command.ts';
-
-/** Every record is sealed anew: minutes for a million of them. */
-const TIMEOUT_MS = 3_600_000;
+import { WHOLE_STORE_TIMEOUT_MS } from '../timeouts.ts';
 
 /** Seals every record with a new data key. */
 export const REKEY: Command = defineCommand({
@@ -13,7 +11,7 @@ export const REKEY: Command = defineCommand({
   examples: [['cio credential rekey', '']],
   async run(_input, session) {
     using _progress = session.progress('Sealing every record anew');
-    const reply = await session.withClient((client) => client.call('Rekey', {}), TIMEOUT_MS);
+    const reply = await session.withClient((client) => client.call('Rekey', {}), WHOLE_STORE_TIMEOUT_MS);
     session.succeed(reply, 'Rekey', `${reply.records} records sealed with data key ${reply.keyEpoch}`);
     return 0;
   },

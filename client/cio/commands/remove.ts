@@ -24,7 +24,7 @@ export const REMOVE: Command = defineCommand({
     const isUnasked = options.yes || (session.isPortworx && names.length === 1 && !session.prompter.canAsk);
     const ifGeneration = isUnasked ? null : await confirmRemoval(session, names, owner);
     const reply = await session.withClient((client) => client.call('Remove', { names, owner, ifGeneration }));
-    if (session.isJson) session.print(reply, String);
+    if (session.isJson) session.printDocument(reply);
     else if (session.isPortworx) session.succeedAs(reply, 'Credential deleted successfully');
     else for (const name of reply.removed) session.succeed(reply, 'Remove credential', `Credential ${name} removed`);
     return 0;

@@ -35,7 +35,7 @@ export const ROLLBACK: Command = defineCommand({
     };
     const reply = await session.withClient((client) => client.call('Rollback', parameters));
     const results = reply.saved.map(({ name, version }) => `Credential ${name} restored as version ${version}`);
-    if (session.isJson) session.print(reply, String);
+    if (session.isJson) session.printDocument(reply);
     else for (const result of results) session.succeed(reply, 'Rollback credential', result);
     if (!session.isJson && results.length === 0) session.note('It is as it was then already; nothing was changed.');
     return 0;

@@ -11,9 +11,7 @@ import { documentOf, explain } from '../messages.ts';
 import { resolveOwner } from '../principals.ts';
 import type { Session } from '../session.ts';
 import { isColoured } from '../terminal.ts';
-
-/** Longer than the daemon takes for all of a validation. */
-const TIMEOUT_MS = 120_000;
+import { VALIDATION_TIMEOUT_MS } from '../timeouts.ts';
 
 /** One set, and what its validation found. */
 interface Report {
@@ -53,9 +51,9 @@ export const VALIDATE: Command = defineCommand({
       const targets = options.all ? await everySet(client, owner) : named;
       const calls = targets.map((target) => ({ target, owner, restoreOnly: options['restore-only'] }));
       return validateEach(session, client, calls);
-    }, TIMEOUT_MS);
+    }, VALIDATION_TIMEOUT_MS);
     if (session.isJson) {
-      session.print({ sets: reports, ...(errors.length > 0 && { errors }) }, String);
+      session.printDocument({ sets: reports, ...(errors.length > 0 && { errors }) });
     }
     if (reports.length === 0 && errors.length === 0) session.note('There are no sets.');
     return exit;
@@ -137,14 +135,14 @@ async function validate(session: Session, client: CredentialClient, call: Valida
   for await (const { set, owner, findings, failed } of client.stream('Validate', call)) {
     if (!session.isJson) {
       const title = report === undefined ? formatTitle(set) : '';
-      session.print(undefined, () => title + formatFindings(set, findings, isPainted));
+      session.printRaw(title + formatFindings(set, findings, isPainted));
     }
     report = { set, owner, failed, findings: [...(report?.findings ?? []), ...findings] };
     progress.say(formatTrying(report.findings));
   }
   if (report === undefined) throw new CredentialError('InternalError', {});
   const { findings } = report;
-  if (!session.isJson) session.print(undefined, () => formatNotTried(findings, isPainted));
+  if (!session.isJson) session.printRaw(formatNotTried(findings, isPainted));
   const result = formatResult(report.set, findings);
   if (report.failed) session.fail('Validate credential', result);
   else if (session.isJson) return report;

@@ -2,13 +2,13 @@ import type { Provider } from '../../../src/providers/provider.ts';
 import { usesIdentity } from '../../../src/sets.ts';
 import { usageError } from '../command-error.ts';
 import type { Session } from '../session.ts';
-import { isIntact } from '../raw-arguments.ts';
+import { isIntact, SECRET_ARGUMENT_WARNING } from '../raw-arguments.ts';
 import { endpointValue } from './endpoint.ts';
 import { givenFieldOptions, type FieldOption, type FieldOptions } from './options.ts';
 import type { GivenValue, GivenValues } from './given-values.ts';
 import { proxyOf } from './proxy.ts';
-import { askSecret, readFileText, readPipe } from './read-text.ts';
-import { assertIsNew, type SetTarget } from './set-target.ts';
+import { readFileText, readPipe } from './read-text.ts';
+import { assertIsNew, UNSUPPORTED_PROVIDERS, type SetTarget } from './set-target.ts';
 
 /** Where the value of a field comes from: text as it is, a secret that can be asked for, or a file. */
 interface Flag {
@@ -46,7 +46,7 @@ const ANY_FLAGS: readonly Flag[] = [
   { option: 'proxy', field: 'proxy', kind: 'text' },
 ];
 
-const NFS = 'a server of NFS has no keys to keep; mount it, and give restic the path';
+const { nfs: NFS } = UNSUPPORTED_PROVIDERS;
 
 /** What pxctl has, and what there is in its place. */
 const UNSUPPORTED: { readonly [Option in FieldOption]?: string } = {
@@ -149,8 +149,7 @@ function refuseMissing(session: Session, missing: readonly Flag[]): void {
 
 function warnOfSecrets(session: Session, given: readonly Flag[], options: FieldOptions): void {
   const isTyped = ({ option, kind }: Flag): boolean => kind === 'secret' && options[option] !== '-';
-  if (!given.some(isTyped)) return;
-  session.warn('other users of this host can see a secret on the command line, and the shell remembers it');
+  if (given.some(isTyped)) session.warn(SECRET_ARGUMENT_WARNING);
 }
 
 async function readFlag(
@@ -173,7 +172,7 @@ async function readFlag(
   if (kind !== 'secret' || (typeof typed === 'string' && typed !== '-')) return `${typed}`;
   if (session.prompter.canAsk) {
     const label = provider.fields.find(({ id }) => id === field)?.label ?? option;
-    return askSecret(session, `${label} (--${option})`);
+    return session.prompter.askNew(`${label} (--${option})`);
   }
   if (given.filter((flag) => flag.kind === 'secret' && options[flag.option] === '-').length > 1) {
     throw usageError('two secrets are to be read from one pipe', 'give one of them with --from-env');

@@ -1,3 +1,4 @@
+import { REPOSITORY_FIELDS } from '../../../src/providers/common-fields.ts';
 import type { Field, Provider } from '../../../src/providers/provider.ts';
 import { closest } from '../../../src/closest.ts';
 import { CommandError } from '../command-error.ts';
@@ -13,7 +14,7 @@ export type GivenValues = ReadonlyMap<string, GivenValue>;
 
 /** A field that a set uses no keys without: its provider's own, other than the repository and its password. */
 export function isKeyField({ id, isRequired }: Field): boolean {
-  return isRequired && id !== 'backup_repo' && id !== 'backup_password';
+  return isRequired && !REPOSITORY_FIELDS.includes(id);
 }
 
 /** What is wrong with a value, as text that does not repeat it; undefined where nothing is. */

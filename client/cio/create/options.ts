@@ -1,3 +1,4 @@
+import { PROVIDERS } from '../../../src/providers/registry.ts';
 import { canonicalSetName, providerOf } from '../../../src/sets.ts';
 import type { Input, Positionals } from '../command.ts';
 
@@ -8,7 +9,7 @@ export const SOURCE_OPTIONS = {
     short: 'p',
     value: 'ID',
     describe: 'aws, minio, s3, azure or google; alone it asks field by field',
-    completes: ['aws', 'azure', 'google', 'minio', 's3'],
+    completes: [...PROVIDERS.keys()] as readonly string[],
     group: 'set',
   },
   ask: { type: 'boolean', describe: 'Ask field by field, for the provider too', group: 'set' },

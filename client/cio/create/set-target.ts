@@ -26,17 +26,17 @@ export interface SetTarget {
 const SHOWN_LENGTH_MAX = 32;
 
 /** Why Portworx's other providers are none here. */
-const UNSUPPORTED: Readonly<Record<string, string>> = {
+export const UNSUPPORTED_PROVIDERS = {
   nfs: 'a server of NFS has no keys to keep; mount it, and give restic the path',
   openstack: 'there is no openstack yet; its EC2 credentials are keys for s3',
-};
+} as const;
 
 /** @throws CommandError `Usage` for a word that is no provider */
 export function parseProvider(word: string): Provider {
   const provider = PROVIDERS.get(word);
   if (provider !== undefined) return provider;
   const known = [...PROVIDERS.keys()];
-  const reason = UNSUPPORTED[word];
+  const reason = Object.entries(UNSUPPORTED_PROVIDERS).find(([id]) => id === word)?.[1];
   if (reason !== undefined) throw usageError(`--provider ${word} is not supported`, reason);
   const guess = closest(word, known);
   const guessed = guess === undefined ? '' : `; did you mean ${guess}?`;

@@ -7,19 +7,17 @@ import type {
 } from '../../../src/protocol/interface.generated.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
 import { memberName } from '../../../src/sets.ts';
-import { encodeValue } from '../../value.ts';
+import { encodeText } from '../../value.ts';
 import { STDERR } from '../file-descriptors.ts';
 import type { Session } from '../session.ts';
 import { isColoured } from '../terminal.ts';
+import { VALIDATION_TIMEOUT_MS } from '../timeouts.ts';
 import { formatFindings, formatMistake, formatNotTried, formatResult, formatTrying } from '../validation-report.ts';
 import { optionOf } from './from-flags.ts';
 import type { GivenValues } from './given-values.ts';
 import { findSet, providerValue, type SetTarget } from './set-target.ts';
 
 const OPERATION = 'Create credential';
-
-/** Longer than the daemon takes for all of a validation. */
-const TIMEOUT_MS = 120_000;
 
 /** What is stored, and how. */
 export interface Storing {
@@ -71,7 +69,7 @@ async function prove(session: Session, storing: Storing): Promise<Outcome | (Pro
       progress.say(formatTrying(findings));
       last = reply;
     }
-  }, TIMEOUT_MS);
+  }, VALIDATION_TIMEOUT_MS);
   session.show(formatNotTried(findings, isPainted));
   const { failed, generation, saved } = last ?? noReply();
   if (failed || typeof generation !== 'number') return { ...(last ?? noReply()), findings, failed: true };
@@ -89,16 +87,14 @@ function noReply(): never {
 
 function credentialsOf(target: SetTarget, provider: Provider, values: GivenValues): { readonly name: string }[] {
   const texts = [...values].map(([field, { text }]) => [field, text] as const);
-  return [...texts, ...providerValue(target, provider)].map(([field, text]) => {
-    const bytes = Buffer.from(text);
-    const credential = { name: memberName(target.set, field), ...encodeValue(bytes) };
-    bytes.fill(0);
-    return credential;
-  });
+  return [...texts, ...providerValue(target, provider)].map(([field, text]) => ({
+    name: memberName(target.set, field),
+    ...encodeText(text),
+  }));
 }
 
 function refuse(session: Session, provider: Provider, outcome: ProveOut): ExitCode {
-  if (session.isJson) session.print(outcome, String);
+  if (session.isJson) session.printDocument(outcome);
   const missing = outcome.findings.find(({ state, reason }) => state === 'failed' && reason === 'missing_field');
   const option = missing?.field ? optionOf(provider, missing.field) : undefined;
   const gives = option === undefined ? '' : `--${option} gives what is missing; `;

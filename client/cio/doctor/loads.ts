@@ -1,8 +1,9 @@
 import { dirname, normalize } from 'node:path';
+import { isTemplate, isUnitName, templateOf } from '../../../src/units.ts';
 import type { UnitScan } from './facts.ts';
 import { SYSTEM_RUNTIME } from './places.ts';
 import { expandSpecifiers } from './specifiers.ts';
-import { isTemplate, isUnitName, listValues, templateOf, type UnitFile } from './unit-file.ts';
+import { listValues, type UnitFile } from './unit-file.ts';
 
 /** A unit that loads a credential from one of the daemon's sockets. */
 export interface Load {

@@ -1,10 +1,6 @@
+import { GREEN, GREY, paint, RED, YELLOW } from '../colours.ts';
 import { printable } from '../text.ts';
 import type { CheckResult, Severity, State } from './verdict.ts';
-
-const GREEN = '32';
-const YELLOW = '33';
-const RED = '31';
-const GREY = '90';
 
 const MARKS: { readonly [Each in State | Severity]: readonly [mark: string, colour: string] } = {
   ok: ['✔', GREEN],
@@ -18,8 +14,7 @@ const INDENT = '    ';
 
 /** The report for a person: a line for each check, below it what was found. Commands stand alone on their lines. */
 export function formatReport(checks: readonly CheckResult[], isColoured: boolean): string {
-  const paint = (text: string, colour: string): string => (isColoured ? `\u001b[${colour}m${text}\u001b[0m` : text);
-  const mark = (of: State | Severity): string => paint(...MARKS[of]);
+  const mark = (of: State | Severity): string => paint(...MARKS[of], isColoured);
   const lines = checks.flatMap(({ title, state, findings, reason }) => [
     `${mark(state)} ${title}${reason !== undefined && state === 'skipped' ? `: not seen: ${printable(reason)}` : ''}`,
     ...findings.flatMap(({ severity, what, why, mend }) => [

@@ -1,4 +1,4 @@
-import { isTemplate } from './unit-file.ts';
+import { isTemplate } from '../../../src/units.ts';
 
 /**
  * Replaces the specifiers that follow from the name of a system unit (systemd.unit(5)).

@@ -64,19 +64,3 @@ export function environmentNames(value: string): string[] {
     return equals > 0 && equals < word.length - 1 ? [word.slice(0, equals)] : [];
   });
 }
-
-/** The template of an instance: `restic@.service` of `restic@home.service`; undefined where the unit is no instance. */
-export function templateOf(unit: string): string | undefined {
-  const match = /^([^@]+@)[^@]+(\.[a-z]+)$/.exec(unit);
-  return match === null ? undefined : `${match[1]}${match[2]}`;
-}
-
-/** Tells whether a unit is a template, whose instances have names of their own. */
-export function isTemplate(unit: string): boolean {
-  return /^[^@]+@\.[a-z]+$/.test(unit);
-}
-
-/** A name that systemd takes for a unit that can load credentials (systemd.unit(5)). */
-export function isUnitName(text: string): boolean {
-  return text.length <= 255 && /^[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\-]*)?\.(?:service|socket|mount|swap)$/.test(text);
-}

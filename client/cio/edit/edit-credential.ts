@@ -8,6 +8,7 @@ import { bytesOf } from '../value-output.ts';
 import { editText } from './editor.ts';
 import { MemoryFolder } from './memory-folder.ts';
 import { storeChanges, tellUnchanged } from './store-changes.ts';
+import { wantsAgain } from './wants-again.ts';
 
 /** Has the value of one credential edited, as the text that it is. */
 export async function editCredential(session: Session, name: string, owner: number | null): Promise<number> {
@@ -71,11 +72,4 @@ function checkOf(name: string, value: string): string | undefined {
   if (value === '') return 'it is empty';
   const member = membershipOf(name);
   return member && fieldOf(member.field, providerOf(member.set, undefined))?.check?.(value);
-}
-
-/** Whether whoever sits at the terminal wants to go on with what was typed; without one, what was typed is lost. */
-export async function wantsAgain(session: Session, why: string): Promise<boolean> {
-  if (!session.prompter.canAsk || session.isJson) return false;
-  session.note(why);
-  return session.prompter.confirm('Open the editor again with what you typed?');
 }

@@ -6,11 +6,11 @@ import { memberName } from '../../../src/sets.ts';
 import { CommandError } from '../command-error.ts';
 import type { Session } from '../session.ts';
 import { bytesOf } from '../value-output.ts';
-import { wantsAgain } from './edit-credential.ts';
 import { editText } from './editor.ts';
 import { MemoryFolder } from './memory-folder.ts';
 import { formatSet, readSetChanges, type EditedSet } from './set-document.ts';
 import { storeChanges, tellUnchanged } from './store-changes.ts';
+import { wantsAgain } from './wants-again.ts';
 
 /** What stands above a document that was opened again, so that the next time it is taken off. */
 const REMARK = '# NOT STORED: ';

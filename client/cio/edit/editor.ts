@@ -134,7 +134,7 @@ function read(file: string): string {
     throw new CommandError('HelperFailed', 'the editor has removed the file; nothing was changed');
   }
   try {
-    const bytes = Buffer.from(readBounded(descriptor, FILE_BYTES_MAX, 'the edited file'));
+    const bytes = readBounded(descriptor, FILE_BYTES_MAX, 'the edited file');
     try {
       if (bytes.length > FILE_BYTES_MAX)
         throw new CommandError('InvalidInput', 'the edited file is too large; nothing was changed');

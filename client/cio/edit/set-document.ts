@@ -28,7 +28,7 @@ export function formatSet(edited: EditedSet, remarks: readonly string[]): string
   const fields = fieldsOf(edited).map((id) => {
     const field = fieldOf(id, provider);
     const value = values.get(id);
-    const line = value === undefined ? `#${id}:` : formatValue(id, value).trimEnd();
+    const line = value === undefined ? `#${id}:` : formatValue(id, value);
     return [
       ...describe(id, field),
       ...(binary.includes(id) ? [`# ${id} is no text, and stays as it is.`] : [line]),
@@ -96,7 +96,6 @@ function comment(text: string): string[] {
 /** Text of several lines as a block; what an editor or YAML would change, as a JSON string. */
 function formatValue(id: string, value: string): string {
   if (/[^\P{C}\n]|[\u2028\u2029]|^\s|[ \t]$/mu.test(value)) return `${id}: ${JSON.stringify(value)}`;
-  const yaml = stringify({ [id]: value }, { lineWidth: 0, blockQuote: 'literal' });
   // A line end at the end of the value is told by the mark of the block, and by nothing behind it.
-  return yaml;
+  return stringify({ [id]: value }, { lineWidth: 0, blockQuote: 'literal' }).trimEnd();
 }

@@ -1,5 +1,5 @@
 import type { SavedCredential } from '../../../src/protocol/interface.generated.ts';
-import { encodeValue } from '../../value.ts';
+import { encodeText } from '../../value.ts';
 import type { Session } from '../session.ts';
 
 /** Values to store, by their credentials' names, over what was there at a generation. */
@@ -11,16 +11,11 @@ export interface Changes {
 
 /** @throws CredentialError `Conflict` where somebody else was faster */
 export async function storeChanges(session: Session, { values, generation, owner }: Changes): Promise<void> {
-  const credentials = [...values].map(([name, text]) => {
-    const bytes = Buffer.from(text);
-    const credential = { name, ...encodeValue(bytes) };
-    bytes.fill(0);
-    return credential;
-  });
+  const credentials = [...values].map(([name, text]) => ({ name, ...encodeText(text) }));
   const reply = await session.withClient((client) =>
     client.call('Create', { credentials, replace: true, ifGeneration: generation, owner }),
   );
-  if (session.isJson) session.print(reply, String);
+  if (session.isJson) session.printDocument(reply);
   else for (const saved of reply.saved) session.succeed(reply, 'Edit credential', tell(saved));
 }
 
@@ -30,7 +25,7 @@ function tell({ name, version, created }: SavedCredential): string {
 
 /** Nothing is to be stored. Gives the exit code. */
 export function tellUnchanged(session: Session): number {
-  if (session.isJson) session.print({ saved: [] }, String);
+  if (session.isJson) session.printDocument({ saved: [] });
   else session.note('Edit cancelled, no changes made.');
   return 0;
 }

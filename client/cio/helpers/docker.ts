@@ -1,13 +1,12 @@
-import { CredentialError, EXIT, isCredentialError } from '../../../src/errors.ts';
-import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
+import { EXIT, isCredentialError } from '../../../src/errors.ts';
 import type { CredentialClient } from '../../client.ts';
-import { encodeValue } from '../../value.ts';
-import { readBounded, STDIN } from '../file-descriptors.ts';
+import { encodeText } from '../../value.ts';
 import { explain } from '../messages.ts';
 import type { Session } from '../session.ts';
 import { bytesOf } from '../value-output.ts';
 import { packageVersion } from '../version.ts';
 import { nameOfAddress } from './names.ts';
+import { readInput } from './read-input.ts';
 
 /** What docker knows an error by, word for word (`docker-credential-helpers/credentials`). */
 const NOT_FOUND = 'credentials not found in native keychain';
@@ -33,10 +32,10 @@ export async function helpDocker(words: readonly string[], session: Session): Pr
   try {
     if (words.length !== 1) throw new Refusal(USAGE);
     const answer = await answerTo(verb, session);
-    session.printBytes(Buffer.from(answer));
+    session.printRaw(answer);
     return EXIT.done;
   } catch (error) {
-    session.printBytes(Buffer.from(`${error instanceof Refusal ? error.message : explain(error).message}\n`));
+    session.printRaw(`${error instanceof Refusal ? error.message : explain(error).message}\n`);
     return EXIT.failed;
   }
 }
@@ -64,16 +63,10 @@ async function answerTo(verb: string, session: Session): Promise<string> {
   }
 }
 
-function readInput(): string {
-  const bytes = readBounded(STDIN, VALUE_BYTES_MAX, 'standard input');
-  if (bytes.length > VALUE_BYTES_MAX) throw new Refusal('what came on standard input is too long');
-  return Buffer.from(bytes).toString('utf8');
-}
-
 async function store(client: CredentialClient, credential: DockerCredential): Promise<string> {
   const name = nameOfAddress('docker', credential.ServerURL);
-  const value = encodeValue(Buffer.from(JSON.stringify(credential)));
-  await client.call('Create', { credentials: [{ name, ...value }], replace: true });
+  const credentials = [{ name, ...encodeText(JSON.stringify(credential)) }];
+  await client.call('Create', { credentials, replace: true });
   return '';
 }
 
@@ -110,8 +103,7 @@ async function read(client: CredentialClient, name: string): Promise<DockerCrede
   try {
     return parseCredential(Buffer.from(bytesOf(await client.call('Get', { name }), client.socket)).toString('utf8'));
   } catch (error) {
-    if (error instanceof CredentialError && error.code === 'NotFound') throw new Refusal(NOT_FOUND);
-    throw error;
+    throw isCredentialError(error, 'NotFound') ? new Refusal(NOT_FOUND) : error;
   }
 }
 

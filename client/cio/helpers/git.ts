@@ -1,12 +1,11 @@
 import { CredentialError, EXIT, isCredentialError } from '../../../src/errors.ts';
-import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import type { CredentialClient } from '../../client.ts';
-import { encodeValue } from '../../value.ts';
-import { CommandError, usageError } from '../command-error.ts';
-import { readBounded, STDIN } from '../file-descriptors.ts';
+import { encodeText } from '../../value.ts';
+import { usageError } from '../command-error.ts';
 import type { Session } from '../session.ts';
 import { bytesOf } from '../value-output.ts';
 import { nameOfAddress } from './names.ts';
+import { readInput } from './read-input.ts';
 
 /** What git says of an account besides the address, in the order in which it is told again (git-credential(1)). */
 const ACCOUNT_KEYS = ['username', 'password', 'password_expiry_utc', 'oauth_refresh_token'] as const;
@@ -23,6 +22,9 @@ interface Stored {
 /** How often a change is tried anew where another one came in between. */
 const ATTEMPTS_MAX = 5;
 
+/** What a change is refused with then. */
+const RACES = ['Conflict', 'AlreadyExists', 'NotFound'] as const;
+
 /** Does what git asks of a credential helper, and gives the exit code. Another verb than the three is ignored, as git wants it. */
 export async function helpGit(words: readonly string[], session: Session): Promise<number> {
   const [verb] = words;
@@ -32,7 +34,7 @@ export async function helpGit(words: readonly string[], session: Session): Promi
   const name = nameOf(said);
   if (name === undefined) return EXIT.done;
   await session.withClient(async (client) => {
-    if (verb === 'get') session.printBytes(Buffer.from(await get(client, name, said)));
+    if (verb === 'get') session.printRaw(await get(client, name, said));
     else
       await change(client, name, (accounts) =>
         verb === 'store' ? withAccount(accounts, said) : without(accounts, said),
@@ -50,12 +52,6 @@ function parseAttributes(text: string): ReadonlyMap<string, string> {
     if (equals > 0) attributes.set(line.slice(0, equals), line.slice(equals + 1));
   }
   return attributes;
-}
-
-function readInput(): string {
-  const bytes = readBounded(STDIN, VALUE_BYTES_MAX, 'standard input');
-  if (bytes.length > VALUE_BYTES_MAX) throw new CommandError('ReadFailed', 'what came on standard input is too long');
-  return Buffer.from(bytes).toString('utf8');
 }
 
 /** Undefined where it does not say what it is for. */
@@ -91,10 +87,7 @@ async function change(
       await write(client, name, edited, generation);
       return;
     } catch (error) {
-      const isRace = ['Conflict', 'AlreadyExists', 'NotFound'].some(
-        (code) => error instanceof CredentialError && error.code === code,
-      );
-      if (!isRace || attempt === ATTEMPTS_MAX) throw error;
+      if (!RACES.some((code) => isCredentialError(error, code)) || attempt === ATTEMPTS_MAX) throw error;
     }
   }
 }
@@ -110,8 +103,8 @@ async function write(
     await client.call('Remove', { names: [name], ...unchanged });
     return;
   }
-  const value = encodeValue(Buffer.from(JSON.stringify({ accounts })));
-  await client.call('Create', { credentials: [{ name, ...value }], replace: generation !== undefined, ...unchanged });
+  const credentials = [{ name, ...encodeText(JSON.stringify({ accounts })) }];
+  await client.call('Create', { credentials, replace: generation !== undefined, ...unchanged });
 }
 
 function withAccount(accounts: readonly Account[], said: ReadonlyMap<string, string>): readonly Account[] {

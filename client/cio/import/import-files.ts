@@ -3,7 +3,7 @@ import { planImport, type Plan, type PlanOptions, type SourceFile } from '../../
 import type { Finding, SavedCredential } from '../../../src/protocol/interface.generated.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
 import { PROVIDERS } from '../../../src/providers/registry.ts';
-import { encodeValue } from '../../value.ts';
+import { encodeText } from '../../value.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import { assertConfirmed } from '../confirm.ts';
 import type { Session } from '../session.ts';
@@ -59,7 +59,7 @@ export async function importFiles(session: Session, paths: readonly string[], op
       ? await tryOut(session, outlook, options.owner)
       : new Map<string, readonly Finding[]>();
   if (session.isJson) {
-    session.print({ generation, saved, ...outlook, findings: Object.fromEntries(findings) }, String);
+    session.printDocument({ generation, saved, ...outlook, findings: Object.fromEntries(findings) });
   }
   tellOfFiles(session, texts);
   const isFailed = [...findings.values()].some((found) => found.some(({ state }) => state === 'failed'));
@@ -118,13 +118,9 @@ async function store(
   plan: Plan,
   { replace, owner }: ImportOptions,
 ): Promise<{ readonly generation: number; readonly saved: readonly SavedCredential[] }> {
-  const credentials = plan.credentials.map(({ credential }) => {
-    if (!('value' in credential)) return credential;
-    const bytes = Buffer.from(credential.value);
-    const encoded = { name: credential.name, ...encodeValue(bytes) };
-    bytes.fill(0);
-    return encoded;
-  });
+  const credentials = plan.credentials.map(({ credential }) =>
+    'value' in credential ? { name: credential.name, ...encodeText(credential.value) } : credential,
+  );
   return session.withClient((client) => client.call('Create', { credentials, replace, owner }));
 }
 

@@ -1,10 +1,8 @@
 import type { Finding } from '../../../src/protocol/interface.generated.ts';
 import type { Session } from '../session.ts';
+import { VALIDATION_TIMEOUT_MS } from '../timeouts.ts';
 import { formatResult } from '../validation-report.ts';
 import type { Outlook } from './outlook.ts';
-
-/** Longer than the daemon takes for all of a validation. */
-const TIMEOUT_MS = 120_000;
 
 /** Tries out the sets that are whole, without writing anything, and gives what was found by set. */
 export async function tryOut(
@@ -17,7 +15,10 @@ export async function tryOut(
     if (!ready) continue;
     const call = { target: set, owner, restoreOnly: true };
     using progress = session.progress(`Trying ${set}`);
-    const { findings, failed } = await session.withClient((client) => client.call('Validate', call), TIMEOUT_MS);
+    const { findings, failed } = await session.withClient(
+      (client) => client.call('Validate', call),
+      VALIDATION_TIMEOUT_MS,
+    );
     progress.clear();
     found.set(set, findings);
     const result = formatResult(set, findings);

@@ -1,8 +1,7 @@
 import type { Set as CredentialSet } from '../../../src/protocol/interface.generated.ts';
 import { parseAzureRepository } from '../../../src/providers/azure.ts';
 import { parseGoogleRepository } from '../../../src/providers/google.ts';
-import { S3_FIELDS } from '../../../src/providers/s3-fields.ts';
-import { PROVIDERS } from '../../../src/providers/registry.ts';
+import { PROVIDERS, S3_PROVIDER_IDS } from '../../../src/providers/registry.ts';
 import { parseS3Repository } from '../../../src/providers/s3-repository.ts';
 import { parseServer } from '../../../src/providers/server.ts';
 import { formatTableOrRecords, type Column } from '../table.ts';
@@ -26,7 +25,7 @@ const ENCRYPTION = ['ENCRYPTION', ({ fields }: CredentialSet) => `${fields.inclu
 const KINDS: readonly Kind[] = [
   {
     heading: 'S3 Credentials',
-    takes: (provider) => PROVIDERS.get(provider)?.fields === S3_FIELDS,
+    takes: (provider) => S3_PROVIDER_IDS.has(provider),
     columns: [
       ['REGION', (_, values) => values.get('region') ?? NONE],
       [

@@ -1,4 +1,5 @@
 import type { Health, Set as CredentialSet } from '../../../src/protocol/interface.generated.ts';
+import { REPOSITORY_FIELDS } from '../../../src/providers/common-fields.ts';
 import { formatAge } from '../time.ts';
 
 /** How a set is, for the eye: `ready, proved 2 hours ago`, or what it lacks, or what failed. */
@@ -6,15 +7,12 @@ export function formatSetState({ ready, missing, health }: CredentialSet, nowMs:
   const tried = formatHealth(health, nowMs);
   if (!ready) {
     const lacks = `lacks ${missing.join(', ')}`;
-    // Where there are no keys yet, there is nothing that could have been tried.
-    return health.state === 'unproved' && !missing.every(isOfRepository) ? lacks : `${lacks}; ${tried}`;
+    // Where there are no keys yet, there is nothing that could have been tried; a set for a bucket only, as Portworx's are, can.
+    return health.state === 'unproved' && !missing.every((field) => REPOSITORY_FIELDS.includes(field))
+      ? lacks
+      : `${lacks}; ${tried}`;
   }
   return health.state === 'failed' ? tried : `ready, ${tried}`;
-}
-
-/** What a set does without that is for a bucket only, as Portworx's are. */
-function isOfRepository(field: string): boolean {
-  return field === 'backup_repo' || field === 'backup_password';
 }
 
 /** What is known of whether a set works: `failed 5 minutes ago: key (access denied); last good 3 hours ago`. */

@@ -3,7 +3,7 @@ import { explain } from '../messages.ts';
 import { endAs, runChild, type ChildExit } from '../exec/run-child.ts';
 import type { Environment } from '../process-image.ts';
 import type { Session } from '../session.ts';
-import { follow } from '../watch/follow.ts';
+import { ASK_AGAIN_MS, follow, passingReason } from '../watch/follow.ts';
 import type { OnChange } from './action.ts';
 import { SetFollower } from './set-follower.ts';
 
@@ -50,6 +50,7 @@ export async function runOnChange(session: Session, run: RunOnChange): Promise<n
 class Supervisor {
   readonly #session: Session;
   readonly #run: RunOnChange;
+  readonly #follower: SetFollower;
   /** Of the command that runs; undefined between two. */
   #pid: number | undefined;
   /** What the next start has in its environment, where the command was told to end for it. */
@@ -57,22 +58,24 @@ class Supervisor {
   #settling: NodeJS.Timeout | undefined;
   #isBusy = false;
   #isStale = false;
+  /** It was told that a change waits until the daemon can be asked for it. */
+  #isWaiting = false;
 
   constructor(session: Session, run: RunOnChange) {
     this.#session = session;
     this.#run = run;
+    this.#follower = new SetFollower(run.set);
   }
 
   async run(): Promise<ChildExit> {
     // Heard before the set is read: what changes from then on is told.
-    const follower = new SetFollower(this.#run.set);
     const { set, owner } = this.#run;
     const tellings = follow(this.#session, { patterns: [set], owner }, this.#events());
     const { value } = await tellings.next();
-    follower.hear(value.told);
+    this.#follower.hear(value.told);
     let next: PreparedRun | undefined = await this.#run.prepare();
     let exit: ChildExit = { code: null, signal: null };
-    void this.#listen(tellings, follower);
+    void this.#listen(tellings);
     for (const signal of ENDING) process.on(signal, this.#stay);
     while (next !== undefined) {
       exit = await start(next, (pid) => (this.#pid = pid));
@@ -93,9 +96,9 @@ class Supervisor {
     clearTimeout(this.#settling);
   };
 
-  async #listen(tellings: ReturnType<typeof follow>, follower: SetFollower): Promise<void> {
+  async #listen(tellings: ReturnType<typeof follow>): Promise<void> {
     try {
-      for await (const { told } of tellings) if (follower.hear(told)) this.#settle(follower);
+      for await (const { told } of tellings) if (this.#follower.hear(told)) this.#settle();
     } catch (error) {
       const { message } = explain(error);
       this.#session.note(`The set is not watched any more, and the command goes on: ${message}`);
@@ -109,15 +112,15 @@ class Supervisor {
     };
   }
 
-  #settle(follower: SetFollower): void {
+  #settle(waitMs: number = SETTLE_MS): void {
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => {
       this.#settling = undefined;
       // What is missing again will be told when it is there.
-      if (!follower.isComplete) return;
+      if (!this.#follower.isComplete) return;
       this.#isStale = true;
       void this.#react();
-    }, SETTLE_MS);
+    }, waitMs);
   }
 
   /** One at a time; what changes meanwhile is reacted to afterwards. */
@@ -130,10 +133,16 @@ class Supervisor {
         if (this.#run.action === 'restart') await this.#restart();
         else if (this.#pid !== undefined) process.kill(this.#pid, this.#run.action);
       }
+      this.#isWaiting = false;
     } catch (error) {
-      // Incomplete again, or changed into something that no variable can hold: the next change tells.
       const { message } = explain(error);
-      this.#session.note(`The command is left as it is: ${message}`);
+      const isPassing = passingReason(error) !== undefined;
+      if (!this.#isWaiting)
+        this.#session.note(`The command is left as it is${isPassing ? ' for now' : ''}: ${message}`);
+      this.#isWaiting = isPassing;
+      // The change was told, and will not be told again: whoever tells was gone, or locked, when he was asked what it is.
+      if (isPassing) this.#settle(ASK_AGAIN_MS);
+      // Else it is incomplete again, or changed into something that no variable can hold: the next change tells.
     } finally {
       this.#isBusy = false;
     }
@@ -143,7 +152,11 @@ class Supervisor {
     // Read first: where that fails, the command goes on with what it has.
     const next = await this.#run.prepare();
     const pid = this.#pid;
-    if (pid === undefined) return closeFiles(next);
+    if (pid === undefined) {
+      closeFiles(next);
+      // Between two commands: the one that is about to start has what was read before.
+      return this.#settle();
+    }
     if (this.#next !== undefined) closeFiles(this.#next);
     this.#next = next;
     this.#session.note('The set has changed: the command is started anew.');

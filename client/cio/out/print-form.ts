@@ -15,6 +15,7 @@ import type { CredentialClient } from '../../client.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import { contentOf, membersOf } from '../set-environment.ts';
 import type { Session } from '../session.ts';
+import { printableJson } from '../text.ts';
 import { bytesOf } from '../value-output.ts';
 import { encryptForUnit } from './systemd-creds.ts';
 
@@ -93,12 +94,12 @@ async function printCredential(
   socket: string,
 ): Promise<void> {
   const bytes = bytesOf(reply, socket);
-  if (form === 'systemd-creds') session.printBytes(encryptForUnit(reply.name, bytes));
-  else if (form === 'json') session.printBytes(Buffer.from(`${JSON.stringify(reply)}\n`));
+  if (form === 'systemd-creds') session.printRaw(encryptForUnit(reply.name, bytes));
+  else if (form === 'json') session.printDocument(reply);
   else {
     const { name, version, generation } = reply;
     const value = isUtf8(bytes) ? Buffer.from(bytes).toString('utf8') : bytes;
-    session.printBytes(Buffer.from(await toYaml({ name, version, generation, value })));
+    session.printRaw(await toYaml({ name, version, generation, value }));
   }
 }
 
@@ -113,20 +114,20 @@ async function printSet(
       ({ name, bytes }) =>
         `SetCredentialEncrypted=${name}: ${encryptForUnit(name, bytes).toString().replaceAll(/\s/g, '')}\n`,
     );
-    return session.printBytes(Buffer.from(lines.join('')));
+    return session.printRaw(lines.join(''));
   }
   const content = contentOf(reply, client.socket);
   const format = SET_FORMS.get(form);
   if (format === undefined) {
     const object = toObject(content, await createdOf(client, reply));
-    const text = form === 'yaml' ? await toYaml(object) : `${JSON.stringify(object, undefined, 2)}\n`;
-    session.printBytes(Buffer.from(text));
+    const text = form === 'yaml' ? await toYaml(object) : `${printableJson(object, 2)}\n`;
+    session.printRaw(text);
     return;
   }
   const notes: string[] = [];
   const text = format(content, notes);
   if (text === undefined) throw unsuited(form, content);
-  session.printBytes(Buffer.from(text));
+  session.printRaw(text);
   for (const note of notes) session.note(note);
 }
 

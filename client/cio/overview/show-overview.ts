@@ -1,7 +1,7 @@
 import { EXIT } from '../../../src/errors.ts';
 import type { Set as CredentialSet, StatusOut } from '../../../src/protocol/interface.generated.ts';
 import { formatSetState } from '../list/set-state.ts';
-import { localUsers } from '../principals.ts';
+import { nameOwners } from '../principals.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 import { terminalWidth } from '../terminal.ts';
@@ -51,9 +51,8 @@ function formatDaemon({ version, locked, administrator, credentials }: StatusOut
 
 function formatSets(sets: readonly CredentialSet[]): string {
   const nowMs = Date.now();
-  const users = localUsers();
   const hasOwners = sets.some(({ owner }) => owner !== 0);
-  const ownerOf = (uid: number): string => (uid === 0 ? 'shared' : (users.get(uid) ?? `${uid}`));
+  const ownerOf = nameOwners();
   return formatTable(
     [{ title: 'SET' }, ...(hasOwners ? [{ title: 'OWNER' }] : []), { title: 'STATE', isElastic: true }],
     sets.map((set) => [set.set, ...(hasOwners ? [ownerOf(set.owner)] : []), formatSetState(set, nowMs)]),

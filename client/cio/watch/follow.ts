@@ -13,6 +13,9 @@ const SILENCE_MAX_MS = 0x7fff_ffff;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2000;
 
+/** How soon something is asked for again that the daemon, told of as gone or locked, could not be asked for. */
+export const ASK_AGAIN_MS: number = RETRY_MAX_MS;
+
 /** Why a daemon cannot be listened to, for now: it will be again. */
 const PASSING: ReadonlySet<string> = new Set(['not_found', 'refused', 'closed', 'timed_out', 'failed']);
 
@@ -81,8 +84,8 @@ export async function* follow(
   }
 }
 
-/** Undefined for what does not pass by waiting. */
-function passingReason(error: unknown): 'gone' | 'locked' | 'busy' | undefined {
+/** Why there is no answer for now; undefined for what does not pass by waiting. */
+export function passingReason(error: unknown): 'gone' | 'locked' | 'busy' | undefined {
   if (isCredentialError(error, 'Locked')) return 'locked';
   // A daemon that stops says so too; if it does not come back, the next attempt tells.
   if (isCredentialError(error, 'Busy')) return 'busy';

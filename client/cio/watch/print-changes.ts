@@ -23,7 +23,7 @@ export async function printChanges(session: Session, parameters: WatchIn): Promi
     const shown = isFirst ? told.map(asPresent).toSorted(byName) : told;
     if (!session.isJson && isFirst && shown.length === 0) session.note('There is nothing yet; waiting for it.');
     for (const each of shown) session.print(documentOf(each), () => formatTold(each, Date.now(), users));
-    if (session.isJson && isFirst) session.print({ event: 'settled' }, String);
+    if (session.isJson && isFirst) session.printDocument({ event: 'settled' });
   }
   throw new TypeError('a watch has no end');
 }

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
 import { isCredentialError } from '../../../src/errors.ts';
 import type { Grantee, WatchedSet } from '../../../src/protocol/interface.generated.ts';
-import { parseReloadUnits, templateOf } from '../../../src/reload-units.ts';
+import { parseReloadUnits } from '../../../src/reload-units.ts';
 import { memberName } from '../../../src/sets.ts';
+import { templateOf } from '../../../src/units.ts';
 import type { CredentialClient } from '../../client.ts';
 import { explain } from '../messages.ts';
 import type { Session } from '../session.ts';
-import { follow } from './follow.ts';
+import { ASK_AGAIN_MS, follow, passingReason } from './follow.ts';
 
 /** The credentials that all administrators share: no user has units of the host reloaded. */
 const SHARED = 0;
@@ -34,16 +35,25 @@ export async function reloadUnits(session: Session): Promise<never> {
     if (isFirst) continue;
     for (const each of told) {
       if (each.event === 'gone' || each.kind !== 'set' || !isChanged(each.item, each.before)) continue;
-      try {
-        const due = await session.withClient((client) => unitsOf(client, each.item.set));
-        for (const unit of due.granted) units.touch(unit);
-        for (const unit of due.refused) session.note(`${unit} is not reloaded: nothing of the set is granted to it.`);
-      } catch (error) {
-        session.note(`The units of a set are not reloaded: ${explain(error).message}`);
-      }
+      await touchUnitsOf(session, units, each.item.set);
     }
   }
   throw new TypeError('a watch has no end');
+}
+
+/** What was told once is not told again: where the daemon is gone, or locked, before it says which units, it is asked again. */
+async function touchUnitsOf(session: Session, units: SettlingUnits, set: string, isAgain = false): Promise<void> {
+  try {
+    const due = await session.withClient((client) => unitsOf(client, set));
+    for (const unit of due.granted) units.touch(unit);
+    for (const unit of due.refused) session.note(`${unit} is not reloaded: nothing of the set is granted to it.`);
+  } catch (error) {
+    const isPassing = passingReason(error) !== undefined;
+    if (!isPassing || !isAgain) {
+      session.note(`The units of a set are not reloaded${isPassing ? ' yet' : ''}: ${explain(error).message}`);
+    }
+    if (isPassing) setTimeout(() => void touchUnitsOf(session, units, set, true), ASK_AGAIN_MS);
+  }
 }
 
 /** Whether it is another set than it was, and one that can be used. Having been tried does not make it another. */

@@ -1,7 +1,7 @@
 import { ProbeFailure } from '../failure.ts';
 import type { Answer } from '../network/wire.ts';
 import type { S3Keys } from '../providers/s3-target.ts';
-import { parseObject } from '../restic/json.ts';
+import { parseObject } from '../json.ts';
 import { missingIdentity, refusalOf, withMetadata, type AskMetadata, type MetadataServices } from './metadata.ts';
 
 const ROLES = '/latest/meta-data/iam/security-credentials/';

@@ -1,5 +1,5 @@
 import { ProbeFailure } from '../failure.ts';
-import { parseObject } from '../restic/json.ts';
+import { parseObject } from '../json.ts';
 import { missingIdentity, refusalOf, withMetadata, type MetadataServices } from './metadata.ts';
 
 /** Visible ASCII: it goes into a header. */

@@ -2,7 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { connect, type Socket } from 'node:net';
 
 import { within } from '../deadline.ts';
-import { ProbeFailure } from '../failure.ts';
+import { detailOf, ProbeFailure } from '../failure.ts';
 import { CONNECT_MS } from '../limits.ts';
 import type { Endpoint } from './endpoint.ts';
 import { authorityOf } from './endpoint.ts';
@@ -33,8 +33,7 @@ export async function connectFirst(
     }
   }
   const reason = TELLING.find((reason) => failures.some((failure) => failure.reason === reason)) ?? 'unreachable';
-  const { field } = endpoint;
-  throw new ProbeFailure(reason, { ...(field === undefined ? {} : { field }), subject: authorityOf(endpoint) });
+  throw new ProbeFailure(reason, detailOf(endpoint.field, authorityOf(endpoint)));
 }
 
 /** @throws ProbeFailure */

@@ -4,7 +4,7 @@ import { isIP, type Socket } from 'node:net';
 import { connect, getCACertificates, type ConnectionOptions, type TLSSocket } from 'node:tls';
 
 import type { Reason } from '../../../src/validation.ts';
-import { ProbeFailure } from '../failure.ts';
+import { detailOf, ProbeFailure } from '../failure.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** What OpenSSL (`X509_V_ERR_…`) and Node say of a certificate that is in order but for its dates or its name. */
@@ -84,10 +84,9 @@ export function shakeHands(
 
 function failureOf(code: string, host: string, field: string | undefined): ProbeFailure {
   const reason = REASONS_BY_CODE.get(code) ?? (UNTRUSTED.test(code) ? 'certificate_not_trusted' : 'tls_failed');
-  const named = field === undefined ? {} : { field };
-  if (reason === 'certificate_wrong_host') return new ProbeFailure(reason, { ...named, subject: host });
+  if (reason === 'certificate_wrong_host') return new ProbeFailure(reason, detailOf(field, host));
   if (reason === 'certificate_not_trusted') return new ProbeFailure(reason, { field: 'endpoint_ca' });
-  return new ProbeFailure(reason, reason === 'not_tls' ? named : {});
+  return new ProbeFailure(reason, detailOf(reason === 'not_tls' ? field : undefined, undefined));
 }
 
 /** The first that there is: a file of the host in PEM, or Node's own list. */

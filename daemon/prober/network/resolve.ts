@@ -2,7 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 
-import { ProbeFailure, type Detail } from '../failure.ts';
+import { detailOf, ProbeFailure } from '../failure.ts';
 import { ADDRESSES_MAX } from '../limits.ts';
 import type { Endpoint } from './endpoint.ts';
 
@@ -63,8 +63,8 @@ export async function resolveAddresses(endpoint: Endpoint, find: Lookup): Promis
     throw failureOf(endpoint, error);
   }
   const refused = endpoint.isLinkLocalAllowed ? undefined : addresses.find(({ address }) => isRefused(address));
-  if (refused !== undefined) throw new ProbeFailure('address_refused', detailOf(endpoint, refused.address));
-  if (addresses.length === 0) throw new ProbeFailure('name_not_found', detailOf(endpoint, host));
+  if (refused !== undefined) throw new ProbeFailure('address_refused', detailOf(endpoint.field, refused.address));
+  if (addresses.length === 0) throw new ProbeFailure('name_not_found', detailOf(endpoint.field, host));
   return addresses.slice(0, ADDRESSES_MAX);
 }
 
@@ -76,7 +76,7 @@ export async function resolveAddresses(endpoint: Endpoint, find: Lookup): Promis
 export function refuseLiteral(endpoint: Endpoint): void {
   const { host, isLinkLocalAllowed } = endpoint;
   if (isLinkLocalAllowed || isIP(host) === 0 || !isRefused(host)) return;
-  throw new ProbeFailure('address_refused', detailOf(endpoint, host));
+  throw new ProbeFailure('address_refused', detailOf(endpoint.field, host));
 }
 
 /** Whether an address is link-local or one of a metadata service. */
@@ -102,14 +102,10 @@ function isRefusedInside(found: RegExpExecArray | null): boolean {
   return REFUSED.check(`::ffff:${digits.slice(0, 4)}:${digits.slice(4)}`, 'ipv6');
 }
 
-function detailOf({ field }: Endpoint, subject: string): Detail {
-  return { ...(field === undefined ? {} : { field }), subject };
-}
-
 function failureOf(endpoint: Endpoint, error: unknown): ProbeFailure {
   const { code } = error as NodeJS.ErrnoException;
   const isUnknown = code === 'ENOTFOUND' || code === 'ENODATA';
-  if (isUnknown) return new ProbeFailure('name_not_found', detailOf(endpoint, endpoint.host));
+  if (isUnknown) return new ProbeFailure('name_not_found', detailOf(endpoint.field, endpoint.host));
   return new ProbeFailure('name_server_failed', { subject: endpoint.host });
 }
 

@@ -1,5 +1,5 @@
 import type { Reason } from '../../../src/validation.ts';
-import { ProbeFailure, type Detail } from '../failure.ts';
+import { detailOf, ProbeFailure } from '../failure.ts';
 import type { Answer } from '../network/wire.ts';
 import type { AzureTarget } from './azure-target.ts';
 
@@ -61,9 +61,7 @@ export function azureFailureOf(
     server_error: shown,
     unexpected_answer: shown,
   };
-  const [field, subject] = [FIELDS[reason], subjects[reason]];
-  const detail: Detail = { ...(field === undefined ? {} : { field }), ...(subject === undefined ? {} : { subject }) };
-  return new ProbeFailure(reason, detail);
+  return new ProbeFailure(reason, detailOf(FIELDS[reason], subjects[reason]));
 }
 
 function reasonOf(status: number, code: string | undefined): Reason {

@@ -9,7 +9,7 @@ import {
 } from '@azure/storage-blob';
 
 import { ProbeFailure } from '../failure.ts';
-import { ERROR_BYTES_MAX, LIST_BYTES_MAX } from '../limits.ts';
+import { ERROR_BYTES_MAX, LIST_BYTES_MAX, LIST_PAGES_MAX } from '../limits.ts';
 import type { Answer, Wire } from '../network/wire.ts';
 import { askTwice } from './ask-twice.ts';
 import { azureCodeOf, azureFailureOf } from './azure-failure.ts';
@@ -36,9 +36,6 @@ const DELETE: Call = { action: `${BLOBS}/delete`, bytesMax: ERROR_BYTES_MAX, isA
 const LIST_CONTAINERS: Call = { action: 'containers/read', bytesMax: LIST_BYTES_MAX, isAnswer: isList };
 const MAKE: Call = { action: 'containers/write', bytesMax: ERROR_BYTES_MAX, isAnswer: isFromAzure };
 const REMOVE: Call = { action: 'containers/delete', bytesMax: ERROR_BYTES_MAX, isAnswer: isFromAzure };
-
-/** A page of a list may be short, even empty, and have a next one. */
-const PAGES_MAX = 5;
 
 /** As whom an account is asked: with one of its keys, or by a token of the machine's. */
 export type AzureCredential = { readonly key: string } | { readonly token: string };
@@ -101,7 +98,7 @@ export class AzureStore implements BucketStore {
   async #listAll(prefix: string, max: number, signal: AbortSignal): Promise<readonly string[]> {
     const names: string[] = [];
     let continuationToken: string | undefined;
-    for (let page = 0; page < PAGES_MAX && names.length < max; page += 1) {
+    for (let page = 0; page < LIST_PAGES_MAX && names.length < max; page += 1) {
       const settings = { maxPageSize: max, ...(continuationToken === undefined ? {} : { continuationToken }) };
       const { value } = await this.#call(
         LIST,

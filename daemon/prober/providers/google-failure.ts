@@ -1,5 +1,6 @@
 import type { Reason } from '../../../src/validation.ts';
-import { ProbeFailure, type Detail } from '../failure.ts';
+import { detailOf, ProbeFailure } from '../failure.ts';
+import { asObject, parseObject } from '../json.ts';
 import type { Answer } from '../network/wire.ts';
 
 /** What was asked for, to be named where it was refused. */
@@ -49,22 +50,13 @@ const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
   redirected: 'backup_repo',
 };
 
-/** A JSON object; undefined where the answer is none. */
-export function parseAnswer({ body }: Answer): Readonly<Record<string, unknown>> | undefined {
-  try {
-    return asObject(JSON.parse(body.toString()));
-  } catch {
-    return undefined;
-  }
-}
-
 /**
  * Why a request was refused, by the status and the codes alone.
  *
  * @param asked undefined for a token
  */
 export function googleFailureOf(answer: Answer, asked?: Asked): ProbeFailure {
-  const { error, error_description: text } = parseAnswer(answer) ?? {};
+  const { error, error_description: text } = parseObject(answer.body) ?? {};
   const code = codeOf(error);
   const reason = asked === undefined ? grantReasonOf(answer.status, code, text) : storageReasonOf(answer.status, code);
   const shown = code ?? `HTTP ${answer.status}`;
@@ -75,9 +67,7 @@ export function googleFailureOf(answer: Answer, asked?: Asked): ProbeFailure {
     server_error: shown,
     unexpected_answer: shown,
   };
-  const [field, subject] = [FIELDS[reason], subjects[reason]];
-  const detail: Detail = { ...(field === undefined ? {} : { field }), ...(subject === undefined ? {} : { subject }) };
-  return new ProbeFailure(reason, detail);
+  return new ProbeFailure(reason, detailOf(FIELDS[reason], subjects[reason]));
 }
 
 /** The token server's `error` is a code; that of the API an object, in which each error has its own. */
@@ -108,9 +98,4 @@ function otherReasonOf(status: number): Reason {
   if (status === 401 || status === 403) return 'key_rejected';
   if (status === 501) return 'not_supported';
   return status >= 500 || status === 429 ? 'server_error' : 'unexpected_answer';
-}
-
-function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  return isObject ? (value as Record<string, unknown>) : undefined;
 }

@@ -2,9 +2,10 @@ import { createPrivateKey, sign, type KeyObject } from 'node:crypto';
 
 import type { ServiceAccount } from '../../../src/providers/service-account.ts';
 import { ProbeFailure } from '../failure.ts';
+import { parseObject } from '../json.ts';
 import { ERROR_BYTES_MAX } from '../limits.ts';
 import type { Wire } from '../network/wire.ts';
-import { googleFailureOf, parseAnswer } from './google-failure.ts';
+import { googleFailureOf } from './google-failure.ts';
 import type { GoogleAccount } from './google-target.ts';
 import { hostOf } from './set-endpoint.ts';
 
@@ -36,7 +37,7 @@ export async function fetchToken(account: GoogleAccount, wire: Wire, signal: Abo
   const request = { method: 'POST', path: new URL(account.tokenUri).pathname, headers, body };
   const answer = await wire.exchange(request, ERROR_BYTES_MAX, signal);
   if (answer.status !== 200) throw googleFailureOf(answer);
-  const { access_token: token } = parseAnswer(answer) ?? {};
+  const { access_token: token } = parseObject(answer.body) ?? {};
   if (typeof token !== 'string' || !TOKEN.test(token)) {
     throw new ProbeFailure('unexpected_answer', { subject: `HTTP ${answer.status}` });
   }

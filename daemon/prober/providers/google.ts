@@ -1,8 +1,9 @@
 import { ProbeFailure } from '../failure.ts';
-import { ERROR_BYTES_MAX, LIST_BYTES_MAX } from '../limits.ts';
+import { parseObject } from '../json.ts';
+import { ERROR_BYTES_MAX, LIST_BYTES_MAX, LIST_PAGES_MAX } from '../limits.ts';
 import type { Answer, Wire, WireRequest } from '../network/wire.ts';
 import { askTwice } from './ask-twice.ts';
-import { googleFailureOf, parseAnswer } from './google-failure.ts';
+import { googleFailureOf } from './google-failure.ts';
 import type { GoogleTarget } from './google-target.ts';
 import type { BucketStore, Stored } from './object-store.ts';
 import { hostOf, invalidValue, missingValue } from './set-endpoint.ts';
@@ -15,9 +16,6 @@ interface Call extends Pick<WireRequest, 'method' | 'path' | 'body'> {
   /** Of the body. */
   readonly type?: string;
 }
-
-/** A page of a list may be short, even empty, and have a next one. */
-const PAGES_MAX = 5;
 
 /**
  * A bucket of Google Storage, by its JSON API. Google's own library brings along its own connections, to hosts that
@@ -67,7 +65,7 @@ export class GoogleStore implements BucketStore {
   async list(prefix: string, max: number, signal: AbortSignal): Promise<readonly string[]> {
     const names: string[] = [];
     let pageToken = '';
-    for (let page = 0; page < PAGES_MAX && names.length < max; page += 1) {
+    for (let page = 0; page < LIST_PAGES_MAX && names.length < max; page += 1) {
       const query = new URLSearchParams({
         prefix: this.prefix + prefix,
         maxResults: String(max),
@@ -147,12 +145,12 @@ export class GoogleStore implements BucketStore {
 }
 
 function generationIn(answer: Answer): string | undefined {
-  const { generation } = parseAnswer(answer) ?? {};
+  const { generation } = parseObject(answer.body) ?? {};
   return typeof generation === 'string' && /^\d{1,20}$/.test(generation) ? generation : undefined;
 }
 
 function readList(answer: Answer): { readonly names: readonly string[]; readonly nextPageToken: string } {
-  const { kind, items = [], nextPageToken = '' } = parseAnswer(answer) ?? {};
+  const { kind, items = [], nextPageToken = '' } = parseObject(answer.body) ?? {};
   const isList = kind === 'storage#objects' && Array.isArray(items) && typeof nextPageToken === 'string';
   if (!isList || nextPageToken.length > ERROR_BYTES_MAX) throw unexpected(answer);
   const names = (items as readonly { readonly name?: unknown }[]).map((item) => item?.name);

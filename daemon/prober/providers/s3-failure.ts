@@ -1,5 +1,5 @@
 import type { Reason } from '../../../src/validation.ts';
-import { ProbeFailure, type Detail } from '../failure.ts';
+import { detailOf, ProbeFailure } from '../failure.ts';
 import type { Answer } from '../network/wire.ts';
 import type { S3Target } from './s3-target.ts';
 
@@ -96,8 +96,7 @@ export function failureOf(answer: Answer, action: string, bucket: string): Probe
   const reason = reasonOf(answer, code);
   const subject = subjectOf(reason, answer, code, action, bucket);
   const field = code?.startsWith('InvalidToken') === true ? 'session_token' : FIELDS[reason];
-  const detail: Detail = { ...(field === undefined ? {} : { field }), ...(subject === undefined ? {} : { subject }) };
-  return new ProbeFailure(reason, detail);
+  return new ProbeFailure(reason, detailOf(field, subject));
 }
 
 /** Why a write was refused, where that may be how the set wants objects to be kept. */
@@ -120,11 +119,7 @@ export function writeFailureOf(answer: Answer, action: string, bucket: string, t
 }
 
 export function settingRefused(setting: Setting, target: Settings): ProbeFailure {
-  const subject = target[setting];
-  return new ProbeFailure('not_supported', {
-    field: FIELDS_OF_SETTINGS[setting],
-    ...(subject === undefined ? {} : { subject }),
-  });
+  return new ProbeFailure('not_supported', detailOf(FIELDS_OF_SETTINGS[setting], target[setting]));
 }
 
 function reasonOf(answer: Answer, code: string | undefined): Reason {

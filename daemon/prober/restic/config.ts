@@ -1,4 +1,4 @@
-import { parseObject } from './json.ts';
+import { parseObject } from '../json.ts';
 import type { Refusal } from './refusal.ts';
 import type { SealingKey } from './sealed.ts';
 import { openSealed, SEAL_BYTES, wipe } from './sealed.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
-import type { JsonObject } from './json.ts';
-import { decodeBase64, parseObject } from './json.ts';
+import type { JsonObject } from '../json.ts';
+import { decodeBase64, parseObject } from '../json.ts';
 import type { Refusal } from './refusal.ts';
 import type { ScryptParameters } from './scrypt.ts';
 import { isAffordable, isScrypt } from './scrypt.ts';

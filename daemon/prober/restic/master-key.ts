@@ -1,4 +1,4 @@
-import { asObject, decodeBase64, parseObject } from './json.ts';
+import { asObject, decodeBase64, parseObject } from '../json.ts';
 import { parseKeyFile } from './key-file.ts';
 import type { Refusal } from './refusal.ts';
 import { deriveKey } from './scrypt.ts';

@@ -26,6 +26,9 @@ describe('reasonOf()', () => {
   it('has words for what is usual, and the code of what is not', () => {
     assert.equal(reasonOf(Object.assign(new Error('x'), { code: 'EACCES' })), 'no right to (EACCES)');
     assert.equal(reasonOf(Object.assign(new Error('x'), { code: 'EXDEV' })), 'EXDEV');
+    // What Node calls EDQUOT, which it has no name for.
+    const code = 'Unknown system error -122';
+    assert.equal(reasonOf(Object.assign(new Error('x'), { code })), 'the quota is used up (EDQUOT)');
     assert.equal(reasonOf(new Error('secret')), 'unknown error');
   });
 });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import os from 'node:os';
 import { describe, it } from 'node:test';
 import { openPipeTransport } from '../../../client/cio/pipe-transport.ts';
+import { ConnectionError } from '../../../client/connection-error.ts';
 import { connectBy } from '../../../client/connect.ts';
 import { isCredentialError } from '../../../src/errors.ts';
 import { getReply, message, Peer } from '../peer.ts';
@@ -35,6 +37,21 @@ describe('openPipeTransport()', () => {
       const client = await connectBy(openPipeTransport, { socket: peer.path });
       await assert.rejects(client.call('Get', { name: 'x' }), (error) => isCredentialError(error, 'Busy'));
     }
+  });
+
+  it('fails at once where a write does: nobody was asked anything, so nobody answers', async (t) => {
+    const peer = await Peer.listen(t, () => undefined);
+    const { Pipe } = (internals.binding as (name: string) => { Pipe: { prototype: object } })('pipe_wrap');
+    const { constants } = os;
+    const refused = t.mock.method(Pipe.prototype as { writeUtf8String: () => number }, 'writeUtf8String', () => {
+      return -constants.errno.ENOBUFS;
+    });
+    const client = await connectBy(openPipeTransport, { socket: peer.path });
+    await assert.rejects(client.call('Get', { name: 'x' }), (error) => {
+      assert.ok(error instanceof ConnectionError);
+      return error.reason === 'closed' && (error.cause as NodeJS.ErrnoException).code === 'ENOBUFS';
+    });
+    assert.equal(refused.mock.callCount(), 1);
   });
 
   it('is destroyed before it is heard, and more than once', async (t) => {

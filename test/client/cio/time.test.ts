@@ -23,8 +23,10 @@ describe('formatAge()', () => {
     }
   });
 
-  it('takes a clock that was set back for now', () => {
-    assert.equal(formatAge(NOW + DAY, NOW), 'just now');
+  it('tells of a clock that was set back, and not of two that differ a little', () => {
+    assert.equal(formatAge(NOW + MINUTE - 1, NOW), 'just now');
+    assert.equal(formatAge(NOW + MINUTE, NOW), 'in 1 minute');
+    assert.equal(formatAge(NOW + 800 * DAY, NOW), 'in 2 years');
   });
 });
 

@@ -6,9 +6,9 @@ import { after, describe, it } from 'node:test';
 import { EXIT } from '../../../src/errors.ts';
 import { startDaemon } from '../../support/daemon.ts';
 import { run } from '../../support/process.ts';
-import { root, skipUnless } from '../../support/requirements.ts';
+import { skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { smallDisk } from '../../daemon/store/small-disk.ts';
+import { mounting, smallDisk } from '../../daemon/store/small-disk.ts';
 import { quoted } from '../terminal.ts';
 import { Harness } from './harness.ts';
 
@@ -57,7 +57,7 @@ describe('cio credential backup', () => {
     assert.match(stderr, /Failed: Backup store: whoever was to read standard output has gone\nexit 1\n/);
   });
 
-  it('replaces no file without --force, and never by half', skipRoot(), async (t) => {
+  it('replaces no file without --force, and never by half', { skip: skipUnless(mounting) }, async (t) => {
     const folder = temporaryDirectory(t);
     const file = path.join(folder, 'copy.db');
     fs.writeFileSync(file, 'precious');
@@ -75,7 +75,3 @@ describe('cio credential backup', () => {
     await harness.fail(EXIT.usage, ['backup']);
   });
 });
-
-function skipRoot(): { readonly skip: string | false } {
-  return { skip: skipUnless(root) };
-}

@@ -56,6 +56,9 @@ describe('docker-credential-cio', () => {
       assert.doesNotMatch(stdout, /canary/);
     }
     assert.match((await docker('nonsense')).stdout, /unknown action/);
+    const latin1 = Buffer.from('{"ServerURL":"https://l.example.org","Username":"ann","Secret":"\xe9"}', 'latin1');
+    const kept = await harness.run(['__docker-credential', '--', 'store'], { stdin: latin1 });
+    assert.deepEqual([kept.code, kept.stdout], [EXIT.failed, 'what came on standard input is not UTF-8 text\n']);
     const away = await harness.run(['__docker-credential', '--', 'list'], { socketPath: '/nonexistent/socket' });
     assert.deepEqual([away.code, away.stderr], [EXIT.failed, '']);
     assert.match(away.stdout, /^no daemon/);

@@ -98,7 +98,7 @@ describe('cio credential exec --on-change', () => {
     assert.equal((await harness.run([...words, 'kill -KILL $$'])).signal, 'SIGKILL');
   });
 
-  it('keeps the command running without the daemon, and hears of changes again after it', async (t) => {
+  it('keeps the command running without the daemon, and misses no change: after it, nor while the store is locked', async (t) => {
     const own = await Harness.start(t);
     const set = await own.storeSet({ backup_password: 'first' });
     const service = supervised(t, set, 'restart', TALKATIVE, own);
@@ -109,7 +109,14 @@ describe('cio credential exec --on-change', () => {
     await startDaemon(t, { stateDirectory, runtimeDirectory });
     await own.store('second', `cio_${set}_backup_password`);
     await service.printed('with second\n');
+    // Told, and locked away before it is read.
+    await own.store('third', `cio_${set}_backup_password`);
+    await own.succeed(['lock']);
+    await service.printed('The command is left as it is for now: ');
+    await own.succeed(['unlock']);
+    await service.printed('with third\n');
     await end(service);
+    assert.equal(count(service, 'left as it is'), 1);
   });
 
   it('refuses what is no action, and a set that is not there, before anything is started', async () => {

@@ -3,7 +3,8 @@ import { after, before, describe, it } from 'node:test';
 
 import fc from 'fast-check';
 
-import { CHECKS, CHECK_STATES, REASONS, SUBJECT_LENGTH_MAX, type Finding } from '../../../src/validation.ts';
+import { SUBJECT_LENGTH_MAX } from '../../../src/limits.ts';
+import { CHECKS, CHECK_STATES, REASONS, type Finding } from '../../../src/validation.ts';
 import { startTcp, type FarServer } from './far-server.ts';
 import { findingsOf, jobOf, suiteScope } from './harness.ts';
 

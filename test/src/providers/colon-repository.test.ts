@@ -5,6 +5,7 @@ import { parseAzureRepository } from '../../../src/providers/azure.ts';
 import { parseColonRepository } from '../../../src/providers/colon-repository.ts';
 import { parseGoogleRepository } from '../../../src/providers/google.ts';
 import { anyText } from '../any-text.ts';
+import { withinCpuTime } from '../../support/cpu-time.ts';
 
 describe('parseAzureRepository() and parseGoogleRepository()', () => {
   const good: readonly (readonly [text: string, bucket: string, prefix: string])[] = [
@@ -92,10 +93,12 @@ describe('parseColonRepository()', () => {
     );
   });
 
-  it('takes time in proportion to a long text', { timeout: 5000 }, () => {
-    for (const unit of ['a', 'a-', 'a.', '/', ':', '-']) {
-      parseAzureRepository(`azure:${unit.repeat(500_000)}`);
-      parseGoogleRepository(`gs:${unit.repeat(500_000)}:/${unit.repeat(500_000)}`);
-    }
+  it('takes time in proportion to a long text', () => {
+    withinCpuTime(5000, () => {
+      for (const unit of ['a', 'a-', 'a.', '/', ':', '-']) {
+        parseAzureRepository(`azure:${unit.repeat(500_000)}`);
+        parseGoogleRepository(`gs:${unit.repeat(500_000)}:/${unit.repeat(500_000)}`);
+      }
+    });
   });
 });

@@ -1,7 +1,7 @@
+import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
 import type { Facts, ProcessFacts, SystemdFacts } from '../facts.ts';
 import { looseningSettings } from '../loosening.ts';
 import { SERVICE } from '../places.ts';
-import { shellWord } from '../shell.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
 /** Mode of seccomp with a filter (proc_pid_status(5)). */
@@ -80,7 +80,7 @@ function checkService(notes: Notes, { service, dropIns, hasPackagedUnit }: Syste
     notes.warning(
       `${dropIn.path} loosens ${loosened.join(', ')}`,
       'the sandbox is what keeps a mistake in the daemon from becoming one of the host',
-      `rm -f ${shellWord(dropIn.path)} && ${RESTART}`,
+      `rm -f ${quoteIfNeeded(dropIn.path)} && ${RESTART}`,
     );
   }
 }

@@ -1,7 +1,8 @@
+import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
+import { isUnitName } from '../../../../src/units.ts';
 import type { Facts, SecretFile } from '../facts.ts';
 import { isSecretVariable } from '../secret-variables.ts';
-import { shellWord } from '../shell.ts';
-import { isUnitName, type UnitFile } from '../unit-file.ts';
+import type { UnitFile } from '../unit-file.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 import { octal } from './sockets.ts';
 
@@ -24,7 +25,7 @@ function checkFile(notes: Notes, { path, file, variables }: SecretFile): void {
     variables === undefined
       ? 'it has keys in clear; cio credential exec hands them to rclone, restic and the AWS tools without such a file'
       : 'a unit takes its environment from there; LoadCredential= hands a secret to the unit alone',
-    `chmod 0600 ${shellWord(path)}`,
+    `chmod 0600 ${quoteIfNeeded(path)}`,
   );
 }
 
@@ -37,6 +38,6 @@ function checkUnitFile(notes: Notes, { path, unit, assignments }: UnitFile): voi
   notes.warning(
     `${path} has ${[...new Set(names)].join(', ')} in clear`,
     'every user can read unit files and the environment that systemctl show prints; LoadCredential= hands a secret to the unit alone',
-    isUnitName(unit) ? `systemctl edit --full ${shellWord(unit)}` : undefined,
+    isUnitName(unit) ? `systemctl edit --full ${quoteIfNeeded(unit)}` : undefined,
   );
 }

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path';
+import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
 import { SOCKET_PATH_BYTES_MAX } from '../../../../src/limits.ts';
 import type { Facts, FileFacts, SeenFile, SocketFacts, SystemdFacts } from '../facts.ts';
 import { LOAD_SOCKETS, PROBE_SOCKET, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
-import { shellWord } from '../shell.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
 /** Write permission of the group and of others. */
@@ -87,13 +87,13 @@ function checkFolder(
     notes.error(
       `${path} has mode ${octal(mode)}: others may write there`,
       'whoever can write there can pose as the daemon, and is given what you store',
-      `chmod go-w ${shellWord(path)}`,
+      `chmod go-w ${quoteIfNeeded(path)}`,
     );
   } else if (isSystem && (mode & PASSABLE_BY_ALL) !== PASSABLE_BY_ALL) {
     notes.warning(
       `${path} has mode ${octal(mode)}`,
       'users cannot pass through to the daemon',
-      `chmod 0755 ${shellWord(path)}`,
+      `chmod 0755 ${quoteIfNeeded(path)}`,
     );
   }
 }
@@ -107,7 +107,7 @@ function checkVarlink(notes: Notes, seen: SeenFile, modes: readonly number[], is
   if (!isSocket(notes, file)) return;
   if (modes.includes(file.mode)) return;
   const [wanted = PRIVATE_SOCKET] = modes;
-  const mend = isSystem ? `systemctl restart ${SOCKET_UNIT}` : `chmod ${octal(wanted)} ${shellWord(file.path)}`;
+  const mend = isSystem ? `systemctl restart ${SOCKET_UNIT}` : `chmod ${octal(wanted)} ${quoteIfNeeded(file.path)}`;
   const what = `${file.path} has mode ${octal(file.mode)}, not ${octal(wanted)}`;
   if (wanted === PUBLIC_SOCKET) {
     notes.warning(what, 'users whom something was granted to cannot reach the daemon', mend);
@@ -132,7 +132,7 @@ function checkClosed(
   notes.error(
     `${file.path} has mode ${octal(file.mode)}, not 0600`,
     exposure,
-    isExpected ? `systemctl restart ${unit}` : `chmod 0600 ${shellWord(file.path)}`,
+    isExpected ? `systemctl restart ${unit}` : `chmod 0600 ${quoteIfNeeded(file.path)}`,
   );
 }
 
@@ -169,7 +169,7 @@ function isSocket(notes: Notes, { path, kind }: FileFacts): boolean {
   notes.error(
     `${path} is no socket`,
     'the daemon cannot listen there, and nobody reaches it',
-    `rm -r ${shellWord(path)}`,
+    `rm -r ${quoteIfNeeded(path)}`,
   );
   return false;
 }

@@ -1,5 +1,5 @@
+import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
 import type { Facts, FileFacts, StoreFacts } from '../facts.ts';
-import { shellWord } from '../shell.ts';
 import { strangerReason } from '../stranger.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 import { octal } from './sockets.ts';
@@ -51,14 +51,14 @@ function checkOwner(notes: Notes, { path, uid, mode }: FileFacts, daemonUid: num
     notes.error(
       `${path} has mode ${octal(mode)}, not ${wanted}`,
       'others can copy the store or its key; a copy of both is a copy of every secret',
-      `chmod ${wanted} ${shellWord(path)}`,
+      `chmod ${wanted} ${quoteIfNeeded(path)}`,
     );
   }
   if (uid !== daemonUid) {
     notes.error(
       `${path} belongs to uid ${uid}, the daemon runs as uid ${daemonUid}`,
       'its owner can give it to anybody, and the daemon may not be able to write it',
-      `chown ${daemonUid} ${shellWord(path)}`,
+      `chown ${daemonUid} ${quoteIfNeeded(path)}`,
     );
   }
 }
@@ -80,7 +80,7 @@ function checkDisk(notes: Notes, { mount, freeBytes, databaseBytes }: StoreFacts
     notes.error(
       `the file system of ${path} is read-only`,
       'nothing can be stored',
-      `mount -o remount,rw -T ${shellWord(path)}`,
+      `mount -o remount,rw -T ${quoteIfNeeded(path)}`,
     );
   }
   const free = notes.see(freeBytes);
@@ -90,7 +90,7 @@ function checkDisk(notes: Notes, { mount, freeBytes, databaseBytes }: StoreFacts
     notes.warning(
       `the file system of ${path} has ${Math.floor(free / MIB)} MiB left`,
       `a change or a rekey may need ${Math.ceil(wanted / MIB)} MiB; where there is no room, nothing can be stored`,
-      `du -xh --max-depth=2 ${shellWord(path)}`,
+      `du -xh --max-depth=2 ${quoteIfNeeded(path)}`,
     );
   }
 }

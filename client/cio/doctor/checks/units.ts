@@ -1,12 +1,12 @@
 import { dirname } from 'node:path';
+import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
 import { canonicalName, parseName } from '../../../../src/names.ts';
 import { parseSetFileName, SET_FORMS } from '../../../../src/set-files.ts';
 import { canonicalSetName, memberName } from '../../../../src/sets.ts';
+import { isTemplate, templateOf } from '../../../../src/units.ts';
 import type { Facts, StoredNames } from '../facts.ts';
 import { loadsOf, type Load } from '../loads.ts';
 import { SERVICE } from '../places.ts';
-import { shellWord } from '../shell.ts';
-import { isTemplate, templateOf } from '../unit-file.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
 /**
@@ -124,7 +124,7 @@ function checkGrant(notes: Notes, load: Load, { name, fileOf }: Target, stored: 
   const sets = fileOf === undefined || credentials.length > 0 ? [] : stored.sets.filter(({ set }) => set === fileOf);
   const found = [...credentials, ...sets];
   const grantTarget = sets.length > 0 ? (fileOf ?? name) : name;
-  const grant = `cio credential grant ${grantTarget} --unit ${shellWord(unit)}`;
+  const grant = `cio credential grant ${grantTarget} --unit ${quoteIfNeeded(unit)}`;
   if (found.length === 0) {
     const what = fileOf === undefined ? `there is no credential ${name}` : `there is no set ${fileOf}`;
     const create = fileOf === undefined ? `cio credential create ${name} && ${grant}` : undefined;
@@ -150,7 +150,7 @@ function checkGrant(notes: Notes, load: Load, { name, fileOf }: Target, stored: 
   tell(
     `${unit} loads ${id}: set ${granted.set} lacks ${granted.missing.join(', ')}`,
     'a set that is not complete is not handed out, and the unit does not start',
-    `cio credential create ${shellWord(memberName(granted.set, missing))}`,
+    `cio credential create ${quoteIfNeeded(memberName(granted.set, missing))}`,
   );
 }
 

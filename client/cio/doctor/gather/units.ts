@@ -1,7 +1,8 @@
 import { readdirSync, realpathSync, type Dirent } from 'node:fs';
 import { basename, join } from 'node:path';
+import { templateOf } from '../../../../src/units.ts';
 import type { UnitScan } from '../facts.ts';
-import { environmentNames, parseUnitFile, templateOf, type Assignment, type UnitFile } from '../unit-file.ts';
+import { environmentNames, parseUnitFile, type Assignment, type UnitFile } from '../unit-file.ts';
 import { codeOf, readText } from './files.ts';
 
 /** systemd's own longest line (`LONG_LINE_MAX`); no unit file of a person is larger. */

@@ -2,15 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { expandSpecifiers } from '../../../../client/cio/doctor/specifiers.ts';
-import { shellWord } from '../../../../client/cio/doctor/shell.ts';
-import {
-  environmentNames,
-  isUnitName,
-  listValues,
-  parseUnitFile,
-  templateOf,
-} from '../../../../client/cio/doctor/unit-file.ts';
-import { runSuccessfully } from '../../../support/process.ts';
+import { environmentNames, listValues, parseUnitFile } from '../../../../client/cio/doctor/unit-file.ts';
 import { anyText } from '../../../src/any-text.ts';
 
 describe('parseUnitFile()', () => {
@@ -99,24 +91,4 @@ describe('expandSpecifiers()', () => {
   ] as const) {
     it(`makes ${expected} of ${text} in ${unit}`, () => assert.equal(expandSpecifiers(text, unit), expected));
   }
-});
-
-describe('templateOf() and isUnitName()', () => {
-  it('know instances, templates and what is neither', () => {
-    assert.equal(templateOf('r@home.service'), 'r@.service');
-    assert.equal(templateOf('r@.service'), undefined);
-    assert.equal(templateOf('r.service'), undefined);
-    for (const name of ['r.service', 'r@.service', 'r@a:b.service', String.raw`dev-a\x2db.swap`])
-      assert.ok(isUnitName(name));
-    for (const name of ['r', '$(x).service', 'a b.service', 'r.timer', `${'r'.repeat(255)}.service`, 'ä.service'])
-      assert.ok(!isUnitName(name), name);
-  });
-});
-
-describe('shellWord()', () => {
-  it('is one word to a shell, whatever is in it', async () => {
-    const words = ['plain', '', "it's", '$(id) `id` ; & | > \\ "', 'two\nlines', '*', '~', '-rf', 'ü'];
-    const output = await runSuccessfully(['/bin/sh', '-c', `printf '%s\\0' ${words.map(shellWord).join(' ')}`]);
-    assert.deepEqual(output.split('\0').slice(0, -1), words);
-  });
 });

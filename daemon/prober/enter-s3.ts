@@ -1,11 +1,12 @@
 import type { CheckId, Finding, Reason } from '../../src/validation.ts';
+import { attempt, findingOfAttempt, type Attempt } from './attempt.ts';
 import type { BucketMaker } from './bucket-maker.ts';
 import { clockFinding } from './clock.ts';
-import { findingOf, ProbeFailure } from './failure.ts';
+import { findingOf, type ProbeFailure } from './failure.ts';
 import type { Wire } from './network/wire.ts';
 import type { S3Store } from './providers/s3-store.ts';
 import type { KeyedS3Target, S3Target } from './providers/s3-target.ts';
-import { since, type Steps } from './steps.ts';
+import type { Steps } from './steps.ts';
 import { withoutBucket } from './without.ts';
 
 /** A bucket at the end of a connection, as it is asked now. */
@@ -33,19 +34,13 @@ const CHECKS_BY_REASON: Readonly<Partial<Record<Reason, CheckId>>> = {
   access_denied: 'list',
 };
 
-/** What became of a request; it took its time either way. */
-interface Attempt {
-  readonly failure?: ProbeFailure;
-  readonly ms: number;
-}
-
 /**
- * The links from the clock to the list, by one request for a list of one name: its refusal tells which of them is broken,
+ * The links from the clock to the list of a store that has regions, by one request for a list of one name: its refusal tells which of them is broken,
  * which that of a HEAD cannot. Undefined where there is no way on, or no bucket to go on with.
  *
  * @param maker undefined where a bucket that is not there is to stay so
  */
-export async function* enter(
+export async function* enterS3(
   first: Entrance,
   move: Move,
   maker: BucketMaker | undefined,
@@ -94,12 +89,9 @@ async function* make(
   yield regionFinding(entrance.target, told, undefined);
   const isThere = yield* maker.make(entrance.store);
   if (!isThere) return undefined;
-  const { failure, ms } = await knock(entrance, steps);
-  const detail = failure?.detail;
-  yield failure === undefined
-    ? { check: 'list', state: 'passed', ms }
-    : { ...findingOf('list', 'failed', failure.reason, detail), ms };
-  return { store: entrance.store, canList: failure === undefined };
+  const knocked = await knock(entrance, steps);
+  yield findingOfAttempt('list', knocked);
+  return { store: entrance.store, canList: knocked.failure === undefined };
 }
 
 /** Like restic, take the region that the server tells where the set says none. */
@@ -157,7 +149,11 @@ async function* refuseAll(
   yield findingOf('key', 'failed', 'key_rejected', { field });
 }
 
-function regionFinding({ region }: S3Target, told: string | undefined, located: Attempt | undefined): Finding {
+function regionFinding(
+  { region }: S3Target,
+  told: string | undefined,
+  located: Pick<Attempt<void>, 'failure' | 'ms'> | undefined,
+): Finding {
   if (told !== undefined) return findingOf('region', 'warning', 'wrong_region', { field: 'region', subject: told });
   if (located?.failure === undefined) {
     return { check: 'region', state: 'passed', subject: region, ...(located === undefined ? {} : { ms: located.ms }) };
@@ -166,21 +162,10 @@ function regionFinding({ region }: S3Target, told: string | undefined, located: 
   return { ...findingOf('region', 'warning', reason, { field: 'region', ...detail }), ms: located.ms };
 }
 
-function knock({ store }: Entrance, steps: Steps): Promise<Attempt> {
-  return attempt((signal) => store.knock(signal), steps);
+function knock({ store }: Entrance, { signal }: Steps): Promise<Attempt<void>> {
+  return attempt(() => store.knock(signal));
 }
 
-function locate({ store }: Entrance, steps: Steps): Promise<Attempt> {
-  return attempt((signal) => store.locate(signal), steps);
-}
-
-async function attempt(request: (signal: AbortSignal) => Promise<unknown>, { signal }: Steps): Promise<Attempt> {
-  const startedMs = performance.now();
-  try {
-    await request(signal);
-    return { ms: since(startedMs) };
-  } catch (error) {
-    if (!(error instanceof ProbeFailure)) throw error;
-    return { failure: error, ms: since(startedMs) };
-  }
+function locate({ store }: Entrance, { signal }: Steps): Promise<Attempt<void>> {
+  return attempt(() => store.locate(signal));
 }

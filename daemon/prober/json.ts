@@ -10,6 +10,7 @@ export function parseObject(bytes: Uint8Array): JsonObject | undefined {
   }
 }
 
+/** Undefined for what is no object, and for a list. */
 export function asObject(value: unknown): JsonObject | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }
