@@ -8,12 +8,8 @@
  * - `cio-doctor.mjs`: the checks of `cio credential doctor`;
  * - `cio-validation.mjs`: the words of `cio credential validate`;
  * - `cio-age.mjs`, `cio-backup.mjs`, … : what single commands need, each named for it.
- *
- * V8 refuses a cache of another version or of other flags, but knows a changed program by its length only. So the cache
- * begins with the hash of its program.
  */
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
@@ -21,6 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { build as bundle, type BuildOptions, type Plugin } from 'esbuild';
 import { parseInterface } from '../src/protocol/idl.ts';
 import { INTERFACE_DESCRIPTION } from '../src/protocol/interface.generated.ts';
+import { cacheOf, loaderOf } from './cached-program.ts';
 
 /** What most commands never load: the file of its own that each entry point becomes. */
 const SEPARATE_FILES: ReadonlyMap<string, string> = new Map([
@@ -119,9 +116,8 @@ for (const [entryPoint, file] of SEPARATE_FILES) {
   });
 }
 const program = await bundleProgram();
-const hash = createHash('sha256').update(program).digest('hex').slice(0, 32);
-writeFileSync(join(dist, `cio.${process.arch}.cache`), Buffer.concat([Buffer.from(hash), makeCache(program)]));
-writeFileSync(join(dist, 'cio.cjs'), loaderOf(program, hash));
+writeFileSync(join(dist, `cio.${process.arch}.cache`), cacheOf(program, makeCache(program)));
+writeFileSync(join(dist, 'cio.cjs'), loaderOf('cio', program));
 
 /** The program, as an expression that is a function of `require` and `module`. */
 async function bundleProgram(): Promise<string> {
@@ -146,28 +142,12 @@ function makeCache(program: string): Uint8Array {
   try {
     writeFileSync(join(folder, 'program'), program);
     const tool = join(root, 'tools/make-client-cache.ts');
-    spawnSync(process.execPath, [tool, folder], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const { status } = spawnSync(process.execPath, [tool, folder], { stdio: ['ignore', 'ignore', 'inherit'] });
+    if (status !== 0) throw new Error('the cache of cio cannot be made');
     return readFileSync(join(folder, 'cache'));
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-/** The file that is run: plain, because it is the one part that no cache helps. */
-function loaderOf(program: string, hash: string): string {
-  return `'use strict';
-const { readFileSync } = require('node:fs');
-const { Script } = require('node:vm');
-const program = ${JSON.stringify(program)};
-let cachedData;
-try {
-  const cache = readFileSync(__dirname + '/cio.' + process.arch + '.cache');
-  if (cache.latin1Slice(0, ${hash.length}) === '${hash}') cachedData = cache.subarray(${hash.length});
-} catch {
-  // Built on another machine, or copied without it.
-}
-new Script(program, { filename: __filename, cachedData }).runInThisContext()(require, module);
-`;
 }
 
 /** A value as an expression; of an interface, without the comments. */

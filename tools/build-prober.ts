@@ -5,18 +5,15 @@
  * - a file for each SDK, of which a job needs one: what is used of it, instead of the hundreds of files that it comes in;
  * - `failure.cjs`: what these have in common;
  * - `*.<arch>.cache`: what V8 made of each in a run, so that no job compiles it again.
- *
- * V8 refuses a cache of another version or of other flags, but knows a changed program by its length only. So each cache
- * begins with the hash of its program.
  */
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as bundle, type Plugin } from 'esbuild';
+import { cacheOf, loaderOf } from './cached-program.ts';
 
 /** What is loaded by `import()`, and the name of the file that it becomes. */
 const PARTS: ReadonlyMap<string, string> = new Map([
@@ -111,33 +108,10 @@ function writeCaches(): void {
       if (status !== 0) throw new Error(`the cache of the part ${part} of the prober cannot be made`);
     }
     for (const [name, program] of programs) {
-      const cache = Buffer.concat([Buffer.from(hashOf(program)), readFileSync(join(folder, `${name}.cache`))]);
-      writeFileSync(join(dist, `${name}.${process.arch}.cache`), cache);
+      const made = readFileSync(join(folder, `${name}.cache`));
+      writeFileSync(join(dist, `${name}.${process.arch}.cache`), cacheOf(program, made));
     }
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-/** The file that is run: plain, because it is the one part that no cache helps. */
-function loaderOf(name: string, program: string): string {
-  const hash = hashOf(program);
-  return `'use strict';
-const { readFileSync } = require('node:fs');
-const { Script } = require('node:vm');
-const program = ${JSON.stringify(program)};
-let cachedData;
-try {
-  const cache = readFileSync(__dirname + '/${name}.' + process.arch + '.cache');
-  if (cache.latin1Slice(0, ${hash.length}) === '${hash}') cachedData = cache.subarray(${hash.length});
-} catch {
-  // Built on another machine, or copied without it.
-}
-const script = new Script(program, { filename: __filename, cachedData });
-script.runInThisContext()(require, module, module.exports);
-`;
-}
-
-function hashOf(program: string): string {
-  return createHash('sha256').update(program).digest('hex').slice(0, 32);
 }

@@ -10,6 +10,9 @@ import { temporaryDirectory } from './temporary-directory.ts';
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');
 const READY_TIMEOUT_MS = 30_000;
 
+/** Node says 20 when nobody caught an error (its account ends with its version, not with the message), and more of one with a cause. */
+const LAST_LINES = 50;
+
 export interface DaemonOptions extends ProcessOptions {
   /** Folders of its own unless given, as for a second daemon on the first one's store. */
   readonly stateDirectory?: string;
@@ -47,6 +50,11 @@ export class Daemon {
 
   get log(): string {
     return this.service.output;
+  }
+
+  /** The end of its log, in one line: where an error that nobody caught ended it, that is Node's account of it. */
+  get lastWords(): string {
+    return this.log.trimEnd().split('\n').slice(-LAST_LINES).join(' | ');
   }
 
   /** Asks it to end, as systemd does, and insists that it ends well. */

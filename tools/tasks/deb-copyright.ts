@@ -10,6 +10,9 @@ const HOLDER_LINES_MAX = 20;
 /** Where the program is on a host, without the leading slash: the `Files` of a machine-readable copyright file. */
 const INSTALLED = 'usr/lib/cio-credentiald';
 
+/** What tools/build-client.ts and tools/build-prober.ts make. */
+const BUNDLES = ['cio.cjs', 'cio-*.mjs', 'prober/*.cjs'].map((files) => `${INSTALLED}/dist/${files}`).join(' ');
+
 /** Its text is in Debian's base system; the file of our own paragraphs says where. */
 const COMMON_LICENCE = 'Apache-2.0';
 
@@ -31,10 +34,12 @@ function paragraphOf(id: string, { name, location, version, isBundled }: Product
   const text = licenceText(root, name, location) ?? `Its package.json says "${licence}"; no text of it came along.`;
   const isCommon = licence === COMMON_LICENCE;
   return [
-    `Files: ${isBundled ? `${INSTALLED}/dist/cio-help.mjs` : `${INSTALLED}/${location}/*`}`,
+    `Files: ${isBundled ? BUNDLES : `${INSTALLED}/${location}/*`}`,
     `Copyright: ${holders(text) || author}`,
     `License: ${isCommon ? licence : `${licence}-${id.replaceAll(/[^\w.-]/g, '-')}\n${indented(text)}`}`,
-    ...(isBundled ? [`Comment: ${name} ${version} is bundled in this file.`] : []),
+    ...(isBundled
+      ? [`Comment: ${name} ${version} is bundled, as far as it is used, in one or more of these files.`]
+      : []),
   ].join('\n');
 }
 

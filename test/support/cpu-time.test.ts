@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { withinCpuTime } from './cpu-time.ts';
+
+describe('withinCpuTime()', () => {
+  it('lets pass what is done in time, and fails what is not', () => {
+    withinCpuTime(60_000, () => undefined);
+    const work = (): void => {
+      const { user } = process.cpuUsage();
+      while (process.cpuUsage().user - user < 50_000);
+    };
+    assert.throws(() => withinCpuTime(20, work), /of the processor; 20 are allowed/);
+  });
+});
