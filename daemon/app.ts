@@ -35,7 +35,6 @@ import { VarlinkServer } from './socket/varlink-server.ts';
 import { SOCKET_FILES, placesOf } from './sockets.ts';
 import { DirectoryLock } from './store/directory-lock.ts';
 import { endInspections } from './store/inspect-pages.ts';
-import { StoreError } from './store/sealed-store.ts';
 import type { SealedStore } from './store/sealed-store.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 import { StoreLock } from './store/store-lock.ts';
@@ -47,6 +46,7 @@ import { SelfCheck } from './vault/self-check.ts';
 import { SlotKeeper } from './vault/slot-keeper.ts';
 import type { SlotPlaces } from './vault/slot-keeper.ts';
 import { Sodium } from './vault/sodium.ts';
+import { describeFailure } from './vault/store-failures.ts';
 import { Vault } from './vault/vault.ts';
 
 /** Where systemd starts a prober for each connection. */
@@ -128,7 +128,7 @@ async function start(
     onPurgeFailed: (error) =>
       log.warning(
         'the journal cannot be moved to the file, it is tried again: what was deleted may be in it',
-        error instanceof StoreError ? { reason: error.message } : describeDefect(error),
+        describeFailure(error),
       ),
     onPurged: () => log.info('the journal was moved to the file'),
   });
@@ -160,7 +160,7 @@ async function start(
   const selfCheck = new SelfCheck(vault, {
     onDamaged: () =>
       log.error('the store is not as it was left: records are missing, or older; see: cio credential fsck'),
-    onFailed: (error) => log.warning('the store could not be checked against its head', describeDefect(error)),
+    onFailed: (error) => log.warning('the store could not be checked against its head', describeFailure(error)),
   });
   cleanup.defer(() => selfCheck.stop());
   const context = {
@@ -287,14 +287,20 @@ async function makeStore(
   log: Log,
 ): Promise<void> {
   let newKeyFile: string | undefined;
+  let kind: string | undefined;
   await fillNewStore(store, sodium, async (storeId, rootKey) => {
     const first = await createFirstSlot(sodium, storeId, rootKey, places, Date.now());
     newKeyFile = first.newKeyFile;
+    kind = first.slot.kind;
     return first.slot;
   });
   log.info(`made a new store, ${storePath}`);
   if (newKeyFile !== undefined) {
     log.info(`made its key file, ${newKeyFile} (mode 0600): keep a copy elsewhere, nothing else opens the store`);
+  } else if (kind === 'keyfile') {
+    log.warning(
+      'its key file was there before it: if there was a store too, put back a copy: docs/disaster-recovery.md',
+    );
   }
 }
 
@@ -320,14 +326,8 @@ async function unlockAtStart(slots: SlotKeeper, log: Log): Promise<void> {
 }
 
 function prepareStateDirectory(path: string): void {
-  try {
-    makeDirectories(path, 0o700);
-  } catch (error) {
-    throw new StateDirectoryError(`cannot make the state directory ${path}: ${describeSystemError(error)}`, {
-      cause: error,
-    });
-  }
-  const stat = lstatSync(path);
+  onStateDirectory(path, 'make', () => makeDirectories(path, 0o700));
+  const stat = onStateDirectory(path, 'look at', () => lstatSync(path));
   if (stat.isSymbolicLink()) {
     throw new StateDirectoryError(
       `the state directory ${path} is a symbolic link; give the directory that it leads to`,
@@ -339,5 +339,20 @@ function prepareStateDirectory(path: string): void {
   if ((stat.mode & 0o022) !== 0) {
     throw new StateDirectoryError(`others may write to the state directory ${path}; fix it with: chmod 700 ${path}`);
   }
-  if ((stat.mode & 0o077) !== 0) chmodSync(path, 0o700);
+  if ((stat.mode & 0o077) === 0) return;
+  onStateDirectory(path, 'close to others', () => chmodSync(path, 0o700));
+  // There are file systems that say yes to this and keep no modes (vfat, some of FUSE).
+  if ((lstatSync(path).mode & 0o077) !== 0) {
+    throw new StateDirectoryError(`others may read the state directory ${path}: its file system keeps no modes`);
+  }
+}
+
+function onStateDirectory<T>(path: string, what: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new StateDirectoryError(`cannot ${what} the state directory ${path}: ${describeSystemError(error)}`, {
+      cause: error,
+    });
+  }
 }

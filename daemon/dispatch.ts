@@ -15,7 +15,7 @@ import { describeDefect } from './log.ts';
 import type { Log } from './log.ts';
 import type { Context, MethodName } from './methods/context.ts';
 import { METHODS, isEndless, isStreaming } from './methods/table.ts';
-import { toCredentialError } from './vault/store-failures.ts';
+import { storeErrorBehind, toCredentialError } from './vault/store-failures.ts';
 
 /** A reply as it goes onto the wire, without its NUL. */
 export interface Reply {
@@ -229,7 +229,8 @@ async function drain(answer: Promise<Reply | undefined> | AsyncGenerator<Reply, 
 function refusal(error: unknown, method: string, log: Log): Reply {
   const known = toCredentialError(error);
   if (known instanceof CredentialError) {
-    if (error !== known && error instanceof Error) log.error('the storage failed', { method, reason: error.message });
+    const failure = storeErrorBehind(known);
+    if (failure !== undefined) log.error('the storage failed', { method, reason: failure.message });
     return toReply(known);
   }
   log.error('a call failed by a defect', { method, ...describeDefect(error) });

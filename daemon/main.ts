@@ -28,6 +28,7 @@ async function main(): Promise<void> {
   });
   process.umask(0o077);
   let purpose = 'start';
+  let stateDirectory: string | undefined;
   try {
     const uid = process.geteuid?.() ?? -1;
     const { argv, env: environment, pid } = process;
@@ -38,13 +39,15 @@ async function main(): Promise<void> {
       pid,
       home: homeDirectory(environment, homedir),
     });
-    if (command.kind === 'run') await run(command.settings, log, output);
-    else if (command.kind === 'salvage') {
+    if (command.kind === 'run') {
+      ({ stateDirectory } = command.settings);
+      await run(command.settings, log, output);
+    } else if (command.kind === 'salvage') {
       purpose = 'salvage the store';
       await salvage(command.settings, log);
     } else process.stdout.write(command.kind === 'help' ? USAGE : `${packageVersion()}\n`);
   } catch (error) {
-    process.exitCode = report(error, purpose, log);
+    process.exitCode = report(error, purpose, stateDirectory, log);
   }
 }
 
@@ -85,19 +88,22 @@ function nextCommand(settings: Settings, isLocked: boolean): string {
 }
 
 /** Tells the operator what went wrong, and returns the exit code. */
-function report(error: unknown, purpose: string, log: Log): number {
+function report(error: unknown, purpose: string, stateDirectory: string | undefined, log: Log): number {
   if (error instanceof UsageError) {
     log.error(`${error.message}; see --help`);
     return EXIT.usage;
   }
   if (error instanceof CredentialError) {
+    if (error.cause !== undefined) return report(error.cause, purpose, stateDirectory, log);
     log.error(`cannot open the store: ${error.code}`);
     return error.code === 'Damaged' ? EXIT.damaged : EXIT.failed;
   }
   if (error instanceof Error && OPERATORS_ERRORS.has(error.name)) {
     const { failure } = error as { readonly failure?: unknown };
     const next = purpose === 'start' ? NEXT_STEPS.get(failure) : undefined;
-    log.error(`cannot ${purpose}: ${error.message}${next === undefined ? '' : `; ${next}`}`);
+    // The other ones name a path by themselves.
+    const where = error.name === 'StoreError' && stateDirectory !== undefined ? `${stateDirectory}: ` : '';
+    log.error(`cannot ${purpose}: ${where}${error.message}${next === undefined ? '' : `; ${next}`}`);
     return failure === 'damaged' ? EXIT.damaged : EXIT.failed;
   }
   log.error(`cannot ${purpose}: a defect`, describeDefect(error));
@@ -106,6 +112,10 @@ function report(error: unknown, purpose: string, log: Log): number {
 
 /** What the operator can do about a failure of one of {@link OPERATORS_ERRORS}. */
 const NEXT_STEPS: ReadonlyMap<unknown, string> = new Map([
+  ['full', 'make room on the disk of the state directory'],
+  ['read_only', 'make the file system of the state directory writable'],
+  ['changed_by_other', 'end what has credentials.db open'],
+  ['io', 'see what the kernel says of that disk, and who may write to the state directory'],
   ['damaged', 'put back a copy of credentials.db, or see what --salvage brings back: docs/disaster-recovery.md'],
   ['held', 'use that one, or end it first; a second one takes a --state-dir and a --runtime-dir of its own'],
 ]);

@@ -66,6 +66,9 @@ Clients: cio credential --help
 Manual: cio-credentiald(8)
 `;
 
+/** The longest time that Node's timers wait; in place of a longer one they take 1 ms. */
+const TIMER_MS_MAX: number = 2 ** 31 - 1;
+
 const SYSTEM_STATE = '/var/lib/cio-credentiald';
 const SYSTEM_RUNTIME = '/run/cio-credentiald';
 const NAME = 'cio-credentiald';
@@ -154,7 +157,7 @@ function watchdogMs(environment: RawSettings['environment'], pid: number): numbe
   const forPid = environment['WATCHDOG_PID'];
   const microseconds = Number(environment['WATCHDOG_USEC']);
   if ((forPid !== undefined && forPid !== String(pid)) || !(microseconds > 0)) return undefined;
-  return microseconds / 1000;
+  return Math.min(microseconds / 1000, TIMER_MS_MAX);
 }
 
 function validateEveryMs(text: string | undefined, isSystem: boolean): number | undefined {

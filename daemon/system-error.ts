@@ -1,7 +1,24 @@
+import { constants } from 'node:os';
 import { getSystemErrorMessage } from 'node:util';
+
+/** What Node has no words for (errno(3)). */
+const OTHERS: ReadonlyMap<number, string> = new Map([
+  [constants.errno.EDQUOT, 'disk quota exceeded'],
+  [constants.errno.ENOLCK, 'no locks available'],
+  [constants.errno.ESTALE, 'stale file handle'],
+]);
 
 /** What the operating system says of a failed call, as in "read-only file system"; never a path, which the caller adds. */
 export function describeSystemError(error: unknown): string {
-  const { errno, code } = error as NodeJS.ErrnoException;
-  return (errno === undefined ? undefined : getSystemErrorMessage(errno)) ?? code ?? 'unknown error';
+  const { code } = error as NodeJS.ErrnoException;
+  const errno = errnoOf(error);
+  return (
+    (errno === undefined ? undefined : (OTHERS.get(errno) ?? getSystemErrorMessage(-errno))) ?? code ?? 'unknown error'
+  );
+}
+
+/** The number of what the operating system says, as errno(3) has it: Node has it negative, and no code for some. */
+export function errnoOf(error: unknown): number | undefined {
+  const { errno } = (error ?? {}) as NodeJS.ErrnoException;
+  return errno === undefined ? undefined : Math.abs(errno);
 }

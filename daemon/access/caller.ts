@@ -1,6 +1,6 @@
+import { templateOf } from '../../src/units.ts';
 import type { Peer } from '../kernel/peer.ts';
 import type { UserDatabase } from '../kernel/user-database.ts';
-import { templateOf } from '../kernel/unit.ts';
 import { SHARED_SPACE } from '../vault/records.ts';
 import type { PrincipalId, Space } from '../vault/records.ts';
 

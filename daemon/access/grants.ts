@@ -3,7 +3,7 @@ import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
 import type { Grantee } from '../../src/protocol/interface.generated.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, membershipOf } from '../../src/sets.ts';
-import { isUnitName } from '../kernel/unit.ts';
+import { isUnitName } from '../../src/units.ts';
 import { grantKey } from '../vault/grant-index.ts';
 import { isThere } from '../vault/reader.ts';
 import { emptyPrincipal } from '../vault/records.ts';

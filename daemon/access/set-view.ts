@@ -2,7 +2,7 @@ import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, missingOf, providerOf } from '../../src/sets.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import type { VaultReader } from '../vault/reader.ts';
-import { currentVersion } from '../vault/records.ts';
+import { currentVersion, removalOf } from '../vault/records.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
 import { mayRead, mayReadSet, spacesToRead } from './rules.ts';
 import type { Caller, Subject } from './caller.ts';
@@ -58,7 +58,7 @@ export function viewSet(
     provider,
     members,
     missing: missingOf(provider, new Set(members.keys()), readText(reader, members.get('use_iam'))),
-    generation: Math.max(reader.principal(space)?.removals?.[set] ?? 0, ...current.map(({ generation }) => generation)),
+    generation: Math.max(removalOf(reader.principal(space), set), ...current.map(({ generation }) => generation)),
     changed: Math.max(...current.map(({ changed }) => changed)),
   };
 }
@@ -92,7 +92,7 @@ export interface WholeSet {
 export function wholeSet(reader: VaultReader, space: Space, set: string): WholeSet {
   const records = [...reader.setMembers(space, set).values()];
   if (records.length === 0) return { generation: 0, size: 0 };
-  const removed = reader.principal(space)?.removals?.[set] ?? 0;
+  const removed = removalOf(reader.principal(space), set);
   const generation = Math.max(removed, ...records.map((record) => currentVersion(record).generation));
   return { generation, size: records.length };
 }

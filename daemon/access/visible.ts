@@ -3,11 +3,11 @@ import { memberName } from '../../src/sets.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { SHARED_SPACE } from '../vault/records.ts';
-import type { CredentialRecord, Space } from '../vault/records.ts';
+import type { CredentialRecord, GrantEntry, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Caller } from './caller.ts';
 import { everyCredential } from './every-credential.ts';
-import { grantsOf } from './rules.ts';
+import { grantsOf, mayRead } from './rules.ts';
 
 export interface Visible {
   /** Counts what could not be read. */
@@ -28,8 +28,18 @@ export async function* visibleCredentials(
   { only, isEveryone, count }: Visible,
 ): AsyncGenerator<CredentialRecord> {
   if (!caller.isAdministrator) {
-    for (const { space, name } of vault.read((reader) => visibleNames(caller, reader))) {
-      const record = countDamaged(count, () => vault.read((reader) => reader.credential(space, name)));
+    const { names, granted } = vault.read((reader) => ({
+      names: visibleNames(caller, reader),
+      granted: grantLists(caller, reader),
+    }));
+    // Whoever takes them slowly is given nothing that was taken back meanwhile.
+    const isStillGranted = (reader: VaultReader, space: Space, name: string): boolean =>
+      grantLists(caller, reader).every((grants, index) => grants === granted[index]) ||
+      mayRead(caller, reader, space, name);
+    for (const { space, name } of names) {
+      const record = countDamaged(count, () =>
+        vault.read((reader) => (isStillGranted(reader, space, name) ? reader.credential(space, name) : undefined)),
+      );
       if (record !== undefined && (only === undefined || only === space)) yield record;
     }
     return;
@@ -39,6 +49,11 @@ export async function* visibleCredentials(
     count.damaged += page.damaged;
     yield* page.records.filter(({ space }) => wanted === undefined || space === wanted);
   }
+}
+
+/** Each is another object after whatever changed it. */
+function grantLists(caller: Caller, reader: VaultReader): (readonly GrantEntry[] | undefined)[] {
+  return caller.principals().map((principal) => reader.principal(principal)?.grants);
 }
 
 function visibleNames(caller: Caller, reader: VaultReader): Iterable<{ readonly space: Space; readonly name: string }> {

@@ -1,7 +1,7 @@
 import { ownerOfSpace } from '../access/rules.ts';
 import { uuidOfSet } from '../access/set-uuid.ts';
 import type { Log } from '../log.ts';
-import { setKey } from '../vault/records.ts';
+import { SHARED_SPACE } from '../vault/records.ts';
 import type { HealthRecord } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Change } from './health-book.ts';
@@ -70,13 +70,16 @@ export class Announcer {
     this.#log.warning('a set fails its validation', { ...this.#of(after), check, reason });
   }
 
-  #of({ space, set }: HealthRecord): { readonly set: string; readonly owner: number } {
-    return { set: uuidOfSet(this.#vault.storeId, space, set), owner: ownerOfSpace(space) };
+  /** The owner of a shared set is nobody: its number on the wire would be taken for root's, also by a user's own daemon. */
+  #of({ space, set }: HealthRecord): { readonly set: string; readonly owner: number | 'shared' } {
+    const owner = space === SHARED_SPACE ? 'shared' : ownerOfSpace(space);
+    return { set: uuidOfSet(this.#vault.storeId, space, set), owner };
   }
 
   /** What was never tried counts as working until it fails. */
   #follow(before: HealthRecord | undefined, { space, set }: HealthRecord): Followed {
-    const key = setKey({ space, set });
+    // After other contents were restored, a set of the same name is another one, of which nothing was told.
+    const key = uuidOfSet(this.#vault.storeId, space, set);
     const known = this.#followed.get(key);
     if (known !== undefined) return known;
     const state = before?.state ?? 'passed';

@@ -175,7 +175,7 @@ export class HealthSchedule {
       const past = (time = 0): number => (time > now() ? 0 : time);
       const latest = Math.max(past(checked), past(this.#inVain.get(key)));
       const tried = latest === 0 ? undefined : latest;
-      return dueTime({ key, tried, changed: Math.min(view.changed, now()), since, everyMs });
+      return dueTime({ key, tried, changed: past(view.changed), since, everyMs });
     });
   }
 

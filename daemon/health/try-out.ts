@@ -1,4 +1,5 @@
 import { findMistakes } from '../../src/mistakes.ts';
+import { REPOSITORY_FIELDS } from '../../src/providers/common-fields.ts';
 import { usesIdentity } from '../../src/sets.ts';
 import { CHECKS, hasFailed } from '../../src/validation.ts';
 import type { CheckId, Finding } from '../../src/validation.ts';
@@ -7,9 +8,6 @@ import type { JobOwner } from '../probe/job-bounds.ts';
 import type { Prober } from '../probe/prober.ts';
 import { SHARED_SPACE } from '../vault/records.ts';
 import type { Candidate } from './candidate.ts';
-
-/** What a repository needs and a bucket does not: a set of a volume's credentials has neither. */
-export const REPOSITORY_FIELDS: ReadonlySet<string> = new Set(['backup_repo', 'backup_password']);
 
 /** Of no effect in a user's own set: metadata services answer at such addresses. */
 const LINK_LOCAL = 'allow_link_local';
@@ -63,7 +61,7 @@ export async function* tryOut(
 
 /** Tells whether a set that lacks fields can be tried at all. */
 export function isTriable(missing: readonly string[], hasBucket: boolean): boolean {
-  return missing.length === 0 || (hasBucket && missing.every((field) => REPOSITORY_FIELDS.has(field)));
+  return missing.length === 0 || (hasBucket && missing.every((field) => REPOSITORY_FIELDS.includes(field)));
 }
 
 function findShape({ set, provider, values, notText, primary }: Candidate, { keysSuffice }: Trial): Finding[] {

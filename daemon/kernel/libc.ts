@@ -77,12 +77,19 @@ export function acceptConnection(fd: number): number | undefined {
   throw systemError('accept4');
 }
 
-/** A socket option of SOL_SOCKET, at most `bytesMax` of it (getsockopt(2)). @throws SystemError */
+/**
+ * Where the kernel puts every option that is asked for. Memory of its own for the groups of each peer would be garbage
+ * between what stays: after a crowd of peers the C library cannot give those 50 MiB back.
+ */
+const OPTION: Buffer = Buffer.alloc(16 * 1024);
+
+/** A socket option of SOL_SOCKET, at most `bytesMax` of it, which are 16 KiB at most (getsockopt(2)). @throws SystemError */
 export function getSocketOption(fd: number, option: number, bytesMax: number): Buffer {
-  const value = Buffer.alloc(bytesMax);
+  if (bytesMax > OPTION.length) throw new RangeError(`no option has ${bytesMax} bytes`);
+  const value = OPTION.subarray(0, bytesMax);
   const length = [bytesMax];
   if (getsockoptRaw(fd, SOL_SOCKET, option, value, length) !== 0) throw systemError('getsockopt');
-  return value.subarray(0, length[0]);
+  return Buffer.from(value.subarray(0, length[0]));
 }
 
 /** Sets a socket option of SOL_SOCKET that is an int (setsockopt(2)). @throws SystemError */

@@ -1,4 +1,4 @@
-const UNIT_NAME = /^[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\@-]*)?\.(?:service|scope|socket|mount|swap)$/;
+import { isUnitName } from '../../src/units.ts';
 
 /**
  * The system unit of a process, from the text of its `/proc/<pid>/cgroup` (cgroups(7)): the first part of the path that
@@ -30,19 +30,8 @@ function unitsOnTheWay(text: string): string[] {
     const names = match?.[1]?.split('/').filter((name) => name !== '') ?? [];
     const parts = names.map(unescape).filter((name) => !name.endsWith('.slice'));
     if (parts.length === 0) continue;
-    const end = parts.findIndex((name) => !UNIT_NAME.test(name));
+    const end = parts.findIndex((name) => !isUnitName(name));
     return end < 0 ? parts : parts.slice(0, end);
   }
   return [];
-}
-
-/** The template of an instance: `restic@.service` of `restic@home.service`; undefined where the unit is no instance. */
-export function templateOf(unit: string): string | undefined {
-  const match = /^([^@]+@).+(\.[a-z]+)$/.exec(unit);
-  return match === null ? undefined : `${match[1]}${match[2]}`;
-}
-
-/** Tells whether a text can be the name of a unit that runs processes, or of a template of such units (systemd.unit(5)). */
-export function isUnitName(text: string): boolean {
-  return text.length <= 255 && UNIT_NAME.test(text);
 }

@@ -3,6 +3,9 @@ import { readFileSync, statSync } from 'node:fs';
 const PASSWD = '/etc/passwd';
 const GROUP = '/etc/group';
 
+/** It is not there, or not for the daemon to read. */
+const WITHOUT_FILE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'EACCES']);
+
 /**
  * The groups that a user is a member of by the user database, besides those that the kernel knows of a process of his:
  * a process started with its groups cleared is his all the same. Reads the local files; members by a network directory
@@ -14,13 +17,17 @@ export class UserDatabase {
   #members: Map<number, ReadonlySet<string>> = new Map();
   #usersByUid: Map<number, { readonly names: string[]; readonly gids: Set<number> }> = new Map();
 
-  /** The number of a group; undefined where there is none of that name. */
+  /** The number of a group; undefined where there is none of that name. @throws Error as {@link isMember} */
   gidOf(group: string): number | undefined {
     this.#refresh();
     return this.#gids.get(group);
   }
 
-  /** Tells whether a user is a member of a group, by its list of members or as his primary group. */
+  /**
+   * Tells whether a user is a member of a group, by its list of members or as his primary group.
+   *
+   * @throws Error where a file cannot be read that is there
+   */
   isMember(uid: number, gid: number): boolean {
     this.#refresh();
     const user = this.#usersByUid.get(uid);
@@ -32,11 +39,12 @@ export class UserDatabase {
   #refresh(): void {
     const stamp = [PASSWD, GROUP].map(stampOf).join(' ');
     if (stamp === this.#stamp) return;
+    const [users, groups] = [linesOf(PASSWD), linesOf(GROUP)];
     this.#stamp = stamp;
     this.#gids = new Map();
     this.#members = new Map();
     this.#usersByUid = new Map();
-    for (const [name, , gid, members] of linesOf(GROUP)) {
+    for (const [name, , gid, members] of groups) {
       if (name === undefined || !isId(gid)) continue;
       this.#gids.set(name, Number(gid));
       const known = this.#members.get(Number(gid)) ?? [];
@@ -45,7 +53,7 @@ export class UserDatabase {
         new Set([...known, ...(members ?? '').split(',').filter((member) => member !== '')]),
       );
     }
-    for (const [name, , uid, gid] of linesOf(PASSWD)) {
+    for (const [name, , uid, gid] of users) {
       if (name === undefined || !isId(uid) || !isId(gid)) continue;
       const user = this.#usersByUid.get(Number(uid)) ?? { names: [], gids: new Set() };
       user.names.push(name);
@@ -61,8 +69,10 @@ function linesOf(path: string): string[][] {
       .split('\n')
       .filter((line) => line !== '' && !line.startsWith('#'))
       .map((line) => line.split(':'));
-  } catch {
-    // Without the file nobody is a member of anything by it.
+  } catch (error) {
+    // Without the file nobody is a member of anything by it. One that cannot be read just now says nothing: whoever is an
+    // administrator by it would have his credentials put where those of nobody else are.
+    if (!WITHOUT_FILE.has((error as NodeJS.ErrnoException).code)) throw error;
     return [];
   }
 }

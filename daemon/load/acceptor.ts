@@ -75,8 +75,22 @@ export class Acceptor {
     if (this.#isClosed) return;
     this.#handle?.close();
     this.#handle = undefined;
-    if (isOverloaded) setTimeout(() => this.#watch(), RETRY_MS);
-    else this.#watch();
+    if (isOverloaded) this.#watchLater();
+    else this.#watchAgain();
+  }
+
+  #watchLater(): void {
+    setTimeout(() => this.#watchAgain(), RETRY_MS);
+  }
+
+  /** Somebody else may have the descriptor by now that this takes. */
+  #watchAgain(): void {
+    try {
+      this.#watch();
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#watchLater();
+    }
   }
 
   /** @returns false where the host has no descriptor or memory for one more: who waits goes on waiting */

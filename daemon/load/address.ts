@@ -1,4 +1,4 @@
-import { isUnitName } from '../kernel/unit.ts';
+import { isUnitName } from '../../src/units.ts';
 
 /** What systemd asks for, by the address that it connects from. */
 export interface LoadRequest {

@@ -117,12 +117,17 @@ export class LoadConnection {
   }
 }
 
-/** Bytes that were taken, perhaps none; undefined where the peer is gone. */
+/** What a write says where there is nobody any more to read it. */
+const GONE: ReadonlySet<unknown> = new Set(['EPIPE', 'ECONNRESET', 'ENOTCONN']);
+
+/**
+ * Bytes that were taken, perhaps none; undefined where the peer is gone. To give him up for anything else, as when the kernel has no
+ * memory for it now (ENOBUFS, ENOMEM), would be an answer: that the secret ends here.
+ */
 function writeSome(fd: number, bytes: Uint8Array, offset: number): number | undefined {
   try {
     return writeSync(fd, bytes, offset);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
-    return undefined;
+    return GONE.has((error as NodeJS.ErrnoException).code) ? undefined : 0;
   }
 }

@@ -2,14 +2,14 @@ import { CredentialError } from '../../src/errors.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, membershipOf } from '../../src/sets.ts';
 import type { VaultReader } from '../vault/reader.ts';
-import { currentVersion } from '../vault/records.ts';
+import { currentVersion, removalOf } from '../vault/records.ts';
 import type { Space } from '../vault/records.ts';
 
 /**
  * Compare-and-set: refuses a change where one of the credentials, or the rest of a set that one is in, changed after the
  * generation that the caller has seen. 0 stands for "nothing of it is there yet".
  *
- * A credential of no set that the caller has seen and that is not there any more is a conflict with 0.
+ * A set that the caller has seen, or a credential of none, of which nothing is there any more is a conflict with 0.
  *
  * @throws CredentialError `Conflict`
  */
@@ -23,14 +23,20 @@ export function requireGeneration(
   const sets = new Set(names.flatMap((name) => membershipOf(name)?.set ?? []));
   const members = [...sets].flatMap((set) => FIELD_IDS.map((field) => memberName(set, field)));
   const records = [...new Set([...names, ...members])].flatMap((name) => reader.credential(space, name) ?? []);
-  const removals = reader.principal(space)?.removals ?? {};
+  const principal = reader.principal(space);
   const actual = Math.max(
     0,
     ...records.map((record) => currentVersion(record).generation),
-    ...[...sets].map((set) => removals[set] ?? 0),
+    ...[...sets].map((set) => removalOf(principal, set)),
   );
-  const present = new Set(records.map(({ name }) => name));
-  const isGone = names.some((name) => membershipOf(name) === undefined && !present.has(name));
+  const present = new Set(records.map(({ name }) => seenAs(name)));
+  const isGone = names.some((name) => !present.has(seenAs(name)));
   if (isGone && expected > 0) throw new CredentialError('Conflict', { expected, actual: 0 });
   if (actual > expected) throw new CredentialError('Conflict', { expected, actual });
+}
+
+/** A set is seen as one, and a credential of none by itself. */
+function seenAs(name: string): string {
+  const set = membershipOf(name)?.set;
+  return set === undefined ? `name ${name}` : `set ${set}`;
 }

@@ -1,4 +1,5 @@
-import { CHECKS, CHECK_STATES, REASONS, SUBJECT_LENGTH_MAX } from '../../src/validation.ts';
+import { SUBJECT_LENGTH_MAX } from '../../src/limits.ts';
+import { CHECKS, CHECK_STATES, REASONS } from '../../src/validation.ts';
 import type { CheckId, CheckState, Finding, Reason } from '../../src/validation.ts';
 
 /** What the prober sent: something that it found, or that this was all. */

@@ -1,7 +1,7 @@
 import { CredentialError } from '../../src/errors.ts';
 import { FrameSplitter } from '../../src/protocol/frame.ts';
 import { PROVIDERS } from '../../src/providers/registry.ts';
-import { FINDINGS_MAX } from '../../src/validation.ts';
+import { FINDINGS_MAX, VALIDATION_TIME_MAX_MS } from '../../src/limits.ts';
 import type { Finding, ProbeJob } from '../../src/validation.ts';
 import type { Gone } from '../gone.ts';
 import { parseProberMessage } from './finding.ts';
@@ -9,9 +9,6 @@ import { JobBounds } from './job-bounds.ts';
 import type { JobOwner } from './job-bounds.ts';
 import { END_TIME_MAX_MS, ProberMissingError } from './start-prober.ts';
 import type { ProberConnection, StartProber } from './start-prober.ts';
-
-/** Longest life of one job. The prober's own limit is shorter; this one is for a prober that hangs. */
-export const JOB_TIME_MAX_MS = 90_000;
 
 /** Largest message of a prober. */
 const MESSAGE_BYTES_MAX = 16 * 1024;
@@ -47,7 +44,7 @@ export class Prober {
       isEnded = true;
       connection?.end();
     };
-    const timer = setTimeout(end, JOB_TIME_MAX_MS);
+    const timer = setTimeout(end, VALIDATION_TIME_MAX_MS);
     const forget = gone(end);
     try {
       connection = await this.#start();

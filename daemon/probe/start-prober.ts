@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
+import type { ChildProcessByStdio } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 import { runInBackground, SystemError } from '../kernel/libc.ts';
@@ -51,12 +52,14 @@ export function connectProber(path: string): StartProber {
  */
 export function spawnProber(): StartProber {
   return async () => {
-    const child = spawn(launcherPath(), [], {
-      cwd: '/',
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', ...containerPath() },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    let child: ChildProcessByStdio<Writable, Readable, null>;
     try {
+      // Some errors of execve(2) are thrown, others told.
+      child = spawn(launcherPath(), [], {
+        cwd: '/',
+        env: { PATH: '/usr/local/bin:/usr/bin:/bin', ...containerPath() },
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
       await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject));
     } catch (error) {
       throw new ProberMissingError({ cause: error });

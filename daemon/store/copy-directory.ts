@@ -3,7 +3,7 @@ import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, statfsSy
 import { dirname, join } from 'node:path';
 
 import { makeDirectories } from '../make-directories.ts';
-import { describeSystemError } from '../system-error.ts';
+import { asFileError } from './file-error.ts';
 import { StoreError } from './sealed-store.ts';
 
 const FOLDER = 'copies';
@@ -27,9 +27,13 @@ export class CopyDirectory {
     this.#path = join(stateDirectory, FOLDER);
   }
 
-  /** Removes what a daemon left there that was killed. Nothing may be in use. */
+  /** Removes what a daemon left there that was killed, or could not remove. Nothing may be in use. @throws StoreError */
   clear(): void {
-    rmSync(this.#path, { recursive: true, force: true });
+    try {
+      rmSync(this.#path, { recursive: true, force: true });
+    } catch (error) {
+      throw asFileError(error, 'cannot remove old copies');
+    }
   }
 
   /** @throws StoreError `full` where so many bytes would leave too little for the store itself */
@@ -66,9 +70,12 @@ export class CopyDirectory {
     });
   }
 
-  /** Removes a file of {@link newFile}, and what belongs to it; it need not be there. */
+  /**
+   * Removes a file of {@link newFile}, and what belongs to it; it need not be there. What the system does not let go is left
+   * to {@link clear}: whatever the copy was for is done, or has failed for a better reason.
+   */
   remove(path: string): void {
-    for (const companion of COMPANIONS) rmSync(`${path}${companion}`, { force: true });
+    for (const companion of COMPANIONS) attempt(() => rmSync(`${path}${companion}`, { force: true }));
   }
 }
 
@@ -97,14 +104,25 @@ export function renameDurably(from: string, to: string): void {
   });
 }
 
+/** Closes a file that nobody needs any more: whatever the system says of it comes too late. */
+export function closeForGood(file: number): void {
+  attempt(() => closeSync(file));
+}
+
+/** Does what need not succeed. */
+function attempt(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).errno === undefined) throw error;
+  }
+}
+
 /** Runs work on files; what the system refuses is a failure of the storage. */
 function withStoreErrors<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    const failure = code === 'ENOSPC' || code === 'EDQUOT' ? 'full' : code === 'EROFS' ? 'read_only' : 'io';
-    throw new StoreError(failure, `cannot keep a copy: ${describeSystemError(error)}`, { cause: error });
+    throw asFileError(error, 'cannot keep a copy');
   }
 }

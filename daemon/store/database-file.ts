@@ -6,6 +6,9 @@ import { StoreError } from './sealed-store.ts';
 /** The header of the file, and that of its first page, which holds the schema. */
 const HEADER_BYTES = 108;
 const MAGIC = 'SQLite format 3\0';
+/** How the file is written: 2 is by way of a WAL. */
+const WRITE_VERSION_OFFSET = 18;
+const WRITE_VERSION_WAL = 2;
 const USER_VERSION_OFFSET = 60;
 const APPLICATION_ID_OFFSET = 68;
 const PAGE_TYPE_OFFSET = 100;
@@ -17,6 +20,8 @@ const TABLE_LEAF = 13;
 export interface DatabaseHeader {
   readonly applicationId: number;
   readonly userVersion: number;
+  /** It is written by way of a journal of the kind that {@link journalOf} names. */
+  readonly hasWal: boolean;
   /** Its schema has at least one entry. */
   readonly hasTables: boolean;
 }
@@ -33,6 +38,7 @@ export function readDatabaseHeader(path: string): DatabaseHeader | 'absent' | 'f
   if (header.length < HEADER_BYTES || header.toString('latin1', 0, MAGIC.length) !== MAGIC) return 'foreign';
   return {
     applicationId: header.readUInt32BE(APPLICATION_ID_OFFSET),
+    hasWal: header.readUInt8(WRITE_VERSION_OFFSET) === WRITE_VERSION_WAL,
     userVersion: header.readUInt32BE(USER_VERSION_OFFSET),
     hasTables: header.readUInt8(PAGE_TYPE_OFFSET) !== TABLE_LEAF || header.readUInt16BE(CELL_COUNT_OFFSET) !== 0,
   };
@@ -41,6 +47,11 @@ export function readDatabaseHeader(path: string): DatabaseHeader | 'absent' | 'f
 /** Where SQLite keeps the journal (WAL) of a file. */
 export function journalOf(path: string): string {
   return `${path}-wal`;
+}
+
+/** Where SQLite keeps the journal of a file that has none of the other kind: pages as they were, which it puts back at once. */
+export function rollbackJournalOf(path: string): string {
+  return `${path}-journal`;
 }
 
 /** Tells a file from another one that has its path now, as `device.inode`; undefined where there is none. */

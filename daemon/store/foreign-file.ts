@@ -1,12 +1,14 @@
 import { statSync } from 'node:fs';
+import { basename } from 'node:path';
 
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 
-import { journalOf, readDatabaseHeader } from './database-file.ts';
+import { journalOf, readDatabaseHeader, rollbackJournalOf } from './database-file.ts';
 import type { DatabaseHeader } from './database-file.ts';
 import { APPLICATION_ID, FORMAT_VERSION, versionOf } from './migrations.ts';
 import { hasOwnSchema } from './schema.ts';
 import { StoreError } from './sealed-store.ts';
+import { openAsItIs } from './sqlite-connection.ts';
 
 /** Tells whether a file says of itself that it is a store, be it a damaged one. @throws StoreError `io` */
 export function isStoreFile(path: string): boolean {
@@ -23,7 +25,8 @@ export function refuseNewerFile(path: string): void {
 /**
  * Lets through a store of a version that is known, an empty file, and none.
  *
- * @throws StoreError `damaged` for everything else, before a byte of it was changed; `newer`, `io`
+ * @throws StoreError `damaged` for everything else, before a byte of it was changed; `newer`, `io`; `changed_by_other` where
+ *   a journal lies beside it that is none of its own
  */
 export function refuseForeignFile(path: string): void {
   const header = readDatabaseHeader(path);
@@ -33,6 +36,7 @@ export function refuseForeignFile(path: string): void {
   }
   refuseNewerVersion(header.userVersion);
   refuseForeignDatabase(header);
+  if (header.hasWal && header.hasTables) refuseRollbackJournal(path);
 }
 
 /**
@@ -48,7 +52,7 @@ export function refuseForeignJournal(path: string): void {
     // SQLite would begin a new database, and drop the journal.
     throw new StoreError('damaged', 'the file is empty or gone, but its journal is there');
   }
-  const database = new Database(path, { readonly: true });
+  const database = openAsItIs(path);
   try {
     const userVersion = versionOf(database);
     refuseNewerVersion(userVersion);
@@ -62,6 +66,18 @@ export function refuseForeignJournal(path: string): void {
   }
 }
 
+/**
+ * SQLite would write such a journal's pages over those of the file, wherever it came from, before it reads anything. This
+ * program makes one only until there are tables.
+ *
+ * @throws StoreError `changed_by_other`
+ */
+function refuseRollbackJournal(path: string): void {
+  const journal = rollbackJournalOf(path);
+  if ((statSync(journal, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+  throw new StoreError('changed_by_other', `${basename(journal)} is another program's; move it elsewhere`);
+}
+
 /** @throws StoreError `newer` where an open database is of a newer version */
 export function refuseNewerDatabase(database: Database.Database): void {
   refuseNewerVersion(versionOf(database));
@@ -73,7 +89,7 @@ export function refuseForeignSchema(database: Database.Database): void {
     throw new StoreError('damaged', 'the file has a table or trigger that this program did not make');
 }
 
-function refuseForeignDatabase({ applicationId, userVersion, hasTables }: DatabaseHeader): void {
+function refuseForeignDatabase({ applicationId, userVersion, hasTables }: Omit<DatabaseHeader, 'hasWal'>): void {
   if (applicationId === APPLICATION_ID && userVersion > 0) return;
   // A file that is still empty has no application id: the first commit writes it.
   if (applicationId === 0 && userVersion === 0 && !hasTables) return;

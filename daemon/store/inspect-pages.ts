@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, ExecFileException } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,37 +18,52 @@ const running = new Set<ChildProcess>();
 
 /** Nobody looked at the pages, so nothing is known of them. */
 export class NotInspectedError extends StoreError {
-  constructor(options: ErrorOptions) {
-    super('io', 'the process that checks the pages of the file cannot be started', options);
+  constructor(options: ErrorOptions, why: string = 'cannot be started') {
+    super('io', `the process that checks the pages of the file ${why}`, options);
     this.name = 'NotInspectedError';
   }
 }
 
-/** Ends those that look now, for a process that stops: none of them is to outlive it. What they looked at is not good then. */
+/** Ends those that look now, for a process that stops: none of them is to outlive it. Who asked them is told that nobody looked. */
 export function endInspections(): void {
   for (const child of running) child.kill('SIGKILL');
+  running.clear();
 }
 
 /**
  * What is wrong with the pages of an SQLite file, with its schema, or with the sizes in its records, in SQLite's words or
  * ours; empty where nothing is. Another process looks, see there; one that does not come to an end is ended.
  *
- * @throws NotInspectedError where it cannot be started
+ * @throws NotInspectedError where it cannot be started, or {@link endInspections} ended it
  */
 export function inspectPages(path: string, bodyBytesMax: number, timeMaxMs: number = TIME_MAX_MS): Promise<string[]> {
   return new Promise((resolve, reject) => {
-    const child = execFile(
-      process.execPath,
-      [PROGRAM, path, String(bodyBytesMax)],
-      { cwd: '/', env: {}, timeout: timeMaxMs, killSignal: 'SIGKILL', maxBuffer: OUTPUT_BYTES_MAX },
-      (error, stdout) => {
-        running.delete(child);
-        if (error === null) resolve(stdout.split('\n').filter((line) => line !== ''));
-        // Of what ends it, or has it go on for ever, no more is known than that it does.
-        else if (typeof error.signal === 'string') resolve(['the check of the pages did not come to its end']);
-        else reject(new NotInspectedError({ cause: error }));
-      },
-    );
+    let child: ChildProcess;
+    const options = {
+      cwd: '/',
+      env: {},
+      timeout: timeMaxMs,
+      killSignal: 'SIGKILL',
+      maxBuffer: OUTPUT_BYTES_MAX,
+    } as const;
+    const end = (error: ExecFileException | null, stdout: string): void => {
+      const isEndedByUs = !running.delete(child);
+      const [begun, ...found] = stdout.split('\n').filter((line) => line !== '');
+      if (error === null) resolve(found);
+      else if (isEndedByUs) reject(new NotInspectedError({ cause: error }, 'was ended, as this daemon stops'));
+      // Of what ends it, or has it go on for ever, no more is known than that it does. One that ends by itself before it begins
+      // (for want of memory or descriptors, say) has seen nothing of the file.
+      else if (typeof error.signal === 'string' && (begun !== undefined || child.killed)) {
+        resolve(['the check of the pages did not come to its end']);
+      } else reject(new NotInspectedError({ cause: error }));
+    };
+    try {
+      child = execFile(process.execPath, [PROGRAM, path, String(bodyBytesMax)], options, end);
+    } catch (error) {
+      // Some errors of execve(2) are thrown, others told.
+      reject(new NotInspectedError({ cause: error }));
+      return;
+    }
     running.add(child);
   });
 }

@@ -1,17 +1,21 @@
 /**
- * Looks at every page of an SQLite file, and at the sizes in its records: `page-inspector FILE LARGEST-BODY`. Prints what
- * is wrong, a line each; nothing where nothing is.
+ * Looks at every page of an SQLite file, and at the sizes in its records: `page-inspector FILE LARGEST-BODY`. Prints one
+ * line when it begins, and what is wrong, a line each; nothing more where nothing is.
  *
  * A program of its own: SQLite goes through a file in one call, which takes as long as the file is large, and may never end
  * in one that somebody made up; and what such a file does to it, it does to a process that has no keys.
  */
+import { existsSync } from 'node:fs';
+
 import Database from 'better-sqlite3';
 
+import { isOfSystem } from './file-error.ts';
 import { hasOwnSchema } from './schema.ts';
 
 /** Most lines that are told. */
 const LINES_MAX = 20;
 
+process.stdout.write('looking\n');
 const [, , path = '', largestBody = ''] = process.argv;
 for (const line of inspect(path, Number(largestBody))) process.stdout.write(`${line.replaceAll('\n', ' ')}\n`);
 
@@ -29,6 +33,8 @@ function inspect(file: string, bodyBytesMax: number): string[] {
     const largest = database.prepare<[], number | null>('SELECT max(length(body)) FROM record').pluck().get() ?? 0;
     return largest > bodyBytesMax ? ['a record is larger than this program makes one'] : [];
   } catch (error) {
+    // What the system refuses is no fault of the file: nobody has looked at it then.
+    if (isOfSystem(error) && existsSync(file)) throw error;
     return [error instanceof Error ? error.message : 'the file cannot be read'];
   } finally {
     database?.close();

@@ -1,4 +1,4 @@
-import type Database from 'better-sqlite3';
+import Database from 'better-sqlite3';
 
 import { StoreError } from './sealed-store.ts';
 import type { Kind, SealedReader, SealedRecord } from './sealed-store.ts';
@@ -32,20 +32,14 @@ export class Snapshot implements SealedReader {
   }
 
   get(kind: Kind, tag: Uint8Array): Uint8Array | undefined {
-    const body = withStoreErrors(() => {
-      this.#enter();
-      return this.#get.get(kind, tag);
-    });
+    const body = this.#read(() => this.#get.get(kind, tag));
     return body === undefined ? undefined : bytesIn(body);
   }
 
   list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[] {
     // A tag and one more zero is the first that sorts behind it; the first of all is the empty one, which nobody made.
     const from = after === undefined ? new Uint8Array(0) : Buffer.concat([after, Buffer.of(0)]);
-    const rows = withStoreErrors(() => {
-      this.#enter();
-      return this.#list.all(kind, from, limit);
-    });
+    const rows = this.#read(() => this.#list.all(kind, from, limit));
     const records = rows.map(({ tag, body }) => ({ kind, tag: bytesIn(tag), body: bytesIn(body) }));
     // In a page that is damaged, or in the place of another one, rows may be out of order: who goes on from the last of these
     // would be given them again, without end.
@@ -63,11 +57,35 @@ export class Snapshot implements SealedReader {
     if (this.#database.inTransaction) this.#end.run();
   }
 
+  /**
+   * Reads once more where the disk fails: what it did not give once, it may give now. SQLite says of a page that was
+   * not given (EIO) that it is damaged, and whoever is told that of the store puts an old copy back.
+   */
+  #read<T>(work: () => T): T {
+    const read = (): T => {
+      this.#enter();
+      return work();
+    };
+    return withStoreErrors(() => {
+      try {
+        return read();
+      } catch (error) {
+        if (!isOfDisk(error)) throw error;
+        return read();
+      }
+    });
+  }
+
   #enter(): void {
     if (this.#isOpen) return;
     this.#begin.run();
     this.#isOpen = true;
   }
+}
+
+/** Whether asking again may help, and takes no longer: SQLite itself waits for a lock (SQLITE_PROTOCOL), for many seconds. */
+function isOfDisk(error: unknown): boolean {
+  return error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|IOERR)/.test(error.code);
 }
 
 /** What a column holds that should hold bytes: what is none becomes empty bytes, which no more open than damaged ones. */

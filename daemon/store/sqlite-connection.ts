@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3';
 
+import { asFileError } from './file-error.ts';
 import { StoreError } from './sealed-store.ts';
 
 /**
@@ -13,20 +14,20 @@ const BUSY_TIMEOUT_MS = 200;
 
 /** Opens the file as it is, or makes it where there is none. What is told to SQLite here changes nothing in the file. */
 export function openWriter(path: string): Database.Database {
-  return hardened(new Database(path, { timeout: BUSY_TIMEOUT_MS }), WRITER_CACHE_KIBIBYTES);
+  return hardened(open(path, { timeout: BUSY_TIMEOUT_MS }), WRITER_CACHE_KIBIBYTES);
 }
 
 /** Opens a file that is there, for reading. */
 export function openReader(path: string): Database.Database {
-  return hardened(new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS }), READER_CACHE_KIBIBYTES);
+  return hardened(open(path, { readonly: true, timeout: BUSY_TIMEOUT_MS }), READER_CACHE_KIBIBYTES);
 }
 
-/** Opens a file that is there, to copy its pages as they are: of a damaged one no more is looked at than has to be. */
-export function openForCopy(path: string): Database.Database {
-  return new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
+/** Opens a file that is there, for reading it as it is: of a damaged or foreign one no more is looked at than has to be. */
+export function openAsItIs(path: string): Database.Database {
+  return open(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
 }
 
-/** Runs what works with SQLite, and throws what SQLite throws as a {@link StoreError}; everything else as it is. */
+/** Runs what works with SQLite and its files, and throws what they refuse as a {@link StoreError}; everything else as it is. */
 export function withStoreErrors<T>(work: () => T): T {
   try {
     return work();
@@ -35,20 +36,35 @@ export function withStoreErrors<T>(work: () => T): T {
   }
 }
 
-/** What to throw in the place of an error: a {@link StoreError} for one of SQLite's (https://sqlite.org/rescode.html). */
+/** What to throw in the place of an error: a {@link StoreError} for one of SQLite's (https://sqlite.org/rescode.html), or of the system's. */
 export function asStoreError(error: unknown): unknown {
-  if (!(error instanceof Database.SqliteError)) return error;
+  if (!(error instanceof Database.SqliteError)) return asFileError(error, 'the storage failed');
   const { code } = error;
   const options = { cause: error };
-  if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE')
-    return new StoreError('full', 'the disk is full', options);
+  if (code === 'SQLITE_FULL') return new StoreError('full', 'the disk is full', options);
+  if (code === 'SQLITE_IOERR_SHMSIZE') return new StoreError('full', 'the disk is full, or takes no more', options);
+  // Who only reads does not put back what such a journal has; who writes has looked for one before (`refuseForeignFile`).
+  if (code === 'SQLITE_READONLY_ROLLBACK') {
+    return new StoreError('changed_by_other', "a journal of another program's lies beside the file", options);
+  }
   if (code.startsWith('SQLITE_READONLY')) return new StoreError('read_only', 'the file system is read-only', options);
   if (code === 'SQLITE_CORRUPT' || code.startsWith('SQLITE_CORRUPT_') || code === 'SQLITE_NOTADB') {
-    return new StoreError('damaged', 'a page of the store is damaged', options);
+    // It says the same where the disk did not give a page (EIO).
+    return new StoreError('damaged', 'a page of the store is damaged, or cannot be read', options);
   }
   if (code.startsWith('SQLITE_BUSY'))
     return new StoreError('changed_by_other', 'another program uses the store', options);
   return new StoreError('io', `the storage failed (${code})`, options);
+}
+
+function open(path: string, options: Database.Options): Database.Database {
+  try {
+    return new Database(path, options);
+  } catch (error) {
+    // It looks for the folder before SQLite does, and has no code for what it finds.
+    if (!(error instanceof TypeError)) throw error;
+    throw new StoreError('io', 'the storage failed: its folder cannot be reached', { cause: error });
+  }
 }
 
 function hardened(database: Database.Database, cacheKibibytes: number): Database.Database {

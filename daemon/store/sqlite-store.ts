@@ -2,12 +2,12 @@ import type Database from 'better-sqlite3';
 
 import { identityOf, journalOf } from './database-file.ts';
 import { refuseForeignFile, refuseForeignJournal, refuseForeignSchema, refuseNewerDatabase } from './foreign-file.ts';
-import { NotInspectedError, inspectPages } from './inspect-pages.ts';
+import { inspectPages } from './inspect-pages.ts';
 import { migrate } from './migrations.ts';
 import { KIND, StoreError, fixedTag } from './sealed-store.ts';
 import type { Kind, SealedRecord, SealedSnapshot, SealedStore, SealedTransaction } from './sealed-store.ts';
 import { Snapshot, bytesIn } from './snapshot.ts';
-import { asStoreError, openForCopy, openReader, openWriter, withStoreErrors } from './sqlite-connection.ts';
+import { asStoreError, openAsItIs, openReader, openWriter, withStoreErrors } from './sqlite-connection.ts';
 
 /**
  * At how many pages in the journal they are moved to the file, which takes two more waits for the disk: 16 MiB. What was
@@ -66,21 +66,46 @@ export class SqliteStore implements SealedStore {
     refuseForeignFile(path);
     return withStoreErrors(() => {
       refuseForeignJournal(path);
-      const writer = openWriter(path);
       try {
-        refuseNewerDatabase(writer);
-        writer.pragma('journal_mode = WAL');
-        writer.pragma('synchronous = FULL');
-        writer.pragma('secure_delete = ON');
-        writer.pragma(`wal_autocheckpoint = ${JOURNAL_PAGES}`);
-        migrate(writer);
-        refuseForeignSchema(writer);
-        return new SqliteStore(path, writer, openReader(path));
+        return SqliteStore.#open(path).#checkedForWriting();
       } catch (error) {
-        writer.close();
-        throw error;
+        if (!isReadOnly(error)) throw error;
+        // Where the system did not open the file for writing (for want of descriptors, say), SQLite has opened it for reading
+        // without a word, and would stay so. If it may still not be written, then it is the file or its disk.
+        return SqliteStore.#open(path);
       }
     });
+  }
+
+  static #open(path: string): SqliteStore {
+    const writer = openWriter(path);
+    try {
+      refuseNewerDatabase(writer);
+      writer.pragma('journal_mode = WAL');
+      writer.pragma('synchronous = FULL');
+      writer.pragma('secure_delete = ON');
+      writer.pragma(`wal_autocheckpoint = ${JOURNAL_PAGES}`);
+      migrate(writer);
+      refuseForeignSchema(writer);
+      return new SqliteStore(path, writer, openReader(path));
+    } catch (error) {
+      writer.close();
+      throw error;
+    }
+  }
+
+  /** Closes what cannot be written. @throws StoreError `read_only` */
+  #checkedForWriting(): this {
+    try {
+      // A transaction alone does not tell: SQLite begins one for reading in its place.
+      this.#writer.exec('DELETE FROM record WHERE 0');
+    } catch (error) {
+      // Another program may be writing; that passes.
+      if (!isReadOnly(error)) return this;
+      this.close();
+      throw error;
+    }
+    return this;
   }
 
   get(kind: Kind, tag: Uint8Array): Uint8Array | undefined {
@@ -145,12 +170,19 @@ export class SqliteStore implements SealedStore {
       this.#leaveSnapshots();
       for (const connection of [this.#writer, this.#reader]) connection.pragma('shrink_memory');
       if (this.copyBytes() > CHECKED_HERE_BYTES_MAX) return await inspectPages(this.#path, Number.POSITIVE_INFINITY);
-      const found = this.#reader.pragma('integrity_check(20)') as { integrity_check: string }[];
-      return found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
+      const damage = this.#lookAtPages();
+      // As in a snapshot: a page that the disk did not give is none that is damaged, if it gives it now.
+      return damage.length === 0 ? damage : this.#lookAtPages();
     } catch (error) {
-      if (error instanceof NotInspectedError) throw error;
-      return [error instanceof Error ? error.message : 'the file cannot be read'];
+      const failure = asStoreError(error);
+      if (failure instanceof StoreError && failure.failure === 'damaged') return [failure.message];
+      throw failure;
     }
+  }
+
+  #lookAtPages(): string[] {
+    const found = this.#reader.pragma('integrity_check(20)') as { integrity_check: string }[];
+    return found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
   }
 
   copyBytes(): number {
@@ -164,7 +196,7 @@ export class SqliteStore implements SealedStore {
     withStoreErrors(() => this.#requireOwnFile());
     // A connection of its own, with one snapshot from the first page to the last: the copy need not begin anew when
     // something is committed meanwhile, and has nothing of what is not committed yet.
-    const source = withStoreErrors(() => openForCopy(this.#path));
+    const source = withStoreErrors(() => openAsItIs(this.#path));
     try {
       source.exec('BEGIN');
       source.prepare('SELECT 1 FROM record LIMIT 1').get();
@@ -234,6 +266,11 @@ export class SqliteStore implements SealedStore {
     this.#isWriting = false;
     if (this.#writer.inTransaction) this.#writer.exec('ROLLBACK');
   }
+}
+
+function isReadOnly(error: unknown): boolean {
+  const failure = asStoreError(error);
+  return failure instanceof StoreError && failure.failure === 'read_only';
 }
 
 function equalBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { CredentialError } from '../../src/errors.ts';
-import { CopyDirectory, renameDurably } from '../store/copy-directory.ts';
+import { CopyDirectory, closeForGood, renameDurably } from '../store/copy-directory.ts';
+import { asFileError } from '../store/file-error.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import { openDataKey } from './data-key.ts';
 import { OpenedCopy } from './opened-copy.ts';
@@ -107,9 +108,9 @@ export class Copies {
       }
       yield { bytes: Buffer.alloc(0), size, sha256: hash.digest('hex') };
     } catch (error) {
-      throw toCredentialError(error);
+      throw toCredentialError(asFileError(error, 'cannot read a copy'));
     } finally {
-      if (file !== undefined) closeSync(file);
+      if (file !== undefined) closeForGood(file);
       if (path !== undefined) this.#directory.remove(path);
       this.#sent -= 1;
     }

@@ -1,8 +1,6 @@
 import { KIND } from '../store/sealed-store.ts';
 import type { SealedReader, SealedRecord } from '../store/sealed-store.ts';
-import { KEY_BYTES } from './key-memory.ts';
 import { Sealing } from './sealing.ts';
-import { wipe } from './sodium.ts';
 import type { Sodium } from './sodium.ts';
 
 const DATA_KEY_MAGIC = 'cio-data-key-1';
@@ -31,12 +29,13 @@ export function unwrapDataKey(
   tag: Uint8Array,
   body: Uint8Array,
 ): Sealing | undefined {
-  const dataKey = sodium.open(rootKey, body, dataKeyAssociated(storeId, tag));
-  if (dataKey?.length !== KEY_BYTES || tag.length !== EPOCH_TAG_BYTES) return undefined;
+  if (tag.length !== EPOCH_TAG_BYTES) return undefined;
+  const dataKey = sodium.openKey(rootKey, body, dataKeyAssociated(storeId, tag));
+  if (dataKey === undefined) return undefined;
   try {
     return new Sealing(sodium, storeId, Buffer.from(tag).readUInt32BE(), dataKey);
   } finally {
-    wipe(dataKey);
+    sodium.release(dataKey);
   }
 }
 

@@ -38,7 +38,8 @@ export class KeyFileError extends Error {
 export function createKeyFile(path: string): Uint8Array {
   const key = randomBytes(KEY_BYTES);
   const text = encodeKey(key);
-  const temporary = `${path}.${process.pid}.tmp`;
+  // Not by the process id, which in a container is the same each time: one that was killed may have left its file.
+  const temporary = `${path}.${Buffer.from(randomBytes(8)).toString('hex')}.tmp`;
   let isMade = false;
   try {
     const file = openSync(
@@ -91,7 +92,8 @@ export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
         throw new KeyFileError(`${path} can be read by others; fix it with: chmod 600 ${path}`);
       }
       if (isOwnerChecked && stat.uid !== process.geteuid?.() && stat.uid !== 0) {
-        throw new KeyFileError(`${path} belongs to another user (uid ${stat.uid})`);
+        const fix = `chown ${process.geteuid?.() ?? 0} ${path}`;
+        throw new KeyFileError(`${path} belongs to another user (uid ${stat.uid}); fix it with: ${fix}`);
       }
       length = readSync(file, text, 0, text.length, 0);
     } finally {

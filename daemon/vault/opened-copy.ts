@@ -1,4 +1,5 @@
 import { CredentialError, isCredentialError } from '../../src/errors.ts';
+import { isOfSystem } from '../store/file-error.ts';
 import { isStoreFile, refuseNewerFile } from '../store/foreign-file.ts';
 import { KIND, StoreError } from '../store/sealed-store.ts';
 import type { SealedReader } from '../store/sealed-store.ts';
@@ -93,7 +94,7 @@ export class OpenedCopy {
 
   /** The root key, as a key of the same `Sodium`'s that the caller owns. */
   rootKey(sodium: Sodium): Uint8Array {
-    return sodium.takeKey(this.#vault.unlocked().rootKey.slice());
+    return sodium.copyKey(this.#vault.unlocked().rootKey);
   }
 
   /** Reads every record. @throws CredentialError `BadCopy` where one is damaged, missing, added or older than the head says */
@@ -165,7 +166,7 @@ async function unlock(vault: Vault, slots: SlotKeeper, sodium: Sodium, keys: Cop
 function unlockWithKeyOf(store: Vault, copy: Vault, sodium: Sodium): void {
   if (store.isLocked || Buffer.compare(store.storeId, copy.storeId) !== 0) return;
   try {
-    copy.unlock(sodium.takeKey(store.unlocked().rootKey.slice()));
+    copy.unlock(sodium.copyKey(store.unlocked().rootKey));
   } catch (error) {
     // Another root key under the id of this store: then it is for the slots to open it.
     if (!isCredentialError(error, 'Damaged')) throw error;
@@ -184,10 +185,14 @@ function asBadCopy<T>(work: () => T): T {
   }
 }
 
-/** A full disk is no fault of the copy. Whatever else goes wrong with it is: nobody else has the file. */
+/**
+ * A disk that is full or fails, and a system that has no memory or descriptors, are no fault of the copy. Whatever else goes
+ * wrong with it is: nobody else has the file.
+ */
 function toBadCopy(error: unknown): unknown {
   if (isCredentialError(error, 'Damaged')) return badCopy('damaged');
   if (!(error instanceof StoreError)) return error;
   if (error.failure === 'newer') return badCopy('newer');
-  return error.failure === 'damaged' || error.failure === 'io' ? badCopy('damaged') : error;
+  if (error.failure === 'io') return isOfSystem(error.cause) ? error : badCopy('damaged');
+  return error.failure === 'damaged' ? badCopy('damaged') : error;
 }

@@ -97,6 +97,13 @@ export function currentVersion(record: CredentialRecord): VersionEntry {
   return last;
 }
 
+/** The generation in which something of a set was removed last, while there is something else of it; else 0. */
+export function removalOf(space: PrincipalRecord | undefined, set: string): number {
+  const { removals = {} } = space ?? {};
+  // There may be a set that is called `constructor`, as something is that every object has.
+  return Object.hasOwn(removals, set) ? (removals[set] ?? 0) : 0;
+}
+
 /** What stands for a set where all owners' are; neither part has a space in it. */
 export function setKey({ space, set }: { readonly space: Space; readonly set: string }): string {
   return `${space} ${set}`;

@@ -30,10 +30,12 @@ export async function rekey(
 ): Promise<{ keyEpoch: number; records: number }> {
   const { head, headBody, sealing: oldSealing, rootKey } = state;
   if (head === undefined) throw new CredentialError('Damaged', {});
-  const dataKey = sodium.newKey();
-  const sealing = new Sealing(sodium, oldSealing.storeId, oldSealing.epoch + 1, dataKey);
   const transaction = store.begin(headBody);
+  let dataKey: Uint8Array | undefined;
+  let sealing: Sealing | undefined;
   try {
+    dataKey = sodium.newKey();
+    sealing = new Sealing(sodium, oldSealing.storeId, oldSealing.epoch + 1, dataKey);
     const rewrite = new Rewrite(store, transaction, oldSealing, sealing);
     rewrite.keepClear();
     rewrite.put(wrapDataKey(sodium, sealing.storeId, rootKey, sealing.epoch, dataKey));
@@ -50,7 +52,7 @@ export async function rekey(
     return { keyEpoch: sealing.epoch, records: rewrite.resealed };
   } catch (error) {
     transaction.rollback();
-    sealing.wipe();
+    sealing?.wipe();
     throw error;
   } finally {
     sodium.release(dataKey);

@@ -95,7 +95,7 @@ export class SlotKeeper {
   async add(request: SlotRequest): Promise<{ readonly slot: SlotRecord; readonly recoveryCode?: string }> {
     if (this.#vault.slots().length >= SLOTS_MAX) throw new CredentialError('TooLarge', { limit: SLOTS_MAX });
     // The root key is copied, since a lock may wipe it while a passphrase is derived.
-    const rootKey = this.#sodium.takeKey(this.#vault.unlocked().rootKey.slice());
+    const rootKey = this.#sodium.copyKey(this.#vault.unlocked().rootKey);
     const label = request.label === undefined ? {} : { label: request.label };
     try {
       switch (request.kind) {
@@ -182,7 +182,7 @@ export class SlotKeeper {
   async #tryUnlock(slot: SlotRecord, secret: SlotSecret): Promise<boolean> {
     const rootKey = await openSlot(this.#sodium, this.#vault.storeId, slot, secret);
     if (rootKey === undefined) return false;
-    this.#vault.unlock(this.#sodium.takeKey(rootKey));
+    this.#vault.unlock(rootKey);
     return true;
   }
 }

@@ -60,7 +60,10 @@ export async function makeSlot(
   }
 }
 
-/** The root key, which the caller owns and wipes; undefined where the secret is not the slot's, or the slot was changed. */
+/**
+ * The root key, a key of `Sodium`'s that the caller owns; undefined where the secret is not the slot's, or the slot was
+ * changed.
+ */
 export async function openSlot(
   sodium: Sodium,
   storeId: Uint8Array,
@@ -70,7 +73,7 @@ export async function openSlot(
   const { wrapped, ...clear } = slot;
   const key = await slotKey(sodium, clear, secret);
   try {
-    return sodium.open(key, Buffer.from(wrapped, 'base64'), slotAssociated(storeId, clear));
+    return sodium.openKey(key, Buffer.from(wrapped, 'base64'), slotAssociated(storeId, clear));
   } finally {
     wipe(key);
   }

@@ -118,7 +118,7 @@ export class Sodium {
    * The same without a copy.
    *
    * @param use gets the text where it was opened, and may keep nothing of it: it is wiped when `use` returns. It calls
-   *   nothing of this class
+   *   nothing of this class that works with keys
    * @returns what `use` made of it
    */
   openFor<T>(key: Uint8Array, sealed: Uint8Array, associated: Uint8Array, use: (text: Uint8Array) => T): T | undefined {
@@ -165,13 +165,22 @@ export class Sodium {
     return randomFillSync(this.#keys.allocate());
   }
 
-  /** Moves a key into the memory for keys: the source is wiped. To be given back by {@link release}. */
-  takeKey(source: Uint8Array): Uint8Array {
-    if (source.length !== KEY_BYTES) throw new RangeError('a key has 32 bytes');
-    const key = this.#keys.allocate();
-    key.set(source);
-    source.fill(0);
-    return key;
+  /** The same key once more. To be given back by {@link release}. */
+  copyKey(key: Uint8Array): Uint8Array {
+    if (key.length !== KEY_BYTES) throw new RangeError('a key has 32 bytes');
+    const copy = this.#keys.allocate();
+    copy.set(key);
+    return copy;
+  }
+
+  /**
+   * Opens a key that was sealed, straight into the memory for keys. To be given back by {@link release}.
+   *
+   * @returns undefined where {@link open} would, or where it is no key
+   */
+  openKey(key: Uint8Array, sealed: Uint8Array, associated: Uint8Array): Uint8Array | undefined {
+    if (sealed.length !== KEY_BYTES + SEAL_BYTES) return undefined;
+    return this.openFor(key, sealed, associated, (opened) => this.copyKey(opened));
   }
 
   /** Wipes keys. */

@@ -1,8 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync } from 'node:fs';
 
 import { CredentialError, isCredentialError } from '../../src/errors.ts';
-import { openForWriting, writeFully } from '../store/copy-directory.ts';
+import { closeForGood, openForWriting, writeFully } from '../store/copy-directory.ts';
 import type { CopyDirectory } from '../store/copy-directory.ts';
 import { toCredentialError } from './store-failures.ts';
 
@@ -149,6 +148,6 @@ class IncomingFile implements Upload {
   }
 
   close(): void {
-    closeSync(this.#file);
+    closeForGood(this.#file);
   }
 }

@@ -116,15 +116,15 @@ export class Vault {
       const cache = new ReadCache();
       const reader = new OpeningReader(this.#store, sealing, principals, cache);
       this.#unlocked = { rootKey, sealing, head, headBody, principals, arePrincipalsWhole, cache, reader };
-      // A daemon that was killed may have left what was deleted in the journal; and of a journal whose sync failed, what is
-      // read need not be on the disk. It is moved before anything is written behind it, where the disk takes it.
-      this.#purger.nowUnlessHeld(0);
-      this.#tellWatchers(undefined);
     } catch (error) {
       sealing?.wipe();
       this.#sodium.release(rootKey);
       throw toCredentialError(error);
     }
+    // A daemon that was killed may have left what was deleted in the journal; and of a journal whose sync failed, what is
+    // read need not be on the disk. It is moved before anything is written behind it, where the disk takes it.
+    this.#purger.nowUnlessHeld(0);
+    this.#tellWatchers(undefined);
   }
 
   /** Wipes the keys, after what was asked before: exclusive work is finished, and writes that wait are committed. */

@@ -185,10 +185,13 @@ describe('bin/cio-credentiald', () => {
       NODE_PATH: path.dirname(intruder),
       NODE_DEBUG: 'net',
       NODE_DEBUG_NATIVE: 'inspector_server',
+      NODE_COMPILE_CACHE: path.dirname(intruder),
+      NODE_CHANNEL_FD: '0',
+      NODE_UNIQUE_ID: '7',
     };
     const seen = await report([path.join(directory, 'bin/cio-credentiald')], { env });
     assert.deepEqual(
-      Object.keys(seen.env).filter((name) => /^NODE_(?:OPTIONS|PATH|DEBUG)/.test(name)),
+      Object.keys(seen.env).filter((name) => /^NODE_(?:OPTIONS|PATH|DEBUG|COMPILE_CACHE|CHANNEL|UNIQUE_ID)/.test(name)),
       [],
     );
     assert.deepEqual(seen.execArgv, ['--disable-sigusr1', '--max-semi-space-size=1']);

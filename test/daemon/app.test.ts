@@ -8,10 +8,11 @@ import type { App } from '../../daemon/app.ts';
 import { createLog } from '../../daemon/log.ts';
 import type { Settings } from '../../daemon/settings.ts';
 import { startDaemon } from '../support/daemon.ts';
-import { root, skipUnless } from '../support/requirements.ts';
+import { runSuccessfully } from '../support/process.ts';
+import { command, root, skipUnless } from '../support/requirements.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { RawVarlink } from '../support/varlink.ts';
-import { makeReadOnly, smallDisk } from './store/small-disk.ts';
+import { makeReadOnly, mounting, smallDisk } from './store/small-disk.ts';
 import { memoryDirectory } from './vault/memory-directory.ts';
 import { TestVault } from './vault/open-vault.ts';
 import { contentOf, editFile } from './vault/raw-file.ts';
@@ -101,6 +102,23 @@ describe('startApp()', () => {
     assert.deepEqual(fs.readdirSync(stateDirectory).toSorted(), ['credentials.db', 'lock', 'root.key']);
   });
 
+  for (const [how, lose] of [
+    ['is gone', (file: string) => fs.rmSync(file)],
+    ['is empty', (file: string) => fs.truncateSync(file)],
+  ] as const) {
+    it(`says that it made a new store where there was one that ${how}, and leaves what opened that`, async (t) => {
+      const stateDirectory = stateIn(t);
+      const first = await start(t, stateDirectory);
+      assert.ok(!first.log().includes('was there before'), first.log());
+      await first.app.stop();
+      const key = fs.readFileSync(path.join(stateDirectory, 'root.key'));
+      lose(path.join(stateDirectory, 'credentials.db'));
+      const second = await start(t, stateDirectory);
+      assert.match(second.log(), /made a new store.*\n.*warning: its key file was there before it/);
+      assert.deepEqual(fs.readFileSync(path.join(stateDirectory, 'root.key')), key);
+    });
+  }
+
   it('opens the store again by itself', async (t) => {
     const stateDirectory = stateIn(t);
     const first = await start(t, stateDirectory);
@@ -117,6 +135,16 @@ describe('startApp()', () => {
     fs.mkdirSync(stateDirectory, { mode: 0o755 });
     await start(t, stateDirectory);
     assert.equal(fs.statSync(stateDirectory).mode & 0o777, 0o700);
+  });
+
+  it('makes nothing where the file system keeps no modes', { skip: skipUnless(root, command('bindfs')) }, async (t) => {
+    const stateDirectory = stateIn(t);
+    fs.mkdirSync(stateDirectory, { mode: 0o755 });
+    await runSuccessfully(['bindfs', '--chmod-ignore', '--perms=0755', stateDirectory, stateDirectory]);
+    const said = await refusal(t, stateDirectory);
+    await runSuccessfully(['umount', '-l', stateDirectory]);
+    assert.match(said, /^StateDirectoryError: .*its file system keeps no modes$/);
+    assert.deepEqual(fs.readdirSync(stateDirectory), []);
   });
 
   it('refuses a state directory that others can write to', async (t) => {
@@ -219,14 +247,14 @@ describe('startApp()', () => {
     assert.equal((await start(t, stateDirectory)).app.isLocked, true);
   });
 
-  it('says so on a read-only file system', { skip: skipUnless(root) }, async (t) => {
+  it('says so on a read-only file system', { skip: skipUnless(mounting) }, async (t) => {
     const disk = smallDisk(t, 1024);
     await (await TestVault.create(t, disk)).close();
     makeReadOnly(disk);
     assert.match(await refusal(t, disk), /^DirectoryLockError: .*read-only file system/);
   });
 
-  it('says so on a full disk, and starts when there is room', { skip: skipUnless(root) }, async (t) => {
+  it('says so on a full disk, and starts when there is room', { skip: skipUnless(mounting) }, async (t) => {
     const disk = smallDisk(t, 512);
     const filler = path.join(disk, 'filler');
     // Room for the lock and its own folder, and for no store.

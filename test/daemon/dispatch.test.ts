@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { malformed, mayOverlap, toReply } from '../../daemon/dispatch.ts';
+import { StoreError } from '../../daemon/store/sealed-store.ts';
 import { CredentialError } from '../../src/errors.ts';
 import { assertUnseen, Canaries } from '../support/canary.ts';
 import { ALICE, BOB, ROOT, startCore } from './core.ts';
@@ -341,5 +342,27 @@ describe('malformed() and toReply()', () => {
       error: `${CREDENTIALS}.NotFound`,
       parameters: { name: 'a' },
     });
+  });
+});
+
+describe('createDispatch(): a storage that fails', () => {
+  it('is in the log with its own words, whichever call met it, and in the answer without', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    const fail = (): never => {
+      throw new StoreError('io', 'the words of the storage');
+    };
+    for (const name of ['begin', 'get', 'openSnapshot', 'copyBytes'] as const) t.mock.method(core.store, name, fail);
+    const answers = {
+      Create: await core.refusal(ROOT, 'Create', { credentials: [{ name: 'other', value: 'v' }] }),
+      Get: await core.refusal(ROOT, 'Get', { name: 'unread' }),
+      Rekey: await core.refusal(ROOT, 'Rekey', {}),
+      Backup: await core.refusal(ROOT, 'Backup', {}),
+    };
+    for (const [method, answer] of Object.entries(answers)) {
+      assert.deepEqual(answer, ['StorageFailed', { reason: 'io' }], method);
+      const line = `error: the storage failed method=${CREDENTIALS}.${method} reason=the words of the storage`;
+      assert.ok(core.log.join('').includes(line), `${method}: ${core.log.join('')}`);
+    }
   });
 });

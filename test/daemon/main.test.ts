@@ -232,6 +232,18 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
     });
   }
 
+  it('says which store cannot be read, why, and what to look at', async (t) => {
+    const stateDirectory = join(temporaryDirectory(t), 'state');
+    mkdirSync(stateDirectory, { mode: 0o700 });
+    symlinkSync(STORE_FILE, join(stateDirectory, STORE_FILE));
+    const { code, log } = await failure(t, { stateDirectory });
+    assert.equal(code, EXIT.failed);
+    assert.match(
+      log,
+      /cannot start: \/.*\/state: cannot read the store: too many symbolic links encountered; see .*\n$/,
+    );
+  });
+
   it('says that its state directory is a symbolic link, whose mode nobody can mend', async (t) => {
     const directory = temporaryDirectory(t);
     const path = join(directory, 'link');

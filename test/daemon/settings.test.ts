@@ -44,6 +44,16 @@ describe('parseSettings()', () => {
     }
   });
 
+  it('takes no longer time of a watchdog than a timer waits', () => {
+    const watchdogMs = (usec: string): unknown => settings([], { environment: { WATCHDOG_USEC: usec } }).watchdogMs;
+    assert.deepEqual(['3000', '99999999999999999', '0', 'never'].map(watchdogMs), [
+      3,
+      2 ** 31 - 1,
+      undefined,
+      undefined,
+    ]);
+  });
+
   it("takes the system's places for root, and for whoever asks for them", () => {
     assert.deepEqual(places([], { uid: 0, environment: XDG }), SYSTEM);
     assert.deepEqual(places(['--system'], { environment: XDG }), SYSTEM);

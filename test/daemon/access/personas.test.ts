@@ -134,7 +134,7 @@ describe('who may do what', { skip }, () => {
       /ended|EPIPE|ECONNRESET/,
     );
     // The daemon's line comes by another way than the end of the connection.
-    await eventually(() => world?.log.includes('a connection was refused: the kernel does not say who it is') === true);
+    await eventually(() => world?.log.includes('a connection was refused: it cannot be told who it is') === true);
     assert.ok(!(world?.log ?? '').includes('10000'));
   });
 });

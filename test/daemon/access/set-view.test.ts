@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { findSet, viewSet } from '../../../daemon/access/set-view.ts';
+import { findSet, viewSet, wholeSet } from '../../../daemon/access/set-view.ts';
 import { ALICE, BOB, RESTIC, ROOT, START_TIME, startCore } from '../core.ts';
 
 describe('viewSet()', () => {
@@ -39,6 +39,23 @@ describe('viewSet()', () => {
     core.store.reads.length = 0;
     core.vault.read((reader) => viewSet(core.caller(ALICE), reader, 'system', 'aws'));
     assert.deepEqual(core.store.reads, []);
+  });
+});
+
+describe('viewSet() of a set with a name that every object has', () => {
+  it('takes nothing for its generation but a generation', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_constructor_access_key', 'cio_constructor_secret_key', 'gone');
+    await core.ask(ROOT, 'Remove', { names: ['gone'] });
+    const generations = async (): Promise<unknown[]> => {
+      const { sets } = await core.ask(ROOT, 'List', {});
+      const set = await core.ask(ROOT, 'GetSet', { set: 'constructor', allowIncomplete: true });
+      const whole = core.vault.read((reader) => wholeSet(reader, 'system', 'constructor'));
+      return [sets[0]?.generation, set.generation, whole.generation];
+    };
+    assert.deepEqual(await generations(), [1, 1, 1]);
+    await core.ask(ROOT, 'Remove', { names: ['cio_constructor_secret_key'] });
+    assert.deepEqual(await generations(), [3, 3, 3]);
   });
 });
 

@@ -11,12 +11,14 @@ const SET = 'aws_of_a_secret_customer';
 class Heard {
   readonly lines: string[] = [];
   now: number = Date.UTC(2026, 0, 2);
+  /** Another one after the contents of another store were restored. */
+  readonly vault: { storeId: Uint8Array } = { storeId: new Uint8Array(16) };
   readonly #announcer: Announcer;
   #last: HealthRecord | undefined;
 
   constructor(last?: HealthRecord['state']) {
     const log = createLog((line) => void this.lines.push(line), false);
-    this.#announcer = new Announcer(log, { storeId: new Uint8Array(16) }, () => this.now);
+    this.#announcer = new Announcer(log, this.vault, () => this.now);
     this.#last = last && this.#record(last);
   }
 
@@ -28,6 +30,11 @@ class Heard {
     this.#announcer.hear({ before: this.#last, after }, isTold);
     this.#last = after;
     return [...this.lines];
+  }
+
+  /** What was known of the set before. */
+  forget(): void {
+    this.#last = undefined;
   }
 
   #record(state: HealthRecord['state']): HealthRecord {
@@ -57,6 +64,14 @@ describe('Announcer', () => {
     assert.equal(new Heard().hear('failed').length, 1);
     assert.deepEqual(new Heard('failed').hear('failed'), []);
     assert.equal(new Heard('failed').hear('passed').length, 1);
+  });
+
+  it('takes nothing that it said of another store for said', () => {
+    const heard = new Heard();
+    assert.equal(heard.hear('failed').length, 1);
+    heard.vault.storeId = new Uint8Array(16).fill(1);
+    heard.forget();
+    assert.equal(heard.hear('failed').length, 1);
   });
 
   it('says it later where it is not to be told at once', () => {

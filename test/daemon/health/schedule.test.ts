@@ -192,7 +192,7 @@ describe('HealthSchedule', () => {
       await schedule.sweep();
       lines.push([...core.log]);
     }
-    const set = `set=${sets[0]?.uuid} owner=0`;
+    const set = `set=${sets[0]?.uuid} owner=shared`;
     assert.deepEqual(lines, [
       [],
       [`cio-credentiald: warning: a set fails its validation ${set} check=key reason=wrong_secret_key\n`],
@@ -276,6 +276,20 @@ describe('HealthSchedule', () => {
     core.now += LONG_MS;
     await schedule.sweep();
     assert.equal(jobs.length, 1);
+  });
+
+  it('tries a set that was made while the clock was far ahead, once it is right', async (t) => {
+    const core = await startCore(t);
+    core.now += 1000 * HOUR_MS;
+    await keepSet(core, 'aws');
+    core.now -= 1000 * HOUR_MS;
+    const jobs = probes(core, ALL_WELL);
+    const schedule = scheduleOf(core);
+    for (let round = 0; round < 25; round += 1) {
+      await schedule.sweep();
+      core.now += HOUR_MS / 20;
+    }
+    assert.ok(jobs.length > 0);
   });
 
   it('leaves a set alone that was tried in vain, also where the clock was far ahead at the trial before', async (t) => {

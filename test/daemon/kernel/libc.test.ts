@@ -33,6 +33,7 @@ const ESRCH = 3;
 const ENOPROTOOPT = 92;
 const ENOTSOCK = 88;
 const SO_TYPE = 3;
+const SO_ERROR = 4;
 
 function errorNumber(action: () => unknown): number {
   try {
@@ -62,6 +63,18 @@ describe('getSocketOption()', () => {
       errorNumber(() => getSocketOption(fd, 9999, 4)),
       ENOPROTOOPT,
     );
+  });
+
+  it('takes no more memory than an option has, and none that another one gets', async (t) => {
+    const { server } = await connect(t);
+    const fd = descriptorOf(server);
+    const [asked, most] = [500, 16 * 1024];
+    const type = getSocketOption(fd, SO_TYPE, most);
+    const before = process.memoryUsage().arrayBuffers;
+    for (let count = 0; count < asked; count += 1) getSocketOption(fd, SO_ERROR, most);
+    assert.ok(process.memoryUsage().arrayBuffers - before < (asked * most) / 10);
+    assert.equal(type.readInt32LE(), 1);
+    assert.throws(() => getSocketOption(fd, SO_TYPE, most + 1), RangeError);
   });
 
   it('throws with the number of the error', (t) => {

@@ -21,7 +21,8 @@ async function ask(
   const directory = temporaryDirectory(t);
   fs.writeFileSync(path.join(directory, 'passwd'), passwd ?? '');
   fs.writeFileSync(path.join(directory, 'group'), group ?? '');
-  const mount = 'mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && shift && exec "$@"';
+  const mount =
+    'ulimit -n 256 && mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && shift && exec "$@"';
   const body = `
     const { UserDatabase } = await import(process.argv[1]);
     const { writeFileSync } = await import('node:fs');
@@ -122,6 +123,23 @@ describe('UserDatabase', () => {
     `;
     assert.deepEqual(await ask(t, PASSWD, GROUP, script), [true, 99, true, false, false]);
   });
+
+  it(
+    'takes nobody for a stranger while it cannot read, and knows everybody again when it can',
+    { skip: NEEDS },
+    async (t) => {
+      const script = `
+      const { closeSync, openSync } = await import('node:fs');
+      const held = [];
+      const hold = () => { for (;;) held.push(openSync('/dev/null')); };
+      const codeOf = (work) => { try { return work(); } catch (error) { return error.code; } };
+      answers.push(codeOf(hold), codeOf(() => users.gidOf('cio')), codeOf(() => users.isMember(1000, 27)));
+      held.forEach(closeSync);
+      answers.push(users.gidOf('cio'), users.isMember(1000, 27));
+    `;
+      assert.deepEqual(await ask(t, PASSWD, GROUP, script), ['EMFILE', 'EMFILE', 'EMFILE', 27, true]);
+    },
+  );
 
   it('knows nobody where there are no files', { skip: NEEDS }, async (t) => {
     assert.deepEqual(

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -14,6 +17,8 @@ import type { LoadWire } from '../../../daemon/load/wire.ts';
 import { setSocketOption } from '../../../daemon/kernel/libc.ts';
 import { createLog } from '../../../daemon/log.ts';
 import { eventually } from '../../support/eventually.ts';
+import { descriptorLimit } from '../../support/process-limits.ts';
+import { command, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const REFUSAL = Buffer.alloc(1024 * 1024 + 1);
@@ -255,6 +260,64 @@ describe('LoadServer', () => {
     served.server.recheck();
     assert.deepEqual(await Promise.all(waiting), Array(WAITING_MAX).fill(Buffer.from('v')));
   });
+
+  it('goes on with an answer that the kernel once has no memory for: an end without it would be a secret', async (t) => {
+    const served = await serve(t);
+    served.answer = value('the value');
+    const { writeSync } = fs;
+    let refused = 0;
+    const refusing = t.mock.method(fs, 'writeSync', (fd: number, bytes: Uint8Array, offset: number) => {
+      refused += 1;
+      if (refused <= 3) throw Object.assign(new Error('no buffer space'), { code: 'ENOBUFS' });
+      return writeSync(fd, bytes, offset);
+    });
+    syncBuiltinESMExports();
+    t.after(() => {
+      refusing.mock.restore();
+      syncBuiltinESMExports();
+    });
+    assert.deepEqual(await served.ask(), Buffer.from('the value'));
+    assert.ok(refused > 3);
+  });
+
+  it(
+    'answers whoever waited to be accepted while there were no descriptors',
+    { skip: skipUnless(command('prlimit', 'util-linux')) },
+    async (t) => {
+      const served = await serve(t);
+      served.answer = value('the value');
+      const before = descriptorLimit();
+      const limit = (files: number): void => {
+        execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${files}:`]);
+      };
+      const taken: number[] = [];
+      t.after(() => {
+        limit(before);
+        for (const fd of taken) fs.closeSync(fd);
+      });
+      const first = served.connect();
+      await new Promise((resolve) => first.once('connect', resolve));
+      assert.deepEqual(await readToEnd(first), Buffer.from('the value'));
+      limit(Math.max(...fs.readdirSync('/proc/self/fd').map(Number)) + 8);
+      // The client has its descriptor before there is none left.
+      const client = served.connect();
+      const takeAll = (): void => {
+        try {
+          for (;;) taken.push(fs.openSync('/dev/null', 'r'));
+        } catch (error) {
+          assert.equal((error as NodeJS.ErrnoException).code, 'EMFILE');
+        }
+      };
+      takeAll();
+      // Whatever the server gives back meanwhile, for it to watch by, is taken by somebody else.
+      const taking = setInterval(takeAll, 1);
+      t.after(() => clearInterval(taking));
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      clearInterval(taking);
+      for (const fd of taken.splice(0)) fs.closeSync(fd);
+      assert.deepEqual(await readToEnd(client), Buffer.from('the value'));
+    },
+  );
 
   it('takes over who waited at another process, and refuses whose answer had begun there', async (t) => {
     const before = await serve(t);

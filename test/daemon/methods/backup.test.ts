@@ -4,11 +4,11 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { Reply } from '../../../daemon/dispatch.ts';
 import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
-import { root, skipUnless } from '../../support/requirements.ts';
+import { skipUnless } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { ALICE, RESTIC, ROOT, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
-import { leaveRoom, smallDisk } from '../store/small-disk.ts';
+import { leaveRoom, mounting, smallDisk } from '../store/small-disk.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { takeCopy } from './copies.ts';
 
@@ -105,7 +105,7 @@ describe('Backup', () => {
     assert.deepEqual(copyFiles(core.directory), []);
   });
 
-  it('leaves free what others write to the disk', { skip: skipUnless(root) }, async (t) => {
+  it('leaves free what others write to the disk', { skip: skipUnless(mounting) }, async (t) => {
     const disk = smallDisk(t, 8192);
     const core = await startCore(t, { directory: path.join(disk, 'state') });
     await core.keep(ROOT, { name: 'large', data: Buffer.alloc(500_000, 7).toString('base64') });
@@ -117,7 +117,7 @@ describe('Backup', () => {
     await takeCopy(core);
   });
 
-  it('counts what another one will have', { skip: skipUnless(root) }, async (t) => {
+  it('counts what another one will have', { skip: skipUnless(mounting) }, async (t) => {
     const disk = smallDisk(t, 8192);
     const core = await startCore(t, { directory: path.join(disk, 'state') });
     await core.keep(ROOT, { name: 'large', data: Buffer.alloc(500_000, 7).toString('base64') });
@@ -141,7 +141,7 @@ describe('Backup', () => {
     }
   });
 
-  it('is StorageFull on a full disk, and leaves nothing there', { skip: skipUnless(root) }, async (t) => {
+  it('is StorageFull on a full disk, and leaves nothing there', { skip: skipUnless(mounting) }, async (t) => {
     const disk = smallDisk(t, 2048);
     const core = await startCore(t, { directory: path.join(disk, 'state') });
     await core.keep(ROOT, { name: 'large', data: Buffer.alloc(500_000, 7).toString('base64') });

@@ -36,6 +36,15 @@ describe('requireGeneration()', () => {
     await core.ask(ROOT, 'Create', { credentials, replace: true, ifGeneration: generation });
   });
 
+  it('refuses whatever the set is called', async (t) => {
+    const core = await startCore(t);
+    const seen = await core.keep(ROOT, 'cio_constructor_access_key');
+    await core.replace(ROOT, 'cio_constructor_access_key', 'newer');
+    const credentials = [{ name: 'cio_constructor_access_key', value: 'newest' }];
+    const change = { credentials, replace: true, ifGeneration: seen };
+    assert.deepEqual(await core.refusal(ROOT, 'Create', change), ['Conflict', { expected: seen, actual: seen + 1 }]);
+  });
+
   it('refuses where a field of the set, or the credential itself, was removed since', async (t) => {
     const core = await startCore(t);
     const seen = await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
@@ -48,5 +57,20 @@ describe('requireGeneration()', () => {
         conflict,
       );
     }
+  });
+
+  it('refuses where all of the set was removed since, so that nothing makes a part of one of it', async (t) => {
+    const core = await startCore(t);
+    const seen = await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key', 'cio_minio_access_key');
+    await core.ask(ROOT, 'Remove', { names: ['aws'] });
+    const credentials = [
+      { name: 'cio_aws_access_key', value: 'new' },
+      { name: 'cio_minio_access_key', value: 'new' },
+    ];
+    assert.deepEqual(await core.refusal(ROOT, 'Create', { credentials, replace: true, ifGeneration: seen }), [
+      'Conflict',
+      { expected: seen, actual: 0 },
+    ]);
+    await core.ask(ROOT, 'Create', { credentials: credentials.slice(0, 1), ifGeneration: 0 });
   });
 });

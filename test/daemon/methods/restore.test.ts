@@ -3,12 +3,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import type Database from 'better-sqlite3';
+import Database from 'better-sqlite3';
+import { StoreError } from '../../../daemon/store/sealed-store.ts';
+import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
+import { skipUnless } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { ALICE, RESTIC, ROOT, START_TIME, restartCore, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
 import { deleteRecord, flipBit, recordsIn } from '../damage.ts';
-import { leaveRoom, smallDisk } from '../store/small-disk.ts';
+import { leaveRoom, mounting, smallDisk } from '../store/small-disk.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { editFile } from '../vault/raw-file.ts';
 import { restore, sha256Of, takeCopy, upload } from './copies.ts';
@@ -293,6 +296,18 @@ describe('Restore of what is no good copy', () => {
     await assertWhole(core);
   });
 
+  it('does not blame the copy where the system refuses to open it', async (t) => {
+    const { core, bytes } = await coreWithCopy(t);
+    const call = await upload(core, bytes);
+    const cause = new Database.SqliteError('unable to open database file', 'SQLITE_CANTOPEN');
+    const opened = t.mock.method(SqliteStore, 'open', () => {
+      throw new StoreError('io', 'the storage failed (SQLITE_CANTOPEN)', { cause });
+    });
+    assert.deepEqual(await core.refusal(ROOT, 'Restore', call), ['StorageFailed', { reason: 'io' }]);
+    opened.mock.restore();
+    assert.ok((await core.ask(ROOT, 'Restore', call)).kept, 'the copy is there still');
+  });
+
   it('refuses what did not arrive as it was sent, and what was dropped', async (t) => {
     const { core, bytes } = await coreWithCopy(t);
     const call = await upload(core, bytes);
@@ -314,7 +329,7 @@ describe('Restore of what is no good copy', () => {
   it(
     'is StorageFull before a piece of a copy, or a restore, takes what others write to the disk',
     {
-      skip: process.getuid?.() !== 0,
+      skip: skipUnless(mounting),
     },
     async (t) => {
       const disk = smallDisk(t, 16_384);
@@ -345,7 +360,7 @@ describe('Restore of what is no good copy', () => {
     },
   );
 
-  it('is StorageFull where there is no room, and changes nothing', { skip: process.getuid?.() !== 0 }, async (t) => {
+  it('is StorageFull where there is no room, and changes nothing', { skip: skipUnless(mounting) }, async (t) => {
     const disk = smallDisk(t, 8192);
     const core = await startCore(t, { directory: path.join(disk, 'state') });
     await core.keep(ROOT, { name: 'large', data: Buffer.alloc(900_000, 7).toString('base64') });

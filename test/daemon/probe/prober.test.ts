@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NEVER_GONE } from '../../../daemon/gone.ts';
 import { JOBS_MAX } from '../../../daemon/probe/job-bounds.ts';
-import { JOB_TIME_MAX_MS, Prober } from '../../../daemon/probe/prober.ts';
+import { Prober } from '../../../daemon/probe/prober.ts';
 import type { JobOwner } from '../../../daemon/probe/job-bounds.ts';
 import { END_TIME_MAX_MS, ProberMissingError } from '../../../daemon/probe/start-prober.ts';
 import type { ProberConnection } from '../../../daemon/probe/start-prober.ts';
 import { isCredentialError } from '../../../src/errors.ts';
-import { FINDINGS_MAX } from '../../../src/validation.ts';
+import { FINDINGS_MAX, VALIDATION_TIME_MAX_MS } from '../../../src/limits.ts';
 import type { Finding, ProbeJob } from '../../../src/validation.ts';
 
 const JOB: ProbeJob = {
@@ -104,7 +104,7 @@ describe('Prober', () => {
     const far = new FarProber([text(FINDING)], true);
     const found = findings(far);
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-    t.mock.timers.tick(JOB_TIME_MAX_MS);
+    t.mock.timers.tick(VALIDATION_TIME_MAX_MS);
     assert.deepEqual(await found, [FINDING, FAILED]);
   });
 

@@ -12,7 +12,12 @@ describe('readDatabaseHeader()', () => {
     const file = path.join(temporaryDirectory(t), 'file.db');
     editFile(file, (database) => database.exec('PRAGMA user_version = 7; PRAGMA application_id = 0x0102'));
     const before = contentOf(path.dirname(file));
-    assert.deepEqual(readDatabaseHeader(file), { applicationId: 0x0102, userVersion: 7, hasTables: false });
+    assert.deepEqual(readDatabaseHeader(file), {
+      applicationId: 0x0102,
+      hasWal: false,
+      userVersion: 7,
+      hasTables: false,
+    });
     assert.deepEqual(contentOf(path.dirname(file)), before);
   });
 
@@ -21,7 +26,7 @@ describe('readDatabaseHeader()', () => {
       const file = path.join(temporaryDirectory(t), 'file.db');
       const tables = Array.from({ length: count }, (_, index) => `CREATE TABLE theirs_${index} (a);`);
       editFile(file, (database) => database.exec(tables.join('')));
-      assert.deepEqual(readDatabaseHeader(file), { applicationId: 0, userVersion: 0, hasTables: true });
+      assert.deepEqual(readDatabaseHeader(file), { applicationId: 0, hasWal: false, userVersion: 0, hasTables: true });
     });
   }
 

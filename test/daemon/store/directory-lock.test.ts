@@ -4,9 +4,9 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { DirectoryLock, DirectoryLockError } from '../../../daemon/store/directory-lock.ts';
 import { Service } from '../../support/process.ts';
-import { root, skipUnless } from '../../support/requirements.ts';
+import { skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { makeReadOnly, smallDisk } from './small-disk.ts';
+import { makeReadOnly, mounting, smallDisk } from './small-disk.ts';
 
 const HOLDER = `
   const { DirectoryLock } = await import(process.argv[1]);
@@ -89,7 +89,7 @@ describe('DirectoryLock.take()', () => {
     assert.match(refusal(path.join(directory, 'file')), /^cannot lock .*file: /);
   });
 
-  it('says so where the file system is read-only', { skip: skipUnless(root) }, (t) => {
+  it('says so where the file system is read-only', { skip: skipUnless(mounting) }, (t) => {
     const disk = smallDisk(t, 64);
     makeReadOnly(disk);
     assert.match(refusal(disk), /^cannot lock .*read-only file system/);

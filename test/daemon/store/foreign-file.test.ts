@@ -11,6 +11,9 @@ import { editFile } from '../vault/raw-file.ts';
 
 // What SqliteStore.open() refuses is in its own tests.
 
+/** SQLite's own choice. */
+const PAGE_BYTES = 4096;
+
 describe('isStoreFile()', () => {
   it('is so of a store, be it damaged, and of nothing else', (t) => {
     const file = path.join(temporaryDirectory(t), 'credentials.db');
@@ -59,4 +62,62 @@ describe('refuseForeignFile()', () => {
     );
     assert.deepEqual(fs.readFileSync(file), content);
   });
+
+  it("refuses a store beside which another program's rollback journal lies, and lets neither be changed", (t) => {
+    const file = path.join(temporaryDirectory(t), 'credentials.db');
+    SqliteStore.open(file).close();
+    const content = fs.readFileSync(file);
+    const journal = hotJournal(content.length / PAGE_BYTES);
+    fs.writeFileSync(`${file}-journal`, journal);
+    assert.throws(
+      () => SqliteStore.open(file),
+      (error) =>
+        error instanceof StoreError &&
+        error.failure === 'changed_by_other' &&
+        /journal is another program's/.test(error.message),
+    );
+    assert.deepEqual([fs.readFileSync(file), fs.readFileSync(`${file}-journal`)], [content, journal]);
+    fs.truncateSync(`${file}-journal`);
+    SqliteStore.open(file).close();
+  });
+
+  it('leaves such a journal alone that came while the store was open, and says so where that is in the way', async (t) => {
+    const file = path.join(temporaryDirectory(t), 'credentials.db');
+    const store = SqliteStore.open(file);
+    t.after(() => store.close());
+    store.purge();
+    const journal = hotJournal(fs.statSync(file).size / PAGE_BYTES);
+    fs.writeFileSync(`${file}-journal`, journal);
+    await assert.rejects(
+      store.copyTo(`${file}.copy`),
+      (error) => error instanceof StoreError && error.failure === 'changed_by_other',
+    );
+    assert.deepEqual(fs.readFileSync(`${file}-journal`), journal);
+    store.begin(undefined).rollback();
+  });
+
+  it('takes a store whose first start was killed before there was a table, with its rollback journal', (t) => {
+    const file = path.join(temporaryDirectory(t), 'credentials.db');
+    editFile(file, (database) => database.pragma('journal_mode = WAL'));
+    fs.writeFileSync(`${file}-journal`, hotJournal(0));
+    SqliteStore.open(file).close();
+    assert.equal(isStoreFile(file), true);
+  });
 });
+
+/**
+ * A journal as a killed SQLite leaves it (https://sqlite.org/fileformat2.html#the_rollback_journal): of a file that had so
+ * many pages before, the last of them all zero.
+ */
+function hotJournal(pages: number): Buffer {
+  const header = Buffer.alloc(512);
+  header.write('d9d505f920a163d7', 'hex');
+  const records = pages === 0 ? 0 : 1;
+  // Without a nonce, the checksum of a page of zeros is zero.
+  for (const [index, word] of [records, 0, pages, header.length, PAGE_BYTES].entries()) {
+    header.writeUInt32BE(word, 8 + 4 * index);
+  }
+  const record = Buffer.alloc(4 + PAGE_BYTES + 4);
+  record.writeUInt32BE(pages);
+  return Buffer.concat([header, ...Array.from({ length: records }, () => record)]);
+}

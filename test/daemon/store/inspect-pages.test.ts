@@ -62,14 +62,27 @@ describe('inspectPages()', () => {
     await assert.rejects(store.findPageDamage(), NotInspectedError);
   });
 
+  it('says that nobody looked where the process ends before it begins, or cannot be one', async (t) => {
+    const file = newFile(t);
+    const node = process.execPath;
+    t.after(() => void (process.execPath = node));
+    const program = path.join(path.dirname(file), 'program');
+    fs.writeFileSync(program, '#!/bin/sh\nkill -ABRT $$\n', { mode: 0o755 });
+    const loop = path.join(path.dirname(file), 'loop');
+    fs.symlinkSync(loop, loop);
+    for (process.execPath of [program, loop]) {
+      await assert.rejects(inspectPages(file, BODY_BYTES_MAX), NotInspectedError, process.execPath);
+    }
+  });
+
   it('ends a look that comes to no end', async (t) => {
     const found = await inspectPages(newFile(t), BODY_BYTES_MAX, 1);
     assert.match(found.join(), /did not come to its end/);
   });
 
-  it('ends with the process that asked', async (t) => {
+  it('ends with the process that asked, and calls nothing damaged then', async (t) => {
     const looked = inspectPages(newFile(t), BODY_BYTES_MAX);
     endInspections();
-    assert.deepEqual(await looked, ['the check of the pages did not come to its end']);
+    await assert.rejects(looked, (error) => error instanceof NotInspectedError && /daemon stops/.test(error.message));
   });
 });

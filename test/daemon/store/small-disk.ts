@@ -1,10 +1,23 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Scope } from '../../support/scope.ts';
 
-/** A folder on a file system of its own that has room for so many KiB. Needs root. */
+/** To mount a file system: there are containers whose root may not. */
+export function mounting(): string | undefined {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-test-mount-'));
+  try {
+    // In a name space of its own, which takes it away again.
+    const attempt = ['--mount', 'mount', '-t', 'tmpfs', 'cio-test', directory];
+    const { status, stderr } = spawnSync('unshare', attempt, { encoding: 'utf8' });
+    return status === 0 ? undefined : `root that may mount (${(stderr ?? '').trim().split('\n')[0] ?? ''})`;
+  } finally {
+    fs.rmdirSync(directory);
+  }
+}
+
+/** A folder on a file system of its own that has room for so many KiB. Needs {@link mounting}. */
 export function smallDisk(scope: Scope, kibibytes: number): string {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-test-disk-'));
   try {

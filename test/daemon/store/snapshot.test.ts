@@ -28,7 +28,45 @@ function openTwo(t: TestContext): { snapshot: Snapshot; put: (body: string) => v
   return { snapshot: new Snapshot(reader), put, isJournalEmptied };
 }
 
+/** A connection whose reads fail so many times, as SQLite says it where the disk gives no page. */
+function failing(t: TestContext, code: string, times: number): Database.Database {
+  const database = new Database(path.join(temporaryDirectory(t), 'file.db'));
+  t.after(() => database.close());
+  migrate(database);
+  database.prepare('INSERT INTO record VALUES (?, ?, ?)').run(KIND.value, TAG, Buffer.from('body'));
+  const prepare = database.prepare.bind(database);
+  let failures = times;
+  const failFirst = (): void => {
+    failures -= 1;
+    if (failures >= 0) throw new Database.SqliteError('no page', code);
+  };
+  t.mock.method(database, 'prepare', (sql: string) => {
+    const statement = prepare(sql);
+    const [get, all] = [statement.get.bind(statement), statement.all.bind(statement)];
+    return Object.assign(statement, {
+      get: (...values: unknown[]) => (failFirst(), get(...values)),
+      all: (...values: unknown[]) => (failFirst(), all(...values)),
+    });
+  });
+  return database;
+}
+
 describe('Snapshot', () => {
+  it('asks once more for what could not be read, and says what was wrong where that helps nothing', (t) => {
+    for (const [code, failure] of [
+      ['SQLITE_CORRUPT', 'damaged'],
+      ['SQLITE_IOERR_READ', 'io'],
+    ] as const) {
+      const [once, list, always] = [1, 1, 9].map((times) => new Snapshot(failing(t, code, times)));
+      assert.equal(String(once?.get(KIND.value, TAG)), 'body');
+      assert.equal(list?.list(KIND.value, undefined, 10).length, 1);
+      assert.throws(() => always?.get(KIND.value, TAG), { name: 'StoreError', failure });
+    }
+    // SQLite has waited for this one.
+    const locked = new Snapshot(failing(t, 'SQLITE_PROTOCOL', 1));
+    assert.throws(() => locked.get(KIND.value, TAG), { name: 'StoreError', failure: 'io' });
+  });
+
   it('reads the same until it is left, whatever is committed meanwhile', (t) => {
     const { snapshot, put } = openTwo(t);
     const bodies = (): string[] => [

@@ -11,10 +11,10 @@ import { APPLICATION_ID, FORMAT_VERSION, migrate } from '../../../daemon/store/m
 import { KIND, StoreError, fixedTag } from '../../../daemon/store/sealed-store.ts';
 import type { Kind, SealedRecord, StoreFailure } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
-import { root, skipUnless } from '../../support/requirements.ts';
+import { skipUnless, tracer } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { contentOf, editFile, leavesOf, rowsOf, zeroPage } from '../vault/raw-file.ts';
-import { makeReadOnly, smallDisk } from './small-disk.ts';
+import { makeReadOnly, mounting, smallDisk } from './small-disk.ts';
 
 const HEAD = { kind: KIND.head, tag: fixedTag('head') } as const;
 
@@ -165,6 +165,43 @@ describe('SqliteStore.open()', () => {
       assert.match(said.toString(), /^io cannot read the .*store: it is a FIFO$/m);
     });
   }
+
+  it(
+    'is open for writing, or not open, where the system once does not open its file',
+    { skip: skipUnless(tracer) },
+    (t) => {
+      const file = newFile(t);
+      SqliteStore.open(file).close();
+      const store = new URL('../../../daemon/store/sqlite-store.ts', import.meta.url).href;
+      const script = `const { SqliteStore } = await import(${JSON.stringify(store)});
+      try {
+        const transaction = SqliteStore.open(${JSON.stringify(file)}).begin(undefined);
+        transaction.put({ kind: 6, tag: Buffer.from('tag'), body: Buffer.from('body') });
+        transaction.commit();
+        console.log('written');
+      } catch (error) {
+        console.log(error.failure);
+      }`;
+      const said: string[] = [];
+      for (let count = 1; count <= 5; count += 1) {
+        const inject = ['-f', '-qq', '-o', '/dev/null', '-P', file, `--inject=openat:error=EMFILE:when=${count}`];
+        const command = [...inject, process.execPath, '--input-type=module', '-e', script];
+        said.push(execFileSync('strace', command, { encoding: 'utf8', timeout: 60_000 }).trim());
+      }
+      assert.ok(said.includes('written') && said.includes('io'), said.join());
+      assert.ok(!said.includes('read_only'), said.join());
+    },
+  );
+
+  it('says that the storage failed where the system does not say what its file is', (t) => {
+    const file = newFile(t);
+    const store = open(t, file);
+    fs.rmSync(file);
+    fs.symlinkSync(file, file);
+    assert.throws(() => store.begin(undefined), fails('io', /^the storage failed: too many symbolic links/));
+    assert.throws(() => store.openSnapshot(), fails('io'));
+    assert.throws(() => SqliteStore.open(path.join(file, 'below')), fails('io'));
+  });
 
   for (const [what, lose] of Object.entries({ empty: fs.truncateSync, gone: fs.rmSync })) {
     it(`does not begin anew where the file is ${what}, and its journal is there`, (t) => {
@@ -349,7 +386,7 @@ describe('SqliteStore.begin()', () => {
     commit(store, 2, [value('a')]);
   });
 
-  it('keeps everything, and stays of use, when the disk is full', { skip: skipUnless(root) }, async (t) => {
+  it('keeps everything, and stays of use, when the disk is full', { skip: skipUnless(mounting) }, async (t) => {
     const file = path.join(smallDisk(t, 512), 'credentials.db');
     const store = open(t, file);
     commit(store, 1, [value('a', 'kept')]);
@@ -368,7 +405,7 @@ describe('SqliteStore.begin()', () => {
     );
   });
 
-  it('reads from a read-only file system, and refuses to write there', { skip: skipUnless(root) }, (t) => {
+  it('reads from a read-only file system, and refuses to write there', { skip: skipUnless(mounting) }, (t) => {
     const disk = smallDisk(t, 512);
     const file = newFile(t);
     commit(open(t, file), 1, [value('a', 'kept')]);
@@ -584,7 +621,7 @@ describe('SqliteStore.copyTo()', () => {
     await assert.rejects(store.copyTo(path.join(path.dirname(file), 'copy.db')), fails('changed_by_other'));
   });
 
-  it('says that a disk is full', { skip: skipUnless(root) }, async (t) => {
+  it('says that a disk is full', { skip: skipUnless(mounting) }, async (t) => {
     const store = open(t);
     commit(store, 1, [value('a', 'x'.repeat(100_000))]);
     const disk = smallDisk(t, 64);

@@ -148,16 +148,20 @@ describe('the file format', () => {
     await made.save('mine', Buffer.from([0, 255, 10]), 'uid:1000');
     const known = { space: 'system', set: 'aws', generation: 1, state: 'passed', checked: 2, good: 2 } as const;
     await made.vault.write((writer) => writer.putHealth(known));
+    await made.grant('unit:restic.service', { space: 'system', kind: 'set', target: 'aws', missing: 'block' });
+    const { recoveryCode = '' } = await made.slots.add({ kind: 'recovery', label: 'im „Safe“ \\ "1" / 🗝' });
     await made.rekey();
     await made.save('mine', 'again', 'uid:1000');
     const content = contentOf(made);
     await made.close();
-    const keyFile = path.join(made.directory, 'root.key');
-    const read = JSON.parse(
-      execFileSync('python3', [PYTHON_READER, made.path, 'keyfile', keyFile], { encoding: 'utf8' }),
-    ) as Expected & { readonly healths: unknown };
-    assert.deepEqual({ credentials: read.credentials, principals: read.principals }, content);
-    assert.deepEqual(read.healths, [known]);
+    const ways = { keyfile: path.join(made.directory, 'root.key'), recovery: recoveryCode };
+    for (const [kind, given] of Object.entries(ways)) {
+      const read = JSON.parse(
+        execFileSync('python3', [PYTHON_READER, made.path, kind, given], { encoding: 'utf8' }),
+      ) as Expected & { readonly healths: unknown };
+      assert.deepEqual({ credentials: read.credentials, principals: read.principals }, content);
+      assert.deepEqual(read.healths, [known]);
+    }
   });
 
   it("lets another program read a value with libsodium's official functions", (t) => {

@@ -8,7 +8,7 @@ import { KeyFileError, createKeyFile, readKeyFile } from '../../../daemon/vault/
 import { withIdentity } from '../../support/identity.ts';
 import { root, skipUnless, tracer } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { makeReadOnly, smallDisk } from '../store/small-disk.ts';
+import { makeReadOnly, mounting, smallDisk } from '../store/small-disk.ts';
 
 const NOBODY = { uid: 65_534, gid: 65_534 };
 
@@ -47,6 +47,13 @@ describe('createKeyFile()', () => {
   it('makes another key each time', (t) => {
     const directory = temporaryDirectory(t);
     assert.notDeepEqual(createKeyFile(path.join(directory, 'a')), createKeyFile(path.join(directory, 'b')));
+  });
+
+  it('does not mind what a process of the same id left that was killed', (t) => {
+    const file = path.join(temporaryDirectory(t), 'root.key');
+    write(`${file}.${process.pid}.tmp`, 'left');
+    const key = createKeyFile(file);
+    assert.deepEqual(Uint8Array.from(readKeyFile(file)), key);
   });
 
   it('never overwrites a file, a link or a folder', (t) => {
@@ -88,7 +95,7 @@ describe('createKeyFile()', () => {
     assert.match(withIdentity(NOBODY, () => refusal(() => createKeyFile(place))).message, /permission denied|EACCES/);
   });
 
-  it('says so on a full or a read-only disk, and leaves nothing behind', { skip: skipUnless(root) }, (t) => {
+  it('says so on a full or a read-only disk, and leaves nothing behind', { skip: skipUnless(mounting) }, (t) => {
     const disk = smallDisk(t, 16);
     write(path.join(disk, 'full'), '');
     assert.throws(() => {
@@ -166,7 +173,10 @@ describe('readKeyFile()', () => {
   it("refuses another user's file, and takes root's", { skip: skipUnless(root) }, (t) => {
     const file = write(path.join(temporaryDirectory(t), 'key'), line);
     fs.chownSync(file, NOBODY.uid, NOBODY.gid);
-    assert.match(refusal(() => readKeyFile(file)).message, /belongs to another user \(uid 65534\)/);
+    assert.match(
+      refusal(() => readKeyFile(file)).message,
+      /belongs to another user \(uid 65534\); fix it with: chown 0 /,
+    );
     assert.deepEqual(Buffer.from(withIdentity(NOBODY, () => readKeyFile(file))), key);
     assert.match(
       withIdentity({ uid: 1, gid: 1 }, () => refusal(() => readKeyFile(file))).message,
@@ -198,10 +208,14 @@ describe('readKeyFile()', () => {
       const fifo = path.join(temporaryDirectory(t), 'fifo');
       execFileSync('mkfifo', [fifo]);
       const trace = path.join(temporaryDirectory(t), 'trace');
-      const read = `const { readKeyFile } = await import(process.argv[1]); try { readKeyFile(process.argv[2]); } catch {}`;
+      const read = `
+        const { readKeyFile } = await import(process.argv[1]);
+        try { readKeyFile(process.argv[2]); } catch ({ message }) { console.log(message); }`;
       const module = new URL('../../../daemon/vault/key-file.ts', import.meta.url).href;
       const node = [process.execPath, '--input-type=module', '-e', read, module, fifo];
-      execFileSync('strace', ['-qq', '-o', trace, '--trace=open,openat', ...node], { stdio: 'pipe' });
+      const strace = ['-qq', '-o', trace, '--trace=open,openat'];
+      const said = execFileSync('strace', [...strace, ...node], { encoding: 'utf8' });
+      assert.equal(said, `${fifo} is not a regular file\n`);
       const lines = fs.readFileSync(trace, 'utf8').split('\n');
       assert.ok(
         lines.some((line) => line.includes('key-file.ts')),

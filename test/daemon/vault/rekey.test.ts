@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { rekey } from '../../../daemon/vault/rekey.ts';
 import { isCredentialError } from '../../../src/errors.ts';
 import { ATTACKS, CURRENT, storeWithPast } from './attacked-store.ts';
 import { TestVault, isPending } from './open-vault.ts';
@@ -73,6 +74,16 @@ describe('rekey()', () => {
     assert.ok(problems.length > 10);
     assert.deepEqual((await mixed.fsck()).problems, []);
     assert.equal(mixed.value('rotated'), 'rotated 3');
+  });
+
+  it('gives back the keys that it made where it cannot begin, however often it is tried', async (t) => {
+    const opened = await TestVault.create(t);
+    const ofAnother = { headBody: new Uint8Array(1) };
+    for (let attempt = 0; attempt < 100; attempt += 1) {
+      const tried = opened.vault.exclusive((state, store) => rekey(opened.sodium, { ...state, ...ofAnother }, store));
+      await assert.rejects(tried, { code: 'StorageFailed', fields: { reason: 'changed_by_other' } });
+    }
+    assert.equal((await opened.rekey()).keyEpoch, 2);
   });
 
   it('lets reads go on meanwhile, and writes wait', async (t) => {

@@ -37,8 +37,10 @@ function make(slot: NewSlot, secret: SlotSecret = KEY): Promise<SlotRecord> {
 
 async function opens(slot: SlotRecord, secret: SlotSecret = KEY, storeId: Uint8Array = STORE_ID): Promise<boolean> {
   const rootKey = await openSlot(sodium, storeId, slot, secret);
-  if (rootKey !== undefined) assert.deepEqual(Buffer.from(rootKey), ROOT_KEY);
-  return rootKey !== undefined;
+  if (rootKey === undefined) return false;
+  assert.deepEqual(Buffer.from(rootKey), ROOT_KEY);
+  sodium.release(rootKey);
+  return true;
 }
 
 function throughFile(slot: object): SlotRecord | undefined {

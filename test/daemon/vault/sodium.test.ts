@@ -227,23 +227,34 @@ describe('Sodium keys', () => {
     sodium.release(...keys);
   });
 
-  it('takeKey() moves a key: the source is wiped', () => {
-    const source = nodeRandomBytes(32);
-    const wanted = hex(source);
-    const taken = sodium.takeKey(source);
-    assert.equal(hex(taken), wanted);
-    assert.equal(hex(source), '00'.repeat(32));
-    sodium.release(taken);
+  it('copyKey() makes another one of the same bytes, and refuses what is no key', () => {
+    const one = sodium.newKey();
+    const wanted = hex(one);
+    const copy = sodium.copyKey(one);
+    sodium.release(one);
+    assert.equal(hex(copy), wanted);
+    sodium.release(copy);
+    for (const length of [0, 31, 33]) assert.throws(() => sodium.copyKey(new Uint8Array(length)), RangeError);
   });
 
-  it('takeKey() refuses what is no key', () => {
-    for (const length of [0, 31, 33]) assert.throws(() => sodium.takeKey(new Uint8Array(length)), RangeError);
+  it('openKey() opens a key that was sealed into the memory for keys, and nothing else', () => {
+    const [outer, inner, associated] = [nodeRandomBytes(32), nodeRandomBytes(32), nodeRandomBytes(8)];
+    const opened = sodium.openKey(outer, sodium.seal(outer, inner, associated), associated);
+    assert.equal(opened?.buffer, sodium.memory.at(-1)?.buffer);
+    assert.equal(hex(opened), hex(inner));
+    sodium.release(opened);
+    assert.equal(sodium.openKey(inner, sodium.seal(outer, inner, associated), associated), undefined);
+    for (const length of [0, 31, 33, 64]) {
+      const sealed = sodium.seal(outer, nodeRandomBytes(length), associated);
+      assert.equal(sodium.openKey(outer, sealed, associated), undefined, `${length} bytes`);
+    }
+    assert.ok(sodium.memory.at(-1)?.every((byte) => byte === 0));
   });
 
   it('are all zeros once they are released', () => {
     const keys = [
       sodium.newKey(),
-      sodium.takeKey(nodeRandomBytes(32)),
+      sodium.copyKey(nodeRandomBytes(32)),
       sodium.deriveKey(nodeRandomBytes(32), 1, 'cio-test'),
     ];
     sodium.release(...keys);

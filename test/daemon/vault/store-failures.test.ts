@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { CredentialError } from '../../../src/errors.ts';
 import { StoreError } from '../../../daemon/store/sealed-store.ts';
 import type { StoreFailure } from '../../../daemon/store/sealed-store.ts';
-import { toCredentialError } from '../../../daemon/vault/store-failures.ts';
+import { describeFailure, toCredentialError } from '../../../daemon/vault/store-failures.ts';
 
 const ANSWERS: Record<StoreFailure, [code: string, fields: object]> = {
   full: ['StorageFull', {}],
@@ -23,6 +23,13 @@ describe('toCredentialError()', () => {
       assert.ok(!JSON.stringify(error).includes('words'));
     });
   }
+
+  it('has the words of the storage for the log, also where the caller’s error is all there is', () => {
+    const failure = new StoreError('io', 'words');
+    assert.deepEqual(describeFailure(failure), { reason: 'words' });
+    assert.deepEqual(describeFailure(toCredentialError(failure)), { reason: 'words' });
+    assert.equal(describeFailure(new CredentialError('Locked', {}))['class'], 'CredentialError');
+  });
 
   it('leaves every other error as it is', () => {
     for (const error of [new CredentialError('Locked', {}), new TypeError('defect'), 'text', undefined]) {

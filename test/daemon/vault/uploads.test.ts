@@ -97,4 +97,17 @@ describe('CopyDirectory', () => {
     directory.clear();
     assert.deepEqual(fs.readdirSync(state), []);
   });
+
+  it('leaves to the next start what cannot be removed, and removes the rest', (t) => {
+    const state = memoryDirectory(t);
+    const directory = new CopyDirectory(state);
+    const file = directory.newFile();
+    // What unlink(2) refuses.
+    fs.mkdirSync(`${file}-wal`);
+    fs.writeFileSync(`${file}-journal`, '');
+    directory.remove(file);
+    assert.deepEqual(fs.readdirSync(path.dirname(file)), [`${path.basename(file)}-wal`]);
+    directory.clear();
+    assert.deepEqual(fs.readdirSync(state), []);
+  });
 });

@@ -1,0 +1,28 @@
+import { constants } from 'node:os';
+
+import { describeSystemError, errnoOf } from '../system-error.ts';
+import { StoreError } from './sealed-store.ts';
+import type { StoreFailure } from './sealed-store.ts';
+
+const FAILURES: ReadonlyMap<number, StoreFailure> = new Map([
+  [constants.errno.ENOSPC, 'full'],
+  [constants.errno.EDQUOT, 'full'],
+  [constants.errno.EROFS, 'read_only'],
+]);
+
+/**
+ * What to throw in the place of an error: a {@link StoreError} for what the operating system refused; everything else as it is.
+ *
+ * @param what could not be done
+ */
+export function asFileError(error: unknown, what: string): unknown {
+  const errno = errnoOf(error);
+  if (errno === undefined) return error;
+  return new StoreError(FAILURES.get(errno) ?? 'io', `${what}: ${describeSystemError(error)}`, { cause: error });
+}
+
+/** Whether SQLite, or Node, says that the operating system refused something: of what is in the file no more is known then. */
+export function isOfSystem(error: unknown): boolean {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  return errnoOf(error) !== undefined || /^SQLITE_(IOERR|CANTOPEN|NOMEM)/.test(code ?? '');
+}

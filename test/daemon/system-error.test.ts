@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { constants } from 'node:os';
+import { describe, it } from 'node:test';
+import { SystemError } from '../../daemon/kernel/libc.ts';
+import { describeSystemError } from '../../daemon/system-error.ts';
+
+describe('describeSystemError()', () => {
+  it('has the same words for an error of Node and for one of our own calls, and some for what is none', () => {
+    assert.throws(
+      () => statSync('/proc/self/none'),
+      (error) => describeSystemError(error) === 'no such file or directory',
+    );
+    assert.equal(describeSystemError(new SystemError('flock', constants.errno.ENOENT)), 'no such file or directory');
+    assert.equal(describeSystemError(new SystemError('flock', constants.errno.ENOLCK)), 'no locks available');
+    assert.equal(describeSystemError(Object.assign(new Error('quota'), { errno: -122 })), 'disk quota exceeded');
+    assert.equal(describeSystemError(new Error('secret')), 'unknown error');
+  });
+});
