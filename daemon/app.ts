@@ -186,6 +186,8 @@ async function start(
     createDispatch(context, log),
     log,
   );
+  // Those too that somebody asked for while it stopped: closing the vault waits for them.
+  cleanup.defer(endInspections);
   cleanup.defer(() => varlinkServer.stop());
   if (places.varlink !== undefined) await varlinkServer.listen(places.varlink, settings.isPublic);
   // Stopped first: a unit that waits must hear of it, whatever becomes of this process.

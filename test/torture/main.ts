@@ -10,6 +10,7 @@ import { exitCodeOf, formatReport, makeReport } from './report.ts';
 import type { Result } from './report.ts';
 import type { Scenario } from './scenario.ts';
 import { access } from './scenarios/access.ts';
+import { concurrent } from './scenarios/concurrent.ts';
 import { crash } from './scenarios/crash.ts';
 import { damage } from './scenarios/damage.ts';
 import { fuzz } from './scenarios/fuzz.ts';
@@ -18,7 +19,7 @@ import { powerLoss } from './scenarios/power-loss.ts';
 import { pressure } from './scenarios/pressure.ts';
 import { secrets } from './scenarios/secrets.ts';
 
-const SCENARIOS: readonly Scenario[] = [crash, powerLoss, damage, pressure, fuzz, model, access, secrets];
+const SCENARIOS: readonly Scenario[] = [crash, powerLoss, damage, pressure, fuzz, model, concurrent, access, secrets];
 
 const ids = SCENARIOS.map(({ id }) => id);
 process.exitCode = await runProgram(

@@ -440,8 +440,10 @@ function requireGeneration(space: Space, names: readonly string[], expected: num
   );
   const changes = concerned.map((credential) => current(credential).generation);
   const actual = Math.max(0, ...changes, ...[...sets].map((set) => space.removals.get(set) ?? 0));
-  // A single that was seen and is gone since has changed as well.
-  const isGone = names.some((name) => setOf(name) === undefined && !space.credentials.has(name));
+  // A single, or a set, that was seen and is gone since has changed as well.
+  const isThere = (name: string): boolean =>
+    concerned.some((one) => one.name === name || (setOf(name) !== undefined && setOf(one.name) === setOf(name)));
+  const isGone = !names.every(isThere);
   if (isGone && expected > 0) throw new Refusal('Conflict', { expected, actual: 0 });
   if (actual > expected) throw new Refusal('Conflict', { expected, actual });
 }

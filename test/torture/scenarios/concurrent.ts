@@ -1,0 +1,320 @@
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { BenchScope } from '../../bench/bench-scope.ts';
+import { DAEMON_COMMAND } from '../../bench/servers.ts';
+import { startDaemon } from '../../support/daemon.ts';
+import type { Daemon } from '../../support/daemon.ts';
+import { root, skipUnless } from '../../support/requirements.ts';
+import type { Scope } from '../../support/scope.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { RawVarlink } from '../../support/varlink.ts';
+import { History } from '../concurrent/history.ts';
+import type { Told } from '../concurrent/history.ts';
+import { Listener } from '../concurrent/listener.ts';
+import { STRANGER, Speaker } from '../concurrent/speaker.ts';
+import type { Thing } from '../concurrent/thing.ts';
+import type { Random } from '../random.ts';
+import { Breaches, outcomesOf } from '../scenario.ts';
+import type { Outcome, Scenario } from '../scenario.ts';
+
+const PREFIX = 'io.cio.Credentials.';
+const SPEAKERS = 8;
+const STRANGERS = 2;
+
+/** What each asks in a round, in turns of some calls. */
+const TURNS = 12;
+
+/** Rounds that a daemon lives at most. */
+const ROUNDS_PER_LIFE = 4;
+
+/** Names besides, so that a list has several parts. */
+const FILLERS = 600;
+
+/** How long what was committed may take to be told. */
+const TELLING_MAX_MS = 20_000;
+
+/** The share of calls that may be refused: a third is, by what others did just before. */
+const REFUSED_MAX = 0.6;
+
+/** Fields of the sets; all secret, so that a list shows nothing of their values. */
+const FIELDS = ['secret_key', 'backup_password', 'session_token'] as const;
+
+/** Few, so that many meet at each. */
+const THINGS: readonly Thing[] = [
+  ...['aws', 'minio', 'google'].map((set) => ({
+    target: set,
+    names: FIELDS.map((field) => `cio_${set}_${field}`),
+    isSet: true,
+  })),
+  ...['token', 'key.pem', 'a-b_c'].map((name) => ({ target: name, names: [name], isSet: false })),
+];
+
+const WATCHED = { patterns: THINGS.map(({ target }) => target), owner: 0 };
+
+/** Lets many clients do everything at once, and looks for an order in which it can have been done. */
+export const concurrent: Scenario = {
+  id: 'concurrent',
+  describe: 'many clients at once, through kills, stops and restores: is there an order that explains every answer',
+  unavailable: () => skipUnless(root) || undefined,
+  run({ scope, random, choose, progress }) {
+    const world = new World(temporaryDirectory(scope, 'cio-concurrent'), random);
+    const rounds = choose(300, 16);
+    const work = async (): Promise<void> => {
+      let done = 0;
+      while (done < rounds && !world.isBroken) {
+        done += await world.live(Math.min(rounds - done, 1 + random.below(ROUNDS_PER_LIFE)));
+        progress(done, rounds);
+      }
+    };
+    return outcomesOf(work, () => world.outcomes());
+  },
+};
+
+/** A store that outlives its daemons, and all that was ever asked of it. */
+class World {
+  readonly #breaches: Breaches = new Breaches();
+  readonly #told: Breaches = new Breaches();
+  readonly #history: History = new History(THINGS);
+  readonly #random: Random;
+  readonly #directory: string;
+  readonly #copy: string[] = [];
+  #sha256 = '';
+  #lives = 0;
+  #tellings = 0;
+
+  constructor(directory: string, random: Random) {
+    this.#directory = directory;
+    this.#random = random;
+  }
+
+  /** @returns how many rounds it lived */
+  async live(rounds: number): Promise<number> {
+    await using scope = new BenchScope();
+    const daemon = await startDaemon(scope, {
+      command: DAEMON_COMMAND,
+      args: ['--system', '--validate-every', 'off'],
+      stateDirectory: path.join(this.#directory, 'state'),
+      runtimeDirectory: path.join(this.#directory, 'run'),
+    });
+    const keeper = await RawVarlink.connect(scope, daemon.socketPath);
+    if (this.#lives === 0) await fill(keeper);
+    // Before anybody listens, who would be told of what is removed only now.
+    await this.#beginAnew(keeper);
+    const clients = await this.#clients(scope, daemon, keeper);
+    this.#lives += 1;
+    for (let round = 1; round <= rounds; round += 1) {
+      await this.#beginAnew(clients.keeper);
+      const isLast = round === rounds;
+      const end = isLast ? this.#random.pick(['SIGKILL', 'SIGTERM'] as const) : undefined;
+      await this.#round(daemon, clients, end);
+      for (const wrong of this.#history.verify()) this.#breaches.add(wrong);
+      if (this.isBroken) return round;
+    }
+    return rounds;
+  }
+
+  get isBroken(): boolean {
+    return [this.#breaches, this.#told].some(({ sentences }) => sentences.length > 0);
+  }
+
+  outcomes(): Outcome[] {
+    const { answered, refused, lost, sights, givenUp } = this.#history;
+    // Of what is refused, little can be out of order.
+    if (!this.isBroken && refused > answered * REFUSED_MAX) this.#breaches.add(`${refused} calls were refused`);
+    return [
+      {
+        what: 'there is an order that explains every answer: of all calls to a name or a set, with generations and versions',
+        count: answered,
+        unit: 'calls',
+        detail: `${refused} refused, ${lost} lost in ${this.#lives} kills and stops; ${sights} things told by lists and watches; ${givenUp} times too many possibilities`,
+        broken: this.#breaches.sentences,
+      },
+      {
+        what: 'a watch tells each change once, in order, and in the end what there is',
+        count: this.#tellings,
+        unit: 'replies',
+        detail: 'an administrator, and a user by what is granted to him',
+        broken: this.#told.sentences,
+      },
+    ];
+  }
+
+  async #clients(scope: Scope, { socketPath }: Daemon, keeper: RawVarlink): Promise<Clients> {
+    const stranger = { uid: STRANGER, gid: STRANGER };
+    const connect = (isStranger: boolean): Promise<RawVarlink> =>
+      RawVarlink.connect(scope, socketPath, isStranger ? stranger : undefined);
+    const known = { history: this.#history, random: this.#random, things: THINGS };
+    const speakers: Speaker[] = [];
+    for (let count = 0; count < SPEAKERS; count += 1) speakers.push(new Speaker(await connect(false), known));
+    for (let count = 0; count < STRANGERS; count += 1) speakers.push(new Speaker(await connect(true), known, true));
+    const lookers = [await connect(false), await connect(true)] as const;
+    const ears = [false, true].map((isStranger) => this.#listen(() => connect(isStranger), isStranger));
+    return { keeper, speakers, lookers, ears };
+  }
+
+  /** Removes what too much may have happened to. What the copy has of it is not known either. */
+  async #beginAnew(keeper: RawVarlink): Promise<void> {
+    for (const thing of this.#history.unknown) {
+      const { error } = await keeper.call(`${PREFIX}Remove`, { names: [thing.target] });
+      if (error !== undefined && error !== `${PREFIX}NotFound`) throw new Error(`Remove fails: ${error}`);
+      this.#history.beginAnew(thing);
+      this.#copy.length = 0;
+    }
+  }
+
+  /** Listens until the daemon is gone; anew where the store was locked, or another was put in its place. */
+  #listen(connect: () => Promise<RawVarlink>, isStranger: boolean): Ear {
+    const ear: Ear = { listener: undefined };
+    const listen = async (): Promise<void> => {
+      for (;;) {
+        const connection = await connect();
+        const listener = new Listener(this.#history, isStranger, (wrong) => this.#told.add(wrong));
+        ear.listener = listener;
+        connection.send({ method: `${PREFIX}Watch`, parameters: WATCHED, more: true });
+        for (;;) {
+          const reply = await connection.receive();
+          if (reply === undefined) return;
+          if (reply.error !== undefined) break;
+          this.#tellings += 1;
+          listener.hear(reply.parameters ?? {});
+        }
+        ear.listener = undefined;
+        connection.close();
+        await pause(1);
+      }
+    };
+    // It ends with the daemon, which may be gone when it looks for it again.
+    void listen().catch(() => undefined);
+    return ear;
+  }
+
+  async #round(
+    daemon: Daemon,
+    { keeper, speakers, lookers, ears }: Clients,
+    end: NodeJS.Signals | undefined,
+  ): Promise<void> {
+    const speaking = Promise.all(speakers.map((speaker) => speaker.speak(TURNS)));
+    const disturbing = this.#disturb(daemon, keeper);
+    if (end === undefined) {
+      await Promise.all([speaking, disturbing]);
+      await this.#compare(lookers, ears);
+      return;
+    }
+    await pause(this.#random.below(120));
+    daemon.service.signal(end);
+    await daemon.service.exited;
+    await Promise.all([speaking, disturbing]);
+    this.#history.loseTheRest();
+  }
+
+  /** What administrators do now and then, and what may happen to a process. */
+  async #disturb(daemon: Daemon, keeper: RawVarlink): Promise<void> {
+    const calls = async (...methods: string[]): Promise<void> => {
+      for (const method of methods) {
+        keeper.send({ method: PREFIX + method, parameters: {} });
+        if ((await keeper.receive()) === undefined) return;
+        await pause(this.#random.below(5));
+      }
+    };
+    await pause(this.#random.below(30));
+    switch (this.#random.below(7)) {
+      case 0:
+        return calls('Rekey', 'Rekey');
+      case 1:
+        return calls('Lock', 'Unlock', 'Lock', 'Unlock');
+      case 2:
+        return calls('Fsck');
+      case 3:
+        daemon.service.signal('SIGSTOP');
+        await pause(this.#random.below(60));
+        if (daemon.service.exit === undefined) daemon.service.signal('SIGCONT');
+        return;
+      case 4:
+        return this.#backup(keeper);
+      case 5:
+        return this.#restore(keeper);
+      default:
+    }
+  }
+
+  async #backup(keeper: RawVarlink): Promise<void> {
+    const made = this.#history.ask({ method: 'Backup', parameters: {} }, undefined);
+    keeper.send({ method: `${PREFIX}Backup`, parameters: {}, more: true });
+    const pieces: string[] = [];
+    for (;;) {
+      const reply = await keeper.receive();
+      if (reply?.parameters === undefined) return;
+      pieces.push(...(reply.parameters['pieces'] as string[]));
+      if (reply.continues === true) continue;
+      this.#sha256 = reply.parameters['sha256'] as string;
+      this.#copy.splice(0, Infinity, ...pieces);
+      this.#history.answer(made, { parameters: {} });
+      return;
+    }
+  }
+
+  async #restore(keeper: RawVarlink): Promise<void> {
+    if (this.#copy.length === 0) return;
+    let upload: unknown;
+    for (const piece of this.#copy) {
+      keeper.send({
+        method: `${PREFIX}UploadCopy`,
+        parameters: { piece, ...(upload === undefined ? {} : { upload }) },
+      });
+      const reply = await keeper.receive();
+      if (reply === undefined) return;
+      upload = reply.parameters?.['upload'];
+    }
+    const made = this.#history.ask({ method: 'Restore', parameters: {} }, undefined);
+    keeper.send({ method: `${PREFIX}Restore`, parameters: { upload, sha256: this.#sha256 } });
+    const reply = await keeper.receive();
+    if (reply === undefined) return;
+    if (reply.error !== undefined) throw new Error(`Restore fails: ${reply.error} ${JSON.stringify(reply.parameters)}`);
+    this.#history.answer(made, { parameters: {} });
+  }
+
+  /** Everybody is silent now: whoever listens knows what there is, or soon. */
+  async #compare(lookers: readonly RawVarlink[], ears: readonly Ear[]): Promise<void> {
+    for (const [index, looker] of lookers.entries()) {
+      const since = this.#history.tick();
+      const reply = await looker.call(`${PREFIX}List`, WATCHED);
+      const there = reply.parameters as unknown as { credentials: readonly Told[]; sets: readonly Told[] };
+      const credentials = new Map<string, Told | undefined>(
+        THINGS.flatMap(({ names }) => names.map((name) => [name, undefined])),
+      );
+      for (const told of there.credentials) credentials.set(told['name'] as string, told);
+      this.#history.see(
+        since,
+        { credentials, sets: there.sets },
+        { isStranger: index === 1, text: 'a last list tells' },
+      );
+      const end = performance.now() + TELLING_MAX_MS;
+      let differences: readonly string[] = ['nobody listens'];
+      while (performance.now() < end && differences.length > 0) {
+        await pause(5);
+        const listener = ears[index]?.listener;
+        differences = listener?.isSettled === true ? listener.differences(there) : ['nobody listens'];
+      }
+      for (const difference of differences)
+        this.#told.add(`${index === 1 ? 'the user' : 'the administrator'} ${difference}`);
+    }
+  }
+}
+
+interface Ear {
+  listener: Listener | undefined;
+}
+
+interface Clients {
+  readonly keeper: RawVarlink;
+  readonly speakers: readonly Speaker[];
+  /** An administrator and a user who look at all that they may. */
+  readonly lookers: readonly RawVarlink[];
+  readonly ears: readonly Ear[];
+}
+
+async function fill(keeper: RawVarlink): Promise<void> {
+  const credentials = Array.from({ length: FILLERS }, (_, index) => ({ name: `filler-${index}`, value: 'x' }));
+  const { error } = await keeper.call(`${PREFIX}Create`, { credentials });
+  if (error !== undefined) throw new Error(`Create fails: ${error}`);
+}
