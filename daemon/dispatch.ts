@@ -123,9 +123,14 @@ function methodHandler(context: Context, name: MethodName): Handler {
     };
   }
   // The check of the interface file is what makes the parameters those of the method.
-  const method = METHODS[name] as (context: Context, caller: Caller, parameters: object) => object | Promise<object>;
-  return (caller, parameters) => {
-    const out = method(context, caller, parameters);
+  const method = METHODS[name] as (
+    context: Context,
+    caller: Caller,
+    parameters: object,
+    gone: Gone,
+  ) => object | Promise<object>;
+  return (caller, parameters, _isMore, gone) => {
+    const out = method(context, caller, parameters, gone);
     return out instanceof Promise ? out.then((parameters_) => ({ parameters: parameters_ })) : { parameters: out };
   };
 }

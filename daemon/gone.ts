@@ -17,8 +17,10 @@ export class Departure {
     return () => void this.#callbacks.delete(callback);
   };
 
-  /** Calls all back that did not take it back. */
+  /** Calls all back that did not take it back, and were not called yet. */
   tell(): void {
-    for (const callback of this.#callbacks) callback();
+    const callbacks = [...this.#callbacks];
+    this.#callbacks.clear();
+    for (const callback of callbacks) callback();
   }
 }

@@ -48,6 +48,7 @@ export type Method<Name extends MethodName> = (
   context: Context,
   caller: Caller,
   parameters: Methods[Name]['in'],
+  gone: Gone,
 ) => Methods[Name]['out'] | Promise<Methods[Name]['out']>;
 
 /**

@@ -15,15 +15,12 @@ import type { Method } from './context.ts';
 import { create } from './create.ts';
 
 /** Makes a password and stores it; nobody sees it who does not ask to. */
-export const generate: Method<'Generate'> = async (context, caller, parameters) => {
+export const generate: Method<'Generate'> = async (context, caller, parameters, gone) => {
   const { replace, owner, show } = parameters;
   const name = parseName(parameters.name);
   const { text, bits } = await passwordFor(name, parameters);
-  const { generation, saved } = await create(context, caller, {
-    credentials: [{ name, value: text }],
-    replace: replace ?? false,
-    owner: owner ?? null,
-  });
+  const stored = { credentials: [{ name, value: text }], replace: replace ?? false, owner: owner ?? null };
+  const { generation, saved } = await create(context, caller, stored, gone);
   const [credential] = saved;
   if (credential === undefined) throw new TypeError('what was stored has a version');
   return {

@@ -115,7 +115,7 @@ export class Connection {
 
   /**
    * Ends a peer that takes too long with its message, or with reading, or that is gone while an answer in parts is made
-   * for it. The end of what it sends does not tell that: it may have closed its own half only.
+   * for it; who makes another answer is told. The end of what it sends does not tell that: it may have closed its own half only.
    *
    * @param now `performance.now()`
    */
@@ -124,9 +124,20 @@ export class Connection {
       since !== undefined && now - since > limitMs;
     if (hasPassed(this.#writer.unreadSince, UNREAD_TIME_MAX_MS) || hasPassed(this.#endingSince, STOP_TIME_MAX_MS))
       this.destroy();
-    else if (this.#isStreaming && hungUp([descriptorOf(this.#socket)]).length > 0) this.destroy();
+    else if (this.#isAnswering && this.#hasPeerLeft()) this.#onPeerLeft();
     else if (hasPassed(this.#reader.messageSince, MESSAGE_TIME_MAX_MS))
       this.refuse(new CredentialError('TimedOut', {}));
+  }
+
+  #hasPeerLeft(): boolean {
+    const { descriptor } = this;
+    return descriptor === undefined || hungUp([descriptor]).length > 0;
+  }
+
+  /** What else he asked is begun all the same: he may have wanted no answer to it. */
+  #onPeerLeft(): void {
+    if (this.#isStreaming) this.destroy();
+    else this.#closed.tell();
   }
 
   get #hasWork(): boolean {

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CredentialError } from '../../../src/errors.ts';
+import { Departure, NEVER_GONE } from '../../../daemon/gone.ts';
 import { AT_ONCE_BYTES_MAX, readInTurn } from '../../../daemon/methods/read-in-turn.ts';
 import { TestVault } from '../vault/open-vault.ts';
 
 describe('readInTurn()', () => {
   it('answers at once what is small', async (t) => {
     const { vault } = await TestVault.create(t);
-    const answer = readInTurn(vault, (_, bytesMax) => ({ bytesMax }));
+    const answer = readInTurn(vault, NEVER_GONE, (_, bytesMax) => ({ bytesMax }));
     assert.deepEqual(answer, { bytesMax: AT_ONCE_BYTES_MAX });
   });
 
@@ -16,7 +17,7 @@ describe('readInTurn()', () => {
     const { vault } = await TestVault.create(t);
     const answered: number[] = [];
     const large = Array.from({ length: 4 }, async (_, index) =>
-      readInTurn(vault, (_reader, bytesMax) => {
+      readInTurn(vault, NEVER_GONE, (_reader, bytesMax) => {
         if (bytesMax <= AT_ONCE_BYTES_MAX) return undefined;
         answered.push(index);
         return {};
@@ -24,7 +25,7 @@ describe('readInTurn()', () => {
     );
     for (let turn = 0; turn < large.length; turn += 1) {
       assert.ok(answered.length <= turn, `${answered.length} in ${turn} turns`);
-      assert.ok(!(readInTurn(vault, () => ({})) instanceof Promise));
+      assert.ok(!(readInTurn(vault, NEVER_GONE, () => ({})) instanceof Promise));
       await nextTurn();
     }
     await Promise.all(large);
@@ -36,7 +37,7 @@ describe('readInTurn()', () => {
     await made.save('large', Buffer.alloc(AT_ONCE_BYTES_MAX + 1));
     // Committed at the end of this turn of the event loop, and seen by none that begins in it.
     const removed = made.remove('large');
-    const answer = readInTurn(made.vault, (reader, bytesMax) => {
+    const answer = readInTurn(made.vault, NEVER_GONE, (reader, bytesMax) => {
       const record = reader.credential('system', 'large');
       if (record === undefined) throw new CredentialError('NotFound', { name: 'large' });
       return bytesMax > AT_ONCE_BYTES_MAX ? record : undefined;
@@ -45,5 +46,18 @@ describe('readInTurn()', () => {
       removed,
       assert.rejects(Promise.resolve(answer), (error) => error instanceof CredentialError && error.code === 'NotFound'),
     ]);
+  });
+
+  it('reads nothing for who has left when its turn comes', async (t) => {
+    const { vault } = await TestVault.create(t);
+    const departure = new Departure();
+    let isRead = false;
+    const answer = readInTurn(vault, departure.gone, (_, bytesMax) => {
+      isRead ||= bytesMax > AT_ONCE_BYTES_MAX;
+      return isRead ? {} : undefined;
+    });
+    departure.tell();
+    await assert.rejects(Promise.resolve(answer), (error) => error instanceof CredentialError && error.code === 'Busy');
+    assert.equal(isRead, false);
   });
 });

@@ -349,6 +349,27 @@ describe('Connection: a peer who ends', () => {
     assert.deepEqual([pair.held.now, pair.defects], [0, []]);
   });
 
+  it('in the middle of a call is told of to who works on it, once, and the next call begins', async (t) => {
+    const hand = new ByHand();
+    let told = 0;
+    const pair = await connectPair(t, (caller, message, gone) => {
+      gone?.(() => (told += 1));
+      return hand.dispatch(caller, message);
+    });
+    pair.client.send(messages({ method: GET }, { method: GET }));
+    await until(() => hand.begun.length === 1);
+    pair.connection.checkTimes(performance.now());
+    assert.equal(told, 0, 'who is there has not left');
+    pair.client.close();
+    for (let time = 0; time < 2; time += 1) pair.connection.checkTimes(performance.now());
+    assert.equal(told, 1);
+    hand.answer(0);
+    await until(() => hand.begun.length === 2);
+    hand.answer(1);
+    await pair.closed;
+    assert.deepEqual(pair.defects, []);
+  });
+
   it('in the middle of a stream ends the stream', async (t) => {
     const ended = Promise.withResolvers<void>();
     const pair = await connectPair(t, async function* () {
