@@ -5,9 +5,11 @@ import type { VaultReader } from '../vault/reader.ts';
 import { currentVersion, removalOf } from '../vault/records.ts';
 import type { Space } from '../vault/records.ts';
 
+const NEVER_RESTORED = { after: 0, at: 0 };
+
 /**
  * Compare-and-set: refuses a change where one of the credentials, or the rest of a set that one is in, changed after the
- * generation that the caller has seen. 0 stands for "nothing of it is there yet".
+ * generation that the caller has seen, or where that generation is one that a restore took back. 0 stands for "nothing of it is there yet".
  *
  * A set that the caller has seen, or a credential of none, of which nothing is there any more is a conflict with 0.
  *
@@ -32,7 +34,10 @@ export function requireGeneration(
   const present = new Set(records.map(({ name }) => seenAs(name)));
   const isGone = names.some((name) => !present.has(seenAs(name)));
   if (isGone && expected > 0) throw new CredentialError('Conflict', { expected, actual: 0 });
-  if (actual > expected) throw new CredentialError('Conflict', { expected, actual });
+  const { after, at } = principal?.restored ?? NEVER_RESTORED;
+  if (actual > expected || (after < expected && expected < at)) {
+    throw new CredentialError('Conflict', { expected, actual });
+  }
 }
 
 /** A set is seen as one, and a credential of none by itself. */

@@ -119,7 +119,8 @@ export class OpenedCopy {
     await this.#vault.write((writer) => {
       for (const { principal, generation } of ahead) {
         const own = writer.principal(principal) ?? emptyPrincipal(principal);
-        if (own.generation <= generation) writer.putPrincipal({ ...own, generation: generation + 1 });
+        const [after, at] = [own.generation, generation + 1];
+        if (after < at) writer.putPrincipal({ ...own, generation: at, restored: { after, at } });
       }
     });
   }

@@ -64,6 +64,8 @@ export interface PrincipalRecord {
   readonly grants: readonly GrantEntry[];
   /** Of a space: by the name of a set of which something is left, the generation in which something of it was removed. */
   readonly removals?: Readonly<Record<string, number>>;
+  /** Of a space whose contents a restore replaced: the last generation of the copy, and that of the restore. What changed in between is gone. */
+  readonly restored?: { readonly after: number; readonly at: number };
 }
 
 /** How a set did when it was last tried out. Not part of the set: it changes no generation. */

@@ -181,7 +181,7 @@ type Vanished (
 
 # Stores one or many credentials, all or none, as one generation.
 # replace: a name that exists gets a new version; without it, AlreadyExists.
-# ifGeneration: Conflict if one of the credentials, or the rest of its set, changed after this generation.
+# ifGeneration: Conflict if one of the credentials, or the rest of its set, changed after this generation, or if a restore took it back.
 method Create(
   credentials: []NewCredential,
   replace: ?bool,
@@ -905,7 +905,7 @@ export interface Methods {
   /**
    * Stores one or many credentials, all or none, as one generation.
    * replace: a name that exists gets a new version; without it, AlreadyExists.
-   * ifGeneration: Conflict if one of the credentials, or the rest of its set, changed after this generation.
+   * ifGeneration: Conflict if one of the credentials, or the rest of its set, changed after this generation, or if a restore took it back.
    */
   readonly Create: { readonly in: CreateIn; readonly out: CreateOut };
   readonly Get: { readonly in: GetIn; readonly out: GetOut };

@@ -93,6 +93,20 @@ describe('Restore', () => {
     await assertWhole(again);
   });
 
+  it('is a conflict for who compares with what it took back, and for nobody else', async (t) => {
+    const core = await startCore(t);
+    const seen = await core.keep(ROOT, { name: 'token', value: 'first' });
+    const { bytes } = await takeCopy(core);
+    const takenBack = await core.replace(ROOT, 'token', 'second');
+    await restore(core, bytes);
+    const credentials = [{ name: 'token', value: 'third' }];
+    const refusal = await core.refusal(ROOT, 'Create', { credentials, replace: true, ifGeneration: takenBack });
+    assert.deepEqual(refusal, ['Conflict', { expected: takenBack, actual: seen }]);
+    await core.ask(ROOT, 'Create', { credentials, replace: true, ifGeneration: seen });
+    const { generation } = await core.ask(ROOT, 'Get', { name: 'token' });
+    await core.ask(ROOT, 'Remove', { names: ['token'], ifGeneration: generation });
+  });
+
   it('gives none a second time where the store was locked and the copy opens it', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, { name: 'token', value: 'first' });

@@ -18,6 +18,8 @@ interface Contents {
 export interface State extends Contents {
   /** Of the copy that was made last. */
   readonly copy?: Contents;
+  /** Generations of what a restore took back may have been seen. Which ones they are depends on what else there is. */
+  readonly isRestored?: boolean;
 }
 
 type Apply = (state: State) => State | undefined;
@@ -82,7 +84,8 @@ export function applyCall(thing: Thing, { method, parameters, isStranger = false
       if (expected === undefined) return false;
       if (!isAny) return expected > 0;
       const actual = generationOf(state);
-      return actual === undefined ? undefined : names.length > 0 && actual > expected;
+      if (actual !== undefined && actual > expected) return names.length > 0;
+      return actual === undefined || (state.isRestored === true && actual < expected) ? undefined : false;
     };
     switch (method) {
       case 'Create': {
@@ -145,11 +148,13 @@ export function applyCall(thing: Thing, { method, parameters, isStranger = false
         return code === undefined && isWhole && areSame && told.generation === generation ? state : undefined;
       }
       case 'Backup': {
-        const { copy: _, ...copy } = state;
-        return { ...copy, copy };
+        const { kept, removed, isGranted } = state;
+        return { ...state, copy: { kept, removed, isGranted } };
       }
       case 'Restore':
-        return code === undefined && state.copy !== undefined ? { ...state.copy, copy: state.copy } : undefined;
+        return code === undefined && state.copy !== undefined
+          ? { ...state.copy, copy: state.copy, isRestored: true }
+          : undefined;
       default:
         throw new TypeError(`nothing is known of ${method}`);
     }
