@@ -278,7 +278,7 @@ class World {
     for (const [index, looker] of lookers.entries()) {
       const since = this.#history.tick();
       const reply = await looker.call(`${PREFIX}List`, WATCHED);
-      const there = reply.parameters as unknown as { credentials: readonly Told[]; sets: readonly Told[] };
+      const there = reply.parameters as { credentials: readonly Told[]; sets: readonly Told[] };
       const credentials = new Map<string, Told | undefined>(
         THINGS.flatMap(({ names }) => names.map((name) => [name, undefined])),
       );
