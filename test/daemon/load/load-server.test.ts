@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
@@ -17,8 +16,6 @@ import type { LoadWire } from '../../../daemon/load/wire.ts';
 import { setSocketOption } from '../../../daemon/kernel/libc.ts';
 import { createLog } from '../../../daemon/log.ts';
 import { eventually } from '../../support/eventually.ts';
-import { descriptorLimit } from '../../support/process-limits.ts';
-import { command, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const REFUSAL = Buffer.alloc(1024 * 1024 + 1);
@@ -280,44 +277,37 @@ describe('LoadServer', () => {
     assert.ok(refused > 3);
   });
 
-  it(
-    'answers whoever waited to be accepted while there were no descriptors',
-    { skip: skipUnless(command('prlimit', 'util-linux')) },
-    async (t) => {
-      const served = await serve(t);
-      served.answer = value('the value');
-      const before = descriptorLimit();
-      const limit = (files: number): void => {
-        execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${files}:`]);
-      };
-      const taken: number[] = [];
-      t.after(() => {
-        limit(before);
-        for (const fd of taken) fs.closeSync(fd);
-      });
-      const first = served.connect();
-      await new Promise((resolve) => first.once('connect', resolve));
-      assert.deepEqual(await readToEnd(first), Buffer.from('the value'));
-      limit(Math.max(...fs.readdirSync('/proc/self/fd').map(Number)) + 8);
-      // The client has its descriptor before there is none left.
-      const client = served.connect();
-      const takeAll = (): void => {
-        try {
-          for (;;) taken.push(fs.openSync('/dev/null', 'r'));
-        } catch (error) {
-          assert.equal((error as NodeJS.ErrnoException).code, 'EMFILE');
-        }
-      };
-      takeAll();
-      // Whatever the server gives back meanwhile, for it to watch by, is taken by somebody else.
-      const taking = setInterval(takeAll, 1);
-      t.after(() => clearInterval(taking));
-      await new Promise((resolve) => setTimeout(resolve, 300));
+  it('answers whoever waited to be accepted while there were no descriptors', async (t) => {
+    const served = await serve(t);
+    served.answer = value('the value');
+    const first = served.connect();
+    await new Promise((resolve) => first.once('connect', resolve));
+    assert.deepEqual(await readToEnd(first), Buffer.from('the value'));
+    const taken: number[] = [];
+    const takeAll = (): void => {
+      try {
+        for (;;) taken.push(fs.openSync('/dev/null', 'r'));
+      } catch (error) {
+        assert.equal((error as NodeJS.ErrnoException).code, 'EMFILE');
+      }
+    };
+    let taking: NodeJS.Timeout | undefined;
+    const before = limitDescriptors(Math.max(...fs.readdirSync('/proc/self/fd').map(Number)) + 8);
+    const giveBack = (): void => {
       clearInterval(taking);
       for (const fd of taken.splice(0)) fs.closeSync(fd);
-      assert.deepEqual(await readToEnd(client), Buffer.from('the value'));
-    },
-  );
+      limitDescriptors(before);
+    };
+    t.after(giveBack);
+    // The client has its descriptor before there is none left.
+    const client = served.connect();
+    takeAll();
+    // Whatever the server gives back meanwhile, for it to watch by, is taken by somebody else.
+    taking = setInterval(takeAll, 1);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    giveBack();
+    assert.deepEqual(await readToEnd(client), Buffer.from('the value'));
+  });
 
   it('takes over who waited at another process, and refuses whose answer had begun there', async (t) => {
     const before = await serve(t);
@@ -357,6 +347,8 @@ describe('LoadServer', () => {
   });
 });
 
+type LimitCall = (resource: number, limits: BigUint64Array) => number;
+
 const libc = koffi.load('libc.so.6');
 const socket = libc.func('int socket(int, int, int)') as unknown as (...numbers: number[]) => number;
 const bind = libc.func('int bind(int, uint8_t *, uint32_t)') as unknown as (
@@ -364,6 +356,8 @@ const bind = libc.func('int bind(int, uint8_t *, uint32_t)') as unknown as (
   address: Buffer,
   bytes: number,
 ) => number;
+const getLimit = libc.func('int getrlimit(int, uint64_t *)') as unknown as LimitCall;
+const setLimit = libc.func('int setrlimit(int, uint64_t *)') as unknown as LimitCall;
 const listen = libc.func('int listen(int, int)') as unknown as (fd: number, backlog: number) => number;
 
 /** A descriptor that listens on a path (unix(7)). */
@@ -373,6 +367,17 @@ function listenAt(file: string): number {
   assert.equal(bind(fd, address, address.length), 0);
   assert.equal(listen(fd, 128), 0);
   return fd;
+}
+
+/** How many descriptors this process may have from now on, without a process that would take some (setrlimit(2)). @returns how many before */
+function limitDescriptors(count: number): number {
+  const RLIMIT_NOFILE = 7;
+  const limits = new BigUint64Array(2);
+  assert.equal(getLimit(RLIMIT_NOFILE, limits), 0);
+  const before = Number(limits[0]);
+  limits[0] = BigInt(count);
+  assert.equal(setLimit(RLIMIT_NOFILE, limits), 0);
+  return before;
 }
 
 /** Another descriptor of the same connection, as systemd passes it on (dup(2)). */
