@@ -131,6 +131,7 @@ async function start(
         describeFailure(error),
       ),
     onPurged: () => log.info('the journal was moved to the file'),
+    onWatcherFailed: (error) => log.error('what follows from a change failed by a defect', describeDefect(error)),
   });
   cleanup.adopt(vault, (open) => open.close());
   const slots = new SlotKeeper(vault, sodium, keyPlaces, Date.now);

@@ -3,21 +3,35 @@ import { membershipOf } from '../../src/sets.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 
+/** Sets whose changes are remembered. Where there are more, nothing is known of any. */
+const CHANGED_MAX = 10_000;
+
+/** A set by its place. */
+interface SetPlace {
+  readonly space: Space;
+  readonly set: string;
+}
+
 /**
  * The fields that sets have, as somebody came by all their credentials: a set can have far more than it has, and to ask
  * for each of them takes longer than the listing itself. Of what is changed meanwhile nothing is known any more.
  */
 export class SeenFields implements Disposable {
   readonly #fields: Map<string, Set<string>> = new Map();
-  readonly #changed: Set<string> = new Set();
+  readonly #changed: Map<string, SetPlace> = new Map();
   readonly #stop: () => void;
   #isOther = false;
 
   /** To be made before the first credential is read. */
   constructor(vault: Vault) {
     this.#stop = vault.watch((change) => {
-      if (change === undefined) this.#isOther = true;
-      else for (const { space, name } of change.credentials) this.#changed.add(keyOf(space, membershipOf(name)?.set));
+      for (const { space, name } of change?.credentials ?? []) {
+        const set = membershipOf(name)?.set;
+        if (set !== undefined) this.#changed.set(keyOf(space, set), { space, set });
+      }
+      if (change !== undefined && this.#changed.size <= CHANGED_MAX) return;
+      this.#isOther = true;
+      this.#changed.clear();
     });
   }
 
@@ -39,11 +53,16 @@ export class SeenFields implements Disposable {
       : FIELD_IDS.filter((field) => fields.has(field));
   }
 
+  /** Sets of which nothing came by, and which changed meanwhile: it may have gone before, and come behind. */
+  missed(): readonly SetPlace[] {
+    return [...this.#changed].filter(([key]) => !this.#fields.has(key)).map(([, place]) => place);
+  }
+
   [Symbol.dispose](): void {
     this.#stop();
   }
 }
 
-function keyOf(space: Space, set: string | undefined): string {
-  return `${space} ${set ?? ''}`;
+function keyOf(space: Space, set: string): string {
+  return `${space} ${set}`;
 }

@@ -9,13 +9,23 @@ import type { Caller } from './caller.ts';
 import { everyCredential } from './every-credential.ts';
 import { grantsOf, mayRead } from './rules.ts';
 
-export interface Visible {
-  /** Counts what could not be read. */
-  readonly count: { damaged: number };
+/** Whose credentials are meant, of those that the caller may read. */
+export interface Owners {
   /** One owner's only. */
   readonly only: Space | undefined;
   /** For an administrator: every user's, not just the shared ones. */
   readonly isEveryone: boolean;
+}
+
+export interface Visible extends Owners {
+  /** Counts what could not be read. */
+  readonly count: { damaged: number };
+}
+
+/** Tells whether the credentials of a space are meant. */
+export function isMeant(caller: Caller, { only, isEveryone }: Owners, space: Space): boolean {
+  if (only !== undefined) return space === only;
+  return !caller.isAdministrator || isEveryone || space === SHARED_SPACE;
 }
 
 /**
@@ -25,7 +35,7 @@ export interface Visible {
 export async function* visibleCredentials(
   vault: Vault,
   caller: Caller,
-  { only, isEveryone, count }: Visible,
+  { count, ...owners }: Visible,
 ): AsyncGenerator<CredentialRecord> {
   if (!caller.isAdministrator) {
     const { names, granted } = vault.read((reader) => ({
@@ -40,14 +50,13 @@ export async function* visibleCredentials(
       const record = countDamaged(count, () =>
         vault.read((reader) => (isStillGranted(reader, space, name) ? reader.credential(space, name) : undefined)),
       );
-      if (record !== undefined && (only === undefined || only === space)) yield record;
+      if (record !== undefined && isMeant(caller, owners, space)) yield record;
     }
     return;
   }
-  const wanted = only ?? (isEveryone ? undefined : SHARED_SPACE);
   for await (const page of everyCredential(vault)) {
     count.damaged += page.damaged;
-    yield* page.records.filter(({ space }) => wanted === undefined || space === wanted);
+    yield* page.records.filter(({ space }) => isMeant(caller, owners, space));
   }
 }
 

@@ -1,9 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { CredentialError } from '../../src/errors.ts';
+import { membershipOf } from '../../src/sets.ts';
 import type { Finding } from '../../src/validation.ts';
 import { wholeSet } from '../access/set-view.ts';
 import type { Log } from '../log.ts';
+import type { VaultChange } from '../vault/change.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { setKey } from '../vault/records.ts';
@@ -57,18 +59,21 @@ export class HealthBook {
   readonly #remembered: Map<string, HealthRecord> = new Map();
   /** How many fail, by the head that they were counted at. */
   #failing: { readonly headBody: Uint8Array | undefined; readonly count: Promise<number> } | undefined;
-  /** What it is remembered of. */
-  #of: Unlocked | undefined;
 
   constructor(vault: Vault, log: Log, now: () => number) {
     this.#vault = vault;
     this.#log = log;
     this.#now = now;
+    vault.watch((change) => this.#forgetWhatIsGone(change));
+  }
+
+  /** How many results are remembered. */
+  get remembered(): number {
+    return this.#remembered.size;
   }
 
   /** The last result of a set, be it of an older generation. */
   last(reader: VaultReader, space: Space, set: string): HealthRecord | undefined {
-    this.#forgetOthers();
     const stored = reader.health(space, set);
     const remembered = this.#remembered.get(setKey({ space, set }));
     // What was removed meanwhile, or written since, has no part in it.
@@ -107,11 +112,16 @@ export class HealthBook {
     return { before, after };
   }
 
-  /** Of a store that was locked or replaced meanwhile. */
-  #forgetOthers(): void {
-    const of = this.#vault.unlocked();
-    if (of !== this.#of) this.#remembered.clear();
-    this.#of = of;
+  /** Of sets that were removed, and all where the store was locked, repaired or replaced. */
+  #forgetWhatIsGone(change: VaultChange | undefined): void {
+    if (change === undefined) this.#remembered.clear();
+    if (this.#remembered.size === 0) return;
+    for (const { space, name } of change?.credentials ?? []) {
+      const set = membershipOf(name)?.set;
+      if (set === undefined || !this.#remembered.has(setKey({ space, set }))) continue;
+      const stored = countDamaged({ damaged: 0 }, () => this.#vault.read((reader) => reader.health(space, set)));
+      if (stored === undefined) this.#remembered.delete(setKey({ space, set }));
+    }
   }
 
   /** A validation is worth something without it, so it fails by itself. */

@@ -4,12 +4,13 @@ import { membershipOf, providerOf } from '../../src/sets.ts';
 import type { Caller } from '../access/caller.ts';
 import { comparePrincipals, granteeOf } from '../access/grants.ts';
 import { patternMatcher } from '../access/patterns.ts';
-import { mayWrite, ownerOfSpace, requireAdministrator, spaceOfOwner } from '../access/rules.ts';
+import { mayReadSet, mayWrite, ownerOfSpace, requireAdministrator, spaceOfOwner } from '../access/rules.ts';
 import { SeenFields } from '../access/seen-fields.ts';
 import { viewSet, wholeSet } from '../access/set-view.ts';
 import type { SetView } from '../access/set-view.ts';
 import { uuidOfSet } from '../access/set-uuid.ts';
-import { visibleCredentials } from '../access/visible.ts';
+import { isMeant, visibleCredentials } from '../access/visible.ts';
+import type { Visible } from '../access/visible.ts';
 import type { HealthBook } from '../health/health-book.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
@@ -34,15 +35,17 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
   const { vault } = context;
   if (parameters.allOwners === true) requireAdministrator(caller);
   const matches = patternMatcher(vault.storeId, parameters.patterns ?? []);
-  const only = typeof parameters.owner === 'number' ? spaceOfOwner(parameters.owner) : undefined;
-  const isEveryone = parameters.allOwners === true;
+  const owners = {
+    only: typeof parameters.owner === 'number' ? spaceOfOwner(parameters.owner) : undefined,
+    isEveryone: parameters.allOwners === true,
+  };
   const count = { damaged: 0 };
   const describe = new Describer(context, caller, count);
   const slice = new TimeSlice(vault.turns);
   const sets = new Map<string, { space: Space; set: string }>();
   using seen = new SeenFields(vault);
   let batch: Credential[] = [];
-  for await (const record of visibleCredentials(vault, caller, { only, isEveryone, count })) {
+  for await (const record of everyListed(vault, caller, { ...owners, count }, seen, slice)) {
     await slice.pause();
     seen.add(record);
     if (!matches(record)) continue;
@@ -65,6 +68,28 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
   }
   return { credentials: batch, sets: described, damaged: count.damaged } satisfies ListOut;
 };
+
+/**
+ * Every credential that the caller may see; then those of sets that may have been there all the time, but each time in fields
+ * whose turn was over or still to come.
+ */
+async function* everyListed(
+  vault: Vault,
+  caller: Caller,
+  visible: Visible,
+  seen: SeenFields,
+  slice: TimeSlice,
+): AsyncGenerator<CredentialRecord> {
+  yield* visibleCredentials(vault, caller, visible);
+  const missed = seen.missed().filter(({ space }) => isMeant(caller, visible, space));
+  for (const { space, set } of missed) {
+    await slice.pause();
+    const members = countDamaged({ damaged: 0 }, () =>
+      vault.read((reader) => (mayReadSet(caller, reader, space, set) ? reader.setMembers(space, set) : undefined)),
+    );
+    if (members !== undefined) yield* members.values();
+  }
+}
 
 /** Puts credentials and sets into their wire form, for one caller. */
 class Describer {

@@ -206,7 +206,12 @@ export class Connection {
     this.#inFlightBytes += bytes;
     if (this.#isAnswering) return;
     this.#isAnswering = true;
-    this.#answerAll().catch((error: unknown) => this.#fail(error));
+    this.#answerAll().catch((error: unknown) => {
+      // Those behind it have nobody left who waits for them.
+      this.#answers.length = 0;
+      this.#inFlightBytes = 0;
+      this.#fail(error);
+    });
   }
 
   async #answerAll(): Promise<void> {
@@ -256,10 +261,9 @@ export class Connection {
     this.#events.onHeld(difference);
   }
 
+  /** What is worked on goes on, and is counted until then. */
   #fail(error: unknown): void {
     this.#events.onDefect(error);
-    this.#answers.length = 0;
-    this.#inFlightBytes = 0;
     this.#writer.flush();
     this.destroy();
   }

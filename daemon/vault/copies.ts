@@ -133,9 +133,7 @@ export class Copies {
         const { storeId, opensByItself } = copy;
         const known = { ...(await copy.summary()), storeId, isSameStore, storeCommits, opensByItself };
         if (checkOnly) return { ...known, keptPath: undefined };
-        const keptPath = await this.#replaceBy(copy);
-        this.uploads.drop();
-        return { ...known, keptPath };
+        return { ...known, keptPath: await this.#replaceBy(copy) };
       } finally {
         await copy.close();
       }
@@ -167,11 +165,16 @@ export class Copies {
   async #replaceBy(copy: OpenedCopy): Promise<string> {
     using _room = this.#reserveRoomFor(copy);
     const keptPath = join(this.#places.stateDirectory, KEPT_FILE);
-    await this.#vault.replace(copy.rootKey(this.#sodium), async (store) => {
-      await this.#keep(store, keptPath);
-      await copy.countOnFrom(this.#principals(store, copy));
-      return prepareReplacement(store, copy.records);
-    });
+    try {
+      await this.#vault.replace(copy.rootKey(this.#sodium), async (store) => {
+        await this.#keep(store, keptPath);
+        await copy.countOnFrom(this.#principals(store, copy));
+        return prepareReplacement(store, copy.records);
+      });
+    } finally {
+      // It counts on from the store as it was now: after another commit, another attempt would take that for its own past.
+      this.uploads.drop();
+    }
     return keptPath;
   }
 

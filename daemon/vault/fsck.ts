@@ -134,10 +134,7 @@ class Check implements Findings {
         check(record);
       }
     } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      this.isWhole = false;
-      this.#isListingCut = true;
-      this.report({ what: 'page', detail: `records of kind ${kind} cannot be read to their end: ${error.message}` });
+      this.#reportUnreadable(`records of kind ${kind} cannot be read to their end`, error);
     }
   }
 
@@ -258,7 +255,13 @@ class Check implements Findings {
   }
 
   head(state: Unlocked): void {
-    const headBody = this.#store.get(KIND.head, fixedTag('head'));
+    let headBody: Uint8Array | undefined;
+    try {
+      headBody = this.#store.get(KIND.head, fixedTag('head'));
+    } catch (error) {
+      this.#reportUnreadable('the head of the store cannot be read', error);
+      return;
+    }
     if (state.head === undefined || headBody === undefined || state.headBody === undefined) {
       this.report({ what: 'head', detail: 'the head of the store is damaged' });
     } else if (Buffer.compare(headBody, state.headBody) !== 0) {
@@ -269,6 +272,14 @@ class Check implements Findings {
       else if (difference > 0) this.report({ what: 'added', detail: `${difference} records were added to the file` });
       else this.report({ what: 'head', detail: 'a record was changed, or put back from an older copy of the file' });
     }
+  }
+
+  /** @param error thrown again where the storage is not to blame */
+  #reportUnreadable(what: string, error: unknown): void {
+    if (!(error instanceof StoreError)) throw error;
+    this.isWhole = false;
+    this.#isListingCut = true;
+    this.report({ what: 'page', detail: `${what}: ${error.message}` });
   }
 
   #summarize(record: CredentialRecord, unreadable: ReadonlySet<number>): void {

@@ -14,7 +14,7 @@ import {
 import { dirname } from 'node:path';
 
 import { describeSystemError } from '../system-error.ts';
-import { KEY_BYTES } from './key-memory.ts';
+import { KEY_BYTES, bytesOutsideHeap } from './key-memory.ts';
 import { decodeKey, encodeKey, KEY_TEXT_BYTES_MAX } from './key-text.ts';
 import { randomBytes } from './sodium.ts';
 
@@ -76,7 +76,7 @@ export function createKeyFile(path: string): Uint8Array {
  * @throws KeyFileError
  */
 export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
-  const text = Buffer.alloc(KEY_TEXT_BYTES_MAX + 1);
+  const text = bytesOutsideHeap(KEY_TEXT_BYTES_MAX + 1);
   try {
     // The path may be the word of somebody who can write to the store or gave a copy: to open a device can be enough to set it off.
     // Nor is a larger file opened, which may be the store: SQLite's locks go when any descriptor of it is closed (fcntl(2)).

@@ -9,7 +9,7 @@ const KEYS_MAX = 128;
  * garbage, and the bytes stay behind where they were; here they stay in one place, which can be wiped and locked.
  */
 export class KeyMemory {
-  readonly #block: Uint8Array = new Uint8Array(new ArrayBuffer(KEYS_MAX * KEY_BYTES));
+  readonly #block: Uint8Array = bytesOutsideHeap(KEYS_MAX * KEY_BYTES);
   readonly #free: Uint8Array[] = Array.from({ length: KEYS_MAX }, (_, index) =>
     this.#block.subarray(index * KEY_BYTES, (index + 1) * KEY_BYTES),
   );
@@ -35,4 +35,9 @@ export class KeyMemory {
       if (key !== undefined && this.#used.delete(key)) this.#free.push(key);
     }
   }
+}
+
+/** Zeros outside of V8's heap, however few: for what is wiped in a moment. It is not locked. */
+export function bytesOutsideHeap(bytes: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new ArrayBuffer(bytes));
 }

@@ -1,4 +1,4 @@
-import { KEY_BYTES } from './key-memory.ts';
+import { KEY_BYTES, bytesOutsideHeap } from './key-memory.ts';
 
 /**
  * A key as base64 (RFC 4648, section 4), from bytes to bytes: a string of V8's could not be wiped, and stays in its heap
@@ -20,7 +20,7 @@ export const KEY_TEXT_BYTES_MAX: number = TEXT_BYTES + 2;
 
 /** The text of a key and a line end. The caller owns and wipes it. */
 export function encodeKey(key: Uint8Array): Uint8Array {
-  const text = new Uint8Array(TEXT_BYTES + 1);
+  const text = bytesOutsideHeap(TEXT_BYTES + 1);
   for (let index = 0; index < TEXT_BYTES - 1; index += 1) {
     const bit = index * BITS;
     const pair = ((key[bit >> 3] ?? 0) << 8) | (key[(bit >> 3) + 1] ?? 0);
@@ -37,7 +37,7 @@ export function decodeKey(text: Uint8Array): Uint8Array | undefined {
   const isEnded = end.length === 0 || (end.length === 1 && end[0] === LF);
   if (!isEnded && !(end.length === 2 && end[0] === CR && end[1] === LF)) return undefined;
   if (text[TEXT_BYTES - 1] !== PADDING) return undefined;
-  const key = new Uint8Array(KEY_BYTES);
+  const key = bytesOutsideHeap(KEY_BYTES);
   let [bits, held, length] = [0, 0, 0];
   for (const character of text.subarray(0, TEXT_BYTES - 1)) {
     const value = ALPHABET.indexOf(character);

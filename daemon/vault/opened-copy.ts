@@ -66,10 +66,9 @@ export class OpenedCopy {
     if (!isInspected && (await inspectPages(path, BODY_BYTES_MAX)).length > 0) throw badCopy('damaged');
     const store = asBadCopy(() => SqliteStore.open(path));
     try {
-      // Nothing waits to be purged: what is deleted in a copy was never in the store.
-      const vault = asBadCopy(
-        () => new Vault(store, sodium, { onPurgeFailed: () => undefined, onPurged: () => undefined }),
-      );
+      // Nothing waits to be purged: what is deleted in a copy was never in the store. And nobody watches it.
+      const events = { onPurgeFailed: ignore, onPurged: ignore, onWatcherFailed: ignore };
+      const vault = asBadCopy(() => new Vault(store, sodium, events));
       const opensByItself = await unlock(vault, new SlotKeeper(vault, sodium, places, now), sodium, keys);
       return new OpenedCopy(store, vault, opensByItself);
     } catch (error) {
@@ -172,6 +171,10 @@ function unlockWithKeyOf(store: Vault, copy: Vault, sodium: Sodium): void {
     // Another root key under the id of this store: then it is for the slots to open it.
     if (!isCredentialError(error, 'Damaged')) throw error;
   }
+}
+
+function ignore(): void {
+  // Of a copy it is no matter.
 }
 
 function badCopy(reason: 'foreign' | 'damaged' | 'newer'): CredentialError {

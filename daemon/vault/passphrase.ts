@@ -16,10 +16,10 @@ const DEFAULT = { N: 2 ** 17, r: 8, p: 1 };
 const SALT_BYTES = 16;
 
 /**
- * What a file may ask for: it may have been changed by somebody who wants the daemon to use up its memory. 128·N·r bytes
- * are needed, so 1 GiB here.
+ * What a file may ask for: it may have been changed by somebody who wants the daemon to use up its memory, of which its unit
+ * has 1 GiB, and is killed for it. 128·N·r bytes are needed; twice as much as of a slot that is made here.
  */
-const MEMORY_BYTES_MAX: number = 1024 ** 3;
+const MEMORY_BYTES_MAX: number = 256 * 1024 ** 2;
 const PARALLELISM_MAX = 16;
 /** Block size; nobody uses another one than 8, and a larger one needs memory that is not in the bound above. */
 const BLOCK_SIZE_MAX = 32;

@@ -10,8 +10,6 @@ export const SLOTS_MAX = 16;
 /** Most that are read of a file, which may have been given more. */
 export const SLOTS_READ_MAX: number = 4 * SLOTS_MAX;
 
-const SLOT_HASH_BYTES = 32;
-
 /** No text of a slot is longer than a path (PATH_MAX); of one that is, the log and every list would be as long. */
 const SLOT_TEXT_MAX = 4096;
 
@@ -56,7 +54,7 @@ export async function makeSlot(
     const wrapped = sodium.seal(key, rootKey, slotAssociated(storeId, clear));
     return { ...clear, wrapped: Buffer.from(wrapped).toString('base64') };
   } finally {
-    wipe(key);
+    sodium.release(key);
   }
 }
 
@@ -75,7 +73,7 @@ export async function openSlot(
   try {
     return sodium.openKey(key, Buffer.from(wrapped, 'base64'), slotAssociated(storeId, clear));
   } finally {
-    wipe(key);
+    sodium.release(key);
   }
 }
 
@@ -112,13 +110,14 @@ export function describeSlot({ id, kind, created, label, path, credential }: Slo
   return { id, kind, created, ...(where === undefined ? {} : { label: where }) };
 }
 
+/** A key of `Sodium`'s that the caller owns. */
 async function slotKey(sodium: Sodium, slot: Omit<SlotRecord, 'wrapped'>, secret: SlotSecret): Promise<Uint8Array> {
   const context = Buffer.from(`cio-slot-1\0${slot.id}`);
-  if ('key' in secret) return sodium.keyedHash(secret.key, context, SLOT_HASH_BYTES);
+  if ('key' in secret) return sodium.hashedKey(secret.key, context);
   if (slot.scrypt === undefined) throw new TypeError('a passphrase opens only a passphrase slot');
   const derived = await deriveFromPassphrase(secret.passphrase, slot.scrypt);
   try {
-    return sodium.keyedHash(derived, context, SLOT_HASH_BYTES);
+    return sodium.hashedKey(derived, context);
   } finally {
     wipe(derived);
   }

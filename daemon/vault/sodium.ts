@@ -2,7 +2,7 @@ import { randomFillSync } from 'node:crypto';
 
 import wrapper from 'libsodium-wrappers';
 
-import { KEY_BYTES, KeyMemory } from './key-memory.ts';
+import { KEY_BYTES, KeyMemory, bytesOutsideHeap } from './key-memory.ts';
 import { PublicRandom } from './public-random.ts';
 
 const NONCE_BYTES = 24;
@@ -145,6 +145,20 @@ export class Sodium {
 
   /** BLAKE2b (RFC 7693) of `message` under `key`, which is {@link KEY_BYTES} long; `bytes` is 16 to 64. */
   keyedHash(key: Uint8Array, message: Uint8Array, bytes: number): Uint8Array {
+    return this.#keyedHashFor(key, message, bytes, (hash) => hash.slice());
+  }
+
+  /** The same as a key, straight into the memory for keys. To be given back by {@link release}. */
+  hashedKey(key: Uint8Array, message: Uint8Array): Uint8Array {
+    return this.#keyedHashFor(key, message, KEY_BYTES, (hash) => this.copyKey(hash));
+  }
+
+  #keyedHashFor(
+    key: Uint8Array,
+    message: Uint8Array,
+    bytes: number,
+    use: (hash: Uint8Array) => Uint8Array,
+  ): Uint8Array {
     const total = KEY_BYTES + message.length + bytes;
     const k = this.#reserve(total);
     try {
@@ -154,7 +168,7 @@ export class Sodium {
       heap.set(key, k);
       heap.set(message, m);
       this.#module._crypto_generichash(hash, bytes, m, message.length, 0, k, KEY_BYTES);
-      return heap.slice(hash, hash + bytes);
+      return use(heap.subarray(hash, hash + bytes));
     } finally {
       this.#giveBack(k, total);
     }
@@ -242,9 +256,9 @@ export class Sodium {
   }
 }
 
-/** Fresh random bytes from the kernel, for ids, salts and the contents of key files. */
+/** Fresh random bytes from the kernel, for ids, salts and the contents of key files. They can be wiped. */
 export function randomBytes(bytes: number): Uint8Array {
-  return randomFillSync(new Uint8Array(bytes));
+  return randomFillSync(bytesOutsideHeap(bytes));
 }
 
 /** Overwrites secrets with zeros. */

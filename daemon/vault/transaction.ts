@@ -117,7 +117,7 @@ export class VaultTransaction implements VaultWriter {
   grantees(space: Space, kind: GrantEntry['kind'], target: string): ReadonlyMap<PrincipalId, GrantEntry> {
     const key = grantKey({ space, kind, target });
     const grantees = new Map(this.#committedPrincipals.grants.grantees(space, kind, target));
-    for (const id of [...this.#keptPrincipals.keys(), ...this.#principals.keys()]) {
+    for (const id of this.#changedPrincipals()) {
       const grant = this.principal(id)?.grants.find((given) => grantKey(given) === key);
       if (grant === undefined) grantees.delete(id);
       else grantees.set(id, grant);
@@ -126,7 +126,13 @@ export class VaultTransaction implements VaultWriter {
   }
 
   grantsGiven(space: Space): number {
-    return this.#committedPrincipals.grants.given(space);
+    const givenTo = (record: PrincipalRecord | undefined): number =>
+      record?.grants.filter((grant) => grant.space === space).length ?? 0;
+    let given = this.#committedPrincipals.grants.given(space);
+    for (const id of this.#changedPrincipals()) {
+      given += givenTo(this.principal(id)) - givenTo(this.#committedPrincipals.get(id));
+    }
+    return given;
   }
 
   credentials(after: Uint8Array | undefined, limit: number): ReturnType<VaultReader['credentials']> {
@@ -288,6 +294,10 @@ export class VaultTransaction implements VaultWriter {
       const body = isEmptyPrincipal(record) ? undefined : this.#sealing.seal(KIND.principal, tag, encodeRecord(record));
       this.#kept.set(placeOf(KIND.principal, tag), { kind: KIND.principal, tag, body });
     }
+  }
+
+  #changedPrincipals(): Set<PrincipalId> {
+    return new Set([...this.#keptPrincipals.keys(), ...this.#principals.keys()]);
   }
 
   #put(kind: Kind, tag: Uint8Array, body: Uint8Array): void {

@@ -97,9 +97,10 @@ export class Uploads {
     if (this.#isInUse) throw new CredentialError('Busy', {});
     if (this.#isSending && performance.now() - this.#lastHeard < IDLE_MS) throw new CredentialError('Busy', {});
     this.drop();
-    this.#isSending = true;
     try {
-      return (this.#current = new IncomingFile(this.#directory.newFile()));
+      this.#current = new IncomingFile(this.#directory.newFile());
+      this.#isSending = true;
+      return this.#current;
     } catch (error) {
       throw toCredentialError(error);
     }

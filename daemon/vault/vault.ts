@@ -47,6 +47,12 @@ export interface Unlocked {
 /** @param change undefined where anything may have changed: the store was locked, unlocked or repaired */
 export type VaultWatcher = (change: VaultChange | undefined) => void;
 
+/** Hears of what goes wrong and is nobody's who called. */
+export interface VaultEvents extends PurgerEvents {
+  /** A watcher failed by a defect of its own: all others were told, and whoever changed something was answered. */
+  onWatcherFailed(error: unknown): void;
+}
+
 /**
  * The store with its keys, or without them while it is locked.
  *
@@ -60,17 +66,20 @@ export class Vault {
   readonly #sodium: Sodium;
   readonly #queue: WriteQueue;
   readonly #purger: Purger;
-  #storeId: Uint8Array;
+  readonly #events: VaultEvents;
+  /** Undefined where it is to be read anew. */
+  #storeId: Uint8Array | undefined;
   #unlocked: Unlocked | undefined;
   readonly #watchers: Set<VaultWatcher> = new Set();
   #exclusive: Promise<unknown> | undefined;
 
   /** @throws CredentialError `Damaged` where the store has no id */
-  constructor(store: SealedStore, sodium: Sodium, events: PurgerEvents) {
+  constructor(store: SealedStore, sodium: Sodium, events: VaultEvents) {
     this.#store = store;
     this.#sodium = sodium;
     this.#queue = new WriteQueue(() => this.#beginCommit());
     this.#purger = new Purger(store, events);
+    this.#events = events;
     this.#storeId = storeIdIn(store);
   }
 
@@ -85,7 +94,7 @@ export class Vault {
 
   /** 16 bytes, in clear in the file; others after a {@link replace}. */
   get storeId(): Uint8Array {
-    return this.#storeId;
+    return (this.#storeId ??= storeIdIn(this.#store));
   }
 
   /** The slots of the store, readable while it is locked. Ones that cannot be read are left out. */
@@ -107,7 +116,7 @@ export class Vault {
     }
     let sealing: Sealing | undefined;
     try {
-      sealing = openDataKey(this.#sodium, this.#store, this.#storeId, rootKey);
+      sealing = openDataKey(this.#sodium, this.#store, this.storeId, rootKey);
       if (sealing === undefined) throw new CredentialError('Damaged', {});
       const { principals, arePrincipalsWhole } = readPrincipals(this.#store, sealing);
       const headBody = this.#store.get(KIND.head, fixedTag('head'));
@@ -196,7 +205,7 @@ export class Vault {
    *
    * @param rootKey opens the new contents; a key of `Sodium`'s that becomes the vault's own
    * @param prepare begins the transaction that puts them there, and leaves it open
-   * @throws CredentialError where nothing was changed
+   * @throws CredentialError where nothing was changed; where only the new contents could not be opened, it is locked
    */
   async replace(rootKey: Uint8Array, prepare: (store: SealedStore) => Promise<SealedTransaction>): Promise<void> {
     while (this.#exclusive !== undefined) await this.#exclusive;
@@ -222,7 +231,7 @@ export class Vault {
       transaction.commit(true);
       // From here on nobody may read with the keys and the records in memory that were those of the old contents.
       this.#forgetKeys();
-      this.#storeId = storeIdIn(this.#store);
+      this.#storeId = undefined;
       isTaken = true;
       this.unlock(rootKey);
     } catch (error) {
@@ -336,17 +345,19 @@ export class Vault {
     if (state === undefined) return undefined;
     const transaction = new VaultTransaction(this.#store, state.sealing, state.principals);
     const commit = (): void => {
+      let change: VaultChange;
       try {
-        this.#commit(state, transaction);
+        change = this.#commit(state, transaction);
       } catch (error) {
         this.#purgeAfter(error);
         throw error;
       }
+      this.#tellWatchers(change);
     };
     return { transaction, commit };
   }
 
-  #commit(state: Unlocked, transaction: VaultTransaction): void {
+  #commit(state: Unlocked, transaction: VaultTransaction): VaultChange {
     const { head, headBody, arePrincipalsWhole } = state;
     if (head === undefined || headBody === undefined || !arePrincipalsWhole) throw new CredentialError('Damaged', {});
     const committed = transaction.commit(head, headBody);
@@ -357,11 +368,18 @@ export class Vault {
     state.cache.forget(committed.changed);
     if (committed.hasDeletes) this.#purger.soon();
     else this.#purger.later();
-    this.#tellWatchers({ credentials: committed.changed, healths: committed.healths, grants });
+    return { credentials: committed.changed, healths: committed.healths, grants };
   }
 
+  /** What they hear of has happened, and none of them can make it a failure. */
   #tellWatchers(change: VaultChange | undefined): void {
-    for (const watcher of this.#watchers) watcher(change);
+    for (const watcher of this.#watchers) {
+      try {
+        watcher(change);
+      } catch (error) {
+        this.#events.onWatcherFailed(error);
+      }
+    }
   }
 }
 

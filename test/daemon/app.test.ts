@@ -141,9 +141,11 @@ describe('startApp()', () => {
     const stateDirectory = stateIn(t);
     fs.mkdirSync(stateDirectory, { mode: 0o755 });
     await runSuccessfully(['bindfs', '--chmod-ignore', '--perms=0755', stateDirectory, stateDirectory]);
-    const said = await refusal(t, stateDirectory);
-    await runSuccessfully(['umount', '-l', stateDirectory]);
-    assert.match(said, /^StateDirectoryError: .*its file system keeps no modes$/);
+    try {
+      assert.match(await refusal(t, stateDirectory), /^StateDirectoryError: .*its file system keeps no modes$/);
+    } finally {
+      await runSuccessfully(['umount', '-l', stateDirectory]);
+    }
     assert.deepEqual(fs.readdirSync(stateDirectory), []);
   });
 

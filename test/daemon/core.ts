@@ -199,7 +199,13 @@ export async function startCore(scope: Scope, options: CoreOptions = {}): Promis
       async (storeId, rootKey) => (await createFirstSlot(sodium, storeId, rootKey, places, START_TIME)).slot,
     );
   }
-  opened = new Vault(store, sodium, { onPurgeFailed: () => undefined, onPurged: () => undefined });
+  opened = new Vault(store, sodium, {
+    onPurgeFailed: () => undefined,
+    onPurged: () => undefined,
+    onWatcherFailed(error) {
+      throw error;
+    },
+  });
   const core = new Core(sodium, store, opened, places);
   await core.slots.unlockUnattended();
   return core;

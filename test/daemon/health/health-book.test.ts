@@ -131,8 +131,11 @@ describe('HealthBook', () => {
     await kept.keep(PASSED);
     kept.now += 1000;
     await kept.keep(PASSED);
+    await kept.opened.save('cio_aws_secret_key', 'secret');
+    assert.deepEqual([kept.last()?.checked, kept.book.remembered], [kept.now, 1], 'a set that changes is there');
+    await kept.opened.remove('cio_aws_secret_key');
     await kept.opened.remove('cio_aws_access_key');
-    assert.equal(kept.last(), undefined);
+    assert.deepEqual([kept.last(), kept.book.remembered], [undefined, 0]);
     assert.equal(await kept.keep(PASSED), false, 'there is nothing to know anything of');
     await kept.opened.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMJ');
     assert.equal(kept.last(), undefined);
@@ -176,6 +179,7 @@ describe('HealthBook', () => {
     kept.now += 1000;
     await kept.keep(PASSED);
     await kept.opened.vault.lock();
+    assert.equal(kept.book.remembered, 0);
     await kept.opened.slots.unlockUnattended();
     assert.equal(kept.last()?.checked, NOW);
   });

@@ -70,7 +70,12 @@ async function serve(
     identify,
     answer: () => (typeof served.answer === 'function' ? served.answer() : served.answer),
   });
-  const connect = (): net.Socket => net.connect({ path: file, allowHalfOpen: true }).end();
+  const clients: net.Socket[] = [];
+  const connect = (): net.Socket => {
+    const client = net.connect({ path: file, allowHalfOpen: true }).end();
+    clients.push(client);
+    return client;
+  };
   const served: Served = {
     server,
     keeper,
@@ -83,7 +88,11 @@ async function serve(
   await server.listen({ fd: listenAt(file), name: 'load', isListening: true });
   // What it rehearsed.
   keeper.told.length = 0;
-  t.after(() => server.stop());
+  t.after(async () => {
+    // A test that failed reads no more; nobody waits for that.
+    for (const client of clients) client.destroy();
+    await server.stop();
+  });
   return served;
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -28,12 +29,15 @@ async function connectionFrom(t: TestContext, address: string): Promise<net.Sock
   const file = path.join(temporaryDirectory(t), 's');
   await new Promise<void>((resolve) => server.listen(file, resolve));
   const child = spawn('/usr/bin/python3', ['-c', CLIENT, file, address], { stdio: 'inherit' });
-  const socket = await new Promise<net.Socket>((resolve) => server.once('connection', resolve));
+  const ended = once(child, 'exit');
   t.after(async () => {
-    socket.destroy();
+    child.kill('SIGKILL');
     server.close();
-    await new Promise((resolve) => child.once('exit', resolve));
+    await ended;
   });
+  const gone = ended.then(() => assert.fail('it could not connect'));
+  const [socket] = (await Promise.race([once(server, 'connection'), gone])) as [net.Socket];
+  t.after(() => void socket.destroy());
   return socket;
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { truncateSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { NotInspectedError } from '../../../daemon/store/inspect-pages.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
@@ -54,6 +55,18 @@ describe('Fsck', () => {
     assert.equal((await core.ask(ROOT, 'Fsck', { repair: true })).repaired, true);
     assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, []);
   });
+
+  for (const bytes of [0, 4096]) {
+    it(`names the damage where the file was cut to ${bytes} bytes while it is open, and repairs nothing`, async (t) => {
+      const core = await startCore(t);
+      await core.keep(ROOT, ...Array.from({ length: 50 }, (_, index) => `n${index}`));
+      core.store.purge();
+      truncateSync(core.storePath, bytes);
+      const { problems, repaired } = await core.ask(ROOT, 'Fsck', {});
+      assert.deepEqual([new Set(problems.map(({ what }) => what)), repaired], [new Set(['page']), false]);
+      assert.deepEqual(await core.refusal(ROOT, 'Fsck', { repair: true }), ['Damaged', {}]);
+    });
+  }
 
   it('is refused to whoever is no administrator, and while the store is locked', async (t) => {
     const core = await startCore(t);

@@ -80,14 +80,14 @@ describe('Grant', () => {
     await core.keep(ROOT, 'cio_aws_alt_access_key', 'cio_aws_access_key');
     const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws_alt', allowIncomplete: true });
     for (const [target, uid] of [
-      ['aws_alt', 1001],
-      ['alt_aws', 1002],
-      [uuid, 1003],
+      ['aws_alt', 4001],
+      ['alt_aws', 4002],
+      [uuid, 4003],
     ] as const) {
       await core.ask(ROOT, 'Grant', { target, grantees: [{ uid }] });
     }
     await core.keep(ROOT, 'cio_aws_alt_secret_key', 'cio_aws_secret_key');
-    for (const uid of [1001, 1002, 1003]) {
+    for (const uid of [4001, 4002, 4003]) {
       assert.ok(await reads(core, { uid }, 'cio_alt_aws_secret_key'));
       assert.equal(await reads(core, { uid }, 'cio_aws_secret_key'), false);
       assert.equal(await reads(core, { uid }, 'cio_aws_access_key'), false);
@@ -237,6 +237,24 @@ describe('Grant: what one user may give', () => {
     await core.ask(ALICE, 'Grant', { target: 'other', grantees: many(1) });
     await core.ask(ALICE, 'Revoke', { target: 'token', grantees: many(1) });
     await core.ask(ALICE, 'Grant', { target: 'other', grantees: [{ gid: 1 }] });
+  });
+
+  it('is bounded also where calls are committed together: each counts what those before it gave and took back', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ALICE, 'token', 'other');
+    const half = many(GRANTS_PER_USER_MAX / 2);
+    const replies = await Promise.all([
+      core.call(ALICE, 'Grant', { target: 'token', grantees: half }),
+      core.call(ALICE, 'Grant', { target: 'other', grantees: half }),
+      core.call(ALICE, 'Grant', { target: 'other', grantees: [{ gid: 1 }] }),
+      core.call(ALICE, 'Grant', { target: 'token', grantees: [{ gid: 1 }] }),
+      core.call(ALICE, 'Revoke', { target: 'token', grantees: many(1) }),
+      core.call(ALICE, 'Grant', { target: 'token', grantees: [{ gid: 1 }] }),
+    ]);
+    const isRefused = replies.map(({ error }) => error?.endsWith('.TooLarge') ?? false);
+    assert.deepEqual(isRefused, [false, false, true, true, false, false]);
+    const given = core.vault.read((reader) => reader.grantsGiven('uid:3001'));
+    assert.equal(given, GRANTS_PER_USER_MAX);
   });
 
   it('takes nothing from what others may give, to the same grantees or to new ones', async (t) => {

@@ -369,6 +369,33 @@ describe('List: batches', () => {
     assert.equal(new Set(seen).size, seen.length, 'none is given twice');
   });
 
+  for (const person of [ROOT, ALICE]) {
+    it(`leaves out no set that was there all the time, whichever of its fields was (uid ${person.uid})`, async (t) => {
+      const core = await startCore(t);
+      await core.keep(person, ...Array.from({ length: 600 }, (_, index) => `cio_s3_${index}_region`));
+      const answer = core.dispatch(core.caller(person), { method: LIST, more: true });
+      assert.ok(answer !== undefined && Symbol.asyncIterator in answer);
+      const replies: ListOut[] = [];
+      for await (const { parameters } of answer) {
+        replies.push(parameters as ListOut);
+        if (replies.length > 1) continue;
+        const seen = new Set(replies[0]?.credentials.map(({ name }) => name));
+        const later = Array.from({ length: 600 }, (_, index) => index).filter((i) => !seen.has(`cio_s3_${i}_region`));
+        for (const index of later.slice(0, 20)) {
+          await core.keep(person, `cio_s3_${index}_bucket`);
+          await core.ask(person, 'Remove', { names: [`cio_s3_${index}_region`] });
+        }
+      }
+      const sets = replies.flatMap((reply) => reply.sets);
+      assert.equal(new Set(sets.map(({ set }) => set)).size, 600);
+      assert.equal(sets.length, 600);
+      const given = replies.flatMap(({ credentials }) => credentials.map(({ name }) => name));
+      assert.equal(new Set(given).size, given.length, 'none is given twice');
+      for (const { credentials, sets: described } of replies)
+        assert.ok(credentials.length <= 250 && described.length <= 250);
+    });
+  }
+
   it('says Locked at the end where the store is locked meanwhile', async (t) => {
     const { core } = await largeCore(t);
     const answer = core.dispatch(core.caller(ROOT), { method: LIST, more: true });

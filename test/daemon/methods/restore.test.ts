@@ -107,6 +107,27 @@ describe('Restore', () => {
     await core.ask(ROOT, 'Remove', { names: ['token'], ifGeneration: generation });
   });
 
+  it('is that, too, where it is done again after one that failed', async (t) => {
+    const core = await startCore(t);
+    const seen = await core.keep(ROOT, { name: 'token', value: 'first' });
+    const { bytes } = await takeCopy(core);
+    const takenBack = [await core.replace(ROOT, 'token', 'second')];
+    const begin = t.mock.method(core.store, 'begin', () => {
+      throw new StoreError('full', 'the disk is full');
+    });
+    const call = await upload(core, bytes);
+    assert.deepEqual(await core.refusal(ROOT, 'Restore', call), ['StorageFull', {}]);
+    begin.mock.restore();
+    takenBack.push(await core.replace(ROOT, 'token', 'third'));
+    assert.deepEqual(await core.refusal(ROOT, 'Restore', call), ['BadCopy', { reason: 'gone' }]);
+    assert.equal(await core.value(ROOT, 'token'), 'third');
+    await restore(core, bytes);
+    for (const expected of takenBack) {
+      const refused = { names: ['token'], ifGeneration: expected };
+      assert.deepEqual(await core.refusal(ROOT, 'Remove', refused), ['Conflict', { expected, actual: seen }]);
+    }
+  });
+
   it('gives none a second time where the store was locked and the copy opens it', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, { name: 'token', value: 'first' });

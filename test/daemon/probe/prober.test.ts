@@ -120,6 +120,7 @@ describe('Prober', () => {
     leave();
     await far.ended;
     assert.deepEqual((await found.next()).value, FAILED);
+    assert.equal((await found.next()).done, true);
   });
 
   it('gives no job to a prober that comes when nobody wants it any more, and ends it', async () => {
@@ -135,6 +136,7 @@ describe('Prober', () => {
     leave();
     start(far);
     assert.deepEqual((await next).value, FAILED);
+    assert.equal((await found.next()).done, true);
     await far.ended;
     assert.deepEqual(far.sent, []);
   });

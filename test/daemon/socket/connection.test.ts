@@ -15,6 +15,7 @@ import {
 import { CredentialError } from '../../../src/errors.ts';
 import { MESSAGE_BYTES_MAX } from '../../../src/limits.ts';
 import { assertUnseen, Canaries } from '../../support/canary.ts';
+import { eventually } from '../../support/eventually.ts';
 import type { RawVarlink } from '../../support/varlink.ts';
 import { ByHand, connectPair, echo } from './pair.ts';
 import type { Pair } from './pair.ts';
@@ -33,14 +34,9 @@ async function receiveAll(client: RawVarlink): Promise<unknown[]> {
   return received;
 }
 
-/** Turns of the event loop until it is so; the test runner ends a test that waits in vain. */
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await nextTurn();
-}
-
 /** Long enough for what was sent to arrive, and to be worked on. */
 async function settle({ client }: Pair): Promise<void> {
-  await until(() => client.socket.writableLength === 0);
+  await eventually(() => client.socket.writableLength === 0);
   for (let turn = 0; turn < 20; turn += 1) await nextTurn();
 }
 
@@ -53,7 +49,7 @@ describe('Connection: order', () => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
     pair.client.send(messages(...[0, 1, 2].map((index) => ({ method: CREATE, index }))));
-    await until(() => hand.begun.length === 3);
+    await eventually(() => hand.begun.length === 3);
     for (const index of [2, 1, 0]) hand.answer(index);
     for (const index of [0, 1, 2]) assert.deepEqual(await pair.client.receive(), { parameters: { index } });
   });
@@ -65,9 +61,9 @@ describe('Connection: order', () => {
     pair.client.socket.on('data', (chunk: Buffer) => void chunks.push(chunk));
     const places = Array.from({ length: CALLS_IN_FLIGHT_MAX }, (_, index) => index);
     pair.client.send(messages(...places.map((index) => ({ method: CREATE, index }))));
-    await until(() => hand.begun.length === places.length);
+    await eventually(() => hand.begun.length === places.length);
     for (const index of places) hand.answer(index);
-    await until(() => chunks.length > 0);
+    await eventually(() => chunks.length > 0);
     assert.equal(Buffer.concat(chunks).toString(), messages(...places.map((index) => ({ parameters: { index } }))));
     assert.equal(chunks.length, 1);
   });
@@ -105,7 +101,7 @@ describe('Connection: order', () => {
     await settle(pair);
     assert.equal(hand.begun.length, CALLS_IN_FLIGHT_MAX);
     for (let index = 0; index < count; index += 1) {
-      await until(() => hand.begun.length > index);
+      await eventually(() => hand.begun.length > index);
       assert.ok(hand.begun.length <= index + CALLS_IN_FLIGHT_MAX);
       hand.answer(index);
       assert.deepEqual(await pair.client.receive(), { parameters: { index } });
@@ -245,7 +241,7 @@ describe('Connection: time', () => {
   it('ends a message that takes too long with TimedOut, and not before', async (t) => {
     const pair = await connectPair(t, echo);
     pair.client.send('{"half":');
-    await until(() => pair.held.now > 0);
+    await eventually(() => pair.held.now > 0);
     const since = performance.now();
     pair.connection.checkTimes(since + MESSAGE_TIME_MAX_MS - 1000);
     assert.equal(pair.connection.isEnding, false);
@@ -259,10 +255,10 @@ describe('Connection: time', () => {
   it('counts from the first byte of a message, not from its last', async (t) => {
     const pair = await connectPair(t, echo);
     pair.client.send('{');
-    await until(() => pair.held.now === 1);
+    await eventually(() => pair.held.now === 1);
     const since = performance.now();
     pair.client.send(' ');
-    await until(() => pair.held.now === 2);
+    await eventually(() => pair.held.now === 2);
     pair.connection.checkTimes(since + MESSAGE_TIME_MAX_MS + 1);
     assert.equal(pair.connection.isEnding, true);
   });
@@ -270,9 +266,9 @@ describe('Connection: time', () => {
   it('starts anew with every message', async (t) => {
     const pair = await connectPair(t, echo);
     pair.client.send('{"x":');
-    await until(() => pair.held.now > 0);
+    await eventually(() => pair.held.now > 0);
     const first = performance.now();
-    await until(() => performance.now() > first + 5);
+    await eventually(() => performance.now() > first + 5);
     pair.client.send('1}\0{"x":');
     await pair.client.receive();
     pair.connection.checkTimes(first + MESSAGE_TIME_MAX_MS + 1);
@@ -294,7 +290,7 @@ describe('Connection: time', () => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
     pair.client.send(`${messages({ method: CREATE })}{"half":`);
-    await until(() => hand.begun.length === 1 && pair.held.now > 0);
+    await eventually(() => hand.begun.length === 1 && pair.held.now > 0);
     pair.connection.checkTimes(performance.now() + MESSAGE_TIME_MAX_MS + 1);
     await settle(pair);
     hand.answer(0);
@@ -312,7 +308,7 @@ describe('Connection: a peer who ends', () => {
     pair.client.send(messages({ method: CREATE }, { method: GET }, { method: GET }));
     pair.client.end();
     for (let index = 0; index < 3; index += 1) {
-      await until(() => hand.begun.length === index + 1);
+      await eventually(() => hand.begun.length === index + 1);
       await settle(pair);
       hand.answer(index);
     }
@@ -341,7 +337,7 @@ describe('Connection: a peer who ends', () => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
     pair.client.send(`${messages({ method: CREATE }, { method: CREATE })}{"half":`);
-    await until(() => hand.begun.length === 2);
+    await eventually(() => hand.begun.length === 2);
     pair.client.close();
     await settle(pair);
     for (const index of [0, 1]) hand.answer(index);
@@ -357,14 +353,14 @@ describe('Connection: a peer who ends', () => {
       return hand.dispatch(caller, message);
     });
     pair.client.send(messages({ method: GET }, { method: GET }));
-    await until(() => hand.begun.length === 1);
+    await eventually(() => hand.begun.length === 1);
     pair.connection.checkTimes(performance.now());
     assert.equal(told, 0, 'who is there has not left');
     pair.client.close();
     for (let time = 0; time < 2; time += 1) pair.connection.checkTimes(performance.now());
     assert.equal(told, 1);
     hand.answer(0);
-    await until(() => hand.begun.length === 2);
+    await eventually(() => hand.begun.length === 2);
     hand.answer(1);
     await pair.closed;
     assert.deepEqual(pair.defects, []);
@@ -408,7 +404,7 @@ describe('Connection: a peer who does not read', () => {
     pair.client.socket.resume();
     for (let index = 1; index <= count; index += 1)
       assert.equal((await pair.client.receive())?.parameters?.['begun'], index);
-    await until(() => pair.held.now === 0);
+    await eventually(() => pair.held.now === 0);
   });
 
   it('holds up a stream, which is asked for no more meanwhile', async (t) => {
@@ -432,7 +428,7 @@ describe('Connection: a peer who does not read', () => {
     const pair = await connectPair(t, () => ({ parameters: { text: 'x'.repeat(2 * UNREAD_BYTES_MAX) } }));
     pair.client.socket.pause();
     pair.client.send(messages({}, {}));
-    await until(() => pair.held.now > UNREAD_BYTES_MAX);
+    await eventually(() => pair.held.now > UNREAD_BYTES_MAX);
     const since = performance.now();
     pair.connection.checkTimes(since + UNREAD_TIME_MAX_MS - 1000);
     assert.equal(pair.client.socket.destroyed, false);
@@ -445,7 +441,7 @@ describe('Connection: a peer who does not read', () => {
     const pair = await connectPair(t, () => ({ parameters: { text: 'x'.repeat(UNREAD_BYTES_MAX / 2) } }));
     pair.client.socket.pause();
     pair.client.send({});
-    await until(() => pair.held.now > 0);
+    await eventually(() => pair.held.now > 0);
     pair.connection.finish();
     pair.connection.checkTimes(performance.now() + STOP_TIME_MAX_MS + 1);
     await pair.closed;
@@ -457,11 +453,11 @@ describe('Connection.finish()', () => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
     pair.client.send(messages({ method: CREATE }, { method: GET, index: 1 }, { method: GET, index: 2 }));
-    await until(() => hand.begun.length === 1);
+    await eventually(() => hand.begun.length === 1);
     pair.connection.finish();
     pair.client.send(messages({ method: GET, index: 3 }));
     for (let index = 0; index < 3; index += 1) {
-      await until(() => hand.begun.length === index + 1);
+      await eventually(() => hand.begun.length === index + 1);
       await settle(pair);
       hand.answer(index);
     }
@@ -495,7 +491,7 @@ describe('Connection.refuse() and drop()', () => {
     for (const end of ['refuse', 'drop'] as const) {
       const pair = await connectPair(t, echo);
       pair.client.send('{"half":');
-      await until(() => pair.held.now > 0);
+      await eventually(() => pair.held.now > 0);
       pair.connection[end](BUSY);
       assert.deepEqual(await receiveAll(pair.client), [{ error: 'io.cio.Credentials.Busy', parameters: {} }]);
       await pair.closed;
@@ -507,7 +503,7 @@ describe('Connection.refuse() and drop()', () => {
       const hand = new ByHand();
       const pair = await connectPair(t, hand.dispatch);
       pair.client.send(messages({ method: CREATE }, { method: GET }));
-      await until(() => hand.begun.length === 1);
+      await eventually(() => hand.begun.length === 1);
       pair.connection[end](BUSY);
       await settle(pair);
       hand.answer(0);
@@ -523,7 +519,7 @@ describe('Connection.refuse() and drop()', () => {
     const pair = await connectPair(t, () => ({ parameters: { text: 'x'.repeat(2 * UNREAD_BYTES_MAX) } }));
     pair.client.socket.pause();
     pair.client.send({});
-    await until(() => pair.held.now > 0);
+    await eventually(() => pair.held.now > 0);
     pair.connection.drop(BUSY);
     await pair.closed;
     assert.equal(pair.held.now, 0);
@@ -536,21 +532,21 @@ describe('Connection: isIdle', () => {
     const pair = await connectPair(t, hand.dispatch);
     assert.equal(pair.connection.isIdle, true);
     pair.client.send(messages({ method: GET }));
-    await until(() => hand.begun.length === 1);
+    await eventually(() => hand.begun.length === 1);
     assert.equal(pair.connection.isIdle, false);
     hand.answer(0);
     await pair.client.receive();
-    await until(() => pair.connection.isIdle);
+    await eventually(() => pair.connection.isIdle);
     pair.client.send('{');
-    await until(() => !pair.connection.isIdle);
+    await eventually(() => !pair.connection.isIdle);
     pair.client.send('}\0');
-    await until(() => hand.begun.length === 2);
+    await eventually(() => hand.begun.length === 2);
     hand.answer(1, { text: 'x'.repeat(2 * UNREAD_BYTES_MAX) });
     pair.client.socket.pause();
-    await until(() => pair.held.now > UNREAD_BYTES_MAX);
+    await eventually(() => pair.held.now > UNREAD_BYTES_MAX);
     assert.equal(pair.connection.isIdle, false);
     pair.client.socket.resume();
-    await until(() => pair.connection.isIdle);
+    await eventually(() => pair.connection.isIdle);
   });
 });
 
@@ -574,6 +570,21 @@ describe('Connection: a defect', () => {
       assert.equal(pair.held.now, 0);
     });
   }
+
+  it('of a call behind one that is worked on leaves what that one holds counted until it is done, once', async (t) => {
+    const hand = new ByHand();
+    const pair = await connectPair(t, (caller, message) => {
+      if (hand.begun.length === 0) return hand.dispatch(caller, message);
+      throw new RangeError('by the test');
+    });
+    const call = messages({ method: CREATE });
+    pair.client.send(call + call);
+    await pair.closed;
+    assert.deepEqual([pair.defects.length, pair.held.now], [1, call.length - 1]);
+    hand.answer(0);
+    await settle(pair);
+    assert.equal(pair.held.now, 0);
+  });
 });
 
 describe('Connection: what it holds', () => {
@@ -610,7 +621,7 @@ describe('Connection: what it holds', () => {
     assert.ok(givenBack > 1.5 * bytes, `${givenBack} bytes`);
     givenBack = 0;
     pair.client.send('x'.repeat(bytes));
-    await until(() => pair.held.now === bytes);
+    await eventually(() => pair.held.now === bytes);
     pair.client.socket.destroy();
     await pair.closed;
     assert.ok(givenBack > 1.5 * bytes, `${givenBack} bytes`);

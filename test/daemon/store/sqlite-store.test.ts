@@ -379,9 +379,13 @@ describe('SqliteStore.begin()', () => {
     commit(store, 1, []);
     editFile(file, (other) => {
       other.exec('BEGIN IMMEDIATE');
-      const started = performance.now();
-      assert.throws(() => store.begin(Buffer.of(1)), fails('changed_by_other'));
-      assert.ok(performance.now() - started < 1000);
+      // The shortest of several is the one that nothing else held up.
+      const waits = Array.from({ length: 5 }, () => {
+        const started = performance.now();
+        assert.throws(() => store.begin(Buffer.of(1)), fails('changed_by_other'));
+        return performance.now() - started;
+      });
+      assert.ok(Math.min(...waits) < 1000, waits.join(' '));
     });
     commit(store, 2, [value('a')]);
   });

@@ -25,12 +25,12 @@ describe('everyRecord()', () => {
         immediate = setImmediate(takeTurn);
       };
       let immediate = setImmediate(takeTurn);
+      t.after(() => clearImmediate(immediate));
       const tags: string[] = [];
       for await (const { kind, tag } of everyRecord(made.store, KIND.value)) {
         assert.equal(kind, KIND.value);
         tags.push(Buffer.from(tag).toString('hex'));
       }
-      clearImmediate(immediate);
       assert.equal(tags.length, count);
       assert.deepEqual(tags, [...new Set(tags)].toSorted());
       assert.ok(turns >= Math.floor(count / 200), `${turns}`);

@@ -41,6 +41,7 @@ export class TestVault {
   readonly slots: SlotKeeper;
   readonly purgeFailures: unknown[] = [];
   purgesAfterFailure = 0;
+  readonly watcherFailures: unknown[] = [];
   readonly #scope: Scope;
 
   private constructor(
@@ -60,6 +61,7 @@ export class TestVault {
       onPurged: () => {
         this.purgesAfterFailure += 1;
       },
+      onWatcherFailed: (error) => void this.watcherFailures.push(error),
     });
     this.slots = new SlotKeeper(this.vault, sodium, { stateDirectory: directory, credentialsDirectory }, () => NOW);
   }

@@ -68,6 +68,8 @@ describe('deriveFromPassphrase()', () => {
 describe('areUsable()', () => {
   const hostile: Record<string, object> = {
     'N that asks for 2 GiB': { N: 2 ** 21, r: 8 },
+    'N that asks for 512 MiB': { N: 2 ** 19, r: 8 },
+    'N and r that do': { N: 2 ** 17, r: 32 },
     'N beyond every memory': { N: 2 ** 40 },
     'N that is no power of two': { N: 1000 },
     'N of 1': { N: 1 },
@@ -96,8 +98,9 @@ describe('areUsable()', () => {
     });
   }
 
-  it('allows up to 1 GiB', () => {
-    assert.equal(areUsable({ ...CHEAP, N: 2 ** 20, r: 8 }), true);
-    assert.equal(areUsable({ ...CHEAP, N: 2 ** 18, r: 32, p: 16 }), true);
+  it('allows up to 256 MiB, and what slots are made with', () => {
+    assert.equal(areUsable({ ...CHEAP, N: 2 ** 18, r: 8 }), true);
+    assert.equal(areUsable({ ...CHEAP, N: 2 ** 16, r: 32, p: 16 }), true);
+    assert.equal(areUsable(newScryptParameters()), true);
   });
 });

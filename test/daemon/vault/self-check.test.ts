@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { describe, it } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { SelfCheck } from '../../../daemon/vault/self-check.ts';
+import { eventually } from '../../support/eventually.ts';
 import type { Scope } from '../../support/scope.ts';
 import { TestVault } from './open-vault.ts';
 import { PAGE_BYTES, deleteRow, putRow, rowsOf } from './raw-file.ts';
@@ -152,10 +152,10 @@ describe('SelfCheck.start()', () => {
     const failing = t.mock.method(made.vault, 'readSnapshot', () => Promise.reject(failure), { times: 1 });
     check.start();
     t.mock.timers.tick(MINUTE_MS);
-    while (heard.failures.length === 0) await nextTurn();
+    await eventually(() => heard.failures.length !== 0);
     assert.deepEqual([check.isIntact, heard.failures, failing.mock.callCount()], [undefined, [failure], 1]);
     t.mock.timers.tick(15 * MINUTE_MS);
-    while (check.isIntact === undefined) await nextTurn();
+    await eventually(() => check.isIntact !== undefined);
     assert.equal(check.isIntact, true);
   });
 
@@ -170,12 +170,12 @@ describe('SelfCheck.start()', () => {
     t.mock.timers.tick(MINUTE_MS - 1);
     assert.equal(check.isIntact, undefined);
     t.mock.timers.tick(1);
-    while (check.isIntact === undefined) await nextTurn();
+    await eventually(() => check.isIntact !== undefined);
     assert.equal(check.isIntact, false);
     await opened.repair();
     assert.equal(check.isIntact, undefined);
     t.mock.timers.tick(MINUTE_MS);
-    while (check.isIntact === undefined) await nextTurn();
+    await eventually(() => check.isIntact !== undefined);
     assert.equal(check.isIntact, true);
     assert.deepEqual(heard, { damaged: 1, failures: [] });
   });

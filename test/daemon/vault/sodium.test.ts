@@ -197,6 +197,16 @@ describe('Sodium.keyedHash()', () => {
   });
 });
 
+describe('Sodium.hashedKey()', () => {
+  it('is the same hash, in the memory for keys', () => {
+    const [k, message] = [nodeRandomBytes(32), nodeRandomBytes(20)];
+    const hashed = sodium.hashedKey(k, message);
+    assert.equal(hashed.buffer, sodium.memory.at(-1)?.buffer);
+    assert.equal(hex(hashed), hex(sodium.keyedHash(k, message, 32)));
+    sodium.release(hashed);
+  });
+});
+
 describe('Sodium.deriveKey()', () => {
   it("is libsodium's crypto_kdf", () => {
     fc.assert(

@@ -39,6 +39,22 @@ describe('Uploads', () => {
     assert.equal(fs.statSync(path.dirname(file)).mode & 0o777, 0o700);
   });
 
+  it('begins one at once after another could not be begun', (t) => {
+    const { uploads } = startUploads(t);
+    const folder = path.dirname(uploads.take(undefined, Buffer.from('one')).path);
+    uploads.drop();
+    fs.rmdirSync(folder);
+    fs.writeFileSync(folder, '');
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      assert.equal(
+        refusalOf(() => uploads.take(undefined, Buffer.from('two'))),
+        'StorageFailed',
+      );
+    }
+    fs.rmSync(folder);
+    assert.equal(uploads.take(undefined, Buffer.from('three')).size, 5);
+  });
+
   it('drops one of which nothing is heard for ten minutes, and not while it is worked on', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { uploads, files } = startUploads(t);
