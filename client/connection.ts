@@ -1,3 +1,4 @@
+import { isCredentialError } from '../src/errors.ts';
 import { MESSAGE_BYTES_MAX } from '../src/limits.ts';
 import { FrameSplitter } from '../src/protocol/frame.ts';
 import { ConnectionError } from './connection-error.ts';
@@ -90,8 +91,9 @@ export class Connection {
         frame.fill(0);
       }
     } catch (cause) {
-      // The splitter found a message over the limit.
-      this.fail(new ConnectionError('bad_reply', this.path, { cause, detail: 'size' }));
+      // The splitter found a message over the limit; all else is a defect on this side.
+      const isTooLarge = isCredentialError(cause, 'TooLarge');
+      this.fail(isTooLarge ? new ConnectionError('bad_reply', this.path, { cause, detail: 'size' }) : cause);
     }
   }
 

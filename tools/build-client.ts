@@ -6,7 +6,7 @@
  *   without it `cio` is a third slower;
  * - `cio-help.mjs`: yargs and what else only the help needs;
  * - `cio-doctor.mjs`: the checks of `cio credential doctor`;
- * - `cio-validation.mjs`: the words of `cio credential validate`;
+ * - `cio-validate.mjs`: `cio credential validate`; `cio-validation.mjs`: its words, which `create` has too;
  * - `cio-age.mjs`, `cio-backup.mjs`, … : what single commands need, each named for it.
  */
 import { spawnSync } from 'node:child_process';
@@ -23,6 +23,7 @@ import { cacheOf, loaderOf } from './cached-program.ts';
 const SEPARATE_FILES: ReadonlyMap<string, string> = new Map([
   ['client/cio/help.ts', 'cio-help.mjs'],
   ['client/cio/doctor/diagnose.ts', 'cio-doctor.mjs'],
+  ['client/cio/validate/validate-sets.ts', 'cio-validate.mjs'],
   ['client/cio/validation-report.ts', 'cio-validation.mjs'],
   ['client/cio/age/age.ts', 'cio-age.mjs'],
   ['client/cio/age/open-age-file.ts', 'cio-open-age.mjs'],

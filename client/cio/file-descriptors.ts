@@ -1,6 +1,6 @@
-import { fstatSync, readSync, writeSync } from 'node:fs';
+import { fstatSync, openSync, readSync, writeSync, type OpenMode } from 'node:fs';
 import { CommandError } from './command-error.ts';
-import { reasonOfCode } from './file-error.ts';
+import { reasonOf, reasonOfCode, shownPath } from './file-error.ts';
 
 export const STDIN = 0;
 export const STDOUT = 1;
@@ -34,6 +34,20 @@ export function writeAll(descriptor: number, content: Uint8Array | string): void
       },
     );
     rest = rest.subarray(written);
+  }
+}
+
+/**
+ * Opens a file that somebody named; for the writer of a named pipe it waits, unless the flags say otherwise.
+ *
+ * @param what names the file in a message
+ * @throws CommandError `ReadFailed`
+ */
+export function openForReading(path: string, what: string, hint?: string, flags: OpenMode = 'r'): number {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    throw new CommandError('ReadFailed', `cannot open ${what} ${shownPath(path)}: ${reasonOf(error)}`, hint);
   }
 }
 

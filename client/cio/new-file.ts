@@ -54,21 +54,21 @@ export class NewFile implements Disposable {
 
   /** @throws CommandError `WriteFailed` */
   write(bytes: Uint8Array): void {
-    refusing('write the file', () => {
+    refusing(`write ${shownPath(this.#path)}`, () => {
       for (let done = 0; done < bytes.length;) done += writeSync(this.#descriptor, bytes, done);
     });
   }
 
   /** Gives it its name, when all of it is on the disk. @throws CommandError `WriteFailed` */
   commit(): void {
-    refusing('write the file', () => fsyncSync(this.#descriptor));
+    refusing(`write ${shownPath(this.#path)}`, () => fsyncSync(this.#descriptor));
     this.#close();
     if (this.#force || !this.#link()) {
       assertFree(this.#path, this.#force);
-      refusing('give the file its name', () => renameSync(this.#temporary, this.#path));
+      refusing(`give ${shownPath(this.#path)} its name`, () => renameSync(this.#temporary, this.#path));
       this.#isThere = false;
     }
-    refusing('write the folder of the file', () => syncFolder(dirname(this.#path)));
+    refusing(`write the folder of ${shownPath(this.#path)}`, () => syncFolder(dirname(this.#path)));
   }
 
   /** Leaves nothing of what was not committed. */
@@ -87,7 +87,7 @@ export class NewFile implements Disposable {
     } catch (error) {
       // A memory stick's file system has no links.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return false;
-      throw existsAlready();
+      throw existsAlready(this.#path);
     }
   }
 
@@ -100,12 +100,22 @@ export class NewFile implements Disposable {
 function assertFree(path: string, force: boolean): void {
   const stat = refusing(`look for ${shownPath(path)}`, () => lstatSync(path, { throwIfNoEntry: false }));
   if (stat === undefined) return;
-  if (!force) throw existsAlready();
-  if (!stat.isFile()) throw new CommandError('WriteFailed', 'what is there already is no regular file');
+  if (!stat.isFile()) {
+    throw new CommandError(
+      'WriteFailed',
+      `${shownPath(path)} is ${stat.isDirectory() ? 'a folder' : 'no regular file'}`,
+      'give the name of a file',
+    );
+  }
+  if (!force) throw existsAlready(path);
 }
 
-function existsAlready(): CommandError {
-  return new CommandError('WriteFailed', 'the file exists already', 'give another name, or --force to replace it');
+function existsAlready(path: string): CommandError {
+  return new CommandError(
+    'WriteFailed',
+    `${shownPath(path)} exists already`,
+    'give another name, or --force to replace it',
+  );
 }
 
 function syncFolder(path: string): void {

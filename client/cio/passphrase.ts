@@ -1,7 +1,7 @@
-import { isUtf8 } from 'node:buffer';
 import { CommandError } from './command-error.ts';
 import { readLine, STDIN } from './file-descriptors.ts';
 import type { Session } from './session.ts';
+import { takeText } from './take-text.ts';
 
 /** Longest passphrase or recovery code that is read from a pipe, in bytes. */
 const PASSPHRASE_BYTES_MAX = 64 * 1024;
@@ -22,8 +22,9 @@ function readPassphraseLine(): string {
     if (line.length === 0) throw new CommandError('NoValue', 'standard input has no line with what is asked for');
     if (line.length > PASSPHRASE_BYTES_MAX)
       throw new CommandError('NoValue', `the line is longer than ${PASSPHRASE_BYTES_MAX} bytes`);
-    if (!isUtf8(line)) throw new CommandError('NoValue', 'the line is not UTF-8 text');
-    return line.toString('utf8');
+    const text = takeText(line);
+    if (text === undefined) throw new CommandError('NoValue', 'the line is not UTF-8 text');
+    return text;
   } finally {
     line.fill(0);
   }

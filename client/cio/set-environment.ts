@@ -1,12 +1,14 @@
-import { isUtf8 } from 'node:buffer';
 import { environmentOf, type EnvironmentChange } from '../../src/environment.ts';
 import { refuseNul, requireProvider, unfit, type SetContent } from '../../src/forms/set-content.ts';
 import type { Methods } from '../../src/protocol/interface.generated.ts';
 import { PROVIDERS } from '../../src/providers/registry.ts';
 import type { CredentialClient } from '../client.ts';
+import { tellOfCredential } from './not-found.ts';
 import type { Session } from './session.ts';
+import { takeText } from './take-text.ts';
 import { bytesOf } from './value-output.ts';
 
+type SetCall = Methods['GetSet']['in'] & { readonly owner: number | null };
 type SetReply = Methods['GetSet']['out'];
 
 /** One of a set's values, as it is stored. */
@@ -28,15 +30,21 @@ export function membersOf({ members }: SetReply, socket: string): readonly Membe
  */
 export function contentOf(reply: SetReply, socket: string): SetContent {
   const values = membersOf(reply, socket).map(({ field, bytes }) => {
-    if (!isUtf8(bytes)) throw unfit(reply.set, field, 'it is not UTF-8 text');
-    return [field, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')] as const;
+    const text = takeText(bytes);
+    if (text === undefined) throw unfit(reply.set, field, 'it is not UTF-8 text');
+    return [field, text] as const;
   });
   return { set: reply.set, provider: PROVIDERS.get(reply.provider ?? ''), values: new Map(values) };
 }
 
-/** A set, be it complete or not. */
+/** A set as it is answered, be it complete or not. */
+export function getAnySet(client: CredentialClient, set: string, owner: number | null): Promise<SetReply> {
+  return getSet(client, { set, allowIncomplete: true, owner });
+}
+
+/** The values of a set, be it complete or not. */
 export async function readContent(client: CredentialClient, set: string, owner: number | null): Promise<SetContent> {
-  return contentOf(await client.call('GetSet', { set, allowIncomplete: true, owner }), client.socket);
+  return contentOf(await getAnySet(client, set, owner), client.socket);
 }
 
 /**
@@ -46,7 +54,7 @@ export async function readContent(client: CredentialClient, set: string, owner: 
  */
 export async function readCompleteSet(session: Session, set: string, owner: number | null): Promise<SetContent> {
   return session.withClient(async (client) => {
-    const content = contentOf(await client.call('GetSet', { set, owner }), client.socket);
+    const content = contentOf(await getSet(client, { set, owner }), client.socket);
     requireProvider(content);
     refuseNul(content);
     return content;
@@ -65,4 +73,8 @@ export async function readSetEnvironment(
 ): Promise<EnvironmentChange> {
   const content = await readCompleteSet(session, name, owner);
   return environmentOf(content.set, requireProvider(content), content.values);
+}
+
+function getSet(client: CredentialClient, call: SetCall): Promise<SetReply> {
+  return client.call('GetSet', call).catch((error: unknown) => tellOfCredential(client, error, call.owner));
 }

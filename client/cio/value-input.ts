@@ -1,9 +1,8 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { CredentialError } from '../../src/errors.ts';
 import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { CommandError } from './command-error.ts';
-import { readBounded, STDIN } from './file-descriptors.ts';
-import { reasonOf, shownPath } from './file-error.ts';
+import { openForReading, readBounded, STDIN } from './file-descriptors.ts';
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -28,12 +27,7 @@ export function readValueFromStdin(rules: ValueRules): Buffer {
  * @param file what a message calls it
  */
 export function readValueFromFile(path: string, rules: ValueRules, file = 'the file'): Buffer {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, 'r');
-  } catch (error) {
-    throw new CommandError('ReadFailed', `cannot open ${file} ${shownPath(path)}: ${reasonOf(error)}`);
-  }
+  const descriptor = openForReading(path, file);
   try {
     return readValue(descriptor, file, rules);
   } finally {

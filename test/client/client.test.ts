@@ -225,14 +225,12 @@ for (const [transport, open] of [
     });
 
     it('takes an answer that came in time, though this process was stopped for longer', async (t) => {
-      const { client } = await connectTo(
-        t,
-        (_call, socket) => {
-          socket.write(getReply('in time'));
-          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
-        },
-        { timeoutMs: 300 },
-      );
+      t.mock.timers.enable({ apis: ['setTimeout'] });
+      const { client } = await connectTo(t, (_call, socket) => {
+        socket.write(getReply('in time'));
+        // Its time is over in the turn in which the answer is there and not yet read.
+        setImmediate(() => t.mock.timers.tick(10_001));
+      });
       assert.equal((await client.call('Get', NAME)).value, 'in time');
     });
 
@@ -387,6 +385,14 @@ async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Much longer than any of it takes. */
+const TIME_MAX_MS = 20_000;
+
+/** As `eventually()`, but in turns of the event loop: some of these tests have a clock of their own. */
 async function waitUntil(isDone: () => boolean): Promise<void> {
-  while (!isDone()) await turns(1);
+  const deadline = performance.now() + TIME_MAX_MS;
+  while (!isDone()) {
+    if (performance.now() > deadline) throw new Error(`it never came to: ${isDone.toString()}`);
+    await turns(1);
+  }
 }

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { atEnd } from '../support/scope.ts';
 import type { Scope } from '../support/scope.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -39,7 +40,7 @@ export class Peer {
     });
     const peer = new Peer(server, socketPath);
     await new Promise<void>((resolve) => server.listen(socketPath, resolve));
-    scope.after(() => {
+    atEnd(scope, () => {
       for (const socket of sockets) socket.destroy();
       server.close();
       fs.rmSync(socketPath, { force: true });

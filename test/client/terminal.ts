@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { plainEnvironment } from '../support/process.ts';
 import { command, type Requirement } from '../support/requirements.ts';
+import { atEnd } from '../support/scope.ts';
 import type { Scope } from '../support/scope.ts';
 
 /** What makes a terminal for a test: script(1), which every Debian has. */
@@ -13,6 +14,7 @@ export class TerminalProgram {
   readonly #child;
   readonly #exited: Promise<number | null>;
   #screen = '';
+  #isClosed = false;
   #changed = Promise.withResolvers<void>();
 
   /** @param shellCommand what a shell on the terminal runs */
@@ -27,11 +29,12 @@ export class TerminalProgram {
     this.#child.stdin.on('error', () => undefined);
     this.#exited = new Promise((resolve, reject) => {
       this.#child.once('error', reject).once('close', (code) => {
+        this.#isClosed = true;
         resolve(code);
         this.#wake();
       });
     });
-    scope.after(async () => {
+    atEnd(scope, async () => {
       this.#child.kill('SIGKILL');
       await this.#exited;
     });
@@ -52,7 +55,7 @@ export class TerminalProgram {
       for (;;) {
         const found = typeof text === 'string' ? this.#screen.includes(text) && text : text.exec(this.#screen)?.[0];
         if (found !== false && found !== undefined) return found;
-        if (this.#child.exitCode !== null) throw new Error(`it ended with ${JSON.stringify(this.#screen)}`);
+        if (this.#isClosed) throw new Error(`it ended with ${JSON.stringify(this.#screen)}`);
         await this.#changed.promise;
       }
     } finally {

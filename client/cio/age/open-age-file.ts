@@ -1,7 +1,6 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { CommandError, usageError } from '../command-error.ts';
-import { readBounded } from '../file-descriptors.ts';
-import { reasonOf, shownPath } from '../file-error.ts';
+import { openForReading, readBounded } from '../file-descriptors.ts';
 import { readPassphrase } from '../passphrase.ts';
 import type { Session } from '../session.ts';
 
@@ -51,12 +50,7 @@ export function readKeysFile(path: string, what: string): string[] {
 }
 
 function readFile(path: string, what: string): Uint8Array {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, 'r');
-  } catch (error) {
-    throw new CommandError('ReadFailed', `cannot open ${what}, ${shownPath(path)}: ${reasonOf(error)}`);
-  }
+  const descriptor = openForReading(path, what);
   try {
     return readBounded(descriptor, KEYS_BYTES_MAX, what);
   } finally {

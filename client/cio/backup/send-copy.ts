@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, readSync } from 'node:fs';
 import { EXIT, isCredentialError } from '../../../src/errors.ts';
 import type { RestoreIn, RestoreOut } from '../../../src/protocol/interface.generated.ts';
 import type { CredentialClient } from '../../client.ts';
 import { CommandError } from '../command-error.ts';
 import { assertCanConfirm } from '../confirm.ts';
+import { openForReading } from '../file-descriptors.ts';
 import { reasonOf, shownPath } from '../file-error.ts';
 import { readPassphrase } from '../passphrase.ts';
 import type { Session } from '../session.ts';
@@ -126,14 +127,10 @@ function nextSteps({ opensByItself, kept, sameStore, storeCommits }: RestoreOut)
 }
 
 function openCopy(path: string): number {
-  try {
-    // A named pipe that nobody writes into would be waited for.
-    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    if (fstatSync(file).isFile()) return file;
-    closeSync(file);
-  } catch (error) {
-    throw new CommandError('ReadFailed', `cannot open the copy ${shownPath(path)}: ${reasonOf(error)}`);
-  }
+  // A named pipe that nobody writes into would be waited for.
+  const file = openForReading(path, 'the copy', undefined, constants.O_RDONLY | constants.O_NONBLOCK);
+  if (fstatSync(file).isFile()) return file;
+  closeSync(file);
   throw new CommandError('ReadFailed', `the copy ${shownPath(path)} is no regular file`);
 }
 

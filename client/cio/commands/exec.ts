@@ -1,4 +1,5 @@
 import type { SetContent } from '../../../src/forms/set-content.ts';
+import type { CredentialEndpoint } from '../../../src/forms/served-environment.ts';
 import { usageError } from '../command-error.ts';
 import { requireAwsKeys, readAwsKeys } from '../aws-keys.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
@@ -58,13 +59,7 @@ export const EXEC: Command = defineCommand({
     ],
   ],
   async run({ positionals, options, rest }, session) {
-    const broken = rest.findIndex((argument) => !isIntact(argument));
-    if (broken !== -1) {
-      throw usageError(
-        `word ${broken + 1} of the command is not UTF-8 text`,
-        'it would reach the command as another one',
-      );
-    }
+    requireIntact(rest);
     const asked = parseFileVariables(options.file);
     const action = parseOnChange(options['on-change']);
     if (action !== undefined && options.server) {
@@ -74,33 +69,42 @@ export const EXEC: Command = defineCommand({
       );
     }
     const isMasked = !options['no-masking'] && (isTerminal(STDOUT) || isTerminal(STDERR));
-    const patternsOf = (content: SetContent): PreparedRun['secrets'] => (isMasked ? secretPatternsOf(content) : []);
     // Before any secret is asked for.
     findCommand(rest[0] ?? '', process.env['PATH']);
     const owner = resolveOwner(options.owner);
+    const read = (): Promise<SetContent> => readCompleteSet(session, positionals.SET, owner);
+    const prepare = async (content: SetContent, endpoint?: CredentialEndpoint): Promise<PreparedRun> => ({
+      command: rest,
+      ...(await give(session, planExecution(content, asked, endpoint))),
+      secrets: isMasked ? secretPatternsOf(content) : [],
+    });
     if (action !== undefined) {
       const { runOnChange } = await import('../on-change/run-on-change.ts');
-      const start = async (): Promise<PreparedRun> => {
-        const content = await readCompleteSet(session, positionals.SET, owner);
-        const { environment, files } = await prepare(session, planExecution(content, asked, undefined));
-        return { command: rest, environment, files, secrets: patternsOf(content) };
-      };
-      return runOnChange(session, { set: positionals.SET, owner, action, prepare: start });
+      const prepareAnew = async (): Promise<PreparedRun> => prepare(await read());
+      return runOnChange(session, { set: positionals.SET, owner, action, prepare: prepareAnew });
     }
-    const content = await readCompleteSet(session, positionals.SET, owner);
-    const patterns = patternsOf(content);
-    if (!options.server && patterns.length === 0) {
-      const { environment } = await prepare(session, planExecution(content, asked, undefined));
-      return becomeCommand(rest, environment);
-    }
+    const content = await read();
     using server = options.server ? await serve(session, content, owner) : undefined;
-    const { environment } = await prepare(session, planExecution(content, asked, server?.endpoint));
-    const { endAs, runChild } = await import('../exec/run-child.ts');
-    if (patterns.length === 0) return endAs(await runChild(rest, environment, { stdio: 'inherit' }));
-    const { runMasked } = await import('../exec/run-masked.ts');
-    return endAs(await runMasked(rest, environment, patterns));
+    const run = await prepare(content, server?.endpoint);
+    if (server === undefined && run.secrets.length === 0) return becomeCommand(rest, run.environment);
+    return await runBeside(run);
   },
 });
+
+/** @throws CommandError `Usage` */
+function requireIntact(command: readonly string[]): void {
+  const broken = command.findIndex((argument) => !isIntact(argument));
+  if (broken === -1) return;
+  throw usageError(`word ${broken + 1} of the command is not UTF-8 text`, 'it would reach the command as another one');
+}
+
+/** Runs a command, and ends as it does. */
+async function runBeside({ command, environment, secrets }: PreparedRun): Promise<number> {
+  const { endAs, runChild } = await import('../exec/run-child.ts');
+  if (secrets.length === 0) return endAs(await runChild(command, environment, { stdio: 'inherit' }));
+  const { runMasked } = await import('../exec/run-masked.ts');
+  return endAs(await runMasked(command, environment, secrets));
+}
 
 /** Serves the keys of a set as they are whenever they are asked for. */
 async function serve(session: Session, content: SetContent, owner: number | null): Promise<CredentialServer> {
@@ -113,7 +117,7 @@ async function serve(session: Session, content: SetContent, owner: number | null
 type Given = Pick<PreparedRun, 'environment' | 'files'>;
 
 /** The environment of the command, with its files made. */
-async function prepare(session: Session, { change, files }: Execution): Promise<Given> {
+async function give(session: Session, { change, files }: Execution): Promise<Given> {
   const environment: Record<string, string> = { ...applyChange(process.env, change) };
   const kept = Object.entries(process.env).filter(
     ([name]) => Object.hasOwn(environment, name) && !change.set.has(name),

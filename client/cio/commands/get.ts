@@ -5,13 +5,11 @@ import { abbreviate } from '../abbreviate.ts';
 import { RewordedError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { tellOfSet } from '../not-found.ts';
+import { FORMS } from '../out/forms.ts';
 import { resolveOwner } from '../principals.ts';
 import { STDOUT } from '../file-descriptors.ts';
 import { isTerminal } from '../terminal.ts';
 import { bytesOf } from '../value-output.ts';
-
-/** What `--output` takes; the code for it is loaded only then. */
-const FORMS = ['yaml', 'json', 'env', 'dotenv', 'restic', 'rclone', 'kopia', 'aws', 'velero', 'systemd-creds'] as const;
 
 /** Prints the value of a credential, or a set in the form that some tool reads. */
 export const GET: Command = defineCommand({

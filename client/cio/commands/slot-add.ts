@@ -48,7 +48,9 @@ export const SLOT_ADD: Command = defineCommand({
     const reply = await session.withClient(async (client) => {
       // Before there is a code that could be lost by it.
       const storeId = print ? (await client.call('Status', {})).storeId : undefined;
-      const added = await client.call('AddSlot', parameters).catch(rewordRefusal);
+      const added = await client
+        .call('AddSlot', parameters)
+        .catch((error: unknown) => rewordRefusal(error, particulars.kind));
       if (added.recoveryCode) {
         await handOut(
           session,
@@ -67,7 +69,12 @@ export const SLOT_ADD: Command = defineCommand({
 });
 
 /** What is refused is no value of a credential, but what the daemon was to make the slot of. */
-function rewordRefusal(error: unknown): never {
+function rewordRefusal(error: unknown, kind: string): never {
+  if (kind === 'keyfile' && isCredentialError(error, 'AccessDenied')) {
+    throw new RewordedError(error, {
+      hint: 'root may name any place for a key file; a member of the group cio, one in the state directory of the daemon',
+    });
+  }
   if (!isCredentialError(error, 'InvalidValue')) throw error;
   const { name, reason } = error.fields;
   const message = reason.replace(/\bE[A-Z]+$/, reasonOfCode);

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { ImportError } from '../../../src/import/import-error.ts';
 import { parseSetFile, type ParsedSet } from '../../../src/import/set-file.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
-import { canonicalSetName } from '../../../src/sets.ts';
+import { canonicalSetName, providerOf } from '../../../src/sets.ts';
 import { CommandError } from '../command-error.ts';
 import type { GivenValue, GivenValues } from './given-values.ts';
 import { readFileText } from './read-text.ts';
@@ -38,17 +38,20 @@ function valuesOf({ values }: ParsedSet): GivenValues {
 }
 
 /**
- * Tells whether a file, of which nothing was said, is a set and not one value: it names the keys of a provider. The key of
- * a service account is a value of its own, that many keep as it is.
+ * Tells whether a file, of which nothing was said, is a set and not one value: it names the keys of a provider, or
+ * has fields of the provider that the name begins with. The key of a service account is a value of its own, that many keep
+ * as it is.
  */
 export function isSetFile(path: string, name: string): boolean {
-  if (canonicalSetName(name) === undefined) return false;
+  const set = canonicalSetName(name);
+  if (set === undefined) return false;
   try {
     const stat = statSync(path);
     // What can be read only once is left to whoever takes it as it is.
     if (!stat.isFile() || stat.size > RECOGNISED_BYTES_MAX) return false;
-    const parsed = parseSetFile(readFileText(path, '--from-file'), { provider: undefined, profile: undefined });
-    return parsed.provider !== undefined && !parsed.values.has('service_account');
+    const text = readFileText(path, '--from-file');
+    const parsed = parseSetFile(text, { provider: providerOf(set, undefined), profile: undefined });
+    return parsed.provider !== undefined && parsed.values.size > 0 && !parsed.values.has('service_account');
   } catch {
     return false;
   }

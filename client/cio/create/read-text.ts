@@ -1,5 +1,5 @@
-import { isUtf8 } from 'node:buffer';
 import { CommandError } from '../command-error.ts';
+import { takeText } from '../take-text.ts';
 import { readValueFromFile, readValueFromStdin } from '../value-input.ts';
 
 /** The text of a pipe, less one newline at its end. */
@@ -17,12 +17,8 @@ export function readFileText(path: string, source: string | undefined): string {
   return decode(readValueFromFile(path, { keepNewline: false }, file), file);
 }
 
-/** The bytes are wiped; what is left of them is the text. */
 function decode(bytes: Buffer, what: string): string {
-  try {
-    if (!isUtf8(bytes)) throw new CommandError('InvalidInput', `${what} is not UTF-8 text`);
-    return bytes.toString('utf8');
-  } finally {
-    bytes.fill(0);
-  }
+  const text = takeText(bytes);
+  if (text === undefined) throw new CommandError('InvalidInput', `${what} is not UTF-8 text`);
+  return text;
 }

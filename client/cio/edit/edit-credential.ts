@@ -1,9 +1,9 @@
-import { isUtf8 } from 'node:buffer';
 import { isCredentialError } from '../../../src/errors.ts';
 import { fieldOf } from '../../../src/providers/registry.ts';
 import { membershipOf, providerOf } from '../../../src/sets.ts';
 import { CommandError } from '../command-error.ts';
 import type { Session } from '../session.ts';
+import { takeText } from '../take-text.ts';
 import { bytesOf } from '../value-output.ts';
 import { editText } from './editor.ts';
 import { MemoryFolder } from './memory-folder.ts';
@@ -48,16 +48,15 @@ interface Current {
 async function readCredential(session: Session, name: string, owner: number | null): Promise<Current> {
   return session.withClient(async (client) => {
     const reply = await client.call('Get', { name, owner });
-    const bytes = Buffer.from(bytesOf(reply, client.socket));
-    if (!isUtf8(bytes)) {
+    const value = takeText(bytesOf(reply, client.socket));
+    if (value === undefined) {
       throw new CommandError(
         'NotInForm',
         `${name} is not text`,
         `cio credential create ${name} - --replace --keep-newline < PATH`,
       );
     }
-    const { generation } = reply;
-    return { value: bytes.toString('utf8'), generation };
+    return { value, generation: reply.generation };
   });
 }
 

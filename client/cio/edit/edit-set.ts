@@ -1,10 +1,10 @@
-import { isUtf8 } from 'node:buffer';
 import { isCredentialError } from '../../../src/errors.ts';
 import { ImportError } from '../../../src/import/import-error.ts';
 import { PROVIDERS } from '../../../src/providers/registry.ts';
 import { memberName } from '../../../src/sets.ts';
 import { CommandError } from '../command-error.ts';
 import type { Session } from '../session.ts';
+import { takeText } from '../take-text.ts';
 import { bytesOf } from '../value-output.ts';
 import { editText } from './editor.ts';
 import { MemoryFolder } from './memory-folder.ts';
@@ -53,9 +53,9 @@ async function readSet(session: Session, target: string, owner: number | null): 
     const values = new Map<string, string>();
     const binary: string[] = [];
     for (const member of reply.members) {
-      const bytes = Buffer.from(bytesOf(member, client.socket));
-      if (isUtf8(bytes)) values.set(member.field, bytes.toString('utf8'));
-      else binary.push(member.field);
+      const text = takeText(bytesOf(member, client.socket));
+      if (text === undefined) binary.push(member.field);
+      else values.set(member.field, text);
     }
     const { set, provider, generation } = reply;
     return { set, provider: PROVIDERS.get(provider ?? ''), values, binary, generation };

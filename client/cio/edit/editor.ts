@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { closeSync, constants, openSync, realpathSync, writeSync } from 'node:fs';
-import { isUtf8 } from 'node:buffer';
 import { basename, join } from 'node:path';
 import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import { readBounded, STDIN, STDOUT } from '../file-descriptors.ts';
 import { findCommand } from '../process-image.ts';
+import { takeText } from '../take-text.ts';
 import { isTerminal } from '../terminal.ts';
 import type { MemoryFolder } from './memory-folder.ts';
 
@@ -138,9 +138,10 @@ function read(file: string): string {
     try {
       if (bytes.length > FILE_BYTES_MAX)
         throw new CommandError('InvalidInput', 'the edited file is too large; nothing was changed');
-      if (!isUtf8(bytes))
+      const text = takeText(bytes);
+      if (text === undefined)
         throw new CommandError('InvalidInput', 'the edited file is not UTF-8 text; nothing was changed');
-      return bytes.toString('utf8');
+      return text;
     } finally {
       bytes.fill(0);
     }

@@ -1,4 +1,4 @@
-import { spawn, type StdioOptions } from 'node:child_process';
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { CommandError } from '../command-error.ts';
@@ -38,21 +38,24 @@ export async function runChild(
   const [file = '', ...arguments_] = command;
   // Node throws its own error where the system refuses that.
   assertFits(command, environment);
-  const child = spawn(file, arguments_, { env: environment, stdio: options.stdio });
-  const passOn = (signal: NodeJS.Signals): void => void child.kill(signal);
   const isReached = options.hasOwnTerminal !== true && hasTerminal();
-  const onKey = (signal: NodeJS.Signals): void => void (isReached || child.kill(signal));
+  let child: ChildProcess | undefined;
+  const passOn = (signal: NodeJS.Signals): void => void child?.kill(signal);
+  const onKey = (signal: NodeJS.Signals): void => void (isReached || child?.kill(signal));
+  // Before there is a command: a signal that came just behind its start would end us, and leave it running.
   for (const signal of SIGNALS) process.on(signal, passOn);
   for (const signal of KEY_SIGNALS) process.on(signal, onKey);
   try {
+    const started = spawn(file, arguments_, { env: environment, stdio: options.stdio });
+    child = started;
     return await new Promise<ChildExit>((resolve, reject) => {
-      child.once('error', (error: NodeJS.ErrnoException) => {
+      started.once('error', (error: NodeJS.ErrnoException) => {
         reject(
           new CommandError('CommandNotExecutable', `the command cannot be executed: ${error.code ?? 'unknown error'}`),
         );
       });
-      child.once('spawn', () => options.onStarted?.(child.pid ?? 0));
-      child.once('exit', (code, signal) => resolve({ code, signal }));
+      started.once('spawn', () => options.onStarted?.(started.pid ?? 0));
+      started.once('exit', (code, signal) => resolve({ code, signal }));
     });
   } finally {
     for (const signal of SIGNALS) process.off(signal, passOn);

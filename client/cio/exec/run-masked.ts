@@ -1,6 +1,7 @@
 import { closeSync, existsSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import { STDERR, STDIN, STDOUT, writeAll } from '../file-descriptors.ts';
+import { ENDING_SIGNALS } from '../on-ending.ts';
 import type { Environment } from '../process-image.ts';
 import { isTerminal } from '../terminal.ts';
 import { Masker } from './masker.ts';
@@ -36,6 +37,9 @@ export async function runMasked(
   copySize(screen, master);
   if (ownsKeys) copyModes(STDIN, slave);
   else makeRaw(slave);
+  // Whatever comes before the command runs is told to it then; what comes behind it must not leave the terminal as it is now.
+  const stay = (): void => undefined;
+  for (const signal of ENDING_SIGNALS) process.on(signal, stay);
   const restore = ownsKeys ? makeRaw(STDIN) : (): void => undefined;
   process.on('exit', restore);
   const output = showMasked(master, screen, secrets);
@@ -67,6 +71,7 @@ export async function runMasked(
     output.close();
     restore();
     process.off('exit', restore);
+    for (const signal of ENDING_SIGNALS) process.off(signal, stay);
   }
 }
 

@@ -3,6 +3,7 @@ import type { CredentialClient } from '../../client.ts';
 import { encodeText } from '../../value.ts';
 import { explain } from '../messages.ts';
 import type { Session } from '../session.ts';
+import { takeText } from '../take-text.ts';
 import { bytesOf } from '../value-output.ts';
 import { packageVersion } from '../version.ts';
 import { nameOfAddress } from './names.ts';
@@ -101,7 +102,7 @@ async function list(client: CredentialClient): Promise<string> {
 
 async function read(client: CredentialClient, name: string): Promise<DockerCredential> {
   try {
-    return parseCredential(Buffer.from(bytesOf(await client.call('Get', { name }), client.socket)).toString('utf8'));
+    return parseCredential(takeText(bytesOf(await client.call('Get', { name }), client.socket)) ?? '');
   } catch (error) {
     throw isCredentialError(error, 'NotFound') ? new Refusal(NOT_FOUND) : error;
   }

@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import type { ExportedCredential } from '../../../src/export-format.ts';
 import { readAws } from '../../../src/import/aws.ts';
 import { formatOf, IMPORT_FORMATS, readFormat, type ImportFormat } from '../../../src/import/formats.ts';
@@ -7,6 +6,7 @@ import { ImportError } from '../../../src/import/import-error.ts';
 import type { SourceFile } from '../../../src/import/plan.ts';
 import { prepareText } from '../../../src/import/text.ts';
 import { CommandError, usageError } from '../command-error.ts';
+import { takeText } from '../take-text.ts';
 import { revealRclone } from './reveal.ts';
 import type { SourceText } from './read-source.ts';
 
@@ -59,9 +59,7 @@ function withTexts(found: Found): Found {
 
 function asText(credential: ExportedCredential): ExportedCredential {
   if ('value' in credential) return credential;
-  const bytes = Buffer.from(credential.data, 'base64');
-  const text = isUtf8(bytes) ? bytes.toString('utf8') : undefined;
-  bytes.fill(0);
+  const text = takeText(Buffer.from(credential.data, 'base64'));
   return text === undefined ? credential : { name: credential.name, value: text };
 }
 

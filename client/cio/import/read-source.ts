@@ -1,11 +1,10 @@
-import { isUtf8 } from 'node:buffer';
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import { EXPORT_BYTES_MAX } from '../../../src/export-format.ts';
 import { isAgeFile } from '../age/age-file.ts';
 import { CommandError } from '../command-error.ts';
-import { readBounded, STDIN } from '../file-descriptors.ts';
-import { reasonOf, shownPath } from '../file-error.ts';
+import { openForReading, readBounded, STDIN } from '../file-descriptors.ts';
 import type { Session } from '../session.ts';
+import { takeText } from '../take-text.ts';
 
 /** Room for what age puts around an export: header, a tag for each 64 KiB, and armor's lines. */
 const AGE_BYTES_MAX: number = Math.ceil(EXPORT_BYTES_MAX * 1.5);
@@ -44,8 +43,8 @@ export async function readSource(session: Session, path: string, identity: strin
       const { openAgeFile } = await import('../age/open-age-file.ts');
       plain = await openAgeFile(session, bytes, identity);
     }
-    if (!isUtf8(plain)) throw new CommandError('InvalidInput', `${name} is not UTF-8 text; nothing was stored`);
-    const text = Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength).toString('utf8');
+    const text = takeText(plain);
+    if (text === undefined) throw new CommandError('InvalidInput', `${name} is not UTF-8 text; nothing was stored`);
     return {
       name,
       path: path === '-' ? undefined : path,
@@ -70,16 +69,7 @@ function readStdin(): FileBytes {
 }
 
 function readFile(path: string): FileBytes {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, 'r');
-  } catch (error) {
-    throw new CommandError(
-      'ReadFailed',
-      `cannot open the file ${shownPath(path)}: ${reasonOf(error)}`,
-      'nothing was stored; PATH names a file to import',
-    );
-  }
+  const descriptor = openForReading(path, 'the file', 'nothing was stored; PATH names a file to import');
   try {
     const stat = fstatSync(descriptor);
     const isOpen = stat.isFile() && (stat.mode & READABLE_BY_OTHERS) !== 0;

@@ -13,10 +13,11 @@ import { isUuid, parseName } from '../../../src/names.ts';
 import type { Methods } from '../../../src/protocol/interface.generated.ts';
 import type { CredentialClient } from '../../client.ts';
 import { CommandError, usageError } from '../command-error.ts';
-import { contentOf, membersOf } from '../set-environment.ts';
+import { contentOf, getAnySet, membersOf } from '../set-environment.ts';
 import type { Session } from '../session.ts';
 import { printableJson } from '../text.ts';
 import { bytesOf } from '../value-output.ts';
+import { FORMS, type Form } from './forms.ts';
 import { encryptForUnit } from './systemd-creds.ts';
 
 /** What is to be printed, and how. */
@@ -28,56 +29,57 @@ export interface FormRequest {
 }
 
 /** Forms for one credential as well as for a set. */
-const VALUE_FORMS: readonly string[] = ['json', 'yaml', 'systemd-creds'];
+const VALUE_FORMS = ['json', 'yaml', 'systemd-creds'] as const satisfies readonly Form[];
+
+type ValueForm = (typeof VALUE_FORMS)[number];
 
 /** Forms of a set as text. `notes` is told besides: what the reader of the file should know. */
 type SetForm = (content: SetContent, notes: string[]) => string | undefined;
 
-const SET_FORMS: ReadonlyMap<string, SetForm> = new Map<string, SetForm>([
-  ['env', (content) => formatExports(variablesOf(content))],
-  [
-    'dotenv',
-    (content, notes) => {
-      const { text, quoted, misread } = formatDotenv(variablesOf(content));
-      if (quoted.length > 0) {
-        notes.push(`Note: docker run --env-file would take the quotes for a part of ${quoted.join(', ')}.`);
-      }
-      for (const [name, readers] of misread) {
-        notes.push(`Note: ${name} is written as Compose reads it; ${readers.join(', ')} would read another value.`);
-      }
-      return text;
-    },
-  ],
-  ['restic', formatRestic],
-  ['rclone', formatRclone],
-  ['kopia', formatKopia],
-  ['aws', formatAws],
-  ['velero', formatVelero],
-]);
+const SET_FORMS: Readonly<Record<Exclude<Form, ValueForm>, SetForm>> = {
+  env: (content) => formatExports(variablesOf(content)),
+  dotenv: (content, notes) => {
+    const { text, quoted, misread } = formatDotenv(variablesOf(content));
+    if (quoted.length > 0) {
+      notes.push(`Note: docker run --env-file would take the quotes for a part of ${quoted.join(', ')}.`);
+    }
+    for (const [name, readers] of misread) {
+      notes.push(`Note: ${name} is written as Compose reads it; ${readers.join(', ')} would read another value.`);
+    }
+    return text;
+  },
+  restic: formatRestic,
+  rclone: formatRclone,
+  kopia: formatKopia,
+  aws: formatAws,
+  velero: formatVelero,
+};
 
 /** Prints a credential, or a set, in a form that programs take. @throws CredentialError, CommandError */
 export async function printForm(request: FormRequest, session: Session): Promise<void> {
-  const { target, form } = request;
-  if (!VALUE_FORMS.includes(form) && !SET_FORMS.has(form)) {
-    const forms = [...VALUE_FORMS, ...SET_FORMS.keys()].join(', ');
-    throw usageError('there is no such form', `it is one of: ${forms}`);
-  }
+  const { target } = request;
+  const form = FORMS.find((known) => known === request.form);
+  if (form === undefined) throw usageError('there is no such form', `it is one of: ${FORMS.join(', ')}`);
   if (session.isJson && form !== 'json') throw usageError('--json and --output are two forms', 'give one of them');
   await session.withClient(async (client) => {
-    const credential = await readCredential(client, request);
+    const credential = isValueForm(form) ? await readCredential(client, request) : undefined;
     if (credential !== undefined) return printCredential(session, form, credential, client.socket);
     if (request.version !== null) throw usageError('--version is for a credential, and it is a set');
-    const reply = await client.call('GetSet', { set: target, allowIncomplete: true, owner: request.owner });
+    const reply = await getAnySet(client, target, request.owner);
     await printSet(session, form, reply, client);
   });
+}
+
+function isValueForm(form: Form): form is ValueForm {
+  return VALUE_FORMS.some((known) => known === form);
 }
 
 /** Undefined where a set is meant: a credential comes first, where the form is one for both. */
 async function readCredential(
   client: CredentialClient,
-  { target, form, version, owner }: FormRequest,
+  { target, version, owner }: FormRequest,
 ): Promise<Methods['Get']['out'] | undefined> {
-  if (!VALUE_FORMS.includes(form) || isUuid(target)) return undefined;
+  if (isUuid(target)) return undefined;
   const name = parseName(target);
   try {
     return await client.call('Get', { name, version, owner });
@@ -105,7 +107,7 @@ async function printCredential(
 
 async function printSet(
   session: Session,
-  form: string,
+  form: Form,
   reply: Methods['GetSet']['out'],
   client: CredentialClient,
 ): Promise<void> {
@@ -117,15 +119,14 @@ async function printSet(
     return session.printRaw(lines.join(''));
   }
   const content = contentOf(reply, client.socket);
-  const format = SET_FORMS.get(form);
-  if (format === undefined) {
+  if (isValueForm(form)) {
     const object = toObject(content, await createdOf(client, reply));
     const text = form === 'yaml' ? await toYaml(object) : `${printableJson(object, 2)}\n`;
     session.printRaw(text);
     return;
   }
   const notes: string[] = [];
-  const text = format(content, notes);
+  const text = SET_FORMS[form](content, notes);
   if (text === undefined) throw unsuited(form, content);
   session.printRaw(text);
   for (const note of notes) session.note(note);

@@ -14,7 +14,7 @@ function complete(line: string, socket?: string): Promise<Answer> {
   const words = line.split(' ');
   return completeLine(words, words.length - 1, COMMANDS, () => {
     assert.ok(socket !== undefined, 'it asks the daemon');
-    return connectBy(openNetTransport, { socket, timeoutMs: 1000 });
+    return connectBy(openNetTransport, { socket });
   });
 }
 

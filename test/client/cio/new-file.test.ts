@@ -81,6 +81,22 @@ describe('NewFile', () => {
     assert.deepEqual(fs.readdirSync(folder), ['target']);
   });
 
+  it('names the file in what it says', (t) => {
+    const folder = temporaryDirectory(t);
+    const there = path.join(folder, 'there');
+    fs.writeFileSync(there, '');
+    assert.throws(() => NewFile.create(there, KEEP), { message: `${there} exists already` });
+    for (const options of [KEEP, FORCE]) {
+      assert.throws(() => NewFile.create(folder, options), { message: `${folder} is a folder` });
+    }
+    using meanwhile = NewFile.create(path.join(folder, 'new'), KEEP);
+    fs.writeFileSync(path.join(folder, 'new'), '');
+    assert.throws(() => meanwhile.commit(), { message: `${folder}/new exists already` });
+    using replaced = NewFile.create(path.join(folder, 'old'), FORCE);
+    fs.mkdirSync(path.join(folder, 'old'));
+    assert.throws(() => replaced.commit(), { message: `${folder}/old is a folder` });
+  });
+
   it('takes no folder, link or device for a file, and names of a path what is there', (t) => {
     const folder = temporaryDirectory(t);
     fs.symlinkSync('/etc/passwd', path.join(folder, 'link'));

@@ -5,6 +5,7 @@ import { openPipeTransport } from '../../../client/cio/pipe-transport.ts';
 import { ConnectionError } from '../../../client/connection-error.ts';
 import { connectBy } from '../../../client/connect.ts';
 import { isCredentialError } from '../../../src/errors.ts';
+import { eventually } from '../../support/eventually.ts';
 import { getReply, message, Peer } from '../peer.ts';
 
 const internals = process as unknown as { binding: unknown };
@@ -62,6 +63,6 @@ describe('openPipeTransport()', () => {
     transport.write('x');
     transport.pause();
     transport.resume();
-    while (peer.open > 0) await new Promise((resolve) => setImmediate(resolve));
+    await eventually(() => peer.open === 0);
   });
 });

@@ -10,7 +10,7 @@ import { skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { mounting, smallDisk } from '../../daemon/store/small-disk.ts';
 import { quoted } from '../terminal.ts';
-import { Harness } from './harness.ts';
+import { GONE, Harness } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
@@ -52,8 +52,8 @@ describe('cio credential backup', () => {
 
   it('fails where its reader goes before all of it is there', async () => {
     const line = [...harness.built, 'credential', 'backup', '-'].map(quoted).join(' ');
-    const script = `{ ${line} 3>&-; echo "exit $?" >&3; } 3>&2 | true`;
-    const { stderr } = await run(['sh', '-c', script], { env: harness.environment });
+    const script = `${GONE}; ${line}; echo "exit $?" >&2`;
+    const { stderr } = await run(['/bin/bash', '--norc', '-c', script], { env: harness.environment });
     assert.match(stderr, /Failed: Backup store: whoever was to read standard output has gone\nexit 1\n/);
   });
 

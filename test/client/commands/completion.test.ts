@@ -67,7 +67,10 @@ for (const shell of Object.keys(SHELLS) as Shell[]) {
         ['cio cred get nosuchname', ['cred', 'get', 'nosuchname']],
       ] as const) {
         program.type(`${typed}\t\r`);
-        await program.shows(`called:${called.map((word) => `[${word}]`).join('')}.`);
+        const told = `called:${called.map((word) => `[${word}]`).join('')}.`;
+        await program.shows(told);
+        // What is typed before a shell asks again may be thrown away.
+        await program.shows(new RegExp(`^[^]{${program.screen.indexOf(told)}}[^]*ready> `));
       }
     });
 

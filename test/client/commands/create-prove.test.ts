@@ -167,6 +167,14 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
         ['NotInForm', loose],
       ],
     );
+    // A set and its members are one thing to try out, and the first word says it.
+    const { sets } = JSON.parse(
+      (await harness.run(['validate', good, `cio_${good}_access_key`, good, '--json'])).stdout,
+    ) as typeof document;
+    assert.deepEqual(
+      sets.map(({ set }) => set),
+      [good],
+    );
     // One alone is an error as everywhere.
     assert.match(await harness.fail(EXIT.notFound, ['validate', absent]), /not found/);
     assert.match(await harness.fail(EXIT.invalid, ['validate', loose]), /part of no set/);

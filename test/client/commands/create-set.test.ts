@@ -310,6 +310,16 @@ describe('cio credential create SET --from-file', () => {
     });
   });
 
+  it('takes it for a set where the name begins with a provider, and the file has fields of it', async () => {
+    const [set, file] = [newSetName(), path.join(harness.folder, 'fields')];
+    await store('{"access_key": "AK1", "secret_key": "SK1"}', set);
+    fs.writeFileSync(file, '{"access_key": "AK2", "secret_key": "SK2"}');
+    assert.match(await harness.fail(EXIT.alreadyExists, ['create', set, '--from-file', file]), /_key exists already/);
+    fs.writeFileSync(file, '{"color": "red"}');
+    await harness.succeed(['create', set, '--from-file', file]);
+    assert.equal(await harness.succeed(['get', set]), '{"color": "red"}');
+  });
+
   it('keeps a file as one value where it is no set, or the name is that of a credential', async () => {
     const file = path.join(harness.folder, 'one-value');
     fs.writeFileSync(file, 'access_key: AK\nsecret_key: SK\n');

@@ -152,7 +152,7 @@ describe('cio credential edit', () => {
   it('wipes the file when a signal ends it', { skip: skipUnless(TERMINAL) }, async (t) => {
     const set = await harness.storeSet();
     const line = [...harness.built, 'credential', 'edit', set].map(quoted).join(' ');
-    const waiting = editor(t, 'echo opened; exec sleep 5');
+    const waiting = editor(t, 'echo opened; exec sleep 60');
     const program = new TerminalProgram(t, `${line} & echo "pid $! "; wait $!`, {
       CIO_CREDENTIAL_SOCKET: harness.daemon.socketPath,
       EDITOR: waiting,

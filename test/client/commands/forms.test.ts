@@ -127,8 +127,21 @@ describe('cio credential get --output', () => {
 
   it('tells what has not that form, and what is not there', async () => {
     const set = await harness.storeSet();
-    assert.match(await harness.fail(EXIT.usage, ['get', set, '-o', 'nonsense']), /Hint: it is one of: json, yaml/);
+    assert.match(await harness.fail(EXIT.usage, ['get', set, '-o', 'nonsense']), /Hint: it is one of: yaml, json, env/);
     await harness.fail(EXIT.notFound, ['get', set, '-o', 'yaml', '--version', '1']);
+    const loose = await harness.store('value');
+    for (const words of [
+      ['get', loose, '-o', 'env'],
+      ['exec', loose, '--', 'true'],
+      ['aws-config', loose],
+    ]) {
+      assert.match(
+        await harness.fail(EXIT.notFound, words),
+        / is a single credential, and no set\nHint: .* get prints/,
+      );
+    }
+    const ofMember = await harness.fail(EXIT.notFound, ['env', `cio_${set}_access_key`]);
+    assert.match(ofMember, new RegExp(`_access_key is a single credential, and no set\nHint: its set is ${set}\n`));
     await harness.fail(EXIT.usage, ['get', set, '-o', 'env', '--version', '1']);
     for (const form of ['yaml', 'json', 'env', 'rclone'])
       await harness.fail(EXIT.notFound, ['get', 'nothing', '-o', form]);

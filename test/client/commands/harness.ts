@@ -10,6 +10,9 @@ import { buildCio } from '../built-cio.ts';
 
 export const REPOSITORY = 's3:https://s3.amazonaws.com/backup-123';
 
+/** What makes a bash write into a pipe that nobody reads any more. */
+export const GONE = 'exec > >(:); wait $!';
+
 /** The built `cio`, and a real daemon that it talks to. */
 export class Harness {
   /** Where the built `cio` is. */

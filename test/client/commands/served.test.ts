@@ -36,9 +36,10 @@ async function serve(scope: Scope, set: string): Promise<Served> {
   const [file, ...args] = [...harness.built, 'credential', 'exec', set, '--server', '--', 'sh', '-c', script];
   const child = spawn(file, args, { env: harness.environment, stdio: ['pipe', 'pipe', 'inherit'] });
   scope.after(() => void child.kill('SIGKILL'));
-  const line = await new Promise<string>((resolve) =>
-    child.stdout.once('data', (text: Buffer) => resolve(text.toString())),
-  );
+  const line = await new Promise<string>((resolve, reject) => {
+    child.stdout.once('data', (text: Buffer) => resolve(text.toString()));
+    child.once('close', () => reject(new Error('it ended before it said anything')));
+  });
   const [url = '', token = ''] = line.trim().split(' ');
   return {
     url: new URL(url),
@@ -204,7 +205,8 @@ describe('cio credential exec --server', () => {
 
   it('passes on signals, and ends by the one that ended the command', async (t) => {
     const set = await harness.storeSet();
-    const script = 'trap "echo got; exit 9" TERM; echo ready; while :; do sleep 0.05; done';
+    // Where this fails in the middle, it ends with whoever started it.
+    const script = 'trap "echo got; exit 9" TERM; echo ready; while kill -0 $PPID; do sleep 0.05; done';
     const [file, ...args] = [...harness.built, 'credential', 'exec', set, '--server', '--', 'sh', '-c', script];
     const child = spawn(file, args, { env: harness.environment, stdio: ['ignore', 'pipe', 'inherit'] });
     t.after(() => child.kill('SIGKILL'));

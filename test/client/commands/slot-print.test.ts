@@ -4,7 +4,7 @@ import { after, describe, it } from 'node:test';
 import { EXIT } from '../../../src/errors.ts';
 import { run } from '../../support/process.ts';
 import { quoted } from '../terminal.ts';
-import { Harness } from './harness.ts';
+import { GONE, Harness } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
@@ -30,11 +30,11 @@ describe('cio credential slot add recovery --print', () => {
     for (const words of [[], ['--print'], ['--json']]) {
       const line = [...harness.built, 'credential', 'slot', 'add', 'recovery', ...words].map(quoted).join(' ');
       for (const [where, reason] of [
-        ['| true', /has gone; the slot was removed again/],
-        ['> /dev/full', /the disk is full \(ENOSPC\); the slot was removed again/],
+        [GONE, /has gone; the slot was removed again/],
+        ['exec > /dev/full', /the disk is full \(ENOSPC\); the slot was removed again/],
       ] as const) {
-        const script = `{ ${line} 3>&-; echo "exit $?" >&3; } 3>&2 ${where}`;
-        const { stderr } = await run(['sh', '-c', script], { env: harness.environment });
+        const script = `${where}; ${line}; echo "exit $?" >&2`;
+        const { stderr } = await run(['/bin/bash', '--norc', '-c', script], { env: harness.environment });
         assert.match(stderr, /exit 1\n/);
         if (!words.includes('--json')) assert.match(stderr, reason);
       }

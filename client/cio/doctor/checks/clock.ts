@@ -1,4 +1,4 @@
-import type { Facts } from '../facts.ts';
+import type { ClockFacts, Facts, StoredNames } from '../facts.ts';
 import { formatTime } from '../../time.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
@@ -9,24 +9,16 @@ const STEP_MS = 60_000;
 
 const SYNCHRONIZE = 'timedatectl set-ntp true';
 
+type Credentials = StoredNames['credentials'];
+
 /** Whether the clock is right, as far as that shows. */
 export function checkClock({ clock, daemon }: Facts): Verdict {
   const notes = new Notes();
-  const { nowMs, programMs } = clock;
-  const list = daemon.kind === 'answered' && 'value' in daemon.list ? daemon.list.value : undefined;
-  const newestMs = list?.credentials.reduce((newest, { changed }) => Math.max(newest, changed), 0) ?? 0;
-  const behindMs = Math.max(newestMs, programMs ?? 0) - nowMs;
-  if (behindMs > STEP_MS) {
-    const what = `the clock says ${formatTime(nowMs)}, which is before ${
-      newestMs >= (programMs ?? 0) ? 'the newest change of the store' : 'cio was made'
-    }: ${formatTime(nowMs + behindMs)}`;
-    if (behindMs > S3_SKEW_MS) {
-      notes.error(what, 'S3 servers refuse signatures that are more than 15 minutes off: backups fail', SYNCHRONIZE);
-    } else {
-      notes.warning(what, 'it was wrong then, or is now; S3 servers allow 15 minutes', SYNCHRONIZE);
-    }
-  }
-  if (notes.see(clock.isSynchronized) === false) {
+  const list = daemon.kind === 'answered' && 'value' in daemon.list ? daemon.list.value.credentials : [];
+  const isSynchronized = notes.see(clock.isSynchronized);
+  if (isSynchronized === true) checkDates(notes, list, clock.nowMs);
+  else checkBehind(notes, list, clock);
+  if (isSynchronized === false) {
     notes.warning(
       'the clock is not synchronized',
       'it drifts, and S3 servers refuse signatures that are more than 15 minutes off',
@@ -34,4 +26,30 @@ export function checkClock({ clock, daemon }: Facts): Verdict {
     );
   }
   return notes;
+}
+
+/** Where the clock is right, a date that is yet to come is wrong: it was given while the clock was not. */
+function checkDates(notes: Notes, credentials: Credentials, nowMs: number): void {
+  const early = credentials.filter(({ changed }) => changed - nowMs > STEP_MS);
+  const [first] = early;
+  if (first === undefined) return;
+  const others = early.length === 1 ? '' : ` (and ${early.length - 1} more)`;
+  notes.warning(
+    `${first.name}${others} was changed at ${formatTime(first.changed)}, which is yet to come`,
+    'the clock was wrong then, and is synchronized now; the next change of the value puts the date right',
+  );
+}
+
+/** Where nobody sets the clock, it is wrong if it is behind what has happened. */
+function checkBehind(notes: Notes, credentials: Credentials, { nowMs, programMs = 0 }: ClockFacts): void {
+  const newestMs = credentials.reduce((newest, { changed }) => Math.max(newest, changed), 0);
+  const behindMs = Math.max(newestMs, programMs) - nowMs;
+  if (behindMs <= STEP_MS) return;
+  const event = newestMs >= programMs ? 'the newest change of the store' : 'cio was made';
+  const what = `the clock says ${formatTime(nowMs)}, which is before ${event}: ${formatTime(nowMs + behindMs)}`;
+  if (behindMs > S3_SKEW_MS) {
+    notes.error(what, 'S3 servers refuse signatures that are more than 15 minutes off: backups fail', SYNCHRONIZE);
+  } else {
+    notes.warning(what, 'it was wrong then, or is now; S3 servers allow 15 minutes', SYNCHRONIZE);
+  }
 }

@@ -4,7 +4,7 @@ import type { Facts, SecretFile } from '../facts.ts';
 import { isSecretVariable } from '../secret-variables.ts';
 import type { UnitFile } from '../unit-file.ts';
 import { Notes, type Verdict } from '../verdict.ts';
-import { octal } from './sockets.ts';
+import { octal } from '../octal.ts';
 
 const READABLE_BY_OTHERS = 0o044;
 

@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
 import { SOCKET_PATH_BYTES_MAX } from '../../../../src/limits.ts';
 import type { Facts, FileFacts, SeenFile, SocketFacts, SystemdFacts } from '../facts.ts';
+import { octal } from '../octal.ts';
 import { LOAD_SOCKETS, PROBE_SOCKET, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
@@ -172,9 +173,4 @@ function isSocket(notes: Notes, { path, kind }: FileFacts): boolean {
     `rm -r ${quoteIfNeeded(path)}`,
   );
   return false;
-}
-
-/** As chmod(1) takes it: `0600`. */
-export function octal(mode: number): string {
-  return `0${mode.toString(8).padStart(3, '0')}`;
 }

@@ -2,7 +2,7 @@ import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
 import type { Facts, FileFacts, StoreFacts } from '../facts.ts';
 import { strangerReason } from '../stranger.ts';
 import { Notes, type Verdict } from '../verdict.ts';
-import { octal } from './sockets.ts';
+import { octal } from '../octal.ts';
 
 const FOR_OTHERS = 0o077;
 const MIB = 1024 * 1024;

@@ -22,15 +22,26 @@ describe('checkClock()', () => {
     return { ...storing('name'), clock: { ...WELL.clock, ...changed } };
   }
 
+  /** One that nobody sets, as far as that is known. */
+  function unset(changed: Partial<ClockFacts>): Facts {
+    return clock({ isSynchronized: { unseen: 'no timedatectl' }, ...changed });
+  }
+
   for (const [what, facts, state, pattern] of [
     ['a clock that is right', clock({}), 'ok', /^$/],
     ['one that nobody sets', clock({ isSynchronized: { value: false } }), 'warning', /not synchronized \| timedatectl/],
-    ['one set back an hour', clock({ nowMs: NOW_MS - 60 * MINUTE_MS }), 'error', /newest change of the store/],
-    ['one set back some minutes', clock({ nowMs: NOW_MS - 5 * MINUTE_MS }), 'warning', /newest change of the store/],
+    ['one set back an hour', unset({ nowMs: NOW_MS - 60 * MINUTE_MS }), 'error', /newest change of the store/],
+    ['one set back some minutes', unset({ nowMs: NOW_MS - 5 * MINUTE_MS }), 'warning', /newest change of the store/],
     ['one set back a moment', clock({ nowMs: NOW_MS - 10_000 }), 'ok', /^$/],
     [
+      'one that was wrong once, and is synchronized since',
+      clock({ nowMs: NOW_MS - 60 * MINUTE_MS }),
+      'warning',
+      /^warning: name was changed at .*, which is yet to come$/,
+    ],
+    [
       'one of 1970',
-      clock({ nowMs: 0, programMs: NOW_MS }),
+      unset({ nowMs: 0, programMs: NOW_MS }),
       'error',
       /^error: the clock says 1970-01-01 .* cio was made/,
     ],

@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { takeText } from '../../../client/cio/take-text.ts';
+
+describe('takeText()', () => {
+  it('gives text as it is, with a byte order mark and NUL, and nothing for other bytes', () => {
+    for (const text of ['', 'value', '\ufeffvalue\0\n', 'ключ 🔑']) assert.equal(takeText(Buffer.from(text)), text);
+    for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80]])
+      assert.equal(takeText(Buffer.from(bytes)), undefined);
+  });
+
+  it('wipes the bytes, be they text or not, and none beside them', () => {
+    for (const bytes of [
+      [0x61, 0x62],
+      [0x61, 0xff],
+    ]) {
+      const all = new Uint8Array([0x78, ...bytes, 0x79]);
+      takeText(all.subarray(1, 3));
+      assert.deepEqual([...all], [0x78, 0, 0, 0x79]);
+    }
+  });
+});
