@@ -6,6 +6,7 @@ import { DAEMON_ARGUMENTS, DAEMON_COMMAND } from '../../bench/servers.ts';
 import { Daemon } from '../../support/daemon.ts';
 import { until } from '../../support/process.ts';
 import { traced } from '../power/trace.ts';
+import { atEnd } from '../../support/scope.ts';
 import type { Scope } from '../../support/scope.ts';
 
 const READY_TIMEOUT_MS = 60_000;
@@ -52,7 +53,7 @@ export class DaemonRun {
     });
     this.#isTraced = tracerOf(fate).length > 0;
     // Before the tracer, which would leave it running, holding on to its output.
-    scope.after(async () => void (await this.kill()));
+    atEnd(scope, async () => void (await this.kill()));
   }
 
   get hasEnded(): boolean {
