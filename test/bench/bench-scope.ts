@@ -2,6 +2,7 @@ import type { Scope } from '../support/scope.ts';
 
 /** Cleans up what was started, the last first. */
 export class BenchScope implements Scope, AsyncDisposable {
+  readonly isLastFirst = true;
   static readonly #open: Set<BenchScope> = new Set();
   static #isOver = false;
   readonly #stack: AsyncDisposableStack = new AsyncDisposableStack();

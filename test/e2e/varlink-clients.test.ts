@@ -17,6 +17,9 @@ const PYTHON_PACKAGE = 'varlink==31.0.0';
 /** Sources as Debian packages them, so that building needs no network. */
 const GO_SOURCES = '/usr/share/gocode';
 
+/** For a registry far away, and for Go's own library, which is compiled too. */
+const INSTALL_TIMEOUT_MS = 240_000;
+
 /** What a client prints, in the words of its program. */
 interface Seen {
   readonly info: { readonly vendor: string; readonly version: string; readonly interfaces: readonly string[] };
@@ -114,7 +117,7 @@ async function installPythonPackage(): Promise<{ readonly directory: string } | 
     PYTHON_PACKAGE,
   ];
   // With the environment of the tests: it says where packages come from.
-  const { code, stderr } = await run(pip, { env: process.env });
+  const { code, stderr } = await run(pip, { env: process.env, timeoutMs: INSTALL_TIMEOUT_MS });
   if (code !== 0) {
     fs.rmSync(unfinished, { recursive: true });
     const hasPip = !stderr.includes('No module named pip');
@@ -135,6 +138,7 @@ async function buildGoClient(scope: Scope): Promise<string> {
       GOCACHE: path.join(directory, 'cache'),
       HOME: directory,
     },
+    timeoutMs: INSTALL_TIMEOUT_MS,
   });
   return client;
 }

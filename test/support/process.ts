@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
+import type { Readable } from 'node:stream';
+import { atEnd } from './scope.ts';
 import type { Scope } from './scope.ts';
 
 /** How a process ended. */
@@ -54,6 +56,8 @@ export async function run(
   const timer = setTimeout(() => {
     isLate = true;
     child.kill('SIGKILL');
+    // What it started may outlive it, and would hold them open.
+    for (const stream of [child.stdout, child.stderr]) stream.destroy();
   }, timeoutMs);
   try {
     const exit = await new Promise<Exit>((resolve, reject) => {
@@ -78,6 +82,7 @@ export async function runSuccessfully(...args: Parameters<typeof run>): Promise<
 export class Service {
   readonly pid: number;
   readonly exited: Promise<Exit>;
+  readonly #outputs: readonly Readable[];
   #exit: Exit | undefined;
   #output = '';
   #onOutput: (() => void)[] = [];
@@ -88,7 +93,8 @@ export class Service {
     const [file = '', ...args] = [...lifeline, ...command];
     const { cwd, env = plainEnvironment() } = options;
     const child = spawn(file, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [child.stdout, child.stderr]) {
+    this.#outputs = [child.stdout, child.stderr];
+    for (const stream of this.#outputs) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.#output += text;
         this.#wake();
@@ -105,7 +111,7 @@ export class Service {
     this.exited.catch(() => undefined);
     if (child.pid === undefined) throw new Error(`${file} cannot be run`);
     this.pid = child.pid;
-    scope.after(async () => {
+    atEnd(scope, async () => {
       if (this.#exit === undefined) this.#kill();
       await this.exited.catch(() => undefined);
     });
@@ -143,19 +149,25 @@ export class Service {
     let isLate = false;
     const timer = setTimeout(() => {
       isLate = true;
-      this.signal('SIGKILL');
+      this.#kill();
     }, STOP_TIMEOUT_MS);
-    this.signal(signal);
+    this.#send(signal);
     const exit = await this.exited;
     clearTimeout(timer);
     if (isLate) throw new Error(`process ${this.pid} did not end on ${signal}: ${this.#output}`);
     return exit;
   }
 
-  /** It may have ended just now, without our having heard of it. */
   #kill(): void {
+    this.#send('SIGKILL');
+    // What it started may outlive it, and would hold them open.
+    for (const stream of this.#outputs) stream.destroy();
+  }
+
+  /** It may have ended just now, without our having heard of it. */
+  #send(signal: NodeJS.Signals): void {
     try {
-      this.signal('SIGKILL');
+      this.signal(signal);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { atEnd } from './scope.ts';
 import type { Scope } from './scope.ts';
 
 /**
@@ -11,6 +12,6 @@ export function temporaryDirectory(scope: Scope, name = 'cio-test'): string {
   // A short path: a socket's has 107 bytes at most.
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), `${name}-`));
   fs.chmodSync(directory, 0o711);
-  scope.after(() => fs.rmSync(directory, { recursive: true, force: true }));
+  atEnd(scope, () => fs.rmSync(directory, { recursive: true, force: true }));
   return directory;
 }

@@ -223,8 +223,13 @@ describe('bootstrap: two at once', () => {
     const gate = path.join(checkout.directory, '..', 'gate');
     await runSuccessfully(['mkfifo', gate]);
     const first = checkout.service(scope, ['build'], { WAIT_FOR: gate });
+    // Where it ends without having read, which is a failure of its own.
+    const gone = first.exited.then(() => {
+      fs.closeSync(fs.openSync(gate, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK));
+      return assert.fail(first.output);
+    });
     // Opening a pipe for writing waits for its reader, which then waits for it to be closed.
-    const pipe = await fs.promises.open(gate, 'w');
+    const pipe = await Promise.race([fs.promises.open(gate, 'w'), gone]);
     return { first, finishInstall: () => pipe.close() };
   }
 });

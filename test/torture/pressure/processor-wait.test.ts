@@ -4,10 +4,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../../support/eventually.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { processorWaitMs } from './processor-wait.ts';
 
-const PAUSE_MS = 20;
 const WAITED_MS = 100;
 
 /** Works without end, on the first of the processors that this process may use. */
@@ -33,13 +33,13 @@ describe('processorWaitMs()', { skip: skipUnless(command('taskset', 'util-linux'
   it('grows while others have the processor', async (t) => {
     const pid = startBusy(t);
     startBusy(t);
-    while (processorWaitMs(pid) < WAITED_MS) await sleep(PAUSE_MS);
+    await eventually(() => processorWaitMs(pid) >= WAITED_MS);
   });
 
   it('does not grow while a process waits for anything else, as one that hangs does', async (t) => {
     const pid = startBusy(t);
     process.kill(pid, 'SIGSTOP');
-    while (!/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))) await sleep(PAUSE_MS);
+    await eventually(() => /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'latin1')));
     const before = processorWaitMs(pid);
     await sleep(WAITED_MS);
     assert.equal(processorWaitMs(pid), before);
