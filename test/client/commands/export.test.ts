@@ -94,7 +94,7 @@ describe('cio credential export', () => {
     );
     assert.match(
       await harness.fail(EXIT.failed, ['export', name, '--to', folder, '--force', '-r', recipient]),
-      /regular/,
+      /is a folder/,
     );
     assert.deepEqual(fs.readdirSync(folder), ['export.age']);
     assert.equal(fs.readFileSync(file, 'utf8'), 'precious');
