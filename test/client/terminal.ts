@@ -36,6 +36,8 @@ export class TerminalProgram {
     });
     atEnd(scope, async () => {
       this.#child.kill('SIGKILL');
+      // What ran on the terminal may outlive it, and would hold them open.
+      for (const stream of [this.#child.stdout, this.#child.stderr]) stream.destroy();
       await this.#exited;
     });
   }
