@@ -1,5 +1,6 @@
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { membershipOf } from '../../src/sets.ts';
+import { setKey } from '../vault/records.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 
@@ -27,7 +28,7 @@ export class SeenFields implements Disposable {
     this.#stop = vault.watch((change) => {
       for (const { space, name } of change?.credentials ?? []) {
         const set = membershipOf(name)?.set;
-        if (set !== undefined) this.#changed.set(keyOf(space, set), { space, set });
+        if (set !== undefined) this.#changed.set(setKey({ space, set }), { space, set });
       }
       if (change !== undefined && this.#changed.size <= CHANGED_MAX) return;
       this.#isOther = true;
@@ -38,7 +39,7 @@ export class SeenFields implements Disposable {
   add({ space, name }: CredentialRecord): void {
     const member = membershipOf(name);
     if (member === undefined) return;
-    const key = keyOf(space, member.set);
+    const key = setKey({ space, set: member.set });
     const fields = this.#fields.get(key);
     if (fields === undefined) this.#fields.set(key, new Set([member.field]));
     else fields.add(member.field);
@@ -46,7 +47,7 @@ export class SeenFields implements Disposable {
 
   /** The fields that are worth asking for. */
   of(space: Space, set: string): readonly string[] {
-    const key = keyOf(space, set);
+    const key = setKey({ space, set });
     const fields = this.#fields.get(key);
     return this.#isOther || fields === undefined || this.#changed.has(key)
       ? FIELD_IDS
@@ -61,8 +62,4 @@ export class SeenFields implements Disposable {
   [Symbol.dispose](): void {
     this.#stop();
   }
-}
-
-function keyOf(space: Space, set: string): string {
-  return `${space} ${set}`;
 }
