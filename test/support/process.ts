@@ -64,7 +64,11 @@ export async function run(
       child.once('error', reject).once('close', (code, signal) => resolve({ code, signal }));
     });
     const finished = { ...exit, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() };
-    if (isLate) throw new Error(`${file} was still running after ${timeoutMs} ms; it printed: ${finished.stderr}`);
+    if (isLate) {
+      // Both: whether it had said all that it had to say tells where it stood.
+      const printed = `${finished.stdout.toString()}${finished.stderr}`;
+      throw new Error(`${[file, ...args].join(' ')} was still running after ${timeoutMs} ms; it printed: ${printed}`);
+    }
     return finished;
   } finally {
     clearTimeout(timer);
