@@ -130,8 +130,9 @@ export class Service {
     return this.#exit;
   }
 
+  /** It may have ended just now, without our having heard of it: then nothing happens. */
   signal(signal: NodeJS.Signals): void {
-    process.kill(this.pid, signal);
+    signalIfThere(this.pid, signal);
   }
 
   /** Resolves once it prints more or ends. */
@@ -155,7 +156,7 @@ export class Service {
       isLate = true;
       this.#kill();
     }, STOP_TIMEOUT_MS);
-    this.#send(signal);
+    this.signal(signal);
     const exit = await this.exited;
     clearTimeout(timer);
     if (isLate) throw new Error(`process ${this.pid} did not end on ${signal}: ${this.#output}`);
@@ -163,18 +164,9 @@ export class Service {
   }
 
   #kill(): void {
-    this.#send('SIGKILL');
+    this.signal('SIGKILL');
     // What it started may outlive it, and would hold them open.
     for (const stream of this.#outputs) stream.destroy();
-  }
-
-  /** It may have ended just now, without our having heard of it. */
-  #send(signal: NodeJS.Signals): void {
-    try {
-      this.signal(signal);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
   }
 
   #wake(): void {
@@ -195,5 +187,15 @@ export async function until<Value>(
     if (service.exit !== undefined) throw new Error(`process ${service.pid} ended: ${service.output}`);
     if (performance.now() > deadlineMs) throw new Error(`process ${service.pid} is not ready: ${service.output}`);
     await Promise.race([service.change(), new Promise((resolve) => setTimeout(resolve, 20))]);
+  }
+}
+
+/** Tells whether the process was there. */
+export function signalIfThere(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    return false;
   }
 }

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Finished } from '../../support/process.ts';
-import { plainEnvironment, run, Service, until } from '../../support/process.ts';
+import { plainEnvironment, run, Service, signalIfThere, until } from '../../support/process.ts';
 import type { Scope } from '../../support/scope.ts';
 import { machineCgroups, removeCgroup } from './cgroups.ts';
 
@@ -137,7 +137,7 @@ export class Machine {
   /** Ends it at once, with all that runs in it. */
   async stop(): Promise<void> {
     // The end of a namespace's first process is over only when all others in it are gone.
-    for (const pid of childrenOf(this.#service.pid)) process.kill(pid, 'SIGKILL');
+    for (const pid of childrenOf(this.#service.pid)) signalIfThere(pid, 'SIGKILL');
     await this.#service.exited;
     for (const cgroup of this.#cgroups) removeCgroup(cgroup);
   }

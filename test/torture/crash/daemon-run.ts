@@ -4,7 +4,7 @@ import { connect } from '../../../client/index.ts';
 import type { CredentialClient } from '../../../client/index.ts';
 import { DAEMON_ARGUMENTS, DAEMON_COMMAND } from '../../bench/servers.ts';
 import { Daemon } from '../../support/daemon.ts';
-import { until } from '../../support/process.ts';
+import { signalIfThere, until } from '../../support/process.ts';
 import { traced } from '../power/trace.ts';
 import { atEnd } from '../../support/scope.ts';
 import type { Scope } from '../../support/scope.ts';
@@ -110,7 +110,7 @@ export class DaemonRun {
   async kill(): Promise<string | undefined> {
     while (!this.hasEnded) {
       const pids = this.#isTraced ? childrenOf(this.#daemon.pid) : [this.#daemon.pid];
-      for (const pid of pids) this.#isKilled = killIfThere(pid) || this.#isKilled;
+      for (const pid of pids) this.#isKilled = signalIfThere(pid, 'SIGKILL') || this.#isKilled;
       if (pids.length > 0) break;
       // The kernel may leave a child out that is just running (proc(5)), and a tracer ends a little later than what it traces.
       await Promise.race([this.gone, sleep(CHILD_PAUSE_MS)]);
@@ -142,14 +142,4 @@ function tracerOf({ dieBefore, traceTo }: Fate): string[] {
 /** What a daemon said last, in one line: where it was ended by an error that nobody caught, that is Node's account of it. */
 export function lastWords(log: string): string {
   return log.trimEnd().split('\n').slice(-LAST_LINES).join(' | ');
-}
-
-/** Tells whether it was there. */
-function killIfThere(pid: number): boolean {
-  try {
-    return process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    return false;
-  }
 }
