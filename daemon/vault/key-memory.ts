@@ -1,26 +1,34 @@
 /** Length of every symmetric key, in bytes. */
 export const KEY_BYTES = 32;
 
-/** Far more keys than are ever held at a time: a rekey has ten. */
-const KEYS_MAX = 128;
-
 /**
  * Where keys live: one block outside of V8's heap. V8 keeps small arrays on its heap and moves them when it collects
  * garbage, and the bytes stay behind where they were; here they stay in one place, which can be wiped and locked.
  */
 export class KeyMemory {
-  readonly #block: Uint8Array = bytesOutsideHeap(KEYS_MAX * KEY_BYTES);
-  readonly #free: Uint8Array[] = Array.from({ length: KEYS_MAX }, (_, index) =>
-    this.#block.subarray(index * KEY_BYTES, (index + 1) * KEY_BYTES),
-  );
+  readonly #block: Uint8Array;
+  readonly #free: Uint8Array[];
   readonly #used: Set<Uint8Array> = new Set();
+
+  /** @param keysMax how many keys it has room for, each of `keyBytes` */
+  constructor(keysMax: number, keyBytes: number = KEY_BYTES) {
+    const block = bytesOutsideHeap(keysMax * keyBytes);
+    this.#block = block;
+    this.#free = Array.from({ length: keysMax }, (_, index) =>
+      block.subarray(index * keyBytes, (index + 1) * keyBytes),
+    );
+  }
 
   /** All of the memory, for locking it. */
   get block(): Uint8Array {
     return this.#block;
   }
 
-  /** A place for a key, all zeros; to be given back by {@link release}. */
+  get hasRoom(): boolean {
+    return this.#free.length > 0;
+  }
+
+  /** A place for a key, all zeros; to be given back by {@link release}. @throws Error where it has no room */
   allocate(): Uint8Array {
     const key = this.#free.pop();
     if (key === undefined) throw new Error('too many keys are held');

@@ -1,4 +1,5 @@
 import { canonicalSetName, membershipOf } from '../../src/sets.ts';
+import type { MaskedValues } from './masked-values.ts';
 import { RecentMap } from './recent-map.ts';
 import { SHARED_SPACE } from './records.ts';
 import type { CredentialRecord, Space } from './records.ts';
@@ -20,15 +21,21 @@ export interface SealedValue {
 }
 
 /**
- * What was read lately: records of credentials, which hold no secret, and values, which stay sealed. The one who commits
- * says what changed.
+ * What was read lately: records of credentials, which hold no secret, and values, which stay sealed or, where they are read
+ * again, masked. The one who commits says what changed.
  */
 export class ReadCache {
   readonly #records: RecentMap<CredentialRecord> = new RecentMap(CREDENTIALS);
   readonly #absent: RecentMap<true> = new RecentMap(ABSENT);
   readonly #sets: RecentMap<ReadonlyMap<string, CredentialRecord>> = new RecentMap(SETS);
+  readonly #masked: MaskedValues;
   /** Goes with its record, which is another object after every change. */
-  readonly #values: WeakMap<CredentialRecord, SealedValue> = new WeakMap();
+  readonly #sealed: WeakMap<CredentialRecord, SealedValue> = new WeakMap();
+
+  /** @param masked for values that are read more than once */
+  constructor(masked: MaskedValues) {
+    this.#masked = masked;
+  }
 
   record(space: Space, name: string): CredentialRecord | undefined {
     return this.#records.get(keyOf(space, name));
@@ -56,13 +63,24 @@ export class ReadCache {
     if (canonicalSetName(set) === set) this.#sets.set(keyOf(space, set), members);
   }
 
-  value(record: CredentialRecord, version: number): SealedValue | undefined {
-    const value = this.#values.get(record);
+  /** A value as it lies in the store, if it was read before. */
+  sealedValue(record: CredentialRecord, version: number): SealedValue | undefined {
+    const value = this.#sealed.get(record);
     return value?.version === version ? value : undefined;
   }
 
-  keepValue(record: CredentialRecord, value: SealedValue): void {
-    if (value.body.length <= BODY_BYTES_MAX) this.#values.set(record, value);
+  keepSealedValue(record: CredentialRecord, value: SealedValue): void {
+    if (value.body.length <= BODY_BYTES_MAX) this.#sealed.set(record, value);
+  }
+
+  /** What `use` makes of a value that was read more than once; undefined of any other. It keeps nothing of the value. */
+  openFor<T extends object>(record: CredentialRecord, version: number, use: (value: Uint8Array) => T): T | undefined {
+    return this.#masked.openFor(keyOf(record.space, record.name), record, version, use);
+  }
+
+  /** @param value stays the caller's */
+  keepValue(record: CredentialRecord, version: number, value: Uint8Array): void {
+    this.#masked.keep(keyOf(record.space, record.name), record, version, value);
   }
 
   forget(changed: Iterable<CredentialRecord>): void {
@@ -70,6 +88,7 @@ export class ReadCache {
       const key = keyOf(space, name);
       this.#records.delete(key);
       this.#absent.delete(key);
+      this.#masked.forget(key);
       const set = this.#sets.size === 0 ? undefined : membershipOf(name)?.set;
       if (set !== undefined) this.#sets.delete(keyOf(space, set));
     }

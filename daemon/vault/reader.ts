@@ -126,10 +126,7 @@ export class OpeningReader implements VaultReader {
   }
 
   valueFor<T extends object>(record: CredentialRecord, version: number, use: (value: Uint8Array) => T): T {
-    const { tag, body } = this.#cache?.value(record, version) ?? this.#readValue(record, version);
-    const made = this.#sealing.openFor(KIND.value, tag, body, (text) => use(valueIn(text)));
-    if (made === undefined) throw new CredentialError('Damaged', { name: record.name });
-    return made;
+    return this.#cache?.openFor(record, version, use) ?? this.#openValueFor(record, version, use);
   }
 
   principal(id: PrincipalId): PrincipalRecord | undefined {
@@ -166,12 +163,24 @@ export class OpeningReader implements VaultReader {
     return { records, next: page.length < limit ? undefined : page.at(-1)?.tag };
   }
 
+  #openValueFor<T extends object>(record: CredentialRecord, version: number, use: (value: Uint8Array) => T): T {
+    const known = this.#cache?.sealedValue(record, version);
+    const { tag, body } = known ?? this.#readValue(record, version);
+    const made = this.#sealing.openFor(KIND.value, tag, body, (text) => {
+      const value = valueIn(text);
+      if (known !== undefined) this.#cache?.keepValue(record, version, value);
+      return use(value);
+    });
+    if (made === undefined) throw new CredentialError('Damaged', { name: record.name });
+    return made;
+  }
+
   #readValue(record: CredentialRecord, version: number): SealedValue {
     const tag = this.#sealing.valueTag(record.id, version);
     const body = this.#records.get(KIND.value, tag);
     if (body === undefined) throw new CredentialError('Damaged', { name: record.name });
     const sealed = { version, tag, body };
-    this.#cache?.keepValue(record, sealed);
+    this.#cache?.keepSealedValue(record, sealed);
     return sealed;
   }
 }

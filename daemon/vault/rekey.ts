@@ -45,7 +45,7 @@ export async function rekey(
     const body = sealing.seal(KIND.head, fixedTag('head'), encodeHead(nextHead));
     transaction.put({ kind: KIND.head, tag: fixedTag('head'), body });
     transaction.commit(true);
-    const cache = new ReadCache();
+    const cache = new ReadCache(sealing.masked);
     const reader = new OpeningReader(store, sealing, state.principals, cache);
     Object.assign(state, { sealing, head: nextHead, headBody: body, cache, reader });
     oldSealing.wipe();

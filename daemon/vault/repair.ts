@@ -52,7 +52,7 @@ export function repair(
   const { head, headBody: newHeadBody } = committed;
   const { principals } = findings;
   principals.follow(committed.principals);
-  const cache = new ReadCache();
+  const cache = new ReadCache(state.sealing.masked);
   const reader = new OpeningReader(store, state.sealing, principals, cache);
   Object.assign(state, { head, headBody: newHeadBody, principals, arePrincipalsWhole: true, cache, reader });
 }

@@ -1,6 +1,7 @@
 import { KIND } from '../store/sealed-store.ts';
 import type { Kind } from '../store/sealed-store.ts';
 import { pad, unpad } from './padding.ts';
+import type { MaskedValues } from './masked-values.ts';
 import type { PrincipalId, Space } from './records.ts';
 import type { Sodium } from './sodium.ts';
 import { wipe } from './sodium.ts';
@@ -34,6 +35,8 @@ export class Sealing {
   readonly #associated: Buffer;
   /** The tag that was asked for last: a credential that is stored is looked for first, and more than once. */
   #lastCredential: { readonly identity: string; readonly tag: Uint8Array } | undefined;
+  /** What was opened with it and is read often. */
+  readonly masked: MaskedValues;
   /** Where texts are padded; zeros between two calls. */
   readonly #scratch: Uint8Array = new Uint8Array(SCRATCH_BYTES);
 
@@ -42,6 +45,7 @@ export class Sealing {
     this.#sodium = sodium;
     this.storeId = storeId;
     this.epoch = epoch;
+    this.masked = sodium.masked;
     this.#tagKey = sodium.deriveKey(dataKey, 1, KDF_CONTEXT);
     this.#sealKey = sodium.deriveKey(dataKey, 2, KDF_CONTEXT);
     this.#digestKey = sodium.deriveKey(dataKey, 3, KDF_CONTEXT);
@@ -108,6 +112,7 @@ export class Sealing {
   }
 
   wipe(): void {
+    this.masked.wipe();
     this.#sodium.release(this.#tagKey, this.#sealKey, this.#digestKey);
   }
 

@@ -3,11 +3,15 @@ import { randomFillSync } from 'node:crypto';
 import wrapper from 'libsodium-wrappers';
 
 import { KEY_BYTES, KeyMemory, bytesOutsideHeap } from './key-memory.ts';
+import { MaskedValues } from './masked-values.ts';
 import { PublicRandom } from './public-random.ts';
 
 const NONCE_BYTES = 24;
 const MAC_BYTES = 16;
 const KDF_CONTEXT_BYTES = 8;
+
+/** Far more keys than are ever held at a time: a rekey has ten. */
+const KEYS_MAX = 128;
 
 /** What sealing adds to a text, in bytes: the nonce in front, the Poly1305 tag behind. */
 export const SEAL_BYTES: number = NONCE_BYTES + MAC_BYTES;
@@ -51,7 +55,9 @@ export class Sodium {
   readonly #module: SodiumModule;
   readonly #arena: number;
   readonly #stack: MemoryRange;
-  readonly #keys: KeyMemory = new KeyMemory();
+  readonly #keys: KeyMemory = new KeyMemory(KEYS_MAX);
+  /** Of whoever unlocked a store with it; wiped with the keys of that store. */
+  readonly masked: MaskedValues = new MaskedValues();
   readonly #random: PublicRandom = new PublicRandom();
 
   private constructor(module: SodiumModule) {
@@ -62,11 +68,16 @@ export class Sodium {
     this.#stack = this.#findStack();
   }
 
-  /** Where keys and texts are worked with, for locking it: this module's arena and stack, and the memory of the keys. */
+  /** Where keys and texts are worked with, for locking it: this module's arena and stack, masked values, and the keys. */
   get memory(): readonly Uint8Array[] {
     const heap = this.#module.HEAPU8;
     const { from, to } = this.#stack;
-    return [heap.subarray(this.#arena, this.#arena + ARENA_BYTES), heap.subarray(from, to), this.#keys.block];
+    return [
+      heap.subarray(this.#arena, this.#arena + ARENA_BYTES),
+      heap.subarray(from, to),
+      ...this.masked.memory,
+      this.#keys.block,
+    ];
   }
 
   /** @throws Error where this build of libsodium-wrappers does not show its module */

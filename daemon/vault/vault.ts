@@ -122,7 +122,7 @@ export class Vault {
       const headBody = this.#store.get(KIND.head, fixedTag('head'));
       const headText = headBody && sealing.open(KIND.head, fixedTag('head'), headBody);
       const head = headText && decodeHead(headText);
-      const cache = new ReadCache();
+      const cache = new ReadCache(sealing.masked);
       const reader = new OpeningReader(this.#store, sealing, principals, cache);
       this.#unlocked = { rootKey, sealing, head, headBody, principals, arePrincipalsWhole, cache, reader };
     } catch (error) {

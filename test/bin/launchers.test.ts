@@ -194,7 +194,7 @@ describe('bin/cio-credentiald', () => {
       Object.keys(seen.env).filter((name) => /^NODE_(?:OPTIONS|PATH|DEBUG|COMPILE_CACHE|CHANNEL|UNIQUE_ID)/.test(name)),
       [],
     );
-    assert.deepEqual(seen.execArgv, ['--disable-sigusr1', '--max-semi-space-size=1']);
+    assert.deepEqual(seen.execArgv, ['--disable-sigusr1', '--max-semi-space-size=1', '--v8-pool-size=1']);
   });
 
   test('opens no debugger when it gets SIGUSR1', async (t) => {

@@ -3,13 +3,15 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { KEY_BYTES, KeyMemory } from '../../../daemon/vault/key-memory.ts';
 
+const KEYS_MAX = 128;
+
 function isWiped(memory: KeyMemory): boolean {
   return memory.block.every((byte) => byte === 0);
 }
 
 describe('KeyMemory', () => {
   it('gives each key its own 32 bytes of one block', () => {
-    const memory = new KeyMemory();
+    const memory = new KeyMemory(KEYS_MAX);
     const [a, b] = [memory.allocate(), memory.allocate()];
     a.fill(1);
     b.fill(2);
@@ -19,7 +21,7 @@ describe('KeyMemory', () => {
   });
 
   it('wipes what is released, and gives it out again as zeros', () => {
-    const memory = new KeyMemory();
+    const memory = new KeyMemory(KEYS_MAX);
     for (let round = 0; round < 500; round += 1) {
       const keys = [memory.allocate(), memory.allocate(), memory.allocate()];
       for (const key of keys) assert.ok(key.every((byte) => byte === 0));
@@ -32,7 +34,7 @@ describe('KeyMemory', () => {
   it('gives no place to two keys, whatever is released in which order', () => {
     fc.assert(
       fc.property(fc.array(fc.nat({ max: 9 }), { maxLength: 60 }), (choices) => {
-        const memory = new KeyMemory();
+        const memory = new KeyMemory(KEYS_MAX);
         const held: Uint8Array[] = [];
         for (const choice of choices) {
           const old = held[choice];
@@ -46,16 +48,29 @@ describe('KeyMemory', () => {
   });
 
   it('wipes, and does not keep, a key that is not its own', () => {
-    const memory = new KeyMemory();
+    const memory = new KeyMemory(KEYS_MAX);
     const foreign = new Uint8Array(KEY_BYTES).fill(1);
     memory.release(foreign);
     assert.ok(foreign.every((byte) => byte === 0));
-    for (let count = 0; count < 128; count += 1) assert.notEqual(memory.allocate(), foreign);
+    for (let count = 0; count < KEYS_MAX; count += 1) assert.notEqual(memory.allocate(), foreign);
+  });
+
+  it('has keys of another length where it is told so', () => {
+    const memory = new KeyMemory(3, 100);
+    const keys = [memory.allocate(), memory.allocate(), memory.allocate()];
+    assert.deepEqual(
+      keys.map(({ length }) => length),
+      [100, 100, 100],
+    );
+    for (const [index, key] of keys.entries()) key.fill(index + 1);
+    for (const [index, key] of keys.entries()) assert.ok(key.every((byte) => byte === index + 1));
   });
 
   it('throws where too many keys are held', () => {
-    const memory = new KeyMemory();
-    const keys = Array.from({ length: 128 }, () => memory.allocate());
+    const memory = new KeyMemory(KEYS_MAX);
+    assert.ok(memory.hasRoom);
+    const keys = Array.from({ length: KEYS_MAX }, () => memory.allocate());
+    assert.ok(!memory.hasRoom);
     assert.throws(() => memory.allocate(), /too many keys/);
     memory.release(keys[5]);
     memory.allocate();

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { MaskedValues } from '../../../daemon/vault/masked-values.ts';
 import { ReadCache } from '../../../daemon/vault/read-cache.ts';
 import type { CredentialRecord, Space } from '../../../daemon/vault/records.ts';
 
@@ -12,6 +13,10 @@ function sealed(version: number, bytes: number): { version: number; tag: Uint8Ar
   return { version, tag: new Uint8Array(16), body: new Uint8Array(bytes) };
 }
 
+function text(value: Uint8Array): { text: string } {
+  return { text: Buffer.from(value).toString() };
+}
+
 /** To look at an entry is to use it, which may cost an older one its place. */
 function newestFirst(entries: number): number[] {
   return Array.from({ length: entries }, (_, index) => entries - 1 - index);
@@ -19,7 +24,7 @@ function newestFirst(entries: number): number[] {
 
 describe('ReadCache', () => {
   it('gives back what it was given, by space and name', () => {
-    const cache = new ReadCache();
+    const cache = new ReadCache(new MaskedValues());
     const [shared, mine] = [record('a'), record('a', 'uid:1')];
     cache.keepRecord(shared);
     cache.keepRecord(mine);
@@ -30,7 +35,7 @@ describe('ReadCache', () => {
   });
 
   it('remembers that nothing is there, until something is', () => {
-    const cache = new ReadCache();
+    const cache = new ReadCache(new MaskedValues());
     cache.keepAbsent('system', 'a');
     assert.equal(cache.isAbsent('system', 'a'), true);
     assert.equal(cache.isAbsent('uid:1', 'a'), false);
@@ -42,7 +47,7 @@ describe('ReadCache', () => {
   });
 
   it('is bounded in absent names', () => {
-    const cache = new ReadCache();
+    const cache = new ReadCache(new MaskedValues());
     for (let index = 0; index < 20_000; index += 1) cache.keepAbsent('system', `n${index}`);
     const known = newestFirst(20_000).map((index) => cache.isAbsent('system', `n${index}`));
     assert.ok(known.filter(Boolean).length <= 8192);
@@ -50,7 +55,7 @@ describe('ReadCache', () => {
   });
 
   it('forgets what changed, and nothing else', () => {
-    const cache = new ReadCache();
+    const cache = new ReadCache(new MaskedValues());
     for (const name of ['a', 'b']) cache.keepRecord(record(name));
     cache.forget([record('a'), record('never known')]);
     assert.equal(cache.record('system', 'a'), undefined);
@@ -59,7 +64,7 @@ describe('ReadCache', () => {
 
   it('remembers what is there of a set, until a field of it changes, comes or goes', () => {
     for (const changed of ['cio_aws_region', 'cio_aws_access_key']) {
-      const cache = new ReadCache();
+      const cache = new ReadCache(new MaskedValues());
       const members = new Map([['region', record('cio_aws_region')]]);
       cache.keepSetMembers('system', 'aws', members);
       cache.forget([record(changed, 'uid:1'), record('cio_aws_alt_region'), record('cio_minio_region'), record('a')]);
@@ -71,13 +76,13 @@ describe('ReadCache', () => {
   });
 
   it('remembers nothing of a set that goes by another name, which no change would be seen to concern', () => {
-    const cache = new ReadCache();
+    const cache = new ReadCache(new MaskedValues());
     cache.keepSetMembers('system', 'alt_aws', new Map());
     assert.equal(cache.setMembers('system', 'alt_aws'), undefined);
   });
 
   it('is bounded in sets', () => {
-    const cache = new ReadCache();
+    const cache = new ReadCache(new MaskedValues());
     for (let index = 0; index < 1000; index += 1) cache.keepSetMembers('system', `s${index}`, new Map());
     const known = newestFirst(1000).map((index) => cache.setMembers('system', `s${index}`) !== undefined);
     assert.ok(known.filter(Boolean).length <= 256);
@@ -85,26 +90,26 @@ describe('ReadCache', () => {
   });
 
   it('keeps a value with its record: a record that was read anew has none', () => {
-    const cache = new ReadCache();
+    const cache = new ReadCache(new MaskedValues());
     const old = record('a');
     const value = sealed(1, 300);
-    cache.keepValue(old, value);
-    assert.equal(cache.value(old, 1), value);
-    assert.equal(cache.value(old, 2), undefined);
-    assert.equal(cache.value(record('a'), 1), undefined);
+    cache.keepSealedValue(old, value);
+    assert.equal(cache.sealedValue(old, 1), value);
+    assert.equal(cache.sealedValue(old, 2), undefined);
+    assert.equal(cache.sealedValue(record('a'), 1), undefined);
   });
 
   it('does not keep large values', () => {
-    const cache = new ReadCache();
+    const cache = new ReadCache(new MaskedValues());
     const large = record('a');
-    cache.keepValue(large, sealed(1, 4097));
-    assert.equal(cache.value(large, 1), undefined);
-    cache.keepValue(large, sealed(1, 4096));
-    assert.notEqual(cache.value(large, 1), undefined);
+    cache.keepSealedValue(large, sealed(1, 4097));
+    assert.equal(cache.sealedValue(large, 1), undefined);
+    cache.keepSealedValue(large, sealed(1, 4096));
+    assert.notEqual(cache.sealedValue(large, 1), undefined);
   });
 
   it('is bounded in records, and keeps the ones that were used last', () => {
-    const cache = new ReadCache();
+    const cache = new ReadCache(new MaskedValues());
     for (let index = 0; index < 5000; index += 1) {
       cache.keepRecord(record(`n${index}`));
       assert.equal(cache.record('system', 'n0')?.name, 'n0');
@@ -112,5 +117,28 @@ describe('ReadCache', () => {
     const known = newestFirst(5000).map((index) => cache.record('system', `n${index}`) !== undefined);
     assert.ok(known.filter(Boolean).length <= 2048);
     assert.ok(known.slice(0, 1000).every(Boolean));
+  });
+
+  it('gives a value that is read again to whoever asks for that version of that very record', () => {
+    const cache = new ReadCache(new MaskedValues());
+    const [shared, mine] = [record('a'), record('a', 'uid:1')];
+    cache.keepValue(shared, 1, Buffer.from('shared'));
+    cache.keepValue(mine, 1, Buffer.from('mine'));
+    assert.deepEqual(cache.openFor(shared, 1, text), { text: 'shared' });
+    assert.deepEqual(cache.openFor(mine, 1, text), { text: 'mine' });
+    assert.equal(cache.openFor(shared, 2, text), undefined);
+    assert.equal(cache.openFor(record('a'), 1, text), undefined);
+  });
+
+  it('wipes a value that changes, whoever has its record in his hands', () => {
+    const masked = new MaskedValues();
+    const cache = new ReadCache(masked);
+    const old = record('a');
+    cache.keepValue(old, 1, Buffer.from('value'));
+    cache.forget([record('b'), record('a', 'uid:1')]);
+    assert.deepEqual(cache.openFor(old, 1, text), { text: 'value' });
+    cache.forget([record('a')]);
+    assert.equal(cache.openFor(old, 1, text), undefined);
+    assert.ok(masked.memory.every((block) => block.every((byte) => byte === 0)));
   });
 });
