@@ -87,6 +87,12 @@ export class Load {
     scope.after(() => void this.#process.kill('SIGKILL'));
   }
 
+  get pid(): number {
+    const { pid } = this.#process;
+    if (pid === undefined) throw new Error('the load generator cannot be started');
+    return pid;
+  }
+
   /** Lets go of all connections, and of whatever it is just waiting for. */
   restart(): void {
     this.#process.kill('SIGKILL');

@@ -1,8 +1,9 @@
 import type { Plan } from '../calls.ts';
 import { describeLoad, rateOf, WINDOW } from '../load.ts';
-import type { LoadTarget, Pipelined } from '../load.ts';
+import type { LoadTarget, Pipelined, Target } from '../load.ts';
 import { ratio } from '../measurement.ts';
 import type { Line, Measurement } from '../measurement.ts';
+import { takeTurns } from '../one-processor.ts';
 import type { Bench, Row } from '../row.ts';
 import {
   BYTE_ECHO_SERVER,
@@ -25,7 +26,8 @@ const CALLS_PER_BLOCK = 1000;
 export const getOneAtATime: Row = {
   id: 'get-one',
   async measure(bench: Bench): Promise<Measurement[]> {
-    const { daemon, echo, bytes } = await openAll(bench, 1);
+    const { daemon, echo, bytes, servers } = await openAll(bench, 1);
+    takeTurns(bench.scope, bench.load, servers);
     const block = (target: LoadTarget) => (): Promise<number> => target.oneAtATime(PLAN, CALLS_PER_BLOCK);
     const candidates = { daemon: block(daemon), echo: block(echo), bytes: block(bytes) };
     // The code of all three is compiled before it counts.
@@ -74,13 +76,15 @@ export const getPipelined: Row = {
 async function openAll(
   { scope, load }: Bench,
   connections: number,
-): Promise<{ daemon: LoadTarget; echo: LoadTarget; bytes: LoadTarget }> {
-  const daemon = await load.open(await startDaemonWithFew(scope), connections);
-  const reply = await daemon.sample(PLAN);
-  const echo = await load.open(await startEchoServer(scope, reply), connections);
-  const bytes = await load.open(await startByteEchoServer(scope), connections);
+): Promise<{ daemon: LoadTarget; echo: LoadTarget; bytes: LoadTarget; servers: readonly Target[] }> {
+  const daemonServer = await startDaemonWithFew(scope);
+  const daemon = await load.open(daemonServer, connections);
+  const echoServer = await startEchoServer(scope, await daemon.sample(PLAN));
+  const echo = await load.open(echoServer, connections);
+  const byteServer = await startByteEchoServer(scope);
+  const bytes = await load.open(byteServer, connections);
   for (const target of [daemon, echo, bytes]) scope.after(() => target.close());
-  return { daemon, echo, bytes };
+  return { daemon, echo, bytes, servers: [daemonServer, echoServer, byteServer] };
 }
 
 function compareRates(line: Line, measured: readonly Pipelined[], reference: readonly Pipelined[]): Measurement {

@@ -1,4 +1,5 @@
 import { FEW, startInstalledDaemon } from '../servers.ts';
+import { takeTurns } from '../one-processor.ts';
 import { ratio } from '../measurement.ts';
 import type { Measurement } from '../measurement.ts';
 import type { Bench, Row } from '../row.ts';
@@ -18,13 +19,15 @@ export const many: Row = {
     const large = await stores.get(choose(MANY_LONG, MANY_QUICK));
     const small = await stores.get(FEW);
     const open = async ({ stateDirectory, credentials }: { stateDirectory: string; credentials: number }) => {
-      const target = await load.open(await startInstalledDaemon(scope, { stateDirectory }), 1);
+      const daemon = await startInstalledDaemon(scope, { stateDirectory });
+      const target = await load.open(daemon, 1);
       const plan = { kind: 'get', credentials, order: 'random' } as const;
       await target.sample(plan);
-      return { measure: () => target.oneAtATime(plan, CALLS_PER_BLOCK), close: () => target.close() };
+      return { daemon, measure: () => target.oneAtATime(plan, CALLS_PER_BLOCK), close: () => target.close() };
     };
     const daemons = { large: await open(large), small: await open(small) };
     const candidates = { large: daemons.large.measure, small: daemons.small.measure };
+    takeTurns(scope, load, [daemons.large.daemon, daemons.small.daemon]);
     await interleave(3, candidates);
     const times = await interleave(choose(60, 15), candidates);
     await daemons.large.close();

@@ -1,5 +1,6 @@
 import { credentialsOfSets } from '../calls.ts';
 import type { Plan } from '../calls.ts';
+import { takeTurns } from '../one-processor.ts';
 import { ratio } from '../measurement.ts';
 import type { Measurement } from '../measurement.ts';
 import type { Bench, Row } from '../row.ts';
@@ -20,7 +21,8 @@ export const getSet: Row = {
     const daemon = await startDaemonWithFew(scope);
     await callOnce(scope, daemon, 'Create', { credentials: credentialsOfSets(SETS) });
     const target = await load.open(daemon, 1);
-    const echo = await load.open(await startEchoServer(scope, await target.sample(SET_PLAN)), 1);
+    const echoServer = await startEchoServer(scope, await target.sample(SET_PLAN));
+    const echo = await load.open(echoServer, 1);
     for (const opened of [target, echo]) scope.after(() => opened.close());
     const candidates = {
       set: () => target.oneAtATime(SET_PLAN, CALLS_PER_BLOCK),
@@ -28,6 +30,7 @@ export const getSet: Row = {
       // What a client without GetSet would do, at the best: four calls in turn.
       members: async () => SET_MEMBERS * (await target.oneAtATime(GET_PLAN, CALLS_PER_BLOCK)),
     };
+    takeTurns(scope, load, [daemon, echoServer]);
     await interleave(3, candidates);
     const times = await interleave(choose(60, 15), candidates);
     const line = { row: 'get-set', what: `GetSet of ${SET_MEMBERS} fields, one at a time, p50`, unit: 'µs' } as const;

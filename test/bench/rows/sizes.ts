@@ -1,3 +1,4 @@
+import { takeTurns } from '../one-processor.ts';
 import { ratio } from '../measurement.ts';
 import type { Measurement } from '../measurement.ts';
 import type { Bench, Row } from '../row.ts';
@@ -5,6 +6,7 @@ import { FEW, startInstalledDaemon } from '../servers.ts';
 import { interleave } from '../statistics.ts';
 import type { Load } from '../load.ts';
 import type { PreparedStore } from '../prepared-stores.ts';
+import type { Daemon } from '../../support/daemon.ts';
 import type { Scope } from '../../support/scope.ts';
 
 const SIZES = [1000, 10_000, 100_000] as const;
@@ -20,6 +22,7 @@ export const sizes: Row = {
       const grown = await open(scope, load, await stores.get(size));
       const small = await open(scope, load, await stores.get(FEW));
       const candidates = { grown: grown.measure, small: small.measure };
+      takeTurns(scope, load, [grown.daemon, small.daemon]);
       await interleave(3, candidates);
       const times = await interleave(choose(30, 10), candidates);
       for (const opened of [grown, small]) await opened.close();
@@ -40,12 +43,13 @@ async function open(
   scope: Scope,
   load: Load,
   { stateDirectory, credentials }: PreparedStore,
-): Promise<{ measure: () => Promise<number>; close: () => Promise<void> }> {
+): Promise<{ daemon: Daemon; measure: () => Promise<number>; close: () => Promise<void> }> {
   const daemon = await startInstalledDaemon(scope, { stateDirectory });
   const target = await load.open(daemon, 1);
   const plan = { kind: 'get', credentials, order: 'random' } as const;
   await target.sample(plan);
   return {
+    daemon,
     measure: () => target.oneAtATime(plan, CALLS_PER_BLOCK),
     close: async () => {
       await target.close();
