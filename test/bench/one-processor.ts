@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { findCommand } from '../support/requirements.ts';
 import type { Scope } from '../support/scope.ts';
 import type { Load, Target } from './load.ts';
+import { Unavailable } from './row.ts';
 
 /**
  * Has the load generator and the servers that it calls one at a time take turns on one processor, the generator until the
@@ -10,14 +11,15 @@ import type { Load, Target } from './load.ts';
  *
  * Left alone, the kernel puts them on one processor or on two as it happens, and a message to another processor takes 30 to
  * 80 µs on many virtual machines, several times as long as the call: a row would tell where they were put.
+ *
+ * @throws Unavailable
  */
 export function takeTurns(scope: Scope, load: Load, servers: readonly Pick<Target, 'pid'>[]): void {
-  // util-linux has it, which is part of every distribution.
   const taskset = findCommand('taskset');
-  if (taskset === undefined) throw new Error('taskset cannot be found, which puts processes on a processor');
+  if (taskset === undefined) throw new Unavailable('needs taskset (of util-linux)');
   const allowed = allowedProcessors();
   const put = (processors: string, pid: number): void => {
-    execFileSync(taskset, ['--cpu-list', '--pid', processors, String(pid)], { stdio: 'ignore' });
+    execFileSync(taskset, ['-cp', processors, String(pid)], { stdio: 'ignore' });
   };
   const [first = '0'] = /^\d+/.exec(allowed) ?? [];
   const generator = load.pid;
