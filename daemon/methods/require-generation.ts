@@ -4,8 +4,7 @@ import { memberName, membershipOf } from '../../src/sets.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { currentVersion, removalOf } from '../vault/records.ts';
 import type { Space } from '../vault/records.ts';
-
-const NEVER_RESTORED = { after: 0, at: 0 };
+import { isTakenBack } from '../vault/taken-back.ts';
 
 /**
  * Compare-and-set: refuses a change where one of the credentials, or the rest of a set that one is in, changed after the
@@ -34,8 +33,8 @@ export function requireGeneration(
   const present = new Set(records.map(({ name }) => seenAs(name)));
   const isGone = names.some((name) => !present.has(seenAs(name)));
   if (isGone && expected > 0) throw new CredentialError('Conflict', { expected, actual: 0 });
-  const { after, at } = principal?.restored ?? NEVER_RESTORED;
-  if (actual > expected || (after < expected && expected < at)) {
+  // The generation of what is there is good in any range, which may cover more than was taken back: who reads again gets on.
+  if (actual > expected || (actual < expected && isTakenBack(principal, expected))) {
     throw new CredentialError('Conflict', { expected, actual });
   }
 }

@@ -168,7 +168,7 @@ export class Copies {
     try {
       await this.#vault.replace(copy.rootKey(this.#sodium), async (store) => {
         await this.#keep(store, keptPath);
-        await copy.countOnFrom(this.#principals(store, copy));
+        await copy.countOnFrom(this.#principals(store, copy), this.#vault.storeId);
         return prepareReplacement(store, copy.records);
       });
     } finally {

@@ -13,6 +13,7 @@ import type { PrincipalRecord } from './records.ts';
 import { SlotKeeper } from './slot-keeper.ts';
 import type { SlotPlaces } from './slot-keeper.ts';
 import type { Sodium } from './sodium.ts';
+import { afterRestore } from './taken-back.ts';
 import { Vault } from './vault.ts';
 
 /** Far more than any record has: the largest value, padded and sealed, has a little more than 1 MiB. */
@@ -112,14 +113,15 @@ export class OpenedCopy {
    * there is another.
    *
    * @param principals those of the store
+   * @param storeId that of the store
    */
-  async countOnFrom(principals: Iterable<PrincipalRecord>): Promise<void> {
-    const ahead = [...principals].filter(({ principal }) => isSpace(principal));
+  async countOnFrom(principals: Iterable<PrincipalRecord>, storeId: Uint8Array): Promise<void> {
+    const isSameStore = Buffer.compare(this.storeId, storeId) === 0;
+    const replaced = [...principals].filter(({ principal, generation }) => isSpace(principal) && generation > 0);
     await this.#vault.write((writer) => {
-      for (const { principal, generation } of ahead) {
-        const own = writer.principal(principal) ?? emptyPrincipal(principal);
-        const [after, at] = [own.generation, generation + 1];
-        if (after < at) writer.putPrincipal({ ...own, generation: at, restored: { after, at } });
+      for (const record of replaced) {
+        const own = writer.principal(record.principal) ?? emptyPrincipal(record.principal);
+        writer.putPrincipal(afterRestore(own, record, isSameStore));
       }
     });
   }

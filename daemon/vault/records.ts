@@ -64,8 +64,14 @@ export interface PrincipalRecord {
   readonly grants: readonly GrantEntry[];
   /** Of a space: by the name of a set of which something is left, the generation in which something of it was removed. */
   readonly removals?: Readonly<Record<string, number>>;
-  /** Of a space whose contents a restore replaced: the last generation of the copy, and that of the restore. What changed in between is gone. */
-  readonly restored?: { readonly after: number; readonly at: number };
+  /** Of a space whose contents restores replaced: the generations of what is gone, in ascending ranges. */
+  readonly restored?: readonly GenerationRange[];
+}
+
+/** The generations between two, neither of which is in it: the last one of a copy, and that of its restore. */
+export interface GenerationRange {
+  readonly after: number;
+  readonly at: number;
 }
 
 /** How a set did when it was last tried out. Not part of the set: it changes no generation. */
@@ -162,6 +168,15 @@ export function decodeHealth(text: Uint8Array): HealthRecord {
   return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString()) as HealthRecord;
 }
 
+/** One range by itself stands for a list of one. */
+type StoredPrincipal = Omit<PrincipalRecord, 'restored'> & {
+  readonly restored?: readonly GenerationRange[] | GenerationRange;
+};
+
 export function decodePrincipal(text: Uint8Array): PrincipalRecord {
-  return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString()) as PrincipalRecord;
+  const record = JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString()) as StoredPrincipal;
+  const { restored, ...others } = record;
+  return restored !== undefined && 'after' in restored
+    ? { ...others, restored: [restored] }
+    : (record as PrincipalRecord);
 }

@@ -73,4 +73,28 @@ describe('requireGeneration()', () => {
     ]);
     await core.ask(ROOT, 'Create', { credentials: credentials.slice(0, 1), ifGeneration: 0 });
   });
+
+  it('refuses what a restore took back, but never what is there, whatever a range covers', async (t) => {
+    const core = await startCore(t);
+    const taken = await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
+    const seen = await core.keep(ROOT, 'token');
+    await core.vault.write((writer) => {
+      const principal = writer.principal('system');
+      assert.ok(principal !== undefined);
+      writer.putPrincipal({ ...principal, generation: 9, restored: [{ after: 0, at: 9 }] });
+    });
+    const require = (names: string[], expected: number): void =>
+      core.vault.read((reader) => requireGeneration(reader, 'system', names, expected));
+    require(['token'], seen);
+    require(['token'], 9);
+    require(['cio_aws_access_key'], taken);
+    require(['none'], 0);
+    for (const [names, expected, actual] of [
+      [['token'], 8, seen],
+      [['cio_aws_secret_key'], seen, taken],
+      [['token'], taken, seen],
+    ] as const) {
+      assert.throws(() => require([...names], expected), { code: 'Conflict', fields: { expected, actual } });
+    }
+  });
 });

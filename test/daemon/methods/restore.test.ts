@@ -10,7 +10,7 @@ import { skipUnless } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { ALICE, RESTIC, ROOT, START_TIME, restartCore, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
-import { deleteRecord, flipBit, recordsIn } from '../damage.ts';
+import { deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
 import { leaveRoom, mounting, smallDisk } from '../store/small-disk.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { editFile } from '../vault/raw-file.ts';
@@ -127,6 +127,74 @@ describe('Restore', () => {
       assert.deepEqual(await core.refusal(ROOT, 'Remove', refused), ['Conflict', { expected, actual: seen }]);
     }
   });
+
+  it('is one still after a later restore of a copy that was made after it, a repair and a rekey', async (t) => {
+    const core = await startCore(t);
+    const seen = await core.keep(ROOT, { name: 'token', value: 'first' });
+    const before = recordsIn(core.storePath, 'credential');
+    await core.keep(ROOT, 'damaged');
+    const [damaged = ''] = newTags(before, recordsIn(core.storePath, 'credential'));
+    const { bytes: first } = await takeCopy(core);
+    const takenBack = [await core.replace(ROOT, 'token', 'second'), await core.replace(ROOT, 'token', 'third')];
+    await restore(core, first);
+    const { bytes: second } = await takeCopy(core);
+    takenBack.push(await core.keep(ROOT, 'other'));
+    await restore(core, second);
+    const assertConflicts = async (now: Core): Promise<void> => {
+      for (const expected of takenBack) {
+        const change = { credentials: [{ name: 'token', value: 'fourth' }], replace: true, ifGeneration: expected };
+        assert.deepEqual(await now.refusal(ROOT, 'Create', change), ['Conflict', { expected, actual: seen }]);
+      }
+    };
+    await assertConflicts(core);
+    const again = await restartCore(t, core, () => flipBit(core.storePath, 'credential', damaged));
+    assert.ok((await again.ask(ROOT, 'Fsck', { repair: true })).repaired);
+    await again.ask(ROOT, 'Rekey', {});
+    await assertConflicts(again);
+  });
+
+  it('is none any more for who compares with what an undone restore had taken back', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token', 'other');
+    const { bytes } = await takeCopy(core);
+    const token = await core.replace(ROOT, 'token', 'second');
+    const latest = await core.replace(ROOT, 'other', 'second');
+    const { kept } = await restore(core, bytes);
+    const change = { credentials: [{ name: 'token', value: 'third' }], replace: true, ifGeneration: latest };
+    assert.equal((await core.refusal(ROOT, 'Create', change))[0], 'Conflict');
+    await restore(core, fs.readFileSync(kept ?? ''));
+    assert.equal((await core.ask(ROOT, 'Get', { name: 'token' })).generation, token);
+    await core.ask(ROOT, 'Create', change);
+  });
+
+  for (const [what, others] of [
+    ['behind', 2],
+    ['ahead of', 5],
+  ] as const) {
+    it(`is one for what was seen in a store before the contents of another, ${what} it, for good`, async (t) => {
+      const core = await startCore(t);
+      await core.keep(ROOT, 'earlier');
+      const expected = await core.keep(ROOT, { name: 'token', value: 'of the store' });
+      for (const name of ['a', 'b']) await core.keep(ROOT, name);
+      const other = await startCore(t);
+      const actual = await other.keep(ROOT, { name: 'token', value: 'of the other store' });
+      for (let index = 0; index < others; index += 1) await other.keep(ROOT, `other-${index}`);
+      await other.ask(ROOT, 'AddSlot', { kind: 'passphrase', passphrase: 'open sesame' });
+      await restore(core, (await takeCopy(other)).bytes, { passphrase: 'open sesame' });
+      const change = { credentials: [{ name: 'token', value: 'newer' }], replace: true };
+      const assertConflict = async (): Promise<void> => {
+        const refusal = await core.refusal(ROOT, 'Create', { ...change, ifGeneration: expected });
+        assert.deepEqual(refusal, ['Conflict', { expected, actual }]);
+      };
+      await assertConflict();
+      const { bytes } = await takeCopy(core);
+      await core.keep(ROOT, 'later');
+      await restore(core, bytes);
+      await assertConflict();
+      const { generation } = await core.ask(ROOT, 'Get', { name: 'token' });
+      await core.ask(ROOT, 'Create', { ...change, ifGeneration: generation });
+    });
+  }
 
   it('gives none a second time where the store was locked and the copy opens it', async (t) => {
     const core = await startCore(t);

@@ -94,6 +94,18 @@ describe('encodeRecord()', () => {
   });
 });
 
+describe('decodePrincipal()', () => {
+  it('takes one range of what was taken back for a list of one', () => {
+    const range = { after: 2, at: 5 };
+    const record = { ...emptyPrincipal('system'), generation: 5 };
+    for (const restored of [range, [range]]) {
+      const text = Buffer.from(JSON.stringify({ ...record, restored }));
+      assert.deepEqual(decodePrincipal(text), { ...record, restored: [range] });
+    }
+    assert.deepEqual(decodePrincipal(encodeRecord(record)), record);
+  });
+});
+
 describe('currentVersion()', () => {
   it('is the last one', () => {
     fc.assert(

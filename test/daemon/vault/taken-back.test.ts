@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { decodePrincipal, emptyPrincipal, encodeRecord } from '../../../daemon/vault/records.ts';
+import type { GenerationRange, PrincipalRecord } from '../../../daemon/vault/records.ts';
+import { afterRestore, isTakenBack } from '../../../daemon/vault/taken-back.ts';
+
+const RANGES_MAX = 16;
+
+/** What somebody does to a store; a number says which of the copies that there are. */
+type Step = 'commit' | 'copy' | { readonly restore: number } | { readonly takeIn: number };
+
+/** A space with its history: what was done as each generation, undefined where that is gone. */
+interface Contents {
+  readonly storeId: number;
+  readonly record: PrincipalRecord;
+  readonly history: readonly (symbol | undefined)[];
+}
+
+/** A store, what it has been, and what its clients have ever seen as each generation. */
+class Place {
+  now: Contents;
+  readonly copies: Contents[] = [];
+  readonly seen: Map<number, Set<symbol>> = new Map();
+  restores = 0;
+
+  constructor(storeId: number) {
+    this.now = { storeId, record: emptyPrincipal('system'), history: [] };
+    this.commit();
+  }
+
+  commit(): void {
+    const { record, history } = this.now;
+    this.#become({
+      ...this.now,
+      record: { ...record, generation: record.generation + 1 },
+      history: [...history, Symbol('commit')],
+    });
+  }
+
+  restore(copy: Contents): void {
+    const { record, history, storeId } = this.now;
+    const gone = history.length - copy.history.length;
+    const isAhead = gone < 0;
+    this.restores += 1;
+    this.#become({
+      ...copy,
+      record: stored(afterRestore(copy.record, record, copy.storeId === storeId)),
+      history: isAhead
+        ? copy.history
+        : [...copy.history, ...Array.from<undefined>({ length: gone }), Symbol('restore')],
+    });
+  }
+
+  run(steps: readonly Step[], others: readonly Contents[] = []): this {
+    for (const step of steps) {
+      if (step === 'commit') this.commit();
+      else if (step === 'copy') this.copies.push(this.now);
+      else {
+        const [from, index] = 'restore' in step ? [this.copies, step.restore] : [others, step.takeIn];
+        const copy = from[index % from.length];
+        if (copy !== undefined) this.restore(copy);
+      }
+    }
+    return this;
+  }
+
+  /** The generations that somebody has seen as something else than what they are now. */
+  lost(): number[] {
+    return [...this.seen]
+      .filter(([generation, done]) => [...done].some((one) => this.now.history[generation - 1] !== one))
+      .map(([generation]) => generation);
+  }
+
+  takenBack(): number[] {
+    return [...this.seen.keys()].filter((generation) => isTakenBack(this.now.record, generation));
+  }
+
+  #become(contents: Contents): void {
+    this.now = contents;
+    assert.equal(contents.record.generation, contents.history.length);
+    for (const [index, done] of contents.history.entries()) {
+      if (done !== undefined) this.seen.set(index + 1, (this.seen.get(index + 1) ?? new Set()).add(done));
+    }
+    assertNormal(contents.record.restored ?? []);
+  }
+}
+
+function assertNormal(ranges: readonly GenerationRange[]): void {
+  assert.ok(ranges.length <= RANGES_MAX);
+  for (const [index, { after, at }] of ranges.entries()) {
+    assert.ok(after + 1 < at, 'an empty range');
+    assert.ok(after >= (ranges[index - 1]?.at ?? 0), 'ranges that touch, or are in no order');
+  }
+}
+
+function stored(record: PrincipalRecord): PrincipalRecord {
+  return decodePrincipal(encodeRecord(record));
+}
+
+const ownSteps: fc.Arbitrary<Step>[] = [
+  fc.constant('commit'),
+  fc.constant('copy'),
+  fc.nat({ max: 100 }).map((restore) => ({ restore })),
+];
+const own = fc.array(fc.oneof(...ownSteps), { maxLength: 40, size: 'max' });
+const any = fc.array(
+  fc.oneof(
+    ...ownSteps,
+    fc.nat({ max: 1 }).map((takeIn) => ({ takeIn })),
+  ),
+  {
+    maxLength: 40,
+    size: 'max',
+  },
+);
+
+/** As many restores as are asked for, each of which takes one commit back. */
+function placeWithRanges(count: number): Place {
+  const place = new Place(0);
+  for (let index = 0; index < count; index += 1) place.run(['copy', 'commit', { restore: index }]);
+  return place;
+}
+
+describe('afterRestore()', () => {
+  it('takes back what clients have seen and is gone, and nothing else, whichever copies of a store are restored', () => {
+    fc.assert(
+      fc.property(own, (steps) => {
+        const place = new Place(0).run(steps);
+        fc.pre(place.restores <= RANGES_MAX);
+        assert.deepEqual(place.takenBack(), place.lost());
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('takes back all of that where copies of other stores are restored, too, and more of them than there are ranges', () => {
+    fc.assert(
+      fc.property(any, own, own, (steps, first, second) => {
+        const others = [first, second].map((made, index) => new Place(index + 1).run(made).now);
+        const place = new Place(0).run(steps, others);
+        const takenBack = new Set(place.takenBack());
+        assert.deepEqual(
+          place.lost().filter((generation) => !takenBack.has(generation)),
+          [],
+        );
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('has one range cover the oldest ones where there are too many', () => {
+    const full = placeWithRanges(RANGES_MAX);
+    assert.equal(full.now.record.restored?.length, RANGES_MAX);
+    assert.deepEqual(full.takenBack(), full.lost());
+    const over = placeWithRanges(RANGES_MAX + 2);
+    const [oldest, ...others] = over.now.record.restored ?? [];
+    assert.deepEqual(oldest, { after: 1, at: 7 });
+    assert.equal(others.length, RANGES_MAX - 1);
+    assert.deepEqual(others[0], { after: 7, at: 9 });
+    const both = new Set([...over.lost(), 3, 5]);
+    assert.deepEqual(new Set(over.takenBack()), both, 'those between the oldest ranges, too, and no others');
+  });
+
+  it('keeps what else is known of the space of the copy', () => {
+    const copied: PrincipalRecord = {
+      principal: 'uid:7',
+      generation: 3,
+      count: 1,
+      names: ['token'],
+      bytes: 9,
+      grants: [{ space: 'system', kind: 'name', target: 'shared' }],
+      removals: { aws: 2 },
+    };
+    const replaced: PrincipalRecord = { ...emptyPrincipal('uid:7'), generation: 5, count: 4 };
+    const restored = [{ after: 3, at: 6 }];
+    assert.deepEqual(afterRestore(copied, replaced, true), { ...copied, generation: 6, restored });
+  });
+
+  it('takes nothing back where nothing was done since the copy', () => {
+    const place = new Place(0).run(['copy', { restore: 0 }, { restore: 0 }]);
+    assert.deepEqual(place.now.record, { ...emptyPrincipal('system'), generation: 3, restored: [{ after: 1, at: 3 }] });
+    const once = new Place(0).run(['copy', { restore: 0 }]);
+    assert.deepEqual(once.now.record, { ...emptyPrincipal('system'), generation: 2 });
+  });
+
+  it('takes a copy that is ahead for one that was counted on elsewhere', () => {
+    const ahead = { ...emptyPrincipal('system'), generation: 9, restored: [{ after: 6, at: 8 }] };
+    const behind = { ...emptyPrincipal('system'), generation: 4 };
+    for (const isSameStore of [true, false]) {
+      const restored = [
+        { after: 0, at: 5 },
+        { after: 6, at: 8 },
+      ];
+      assert.deepEqual(afterRestore(ahead, behind, isSameStore), { ...ahead, restored });
+    }
+  });
+});
+
+describe('isTakenBack()', () => {
+  it('says yes to what is within a range, and to neither of its ends', () => {
+    const restored = [
+      { after: 1, at: 4 },
+      { after: 4, at: 6 },
+    ];
+    const record = { ...emptyPrincipal('system'), generation: 6, restored };
+    const asked = [-1, 0, 1, 2, 3, 4, 5, 6, 7];
+    assert.deepEqual(
+      asked.filter((generation) => isTakenBack(record, generation)),
+      [2, 3, 5],
+    );
+    for (const space of [undefined, emptyPrincipal('system')]) {
+      assert.ok(asked.every((generation) => !isTakenBack(space, generation)));
+    }
+  });
+});
