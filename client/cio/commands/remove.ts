@@ -39,14 +39,16 @@ async function confirmRemoval(
 ): Promise<number | null> {
   assertCanConfirm(session);
   const { credentials, sets } = await session.withClient((client) => client.call('List', { patterns: names, owner }));
-  // What is not there, or no name, is told by Remove itself.
-  if (credentials.length === 0) return null;
-  const going = credentials.filter(({ writable }) => writable).map(({ name }) => name);
-  for (const name of going) session.note(`  ${name}`);
+  const going = credentials.filter(({ writable }) => writable);
+  // What is not there, no name, or somebody else's is told by Remove itself.
+  if (going.length === 0) return null;
+  for (const { name } of going) session.note(`  ${name}`);
   await assertConfirmed(
     session,
     `Remove ${going.length === 1 ? 'this credential' : `these ${going.length} credentials`}, with all kept versions, for good?`,
   );
-  // A set's own generation counts what was removed of it, too.
-  return Math.max(...[...credentials, ...sets].map(({ generation }) => generation));
+  // A set's own generation counts what was removed of it, too. What others granted has generations of its own.
+  const owners = new Set(going.map((credential) => credential.owner));
+  const own = [...going, ...sets.filter((set) => owners.has(set.owner))];
+  return Math.max(...own.map(({ generation }) => generation));
 }

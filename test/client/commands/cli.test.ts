@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { EXIT } from '../../../src/errors.ts';
-import { cio, CIO_SOURCE, type CioOptions, type CioResult } from '../../support/cio.ts';
+import { cio, CIO_SOURCE, type CioResult } from '../../support/cio.ts';
 import { Service } from '../../support/process.ts';
 import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -259,15 +259,7 @@ describe('cio without a daemon', () => {
 
 describe('cio for other users', { skip: skipUnless(root, command('setpriv', 'util-linux')) }, () => {
   it('shows each his own, and refuses what is for administrators', async (t) => {
-    const open = temporaryDirectory(t);
-    fs.chmodSync(open, 0o755);
-    fs.copyFileSync(path.join(harness.folder, 'cio.cjs'), path.join(open, 'cio.cjs'));
-    fs.copyFileSync(process.execPath, path.join(open, 'node'), fs.constants.COPYFILE_FICLONE);
-    fs.chmodSync(path.join(open, 'node'), 0o755);
-    const ann: CioOptions = {
-      as: { uid: 54321, gid: 54321 },
-      command: [path.join(open, 'node'), path.join(open, 'cio.cjs')],
-    };
+    const ann = harness.asUser(t, 54321);
     const [name, granted] = [newName(), await harness.store('shared')];
     await harness.succeed(['create', name, "ann's"], ann);
     await harness.fail(EXIT.notFound, ['get', name]);

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { connect } from '../../../client/index.ts';
 import { EXIT } from '../../../src/errors.ts';
-import type { CioOptions, CioResult } from '../../support/cio.ts';
+import type { CioResult } from '../../support/cio.ts';
 import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Harness, newSetName } from './harness.ts';
@@ -358,18 +358,7 @@ describe(
   { skip: skipUnless(root, command('setpriv', 'util-linux')) },
   () => {
     it('makes his own, also where somebody granted him one of that name', async (t) => {
-      const folder = temporaryDirectory(t);
-      fs.chmodSync(folder, 0o755);
-      const isProgram = (file: string): boolean => /\.(?:cjs|mjs)$/.test(file);
-      for (const file of fs.readdirSync(harness.folder).filter(isProgram)) {
-        fs.copyFileSync(path.join(harness.folder, file), path.join(folder, file));
-      }
-      fs.copyFileSync(process.execPath, path.join(folder, 'node'), fs.constants.COPYFILE_FICLONE);
-      fs.chmodSync(path.join(folder, 'node'), 0o755);
-      const ann: CioOptions = {
-        as: { uid: 54321, gid: 54321 },
-        command: [path.join(folder, 'node'), path.join(folder, 'cio.cjs')],
-      };
+      const ann = harness.asUser(t, 54321);
       const set = newPortworxName();
       await create('--provider', 's3', '--s3-access-key', 'AK', '--s3-secret-key', 'SK', '--no-validate', set);
       await harness.succeed(['grant', set, '--user', '54321']);

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
 import path from 'node:path';
 import { connect } from '../../../client/index.ts';
 import { EXIT } from '../../../src/errors.ts';
 import { cio, type CioOptions, type CioResult } from '../../support/cio.ts';
 import { startDaemon, type Daemon } from '../../support/daemon.ts';
 import type { Scope } from '../../support/scope.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { buildCio } from '../built-cio.ts';
 
 export const REPOSITORY = 's3:https://s3.amazonaws.com/backup-123';
@@ -34,6 +36,20 @@ export class Harness {
   /** What a process finds `cio`'s daemon by, and nothing else. */
   get environment(): Record<string, string> {
     return { PATH: '/usr/bin:/bin', CIO_CREDENTIAL_SOCKET: this.daemon.socketPath };
+  }
+
+  /** Runs `cio` as another user, from a copy that he can reach. */
+  asUser(scope: Scope, uid: number): Required<Pick<CioOptions, 'as' | 'command'>> {
+    const folder = temporaryDirectory(scope);
+    fs.chmodSync(folder, 0o755);
+    const isProgram = (file: string): boolean => /\.(?:cjs|mjs)$/.test(file);
+    for (const file of fs.readdirSync(this.folder).filter(isProgram)) {
+      fs.copyFileSync(path.join(this.folder, file), path.join(folder, file));
+    }
+    const node = path.join(folder, 'node');
+    fs.copyFileSync(process.execPath, node, fs.constants.COPYFILE_FICLONE);
+    fs.chmodSync(node, 0o755);
+    return { as: { uid, gid: uid }, command: [node, path.join(folder, 'cio.cjs')] };
   }
 
   /** Runs `cio credential WORDS`. */

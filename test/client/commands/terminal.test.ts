@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { EXIT } from '../../../src/errors.ts';
 import { startDaemon } from '../../support/daemon.ts';
-import { skipUnless } from '../../support/requirements.ts';
+import { command, root, skipUnless } from '../../support/requirements.ts';
 import { quoted, TERMINAL, TerminalProgram } from '../terminal.ts';
 import { Harness, newName, newSetName } from './harness.ts';
 
@@ -200,6 +200,27 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     assert.match(program.screen, /changed in the meantime/);
     assert.equal(await harness.succeed(['get', `cio_${set}_region`]), 'eu-central-1');
   });
+
+  it(
+    'does not remove what changed after it asked, whatever is granted',
+    { skip: skipUnless(root, command('setpriv', 'util-linux')) },
+    async (t) => {
+      const ann = harness.asUser(t, 54321);
+      const name = newName();
+      for (const value of ['1', '2', '3', '4']) await harness.store(value, name);
+      await harness.succeed(['grant', name, '--user', '54321']);
+      await harness.succeed(['create', name, 'seen'], ann);
+      const as = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups', '--'];
+      const line = [...as, ...ann.command, 'credential', 'remove', name].map(quoted).join(' ');
+      const program = new TerminalProgram(t, line, env());
+      await program.shows('Remove this credential, with all kept versions, for good? [y/N] ');
+      await harness.succeed(['create', name, 'not seen', '--replace'], ann);
+      program.type('y\r');
+      assert.equal(await program.exit(), EXIT.failed);
+      assert.match(program.screen, /changed in the meantime/);
+      assert.equal(await harness.succeed(['get', name], ann), 'not seen');
+    },
+  );
 
   it('ends a value with a newline', async (t) => {
     const name = await harness.store('value');
