@@ -1,11 +1,11 @@
 import { randomFillSync } from 'node:crypto';
 
-import { KeyMemory, bytesOutsideHeap } from './key-memory.ts';
+import { KeyMemory } from './key-memory.ts';
 
-/** Larger values are not kept. Nearly all passwords and keys are smaller. */
+/** Larger values are not kept. Nearly all passwords and access keys are smaller. */
 const VALUE_BYTES_MAX = 256;
-/** A host has some sets of some fields each. */
-const VALUES_MAX = 128;
+/** A host has some sets of some fields each. All that is locked stays below 64 KiB, which is the limit before Linux 5.16. */
+const VALUES_MAX = 111;
 /** Where there are more that are read, so many of them go by before one takes the place of another: most would not be read again in time. */
 const PASSED_BY = 15;
 
@@ -22,18 +22,18 @@ interface MaskedValue {
  * in the store takes a look-up and a decryption.
  *
  * The pads are keys and live where keys do. So the memory of a process that is unlocked tells no more than it does by the
- * data key and the records, and once the pads are wiped, what was masked tells nothing.
+ * data key and the records, and once the pads are wiped, what was masked tells no more than its length.
  */
 export class MaskedValues {
-  readonly #pads: KeyMemory = new KeyMemory(VALUES_MAX, VALUE_BYTES_MAX);
+  readonly #pads: KeyMemory = new KeyMemory(VALUES_MAX + 1, VALUE_BYTES_MAX);
   readonly #values: Map<string, MaskedValue> = new Map();
   #passedBy = 0;
-  /** Where a value is opened; zeros between two calls. */
-  readonly #opened: Uint8Array = bytesOutsideHeap(VALUE_BYTES_MAX);
+  /** Where a value is opened, in the memory of the pads; zeros between two calls. */
+  readonly #opened: Uint8Array = this.#pads.allocate();
 
-  /** The memory of the pads, and that in which values are opened, for locking it. */
+  /** The memory of the pads, and in which values are opened, for locking it. */
   get memory(): readonly Uint8Array[] {
-    return [this.#pads.block, this.#opened];
+    return [this.#pads.block];
   }
 
   /**
@@ -56,7 +56,7 @@ export class MaskedValues {
   /**
    * Calls `use` with a value that is kept.
    *
-   * @param use may keep nothing of the value, which is wiped when it returns
+   * @param use may keep nothing of the value, which is wiped when it returns, and opens no other one meanwhile
    * @returns what `use` made of it; undefined where no such value is kept
    */
   openFor<T extends object>(key: string, of: object, version: number, use: (value: Uint8Array) => T): T | undefined {

@@ -32,8 +32,9 @@ export class ReadCache {
   /** Goes with its record, which is another object after every change. */
   readonly #sealed: WeakMap<CredentialRecord, SealedValue> = new WeakMap();
 
-  /** @param masked for values that are read more than once */
+  /** @param masked for values that are read more than once; emptied, for what is in it was kept by the one before */
   constructor(masked: MaskedValues) {
+    masked.wipe();
     this.#masked = masked;
   }
 

@@ -56,7 +56,7 @@ export class Sodium {
   readonly #arena: number;
   readonly #stack: MemoryRange;
   readonly #keys: KeyMemory = new KeyMemory(KEYS_MAX);
-  /** Of whoever unlocked a store with it; wiped with the keys of that store. */
+  /** Of whatever was opened with it; wiped with the keys of any store that was. */
   readonly masked: MaskedValues = new MaskedValues();
   readonly #random: PublicRandom = new PublicRandom();
 
@@ -68,15 +68,18 @@ export class Sodium {
     this.#stack = this.#findStack();
   }
 
-  /** Where keys and texts are worked with, for locking it: this module's arena and stack, masked values, and the keys. */
+  /**
+   * The memory of the keys, this module's arena and stack, in which keys and texts are worked with, and that of masked values:
+   * for locking it, in the order in which it matters.
+   */
   get memory(): readonly Uint8Array[] {
     const heap = this.#module.HEAPU8;
     const { from, to } = this.#stack;
     return [
+      this.#keys.block,
       heap.subarray(this.#arena, this.#arena + ARENA_BYTES),
       heap.subarray(from, to),
       ...this.masked.memory,
-      this.#keys.block,
     ];
   }
 

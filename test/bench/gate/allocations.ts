@@ -8,7 +8,8 @@ import { callOnce, DAEMON_ARGUMENTS, FEW, NODE, REPOSITORY } from '../servers.ts
 import type { Figure } from './figure.ts';
 
 /** V8 says after each garbage collection how many bytes were allocated since the last one. */
-const COMMAND = [NODE, '--trace-gc-nvp', '--max-semi-space-size=1', path.join(REPOSITORY, 'dist', 'daemon', 'main.js')];
+const FLAGS = ['--trace-gc-nvp', '--max-semi-space-size=1', '--v8-pool-size=1'];
+const COMMAND = [NODE, ...FLAGS, path.join(REPOSITORY, 'dist', 'daemon', 'main.js')];
 /** Until then code is compiled. */
 const WARM_UP_CALLS = 5000;
 const CALLS = 5000;

@@ -54,7 +54,7 @@ describe('unwrapDataKey()', () => {
       assert.equal(unwrapDataKey(sodium, STORE_ID, ROOT_KEY, odd, body), undefined);
       assert.equal(unwrapDataKey(sodium, STORE_ID, ROOT_KEY, tag, odd), undefined);
     }
-    assert.ok(sodium.memory.at(-1)?.every((byte) => byte === 0));
+    assert.ok(sodium.memory[0]?.every((byte) => byte === 0));
   });
 });
 

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { MaskedValues } from '../../../daemon/vault/masked-values.ts';
+import { skipUnless, tracingOfOthers } from '../../support/requirements.ts';
+import { countIn, memoryOf } from '../../torture/secrets/memory.ts';
 
-const VALUES_MAX = 128;
+const MODULE = path.join(import.meta.dirname, '..', '..', '..', 'daemon', 'vault', 'masked-values.ts');
+
+const VALUES_MAX = 111;
 const VALUE_BYTES_MAX = 256;
 
 function copyOf(value: Uint8Array): Buffer {
@@ -99,6 +105,65 @@ describe('MaskedValues', () => {
     // All pads, and the zeros of the places that are free.
     assert.equal(blocks.size, pads.length + 1);
   });
+
+  it('uses no pad twice, be it in the same place', () => {
+    const values = new MaskedValues();
+    const zeros = Buffer.alloc(VALUE_BYTES_MAX);
+    const pads = new Set<string>();
+    for (let round = 0; round < 50; round += 1) {
+      values.keep('a', {}, 1, zeros);
+      for (const block of values.memory) pads.add(Buffer.from(block).toString('hex'));
+      if (round % 2 === 0) values.forget('a');
+    }
+    assert.equal(pads.size, 50);
+  });
+
+  it(
+    'has a value in clear nowhere in the memory of the process, after it was kept and opened',
+    { skip: skipUnless(tracingOfOthers) },
+    async (t) => {
+      for (const bytes of [40, VALUE_BYTES_MAX]) {
+        const value = randomBytes(bytes);
+        const script = `
+        const { readSync } = await import('node:fs');
+        const { MaskedValues } = await import(process.argv[1]);
+        const value = new Uint8Array(new ArrayBuffer(${bytes}));
+        for (let read = 0; read < value.length; ) read += readSync(0, value, read, value.length - read, null);
+        const say = async (word) => {
+          console.log(word);
+          readSync(0, new Uint8Array(1));
+        };
+        await say('has it');
+        const values = new MaskedValues();
+        const of = {};
+        values.keep('a', of, 1, value);
+        const isSame = () => values.openFor('a', of, 1, (opened) => ({ is: opened.every((byte, at) => byte === value[at]) })).is;
+        // Often enough to be compiled.
+        for (let count = 0; count < 20_000; count += 1) if (!isSame()) await say('another value');
+        value.fill(0);
+        await say('keeps it');
+      `;
+        const node = spawn(process.execPath, ['--input-type=module', '-e', script, MODULE], {
+          stdio: ['pipe', 'pipe', 'inherit'],
+        });
+        t.after(() => node.kill('SIGKILL'));
+        const words = node.stdout.setEncoding('utf8')[Symbol.asyncIterator]();
+        const { pid = 0 } = node;
+        /** How many pieces of it are there: its beginning, its middle and its end, if only a part of it is masked. */
+        const pieces = (): number => {
+          const memory = memoryOf(pid);
+          const starts = [0, bytes / 2, bytes - 8];
+          return starts.filter((start) => countIn(memory, value.subarray(start, start + 8)) > 0).length;
+        };
+        node.stdin.write(value);
+        assert.equal((await words.next()).value, 'has it\n');
+        assert.equal(pieces(), 3, 'it is found where it is');
+        node.stdin.write('\n');
+        assert.equal((await words.next()).value, 'keeps it\n');
+        assert.equal(pieces(), 0);
+      }
+    },
+  );
 
   it('keeps what there is room for; of what comes then, one in sixteen takes the place of the one that was first', () => {
     const values = new MaskedValues();

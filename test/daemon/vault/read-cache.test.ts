@@ -34,6 +34,25 @@ describe('ReadCache', () => {
     assert.equal(cache.record('system', 'b'), undefined);
   });
 
+  it('takes no space and name for others that are the same one after the other', () => {
+    const cache = new ReadCache(new MaskedValues());
+    const places = [
+      ['uid:1', '1a'],
+      ['uid:11', 'a'],
+      ['system', 'uid:1a'],
+      ['uid:1', 'a'],
+    ] as const;
+    const records = places.map(([space, name]) => record(name, space));
+    for (const each of records) {
+      cache.keepRecord(each);
+      cache.keepValue(each, 1, Buffer.from(`${each.space}'s ${each.name}`));
+    }
+    for (const each of records) {
+      assert.equal(cache.record(each.space, each.name), each);
+      assert.deepEqual(cache.openFor(each, 1, text), { text: `${each.space}'s ${each.name}` });
+    }
+  });
+
   it('remembers that nothing is there, until something is', () => {
     const cache = new ReadCache(new MaskedValues());
     cache.keepAbsent('system', 'a');
@@ -128,6 +147,16 @@ describe('ReadCache', () => {
     assert.deepEqual(cache.openFor(mine, 1, text), { text: 'mine' });
     assert.equal(cache.openFor(shared, 2, text), undefined);
     assert.equal(cache.openFor(record('a'), 1, text), undefined);
+  });
+
+  it('begins without what the one before it kept', () => {
+    const masked = new MaskedValues();
+    const a = record('a');
+    new ReadCache(masked).keepValue(a, 1, Buffer.from('value'));
+    assert.ok(masked.memory.some((block) => block.some((byte) => byte !== 0)));
+    const cache = new ReadCache(masked);
+    assert.equal(cache.openFor(a, 1, text), undefined);
+    assert.ok(masked.memory.every((block) => block.every((byte) => byte === 0)));
   });
 
   it('wipes a value that changes, whoever has its record in his hands', () => {

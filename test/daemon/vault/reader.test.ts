@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { removeCredential } from '../../../daemon/methods/save-version.ts';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { countDamaged } from '../../../daemon/vault/reader.ts';
+import { currentVersion } from '../../../daemon/vault/records.ts';
+import type { CredentialRecord, Space } from '../../../daemon/vault/records.ts';
 import { CredentialError, isCredentialError } from '../../../src/errors.ts';
 import { TestVault } from './open-vault.ts';
-import { deleteRow, putRow, rowsOf } from './raw-file.ts';
+import { deleteRow, editFile, putRow, rowsOf } from './raw-file.ts';
 
 describe('OpeningReader', () => {
   it('knows no credential of another name or space', async (t) => {
@@ -99,6 +103,128 @@ describe('OpeningReader', () => {
     await made.save('a', 'anew');
     assert.equal(made.value('a'), 'anew');
     assert.equal(made.value('a', 1), 'anew');
+  });
+});
+
+/** Tells whether a value is kept masked. */
+function isMasked({ sodium }: TestVault): boolean {
+  return sodium.masked.memory.some((block) => block.some((byte) => byte !== 0));
+}
+
+describe('a value that is read again', () => {
+  it('is kept masked from the second time on, if it is small', async (t) => {
+    const made = await TestVault.create(t);
+    const small = 'a value that has no zeros as a pad';
+    await made.save('large', 'x'.repeat(257));
+    await made.save('small', small);
+    for (let count = 0; count < 5; count += 1) {
+      assert.equal(made.value('large')?.length, 257);
+      assert.ok(!isMasked(made));
+    }
+    for (let count = 0; count < 5; count += 1) {
+      assert.equal(made.value('small'), small);
+      assert.equal(isMasked(made), count >= 1);
+    }
+  });
+
+  /** What is done to the store, and the value afterwards. */
+  const CHANGES: Readonly<Record<string, readonly [(made: TestVault) => Promise<unknown>, string | undefined]>> = {
+    'is replaced': [(made) => made.save('a', 'another value'), 'another value'],
+    'is removed': [(made) => made.remove('a'), undefined],
+    'gets another data key': [(made) => made.rekey(), 'the first value'],
+    'is locked and opened again': [
+      async (made) => {
+        await made.vault.lock();
+        assert.ok(!isMasked(made));
+        await made.slots.unlockUnattended();
+      },
+      'the first value',
+    ],
+    'is found damaged by a repair': [
+      async (made) => {
+        editFile(made.path, (database) => {
+          for (const row of rowsOf(made.path, KIND.value)) putRow(database, { ...row, body: Buffer.alloc(300) });
+        });
+        await made.repair();
+      },
+      undefined,
+    ],
+  };
+
+  for (const [what, [change, after]] of Object.entries(CHANGES)) {
+    it(`is masked no longer once it ${what}`, async (t) => {
+      const made = await TestVault.create(t);
+      await made.save('a', 'the first value');
+      for (let count = 0; count < 3; count += 1) assert.equal(made.value('a'), 'the first value');
+      assert.ok(isMasked(made));
+      await change(made);
+      assert.ok(!isMasked(made));
+      for (let count = 0; count < 4; count += 1) assert.equal(made.value('a'), after);
+    });
+  }
+
+  it('is what was stored as that version, whatever was read, changed, locked or held in between', async (t) => {
+    const place = fc.record({
+      name: fc.constantFrom('a', '1a'),
+      space: fc.constantFrom<Space>('system', 'uid:1', 'uid:11'),
+    });
+    const change = fc.constantFrom('save', 'remove', 'remove and save', 'fail', 'rekey', 'lock', 'nothing');
+    const step = fc.record({ place, change, older: fc.boolean(), reads: fc.nat({ max: 3 }) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), async (steps) => {
+        const made = await TestVault.create(t);
+        /** By the id of a credential and version, as long as it is kept. */
+        const stored = new Map<string, string>();
+        const held: CredentialRecord[] = [];
+        let saved = 0;
+        for (const {
+          place: { name, space },
+          change,
+          older,
+          reads,
+        } of steps) {
+          const find = (): CredentialRecord | undefined => made.vault.read((reader) => reader.credential(space, name));
+          if (change.startsWith('remove')) await made.remove(name, space);
+          if (change.endsWith('save')) {
+            saved += 1;
+            await made.save(name, `value ${saved}`, space);
+            const record = find() ?? assert.fail();
+            stored.set(`${record.id} ${currentVersion(record).version}`, `value ${saved}`);
+          }
+          if (change === 'fail') {
+            await assert.rejects(
+              made.vault.write((writer) => {
+                for (const record of held)
+                  if (writer.credential(record.space, record.name)) removeCredential(writer, record);
+                throw new RangeError('it is dropped');
+              }),
+            );
+          }
+          if (change === 'rekey') await made.rekey();
+          if (change === 'lock') {
+            await made.vault.lock();
+            await made.slots.unlockUnattended();
+          }
+          const record = find();
+          if (record === undefined) continue;
+          held.push(record);
+          for (const each of older ? held.slice(-5) : [record]) {
+            for (const { version } of each.versions.slice(-3)) {
+              for (let count = 0; count < reads; count += 1) {
+                // Nothing else was stored as this version of it.
+                const value = countDamaged({ damaged: 0 }, () =>
+                  made.vault.read((reader) => reader.value(each, version)),
+                );
+                if (value !== undefined || each === record)
+                  assert.equal(value && Buffer.from(value).toString(), stored.get(`${each.id} ${version}`));
+              }
+            }
+          }
+        }
+        await made.close();
+      }),
+      { numRuns: 15 },
+    );
   });
 });
 

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
+import path from 'node:path';
 import { before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import official from 'libsodium-wrappers';
 import { SEAL_BYTES, Sodium, randomBytes, wipe } from '../../../daemon/vault/sodium.ts';
+import { run } from '../../support/process.ts';
+import { root, skipUnless } from '../../support/requirements.ts';
 
 /** draft-irtf-cfrg-xchacha-03, appendix A.3.1. */
 const VECTOR = {
@@ -39,7 +42,7 @@ function heap(): Buffer {
 }
 
 function assertWorkplaceWiped(): void {
-  const [arena = new Uint8Array(), stack = new Uint8Array()] = sodium.memory;
+  const [, arena = new Uint8Array(), stack = new Uint8Array()] = sodium.memory;
   for (const memory of [arena, stack]) assert.ok(memory.every((byte) => byte === 0));
   assert.ok(stack.length > 400 && stack.length < 65_536, `a stack of ${stack.length} bytes`);
 }
@@ -201,7 +204,7 @@ describe('Sodium.hashedKey()', () => {
   it('is the same hash, in the memory for keys', () => {
     const [k, message] = [nodeRandomBytes(32), nodeRandomBytes(20)];
     const hashed = sodium.hashedKey(k, message);
-    assert.equal(hashed.buffer, sodium.memory.at(-1)?.buffer);
+    assert.equal(hashed.buffer, sodium.memory[0]?.buffer);
     assert.equal(hex(hashed), hex(sodium.keyedHash(k, message, 32)));
     sodium.release(hashed);
   });
@@ -228,7 +231,7 @@ describe('Sodium.deriveKey()', () => {
 describe('Sodium keys', () => {
   it('are random, and lie in the memory that is locked', () => {
     const keys = [sodium.newKey(), sodium.newKey()];
-    const block = sodium.memory.at(-1);
+    const block = sodium.memory[0];
     for (const one of keys) {
       assert.equal(one.buffer, block?.buffer);
       assert.notEqual(hex(one), '00'.repeat(32));
@@ -250,7 +253,7 @@ describe('Sodium keys', () => {
   it('openKey() opens a key that was sealed into the memory for keys, and nothing else', () => {
     const [outer, inner, associated] = [nodeRandomBytes(32), nodeRandomBytes(32), nodeRandomBytes(8)];
     const opened = sodium.openKey(outer, sodium.seal(outer, inner, associated), associated);
-    assert.equal(opened?.buffer, sodium.memory.at(-1)?.buffer);
+    assert.equal(opened?.buffer, sodium.memory[0]?.buffer);
     assert.equal(hex(opened), hex(inner));
     sodium.release(opened);
     assert.equal(sodium.openKey(inner, sodium.seal(outer, inner, associated), associated), undefined);
@@ -258,7 +261,7 @@ describe('Sodium keys', () => {
       const sealed = sodium.seal(outer, nodeRandomBytes(length), associated);
       assert.equal(sodium.openKey(outer, sealed, associated), undefined, `${length} bytes`);
     }
-    assert.ok(sodium.memory.at(-1)?.every((byte) => byte === 0));
+    assert.ok(sodium.memory[0]?.every((byte) => byte === 0));
   });
 
   it('are all zeros once they are released', () => {
@@ -268,7 +271,7 @@ describe('Sodium keys', () => {
       sodium.deriveKey(nodeRandomBytes(32), 1, 'cio-test'),
     ];
     sodium.release(...keys);
-    assert.ok(sodium.memory.at(-1)?.every((byte) => byte === 0));
+    assert.ok(sodium.memory[0]?.every((byte) => byte === 0));
   });
 });
 
@@ -309,5 +312,24 @@ describe('wipe()', () => {
     const secrets = [Buffer.from('one'), Uint8Array.of(1, 2)];
     wipe(secrets[0], undefined, secrets[1]);
     assert.ok(secrets.every((secret) => secret.every((byte) => byte === 0)));
+  });
+});
+
+describe('Sodium.memory', () => {
+  it('is no more than any process may lock, also before Linux 5.16', { skip: skipUnless(root) }, async () => {
+    const script = `
+      const [sodium, libc] = await Promise.all(process.argv.slice(1).map((file) => import(file)));
+      for (const memory of (await sodium.Sodium.load()).memory) libc.lockPages(memory);
+      console.log('locked');
+    `;
+    const files = [
+      ['vault', 'sodium.ts'],
+      ['kernel', 'libc.ts'],
+    ].map((file) => path.join(import.meta.dirname, '..', '..', '..', 'daemon', ...file));
+    const node = [process.execPath, '--input-type=module', '-e', script, ...files];
+    // Without the capability by which root may do what limits forbid.
+    const limited = ['setpriv', '--bounding-set=-ipc_lock', '--inh-caps=-ipc_lock', '--', 'prlimit', '--memlock=65536'];
+    const { stdout, stderr } = await run([...limited, ...node]);
+    assert.equal(stdout.toString(), 'locked\n', stderr);
   });
 });

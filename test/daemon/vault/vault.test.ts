@@ -34,7 +34,7 @@ function refused<Code extends ErrorCode>(code: Code, fields?: Errors[Code]): (er
 }
 
 function keysHeld({ sodium }: TestVault): boolean {
-  return sodium.memory.at(-1)?.some((byte) => byte !== 0) ?? false;
+  return sodium.memory[0]?.some((byte) => byte !== 0) ?? false;
 }
 
 function statuses(results: readonly PromiseSettledResult<unknown>[]): string {
