@@ -83,7 +83,9 @@ export async function startApp(
   version: string,
   log: Log,
 ): Promise<App> {
-  const manager = connectServiceManager(settings.notifySocket);
+  const manager = connectServiceManager(settings.notifySocket, (reason) =>
+    log.warning('NOTIFY_SOCKET: systemd does not hear that the daemon serves, and may end it', { reason }),
+  );
   try {
     return await start(settings, inherited, version, log, manager);
   } catch (error) {

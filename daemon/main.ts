@@ -72,6 +72,8 @@ async function run(settings: Settings, log: Log, output: LogOutput): Promise<voi
   log.info('stopping', { signal });
   await app.stop();
   log.info('stopped');
+  // At once: while an environment of Node's is taken down, nobody catches signals, and one more would end it with an error.
+  process.exit(EXIT.done);
 }
 
 /** Loaded only now, as the app is. */

@@ -1,3 +1,4 @@
+import { describeSystemError } from '../system-error.ts';
 import { Datagram, SystemError, openDatagramSocket } from './libc.ts';
 
 /** Longest message that is sent. */
@@ -6,11 +7,13 @@ const TEXT_BYTES_MAX = 512;
 const KEEP = 'FDSTORE=1\nFDNAME=';
 
 /**
- * How long a descriptor waits for room in systemd's queue, altogether and at a time: while it starts many units at once it
- * reads nothing, and in a container its queue has ten places (unix(7), max_dgram_qlen).
+ * How long a descriptor, or the word that the daemon serves, waits for room in systemd's queue, altogether and at a time:
+ * while it starts many units at once it reads nothing, and in a container its queue has ten places (unix(7),
+ * max_dgram_qlen). A unit that was not heard to be ready is ended; sd_notify(3) waits for as long as it takes.
  */
 const KEEP_TRIES_MAX = 100;
-const KEEP_PAUSE_MS = 2;
+const READY_TRIES_MAX = 1000;
+const PAUSE_MS = 2;
 
 /** Longest path or name of a Unix socket (unix(7)). */
 const ADDRESS_BYTES_MAX = 107;
@@ -38,44 +41,60 @@ export interface ServiceManager {
   release(name: string): void;
 }
 
-/** @param address `$NOTIFY_SOCKET`: a path, or `@` and the name of an abstract socket; undefined where nobody listens */
-export function connectServiceManager(address: string | undefined): ServiceManager {
-  if (address === undefined) return NOBODY;
+/**
+ * @param address `$NOTIFY_SOCKET`: a path, or `@` and the name of an abstract socket; undefined where nobody listens
+ * @param onUnheard is called once, with the reason, where nothing that is said arrives
+ */
+export function connectServiceManager(
+  address: string | undefined,
+  onUnheard: (reason: string) => void,
+): ServiceManager {
+  if (address === undefined || address === '') return NOBODY;
   const path = Buffer.from(address.startsWith('@') ? `\0${address.slice(1)}` : address);
-  if (path.length > ADDRESS_BYTES_MAX || !/^[@/]/.test(address)) return NOBODY;
+  if (path.length > ADDRESS_BYTES_MAX || !/^[@/]/.test(address)) {
+    onUnheard('it is no address of a Unix socket');
+    return NOBODY;
+  }
   const socket = openDatagramSocket();
   const message = new Datagram(socket, path, TEXT_BYTES_MAX);
   const keepMessage = new Datagram(socket, path, TEXT_BYTES_MAX);
   keepMessage.text.write(KEEP, 'latin1');
-  const send = (text: string): void => {
-    attempt(() => message.send(message.text.write(text)));
+  let isUnheard = false;
+  const send = (text: string, triesMax = 1): void => {
+    const failure = attempt(() => message.send(message.text.write(text)), triesMax);
+    // One that is overrun has lost a ping or a status, and hears the next one.
+    if (failure === undefined || isUnheard || (failure.code === 'EAGAIN' && triesMax === 1)) return;
+    isUnheard = true;
+    onUnheard(describeSystemError(failure));
   };
   return {
     keepsDescriptors: true,
-    ready: (status) => send(`READY=1\nSTATUS=${status}`),
+    ready: (status) => send(`READY=1\nSTATUS=${status}`, READY_TRIES_MAX),
     status: (status) => send(`STATUS=${status}`),
     stopping: () => send('STOPPING=1\nSTATUS=Stopping'),
     alive: () => send('WATCHDOG=1'),
     keep: (fd, name) => {
       const textBytes = KEEP.length + keepMessage.text.write(name, KEEP.length, 'latin1');
-      for (let tries = 1; ; tries += 1) {
-        const failure = attempt(() => keepMessage.send(textBytes, fd));
-        if (failure?.code !== 'EAGAIN' || tries === KEEP_TRIES_MAX) return failure === undefined;
-        pause(KEEP_PAUSE_MS);
-      }
+      return attempt(() => keepMessage.send(textBytes, fd), KEEP_TRIES_MAX) === undefined;
     },
     release: (name) => send(`FDSTOREREMOVE=1\nFDNAME=${name}`),
   };
 }
 
-/** A manager that does not listen or is overrun is no failure of ours: its watchdog and its time limits are what notices. */
-function attempt(work: () => void): SystemError | undefined {
-  try {
-    work();
-    return undefined;
-  } catch (error) {
-    if (error instanceof SystemError) return error;
-    throw error;
+/**
+ * Waits for one that is overrun, as often as it may be tried. One that does not listen is no failure of ours: its watchdog
+ * and its time limits are what notices.
+ */
+function attempt(work: () => void, triesMax: number): SystemError | undefined {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      work();
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      if (error.code !== 'EAGAIN' || tries >= triesMax) return error;
+      pause(PAUSE_MS);
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 
 import { describeSystemError, errnoOf } from '../system-error.ts';
@@ -18,7 +19,28 @@ const FAILURES: ReadonlyMap<number, StoreFailure> = new Map([
 export function asFileError(error: unknown, what: string): unknown {
   const errno = errnoOf(error);
   if (errno === undefined) return error;
-  return new StoreError(FAILURES.get(errno) ?? 'io', `${what}: ${describeSystemError(error)}`, { cause: error });
+  const limit = errno === constants.errno.EFBIG ? describeFileLimit() : '';
+  return new StoreError(FAILURES.get(errno) ?? 'io', `${what}: ${describeSystemError(error)}${limit}`, {
+    cause: error,
+  });
+}
+
+/**
+ * The bound that this process has for its files, as the end of a message about a write that failed: SQLite does not say
+ * that it was the bound (EFBIG; the signal that goes with it, SIGXFSZ, is ignored by Node). Empty where there is none.
+ */
+export function describeFileLimit(): string {
+  const bytes = /^Max file size +(\d+) /m.exec(readLimits())?.[1];
+  return bytes === undefined ? '' : `; a file of this process has at most ${bytes} bytes (LimitFSIZE=, ulimit -f)`;
+}
+
+function readLimits(): string {
+  try {
+    return readFileSync('/proc/self/limits', 'latin1');
+  } catch {
+    // What failed first is what is to be told.
+    return '';
+  }
 }
 
 /** Whether SQLite, or Node, says that the operating system refused something: of what is in the file no more is known then. */

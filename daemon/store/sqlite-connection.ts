@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3';
 
-import { asFileError } from './file-error.ts';
+import { asFileError, describeFileLimit } from './file-error.ts';
 import { StoreError } from './sealed-store.ts';
 
 /**
@@ -42,7 +42,9 @@ export function asStoreError(error: unknown): unknown {
   const { code } = error;
   const options = { cause: error };
   if (code === 'SQLITE_FULL') return new StoreError('full', 'the disk is full', options);
-  if (code === 'SQLITE_IOERR_SHMSIZE') return new StoreError('full', 'the disk is full, or takes no more', options);
+  if (code === 'SQLITE_IOERR_SHMSIZE') {
+    return new StoreError('full', `the disk is full, or takes no more${describeFileLimit()}`, options);
+  }
   // Who only reads does not put back what such a journal has; who writes has looked for one before (`refuseForeignFile`).
   if (code === 'SQLITE_READONLY_ROLLBACK') {
     return new StoreError('changed_by_other', "a journal of another program's lies beside the file", options);
@@ -54,7 +56,8 @@ export function asStoreError(error: unknown): unknown {
   }
   if (code.startsWith('SQLITE_BUSY'))
     return new StoreError('changed_by_other', 'another program uses the store', options);
-  return new StoreError('io', `the storage failed (${code})`, options);
+  const limit = code === 'SQLITE_IOERR_WRITE' ? describeFileLimit() : '';
+  return new StoreError('io', `the storage failed (${code})${limit}`, options);
 }
 
 function open(path: string, options: Database.Options): Database.Database {

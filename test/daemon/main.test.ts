@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { STORE_FILE } from '../../daemon/settings.ts';
 import { EXIT } from '../../src/errors.ts';
 import { VALUE_BYTES_MAX } from '../../src/limits.ts';
@@ -33,6 +34,9 @@ const create = (name: string, value = 'x'): object => ({
   method: `${CREDENTIALS}.Create`,
   parameters: { credentials: [{ name, value }] },
 });
+
+/** Some pages of the store. */
+const LARGE = 'x'.repeat(20_000);
 
 async function namesIn(t: TestContext, socketPath: string): Promise<Set<string>> {
   const client = await RawVarlink.connect(t, socketPath);
@@ -79,6 +83,13 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     daemon.service.signal('SIGINT');
     assert.deepEqual(await daemon.service.exited, { code: 0, signal: null });
     assert.equal(existsSync(daemon.socketPath), false);
+  });
+
+  it('ends well however often it is asked, up to its last moment', async (t) => {
+    const daemon = await startDaemon(t);
+    const { exited } = daemon.service;
+    while ((await Promise.race([exited, setImmediate()])) === undefined) daemon.service.signal('SIGTERM');
+    assert.deepEqual(await exited, { code: 0, signal: null });
   });
 
   it('answers what it was asked: what is stored is what was acknowledged, and the other way round', async (t) => {
@@ -150,12 +161,54 @@ describe('a killed daemon', () => {
   });
 });
 
+describe('a daemon that systemd does not hear', () => {
+  it('serves, and says once why it may be ended', async (t) => {
+    const NOTIFY_SOCKET = join(temporaryDirectory(t), 'notify');
+    const daemon = await startDaemon(t, { env: { ...plainEnvironment(), HOME: '/nonexistent', NOTIFY_SOCKET } });
+    await daemon.service.printed('listening');
+    await daemon.stop();
+    const told = daemon.log.split('\n').filter((line) => line.includes('NOTIFY_SOCKET'));
+    assert.deepEqual(told, [
+      'cio-credentiald: warning: NOTIFY_SOCKET: systemd does not hear that the daemon serves, and may end it reason=no such file or directory',
+    ]);
+  });
+});
+
 describe('a daemon whose log cannot be written', () => {
   it('serves, and ends well', async (t) => {
     const daemon = await startDaemon(t, { command: ['/bin/sh', '-c', 'exec "$@" 2>/dev/full', 'sh', ...MAIN] });
     const client = await RawVarlink.connect(t, daemon.socketPath);
     assert.equal((await client.call(`${CREDENTIALS}.Status`)).error, undefined);
     await daemon.stop();
+  });
+});
+
+describe('a daemon whose files may not be larger', () => {
+  const withLimit = (blocks: number): readonly string[] => {
+    return ['/bin/sh', '-c', `ulimit -f ${blocks}; exec "$@"`, 'sh', ...MAIN];
+  };
+
+  it('says so where a write fails, keeps what it acknowledged, and serves on', async (t) => {
+    const daemon = await startDaemon(t, { command: withLimit(256) });
+    const client = await RawVarlink.connect(t, daemon.socketPath);
+    let reply: Reply;
+    let count = 0;
+    do reply = await client.call(`${CREDENTIALS}.Create`, { credentials: [{ name: `n${count}`, value: LARGE }] });
+    while (reply.error === undefined && (count += 1) < 100);
+    assert.deepEqual([reply.error, reply.parameters], [`${CREDENTIALS}.StorageFailed`, { reason: 'io' }]);
+    await daemon.service.printed('error: ');
+    const reason =
+      /reason=the storage failed \(SQLITE_IOERR_WRITE\); a file of this process has at most \d+ bytes \(LimitFSIZE=, ulimit -f\)$/m;
+    assert.match(daemon.log, reason);
+    assert.equal((await namesIn(t, daemon.socketPath)).size, count);
+    assert.ok(count > 0);
+    await daemon.stop();
+  });
+
+  it('says so where it cannot even make its store', async (t) => {
+    const { code, log } = await failure(t, { command: withLimit(8) });
+    assert.equal(code, EXIT.failed);
+    assert.match(log, /; a file of this process has at most \d+ bytes \(LimitFSIZE=, ulimit -f\); /);
   });
 });
 

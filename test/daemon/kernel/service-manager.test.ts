@@ -63,7 +63,7 @@ describe('connectServiceManager()', () => {
       const file = path.join(temporaryDirectory(t), 'notify');
       const address = kind === 'a path' ? file : `@${file}`;
       const next = await listen(t, address);
-      const manager = connectServiceManager(address);
+      const manager = connectServiceManager(address, assert.fail);
       assert.equal(manager.keepsDescriptors, true);
       manager.ready('The store is open');
       manager.status('The store is locked');
@@ -86,7 +86,7 @@ describe('connectServiceManager()', () => {
     const directory = temporaryDirectory(t);
     const address = path.join(directory, 'notify');
     const { next, pid } = await startListener(t, address);
-    const manager = connectServiceManager(address);
+    const manager = connectServiceManager(address, assert.fail);
     const fd = fs.openSync('/dev/null', 'r');
     process.kill(pid, 'SIGSTOP');
     // More than any queue has places: of these, some are lost.
@@ -114,25 +114,59 @@ describe('connectServiceManager()', () => {
     const file = path.join(directory, 'file');
     fs.writeFileSync(file, 'what it reads as');
     const fd = fs.openSync(file, 'r');
-    assert.equal(connectServiceManager(address).keep(fd, 'load.plain.1'), true);
+    assert.equal(connectServiceManager(address, assert.fail).keep(fd, 'load.plain.1'), true);
     fs.closeSync(fd);
     assert.deepEqual(await next(), ['FDSTORE=1\nFDNAME=load.plain.1', ['what it reads as']]);
   });
 
-  it('says that nothing is kept where nobody listens', (t) => {
-    const manager = connectServiceManager(path.join(temporaryDirectory(t), 'nobody'));
-    manager.ready('open');
-    assert.equal(manager.keep(0, 'load.plain.1'), false);
+  it(
+    'says ready to one that does not read for a moment: it would end a unit that it did not hear of',
+    has,
+    async (t) => {
+      const address = path.join(temporaryDirectory(t), 'notify');
+      const { next, pid } = await startListener(t, address);
+      const manager = connectServiceManager(address, assert.fail);
+      process.kill(pid, 'SIGSTOP');
+      for (let sent = 0; sent < 2000; sent += 1) manager.alive();
+      spawn('/bin/sh', ['-c', `sleep 0.05; kill -CONT ${pid}`], { stdio: 'ignore' }).unref();
+      manager.ready('open');
+      let datagram: Datagram;
+      do datagram = await next();
+      while (datagram[0] === 'WATCHDOG=1');
+      assert.deepEqual(datagram, ['READY=1\nSTATUS=open', []]);
+    },
+  );
+
+  it('says once why nobody hears it, and that nothing is kept', (t) => {
+    const directory = temporaryDirectory(t);
+    const closed = path.join(directory, 'file');
+    fs.writeFileSync(closed, '');
+    for (const [address, reason] of [
+      [path.join(directory, 'nobody'), 'no such file or directory'],
+      [`@${directory}/nobody`, 'connection refused'],
+      [closed, 'connection refused'],
+    ] as const) {
+      const reasons: string[] = [];
+      const manager = connectServiceManager(address, (each) => reasons.push(each));
+      assert.equal(manager.keep(0, 'load.plain.1'), false);
+      manager.ready('open');
+      manager.alive();
+      manager.stopping();
+      assert.deepEqual(reasons, [reason], address);
+    }
   });
 
   it('is nobody without an address, or with one that is none', () => {
+    const reasons: string[] = [];
     for (const address of [undefined, '', 'relative', 'vsock:2:1234', `/${'x'.repeat(200)}`]) {
-      const manager = connectServiceManager(address);
+      const manager = connectServiceManager(address, (reason) => reasons.push(`${address?.slice(0, 8)} ${reason}`));
       assert.equal(manager.keepsDescriptors, false);
       manager.ready('open');
       manager.alive();
       manager.release('x');
       assert.equal(manager.keep(0, 'load.plain.1'), false);
     }
+    const told = ['relative', 'vsock:2:', '/xxxxxxx'].map((start) => `${start} it is no address of a Unix socket`);
+    assert.deepEqual(reasons, told);
   });
 });

@@ -12,6 +12,7 @@ describe('asFileError()', () => {
       ['EDQUOT', 'full'],
       ['EROFS', 'read_only'],
       ['EIO', 'io'],
+      ['EFBIG', 'io'],
       ['ESTALE', 'io'],
     ] as const) {
       const cause = Object.assign(new Error('write'), { errno: -constants.errno[name] });
