@@ -26,7 +26,7 @@ export const CREATE: Command = defineCommand({
     'A secret is better not given as VALUE: other users of the host can see it, and the shell remembers it.\n\n' +
     'With --provider, or where NAME begins with a provider as in aws_site2, NAME is that of a set. Its fields are asked for, ' +
     "or come from the environment, from a file (JSON, YAML, INI, KEY=VALUE) or from pxctl's options. The set is tried out, " +
-    'and stored only if nothing failed. --from-file takes a file that has the keys of a provider in it for a set; < PATH ' +
+    'and stored only if nothing failed. --from-file takes a file that has the keys of a provider in it for a set; - < PATH ' +
     'always is one value.',
   positionals: {
     NAME: {

@@ -1,6 +1,9 @@
 import { statSync } from 'node:fs';
 import { ImportError } from '../../../src/import/import-error.ts';
-import { parseSetFile, type ParsedSet } from '../../../src/import/set-file.ts';
+import { meaningOf } from '../../../src/import/keys.ts';
+import { parseSetFile, textKindOf, type ParsedSet } from '../../../src/import/set-file.ts';
+import { prepareText } from '../../../src/import/text.ts';
+import { parseTree } from '../../../src/import/tree.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
 import { canonicalSetName, providerOf } from '../../../src/sets.ts';
 import { CommandError } from '../command-error.ts';
@@ -27,10 +30,13 @@ export function readSetFile(path: string, provider: Provider | undefined, profil
     const parsed = parseSetFile(readFileText(path, '--from-file'), { provider, profile });
     return { provider: parsed.provider, values: valuesOf(parsed) };
   } catch (error) {
-    if (!(error instanceof ImportError)) throw error;
-    const place = error.line === undefined ? 'the file' : `line ${error.line} of the file`;
-    throw new CommandError('InvalidInput', `${place}: ${error.reason}; nothing was stored`);
+    throw error instanceof ImportError ? refusalOf(error) : error;
   }
+}
+
+function refusalOf({ line, reason }: ImportError, hint?: string): CommandError {
+  const place = line === undefined ? 'the file' : `line ${line} of the file`;
+  return new CommandError('InvalidInput', `${place}: ${reason}; nothing was stored`, hint);
 }
 
 function valuesOf({ values }: ParsedSet): GivenValues {
@@ -41,18 +47,55 @@ function valuesOf({ values }: ParsedSet): GivenValues {
  * Tells whether a file, of which nothing was said, is a set and not one value: it names the keys of a provider, or
  * has fields of the provider that the name begins with. The key of a service account is a value of its own, that many keep
  * as it is.
+ *
+ * @throws CommandError `InvalidInput` where it would be a set of that provider, but for a mistake in its JSON or YAML
  */
 export function isSetFile(path: string, name: string): boolean {
   const set = canonicalSetName(name);
-  if (set === undefined) return false;
+  const text = set === undefined ? undefined : readRecognised(path);
+  if (set === undefined || text === undefined) return false;
+  const provider = providerOf(set, undefined);
+  try {
+    const parsed = parseSetFile(text, { provider, profile: undefined });
+    return parsed.provider !== undefined && parsed.values.size > 0 && !parsed.values.has('service_account');
+  } catch (error) {
+    if (provider !== undefined && error instanceof ImportError && isMalformed(text)) {
+      throw refusalOf(error, 'to store the file as one value, as it is: cio credential create NAME - < PATH');
+    }
+    return false;
+  }
+}
+
+/** The text of a file that may be a set. */
+function readRecognised(path: string): string | undefined {
   try {
     const stat = statSync(path);
     // What can be read only once is left to whoever takes it as it is.
-    if (!stat.isFile() || stat.size > RECOGNISED_BYTES_MAX) return false;
-    const text = readFileText(path, '--from-file');
-    const parsed = parseSetFile(text, { provider: providerOf(set, undefined), profile: undefined });
-    return parsed.provider !== undefined && parsed.values.size > 0 && !parsed.values.has('service_account');
+    if (!stat.isFile() || stat.size > RECOGNISED_BYTES_MAX) return undefined;
+    return readFileText(path, '--from-file');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where a key may stand in JSON and YAML; no key is longer. */
+const KEYS = /(?<![\w.-])([\w.-]{1,64})["']?[ \t]{0,8}:/g;
+
+/** Whether a text is meant as JSON or YAML with keys of a provider, and is not as these should be. */
+function isMalformed(text: string): boolean {
+  let prepared: string;
+  try {
+    prepared = prepareText(text);
+    const kind = textKindOf(prepared);
+    if (kind !== 'json' && kind !== 'yaml') return false;
+    if (![...prepared.matchAll(KEYS)].some(([, key = '']) => meaningOf(key)?.kind === 'field')) return false;
   } catch {
     return false;
+  }
+  try {
+    parseTree(prepared);
+    return false;
+  } catch (error) {
+    return error instanceof ImportError;
   }
 }

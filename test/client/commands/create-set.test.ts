@@ -332,6 +332,31 @@ describe('cio credential create SET --from-file', () => {
     assert.equal(await harness.succeed(['get', name]), 'just: some\nother: yaml');
   });
 
+  it('does not take a set for one value that is malformed, and says how one value is stored all the same', async () => {
+    const file = path.join(harness.folder, 'malformed');
+    const hint = 'Hint: to store the file as one value, as it is: cio credential create NAME - < PATH';
+    for (const [text, line] of [
+      ['{"access_key": "canary",\n "secret_key": "canary"', 2],
+      ['secret_key: x\naccess_key: canary: canary\n', 2],
+    ] as const) {
+      fs.writeFileSync(file, text);
+      const set = newSetName();
+      const stderr = await harness.fail(EXIT.invalid, ['create', set, '--from-file', file]);
+      assert.match(stderr, new RegExp(`: line ${line} of the file: .*; nothing was stored\n${hint}\n$`));
+      assert.doesNotMatch(stderr, /canary/);
+      await assertAbsent(set);
+      await harness.succeed(['create', set, '-'], { stdin: text });
+      assert.equal(await harness.succeed(['get', set]), text.replace(/\n$/, ''));
+    }
+    const key = '-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIE\n-----END RSA PRIVATE KEY-----';
+    for (const text of ['{"color": ', key]) {
+      const set = newSetName();
+      fs.writeFileSync(file, text);
+      await harness.succeed(['create', set, '--from-file', file]);
+      assert.equal(await harness.succeed(['get', set]), text);
+    }
+  });
+
   it('names the line of what is wrong, and nothing of the value', async () => {
     const set = newSetName();
     const file = path.join(harness.folder, 'wrong');
