@@ -12,6 +12,9 @@ const TIMEOUT_MS = 5000;
 /** Most credentials that are looked at: some seconds, and some 10 MiB. */
 const CREDENTIALS_MAX = 50_000;
 
+/** How long a list is read: what answers may not be the daemon, and go on without an end. */
+const LIST_TIME_MAX_MS = 10_000;
+
 /** Asks the daemon how it is, and what is stored. That it does not answer is an answer, too. */
 export async function askDaemon(session: Session): Promise<DaemonAnswer> {
   try {
@@ -31,6 +34,7 @@ export async function askDaemon(session: Session): Promise<DaemonAnswer> {
 async function listNames(client: CredentialClient, isAdministrator: boolean): Promise<Seen<StoredNames>> {
   const credentials: StoredNames['credentials'][number][] = [];
   const sets: StoredNames['sets'][number][] = [];
+  const started = performance.now();
   try {
     for await (const reply of client.stream('List', { allOwners: isAdministrator })) {
       for (const { name, owner, changed, set, grants } of reply.credentials) {
@@ -38,6 +42,9 @@ async function listNames(client: CredentialClient, isAdministrator: boolean): Pr
       }
       if (credentials.length > CREDENTIALS_MAX) {
         return { unseen: `there are more than ${CREDENTIALS_MAX} credentials, too many to look at` };
+      }
+      if (performance.now() - started > LIST_TIME_MAX_MS) {
+        return { unseen: `what is stored is not known: the list does not end within ${LIST_TIME_MAX_MS / 1000} s` };
       }
       for (const { set, owner, ready, missing, grants } of reply.sets) {
         sets.push({ set, owner, ready, missing, grants: grants ?? null });

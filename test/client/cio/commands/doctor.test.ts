@@ -147,6 +147,20 @@ describe('cio credential doctor', () => {
     assert.match(parse(stdout).get('daemon')?.findings[0]?.what ?? '', /does not answer$/);
   });
 
+  it('does not wait for the end of a list that has none', { timeout: 60_000 }, async (context) => {
+    const endless = await Peer.onCalls(context, ({ method }, socket) => {
+      const status = { version: '9', pid: 1, uid: 4242, started: 1, locked: false, administrator: true };
+      const list = message({ parameters: { credentials: [], sets: [], damaged: 0 }, continues: true });
+      if (method.endsWith('.Status')) socket.write(message({ parameters: { ...status, stateDirectory: '/etc' } }));
+      else {
+        const timer = setInterval(() => socket.write(list), 100);
+        socket.once('close', () => clearInterval(timer));
+      }
+    });
+    const { stdout } = await harness.run(['doctor', '--json'], { env, socketPath: endless.path });
+    assert.match(parse(stdout).get('names')?.reason ?? '', /the list does not end within 10 s$/);
+  });
+
   it('takes what a stranger answers for what it is', async (context) => {
     const nonsense = await Peer.onCalls(context, (_call, socket) => socket.end('nonsense\0'));
     const garbled = await harness.run(['doctor', '--json'], { env, socketPath: nonsense.path });

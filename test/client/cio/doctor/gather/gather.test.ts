@@ -70,6 +70,7 @@ describe('ask()', () => {
     ['is not there', 'cio-no-such-command', [], 'there is no command cio-no-such-command'],
     ['fails', 'false', [], 'false  failed'],
     ['hangs', 'sh', ['-c', 'trap "" TERM; sleep 60'], 'sh did not answer within 2 s'],
+    ['leaves its output to another one', 'sh', ['-c', 'sleep 5 & exit 0'], 'sh did not answer within 2 s'],
     ['prints without an end', 'yes', [], 'yes cannot be run (ENOBUFS)'],
   ] as const) {
     it(`gives the reason for one that ${what}`, { timeout: 10_000 }, () => {
