@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 
 import { CredentialError, EXIT } from '../src/errors.ts';
 import { homeDirectory } from '../src/home-directory.ts';
-import { LogOutput } from './log-output.ts';
+import { LogOutput, leaveOutputFiles } from './log-output.ts';
 import { createLog, describeDefect } from './log.ts';
 import type { Log } from './log.ts';
 import { USAGE, UsageError, parseSettings } from './settings.ts';
@@ -26,6 +26,7 @@ async function main(): Promise<void> {
     log.error('ended by a defect', describeDefect(error));
     process.exit(EXIT.failed);
   });
+  process.on('exit', leaveOutputFiles);
   process.umask(0o077);
   let purpose = 'start';
   let stateDirectory: string | undefined;

@@ -46,8 +46,14 @@ export class DirectoryLock {
   }
 
   release(): void {
-    ftruncateSync(this.#file);
-    closeSync(this.#file);
+    try {
+      ftruncateSync(this.#file);
+    } catch (error) {
+      // Who had it is of no use any more; a disk that failed is no reason to end badly.
+      if ((error as NodeJS.ErrnoException).errno === undefined) throw error;
+    } finally {
+      closeSync(this.#file);
+    }
   }
 }
 

@@ -6,7 +6,7 @@ import type Database from 'better-sqlite3';
 import { journalOf, readDatabaseHeader, rollbackJournalOf } from './database-file.ts';
 import type { DatabaseHeader } from './database-file.ts';
 import { APPLICATION_ID, FORMAT_VERSION, versionOf } from './migrations.ts';
-import { hasOwnSchema } from './schema.ts';
+import { FOREIGN_SCHEMA, hasOwnSchema } from './schema.ts';
 import { StoreError } from './sealed-store.ts';
 import { openAsItIs } from './sqlite-connection.ts';
 
@@ -85,8 +85,7 @@ export function refuseNewerDatabase(database: Database.Database): void {
 
 /** @throws StoreError `damaged` where an open store has more than the migrations make, or something else */
 export function refuseForeignSchema(database: Database.Database): void {
-  if (!hasOwnSchema(database))
-    throw new StoreError('damaged', 'the file has a table or trigger that this program did not make');
+  if (!hasOwnSchema(database)) throw new StoreError('damaged', FOREIGN_SCHEMA);
 }
 
 function refuseForeignDatabase({ applicationId, userVersion, hasTables }: Omit<DatabaseHeader, 'hasWal'>): void {

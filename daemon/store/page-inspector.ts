@@ -5,12 +5,13 @@
  * A program of its own: SQLite goes through a file in one call, which takes as long as the file is large, and may never end
  * in one that somebody made up; and what such a file does to it, it does to a process that has no keys.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 
 import Database from 'better-sqlite3';
 
+import { journalOf } from './database-file.ts';
 import { isOfSystem } from './file-error.ts';
-import { hasOwnSchema } from './schema.ts';
+import { FOREIGN_SCHEMA, hasOwnSchema } from './schema.ts';
 
 /** Most lines that are told. */
 const LINES_MAX = 20;
@@ -21,11 +22,14 @@ for (const line of inspect(path, Number(largestBody))) process.stdout.write(`${l
 
 function inspect(file: string, bodyBytesMax: number): string[] {
   let database: Database.Database | undefined;
+  // SQLite makes an empty one.
+  const hasJournal = existsSync(journalOf(file));
   try {
     database = new Database(file, { readonly: true });
     database.pragma('trusted_schema = OFF');
     database.pragma('cell_size_check = ON');
-    if (!hasOwnSchema(database)) return ['the file has a table or trigger that this program did not make'];
+    if (!hasOwnSchema(database)) return [FOREIGN_SCHEMA];
+    if (!hasJournal && isCut(file, database)) return ['the last page of the file is cut'];
     const found = database.pragma(`integrity_check(${LINES_MAX})`) as { integrity_check: string }[];
     const damage = found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
     if (damage.length > 0) return damage;
@@ -39,4 +43,10 @@ function inspect(file: string, bodyBytesMax: number): string[] {
   } finally {
     database?.close();
   }
+}
+
+/** SQLite reads zeros in the place of the bytes that lack, and finds nothing wrong with them. Of no use where pages are in a journal. */
+function isCut(file: string, database: Database.Database): boolean {
+  const bytes = database.prepare<[], number>('SELECT page_count * page_size FROM pragma_page_count, pragma_page_size');
+  return statSync(file).size < (bytes.pluck().get() ?? 0);
 }

@@ -2,6 +2,9 @@ import Database from 'better-sqlite3';
 
 import { MIGRATIONS, migrate, versionOf } from './migrations.ts';
 
+/** What is told of a file that has more, or something else. */
+export const FOREIGN_SCHEMA = 'the file has a table or trigger that this program did not make';
+
 /**
  * Tells whether a file has what the migrations to its version make, and nothing else: whoever can write to it could add a
  * trigger, which SQLite would run at the next commit.

@@ -71,6 +71,8 @@ export class Snapshot implements SealedReader {
         return read();
       } catch (error) {
         if (!isOfDisk(error)) throw error;
+        // From the disk: of a page that came wrong, SQLite keeps what came.
+        this.#database.pragma('shrink_memory');
         return read();
       }
     });

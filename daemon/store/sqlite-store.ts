@@ -4,6 +4,7 @@ import { identityOf, journalOf } from './database-file.ts';
 import { refuseForeignFile, refuseForeignJournal, refuseForeignSchema, refuseNewerDatabase } from './foreign-file.ts';
 import { inspectPages } from './inspect-pages.ts';
 import { migrate } from './migrations.ts';
+import { FOREIGN_SCHEMA, hasOwnSchema } from './schema.ts';
 import { KIND, StoreError, fixedTag } from './sealed-store.ts';
 import type { Kind, SealedRecord, SealedSnapshot, SealedStore, SealedTransaction } from './sealed-store.ts';
 import { Snapshot, bytesIn } from './snapshot.ts';
@@ -181,6 +182,7 @@ export class SqliteStore implements SealedStore {
   }
 
   #lookAtPages(): string[] {
+    if (!hasOwnSchema(this.#reader)) return [FOREIGN_SCHEMA];
     const found = this.#reader.pragma('integrity_check(20)') as { integrity_check: string }[];
     return found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
   }

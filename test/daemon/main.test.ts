@@ -66,6 +66,37 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     });
   }
 
+  it('ends where the files of its outputs cannot be synced', { skip: skipUnless(tracer) }, async (t) => {
+    const log = join(temporaryDirectory(t), 'log');
+    const fails = ['strace', '-D', '-f', '-qq', '-o', '/dev/null', '-P', log, '--inject=fsync:error=EIO', '--'];
+    const command = ['sh', '-c', 'log=$1; shift; exec "$@" > "$log" 2>> "$log"', 'sh', log, ...fails, ...MAIN];
+    const daemon = await startDaemon(t, { command });
+    assert.deepEqual(await daemon.service.stop('SIGTERM'), { code: 0, signal: null });
+    assert.match(readFileSync(log, 'utf8'), /stopped\n$/);
+  });
+
+  it('ends well where the disk of its lock has failed', { skip: skipUnless(tracer) }, async (t) => {
+    const stateDirectory = join(temporaryDirectory(t), 'state');
+    const lock = join(stateDirectory, 'lock');
+    // The first time is at the start.
+    const fails = [
+      'strace',
+      '-D',
+      '-f',
+      '-qq',
+      '-o',
+      '/dev/null',
+      '-P',
+      lock,
+      '--inject=ftruncate:error=EIO:when=2+',
+      '--',
+    ];
+    const daemon = await startDaemon(t, { command: [...fails, ...MAIN], stateDirectory });
+    await daemon.stop();
+    assert.match(daemon.log, /stopped\n$/);
+    assert.notEqual(readFileSync(lock, 'utf8'), '', 'it did fail');
+  });
+
   it('ends well also where it is asked twice', async (t) => {
     const daemon = await startDaemon(t);
     const client = await RawVarlink.connect(t, daemon.socketPath);

@@ -44,6 +44,11 @@ export async function runMasked(
   process.on('exit', restore);
   const output = showMasked(master, screen, secrets);
   const stopTyping = ownsKeys ? passKeysTo(master) : (): void => undefined;
+  // Held open as long as the command runs: the terminal of one that closes its own would hang up, and end it.
+  let closeSlave = (): void => {
+    closeSlave = () => undefined;
+    closeSync(slave);
+  };
   let pid = 0;
   const onResize = (): void => {
     copySize(screen, master);
@@ -58,15 +63,16 @@ export async function runMasked(
       hasOwnTerminal: ownsKeys,
       onStarted(started) {
         pid = started;
-        closeSync(slave);
         onStarted(started);
       },
     });
+    closeSlave();
     pid = 0;
     await output.drain();
     return exit;
   } finally {
     process.off('SIGWINCH', onResize);
+    closeSlave();
     stopTyping();
     output.close();
     restore();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { skipUnless } from '../../support/requirements.ts';
@@ -99,6 +100,14 @@ describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, ()
     const program = await start(t, 'echo "$$ $RESTIC_PASSWORD"', { words: '--no-masking', around: 'echo $$; exec %' });
     assert.equal(await program.exit(), 0);
     assert.match(program.screen, /^(\d+)\r\n\1 kept/);
+  });
+
+  it('lets a command run on that closes its input and its outputs', async (t) => {
+    const done = path.join(temporaryDirectory(t), 'done');
+    // A hang-up would come at once, while it sleeps.
+    const program = await start(t, `exec <&- >&- 2>&-; sleep 0.5; : > ${done}; exit 5`);
+    assert.equal(await program.exit(), 5, program.screen);
+    assert.ok(existsSync(done));
   });
 
   it('does not wait for what the command leaves running', async (t) => {

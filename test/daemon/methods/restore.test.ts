@@ -362,6 +362,7 @@ describe('Restore of what is no good copy', () => {
       ['a text', Buffer.from('age-encryption.org/v1\n'), 'foreign'],
       ['zeros', Buffer.alloc(8192), 'foreign'],
       ['a cut-off file', bytes.subarray(0, 4096), 'damaged'],
+      ['a file without its last byte', bytes.subarray(0, -1), 'damaged'],
       ['a cut-off header', bytes.subarray(0, 60), 'foreign'],
       ['another program’s database', edited(t, bytes, withSql('PRAGMA application_id = 1')), 'foreign'],
       ['a newer version', edited(t, bytes, withSql('PRAGMA user_version = 99')), 'newer'],

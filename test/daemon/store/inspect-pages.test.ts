@@ -44,6 +44,9 @@ describe('inspectPages()', () => {
     const bytes = fs.readFileSync(damaged);
     fs.writeFileSync(damaged, bytes.fill(0xff, 3 * 4096, 4 * 4096));
     assert.notDeepEqual(await inspectPages(damaged, BODY_BYTES_MAX), []);
+    const cut = newFile(t);
+    fs.truncateSync(cut, fs.statSync(cut).size - 1);
+    assert.match((await inspectPages(cut, BODY_BYTES_MAX)).join(), /cut/);
     const foreign = newFile(t);
     editFile(foreign, (database) => database.exec('CREATE TABLE other (a)'));
     assert.match((await inspectPages(foreign, BODY_BYTES_MAX)).join(), /did not make/);

@@ -519,6 +519,29 @@ describe('SqliteStore on a damaged page', () => {
     store.purge();
   });
 
+  it('reads a page again that came wrong, as soon as the disk gives what is on it', (t) => {
+    const file = newFile(t);
+    const tags = Array.from({ length: 200 }, (_, index) => `${index}`);
+    const filling = SqliteStore.open(file);
+    commit(
+      filling,
+      1,
+      tags.map((tag) => value(tag, tag.padEnd(1000))),
+    );
+    filling.close();
+    const good = fs.readFileSync(file);
+    const store = open(t, file);
+    const overwrite = (bytes: Uint8Array): void => {
+      const descriptor = fs.openSync(file, 'r+');
+      fs.writeSync(descriptor, bytes.subarray(4096), 0, undefined, 4096);
+      fs.closeSync(descriptor);
+    };
+    overwrite(Buffer.alloc(good.length));
+    for (const tag of tags) assert.throws(() => store.get(KIND.value, Buffer.from(tag)), fails('damaged'));
+    overwrite(good);
+    for (const tag of tags) assert.equal(text(store.get(KIND.value, Buffer.from(tag))), tag.padEnd(1000));
+  });
+
   it('findPageDamage() tells of it, and of none in a file that is whole', async (t) => {
     assert.notDeepEqual(await damaged(t).store.findPageDamage(), []);
     const whole = open(t);
@@ -540,6 +563,23 @@ describe('SqliteStore on a damaged page', () => {
     fs.writeFileSync(one, bytes);
     assert.notDeepEqual(await open(t, one).findPageDamage(), []);
   });
+});
+
+describe('SqliteStore on a file that another program added something to', () => {
+  for (const megabytes of [0, 17]) {
+    it(`findPageDamage() tells what would keep it from being opened again, of ${megabytes} MiB`, async (t) => {
+      const file = newFile(t);
+      const store = open(t, file);
+      const large = Array.from({ length: megabytes }, (_, index) => value(`${index}`, 'x'.repeat(1024 * 1024)));
+      commit(store, 1, [value('a'), ...large]);
+      editFile(file, (other) => other.exec('CREATE INDEX other ON record (body)'));
+      assert.deepEqual(await store.findPageDamage(), [
+        'the file has a table or trigger that this program did not make',
+      ]);
+      editFile(file, (other) => other.exec('DROP INDEX other'));
+      assert.deepEqual(await store.findPageDamage(), []);
+    });
+  }
 });
 
 describe('SqliteStore on rows that SQLite would not have let in', () => {
