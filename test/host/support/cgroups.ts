@@ -15,10 +15,19 @@ export function machineCgroups(name: string): string[] {
   for (const parent of own) {
     for (const entry of fs.readdirSync(parent)) {
       const pid = NAME.exec(entry)?.[1];
-      if (pid !== undefined && !fs.existsSync(`/proc/${pid}`)) removeCgroup(path.join(parent, entry));
+      if (pid !== undefined && !fs.existsSync(`/proc/${pid}`)) removeLeftBehind(path.join(parent, entry));
     }
   }
   return own.map((parent) => path.join(parent, name));
+}
+
+/** What was killed may be ending just now, or another run may remove it too: the next run sees to what is left. */
+function removeLeftBehind(directory: string): void {
+  try {
+    removeCgroup(directory);
+  } catch (error) {
+    if (!['EBUSY', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
 }
 
 /** Removes a cgroup with all below it; nothing may run there any more. */

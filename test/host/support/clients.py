@@ -1,6 +1,6 @@
 """Calls the daemon again and again, each time over a new connection, until a file is there; then prints how that went.
 
-Usage: clients.py SOCKET CREDENTIAL STOP_FILE
+Usage: clients.py SOCKET CREDENTIAL START_FILE STOP_FILE    START_FILE is made when the first call has ended
 """
 
 import collections
@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 
-path, name, stop_file = sys.argv[1:]
+path, name, start_file, stop_file = sys.argv[1:]
 call = json.dumps({"method": "io.cio.Credentials.Get", "parameters": {"name": name}}).encode() + b"\0"
 outcomes = collections.Counter()
 
@@ -35,4 +35,6 @@ def answer():
 
 while not os.path.exists(stop_file):
     outcomes[answer()] += 1
+    if not os.path.exists(start_file):
+        open(start_file, "w").close()
 print(json.dumps(outcomes))

@@ -6,6 +6,7 @@ import type { Machine } from './machine.ts';
 
 const SCRIPT = fs.readFileSync(path.join(import.meta.dirname, 'clients.py'));
 const SOCKET = '/run/cio-credentiald/io.cio.Credentials';
+const START_FILE = '/run/clients-start';
 const STOP_FILE = '/run/clients-stop';
 const NAME = 'host.called';
 const VALUE = 'called again and again';
@@ -13,9 +14,14 @@ const VALUE = 'called again and again';
 /** Does something to the daemon while clients call it one after the other, and insists that every one was answered. */
 export async function whileCalled(machine: Machine, action: () => Promise<void>): Promise<void> {
   await save(machine, NAME, VALUE);
-  await machine.succeed(['rm', '-f', STOP_FILE]);
-  const clients = machine.succeed(['python3', '-', SOCKET, NAME, STOP_FILE], { input: SCRIPT, timeoutMs: 120_000 });
+  await machine.succeed(['rm', '-f', START_FILE, STOP_FILE]);
+  const command = ['python3', '-', SOCKET, NAME, START_FILE, STOP_FILE];
+  const clients = machine.succeed(command, { input: SCRIPT, timeoutMs: 120_000 });
+  // Where they fail, that is told when they are waited for.
+  clients.catch(() => undefined);
   try {
+    // Else it may be over before the first of them calls.
+    await Promise.race([clients, machine.until(async () => (await machine.exists(START_FILE)) || undefined)]);
     await action();
   } finally {
     await machine.succeed(['touch', STOP_FILE]);

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Finished } from '../../support/process.ts';
 import { plainEnvironment, run, Service, signalIfThere, until } from '../../support/process.ts';
 import type { Scope } from '../../support/scope.ts';
@@ -8,6 +9,9 @@ import { machineCgroups, removeCgroup } from './cgroups.ts';
 const REPOSITORY = path.join(import.meta.dirname, '..', '..', '..');
 const BOOT_SCRIPT = path.join(import.meta.dirname, 'boot.sh');
 const BOOT_TIMEOUT_MS = 90_000;
+
+/** How long is waited before one looks again for the first process of a machine that is to end. */
+const CHILD_PAUSE_MS = 10;
 
 /** The command that runs the rest as first process of its own namespaces, which end with it, and it with this process. */
 export const IN_NAMESPACES: readonly [string, ...string[]] = [
@@ -136,15 +140,19 @@ export class Machine {
 
   /** Ends it at once, with all that runs in it. */
   async stop(): Promise<void> {
-    // The end of a namespace's first process is over only when all others in it are gone.
-    for (const pid of childrenOf(this.#service.pid)) signalIfThere(pid, 'SIGKILL');
-    await this.#service.exited;
+    while (this.#service.exit === undefined) {
+      // The end of a namespace's first process is over only when all others in it are gone.
+      for (const pid of childrenOf(this.#service.pid)) signalIfThere(pid, 'SIGKILL');
+      // It may not be there yet, or be left out by the kernel while it runs (proc(5)).
+      await Promise.race([this.#service.exited, pause(CHILD_PAUSE_MS)]);
+    }
     for (const cgroup of this.#cgroups) removeCgroup(cgroup);
   }
 
   async #isReady(): Promise<boolean> {
     const [nspawn] = childrenOf(this.#service.pid);
-    const [init] = nspawn === undefined ? [] : childrenOf(nspawn);
+    // Before, there are commands of the script and helpers of nspawn, in which the host's own systemd may answer.
+    const init = nspawn === undefined ? undefined : childrenOf(nspawn).find(isFirstInNamespace);
     if (init === undefined) return false;
     this.#init = init;
     const { stdout } = await this.run(['systemctl', 'is-system-running']);
@@ -153,8 +161,22 @@ export class Machine {
   }
 }
 
+/** None of a process that has ended. */
 function childrenOf(pid: number): number[] {
-  const file = `/proc/${pid}/task/${pid}/children`;
-  if (!fs.existsSync(file)) return [];
-  return fs.readFileSync(file, 'utf8').split(' ').filter(Boolean).map(Number);
+  return readProcess(pid, `task/${pid}/children`).split(' ').filter(Boolean).map(Number);
+}
+
+/** Whether a process is the first one of a namespace of its own (proc_pid_status(5), `NSpid`). */
+function isFirstInNamespace(pid: number): boolean {
+  return /^NSpid:.*\t1$/m.test(readProcess(pid, 'status'));
+}
+
+/** A file of a process in /proc; empty where it has ended, also while it is read. */
+function readProcess(pid: number, file: string): string {
+  try {
+    return fs.readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch (error) {
+    if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    return '';
+  }
 }

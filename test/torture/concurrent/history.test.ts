@@ -67,6 +67,27 @@ describe('History', () => {
   });
 });
 
+describe('applyCall()', () => {
+  it('takes a restore that a stopping daemon refuses for one that changes nothing', () => {
+    const history = new History([TOKEN]);
+    const get = { method: 'Get', parameters: { name: 'token' } };
+    const restore = { method: 'Restore', parameters: {} };
+    tell(history, create('token', 'a'), saved('token', 1, 1));
+    tell(history, { method: 'Backup', parameters: {} }, { parameters: {} });
+    tell(history, create('token', 'b'), saved('token', 2, 2));
+    tell(history, restore, { error: 'io.cio.Credentials.StorageFailed', parameters: { reason: 'io' } });
+    tell(history, get, { parameters: { name: 'token', value: 'b', version: 2, generation: 2 } });
+    assert.deepEqual(history.verify(), []);
+    tell(history, get, { parameters: { name: 'token', value: 'a', version: 1, generation: 1 } });
+    assert.match(history.verify().join('\n'), /^no order explains of token: Get /);
+
+    tell(history, restore, { error: 'io.cio.Credentials.Busy', parameters: {} });
+    assert.deepEqual(history.verify(), []);
+    tell(history, restore, { error: 'io.cio.Credentials.BadCopy', parameters: { reason: 'gone' } });
+    assert.match(history.verify().join('\n'), /^no order explains of token: Restore /);
+  });
+});
+
 describe('Listener', () => {
   it('finds what is told twice, out of order, gone without having been there, or not at all', () => {
     const wrong: string[] = [];

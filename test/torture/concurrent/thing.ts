@@ -152,6 +152,8 @@ export function applyCall(thing: Thing, { method, parameters, isStranger = false
         return { ...state, copy: { kept, removed, isGranted } };
       }
       case 'Restore':
+        // By a daemon that stops; of any other it is not taken.
+        if (code === 'StorageFailed') return state;
         return code === undefined && state.copy !== undefined
           ? { ...state.copy, copy: state.copy, isRestored: true }
           : undefined;

@@ -37,6 +37,14 @@ describe('DaemonRun', () => {
     assert.match(failure ?? '', /^it ended with exit code [1-9]\d*: .*cannot start/);
   });
 
+  it('kills a daemon whose tracer has only begun', { skip: skipUnless(tracer), timeout: 60_000 }, async (t) => {
+    for (let times = 0; times < 20; times += 1) {
+      const daemon = new DaemonRun(t, places(t), { dieBefore: { call: 'pwrite64', count: 60_000 } });
+      await daemon.kill();
+      assert.equal(daemon.hasEnded, true);
+    }
+  });
+
   it('knows whether a daemon died at its moment', { skip: skipUnless(tracer) }, async (t) => {
     const early = new DaemonRun(t, places(t), { dieBefore: { call: 'pwrite64', count: 1 } });
     assert.equal(await early.ready(), undefined);

@@ -111,8 +111,8 @@ export class DaemonRun {
     while (!this.hasEnded) {
       const pids = this.#isTraced ? childrenOf(this.#daemon.pid) : [this.#daemon.pid];
       for (const pid of pids) this.#isKilled = signalIfThere(pid, 'SIGKILL') || this.#isKilled;
-      if (pids.length > 0) break;
-      // The kernel may leave a child out that is just running (proc(5)), and a tracer ends a little later than what it traces.
+      // The kernel may leave a child out that is just running (proc(5)), a tracer has children of its own at first, and it ends
+      // a little later than what it traces.
       await Promise.race([this.gone, sleep(CHILD_PAUSE_MS)]);
     }
     await this.gone;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from '../../../src/errors.ts';
 import { skipUnless } from '../../support/requirements.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
@@ -41,6 +42,8 @@ const EXITS: ReadonlySet<number | null> = new Set(Object.values(EXIT));
 const AT_ONCE = 3;
 /** Well under what a call of the client waits: a server that goes is not waited for. */
 const TIME_MAX_MS = 20_000;
+/** The terminal itself has a little longer than what runs on it. */
+const TERMINAL_TIME_MAX_MS = 2 * TIME_MAX_MS;
 
 /** What a stack trace, or a complaint of Node's own, looks like. */
 const TRACE = /\n\s+at .*:\d+:\d+|node:internal|Node\.js v\d/;
@@ -115,10 +118,11 @@ async function piped(words: readonly string[], socketPath: string): Promise<Run>
 async function onTerminal(words: readonly string[], socketPath: string): Promise<Run> {
   await using scope = new BenchScope();
   const command = [`${REPOSITORY}/bin/cio`, ...words].map(quoted).join(' ');
-  const program = new TerminalProgram(scope, `timeout 20 ${command}`, {
+  const program = new TerminalProgram(scope, `timeout ${TIME_MAX_MS / 1000} ${command}`, {
     HOME: '/nonexistent',
     CIO_CREDENTIAL_SOCKET: socketPath,
   });
-  const code = await program.exit();
+  const code = await Promise.race([program.exit(), sleep(TERMINAL_TIME_MAX_MS, undefined, { ref: false })]);
+  if (code === undefined) return { code: null, screen: '', log: `it does not end: ${program.screen}` };
   return { code, screen: program.screen, log: program.screen };
 }

@@ -8,6 +8,7 @@ import { root, skipUnless } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { RawVarlink } from '../../support/varlink.ts';
+import type { Reply } from '../../support/varlink.ts';
 import { History } from '../concurrent/history.ts';
 import type { Told } from '../concurrent/history.ts';
 import { Listener } from '../concurrent/listener.ts';
@@ -172,7 +173,7 @@ class World {
         ear.listener = listener;
         connection.send({ method: `${PREFIX}Watch`, parameters: WATCHED, more: true });
         for (;;) {
-          const reply = await connection.receive();
+          const reply = await nextTold(connection);
           if (reply === undefined) return;
           if (reply.error !== undefined) break;
           this.#tellings += 1;
@@ -193,22 +194,28 @@ class World {
     { keeper, speakers, lookers, ears }: Clients,
     end: NodeJS.Signals | undefined,
   ): Promise<void> {
-    const speaking = Promise.all(speakers.map((speaker) => speaker.speak(TURNS)));
-    const disturbing = this.#disturb(daemon, keeper);
+    const ending: Ending = { isAsked: false };
+    const all = Promise.all([
+      ...speakers.map((speaker) => speaker.speak(TURNS)),
+      this.#disturb(daemon, keeper, ending),
+    ]);
     if (end === undefined) {
-      await Promise.all([speaking, disturbing]);
+      await all;
       await this.#compare(lookers, ears);
       return;
     }
+    // Who fails before he is waited for is heard then.
+    all.catch(() => undefined);
     await pause(this.#random.below(120));
+    ending.isAsked = true;
     daemon.service.signal(end);
     await daemon.service.exited;
-    await Promise.all([speaking, disturbing]);
+    await all;
     this.#history.loseTheRest();
   }
 
   /** What administrators do now and then, and what may happen to a process. */
-  async #disturb(daemon: Daemon, keeper: RawVarlink): Promise<void> {
+  async #disturb(daemon: Daemon, keeper: RawVarlink, ending: Ending): Promise<void> {
     const calls = async (...methods: string[]): Promise<void> => {
       for (const method of methods) {
         keeper.send({ method: PREFIX + method, parameters: {} });
@@ -232,7 +239,7 @@ class World {
       case 4:
         return this.#backup(keeper);
       case 5:
-        return this.#restore(keeper);
+        return this.#restore(keeper, ending);
       default:
     }
   }
@@ -253,7 +260,7 @@ class World {
     }
   }
 
-  async #restore(keeper: RawVarlink): Promise<void> {
+  async #restore(keeper: RawVarlink, ending: Ending): Promise<void> {
     if (this.#copy.length === 0) return;
     let upload: unknown;
     for (const piece of this.#copy) {
@@ -269,8 +276,11 @@ class World {
     keeper.send({ method: `${PREFIX}Restore`, parameters: { upload, sha256: this.#sha256 } });
     const reply = await keeper.receive();
     if (reply === undefined) return;
-    if (reply.error !== undefined) throw new Error(`Restore fails: ${reply.error} ${JSON.stringify(reply.parameters)}`);
-    this.#history.answer(made, { parameters: {} });
+    // A daemon that stops ends the check of a copy, and changes nothing.
+    const isRefused = ending.isAsked && reply.error === `${PREFIX}StorageFailed`;
+    if (reply.error !== undefined && !isRefused)
+      throw new Error(`Restore fails: ${reply.error} ${JSON.stringify(reply.parameters)}`);
+    this.#history.answer(made, { error: reply.error, parameters: {} });
   }
 
   /** Everybody is silent now: whoever listens knows what there is, or soon. */
@@ -305,12 +315,29 @@ interface Ear {
   listener: Listener | undefined;
 }
 
+/** Whether the daemon was told to end. */
+interface Ending {
+  isAsked: boolean;
+}
+
 interface Clients {
   readonly keeper: RawVarlink;
   readonly speakers: readonly Speaker[];
   /** An administrator and a user who look at all that they may. */
   readonly lookers: readonly RawVarlink[];
   readonly ears: readonly Ear[];
+}
+
+/** Where nothing changes, nothing is told, for longer than an answer is waited for. */
+async function nextTold(connection: RawVarlink): Promise<Reply | undefined> {
+  for (;;) {
+    try {
+      return await connection.receive();
+    } catch (error) {
+      // What came and is no message.
+      if (error instanceof SyntaxError) throw error;
+    }
+  }
 }
 
 async function fill(keeper: RawVarlink): Promise<void> {
