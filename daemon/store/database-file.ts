@@ -56,8 +56,13 @@ export function rollbackJournalOf(path: string): string {
 
 /** Tells a file from another one that has its path now, as `device.inode`; undefined where there is none. */
 export function identityOf(path: string): string | undefined {
+  return lookAt(path)?.identity;
+}
+
+/** Which file a path leads to, see {@link identityOf}, and what changes with each write to it; undefined where there is none. */
+export function lookAt(path: string): { readonly identity: string; readonly written: string } | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stat && `${stat.dev}.${stat.ino}`;
+  return stat && { identity: `${stat.dev}.${stat.ino}`, written: `${stat.size}.${stat.mtimeNs}` };
 }
 
 /** Up to {@link HEADER_BYTES}; undefined where there is no file. */

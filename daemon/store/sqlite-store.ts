@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 
-import { identityOf, journalOf } from './database-file.ts';
+import { identityOf, journalOf, lookAt } from './database-file.ts';
 import { refuseForeignFile, refuseForeignJournal, refuseForeignSchema, refuseNewerDatabase } from './foreign-file.ts';
 import { inspectPages } from './inspect-pages.ts';
 import { migrate } from './migrations.ts';
@@ -42,10 +42,14 @@ export class SqliteStore implements SealedStore {
   readonly #beginWrite: Database.Statement<[]>;
   readonly #endWrite: Database.Statement<[]>;
   #isWriting = false;
+  /** As the file was when this program had written to it last. */
+  #written: string | undefined;
 
   private constructor(path: string, writer: Database.Database, reader: Database.Database) {
     this.#path = path;
-    this.#fileIdentity = identityOf(path);
+    const file = lookAt(path);
+    this.#fileIdentity = file?.identity;
+    this.#written = file?.written;
     this.#journalIdentity = identityOf(journalOf(path));
     this.#writer = writer;
     this.#reader = reader;
@@ -120,8 +124,8 @@ export class SqliteStore implements SealedStore {
   begin(expectedHead: Uint8Array | undefined): SealedTransaction {
     return withStoreErrors(() => {
       // What is written to a file that was deleted, or that a copy was put in the place of, is gone with the process.
-      this.#requireOwnFile();
       this.#writersSnapshot.leave();
+      this.#requireOwnFile();
       this.#beginWrite.run();
       this.#isWriting = true;
       try {
@@ -162,6 +166,7 @@ export class SqliteStore implements SealedStore {
   purge(): void {
     this.#leaveSnapshots();
     const [done] = withStoreErrors(() => this.#writer.pragma('wal_checkpoint(TRUNCATE)')) as { busy: number }[];
+    this.#written = lookAt(this.#path)?.written;
     if (done?.busy !== 0) throw new StoreError('changed_by_other', 'another program reads the store');
   }
 
@@ -169,7 +174,7 @@ export class SqliteStore implements SealedStore {
     try {
       // What is told is what lies on the disk, and not what was read from it some time ago.
       this.#leaveSnapshots();
-      for (const connection of [this.#writer, this.#reader]) connection.pragma('shrink_memory');
+      this.#forgetPages();
       if (this.copyBytes() > CHECKED_HERE_BYTES_MAX) return await inspectPages(this.#path, Number.POSITIVE_INFINITY);
       const damage = this.#lookAtPages();
       // As in a snapshot: a page that the disk did not give is none that is damaged, if it gives it now.
@@ -226,14 +231,25 @@ export class SqliteStore implements SealedStore {
   }
 
   #requireOwnFile(): void {
-    if (identityOf(this.#path) !== this.#fileIdentity) {
+    const file = lookAt(this.#path);
+    if (file?.identity !== this.#fileIdentity) {
       throw new StoreError('changed_by_other', 'the file was deleted or replaced by another program');
+    }
+    if (file?.written !== this.#written) {
+      // Its journal may have been moved to it. If it was overwritten with a copy, that shows in the head, once that is read anew.
+      this.#forgetPages();
+      this.#written = file?.written;
     }
     // SQLite keeps the journal from its first connection to its last, and writes on where nobody would find it.
     const journalIdentity = identityOf(journalOf(this.#path));
     if (journalIdentity === this.#journalIdentity) return;
     if (journalIdentity === undefined) this.purge();
     throw new StoreError('changed_by_other', 'the journal was deleted or replaced by another program');
+  }
+
+  /** What is read next comes from the disk. */
+  #forgetPages(): void {
+    for (const connection of [this.#writer, this.#reader]) connection.pragma('shrink_memory');
   }
 
   #requireHead(expectedHead: Uint8Array | undefined): void {
@@ -247,6 +263,7 @@ export class SqliteStore implements SealedStore {
       this.#readersSnapshot.leave();
       this.#endWrite.run();
       this.#isWriting = false;
+      this.#written = lookAt(this.#path)?.written;
     } catch (error) {
       this.#rollback();
       throw error;

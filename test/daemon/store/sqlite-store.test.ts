@@ -565,6 +565,43 @@ describe('SqliteStore on a damaged page', () => {
   });
 });
 
+describe('SqliteStore on a file that another program writes to', () => {
+  function overwrite(file: string, bytes: Uint8Array): void {
+    const descriptor = fs.openSync(file, 'r+');
+    fs.writeSync(descriptor, bytes);
+    fs.ftruncateSync(descriptor, bytes.length);
+    fs.closeSync(descriptor);
+  }
+
+  it('refuses to write over an older copy that was written over it', (t) => {
+    const file = newFile(t);
+    const store = open(t, file);
+    commit(store, 1, [value('a', 'old')]);
+    store.purge();
+    const copy = fs.readFileSync(file);
+    commit(store, 2, [value('a', 'new'), value('b')]);
+    store.purge();
+    assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'new');
+    overwrite(file, copy);
+    for (let count = 0; count < 2; count += 1) {
+      assert.throws(() => store.begin(Buffer.of(2)), fails('changed_by_other', /the store was changed/));
+    }
+    assert.deepEqual(fs.readFileSync(file), copy);
+  });
+
+  it('goes on where the journal was moved to it, or its time was set', (t) => {
+    const file = newFile(t);
+    const store = open(t, file);
+    commit(store, 1, [value('a')]);
+    editFile(file, (other) => other.pragma('wal_checkpoint'));
+    commit(store, 2, [value('b')]);
+    fs.utimesSync(file, 1, 1);
+    commit(store, 3, [value('c')]);
+    store.purge();
+    for (const tag of ['a', 'b', 'c']) assert.equal(text(store.get(KIND.value, Buffer.from(tag))), 'body');
+  });
+});
+
 describe('SqliteStore on a file that another program added something to', () => {
   for (const megabytes of [0, 17]) {
     it(`findPageDamage() tells what would keep it from being opened again, of ${megabytes} MiB`, async (t) => {
