@@ -20,6 +20,8 @@ const FIELDS = {
   endpoint_url: 'endpoint',
 };
 
+const SECRET_KEYS = ['aws_secret_access_key', 'aws_session_token', 'aws_security_token'];
+
 /** Sections of AWS's config that are no profiles. */
 const OTHER_SECTIONS = /^(?:sso-session|services|plugins|preview)\b/;
 
@@ -33,6 +35,14 @@ const INDIRECT: readonly (readonly [key: string, reason: string])[] = [
   ['credential_source', 'its keys come from the machine (credential_source)'],
 ];
 
+interface Profile {
+  /** The first that has its name, and the text which that is in. */
+  readonly section: Section;
+  readonly text: number;
+  entries: readonly Entry[];
+  readonly secretTexts: number[];
+}
+
 /**
  * Reads the files that the AWS tools share, `~/.aws/credentials` and `~/.aws/config`; Velero's file `cloud` is the first
  * of them. A profile that is in both is one set, with the keys of the first.
@@ -40,17 +50,19 @@ const INDIRECT: readonly (readonly [key: string, reason: string])[] = [
  * @param texts prepared, see prepareText
  */
 export function readAws(...texts: readonly string[]): Found {
-  const profiles = new Map<string, { readonly section: Section; readonly text: number; entries: readonly Entry[] }>();
+  const profiles = new Map<string, Profile>();
   for (const { section, text } of texts.flatMap((each, text) => parseIni(each).map((section) => ({ section, text })))) {
     if (OTHER_SECTIONS.test(section.name)) continue;
     const name = section.name.replace(/^profile\s+/, '').replace(/^(["'])(.*)\1$/, '$2');
-    const known = profiles.get(name);
-    if (known === undefined) profiles.set(name, { section, text, entries: section.entries });
-    else known.entries = withDefaults(known.entries, section.entries);
+    const known = profiles.get(name) ?? { section, text, entries: [], secretTexts: [] };
+    profiles.set(name, known);
+    known.entries = withDefaults(known.entries, section.entries);
+    // Also those of a key that is in both.
+    if (SECRET_KEYS.some((key) => valueOf(section.entries, key) !== undefined)) known.secretTexts.push(text);
   }
   const sets: FoundSet[] = [];
   const leftOut: LeftOut[] = [];
-  for (const [name, { section, text, entries }] of profiles) {
+  for (const [name, { section, text, entries, secretTexts }] of profiles) {
     const values = pickValues(entries, FIELDS);
     const endpoint = values.get('endpoint');
     if (endpoint !== undefined) values.set('endpoint', withoutSlash(endpoint));
@@ -60,6 +72,7 @@ export function readAws(...texts: readonly string[]): Found {
       sets.push({
         ...foundSet(section.line, name === 'default' || name === '' ? undefined : name, values, 'aws'),
         text,
+        secretTexts,
       });
     else
       leftOut.push({

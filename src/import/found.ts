@@ -11,6 +11,8 @@ export interface FoundSet {
   readonly line: number | undefined;
   /** Which of the texts of a reader that takes several; the first unless given. */
   readonly text?: number;
+  /** Which of these texts have secrets of it; undefined where its reader takes one. */
+  readonly secretTexts?: readonly number[];
   /** What the file calls it: a profile, an alias, a remote. Undefined for the file's only or default one. */
   readonly label: string | undefined;
   readonly provider: Provider;

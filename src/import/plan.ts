@@ -3,7 +3,7 @@ import { refusalOfValue } from '../field-check.ts';
 import { ITEMS_PER_CALL_MAX } from '../limits.ts';
 import { parseName } from '../names.ts';
 import type { Provider } from '../providers/provider.ts';
-import { S3_PROVIDER_IDS } from '../providers/registry.ts';
+import { fieldOf, S3_PROVIDER_IDS } from '../providers/registry.ts';
 import { canonicalSetName, memberName, membershipOf, providerOf } from '../sets.ts';
 import type { Found, FoundSet, LeftOut } from './found.ts';
 import { ImportError } from './import-error.ts';
@@ -14,6 +14,8 @@ export interface SourceFile {
   /** As it is shown. */
   readonly name: string;
   readonly found: Found;
+  /** Where its reader takes several texts: the names of all. */
+  readonly texts?: readonly string[];
 }
 
 /** How the caller wants it. */
@@ -38,6 +40,8 @@ export interface Plan {
   /** In the order of the files; names are canonical, none is there twice. */
   readonly credentials: readonly PlannedCredential[];
   readonly leftOut: readonly (LeftOut & { readonly source: string })[];
+  /** The files that have secrets of these credentials. */
+  readonly secretSources: ReadonlySet<string>;
 }
 
 /**
@@ -46,7 +50,9 @@ export interface Plan {
  * @throws ImportError, with the file where it is about one
  */
 export function planImport(files: readonly SourceFile[], options: PlanOptions): Plan {
-  const sets = files.flatMap(({ name, found }) => found.sets.map((set) => ({ ...set, source: name })));
+  const sets = files.flatMap(({ name, found, texts = [name] }) =>
+    found.sets.map((set) => ({ ...set, source: name, secretSources: secretSourcesOf(set, name, texts) })),
+  );
   const wanted =
     options.profile === undefined ? sets : sets.filter(({ label }) => (label ?? 'default') === options.profile);
   const isPicked = options.profile !== undefined;
@@ -62,10 +68,12 @@ export function planImport(files: readonly SourceFile[], options: PlanOptions): 
     );
   }
   const single = singleName(options.set, wanted.length);
-  const credentials = [
-    ...wanted.flatMap((found) => planSet(found, found.source, single, options)),
-    ...(isPicked ? [] : files.flatMap(({ name, found }) => found.credentials.map((own) => ({ ...own, source: name })))),
-  ].map((planned) => (options.asAlternate ? asAlternate(planned) : planned));
+  const loose = isPicked
+    ? []
+    : files.flatMap(({ name, found }) => found.credentials.map((own) => ({ ...own, source: name })));
+  const credentials = [...wanted.flatMap((found) => planSet(found, found.source, single, options)), ...loose].map(
+    (planned) => (options.asAlternate ? asAlternate(planned) : planned),
+  );
   assertUnique(credentials);
   assertValues(credentials);
   if (credentials.length > ITEMS_PER_CALL_MAX) {
@@ -75,7 +83,22 @@ export function planImport(files: readonly SourceFile[], options: PlanOptions): 
     );
   }
   const leftOut = files.flatMap(({ name, found }) => found.leftOut.map((left) => ({ ...left, source: name })));
-  return { credentials, leftOut };
+  const ofLoose = loose.filter(({ credential: { name } }) => isSecret(membershipOf(name)?.field));
+  const secretSources = new Set([
+    ...wanted.flatMap((found) => found.secretSources),
+    ...ofLoose.map(({ source }) => source),
+  ]);
+  return { credentials, leftOut, secretSources };
+}
+
+function secretSourcesOf({ values, secretTexts }: FoundSet, source: string, texts: readonly string[]): string[] {
+  if (secretTexts !== undefined) return secretTexts.flatMap((index) => texts[index] ?? []);
+  return [...values.keys()].some(isSecret) ? [source] : [];
+}
+
+/** @param field undefined for what is in no set */
+function isSecret(field: string | undefined): boolean {
+  return field === undefined || fieldOf(field, undefined)?.isSecret !== false;
 }
 
 function singleName(asked: string | undefined, count: number): string | undefined {

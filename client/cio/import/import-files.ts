@@ -61,7 +61,7 @@ export async function importFiles(session: Session, paths: readonly string[], op
   if (session.isJson) {
     session.printDocument({ generation, saved, ...outlook, findings: Object.fromEntries(findings) });
   }
-  tellOfFiles(session, texts);
+  tellOfFiles(session, texts, plan);
   const isFailed = [...findings.values()].some((found) => found.some(({ state }) => state === 'failed'));
   return isFailed ? EXIT.validationFailed : EXIT.done;
 }
@@ -134,16 +134,17 @@ function tellStored(session: Session, { sets, credentials }: Outlook): void {
   }
 }
 
-/** What is to be done about files that still have everything in clear. */
-function tellOfFiles(session: Session, texts: readonly SourceText[]): void {
+/** What is to be done about files that still have secrets in clear. */
+function tellOfFiles(session: Session, texts: readonly SourceText[], { secretSources }: Plan): void {
   if (session.isJson) return;
-  for (const { name, openMode } of texts) {
+  const withSecrets = texts.filter(({ name }) => secretSources.has(name));
+  for (const { name, openMode } of withSecrets) {
     if (openMode === undefined) continue;
     session.note(
       `Warning: ${name} was readable by others (mode ${openMode.toString(8).padStart(4, '0')}): rotate its keys.`,
     );
   }
-  const plain = texts.filter(({ isPlainFile }) => isPlainFile).map(({ name }) => name);
+  const plain = withSecrets.filter(({ isPlainFile }) => isPlainFile).map(({ name }) => name);
   if (plain.length === 0) return;
   session.note(
     `Note: the secrets are still in clear in ${plain.join(', ')}. When nothing reads them there any more: shred -u FILE`,

@@ -38,8 +38,10 @@ export function readTexts(texts: readonly SourceText[], format: ImportFormat | u
     if (source === config) return [];
     // What a profile has in its config, its region above all, belongs to its keys in the other file.
     const both = readAws(prepareText(credentials.text), prepareText(config.text));
-    return [credentials, config].map(({ name }, index) => ({
+    const names = [credentials.name, config.name];
+    return names.map((name, index) => ({
       name,
+      texts: names,
       found: {
         sets: both.sets.filter(({ text = 0 }) => text === index),
         credentials: [],

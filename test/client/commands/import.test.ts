@@ -67,6 +67,36 @@ describe('cio credential import', () => {
     await harness.succeed(['import', file, '--set', set, '--replace']);
   });
 
+  it('tells of those files only in which there are secrets', async (t) => {
+    const name = newSetName().slice(3);
+    const folder = temporaryDirectory(t);
+    const [credentials, config] = [path.join(folder, 'credentials'), path.join(folder, 'config')];
+    const keys = { access: 'aws_access_key_id = A', secret: 'aws_secret_access_key = S' };
+    const both = `${keys.access}\n${keys.secret}`;
+    for (const [first, second, told] of [
+      [both, 'region = eu-central-1', [credentials]],
+      [keys.access, keys.secret, [config]],
+      [both, both, [credentials, config]],
+    ] as const) {
+      fs.writeFileSync(credentials, `[${name}]\n${first}\n`);
+      fs.writeFileSync(config, `[profile ${name}]\n${second}\n`);
+      for (const file of [credentials, config]) fs.chmodSync(file, 0o644);
+      const { code, stderr } = await harness.run(['import', credentials, config, '--replace']);
+      assert.equal(code, EXIT.done, stderr);
+      const warnings = stderr.matchAll(/^Warning: (.*) was readable by others \(mode 0644\): rotate its keys\.$/gm);
+      assert.deepEqual(
+        Array.from(warnings, ([, file]) => file),
+        told,
+      );
+      const [, inClear] = /^Note: the secrets are still in clear in (.*)\. When .* shred -u FILE$/m.exec(stderr) ?? [];
+      assert.deepEqual(inClear?.split(', '), told);
+    }
+    const plain = fileWith(t, 'env', 'RESTIC_REPOSITORY=s3:https://m.example.org/b\n');
+    const { code, stderr } = await harness.run(['import', plain, '--set', newSetName()]);
+    assert.equal(code, EXIT.done, stderr);
+    assert.doesNotMatch(stderr, /in clear/);
+  });
+
   it('stores nothing where anything is wrong, and says where without repeating it', async (t) => {
     const canaries = new Canaries();
     const [good, secret] = [newSetName(), canaries.plantWord('secret')];
