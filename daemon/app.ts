@@ -42,6 +42,7 @@ import { describeSystemError } from './system-error.ts';
 import { Copies } from './vault/copies.ts';
 import { createFirstSlot } from './vault/first-slot.ts';
 import { fillNewStore, isEmptyStore } from './vault/new-store.ts';
+import { SHARED_SPACE } from './vault/records.ts';
 import { SelfCheck } from './vault/self-check.ts';
 import { SlotKeeper } from './vault/slot-keeper.ts';
 import type { SlotPlaces } from './vault/slot-keeper.ts';
@@ -59,6 +60,8 @@ const PINGS_PER_WATCHDOG_TIME = 2;
 export interface App {
   readonly socketPath: string;
   readonly isLocked: boolean;
+  /** The administrators' own; false while it is locked. */
+  readonly hasCredentials: boolean;
   /** Answers what was asked, commits, and closes. */
   stop(): Promise<void>;
 }
@@ -223,6 +226,9 @@ async function start(
     socketPath: join(settings.runtimeDirectory, SOCKET_FILES.varlink),
     get isLocked() {
       return vault.isLocked;
+    },
+    get hasCredentials() {
+      return !vault.isLocked && vault.read((reader) => (reader.principal(SHARED_SPACE)?.count ?? 0) > 0);
     },
     stop: () => lifetime.disposeAsync(),
   };

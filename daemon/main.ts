@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { join } from 'node:path';
 
 import { CredentialError, EXIT } from '../src/errors.ts';
+import { quoteIfNeeded } from '../src/forms/shell.ts';
 import { homeDirectory } from '../src/home-directory.ts';
+import type { App } from './app.ts';
 import { LogOutput, leaveOutputFiles } from './log-output.ts';
 import { createLog, describeDefect } from './log.ts';
 import type { Log } from './log.ts';
@@ -46,7 +49,7 @@ async function main(): Promise<void> {
     } else if (command.kind === 'salvage') {
       purpose = 'salvage the store';
       await salvage(command.settings, log);
-    } else process.stdout.write(command.kind === 'help' ? USAGE : `${packageVersion()}\n`);
+    } else process.stdout.write(command.kind === 'help' ? USAGE : `${ownPackage().version}\n`);
   } catch (error) {
     process.exitCode = report(error, purpose, stateDirectory, log);
   }
@@ -66,9 +69,9 @@ async function run(settings: Settings, log: Log, output: LogOutput): Promise<voi
   const { takeInheritedSockets } = await import('./kernel/inherited-sockets.ts');
   const inherited = takeInheritedSockets(process.env, process.pid);
   for (const name of FROM_SYSTEMD) delete process.env[name];
-  const app = await startApp(settings, inherited, packageVersion(), log);
+  const app = await startApp(settings, inherited, ownPackage().version, log);
   log.info('listening', { socket: app.socketPath, pid: process.pid });
-  if (!settings.isJournal) output.write(nextCommand(settings, app.isLocked));
+  if (!settings.isJournal) output.write(nextCommand(settings, app));
   const signal = await stopped;
   log.info('stopping', { signal });
   await app.stop();
@@ -83,11 +86,24 @@ async function salvage(settings: SalvageSettings, log: Log): Promise<void> {
   salvageStore(settings, log);
 }
 
-function nextCommand(settings: Settings, isLocked: boolean): string {
+function nextCommand(settings: Settings, { isLocked, hasCredentials }: App): string {
   const socket = process.argv.some((word) => word.startsWith('--runtime-dir'));
-  const option = socket ? ` --socket ${settings.runtimeDirectory}/io.cio.Credentials` : '';
-  const next = isLocked ? 'unlock' : 'create cio_aws_backup_repo s3:https://s3.amazonaws.com/backup-123';
-  return `\nReady. In another terminal, in this folder, type:\n\n    npx cio credential ${next}${option}\n\n`;
+  const option = socket ? ` --socket ${quoteIfNeeded(`${settings.runtimeDirectory}/io.cio.Credentials`)}` : '';
+  const first = hasCredentials ? 'list' : 'create cio_aws_backup_repo s3:https://s3.amazonaws.com/backup-123';
+  const { folder } = ownPackage();
+  const isHere = currentFolder() === folder;
+  const program = isHere ? 'npx cio' : quoteIfNeeded(join(folder, 'bin', 'cio'));
+  const where = isHere ? 'In another terminal, in this folder' : 'In another terminal';
+  return `\nReady. ${where}, type:\n\n    ${program} credential ${isLocked ? 'unlock' : first}${option}\n\n`;
+}
+
+/** Undefined where it was removed. */
+function currentFolder(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Tells the operator what went wrong, and returns the exit code. */
@@ -133,15 +149,16 @@ const OPERATORS_ERRORS: ReadonlySet<string> = new Set([
   'StoreError',
 ]);
 
-/** The version of the package, from the nearest package.json above: the sources and the build lie at different depths. */
-function packageVersion(): string {
-  for (const up of ['../package.json', '../../package.json']) {
+/** The package, by the nearest package.json above: the sources and the build lie at different depths. */
+function ownPackage(): { readonly folder: string; readonly version: string } {
+  for (const up of ['..', '../..']) {
+    const folder = join(import.meta.dirname, up);
     try {
-      const { name, version } = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as Record<
+      const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<
         string,
         unknown
       >;
-      if (name === 'cio-credentiald' && typeof version === 'string') return version;
+      if (name === 'cio-credentiald' && typeof version === 'string') return { folder, version };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }

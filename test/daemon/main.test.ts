@@ -21,13 +21,15 @@ import { EXIT } from '../../src/errors.ts';
 import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { assertUnseen, Canaries } from '../support/canary.ts';
 import { Daemon, startDaemon } from '../support/daemon.ts';
+import { eventually } from '../support/eventually.ts';
 import { plainEnvironment, run } from '../support/process.ts';
 import { root, skipUnless, tracer } from '../support/requirements.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { RawVarlink } from '../support/varlink.ts';
 import type { Reply } from '../support/varlink.ts';
 
-const MAIN = [process.execPath, join(import.meta.dirname, '..', '..', 'daemon', 'main.ts')];
+const REPOSITORY = join(import.meta.dirname, '..', '..');
+const MAIN = [process.execPath, join(REPOSITORY, 'daemon', 'main.ts')];
 const CREDENTIALS = 'io.cio.Credentials';
 
 const create = (name: string, value = 'x'): object => ({
@@ -189,6 +191,32 @@ describe('a killed daemon', () => {
     const client = await RawVarlink.connect(t, again.socketPath);
     assert.deepEqual((await client.call(`${CREDENTIALS}.Fsck`)).parameters?.['problems'], []);
     await again.stop();
+  });
+});
+
+describe('a daemon that is started by hand', () => {
+  it('says what to type next, in the folder that it is started in', async (t) => {
+    const stateDirectory = join(temporaryDirectory(t), 'state');
+    const said = async (cwd: string, command: readonly string[] = MAIN): Promise<readonly string[]> => {
+      const daemon = await startDaemon(t, { command, cwd, stateDirectory });
+      const ready = /^Ready\. (.*)\n\n {4}(.*)\n\n/m;
+      await eventually(() => ready.test(daemon.log));
+      const [, where = '', typed = ''] = ready.exec(daemon.log) ?? [];
+      const client = await RawVarlink.connect(t, daemon.socketPath);
+      const credentials = [{ name: 'a', value: 'x' }];
+      const { error } = await client.call(`${CREDENTIALS}.Create`, { credentials, replace: true });
+      assert.equal(error, undefined);
+      await daemon.stop();
+      return [where, typed.replace(` --socket ${daemon.socketPath}`, '')];
+    };
+    assert.deepEqual(await said(REPOSITORY), [
+      'In another terminal, in this folder, type:',
+      'npx cio credential create cio_aws_backup_repo s3:https://s3.amazonaws.com/backup-123',
+    ]);
+    const elsewhere = ['In another terminal, type:', `${join(REPOSITORY, 'bin', 'cio')} credential list`];
+    assert.deepEqual(await said('/'), elsewhere);
+    const removed = ['sh', '-c', 'mkdir removed && cd removed && rmdir ../removed && exec "$@"', 'sh', ...MAIN];
+    assert.deepEqual(await said(temporaryDirectory(t), removed), elsewhere);
   });
 });
 
