@@ -22,7 +22,8 @@ export function parseServiceAccount(text: string): ServiceAccount | { readonly r
   if (account === undefined) return { reason: 'it is no JSON object' };
   const { type, client_email: email, private_key: privateKey, private_key_id: id, token_uri: uri } = account;
   if (type !== 'service_account') return { reason: 'its type is not service_account' };
-  if (typeof email !== 'string' || !EMAIL.test(email)) return { reason: 'it has no client_email' };
+  if (email === undefined || email === null) return { reason: 'it has no client_email' };
+  if (typeof email !== 'string' || !EMAIL.test(email)) return { reason: 'its client_email is not valid' };
   if (typeof privateKey !== 'string' || !PRIVATE_KEY.test(privateKey))
     return { reason: 'it has no private_key in PEM' };
   const tokenUri = uri ?? TOKEN_URI;

@@ -35,7 +35,8 @@ describe('parseServiceAccount()', () => {
   const refused: Readonly<Record<string, readonly string[]>> = {
     'it is no JSON object': ['', '/etc/key.json', '[]', 'null', '"x"', json().slice(0, -1)],
     'its type is not service_account': [json({ type: 'authorized_user' }), '{}'],
-    'it has no client_email': [
+    'it has no client_email': [json({ client_email: undefined }), json({ client_email: null })],
+    'its client_email is not valid': [
       json({ client_email: 1 }),
       json({ client_email: 'nobody' }),
       json({ client_email: 'a@b\r\n' }),
