@@ -18,7 +18,7 @@ import { interleave } from '../statistics.ts';
 const PLAN: Plan = { kind: 'get', credentials: FEW, order: 'in turn' };
 const CONNECTIONS = 8;
 const MADE_OF =
-  'half of a Get is cryptography in WebAssembly, JSON and the kernel, none of which the reference has but the kernel; the rest is Node’s streams and many small things';
+  'half of a Get is the kernel, JSON and making text of bytes, of which the reference has the kernel alone; the rest is Node’s streams and many small things';
 /** Calls whose times make one median. */
 const CALLS_PER_BLOCK = 1000;
 
