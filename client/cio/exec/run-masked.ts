@@ -44,11 +44,6 @@ export async function runMasked(
   process.on('exit', restore);
   const output = showMasked(master, screen, secrets);
   const stopTyping = ownsKeys ? passKeysTo(master) : (): void => undefined;
-  // Held open as long as the command runs: the terminal of one that closes its own would hang up, and end it.
-  let closeSlave = (): void => {
-    closeSlave = () => undefined;
-    closeSync(slave);
-  };
   let pid = 0;
   const onResize = (): void => {
     copySize(screen, master);
@@ -58,7 +53,8 @@ export async function runMasked(
   process.on('SIGWINCH', onResize);
   try {
     const end = (descriptor: number): number | 'inherit' => (isTerminal(descriptor) ? slave : 'inherit');
-    const exit = await runChild(ownsKeys ? [SETSID, '--ctty', '--', ...command] : command, environment, {
+    const words = ownsKeys ? [SETSID, '--ctty', '--', ...command] : command;
+    const running = runChild(words, environment, {
       stdio: [ownsKeys ? slave : 'inherit', end(STDOUT), end(STDERR)],
       hasOwnTerminal: ownsKeys,
       onStarted(started) {
@@ -66,13 +62,13 @@ export async function runMasked(
         onStarted(started);
       },
     });
-    closeSlave();
+    // Held open as long as the command runs: the terminal of one that closes its own would hang up, and end it.
+    const exit = await running.finally(() => closeSync(slave));
     pid = 0;
     await output.drain();
     return exit;
   } finally {
     process.off('SIGWINCH', onResize);
-    closeSlave();
     stopTyping();
     output.close();
     restore();
