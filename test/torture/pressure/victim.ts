@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../../client/index.ts';
 import type { CredentialClient } from '../../../client/index.ts';
@@ -213,8 +213,18 @@ export class Victim {
   }
 }
 
+/**
+ * All but those of the store's file: to close one would take away the locks of all others (fcntl_locking(2)), so that SQLite
+ * keeps what a closed connection had for the next one, as many as there were at a time. A connection that stays open has the
+ * journal open, too.
+ */
 function countDescriptors(pid: number): number | undefined {
-  return unlessRefused(['EACCES', ...ENDED], () => readdirSync(`/proc/${pid}/fd`).length);
+  const directory = `/proc/${pid}/fd`;
+  const isCounted = (descriptor: string): boolean => {
+    const target = unlessRefused(ENDED, () => readlinkSync(`${directory}/${descriptor}`));
+    return target !== undefined && !target.endsWith('/credentials.db');
+  };
+  return unlessRefused(['EACCES', ...ENDED], () => readdirSync(directory).filter(isCounted).length);
 }
 
 /** Undefined of a process that has ended, also while nobody has been told of it yet. */
