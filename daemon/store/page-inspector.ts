@@ -12,6 +12,7 @@ import Database from 'better-sqlite3';
 import { journalOf } from './database-file.ts';
 import { isOfSystem } from './file-error.ts';
 import { FOREIGN_SCHEMA, hasOwnSchema } from './schema.ts';
+import { bytesOf } from './sqlite-connection.ts';
 
 /** Most lines that are told. */
 const LINES_MAX = 20;
@@ -47,6 +48,5 @@ function inspect(file: string, bodyBytesMax: number): string[] {
 
 /** SQLite reads zeros in the place of the bytes that lack, and finds nothing wrong with them. Of no use where pages are in a journal. */
 function isCut(file: string, database: Database.Database): boolean {
-  const bytes = database.prepare<[], number>('SELECT page_count * page_size FROM pragma_page_count, pragma_page_size');
-  return statSync(file).size < (bytes.pluck().get() ?? 0);
+  return statSync(file).size < bytesOf(database);
 }

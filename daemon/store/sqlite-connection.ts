@@ -27,6 +27,12 @@ export function openAsItIs(path: string): Database.Database {
   return open(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
 }
 
+/** Bytes of all pages of a file, those included that are in its journal. */
+export function bytesOf(database: Database.Database): number {
+  const bytes = database.prepare<[], number>('SELECT page_count * page_size FROM pragma_page_count, pragma_page_size');
+  return bytes.pluck().get() ?? 0;
+}
+
 /** Runs what works with SQLite and its files, and throws what they refuse as a {@link StoreError}; everything else as it is. */
 export function withStoreErrors<T>(work: () => T): T {
   try {

@@ -8,7 +8,7 @@ import { FOREIGN_SCHEMA, hasOwnSchema } from './schema.ts';
 import { KIND, StoreError, fixedTag } from './sealed-store.ts';
 import type { Kind, SealedRecord, SealedSnapshot, SealedStore, SealedTransaction } from './sealed-store.ts';
 import { Snapshot, bytesIn } from './snapshot.ts';
-import { asStoreError, openAsItIs, openReader, openWriter, withStoreErrors } from './sqlite-connection.ts';
+import { asStoreError, bytesOf, openAsItIs, openReader, openWriter, withStoreErrors } from './sqlite-connection.ts';
 
 /**
  * At how many pages in the journal they are moved to the file, which takes two more waits for the disk: 16 MiB. What was
@@ -193,10 +193,7 @@ export class SqliteStore implements SealedStore {
   }
 
   copyBytes(): number {
-    const pages = this.#reader.prepare<[], number>(
-      'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size',
-    );
-    return withStoreErrors(() => pages.pluck().get() ?? 0);
+    return withStoreErrors(() => bytesOf(this.#reader));
   }
 
   async copyTo(path: string): Promise<void> {
