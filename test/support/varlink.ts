@@ -67,8 +67,8 @@ export class RawVarlink {
     else this.socket.write(`${JSON.stringify(message)}\0`);
   }
 
-  /** The next message; undefined at the end of the connection. Rejects when neither comes within 20 seconds. */
-  async receive(): Promise<Reply | undefined> {
+  /** The next message; undefined at the end of the connection. Rejects when neither comes in time. */
+  async receive(timeoutMs: number = RECEIVE_TIMEOUT_MS): Promise<Reply | undefined> {
     for (;;) {
       const end = this.#received.indexOf(0);
       if (end >= 0) {
@@ -77,7 +77,7 @@ export class RawVarlink {
         return JSON.parse(message.toString()) as Reply;
       }
       if (this.#isEnded) return undefined;
-      await this.#change();
+      await this.#change(timeoutMs);
     }
   }
 
@@ -114,9 +114,9 @@ export class RawVarlink {
     this.socket.destroy();
   }
 
-  async #change(): Promise<void> {
+  async #change(timeoutMs: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => reject(new Error('nothing was received')), RECEIVE_TIMEOUT_MS);
+    const timer = setTimeout(() => reject(new Error('nothing was received')), timeoutMs);
     this.#wake = resolve;
     try {
       await promise;

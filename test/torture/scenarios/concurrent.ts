@@ -8,7 +8,6 @@ import { root, skipUnless } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { RawVarlink } from '../../support/varlink.ts';
-import type { Reply } from '../../support/varlink.ts';
 import { History } from '../concurrent/history.ts';
 import type { Told } from '../concurrent/history.ts';
 import { Listener } from '../concurrent/listener.ts';
@@ -33,6 +32,8 @@ const FILLERS = 600;
 
 /** How long what was committed may take to be told. */
 const TELLING_MAX_MS = 20_000;
+/** Where nothing changes, nothing is told: longer than any run. */
+const QUIET_MAX_MS = 3_600_000;
 
 /** The share of calls that may be refused: a third is, by what others did just before. */
 const REFUSED_MAX = 0.6;
@@ -173,7 +174,7 @@ class World {
         ear.listener = listener;
         connection.send({ method: `${PREFIX}Watch`, parameters: WATCHED, more: true });
         for (;;) {
-          const reply = await nextTold(connection);
+          const reply = await connection.receive(QUIET_MAX_MS);
           if (reply === undefined) return;
           if (reply.error !== undefined) break;
           this.#tellings += 1;
@@ -326,18 +327,6 @@ interface Clients {
   /** An administrator and a user who look at all that they may. */
   readonly lookers: readonly RawVarlink[];
   readonly ears: readonly Ear[];
-}
-
-/** Where nothing changes, nothing is told, for longer than an answer is waited for. */
-async function nextTold(connection: RawVarlink): Promise<Reply | undefined> {
-  for (;;) {
-    try {
-      return await connection.receive();
-    } catch (error) {
-      // What came and is no message.
-      if (error instanceof SyntaxError) throw error;
-    }
-  }
 }
 
 async function fill(keeper: RawVarlink): Promise<void> {
