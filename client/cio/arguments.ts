@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { GLOBAL_OPTIONS, type Command, type Input, type Option, type Options } from './command.ts';
 import { usageError } from './command-error.ts';
+import type { Globals } from './session.ts';
 import { closest } from '../../src/closest.ts';
 
 /** What the command line asks for. */
@@ -16,14 +17,6 @@ export type Request =
       readonly isAsked: boolean;
     }
   | { readonly kind: 'run'; readonly command: Command; readonly input: Input; readonly globals: Globals };
-
-/** The values of {@link GLOBAL_OPTIONS} that concern a run. */
-export interface Globals {
-  readonly isJson: boolean;
-  readonly socket: string | undefined;
-  /** The group is called as pxctl calls its own: what is said has Portworx's words. */
-  readonly isPortworx?: true;
-}
 
 /** What pxctl calls its group of the same commands. */
 const PORTWORX_WORD = 'credentials';

@@ -1,6 +1,5 @@
 import type { CredentialClient } from '../client.ts';
 import { connectBy } from '../connect.ts';
-import type { Globals } from './arguments.ts';
 import { GREEN, paint, RED, YELLOW } from './colours.ts';
 import { CommandError } from './command-error.ts';
 import { ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
@@ -9,6 +8,14 @@ import { NO_PROGRESS, startProgress, type Progress } from './progress.ts';
 import { Prompter } from './prompter.ts';
 import { isColoured, isTerminal } from './terminal.ts';
 import { printable, printableJson } from './text.ts';
+
+/** The global options that concern a run. */
+export interface Globals {
+  readonly isJson: boolean;
+  readonly socket: string | undefined;
+  /** The group is called as pxctl calls its own: what is said has Portworx's words. */
+  readonly isPortworx?: true;
+}
 
 /** What a command works with: the daemon, the person at the terminal, and the three standard streams. */
 export class Session {
