@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import { BenchScope } from '../bench/bench-scope.ts';
 import { stayIfInterrupted } from '../bench/interruption.ts';
 import type { Options } from './options.ts';
@@ -63,7 +65,7 @@ async function* toItsEnd(scenario: Scenario, torture: Omit<Torture, 'scope'>): A
     if (!isAnyTried) yield { ...end, broken: [NOTHING_TRIED] };
   } catch (error) {
     await stayIfInterrupted();
-    yield { ...end, broken: [error instanceof Error ? (error.stack ?? error.message) : String(error)] };
+    yield { ...end, broken: [inspect(error)] };
   }
 }
 

@@ -24,27 +24,36 @@ export class History {
   /** Makes calls in one order over one connection, some at a time. */
   async make(client: CredentialClient, calls: number, random: Random): Promise<void> {
     const underWay: Promise<unknown>[] = [];
-    const send = (call: Promise<unknown>): void => {
+    const send = <T>(call: Promise<T>): Promise<T> => {
       // All are waited for in turn; where one before it fails, nobody waits for it any more.
       call.catch(() => undefined);
       underWay.push(call);
+      return call;
     };
+    let added: Promise<{ readonly slot: { readonly id: string } }> | undefined;
     for (let turn = 1; turn <= calls; turn += 1) {
       const contents = this.#after.at(-1) ?? new Map<string, string>();
       if (underWay.length >= WINDOW) await underWay.shift();
       const name = random.pick(NAMES);
       if (turn % 40 === 0) {
-        send(client.call('Rekey', {}));
+        void send(client.call('Rekey', {}));
         this.#after.push(contents);
       } else if (turn % 25 === 0) {
-        send(client.call('AddSlot', { kind: 'recovery' }));
+        // A store has a bound of slots.
+        if (added === undefined) {
+          added = send(client.call('AddSlot', { kind: 'recovery' }));
+        } else {
+          const { slot } = await added;
+          void send(client.call('RemoveSlot', { id: slot.id }));
+          added = undefined;
+        }
         this.#after.push(contents);
       } else if (contents.has(name) && random.oneIn(5)) {
-        send(client.call('Remove', { names: [name] }));
+        void send(client.call('Remove', { names: [name] }));
         this.#after.push(new Map([...contents].filter(([other]) => other !== name)));
       } else {
         const value = `${turn} `.padEnd(random.pick(LENGTHS), 'x');
-        send(client.call('Create', { credentials: [{ name, value }], replace: true }));
+        void send(client.call('Create', { credentials: [{ name, value }], replace: true }));
         this.#after.push(new Map([...contents, [name, value]]));
       }
     }
