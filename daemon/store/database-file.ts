@@ -49,6 +49,11 @@ export function journalOf(path: string): string {
   return `${path}-wal`;
 }
 
+/** Where SQLite keeps the index of the journal, which it has in memory as it is in the file. */
+export function journalIndexOf(path: string): string {
+  return `${path}-shm`;
+}
+
 /** Where SQLite keeps the journal of a file that has none of the other kind: pages as they were, which it puts back at once. */
 export function rollbackJournalOf(path: string): string {
   return `${path}-journal`;

@@ -11,8 +11,9 @@ import Database from 'better-sqlite3';
 
 import { journalOf } from './database-file.ts';
 import { isOfSystem } from './file-error.ts';
-import { FOREIGN_SCHEMA, hasOwnSchema } from './schema.ts';
+import { describeForeign } from './schema.ts';
 import { bytesOf } from './sqlite-connection.ts';
+import { StoreDisk } from './store-disk.ts';
 
 /** Most lines that are told. */
 const LINES_MAX = 20;
@@ -29,7 +30,8 @@ function inspect(file: string, bodyBytesMax: number): string[] {
     database = new Database(file, { readonly: true });
     database.pragma('trusted_schema = OFF');
     database.pragma('cell_size_check = ON');
-    if (!hasOwnSchema(database)) return [FOREIGN_SCHEMA];
+    const foreign = describeForeign(database);
+    if (foreign !== undefined) return [foreign];
     if (!hasJournal && isCut(file, database)) return ['the last page of the file is cut'];
     const found = database.pragma(`integrity_check(${LINES_MAX})`) as { integrity_check: string }[];
     const damage = found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
@@ -39,7 +41,7 @@ function inspect(file: string, bodyBytesMax: number): string[] {
     return largest > bodyBytesMax ? ['a record is larger than this program makes one'] : [];
   } catch (error) {
     // What the system refuses is no fault of the file: nobody has looked at it then.
-    if (isOfSystem(error) && existsSync(file)) throw error;
+    if (existsSync(file) && (isOfSystem(error) || StoreDisk.open(file).whyNotRead() !== undefined)) throw error;
     return [error instanceof Error ? error.message : 'the file cannot be read'];
   } finally {
     database?.close();

@@ -23,6 +23,9 @@ export const KIND = {
 
 export type Kind = (typeof KIND)[keyof typeof KIND];
 
+/** Far more than the body of any record has: the largest value, padded and sealed, has a little more than 1 MiB. */
+export const BODY_BYTES_MAX: number = 4 * 1024 * 1024;
+
 /** A record as the store holds it: body by kind and tag. */
 export interface SealedRecord {
   readonly kind: Kind;
@@ -47,7 +50,7 @@ export interface SealedTransaction {
   put(record: SealedRecord): void;
   delete(kind: Kind, tag: Uint8Array): void;
   /**
-   * Makes the changes durable, all or none.
+   * Makes the changes durable, all or none; where it fails, it is over as after {@link rollback}.
    *
    * @param isPurged `purge` follows soon, so that nothing of it need be done at once: of a large change that takes as long
    *   as the commit

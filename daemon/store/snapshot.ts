@@ -1,8 +1,11 @@
 import Database from 'better-sqlite3';
 
-import { StoreError } from './sealed-store.ts';
+import { BODY_BYTES_MAX, StoreError } from './sealed-store.ts';
 import type { Kind, SealedReader, SealedRecord } from './sealed-store.ts';
-import { withStoreErrors } from './sqlite-connection.ts';
+import { asStoreError } from './sqlite-connection.ts';
+
+/** One that is larger than any record is is not read: SQLite knows its size without. */
+const BODY = `iif(octet_length(body) <= ${BODY_BYTES_MAX}, body, NULL)`;
 
 /** Whatever the schema says, in a damaged row each may be null, a number or a text. */
 interface Row {
@@ -20,12 +23,26 @@ export class Snapshot implements SealedReader {
   readonly #list: Database.Statement<[Kind, Uint8Array, number], Row>;
   readonly #begin: Database.Statement<[]>;
   readonly #end: Database.Statement<[]>;
+  readonly #explain: (error: unknown) => unknown;
+  readonly #checkEntry: () => void;
   #isOpen = false;
 
-  constructor(database: Database.Database) {
+  /**
+   * @param explain what to throw in the place of an error
+   * @param checkEntry throws where the transaction must not be begun
+   */
+  constructor(
+    database: Database.Database,
+    explain: (error: unknown) => unknown = asStoreError,
+    checkEntry: () => void = () => undefined,
+  ) {
     this.#database = database;
-    this.#get = database.prepare<[Kind, Uint8Array]>('SELECT body FROM record WHERE kind = ? AND tag = ?').pluck();
-    this.#list = database.prepare('SELECT tag, body FROM record WHERE kind = ? AND tag >= ? ORDER BY tag LIMIT ?');
+    this.#explain = explain;
+    this.#checkEntry = checkEntry;
+    this.#get = database.prepare<[Kind, Uint8Array]>(`SELECT ${BODY} FROM record WHERE kind = ? AND tag = ?`).pluck();
+    this.#list = database.prepare(
+      `SELECT tag, ${BODY} AS body FROM record WHERE kind = ? AND tag >= ? ORDER BY tag LIMIT ?`,
+    );
     this.#begin = database.prepare('BEGIN');
     // COMMIT would fail after a read that met a damaged page, and the commit of the writer with it.
     this.#end = database.prepare('ROLLBACK');
@@ -66,7 +83,7 @@ export class Snapshot implements SealedReader {
       this.#enter();
       return work();
     };
-    return withStoreErrors(() => {
+    try {
       try {
         return read();
       } catch (error) {
@@ -75,11 +92,14 @@ export class Snapshot implements SealedReader {
         this.#database.pragma('shrink_memory');
         return read();
       }
-    });
+    } catch (error) {
+      throw this.#explain(error);
+    }
   }
 
   #enter(): void {
     if (this.#isOpen) return;
+    this.#checkEntry();
     this.#begin.run();
     this.#isOpen = true;
   }

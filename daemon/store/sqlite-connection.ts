@@ -56,6 +56,9 @@ export function asStoreError(error: unknown): unknown {
     return new StoreError('changed_by_other', "a journal of another program's lies beside the file", options);
   }
   if (code.startsWith('SQLITE_READONLY')) return new StoreError('read_only', 'the file system is read-only', options);
+  if (code === 'SQLITE_TOOBIG') {
+    return new StoreError('damaged', 'a row of the store is larger than SQLite reads one', options);
+  }
   if (code === 'SQLITE_CORRUPT' || code.startsWith('SQLITE_CORRUPT_') || code === 'SQLITE_NOTADB') {
     // It says the same where the disk did not give a page (EIO).
     return new StoreError('damaged', 'a page of the store is damaged, or cannot be read', options);

@@ -1,14 +1,20 @@
+import { accessSync, constants } from 'node:fs';
+import { constants as osConstants } from 'node:os';
+
 import type Database from 'better-sqlite3';
 
-import { identityOf, journalOf, lookAt } from './database-file.ts';
+import { errnoOf } from '../system-error.ts';
+import { identityOf, journalIndexOf, journalOf, lookAt } from './database-file.ts';
+import { asFileError } from './file-error.ts';
 import { refuseForeignFile, refuseForeignJournal, refuseForeignSchema, refuseNewerDatabase } from './foreign-file.ts';
 import { inspectPages } from './inspect-pages.ts';
 import { migrate } from './migrations.ts';
-import { FOREIGN_SCHEMA, hasOwnSchema } from './schema.ts';
+import { describeForeign } from './schema.ts';
 import { KIND, StoreError, fixedTag } from './sealed-store.ts';
 import type { Kind, SealedRecord, SealedSnapshot, SealedStore, SealedTransaction } from './sealed-store.ts';
 import { Snapshot, bytesIn } from './snapshot.ts';
-import { asStoreError, bytesOf, openAsItIs, openReader, openWriter, withStoreErrors } from './sqlite-connection.ts';
+import { asStoreError, bytesOf, openAsItIs, openReader, openWriter } from './sqlite-connection.ts';
+import { StoreDisk } from './store-disk.ts';
 
 /**
  * At how many pages in the journal they are moved to the file, which takes two more waits for the disk: 16 MiB. What was
@@ -32,6 +38,7 @@ export class SqliteStore implements SealedStore {
   readonly #path: string;
   readonly #fileIdentity: string | undefined;
   readonly #journalIdentity: string | undefined;
+  readonly #disk: StoreDisk;
   readonly #writer: Database.Database;
   readonly #reader: Database.Database;
   readonly #writersSnapshot: Snapshot;
@@ -51,10 +58,11 @@ export class SqliteStore implements SealedStore {
     this.#fileIdentity = file?.identity;
     this.#written = file?.written;
     this.#journalIdentity = identityOf(journalOf(path));
+    this.#disk = StoreDisk.open(path);
     this.#writer = writer;
     this.#reader = reader;
-    this.#writersSnapshot = new Snapshot(writer);
-    this.#readersSnapshot = new Snapshot(reader);
+    this.#writersSnapshot = new Snapshot(writer, this.#explain, this.#requireIndex);
+    this.#readersSnapshot = new Snapshot(reader, this.#explain, this.#requireIndex);
     this.#head = writer.prepare<[Kind, Uint8Array]>('SELECT body FROM record WHERE kind = ? AND tag = ?').pluck();
     this.#beginWrite = writer.prepare('BEGIN IMMEDIATE');
     this.#endWrite = writer.prepare('COMMIT');
@@ -69,7 +77,7 @@ export class SqliteStore implements SealedStore {
    */
   static open(path: string): SqliteStore {
     refuseForeignFile(path);
-    return withStoreErrors(() => {
+    try {
       refuseForeignJournal(path);
       try {
         return SqliteStore.#open(path).#checkedForWriting();
@@ -79,7 +87,9 @@ export class SqliteStore implements SealedStore {
         // without a word, and would stay so. If it may still not be written, then it is the file or its disk.
         return SqliteStore.#open(path);
       }
-    });
+    } catch (error) {
+      throw StoreDisk.of(path).explain(error);
+    }
   }
 
   static #open(path: string): SqliteStore {
@@ -122,7 +132,9 @@ export class SqliteStore implements SealedStore {
   }
 
   begin(expectedHead: Uint8Array | undefined): SealedTransaction {
-    return withStoreErrors(() => {
+    return this.#explained(() => {
+      // Whoever reads may go on in the transaction that is open.
+      this.#requireIndex();
       // What is written to a file that was deleted, or that a copy was put in the place of, is gone with the process.
       this.#writersSnapshot.leave();
       this.#requireOwnFile();
@@ -135,20 +147,20 @@ export class SqliteStore implements SealedStore {
         throw error;
       }
       return {
-        put: ({ kind, tag, body }) => withStoreErrors(() => void this.#put.run(kind, tag, body)),
-        delete: (kind, tag) => withStoreErrors(() => void this.#delete.run(kind, tag)),
-        commit: (isPurged = false) => withStoreErrors(() => (isPurged ? this.#commitOnly() : this.#commit())),
+        put: ({ kind, tag, body }) => this.#explained(() => void this.#put.run(kind, tag, body)),
+        delete: (kind, tag) => this.#explained(() => void this.#delete.run(kind, tag)),
+        commit: (isPurged = false) => this.#explained(() => (isPurged ? this.#commitOnly() : this.#commit())),
         rollback: () => this.#rollback(),
       };
     });
   }
 
   openSnapshot(): SealedSnapshot {
-    return withStoreErrors(() => {
+    return this.#explained(() => {
       this.#requireOwnFile();
       const database = openReader(this.#path);
       try {
-        const snapshot = new Snapshot(database);
+        const snapshot = new Snapshot(database, this.#explain, this.#requireIndex);
         // It is taken by the first read.
         snapshot.get(KIND.head, fixedTag('head'));
         return {
@@ -164,14 +176,16 @@ export class SqliteStore implements SealedStore {
   }
 
   purge(): void {
+    this.#requireIndex();
     this.#leaveSnapshots();
-    const [done] = withStoreErrors(() => this.#writer.pragma('wal_checkpoint(TRUNCATE)')) as { busy: number }[];
+    const [done] = this.#explained(() => this.#writer.pragma('wal_checkpoint(TRUNCATE)')) as { busy: number }[];
     this.#written = lookAt(this.#path)?.written;
     if (done?.busy !== 0) throw new StoreError('changed_by_other', 'another program reads the store');
   }
 
   async findPageDamage(): Promise<string[]> {
     try {
+      this.#requireIndex();
       // What is told is what lies on the disk, and not what was read from it some time ago.
       this.#leaveSnapshots();
       this.#forgetPages();
@@ -180,33 +194,37 @@ export class SqliteStore implements SealedStore {
       // As in a snapshot: a page that the disk did not give is none that is damaged, if it gives it now.
       return damage.length === 0 ? damage : this.#lookAtPages();
     } catch (error) {
-      const failure = asStoreError(error);
+      const failure = this.#explain(error);
       if (failure instanceof StoreError && failure.failure === 'damaged') return [failure.message];
       throw failure;
     }
   }
 
   #lookAtPages(): string[] {
-    if (!hasOwnSchema(this.#reader)) return [FOREIGN_SCHEMA];
+    const foreign = describeForeign(this.#reader);
+    if (foreign !== undefined) return [foreign];
     const found = this.#reader.pragma('integrity_check(20)') as { integrity_check: string }[];
     return found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
   }
 
   copyBytes(): number {
-    return withStoreErrors(() => bytesOf(this.#reader));
+    return this.#explained(() => bytesOf(this.#reader));
   }
 
   async copyTo(path: string): Promise<void> {
-    withStoreErrors(() => this.#requireOwnFile());
+    this.#explained(() => {
+      this.#requireIndex();
+      this.#requireOwnFile();
+    });
     // A connection of its own, with one snapshot from the first page to the last: the copy need not begin anew when
     // something is committed meanwhile, and has nothing of what is not committed yet.
-    const source = withStoreErrors(() => openAsItIs(this.#path));
+    const source = this.#explained(() => openAsItIs(this.#path));
     try {
       source.exec('BEGIN');
       source.prepare('SELECT 1 FROM record LIMIT 1').get();
       await source.backup(path, { progress: () => COPY_PAGES });
     } catch (error) {
-      throw asStoreError(error);
+      throw this.#explain(error);
     } finally {
       source.close();
     }
@@ -215,6 +233,17 @@ export class SqliteStore implements SealedStore {
   close(): void {
     this.#reader.close();
     this.#writer.close();
+    this.#disk.close();
+  }
+
+  readonly #explain = (error: unknown): unknown => this.#disk.explain(error);
+
+  #explained<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw this.#explain(error);
+    }
   }
 
   get #snapshot(): Snapshot {
@@ -226,6 +255,20 @@ export class SqliteStore implements SealedStore {
     if (!this.#isWriting) this.#writersSnapshot.leave();
     this.#readersSnapshot.leave();
   }
+
+  /**
+   * SQLite writes to the index as to its own memory: where the file must not be written any more (chattr(1), +i), that ends
+   * the process. One that has no such file, or a file system that is read-only, is SQLite's to tell.
+   */
+  readonly #requireIndex = (): void => {
+    try {
+      accessSync(journalIndexOf(this.#path), constants.W_OK);
+    } catch (error) {
+      if (errnoOf(error) === osConstants.errno.EPERM) {
+        throw asFileError(error, 'the index of the journal (-shm) cannot be written');
+      }
+    }
+  };
 
   #requireOwnFile(): void {
     const file = lookAt(this.#path);

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { DirectoryLock, DirectoryLockError } from '../../../daemon/store/directory-lock.ts';
+import { openFilesIn } from '../../support/open-files.ts';
 import { Service } from '../../support/process.ts';
 import { skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -32,6 +33,7 @@ describe('DirectoryLock.take()', () => {
     const directory = temporaryDirectory(t);
     const lock = DirectoryLock.take(directory);
     assert.equal(refusal(directory), `${directory} is held by another cio-credentiald (pid ${process.pid})`);
+    assert.deepEqual(openFilesIn(directory), [path.join(directory, 'lock')], 'the one of the first');
     lock.release();
     DirectoryLock.take(directory).release();
   });

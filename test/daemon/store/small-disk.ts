@@ -17,11 +17,11 @@ export function mounting(): string | undefined {
   }
 }
 
-/** A folder on a file system of its own that has room for so many KiB. Needs {@link mounting}. */
-export function smallDisk(scope: Scope, kibibytes: number): string {
+/** A folder on a file system of its own that has room for so many KiB, with more options of tmpfs's. Needs {@link mounting}. */
+export function smallDisk(scope: Scope, kibibytes: number, more: readonly string[] = []): string {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-test-disk-'));
   try {
-    const options = `size=${kibibytes}k,mode=0700`;
+    const options = [`size=${kibibytes}k`, 'mode=0700', ...more].join();
     execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'cio-test', directory], { stdio: 'pipe' });
   } catch (error) {
     fs.rmdirSync(directory);

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { APPLICATION_ID, FORMAT_VERSION, migrate } from '../../../daemon/store/migrations.ts';
-import { KIND, StoreError, fixedTag } from '../../../daemon/store/sealed-store.ts';
+import { BODY_BYTES_MAX, KIND, StoreError, fixedTag } from '../../../daemon/store/sealed-store.ts';
 import type { Kind, SealedRecord, StoreFailure } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { skipUnless, tracer } from '../../support/requirements.ts';
@@ -304,6 +305,57 @@ describe('SqliteStore.begin()', () => {
     transaction.commit();
     assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'new');
     assert.equal(store.list(KIND.value, undefined, 10).length, 1);
+  });
+
+  it('leaves nothing of a transaction whose commit failed, and lets the next one begin', (t) => {
+    const store = open(t);
+    commit(store, 1, [value('a', 'old')]);
+    const memory = new Database(':memory:');
+    t.after(() => memory.close());
+    const statement = Object.getPrototypeOf(memory.prepare('SELECT 1')) as Database.Statement;
+    const run = Reflect.get(statement, 'run');
+    const failing = t.mock.method(statement, 'run', function runOrFail(this: Database.Statement, ...given: unknown[]) {
+      if (this.source === 'COMMIT') throw new Database.SqliteError('disk I/O error', 'SQLITE_IOERR_FSYNC');
+      return Reflect.apply(run, this, given);
+    });
+    const transaction = store.begin(Buffer.of(1));
+    transaction.put(value('a', 'new'));
+    assert.throws(() => transaction.commit(), fails('io'));
+    failing.mock.restore();
+    assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'old');
+    commit(store, 2, [value('b')]);
+    assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'old');
+  });
+
+  it('is on the disk when commit() returns, each one', { skip: skipUnless(tracer) }, (t) => {
+    const file = newFile(t);
+    const trace = path.join(temporaryDirectory(t), 'trace');
+    const script = `
+      const { SqliteStore } = await import(process.argv[1]);
+      const { writeSync } = await import('node:fs');
+      const store = SqliteStore.open(process.argv[2]);
+      const [kind, tag] = [${HEAD.kind}, Buffer.from('${Buffer.from(HEAD.tag).toString()}')];
+      for (let number = 1; number <= 3; number += 1) {
+        const transaction = store.begin(number === 1 ? undefined : Buffer.of(number - 1));
+        transaction.put({ kind, tag, body: Buffer.of(number) });
+        writeSync(1, 'commits');
+        transaction.commit();
+        writeSync(1, 'returns');
+      }`;
+    const module = new URL('../../../daemon/store/sqlite-store.ts', import.meta.url).href;
+    const node = [process.execPath, '--input-type=module', '-e', script, module, file];
+    execFileSync('strace', ['-qq', '-y', '-o', trace, '--trace=write,pwrite64,fsync,fdatasync', ...node]);
+    const commits = fs.readFileSync(trace, 'utf8').split('"commits"').slice(1);
+    const calls = commits.map((lines) => {
+      const [during = ''] = lines.split('"returns"');
+      const ofJournal = during.split('\n').filter((line) => line.includes(`${file}-wal>`));
+      return ofJournal.map((line) => line.split('(')[0] ?? '');
+    });
+    assert.equal(calls.length, 3);
+    for (const names of calls) {
+      assert.ok(names.includes('pwrite64'), names.join());
+      assert.match(names.at(-1) ?? '', /^f(?:data)?sync$/);
+    }
   });
 
   it('leaves nothing of a transaction that is rolled back', (t) => {
@@ -614,29 +666,39 @@ describe('SqliteStore on a file that another program added something to', () => 
         'the file has a table or trigger that this program did not make',
       ]);
       editFile(file, (other) => other.exec('DROP INDEX other'));
+      for (const [setting, own] of [
+        ['application_id', APPLICATION_ID],
+        ['user_version', FORMAT_VERSION],
+      ] as const) {
+        editFile(file, (other) => other.pragma(`${setting} = 99`));
+        assert.deepEqual(await store.findPageDamage(), [
+          'another program changed the header of the file (application_id, user_version)',
+        ]);
+        editFile(file, (other) => other.pragma(`${setting} = ${own}`));
+      }
       assert.deepEqual(await store.findPageDamage(), []);
     });
   }
 });
 
-describe('SqliteStore on rows that SQLite would not have let in', () => {
-  /** Makes the schema another for a while, past SQLite's checks. */
-  function insertPastSchema(file: string, body: unknown): void {
-    const schema = (change: string): void =>
-      editFile(file, (database) => {
-        database.unsafeMode();
-        database.pragma('writable_schema = ON');
-        database.exec(`UPDATE sqlite_schema SET sql = ${change}`);
-      });
-    schema("replace(replace(sql, 'body BLOB    NOT NULL', 'body ANY            '), 'STRICT, ', '        ')");
-    editFile(file, (database) =>
-      database.prepare('INSERT INTO record VALUES (?, ?, ?)').run(KIND.value, Buffer.from('odd'), body),
-    );
-    schema(
-      "replace(replace(sql, 'body ANY            ', 'body BLOB    NOT NULL'), '         WITHOUT', ' STRICT, WITHOUT')",
-    );
-  }
+/** Makes the schema another for a while, past SQLite's checks. */
+function insertPastSchema(file: string, body: unknown): void {
+  const schema = (change: string): void =>
+    editFile(file, (database) => {
+      database.unsafeMode();
+      database.pragma('writable_schema = ON');
+      database.exec(`UPDATE sqlite_schema SET sql = ${change}`);
+    });
+  schema("replace(replace(sql, 'body BLOB    NOT NULL', 'body ANY            '), 'STRICT, ', '        ')");
+  editFile(file, (database) =>
+    database.prepare('INSERT INTO record VALUES (?, ?, ?)').run(KIND.value, Buffer.from('odd'), body),
+  );
+  schema(
+    "replace(replace(sql, 'body ANY            ', 'body BLOB    NOT NULL'), '         WITHOUT', ' STRICT, WITHOUT')",
+  );
+}
 
+describe('SqliteStore on rows that SQLite would not have let in', () => {
   for (const [what, body] of Object.entries({
     'no body': null,
     'a number for a body': 7,
@@ -656,6 +718,72 @@ describe('SqliteStore on rows that SQLite would not have let in', () => {
       );
     });
   }
+});
+
+/** Files that nobody may write to, root included. */
+function immutableFiles(): string | undefined {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-test-immutable-'));
+  try {
+    const set = spawnSync('chattr', ['+i', directory]);
+    if (set.status !== 0) return 'chattr +i';
+    execFileSync('chattr', ['-i', directory]);
+    return undefined;
+  } finally {
+    fs.rmdirSync(directory);
+  }
+}
+
+describe('SqliteStore whose journal has an index that is made immutable', () => {
+  const refused = fails('io', /index of the journal .* cannot be written: operation not permitted/);
+
+  /** Runs `work` while nobody may write to the index. */
+  async function whileImmutable(file: string, work: () => unknown): Promise<void> {
+    execFileSync('chattr', ['+i', `${file}-shm`]);
+    try {
+      // Before that, its pages are to go to the disk anyway, and one more write to them is let through.
+      execFileSync('sync', [`${file}-shm`]);
+      await work();
+    } finally {
+      execFileSync('chattr', ['-i', `${file}-shm`]);
+    }
+  }
+
+  it('reads on, writes nothing, and writes when it may again', { skip: skipUnless(immutableFiles) }, async (t) => {
+    const file = newFile(t);
+    const store = open(t, file);
+    commit(store, 1, [value('a'), value('b')]);
+    assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'body');
+    await whileImmutable(file, async () => {
+      for (const work of [() => store.begin(Buffer.of(1)), () => store.purge(), () => store.openSnapshot()]) {
+        assert.throws(work, refused);
+      }
+      await assert.rejects(store.copyTo(`${file}.copy`), refused);
+      await assert.rejects(store.findPageDamage(), refused);
+      assert.equal(text(store.get(KIND.value, Buffer.from('b'))), 'body');
+    });
+    commit(store, 2, [value('c')]);
+    // Where nobody has read since, SQLite would note in the index that somebody does.
+    await whileImmutable(file, () => assert.throws(() => store.get(KIND.value, Buffer.from('c')), refused));
+    assert.equal(text(store.get(KIND.value, Buffer.from('c'))), 'body');
+    store.purge();
+  });
+});
+
+describe('SqliteStore on a row that is larger than any record', () => {
+  it('gives empty bytes in its place, and the records beside it', (t) => {
+    const file = newFile(t);
+    const made = SqliteStore.open(file);
+    commit(made, 1, [value('a'), value('z', Buffer.alloc(BODY_BYTES_MAX))]);
+    made.close();
+    insertPastSchema(file, Buffer.alloc(BODY_BYTES_MAX + 1));
+    const store = open(t, file);
+    assert.equal(store.get(KIND.value, Buffer.from('odd'))?.length, 0);
+    assert.deepEqual(
+      store.list(KIND.value, undefined, 10).map((record) => record.body.length),
+      [4, 0, BODY_BYTES_MAX],
+    );
+    assert.equal(store.get(KIND.value, Buffer.from('z'))?.length, BODY_BYTES_MAX);
+  });
 });
 
 describe('SqliteStore.copyTo()', () => {
@@ -690,6 +818,19 @@ describe('SqliteStore.copyTo()', () => {
     assert.deepEqual(await copy.findPageDamage(), []);
     assert.deepEqual(rowsOf(second), rowsOf(file));
     assert.ok(!fs.existsSync(`${target}-journal`));
+  });
+
+  it('lets the journal be emptied afterwards, made or not', async (t) => {
+    const file = newFile(t);
+    const store = open(t, file);
+    const folder = path.dirname(file);
+    for (const [index, target] of [path.join(folder, 'copy.db'), path.join(folder, 'no', 'copy.db')].entries()) {
+      commit(store, index + 1, [value('a')]);
+      const [made] = await Promise.allSettled([store.copyTo(target)]);
+      assert.equal(made.status, index === 0 ? 'fulfilled' : 'rejected');
+      store.purge();
+      assert.equal(fs.statSync(`${file}-wal`).size, 0);
+    }
   });
 
   it('fails where the file was replaced, or there is no room, and with the store as it was', async (t) => {

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import Database from 'better-sqlite3';
 import { DirectoryLockError } from '../../../daemon/store/directory-lock.ts';
 import { StoreLock } from '../../../daemon/store/store-lock.ts';
+import { openFilesIn } from '../../support/open-files.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 function isHeld(file: string): boolean {
@@ -34,6 +35,7 @@ describe('StoreLock', () => {
     lock.take();
     lock.take();
     assert.deepEqual([file, hard, symbolic].map(isHeld), [true, true, true]);
+    assert.deepEqual(openFilesIn(directory), [file], 'the one that is held');
     lock.release();
     assert.deepEqual([file, hard, symbolic].map(isHeld), [false, false, false]);
   });

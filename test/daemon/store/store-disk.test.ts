@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import Database from 'better-sqlite3';
+import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
+import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
+import { StoreDisk } from '../../../daemon/store/store-disk.ts';
+import { command, skipUnless, tracer } from '../../support/requirements.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { mounting, smallDisk } from './small-disk.ts';
+
+const RECORDS = 500;
+/** More than are read before the first record, and fewer than all of them lie on. */
+const PAGES_GIVEN = 40;
+
+/** A closed store with records on more than a hundred pages. */
+function filledFile(directory: string): string {
+  const file = path.join(directory, 'credentials.db');
+  const store = SqliteStore.open(file);
+  const transaction = store.begin(undefined);
+  for (let index = 0; index < RECORDS; index += 1) {
+    transaction.put({ kind: KIND.value, tag: Buffer.from(`${index}`), body: Buffer.alloc(1000) });
+  }
+  transaction.commit();
+  store.close();
+  return file;
+}
+
+/** What a process says that opens the store and goes on with `script`. */
+function run(prefix: readonly string[], file: string, script: string): string {
+  const module = new URL('../../../daemon/store/sqlite-store.ts', import.meta.url).href;
+  const whole = `const { SqliteStore } = await import(${JSON.stringify(module)});
+    const fs = await import('node:fs');
+    const file = ${JSON.stringify(file)};
+    const store = SqliteStore.open(file);
+    ${script}`;
+  const node = [process.execPath, '--input-type=module', '-e', whole];
+  return execFileSync('env', [...prefix, ...node], { encoding: 'utf8', timeout: 60_000 }).trim();
+}
+
+function sqliteError(code: string): Error {
+  return new Database.SqliteError('', code);
+}
+
+function explained(t: TestContext, file: string, code: string): StoreError {
+  const disk = StoreDisk.open(file);
+  t.after(() => disk.close());
+  const failure = disk.explain(sqliteError(code));
+  assert.ok(failure instanceof StoreError);
+  return failure;
+}
+
+describe('StoreDisk', () => {
+  it('tells a disk that is gone from a page that is damaged', { skip: skipUnless(tracer) }, (t) => {
+    const file = filledFile(temporaryDirectory(t));
+    const inject = ['-f', '-qq', '-o', '/dev/null', '-P', file, `--inject=pread64:error=EIO:when=${PAGES_GIVEN}+`];
+    const said = run(
+      ['strace', ...inject],
+      file,
+      `const { isOfSystem } = await import(${JSON.stringify(new URL('../../../daemon/store/file-error.ts', import.meta.url).href)});
+      const said = new Set();
+      const hear = async (work) => {
+        try { said.add((await work())?.length === 0 ? 'no damage' : 'given'); }
+        catch (error) { said.add([error.failure, error.message, isOfSystem(error.cause)].join(' ')); }
+      };
+      for (let index = 0; index < ${RECORDS}; index += 1) await hear(() => store.get(${KIND.value}, Buffer.from(String(index))));
+      await hear(() => store.findPageDamage());
+      store.close();
+      console.log([...said].join('\\n'));`,
+    );
+    assert.deepEqual(said.split('\n'), ['given', 'io the disk of the store gives nothing: i/o error true']);
+  });
+
+  it('leaves a damaged page damaged where the disk gives the file', (t) => {
+    const file = filledFile(temporaryDirectory(t));
+    for (const code of ['SQLITE_CORRUPT', 'SQLITE_NOTADB']) assert.equal(explained(t, file, code).failure, 'damaged');
+  });
+
+  it('says that there are no more descriptors', { skip: skipUnless(command('prlimit', 'util-linux')) }, (t) => {
+    const file = filledFile(temporaryDirectory(t));
+    const said = run(
+      ['prlimit', '--nofile=100'],
+      file,
+      `const open = [];
+      try { for (;;) open.push(fs.openSync('/dev/null')); } catch {}
+      try { store.openSnapshot(); } catch (error) { console.log(error.failure, error.message); }
+      for (const fd of open) fs.closeSync(fd);
+      store.openSnapshot().close();
+      store.close();`,
+    );
+    assert.equal(said, 'io a file of the store cannot be opened: too many open files');
+  });
+
+  it('says that a disk takes no more files, and leaves none', { skip: skipUnless(mounting) }, (t) => {
+    const disk = smallDisk(t, 16_384, ['nr_inodes=10']);
+    const file = filledFile(disk);
+    const before = fs.readdirSync(disk);
+    const others: string[] = [];
+    assert.throws(() => {
+      for (let index = 0; index < 20; index += 1) {
+        const other = path.join(disk, `other-${index}`);
+        fs.writeFileSync(other, '');
+        others.push(other);
+      }
+    });
+    assert.throws(
+      () => SqliteStore.open(file),
+      (error) =>
+        error instanceof StoreError &&
+        error.failure === 'full' &&
+        error.message === 'a file of the store cannot be opened (no inodes are left): no space left on device',
+    );
+    for (const other of others) fs.rmSync(other);
+    assert.deepEqual(fs.readdirSync(disk), before);
+  });
+
+  it('does not know why where a file can be made now', (t) => {
+    const file = filledFile(temporaryDirectory(t));
+    const before = fs.readdirSync(path.dirname(file));
+    assert.equal(explained(t, file, 'SQLITE_CANTOPEN').message, 'the storage failed (SQLITE_CANTOPEN)');
+    assert.deepEqual(fs.readdirSync(path.dirname(file)), before);
+  });
+});
