@@ -7,6 +7,11 @@ const TEXT_BYTES_MAX = 512;
 const KEEP = 'FDSTORE=1\nFDNAME=';
 
 /**
+ * Most descriptors that it is left with: it drops one more, and nobody is told (`FileDescriptorStoreMax=` of the unit).
+ */
+const KEPT_MAX = 128;
+
+/**
  * How long a descriptor, or the word that the daemon serves, waits for room in systemd's queue, altogether and at a time:
  * while it starts many units at once it reads nothing, and in a container its queue has ten places (unix(7),
  * max_dgram_qlen). A unit that was not heard to be ready is ended; sd_notify(3) waits for as long as it takes.
@@ -35,7 +40,7 @@ export interface ServiceManager {
    * returns: the copy is in the kernel's hands then.
    *
    * @param name unlike every other one; ASCII without control characters and colons
-   * @returns false where it could not be left there
+   * @returns false where it could not be left there, or would be one too many
    */
   keep(fd: number, name: string): boolean;
   release(name: string): void;
@@ -44,10 +49,12 @@ export interface ServiceManager {
 /**
  * @param address `$NOTIFY_SOCKET`: a path, or `@` and the name of an abstract socket; undefined where nobody listens
  * @param onUnheard is called once, with the reason, where nothing that is said arrives
+ * @param left names of what another process left with it
  */
 export function connectServiceManager(
   address: string | undefined,
   onUnheard: (reason: string) => void,
+  left: readonly string[] = [],
 ): ServiceManager {
   if (address === undefined || address === '') return NOBODY;
   const path = Buffer.from(address.startsWith('@') ? `\0${address.slice(1)}` : address);
@@ -59,6 +66,7 @@ export function connectServiceManager(
   const message = new Datagram(socket, path, TEXT_BYTES_MAX);
   const keepMessage = new Datagram(socket, path, TEXT_BYTES_MAX);
   keepMessage.text.write(KEEP, 'latin1');
+  const kept = new Set(left);
   let isUnheard = false;
   const send = (text: string, triesMax = 1): void => {
     const failure = attempt(() => message.send(message.text.write(text)), triesMax);
@@ -74,10 +82,17 @@ export function connectServiceManager(
     stopping: () => send('STOPPING=1\nSTATUS=Stopping'),
     alive: () => send('WATCHDOG=1'),
     keep: (fd, name) => {
+      if (kept.size >= KEPT_MAX) return false;
       const textBytes = KEEP.length + keepMessage.text.write(name, KEEP.length, 'latin1');
-      return attempt(() => keepMessage.send(textBytes, fd), KEEP_TRIES_MAX) === undefined;
+      if (attempt(() => keepMessage.send(textBytes, fd), KEEP_TRIES_MAX) !== undefined) return false;
+      kept.add(name);
+      return true;
     },
-    release: (name) => send(`FDSTOREREMOVE=1\nFDNAME=${name}`),
+    release: (name) => {
+      // One that is overrun does not hear it, and drops the copy when its peer is gone.
+      attempt(() => message.send(message.text.write(`FDSTOREREMOVE=1\nFDNAME=${name}`)), KEEP_TRIES_MAX);
+      kept.delete(name);
+    },
   };
 }
 

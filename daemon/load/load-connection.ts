@@ -72,6 +72,8 @@ export class LoadConnection {
   answer(answer: Uint8Array, onDone: () => void): void {
     if (this.#isKept) setSocketOption(this.fd, SO_PRIORITY, BEGUN);
     const sent = this.#writeNow(answer);
+    // What the socket holds is read to its end, whatever becomes of us: many who come at once have one place in turn.
+    if (sent === answer.length) this.giveBack();
     this.#socket.once('close', () => {
       this.giveBack();
       onDone();

@@ -3,13 +3,16 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { setTimeout as pass } from 'node:timers/promises';
 import { cioSucceeds, grant, save, untilWaiting } from './support/cio.ts';
-import { Consumer, LOAD_ENCRYPTED_SOCKET } from './support/consumer.ts';
+import { Consumer, LOAD_ENCRYPTED_SOCKET, LOAD_SOCKET } from './support/consumer.ts';
 import type { ConsumerOptions } from './support/consumer.ts';
-import { DAEMON, killDaemon, untilServing } from './support/daemon.ts';
+import { DAEMON, killDaemon, signalDaemon, untilServing } from './support/daemon.ts';
 import type { Machine } from './support/machine.ts';
 
 /** Longer than any answer takes by itself. */
 const SLOW_MS = 2000;
+
+/** More than the unit's FileDescriptorStoreMax=. */
+const STARTS_AT_ONCE = 140;
 
 /** Units that wait for what is not there yet (`grant … --missing block`), and what may become of the daemon meanwhile. */
 export function waitingUnits(machine: Machine): void {
@@ -88,6 +91,34 @@ export function waitingUnits(machine: Machine): void {
     await untilWaiting(machine, 1);
     await cioSucceeds(machine, ['revoke', 'host.patient', '--unit', consumer.unit]);
     await consumer.assertFailed(await consumer.end());
+  });
+
+  test('a unit that waits behind more starts than systemd keeps connections for waits through a kill', async () => {
+    await save(machine, 'host.boot', 'of all');
+    await grant(machine, 'host.boot', '--unit', 'boot@.service');
+    await machine.writeFile(
+      '/run/systemd/system/boot@.service',
+      `[Service]\nType=oneshot\nLoadCredential=host.boot:${LOAD_SOCKET}\nExecStart=/bin/true\n`,
+    );
+    await grant(machine, 'host.last', '--unit', 'host.last.service', '--missing', 'block');
+    const consumer = await Consumer.make(machine, 'host.last.service', { loads: ['host.last'] });
+    const queued = async (count: number): Promise<void> => {
+      const command = ['ss', '--listening', '--unix', '--no-header', 'src', LOAD_SOCKET];
+      await machine.until(async () => Number((await machine.succeed(command)).split(/\s+/)[2]) === count || undefined);
+    };
+    // While the daemon hangs, all of them come to wait at its door.
+    await signalDaemon(machine, 'STOP');
+    await machine.shell('systemctl start --no-block $(seq --format="boot@%g.service" "$1")', String(STARTS_AT_ONCE));
+    await queued(STARTS_AT_ONCE);
+    await consumer.begin();
+    await queued(STARTS_AT_ONCE + 1);
+    await signalDaemon(machine, 'CONT');
+    await untilWaiting(machine, 1);
+    assert.equal((await machine.show(DAEMON, 'NFileDescriptorStore')).NFileDescriptorStore, '1');
+    await killDaemon(machine);
+    await untilServing(machine);
+    await save(machine, 'host.last', 'for the last');
+    await consumer.assertGot(await consumer.end(), 'for the last');
   });
 
   test('eight units wait through a kill, and each gets its own value', async () => {

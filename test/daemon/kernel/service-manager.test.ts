@@ -119,6 +119,38 @@ describe('connectServiceManager()', () => {
     assert.deepEqual(await next(), ['FDSTORE=1\nFDNAME=load.plain.1', ['what it reads as']]);
   });
 
+  it('leaves no more with it than it has places for, counting what was left before', has, async (t) => {
+    const address = path.join(temporaryDirectory(t), 'notify');
+    await listen(t, address);
+    const left = Array.from({ length: 100 }, (_, index) => `load.plain.before.${index}`);
+    const manager = connectServiceManager(address, assert.fail, left);
+    const fd = fs.openSync('/dev/null', 'r');
+    t.after(() => fs.closeSync(fd));
+    const keep = (index: number): boolean => manager.keep(fd, `load.plain.${index}`);
+    assert.deepEqual(
+      Array.from({ length: 30 }, (_, index) => keep(index)),
+      [...Array(28).fill(true), false, false],
+    );
+    manager.release('load.plain.before.0');
+    manager.release('load.plain.0');
+    assert.deepEqual([keep(31), keep(32), keep(33)], [true, true, false]);
+  });
+
+  it('has it forget a copy, also where it does not read for a moment', has, async (t) => {
+    const address = path.join(temporaryDirectory(t), 'notify');
+    const { next, pid } = await startListener(t, address);
+    const manager = connectServiceManager(address, assert.fail);
+    process.kill(pid, 'SIGSTOP');
+    for (let sent = 0; sent < 2000; sent += 1) manager.alive();
+    spawn('/bin/sh', ['-c', `sleep 0.05; kill -CONT ${pid}`], { stdio: 'ignore' }).unref();
+    manager.release('load.plain.1');
+    manager.ready('open');
+    let datagram: Datagram;
+    do datagram = await next();
+    while (datagram[0] === 'WATCHDOG=1');
+    assert.deepEqual(datagram, ['FDSTOREREMOVE=1\nFDNAME=load.plain.1', []]);
+  });
+
   it(
     'says ready to one that does not read for a moment: it would end a unit that it did not hear of',
     has,

@@ -3,6 +3,8 @@ import { describe, it } from 'node:test';
 import { answerLoad } from '../../../daemon/load/answer.ts';
 import { ALICE, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
+import { saveVersion } from '../../../daemon/methods/save-version.ts';
+import type { VaultReader } from '../../../daemon/vault/reader.ts';
 import { flipBit, newTags, recordsIn } from '../damage.ts';
 
 const AWS = {
@@ -57,7 +59,12 @@ describe('answerLoad()', () => {
   it('says no more of what is not granted than of what is not there', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, 'token', ...Object.keys(AWS));
-    for (const id of ['token', 'nothing', 'aws.env', 'minio.env']) assert.equal(ask(core, id), 'not_granted', id);
+    const ids = ['token', 'nothing', 'aws.env', 'minio.env'];
+    for (const id of ids) assert.equal(ask(core, id), 'not_granted', id);
+    // Nor where it may wait for something else.
+    await grant(core, 'other', 'restic.service', 'block');
+    for (const id of ids) assert.equal(ask(core, id), 'not_granted', id);
+    assert.equal(ask(core, '_.env'), 'not_a_name');
   });
 
   it('gives to an instance what its template was granted, and what it was granted itself', async (t) => {
@@ -141,6 +148,57 @@ describe('answerLoad()', () => {
     assert.match(ask(core, 'aws.env'), /^RESTIC_REPOSITORY=/);
   });
 
+  it('gives no set in a form that cannot hold it', async (t) => {
+    const core = await startCore(t);
+    await keepAws(core);
+    await grant(core, 'aws');
+    // Create takes no such values; those of an older daemon may be there.
+    const put = (value: Uint8Array): Promise<unknown> =>
+      core.vault.write((writer) => {
+        const [space, name] = ['system', 'cio_aws_backup_password'] as const;
+        const existing = writer.credential(space, name);
+        return saveVersion(writer, { space, name, existing, value, changed: 0, changedBy: 0 });
+      });
+    const password = (): unknown => (JSON.parse(ask(core, 'aws.json')) as Record<string, unknown>)['backup_password'];
+    await put(Buffer.from('a\0b'));
+    assert.equal(ask(core, 'aws.env'), 'unfit_for_form', 'no environment has a NUL');
+    assert.equal(password(), 'a\0b');
+    await put(Buffer.from('\ufeffx'));
+    assert.equal(password(), '\ufeffx', 'no byte is left out');
+    await put(Uint8Array.of(0xff));
+    for (const form of ['env', 'json', 'aws']) assert.equal(ask(core, `aws.${form}`), 'unfit_for_form', form);
+  });
+
+  it('wipes the values that it made a set file of', async (t) => {
+    const core = await startCore(t);
+    await keepAws(core);
+    await grant(core, 'aws');
+    const values: Uint8Array[] = [];
+    const read = core.vault.read.bind(core.vault);
+    t.mock.method(core.vault, 'read', (work: (reader: VaultReader) => unknown) =>
+      read((reader) => {
+        const value = reader.value.bind(reader);
+        t.mock.method(reader, 'value', (...args: Parameters<VaultReader['value']>) => {
+          const bytes = value(...args);
+          values.push(bytes);
+          return bytes;
+        });
+        return work(reader);
+      }),
+    );
+    assert.equal(ask(core, 'aws.env'), AWS_ENV);
+    assert.equal(values.length, Object.keys(AWS).length);
+    for (const bytes of values) assert.ok(bytes.length > 0 && bytes.every((byte) => byte === 0));
+  });
+
+  it('makes no refusal of a defect', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    await grant(core, 'token');
+    core.store.failWith(new RangeError('by the test'));
+    assert.throws(() => ask(core, 'token'), RangeError);
+  });
+
   it('gives nothing that is in another user’s space, whatever that user granted', async (t) => {
     const core = await startCore(t);
     await core.keep(ALICE, 'token');
@@ -148,6 +206,10 @@ describe('answerLoad()', () => {
     assert.equal(ask(core, 'token'), 'not_granted');
     await core.keep(ROOT, 'token');
     assert.equal(ask(core, 'token'), 'not_granted', 'the grant is of the other one');
+    await core.keep(ALICE, 'cio_aws_region');
+    const grantees = [{ unit: 'restic.service', missing: 'block' as const }];
+    await core.ask(ALICE, 'Grant', { target: 'aws', grantees });
+    assert.equal(ask(core, 'aws.env'), 'not_granted', 'nor does the unit wait');
   });
 
   it('refuses while the store is locked, and where the value is damaged', async (t) => {
@@ -185,6 +247,15 @@ describe('answerLoad()', () => {
     assert.equal(ask(core, 'aws.env', 'restic@a.service'), 'waits', 'it is not complete');
     await core.keep(ROOT, { name: 'cio_aws_secret_key', value: AWS.cio_aws_secret_key });
     assert.equal(ask(core, 'aws.env', 'restic@a.service'), AWS_ENV);
+  });
+
+  it('lets a unit wait that may wait by one of its grants', async (t) => {
+    const core = await startCore(t);
+    await keepAws(core, 'cio_aws_secret_key');
+    await grant(core, 'aws', 'restic@a.service', 'fail');
+    assert.equal(ask(core, 'aws.env', 'restic@a.service'), 'incomplete');
+    await grant(core, 'aws', 'restic@.service', 'block');
+    assert.equal(ask(core, 'aws.env', 'restic@a.service'), 'waits');
   });
 
   it('lets nobody wait for what was removed: its grants went with it', async (t) => {

@@ -62,6 +62,24 @@ describe('sealForSystemd()', () => {
     }
   });
 
+  it('leaves nothing of the value but what it returns', (t) => {
+    const parts: Uint8Array[] = [];
+    const concat = Buffer.concat.bind(Buffer);
+    t.mock.method(Buffer, 'concat', (list: readonly Uint8Array[], length?: number) => {
+      const whole = concat(list, length);
+      parts.push(...list, whole);
+      return whole;
+    });
+    const text = sealForSystemd('id', Buffer.from('a value'), NOW);
+    const sealed = parts.slice(-6);
+    assert.deepEqual(
+      sealed.map(({ length }) => length),
+      [HEADER_BYTES, 24, 7, 0, TAG_BYTES, HEADER_BYTES + 24 + 7 + TAG_BYTES],
+    );
+    for (const part of sealed) assert.ok(part.every((byte) => byte === 0));
+    assert.equal(open(text).value.toString(), 'a value');
+  });
+
   it('begins with systemd’s own id for the null key, and the sizes', () => {
     const blob = Buffer.from(sealForSystemd('id', Buffer.from('x'), NOW).toString('latin1'), 'base64');
     assert.equal(

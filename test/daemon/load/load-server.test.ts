@@ -267,6 +267,22 @@ describe('LoadServer', () => {
     assert.deepEqual(await Promise.all(waiting), Array(WAITING_MAX).fill(Buffer.from('v')));
   });
 
+  it('has a place with the service manager for who must wait, however many were answered just before', async (t) => {
+    const served = await serve(t);
+    let answered = 0;
+    let keptMost = 0;
+    served.answer = () => {
+      keptMost = Math.max(keptMost, served.keeper.kept.size);
+      answered += 1;
+      return answered <= 100 ? { kind: 'value', bytes: Buffer.from('the value') } : { kind: 'waits' };
+    };
+    // All are connected when the daemon looks.
+    for (let index = 0; index <= 100; index += 1) served.connect();
+    await eventually(() => served.server.waiting === 1);
+    assert.equal(keptMost, 1);
+    assert.equal(served.keeper.kept.size, 1);
+  });
+
   it('goes on with an answer that the kernel once has no memory for: an end without it would be a secret', async (t) => {
     const served = await serve(t);
     served.answer = value('the value');

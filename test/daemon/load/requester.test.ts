@@ -72,6 +72,8 @@ describe('requesterOf()', () => {
     for (const who of [
       peer(0, 'other.service'),
       peer(0, 'restic@.service'),
+      peer(0, 'restic.service.service'),
+      peer(0, 'x-restic.service'),
       peer(0, 'session-3.scope'),
       peer(0),
       peer(0, 'user@0.service', 'restic.service'),
