@@ -74,7 +74,6 @@ export class CallReader {
 
   /** Wipes everything that was not read. */
   wipe(): void {
-    this.#frames?.return();
     this.#frames = undefined;
     this.#chunk?.fill(0);
     this.#dropChunk();

@@ -11,6 +11,7 @@ import { CallReader } from './call-reader.ts';
 import type { Call } from './call-reader.ts';
 import { CALLS_IN_FLIGHT_MAX, MESSAGE_TIME_MAX_MS, STOP_TIME_MAX_MS, UNREAD_TIME_MAX_MS } from './limits.ts';
 import { ReplyWriter } from './reply-writer.ts';
+import type { WorkTurns } from './work-turns.ts';
 
 /** What a connection tells the server that it belongs to. */
 export interface ConnectionEvents {
@@ -37,6 +38,7 @@ export class Connection {
   readonly #socket: Socket;
   readonly #dispatch: Dispatch;
   readonly #events: ConnectionEvents;
+  readonly #turns: WorkTurns;
   readonly #reader: CallReader = new CallReader();
   readonly #writer: ReplyWriter;
   readonly #answers: { readonly answer: Exclude<Answer, undefined>; readonly bytes: number }[] = [];
@@ -50,17 +52,20 @@ export class Connection {
   #isStreaming = false;
   /** Whether a call of the same kind may begin before the ones under way are answered. */
   #isOverlapping = false;
+  /** It waits for its turn. */
+  #isWaiting = false;
   #isEnding = false;
   #endingSince: number | undefined;
   #hasPeerEnded = false;
   readonly #closed: Departure = new Departure();
   readonly #ending: Departure = new Departure();
 
-  constructor(socket: Socket, caller: Caller, dispatch: Dispatch, events: ConnectionEvents) {
+  constructor(socket: Socket, caller: Caller, dispatch: Dispatch, events: ConnectionEvents, turns: WorkTurns) {
     this.#socket = socket;
     this.caller = caller;
     this.#dispatch = dispatch;
     this.#events = events;
+    this.#turns = turns;
     this.#writer = new ReplyWriter(socket, () => this.#account());
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('drain', () => this.#resume());
@@ -154,10 +159,18 @@ export class Connection {
     this.#work();
   }
 
-  /** Begins the calls that are there, as far as their order and the bounds allow. */
+  /** Begins the calls that are there, as far as their order, the bounds and the time of others allow. */
   #work(): void {
+    if (this.#hasWork && (this.#isWaiting || !this.#turns.hasTime)) this.#waitForTurn();
+    else this.#workSlice();
+  }
+
+  #workSlice(): void {
+    const start = performance.now();
+    const end = start + this.#turns.sliceMs;
+    let isOver = false;
     try {
-      while (this.#hasRoom()) {
+      while (this.#hasRoom() && !isOver) {
         const call = this.#held ?? this.#nextCall();
         if (call === undefined) break;
         const overlaps = mayOverlap(call.message);
@@ -165,6 +178,7 @@ export class Connection {
         if (this.#held !== undefined) break;
         this.#isOverlapping = overlaps;
         this.#begin(call);
+        isOver = performance.now() >= end;
       }
     } catch (error) {
       if (!(error instanceof CredentialError)) {
@@ -177,6 +191,19 @@ export class Connection {
     if (this.#hasWork) this.#socket.pause();
     this.#account();
     this.#closeIfDone();
+    this.#turns.note(performance.now() - start);
+    if (isOver && this.#hasWork) this.#waitForTurn();
+  }
+
+  /** Nothing more is read meanwhile. */
+  #waitForTurn(): void {
+    this.#socket.pause();
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    this.#turns.wait(this.caller.uid, () => {
+      this.#isWaiting = false;
+      this.#resume();
+    });
   }
 
   /** Undefined where there is none, or no valid one: that has been answered then. */

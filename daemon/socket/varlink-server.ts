@@ -6,18 +6,21 @@ import { CredentialError } from '../../src/errors.ts';
 import type { Caller } from '../access/caller.ts';
 import type { Dispatch } from '../dispatch.ts';
 import { hungUp } from '../kernel/libc.ts';
+import { UnknownPeerError } from '../kernel/peer.ts';
 import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
 import { Connection } from './connection.ts';
 import {
   CONNECTIONS_MAX,
   HELD_BYTES_PER_USER_MAX,
+  REFUSED_TOLD_MS,
   STOP_GRACE_MS,
   STOP_TIME_MAX_MS,
   SWEEP_INTERVAL_MS,
 } from './limits.ts';
 import { listenAt } from './listen.ts';
 import type { Place } from './listen.ts';
+import { WorkTurns } from './work-turns.ts';
 
 /** Turns of the event loop in which a stopping server still takes what was sent before. */
 const LAST_TURNS = 3;
@@ -40,11 +43,15 @@ export class VarlinkServer {
   readonly #dispatch: Dispatch;
   readonly #log: Log;
   readonly #users: Map<number, User> = new Map();
+  readonly #turns: WorkTurns = new WorkTurns();
   #count = 0;
   #sweep: NodeJS.Timeout | undefined;
   /** When the times were looked at last; `performance.now()`. */
   #swept = 0;
   #onEmpty: (() => void) | undefined;
+  /** Those of whom the log does not say yet that they were refused, and why the last one was. */
+  #refused: { readonly count: number; readonly error: unknown } = { count: 0, error: undefined };
+  #refusedTold: number = Number.NEGATIVE_INFINITY;
 
   /** @param identify says who the peer of a new connection is; where it throws, the connection is refused */
   constructor(identify: (socket: Socket) => Caller, dispatch: Dispatch, log: Log) {
@@ -88,6 +95,7 @@ export class VarlinkServer {
     const now = performance.now();
     const stoodStill = now - this.#swept > SWEEP_LATE_MS;
     this.#swept = now;
+    this.#tellRefused(now);
     if (!stoodStill) this.#each((connection) => connection.checkTimes(now));
   }
 
@@ -96,20 +104,33 @@ export class VarlinkServer {
     try {
       caller = this.#identify(socket);
     } catch (error) {
-      this.#log.warning('a connection was refused: it cannot be told who it is', describeDefect(error));
       socket.destroy();
+      this.#refused = { count: this.#refused.count + 1, error };
+      this.#tellRefused(performance.now());
       return;
     }
     const user = this.#users.get(caller.uid) ?? newUser(caller);
     this.#users.set(caller.uid, user);
-    const connection = new Connection(socket, caller, this.#dispatch, {
-      onHeld: (difference) => this.#hold(user, difference),
-      onDefect: (error) => this.#log.error('a connection failed by a defect', describeDefect(error)),
-      onClosed: (closed) => this.#remove(user, closed),
-    });
+    const events = {
+      onHeld: (difference: number) => this.#hold(user, difference),
+      onDefect: (error: unknown) => this.#log.error('a connection failed by a defect', describeDefect(error)),
+      onClosed: (closed: Connection) => this.#remove(user, closed),
+    };
+    const connection = new Connection(socket, caller, this.#dispatch, events, this.#turns);
     user.connections.add(connection);
     this.#count += 1;
     if (this.#count > CONNECTIONS_MAX) this.#makeRoom(connection);
+  }
+
+  #tellRefused(now: number): void {
+    const { count, error } = this.#refused;
+    if (count === 0 || now - this.#refusedTold < REFUSED_TOLD_MS) return;
+    this.#refused = { count: 0, error: undefined };
+    this.#refusedTold = now;
+    this.#log.warning('a connection was refused: it cannot be told who it is', {
+      ...(error instanceof UnknownPeerError ? { reason: error.message } : describeDefect(error)),
+      ...(count === 1 ? {} : { connections: count }),
+    });
   }
 
   /**

@@ -5,6 +5,12 @@ import type { VaultTransaction, VaultWriter } from './transaction.ts';
 /** How long the jobs of one commit may keep others waiting. */
 const FLUSH_MS = 50;
 
+/**
+ * The same where nothing may be left, as before a lock or the end: a crowd of writers can have minutes of work wait, and a daemon
+ * that is not heard of for half a minute is ended.
+ */
+export const LAST_FLUSH_MS = 5000;
+
 interface Job {
   readonly run: (writer: VaultWriter) => unknown;
   readonly resolve: (result: unknown) => void;
@@ -50,7 +56,7 @@ export class WriteQueue {
 
   /**
    * Commits what waits. Jobs that take long are spread over several commits, so that others have their turn in between,
-   * unless `isLast` says that nothing may be left.
+   * unless `isLast` says that nothing may be left: what would take too long then is not done, and answered with `Busy`.
    */
   flush(isLast = false): void {
     if (this.#jobs.length === 0) return;
@@ -61,7 +67,7 @@ export class WriteQueue {
     }
     const { transaction } = committing;
     const answers: { readonly job: Job; readonly result: unknown }[] = [];
-    const start = performance.now();
+    const end = performance.now() + (isLast ? LAST_FLUSH_MS : FLUSH_MS);
     let done = 0;
     for (const job of this.#jobs) {
       done += 1;
@@ -72,10 +78,11 @@ export class WriteQueue {
         transaction.drop();
         job.reject(toCredentialError(error));
       }
-      if (!isLast && performance.now() - start > FLUSH_MS) break;
+      if (performance.now() > end) break;
     }
     this.#jobs.splice(0, done);
-    if (this.#jobs.length > 0) this.#schedule();
+    if (isLast) for (const job of this.#jobs.splice(0)) job.reject(new CredentialError('Busy', {}));
+    else if (this.#jobs.length > 0) this.#schedule();
     try {
       if (transaction.hasChanges) committing.commit();
     } catch (error) {

@@ -43,7 +43,7 @@ export class FrameSplitter {
     try {
       while (next < chunk.length) {
         const start = next;
-        const nul = this.#isOverrun ? -1 : chunk.indexOf(NUL, start);
+        const nul = chunk.indexOf(NUL, start);
         const end = nul === -1 ? chunk.length : nul;
         if (this.#isOverrun || this.#pendingBytes + end - start > this.#frameBytesMax) this.#overrun();
         next = end + 1;

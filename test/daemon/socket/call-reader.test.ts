@@ -66,6 +66,45 @@ describe('CallReader', () => {
     assert.deepEqual([reader.hasMore, reader.pendingBytes], [false, 0]);
   });
 
+  it('wipe() wipes a chunk of which nothing was read', () => {
+    const reader = new CallReader();
+    const chunk = Buffer.from('{"secret":2}\0');
+    reader.push(chunk);
+    reader.wipe();
+    assert.ok(isZero(chunk));
+    assert.equal(reader.next(), undefined);
+  });
+
+  for (const end of ['next', 'wipe', 'discard'] as const) {
+    it(`${end}() gives back the memory of a large chunk, and not what others have a part of`, () => {
+      const [large, small, shared] = [Buffer.alloc(16_384, ' '), Buffer.alloc(16_383, ' '), Buffer.alloc(40_000, ' ')];
+      for (const chunk of [large, small, shared.subarray(0, 20_000)]) {
+        const reader = new CallReader();
+        if (end === 'discard') reader.discard(chunk);
+        else reader.push(chunk);
+        if (end === 'next') assert.equal(reader.next(), undefined);
+        if (end === 'wipe') reader.wipe();
+      }
+      assert.deepEqual([large.length, small.length, shared.length], [0, 16_383, 40_000]);
+    });
+  }
+
+  it('next() gives back the memory of a message that came in pieces, and not that of a chunk with more in it', (t) => {
+    const givenBack: number[] = [];
+    t.mock.method(ArrayBuffer.prototype, 'transfer', function (this: ArrayBuffer) {
+      givenBack.push(this.byteLength);
+      return this;
+    });
+    const reader = new CallReader();
+    reader.push(Buffer.from('{"a":'));
+    assert.equal(reader.next(), undefined);
+    reader.push(Buffer.from('1}\0{}\0'));
+    assert.deepEqual(reader.next(), { message: { a: 1 }, bytes: 7 });
+    assert.deepEqual(givenBack, [4096]);
+    assert.deepEqual(reader.next(), { message: {}, bytes: 2 });
+    assert.deepEqual(givenBack, [4096]);
+  });
+
   for (const end of ['wipe', 'discard'] as const) {
     it(`${end}() wipes what is not to be read`, () => {
       const reader = new CallReader();

@@ -230,6 +230,13 @@ describe('Connection: messages', () => {
     assert.equal(pair.held.now, 0);
   });
 
+  it('gives a reply of the largest size', async (t) => {
+    const text = 'x'.repeat(MESSAGE_BYTES_MAX - JSON.stringify({ parameters: { text: '' } }).length);
+    const pair = await connectPair(t, () => ({ parameters: { text } }));
+    pair.client.send({});
+    assert.equal((await pair.client.receive())?.parameters?.['text'], text);
+  });
+
   it('gives TooLarge in the place of a reply that no client would take', async (t) => {
     const pair = await connectPair(t, () => ({ parameters: { text: 'ä'.repeat(MESSAGE_BYTES_MAX / 2) } }));
     pair.client.send(messages({}, {}));
@@ -388,24 +395,28 @@ describe('Connection: a peer who ends', () => {
 });
 
 describe('Connection: a peer who does not read', () => {
-  it('is asked for no more than he leaves unread, and gets all when he reads', async (t) => {
-    let begun = 0;
-    const text = 'x'.repeat(50_000);
-    const pair = await connectPair(t, () => {
-      begun += 1;
-      return { parameters: { text, begun } };
+  for (const when of ['at once', 'later']) {
+    it(`is asked for no more than he leaves unread, and gets all when he reads: answers ${when}`, async (t) => {
+      let begun = 0;
+      const text = 'x'.repeat(50_000);
+      const pair = await connectPair(t, () => {
+        begun += 1;
+        const reply = { parameters: { text, begun } };
+        return when === 'at once' ? reply : nextTurn(reply);
+      });
+      pair.client.socket.pause();
+      const count = 500;
+      pair.client.send(messages(...Array.from({ length: count }, () => ({}))));
+      await settle(pair);
+      for (let turn = 0; turn < count; turn += 1) await nextTurn();
+      assert.ok(begun * text.length < 3 * UNREAD_BYTES_MAX, `${begun} calls were begun`);
+      assert.ok(pair.held.most < 3 * UNREAD_BYTES_MAX);
+      pair.client.socket.resume();
+      for (let index = 1; index <= count; index += 1)
+        assert.equal((await pair.client.receive())?.parameters?.['begun'], index);
+      await eventually(() => pair.held.now === 0);
     });
-    pair.client.socket.pause();
-    const count = 500;
-    pair.client.send(messages(...Array.from({ length: count }, () => ({}))));
-    await settle(pair);
-    assert.ok(begun * text.length < 3 * UNREAD_BYTES_MAX, `${begun} calls were begun`);
-    assert.ok(pair.held.most < 3 * UNREAD_BYTES_MAX);
-    pair.client.socket.resume();
-    for (let index = 1; index <= count; index += 1)
-      assert.equal((await pair.client.receive())?.parameters?.['begun'], index);
-    await eventually(() => pair.held.now === 0);
-  });
+  }
 
   it('holds up a stream, which is asked for no more meanwhile', async (t) => {
     let yielded = 0;
@@ -417,6 +428,7 @@ describe('Connection: a peer who does not read', () => {
     pair.client.send({});
     await settle(pair);
     assert.ok(yielded < 60, `${yielded} replies were made`);
+    assert.ok(pair.held.now > UNREAD_BYTES_MAX, 'what he does not read is counted');
     pair.client.socket.resume();
     let replies = 0;
     for (let reply = await pair.client.receive(); reply?.continues === true; reply = await pair.client.receive())

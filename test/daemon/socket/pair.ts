@@ -5,6 +5,7 @@ import type { Dispatch, Reply } from '../../../daemon/dispatch.ts';
 import { readPeer } from '../../../daemon/kernel/peer.ts';
 import { UserDatabase } from '../../../daemon/kernel/user-database.ts';
 import { Connection } from '../../../daemon/socket/connection.ts';
+import { WorkTurns } from '../../../daemon/socket/work-turns.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { RawVarlink } from '../../support/varlink.ts';
@@ -28,14 +29,15 @@ export async function connectPair(scope: Scope, dispatch: Dispatch): Promise<Pai
   const accepted = Promise.withResolvers<Connection>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const caller = callerOf(readPeer(socket), new UserDatabase(), 0);
-    const connection = new Connection(socket, caller, dispatch, {
-      onHeld(difference) {
+    const events = {
+      onHeld(difference: number): void {
         held.now += difference;
         held.most = Math.max(held.most, held.now);
       },
-      onDefect: (error) => void defects.push(error),
+      onDefect: (error: unknown) => void defects.push(error),
       onClosed: () => closed.resolve(),
-    });
+    };
+    const connection = new Connection(socket, caller, dispatch, events, new WorkTurns());
     scope.after(() => connection.destroy());
     accepted.resolve(connection);
   });

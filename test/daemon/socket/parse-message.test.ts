@@ -26,8 +26,8 @@ describe('parseMessage', () => {
   });
 
   it('takes a text of any bytes', () => {
-    for (const character of [',', '[', '{', '"', '\\', '\u0001', '\u2028', 'x']) {
-      const text = character.repeat(1024 * 1024);
+    for (const part of [',', '[', '{', '"', '\\', '\u0001', '\u2028', 'x', 'x",', '\\",', '",\\']) {
+      const text = part.repeat(1024 * 1024);
       assert.equal(parseMessage(Buffer.from(JSON.stringify(text))), text);
     }
   });
@@ -39,6 +39,20 @@ describe('parseMessage', () => {
       data: null,
     }));
     assert.deepEqual(parseMessage(Buffer.from(JSON.stringify({ parameters: { items } }))), { parameters: { items } });
+  });
+
+  it('takes as many parts as are allowed, and not one more', () => {
+    const listOf = (length: number): number[] => Array.from({ length }, () => 0);
+    // The bracket, and the commas between them.
+    const most = JSON.stringify(listOf(MESSAGE_PARTS_MAX));
+    assert.deepEqual(parseMessage(Buffer.from(most)), listOf(MESSAGE_PARTS_MAX));
+    assert.deepEqual(parseMessage(Buffer.from(`${' '.repeat(MESSAGE_PARTS_MAX)}${most}`)), listOf(MESSAGE_PARTS_MAX));
+    const more = JSON.stringify(listOf(MESSAGE_PARTS_MAX + 1));
+    assert.throws(() => parseMessage(Buffer.from(more)), TOO_LARGE);
+  });
+
+  it('says nothing of null, as of what is no JSON', () => {
+    for (const text of ['null', ' null ', 'nil', '']) assert.equal(parseMessage(Buffer.from(text)), undefined);
   });
 
   for (const filler of FILLERS) {

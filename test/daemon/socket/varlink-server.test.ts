@@ -2,12 +2,15 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { describe, it } from 'node:test';
+import { UnknownPeerError } from '../../../daemon/kernel/peer.ts';
 import {
   CONNECTIONS_MAX,
   HELD_BYTES_PER_USER_MAX,
   MESSAGE_TIME_MAX_MS,
+  REFUSED_TOLD_MS,
   SWEEP_INTERVAL_MS,
 } from '../../../daemon/socket/limits.ts';
+import { TURN_MS } from '../../../daemon/socket/work-turns.ts';
 import { MESSAGE_BYTES_MAX, VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { eventually } from '../../support/eventually.ts';
 import { withIdentity } from '../../support/identity.ts';
@@ -22,6 +25,9 @@ import { descriptors, identifyPeer, startServer } from './test-server.ts';
 const GET = 'io.cio.Credentials.Get';
 const CREATE = 'io.cio.Credentials.Create';
 const BUSY = { error: 'io.cio.Credentials.Busy', parameters: {} };
+
+/** How long a call keeps the event loop. */
+const CALL_MS = 1;
 
 const alice = { uid: ALICE.uid, gid: ALICE.uid };
 const bob = { uid: BOB.uid, gid: BOB.uid };
@@ -83,6 +89,22 @@ describe('VarlinkServer', () => {
     assert.equal(log.length, 1);
     assert.match(log[0] ?? '', /a connection was refused: it cannot be told who it is class=Error/);
     assert.ok(!log.join('').includes('secret'));
+  });
+
+  it('says once in a while how many it refused, however many they are', async (t) => {
+    const { path, log } = await startServer(t, echo, () => {
+      throw new UnknownPeerError('the peer has more than 4096 groups');
+    });
+    const line = 'a connection was refused: it cannot be told who it is reason=the peer has more than 4096 groups';
+    for (let count = 0; count < 20; count += 1) {
+      const client = await RawVarlink.connect(t, path);
+      assert.equal(await client.receive(), undefined);
+    }
+    assert.deepEqual(log, [`cio-credentiald: warning: ${line}\n`]);
+    const clock = performance.now.bind(performance);
+    t.mock.method(performance, 'now', () => clock() + REFUSED_TOLD_MS);
+    await eventually(() => log.length > 1);
+    assert.deepEqual(log.slice(1), [`cio-credentiald: warning: ${line} connections=19\n`]);
   });
 
   it('blames no peer for the time in which its own process stood still', async (t) => {
@@ -245,6 +267,27 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
       replies.every((reply) => reply?.error === undefined),
       'what was begun has its answer',
     );
+  });
+});
+
+describe('VarlinkServer: what was sent beforehand', () => {
+  it('does not come before the call of another user, on however many connections', { skip }, async (t) => {
+    let begun = 0;
+    const { path } = await startServer(t, (caller) => {
+      if (caller.uid !== ALICE.uid) return { parameters: { begun } };
+      begun += 1;
+      const end = performance.now() + CALL_MS;
+      while (performance.now() < end);
+      return undefined;
+    });
+    const crowd = await connectMany(t, path, 10);
+    const other = await RawVarlink.connect(t, path, bob);
+    for (const client of crowd) client.send('{}\0'.repeat(100));
+    other.send({});
+    const { begun: before } = parametersOf(await other.receive()) as { begun: number };
+    assert.ok(before <= (5 * TURN_MS) / CALL_MS, `${before} calls came first`);
+    // Nor is anything of it forgotten.
+    await eventually(() => begun === 1000);
   });
 });
 

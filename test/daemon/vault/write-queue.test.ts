@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { VaultTransaction } from '../../../daemon/vault/transaction.ts';
-import { WriteQueue } from '../../../daemon/vault/write-queue.ts';
+import { LAST_FLUSH_MS, WriteQueue } from '../../../daemon/vault/write-queue.ts';
+import type { CredentialError } from '../../../src/errors.ts';
 import { TestVault } from './open-vault.ts';
 
 /** A queue that notes how many of its jobs went into each commit. */
@@ -42,6 +43,24 @@ describe('WriteQueue', () => {
     queue.flush(true);
     assert.deepEqual(commits.slice(3), [7]);
     await rest;
+  });
+
+  it('does not do what would take too long where it is the last', async (t) => {
+    let now = 0;
+    t.mock.method(performance, 'now', () => now);
+    const { queue, commits, job } = await startQueue(t);
+    const waiting = Array.from({ length: 10 }, () =>
+      Promise.all([job(), queue.add(() => void (now += LAST_FLUSH_MS / 4))]),
+    );
+    queue.flush(true);
+    assert.deepEqual(commits, [5]);
+    const ends = await Promise.allSettled(waiting);
+    assert.deepEqual(
+      ends.map((end) => (end.status === 'rejected' ? (end.reason as CredentialError).code : 'done')),
+      [...Array.from({ length: 5 }, () => 'done'), ...Array.from({ length: 5 }, () => 'Busy')],
+    );
+    await job();
+    assert.deepEqual(commits, [5, 1]);
   });
 
   it('commits nothing while it is held but what is flushed, and the rest when it is released', async (t) => {

@@ -1,0 +1,81 @@
+/** How long calls are begun before the event loop goes on. Creates that are begun together are one commit. */
+export const TURN_MS = 20;
+
+/** How long those of one user are, where others wait. */
+const SLICE_MS = 2;
+
+/**
+ * Has connections take turns in beginning calls. What each of hundreds sent beforehand is seconds of work together: begun
+ * as it is read, it would all come before whoever asks next, and before systemd hears that the daemon lives.
+ */
+export class WorkTurns {
+  /** Those who wait, by user; the user who comes first has waited longest. */
+  readonly #waiting: Map<number, (() => void)[]> = new Map();
+  /** In this turn; where nobody had to wait, in more than one. */
+  #workedMs = 0;
+  #isScheduled = false;
+  #othersUntil = 0;
+  /** Events that the loop has handled, see `performance.nodeTiming.uvMetricsInfo`. */
+  #events = 0;
+
+  /** Tells whether calls may be begun now. Who may not waits. */
+  get hasTime(): boolean {
+    return this.#workedMs < TURN_MS;
+  }
+
+  /** How long a piece of work may take that begins now. */
+  get sliceMs(): number {
+    return this.#waiting.size > 0 ? SLICE_MS : TURN_MS - this.#workedMs;
+  }
+
+  /** Says how long a piece of work took. */
+  note(ms: number): void {
+    this.#workedMs += ms;
+  }
+
+  /** Calls back once, in a turn that has time. Users come one after the other, however many connections each of them has. */
+  wait(uid: number, work: () => void): void {
+    const works = this.#waiting.get(uid);
+    if (works === undefined) this.#waiting.set(uid, [work]);
+    else works.push(work);
+    this.#schedule();
+  }
+
+  /**
+   * Then others have as long as it took, while they have something to do: Node takes one new connection in each turn of the
+   * loop.
+   */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      if (this.#areOthersServed()) {
+        this.#workedMs = 0;
+        this.#begin();
+        this.#othersUntil = performance.now() + this.#workedMs;
+      }
+      if (this.#waiting.size > 0) this.#schedule();
+    });
+  }
+
+  /** Tells whether nothing came in this turn of the loop, or they had their time. */
+  #areOthersServed(): boolean {
+    const { events } = performance.nodeTiming.uvMetricsInfo;
+    const isQuiet = events === this.#events;
+    this.#events = events;
+    return isQuiet || performance.now() >= this.#othersUntil;
+  }
+
+  #begin(): void {
+    while (this.hasTime) {
+      const [next] = this.#waiting;
+      if (next === undefined) return;
+      const [uid, works] = next;
+      const work = works.shift();
+      this.#waiting.delete(uid);
+      if (works.length > 0) this.#waiting.set(uid, works);
+      work?.();
+    }
+  }
+}
