@@ -86,8 +86,10 @@ export async function startApp(
   version: string,
   log: Log,
 ): Promise<App> {
-  const manager = connectServiceManager(settings.notifySocket, (reason) =>
-    log.warning('NOTIFY_SOCKET: systemd does not hear that the daemon serves, and may end it', { reason }),
+  const manager = connectServiceManager(
+    settings.notifySocket,
+    (reason) => log.warning('NOTIFY_SOCKET: systemd does not hear that the daemon serves, and may end it', { reason }),
+    keptConnections(inherited).map(({ name }) => name),
   );
   try {
     return await start(settings, inherited, version, log, manager);

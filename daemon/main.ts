@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { fstatSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -14,10 +14,14 @@ import type { SalvageSettings, Settings } from './settings.ts';
 
 const NODE_MAJOR_MIN = 24;
 
+const STDERR = 2;
+
 /** What systemd tells this process alone. */
 const FROM_SYSTEMD = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC'];
 
 async function main(): Promise<void> {
+  // A terminal whose shell systemd started, in whatever service, hands it on.
+  if (!isStandardError(process.env['JOURNAL_STREAM'])) delete process.env['JOURNAL_STREAM'];
   const output = new LogOutput();
   const log = createLog(output.write, process.env['JOURNAL_STREAM'] !== undefined);
   if (Number(process.versions.node.split('.', 1)[0]) < NODE_MAJOR_MIN) {
@@ -52,6 +56,17 @@ async function main(): Promise<void> {
     } else process.stdout.write(command.kind === 'help' ? USAGE : `${ownPackage().version}\n`);
   } catch (error) {
     process.exitCode = report(error, purpose, stateDirectory, log);
+  }
+}
+
+/** Tells whether standard error leads to the journal, by the numbers of a file (systemd.exec(5), `$JOURNAL_STREAM`). */
+function isStandardError(journal: string | undefined): boolean {
+  try {
+    const { dev, ino } = fstatSync(STDERR, { bigint: true });
+    return journal === `${dev}:${ino}`;
+  } catch {
+    // It is closed.
+    return false;
   }
 }
 

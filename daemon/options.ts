@@ -65,7 +65,8 @@ export const DAEMON_VARIABLES: { readonly [name: string]: string } = {
   XDG_STATE_HOME: "Where the user's state is; ~/.local/state where it is not set, or not absolute.",
   XDG_RUNTIME_DIR: "Where the user's sockets are. Without it they are in a folder run beside the store.",
   CREDENTIALS_DIRECTORY: 'Where systemd put the credentials of the daemon itself, its root key among them.',
-  JOURNAL_STREAM: 'Where it is set, lines of the log begin with a priority, as journald wants them.',
+  JOURNAL_STREAM:
+    'Where it names what standard error leads to, lines of the log begin with a priority, as journald wants them.',
   NOTIFY_SOCKET: 'Where systemd hears that the daemon is ready, and keeps the connections of units that wait.',
   LISTEN_PID: 'With LISTEN_FDS and LISTEN_FDNAMES, the sockets that systemd hands over; see sd_listen_fds(3).',
   WATCHDOG_USEC: 'With WATCHDOG_PID, within what time systemd wants to hear of the daemon; see sd_watchdog_enabled(3).',

@@ -8,11 +8,20 @@ import { STRANGERS_GID, STRANGERS_UID } from './user-namespace.ts';
 const SO_PEERCRED = 17;
 const SO_PEERGROUPS = 59;
 const SO_PEERPIDFD = 77;
+const ERANGE = 34;
 const ENOPROTOOPT = 92;
 /** struct ucred: pid, uid, gid, each 32 bits (unix(7)). */
 const UCRED_BYTES = 12;
 /** Linux's NGROUPS_MAX is 65536; nobody who needs this daemon has that many. */
-const GROUPS_BYTES_MAX: number = 4 * 4096;
+const GROUPS_MAX = 4096;
+
+/** What the kernel says of a peer does not tell who it is; the message quotes nothing that it sent. */
+export class UnknownPeerError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'UnknownPeerError';
+  }
+}
 
 /** Who is at the other end of a Unix socket, by what the kernel recorded when it connected. */
 export interface Peer {
@@ -31,7 +40,8 @@ export interface Peer {
 /**
  * Reads the peer of a connected socket.
  *
- * @throws Error where the kernel does not tell, or Node does not show the descriptor: the connection is refused then
+ * @throws UnknownPeerError for one of another namespace, or with too many groups
+ * @throws Error where the kernel does not tell, or Node does not show the descriptor: the connection is refused then, too
  */
 export function readPeer(socket: Socket): Peer {
   const fd = descriptorOf(socket);
@@ -39,11 +49,12 @@ export function readPeer(socket: Socket): Peer {
   if (credentials.length !== UCRED_BYTES) throw new Error('SO_PEERCRED has another form');
   const pid = credentials.readInt32LE(0);
   const uid = credentials.readUInt32LE(4);
-  if (pid <= 0 || uid === 0xff_ff_ff_ff) throw new Error('the peer has no credentials');
+  if (uid === 0xff_ff_ff_ff) throw new UnknownPeerError('the peer has no credentials');
+  if (pid <= 0) throw new UnknownPeerError('the peer is of another process namespace');
   // It is one number for many users: what one of them stored, all the others would read.
-  if (uid === STRANGERS_UID) throw new Error('the peer is of another user namespace');
+  if (uid === STRANGERS_UID) throw new UnknownPeerError('the peer is of another user namespace');
   const gid = known(credentials.readUInt32LE(8));
-  const groupBytes = getSocketOption(fd, SO_PEERGROUPS, GROUPS_BYTES_MAX);
+  const groupBytes = readGroups(fd);
   const groups = Array.from({ length: groupBytes.length / 4 }, (_, index) => groupBytes.readUInt32LE(4 * index)).filter(
     (group) => known(group) !== undefined,
   );
@@ -51,6 +62,15 @@ export function readPeer(socket: Socket): Peer {
   let read: { readonly text: string } | undefined;
   const cgroup = (): string => (read ??= { text: readCgroup(fd, pid, uid, startTime) }).text;
   return { pid, uid, gid, groups, unit: () => unitOfCgroup(cgroup()), userUnit: () => userUnitOfCgroup(cgroup(), uid) };
+}
+
+function readGroups(fd: number): Buffer {
+  try {
+    return getSocketOption(fd, SO_PEERGROUPS, 4 * GROUPS_MAX);
+  } catch (error) {
+    if (!(error instanceof SystemError && error.errno === ERANGE)) throw error;
+    throw new UnknownPeerError(`the peer has more than ${GROUPS_MAX} groups`);
+  }
 }
 
 /** A group, or undefined where it may be any. */

@@ -46,7 +46,8 @@ export class UserDatabase {
     this.#usersByUid = new Map();
     for (const [name, , gid, members] of groups) {
       if (name === undefined || !isId(gid)) continue;
-      this.#gids.set(name, Number(gid));
+      // The first one counts, as in getgrnam(3).
+      if (!this.#gids.has(name)) this.#gids.set(name, Number(gid));
       const known = this.#members.get(Number(gid)) ?? [];
       this.#members.set(
         Number(gid),

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 /** All ids but -1, which is none. */
 const IDS = 2 ** 32 - 1;
@@ -25,7 +25,16 @@ export const STRANGERS_UID: number | undefined = ofThisProcess('uid');
 export const STRANGERS_GID: number | undefined = ofThisProcess('gid');
 
 function ofThisProcess(kind: 'uid' | 'gid'): number | undefined {
-  return strangersId(textOf(`/proc/self/${kind}_map`), textOf(`/proc/sys/kernel/overflow${kind}`));
+  return strangersId(mapOf(kind), textOf(`/proc/sys/kernel/overflow${kind}`));
+}
+
+/** Undefined where the kernel has no such file. Where /proc is hidden there is no telling, and whoever may be a stranger is one. */
+function mapOf(kind: 'uid' | 'gid'): string | undefined {
+  try {
+    return readFileSync(`/proc/self/${kind}_map`, 'utf8');
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' && existsSync('/proc/self') ? undefined : '';
+  }
 }
 
 function textOf(path: string): string | undefined {

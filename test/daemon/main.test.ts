@@ -477,12 +477,29 @@ describe('the socket of a daemon', () => {
   );
 });
 
+/** As systemd starts a service whose standard error is the journal. */
+const TO_JOURNAL = [
+  'sh',
+  '-c',
+  'export JOURNAL_STREAM="$(stat -L -c %d:%i /proc/self/fd/2)"; exec "$@"',
+  'sh',
+  process.execPath,
+  join(REPOSITORY, 'daemon', 'main.ts'),
+];
+
 describe('what a daemon says', () => {
+  it('is for whoever typed the command in a terminal that a service of systemd opened', async (t) => {
+    const daemon = await startDaemon(t, { env: { ...plainEnvironment(), JOURNAL_STREAM: '1:2' } });
+    await daemon.service.printed('Ready.');
+    await daemon.stop();
+    assert.match(daemon.log, /^cio-credentiald: made a new store/);
+  });
+
   it('has no secret in it, no name, and nothing of what it could not read; nor have its files', async (t) => {
     const canaries = new Canaries();
     const [secret, malformed] = [canaries.plant('secret'), canaries.plant('malformed')];
     const name = canaries.add('name', `name-${crypto.randomUUID()}`);
-    const daemon = await startDaemon(t, { env: { ...plainEnvironment(), JOURNAL_STREAM: '1:2' } });
+    const daemon = await startDaemon(t, { command: TO_JOURNAL });
     const client = await RawVarlink.connect(t, daemon.socketPath);
     const replies: (Reply | undefined)[] = [];
     for (const message of [

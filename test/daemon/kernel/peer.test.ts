@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { readPeer } from '../../../daemon/kernel/peer.ts';
 import { unitOfCgroup } from '../../../daemon/kernel/unit.ts';
+import { eventually } from '../../support/eventually.ts';
 import { withIdentity } from '../../support/identity.ts';
 import type { Identity } from '../../support/identity.ts';
 import { Service } from '../../support/process.ts';
@@ -19,6 +21,22 @@ const CONNECT = `
   const socket = require('node:net').connect(process.argv[1], () => console.log('connected'));
   socket.on('error', () => undefined);
 `;
+/** Says why the first peer is refused, or that he is not. */
+const READ_PEER = `
+  const { readPeer } = await import(process.argv[1]);
+  const net = await import('node:net');
+  const server = net.createServer((socket) => {
+    let said = 'he is not refused';
+    try {
+      readPeer(socket);
+    } catch (error) {
+      said = error.message;
+    }
+    socket.end(said);
+  });
+  server.listen(process.argv[2], () => console.log('listening'));
+`;
+const IN_PROCESS_NAMESPACE = ['unshare', '--pid', '--fork', '--kill-child', '--'] as const;
 const LAST_PID = '/proc/sys/kernel/ns_last_pid';
 
 interface Listening {
@@ -65,6 +83,11 @@ function freeCgroups(): string | undefined {
 }
 
 const cgroups: Requirement = () => (freeCgroups() === undefined ? 'cgroups that systemd does not manage' : undefined);
+/** Containers often forbid them. */
+const processNamespaces: Requirement = () => {
+  const [file, ...args] = IN_PROCESS_NAMESPACE;
+  return spawnSync(file, [...args, 'true']).status === 0 ? undefined : 'a process namespace cannot be made';
+};
 const recycling: Requirement = () => (fs.existsSync(LAST_PID) ? undefined : 'a kernel with checkpoint and restore');
 
 /** Puts a process into a unit of its own making. */
@@ -87,6 +110,14 @@ function putIntoUnit(t: TestContext, pid: number, unit: string): void {
       }
     }
   });
+}
+
+/** The text of /proc/PID/stat with other numbers in these fields. */
+function withOthers(stat: string, fields: readonly number[]): string {
+  const start = stat.lastIndexOf(')') + 2;
+  const texts = stat.slice(start).trimEnd().split(' ');
+  const changed = texts.map((text, index) => (fields.includes(index + 3) ? `${text}1` : text));
+  return `${stat.slice(0, start)}${changed.join(' ')}\n`;
 }
 
 describe('readPeer()', () => {
@@ -119,7 +150,7 @@ describe('readPeer()', () => {
     const { path: place, accept } = await listen(t);
     dial(t, place, { uid: 1, gid: 1, groups: Array.from({ length: 4097 }, (_, index) => index + 5) });
     const socket = await accept();
-    assert.throws(() => readPeer(socket), /getsockopt failed/);
+    assert.throws(() => readPeer(socket), /^UnknownPeerError: the peer has more than 4096 groups$/);
   });
 
   it('says which process connected, and none of it once it is gone', async (t) => {
@@ -143,6 +174,22 @@ describe('readPeer()', () => {
     assert.throws(() => readPeer(new net.Socket()), /no descriptor/);
   });
 
+  it(
+    'throws where the peer has no process number here: another process could have the one it is taken for',
+    { skip: skipUnless(processNamespaces) },
+    async (t) => {
+      const place = path.join(temporaryDirectory(t), 's');
+      const module = path.join(import.meta.dirname, '../../../daemon/kernel/peer.ts');
+      const node = [process.execPath, '--input-type=module', '-e', READ_PEER, module, place];
+      await new Service(t, [...IN_PROCESS_NAMESPACE, ...node]).printed('listening');
+      const socket = net.connect(place);
+      let said = '';
+      socket.setEncoding('utf8').on('data', (text: string) => (said += text));
+      await once(socket, 'close');
+      assert.equal(said, 'the peer is of another process namespace');
+    },
+  );
+
   it('throws on a socket that has no peer of this host', async (t) => {
     const server = net.createServer().listen(0, '127.0.0.1');
     t.after(() => void server.close());
@@ -156,6 +203,22 @@ describe('readPeer()', () => {
 });
 
 describe('Peer.unit()', () => {
+  it(
+    'is none where the process has become another user’s since it connected',
+    { skip: skipUnless(root, cgroups) },
+    async (t) => {
+      const { path: place, accept } = await listen(t);
+      // What it calls itself stands in front of what it is.
+      const becomeAlice = `process.title = 'Uid: 0 1234'; process.seteuid(1234); ${CONNECT} socket.on('connect', () => process.seteuid(0));`;
+      const client = new Service(t, [process.execPath, '-e', becomeAlice, place]);
+      await client.printed('connected');
+      putIntoUnit(t, client.pid, 'cio-test-c.service');
+      await eventually(() => fs.readFileSync(`/proc/${client.pid}/status`, 'latin1').includes('Uid:\t0\t0\t'));
+      const peer = readPeer(await accept());
+      assert.deepEqual([peer.pid, peer.uid, peer.unit()], [client.pid, 1234, undefined]);
+    },
+  );
+
   it('is the unit of the process, asked for once', { skip: skipUnless(root, cgroups) }, async (t) => {
     const { path: place, accept } = await listen(t);
     const client = new Service(t, [process.execPath, '-e', CONNECT, place]);
@@ -166,7 +229,48 @@ describe('Peer.unit()', () => {
     putIntoUnit(t, client.pid, 'cio-test-b.service');
     assert.equal(peer.unit(), 'cio-test-a@one.service');
     assert.equal(readPeer(socket).unit(), 'cio-test-b.service');
+    const open = fs.readdirSync('/proc/self/fd').length;
+    readPeer(socket).unit();
+    assert.equal(fs.readdirSync('/proc/self/fd').length, open, 'no descriptor stays behind');
   });
+
+  it(
+    'is none where the process began at another time, before or after the look: the kernel may be too old to say that it is another',
+    { skip: skipUnless(root, cgroups) },
+    async (t) => {
+      const { path: place, accept } = await listen(t);
+      const named = `process.title = 'a) b (c'; ${CONNECT}`;
+      const client = new Service(t, [process.execPath, '-e', named, place]);
+      const socket = await accept();
+      putIntoUnit(t, client.pid, 'cio-test-d.service');
+      // Fields of proc_pid_stat(5) that are others than they were, before and after the cgroup is read.
+      let before: readonly number[] = [];
+      let after: readonly number[] = [];
+      const { readFileSync } = fs;
+      const reading = t.mock.method(fs, 'readFileSync', (file: string, encoding: 'latin1') => {
+        const text = readFileSync(file, encoding);
+        if (file === `/proc/${client.pid}/cgroup`) before = after;
+        return file === `/proc/${client.pid}/stat` ? withOthers(text, before) : text;
+      });
+      syncBuiltinESMExports();
+      t.after(() => {
+        reading.mock.restore();
+        syncBuiltinESMExports();
+      });
+      const START_TIME_FIELD = 22;
+      const others = Array.from({ length: 45 }, (_, index) => index + 4).filter((field) => field !== START_TIME_FIELD);
+      const unitWhere = (first: readonly number[], second: readonly number[]): string | undefined => {
+        before = [];
+        const peer = readPeer(socket);
+        [before, after] = [first, second];
+        return peer.unit();
+      };
+      assert.equal(unitWhere([], []), 'cio-test-d.service');
+      assert.equal(unitWhere(others, others), 'cio-test-d.service');
+      assert.equal(unitWhere([START_TIME_FIELD], []), undefined);
+      assert.equal(unitWhere([], [START_TIME_FIELD]), undefined);
+    },
+  );
 
   it(
     'is not that of a process which got the number of the peer',

@@ -59,6 +59,11 @@ describe('UserDatabase', () => {
     assert.deepEqual(await ask(t, PASSWD, GROUP, script), [0, 27, 28, 29, 'none', 'none', 'none', 'none', 'none']);
   });
 
+  it('takes the first of two groups of one name, as everybody else does', { skip: NEEDS }, async (t) => {
+    const group = `${GROUP}cio:x:99:bob\n`;
+    assert.deepEqual(await ask(t, PASSWD, group, "answers.push(users.gidOf('cio'));"), [27]);
+  });
+
   it(
     'knows members by the list of the group, by every name of theirs, and by their primary group',
     { skip: NEEDS },

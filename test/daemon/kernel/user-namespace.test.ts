@@ -11,7 +11,9 @@ import { Service } from '../../support/process.ts';
 import { root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-const IN_NAMESPACE = ['unshare', '--user', '--map-root-user', '--'] as const;
+const IN_NAMESPACE = ['unshare', '--user', '--map-root-user'] as const;
+/** Without /proc, as a container or a `chroot` may be. */
+const WITHOUT_PROC = ['--mount', '--', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh'] as const;
 const HOST = '         0          0 4294967295\n';
 
 describe('strangersId()', () => {
@@ -33,8 +35,13 @@ describe('strangersId()', () => {
 
 /** Containers often forbid them. */
 function namespaces(): string | undefined {
-  const { status } = spawnSync(IN_NAMESPACE[0], [...IN_NAMESPACE.slice(1), 'true']);
+  const { status } = spawnSync(IN_NAMESPACE[0], [...IN_NAMESPACE.slice(1), '--', 'true']);
   return status === 0 ? undefined : 'a user namespace cannot be made';
+}
+
+function hiddenProc(): string | undefined {
+  const { status } = spawnSync(IN_NAMESPACE[0], [...IN_NAMESPACE.slice(1), ...WITHOUT_PROC, 'true']);
+  return status === 0 ? undefined : '/proc cannot be hidden';
 }
 
 /** Listens as the daemon does, and says of each peer who he is. */
@@ -55,16 +62,18 @@ const SERVER = `
 `;
 
 describe('readPeer() in a user namespace', () => {
-  it(
-    'refuses users who have no number there, and knows no groups that have none',
-    { skip: skipUnless(root, namespaces) },
-    async (t) => {
+  for (const [where, inside, requirements] of [
+    ['', ['--'], [root, namespaces]],
+    [', also where /proc is hidden', WITHOUT_PROC, [root, namespaces, hiddenProc]],
+  ] as const) {
+    const name = `refuses users who have no number there, and knows no groups that have none${where}`;
+    it(name, { skip: skipUnless(...requirements) }, async (t) => {
       const directory = temporaryDirectory(t);
       fs.chmodSync(directory, 0o755);
       const place = path.join(directory, 's');
       const module = path.join(import.meta.dirname, '../../../daemon/kernel/peer.ts');
       const node = [process.execPath, '--input-type=module', '-e', SERVER, module, place];
-      await new Service(t, [...IN_NAMESPACE, ...node]).printed('listening');
+      await new Service(t, [...IN_NAMESPACE, ...inside, ...node]).printed('listening');
       const ask = async (uid: number, gid: number, groups: readonly number[]): Promise<string> => {
         const socket = withIdentity({ uid, gid, groups }, () => net.connect(place));
         let said = '';
@@ -76,6 +85,6 @@ describe('readPeer() in a user namespace', () => {
       assert.equal(await ask(65_534, 0, [0]), 'the peer is of another user namespace');
       assert.deepEqual(JSON.parse(await ask(0, 0, [0, 3001])), { uid: 0, gid: 0, groups: [0] });
       assert.deepEqual(JSON.parse(await ask(0, 3001, [])), { uid: 0, groups: [] });
-    },
-  );
+    });
+  }
 });
