@@ -27,6 +27,23 @@ export const systemLookup: Lookup = async (host) => {
   }
 };
 
+/** Metadata services that are not link-local: Alibaba's, Oracle's older one, Azure's. */
+const METADATA_IPV4 = ['100.100.100.200', '192.0.0.192', '168.63.129.16'];
+
+/**
+ * The same: Amazon's, and the one that gives its Kubernetes' pods their identity; Google's, Oracle's, Scaleway's, Akamai's,
+ * Alibaba's.
+ */
+const METADATA_IPV6 = [
+  'fd00:ec2::254',
+  'fd00:ec2::23',
+  'fd20:ce::254',
+  'fd00:c1::a9fe:a9fe',
+  'fd00:42::42',
+  'fd00:a9fe:a9fe::1',
+  'fd00:100::100:200',
+];
+
 /**
  * What a server on the internet has no business to be, and what a set that somebody wrote could use to make this host
  * talk to its own cloud: link-local addresses (RFC 3927, RFC 4291) and the metadata services that lie elsewhere.
@@ -113,8 +130,7 @@ function makeRefused(): BlockList {
   const list = new BlockList();
   list.addSubnet('169.254.0.0', 16, 'ipv4');
   list.addSubnet('fe80::', 10, 'ipv6');
-  // The metadata services of Amazon (over IPv6), Google (over IPv6), Alibaba, Oracle and Azure that are not link-local.
-  for (const address of ['fd00:ec2::254', 'fd20:ce::254']) list.addAddress(address, 'ipv6');
-  for (const address of ['100.100.100.200', '192.0.0.192', '168.63.129.16']) list.addAddress(address, 'ipv4');
+  for (const address of METADATA_IPV6) list.addAddress(address, 'ipv6');
+  for (const address of METADATA_IPV4) list.addAddress(address, 'ipv4');
   return list;
 }

@@ -69,8 +69,9 @@ export function readS3Target({ provider, values }: ProbeJob, region?: string): S
   const isPathStyle = bucket === undefined || isPathStyleOf({ ...place, bucket }, values['path_style']);
   const host = regionalHostOf(place, signedFor);
   const scheme = isTls ? 'https' : 'http';
+  const field = host !== place.host && region === undefined ? 'region' : place.field;
   return {
-    endpoint: endpointOf(`${scheme}://${isPathStyle ? host : `${bucket}.${host}`}`, values, place.field),
+    endpoint: endpointOf(`${scheme}://${isPathStyle ? host : `${bucket}.${host}`}`, values, field),
     url: `${scheme}://${host}`,
     bucket,
     prefix: place.prefix === '' ? '' : `${place.prefix}/`,
@@ -100,7 +101,7 @@ function placeOf(provider: string, values: ProbeJob['values']): Place {
   const server = parseServer(isGiven(endpoint) ? (endpoint.split(',', 1)[0] ?? '').trim() : AMAZON_GLOBAL_HOST);
   if ('reason' in server) throw invalidValue('endpoint');
   const { host, isTls } = server;
-  return { endpoint: server.endpoint, host, isTls, ...path, field: isGiven(endpoint) ? 'endpoint' : 'region' };
+  return { endpoint: server.endpoint, host, isTls, ...path, field: isGiven(endpoint) ? 'endpoint' : undefined };
 }
 
 function keysOf(values: ProbeJob['values']): S3Keys {

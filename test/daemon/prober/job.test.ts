@@ -46,7 +46,9 @@ describe('parseJob()', () => {
   }
 
   it('refuses what is no JSON, or no UTF-8, without a word of it', () => {
-    for (const bytes of [Buffer.from('{"secret'), Buffer.from([0x22, 0xff, 0x22]), Buffer.alloc(0)]) {
+    const withByte = Buffer.from(bytesOf({ ...jobOf(), set: 'x~x' }));
+    withByte[withByte.indexOf('~')] = 0xff;
+    for (const bytes of [Buffer.from('{"secret'), Buffer.from([0x22, 0xff, 0x22]), Buffer.alloc(0), withByte]) {
       assert.throws(() => parseJob(bytes), { name: 'JobError', message: 'what was received is no job' });
     }
   });

@@ -48,6 +48,25 @@ describe('readS3Target()', () => {
     assert.equal(target.isRegionGiven, false);
   });
 
+  it('names as the field of the host the region only where the host was made of it', () => {
+    const cases: readonly (readonly [Record<string, string>, string | undefined, string | undefined])[] = [
+      [{ backup_repo: 's3:https://s3.amazonaws.com/b-1' }, undefined, 'backup_repo'],
+      [{ backup_repo: 's3:https://s3.amazonaws.com/b-1', region: 'us-east-1' }, undefined, 'backup_repo'],
+      [{ backup_repo: 's3:https://s3.amazonaws.com/b-1', region: 'eu-wst-1' }, undefined, 'region'],
+      [{ backup_repo: 's3:https://s3.eu-west-1.amazonaws.com/b-1', region: 'eu-wst-1' }, undefined, 'backup_repo'],
+      [{ backup_repo: 's3:https://s3.amazonaws.com/b-1' }, 'eu-west-1', 'backup_repo'],
+      [{ bucket: 'b-1' }, undefined, undefined],
+      [{ bucket: 'b-1', region: 'us-east-1' }, undefined, undefined],
+      [{ bucket: 'b-1', region: 'eu-wst-1' }, undefined, 'region'],
+      [{ bucket: 'b-1', endpoint: 'https://s3.amazonaws.com', region: 'eu-wst-1' }, undefined, 'region'],
+      [{ bucket: 'b-1', endpoint: 'https://minio.test', region: 'eu-wst-1' }, undefined, 'endpoint'],
+    ];
+    for (const [values, told, field] of cases) {
+      const target = readS3Target({ ...jobOf({ backup_repo: '', ...values }), provider: 'aws' }, told);
+      assert.equal(target.endpoint.field, field, JSON.stringify([values, told]));
+    }
+  });
+
   it('verifies certificates, and refuses link-local addresses, unless the set says the one word', () => {
     for (const word of ['', 'false', 'TRUE', 'yes', ' true']) {
       const { endpoint } = read('s3:https://h.test/b', { skip_verify: word, allow_link_local: word });

@@ -23,6 +23,8 @@ describe('openConfig()', () => {
     ['a version as text', { ...CONFIG, version: '2' }],
     ['no version', { ...CONFIG, version: undefined }],
     ['an id that is too short', { ...CONFIG, id: ID.slice(1) }],
+    ['an id that is too long', { ...CONFIG, id: `${ID}0` }],
+    ['an id behind something else', { ...CONFIG, id: `x${ID}` }],
     ['an id that is no hex', { ...CONFIG, id: 'x'.repeat(64) }],
     ['an id as a number', { ...CONFIG, id: 1 }],
     ['no polynomial', { ...CONFIG, chunker_polynomial: undefined }],

@@ -66,6 +66,10 @@ describe('parseKeyFile()', () => {
     it(`refuses ${what}`, () => assert.equal(reasonOf(members), 'not_a_repository'));
   }
 
+  it('takes the shortest and the longest data', () => {
+    for (const length of [32, 1024]) assert.equal(reasonOf({ data: base64(length) }), 'taken');
+  });
+
   const expensive: readonly (readonly [what: string, members: Readonly<Record<string, unknown>>])[] = [
     ['256 MiB and a little', { N: 2 ** 18, r: 8, p: 1 }],
     ['the memory of a large r', { N: 2, r: 2 ** 20, p: 1 }],
