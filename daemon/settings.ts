@@ -84,7 +84,7 @@ export function parseSettings({ argv, environment, uid, home, pid }: RawSettings
   if (options.user === true && options.system === true) throw new UsageError('--user and --system exclude each other');
   const isSystem = options.system === true || (uid === 0 && options.user !== true);
   const stateDirectory =
-    given('--state-dir', options['state-dir'] ?? environment['CIO_STATE_DIR']) ??
+    given(...optionOrVariable('state-dir', options, environment)) ??
     (isSystem ? SYSTEM_STATE : join(absolute(environment['XDG_STATE_HOME']) ?? stateHome(home), NAME));
   const damaged = given('--salvage', options.salvage);
   const keysFrom = given('--keys-from', options['keys-from']);
@@ -92,7 +92,7 @@ export function parseSettings({ argv, environment, uid, home, pid }: RawSettings
   if (keysFrom !== undefined) throw new UsageError('--keys-from goes with --salvage');
   const userRuntime = absolute(environment['XDG_RUNTIME_DIR']);
   const runtimeDirectory =
-    given('--runtime-dir', options['runtime-dir'] ?? environment['CIO_RUNTIME_DIR']) ??
+    given(...optionOrVariable('runtime-dir', options, environment)) ??
     (isSystem ? SYSTEM_RUNTIME : userRuntime === undefined ? join(stateDirectory, 'run') : join(userRuntime, NAME));
   const settings = {
     stateDirectory,
@@ -103,7 +103,7 @@ export function parseSettings({ argv, environment, uid, home, pid }: RawSettings
     notifySocket: environment['NOTIFY_SOCKET'],
     watchdogMs: watchdogMs(environment, pid),
     validateEveryMs: validateEveryMs(
-      options['validate-every'] ?? environment['CIO_VALIDATE_EVERY'],
+      ...optionOrVariable('validate-every', options, environment),
       options.system === true,
     ),
   };
@@ -142,6 +142,17 @@ function renderOptions(): string {
   return rows.map(([option, describe]) => `  ${option.padEnd(width)}  ${describe}\n`).join('');
 }
 
+/** What an option says, or else its variable, behind the name of the one that says it. */
+function optionOrVariable(
+  option: 'state-dir' | 'runtime-dir' | 'validate-every',
+  options: OptionValues,
+  environment: RawSettings['environment'],
+): [name: string, value: string | undefined] {
+  const { variable } = DAEMON_OPTIONS[option];
+  const value = options[option];
+  return value === undefined ? [variable, environment[variable]] : [`--${option}`, value];
+}
+
 function given(name: string, path: string | undefined): string | undefined {
   if (path === '') throw new UsageError(`${name} is empty`);
   try {
@@ -160,10 +171,10 @@ function watchdogMs(environment: RawSettings['environment'], pid: number): numbe
   return Math.min(microseconds / 1000, TIMER_MS_MAX);
 }
 
-function validateEveryMs(text: string | undefined, isSystem: boolean): number | undefined {
+function validateEveryMs(name: string, text: string | undefined, isSystem: boolean): number | undefined {
   if (text === undefined) return isSystem ? SYSTEM_INTERVAL_MS : undefined;
   const interval = parseInterval(text);
-  if (typeof interval === 'object') throw new UsageError(`--validate-every ${interval.reason}`);
+  if (typeof interval === 'object') throw new UsageError(`${name} ${interval.reason}`);
   return interval === 'off' ? undefined : interval;
 }
 

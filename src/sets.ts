@@ -18,11 +18,6 @@ const SUFFIXES: readonly { readonly field: string; readonly suffix: string }[] =
   suffix: `_${field}`,
 }));
 
-/** What stands before a field's id in a longer one: at the end of a set's name, it would be taken for a part of the field. */
-const SPLIT_FIELDS: readonly string[] = FIELD_IDS.flatMap((longer) =>
-  SUFFIXES.flatMap(({ suffix }) => (longer.endsWith(suffix) ? [`_${longer.slice(0, -suffix.length)}`] : [])),
-);
-
 /** Longest name of a set, in characters: with the shortest field, it still makes the name of a credential. */
 const SET_LENGTH_MAX: number = NAME_LENGTH_MAX - memberName('', FIELD_IDS.at(-1) ?? '').length;
 
@@ -49,9 +44,7 @@ export function canonicalSetName(text: string): string | undefined {
   if (text.length > SET_LENGTH_MAX) return undefined;
   // The same rewriting as in canonicalName, which sees the name of the set with a field behind it.
   const name = text.replace(/^alt_(aws|minio)(?=_|$)/, '$1_alt');
-  // The names of all its fields must be cut where they were put together.
-  const isReadBack = !SPLIT_FIELDS.some((part) => `_${name}`.endsWith(part));
-  return isReadBack && isSetName(name) ? name : undefined;
+  return isSetName(name) ? name : undefined;
 }
 
 function isSetName(text: string): boolean {

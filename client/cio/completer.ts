@@ -17,6 +17,9 @@ export type Answer =
 /** Most words that a shell is given. */
 const WORDS_MAX = 1000;
 
+/** How long names are gathered: a shell does not wait longer than a person does. */
+const GATHERING_MS = 1000;
+
 /**
  * The words that fit at a place of a command line.
  *
@@ -120,6 +123,7 @@ async function namesOf(
     await using client = await connect();
     if (what === 'slot') return (await client.call('ListSlots', {})).slots.map(({ id }) => id);
     const names: string[] = [];
+    const end = performance.now() + GATHERING_MS;
     const pattern = what === 'credential' && /^[a-z0-9_.-]+$/.test(current) ? [`${current}*`] : [];
     for await (const { credentials, sets } of client.stream('List', { patterns: pattern })) {
       if (what === 'credential' || what === 'target') names.push(...credentials.map(({ name }) => name).filter(isName));
@@ -128,7 +132,7 @@ async function namesOf(
         if (what === 'set' || what === 'target') names.push(set);
         else if (what === 'new') names.push(...missing.map((field) => memberName(set, field)).filter(isName));
       }
-      if (names.length > WORDS_MAX) break;
+      if (names.length > WORDS_MAX || performance.now() > end) break;
     }
     return names;
   } catch {

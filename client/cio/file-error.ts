@@ -15,6 +15,7 @@ const WORDS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
   EDQUOT: 'the quota is used up',
   ENAMETOOLONG: 'the name is too long',
+  EBADF: 'it is closed',
   ENXIO: 'nobody reads or writes at its other end',
 };
 

@@ -6,14 +6,23 @@ import { takeText } from './take-text.ts';
 /** Longest passphrase or recovery code that is read from a pipe, in bytes. */
 const PASSPHRASE_BYTES_MAX = 64 * 1024;
 
+/** Shorter ones are warned of, in characters (as gpg-agent does: `min-passphrase-len`). */
+const PASSPHRASE_LENGTH_GOOD = 8;
+
 /** Asks for what opens the store; where there is no terminal, the first line of standard input is taken. */
 export async function readPassphrase(session: Session, question: string): Promise<string> {
   return session.prompter.canAsk ? session.prompter.ask(question, { isHidden: true }) : readPassphraseLine();
 }
 
-/** The same for a new one: a person has to repeat it. */
+/** The same for a new one: a person has to repeat it, and whoever sits at the terminal is warned of a short one. */
 export async function readNewPassphrase(session: Session, question: string): Promise<string> {
-  return session.prompter.canAsk ? session.prompter.askNew(question) : readPassphraseLine();
+  const passphrase = session.prompter.canAsk ? await session.prompter.askNew(question) : readPassphraseLine();
+  if (Array.from(passphrase).length < PASSPHRASE_LENGTH_GOOD) {
+    session.warn(
+      `with fewer than ${PASSPHRASE_LENGTH_GOOD} characters it can be found by trying, by whoever has a copy of what it opens`,
+    );
+  }
+  return passphrase;
 }
 
 function readPassphraseLine(): string {

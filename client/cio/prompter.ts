@@ -7,6 +7,8 @@ import { onEnding } from './on-ending.ts';
 import { COLUMNS, isTerminal } from './terminal.ts';
 import { printable, widthOf } from './text.ts';
 
+const CTRL_Z = 0x1a;
+
 /** A talk of several questions, see {@link Prompter.talk}. */
 export interface Talk {
   /**
@@ -99,12 +101,15 @@ export class Prompter {
   ): Promise<LineEnd & { readonly kind: 'line' | 'end' }> {
     writeAll(screen, prompt);
     let shown = prompt;
+    const showAgain = (): void => writeAll(screen, shown);
+    process.on('SIGCONT', showAgain);
     const end = await this.#readKeys((text) => {
       if (isHidden) return;
       const line = `${prompt}${printable(text)}`;
       writeAll(screen, line.startsWith(shown) ? line.slice(shown.length) : `${takenBack(shown)}${line}`);
       shown = line;
     });
+    process.off('SIGCONT', showAgain);
     writeAll(screen, '\n');
     if (end.kind === 'interrupt') throw new CommandError('Interrupted', 'interrupted');
     return end;
@@ -122,6 +127,7 @@ export class Prompter {
         resolve(end);
       };
       const onData = (keys: Buffer): void => {
+        if (keys.includes(CTRL_Z)) stop();
         const end = editor.push(keys);
         show(end?.kind === 'line' ? end.text : editor.text);
         if (end !== undefined) settle(end);
@@ -155,22 +161,37 @@ function openTerminal(): number {
   }
 }
 
+/**
+ * Stops this job, as Ctrl-Z does where a terminal is not in raw mode; the shell finds it as it was. Without a shell that
+ * could continue it, the kernel stops nothing.
+ */
+function stop(): void {
+  process.stdin.setRawMode(false);
+  process.kill(0, 'SIGTSTP');
+  process.stdin.setRawMode(true);
+}
+
 /** Switches echo and line editing off, and gives back what switches them on again, whatever ends the process. */
 function enterRawMode(): () => void {
-  const { stdin } = process;
-  const leave = (): void => {
+  const setRaw = (isRaw: boolean): void => {
     try {
-      stdin.setRawMode(false);
+      process.stdin.setRawMode(isRaw);
     } catch {
       // The terminal has hung up: there is no echo to bring back.
     }
   };
-  const ending = onEnding(leave);
-  process.on('exit', leave);
-  stdin.setRawMode(true);
-  return () => {
+  const leave = (): void => setRaw(false);
+  // Whoever had the terminal meanwhile may have left it otherwise; what Node takes for the mode already, it does not set.
+  const enterAgain = (): void => {
     leave();
-    process.off('exit', leave);
+    setRaw(true);
+  };
+  const ending = onEnding(leave);
+  process.on('exit', leave).on('SIGCONT', enterAgain);
+  process.stdin.setRawMode(true);
+  return () => {
+    process.off('exit', leave).off('SIGCONT', enterAgain);
+    leave();
     ending[Symbol.dispose]();
   };
 }

@@ -1,3 +1,5 @@
+import { sign } from './signs.ts';
+
 /** Printable ASCII alone, which is nearly everything: nothing to look at any closer. */
 const PLAIN = /^[\x20-\x7e]*$/;
 
@@ -47,7 +49,7 @@ export function truncate(text: string, width: number): string {
     if (used > width) break;
     kept += character;
   }
-  return `${kept}…`;
+  return `${kept}${sign('…')}`;
 }
 
 function widthOfCharacter(character: string): number {

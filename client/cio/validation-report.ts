@@ -1,35 +1,19 @@
 import type { Finding as WireFinding } from '../../src/protocol/interface.generated.ts';
 import { CHECKS, describeFinding, REASONS } from '../../src/validation.ts';
-import type { CheckId, Reason } from '../../src/validation.ts';
+import type { Reason } from '../../src/validation.ts';
+import { titleOfCheck } from './check-title.ts';
 import { GREEN, GREY, paint, RED, YELLOW } from './colours.ts';
+import { sign, type Sign } from './signs.ts';
 import { printable } from './text.ts';
 
-const MARKS: { readonly [State in WireFinding['state']]: readonly [mark: string, colour: string] } = {
+const MARKS: { readonly [State in WireFinding['state']]: readonly [mark: Sign, colour: string] } = {
   passed: ['✔', GREEN],
   warning: ['!', YELLOW],
   failed: ['✖', RED],
   skipped: ['–', GREY],
 };
 
-/** What each check is called on a screen. */
-const TITLES: { readonly [Check in CheckId]: string } & Readonly<Record<string, string>> = {
-  shape: 'values',
-  resolve: 'name',
-  connect: 'connection',
-  tls: 'TLS',
-  clock: 'clock',
-  key: 'keys',
-  region: 'region',
-  bucket: 'bucket',
-  list: 'list',
-  write: 'write',
-  read_back: 'read back',
-  delete: 'delete',
-  repository: 'repository',
-  password: 'password',
-};
-
-const TITLE_WIDTH: number = Math.max(...Object.values(TITLES).map(({ length }) => length));
+const TITLE_WIDTH: number = Math.max(...CHECKS.map((check) => titleOfCheck(check).length));
 const INDENT: string = ' '.repeat(TITLE_WIDTH + 6);
 
 /** The line above the findings of a set. */
@@ -42,7 +26,7 @@ export function formatTrying(findings: readonly WireFinding[]): string {
   const known: readonly string[] = CHECKS;
   const last = Math.max(-1, ...findings.map(({ check }) => known.indexOf(check)));
   const next = CHECKS[last + 1];
-  return next === undefined ? 'Trying' : `Trying: ${TITLES[next]}`;
+  return next === undefined ? 'Trying' : `Trying: ${titleOfCheck(next)}`;
 }
 
 /** A line for each finding of a set, and one more for what to do about it; what was not tried for an earlier failure is left out. */
@@ -67,7 +51,9 @@ function formatFinding(set: string, wire: WireFinding, isColoured: boolean): str
   const took = wire.ms === null || wire.ms === undefined || what !== '' ? '' : `${wire.ms} ms`;
   const line =
     `  ${paintedMark(wire.state, isColoured)} ${titleOf(wire).padEnd(TITLE_WIDTH)}  ${printable(`${about}${what}${took}`)}`.trimEnd();
-  return hint === undefined ? `${line}\n` : `${line}\n${INDENT}→ ${printable(hint.replace(/\bSET\b/, () => set))}\n`;
+  return hint === undefined
+    ? `${line}\n`
+    : `${line}\n${INDENT}${sign('→')} ${printable(hint.replace(/\bSET\b/, () => set))}\n`;
 }
 
 /** A mistake in one line: what is wrong with which credential, and what to do unless that is told otherwise. */
@@ -88,14 +74,13 @@ export function formatResult(set: string, findings: readonly WireFinding[], isHi
   return `${set} works: ${count('passed')} checks passed${warned}${skipped}`;
 }
 
-/** A newer daemon may check more than is known here. */
 function titleOf({ check }: WireFinding): string {
-  return printable((Object.hasOwn(TITLES, check) ? TITLES[check] : undefined) ?? check.replaceAll('_', ' '));
+  return printable(titleOfCheck(check));
 }
 
 function paintedMark(state: WireFinding['state'], isColoured: boolean): string {
   const [mark, colour] = MARKS[state];
-  return paint(mark, colour, isColoured);
+  return paint(sign(mark), colour, isColoured);
 }
 
 function isConsequence({ state, reason }: WireFinding): boolean {

@@ -20,7 +20,7 @@ export function parseInterval(text: string): number | 'off' | { readonly reason:
   if (text === 'off') return 'off';
   const [, digits = '', unit = ''] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
   const ms = Number(digits) * (UNIT_MS[unit] ?? 0);
-  if (digits === '') return { reason: 'is neither off nor a time like 30m, 6h or 1d' };
+  if (digits === '') return { reason: 'is neither off nor a time from 1m to 30d, like 30m, 6h or 1d' };
   if (ms < INTERVAL_MIN_MS || ms > INTERVAL_MAX_MS) return { reason: 'is not from 1m to 30d' };
   return ms;
 }

@@ -51,6 +51,16 @@ async function report(command: readonly string[], options: Parameters<typeof run
 }
 
 describe('bin/cio', () => {
+  test('fails where what it says cannot be written, since its output is closed', async () => {
+    const cio = path.join(REPOSITORY, 'bin/cio');
+    const { code, stderr } = await run(['/bin/sh', '-c', '"$0" --version >&-', cio]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^Failed: cannot write to standard output: .*EBADF\)?\n$/);
+    assert.equal((await run(['/bin/sh', '-c', '"$0" --version >/dev/null', cio])).code, 0);
+    // Nothing is to be written there.
+    assert.equal((await run(['/bin/sh', '-c', '"$0" </dev/null >&-', cio])).code, 2);
+  });
+
   test('runs the built command line with its arguments as they are', async (t) => {
     const directory = makePackage(t);
     const args = ['credential', 'create', 'a b', '', '*', '$HOME', '"'];

@@ -167,10 +167,19 @@ describe('parseSettings()', () => {
     });
   }
 
-  it('refuses an empty place in the environment', () => {
+  it('refuses an empty place, and names the option or the variable that has it', () => {
     for (const name of ['CIO_STATE_DIR', 'CIO_RUNTIME_DIR']) {
-      assert.throws(() => parse([], { environment: { [name]: '' } }), UsageError);
+      assert.throws(() => parse([], { environment: { [name]: '' } }), new UsageError(`${name} is empty`));
     }
+    const environment = { CIO_STATE_DIR: '' };
+    assert.throws(() => parse(['--state-dir='], { environment }), new UsageError('--state-dir is empty'));
+  });
+
+  it('tells within what bounds sets are tried again, of the option or the variable', () => {
+    const reason = 'is neither off nor a time from 1m to 30d, like 30m, 6h or 1d';
+    assert.throws(() => parse(['--validate-every=10s']), new UsageError(`--validate-every ${reason}`));
+    const environment = { CIO_VALIDATE_EVERY: '1' };
+    assert.throws(() => parse([], { environment }), new UsageError(`CIO_VALIDATE_EVERY ${reason}`));
   });
 
   it('gives settings or a UsageError, whatever the words', () => {

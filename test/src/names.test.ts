@@ -136,6 +136,7 @@ describe('canonicalName()', () => {
       'aws_restic_repo',
       'cio_aws_restic_repo_2',
       'cio_aws_restic_key',
+      'x.cio_aws_restic_repo',
     ]) {
       assert.equal(canonicalName(name), name);
     }
@@ -150,6 +151,7 @@ describe('canonicalName()', () => {
       'cio_alt_aws',
       'cio_alt_awsome_access_key',
       'alt_aws_access_key',
+      'x.cio_alt_aws_restic_x',
     ]) {
       assert.equal(canonicalName(name), name);
     }

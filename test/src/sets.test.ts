@@ -60,6 +60,7 @@ describe('membershipOf()', () => {
     'cio_aws_access_key_',
     'cio_aws_constructor',
     'ciox_aws_access_key',
+    'abc_aws_access_key',
     `cio_${UUID}_access_key`,
     'cio_',
     '',
@@ -76,7 +77,18 @@ describe('canonicalSetName()', () => {
   });
 
   it('keeps every other name', () => {
-    for (const set of ['aws', 'aws_alt', 'alt', 'alt_offsite', 'alt_awsome', 'a.b-c', '0', 'aws_backup_repo', 'x_']) {
+    for (const set of [
+      'aws',
+      'aws_alt',
+      'alt',
+      'alt_offsite',
+      'alt_awsome',
+      'a.b-c',
+      '0',
+      'aws_backup_repo',
+      'x_',
+      'x_alt_aws',
+    ]) {
       assert.equal(canonicalSetName(set), set);
     }
   });
@@ -92,6 +104,10 @@ describe('canonicalSetName()', () => {
     assert.equal(canonicalSetName(longest), longest);
     assert.equal(parseName(memberName(longest, 'sse')).length, 128);
     assert.equal(canonicalSetName(`${longest}a`), undefined);
+  });
+
+  it('can rely on it that no field ends in another one: what stands before would belong to the set, or to the field', () => {
+    for (const field of FIELD_IDS) assert.ok(!FIELD_IDS.some((other) => other.endsWith(`_${field}`)), field);
   });
 
   it('names the set that a name with it belongs to', () => {

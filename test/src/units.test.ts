@@ -10,6 +10,8 @@ describe('templateOf()', () => {
     'restic@.service': undefined,
     'restic.service': undefined,
     '@home.service': undefined,
+    '@a@b.service': undefined,
+    'restic@home.service2': undefined,
     'restic@home': undefined,
     'a@b@c.service': 'a@.service',
     '': undefined,
@@ -22,7 +24,8 @@ describe('templateOf()', () => {
 describe('isTemplate()', () => {
   it('tells a template from its instances and from what is neither', () => {
     assert.ok(isTemplate('restic@.service'));
-    for (const unit of ['restic@home.service', 'restic.service', '@.service', '']) assert.ok(!isTemplate(unit), unit);
+    const others = ['restic@home.service', 'restic.service', '@.service', '', 'a@b@.service', 'restic@.b.service'];
+    for (const unit of others) assert.ok(!isTemplate(unit), unit);
   });
 });
 

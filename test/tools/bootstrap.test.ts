@@ -151,6 +151,7 @@ describe('bootstrap: installing', () => {
     'npm error code ENOTFOUND': /not reached\. Check the network/,
     'npm error code ENOSPC': /The disk is full/,
     'npm error code EACCES': /may not be written to/,
+    'npm error code EACCES\nnpm error path /home/x/.npm': /may not write to \/home\/x\/\.npm\. Is HOME right\?/,
     'npm error code EUSAGE': /do not agree\. Run npm install/,
     'npm error something new': /Mend what npm says/,
   };

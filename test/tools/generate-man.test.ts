@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { GLOBAL_OPTIONS, type Option } from '../../client/cio/command.ts';
 import { COMMAND_EXIT } from '../../client/cio/command-error.ts';
 import { COMMANDS } from '../../client/cio/commands.ts';
-import { DAEMON_OPTIONS } from '../../daemon/options.ts';
+import { DAEMON_OPTIONS, type DaemonOption } from '../../daemon/options.ts';
 import { EXIT } from '../../src/errors.ts';
 import { parseInterface } from '../../src/protocol/idl.ts';
 import { INTERFACE_DESCRIPTION } from '../../src/protocol/interface.generated.ts';
@@ -93,8 +93,10 @@ describe('the manual pages', { skip: skipUnless(command('groff', 'groff-base')) 
     assert.ok(client.has('CIO_CREDENTIAL_SOCKET') && client.has('NO_COLOR'));
     assertHas(environmentOf('man1/cio-credential.1'), [...client]);
     const daemon = variablesOf('daemon', (file) => !file.startsWith('prober/'));
-    assert.ok(daemon.has('CIO_STATE_DIR') && daemon.has('NOTIFY_SOCKET'));
-    assertHas(environmentOf('man8/cio-credentiald.8'), [...daemon]);
+    assert.ok(daemon.has('XDG_STATE_HOME') && daemon.has('NOTIFY_SOCKET'));
+    const ofOptions = Object.values<DaemonOption>(DAEMON_OPTIONS).flatMap(({ variable }) => variable ?? []);
+    assert.ok(ofOptions.includes('CIO_STATE_DIR'));
+    assertHas(environmentOf('man8/cio-credentiald.8'), [...daemon, ...ofOptions]);
   });
 
   it('tell every unit', () => {

@@ -28,7 +28,7 @@ const NEXT_STEPS = [
     /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT/,
     'The package registry was not reached. Check the network, or the proxy (npm config get proxy), and run this again.',
   ],
-  [/EACCES|EPERM|EROFS/, NOT_WRITABLE],
+  [/EACCES|EPERM|EROFS/, notWritable],
   [/EUSAGE/, 'package.json and package-lock.json do not agree. Run npm install, and commit the lock file.'],
 ];
 
@@ -74,7 +74,8 @@ export async function install(root, say, lockFd) {
   if (end.signal !== null) throw new BootstrapError('The install was interrupted. Run this again to repeat it.');
   if (end.code !== 0) {
     const known = NEXT_STEPS.find(([pattern]) => pattern.test(end.output));
-    const next = known?.[1] ?? 'Mend what npm says above, and run this again.';
+    const step = known?.[1] ?? 'Mend what npm says above, and run this again.';
+    const next = typeof step === 'function' ? step(root, end.output) : step;
     throw new BootstrapError(`${end.output.trimEnd()}\n\nnpm ci failed. ${next}`);
   }
   const missing = missingPackage(root);
@@ -85,6 +86,13 @@ export async function install(root, say, lockFd) {
     throw new BootstrapError(`npm ci could not install ${missing}. ${next}`);
   }
   say(`Installed in ${((performance.now() - startedMs) / 1000).toFixed(0)} s.`);
+}
+
+/** npm also writes to its cache, in the home directory. */
+function notWritable(root, output) {
+  const [, where = root] = /^npm error path (.+)$/m.exec(output) ?? [];
+  if (where === root || where.startsWith(`${root}/`)) return NOT_WRITABLE;
+  return `It may not write to ${where}. Is HOME right? npm_config_cache names another folder to npm.`;
 }
 
 /** The npm that called, else the one in PATH. */

@@ -43,6 +43,7 @@ const CLIENT_VARIABLES: Readonly<Record<string, string>> = {
   HTTPS_PROXY: 'What create --use-proxy takes, or HTTP_PROXY.',
   PATH: 'Where exec looks for its command.',
   NO_COLOR: 'Where it is set and not empty, nothing is coloured (https://no-color.org).',
+  LC_ALL: 'Else LC_CTYPE, else LANG. Where it is set, and is none of UTF-8, marks and QR codes are made of ASCII.',
   TERM: 'With dumb, nothing is coloured, and no line is written anew.',
 };
 

@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, readSync } from 'node:fs';
 import { EXIT, isCredentialError } from '../../../src/errors.ts';
 import type { RestoreIn, RestoreOut } from '../../../src/protocol/interface.generated.ts';
 import type { CredentialClient } from '../../client.ts';
-import { CommandError } from '../command-error.ts';
+import { CommandError, RewordedError } from '../command-error.ts';
 import { assertCanConfirm } from '../confirm.ts';
 import { openForReading } from '../file-descriptors.ts';
 import { reasonOf, shownPath } from '../file-error.ts';
@@ -37,7 +37,9 @@ export async function restoreCopy(session: Session, path: string, options: Resto
     : {};
   return session.withClient(async (client) => {
     const call = await during(session, 'Sending the copy', () => upload(client, path));
-    const { secret, report } = await check(session, client, call, given);
+    const { secret, report } = await check(session, client, call, given).catch((error: unknown) => {
+      throw ofCopy(error);
+    });
     if (options.isDryRun) {
       session.succeed(report, 'Check copy', 'every record of the copy is good; nothing was changed');
       if (!session.isJson) session.note(describe(report));
@@ -100,6 +102,14 @@ async function check(
     });
     return { secret: { passphrase }, report: await ask({ passphrase }) };
   }
+}
+
+/** What does not open a copy: the other hints are for the store that is here. */
+function ofCopy(error: unknown): unknown {
+  if (!isCredentialError(error, 'UnlockFailed') || error.fields.reason === 'bad_code') return error;
+  return new RewordedError(error, {
+    hint: 'a copy opens with what opened the store when it was made: its passphrase, or with --recovery its recovery code',
+  });
 }
 
 function describe({ sameStore, storeId, credentials, commits, storeCommits, changed }: RestoreOut): string {

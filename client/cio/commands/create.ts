@@ -42,7 +42,7 @@ export const CREATE: Command = defineCommand({
       type: 'string',
       short: 'f',
       value: 'PATH',
-      describe: 'Read the value, or the set, from a file',
+      describe: 'Read the value, or the set, from a file; - for standard input',
       completes: 'file',
     },
     'keep-newline': { type: 'boolean', describe: 'Keep the newline at the end of a value that is read' },
@@ -84,12 +84,22 @@ export const CREATE: Command = defineCommand({
       const { formatMistake } = await import('../validation-report.ts');
       for (const mistake of mistakes) session.note(`Warning: ${formatMistake(mistake)}`);
     }
-    if (name.startsWith('cio_') && membershipOf(name) === undefined) {
-      session.note(`Note: ${name} is part of no set, since it ends in no known field (${FIELD_IDS.join(', ')}).`);
-    }
+    const note = noteOf(name);
+    if (note !== undefined) session.note(`Note: ${name} is ${note}.`);
     return 0;
   },
 });
+
+/** What somebody may have meant who stored a credential of that name. */
+function noteOf(name: string): string | undefined {
+  if (name.startsWith('cio_')) {
+    return membershipOf(name) ? undefined : `part of no set, since it ends in no known field (${FIELD_IDS.join(', ')})`;
+  }
+  if (!isNamedByProvider(name)) return undefined;
+  return membershipOf(`cio_${name}`) === undefined
+    ? 'one credential, and no set; create makes the set of that name where no value is given'
+    : `part of no set; cio_${name} would be`;
+}
 
 /** Whether a whole set is meant. What can be one credential is one, as ever. */
 async function isForSet(NAME: string, VALUE: string | undefined, options: SetOptions & ValueWays): Promise<boolean> {
@@ -97,7 +107,8 @@ async function isForSet(NAME: string, VALUE: string | undefined, options: SetOpt
   if (VALUE !== undefined || NAME.startsWith('cio_') || options['keep-newline']) return false;
   const file = options['from-file'];
   if (PROVIDERS.has(NAME.replace(/_alt$/, ''))) return true;
-  if (file === undefined) return isNamedByProvider(NAME);
+  // What can be read only once is not looked at before.
+  if (file === undefined || file === '-') return isNamedByProvider(NAME);
   const { isSetFile } = await import('../create/from-file.ts');
   return isSetFile(file, NAME);
 }
@@ -140,10 +151,9 @@ async function readValue(
   options: ValueOptions,
 ): Promise<Uint8Array> {
   const rules = { keepNewline: options['keep-newline'] };
-  if (options['from-file'] !== undefined) {
-    if (typed !== undefined) throw usageError('there are two values: VALUE and --from-file');
-    return readValueFromFile(options['from-file'], rules);
-  }
+  const file = options['from-file'];
+  if (file !== undefined && typed !== undefined) throw usageError('there are two values: VALUE and --from-file');
+  if (file !== undefined && file !== '-') return readValueFromFile(file, rules);
   if (typed !== undefined && typed !== '-') return readTyped(session, name, typed);
   return session.prompter.canAsk ? askValue(session, name, options) : readValueFromStdin(rules);
 }

@@ -7,7 +7,7 @@ import { formatTables } from '../list/tables.ts';
 import { nameOwners, resolveOwner } from '../principals.ts';
 import type { Session } from '../session.ts';
 import { terminalWidth } from '../terminal.ts';
-import { printableJson } from '../text.ts';
+import { printable, printableJson } from '../text.ts';
 
 /** The forms of a listing. */
 const OUTPUTS = ['table', 'wide', 'json', 'yaml', 'name'] as const;
@@ -117,7 +117,7 @@ async function format(listing: Listing, output: Output, isPortworx: boolean): Pr
 /** To pxctl, a credential is what a set is here. */
 function namesOf({ credentials, sets }: Listing, isPortworx: boolean): string[] {
   const names = isPortworx ? sets.map(({ set }) => set) : credentials.map(({ name }) => name);
-  return names.map((name) => `${name}\n`);
+  return names.map((name) => `${printable(name)}\n`);
 }
 
 function view(): View {

@@ -77,7 +77,8 @@ function rewordRefusal(error: unknown, kind: string): never {
   }
   if (!isCredentialError(error, 'InvalidValue')) throw error;
   const { name, reason } = error.fields;
-  const message = reason.replace(/\bE[A-Z]+$/, reasonOfCode);
+  // What is to be made is never there before.
+  const message = reason.replace(/\bENOENT$/, 'its folder is not there ($&)').replace(/\bE[A-Z]+$/, reasonOfCode);
   if (name !== 'path') throw new RewordedError(error, { message: `the ${name}: ${message}` });
   throw new RewordedError(error, { message, hint: 'give it a new name, in a folder that the daemon can write to' });
 }
@@ -130,7 +131,7 @@ async function readParticulars(kind: string, place: string | undefined, session:
     case 'recovery':
       return { kind };
     case 'keyfile':
-      if (place === undefined) throw usageError('the path of the new key file is missing');
+      if (!place) throw usageError('the path of the new key file is missing');
       return { kind, path: resolve(place) };
     case 'systemd':
       if (place === undefined) throw usageError('the name of the systemd credential is missing');

@@ -8,7 +8,7 @@ import type { Provider } from '../../../src/providers/provider.ts';
 import { canonicalSetName, providerOf } from '../../../src/sets.ts';
 import { CommandError } from '../command-error.ts';
 import type { GivenValue, GivenValues } from './given-values.ts';
-import { readFileText } from './read-text.ts';
+import { readFileText, readPipe } from './read-text.ts';
 
 /** What people write a set into has a line or two for each field; what is larger is one value. */
 const RECOGNISED_BYTES_MAX = 65_536;
@@ -23,11 +23,13 @@ export interface SetFile {
 /**
  * Reads a file with a set in it: JSON, YAML, INI as of the AWS tools, or variables.
  *
+ * @param path `-` for standard input
  * @throws CommandError `InvalidInput` with the line, and nothing out of the file but names of fields
  */
 export function readSetFile(path: string, provider: Provider | undefined, profile: string | undefined): SetFile {
   try {
-    const parsed = parseSetFile(readFileText(path, '--from-file'), { provider, profile });
+    const text = path === '-' ? readPipe() : readFileText(path, '--from-file');
+    const parsed = parseSetFile(text, { provider, profile });
     return { provider: parsed.provider, values: valuesOf(parsed) };
   } catch (error) {
     throw error instanceof ImportError ? refusalOf(error) : error;

@@ -5,13 +5,14 @@ import { CommandError, usageError } from '../command-error.ts';
 import type { Talk } from '../prompter.ts';
 import type { Session } from '../session.ts';
 import { refusalOf, type GivenValue, type GivenValues } from './given-values.ts';
+import { sign } from '../signs.ts';
 import { readFileText } from './read-text.ts';
 import { assertIsNew, type SetTarget } from './set-target.ts';
 
 const SOURCE = 'what was entered';
 
 /** As many dots for every secret: their number says nothing. */
-const DOTS = '••••••••';
+const DOTS = sign('•').repeat(8);
 
 /** @throws CommandError `Usage` where there is nobody to ask */
 export function assertCanAsk(session: Session): void {
@@ -83,7 +84,7 @@ export async function confirmValues(session: Session, provider: Provider, values
 
 function firstLine(text: string): string {
   const [first = '', ...more] = text.split('\n');
-  return more.length === 0 ? first : `${first} …`;
+  return more.length === 0 ? first : `${first} ${sign('…')}`;
 }
 
 class Questions {

@@ -1,8 +1,9 @@
 import { GREEN, GREY, paint, RED, YELLOW } from '../colours.ts';
+import { sign, type Sign } from '../signs.ts';
 import { printable } from '../text.ts';
 import type { CheckResult, Severity, State } from './verdict.ts';
 
-const MARKS: { readonly [Each in State | Severity]: readonly [mark: string, colour: string] } = {
+const MARKS: { readonly [Each in State | Severity]: readonly [mark: Sign, colour: string] } = {
   ok: ['✔', GREEN],
   warning: ['!', YELLOW],
   error: ['✖', RED],
@@ -14,7 +15,10 @@ const INDENT = '    ';
 
 /** The report for a person: a line for each check, below it what was found. Commands stand alone on their lines. */
 export function formatReport(checks: readonly CheckResult[], isColoured: boolean): string {
-  const mark = (of: State | Severity): string => paint(...MARKS[of], isColoured);
+  const mark = (of: State | Severity): string => {
+    const [character, colour] = MARKS[of];
+    return paint(sign(character), colour, isColoured);
+  };
   const lines = checks.flatMap(({ title, state, findings, reason }) => [
     `${mark(state)} ${title}${reason !== undefined && state === 'skipped' ? `: not seen: ${printable(reason)}` : ''}`,
     ...findings.flatMap(({ severity, what, why, mend }) => [

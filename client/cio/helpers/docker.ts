@@ -4,6 +4,7 @@ import { encodeText } from '../../value.ts';
 import { explain } from '../messages.ts';
 import type { Session } from '../session.ts';
 import { takeText } from '../take-text.ts';
+import { printable } from '../text.ts';
 import { bytesOf } from '../value-output.ts';
 import { packageVersion } from '../version.ts';
 import { nameOfAddress } from './names.ts';
@@ -36,7 +37,7 @@ export async function helpDocker(words: readonly string[], session: Session): Pr
     session.printRaw(answer);
     return EXIT.done;
   } catch (error) {
-    session.printRaw(`${error instanceof Refusal ? error.message : explain(error).message}\n`);
+    session.printRaw(`${error instanceof Refusal ? error.message : printable(explain(error).message)}\n`);
     return EXIT.failed;
   }
 }

@@ -1,5 +1,6 @@
 import type { Health, Set as CredentialSet } from '../../../src/protocol/interface.generated.ts';
 import { REPOSITORY_FIELDS } from '../../../src/providers/common-fields.ts';
+import { titleOfCheck } from '../check-title.ts';
 import { formatAge } from '../time.ts';
 
 /** How a set is, for the eye: `ready, proved 2 hours ago`, or what it lacks, or what failed. */
@@ -15,7 +16,7 @@ export function formatSetState({ ready, missing, health }: CredentialSet, nowMs:
   return health.state === 'failed' ? tried : `ready, ${tried}`;
 }
 
-/** What is known of whether a set works: `failed 5 minutes ago: key (access denied); last good 3 hours ago`. */
+/** What is known of whether a set works: `failed 5 minutes ago: keys (access denied); last good 3 hours ago`. */
 export function formatHealth({ state, checked, good, finding }: Health, nowMs: number): string {
   const lastGood = typeof good === 'number' ? `; last good ${formatAge(good, nowMs)}` : '';
   const when = typeof checked === 'number' ? ` ${formatAge(checked, nowMs)}` : '';
@@ -25,9 +26,9 @@ export function formatHealth({ state, checked, good, finding }: Health, nowMs: n
     case 'unproved':
       return `unproved${lastGood}`;
     case 'failed': {
-      // The words of the interface, which are short; `validate` has sentences.
+      // The reason in the words of the interface, which are short; `validate` has sentences.
       const reason = finding?.reason ? ` (${finding.reason.replaceAll('_', ' ')})` : '';
-      const what = finding ? `: ${finding.check.replaceAll('_', ' ')}${reason}` : '';
+      const what = finding ? `: ${titleOfCheck(finding.check)}${reason}` : '';
       return `failed${when}${what}${lastGood}`;
     }
   }

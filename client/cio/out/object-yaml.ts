@@ -1,6 +1,20 @@
-import { stringify } from 'yaml';
+import { stringify, type DocumentOptions, type SchemaOptions, type ToStringOptions } from 'yaml';
 
-/** An object as YAML. Long lines stay whole, as other readers than ours may want them; bytes that are no text are `!!binary`. */
+const OPTIONS: DocumentOptions & SchemaOptions & ToStringOptions = { lineWidth: 0, customTags: ['binary'] };
+
+/** What a terminal is not to be given, see {@link printable}, and YAML leaves as it is. */
+const UNPRINTABLE = /(?![\t\n])[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}]/gu;
+
+/**
+ * An object as YAML that a terminal can be given. Long lines stay whole, as other readers than ours may want them; bytes that
+ * are no text are `!!binary`.
+ */
 export function formatObject(value: object): string {
-  return stringify(value, { lineWidth: 0, customTags: ['binary'] });
+  const text = stringify(value, OPTIONS);
+  if (text.search(UNPRINTABLE) === -1) return text;
+  // Within quotes a character can be spelled out.
+  return stringify(value, { ...OPTIONS, defaultStringType: 'QUOTE_DOUBLE' }).replaceAll(
+    UNPRINTABLE,
+    (character) => `\\U${(character.codePointAt(0) ?? 0).toString(16).padStart(8, '0')}`,
+  );
 }

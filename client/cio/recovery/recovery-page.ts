@@ -1,4 +1,5 @@
-import { renderUnicodeCompact } from 'uqr';
+import { encode, renderUnicodeCompact } from 'uqr';
+import { hasUnicode } from '../signs.ts';
 import { formatTime } from '../time.ts';
 
 /** Columns of a page that every printer takes. */
@@ -72,6 +73,15 @@ export function formatRecoveryPage(page: RecoveryPage, isPainted: boolean): stri
  * with its dashes, so that what a reader shows can be typed or pasted as it is.
  */
 function qrLines(code: string, isPainted: boolean): string[] {
+  if (!hasUnicode(process.env)) return asciiQrLines(code, isPainted);
   const rows = renderUnicodeCompact(code, { ecc: 'M', border: QUIET_ZONE, invert: true }).split('\n');
   return rows.map((row) => (isPainted ? `    \u001b[30;107m${row}\u001b[0m` : `    ${row}`.trimEnd()));
+}
+
+/** The same of two characters for each module, which are about square, where the locale has no blocks. */
+function asciiQrLines(code: string, isPainted: boolean): string[] {
+  const [dark, light] = isPainted ? ['\u001b[40m  ', '\u001b[107m  '] : ['##', '  '];
+  const { data } = encode(code, { ecc: 'M', border: isPainted ? QUIET_ZONE : 0 });
+  const end = isPainted ? '\u001b[0m' : '';
+  return data.map((row) => `  ${row.map((isDark) => (isDark ? dark : light)).join('')}${end}`.trimEnd());
 }

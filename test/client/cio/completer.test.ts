@@ -115,6 +115,15 @@ describe('completeLine()', () => {
     assert.deepEqual(await words('cio cred rm ', peer.path), ['good', 'good_set']);
   });
 
+  it('ends with what came so far where the daemon goes on and on', { timeout: 20_000 }, async (t) => {
+    const reply = listReply(['good', 'no name'], []).replace('{', '{"continues":true,');
+    const peer = await Peer.onCalls(t, (_call, socket) => {
+      const timer = setInterval(() => socket.write(reply), 50);
+      socket.on('close', () => clearInterval(timer));
+    });
+    assert.deepEqual(await words('cio cred rm ', peer.path), ['good']);
+  });
+
   it('is silent where the daemon is away, refuses or talks nonsense', async (t) => {
     assert.deepEqual(await words('cio cred get ', '/nonexistent/socket'), []);
     for (const answer of [message({ error: 'io.cio.Credentials.Locked', parameters: {} }), 'junk\0', '']) {

@@ -8,6 +8,7 @@ import {
   formatTitle,
   formatTrying,
 } from '../../../client/cio/validation-report.ts';
+import { withLocale } from './with-locale.ts';
 import type { Finding } from '../../../src/protocol/interface.generated.ts';
 
 const passed: Finding = { check: 'resolve', state: 'passed', ms: 9 };
@@ -26,6 +27,14 @@ const consequences: Finding[] = (['bucket', 'list'] as const).map((check) => ({
   subject: 'key',
 }));
 const notMeant: Finding = { check: 'write', state: 'skipped', reason: 'restore_only' };
+
+describe('what a locale without more than ASCII is shown', () => {
+  it('has marks and arrows of ASCII', (t) => {
+    withLocale(t, 'C');
+    assert.match(formatFindings('aws', [passed, failed, notMeant], false), /^[ -~\n]+$/);
+    assert.match(formatFindings('aws', [passed, failed, notMeant], false), /^ {2}\+ name .*\n {2}x keys /);
+  });
+});
 
 describe('checks that only a newer daemon has', () => {
   it('are called what they are called there, and nothing else comes through', () => {

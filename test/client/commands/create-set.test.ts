@@ -320,6 +320,21 @@ describe('cio credential create SET --from-file', () => {
     assert.equal(await harness.succeed(['get', set]), '{"color": "red"}');
   });
 
+  it('reads standard input for -, and goes by the name alone', async () => {
+    const stdin = 'access_key: AK\nsecret_key: SK\n';
+    const wanted = { access_key: 'AK', secret_key: 'SK' };
+    const set = newSetName();
+    await harness.succeed(['create', set, '--from-file', '-', '--no-validate'], { stdin });
+    assert.deepEqual(await valuesOf(set), wanted);
+    const other = newSetName();
+    assert.match((await harness.run(['create', other, '--from-file', '-'], { stdin })).stderr, /nothing was stored/);
+    const name = newPortworxName();
+    await harness.succeed(['create', name, '--from-file', '-'], { stdin });
+    assert.equal(await harness.succeed(['get', name]), stdin.trimEnd());
+    await harness.fail(EXIT.usage, ['create', newPortworxName(), 'x', '--from-file', '-'], { stdin });
+    assert.match(await harness.fail(EXIT.invalid, ['create', newPortworxName(), '-f', '-']), /standard input has no/);
+  });
+
   it('keeps a file as one value where it is no set, or the name is that of a credential', async () => {
     const file = path.join(harness.folder, 'one-value');
     fs.writeFileSync(file, 'access_key: AK\nsecret_key: SK\n');

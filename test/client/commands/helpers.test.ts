@@ -59,9 +59,9 @@ describe('docker-credential-cio', () => {
     const latin1 = Buffer.from('{"ServerURL":"https://l.example.org","Username":"ann","Secret":"\xe9"}', 'latin1');
     const kept = await harness.run(['__docker-credential', '--', 'store'], { stdin: latin1 });
     assert.deepEqual([kept.code, kept.stdout], [EXIT.failed, 'what came on standard input is not UTF-8 text\n']);
-    const away = await harness.run(['__docker-credential', '--', 'list'], { socketPath: '/nonexistent/socket' });
+    const away = await harness.run(['__docker-credential', '--', 'list'], { socketPath: '/nonexistent/\u001b[31m' });
     assert.deepEqual([away.code, away.stderr], [EXIT.failed, '']);
-    assert.match(away.stdout, /^no daemon/);
+    assert.match(away.stdout, /^no daemon: there is no socket \/nonexistent\/\\u\{1b\}\[31m\n$/);
   });
 
   it('keeps addresses apart that look alike in a name', async () => {

@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { connect } from '../../../client/index.ts';
 import { EXIT } from '../../../src/errors.ts';
 import { skipUnless } from '../../support/requirements.ts';
+import { message, Peer } from '../peer.ts';
 import { quoted, TERMINAL, TerminalProgram } from '../terminal.ts';
 import { Harness, newName, newSetName } from './harness.ts';
 
@@ -103,6 +104,27 @@ describe('cio credential list --output', () => {
     );
     assert.match(stdout, /^NAME +SET +VERSION +GENERATION +BYTES +CREATED +CHANGED +OWNER +GRANTS +VALUE$/m);
     assert.doesNotMatch(stdout, /canary/);
+  });
+
+  it('prints nothing in any form that a terminal would act upon, whoever answers', async (t) => {
+    const evil = 'x\u001b]0;x\u0007\u009b2J\u202e\r';
+    const numbers = { owner: 0, version: 1, generation: 1, changed: 1 };
+    const unfit = { ...numbers, name: evil, createdBy: 0, set: evil, field: evil, created: 1, size: 1, value: evil };
+    const set = { ...numbers, set: evil, uuid: evil, provider: evil, ready: false, missing: [evil], fields: [evil] };
+    const health = {
+      state: 'failed',
+      checked: 1,
+      finding: { check: evil, state: 'failed', reason: evil, subject: evil },
+    };
+    const peer = await Peer.onCalls(t, (_call, socket) => {
+      const parameters = { credentials: [{ ...unfit, writable: true }], sets: [{ ...set, health }], damaged: 0 };
+      socket.write(message({ parameters }));
+    });
+    for (const form of ['table', 'wide', 'json', 'yaml', 'name']) {
+      const text = await harness.succeed(['list', '-o', form], { socketPath: peer.path });
+      assert.match(text, /x.*]0;x/, form);
+      assert.doesNotMatch(text, /(?!\n)[\p{Cc}\p{Cf}]/u, form);
+    }
   });
 
   it('refuses a form that there is none of, and two at once', async () => {

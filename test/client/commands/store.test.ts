@@ -77,6 +77,12 @@ describe('cio credential status, lock, unlock and slot', () => {
       cwd,
     });
     assert.match(again, /: cannot make the key file \S+: it is there already \(EEXIST\)\nHint: give it a new name, /);
+    const nowhere = path.join(cwd, 'nowhere', 'key');
+    assert.match(
+      await harness.fail(EXIT.invalid, ['slot', 'add', 'keyfile', nowhere], { socketPath: own.socketPath }),
+      /: cannot make the key file \S+: its folder is not there \(ENOENT\)\nHint: /,
+    );
+    await harness.fail(EXIT.usage, ['slot', 'add', 'keyfile', ''], { socketPath: own.socketPath });
     const bad = await harness.fail(EXIT.invalid, ['slot', 'add', 'systemd', 'no name'], { socketPath: own.socketPath });
     assert.match(bad, /: the credential: it is no name of a systemd credential\n$/);
     await own.stop();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import { EXIT } from '../../../src/errors.ts';
 import { startDaemon } from '../../support/daemon.ts';
@@ -146,6 +147,57 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     });
   }
 
+  // A shell with job control; each marker is one that its own echo of the line does not show.
+  const shell = 'bash --norc --noprofile -i';
+  const stoppedBy: Readonly<Record<string, (program: TerminalProgram) => void>> = {
+    'Ctrl-Z': (program) => program.type('\u001a'),
+    'SIGSTOP from elsewhere': (program) => {
+      const children = readFileSync(`/proc/${pidOf(program)}/task/${pidOf(program)}/children`, 'utf8');
+      process.kill(Number(children), 'SIGSTOP');
+    },
+  };
+  const pidOf = (program: TerminalProgram): string =>
+    /pid=(\d+)/.exec(program.screen)?.[1] ?? assert.fail(program.screen);
+  for (const [how, stopIt] of Object.entries(stoppedBy)) {
+    it(`is stopped by ${how} as any job, and asks on without echo after fg`, async (t) => {
+      const name = newName();
+      const program = new TerminalProgram(t, shell, { ...env(), PS1: '$ ' });
+      program.type('echo pid=$$\n');
+      await program.shows(/pid=\d+/);
+      program.type(`${cioLine('create', name)}\n`);
+      const question = `Value of ${name}: `;
+      await program.shows(question);
+      stopIt(program);
+      await program.shows('Stopped');
+      program.type('stty -a; echo "end"ed\n');
+      const state = (await program.shows(/Stopped[^]*\nended/)).slice('Stopped'.length);
+      for (const setting of ['echo', 'icanon', 'isig', 'icrnl'])
+        assert.match(state, new RegExp(`[ \\n]${setting}[ ;]`));
+      program.type('fg\n');
+      await program.shows(new RegExp(`Stopped[^]*${question}`));
+      program.type('canary\r');
+      await program.shows('Repeat: ');
+      program.type('canary\r');
+      await program.shows('saved');
+      program.type('exit\n');
+      await program.exit();
+      assert.doesNotMatch(program.screen, /canary/);
+      assert.equal(await harness.succeed(['get', name]), 'canary');
+    });
+  }
+
+  it('goes on asking at Ctrl-Z where no shell could continue it', async (t) => {
+    const name = newName();
+    const program = new TerminalProgram(t, withState(cioLine('create', name)), env());
+    await program.shows('Value of');
+    program.type('canary\u001a\r');
+    await program.shows('Repeat: ');
+    program.type('canary\r');
+    assert.equal(await program.exit(), 0);
+    assert.doesNotMatch(program.screen, /canary/);
+    assertRestored(program.screen);
+  });
+
   it('tells of a name that exists before it asks for a value', async (t) => {
     const name = await harness.store('v');
     const program = new TerminalProgram(t, cioLine('create', name), env());
@@ -260,6 +312,23 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     assert.equal(await program.exit(), 0, program.screen);
     assert.doesNotMatch(program.screen, /canary|Repeat/);
     await own.stop();
+  });
+
+  it('warns of a short passphrase, and takes it', async (t) => {
+    const own = await startDaemon(t);
+    for (const [passphrase, isShort] of [
+      ['7 chars', true],
+      ['8 chars!', false],
+    ] as const) {
+      const environment = { ...env(), CIO_CREDENTIAL_SOCKET: own.socketPath };
+      const program = new TerminalProgram(t, cioLine('slot', 'add', 'passphrase'), environment);
+      await program.shows('New passphrase: ');
+      program.type(`${passphrase}\r`);
+      await program.shows('Repeat: ');
+      program.type(`${passphrase}\r`);
+      assert.equal(await program.exit(), 0, program.screen);
+      assert.equal(program.screen.includes('Warning: with fewer than 8 characters'), isShort);
+    }
   });
 
   it('leaves the terminal to the command of exec', async (t) => {

@@ -24,6 +24,25 @@ describe('cio credential create', () => {
     assert.equal(await harness.succeed(['get', 'cio_minio_alt_restic_repo']), 's3:http://192.168.1.100:9001/bucket');
   });
 
+  it('tells of a credential that is called as a set or a part of one, that it is none', async () => {
+    for (const [name, note] of [
+      [
+        'aws_site9',
+        /^Note: aws_site9 is one credential, and no set; create makes the set of that name where no value/m,
+      ],
+      ['minio', /^Note: minio is one credential, and no set; /m],
+      ['aws_backup_repo', /^Note: aws_backup_repo is part of no set; cio_aws_backup_repo would be\.$/m],
+      ['cio_aws_site9', /^Note: cio_aws_site9 is part of no set, since it ends in no known field \(/m],
+    ] as const) {
+      const { code, stderr } = await harness.run(['create', name, '-'], { stdin: 'value' });
+      assert.equal(code, EXIT.done);
+      assert.match(stderr, note);
+    }
+    for (const name of ['cio_aws_backup_repo', newName(), 'awsome_site']) {
+      assert.doesNotMatch((await harness.run(['create', name, '-'], { stdin: 's3:https://h/b' })).stderr, /Note/);
+    }
+  });
+
   it('reads standard input, and drops one newline at its end', async () => {
     for (const [stdin, value, ...options] of [
       ['secret', 'secret'],

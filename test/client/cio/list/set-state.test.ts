@@ -25,7 +25,7 @@ describe('formatSetState()', () => {
   });
 
   it('tells what failed, when, and when it last did not', () => {
-    assert.equal(stateOf({ health: DENIED }), 'failed 5 minutes ago: key (access denied); last good 3 hours ago');
+    assert.equal(stateOf({ health: DENIED }), 'failed 5 minutes ago: keys (access denied); last good 3 hours ago');
   });
 
   it('tells what is missing first', () => {

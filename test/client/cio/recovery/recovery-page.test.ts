@@ -6,6 +6,7 @@ import { formatRecoveryPage } from '../../../../client/cio/recovery/recovery-pag
 import { run } from '../../../support/process.ts';
 import { command, skipUnless } from '../../../support/requirements.ts';
 import { temporaryDirectory } from '../../../support/temporary-directory.ts';
+import { withLocale } from '../with-locale.ts';
 
 const CODE = '88S5XQ-BYM4Z5-SYG9AD-FTHCMA-F51AQA-Z06G0B';
 const PAGE = {
@@ -40,6 +41,21 @@ function pictureOf(page: string): Buffer {
   return Buffer.concat([Buffer.from(header), Buffer.from(pixels)]);
 }
 
+/** The code of a page in ASCII, as half blocks. */
+function blocksOf(page: string): string {
+  const rows = page.split('\n').filter((row) => row.includes('##'));
+  const dark = rows.map((row) => row.padEnd(80).replaceAll(/(.)./g, '$1'));
+  const pairs = Array.from({ length: Math.ceil(dark.length / 2) }, (_, index) => dark.slice(2 * index, 2 * index + 2));
+  return pairs
+    .map(([upper = '', lower = '']) =>
+      Array.from(
+        upper,
+        (cell, column) => ({ '##': '█', '# ': '▀', ' #': '▄' })[`${cell}${lower[column] ?? ' '}`] ?? ' ',
+      ).join(''),
+    )
+    .join('\n');
+}
+
 describe('formatRecoveryPage()', () => {
   it('has what one needs, and fits on a page', () => {
     const page = formatRecoveryPage(PAGE, false);
@@ -60,10 +76,29 @@ describe('formatRecoveryPage()', () => {
     for (const line of painted) assert.match(line, /^ {4}\u001b\[30;107m[ ▀▄█]+\u001b\[0m$/);
   });
 
-  it('has a QR code that a reader reads as the very code', { skip: skipUnless(ZBAR) }, async (t) => {
-    const file = path.join(temporaryDirectory(t), 'page.pgm');
-    fs.writeFileSync(file, pictureOf(formatRecoveryPage(PAGE, false)));
-    const { stdout } = await run(['zbarimg', '--quiet', '--raw', file]);
-    assert.equal(stdout.toString(), `${CODE}\n`);
+  for (const [locale, toBlocks] of [
+    ['C.UTF-8', (page: string) => page],
+    ['C', blocksOf],
+  ] as const) {
+    it(`has a QR code that a reader reads as the very code, in ${locale}`, { skip: skipUnless(ZBAR) }, async (t) => {
+      withLocale(t, locale);
+      const file = path.join(temporaryDirectory(t), 'page.pgm');
+      fs.writeFileSync(file, pictureOf(toBlocks(formatRecoveryPage(PAGE, false))));
+      const { stdout } = await run(['zbarimg', '--quiet', '--raw', file]);
+      assert.equal(stdout.toString(), `${CODE}\n`);
+    });
+  }
+
+  it('is ASCII alone where the locale has no more, and fits on paper and on a terminal', (t) => {
+    withLocale(t, 'C');
+    for (const isPainted of [false, true]) {
+      const lines = formatRecoveryPage(PAGE, isPainted).split('\n');
+      for (const line of lines) {
+        const shown = line.replaceAll(/\u001b\[\d+m/g, '');
+        assert.match(shown, /^[ -~]*$/);
+        assert.ok(shown.length <= 80);
+      }
+      if (!isPainted) assert.ok(lines.every((line) => line === line.trimEnd()));
+    }
   });
 });
