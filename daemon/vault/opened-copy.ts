@@ -1,7 +1,7 @@
 import { CredentialError, isCredentialError } from '../../src/errors.ts';
 import { isOfSystem } from '../store/file-error.ts';
 import { isStoreFile, refuseNewerFile } from '../store/foreign-file.ts';
-import { KIND, StoreError } from '../store/sealed-store.ts';
+import { BODY_BYTES_MAX, KIND, StoreError } from '../store/sealed-store.ts';
 import type { SealedReader } from '../store/sealed-store.ts';
 import { inspectPages } from '../store/inspect-pages.ts';
 import { SqliteStore } from '../store/sqlite-store.ts';
@@ -15,9 +15,6 @@ import type { SlotPlaces } from './slot-keeper.ts';
 import type { Sodium } from './sodium.ts';
 import { afterRestore } from './taken-back.ts';
 import { Vault } from './vault.ts';
-
-/** Far more than any record has: the largest value, padded and sealed, has a little more than 1 MiB. */
-const BODY_BYTES_MAX: number = 4 * 1024 * 1024;
 
 /** What a copy is opened with: the key of the store that is open, and what somebody gave. */
 export interface CopyKeys {
@@ -152,8 +149,9 @@ async function unlock(vault: Vault, slots: SlotKeeper, sodium: Sodium, keys: Cop
   try {
     const { opened, troubles } = await slots.unlockUnattended();
     if (vault.isLocked) unlockWithKeyOf(store, vault, sodium);
-    if (vault.isLocked && passphrase !== undefined) await slots.unlockWithPassphrase(passphrase);
-    if (vault.isLocked && recoveryCode !== undefined) await slots.unlockWithRecoveryCode(recoveryCode);
+    // Also where it is open by now: whoever tries out what is on a piece of paper is told when that opens nothing.
+    if (passphrase !== undefined) await slots.unlockWithPassphrase(passphrase);
+    if (recoveryCode !== undefined) await slots.unlockWithRecoveryCode(recoveryCode);
     if (vault.isLocked) {
       throw new CredentialError('UnlockFailed', { reason: troubles.length === 0 ? 'no_slot' : 'wrong_secret' });
     }

@@ -270,6 +270,25 @@ describe('Restore', () => {
     assert.equal(await again.value(ROOT, 'token'), 'of the first host');
   });
 
+  it('has to be opened by what was given, though a key of this host opens the copy as well', async (t) => {
+    const core = await startCore(t);
+    const { recoveryCode = '' } = await core.ask(ROOT, 'AddSlot', { kind: 'recovery' });
+    await core.ask(ROOT, 'AddSlot', { kind: 'passphrase', passphrase: 'open sesame' });
+    const call = { ...(await upload(core, (await takeCopy(core)).bytes)), checkOnly: true };
+    const { recoveryCode: later = '' } = await core.ask(ROOT, 'AddSlot', { kind: 'recovery' });
+    const wrong: readonly (readonly [object, string])[] = [
+      [{ passphrase: 'wrong' }, 'wrong_secret'],
+      [{ recoveryCode: later }, 'wrong_secret'],
+      [{ recoveryCode: 'ABC' }, 'bad_code'],
+    ];
+    for (const [secret, reason] of wrong) {
+      assert.deepEqual(await core.refusal(ROOT, 'Restore', { ...call, ...secret }), ['UnlockFailed', { reason }]);
+    }
+    for (const secret of [{}, { passphrase: 'open sesame' }, { recoveryCode: recoveryCode ?? '' }]) {
+      assert.equal((await core.ask(ROOT, 'Restore', { ...call, ...secret })).opensByItself, true);
+    }
+  });
+
   it('lets nobody have a slot of the old contents who asked for one before they were replaced', async (t) => {
     const { core } = await coreWithCopy(t);
     const other = await startCore(t);
