@@ -214,21 +214,9 @@ async function* refusingStream(
   }
 }
 
-/** Runs an answer that nobody wants to see to its end. */
-function silence(answer: Answer): Answer {
-  if (answer instanceof Promise || (answer !== undefined && Symbol.asyncIterator in answer)) {
-    return drain(answer);
-  }
-  return undefined;
-}
-
-async function drain(answer: Promise<Reply | undefined> | AsyncGenerator<Reply, void, undefined>): Promise<undefined> {
-  if (answer instanceof Promise) {
-    await answer;
-    return;
-  }
-  let isDone = false;
-  while (!isDone) isDone = (await answer.next()).done === true;
+/** Nothing, when the work is done. Of a call that wants no answer, none is made in parts. */
+function silence(answer: Answer): Promise<undefined> | undefined {
+  return answer instanceof Promise ? answer.then(() => undefined) : undefined;
 }
 
 function refusal(error: unknown, method: string, log: Log): Reply {

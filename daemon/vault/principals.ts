@@ -11,11 +11,6 @@ const PAGE = 500;
 export class Principals extends Map<PrincipalId, PrincipalRecord> {
   readonly grants: GrantIndex = new GrantIndex();
 
-  constructor(records: Iterable<PrincipalRecord> = []) {
-    super();
-    for (const record of records) this.set(record.principal, record);
-  }
-
   /** Follows a commit: an empty record is one that is gone. */
   follow(changed: Iterable<PrincipalRecord>): void {
     for (const record of changed) {

@@ -291,8 +291,6 @@ export class Vault {
 
   /** Commits what waits, and closes the file. */
   async close(): Promise<void> {
-    while (this.#exclusive !== undefined) await this.#exclusive;
-    this.#queue.flush(true);
     await this.lock();
     this.#purger.now();
     this.#purger.stop();

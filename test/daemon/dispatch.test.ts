@@ -173,6 +173,7 @@ describe('createDispatch(): messages that are no call', () => {
   for (const message of [
     [],
     [{ method: `${CREDENTIALS}.Status` }],
+    null,
     'text',
     7,
     true,
@@ -258,6 +259,9 @@ describe('createDispatch(): flags', () => {
     assert.equal(await core.value(ROOT, 'a'), 'x');
     assert.deepEqual(await oneway('Get', { name: 'a' }), []);
     assert.deepEqual(await oneway('List', {}), []);
+    const both = { method: `${CREDENTIALS}.List`, parameters: {}, oneway: true, more: true };
+    assert.deepEqual(await core.send(ROOT, both), []);
+    assert.equal(core.dispatch(core.caller(ROOT), { ...both, method: `${CREDENTIALS}.Watch` }), undefined);
   });
 
   it('answers a refused call with oneway with nothing', async (t) => {
@@ -284,6 +288,18 @@ describe('createDispatch(): flags', () => {
         [undefined],
       );
     }
+  });
+
+  it('answers a refused call with more with the refusal, and one that fails by a defect with no more than that', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'token');
+    const list = (): Promise<object[]> =>
+      core.send(ROOT, { method: `${CREDENTIALS}.List`, parameters: {}, more: true });
+    core.store.failWith(new RangeError('by the test'));
+    assert.deepEqual(await list(), [{ error: `${CREDENTIALS}.InternalError`, parameters: {} }]);
+    core.store.failWith(undefined);
+    await core.ask(ROOT, 'Lock', {});
+    assert.deepEqual(await list(), [{ error: `${CREDENTIALS}.Locked`, parameters: {} }]);
   });
 
   it('does not mind keys of the call that it does not know', async (t) => {

@@ -79,7 +79,7 @@ function fastTests(): string[] {
 function run(step: Step): Promise<{ code: number; output: string }> {
   return new Promise((resolve, reject) => {
     const colour = process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' };
-    const env = { ...process.env, ...colour };
+    const env = { ...process.env, ...colour, LC_ALL: 'C.UTF-8' };
     const child = spawn(step.command, step.args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'], ...LIMIT });
     const chunks: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -39,7 +39,13 @@ export async function runTests(args: readonly string[]): Promise<TestRun> {
         ...args,
       ],
       // Interrupted, the runner ends its files and says which ones it waited for.
-      { cwd: ROOT, stdio: 'inherit', timeout: RUN_TIMEOUT_MS, killSignal: 'SIGINT' },
+      {
+        cwd: ROOT,
+        env: { ...process.env, LC_ALL: 'C.UTF-8' },
+        stdio: 'inherit',
+        timeout: RUN_TIMEOUT_MS,
+        killSignal: 'SIGINT',
+      },
     );
     // The runner gets the same signal, ends its tests and says which ones it interrupted.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);

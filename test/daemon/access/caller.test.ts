@@ -7,8 +7,13 @@ import { UserDatabase } from '../../../daemon/kernel/user-database.ts';
 const OWN_UID = 2000;
 const users = new UserDatabase();
 
-function caller(uid: number, groups: readonly number[] = [], unit: () => string | undefined = () => undefined): Caller {
-  return callerOf({ pid: 1, uid, gid: uid, groups, unit, userUnit: () => undefined }, users, OWN_UID);
+function caller(
+  uid: number,
+  groups: readonly number[] = [],
+  unit: () => string | undefined = () => undefined,
+  database: UserDatabase = users,
+): Caller {
+  return callerOf({ pid: 1, uid, gid: uid, groups, unit, userUnit: () => undefined }, database, OWN_UID);
 }
 
 describe('callerOf()', () => {
@@ -26,6 +31,50 @@ describe('callerOf()', () => {
 
   it('makes no administrator of the group of root, or of a group with the number of the daemon’s user', () => {
     assert.equal(caller(3001, [0, OWN_UID]).isAdministrator, false);
+  });
+});
+
+describe('callerOf() where there is a group of administrators', () => {
+  const CIO = 27;
+  const MEMBER = 3005;
+
+  /** That of a host with such a group, which the host of a test need not have. */
+  class WithAdministrators extends UserDatabase {
+    override gidOf(group: string): number | undefined {
+      return group === 'cio' ? CIO : super.gidOf(group);
+    }
+
+    override isMember(uid: number, gid: number): boolean {
+      return uid === MEMBER && gid === CIO;
+    }
+  }
+
+  const here = new WithAdministrators();
+  for (const [who, uid, groups, isAdministrator] of [
+    ['whose process has it', 3001, [7, CIO], true],
+    ['whose process has it as its own group', CIO, [], true],
+    ['who is a member, though his process has no groups', MEMBER, [], true],
+    ['who is no member', 3001, [7, 28], false],
+  ] as const) {
+    it(`makes of somebody ${who} ${isAdministrator ? 'an administrator, and not the daemon’s own user' : 'no administrator'}`, () => {
+      const made = caller(uid, groups, undefined, here);
+      assert.deepEqual(
+        [made.isAdministrator, made.isDaemonsUser, made.space],
+        [isAdministrator, false, isAdministrator ? 'system' : `uid:${uid}`],
+      );
+    });
+  }
+
+  it('makes nobody else an administrator where there is no such group', (t) => {
+    t.mock.method(here, 'gidOf', () => undefined);
+    assert.equal(caller(MEMBER, [CIO], undefined, here).isAdministrator, false);
+  });
+
+  it('makes the daemon’s own user of root and of the one that it runs as', () => {
+    assert.deepEqual(
+      [0, OWN_UID, 3001].map((uid) => caller(uid).isDaemonsUser),
+      [true, true, false],
+    );
   });
 });
 
@@ -50,6 +99,11 @@ describe('Caller.principals()', () => {
   it('names each once, so that nothing granted is listed twice', () => {
     const principals = caller(3001, [3001, 7, 7], () => 'restic.service').principals();
     assert.equal(new Set(principals).size, principals.length);
+  });
+
+  it('names no group of his own where the kernel knows none', () => {
+    const peer = { pid: 1, uid: 3001, gid: undefined, groups: [7], unit: () => undefined, userUnit: () => undefined };
+    assert.deepEqual(callerOf(peer, users, OWN_UID).principals(), ['uid:3001', 'gid:7']);
   });
 
   it('asks for the unit when it is asked, and once', () => {

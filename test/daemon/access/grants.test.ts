@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { dropGrantsOf, granteeOf, principalsOf } from '../../../daemon/access/grants.ts';
+import { comparePrincipals, dropGrantsOf, granteeOf, principalsOf } from '../../../daemon/access/grants.ts';
 import { emptyPrincipal } from '../../../daemon/vault/records.ts';
+import type { PrincipalId } from '../../../daemon/vault/records.ts';
 import { ALICE, ROOT, startCore } from '../core.ts';
 
 const anyGrantee = fc.oneof(
@@ -30,11 +31,31 @@ describe('principalsOf()', () => {
   });
 
   it('names each once', () => {
-    assert.deepEqual([...principalsOf([{ uid: 7 }, { uid: 7, gid: null }]).keys()], ['uid:7']);
+    assert.deepEqual([...principalsOf([{ uid: 7 }, { uid: 7, gid: null, missing: null }]).keys()], ['uid:7']);
   });
 
   it('takes no unit for the space that administrators share', () => {
     assert.throws(() => principalsOf([{ unit: 'system' }]), { code: 'InvalidName' });
+  });
+});
+
+describe('comparePrincipals()', () => {
+  it('puts users before groups before units, by number and by name, in whatever order they come', () => {
+    const sorted: readonly PrincipalId[] = [
+      'uid:0',
+      'uid:9',
+      'uid:10',
+      'gid:2',
+      'gid:30',
+      'unit:a.service',
+      'unit:b.service',
+      'unit:b@.service',
+    ];
+    fc.assert(
+      fc.property(fc.shuffledSubarray([...sorted], { minLength: sorted.length }), (shuffled) => {
+        assert.deepEqual(shuffled.toSorted(comparePrincipals), sorted);
+      }),
+    );
   });
 });
 

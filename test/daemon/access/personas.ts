@@ -23,6 +23,8 @@ export const CIO: number = 4990;
 export const BACKUP: number = 4960;
 /** No other unit is called so. */
 export const UNIT: string = `cio-test-${process.pid}`;
+/** Of units; its name begins with that of the other one. */
+const TEMPLATE = `${UNIT}-each`;
 
 export const PASSWD: string = `root:x:0:0::/:/bin/sh
 clara:x:3012:3012::/:/bin/sh
@@ -92,6 +94,12 @@ export const PERSONAS: readonly Persona[] = [
     who: 'an instance of a template that it was granted to',
     isGranted: true,
     identity: user(3042),
+    cgroup: `system.slice/system-${TEMPLATE}.slice/${TEMPLATE}@home.service`,
+  },
+  { who: 'a unit called as such a template is', identity: user(3047), cgroup: `system.slice/${TEMPLATE}.service` },
+  {
+    who: 'an instance of a template called as a unit that it was granted to',
+    identity: user(3048),
     cgroup: `system.slice/system-${UNIT}.slice/${UNIT}@home.service`,
   },
   { who: 'another unit', identity: user(3043), cgroup: `system.slice/x-${UNIT}.service` },
@@ -164,7 +172,7 @@ export async function startWorld(scope: Scope, as?: Identity): Promise<Daemon> {
 
 /** What of the shared sets is granted, to everybody of whom it is said. */
 export async function grantToPersonas(root: Voice): Promise<void> {
-  const grantees = [{ uid: 3021 }, { gid: BACKUP }, { unit: `${UNIT}.service` }, { unit: `${UNIT}@.service` }];
+  const grantees = [{ uid: 3021 }, { gid: BACKUP }, { unit: `${UNIT}.service` }, { unit: `${TEMPLATE}@.service` }];
   assert.equal((await root.call('Grant', { target: 'granted', grantees })).error, undefined);
 }
 

@@ -8,6 +8,7 @@ import {
   findReadable,
   findWritable,
   mayRead,
+  mayReadSet,
   mayWrite,
   ownerOfSpace,
   requireAdministrator,
@@ -17,6 +18,7 @@ import {
 } from '../../../daemon/access/rules.ts';
 import { uuidOfSet } from '../../../daemon/access/set-uuid.ts';
 import type { Reply } from '../../../daemon/dispatch.ts';
+import { emptyPrincipal } from '../../../daemon/vault/records.ts';
 import type { Space } from '../../../daemon/vault/records.ts';
 import type { MethodName } from '../../../daemon/methods/context.ts';
 import type { Methods } from '../../../src/protocol/interface.generated.ts';
@@ -79,6 +81,32 @@ describe('mayWrite()', () => {
       [{ uid: 300 }, 'uid:3001', false],
     ] as const) {
       assert.equal(mayWrite(core.caller(person), space), expected);
+    }
+  });
+});
+
+describe('mayReadSet()', () => {
+  it('is his who may write there, or was granted that very set; not a name like it, nor one of another owner', async (t) => {
+    const core = await startCore(t);
+    const grants = [
+      { space: 'system', kind: 'set', target: 'aws' },
+      { space: 'system', kind: 'name', target: 'minio' },
+      { space: 'uid:3002', kind: 'set', target: 'azure' },
+    ] as const;
+    await core.vault.write((writer) => writer.putPrincipal({ ...emptyPrincipal('uid:3001'), grants }));
+    for (const [person, space, set, expected] of [
+      [ALICE, 'system', 'aws', true],
+      [ALICE, 'uid:3002', 'azure', true],
+      [ALICE, 'uid:3001', 'any', true],
+      [ALICE, 'system', 'minio', false],
+      [ALICE, 'system', 'azure', false],
+      [ALICE, 'uid:3002', 'aws', false],
+      [ALICE, 'system', 'aws_alt', false],
+      [BOB, 'system', 'aws', false],
+      [ROOT, 'uid:3002', 'aws', true],
+    ] as const) {
+      const may = core.vault.read((reader) => mayReadSet(core.caller(person), reader, space, set));
+      assert.equal(may, expected, `${person.uid} ${space} ${set}`);
     }
   });
 });

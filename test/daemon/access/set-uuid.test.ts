@@ -11,6 +11,19 @@ describe('uuidOfSet()', () => {
     assert.equal(uuidOfSet(DNS, 'system', 'www.example.com'), '2ed6657d-e927-568b-95e1-2665a8aea6a2');
   });
 
+  it('is what any other program makes of the name of the set, and of its owner where that is a user', () => {
+    for (const [space, set, expected] of [
+      ['system', 'aws', '872353d0-97ed-54a2-9c4f-9bdfac68563d'],
+      ['system', 'minio', '0577a92a-88b7-5d7a-a557-198520914504'],
+      ['system', 'a', '4f3f2898-69e3-5a0d-820a-c4e87987dbce'],
+      ['system', 'b', '3f10dbe8-4cbd-5e31-9b1f-af0cb9dda9cf'],
+      ['uid:1', 'aws', '762f2755-d2b6-5c5a-beaf-10fa5682b5d6'],
+      ['uid:4294967294', 'aws_alt', 'a65d7cbe-b478-5c6f-9b1b-17a32055ddc4'],
+    ] as const) {
+      assert.equal(uuidOfSet(DNS, space, set), expected);
+    }
+  });
+
   it('differs by store, by owner and by name', () => {
     const other = Buffer.alloc(16);
     const uuids = [

@@ -5,7 +5,8 @@ import { WATCHERS_PER_USER_MAX, WatchHub } from '../../../daemon/access/watch-hu
 import type { Place, Watcher } from '../../../daemon/access/watch-hub.ts';
 import { isCredentialError } from '../../../src/errors.ts';
 import type { PrincipalId, Space } from '../../../daemon/vault/records.ts';
-import { ALICE, BOB, ROOT, startCore } from '../core.ts';
+import { ALICE, BOB, ROOT, restartCore, startCore } from '../core.ts';
+import { flipBit, recordsIn } from '../damage.ts';
 
 /** Writes down what it is told. */
 class Notebook implements Watcher {
@@ -58,16 +59,47 @@ describe('WatchHub', () => {
     assert.equal(bob.told.length, 4);
   });
 
-  it('tells everybody of a lock, and that everything may be another after a repair', async (t) => {
+  it('tells the only one to whom something was granted', async (t) => {
     const core = await startCore(t);
+    const hub = new WatchHub(core.vault);
+    await core.keep(ROOT, 'cio_aws_access_key');
+    await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
+    const alice = new Notebook(undefined, ['uid:3001']);
+    hub.add(alice);
+    await core.replace(ROOT, 'cio_aws_access_key', 'another');
+    assert.deepEqual(alice.told, ['system cio_aws_access_key', 'system set aws']);
+  });
+
+  it('tells whoever has left of nothing, while others stay', async (t) => {
+    const core = await startCore(t);
+    const hub = new WatchHub(core.vault);
+    const stays = new Notebook('uid:3001', ['uid:3001']);
+    hub.add(stays);
+    const gone = new Notebook('uid:3001', ['uid:3001']);
+    hub.add(gone)();
+    await core.keep(ROOT, 'token');
+    await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: ALICE.uid }] });
+    await core.keep(ALICE, 'own');
+    await core.ask(ROOT, 'Lock', {});
+    assert.deepEqual(stays.told, ['system token', 'uid:3001 own', 'locked']);
+    assert.deepEqual(gone.told, []);
+  });
+
+  it('tells everybody of a lock, and that everything may be another after a repair', async (t) => {
+    const before = await startCore(t);
+    await before.keep(ROOT, 'broken');
+    const [tag = ''] = recordsIn(before.storePath, 'credential').keys();
+    const core = await restartCore(t, before, () => flipBit(before.storePath, 'credential', tag));
     const hub = new WatchHub(core.vault);
     const watcher = new Notebook('uid:3001');
     hub.add(watcher);
-    await core.ask(ROOT, 'Rekey', {});
+    await core.ask(ROOT, 'Fsck', {});
     assert.deepEqual(watcher.told, []);
     await core.ask(ROOT, 'Fsck', { repair: true });
+    assert.deepEqual(watcher.told, ['everything']);
+    await core.ask(ROOT, 'Rekey', {});
     await core.ask(ROOT, 'Lock', {});
-    assert.deepEqual(watcher.told.at(-1), 'locked');
+    assert.deepEqual(watcher.told, ['everything', 'locked']);
   });
 
   it('takes so many watchers of one user, and another one when one is gone', async (t) => {
@@ -87,5 +119,7 @@ describe('WatchHub', () => {
     assert.equal(hub.remember(1, 1), false);
     assert.equal(hub.remember(2, 1), true);
     assert.equal(hub.remember(1, -1), true);
+    for (let count = 0; count < WATCHED_PER_USER_MAX; count += 1) assert.ok(hub.remember(3, 1));
+    assert.equal(hub.remember(3, 1), false, 'one by one too');
   });
 });

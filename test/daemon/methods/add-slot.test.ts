@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import type { Reply } from '../../../daemon/dispatch.ts';
 import { SLOTS_MAX } from '../../../daemon/vault/slots.ts';
 import type { AddSlotIn } from '../../../src/protocol/interface.generated.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -54,6 +55,22 @@ describe('AddSlot', () => {
       ]);
       assert.equal((await core.refusal(person, 'AddSlot', { kind: 'keyfile', path: 'relative' }))[0], 'AccessDenied');
     }
+  });
+
+  it('makes a key file for an administrator who is neither root nor the daemon’s user in the state directory only', async (t) => {
+    const core = await startCore(t);
+    const member = { ...core.caller(ROOT), uid: ALICE.uid, isDaemonsUser: false };
+    const add = async (parameters: AddSlotIn): Promise<string | undefined> => {
+      const reply = await core.dispatch(member, { method: 'io.cio.Credentials.AddSlot', parameters });
+      return (reply as Reply).error;
+    };
+    const directory = temporaryDirectory(t);
+    for (const path of [join(directory, 'new.key'), `${core.directory}-2.key`]) {
+      assert.equal(await add({ kind: 'keyfile', path }), 'io.cio.Credentials.AccessDenied', path);
+    }
+    assert.deepEqual(readdirSync(directory), []);
+    assert.equal(await add({ kind: 'keyfile', path: join(core.directory, 'new.key') }), undefined);
+    assert.equal(await add({ kind: 'recovery' }), undefined);
   });
 
   it('is refused while the store is locked, and makes no key file then', async (t) => {

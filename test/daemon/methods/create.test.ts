@@ -43,6 +43,34 @@ describe('Create', () => {
     assert.equal(credentials.length, ITEMS_PER_CALL_MAX);
   });
 
+  it('wipes the values, be they stored or refused', async (t) => {
+    const core = await startCore(t);
+    const texts = ['the-first-value', Buffer.from('the-second-value').toString('base64')];
+    const values: Buffer[] = [];
+    const from = Buffer.from.bind(Buffer) as (...args: readonly unknown[]) => Buffer;
+    t.mock.method(Buffer, 'from', (...args: readonly unknown[]) => {
+      const bytes = from(...args);
+      if (texts.includes(args[0] as string)) values.push(bytes);
+      return bytes;
+    });
+    const [value, data] = texts as [string, string];
+    const areWiped = (): boolean => values.splice(0).every((bytes) => bytes.every((byte) => byte === 0));
+    const credentials = [
+      { name: 'a', value },
+      { name: 'b', data },
+    ];
+    await core.ask(ROOT, 'Create', { credentials });
+    assert.equal(values.length, 2);
+    assert.ok(areWiped());
+    assert.equal((await core.refusal(ROOT, 'Create', { credentials }))[0], 'AlreadyExists');
+    assert.equal(values.length, 2);
+    assert.ok(areWiped());
+    const withBadName = [...credentials, { name: 'NO', value: 'x' }];
+    assert.equal((await core.refusal(ROOT, 'Create', { credentials: withBadName }))[0], 'InvalidName');
+    assert.equal(values.length, 2);
+    assert.ok(areWiped());
+  });
+
   it('counts generations for each owner on its own', async (t) => {
     const core = await startCore(t);
     assert.deepEqual([await core.keep(ROOT, 'a'), await core.keep(ROOT, 'b')], [1, 2]);

@@ -117,12 +117,28 @@ describe('Fsck', () => {
   it('leaves what was granted of a name that it dropped to nobody who was not granted it anew', async (t) => {
     const before = await startCore(t);
     await before.keep(ROOT, 'broken');
-    await before.ask(ROOT, 'Grant', { target: 'broken', grantees: [{ uid: ALICE.uid }] });
+    await before.ask(ROOT, 'Grant', { target: 'broken', grantees: [{ uid: ALICE.uid }, { unit: 'restic.service' }] });
     const [tag = ''] = recordsIn(before.storePath, 'credential').keys();
     const core = await restartCore(t, before, () => flipBit(before.storePath, 'credential', tag));
     await core.ask(ROOT, 'Fsck', { repair: true });
     await core.keep(ROOT, 'broken');
-    assert.equal((await core.refusal(ALICE, 'Get', { name: 'broken' }))[0], 'NotFound');
+    for (const person of [ALICE, RESTIC])
+      assert.equal((await core.refusal(person, 'Get', { name: 'broken' }))[0], 'NotFound');
+  });
+
+  it('takes back no grant of a set that has a field left, and none that a unit waits for', async (t) => {
+    const before = await startCore(t);
+    await before.keep(ROOT, 'cio_aws_access_key');
+    await before.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
+    await before.ask(ROOT, 'Grant', { target: 'token', grantees: [{ unit: 'restic.service', missing: 'block' }] });
+    const records = recordsIn(before.storePath, 'credential');
+    await before.keep(ROOT, 'broken');
+    const [tag = ''] = newTags(records, recordsIn(before.storePath, 'credential'));
+    const core = await restartCore(t, before, () => flipBit(before.storePath, 'credential', tag));
+    assert.equal((await core.ask(ROOT, 'Fsck', { repair: true })).repaired, true);
+    assert.equal(await core.value(ALICE, 'cio_aws_access_key'), 'value-of-cio_aws_access_key');
+    await core.keep(ROOT, 'token');
+    assert.equal(await core.value(RESTIC, 'token'), 'value-of-token');
   });
 
   it('lets calls go on: reads at once, writes afterwards', async (t) => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Reply } from '../../../daemon/dispatch.ts';
+import { AT_ONCE_BYTES_MAX } from '../../../daemon/methods/read-in-turn.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
 import { flipBit, newTags, recordsIn } from '../damage.ts';
@@ -47,6 +49,9 @@ describe('GetSet', () => {
     }
     const answer = await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
     assert.deepEqual([answer.ready, answer.missing, answer.members.length], [false, missing, 2]);
+    await core.keep(ROOT, 'cio_aws_backup_repo', 'cio_aws_secret_key');
+    const last = ['Incomplete', { set: 'aws', missing: ['backup_password'] }];
+    assert.deepEqual(await core.refusal(ROOT, 'GetSet', { set: 'aws' }), last);
   });
 
   it('takes the provider from the field of that name where the set is not called like one', async (t) => {
@@ -132,6 +137,33 @@ describe('GetSet', () => {
     await core.keep(ROOT, 'token', 'cio_aws_access_key');
     assert.equal((await core.refusal(ROOT, 'GetSet', { set: 'token' }))[0], 'NotFound');
     assert.equal((await core.refusal(ROOT, 'GetSet', { set: 'cio_aws_access_key' }))[0], 'NotFound');
+  });
+
+  it('finds no set by a name that is too long for one', async (t) => {
+    const core = await startCore(t);
+    const set = 'a'.repeat(128);
+    assert.deepEqual(await core.refusal(ROOT, 'GetSet', { set }), ['NotFound', { name: set }]);
+  });
+
+  it('answers at once with what is small altogether, and with what is large in its turn', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...AWS);
+    const { members } = await core.ask(ROOT, 'GetSet', { set: 'aws' });
+    const others = members.reduce(
+      (sum, { field, value }) => sum + (field === 'secret_key' ? 0 : (value ?? '').length),
+      0,
+    );
+    for (const [bytes, isLater] of [
+      [AT_ONCE_BYTES_MAX, false],
+      [AT_ONCE_BYTES_MAX + 1, true],
+    ] as const) {
+      await core.replace(ROOT, 'cio_aws_secret_key', 'x'.repeat(bytes - others));
+      const message = { method: 'io.cio.Credentials.GetSet', parameters: { set: 'aws' } };
+      const answer = core.dispatch(core.caller(ROOT), message);
+      assert.equal(answer instanceof Promise, isLater);
+      const { error } = await (answer as Promise<Reply> | Reply);
+      assert.equal(error, undefined);
+    }
   });
 
   it('gives bytes that are no text as data', async (t) => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Reply } from '../../../daemon/dispatch.ts';
+import { AT_ONCE_BYTES_MAX } from '../../../daemon/methods/read-in-turn.ts';
 import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
 import { deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
@@ -82,6 +84,21 @@ describe('Get', () => {
     await core.keep(ROOT, { name: 'control', data: bytes.toString('base64') });
     const { value, data } = await core.ask(ROOT, 'Get', { name: 'control' });
     assert.ok((typeof value === 'string' ? Buffer.from(value) : Buffer.from(data ?? '', 'base64')).equals(bytes));
+  });
+
+  it('answers at once with what is small, and with what is large in its turn', async (t) => {
+    const core = await startCore(t);
+    for (const [bytes, isLater] of [
+      [AT_ONCE_BYTES_MAX, false],
+      [AT_ONCE_BYTES_MAX + 1, true],
+    ] as const) {
+      await core.replace(ROOT, 'token', 'x'.repeat(bytes));
+      const message = { method: 'io.cio.Credentials.Get', parameters: { name: 'token' } };
+      const answer = core.dispatch(core.caller(ROOT), message);
+      assert.equal(answer instanceof Promise, isLater);
+      const { parameters } = (await (answer as Promise<Reply> | Reply)) as { readonly parameters: { value: string } };
+      assert.equal(parameters.value.length, bytes);
+    }
   });
 
   it('is refused while the store is locked', async (t) => {

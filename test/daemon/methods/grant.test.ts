@@ -4,7 +4,7 @@ import { GRANTS_PER_USER_MAX } from '../../../daemon/access/quota.ts';
 import { ITEMS_PER_CALL_MAX } from '../../../src/limits.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
-import { recordsIn } from '../damage.ts';
+import { flipBit, recordsIn } from '../damage.ts';
 
 const NO_SET = '0191e1f0-7c3a-5000-8000-00000000000a';
 
@@ -306,11 +306,10 @@ describe('Grant: what one user may give', () => {
       assert.deepEqual(sets[0]?.grants, [block]);
     });
 
-    it('outlives a restart, and a repair', async (t) => {
+    it('outlives a restart', async (t) => {
       const core = await startCore(t);
       await core.ask(ROOT, 'Grant', { target: 'token', grantees: [block] });
       const again = await restartCore(t, core);
-      await again.ask(ROOT, 'Fsck', { repair: true });
       await again.keep(ROOT, 'token');
       assert.equal(await reads(again, RESTIC), true);
     });
@@ -344,8 +343,18 @@ describe('Grant: what one user may give', () => {
         'NotFound',
         { name: 'token' },
       ]);
+      const ofAlice = { target: 'token', grantees: [block], owner: ALICE.uid };
+      assert.deepEqual(await core.refusal(ROOT, 'Grant', ofAlice), ['NotFound', { name: 'token' }]);
       const users = [{ uid: 5, missing: 'block' as const }];
       assert.equal((await core.refusal(ROOT, 'Grant', { target: 'token', grantees: users }))[0], 'InvalidName');
+    });
+
+    it('is not what is there and damaged', async (t) => {
+      const before = await startCore(t);
+      await before.keep(ROOT, 'token');
+      const [tag = ''] = recordsIn(before.storePath, 'credential').keys();
+      const core = await restartCore(t, before, () => flipBit(before.storePath, 'credential', tag));
+      assert.equal((await core.refusal(ROOT, 'Grant', { target: 'token', grantees: [block] }))[0], 'Damaged');
     });
 
     it('says anew what was said before: the last word counts, and is one grant', async (t) => {

@@ -38,7 +38,14 @@ describe('RemoveSlot', () => {
 
   it('does not repeat what is no id', async (t) => {
     const core = await startCore(t);
-    for (const id of ['', 'a pasted secret', 'x'.repeat(100_000), '0000000g']) {
+    for (const id of [
+      '',
+      'a pasted secret',
+      'x'.repeat(100_000),
+      '0000000g',
+      '00000000 a secret',
+      'a secret 00000000',
+    ]) {
       const [error, fields] = await core.refusal(ROOT, 'RemoveSlot', { id });
       assert.deepEqual([error, fields], ['NotFound', { name: '' }]);
     }
@@ -55,6 +62,7 @@ describe('RemoveSlot', () => {
   it('is refused while the store is locked', async (t) => {
     const core = await startCore(t);
     await core.ask(ROOT, 'Lock', {});
-    assert.deepEqual(await core.refusal(ROOT, 'RemoveSlot', { id: '00000000' }), ['Locked', {}]);
+    for (const id of ['00000000', 'x'])
+      assert.deepEqual(await core.refusal(ROOT, 'RemoveSlot', { id }), ['Locked', {}]);
   });
 });

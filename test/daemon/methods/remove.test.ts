@@ -101,6 +101,8 @@ describe('Remove', () => {
     ]);
     const many = Array.from({ length: ITEMS_PER_CALL_MAX + 1 }, () => 'x');
     assert.deepEqual(await core.refusal(ROOT, 'Remove', { names: many }), ['TooLarge', { limit: ITEMS_PER_CALL_MAX }]);
+    await core.keep(ROOT, 'x');
+    assert.deepEqual((await core.ask(ROOT, 'Remove', { names: many.slice(1) })).removed, ['x']);
   });
 
   it('removes only what has not changed since ifGeneration, with the rest of its set', async (t) => {
@@ -221,11 +223,14 @@ describe('Remove next to what is damaged', () => {
     await before.keep(ROOT, 'cio_aws_access_key');
     const records = recordsIn(before.storePath, 'credential');
     await before.keep(ROOT, 'cio_aws_secret_key');
+    await before.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
     const [tag = ''] = newTags(records, recordsIn(before.storePath, 'credential'));
     const core = await restartCore(t, before, () => flipBit(before.storePath, 'credential', tag));
     assert.deepEqual((await core.ask(ROOT, 'Remove', { names: ['cio_aws_access_key'] })).removed, [
       'cio_aws_access_key',
     ]);
+    await core.keep(ROOT, 'cio_aws_region');
+    assert.equal(await core.value(ALICE, 'cio_aws_region'), 'value-of-cio_aws_region', 'what is damaged is there');
   });
 
   it('removes a credential of which a value is damaged', async (t) => {

@@ -28,6 +28,17 @@ describe('Revoke', () => {
     assert.equal(await revoke(1, 1, 3), 1);
     assert.equal(await revoke(1), 0);
     assert.equal(await revoke(2), 1);
+    await core.keep(ROOT, 'other');
+    await core.ask(ROOT, 'Grant', { target: 'other', grantees: [{ uid: 1 }] });
+    assert.equal(await revoke(1), 0, 'he has something else');
+  });
+
+  it('takes back from the only one who waits for what is not there yet', async (t) => {
+    const core = await startCore(t);
+    const grantees = [{ unit: 'restic.service', missing: 'block' as const }];
+    await core.ask(ROOT, 'Grant', { target: 'later', grantees });
+    assert.equal((await core.ask(ROOT, 'Revoke', { target: 'later', grantees })).revoked, 1);
+    assert.equal((await core.refusal(ROOT, 'Revoke', { target: 'later', grantees }))[0], 'NotFound');
   });
 
   it('of one field leaves what was granted of its set, and the other way round', async (t) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { VaultWriter } from '../../../daemon/vault/transaction.ts';
 import { VERSIONS_KEPT } from '../../../src/limits.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
@@ -76,6 +77,39 @@ describe('Rollback of a credential', () => {
     for (const wanted of [{ version: 1 }, { generation: 1 }]) {
       assert.equal((await core.refusal(ROOT, 'Rollback', { target: 'token', ...wanted }))[0], 'InvalidValue');
     }
+  });
+
+  it('refuses a version together with a generation', async (t) => {
+    const core = await startCore(t);
+    await core.replace(ROOT, 'token', 'first');
+    await core.replace(ROOT, 'token', 'second');
+    assert.deepEqual(await core.refusal(ROOT, 'Rollback', { target: 'token', version: 1, generation: 1 }), [
+      'InvalidValue',
+      { name: 'token', reason: 'a version and a generation exclude each other' },
+    ]);
+    assert.equal(await core.value(ROOT, 'token'), 'second');
+  });
+
+  it('wipes the value that it brings back', async (t) => {
+    const core = await startCore(t);
+    await core.replace(ROOT, 'token', 'first');
+    await core.replace(ROOT, 'token', 'second');
+    const values: Uint8Array[] = [];
+    const write = core.vault.write.bind(core.vault);
+    t.mock.method(core.vault, 'write', (work: (writer: VaultWriter) => unknown) =>
+      write((writer) => {
+        const value = writer.value.bind(writer);
+        t.mock.method(writer, 'value', (...args: Parameters<VaultWriter['value']>) => {
+          const bytes = value(...args);
+          values.push(bytes);
+          return bytes;
+        });
+        return work(writer);
+      }),
+    );
+    await core.ask(ROOT, 'Rollback', { target: 'token' });
+    assert.deepEqual(values, [new Uint8Array('first'.length)]);
+    assert.equal(await core.value(ROOT, 'token'), 'first');
   });
 
   it('keeps the number of versions that are kept', async (t) => {

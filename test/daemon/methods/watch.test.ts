@@ -219,6 +219,8 @@ describe('Watch', () => {
     assert.deepEqual([told.credentials, told.sets.length], [[], 1]);
     await byName.assertSilent();
     await bySet.assertSilent();
+    const generation = await core.replace(ALICE, 'cio_minio_access_key', 'x');
+    assert.equal((await bySet.take()).credentials[0]?.generation, generation);
     const others = await Watching.start(core, BOB, { owner: ALICE.uid });
     assert.equal(others.credentials.size, 0);
     for (const watching of [byName, bySet, others]) await watching.leave();
@@ -228,6 +230,30 @@ describe('Watch', () => {
       more: true,
     });
     assert.equal(refused?.error, `${INTERFACE_NAME}.TooLarge`);
+  });
+
+  it('keeps to one owner, whatever others grant, change and take back', async (t) => {
+    const core = await startCore(t);
+    const grantees = [{ uid: ALICE.uid }];
+    for (const person of [ROOT, BOB]) await core.keep(person, 'token', 'cio_aws_access_key');
+    await core.keep(ALICE, 'own');
+    await core.ask(ROOT, 'Grant', { target: 'aws', grantees });
+    const mine = await Watching.start(core, ALICE, { owner: ALICE.uid });
+    const shared = await Watching.start(core, ALICE, { owner: 0 });
+    assert.deepEqual([...mine.credentials.keys(), ...mine.sets.keys()], ['3001/own']);
+    assert.deepEqual([...shared.credentials.keys(), ...shared.sets.keys()], ['cio_aws_access_key', 'set:aws']);
+    for (const target of ['token', 'aws']) await core.ask(BOB, 'Grant', { target, grantees });
+    for (const name of ['token', 'cio_aws_access_key']) await core.replace(BOB, name, 'x');
+    await core.ask(BOB, 'Revoke', { target: 'token', grantees });
+    await shared.assertSilent();
+    await core.replace(ROOT, 'cio_aws_access_key', 'x');
+    await core.ask(ROOT, 'Grant', { target: 'token', grantees });
+    await mine.assertSilent();
+    await shared.until(['token', 'cio_aws_access_key', 'set:aws']);
+    await core.keep(ALICE, 'second');
+    await mine.until(['3001/own', '3001/second']);
+    await shared.assertSilent();
+    for (const watching of [mine, shared]) await watching.leave();
   });
 
   it('ends with Locked when the store is locked, though it is opened again at once', async (t) => {

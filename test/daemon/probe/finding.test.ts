@@ -46,8 +46,10 @@ describe('parseProberMessage()', () => {
     { ...good, reason: 'other' },
     { ...good, reason: 'constructor' },
     { ...good, reason: 7 },
+    { ...good, reason: ['wrong_secret_key'] },
     { ...good, field: 'Secret key' },
     { ...good, field: '' },
+    { ...good, field: ['secret_key'] },
     { ...good, field: 'x'.repeat(65) },
     { ...good, subject: 'x'.repeat(201) },
     { ...good, subject: 'two\nlines' },
@@ -60,6 +62,11 @@ describe('parseProberMessage()', () => {
   ]) {
     it(`takes no ${JSON.stringify(bad)}`, () => assert.equal(parse(bad), undefined));
   }
+
+  it('reads what is just within the bounds', () => {
+    const finding = { ...good, field: 'x'.repeat(64), subject: 'x'.repeat(200), ms: 0 };
+    assert.deepEqual(parse(finding), { kind: 'finding', finding });
+  });
 
   it('takes no bytes that are no JSON, and drops what it does not know', () => {
     assert.equal(parseProberMessage(Buffer.from('{"check":'), []), undefined);

@@ -99,6 +99,39 @@ describe('Prober', () => {
     assert.equal((await found.next()).done, true);
   });
 
+  it('has room for the next where none could be started', async () => {
+    const prober = new Prober(() => Promise.reject(new ProberMissingError()));
+    for (let count = 0; count <= JOBS_MAX; count += 1) {
+      for await (const { reason } of prober.probe(JOB, ROOT, NEVER_GONE)) assert.equal(reason, 'prober_missing');
+    }
+  });
+
+  it('makes no finding of a defect', async () => {
+    const prober = new Prober(() => Promise.reject(new RangeError('by the test')));
+    await assert.rejects(prober.probe(JOB, ROOT, NEVER_GONE).next(), RangeError);
+  });
+
+  it('lets a finding name what is no secret, or too short for one', async () => {
+    const found = ['s3:https://host.example/bucket', 'short'].map((subject) => ({ ...FINDING, subject }));
+    const job = { ...JOB, values: { ...JOB.values, backup_password: 'short' } };
+    assert.deepEqual(await findings(new FarProber([text(...found), DONE]), job), found);
+    const withSecret = { ...JOB, values: { ...JOB.values, backup_password: 'eight888' } };
+    assert.deepEqual(await findings(new FarProber([text({ ...FINDING, subject: 'eight888' }), DONE]), withSecret), [
+      FAILED,
+    ]);
+  });
+
+  it('waits for nobody to go away any more when it is done', async () => {
+    let waiting = 0;
+    const gone = (): (() => void) => {
+      waiting += 1;
+      return () => void (waiting -= 1);
+    };
+    for await (const _ of new Prober(() => Promise.resolve(new FarProber([DONE]))).probe(JOB, ROOT, gone))
+      assert.fail();
+    assert.equal(waiting, 0);
+  });
+
   it('ends a prober that hangs', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const far = new FarProber([text(FINDING)], true);

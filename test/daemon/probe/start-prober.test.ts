@@ -4,10 +4,14 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { NEVER_GONE } from '../../../daemon/gone.ts';
 import { Prober } from '../../../daemon/probe/prober.ts';
-import { ProberMissingError, connectProber, spawnProber } from '../../../daemon/probe/start-prober.ts';
+import { END_TIME_MAX_MS, ProberMissingError, connectProber, spawnProber } from '../../../daemon/probe/start-prober.ts';
+import type { ProberConnection } from '../../../daemon/probe/start-prober.ts';
+import { JOB_BYTES_MAX } from '../../../daemon/prober/limits.ts';
 import type { Finding, ProbeJob } from '../../../src/validation.ts';
+import { eventually } from '../../support/eventually.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 /** A set whose server is not there: port 9 is for what nobody serves. */
@@ -30,6 +34,15 @@ function children(): number[] {
   return ids.filter((id) => id !== '').map(Number);
 }
 
+/** A prober that this process has just started. */
+async function startOne(): Promise<{ readonly connection: ProberConnection; readonly pid: number }> {
+  const before = new Set(children());
+  const connection = await spawnProber()();
+  const [pid] = children().filter((id) => !before.has(id));
+  assert.ok(pid !== undefined);
+  return { connection, pid };
+}
+
 async function findings(prober: Prober): Promise<Finding[]> {
   const found: Finding[] = [];
   for await (const finding of prober.probe(JOB, { uid: 0, isAdministrator: true }, NEVER_GONE)) found.push(finding);
@@ -50,13 +63,35 @@ describe('spawnProber()', () => {
   });
 
   it('lets others first', async () => {
-    const before = new Set(children());
-    const connection = await spawnProber()();
-    const priorities = children()
-      .filter((pid) => !before.has(pid))
-      .map((pid) => os.getPriority(pid));
+    const { connection, pid } = await startOne();
+    assert.equal(os.getPriority(pid), os.constants.priority.PRIORITY_LOW);
     connection.end();
-    assert.deepEqual(priorities, [os.constants.priority.PRIORITY_LOW]);
+  });
+
+  it('has it end by itself when it is told to', async (t) => {
+    const { connection, pid } = await startOne();
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    connection.end();
+    await eventually(() => !children().includes(pid));
+  });
+
+  it('ends one that does not, after a time', async (t) => {
+    const { connection, pid } = await startOne();
+    process.kill(pid, 'SIGSTOP');
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    connection.end();
+    t.mock.timers.tick(END_TIME_MAX_MS - 1);
+    assert.ok(children().includes(pid));
+    t.mock.timers.tick(1);
+    await eventually(() => !children().includes(pid));
+  });
+
+  it('outlives one that ends before it has read its job', async () => {
+    const { connection, pid } = await startOne();
+    connection.send('x'.repeat(4 * JOB_BYTES_MAX));
+    for await (const _chunk of connection.chunks) assert.fail('it has nothing to say');
+    await eventually(() => !children().includes(pid));
+    connection.end();
   });
 });
 
@@ -80,4 +115,17 @@ describe('connectProber()', () => {
       ]);
     });
   }
+
+  it('outlives one that ends before it has read its job', async (t) => {
+    const file = path.join(temporaryDirectory(t), 'probe');
+    const { promise: refused, resolve } = Promise.withResolvers<void>();
+    const server = net.createServer((socket) => socket.once('close', resolve).destroy());
+    await new Promise<void>((listening) => server.listen(file, listening));
+    t.after(() => void server.close());
+    const connection = await connectProber(file)();
+    connection.send('x'.repeat(JOB_BYTES_MAX));
+    await refused;
+    for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+    connection.end();
+  });
 });

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
-import { epochTag, unwrapDataKey, wrapDataKey } from '../../../daemon/vault/data-key.ts';
+import type { SealedReader, SealedRecord } from '../../../daemon/store/sealed-store.ts';
+import { epochTag, openDataKey, unwrapDataKey, wrapDataKey } from '../../../daemon/vault/data-key.ts';
 import { Sodium } from '../../../daemon/vault/sodium.ts';
 
 const STORE_ID = randomBytes(16);
@@ -54,6 +55,30 @@ describe('unwrapDataKey()', () => {
       assert.equal(unwrapDataKey(sodium, STORE_ID, ROOT_KEY, odd, body), undefined);
       assert.equal(unwrapDataKey(sodium, STORE_ID, ROOT_KEY, tag, odd), undefined);
     }
+    assert.ok(sodium.memory[0]?.every((byte) => byte === 0));
+  });
+});
+
+describe('openDataKey()', () => {
+  /** A store with such data keys, in the order of their tags. */
+  function storeOf(...records: readonly SealedRecord[]): SealedReader {
+    return { get: () => undefined, list: (kind) => records.filter((record) => record.kind === kind) };
+  }
+
+  it('takes the newest of several, as an older one may have been put back', () => {
+    const keys = [1, 2, 300].map((epoch) => wrapDataKey(sodium, STORE_ID, ROOT_KEY, epoch, randomBytes(32)));
+    const sealing = openDataKey(sodium, storeOf(...keys), STORE_ID, ROOT_KEY);
+    assert.equal(sealing?.epoch, 300);
+    sealing.wipe();
+  });
+
+  it('passes over what the root key did not wrap, and gives nothing where it wrapped none', () => {
+    const own = wrapDataKey(sodium, STORE_ID, ROOT_KEY, 1, randomBytes(32));
+    const other = wrapDataKey(sodium, STORE_ID, randomBytes(32), 2, randomBytes(32));
+    const sealing = openDataKey(sodium, storeOf(own, other), STORE_ID, ROOT_KEY);
+    assert.equal(sealing?.epoch, 1);
+    sealing.wipe();
+    assert.equal(openDataKey(sodium, storeOf(other), STORE_ID, ROOT_KEY), undefined);
     assert.ok(sodium.memory[0]?.every((byte) => byte === 0));
   });
 });

@@ -98,6 +98,17 @@ describe('createFirstSlot()', () => {
     assert.deepEqual(fs.readdirSync(places.stateDirectory), []);
   });
 
+  it("wipes the slot's key, be it made, read or given by systemd", async (t) => {
+    const places = placesOf(t);
+    const hashed = t.mock.method(sodium, 'hashedKey');
+    for (let round = 0; round < 2; round += 1) await create({ ...places, credentialsDirectory: undefined });
+    giveCredential(places, `${randomBytes(32).toString('base64')}\n`);
+    await create(places);
+    const keys = hashed.mock.calls.map((call) => call.arguments[0]);
+    assert.equal(keys.length, 3);
+    for (const key of keys) assert.deepEqual(key, new Uint8Array(32));
+  });
+
   it('keeps no key in its memory', () => {
     assert.ok(sodium.memory[0]?.every((byte) => byte === 0));
   });

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { valueIn } from '../../../daemon/vault/records.ts';
 import { ATTACKS, storeWithPast } from './attacked-store.ts';
 import type { Problem } from '../../../src/protocol/interface.generated.ts';
 import { TestVault, isPending } from './open-vault.ts';
@@ -36,6 +38,20 @@ describe('fsck()', () => {
   it('says nothing of values, nor of keys', async (t) => {
     const opened = await history.opened(t, ATTACKS['swaps the values of two versions']?.edit);
     assert.ok(!JSON.stringify((await opened.fsck()).problems).includes('rotated 1'));
+  });
+
+  it('wipes every value that it opened, also of one that no credential refers to', async (t) => {
+    for (const what of [undefined, 'deletes the record of a credential']) {
+      const opened = await history.opened(t, what === undefined ? undefined : ATTACKS[what]?.edit);
+      const { sealing } = opened.vault.unlocked();
+      const open = t.mock.method(sealing, 'open');
+      assert.equal((await opened.fsck()).problems.length === 0, what === undefined);
+      const texts = open.mock.calls.flatMap(({ arguments: [kind], result }) =>
+        kind === KIND.value && result !== undefined ? [result] : [],
+      );
+      assert.ok(texts.length > 5);
+      for (const text of texts) assert.ok(valueIn(text).every((byte) => byte === 0));
+    }
   });
 
   it('bounds what it tells', async (t) => {

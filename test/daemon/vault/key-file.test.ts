@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import crypto, { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
 import { KeyFileError, createKeyFile, readKeyFile } from '../../../daemon/vault/key-file.ts';
 import { withIdentity } from '../../support/identity.ts';
+import { openFilesIn } from '../../support/open-files.ts';
 import { root, skipUnless, tracer } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { makeReadOnly, mounting, smallDisk } from '../store/small-disk.ts';
@@ -29,7 +32,69 @@ function write(file: string, content: string | Uint8Array, mode = 0o600): string
   return file;
 }
 
+/** Does `work` with what the test has put in the place of functions of Node's. */
+function withMocks<T>(t: TestContext, work: () => T): T {
+  syncBuiltinESMExports();
+  try {
+    return work();
+  } finally {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  }
+}
+
+function isWiped(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
 describe('createKeyFile()', () => {
+  it('is on the disk before it has its name, and has its name there before it is told of', (t) => {
+    const directory = temporaryDirectory(t);
+    const file = path.join(directory, 'root.key');
+    const done: string[] = [];
+    const { fsyncSync, linkSync } = fs;
+    t.mock.method(fs, 'fsyncSync', (fd: number) => {
+      done.push(`sync ${fs.readlinkSync(`/proc/self/fd/${fd}`).replace(/\.[0-9a-f]{16}\.tmp$/, '.tmp')}`);
+      fsyncSync(fd);
+    });
+    t.mock.method(fs, 'linkSync', (from: string, to: string) => {
+      done.push(`link ${to}`);
+      linkSync(from, to);
+    });
+    withMocks(t, () => createKeyFile(file));
+    assert.deepEqual(done, [`sync ${file}.tmp`, `link ${file}`, `sync ${directory}`]);
+    assert.deepEqual(openFilesIn(directory), []);
+  });
+
+  it('wipes what it wrote, and the key where it could not make the file', (t) => {
+    const directory = temporaryDirectory(t);
+    const written: Uint8Array[] = [];
+    const random: Uint8Array[] = [];
+    const { writeSync } = fs;
+    t.mock.method(fs, 'writeSync', (fd: number, bytes: Uint8Array) => {
+      written.push(bytes);
+      return writeSync(fd, bytes);
+    });
+    const { randomFillSync } = crypto;
+    t.mock.method(crypto, 'randomFillSync', (bytes: Uint8Array) => {
+      if (bytes.length === 32) random.push(bytes);
+      return randomFillSync(bytes);
+    });
+    withMocks(t, () => {
+      const key = createKeyFile(path.join(directory, 'root.key'));
+      assert.equal(random[0], key);
+      assert.ok(!isWiped(key));
+      refusal(() => createKeyFile(path.join(directory, 'root.key')));
+    });
+    assert.deepEqual(
+      [written.map(isWiped), random.map(isWiped)],
+      [
+        [true, true],
+        [false, true],
+      ],
+    );
+  });
+
   it('makes a file of one line of base64, mode 0600 whatever the umask, and nothing else', (t) => {
     const old = process.umask(0o777);
     t.after(() => process.umask(old));
@@ -182,6 +247,26 @@ describe('readKeyFile()', () => {
       withIdentity({ uid: 1, gid: 1 }, () => refusal(() => readKeyFile(file))).message,
       /permission denied|EACCES/,
     );
+  });
+
+  it('wipes what it read, key or not, and leaves no file open', (t) => {
+    const directory = temporaryDirectory(t);
+    const good = write(path.join(directory, 'good'), randomBytes(32).toString('base64'));
+    const bad = write(path.join(directory, 'bad'), 'this is no key');
+    const read: Uint8Array[] = [];
+    const { readSync } = fs;
+    t.mock.method(fs, 'readSync', (fd: number, bytes: Uint8Array, ...others: [number, number, number]) => {
+      read.push(bytes);
+      const count = readSync(fd, bytes, ...others);
+      assert.ok(!isWiped(bytes));
+      return count;
+    });
+    withMocks(t, () => {
+      readKeyFile(good);
+      refusal(() => readKeyFile(bad));
+    });
+    assert.deepEqual(read.map(isWiped), [true, true]);
+    assert.deepEqual(openFilesIn(directory), []);
   });
 
   it('says that there is none', (t) => {

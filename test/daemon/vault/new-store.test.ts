@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
+import type { SealedRecord } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { fillNewStore, isEmptyStore } from '../../../daemon/vault/new-store.ts';
+import { makeSlot } from '../../../daemon/vault/slots.ts';
 import { Sodium } from '../../../daemon/vault/sodium.ts';
 import { memoryDirectory } from './memory-directory.ts';
 import { STORE_FILE, TestVault } from './open-vault.ts';
@@ -31,6 +33,33 @@ describe('fillNewStore()', () => {
     );
     assert.ok(isEmptyStore(store));
     assert.ok(sodium.memory[0]?.every((byte) => byte === 0));
+  });
+
+  it('leaves an empty store where it cannot be written, and can make it then', async (t) => {
+    const directory = memoryDirectory(t);
+    const sodium = await Sodium.load();
+    const store = SqliteStore.open(path.join(directory, STORE_FILE));
+    t.after(() => store.close());
+    const failing = t.mock.method(store, 'begin', (head: Uint8Array | undefined) => {
+      const transaction = SqliteStore.prototype.begin.call(store, head);
+      let count = 0;
+      const put = (record: SealedRecord): void => {
+        count += 1;
+        if (count === 3) throw new StoreError('full', 'by the test');
+        transaction.put(record);
+      };
+      return { ...transaction, put };
+    });
+    const fill = (): Promise<void> =>
+      fillNewStore(store, sodium, (storeId, rootKey) =>
+        makeSlot(sodium, storeId, rootKey, { kind: 'recovery' }, { key: new Uint8Array(32) }, 1),
+      );
+    await assert.rejects(fill(), StoreError);
+    assert.ok(isEmptyStore(store));
+    assert.ok(sodium.memory[0]?.every((byte) => byte === 0));
+    failing.mock.restore();
+    await fill();
+    assert.equal(isEmptyStore(store), false);
   });
 
   it('makes another id and other keys each time', async (t) => {

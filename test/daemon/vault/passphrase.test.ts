@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { areUsable, deriveFromPassphrase, newScryptParameters } from '../../../daemon/vault/passphrase.ts';
@@ -49,6 +51,28 @@ describe('deriveFromPassphrase()', () => {
 
   it('refuses parameters out of bounds before it takes memory', async () => {
     await assert.rejects(derive('a', { N: 2 ** 30 }), RangeError);
+  });
+
+  it('wipes the bytes of the passphrase, also where no key can be derived', async (t) => {
+    const texts: Uint8Array[] = [];
+    const { scrypt } = crypto;
+    t.mock.method(crypto, 'scrypt', (...args: Parameters<typeof scrypt>) => {
+      const text = args[0] as Uint8Array;
+      assert.equal(Buffer.from(text).toString(), 'passphrase');
+      texts.push(text);
+      if (texts.length > 1) throw new RangeError('it fails');
+      scrypt(...args);
+    });
+    syncBuiltinESMExports();
+    try {
+      await derive('passphrase');
+      await assert.rejects(derive('passphrase'), RangeError);
+    } finally {
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    }
+    assert.equal(texts.length, 2);
+    for (const text of texts) assert.ok(text.every((byte) => byte === 0));
   });
 
   it('works with whatever areUsable() allows', async () => {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { rekey } from '../../../daemon/vault/rekey.ts';
+import { Sealing } from '../../../daemon/vault/sealing.ts';
 import { isCredentialError } from '../../../src/errors.ts';
 import { ATTACKS, CURRENT, storeWithPast } from './attacked-store.ts';
 import { TestVault, isPending } from './open-vault.ts';
@@ -84,6 +85,22 @@ describe('rekey()', () => {
       await assert.rejects(tried, { code: 'StorageFailed', fields: { reason: 'changed_by_other' } });
     }
     assert.equal((await opened.rekey()).keyEpoch, 2);
+  });
+
+  it('gives back the keys that it made where a record is damaged, however often it is tried', async (t) => {
+    const opened = await history.opened(t, ATTACKS['deletes the current value']?.edit);
+    for (let attempt = 0; attempt < 50; attempt += 1) await assert.rejects(opened.rekey(), isDamaged);
+    await opened.vault.lock();
+    assert.ok(opened.sodium.memory[0]?.every((byte) => byte === 0));
+  });
+
+  it('wipes every value that it sealed anew', async (t) => {
+    const opened = await history.opened(t);
+    const seal = t.mock.method(Sealing.prototype, 'seal');
+    await opened.rekey();
+    const values = seal.mock.calls.map(({ arguments: given }) => given).filter(([kind]) => kind === KIND.value);
+    assert.ok(values.length > 5);
+    for (const [, , text] of values) assert.ok(text.every((byte) => byte === 0));
   });
 
   it('lets reads go on meanwhile, and writes wait', async (t) => {

@@ -56,6 +56,26 @@ describe('Sealing.seal()', () => {
     assert.deepEqual(plain, copy);
     assert.ok(sodium.memory[1]?.every((byte) => byte === 0));
   });
+
+  it('wipes the padded text, be it small or large, also where it cannot be sealed', (t) => {
+    const padded: Uint8Array[] = [];
+    let isFailing = false;
+    t.mock.method(sodium, 'seal', (...args: Parameters<Sodium['seal']>) => {
+      padded.push(args[1]);
+      assert.ok(Buffer.from(args[1]).includes('secret'));
+      if (isFailing) throw new RangeError('it fails');
+      return Sodium.prototype.seal.apply(sodium, args);
+    });
+    for (isFailing of [false, true]) {
+      for (const bytes of [10, 20_000]) {
+        const work = (): unknown => sealing.seal(KIND.value, randomBytes(ID_BYTES), Buffer.alloc(bytes, 'secret'));
+        if (isFailing) assert.throws(work, RangeError);
+        else work();
+      }
+    }
+    assert.equal(padded.length, 4);
+    for (const text of padded) assert.ok(text.every((byte) => byte === 0));
+  });
 });
 
 describe('Sealing.open()', () => {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { Canaries, assertUnseen } from '../../support/canary.ts';
-import { TestVault } from './open-vault.ts';
+import { NOW, TestVault } from './open-vault.ts';
 import { rowsOf } from './raw-file.ts';
 
 /** What lies in the files of the store, which is all but the key file. */
@@ -23,6 +23,8 @@ describe('the files of a store', () => {
     const [first, second] = ['first', 'second'].map((name) => canaries.plantWord(name));
     assert.ok(first !== undefined && second !== undefined);
     const set = canaries.plantWord('set');
+    // As long as a tag has room for.
+    const short = canaries.add('short name', randomBytes(6).toString('hex'));
     const unit = `${canaries.plantWord('unit')}.service`;
     const owner = canaries.add('owner', 'uid:4123456789');
     const group = canaries.add('group', 'gid:4123456788');
@@ -42,6 +44,9 @@ describe('the files of a store', () => {
     await made.save(first, canaries.plant('value'));
     await made.save(first, canaries.plant('second value'));
     await made.save(second, Buffer.concat([randomBytes(30_000), bytes, randomBytes(30_000)]), owner);
+    await made.save(short, 'value');
+    const health = { space: 'system', set: short, generation: 1, state: 'passed', checked: NOW, good: NOW } as const;
+    await made.vault.write((writer) => writer.putHealth(health));
     look();
     await made.grant(`unit:${unit}`, { space: 'system', kind: 'set', target: set });
     await made.grant(group, { space: 'system', kind: 'name', target: first });

@@ -302,6 +302,17 @@ describe('SlotKeeper.add()', () => {
     assert.ok(made.sodium.memory[0]?.every((byte) => byte === 0));
   });
 
+  it('leaves no key file of a slot that could not be stored', async (t) => {
+    const made = await TestVault.create(t);
+    const file = path.join(made.directory, 'second.key');
+    const adding = made.slots.add({ kind: 'keyfile', path: file });
+    assert.ok(fs.existsSync(file));
+    await made.vault.lock();
+    await assert.rejects(adding, refused('Locked'));
+    assert.ok(!fs.existsSync(file));
+    assert.equal(made.vault.slots().length, 1);
+  });
+
   it('holds on to the root key when the store is locked meanwhile, and adds nothing then', async (t) => {
     const made = await TestVault.create(t);
     const adding = made.slots.add({ kind: 'passphrase', passphrase: PASSPHRASE });
@@ -309,6 +320,31 @@ describe('SlotKeeper.add()', () => {
     await assert.rejects(adding, refused('Locked'));
     assert.equal(made.vault.slots().length, 1);
     assert.ok(made.sodium.memory[0]?.every((byte) => byte === 0));
+  });
+});
+
+describe('SlotKeeper', () => {
+  it('wipes every key and passphrase that a slot is made or opened with, also where it opens none', async (t) => {
+    const credentials = temporaryDirectory(t);
+    fs.writeFileSync(path.join(credentials, 'backup-key'), randomBytes(32).toString('base64'), { mode: 0o400 });
+    const first = await withPassphrase(t);
+    await first.close();
+    const made = await TestVault.open(t, first.directory, credentials);
+    const hashed = t.mock.method(made.sodium, 'hashedKey');
+    await made.slots.add({ kind: 'keyfile', path: path.join(made.directory, 'second.key') });
+    await made.slots.add({ kind: 'systemd', credential: 'backup-key' });
+    const { recoveryCode = '' } = await made.slots.add({ kind: 'recovery' });
+    await made.vault.lock();
+    await assert.rejects(made.slots.add({ kind: 'recovery' }), refused('Locked'));
+    await made.slots.unlockUnattended();
+    await made.vault.lock();
+    await assert.rejects(made.slots.unlockWithRecoveryCode(newRecoveryCode()), refused('UnlockFailed'));
+    await made.slots.unlockWithRecoveryCode(recoveryCode);
+    await made.vault.lock();
+    await assert.rejects(made.slots.unlockWithPassphrase('another'), refused('UnlockFailed'));
+    await made.slots.unlockWithPassphrase(PASSPHRASE);
+    assert.equal(hashed.mock.callCount(), 8);
+    for (const call of hashed.mock.calls) assert.ok(call.arguments[0].every((byte) => byte === 0));
   });
 });
 

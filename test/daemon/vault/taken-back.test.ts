@@ -193,6 +193,8 @@ describe('afterRestore()', () => {
         { after: 6, at: 8 },
       ];
       assert.deepEqual(afterRestore(ahead, behind, isSameStore), { ...ahead, restored });
+      const byOne = { ...emptyPrincipal('system'), generation: 5 };
+      assert.deepEqual(afterRestore(byOne, behind, isSameStore), { ...byOne, restored: [{ after: 0, at: 5 }] });
     }
   });
 });

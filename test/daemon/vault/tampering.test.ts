@@ -110,6 +110,16 @@ describe('a store that somebody wrote to who has no key', () => {
     assert.equal((await TestVault.open(t, opened.directory)).value('plain'), 'of the other store');
   });
 
+  it('is opened by its newest data key, though an older one was put back beside it', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('plain', 'value');
+    const [older] = rowsOf(made.path, KIND.dataKey);
+    await made.rekey();
+    const opened = await made.tampered((database) => putRow(database, older ?? assert.fail()));
+    assert.equal(outcome(opened, 'system/plain'), 'value');
+    assert.ok((await opened.fsck()).problems.length > 0);
+  });
+
   it('does not take a name that was moved from one owner to another', async (t) => {
     const made = await history.opened(t);
     await made.save('mine', 'of everybody');

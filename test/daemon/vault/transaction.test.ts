@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { saveVersion } from '../../../daemon/methods/save-version.ts';
-import { currentVersion } from '../../../daemon/vault/records.ts';
+import { currentVersion, emptyPrincipal } from '../../../daemon/vault/records.ts';
 import { VaultTransaction } from '../../../daemon/vault/transaction.ts';
 import { CountingStore } from '../counting-store.ts';
 import { TestVault, valueOf } from './open-vault.ts';
@@ -106,16 +106,49 @@ describe('VaultTransaction', () => {
       ['gid:1', 'gid:2'],
     );
     transaction.drop();
+    assert.deepEqual(
+      [...transaction.principals()].map(({ principal }) => principal),
+      ['gid:1'],
+    );
     assert.deepEqual(transaction.principal('gid:1')?.grants, grants);
     assert.equal(transaction.principal('gid:2'), undefined);
   });
 
-  it('keeps the digest and the count of the head in step with what it changes', async (t) => {
+  it('knows who was granted something, and how much a space has given, with its own changes', async (t) => {
+    const made = await TestVault.create(t);
+    const [a, b] = (['a', 'b'] as const).map((target) => ({ space: 'system', kind: 'name', target }) as const);
+    const other = { space: 'uid:5', kind: 'name', target: 'a' } as const;
+    assert.ok(a !== undefined && b !== undefined);
+    await made.grant('gid:1', a, b, other);
+    await made.grant('gid:2', a);
+    const transaction = begin(made);
+    const known = (): unknown[] => [
+      [...transaction.grantees('system', 'name', 'a').keys()].toSorted(),
+      [...transaction.grantees('system', 'name', 'b').keys()].toSorted(),
+      transaction.grantsGiven('system'),
+      transaction.grantsGiven('uid:5'),
+    ];
+    assert.deepEqual(known(), [['gid:1', 'gid:2'], ['gid:1'], 3, 1]);
+    transaction.putPrincipal({ ...emptyPrincipal('gid:1'), grants: [b] });
+    transaction.putPrincipal({ ...emptyPrincipal('unit:x.service'), grants: [a, other] });
+    const changed = [['gid:2', 'unit:x.service'], ['gid:1'], 3, 1];
+    assert.deepEqual(known(), changed);
+    transaction.keep();
+    assert.deepEqual(known(), changed);
+    transaction.putPrincipal(emptyPrincipal('gid:2'));
+    assert.deepEqual(known(), [['unit:x.service'], ['gid:1'], 2, 1]);
+    transaction.drop();
+    assert.deepEqual(known(), changed);
+  });
+
+  it('keeps the digest and the counts of the head in step with what it changes', async (t) => {
     const made = await TestVault.create(t);
     const counts: (number | undefined)[] = [];
+    const commits: (number | undefined)[] = [];
     const note = async (work: Promise<unknown>): Promise<void> => {
       await work;
       counts.push(made.vault.unlocked().head?.digest.records);
+      commits.push(made.vault.unlocked().head?.commits);
       assert.deepEqual((await made.fsck()).problems, []);
     };
     await note(made.save('a', '1'));
@@ -124,6 +157,26 @@ describe('VaultTransaction', () => {
     await note(Promise.all([made.save('c', '1'), made.remove('c')]));
     await note(made.remove('a'));
     assert.deepEqual(counts, [6, 7, 9, 9, 6]);
+    assert.deepEqual(commits, [2, 3, 4, 5, 6], 'the first one made the store');
+  });
+
+  it('wipes what it made of a value, also where that cannot be sealed', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    const { sealing } = made.vault.unlocked();
+    const transaction = begin(made);
+    const record = transaction.credential('system', 'a') ?? assert.fail();
+    const value = Buffer.from('the new value');
+    const seal = t.mock.method(sealing, 'seal');
+    transaction.putValue(record, 2, value);
+    seal.mock.mockImplementationOnce(() => {
+      throw new RangeError('it fails');
+    }, 1);
+    assert.throws(() => transaction.putValue(record, 2, value), RangeError);
+    const texts = seal.mock.calls.map((call) => call.arguments[2]);
+    assert.equal(texts.length, 2);
+    for (const text of texts) assert.ok(text.every((byte) => byte === 0));
+    assert.equal(value.toString(), 'the new value', 'it stays the caller’s');
   });
 
   it('drops the versions that are too many, with their values', async (t) => {

@@ -65,6 +65,25 @@ describe('Vault.unlock()', () => {
     assert.ok(!keysHeld(opened));
   });
 
+  it('gives back the keys of a store of which it can read a part, and opens it when it can read the rest', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    const rootKey = Uint8Array.from(made.vault.unlocked().rootKey);
+    await made.vault.lock();
+    const failing = t.mock.method(made.store, 'get', (kind: Kind, tag: Uint8Array) => {
+      if (kind === KIND.head) throw new StoreError('io', 'by the test');
+      return SqliteStore.prototype.get.call(made.store, kind, tag);
+    });
+    for (let attempt = 0; attempt < 50; attempt += 1) {
+      assert.throws(() => made.vault.unlock(made.sodium.copyKey(rootKey)), refused('StorageFailed'));
+    }
+    assert.ok(made.vault.isLocked);
+    assert.ok(!keysHeld(made));
+    failing.mock.restore();
+    made.vault.unlock(made.sodium.copyKey(rootKey));
+    assert.equal(made.value('a'), 'value');
+  });
+
   it('is no failure where somebody who is told of it fails', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
@@ -91,10 +110,12 @@ describe('Vault.unlock()', () => {
 });
 
 describe('Vault.lock()', () => {
-  it('leaves no key in memory', async (t) => {
+  it('leaves no key in memory, nor what a value that is read often is masked with', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
+    for (let read = 0; read < 3; read += 1) assert.equal(made.value('a'), 'value');
     assert.ok(keysHeld(made));
+    assert.ok(made.sodium.masked.memory.some((memory) => memory.some((byte) => byte !== 0)));
     await made.vault.lock();
     assert.ok(!keysHeld(made));
     for (const memory of made.sodium.memory) assert.ok(memory.every((byte) => byte === 0));
@@ -145,6 +166,50 @@ describe('Vault.replace()', () => {
 });
 
 describe('Vault.replace() by another store', () => {
+  it('commits what was asked for before to the old contents, and what comes meanwhile to the new ones', async (t) => {
+    const [made, other] = [await TestVault.create(t), await TestVault.create(t)];
+    await other.save('a', 'of the other');
+    const rootKey = made.sodium.copyKey(other.vault.unlocked().rootKey);
+    await Promise.all([
+      made.save('a', 'before'),
+      made.vault.replace(rootKey, (store) => prepareReplacement(store, other.store)),
+      made.save('b', 'after'),
+    ]);
+    assert.deepEqual([made.value('a'), made.value('b')], ['of the other', 'after']);
+    assert.deepEqual((await made.fsck()).problems, []);
+  });
+
+  it('stays as it was, and of use, where the other one cannot be read to its end', async (t) => {
+    const [made, other] = [await TestVault.create(t), await TestVault.create(t)];
+    await made.save('a', 'value');
+    const rows = rowsOf(made.path);
+    t.mock.method(other.store, 'list', (...given: Parameters<SqliteStore['list']>) => {
+      if (given[0] === KIND.value) throw new StoreError('io', 'by the test');
+      return SqliteStore.prototype.list.apply(other.store, given);
+    });
+    const rootKey = made.sodium.copyKey(other.vault.unlocked().rootKey);
+    const replacing = made.vault.replace(rootKey, (store) => prepareReplacement(store, other.store));
+    await assert.rejects(replacing, refused('StorageFailed'));
+    assert.deepEqual(rowsOf(made.path), rows);
+    await made.save('a', 'new');
+    assert.deepEqual([made.value('a'), (await made.fsck()).problems], ['new', []]);
+  });
+
+  it('gives back the key of contents that it could not take, however often it is tried', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    const rootKey = Uint8Array.from(made.vault.unlocked().rootKey);
+    for (let attempt = 0; attempt < 150; attempt += 1) {
+      const replacing = made.vault.replace(made.sodium.copyKey(rootKey), () =>
+        Promise.reject(new StoreError('full', 'by the test')),
+      );
+      await assert.rejects(replacing, refused('StorageFull'));
+    }
+    assert.equal(made.value('a'), 'value');
+    await made.vault.lock();
+    assert.ok(!keysHeld(made));
+  });
+
   it('can be unlocked where the disk failed just after the commit', async (t) => {
     const [made, other] = [await TestVault.create(t), await TestVault.create(t)];
     await other.save('a', 'of the other');
@@ -477,6 +542,18 @@ describe('Vault.close()', () => {
     assert.equal((await TestVault.open(t, made.directory)).value('a'), 'value');
   });
 
+  it('tries nothing any more, though the journal could not be moved', async (t) => {
+    const made = await TestVault.create(t);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const purge = t.mock.method(made.store, 'purge', () => {
+      throw new StoreError('io', 'by the test');
+    });
+    await made.close();
+    assert.equal(made.purgeFailures.length, 1);
+    t.mock.timers.tick(MINUTE_MS);
+    assert.equal(purge.mock.callCount(), 1);
+  });
+
   it('takes what was removed out of the file', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
@@ -500,11 +577,56 @@ describe('Vault and what was removed', () => {
     assert.ok(isInFiles());
     await eventually(() => !isInFiles());
   });
+
+  it('takes it out as soon where as much was stored with it', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const purge = t.mock.method(made.store, 'purge');
+    await Promise.all([made.remove('a'), ...Array.from({ length: 30 }, (_, index) => made.save(`b${index}`, 'value'))]);
+    t.mock.timers.tick(SECOND_MS);
+    assert.equal(purge.mock.callCount(), 1);
+  });
 });
 
 describe('Vault and the journal of its file', () => {
   function journalBytes({ path: file }: TestVault): number {
     return fs.statSync(`${file}-wal`).size;
+  }
+
+  for (const [what, hold] of [
+    [
+      'a copy is made',
+      (made: TestVault, work: () => Promise<void>): Promise<unknown> => {
+        made.store.copyTo = work;
+        return made.vault.copyTo('');
+      },
+    ],
+    [
+      'a snapshot is read',
+      (made: TestVault, work: () => Promise<void>): Promise<unknown> => made.vault.readSnapshot(work),
+    ],
+  ] as const) {
+    for (const isFailing of [false, true]) {
+      it(`leaves what was removed where it is while ${what}, and no longer${isFailing ? ', though that fails' : ''}`, async (t) => {
+        const made = await TestVault.create(t);
+        await made.save('a', 'value');
+        t.mock.timers.enable({ apis: ['setTimeout'] });
+        const purge = t.mock.method(made.store, 'purge');
+        const work = Promise.withResolvers<void>();
+        const held = hold(made, () => work.promise);
+        await made.remove('a');
+        t.mock.timers.tick(SECOND_MS);
+        assert.equal(purge.mock.callCount(), 0);
+        if (isFailing) work.reject(new StoreError('io', 'by the test'));
+        else work.resolve();
+        if (isFailing) await assert.rejects(held, refused('StorageFailed'));
+        else await held;
+        t.mock.timers.tick(SECOND_MS);
+        assert.equal(purge.mock.callCount(), 1);
+        assert.deepEqual([made.purgeFailures, journalBytes(made)], [[], 0]);
+      });
+    }
   }
 
   it('moves what a killed daemon left there before anything is written', async (t) => {
@@ -519,7 +641,7 @@ describe('Vault and the journal of its file', () => {
     assert.deepEqual([journalBytes(opened), opened.value('a')], [0, 'value']);
   });
 
-  it('moves what was written within a minute, and what a commit left that failed in a second', async (t) => {
+  it('moves what was written within a minute', async (t) => {
     const made = await TestVault.create(t);
     t.mock.timers.enable({ apis: ['setTimeout'] });
     await made.save('a', 'value');
@@ -527,22 +649,43 @@ describe('Vault and the journal of its file', () => {
     assert.ok(journalBytes(made) > 0);
     t.mock.timers.tick(1);
     assert.equal(journalBytes(made), 0);
-    const begin = made.store.begin.bind(made.store);
-    const failing = t.mock.method(made.store, 'begin', (...expected: Parameters<typeof begin>) => ({
-      ...begin(...expected),
-      commit: () => {
-        throw new StoreError('io', 'the storage failed (SQLITE_IOERR_FSYNC)');
-      },
-    }));
-    const purge = t.mock.method(made.store, 'purge');
-    await assert.rejects(made.save('a', 'refused'), refused('StorageFailed', { reason: 'io' }));
-    await assert.rejects(made.rekey(), refused('StorageFailed', { reason: 'io' }));
-    t.mock.timers.tick(SECOND_MS);
-    assert.equal(purge.mock.callCount(), 1);
-    failing.mock.restore();
-    await made.save('a', 'new');
-    assert.deepEqual([made.value('a'), (await made.fsck()).problems], ['new', []]);
   });
+
+  for (const [what, commit] of [
+    ['a call', (made: TestVault): Promise<unknown> => made.save('a', 'refused')],
+    ['a rekey', (made: TestVault): Promise<unknown> => made.rekey()],
+    [
+      'other contents',
+      (made: TestVault): Promise<unknown> =>
+        made.vault.replace(made.sodium.copyKey(made.vault.unlocked().rootKey), (store) =>
+          prepareReplacement(store, made.store),
+        ),
+    ],
+  ] as const) {
+    it(`moves what a commit of ${what} left that failed, within a second`, async (t) => {
+      const made = await TestVault.create(t);
+      t.mock.timers.enable({ apis: ['setTimeout'] });
+      await made.save('a', 'value');
+      const begin = made.store.begin.bind(made.store);
+      const failing = t.mock.method(made.store, 'begin', (...expected: Parameters<typeof begin>) => {
+        const transaction = begin(...expected);
+        const fail = (): never => {
+          transaction.rollback();
+          throw new StoreError('io', 'the storage failed (SQLITE_IOERR_FSYNC)');
+        };
+        return { ...transaction, commit: fail };
+      });
+      const purge = t.mock.method(made.store, 'purge');
+      await assert.rejects(commit(made), refused('StorageFailed', { reason: 'io' }));
+      t.mock.timers.tick(SECOND_MS - 1);
+      assert.equal(purge.mock.callCount(), 0);
+      t.mock.timers.tick(1);
+      assert.equal(purge.mock.callCount(), 1);
+      failing.mock.restore();
+      await made.save('a', 'new');
+      assert.deepEqual([made.value('a'), (await made.fsck()).problems], ['new', []]);
+    });
+  }
 
   it(
     'keeps and reads what was acknowledged where the file has no room for it, and goes on when it has',

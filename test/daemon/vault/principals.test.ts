@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
+import type { SealedReader, StoreFailure } from '../../../daemon/store/sealed-store.ts';
+import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
+import { Principals, readPrincipals } from '../../../daemon/vault/principals.ts';
+import { emptyPrincipal } from '../../../daemon/vault/records.ts';
+import type { GrantEntry, PrincipalId } from '../../../daemon/vault/records.ts';
+import { TestVault } from './open-vault.ts';
+import { putRow, rowsOf } from './raw-file.ts';
+
+const GRANT: GrantEntry = { space: 'system', kind: 'name', target: 'token' };
+
+describe('Principals', () => {
+  it('follows a commit together with what was granted, by whom and to whom', () => {
+    const principals = new Principals();
+    const granteesOf = (): PrincipalId[] => [...principals.grants.grantees('system', 'name', 'token').keys()];
+    principals.follow([
+      { ...emptyPrincipal('uid:1'), grants: [GRANT] },
+      { ...emptyPrincipal('gid:2'), grants: [GRANT] },
+      { ...emptyPrincipal('system'), generation: 1 },
+    ]);
+    assert.deepEqual([granteesOf(), principals.grants.given('system')], [['uid:1', 'gid:2'], 2]);
+    principals.follow([emptyPrincipal('uid:1'), { ...emptyPrincipal('system'), generation: 2 }]);
+    assert.deepEqual([granteesOf(), principals.grants.given('system')], [['gid:2'], 1]);
+    assert.deepEqual([...principals.keys()], ['gid:2', 'system'], 'an empty record is one that is gone');
+    assert.equal(principals.get('system')?.generation, 2);
+    principals.delete('gid:2');
+    assert.deepEqual([granteesOf(), principals.grants.given('system')], [[], 0]);
+  });
+});
+
+describe('readPrincipals()', () => {
+  it('reads all of them, however many, and leaves out what is damaged', async (t) => {
+    const made = await TestVault.create(t);
+    await made.vault.write((writer) => {
+      for (let uid = 1; uid <= 1100; uid += 1)
+        writer.putPrincipal({ ...emptyPrincipal(`uid:${uid}`), grants: [GRANT] });
+    });
+    const opened = await made.reopened();
+    const { principals, arePrincipalsWhole } = opened.vault.unlocked();
+    assert.deepEqual([principals.size, principals.grants.given('system'), arePrincipalsWhole], [1100, 1100, true]);
+    const damaged = await opened.tampered((database) => {
+      const [row] = rowsOf(opened.path, KIND.principal);
+      putRow(database, { ...(row ?? assert.fail()), body: Buffer.alloc(300) });
+    });
+    const state = damaged.vault.unlocked();
+    assert.deepEqual([state.principals.size, state.arePrincipalsWhole], [1099, false]);
+  });
+
+  it('has none of a damaged page, so that nothing is written; a disk that fails says so', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    const { sealing } = made.vault.unlocked();
+    const failing = (failure: StoreFailure): SealedReader => ({
+      get: () => undefined,
+      list: () => {
+        throw new StoreError(failure, 'by the test');
+      },
+    });
+    const { principals, arePrincipalsWhole } = readPrincipals(failing('damaged'), sealing);
+    assert.deepEqual([principals.size, arePrincipalsWhole], [0, false]);
+    assert.throws(() => readPrincipals(failing('io'), sealing), StoreError);
+    t.mock.method(made.store, 'list', (...given: Parameters<SealedReader['list']>) => {
+      if (given[0] === KIND.principal) return failing('damaged').list(...given);
+      return SqliteStore.prototype.list.apply(made.store, given);
+    });
+    await made.vault.lock();
+    await made.slots.unlockUnattended();
+    assert.equal(made.value('a'), 'value');
+    await assert.rejects(made.save('a', 'new'), { code: 'Damaged' });
+  });
+});
