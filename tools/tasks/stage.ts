@@ -43,6 +43,9 @@ const NEEDLESS_BUILD = /\.d\.ts$|\.tsbuildinfo$|\.map$|^client\/|^man\/|^\.built
 /** Documents for people. Those in docs/man are what the manual pages are made of. */
 const DOCUMENT = /^(?!man\/).*\.md$/;
 
+/** Those at the top, and what they lead to. */
+const TOP_DOCUMENTS = ['README.md', 'SECURITY.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'LICENSE'];
+
 /** What is run of the staged tree ends at once. */
 const RUN_TIMEOUT_MS = 60_000;
 
@@ -79,7 +82,7 @@ export function stageProgram(to: string, prefix: string): void {
   copyFile(inRoot('packaging', 'make-root-key'), path.join(to, 'make-root-key'), PROGRAM_MODE);
   copyTree(inRoot('dist'), path.join(to, 'dist'), (file) => !NEEDLESS_BUILD.test(file));
   copyTree(inRoot('docs'), path.join(to, 'docs'), (file) => DOCUMENT.test(file));
-  for (const file of ['README.md', 'SECURITY.md', 'LICENSE']) copyFile(inRoot(file), path.join(to, file));
+  for (const file of TOP_DOCUMENTS) copyFile(inRoot(file), path.join(to, file));
   stageUnitFiles('examples', path.join(to, 'examples'), prefix);
   writeFile(path.join(to, 'package.json'), installedPackageJson());
   for (const { name, location, isBundled } of productionPackages(ROOT)) {
