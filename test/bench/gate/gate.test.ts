@@ -23,6 +23,13 @@ describe('judge()', () => {
     assert.match(formatVerdicts(verdicts), /^calls +3 +≤ 2\.99 +EXCEEDED/m);
   });
 
+  it('does not let pass what is too little, and says so', () => {
+    const verdicts = judge([{ id: 'syncs', what: 'syncs for a write', value: 0 }], { syncs: [1, 2] });
+    assert.equal(passes(verdicts), false);
+    assert.match(formatVerdicts(verdicts), /^syncs +0 +1 to 2 +TOO LITTLE/m);
+    assert.equal(passes(judge([{ id: 'syncs', what: 'syncs for a write', value: 1 }], { syncs: [1, 2] })), true);
+  });
+
   it('does not let pass a figure without a bound, nor a bound of which nothing was counted', () => {
     assert.equal(passes(judge(FIGURES, { package: 1000 })), false);
     assert.equal(passes(judge(FIGURES, { calls: 3, package: 1000, renamed: 1 })), false);

@@ -4,17 +4,20 @@ import { skipUnless, tracer, tracingOfOthers } from '../../support/requirements.
 import { allocations } from './allocations.ts';
 import { daemonCounts } from './daemon-counts.ts';
 import type { Figure } from './figure.ts';
+import { kept } from './kept.ts';
 import { processCounts } from './process-counts.ts';
 import { sizes } from './sizes.ts';
 
 const BOUNDS = path.join(import.meta.dirname, 'bounds.json');
 
-/** The most that each figure may be, by its id. */
-export type Bounds = Readonly<Record<string, number>>;
+/** The most that each figure may be, by its id; or the two that it must lie between, where too little is no gain. */
+export type Bounds = Readonly<Record<string, Bound>>;
+
+type Bound = number | readonly [least: number, most: number];
 
 export interface Verdict extends Figure {
-  readonly bound: number | undefined;
-  readonly state: 'within' | 'exceeded' | 'not counted' | 'without a bound';
+  readonly bound: Bound | undefined;
+  readonly state: 'within' | 'exceeded' | 'too little' | 'not counted' | 'without a bound';
 }
 
 /**
@@ -29,7 +32,7 @@ export async function runGate(): Promise<boolean> {
     process.stderr.write(`nothing is counted: the gate ${missing}\n`);
     return false;
   }
-  const figures = [...sizes(), ...(await counted()), ...(await allocations())];
+  const figures = [...sizes(), ...(await counted()), ...(await allocations()), ...(await kept())];
   const verdicts = judge(figures, JSON.parse(readFileSync(BOUNDS, 'utf8')) as Bounds);
   process.stdout.write(formatVerdicts(verdicts));
   return passes(verdicts);
@@ -41,7 +44,12 @@ export function judge(figures: readonly Figure[], bounds: Bounds): Verdict[] {
     const bound = bounds[figure.id];
     if (figure.value === undefined) return { ...figure, bound, state: 'not counted' };
     if (bound === undefined) return { ...figure, bound, state: 'without a bound' };
-    return { ...figure, bound, state: figure.value <= bound ? 'within' : 'exceeded' };
+    const [least, most] = typeof bound === 'number' ? [-Infinity, bound] : bound;
+    return {
+      ...figure,
+      bound,
+      state: figure.value < least ? 'too little' : figure.value <= most ? 'within' : 'exceeded',
+    };
   });
   const ids = new Set(figures.map(({ id }) => id));
   const orphans = Object.entries(bounds).filter(([id]) => !ids.has(id));
@@ -66,9 +74,10 @@ export function formatVerdicts(verdicts: readonly Verdict[]): string {
   const format = (value: number | undefined): string =>
     value === undefined ? '–' : value.toFixed(Number.isInteger(value) || value > 100 ? 0 : 2);
   const lines = verdicts.map(({ id, what, value, bound, state, missing }) => {
-    const verdict = state === 'exceeded' || state === 'without a bound' ? state.toUpperCase() : state;
+    const verdict = state === 'within' || state === 'not counted' ? state : state.toUpperCase();
     const reason = missing === undefined ? '' : `, for want of ${missing}`;
-    return `${id.padEnd(22)}${format(value).padStart(10)}${`≤ ${format(bound)}`.padStart(12)}  ${verdict}${reason}  (${what})`;
+    const limits = typeof bound === 'object' ? `${format(bound[0])} to ${format(bound[1])}` : `≤ ${format(bound)}`;
+    return `${id.padEnd(22)}${format(value).padStart(10)}${limits.padStart(12)}  ${verdict}${reason}  (${what})`;
   });
   return `${lines.join('\n')}\n`;
 }

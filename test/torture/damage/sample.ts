@@ -1,6 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { CredentialError } from '../../../client/index.ts';
+import { VERSIONS_KEPT } from '../../../src/limits.ts';
 import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
 import { memoryDirectory } from '../../daemon/vault/memory-directory.ts';
 import { STORE_FILE, TestVault } from '../../daemon/vault/open-vault.ts';
@@ -42,30 +43,41 @@ const CURRENT = 2;
 const JOURNALED = 3;
 const NAMES_JOURNALED = 4;
 
-/** A store with a few credentials, each in two versions, and what must be in it. */
+/** What lay in the file of a sample before. */
+interface Past {
+  /** Before the last change of each value. */
+  readonly older: readonly Row[];
+  /** Before the very last change, by which there are neither more rows nor fewer. */
+  readonly beforeLast: readonly Row[];
+}
+
+/** A store with a few credentials, each in two versions, one in as many as are kept, and what must be in it. */
 export class Sample {
   readonly directory: string;
-  /** What lay in the file before the last change of each value. */
-  readonly olderRows: readonly Row[];
+  readonly past: Past;
 
   /** One that {@link make} has made. Copies are made beside it. */
-  constructor(directory: string, olderRows: readonly Row[] = []) {
+  constructor(directory: string, past: Past = { older: [], beforeLast: [] }) {
     this.directory = directory;
-    this.olderRows = olderRows;
+    this.past = past;
   }
 
   static async make(scope: Scope): Promise<Sample> {
     const directory = path.join(memoryDirectory(scope), 'state');
     mkdirSync(directory);
     const opened = await TestVault.create(scope, directory);
-    const save = async (version: number): Promise<void> => {
-      for (const [index, name] of NAMES.entries()) await opened.save(name, textOf(name, version, index));
+    const save = (version: number, index: number): Promise<unknown> => {
+      const name = NAMES[index] ?? '';
+      return opened.save(name, textOf(name, version, index));
     };
-    await save(OLDER);
-    const olderRows = rowsOf(opened.path);
-    await save(CURRENT);
+    for (const index of NAMES.keys()) await save(OLDER, index);
+    for (let kept = 1; kept < VERSIONS_KEPT; kept += 1) await save(OLDER, 0);
+    const older = rowsOf(opened.path);
+    for (const index of [...NAMES.keys()].slice(1)) await save(CURRENT, index);
+    const beforeLast = rowsOf(opened.path);
+    await save(CURRENT, 0);
     await opened.close();
-    return new Sample(directory, olderRows);
+    return new Sample(directory, { older, beforeLast });
   }
 
   /** Its files, as they are when no daemon runs. */

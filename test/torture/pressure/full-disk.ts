@@ -7,7 +7,7 @@ import { mounting, smallDisk } from '../../daemon/store/small-disk.ts';
 import { skipUnless } from '../../support/requirements.ts';
 import { Breaches, leftOut } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
-import { Victim } from './victim.ts';
+import { descriptorsLeftOut, leakedDescriptors, Victim } from './victim.ts';
 
 const DISK_KIBIBYTES = 4096;
 const STEP_KIBIBYTES = 4;
@@ -32,6 +32,8 @@ export async function fullDisk({ choose, progress }: Torture): Promise<Outcome> 
   const victim = await Victim.start(scope, [], path.join(disk, 'state'));
   await using client = await victim.connect();
   const known = new Map<string, string>();
+  await client.call('Status', {});
+  const before = victim.holdings;
   for (let point = 0; point < points; point += 1) {
     leaveRoom(disk, point * STEP_KIBIBYTES);
     for (let write = 0; write < WRITES; write += 1) {
@@ -57,12 +59,15 @@ export async function fullDisk({ choose, progress }: Torture): Promise<Outcome> 
     progress(point + 1, points);
   }
   if (refused === 0) breaches.add('no write was refused: the disk was never full');
+  const leaked = leakedDescriptors(before, victim.holdings);
+  if (leaked !== undefined) breaches.add(leaked);
   return {
     what,
     count: points,
     unit: 'points',
     detail: `${refused} of ${points * WRITES} writes refused`,
     broken: breaches.sentences,
+    partly: descriptorsLeftOut(before),
   };
 }
 

@@ -207,7 +207,7 @@ async function tamperRows({ scope, progress }: Torture, sample: Sample): Promise
     const tampered = (what: string, edit: Parameters<typeof editFile>[1]): Promise<void> =>
       sample.look({}, (file) => void editFile(file, edit)).then((look) => tally.addNoticed(`${place} ${what}`, look));
     await tampered('deleted', (database) => deleteRow(database, row));
-    const before = sample.olderRows.find(({ kind, tag }) => kind === row.kind && tag.equals(row.tag));
+    const before = sample.past.older.find(({ kind, tag }) => kind === row.kind && tag.equals(row.tag));
     if (before?.body.equals(row.body) === false) {
       await tampered('put back from an older copy', (database) => putRow(database, before));
     }
@@ -221,14 +221,20 @@ async function tamperRows({ scope, progress }: Torture, sample: Sample): Promise
     }
     progress(index + 1, rows.length);
   }
-  // Everything fits together then, but for the head.
-  const older = await sample.look({}, (file) =>
-    editFile(file, (database) => {
-      for (const row of all) if (row.kind !== KIND.head) deleteRow(database, row);
-      for (const row of sample.olderRows) if (row.kind !== KIND.head) putRow(database, row);
-    }),
-  );
-  tally.addNoticed('every row but the head put back from an older copy', older);
+  // Everything fits together then, but for the head: it tells of so many rows, or of other ones.
+  for (const [what, past] of [
+    ['an older copy', sample.past.older],
+    ['one that has as many', sample.past.beforeLast],
+  ] as const) {
+    const older = await sample.look({}, (file) =>
+      editFile(file, (database) => {
+        for (const row of all) if (row.kind !== KIND.head) deleteRow(database, row);
+        for (const row of past) if (row.kind !== KIND.head) putRow(database, row);
+      }),
+    );
+    tally.addNoticed(`every row but the head put back from ${what}`, older);
+  }
+  if (sample.past.beforeLast.length !== all.length) tally.breaches.add('the last change made or removed rows');
   return tally.outcome(
     '… so do rows that are deleted, swapped, put back, or taken from another store; and fsck finds each',
     'changes',

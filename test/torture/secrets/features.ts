@@ -78,8 +78,11 @@ export class User {
     await this.run(['import', file('broken', `[default\n${canaries.plantWord('broken file')}`), '--set', 'x'], '', 8);
     const edited = file('edited', `secret_key: ${canaries.plantWord('edited')}\n`);
     const editor = path.join(own, 'retype');
-    // The secret goes from file to file, as under an editor's hands, and through nobody's arguments.
-    writeFileSync(editor, `#!/bin/sh\nsed -i -e '/^secret_key:/{r ${edited}' -e 'd}' "$1"\n`, { mode: 0o755 });
+    // The secret goes from file to file, as under an editor's hands, and through nobody's arguments; none of them is on a disk.
+    const inMemory = 'case "$(stat -f -c %T "$1")" in tmpfs | ramfs) ;; *) exit 1 ;; esac';
+    writeFileSync(editor, `#!/bin/sh\n${inMemory}\nsed -i -e '/^secret_key:/{r ${edited}' -e 'd}' "$1"\n`, {
+      mode: 0o755,
+    });
     await this.run(['edit', 'leak'], '', 0, { EDITOR: editor });
     const docker = { ServerURL: 'https://r.example.org', Username: 'ann', Secret: canaries.plant('docker') };
     await this.run(['__docker-credential', '--', 'store'], JSON.stringify(docker));

@@ -1,0 +1,67 @@
+import path from 'node:path';
+import { startDaemon } from '../../support/daemon.ts';
+import type { Daemon } from '../../support/daemon.ts';
+import { RawVarlink } from '../../support/varlink.ts';
+import { BenchScope } from '../bench-scope.ts';
+import { credentialsOf } from '../calls.ts';
+import type { Plan } from '../calls.ts';
+import { Load } from '../load.ts';
+import { callOnce, DAEMON_ARGUMENTS, FEW, NODE, REPOSITORY } from '../servers.ts';
+import type { Figure } from './figure.ts';
+
+/** Every garbage collection goes through all of the heap, and V8 says after each what is left there. */
+const FLAGS = ['--trace-gc-nvp', '--gc-global', '--max-semi-space-size=1', '--v8-pool-size=1'];
+const COMMAND = [NODE, ...FLAGS, path.join(REPOSITORY, 'dist', 'daemon', 'main.js')];
+const WINDOW = 4;
+/** Nothing is asked for at random here. */
+const SEED = 0;
+
+/** What calls and connections leave on V8's heap for good. What is kept of each is seen after some thousands, be it few bytes. */
+export async function kept(): Promise<Figure[]> {
+  await using scope = new BenchScope();
+  const daemon = await startDaemon(scope, { command: COMMAND, args: DAEMON_ARGUMENTS });
+  await callOnce(scope, daemon, 'Create', { credentials: credentialsOf(0, FEW) });
+  const load = await new Load(scope, SEED).open(daemon, 1);
+  const calls = (plan: Plan) => async (count: number) =>
+    void (await load.pipelined(plan, { calls: count, window: WINDOW }));
+  // Until then code is compiled, and caches fill.
+  const perGet = await keptPer(daemon, calls({ kind: 'get', credentials: FEW, order: 'in turn' }), 3000, 5000);
+  const perCreate = await keptPer(daemon, calls({ kind: 'replace', credentials: FEW }), 1000, 1000);
+  const perList = await keptPer(daemon, calls({ kind: 'list' }), 200, 300);
+  const perConnection = await keptPer(daemon, (count) => comeAndGo(scope, daemon, count), 600, 300);
+  const what = (of: string): string => `bytes that stay on the heap for ${of}`;
+  return [
+    { id: 'get-kept-bytes', what: what('a Get'), value: perGet },
+    { id: 'create-kept-bytes', what: what('a Create of a new version'), value: perCreate },
+    { id: 'list-kept-bytes', what: what('a List'), value: perList },
+    { id: 'connection-kept-bytes', what: what('a connection that came, asked and went'), value: perConnection },
+  ];
+}
+
+async function keptPer(
+  { service }: Daemon,
+  work: (count: number) => Promise<void>,
+  warmUp: number,
+  count: number,
+): Promise<number> {
+  await work(warmUp);
+  const before = liveBytes(service.output);
+  await work(count);
+  return (liveBytes(service.output) - before) / count;
+}
+
+/** Each has one call refused: what was asked for is in the answer, and nowhere else afterwards. */
+async function comeAndGo(scope: BenchScope, { socketPath }: Daemon, count: number): Promise<void> {
+  for (let done = 0; done < count; done += 1) {
+    const connection = await RawVarlink.connect(scope, socketPath);
+    await connection.call('io.cio.Credentials.Get', { name: `missing-${done}` });
+    connection.close();
+  }
+}
+
+/** What the last garbage collection has left. */
+function liveBytes(log: string): number {
+  const last = [...log.matchAll(/\bend_object_size=(\d+)/g)].at(-1);
+  if (last === undefined) throw new Error('V8 has not told of any garbage collection');
+  return Number(last[1]);
+}
