@@ -224,6 +224,20 @@ for (const [transport, open] of [
       await assert.rejects(slow.client.call('Get', NAME, { timeoutMs: 50 }), failure('timed_out'));
     });
 
+    it('gives up on one that answers the first of two calls only', { timeout: 20_000 }, async (t) => {
+      let calls = 0;
+      const { client } = await connectTo(
+        t,
+        (_call, socket) => {
+          calls += 1;
+          if (calls === 1) socket.write(getReply('first'));
+        },
+        { timeoutMs: 1000 },
+      );
+      const [first, second] = [client.call('Get', NAME), client.call('Get', NAME)];
+      await Promise.all([first, assert.rejects(second, failure('timed_out'))]);
+    });
+
     it('takes an answer that came in time, though this process was stopped for longer', async (t) => {
       t.mock.timers.enable({ apis: ['setTimeout'] });
       const { client } = await connectTo(t, (_call, socket) => {
