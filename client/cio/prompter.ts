@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { CommandError } from './command-error.ts';
 import { STDERR, STDIN, writeAll } from './file-descriptors.ts';
@@ -168,7 +168,22 @@ function openTerminal(): number {
 function stop(): void {
   process.stdin.setRawMode(false);
   process.kill(0, 'SIGTSTP');
-  process.stdin.setRawMode(true);
+  // In the background, the signals that came are to be heard first.
+  if (!isInBackground()) process.stdin.setRawMode(true);
+}
+
+/**
+ * Whether another job has the terminal (`pgrp` and `tpgid` in proc_pid_stat(5)): whoever changes its mode then is stopped,
+ * and could not be ended by a signal that it listens to.
+ */
+function isInBackground(): boolean {
+  try {
+    const stat = readFileSync('/proc/self/stat', 'latin1');
+    const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return Number(foreground) > 0 && foreground !== group;
+  } catch {
+    return false;
+  }
 }
 
 /** Switches echo and line editing off, and gives back what switches them on again, whatever ends the process. */
@@ -180,7 +195,10 @@ function enterRawMode(): () => void {
       // The terminal has hung up: there is no echo to bring back.
     }
   };
-  const leave = (): void => setRaw(false);
+  const leave = (): void => {
+    // Who has it in the foreground has set it as he wants it.
+    if (!isInBackground()) setRaw(false);
+  };
   // Whoever had the terminal meanwhile may have left it otherwise; what Node takes for the mode already, it does not set.
   const enterAgain = (): void => {
     leave();

@@ -66,6 +66,11 @@ export class CallReader {
     }
   }
 
+  /** Does not count a time to the message that is not complete yet: it was ours, not the peer's. */
+  leaveOut(ms: number): void {
+    if (this.#messageSince !== undefined) this.#messageSince += ms;
+  }
+
   /** Wipes bytes that are not to be read, and gives them back. */
   discard(chunk: Buffer): void {
     chunk.fill(0);

@@ -130,7 +130,7 @@ export class Connection {
     if (hasPassed(this.#writer.unreadSince, UNREAD_TIME_MAX_MS) || hasPassed(this.#endingSince, STOP_TIME_MAX_MS))
       this.destroy();
     else if (this.#isAnswering && this.#hasPeerLeft()) this.#onPeerLeft();
-    else if (hasPassed(this.#reader.messageSince, MESSAGE_TIME_MAX_MS))
+    else if (!this.#isWaiting && hasPassed(this.#reader.messageSince, MESSAGE_TIME_MAX_MS))
       this.refuse(new CredentialError('TimedOut', {}));
   }
 
@@ -200,8 +200,10 @@ export class Connection {
     this.#socket.pause();
     if (this.#isWaiting) return;
     this.#isWaiting = true;
+    const since = performance.now();
     this.#turns.wait(this.caller.uid, () => {
       this.#isWaiting = false;
+      this.#reader.leaveOut(performance.now() - since);
       this.#resume();
     });
   }

@@ -157,6 +157,7 @@ export class SqliteStore implements SealedStore {
 
   openSnapshot(): SealedSnapshot {
     return this.#explained(() => {
+      this.#requireIndex();
       this.#requireOwnFile();
       const database = openReader(this.#path);
       try {
@@ -208,6 +209,7 @@ export class SqliteStore implements SealedStore {
   }
 
   copyBytes(): number {
+    this.#requireIndex();
     return this.#explained(() => bytesOf(this.#reader));
   }
 

@@ -86,15 +86,16 @@ export class StoreDisk {
   }
 }
 
-/** Why a file cannot be made, or opened; undefined where it can. */
+/** Why a file cannot be made; undefined where it can, or is there and somebody else's. */
 function whyNotMade(path: string): unknown {
   try {
-    closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
+    closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600));
     rmSync(path);
     return undefined;
   } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return error;
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    return errno === osConstants.errno.EEXIST ? undefined : error;
   }
 }
 

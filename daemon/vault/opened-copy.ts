@@ -63,14 +63,17 @@ export class OpenedCopy {
     // Before SQLite reads any of it here: whoever made it up may have had more in mind than what it says.
     if (!isInspected && (await inspectPages(path, BODY_BYTES_MAX)).length > 0) throw badCopy('damaged');
     const store = asBadCopy(() => SqliteStore.open(path));
+    let vault: Vault | undefined;
     try {
       // Nothing waits to be purged: what is deleted in a copy was never in the store. And nobody watches it.
       const events = { onPurgeFailed: ignore, onPurged: ignore, onWatcherFailed: ignore };
-      const vault = asBadCopy(() => new Vault(store, sodium, events));
+      vault = asBadCopy(() => new Vault(store, sodium, events));
       const opensByItself = await unlock(vault, new SlotKeeper(vault, sodium, places, now), sodium, keys);
       return new OpenedCopy(store, vault, opensByItself);
     } catch (error) {
-      store.close();
+      // What was given may have failed where another key had opened it.
+      if (vault === undefined) store.close();
+      else await vault.close();
       throw error;
     }
   }

@@ -175,13 +175,14 @@ export class Vault {
   }
 
   /**
-   * Runs `work` while nothing else is written. Reads go on meanwhile, and see what was committed last.
+   * Runs `work` while nothing else is written: what of the writes before it would take long comes after it. Reads go on
+   * meanwhile, and see what was committed last.
    *
    * @param work changes the vault's state by itself, when it has committed
    */
   async exclusive<T>(work: (state: Unlocked, store: SealedStore) => Promise<T>): Promise<T> {
     while (this.#exclusive !== undefined) await this.#exclusive;
-    this.#queue.flush(true);
+    this.#queue.flush();
     const state = this.unlocked();
     const { headBody, sealing } = state;
     const running = this.#runAlone(work, state);

@@ -23,7 +23,7 @@ export function usage(scenarios: readonly { readonly id: string; readonly descri
 
 Harms daemons of its own in every way it knows, and prints which promises they kept.
 
-  --short          the form for CI: a few minutes
+  --short          the form for CI: a few minutes; without it, an hour or more
   --only SCENARIO  this one only; may be given more than once
   --seed N         repeats the choices of an earlier run
   --json FILE      where the results are written (${DEFAULT_JSON})

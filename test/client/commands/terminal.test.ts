@@ -184,6 +184,21 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
       assert.doesNotMatch(program.screen, /canary/);
       assert.equal(await harness.succeed(['get', name]), 'canary');
     });
+
+    it(`is ended by kill after it was stopped by ${how}`, async (t) => {
+      const program = new TerminalProgram(t, shell, { ...env(), PS1: '$ ' });
+      program.type('echo pid=$$\n');
+      await program.shows(/pid=\d+/);
+      program.type(`${cioLine('create', newName())}\n`);
+      await program.shows('Value of');
+      stopIt(program);
+      await program.shows('Stopped');
+      program.type('kill %1; while jobs %1 2>/dev/null; do sleep 0.05; done; stty -a; echo "end"ed; exit\n');
+      const state = await program.shows(/Terminated[^]*\nended/);
+      for (const setting of ['echo', 'icanon', 'isig', 'icrnl'])
+        assert.match(state, new RegExp(`[ \\n]${setting}[ ;]`));
+      await program.exit();
+    });
   }
 
   it('goes on asking at Ctrl-Z where no shell could continue it', async (t) => {

@@ -289,6 +289,18 @@ describe('Restore', () => {
     }
   });
 
+  it('gives back the keys of a copy that was open before what was given did not open it', async (t) => {
+    const core = await startCore(t);
+    const call = { ...(await upload(core, (await takeCopy(core)).bytes)), checkOnly: true };
+    // Its pages are looked at once.
+    await core.ask(ROOT, 'Restore', call);
+    // There is room for 128 keys, and an open copy has four or more.
+    for (let index = 0; index < 40; index += 1) {
+      const refusal = await core.refusal(ROOT, 'Restore', { ...call, recoveryCode: 'ABC' });
+      assert.deepEqual(refusal, ['UnlockFailed', { reason: 'bad_code' }], String(index));
+    }
+  });
+
   it('lets nobody have a slot of the old contents who asked for one before they were replaced', async (t) => {
     const { core } = await coreWithCopy(t);
     const other = await startCore(t);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
 import fc from 'fast-check';
 import type { Reply } from '../../../daemon/dispatch.ts';
 import {
@@ -17,7 +18,7 @@ import { MESSAGE_BYTES_MAX } from '../../../src/limits.ts';
 import { assertUnseen, Canaries } from '../../support/canary.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { RawVarlink } from '../../support/varlink.ts';
-import { ByHand, connectPair, echo } from './pair.ts';
+import { ByHand, TurnsByHand, connectPair, echo } from './pair.ts';
 import type { Pair } from './pair.ts';
 
 const CREATE = 'io.cio.Credentials.Create';
@@ -293,6 +294,30 @@ describe('Connection: time', () => {
     assert.deepEqual(await pair.client.receive(), { parameters: { index: 2 } });
   });
 
+  it('does not count to a message how long it waits for its turn', async (t) => {
+    const turns = new TurnsByHand();
+    const pair = await connectPair(t, echo, turns);
+    pair.client.send('{"x":');
+    await eventually(() => pair.held.now > 0);
+    turns.isTime = false;
+    pair.client.send('[');
+    await eventually(() => turns.works.length === 1);
+    const clock = performance.now.bind(performance);
+    let aheadMs = 0;
+    t.mock.method(performance, 'now', () => clock() + aheadMs);
+    const pass = (ms: number): void => {
+      aheadMs += ms;
+      pair.connection.checkTimes(performance.now());
+    };
+    pass(2 * MESSAGE_TIME_MAX_MS);
+    assert.equal(pair.connection.isEnding, false);
+    turns.begin();
+    pass(MESSAGE_TIME_MAX_MS / 2);
+    assert.equal(pair.connection.isEnding, false);
+    pass(MESSAGE_TIME_MAX_MS / 2);
+    assert.equal(pair.connection.isEnding, true);
+  });
+
   it('answers what was asked before it says TimedOut', async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
@@ -305,6 +330,62 @@ describe('Connection: time', () => {
       { parameters: { index: 0 } },
       { error: 'io.cio.Credentials.TimedOut', parameters: {} },
     ]);
+  });
+});
+
+describe('Connection: while it waits for its turn', () => {
+  const twice = messages({ index: 0 }, { index: 1 });
+  const answers = [0, 1].map((index) => ({ parameters: { index } }));
+
+  async function waiting(t: TestContext): Promise<Pair & { turns: TurnsByHand; begun: unknown[] }> {
+    const turns = new TurnsByHand();
+    const begun: unknown[] = [];
+    const pair = await connectPair(
+      t,
+      (_caller, message) => {
+        begun.push(message);
+        return { parameters: message as object };
+      },
+      turns,
+    );
+    turns.isTime = false;
+    pair.client.send(twice);
+    await eventually(() => turns.works.length === 1);
+    return { ...pair, turns, begun };
+  }
+
+  it('begins nothing, and goes on with what came meanwhile', async (t) => {
+    const pair = await waiting(t);
+    pair.client.send({ index: 2 });
+    pair.client.end();
+    await settle(pair);
+    assert.deepEqual([pair.begun, pair.turns.works.length], [[], 1]);
+    pair.turns.begin();
+    assert.deepEqual(await receiveAll(pair.client), [...answers, { parameters: { index: 2 } }]);
+    await pair.closed;
+  });
+
+  it('answers what was asked when it is to finish', async (t) => {
+    const pair = await waiting(t);
+    pair.connection.finish();
+    await settle(pair);
+    assert.deepEqual(pair.begun, []);
+    pair.turns.begin();
+    assert.deepEqual(await receiveAll(pair.client), answers);
+    await pair.closed;
+  });
+
+  it('is refused, dropped or destroyed at once, and begins nothing then', async (t) => {
+    for (const end of ['refuse', 'drop', 'destroy'] as const) {
+      const pair = await waiting(t);
+      pair.connection[end](BUSY);
+      const busy = { error: 'io.cio.Credentials.Busy', parameters: {} };
+      assert.deepEqual(await receiveAll(pair.client), end === 'destroy' ? [] : [busy]);
+      await pair.closed;
+      pair.turns.begin();
+      await nextTurn();
+      assert.deepEqual([pair.begun, pair.turns.works.length, pair.held.now, pair.defects], [[], 0, 0, []]);
+    }
   });
 });
 

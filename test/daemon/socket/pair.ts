@@ -21,7 +21,7 @@ export interface Pair {
 }
 
 /** Makes a connection over a real socket. */
-export async function connectPair(scope: Scope, dispatch: Dispatch): Promise<Pair> {
+export async function connectPair(scope: Scope, dispatch: Dispatch, turns: WorkTurns = new WorkTurns()): Promise<Pair> {
   const path = join(temporaryDirectory(scope), 'socket');
   const held = { now: 0, most: 0 };
   const defects: unknown[] = [];
@@ -37,7 +37,7 @@ export async function connectPair(scope: Scope, dispatch: Dispatch): Promise<Pai
       onDefect: (error: unknown) => void defects.push(error),
       onClosed: () => closed.resolve(),
     };
-    const connection = new Connection(socket, caller, dispatch, events, new WorkTurns());
+    const connection = new Connection(socket, caller, dispatch, events, turns);
     scope.after(() => connection.destroy());
     accepted.resolve(connection);
   });
@@ -61,6 +61,26 @@ export class ByHand {
   /** Answers the call that was begun at this place. */
   answer(index: number, parameters: object = { index }): void {
     this.#answers[index]?.({ parameters });
+  }
+}
+
+/** Turns that a test gives by hand. */
+export class TurnsByHand extends WorkTurns {
+  isTime = true;
+  readonly works: (() => void)[] = [];
+
+  override get hasTime(): boolean {
+    return this.isTime;
+  }
+
+  override wait(_uid: number, work: () => void): void {
+    this.works.push(work);
+  }
+
+  /** Has everybody go on who waits. */
+  begin(): void {
+    this.isTime = true;
+    for (const work of this.works.splice(0)) work();
   }
 }
 

@@ -123,4 +123,19 @@ describe('StoreDisk', () => {
     assert.equal(explained(t, file, 'SQLITE_CANTOPEN').message, 'the storage failed (SQLITE_CANTOPEN)');
     assert.deepEqual(fs.readdirSync(path.dirname(file)), before);
   });
+
+  it('leaves what lies where it would make a file', (t) => {
+    const file = filledFile(temporaryDirectory(t));
+    const tried = `${file}-tried`;
+    for (const make of [
+      () => fs.writeFileSync(tried, ''),
+      () => fs.mkdirSync(tried),
+      () => fs.symlinkSync('x', tried),
+    ]) {
+      make();
+      assert.equal(explained(t, file, 'SQLITE_CANTOPEN').message, 'the storage failed (SQLITE_CANTOPEN)');
+      fs.lstatSync(tried);
+      fs.rmSync(tried, { recursive: true });
+    }
+  });
 });

@@ -14,6 +14,7 @@ import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { createKeyFile } from '../../../daemon/vault/key-file.ts';
 import { prepareReplacement } from '../../../daemon/vault/replace.ts';
 import { makeSlot } from '../../../daemon/vault/slots.ts';
+import { LAST_FLUSH_MS } from '../../../daemon/vault/write-queue.ts';
 import { eventually } from '../../support/eventually.ts';
 import { skipUnless } from '../../support/requirements.ts';
 import { commitsInJournal } from '../../torture/damage/journal.ts';
@@ -510,6 +511,21 @@ describe('Vault.exclusive()', () => {
     assert.deepEqual(order.slice(0, 1), ['a is 1']);
     assert.deepEqual(order.filter((what) => what !== 'before').slice(1), ['b is undefined', 'exclusive', 'after']);
     assert.equal(made.value('b'), '1');
+  });
+
+  it('refuses no write that waits, however long all of them take', async (t) => {
+    const made = await TestVault.create(t);
+    let now = 0;
+    t.mock.method(performance, 'now', () => now);
+    const writes = Array.from({ length: 5 }, () => made.vault.write(() => (now += LAST_FLUSH_MS)));
+    await made.vault.exclusive(async () => {
+      await nextTurn();
+      assert.equal(now, LAST_FLUSH_MS, 'nor waits for them');
+    });
+    assert.deepEqual(
+      await Promise.all(writes),
+      writes.map((_, index) => (index + 1) * LAST_FLUSH_MS),
+    );
   });
 
   it('runs one at a time, also where one fails', async (t) => {
