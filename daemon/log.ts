@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { inspect } from 'node:util';
 
 /**
@@ -14,13 +15,30 @@ export interface Log {
 
 export type LogFields = Readonly<Record<string, number | string | boolean>>;
 
+const STDERR = 2;
+
 /** Priorities of syslog(3). */
 const PRIORITY = { error: 3, warning: 4, info: 6 } as const;
 
-/** @param isJournal whether standard error goes to systemd's journal (`$JOURNAL_STREAM`) */
-export function createLog(write: (line: string) => void, isJournal: boolean): Log {
+/**
+ * Tells whether standard error goes to systemd's journal: it is the file that `$JOURNAL_STREAM` names (systemd.exec(5)). A
+ * terminal whose shell some service started hands on the variable alone.
+ */
+export function isJournal(stream: string | undefined): boolean {
+  if (stream === undefined) return false;
+  try {
+    const { dev, ino } = fstatSync(STDERR, { bigint: true });
+    return stream === `${dev}:${ino}`;
+  } catch {
+    // It is closed.
+    return false;
+  }
+}
+
+/** @param hasPriorities whether its lines go to the journal, see {@link isJournal} */
+export function createLog(write: (line: string) => void, hasPriorities: boolean): Log {
   const line = (level: keyof typeof PRIORITY, message: string, fields: LogFields = {}): void => {
-    const prefix = isJournal ? `<${PRIORITY[level]}>` : `cio-credentiald: ${level === 'info' ? '' : `${level}: `}`;
+    const prefix = hasPriorities ? `<${PRIORITY[level]}>` : `cio-credentiald: ${level === 'info' ? '' : `${level}: `}`;
     const details = Object.entries(fields).map(([name, value]) => ` ${name}=${String(value)}`);
     write(`${prefix}${onOneLine(`${message}${details.join('')}`)}\n`);
   };

@@ -1,4 +1,4 @@
-import { fstatSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -7,23 +7,20 @@ import { quoteIfNeeded } from '../src/forms/shell.ts';
 import { homeDirectory } from '../src/home-directory.ts';
 import type { App } from './app.ts';
 import { LogOutput, leaveOutputFiles } from './log-output.ts';
-import { createLog, describeDefect } from './log.ts';
+import { createLog, describeDefect, isJournal } from './log.ts';
 import type { Log } from './log.ts';
 import { USAGE, UsageError, parseSettings } from './settings.ts';
 import type { SalvageSettings, Settings } from './settings.ts';
 
 const NODE_MAJOR_MIN = 24;
 
-const STDERR = 2;
-
 /** What systemd tells this process alone. */
 const FROM_SYSTEMD = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC'];
 
 async function main(): Promise<void> {
-  // A terminal whose shell systemd started, in whatever service, hands it on.
-  if (!isStandardError(process.env['JOURNAL_STREAM'])) delete process.env['JOURNAL_STREAM'];
   const output = new LogOutput();
-  const log = createLog(output.write, process.env['JOURNAL_STREAM'] !== undefined);
+  const toJournal = isJournal(process.env['JOURNAL_STREAM']);
+  const log = createLog(output.write, toJournal);
   if (Number(process.versions.node.split('.', 1)[0]) < NODE_MAJOR_MIN) {
     log.error(`Node ${NODE_MAJOR_MIN} or newer is needed, this is ${process.versions.node}; start it with: npm start`);
     process.exit(EXIT.failed);
@@ -49,7 +46,7 @@ async function main(): Promise<void> {
     });
     if (command.kind === 'run') {
       ({ stateDirectory } = command.settings);
-      await run(command.settings, log, output);
+      await run(command.settings, log, output, toJournal);
     } else if (command.kind === 'salvage') {
       purpose = 'salvage the store';
       await salvage(command.settings, log);
@@ -59,19 +56,8 @@ async function main(): Promise<void> {
   }
 }
 
-/** Tells whether standard error leads to the journal, by the numbers of a file (systemd.exec(5), `$JOURNAL_STREAM`). */
-function isStandardError(journal: string | undefined): boolean {
-  try {
-    const { dev, ino } = fstatSync(STDERR, { bigint: true });
-    return journal === `${dev}:${ino}`;
-  } catch {
-    // It is closed.
-    return false;
-  }
-}
-
 /** Serves until a signal says stop. */
-async function run(settings: Settings, log: Log, output: LogOutput): Promise<void> {
+async function run(settings: Settings, log: Log, output: LogOutput, toJournal: boolean): Promise<void> {
   const { promise: stopped, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
   // Before anything that takes time: a unit may wait at a connection that systemd kept for us, and must be told. A terminal
   // that closes takes the daemon with it, as it takes every program in its foreground. A signal that comes twice (a
@@ -86,7 +72,7 @@ async function run(settings: Settings, log: Log, output: LogOutput): Promise<voi
   for (const name of FROM_SYSTEMD) delete process.env[name];
   const app = await startApp(settings, inherited, ownPackage().version, log);
   log.info('listening', { socket: app.socketPath, pid: process.pid });
-  if (!settings.isJournal) output.write(nextCommand(settings, app));
+  if (!toJournal) output.write(nextCommand(settings, app));
   const signal = await stopped;
   log.info('stopping', { signal });
   await app.stop();

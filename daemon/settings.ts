@@ -25,7 +25,6 @@ export interface Settings {
   readonly isPublic: boolean;
   /** `$CREDENTIALS_DIRECTORY`, where systemd put the daemon's own credentials. */
   readonly credentialsDirectory: string | undefined;
-  readonly isJournal: boolean;
   /** `$NOTIFY_SOCKET`, where systemd hears how the daemon does. */
   readonly notifySocket: string | undefined;
   /** Within how many milliseconds systemd must hear that the daemon lives; undefined where it does not watch. */
@@ -99,7 +98,6 @@ export function parseSettings({ argv, environment, uid, home, pid }: RawSettings
     runtimeDirectory,
     isPublic: isSystem,
     credentialsDirectory: absolute(environment['CREDENTIALS_DIRECTORY']),
-    isJournal: environment['JOURNAL_STREAM'] !== undefined,
     notifySocket: environment['NOTIFY_SOCKET'],
     watchdogMs: watchdogMs(environment, pid),
     validateEveryMs: validateEveryMs(

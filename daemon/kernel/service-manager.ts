@@ -9,7 +9,7 @@ const KEEP = 'FDSTORE=1\nFDNAME=';
 /**
  * Most descriptors that it is left with: it drops one more, and nobody is told (`FileDescriptorStoreMax=` of the unit).
  */
-const KEPT_MAX = 128;
+export const KEPT_MAX = 128;
 
 /**
  * How long a descriptor, or the word that the daemon serves, waits for room in systemd's queue, altogether and at a time:

@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs';
 
 import { FrameSplitter } from '../../src/protocol/frame.ts';
 import type { ProbeJob } from '../../src/validation.ts';
-import { createLog, describeDefect, type Log } from '../log.ts';
+import { createLog, describeDefect, isJournal, type Log } from '../log.ts';
 import { JobError, parseJob } from './job.ts';
 import { JOB_BYTES_MAX } from './limits.ts';
 import { isLookingUp } from './network/resolve.ts';
@@ -20,7 +20,7 @@ const CONTAINER_PATH = 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI';
 const NO_HOME = '/nonexistent';
 
 async function main(): Promise<void> {
-  const log = createLog(writeAll, process.env['JOURNAL_STREAM'] !== undefined);
+  const log = createLog(writeAll, isJournal(process.env['JOURNAL_STREAM']));
   // Node's own report would show the error's message and a line of the program.
   process.on('uncaughtException', (error) => {
     log.error('the prober ended by a defect', describeDefect(error));

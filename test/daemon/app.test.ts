@@ -31,7 +31,6 @@ async function start(t: TestContext, stateDirectory: string, settings: Partial<S
   const places = { stateDirectory, runtimeDirectory, credentialsDirectory: undefined };
   const plain = {
     isPublic: false,
-    isJournal: false,
     notifySocket: undefined,
     watchdogMs: undefined,
     validateEveryMs: undefined,

@@ -1,14 +1,25 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { createLog, describeDefect } from '../../daemon/log.ts';
+import { createLog, describeDefect, isJournal } from '../../daemon/log.ts';
 import type { Log, LogFields } from '../../daemon/log.ts';
 
-function logged(work: (log: Log) => void, isJournal = false): string {
+function logged(work: (log: Log) => void, hasPriorities = false): string {
   let text = '';
-  work(createLog((line) => void (text += line), isJournal));
+  work(createLog((line) => void (text += line), hasPriorities));
   return text;
 }
+
+describe('isJournal()', () => {
+  it('goes by what standard error is, and not by the variable alone', () => {
+    const { dev, ino } = fs.fstatSync(2, { bigint: true });
+    assert.equal(isJournal(`${dev}:${ino}`), true);
+    assert.equal(isJournal(`${dev}:${ino + 1n}`), false);
+    assert.equal(isJournal(''), false);
+    assert.equal(isJournal(undefined), false);
+  });
+});
 
 describe('createLog()', () => {
   it('writes a line to read, that says how bad it is', () => {

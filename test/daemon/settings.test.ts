@@ -98,11 +98,10 @@ describe('parseSettings()', () => {
     assert.equal(settings([]).isPublic, false);
   });
 
-  it("knows where systemd put the daemon's credentials, and whether its log goes to the journal", () => {
-    const environment = { CREDENTIALS_DIRECTORY: '/run/credentials/c.service', JOURNAL_STREAM: '8:1' };
-    const { credentialsDirectory, isJournal } = settings([], { environment });
-    assert.deepEqual([credentialsDirectory, isJournal], ['/run/credentials/c.service', true]);
-    assert.deepEqual([settings([]).credentialsDirectory, settings([]).isJournal], [undefined, false]);
+  it("knows where systemd put the daemon's credentials", () => {
+    const environment = { CREDENTIALS_DIRECTORY: '/run/credentials/c.service' };
+    assert.equal(settings([], { environment }).credentialsDirectory, '/run/credentials/c.service');
+    assert.equal(settings([]).credentialsDirectory, undefined);
     assert.equal(settings([], { environment: { CREDENTIALS_DIRECTORY: 'relative' } }).credentialsDirectory, undefined);
   });
 

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { connectServiceManager } from '../../../daemon/kernel/service-manager.ts';
+import type { ServiceManager } from '../../../daemon/kernel/service-manager.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -44,6 +45,21 @@ async function startListener(t: TestContext, address: string): Promise<Listener>
   assert.equal((await lines.next()).value, 'ready');
   assert.ok(child.pid !== undefined);
   return { pid: child.pid, next: async () => JSON.parse(String((await lines.next()).value)) as Datagram };
+}
+
+/** What one hears first, after all pings, who does not read for a moment while it is said. */
+async function heardAfterAll(t: TestContext, say: (manager: ServiceManager) => void): Promise<Datagram> {
+  const address = path.join(temporaryDirectory(t), 'notify');
+  const { next, pid } = await startListener(t, address);
+  const manager = connectServiceManager(address, assert.fail);
+  process.kill(pid, 'SIGSTOP');
+  for (let sent = 0; sent < 2000; sent += 1) manager.alive();
+  spawn('/bin/sh', ['-c', `sleep 0.05; kill -CONT ${pid}`], { stdio: 'ignore' }).unref();
+  say(manager);
+  let datagram: Datagram;
+  do datagram = await next();
+  while (datagram[0] === 'WATCHDOG=1');
+  return datagram;
 }
 
 async function* splitLines(source: AsyncIterable<Buffer>): AsyncGenerator<string> {
@@ -137,35 +153,19 @@ describe('connectServiceManager()', () => {
   });
 
   it('has it forget a copy, also where it does not read for a moment', has, async (t) => {
-    const address = path.join(temporaryDirectory(t), 'notify');
-    const { next, pid } = await startListener(t, address);
-    const manager = connectServiceManager(address, assert.fail);
-    process.kill(pid, 'SIGSTOP');
-    for (let sent = 0; sent < 2000; sent += 1) manager.alive();
-    spawn('/bin/sh', ['-c', `sleep 0.05; kill -CONT ${pid}`], { stdio: 'ignore' }).unref();
-    manager.release('load.plain.1');
-    manager.ready('open');
-    let datagram: Datagram;
-    do datagram = await next();
-    while (datagram[0] === 'WATCHDOG=1');
-    assert.deepEqual(datagram, ['FDSTOREREMOVE=1\nFDNAME=load.plain.1', []]);
+    const heard = await heardAfterAll(t, (manager) => {
+      manager.release('load.plain.1');
+      manager.ready('open');
+    });
+    assert.deepEqual(heard, ['FDSTOREREMOVE=1\nFDNAME=load.plain.1', []]);
   });
 
   it(
     'says ready to one that does not read for a moment: it would end a unit that it did not hear of',
     has,
     async (t) => {
-      const address = path.join(temporaryDirectory(t), 'notify');
-      const { next, pid } = await startListener(t, address);
-      const manager = connectServiceManager(address, assert.fail);
-      process.kill(pid, 'SIGSTOP');
-      for (let sent = 0; sent < 2000; sent += 1) manager.alive();
-      spawn('/bin/sh', ['-c', `sleep 0.05; kill -CONT ${pid}`], { stdio: 'ignore' }).unref();
-      manager.ready('open');
-      let datagram: Datagram;
-      do datagram = await next();
-      while (datagram[0] === 'WATCHDOG=1');
-      assert.deepEqual(datagram, ['READY=1\nSTATUS=open', []]);
+      const heard = await heardAfterAll(t, (manager) => manager.ready('open'));
+      assert.deepEqual(heard, ['READY=1\nSTATUS=open', []]);
     },
   );
 
