@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { Daemon } from '../../support/daemon.ts';
 import { plainEnvironment } from '../../support/process.ts';
 import { nameOf, valueOf } from '../calls.ts';
 import { ratio } from '../measurement.ts';
@@ -18,21 +19,22 @@ const BUNDLE = [NODE, path.join(REPOSITORY, 'dist', 'cio.cjs')];
 const GET = ['credential', 'get', nameOf(1)];
 const LIST = ['credential', 'list'];
 
+function environmentOf({ stateDirectory, socketPath }: Daemon): Readonly<Record<string, string>> {
+  return { ...plainEnvironment(), HOME: path.dirname(stateDirectory), CIO_CREDENTIAL_SOCKET: socketPath };
+}
+
 /** The command line as whole processes. */
 export const commands: Row = {
   id: 'commands',
   async measure({ scope, choose }: Bench): Promise<Measurement[]> {
-    const daemon = await startDaemonWithFew(scope);
-    const environment = {
-      ...plainEnvironment(),
-      HOME: path.dirname(daemon.stateDirectory),
-      CIO_CREDENTIAL_SOCKET: daemon.socketPath,
-    };
-    const time = (command: readonly string[], expected?: string): number => timeOf(command, environment, expected);
+    const few = environmentOf(await startDaemonWithFew(scope));
+    const time = (command: readonly string[], expected?: string): number => timeOf(command, few, expected);
+    // What is made is not to be listed, too.
+    const growing = environmentOf(await startDaemonWithFew(scope));
     let created = FEW;
     const create = (command: readonly string[]): number => {
       created += 1;
-      return time([...command, 'credential', 'create', nameOf(created), valueOf(created)]);
+      return timeOf([...command, 'credential', 'create', nameOf(created), valueOf(created)], growing);
     };
     const results = await interleave(choose(60, 8), {
       nothing: () => time([NODE, '-e', '0']),
@@ -53,7 +55,7 @@ export const commands: Row = {
     return [
       ratio(line('cio credential get NAME', 1.3), results.get, results.nothing),
       ratio(line('… without its launcher'), results.getDirectly, results.nothing),
-      ratio(line('cio credential list', 1.6), results.list, results.nothing),
+      ratio(line(`cio credential list, of ${FEW}`, 1.6), results.list, results.nothing),
       ratio(line('… without its launcher'), results.listDirectly, results.nothing),
       ratio(line('cio credential create NAME VALUE', 1.6), results.create, results.nothing),
       ratio(line('… without its launcher'), results.createDirectly, results.nothing),

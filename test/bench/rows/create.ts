@@ -1,12 +1,10 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
-import type { Daemon } from '../../support/daemon.ts';
 import { findCommand, skipUnless, tracer } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { rateOf, WINDOW } from '../load.ts';
-import type { LoadTarget } from '../load.ts';
 import { ratio } from '../measurement.ts';
 import type { Measurement } from '../measurement.ts';
 import type { Bench, Row } from '../row.ts';
@@ -28,8 +26,9 @@ export const create: Row = {
   id: 'create',
   async measure(bench: Bench): Promise<Measurement[]> {
     const { choose } = bench;
-    const calls = choose(2048, 1024);
-    const counts = { calls, alone: CALLS_ONE_AT_A_TIME, bare: calls / 2, rounds: choose(20, 4) };
+    // As many of both: the more a store has, the more of its pages a commit touches.
+    const calls = choose(1024, 512);
+    const counts = { calls, alone: CALLS_ONE_AT_A_TIME, bare: calls, rounds: choose(24, 6) };
     return compare(bench, { row: 'create', suffix: '', wrapper: [] }, counts);
   },
 };
@@ -86,27 +85,20 @@ async function compare(
   { row, suffix, wrapper }: Comparison,
   counts: CallCounts,
 ): Promise<Measurement[]> {
-  const daemon = await startInstalledDaemon(scope, { wrapper });
-  const one = await load.open(daemon, 1);
-  const eight = await load.open(daemon, CONNECTIONS);
+  // Each has a store of its own.
+  const one = await openStore({ scope, load }, wrapper, 1);
+  const eight = await openStore({ scope, load }, wrapper, CONNECTIONS);
+  const alone = await openStore({ scope, load }, wrapper, 1);
   const insert = await startBareInserts(scope, wrapper);
-  let created = 0;
-  const store = (target: LoadTarget, calls: number, window: number) => async (): Promise<number> => {
-    const plan = { kind: 'create', first: created, perCall: 1 } as const;
-    created += calls;
-    return rateOf(await target.pipelined(plan, { calls, window }));
-  };
   const candidates = {
-    one: store(one, counts.calls, WINDOW),
-    eight: store(eight, counts.calls, WINDOW),
-    alone: store(one, counts.alone, 1),
+    one: () => one.create(counts.calls, WINDOW),
+    eight: () => eight.create(counts.calls, WINDOW),
+    alone: () => alone.create(counts.alone, 1),
     bare: () => insert(counts.bare),
   };
   await interleave(1, candidates);
   const rates = await interleave(counts.rounds, candidates);
-  await requireStored(scope, daemon, created);
-  await one.close();
-  await eight.close();
+  for (const store of [one, eight, alone]) await store.close();
   const line = { row, against: REFERENCE, unit: '/s' } as const;
   const budget = { kind: 'at least', limit: 2, madeOf: MADE_OF } as const;
   const what = 'durable Create,';
@@ -117,9 +109,34 @@ async function compare(
   ];
 }
 
-async function requireStored(scope: Scope, daemon: Daemon, created: number): Promise<void> {
-  const { credentials: stored } = await callOnce(scope, daemon, 'Status');
-  if (stored !== created) throw new Error(`${created} credentials were to be stored, not ${String(stored)}`);
+/** A daemon that is only stored to. */
+interface Store {
+  /** @returns how many calls a second, each of which made one credential */
+  create(calls: number, window: number): Promise<number>;
+  /** @throws Error where something that was made is not there */
+  close(): Promise<void>;
+}
+
+async function openStore(
+  { scope, load }: Pick<Bench, 'scope' | 'load'>,
+  wrapper: readonly string[],
+  connections: number,
+): Promise<Store> {
+  const daemon = await startInstalledDaemon(scope, { wrapper });
+  const target = await load.open(daemon, connections);
+  let created = 0;
+  return {
+    async create(calls, window) {
+      const plan = { kind: 'create', first: created, perCall: 1 } as const;
+      created += calls;
+      return rateOf(await target.pipelined(plan, { calls, window }));
+    },
+    async close() {
+      const { credentials: stored } = await callOnce(scope, daemon, 'Status');
+      if (stored !== created) throw new Error(`${created} credentials were to be stored, not ${String(stored)}`);
+      await target.close();
+    },
+  };
 }
 
 /** @returns what makes so many inserts and says how many it made in a second */
