@@ -73,6 +73,8 @@ export function readAws(...texts: readonly string[]): Found {
         ...foundSet(section.line, name === 'default' || name === '' ? undefined : name, values, 'aws'),
         text,
         secretTexts,
+        // Those of the other file are not in this one.
+        ...(texts.length > 1 && { lines: new Map() }),
       });
     else
       leftOut.push({

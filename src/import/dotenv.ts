@@ -4,9 +4,17 @@ import { describeKey, lineAt } from './text.ts';
 
 /** All of these begin behind the blanks of a line: two patterns of blanks in a row would take quadratic time. */
 const BLANKS = /[ \t]*/y;
-const ASSIGNMENT = /(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*/y;
+const ASSIGNMENT = /(export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*/y;
+/** systemd has comments behind a semicolon, too. */
+const COMMENT = /;[^\n]*(?:\n|$)/y;
 /** What a shell may have besides assignments, and what changes nothing of them. */
 const OTHER_COMMAND = /(?:set [-+][a-z]+|export(?:[ \t]+[A-Za-z_][A-Za-z0-9_]*)+)(?=[ \t;\n]|$)/y;
+/** Parameters, commands and sums: `$HOME`, `$1`, `$?`, `$(pass)`. A `$` before anything else is one. */
+const EXPANSION = /`|\$[\w{(?@*#!$-]/;
+const SHELL = /["'\\;&|<>()]/;
+const BLANK = /[ \t]/;
+/** `A=x B=y` gives two variables, while `A=two words` is a value to systemd alone, and to a shell a mistake. */
+const SECOND_ASSIGNMENT = /[ \t][A-Za-z_]\w*=/;
 const SEMICOLON = /;/y;
 const LINE_END = /(?:#[^\n]*)?(?:\n|$)/y;
 
@@ -28,27 +36,33 @@ export function parseDotenv(text: string): Entry[] {
   };
   while (position < text.length) {
     const start = skip(BLANKS, text, position);
-    const otherEnd = endOfLine(text, skip(OTHER_COMMAND, text, start));
+    const otherEnd = matchAt(COMMENT, text, start)?.end ?? endOfLine(text, skip(OTHER_COMMAND, text, start));
     if (otherEnd !== undefined) {
       advance(otherEnd);
       continue;
     }
     const assignment = matchAt(ASSIGNMENT, text, start);
-    const key = assignment?.groups[0];
+    const [command, key] = assignment?.groups ?? [];
     if (assignment === undefined || key === undefined)
       throw new ImportError(line, 'it is neither KEY=VALUE nor a comment');
     if (seen.has(key)) throw new ImportError(line, `${describeKey(key)} is there twice`);
     seen.add(key);
-    const { value, end } = readValue(text, assignment.end, key);
+    const { value, end } = readValue(text, assignment.end, key, command !== undefined);
     entries.push({ key, value, line });
     advance(end);
   }
   return entries;
 }
 
-function readValue(text: string, start: number, key: string): { readonly value: string; readonly end: number } {
+interface ReadValue {
+  readonly value: string;
+  readonly end: number;
+}
+
+function readValue(text: string, start: number, key: string, isExport: boolean): ReadValue {
   const first = text[start];
-  const { value, end } = first === "'" || first === '"' ? readQuoted(text, start, key) : readBare(text, start, key);
+  const isQuoted = first === "'" || first === '"';
+  const { value, end } = isQuoted ? readQuoted(text, start, key) : readBare(text, start, key, isExport);
   const lineEnd = endOfLine(text, end);
   if (lineEnd === undefined) {
     throw new ImportError(lineAt(text, end), `something follows the value of ${describeKey(key)} behind its quotes`);
@@ -63,13 +77,14 @@ function endOfLine(text: string, position: number): number | undefined {
 }
 
 /** Up to the end of the line, or a comment behind a space. */
-function readBare(text: string, start: number, key: string): { readonly value: string; readonly end: number } {
+function readBare(text: string, start: number, key: string, isExport: boolean): ReadValue {
   const lineEnd = text.indexOf('\n', start);
   const row = text.slice(start, lineEnd === -1 ? undefined : lineEnd);
   const comment = /^#|[ \t]#/.exec(row);
-  const bare = (comment === null ? row : row.slice(0, comment.index)).trimEnd();
-  const isShell = /["'\\`;&|<>()]|\$[A-Za-z_{(]/.test(bare);
-  if (isShell) {
+  let length = comment?.index ?? row.length;
+  while (length > 0 && /[ \t]/.test(row.charAt(length - 1))) length -= 1;
+  const bare = row.slice(0, length);
+  if (SHELL.test(bare) || EXPANSION.test(bare) || (isExport ? BLANK : SECOND_ASSIGNMENT).test(bare)) {
     throw new ImportError(
       lineAt(text, start),
       `the value of ${describeKey(key)} has characters that a shell makes something else of; put it in single quotes`,
@@ -79,7 +94,7 @@ function readBare(text: string, start: number, key: string): { readonly value: s
 }
 
 /** Quoted parts right behind each other, as in `'it'\''s'`. */
-function readQuoted(text: string, start: number, key: string): { readonly value: string; readonly end: number } {
+function readQuoted(text: string, start: number, key: string): ReadValue {
   const parts: string[] = [];
   let at = start;
   for (;;) {
@@ -108,7 +123,7 @@ function readDoubleQuoted(text: string, start: number, key: string): { readonly 
   while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1;
   if (end >= text.length) throw unclosed(text, start, key);
   const raw = text.slice(start + 1, end);
-  if (/(?:^|[^\\])(?:\\\\)*(?:`|\$[A-Za-z_{(])/.test(raw)) {
+  if (EXPANSION.test(raw.replaceAll(/\\./gs, ' '))) {
     throw new ImportError(
       lineAt(text, start),
       `the value of ${describeKey(key)} has a $ or \` that a shell makes something else of; put it in single quotes`,

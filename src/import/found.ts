@@ -17,6 +17,8 @@ export interface FoundSet {
   readonly label: string | undefined;
   readonly provider: Provider;
   readonly values: ReadonlyMap<string, string>;
+  /** Where each of them is, as far as its reader knows. */
+  readonly lines?: ReadonlyMap<string, number>;
 }
 
 /** A credential that has its name already. */
@@ -51,21 +53,27 @@ export interface ReaderContext {
 /** The entries of a section whose keys have a meaning, by field; what has no other meaning is not looked at. */
 export type FieldsOfKeys = Readonly<Record<string, string>>;
 
+/** Values by field, and the line of each. */
+export class PickedValues extends Map<string, string> {
+  readonly lines: Map<string, number> = new Map();
+}
+
 /**
  * Picks the values of a section by its keys. An empty value is as none: tools write options that were never set so.
  *
  * @param fields keys, and the fields that they stand for
  * @throws ImportError where two keys give two values for one field
  */
-export function pickValues(entries: readonly Entry[], fields: FieldsOfKeys): Map<string, string> {
+export function pickValues(entries: readonly Entry[], fields: FieldsOfKeys): PickedValues {
   const byKey = new Map(Object.entries(fields).map(([key, field]) => [foldKey(key), field]));
-  const values = new Map<string, string>();
+  const values = new PickedValues();
   for (const { key, value, line } of entries) {
     const field = byKey.get(foldKey(key));
     if (field === undefined || value.trim() === '') continue;
     if ((values.get(field) ?? value) !== value)
       throw new ImportError(line, `${describeKey(key)} says something else than a key before it`);
     values.set(field, value);
+    values.lines.set(field, line);
   }
   return values;
 }
@@ -87,13 +95,13 @@ export function lackOf(values: ReadonlyMap<string, string>, access: string, secr
 export function foundSet(
   line: number | undefined,
   label: string | undefined,
-  values: ReadonlyMap<string, string>,
+  values: PickedValues,
   hint: string,
 ): FoundSet {
   const provider = inferProvider(values, new Set([hint]));
   // The hint is the id of a provider, so that there is always one.
   if (provider === undefined) throw new TypeError(`no provider ${hint}`);
-  return { line, label, provider, values };
+  return { line, label, provider, values, lines: values.lines };
 }
 
 /** An endpoint without the slash that many write behind it. */

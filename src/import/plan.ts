@@ -34,6 +34,8 @@ export interface PlannedCredential {
   readonly credential: ExportedCredential;
   readonly source: string;
   readonly line: number | undefined;
+  /** That of the value, where `line` is that of its set. */
+  readonly valueLine?: number | undefined;
 }
 
 export interface Plan {
@@ -67,10 +69,11 @@ export function planImport(files: readonly SourceFile[], options: PlanOptions): 
       }`,
     );
   }
-  const single = singleName(options.set, wanted.length);
   const loose = isPicked
     ? []
     : files.flatMap(({ name, found }) => found.credentials.map((own) => ({ ...own, source: name })));
+  // Where there is nothing at all, it is told why.
+  const single = wanted.length + loose.length === 0 ? undefined : singleName(options.set, wanted.length);
   const credentials = [...wanted.flatMap((found) => planSet(found, found.source, single, options)), ...loose].map(
     (planned) => (options.asAlternate ? asAlternate(planned) : planned),
   );
@@ -140,6 +143,7 @@ function planSet(
     credential: { name: memberName(name, field), value },
     source,
     line,
+    valueLine: found.lines?.get(field),
   }));
 }
 
@@ -197,7 +201,11 @@ function assertValues(credentials: readonly PlannedCredential[]): void {
     if (set === undefined) continue;
     const reason = refusalOfValue(name, () => texts.get(name), texts.get(memberName(set, 'provider')));
     if (reason === undefined) continue;
-    throw new ImportError(planned.line, `the value of ${name} is not valid: ${reason}`, planned.source);
+    throw new ImportError(
+      planned.valueLine ?? planned.line,
+      `the value of ${name} is not valid: ${reason}`,
+      planned.source,
+    );
   }
 }
 

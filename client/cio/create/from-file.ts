@@ -1,7 +1,9 @@
 import { statSync } from 'node:fs';
+import { parseDotenv } from '../../../src/import/dotenv.ts';
 import { ImportError } from '../../../src/import/import-error.ts';
+import { parseIni } from '../../../src/import/ini.ts';
 import { meaningOf } from '../../../src/import/keys.ts';
-import { parseSetFile, textKindOf, type ParsedSet } from '../../../src/import/set-file.ts';
+import { parseSetFile, textKindOf, type ParsedSet, type TextKind } from '../../../src/import/set-file.ts';
 import { prepareText } from '../../../src/import/text.ts';
 import { parseTree } from '../../../src/import/tree.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
@@ -50,7 +52,7 @@ function valuesOf({ values }: ParsedSet): GivenValues {
  * has fields of the provider that the name begins with. The key of a service account is a value of its own, that many keep
  * as it is.
  *
- * @throws CommandError `InvalidInput` where it would be a set of that provider, but for a mistake in its JSON or YAML
+ * @throws CommandError `InvalidInput` where it would be a set of that provider, but for a mistake in how it is written
  */
 export function isSetFile(path: string, name: string): boolean {
   const set = canonicalSetName(name);
@@ -80,22 +82,24 @@ function readRecognised(path: string): string | undefined {
   }
 }
 
-/** Where a key may stand in JSON and YAML; no key is longer. */
-const KEYS = /(?<![\w.-])([\w.-]{1,64})["']?[ \t]{0,8}:/g;
+/** Where a key may stand; no key is longer. */
+const KEYS = /(?<![\w.-])([\w.-]{1,64})["']?[ \t]{0,8}[:=]/g;
 
-/** Whether a text is meant as JSON or YAML with keys of a provider, and is not as these should be. */
+/** Whether a text is meant as a file with keys of a provider, and is not as such a file should be. */
 function isMalformed(text: string): boolean {
   let prepared: string;
+  let kind: TextKind;
   try {
     prepared = prepareText(text);
-    const kind = textKindOf(prepared);
-    if (kind !== 'json' && kind !== 'yaml') return false;
+    kind = textKindOf(prepared);
     if (![...prepared.matchAll(KEYS)].some(([, key = '']) => meaningOf(key)?.kind === 'field')) return false;
   } catch {
     return false;
   }
   try {
-    parseTree(prepared);
+    if (kind === 'dotenv') parseDotenv(prepared);
+    else if (kind === 'ini') parseIni(prepared);
+    else parseTree(prepared);
     return false;
   } catch (error) {
     return error instanceof ImportError;

@@ -108,7 +108,7 @@ describe('cio credential import', () => {
       [`[default]\naws_access_key_id = A\n${secret}\n`, /wrong, line 3: it is neither/],
       [Buffer.from([0x41, 0x3d, 0xff]), /wrong is not UTF-8 text/],
       ['', /wrong: it is empty/],
-      [profile(`A\u001b${secret}`, 'S'), /\/wrong, line 1: the value of cio_aws_access_key is not valid: it has/],
+      [profile(`A\u001b${secret}`, 'S'), /\/wrong, line 2: the value of cio_aws_access_key is not valid: it has/],
     ] as const) {
       const wrong = path.join(path.dirname(right), 'wrong');
       fs.writeFileSync(wrong, text, { mode: 0o600 });

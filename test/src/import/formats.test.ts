@@ -242,11 +242,35 @@ describe('planImport()', () => {
       /set aws comes from f, line 1 already; .*--set/,
     );
     assert.throws(() => plan('f', profiles, { set: 'x' }), /--set names one set, and there are 2/);
+    assert.throws(() => plan('.env', 'cio_x_aws_region=r\n', { set: 'x' }), /--set names one set, and there are 0/);
     assert.throws(
       () => plan('f', profiles, { profile: 'default', set: 'azure_x' }),
       /is one of azure, and the keys are for aws/,
     );
     assert.throws(() => plan('f', profiles, { profile: 'nothing' }), /there are default, Site 2/);
     assert.throws(() => plan('f', profiles, { provider: PROVIDERS.get('google') }), /for aws, not for google/);
+  });
+
+  it('leaves it to the rest to say why there is nothing, whatever --set names', () => {
+    const found = read('.env', 'AWS_ACCESS_KEY_ID=AKIA1\nB2_ACCOUNT_ID=x\n');
+    const { credentials: none, leftOut } = planImport([{ name: 'f', found }], { ...plain, set: 'aws_x' });
+    assert.deepEqual([none, leftOut.length], [[], 2]);
+  });
+
+  it('names the line of a value that is not valid, and that of its section where it is of two files', () => {
+    const lineOf = (found: Found): number | undefined => {
+      try {
+        planImport([{ name: 'f', found }], plain);
+      } catch (error) {
+        if (error instanceof ImportError && error.reason.includes('_secret_key is not valid')) return error.line;
+        throw error;
+      }
+      return assert.fail('it was taken');
+    };
+    assert.equal(lineOf(read('.env', '# mine\nAWS_ACCESS_KEY_ID=AKIA1\nAWS_SECRET_ACCESS_KEY="a b"\n')), 3);
+    const ini = '[default]\naws_access_key_id = AKIA1\naws_secret_access_key = a b\n';
+    assert.equal(lineOf(read('credentials', ini)), 3);
+    const config = '\n\n\n[default]\naws_secret_access_key = a b\n';
+    assert.equal(lineOf(readAws('[default]\naws_access_key_id = AKIA1\n', config)), 1);
   });
 });

@@ -103,8 +103,23 @@ describe('parseSetFile()', () => {
   });
 
   it('refuses what a shell, or YAML, would make something else of', () => {
-    for (const value of ['$(pass aws)', '`pass`', '"$HOME"', 'a\\b', "a'b'", 'a; export B=c']) {
+    for (const value of [
+      '$(pass aws)',
+      '`pass`',
+      '"$HOME"',
+      'a\\b',
+      "a'b'",
+      'a; export B=c',
+      'a$1b',
+      '"a$1b"',
+      'a$?',
+      '"a\\\\$@"',
+      'a AWS_REGION=r',
+    ]) {
       assert.match(refusal(`RESTIC_PASSWORD=${value}\n`), /single quotes|not closed/, value);
+    }
+    for (const row of ['RESTIC_PASSWORD=a AWS_REGION=r', 'RESTIC_PASSWORD=two words']) {
+      assert.match(refusal(`export ${row}\n`), /^line 1: .*single quotes/, row);
     }
     assert.match(refusal('access_key: &x a\nsecret_key: *x\n'), /line 1: anchors/);
     assert.match(refusal('access_key: !!binary a\n'), /line 1: tags/);
@@ -113,6 +128,18 @@ describe('parseSetFile()', () => {
     assert.match(refusal('access_key: a\n---\naccess_key: b\n'), /second document/);
     assert.match(refusal('access_key: a\0b'), /line 1: it has a NUL/);
     assert.match(refusal(`access_key: ${'a'.repeat(1024 * 1024)}`), /larger than 1048576 bytes/);
+  });
+
+  it("takes systemd's comments and unquoted words, and what a shell leaves as it is", () => {
+    for (const [value, taken] of [
+      ['two words', 'two words'],
+      ['a=b $ c%', 'a=b $ c%'],
+      ['"a\\$1 $ $\\"b"', 'a$1 $ $"b'],
+      ['a\u00a0', 'a\u00a0'],
+      ['a \t', 'a'],
+    ] as const) {
+      assert.deepEqual(parse(`; a comment=\nRESTIC_PASSWORD=${value}\n ;\n`)[2], { backup_password: taken });
+    }
   });
 
   it("takes the JSON of a service account of Google's as it is, and no half of one", () => {
