@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { GLOBAL_OPTIONS, type Command, type Input, type Option, type Options } from './command.ts';
 import { usageError } from './command-error.ts';
 import type { Globals } from './session.ts';
+import { counted } from './text.ts';
 import { closest } from '../../src/closest.ts';
 
 /** What the command line asks for. */
@@ -283,7 +284,7 @@ function wordsOf(tokens: readonly Token[]): string[] {
 
 function tooMany(command: Command, extra: number): string {
   const most = Object.keys(command.positionals).length;
-  const what = `${extra} ${extra === 1 ? 'argument' : 'arguments'} too many`;
+  const what = `${counted(extra, 'argument')} too many`;
   return most === 0 ? `${what}: it takes none` : what;
 }
 

@@ -74,7 +74,7 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
     hint:
       right === 'administer'
         ? 'this takes root, a member of the group cio, or the user that the daemon runs as'
-        : 'root, a member of the group cio, or its owner can grant it: cio credential grant',
+        : 'root, a member of the group cio, or its owner can do it',
   }),
   Incomplete: ({ set, missing }) => ({
     message: `set ${abbreviate(set)} is not complete: it lacks ${missing.join(', ')}`,

@@ -31,6 +31,11 @@ export function printableJson(document: unknown, indent?: number): string {
   );
 }
 
+/** A number of things: `1 record`, `2 records`. */
+export function counted(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
 /** How many columns of a terminal a printable text takes. */
 export function widthOf(text: string): number {
   if (PLAIN.test(text)) return text.length;

@@ -1,3 +1,5 @@
+import { counted } from './text.ts';
+
 const UNITS: readonly (readonly [name: string, ms: number])[] = [
   ['year', 365 * 86_400_000],
   ['month', 30 * 86_400_000],
@@ -14,7 +16,7 @@ export function formatAge(timeMs: number, nowMs: number): string {
   const age = nowMs - timeMs;
   for (const [name, ms] of UNITS) {
     const count = Math.floor(Math.abs(age) / ms);
-    const span = `${count} ${name}${count === 1 ? '' : 's'}`;
+    const span = counted(count, name);
     if (count >= 1) return age > 0 ? `${span} ago` : `in ${span}`;
   }
   return 'just now';
@@ -23,8 +25,7 @@ export function formatAge(timeMs: number, nowMs: number): string {
 /** A span of time in its largest unit that it is a multiple of: `6 hours`, `90 minutes`. */
 export function formatInterval(ms: number): string {
   const [name, unit] = UNITS.find(([, each]) => ms >= each && ms % each === 0) ?? ['second', 1000];
-  const count = Math.round(ms / unit);
-  return `${count} ${name}${count === 1 ? '' : 's'}`;
+  return counted(Math.round(ms / unit), name);
 }
 
 /** A point in time, to the second: `2026-01-31 12:00:00 UTC`. */

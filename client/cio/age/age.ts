@@ -72,7 +72,7 @@ function addRecipient(encrypter: Encrypter, recipient: string): void {
     throw new CommandError(
       'Usage',
       'a recipient is not valid',
-      'it is age1… as age-keygen prints it; SSH keys are none',
+      'it is age1... as age-keygen prints it; SSH keys are none',
     );
   }
 }

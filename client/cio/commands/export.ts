@@ -6,6 +6,7 @@ import { readNewPassphrase } from '../passphrase.ts';
 import { resolveOwner } from '../principals.ts';
 import type { Session } from '../session.ts';
 import { isTerminal } from '../terminal.ts';
+import { counted } from '../text.ts';
 
 /** A file can be tried against by whoever has it, for as long as he likes. */
 const PASSPHRASE_LENGTH_MIN = 16;
@@ -23,7 +24,7 @@ export const EXPORT: Command = defineCommand({
   options: {
     to: { type: 'string', value: 'FILE|-', describe: 'Where to; - is standard output', completes: 'file' },
     set: { type: 'string', value: 'SET', describe: 'A set', multiple: true, completes: 'set' },
-    recipient: { type: 'string', short: 'r', value: 'age1…', describe: 'Whom it is for', multiple: true },
+    recipient: { type: 'string', short: 'r', value: 'age1...', describe: 'Whom it is for', multiple: true },
     'recipients-file': { type: 'string', value: 'FILE', describe: 'The same, one a line', completes: 'file' },
     passphrase: { type: 'boolean', short: 'p', describe: 'For whoever has a passphrase' },
     armor: { type: 'boolean', short: 'a', describe: 'As text' },
@@ -32,7 +33,7 @@ export const EXPORT: Command = defineCommand({
   },
   examples: [
     ['cio credential export --to backup.age --passphrase', 'everything'],
-    ['cio credential export aws minio --to two.age -r age1…', 'two sets, for the holder of a key'],
+    ['cio credential export aws minio --to two.age -r age1...', 'two sets, for the holder of a key'],
     ['cio credential import backup.age --dry-run', 'what is in it'],
   ],
   async run({ positionals, options }, session) {
@@ -52,7 +53,7 @@ export const EXPORT: Command = defineCommand({
     file?.write(made.file);
     file?.commit();
     const { credentials, sets } = made;
-    const what = `${count(credentials, 'credential')}${sets.length === 0 ? '' : ` (${count(sets.length, 'set')})`} exported`;
+    const what = `${counted(credentials, 'credential')}${sets.length === 0 ? '' : ` (${counted(sets.length, 'set')})`} exported`;
     if (!isStream || !isTerminal(STDOUT)) {
       session.succeed({ file: to, credentials, sets, bytes: made.file.length }, 'Export credentials', what);
     }
@@ -73,7 +74,7 @@ async function readLock(session: Session, options: LockOptions): Promise<AgeLock
   if (isForRecipients === passphrase) {
     throw usageError(
       passphrase ? 'a file is for recipients or for a passphrase, not for both' : 'it is not said for whom it is',
-      'give --recipient age1…, --recipients-file FILE, or --passphrase',
+      'give --recipient age1..., --recipients-file FILE, or --passphrase',
     );
   }
   if (passphrase) {
@@ -86,8 +87,4 @@ async function readLock(session: Session, options: LockOptions): Promise<AgeLock
   if (file === undefined) return { recipients: recipient };
   const { readKeysFile } = await import('../age/open-age-file.ts');
   return { recipients: [...recipient, ...readKeysFile(file, 'the file of --recipients-file')] };
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }

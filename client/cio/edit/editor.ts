@@ -129,7 +129,7 @@ function write(file: string, text: string): void {
 function read(file: string): string {
   let descriptor: number;
   try {
-    descriptor = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+    descriptor = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch {
     throw new CommandError('HelperFailed', 'the editor has removed the file; nothing was changed');
   }

@@ -75,6 +75,9 @@ export class MemoryFolder implements Disposable {
       for (const entry of readdirSync(this.path, { recursive: true, withFileTypes: true })) {
         if (entry.isFile()) overwrite(join(entry.parentPath, entry.name));
       }
+    } catch (error) {
+      // An editor may have taken the folder away, too.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     } finally {
       rmSync(this.path, { recursive: true, force: true });
     }

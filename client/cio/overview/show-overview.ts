@@ -5,7 +5,7 @@ import { nameOwners } from '../principals.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 import { terminalWidth } from '../terminal.ts';
-import { printable } from '../text.ts';
+import { counted, printable } from '../text.ts';
 import { nextStep, type NextStep } from './next-step.ts';
 
 /** Shows where things stand, and what to do next: the answer to the group's name alone. */
@@ -46,7 +46,7 @@ function formatDaemon({ version, locked, administrator, credentials }: StatusOut
   if (locked) return `${daemon}; its store is locked.`;
   const count = credentials ?? 0;
   const whose = administrator ? '' : ' of yours';
-  return `${daemon}; its store is open, with ${count} credential${count === 1 ? '' : 's'}${whose}.`;
+  return `${daemon}; its store is open, with ${counted(count, 'credential')}${whose}.`;
 }
 
 function formatSets(sets: readonly CredentialSet[]): string {

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { printable, printableJson, truncate, widthOf } from '../../../client/cio/text.ts';
+import { counted, printable, printableJson, truncate, widthOf } from '../../../client/cio/text.ts';
 import { anyText } from '../../src/any-text.ts';
+
+describe('counted()', () => {
+  it('has the plural of all but one', () => {
+    assert.deepEqual([counted(0, 'set'), counted(1, 'set'), counted(2, 'set')], ['0 sets', '1 set', '2 sets']);
+  });
+});
 
 describe('printable()', () => {
   it('spells out what would do something to a terminal', () => {

@@ -96,6 +96,7 @@ describe('cio', () => {
       assert.ok(help.includes(part), part);
     }
     assert.ok(help.split('\n').every((line) => line.length <= 80));
+    assert.match(await harness.succeed(['export', '--help']), /^[\n -~]+$/, 'every locale can show it');
   });
 
   it('tells a command line that is wrong by exit code 2, without the daemon', async () => {
@@ -279,6 +280,10 @@ describe('cio for other users', { skip: skipUnless(root, command('setpriv', 'uti
     ]) {
       assert.match(await harness.fail(EXIT.accessDenied, words, ann), /no right to administer/);
     }
+    assert.match(
+      await harness.fail(EXIT.accessDenied, ['rollback', granted], ann),
+      /no right to write \S+\nHint: root, .* or its owner can do it\n$/,
+    );
     assert.match(await harness.succeed(['status'], ann), /You are +a user/);
     await harness
       .fail(EXIT.accessDenied, ['get', name, '--owner', '0'], ann)

@@ -79,7 +79,8 @@ describe('cio credential edit', () => {
 
   it('changes nothing where the editor fails, is killed, or removes the file', async (t) => {
     const set = await harness.storeSet();
-    for (const script of ['sed -i s/SK/XX/ "$1"; exit 3', 'sed -i s/SK/XX/ "$1"; kill -9 $$', 'rm "$1"']) {
+    const gone = ['rm "$1"', 'rm -r "$(dirname "$1")"'];
+    for (const script of ['sed -i s/SK/XX/ "$1"; exit 3', 'sed -i s/SK/XX/ "$1"; kill -9 $$', ...gone]) {
       assert.match(
         await harness.fail(EXIT.failed, ['edit', set], { env: { EDITOR: editor(t, script) } }),
         /nothing was changed/,
@@ -139,10 +140,12 @@ describe('cio credential edit', () => {
     const name = await harness.store('line 1\nline 2\n');
     await harness.succeed(['edit', name], { env: { EDITOR: editor(t, `sed -i 's/line 2/line two/' "$1"`) } });
     assert.equal(await harness.succeed(['get', name]), 'line 1\nline two\n');
-    assert.match(
-      await harness.fail(EXIT.invalid, ['edit', name], { env: { EDITOR: editor(t, ': > "$1"') } }),
-      /it is empty/,
-    );
+    for (const script of [': > "$1"', 'rm "$1"; mkfifo "$1"']) {
+      assert.match(
+        await harness.fail(EXIT.invalid, ['edit', name], { env: { EDITOR: editor(t, script) } }),
+        /it is empty/,
+      );
+    }
     const binary = await harness.store(Uint8Array.of(0xff, 0));
     const told = await harness.fail(EXIT.invalid, ['edit', binary], { env: { EDITOR: 'true' } });
     assert.match(told, /is not text\nHint: cio credential create \S+ - --replace --keep-newline < PATH\n$/);

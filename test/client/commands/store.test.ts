@@ -110,10 +110,11 @@ describe('cio credential fsck and rekey', () => {
     const { code, stdout, stderr } = await harness.run(['fsck'], options);
     assert.equal(code, EXIT.damaged, stderr);
     assert.match(stdout, /^PROBLEM +NAME +VERSION +DETAIL\n/);
-    assert.match(stderr, /--repair/);
+    assert.match(stderr, /^1 problem in \d+ records\. --repair/);
     assert.equal((await harness.run(['fsck', '--json'], options)).code, EXIT.damaged);
     await harness.fail(EXIT.usage, ['fsck', '--repair'], options);
-    await harness.run(['fsck', '--repair', '--yes'], options);
+    const repaired = await harness.run(['fsck', '--repair', '--yes'], options);
+    assert.equal(repaired.stderr, 'Succeed: Check store: 1 problem repaired\n');
     assert.equal((await harness.run(['fsck'], options)).code, EXIT.done);
     await again.stop();
   });
