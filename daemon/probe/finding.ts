@@ -5,6 +5,9 @@ import type { CheckId, CheckState, Finding, Reason } from '../../src/validation.
 /** What the prober sent: something that it found, or that this was all. */
 export type ProberMessage = { readonly kind: 'finding'; readonly finding: Finding } | { readonly kind: 'done' };
 
+/** What is shown in the place of a detail that repeats a secret: a bucket may be called like a password, and a server may send one back. */
+const HIDDEN = '***';
+
 const FIELD = /^[a-z0-9_]{1,64}$/;
 const SUBJECT = /^[\x20-\x7e]*$/;
 
@@ -12,7 +15,7 @@ const SUBJECT = /^[\x20-\x7e]*$/;
  * Reads a message of the prober. It has talked to a far server, so it is not trusted: words come from closed sets, and
  * what is free text is short and printable.
  *
- * @param secrets texts that no finding may repeat
+ * @param secrets texts that no finding repeats: {@link HIDDEN} stands in the place of a subject that did
  * @returns undefined for what is no such message
  */
 export function parseProberMessage(bytes: Uint8Array, secrets: readonly string[]): ProberMessage | undefined {
@@ -23,22 +26,23 @@ export function parseProberMessage(bytes: Uint8Array, secrets: readonly string[]
   if (!isOneOf(CHECKS, check) || !isOneOf(CHECK_STATES, state)) return undefined;
   if (reason !== undefined && !(typeof reason === 'string' && Object.hasOwn(REASONS, reason))) return undefined;
   if (field !== undefined && !(typeof field === 'string' && FIELD.test(field))) return undefined;
-  if (subject !== undefined && !isSubject(subject, secrets)) return undefined;
+  if (subject !== undefined && !isSubject(subject)) return undefined;
   if (ms !== undefined && !(typeof ms === 'number' && ms >= 0 && ms < Number.MAX_SAFE_INTEGER)) return undefined;
   const finding = {
     check,
     state,
     ...(reason === undefined ? {} : { reason: reason as Reason }),
     ...(field === undefined ? {} : { field }),
-    ...(subject === undefined ? {} : { subject }),
+    ...(subject === undefined
+      ? {}
+      : { subject: secrets.some((secret) => subject.includes(secret)) ? HIDDEN : subject }),
     ...(ms === undefined ? {} : { ms: Math.round(ms) }),
   };
   return { kind: 'finding', finding };
 }
 
-function isSubject(subject: unknown, secrets: readonly string[]): subject is string {
-  if (typeof subject !== 'string' || subject.length > SUBJECT_LENGTH_MAX || !SUBJECT.test(subject)) return false;
-  return !secrets.some((secret) => subject.includes(secret));
+function isSubject(subject: unknown): subject is string {
+  return typeof subject === 'string' && subject.length <= SUBJECT_LENGTH_MAX && SUBJECT.test(subject);
 }
 
 function isOneOf<Text extends CheckId | CheckState>(texts: readonly Text[], value: unknown): value is Text {

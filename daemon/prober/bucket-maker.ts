@@ -74,7 +74,7 @@ export class BucketMaker {
     if (keeper === undefined) return undefined;
     this.#made = undefined;
     try {
-      await keeper.removeBucket(AbortSignal.timeout(this.#steps.signal.aborted ? CLEAN_UP_MS : REQUEST_MS));
+      await keeper.removeBucket(AbortSignal.timeout(this.#steps.cancel.aborted ? CLEAN_UP_MS : REQUEST_MS));
     } catch (error) {
       const isGone = error instanceof ProbeFailure && error.reason === 'no_such_bucket';
       // Whatever else it was: nothing says that the bucket is gone.

@@ -132,7 +132,12 @@ async function* refuseAll(
   { reason, detail }: ProbeFailure,
   steps: Steps,
 ): AsyncGenerator<Finding> {
-  if (await store.tellsWrongSecrets(steps.signal)) {
+  const told = await attempt(() => store.tellsWrongSecrets(steps.signal));
+  if (told.failure !== undefined) {
+    yield findingOfAttempt('key', told);
+    return;
+  }
+  if (told.value) {
     yield { check: 'key', state: 'passed' };
     if (target.bucket === undefined) {
       yield regionFinding(target, undefined, undefined);

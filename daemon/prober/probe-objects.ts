@@ -34,7 +34,7 @@ async function* writeAndDelete(store: ObjectStore, steps: Steps): AsyncGenerator
     const written = yield* steps.run('write', () => object.put(steps.signal));
     if (written === undefined) {
       // It may be there all the same.
-      if (await object.cleanUp(steps.signal)) yield leftover(object);
+      if (await object.cleanUp(steps.cancel)) yield leftover(object);
       return;
     }
     yield { check: 'write', state: 'passed', ms: written.ms };
@@ -48,12 +48,12 @@ async function* writeAndDelete(store: ObjectStore, steps: Steps): AsyncGenerator
     const deleted = yield* steps.run('delete', (signal) => object.delete(signal));
     if (deleted !== undefined && !object.isLeft) yield { check: 'delete', state: 'passed', ms: deleted.ms };
     // A request that was late, or lost, is made once more.
-    if (await object.cleanUp(steps.signal)) yield leftover(object);
+    if (await object.cleanUp(steps.cancel)) yield leftover(object);
   } catch (error) {
-    if (await object.cleanUp(steps.signal)) yield leftover(object);
+    if (await object.cleanUp(steps.cancel)) yield leftover(object);
     throw error;
   } finally {
-    await object.cleanUp(steps.signal);
+    await object.cleanUp(steps.cancel);
   }
 }
 

@@ -24,8 +24,7 @@ export async function* probe(
 ): AsyncGenerator<Finding, void> {
   const reported = new Set<CheckId>();
   let broken: CheckId | undefined;
-  const late = AbortSignal.timeout(TOTAL_MS);
-  const steps = new Steps(AbortSignal.any([signal, late]));
+  const steps = new Steps(signal, AbortSignal.timeout(TOTAL_MS));
   try {
     for await (const finding of asSetSays(job, chainOf(job, steps, surroundings))) {
       reported.add(finding.check);

@@ -4,7 +4,7 @@ import type { ConnectionOptions } from 'node:tls';
 
 import type { CheckId, Finding } from '../../src/validation.ts';
 import { findingOf } from './failure.ts';
-import { connectFirst, connectTo } from './network/connect.ts';
+import { connectFirst } from './network/connect.ts';
 import { authorityOf, type Endpoint } from './network/endpoint.ts';
 import { shakeHands, tlsOptionsOf } from './network/handshake.ts';
 import { refuseLiteral, resolveAddresses, type Lookup } from './network/resolve.ts';
@@ -59,7 +59,7 @@ export async function* reach(
 function wireOf(endpoint: Endpoint, address: LookupAddress, tls: ConnectionOptions | undefined, first: Socket): Wire {
   const { proxy, field } = endpoint;
   const open = async (signal: AbortSignal): Promise<Socket> => {
-    const socket = await connectTo(address, (proxy ?? endpoint).port, signal);
+    const { socket } = await connectFirst(proxy ?? endpoint, [address], signal);
     const passed = proxy === undefined ? socket : await passProxy(socket, proxy, endpoint, signal);
     return tls === undefined ? passed : shakeHands(passed, tls, signal, field);
   };

@@ -16,9 +16,15 @@ export interface Begun<Value> {
 /** What a chain's steps run in: each has a deadline, and all end with one signal. */
 export class Steps {
   readonly signal: AbortSignal;
+  /** Nobody waits any more: what was made is to be taken away in a moment. */
+  readonly cancel: AbortSignal;
+  /** There is no time for more steps; to take away what was made, there is. Kept here: what `any` makes keeps it not. */
+  readonly late: AbortSignal;
 
-  constructor(signal: AbortSignal) {
-    this.signal = signal;
+  constructor(cancel: AbortSignal, late: AbortSignal) {
+    this.signal = AbortSignal.any([cancel, late]);
+    this.cancel = cancel;
+    this.late = late;
   }
 
   /** Runs a step. Where it fails, that is the finding of `check`, and undefined is returned; other errors are thrown. */

@@ -48,7 +48,7 @@ export class Wire {
   /** Whether there was any answer. */
   hasAnswered = false;
 
-  readonly #agent: Agent;
+  readonly #agent: FixedAgent;
   readonly #base: string;
 
   constructor(line: Line) {
@@ -61,7 +61,7 @@ export class Wire {
     const startedMs = Date.now();
     return within(REQUEST_MS, signal, async (signal) => {
       const path = this.#base + wanted.path;
-      const answer = await readAnswer(await this.#send({ ...wanted, path }, signal), bytesMax);
+      const answer = await readAnswer(await this.#sendTwice({ ...wanted, path }, signal), bytesMax);
       const isOfProxy = this.#base !== '' && answer.status === PROXY_AUTHENTICATION_REQUIRED;
       if (isOfProxy) throw proxyRefusal(answer.status);
       this.#readClock(answer, (startedMs + Date.now()) / 2);
@@ -73,9 +73,20 @@ export class Wire {
     this.#agent.destroy();
   }
 
+  /** A server may end a connection just when it is used again (RFC 9112, section 9.3.1): what only reads is sent once more. */
+  async #sendTwice(wanted: WireRequest, signal: AbortSignal): Promise<IncomingMessage> {
+    const wasKept = this.#agent.isKept;
+    try {
+      return await this.#send(wanted, signal);
+    } catch (error) {
+      const isGone = wasKept && !this.#agent.isKept;
+      if (!isGone || wanted.method !== 'GET' || signal.aborted) throw error;
+      return this.#send(wanted, signal);
+    }
+  }
+
   #send({ method, path, headers, body }: WireRequest, signal: AbortSignal): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const fail = (error: Error): void => reject(failureOfRequest(error));
       try {
         const options = { agent: this.#agent, method, path, headers, setHost: false, signal };
         const asked = request({ ...options, maxHeaderSize: HEADER_BYTES_MAX }, (message) => {
@@ -86,14 +97,19 @@ export class Wire {
         // Nobody asked for it; without a listener there would be no answer at all.
         asked.once('upgrade', ({ statusCode = 0 }, socket: Socket) => {
           socket.destroy();
-          fail(new ProbeFailure('unexpected_answer', { subject: `HTTP ${statusCode}` }));
+          reject(new ProbeFailure('unexpected_answer', { subject: `HTTP ${statusCode}` }));
         });
         let interim = 0;
         asked.on('information', () => {
           interim += 1;
           if (interim > INTERIM_ANSWERS_MAX) asked.destroy(new ProbeFailure('answer_too_large'));
         });
-        asked.on('error', fail).end(body);
+        asked.on('error', (error) => {
+          const failure = failureOfRequest(error);
+          if (asked.reusedSocket && failure.reason === 'connection_lost') this.#agent.isKept = false;
+          reject(failure);
+        });
+        asked.end(body);
       } catch {
         // Node refuses characters that a header or a path cannot have.
         reject(new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' }));
@@ -110,6 +126,9 @@ export class Wire {
 
 /** Connects by one line, whatever a request says. */
 class FixedAgent extends Agent {
+  /** Whether connections are used again: until one is gone that the server had let us keep. */
+  isKept = true;
+
   readonly #line: Line;
   #first: Socket | undefined;
 
@@ -121,6 +140,12 @@ class FixedAgent extends Agent {
 
   override createConnection(_options: unknown, done?: (error: Error | null, socket: Duplex) => void): undefined {
     void this.#connect((error, socket) => done?.(error, socket as Socket));
+  }
+
+  override keepSocketAlive(socket: Duplex): boolean {
+    // Node's types have it that it says nothing.
+    const canBeKept: unknown = super.keepSocketAlive(socket);
+    return this.isKept && canBeKept === true;
   }
 
   override destroy(): void {

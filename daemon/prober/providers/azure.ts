@@ -26,13 +26,20 @@ interface Call {
   readonly action: string;
   readonly bytesMax: number;
   readonly isAnswer: (answer: Answer) => boolean;
+  /** Whether it is of one blob, which may not be there. */
+  readonly isOfBlob?: boolean;
 }
 
 const BLOBS = 'containers/blobs';
 const LIST: Call = { action: `${BLOBS}/read`, bytesMax: LIST_BYTES_MAX, isAnswer: isList };
-const GET: Omit<Call, 'bytesMax'> = { action: `${BLOBS}/read`, isAnswer: isFromAzure };
+const GET: Omit<Call, 'bytesMax'> = { action: `${BLOBS}/read`, isAnswer: isFromAzure, isOfBlob: true };
 const PUT: Call = { action: `${BLOBS}/write`, bytesMax: ERROR_BYTES_MAX, isAnswer: isFromAzure };
-const DELETE: Call = { action: `${BLOBS}/delete`, bytesMax: ERROR_BYTES_MAX, isAnswer: isFromAzure };
+const DELETE: Call = {
+  action: `${BLOBS}/delete`,
+  bytesMax: ERROR_BYTES_MAX,
+  isAnswer: isFromAzure,
+  isOfBlob: true,
+};
 const LIST_CONTAINERS: Call = { action: 'containers/read', bytesMax: LIST_BYTES_MAX, isAnswer: isList };
 const MAKE: Call = { action: 'containers/write', bytesMax: ERROR_BYTES_MAX, isAnswer: isFromAzure };
 const REMOVE: Call = { action: 'containers/delete', bytesMax: ERROR_BYTES_MAX, isAnswer: isFromAzure };
@@ -181,8 +188,9 @@ export class AzureStore implements BucketStore {
     }
     if (failure !== undefined) throw failure;
     if (answer === undefined) throw new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' });
-    if (answer.status === 404 && azureCodeOf(answer) === 'BlobNotFound') throw new MissingBlob();
-    if (azureCodeOf(answer) === 'ContainerAlreadyExists') throw new ExistingContainer();
+    const code = azureCodeOf(answer);
+    if (call.isOfBlob === true && answer.status === 404 && code === 'BlobNotFound') throw new MissingBlob();
+    if (call === MAKE && code === 'ContainerAlreadyExists') throw new ExistingContainer();
     if (answer.status < 200 || answer.status >= 300) throw azureFailureOf(answer, call.action, this.#target);
     if (outcome === undefined || !call.isAnswer(answer)) {
       throw new ProbeFailure('unexpected_answer', { subject: `HTTP ${answer.status}` });

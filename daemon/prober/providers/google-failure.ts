@@ -63,11 +63,13 @@ export function googleFailureOf(answer: Answer, asked?: Asked): ProbeFailure {
   const subjects: Readonly<Partial<Record<Reason, string | undefined>>> = {
     no_such_bucket: asked?.bucket,
     access_denied: asked?.action,
-    not_supported: asked?.action,
+    not_supported: asked?.action ?? shown,
     server_error: shown,
     unexpected_answer: shown,
   };
-  return new ProbeFailure(reason, detailOf(FIELDS[reason], subjects[reason]));
+  // The account names the server of its tokens.
+  const field = asked === undefined && reason === 'redirected' ? 'service_account' : FIELDS[reason];
+  return new ProbeFailure(reason, detailOf(field, subjects[reason]));
 }
 
 /** The token server's `error` is a code; that of the API an object, in which each error has its own. */

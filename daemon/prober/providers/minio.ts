@@ -16,10 +16,13 @@ export const makeMinioCalls: MakeCalls = (target, keys, send) => {
   const { bucket = '', region } = target;
   const client = new Client({ ...optionsOf(target, keys, send), region });
   return {
-    list: async (prefix, max) =>
-      (await client.listObjectsV2Query(bucket, prefix, '', '', max, '')).objects.flatMap(({ name }) =>
-        name === undefined ? [] : [name],
-      ),
+    list: async (prefix, max, after = '') => {
+      const page = await client.listObjectsV2Query(bucket, prefix, after, '', max, '');
+      const names = page.objects.flatMap(({ name }) => (name === undefined ? [] : [name]));
+      // The library makes numbers of tokens that look like some.
+      const token: unknown = page.nextContinuationToken;
+      return { names, next: page.isTruncated && token !== '' ? String(token) : undefined };
+    },
     // Only a client that knows no region asks for it.
     locate: () => new Client(optionsOf(target, keys, send)).getBucketRegionAsync(bucket),
     put: (name, bytes) => client.putObject(bucket, name, bytes, bytes.length, metadataOf(target)),

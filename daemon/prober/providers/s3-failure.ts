@@ -147,6 +147,7 @@ function subjectOf(
     bucket_taken: bucket,
     invalid_value: 'region',
     access_denied: action,
+    clock_skewed: 'some',
     not_supported: action,
     server_error: shown,
     unexpected_answer: shown,

@@ -1,5 +1,6 @@
+import type { Reason } from '../../../src/validation.ts';
 import { leavesUnknown, ProbeFailure } from '../failure.ts';
-import { LIST_BYTES_MAX, ERROR_BYTES_MAX } from '../limits.ts';
+import { ERROR_BYTES_MAX, LIST_BYTES_MAX, LIST_PAGES_MAX } from '../limits.ts';
 import type { Answer, Wire, WireRequest } from '../network/wire.ts';
 import { askTwice } from './ask-twice.ts';
 import type { BucketStore, Stored } from './object-store.ts';
@@ -11,7 +12,7 @@ export type Send = (request: WireRequest) => Promise<Answer>;
 
 /** The calls of S3 as a library makes them: signed, and sent by `send`. What it throws is not looked at: the answer tells. */
 export interface S3Calls {
-  list(prefix: string, max: number): Promise<readonly string[]>;
+  list(prefix: string, max: number, after?: string): Promise<Page>;
   locate(): Promise<unknown>;
   put(name: string, bytes: Buffer): Promise<unknown>;
   get(name: string): Promise<unknown>;
@@ -19,6 +20,13 @@ export interface S3Calls {
   listBuckets(): Promise<unknown>;
   makeBucket(): Promise<unknown>;
   removeBucket(): Promise<unknown>;
+}
+
+/** A part of a list; it may be short, even empty, and have a next one. */
+export interface Page {
+  readonly names: readonly string[];
+  /** What the next one is asked for with; undefined: this was the last. */
+  readonly next: string | undefined;
 }
 
 /** Makes the calls of one library; where the target has no bucket, only that for the list of buckets works. */
@@ -30,6 +38,8 @@ interface Call {
   readonly action: string;
   readonly bytesMax: number;
   readonly isAnswer: (answer: Answer) => boolean;
+  /** Whether it is of one object, which may not be there. */
+  readonly isOfObject?: boolean;
 }
 
 const LIST: Call = { action: 's3:ListBucket', bytesMax: LIST_BYTES_MAX, isAnswer: hasRoot('ListBucketResult') };
@@ -44,9 +54,14 @@ const PUT: Call = {
   bytesMax: ERROR_BYTES_MAX,
   isAnswer: ({ headers }) => headers['etag'] !== undefined,
 };
-const DELETE: Call = { action: 's3:DeleteObject', bytesMax: ERROR_BYTES_MAX, isAnswer: () => true };
+const DELETE: Call = {
+  action: 's3:DeleteObject',
+  bytesMax: ERROR_BYTES_MAX,
+  isAnswer: () => true,
+  isOfObject: true,
+};
 const DELETE_VERSION: Call = { ...DELETE, action: 's3:DeleteObjectVersion' };
-const GET: Omit<Call, 'bytesMax'> = { action: 's3:GetObject', isAnswer: () => true };
+const GET: Omit<Call, 'bytesMax'> = { action: 's3:GetObject', isAnswer: () => true, isOfObject: true };
 
 const LIST_BUCKETS: Call = {
   action: 's3:ListAllMyBuckets',
@@ -69,6 +84,15 @@ const isError: (answer: Answer) => boolean = hasRoot('Error');
 /** No server knows it; shorter than Amazon's, and like theirs. */
 const UNKNOWN_ACCESS_KEY = 'CIOUNKNOWNPROBEKEY00';
 
+/** How a request ends that says nothing of the keys that it was made with. */
+const SAYS_NOTHING: ReadonlySet<Reason> = new Set([
+  'timed_out',
+  'connection_lost',
+  'connection_refused',
+  'unreachable',
+  'server_error',
+]);
+
 /** A bucket, by the calls of one library over one wire. One call at a time. */
 export class S3Store implements BucketStore {
   readonly bucket: string;
@@ -88,8 +112,16 @@ export class S3Store implements BucketStore {
   }
 
   async list(prefix: string, max: number, signal: AbortSignal): Promise<readonly string[]> {
-    const { value } = await this.#call(LIST, (calls) => calls.list(this.prefix + prefix, max), signal);
-    return value.map((name) => name.slice(this.prefix.length));
+    const names: string[] = [];
+    let next: string | undefined;
+    for (let page = 0; page < LIST_PAGES_MAX && names.length < max; page += 1) {
+      const after = next;
+      const { value } = await this.#call(LIST, (calls) => calls.list(this.prefix + prefix, max, after), signal);
+      names.push(...value.names.map((name) => name.slice(this.prefix.length)));
+      ({ next } = value);
+      if (next === undefined) break;
+    }
+    return names.slice(0, max);
   }
 
   async knock(signal: AbortSignal): Promise<void> {
@@ -194,7 +226,11 @@ export class S3Store implements BucketStore {
     return {};
   }
 
-  /** Whether the server says of a secret that is wrong for sure more than that the access is denied. */
+  /**
+   * Whether the server says of a secret that is wrong for sure more than that the access is denied.
+   *
+   * @throws ProbeFailure where it says nothing of it
+   */
   async tellsWrongSecrets(signal: AbortSignal): Promise<boolean> {
     const keys = { ...this.#target.keys, secretKey: UNKNOWN_ACCESS_KEY };
     try {
@@ -202,8 +238,8 @@ export class S3Store implements BucketStore {
         await this.#ask(LIST_BUCKETS, keys, (calls) => calls.listBuckets(), signal);
       else await this.#ask(LIST, keys, (calls) => calls.list(this.prefix, 1), signal);
     } catch (error) {
-      if (error instanceof ProbeFailure) return error.reason !== 'access_denied';
-      throw error;
+      if (!(error instanceof ProbeFailure) || SAYS_NOTHING.has(error.reason)) throw error;
+      return error.reason !== 'access_denied';
     }
     return false;
   }
@@ -252,8 +288,11 @@ export class S3Store implements BucketStore {
     if (failure !== undefined) throw failure;
     // It refused to send anything: a name of a bucket or of a host that it does not take.
     if (answer === undefined) throw new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' });
-    if (answer.status === 404 && codeOf(answer) === 'NoSuchKey') throw new MissingObject(storedOf(answer));
-    if (codeOf(answer) === 'BucketAlreadyOwnedByYou') throw new OwnBucket();
+    const code = codeOf(answer);
+    if (call.isOfObject === true && answer.status === 404 && code === 'NoSuchKey') {
+      throw new MissingObject(storedOf(answer));
+    }
+    if (call === MAKE_BUCKET && code === 'BucketAlreadyOwnedByYou') throw new OwnBucket();
     // An object may look like anything.
     if (answer.status < 200 || answer.status >= 300 || (call.action !== GET.action && isError(answer))) {
       throw call === PUT

@@ -29,9 +29,11 @@ export const makeAwsCalls: MakeCalls = (target, keys, send) => {
   const client = new S3Client(configurationOf(target, keys, send));
   const { bucket: Bucket, region, storageClass, encryption } = target;
   return {
-    list: async (Prefix, MaxKeys) => {
-      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix, MaxKeys }));
-      return Contents.flatMap(({ Key }) => (Key === undefined ? [] : [Key]));
+    list: async (Prefix, MaxKeys, ContinuationToken) => {
+      const command = new ListObjectsV2Command({ Bucket, Prefix, MaxKeys, ContinuationToken });
+      const { Contents = [], IsTruncated, NextContinuationToken: token } = await client.send(command);
+      const names = Contents.flatMap(({ Key }) => (Key === undefined ? [] : [Key]));
+      return { names, next: IsTruncated === true && token !== '' ? token : undefined };
     },
     locate: () => client.send(new GetBucketLocationCommand({ Bucket })),
     put: (Key, Body) =>

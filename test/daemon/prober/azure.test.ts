@@ -193,6 +193,13 @@ describe(
         ],
         ['ServerBusy', 503, { check: 'key', reason: 'server_error', subject: 'ServerBusy' }],
         ['SomethingNew', 400, { check: 'key', reason: 'unexpected_answer', subject: 'SomethingNew' }],
+        // Codes of answers to other requests.
+        ['BlobNotFound', 404, { check: 'key', reason: 'unexpected_answer', subject: 'BlobNotFound' }],
+        [
+          'ContainerAlreadyExists',
+          409,
+          { check: 'key', reason: 'unexpected_answer', subject: 'ContainerAlreadyExists' },
+        ],
       ];
     for (const [code, status, expected] of codes) {
       it(`knows ${code}`, async () => {

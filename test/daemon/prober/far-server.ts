@@ -14,6 +14,8 @@ export interface FarServer {
   readonly authority: string;
   /** The head of every request that came, with each header's name and value on a line of its own. */
   readonly seen: string[];
+  /** Lets nobody connect any more. */
+  readonly stop: () => void;
 }
 
 /** Answers a request that has come whole. */
@@ -83,5 +85,5 @@ async function listen(scope: Scope, server: net.Server, seen: string[], host = '
     await new Promise((resolve) => server.close(resolve));
   });
   const { port } = server.address() as net.AddressInfo;
-  return { port, authority: `${host === '::1' ? '[::1]' : host}:${port}`, seen };
+  return { port, authority: `${host === '::1' ? '[::1]' : host}:${port}`, seen, stop: () => void server.close() };
 }

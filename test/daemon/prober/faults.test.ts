@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
 
-import type { Finding } from '../../../src/validation.ts';
+import { CLEAN_UP_MS } from '../../../daemon/prober/limits.ts';
+import { probeS3 } from '../../../daemon/prober/probe-s3.ts';
+import { Steps } from '../../../daemon/prober/steps.ts';
+import { surroundingsOf } from '../../../daemon/prober/surroundings.ts';
+import type { Finding, ProbeJob } from '../../../src/validation.ts';
 import type { Scope } from '../../support/scope.ts';
 import { refusal, startHttp, type FarServer } from './far-server.ts';
 import { failureIn, findingFor, findingsOf, jobOf } from './harness.ts';
@@ -38,7 +43,7 @@ async function startBucket(scope: Scope, fault: Fault): Promise<Bucket> {
 }
 
 /** What becomes of the requests with one method, by their count. */
-function onlyAt(method: string, answers: readonly ((response: ServerResponse) => void)[]): Fault {
+function onlyAt(method: string, answers: readonly (((response: ServerResponse) => void) | undefined)[]): Fault {
   let count = 0;
   return (request, response) => {
     if (request.method !== method) return false;
@@ -54,8 +59,12 @@ const refuse = (response: ServerResponse): void => void response.writeHead(403).
 const say = (text: string) => (response: ServerResponse) => void response.socket?.end(text);
 const nothing = (): void => undefined;
 
-function find(server: FarServer, provider: string, rest: Readonly<Record<string, string>> = {}): Promise<Finding[]> {
-  return findingsOf(jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1`, ...rest }, { provider }));
+function jobAt(server: FarServer, provider: string, rest: Readonly<Record<string, string>> = {}): ProbeJob {
+  return jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1`, ...rest }, { provider });
+}
+
+function find(server: FarServer, provider: string, rest?: Readonly<Record<string, string>>): Promise<Finding[]> {
+  return findingsOf(jobAt(server, provider, rest));
 }
 
 /** The name of the object that stays behind, as it was told. */
@@ -112,6 +121,42 @@ describe('probe(): a request that goes wrong halfway', () => {
     assert.match(leftoverIn(await find(bucket, 's3')) ?? '', /^\.cio-credential-probe-/);
   });
 
+  it('needs nothing of a server that ends every connection, and does not say so', async (t) => {
+    for (const provider of PROVIDERS) {
+      for (const end of [(socket: Socket) => socket.end(), (socket: Socket) => socket.resetAndDestroy()]) {
+        const bucket = await startBucket(t, ({ socket }, response) => {
+          response.once('finish', () => setImmediate(end, socket));
+          return false;
+        });
+        const findings = await find(bucket, provider);
+        assert.deepEqual([failureIn(findings), findingFor(findings, 'region').state], [undefined, 'passed']);
+        assert.deepEqual([[...bucket.objects.keys()], leftoverIn(findings)], [[], undefined]);
+        const written = bucket.seen
+          .filter((request) => !request.startsWith('GET'))
+          .map((request) => request.split(' ')[0]);
+        assert.deepEqual(written, ['PUT', 'DELETE']);
+      }
+    }
+  });
+
+  it('asks once more over a new connection where a kept one is gone, and no oftener', async (t) => {
+    const bucket = await startBucket(t, onlyAt('GET', [undefined, reset, reset]));
+    const { reason } = findingFor(await find(bucket, 's3', { region: 'us-east-1' }), 'repository');
+    assert.equal(reason, 'connection_lost');
+  });
+
+  it('names the server where nobody listens there any more', async (t) => {
+    for (const provider of PROVIDERS) {
+      const bucket = await startBucket(t, ({ url = '' }, response) => {
+        response.setHeader('connection', 'close');
+        if (url.includes('location')) bucket.stop();
+        return false;
+      });
+      const finding = findingFor(await find(bucket, provider), 'write');
+      assert.deepEqual([finding.reason, finding.subject], ['connection_refused', bucket.authority]);
+    }
+  });
+
   it('takes an error for one, whatever the status of the answer is', async (t) => {
     for (const provider of PROVIDERS) {
       for (const [method, check] of [
@@ -150,6 +195,64 @@ describe('probe(): a request that goes wrong halfway', () => {
         assert.deepEqual([[...bucket.objects.keys()], leftoverIn(findings)], [[], undefined]);
       }
     }
+  });
+
+  it('is told by its own code, where that is one for something else', async (t) => {
+    const cases = [
+      ['GET', 'key', 'NoSuchKey', 'unexpected_answer', 'NoSuchKey'],
+      ['PUT', 'write', 'NoSuchKey', 'unexpected_answer', 'NoSuchKey'],
+      ['PUT', 'write', 'BucketAlreadyOwnedByYou', 'unexpected_answer', 'BucketAlreadyOwnedByYou'],
+      ['PUT', 'write', 'RequestTimeTooSkewed', 'clock_skewed', 'some'],
+    ] as const;
+    for (const provider of PROVIDERS) {
+      for (const [method, check, code, reason, subject] of cases) {
+        const refused = (response: ServerResponse): void => refusal(code, 404)({} as IncomingMessage, response);
+        const bucket = await startBucket(t, onlyAt(method, [refused]));
+        assert.deepEqual(failureIn(await find(bucket, provider)), { check, state: 'failed', reason, subject });
+      }
+    }
+  });
+
+  it('says nothing of the keys where it should have shown which of them is wrong', async (t) => {
+    const busy = refusal('SlowDown', 503);
+    for (const provider of PROVIDERS) {
+      for (const [answer, reason, subject] of [
+        [(response: ServerResponse) => busy({} as IncomingMessage, response), 'server_error', 'SlowDown'],
+        [reset, 'connection_lost', undefined],
+      ] as const) {
+        const denied = (response: ServerResponse): void => refusal('AccessDenied')({} as IncomingMessage, response);
+        const bucket = await startBucket(t, onlyAt('GET', [denied, denied, answer, answer]));
+        const findings = await find(bucket, provider);
+        const expected = { check: 'key', state: 'failed', reason, ...(subject === undefined ? {} : { subject }) };
+        assert.deepEqual(failureIn(findings), expected);
+        assert.equal(findingFor(findings, 'bucket').state, 'skipped');
+      }
+    }
+  });
+
+  it('leaves time to take the probe object away where the time for everything else is over', async (t) => {
+    const late = new AbortController();
+    const over = new Error('the time is over');
+    const bucket = await startBucket(t, ({ method, url = '', socket }, response, objects) => {
+      if (method === 'GET' && url.includes('.cio-')) {
+        late.abort(over);
+        return true;
+      }
+      if (method !== 'DELETE') return false;
+      // Longer than after a cancel; one who has gone by then has nothing deleted.
+      setTimeout(() => {
+        if (socket.destroyed) return;
+        objects.clear();
+        response.writeHead(204).end();
+      }, CLEAN_UP_MS * 1.5);
+      return true;
+    });
+    const steps = new Steps(new AbortController().signal, late.signal);
+    const findings: Finding[] = [];
+    await assert.rejects(async () => {
+      for await (const finding of probeS3(jobAt(bucket, 's3'), steps, surroundingsOf())) findings.push(finding);
+    }, over);
+    assert.deepEqual([[...bucket.objects.keys()], leftoverIn(findings)], [[], undefined]);
   });
 
   it('is made once more, and not when the server would like, where there are too many', async (t) => {

@@ -24,11 +24,16 @@ interface Repository {
   readonly folder?: string;
 }
 
-/** A bucket with a repository in it, of a server that can be told what to do before it answers. */
+/**
+ * A bucket with a repository in it, of a server that can be told what to do before it answers.
+ *
+ * @param page what stands in the place of the names in a list
+ */
 async function startRepository(
   scope: Scope,
   { config, keys, folder = 'keys' }: Repository,
   act: (method: string, url: string) => 'refuse' | undefined = () => undefined,
+  page: (parameters: URLSearchParams) => string | undefined = () => undefined,
 ): Promise<FarServer & { readonly mostAtOnce: () => number }> {
   const files = new Map(keys.map(({ name, bytes }) => [`/bucket-1/${folder}/${name}`, bytes]));
   files.set('/bucket-1/config', config);
@@ -43,8 +48,10 @@ async function startRepository(
     if (act(method, name) === 'refuse') refusal('AccessDenied')(request, response);
     else if (url.includes('location')) response.end('<LocationConstraint></LocationConstraint>');
     else if (url.includes('list-type')) {
-      const isThere = `${folder}/`.startsWith(decodeURIComponent(/[?&]prefix=([^&]*)/.exec(url)?.[1] ?? ''));
-      response.end(`<ListBucketResult><Name>bucket-1</Name>${isThere ? names : ''}</ListBucketResult>`);
+      const { searchParams } = new URL(url, 'http://server');
+      const isThere = `${folder}/`.startsWith(searchParams.get('prefix') ?? '');
+      const listed = page(searchParams) ?? (isThere ? names : '');
+      response.end(`<ListBucketResult><Name>bucket-1</Name>${listed}</ListBucketResult>`);
     } else if (method === 'PUT') {
       files.set(name, body);
       response.writeHead(200, { etag: '"x"' }).end();
@@ -104,6 +111,27 @@ describe('probe(): the password of the repository', () => {
       assert.equal(derivations, 1);
       assert.deepEqual(stepsIn(server), [RESTIC.keys[0]?.name, 'PUT', 'GET', 'DELETE']);
       assert.equal(server.mostAtOnce(), 1);
+    }
+  });
+
+  it('finds a key on a later page of the list, and asks for a few', async (t) => {
+    const repository = repositoryOf([PASSWORD]);
+    for (const provider of PROVIDERS) {
+      for (const [pages, expected] of [
+        [4, 'passed'],
+        [6, 'failed'],
+      ] as const) {
+        const tokens: (string | null)[] = [];
+        const server = await startRepository(t, repository, undefined, (parameters) => {
+          if (parameters.get('prefix') !== 'keys/') return '';
+          tokens.push(parameters.get('continuation-token'));
+          if (tokens.length === pages) return undefined;
+          return `<IsTruncated>true</IsTruncated><NextContinuationToken>keys/&amp;${tokens.length}</NextContinuationToken>`;
+        });
+        const findings = await findingsOf(jobOf(valuesFor(server), { provider }));
+        assert.equal(findingFor(findings, 'password').state, expected, JSON.stringify(findings));
+        assert.deepEqual(tokens, [null, 'keys/&1', 'keys/&2', 'keys/&3', 'keys/&4'].slice(0, pages));
+      }
     }
   });
 

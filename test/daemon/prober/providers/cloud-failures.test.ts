@@ -76,7 +76,8 @@ describe('googleFailureOf()', () => {
     [403, { error: 'disabled_client' }, 'user_suspended service_account -'],
     [500, '<html>', 'server_error - HTTP 500'],
     [404, '<html>', 'unexpected_answer - HTTP 404'],
-    [307, { error: 'invalid_grant' }, 'redirected backup_repo -'],
+    [307, { error: 'invalid_grant' }, 'redirected service_account -'],
+    [501, '<html>', 'not_supported - HTTP 501'],
   ];
   for (const [status, body, expected] of grants) {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
