@@ -1,10 +1,11 @@
 import { constants } from 'node:os';
 import { getSystemErrorMessage } from 'node:util';
 
-/** What Node has no words for (errno(3)). */
+/** What Node has no words for (errno(3)), or words for sockets only. */
 const OTHERS: ReadonlyMap<number, string> = new Map([
   [constants.errno.EDQUOT, 'disk quota exceeded'],
   [constants.errno.ENOLCK, 'no locks available'],
+  [constants.errno.ENOTCONN, 'transport endpoint is not connected'],
   [constants.errno.ESTALE, 'stale file handle'],
 ]);
 

@@ -33,7 +33,7 @@ export interface ServiceManager {
   ready(status: string): void;
   status(status: string): void;
   stopping(): void;
-  /** We live, once in every half of `WATCHDOG_USEC`. */
+  /** We live, some times in each `WATCHDOG_USEC`. */
   alive(): void;
   /**
    * Leaves a copy of a descriptor with systemd, until {@link release} or until its peer is gone. It is safe when this

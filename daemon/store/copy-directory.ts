@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, openSync, renameSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { makeDirectories } from '../make-directories.ts';
 import { asFileError } from './file-error.ts';
 import { StoreError } from './sealed-store.ts';
+import { syncDirectory } from './sync-directory.ts';
 
 const FOLDER = 'copies';
 
@@ -95,12 +96,7 @@ export function writeFully(file: number, bytes: Uint8Array): void {
 export function renameDurably(from: string, to: string): void {
   withStoreErrors(() => {
     renameSync(from, to);
-    const directory = openSync(dirname(to), constants.O_RDONLY | constants.O_DIRECTORY);
-    try {
-      fsyncSync(directory);
-    } finally {
-      closeSync(directory);
-    }
+    syncDirectory(dirname(to));
   });
 }
 

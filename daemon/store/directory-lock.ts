@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import { tryLockFile } from '../kernel/libc.ts';
 import { describeSystemError } from '../system-error.ts';
+import { closeForGood } from './copy-directory.ts';
 
 const LOCK_FILE = 'lock';
 
@@ -52,7 +53,7 @@ export class DirectoryLock {
       // Who had it is of no use any more; a disk that failed is no reason to end badly.
       if ((error as NodeJS.ErrnoException).errno === undefined) throw error;
     } finally {
-      closeSync(this.#file);
+      closeForGood(this.#file);
     }
   }
 }

@@ -51,6 +51,10 @@ export function asStoreError(error: unknown): unknown {
   if (code === 'SQLITE_IOERR_SHMSIZE') {
     return new StoreError('full', `the disk is full, or takes no more${describeFileLimit()}`, options);
   }
+  if (code === 'SQLITE_IOERR_SHMMAP') {
+    const what = 'the index of the journal (-shm) cannot be mapped into memory';
+    return new StoreError('io', `${what}: not every file system can share it with a file`, options);
+  }
   // Who only reads does not put back what such a journal has; who writes has looked for one before (`refuseForeignFile`).
   if (code === 'SQLITE_READONLY_ROLLBACK') {
     return new StoreError('changed_by_other', "a journal of another program's lies beside the file", options);

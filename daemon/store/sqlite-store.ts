@@ -52,13 +52,13 @@ export class SqliteStore implements SealedStore {
   /** As the file was when this program had written to it last. */
   #written: string | undefined;
 
-  private constructor(path: string, writer: Database.Database, reader: Database.Database) {
+  private constructor(path: string, writer: Database.Database, reader: Database.Database, whyReadOnly?: unknown) {
     this.#path = path;
     const file = lookAt(path);
     this.#fileIdentity = file?.identity;
     this.#written = file?.written;
     this.#journalIdentity = identityOf(journalOf(path));
-    this.#disk = StoreDisk.open(path);
+    this.#disk = StoreDisk.open(path, whyReadOnly);
     this.#writer = writer;
     this.#reader = reader;
     this.#writersSnapshot = new Snapshot(writer, this.#explain, this.#requireIndex);
@@ -85,14 +85,14 @@ export class SqliteStore implements SealedStore {
         if (!isReadOnly(error)) throw error;
         // Where the system did not open the file for writing (for want of descriptors, say), SQLite has opened it for reading
         // without a word, and would stay so. If it may still not be written, then it is the file or its disk.
-        return SqliteStore.#open(path);
+        return SqliteStore.#open(path, StoreDisk.whyNotOpened(path));
       }
     } catch (error) {
       throw StoreDisk.of(path).explain(error);
     }
   }
 
-  static #open(path: string): SqliteStore {
+  static #open(path: string, whyReadOnly?: unknown): SqliteStore {
     const writer = openWriter(path);
     try {
       refuseNewerDatabase(writer);
@@ -102,7 +102,7 @@ export class SqliteStore implements SealedStore {
       writer.pragma(`wal_autocheckpoint = ${JOURNAL_PAGES}`);
       migrate(writer);
       refuseForeignSchema(writer);
-      return new SqliteStore(path, writer, openReader(path));
+      return new SqliteStore(path, writer, openReader(path), whyReadOnly);
     } catch (error) {
       writer.close();
       throw error;
@@ -180,7 +180,7 @@ export class SqliteStore implements SealedStore {
     this.#requireIndex();
     this.#leaveSnapshots();
     const [done] = this.#explained(() => this.#writer.pragma('wal_checkpoint(TRUNCATE)')) as { busy: number }[];
-    this.#written = lookAt(this.#path)?.written;
+    this.#noteWritten();
     if (done?.busy !== 0) throw new StoreError('changed_by_other', 'another program reads the store');
   }
 
@@ -289,6 +289,16 @@ export class SqliteStore implements SealedStore {
     throw new StoreError('changed_by_other', 'the journal was deleted or replaced by another program');
   }
 
+  /** What was written stays written where the system does not say how the file is now: before the next change, it is read anew. */
+  #noteWritten(): void {
+    try {
+      this.#written = lookAt(this.#path)?.written;
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      this.#written = undefined;
+    }
+  }
+
   /** What is read next comes from the disk. */
   #forgetPages(): void {
     for (const connection of [this.#writer, this.#reader]) connection.pragma('shrink_memory');
@@ -305,11 +315,11 @@ export class SqliteStore implements SealedStore {
       this.#readersSnapshot.leave();
       this.#endWrite.run();
       this.#isWriting = false;
-      this.#written = lookAt(this.#path)?.written;
     } catch (error) {
       this.#rollback();
       throw error;
     }
+    this.#noteWritten();
   }
 
   /** Leaves in the journal what else would be moved to the file at once. */

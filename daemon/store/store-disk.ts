@@ -1,10 +1,12 @@
-import { closeSync, constants, openSync, readSync, rmSync, statfsSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, readSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { dirname } from 'node:path';
 
 import Database from 'better-sqlite3';
 
-import { errnoOf } from '../system-error.ts';
+import { tryLockFile } from '../kernel/libc.ts';
+import { describeSystemError, errnoOf } from '../system-error.ts';
+import { closeForGood } from './copy-directory.ts';
 import { asFileError } from './file-error.ts';
 import { StoreError } from './sealed-store.ts';
 import { asStoreError } from './sqlite-connection.ts';
@@ -18,18 +20,38 @@ const BLOCK_BYTES = 4096;
 /** How a file ends that is made to hear why none can be, and removed. */
 const TRIED = '-tried';
 
+/** What is done to such a file where SQLite fails with one of some codes, and has no reason for it. */
+interface Trial {
+  readonly codes: RegExp;
+  readonly what: string;
+  readonly work: (file: number) => void;
+}
+
+const MAKING: Trial = { codes: /^SQLITE_CANTOPEN/, what: 'opened', work: () => undefined };
+
+const TRIALS: readonly Trial[] = [
+  MAKING,
+  // A quota (EDQUOT) is none of its errors. A backup tells no more than that one of the two files failed.
+  { codes: /^SQLITE_IOERR(_WRITE|_FSYNC|_TRUNCATE)?$/, what: 'written', work: writeBlock },
+  // It takes a file system that has no locks to give (ENOLCK) for another program that has them.
+  { codes: /^SQLITE_(BUSY|PROTOCOL|IOERR_LOCK)/, what: 'locked', work: tryLockFile },
+];
+
 /**
  * The disk of a store, asked without SQLite, which says less than the system: that a page is damaged where the disk gives
  * nothing any more (EIO), and that a file cannot be opened, for whatever reason.
  */
 export class StoreDisk {
   readonly #path: string;
+  /** Why SQLite has opened the file for reading, and stays so. */
+  readonly #whyReadOnly: unknown;
   #file: number | undefined;
   #block: Uint8Array | undefined;
 
-  private constructor(path: string, file: number | undefined) {
+  private constructor(path: string, file: number | undefined, whyReadOnly?: unknown) {
     this.#path = path;
     this.#file = file;
+    this.#whyReadOnly = whyReadOnly;
   }
 
   /** Of a store that is not open: of its disk no more is asked than why there cannot be another file. */
@@ -40,13 +62,26 @@ export class StoreDisk {
   /**
    * Of a store that is open, and closed before this is: SQLite's locks (fcntl(2)) go when any descriptor of its file is
    * closed. Where the file system does not read past the kernel's memory, nothing is known of its disk.
+   *
+   * @param whyReadOnly what {@link whyNotOpened} said
    */
-  static open(path: string): StoreDisk {
+  static open(path: string, whyReadOnly?: unknown): StoreDisk {
     try {
-      return new StoreDisk(path, openSync(path, constants.O_RDONLY | constants.O_DIRECT));
+      return new StoreDisk(path, openSync(path, constants.O_RDONLY | constants.O_DIRECT), whyReadOnly);
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
-      return StoreDisk.of(path);
+      return new StoreDisk(path, undefined, whyReadOnly);
+    }
+  }
+
+  /** Why a file that SQLite has not opened, and which is there, cannot be opened for writing; undefined where it can. */
+  static whyNotOpened(path: string): unknown {
+    try {
+      closeSync(openSync(path, constants.O_RDWR));
+      return undefined;
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return error;
     }
   }
 
@@ -58,11 +93,15 @@ export class StoreDisk {
       const reason = this.whyNotRead();
       return reason === undefined ? failure : asFileError(reason, 'the disk of the store gives nothing');
     }
-    if (!error.code.startsWith('SQLITE_CANTOPEN')) return failure;
-    const reason = whyNotMade(`${this.#path}${TRIED}`);
-    return reason === undefined
-      ? failure
-      : asFileError(reason, `a file of the store cannot be opened${inodesOf(this.#path)}`);
+    if (failure.failure === 'read_only' && this.#whyReadOnly !== undefined) {
+      const why = `${describeSystemError(this.#whyReadOnly)}; when it can be written, start the daemon anew`;
+      return new StoreError('read_only', `the file was opened for reading only: ${why}`, { cause: error });
+    }
+    const trial = TRIALS.find(({ codes }) => codes.test(error.code));
+    const reason = trial && whyNot(`${this.#path}${TRIED}`, trial.work);
+    if (trial === undefined || reason === undefined) return failure;
+    const inodes = trial === MAKING ? inodesOf(this.#path) : '';
+    return asFileError(reason, `a file of the store cannot be ${trial.what}${inodes}`);
   }
 
   /** Undefined where the disk gives the start of the file, or cannot be asked for it. */
@@ -81,22 +120,32 @@ export class StoreDisk {
   }
 
   close(): void {
-    if (this.#file !== undefined) closeSync(this.#file);
+    if (this.#file !== undefined) closeForGood(this.#file);
     this.#file = undefined;
   }
 }
 
-/** Why a file cannot be made; undefined where it can, or is there and somebody else's. */
-function whyNotMade(path: string): unknown {
+/** Why something cannot be done to a new file; undefined where it can, or the file is there and somebody else's. */
+function whyNot(path: string, work: (file: number) => void): unknown {
   try {
-    closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600));
-    rmSync(path);
+    const file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
+    try {
+      work(file);
+    } finally {
+      closeSync(file);
+      rmSync(path);
+    }
     return undefined;
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;
     return errno === osConstants.errno.EEXIST ? undefined : error;
   }
+}
+
+function writeBlock(file: number): void {
+  writeSync(file, new Uint8Array(BLOCK_BYTES), 0, BLOCK_BYTES, 0);
+  fsyncSync(file);
 }
 
 /** What else is to be said where its file system takes no more files, however much room there is: some have no such number. */

@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 
 import { SystemError, tryLockFile } from '../kernel/libc.ts';
+import { closeForGood } from './copy-directory.ts';
 import { DirectoryLockError } from './directory-lock.ts';
 
 /**
@@ -37,7 +38,7 @@ export class StoreLock {
   }
 
   release(): void {
-    if (this.#file !== undefined) closeSync(this.#file);
+    if (this.#file !== undefined) closeForGood(this.#file);
     this.#file = undefined;
   }
 }

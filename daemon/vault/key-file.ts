@@ -9,10 +9,11 @@ import {
   readSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 
+import { syncDirectory } from '../store/sync-directory.ts';
 import { describeSystemError } from '../system-error.ts';
 import { KEY_BYTES, bytesOutsideHeap } from './key-memory.ts';
 import { decodeKey, encodeKey, KEY_TEXT_BYTES_MAX } from './key-text.ts';
@@ -50,7 +51,7 @@ export function createKeyFile(path: string): Uint8Array {
     isMade = true;
     try {
       fchmodSync(file, 0o600);
-      writeSync(file, text);
+      writeFileSync(file, text);
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -61,7 +62,7 @@ export function createKeyFile(path: string): Uint8Array {
     return key;
   } catch (error) {
     key.fill(0);
-    throw new KeyFileError(`cannot make the key file ${path}: ${codeOf(error)}`);
+    throw new KeyFileError(`cannot make the key file ${path}${onWhat(error)}: ${codeOf(error)}`);
   } finally {
     text.fill(0);
     if (isMade) rmSync(temporary, { force: true });
@@ -113,13 +114,11 @@ export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
   }
 }
 
-function syncDirectory(path: string): void {
-  const directory = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
+/** The system says the same (EPERM) of a file system that cannot do something, and of a folder that is not to be changed. */
+function onWhat(error: unknown): string {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === 'fchmod') return ' on a file system that keeps no modes';
+  return syscall === 'link' && code === 'EPERM' ? ' on a file system without hard links' : '';
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -14,6 +14,9 @@ describe('describeSystemError()', () => {
     assert.equal(describeSystemError(new SystemError('flock', constants.errno.ENOENT)), 'no such file or directory');
     assert.equal(describeSystemError(new SystemError('flock', constants.errno.ENOLCK)), 'no locks available');
     assert.equal(describeSystemError(Object.assign(new Error('quota'), { errno: -122 })), 'disk quota exceeded');
+    // Of files too: a file system of FUSE says it whose program has ended.
+    const gone = new SystemError('open', constants.errno.ENOTCONN);
+    assert.equal(describeSystemError(gone), 'transport endpoint is not connected');
     assert.equal(describeSystemError(new Error('secret')), 'unknown error');
   });
 });

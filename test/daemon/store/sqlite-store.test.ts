@@ -327,6 +327,34 @@ describe('SqliteStore.begin()', () => {
     assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'old');
   });
 
+  it('has committed where only what became of the file cannot be looked at', (t) => {
+    const file = newFile(t);
+    const store = SqliteStore.open(file);
+    t.after(() => store.close());
+    commit(store, 1, [value('a', 'old')]);
+    const directory = path.dirname(file);
+    const elsewhere = `${directory}-elsewhere`;
+    const whileItLeadsInCircles = (work: () => void): void => {
+      fs.renameSync(directory, elsewhere);
+      try {
+        fs.symlinkSync(directory, directory);
+        assert.throws(() => fs.statSync(file), { code: 'ELOOP' });
+        work();
+      } finally {
+        fs.rmSync(directory);
+        fs.renameSync(elsewhere, directory);
+      }
+    };
+    const transaction = store.begin(Buffer.of(1));
+    transaction.put(value('a', 'new'));
+    transaction.put({ ...HEAD, body: Buffer.of(2) });
+    whileItLeadsInCircles(() => transaction.commit());
+    assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'new');
+    whileItLeadsInCircles(() => store.purge());
+    commit(store, 3, [value('b')]);
+    assert.equal(text(store.get(KIND.value, Buffer.from('b'))), 'body');
+  });
+
   it('is on the disk when commit() returns, each one', { skip: skipUnless(tracer) }, (t) => {
     const file = newFile(t);
     const trace = path.join(temporaryDirectory(t), 'trace');

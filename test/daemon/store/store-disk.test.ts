@@ -8,10 +8,12 @@ import Database from 'better-sqlite3';
 import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { StoreDisk } from '../../../daemon/store/store-disk.ts';
-import { command, skipUnless, tracer } from '../../support/requirements.ts';
+import { withIdentity } from '../../support/identity.ts';
+import { command, root, skipUnless, tracer } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { mounting, smallDisk } from './small-disk.ts';
 
+const NOBODY = { uid: 65_534, gid: 65_534 };
 const RECORDS = 500;
 /** More than are read before the first record, and fewer than all of them lie on. */
 const PAGES_GIVEN = 40;
@@ -31,11 +33,15 @@ function filledFile(directory: string): string {
 
 /** What a process says that opens the store and goes on with `script`. */
 function run(prefix: readonly string[], file: string, script: string): string {
+  return runBefore(prefix, file, `const store = SqliteStore.open(file);\n${script}`);
+}
+
+/** The same of one that has not opened it yet. */
+function runBefore(prefix: readonly string[], file: string, script: string): string {
   const module = new URL('../../../daemon/store/sqlite-store.ts', import.meta.url).href;
   const whole = `const { SqliteStore } = await import(${JSON.stringify(module)});
     const fs = await import('node:fs');
     const file = ${JSON.stringify(file)};
-    const store = SqliteStore.open(file);
     ${script}`;
   const node = [process.execPath, '--input-type=module', '-e', whole];
   return execFileSync('env', [...prefix, ...node], { encoding: 'utf8', timeout: 60_000 }).trim();
@@ -115,6 +121,75 @@ describe('StoreDisk', () => {
     );
     for (const other of others) fs.rmSync(other);
     assert.deepEqual(fs.readdirSync(disk), before);
+  });
+
+  it('says that a quota is used up, wherever that shows', { skip: skipUnless(tracer) }, (t) => {
+    for (const call of ['pwrite64', 'fsync', 'ftruncate,pwrite64']) {
+      const file = filledFile(temporaryDirectory(t));
+      const before = fs.readdirSync(path.dirname(file));
+      const inject = ['-f', '-qq', '-o', '/dev/null', '-P', `${file}-wal`, '-P', `${file}-tried`];
+      const said = run(
+        ['strace', ...inject, `--inject=${call}:error=EDQUOT`],
+        file,
+        `const hear = (work) => { try { work(); } catch (error) { console.log(error.failure, error.message); } };
+        const transaction = store.begin(undefined);
+        transaction.put({ kind: ${KIND.value}, tag: Buffer.from('more'), body: Buffer.alloc(1000) });
+        hear(() => transaction.commit());
+        store.close();`,
+      );
+      assert.equal(said, 'full a file of the store cannot be written: disk quota exceeded', call);
+      const left = fs.readdirSync(path.dirname(file)).filter((name) => !/-(wal|shm)$/.test(name));
+      assert.deepEqual(left, before, call);
+    }
+  });
+
+  it('tells a file system that gives no locks from another program', { skip: skipUnless(tracer) }, (t) => {
+    const file = filledFile(temporaryDirectory(t));
+    const paths = ['', '-wal', '-shm', '-tried'].flatMap((end) => ['-P', `${file}${end}`]);
+    const said = runBefore(
+      ['strace', '-f', '-qq', '-o', '/dev/null', ...paths, '--inject=fcntl,flock:error=ENOLCK'],
+      file,
+      `try { SqliteStore.open(file); } catch (error) { console.log(error.failure, error.message); }`,
+    );
+    assert.equal(said, 'io a file of the store cannot be locked: no locks available');
+    const other = new Database(file);
+    t.after(() => other.close());
+    other.pragma('journal_mode = DELETE');
+    other.exec('BEGIN EXCLUSIVE');
+    assert.throws(
+      () => SqliteStore.open(file),
+      (error) => error instanceof StoreError && error.message === 'another program uses the store',
+    );
+  });
+
+  it('says that a file system shares no memory with a file', { skip: skipUnless(tracer) }, (t) => {
+    const file = filledFile(temporaryDirectory(t));
+    const said = runBefore(
+      ['strace', '-f', '-qq', '-o', '/dev/null', '-P', `${file}-shm`, '--inject=mmap:error=ENODEV'],
+      file,
+      `try { SqliteStore.open(file); } catch (error) { console.log(error.failure, error.message); }`,
+    );
+    assert.match(said, /^io the index of the journal \(-shm\) cannot be mapped into memory: /);
+  });
+
+  it('says why a file was opened for reading only', { skip: skipUnless(root) }, (t) => {
+    const file = filledFile(temporaryDirectory(t));
+    for (const owned of [path.dirname(file), file]) fs.chownSync(owned, NOBODY.uid, NOBODY.gid);
+    fs.chmodSync(file, 0o400);
+    withIdentity(NOBODY, () => {
+      const store = SqliteStore.open(file);
+      assert.notEqual(store.get(KIND.value, Buffer.from('1')), undefined);
+      const transaction = store.begin(undefined);
+      assert.throws(
+        () => transaction.delete(KIND.value, Buffer.from('1')),
+        (error) =>
+          error instanceof StoreError &&
+          error.failure === 'read_only' &&
+          error.message ===
+            'the file was opened for reading only: permission denied; when it can be written, start the daemon anew',
+      );
+      store.close();
+    });
   });
 
   it('does not know why where a file can be made now', (t) => {

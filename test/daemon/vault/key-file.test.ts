@@ -9,7 +9,7 @@ import type { TestContext } from 'node:test';
 import { KeyFileError, createKeyFile, readKeyFile } from '../../../daemon/vault/key-file.ts';
 import { withIdentity } from '../../support/identity.ts';
 import { openFilesIn } from '../../support/open-files.ts';
-import { root, skipUnless, tracer } from '../../support/requirements.ts';
+import { command, root, skipUnless, tracer } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { makeReadOnly, mounting, smallDisk } from '../store/small-disk.ts';
 
@@ -30,6 +30,15 @@ function write(file: string, content: string | Uint8Array, mode = 0o600): string
   fs.writeFileSync(file, content);
   fs.chmodSync(file, mode);
   return file;
+}
+
+/** What a process says that makes a key file, and fails. */
+function making(prefix: readonly string[], file: string): string {
+  const make = `const { createKeyFile } = await import(process.argv[1]);
+    try { createKeyFile(process.argv[2]); } catch ({ message }) { console.log(message); }`;
+  const module = new URL('../../../daemon/vault/key-file.ts', import.meta.url).href;
+  const command = [...prefix, process.execPath, '--input-type=module', '-e', make, module, file];
+  return execFileSync('env', command, { encoding: 'utf8', timeout: 60_000 }).trim();
 }
 
 /** Does `work` with what the test has put in the place of functions of Node's. */
@@ -158,6 +167,28 @@ describe('createKeyFile()', () => {
     assert.match(withIdentity(NOBODY, () => refusal(() => createKeyFile(place))).message, /permission denied|EACCES/);
     fs.chmodSync(directory, 0o755);
     assert.match(withIdentity(NOBODY, () => refusal(() => createKeyFile(place))).message, /permission denied|EACCES/);
+  });
+
+  it('says what a file system cannot do, and leaves nothing behind', { skip: skipUnless(tracer) }, (t) => {
+    for (const [inject, said] of [
+      ['link:error=EPERM', ' on a file system without hard links: EPERM'],
+      ['fchmod:error=EPERM', ' on a file system that keeps no modes: EPERM'],
+    ] as const) {
+      const directory = temporaryDirectory(t);
+      const file = path.join(directory, 'root.key');
+      assert.equal(
+        making(['strace', '-qq', '-o', '/dev/null', `--inject=${inject}`], file),
+        `cannot make the key file ${file}${said}`,
+      );
+      assert.deepEqual(fs.readdirSync(directory), []);
+    }
+  });
+
+  it('makes none of a part of the key', { skip: skipUnless(command('prlimit', 'util-linux')) }, (t) => {
+    const directory = temporaryDirectory(t);
+    const file = path.join(directory, 'root.key');
+    assert.equal(making(['prlimit', '--fsize=20'], file), `cannot make the key file ${file}: EFBIG`);
+    assert.deepEqual(fs.readdirSync(directory), []);
   });
 
   it('says so on a full or a read-only disk, and leaves nothing behind', { skip: skipUnless(mounting) }, (t) => {
