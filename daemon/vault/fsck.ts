@@ -268,8 +268,9 @@ class Check implements Findings {
       this.report({ what: 'head', detail: 'the head was changed by another program' });
     } else if (!this.#isListingCut && !this.digest.equals(state.head.digest)) {
       const difference = this.digest.records - state.head.digest.records;
-      if (difference < 0) this.report({ what: 'missing', detail: `${-difference} records were deleted from the file` });
-      else if (difference > 0) this.report({ what: 'added', detail: `${difference} records were added to the file` });
+      const records = Math.abs(difference) === 1 ? '1 record was' : `${Math.abs(difference)} records were`;
+      if (difference < 0) this.report({ what: 'missing', detail: `${records} deleted from the file` });
+      else if (difference > 0) this.report({ what: 'added', detail: `${records} added to the file` });
       else this.report({ what: 'head', detail: 'a record was changed, or put back from an older copy of the file' });
     }
   }

@@ -36,6 +36,7 @@ describe('cio-credentiald --salvage', () => {
     const { code, said } = await salvage(directory, damaged);
     assert.equal(code, EXIT.done, said);
     assert.match(said, new RegExp(`made ${file} of the \\d+ records .* fsck --repair\n$`));
+    assert.doesNotMatch(said, /warning/);
     assert.equal(fs.statSync(file).mode & 0o777, 0o600);
     assert.deepEqual(rowsOf(file), rowsOf(damaged));
     // What is there now is not to be written over, and has more than the damaged one before long.
@@ -44,6 +45,18 @@ describe('cio-credentiald --salvage', () => {
     const daemon = await startDaemon(t, { stateDirectory: directory });
     assert.match((await salvage(directory, damaged)).said, /held by another cio-credentiald/);
     await daemon.stop();
+  });
+
+  it('makes none beside a journal that was left there, and says what is lost of that of the damaged store', async (t) => {
+    const { directory, damaged } = await movedStore(t);
+    const journal = path.join(directory, 'credentials.db-wal');
+    fs.writeFileSync(journal, 'no journal');
+    const refused = await salvage(directory, damaged);
+    assert.deepEqual([refused.code, /credentials\.db-wal is there/.test(refused.said)], [EXIT.failed, true]);
+    fs.renameSync(journal, `${damaged}-wal`);
+    const { code, said } = await salvage(directory, damaged);
+    assert.equal(code, EXIT.done, said);
+    assert.match(said, /what was in .*credentials\.db-wal is lost/);
   });
 
   it('refuses a file that a daemon has open, which would move its journal meanwhile', async (t) => {

@@ -205,13 +205,18 @@ describe('LoadServer', () => {
 
   it('has who waits wait, kept by the service manager, until it is there', async (t) => {
     const served = await serve(t);
-    served.answer = { kind: 'waits' };
+    let looks = 0;
+    served.answer = () => {
+      looks += 1;
+      return { kind: 'waits' };
+    };
     const reading = served.ask();
     await eventually(() => served.server.waiting === 1);
     assert.equal(served.keeper.kept.size, 1);
     served.server.recheck();
     served.server.recheck();
-    await eventually(() => served.keeper.told.length === 1);
+    await eventually(() => looks === 2);
+    assert.equal(served.keeper.told.length, 1);
     served.answer = value('now it is there');
     served.server.recheck();
     assert.deepEqual(await reading, Buffer.from('now it is there'));
@@ -242,6 +247,18 @@ describe('LoadServer', () => {
     await served.server.stop();
     assert.deepEqual(await second, REFUSAL);
     assert.equal(served.keeper.kept.size, 0);
+  });
+
+  it('waits for its last answer to be read to the end when it stops', async (t) => {
+    const served = await serve(t);
+    const bytes = Buffer.alloc(1024 * 1024, 'abc');
+    served.answer = () => ({ kind: 'value', bytes: Buffer.from(bytes) });
+    const socket = served.connect();
+    await new Promise((resolve) => socket.once('readable', resolve));
+    const stopped = served.server.stop();
+    assert.deepEqual(await readToEnd(socket), bytes);
+    await stopped;
+    assert.deepEqual([served.log, served.keeper.kept.size], [[], 0]);
   });
 
   it('forgets who is gone', async (t) => {

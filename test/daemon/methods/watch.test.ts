@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { WATCHERS_PER_USER_MAX } from '../../../daemon/access/watch-hub.ts';
+import { WatchedView } from '../../../daemon/access/watched-view.ts';
 import { WATCHED_PER_USER_MAX } from '../../../src/limits.ts';
 import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
 import type { WatchedSet } from '../../../src/protocol/interface.generated.ts';
@@ -63,6 +65,7 @@ describe('Watch', () => {
     await core.replace(ROOT, 'cio_aws_secret_key', 'another');
     const changed = await watching.take();
     assert.deepEqual(changed.credentials, [{ name: 'cio_aws_secret_key', owner: 0, version: 2, generation: 2 }]);
+    assert.equal(changed.settled, true);
     assert.deepEqual(
       changed.sets.map(({ set, ready, generation }) => [set, ready, generation]),
       [['aws', true, 2]],
@@ -334,8 +337,17 @@ describe('Watch', () => {
       await core.keep(ROOT, `new-${round}`);
     }
     await whole;
+    assert.ok(watching.replies > 3 && watching.credentials.size > 800, 'settled is the last part of it');
     await agrees(core, ROOT, watching);
     await watching.leave();
+  });
+
+  it('keeps nothing of whoever has left', async (t) => {
+    const core = await startCore(t);
+    for (let count = 0; count <= WATCHERS_PER_USER_MAX; count += 1) {
+      const watching = await Watching.start(core, ROOT);
+      await watching.leave();
+    }
   });
 
   it('looks at everything anew where more has changed than it keeps in mind', async (t) => {
@@ -384,12 +396,8 @@ describe('Watch on a connection', () => {
 
   it('is forgotten when its peer has gone, and not when he only ended his own sending', async (t) => {
     const core = await startCore(t);
-    let watching = 0;
-    const { path } = await startServer(t, (caller, message, gone, ending) => {
-      watching += 1;
-      gone?.(() => (watching -= 1));
-      return core.dispatch(caller, message, gone, ending);
-    });
+    const forgotten = t.mock.method(WatchedView.prototype, 'forget');
+    const { path } = await startServer(t, core.dispatch);
     const [half, away] = [await RawVarlink.connect(t, path), await RawVarlink.connect(t, path)];
     for (const peer of [half, away]) {
       peer.send({ ...call, more: true });
@@ -397,10 +405,10 @@ describe('Watch on a connection', () => {
     }
     half.socket.end();
     away.socket.destroy();
-    await eventually(() => watching === 1);
+    await eventually(() => forgotten.mock.callCount() === 1);
     await core.keep({ uid: process.getuid?.() ?? 0 }, 'token');
     assert.equal((await half.receive())?.continues, true);
-    assert.equal(watching, 1);
+    assert.equal(forgotten.mock.callCount(), 1);
   });
 });
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -72,7 +73,9 @@ describe('PageFile', () => {
   it('believes no frame that is not as it was written, and says of a journal that it is none', (t) => {
     const file = killed(t);
     const journal = fs.readFileSync(`${file}-wal`);
-    for (let at = 0; at < journal.length; at += 2039) {
+    const places = Array.from({ length: JOURNAL_HEADER_BYTES }, (_, at) => at);
+    for (let at = JOURNAL_HEADER_BYTES; at < journal.length; at += 2039) places.push(at);
+    for (const at of places) {
       const damaged = Buffer.from(journal);
       damaged.writeUInt8(damaged.readUInt8(at) ^ 0x10, at);
       fs.writeFileSync(`${file}-wal`, damaged);
@@ -109,9 +112,13 @@ describe('PageFile', () => {
     pages.close();
   });
 
-  it('refuses what is not there, and what is no file', (t) => {
+  it('refuses what is not there, what is no file, and one whose journal cannot be opened', (t) => {
     const directory = memoryDirectory(t);
-    for (const name of ['absent.db', '.']) {
+    execFileSync('mkfifo', [path.join(directory, 'fifo.db')]);
+    // Without what is in its journal it would be an older one.
+    fs.writeFileSync(path.join(directory, 'good.db'), new Uint8Array(PAGE_BYTES));
+    fs.symlinkSync('good.db-wal', path.join(directory, 'good.db-wal'));
+    for (const name of ['absent.db', '.', 'fifo.db', 'good.db']) {
       assert.throws(
         () => PageFile.open(path.join(directory, name)),
         (error) => error instanceof StoreError && error.failure === 'io',

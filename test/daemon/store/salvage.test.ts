@@ -115,13 +115,15 @@ describe('salvage()', () => {
 
   it('leaves out what is there in two versions, of which nobody can tell the current one', async (t) => {
     const { directory, damaged, made } = withoutStore(t);
-    const [stale] = rowsOf(path.join(whole, STORE_FILE), KIND.credential);
-    assert.ok(stale);
-    // A write that went to the wrong place: a page of another file, with an older version of a record, behind the others.
+    const [stale, same] = rowsOf(path.join(whole, STORE_FILE), KIND.credential);
+    assert.ok(stale !== undefined && same !== undefined);
+    // A write that went to the wrong place: a page of another file, with an older version of a record, behind the others. A
+    // record that is there twice as it is, is not doubtful.
     const elsewhere = path.join(directory, 'elsewhere.db');
     editFile(elsewhere, (database) => {
       database.exec('CREATE TABLE record (kind INTEGER, tag BLOB, body BLOB, PRIMARY KEY (kind, tag)) WITHOUT ROWID');
       putRow(database, { ...stale, body: Buffer.alloc(stale.body.length, 1) });
+      putRow(database, same);
     });
     fs.appendFileSync(damaged, fs.readFileSync(elsewhere).subarray(PAGE_BYTES, 2 * PAGE_BYTES));
     const { doubtful, records } = salvageFile(damaged, made);
@@ -138,12 +140,12 @@ describe('salvage()', () => {
 
   it('makes a store that is there when it is whole, or not at all', (t) => {
     const { directory, damaged, made } = withoutStore(t);
-    fs.writeFileSync(`${made}.salvage`, 'of one that was cut off');
-    const before = fs.readdirSync(directory).filter((name) => !name.endsWith('.salvage'));
+    const before = fs.readdirSync(directory);
     fs.truncateSync(damaged, PAGE_BYTES);
     assert.throws(() => salvageFile(damaged, made), StoreError);
     assert.deepEqual(fs.readdirSync(directory), before);
     fs.writeFileSync(damaged, original);
+    for (const end of ['', '-journal']) fs.writeFileSync(`${made}.salvage${end}`, 'of one that was cut off');
     salvageFile(damaged, made);
     assert.deepEqual(fs.readdirSync(directory).toSorted(), [...before, STORE_FILE].toSorted());
     assert.deepEqual(rowsOf(made), rowsOf(path.join(whole, STORE_FILE)));

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type Database from 'better-sqlite3';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import type { Kind } from '../../../daemon/store/sealed-store.ts';
+import { VERSIONS_KEPT } from '../../../src/limits.ts';
 import { epochTag } from '../../../daemon/vault/data-key.ts';
 import type { Problem } from '../../../src/protocol/interface.generated.ts';
 import type { Scope } from '../../support/scope.ts';
@@ -44,6 +45,8 @@ export const CURRENT: Readonly<Record<string, string>> = {
   'system/rotated': 'rotated 3',
   'system/plain': 'plain 1',
   'system/again': 'again, anew',
+  'system/often': `often ${VERSIONS_KEPT + 1}`,
+  'uid:7/only': 'only 1',
   'uid:5/mine': 'mine 2',
   'uid:5/other': 'other 1',
 };
@@ -65,11 +68,16 @@ export async function storeWithPast(scope: Scope): Promise<History> {
   await committed('rotated 2', made.save('rotated', 'rotated 2'));
   await committed('rotated 3', made.save('rotated', 'rotated 3'));
   await committed('again, before', made.save('again', 'again, before'));
+  await committed('again, newer', made.save('again', 'again, newer'));
   await committed('again, removed', made.remove('again'));
   await committed('again, anew', made.save('again', 'again, anew'));
+  for (let version = 1; version <= VERSIONS_KEPT + 1; version += 1) {
+    await committed(`often ${version}`, made.save('often', `often ${version}`));
+  }
   await committed('plain 1', made.save('plain', 'plain 1'));
   await committed('granted', made.grant('gid:9', plain, rotated));
   await committed('revoked', made.revoke('gid:9', plain));
+  await committed('only 1', made.save('only', 'only 1', 'uid:7'));
   await committed('mine 1', made.save('mine', 'mine 1', 'uid:5'));
   await committed('other 1', made.save('other', 'other 1', 'uid:5'));
   await committed('mine 2', made.save('mine', 'mine 2', 'uid:5'));
@@ -111,6 +119,10 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     edit: (database, history) => deleteRow(database, history.row('rotated 1', KIND.value)),
     problems: [{ what: 'missing', name: 'rotated', version: 1 }, { what: 'missing' }],
   },
+  "deletes an older value of a user's credential": {
+    edit: (database, history) => deleteRow(database, history.row('mine 1', KIND.value)),
+    problems: [{ what: 'missing', name: 'mine', version: 1 }, { what: 'missing' }],
+  },
   'deletes the record of a credential': {
     edit: (database, history) => deleteRow(database, history.row('plain 1', KIND.credential)),
     problems: [{ what: 'missing', name: 'plain', version: 1 }, { what: 'missing' }],
@@ -123,6 +135,13 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     },
     problems: [{ what: 'missing', name: 'mine' }, { what: 'missing' }],
     lost: ['uid:5/mine'],
+  },
+  'deletes the only credential of a user': {
+    edit: (database, history) => {
+      for (const kind of [KIND.value, KIND.credential]) deleteRow(database, history.row('only 1', kind));
+    },
+    problems: [{ what: 'missing', name: 'only' }, { what: 'missing' }],
+    lost: ['uid:7/only'],
   },
   'deletes a shared credential with its values': {
     edit: (database, history) => {
@@ -155,6 +174,11 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     edit: (database, history) => flip(database, history.row('rotated 3', KIND.value), 100),
     problems: [{ what: 'record', name: 'rotated', version: 3 }],
     lost: ['system/rotated'],
+  },
+  "changes a bit of the current value of a user's credential": {
+    edit: (database, history) => flip(database, history.row('mine 2', KIND.value), 100),
+    problems: [{ what: 'record', name: 'mine', version: 2 }],
+    lost: ['uid:5/mine'],
   },
   'changes a bit of the nonce of a value': {
     edit: (database, history) => flip(database, history.row('plain 1', KIND.value), 0),
@@ -264,9 +288,40 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     problems: [{ what: 'missing' }],
     lost: ['system/rotated'],
   },
+  'puts the oldest record back and deletes its value': {
+    edit: (database, history) => {
+      putRow(database, history.row('rotated 1', KIND.credential));
+      deleteRow(database, history.row('rotated 1', KIND.value));
+    },
+    problems: [
+      { what: 'missing', name: 'rotated', version: 1 },
+      { what: 'record', name: 'rotated', version: 2 },
+      { what: 'record', name: 'rotated', version: 3 },
+      { what: 'missing' },
+    ],
+  },
+  'puts an older record back and deletes the value before': {
+    edit: (database, history) => {
+      putRow(database, history.row('rotated 2', KIND.credential));
+      deleteRow(database, history.row('rotated 1', KIND.value));
+    },
+    problems: [
+      { what: 'missing', name: 'rotated', version: 1 },
+      { what: 'record', name: 'rotated', version: 3 },
+      { what: 'missing' },
+    ],
+  },
   'puts the value of a removed credential back': {
     edit: (database, history) => putRow(database, history.row('again, before', KIND.value)),
     problems: [{ what: 'added', name: 'again', version: 1 }, { what: 'added' }],
+  },
+  'puts a later value of a removed credential back': {
+    edit: (database, history) => putRow(database, history.row('again, newer', KIND.value)),
+    problems: [{ what: 'added', name: 'again', version: 2 }, { what: 'added' }],
+  },
+  'puts a version back that was dropped for newer ones': {
+    edit: (database, history) => putRow(database, history.row('often 1', KIND.value)),
+    problems: [{ what: 'added', name: 'often', version: 1 }, { what: 'added' }],
   },
   'puts a removed credential back with its value': {
     edit: (database, history) => {

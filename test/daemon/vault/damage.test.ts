@@ -138,6 +138,10 @@ describe('a store of which a page was zeroed', () => {
           problems.every(({ name }) => !left.includes(name ?? '')),
           'nothing that can be read is called missing',
         );
+        assert.ok(
+          problems.every(({ what }) => what !== 'missing' && what !== 'added'),
+          'what is on the page is not said to be deleted',
+        );
         await assert.rejects(opened.repair(), (error) => isCredentialError(error, 'Damaged'));
         await assert.rejects(opened.rekey(), (error) => isCredentialError(error, 'Damaged'));
         await Promise.allSettled(Array.from({ length: 20 }, (_, index) => opened.save(`new${index}`, 'new')));

@@ -5,13 +5,17 @@ import { valueIn } from '../../../daemon/vault/records.ts';
 import { ATTACKS, storeWithPast } from './attacked-store.ts';
 import type { Problem } from '../../../src/protocol/interface.generated.ts';
 import { TestVault, isPending } from './open-vault.ts';
-import { leavesOf, zeroPage } from './raw-file.ts';
+import { editFile, leavesOf, putRow, zeroPage } from './raw-file.ts';
 
 const history = await storeWithPast({ after });
 
 describe('fsck()', () => {
   it('finds nothing in a store that is as it should be, nor after a restart or a rekey', async (t) => {
     const made = await history.opened(t);
+    // One has a grant only, the other one nothing any more.
+    await made.grant('uid:6', { space: 'system', kind: 'name', target: 'plain' });
+    await made.save('gone', 'value', 'uid:8');
+    await made.remove('gone', 'uid:8');
     assert.deepEqual((await made.fsck()).problems, []);
     const opened = await made.reopened();
     assert.deepEqual((await opened.fsck()).problems, []);
@@ -34,6 +38,14 @@ describe('fsck()', () => {
       assert.deepEqual(outlines(found), outlines(problems), JSON.stringify(found, undefined, 1));
     });
   }
+
+  it('tells of a head that another program changed since the store was opened', async (t) => {
+    const opened = await history.opened(t);
+    editFile(opened.path, (database) => putRow(database, history.row('granted', KIND.head)));
+    const { problems } = await opened.fsck();
+    assert.deepEqual(outlines(problems), ['head']);
+    assert.match(problems[0]?.detail ?? '', /another program/);
+  });
 
   it('says nothing of values, nor of keys', async (t) => {
     const opened = await history.opened(t, ATTACKS['swaps the values of two versions']?.edit);

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
 import type { Space } from '../../../daemon/vault/records.ts';
 import { isCredentialError } from '../../../src/errors.ts';
 import { ATTACKS, CURRENT, storeWithPast } from './attacked-store.ts';
 import type { TestVault } from './open-vault.ts';
+import { editFile, putRow, rowsOf } from './raw-file.ts';
 
 /** What a credential is now, by its space and name. */
 function current(opened: TestVault, place: string): string | undefined {
@@ -17,7 +19,9 @@ describe('repair()', () => {
   for (const [what, { edit, lost = [] }] of Object.entries(ATTACKS)) {
     it(`leaves a clean store, with all that can be read, after somebody ${what}`, async (t) => {
       let opened = await history.opened(t, edit);
+      const commits = opened.vault.unlocked().head?.commits ?? 0;
       assert.notDeepEqual((await opened.repair()).problems, []);
+      assert.equal(opened.vault.unlocked().head?.commits, commits + 1);
       for (const reopen of [false, true]) {
         if (reopen) opened = await opened.reopened();
         assert.deepEqual((await opened.fsck()).problems, []);
@@ -57,6 +61,11 @@ describe('repair()', () => {
       versions?.map(({ version }) => version),
       [1, 2, 3],
     );
+    const generation = opened.vault.read((reader) => reader.principal('system')?.generation);
+    assert.deepEqual(
+      versions?.map((entry) => entry.generation),
+      [1, generation, generation],
+    );
     assert.deepEqual(
       [1, 2, 3].map((version) => opened.value('rotated', version)),
       ['rotated 1', 'rotated 2', 'rotated 3'],
@@ -78,6 +87,19 @@ describe('repair()', () => {
     await opened.repair();
     const repaired = opened.vault.read((reader) => reader.principal('uid:5'));
     assert.deepEqual({ ...repaired, names: repaired?.names.toSorted() }, { ...known, names: known?.names.toSorted() });
+  });
+
+  it('leaves the slots where none of them can be read, and drops a damaged one beside a good one', async (t) => {
+    const opened = await history.opened(t);
+    const [slot = assert.fail()] = rowsOf(opened.path, KIND.slot);
+    const damaged = { ...slot, body: slot.body.subarray(1) };
+    editFile(opened.path, (database) => putRow(database, damaged));
+    assert.ok((await opened.repair()).problems.some(({ detail }) => /slot is damaged/.test(detail)));
+    assert.deepEqual(rowsOf(opened.path, KIND.slot), [damaged]);
+    const other = { ...damaged, tag: Buffer.from('ffffffff') };
+    editFile(opened.path, (database) => [slot, other].forEach((row) => putRow(database, row)));
+    await opened.repair();
+    assert.deepEqual(rowsOf(opened.path, KIND.slot), [slot]);
   });
 
   it('changes nothing in a store that is as it should be', async (t) => {

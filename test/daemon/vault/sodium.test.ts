@@ -320,6 +320,23 @@ describe('wipe()', () => {
 });
 
 describe('Sodium.memory', () => {
+  it('has the places of keys, of what is worked with and of the stack, for locking', () => {
+    const places = (part: Uint8Array): number[] =>
+      [...sodium.memory.entries()]
+        .filter(([, { buffer, byteOffset, length }]) => {
+          const from = part.byteOffset - byteOffset;
+          return buffer === part.buffer && from >= 0 && from + part.length <= length;
+        })
+        .map(([index]) => index);
+    const secret = sodium.newKey();
+    assert.deepEqual(places(secret), [0]);
+    const sealed = sodium.seal(secret, Buffer.from('text'), Buffer.of());
+    assert.deepEqual(sodium.openFor(secret, sealed, Buffer.of(), places), [1]);
+    const [, arena, stack] = sodium.memory;
+    assert.ok(stack !== undefined && stack.length > 0 && stack.buffer === arena?.buffer);
+    sodium.release(secret);
+  });
+
   it('is no more than any process may lock, also before Linux 5.16', { skip: skipUnless(root) }, async () => {
     const script = `
       const [sodium, libc] = await Promise.all(process.argv.slice(1).map((file) => import(file)));

@@ -17,6 +17,8 @@ const EVER: Readonly<Record<string, readonly string[]>> = {
   'system/rotated': ['rotated 1', 'rotated 2', 'rotated 3'],
   'system/plain': ['plain 1'],
   'system/again': ['again, before', 'again, anew'],
+  'system/often': ['often 11'],
+  'uid:7/only': ['only 1'],
   'uid:5/mine': ['mine 1', 'mine 2'],
   'uid:5/other': ['other 1'],
 };
@@ -42,7 +44,7 @@ describe('a store that somebody wrote to who has no key', () => {
         assert.ok(read === undefined || read === '! Damaged' || values.includes(read), `${place}: ${read}`);
       }
       for (const { name } of opened.vault.read((reader) => reader.credentials(undefined, 100)).records) {
-        assert.ok(['rotated', 'plain', 'again', 'mine', 'other'].includes(name));
+        assert.ok(['rotated', 'plain', 'again', 'often', 'only', 'mine', 'other'].includes(name));
       }
     });
   }
@@ -53,6 +55,7 @@ describe('a store that somebody wrote to who has no key', () => {
     'puts the oldest record of a rotated credential back',
     "puts the older record of a user's credential back",
     'puts an older record back and deletes the newer value',
+    'puts an older record back and deletes the value before',
     'puts a removed credential back with its value',
     'puts a removed credential back in the place of the new one',
   ]);
@@ -132,7 +135,7 @@ describe('a store that somebody wrote to who has no key', () => {
     });
     for (const place of ['system/mine', 'uid:5/mine']) assert.equal(outcome(opened, place), '! Damaged');
   });
-  const rowsBefore = ['rotated 3', 'again, anew', 'plain 1', 'mine 2', 'other 1'].map(
+  const rowsBefore = ['rotated 3', 'again, anew', 'often 1', 'plain 1', 'only 1', 'mine 2', 'other 1'].map(
     (commit) => history.row(commit, KIND.credential).tag,
   );
 

@@ -5,10 +5,12 @@ import { describe, it } from 'node:test';
 import { CopyDirectory } from '../../../daemon/store/copy-directory.ts';
 import { Uploads } from '../../../daemon/vault/uploads.ts';
 import { isCredentialError } from '../../../src/errors.ts';
+import { openFilesIn } from '../../support/open-files.ts';
 import type { Scope } from '../../support/scope.ts';
 import { memoryDirectory } from './memory-directory.ts';
 
 const TEN_MINUTES_MS = 600_000;
+const IDLE_MS = 5000;
 /** SHA-256 of nothing. */
 const EMPTY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
@@ -39,6 +41,14 @@ describe('Uploads', () => {
     assert.equal(fs.statSync(path.dirname(file)).mode & 0o777, 0o700);
   });
 
+  it('has no file open of what was dropped', (t) => {
+    const { uploads } = startUploads(t);
+    const folder = path.dirname(uploads.take(undefined, Buffer.from('one')).path);
+    assert.equal(openFilesIn(folder).length, 1);
+    uploads.drop();
+    assert.deepEqual(openFilesIn(folder), []);
+  });
+
   it('begins one at once after another could not be begun', (t) => {
     const { uploads } = startUploads(t);
     const folder = path.dirname(uploads.take(undefined, Buffer.from('one')).path);
@@ -53,6 +63,23 @@ describe('Uploads', () => {
     }
     fs.rmSync(folder);
     assert.equal(uploads.take(undefined, Buffer.from('three')).size, 5);
+  });
+
+  it('gives the place of one of which nothing came for five seconds to another, and not before', (t) => {
+    let now = 1_000_000;
+    t.mock.method(performance, 'now', () => now);
+    const { uploads } = startUploads(t);
+    const { id } = uploads.take(undefined, Buffer.from('one'));
+    for (const pieces of [1, 2]) {
+      now += IDLE_MS - 1;
+      assert.equal(
+        refusalOf(() => uploads.take(undefined, Buffer.from('two'))),
+        'Busy',
+      );
+      if (pieces === 1) uploads.take(id, Buffer.from('more'));
+    }
+    now += 1;
+    assert.equal(uploads.take(undefined, Buffer.from('two')).size, 3);
   });
 
   it('drops one of which nothing is heard for ten minutes, and not while it is worked on', async (t) => {
