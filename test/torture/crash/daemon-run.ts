@@ -92,8 +92,12 @@ export class DaemonRun {
     return this.#isKilled ? 'it breaks a connection, and lives' : failure;
   }
 
+  get socketPath(): string {
+    return this.#daemon.socketPath;
+  }
+
   connect(): Promise<CredentialClient> {
-    return connect({ socket: this.#daemon.socketPath });
+    return connect({ socket: this.socketPath });
   }
 
   /** Undefined where it died before it was ready. */
@@ -130,9 +134,11 @@ function childrenOf(pid: number): number[] {
 
 function tracerOf({ dieBefore, traceTo }: Fate): string[] {
   if (traceTo !== undefined) return traced(traceTo);
-  if (dieBefore === undefined) return [];
-  // strace counts each system call by itself, and those of each thread.
-  const { call, count } = dieBefore;
+  return dieBefore === undefined ? [] : killedBefore(dieBefore);
+}
+
+/** How to run a command so that it is killed before it does this. strace counts each system call by itself, and those of each thread. */
+export function killedBefore({ call, count }: Moment): string[] {
   // Some architectures have only the newer calls of a kind (arm64: unlinkat, renameat); "?" is for a name that strace does not know.
   const calls = [call, `${call}at`, `${call}at2`].map((name) => `?${name}`).join(',');
   const inject = `--inject=${calls}:signal=SIGKILL:when=${count}`;

@@ -1,18 +1,33 @@
+import { copyFileSync, existsSync, statSync } from 'node:fs';
+import path from 'node:path';
 import type { CredentialClient } from '../../../client/index.ts';
+import { BenchScope } from '../../bench/bench-scope.ts';
+import { memoryDirectory } from '../../daemon/vault/memory-directory.ts';
+import { STORE_FILE, TestVault } from '../../daemon/vault/open-vault.ts';
 
-/** Recovery slots that are kept before one is removed. */
+/** Slots that are kept before one is removed. */
 const SLOTS_KEPT = 3;
+
+/** How names of key files begin that are made here, and the name of the one that is made with the store. */
+const KEY_FILES = 'key-';
+const FIRST_KEY_FILE = 'root.key';
 
 /** One client that changes the keys of the store without end: a new data key, a slot more, a slot less. */
 export class Keeper {
-  /** Codes by the ids of their slots, of the slots that are there. */
-  readonly #codes: Map<string, string> = new Map();
+  readonly #state: string;
+  /** Codes, and names of key files, by the ids of their slots, of the slots that are there. */
+  readonly #ways: Map<string, Way> = new Map();
   #removing: string | undefined;
-  /** Ids of slots whose code nobody knows: the daemon was killed before it told. Without end they would fill the store. */
+  /** Ids of slots of which nobody was told: the daemon was killed before. Without end they would fill the store. */
   #strays: string[] = [];
   #epoch = 1;
   #turn = 0;
   acknowledgements = 0;
+
+  /** @param state the state directory, in which key files are made */
+  constructor(state: string) {
+    this.#state = state;
+  }
 
   /** Changes until the connection ends; that is how it always ends. */
   async change(client: CredentialClient): Promise<never> {
@@ -21,17 +36,21 @@ export class Keeper {
         await client.call('RemoveSlot', { id: stray });
       }
       this.#turn += 1;
-      const [oldest] = this.#codes.keys();
+      const [oldest] = this.#ways.keys();
       if (this.#turn % 3 === 0) {
         this.#epoch = (await client.call('Rekey', {})).keyEpoch;
-      } else if (this.#codes.size > SLOTS_KEPT && oldest !== undefined) {
+      } else if (this.#ways.size > SLOTS_KEPT && oldest !== undefined) {
         this.#removing = oldest;
         await client.call('RemoveSlot', { id: oldest });
-        this.#codes.delete(oldest);
+        this.#ways.delete(oldest);
         this.#removing = undefined;
-      } else {
+      } else if (this.#turn % 2 === 0) {
         const { slot, recoveryCode } = await client.call('AddSlot', { kind: 'recovery' });
-        if (recoveryCode !== undefined && recoveryCode !== null) this.#codes.set(slot.id, recoveryCode);
+        if (recoveryCode !== undefined && recoveryCode !== null) this.#ways.set(slot.id, { recoveryCode });
+      } else {
+        const keyFile = `${KEY_FILES}${this.#turn}`;
+        const { slot } = await client.call('AddSlot', { kind: 'keyfile', path: path.join(this.#state, keyFile) });
+        this.#ways.set(slot.id, { keyFile });
       }
       this.acknowledgements += 1;
     }
@@ -45,19 +64,51 @@ export class Keeper {
       wrong.push(`the data key is of epoch ${keyEpoch}; acknowledged was ${this.#epoch}`);
     }
     const { slots } = await client.call('ListSlots', {});
+    for (const { label } of slots) {
+      if (label?.startsWith(KEY_FILES) === true && !this.#hasKey(label)) wrong.push(`${label} of a slot is not there`);
+    }
     const ids = new Set(slots.map(({ id }) => id));
-    for (const [id, recoveryCode] of this.#codes) {
+    for (const [id, way] of this.#ways) {
       if (!ids.has(id)) {
         if (id !== this.#removing) wrong.push(`slot ${id} is gone, which nobody removed`);
-        this.#codes.delete(id);
+        this.#ways.delete(id);
         continue;
       }
+      if ('keyFile' in way) continue;
       await client.call('Lock', {});
-      const opened = await client.call('Unlock', { recoveryCode });
+      const opened = await client.call('Unlock', { recoveryCode: way.recoveryCode });
       if (opened.slot !== id) wrong.push(`the code of slot ${id} opened slot ${opened.slot}`);
     }
     this.#removing = undefined;
-    this.#strays = slots.filter(({ id, kind }) => kind === 'recovery' && !this.#codes.has(id)).map(({ id }) => id);
+    const isOurs = ({ kind, label }: (typeof slots)[number]): boolean =>
+      kind === 'recovery' || label?.startsWith(KEY_FILES) === true;
+    this.#strays = slots.filter((slot) => isOurs(slot) && !this.#ways.has(slot.id)).map(({ id }) => id);
     return wrong;
   }
+
+  /** Opens copies of the store by each key file alone, while no daemon has it open. Gives what is wrong. */
+  async verifyKeyFiles(): Promise<string[]> {
+    const wrong: string[] = [];
+    for (const way of this.#ways.values()) {
+      if (!('keyFile' in way)) continue;
+      await using scope = new BenchScope();
+      const directory = memoryDirectory(scope);
+      for (const name of [STORE_FILE, `${STORE_FILE}-wal`, way.keyFile]) {
+        const file = path.join(this.#state, name);
+        if (existsSync(file)) copyFileSync(file, path.join(directory, name));
+      }
+      const { vault } = await TestVault.open(scope, directory);
+      if (vault.isLocked) wrong.push(`${way.keyFile} of a slot that was acknowledged does not open the store`);
+    }
+    return wrong;
+  }
+
+  #hasKey(name: string): boolean {
+    const size = (file: string): number | undefined =>
+      statSync(path.join(this.#state, file), { throwIfNoEntry: false })?.size;
+    return size(name) === size(FIRST_KEY_FILE);
+  }
 }
+
+/** What opens a slot. */
+type Way = { readonly recoveryCode: string } | { readonly keyFile: string };

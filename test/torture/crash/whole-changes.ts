@@ -3,6 +3,11 @@ import path from 'node:path';
 import { ConnectionError, type CredentialClient, CredentialError } from '../../../client/index.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { restoreCopy, takeCopy } from '../copy.ts';
+import type { Copy } from '../copy.ts';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { STORE_FILE } from '../../daemon/vault/open-vault.ts';
+import { deleteRow, editFile, rowsOf } from '../../daemon/vault/raw-file.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
 import { DaemonRun } from './daemon-run.ts';
@@ -11,6 +16,9 @@ import type { FileCall } from './daemon-run.ts';
 /** A few pages of records, so that what is done to all of them has some steps. */
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
 const VALUE_BYTES = 2500;
+/** One more value, which is longer, is what gets damaged. */
+const DAMAGED = 'damaged';
+const DAMAGED_BYTES = 9000;
 
 /** A change of this store has far fewer of each; one that makes more of them without end is never acknowledged. */
 const STEPS_MAX = 500;
@@ -20,19 +28,16 @@ interface Change {
   readonly what: string;
   /** The system calls with which a start and the change alter files; a short run takes every n-th of each. */
   readonly calls: readonly (readonly [FileCall, number])[];
+  /** What is done to the store before; nothing unless given. */
+  damage?(storePath: string): void;
   make(client: CredentialClient, copy: Copy): Promise<unknown>;
   /** Tells what there is by what is the same before and after. */
   readonly before: Contents;
   readonly after: Contents;
 }
 
-/** Whose values there are, and the epoch of the data key. */
-type Contents = `${'store' | 'copy'} ${number}`;
-
-interface Copy {
-  readonly pieces: readonly string[];
-  readonly sha256: string;
-}
+/** Whose values there are, and the epoch of the data key; of a store that was damaged, what fsck finds first as well. */
+type Contents = `${'store' | 'copy'} ${number}` | `${'store' | 'copy'} ${number}, ${string}`;
 
 const CHANGES: readonly Change[] = [
   {
@@ -56,9 +61,25 @@ const CHANGES: readonly Change[] = [
       ['rename', 1],
       ['unlink', 6],
     ],
-    make: restore,
+    make: restoreCopy,
     before: 'store 2',
     after: 'copy 1',
+  },
+  {
+    what: '… so is a repair, which takes nothing else away',
+    calls: [
+      ['pwrite64', 3],
+      ['fsync', 2],
+    ],
+    damage: (storePath) =>
+      editFile(storePath, (database) => {
+        const [stray] = rowsOf(storePath, KIND.value).filter(({ body }) => body.length > DAMAGED_BYTES);
+        if (stray === undefined) throw new Error('the store has nothing to be damaged');
+        deleteRow(database, stray);
+      }),
+    make: (client) => client.call('Fsck', { repair: true }),
+    before: 'store 2, missing: the current value was deleted from the file',
+    after: 'store 2',
   },
 ];
 
@@ -84,6 +105,7 @@ async function killIn(change: Change, prepared: string, copy: Copy, { choose, pr
       await using life = new BenchScope();
       const directory = temporaryDirectory(life, 'cio-crash');
       cpSync(prepared, directory, { recursive: true });
+      change.damage?.(path.join(placesIn(directory).state, STORE_FILE));
       const daemon = new DaemonRun(life, placesIn(directory), { dieBefore: { call, count } });
       await using client = await daemon.ready();
       isDone = client !== undefined && (await isAcknowledged(change.make(client, copy)));
@@ -118,29 +140,17 @@ async function prepare(scope: BenchScope, directory: string): Promise<Copy> {
   await using client = await daemon.ready();
   if (client === undefined) throw new Error(`the daemon does not start: ${daemon.account}`);
   await store(client, 'copy');
-  const pieces: string[] = [];
-  let sha256 = '';
-  for await (const reply of client.stream('Backup', {})) {
-    pieces.push(...reply.pieces);
-    sha256 = reply.sha256 ?? sha256;
-  }
+  const copy = await takeCopy(client);
   await client.call('Rekey', {});
   await store(client, 'store');
+  await client.call('Create', { credentials: [{ name: DAMAGED, value: 'x'.repeat(2 * DAMAGED_BYTES) }] });
   await daemon.kill();
-  return { pieces: pieces.filter((piece) => piece !== ''), sha256 };
+  return copy;
 }
 
 async function store(client: CredentialClient, what: string): Promise<void> {
   const credentials = NAMES.map((name) => ({ name, value: `${what} ${name} `.padEnd(VALUE_BYTES, 'x') }));
   await client.call('Create', { credentials, replace: true });
-}
-
-async function restore(client: CredentialClient, { pieces, sha256 }: Copy): Promise<void> {
-  let upload: string | undefined;
-  for (const piece of pieces) {
-    upload = (await client.call('UploadCopy', { piece, ...(upload === undefined ? {} : { upload }) })).upload;
-  }
-  await client.call('Restore', { upload: upload ?? '', sha256 });
 }
 
 async function isAcknowledged(change: Promise<unknown>): Promise<boolean> {
@@ -160,11 +170,11 @@ async function contentsOf(scope: BenchScope, directory: string): Promise<string>
   if (client === undefined) return `the daemon does not start: ${daemon.account}`;
   const { problems } = await client.call('Fsck', {});
   const [problem] = problems;
-  if (problem !== undefined) return `fsck: ${problem.what} ${problem.detail}`;
   const whose = new Set(await Promise.all(NAMES.map((name) => whoseValue(client, name))));
   const { keyEpoch } = await client.call('Status', {});
   await daemon.kill();
-  return whose.size === 1 ? `${[...whose].join('')} ${keyEpoch}` : `values of ${[...whose].join(' and ')}`;
+  const found = problem === undefined ? '' : `, ${problem.what}: ${problem.detail}`;
+  return `${whose.size === 1 ? '' : 'values of '}${[...whose].join(' and ')} ${keyEpoch}${found}`;
 }
 
 async function whoseValue(client: CredentialClient, name: string): Promise<string> {

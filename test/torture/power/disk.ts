@@ -60,7 +60,6 @@ export class Disk {
 
   /** Writes into a directory what the disk may have when the power fails now. */
   lose(random: Random, from: string, to: string): void {
-    mkdirSync(to, { recursive: true, mode: 0o700 });
     for (const name of new Set([...this.#names.keys(), ...this.#syncedNames.keys()])) {
       const now = this.#names.get(name);
       const before = this.#syncedNames.get(name);
@@ -68,7 +67,9 @@ export class Disk {
       const id = now === before || random.oneIn(2) ? now : before;
       const inode = id === undefined ? undefined : this.#inodes.get(id);
       if (inode === undefined) continue;
-      writeFileSync(path.join(to, path.relative(from, name)), remains(inode, random), { mode: 0o600 });
+      const file = path.join(to, path.relative(from, name));
+      mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+      writeFileSync(file, remains(inode, random), { mode: 0o600 });
     }
   }
 

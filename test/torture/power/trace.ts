@@ -9,8 +9,8 @@ export type DiskEvent =
   | { readonly kind: 'sync'; readonly path: string }
   | { readonly kind: 'link' | 'rename'; readonly from: string; readonly path: string }
   | { readonly kind: 'unlink'; readonly path: string }
-  /** Answers that were sent, by the NUL that ends each. */
-  | { readonly kind: 'answers'; readonly count: number };
+  /** Answers that were sent over a connection, by the NUL that ends each. */
+  | { readonly kind: 'answers'; readonly count: number; readonly socket: string };
 
 /**
  * Everything that changes a file, and everything by which an answer can leave. "?" is for what strace need not know: arm64
@@ -72,7 +72,7 @@ function parseLine(line: string, directory: string): DiskEvent | undefined {
     case 'sendmsg':
     case 'sendto': {
       const data = Buffer.concat(strings).subarray(0, Number(result));
-      if (target.startsWith('socket:')) return answersIn(data);
+      if (target.startsWith('socket:')) return answersIn(data, target);
       if (!isBelow(target)) return undefined;
       return { kind: 'write', path: target, offset: name === 'pwrite64' ? numbers.at(-1) : undefined, data };
     }
@@ -103,9 +103,9 @@ function notFollowed(call: string): Error {
   return new Error(`the trace has a ${call}, which is not followed`);
 }
 
-function answersIn(data: Buffer): DiskEvent | undefined {
+function answersIn(data: Buffer, socket: string): DiskEvent | undefined {
   const count = data.filter((byte) => byte === 0).length;
-  return count === 0 ? undefined : { kind: 'answers', count };
+  return count === 0 ? undefined : { kind: 'answers', count, socket };
 }
 
 function stringsIn(rest: string): Buffer[] {

@@ -83,6 +83,10 @@ export const PRESSES: readonly Press[] = [
   },
 ];
 
-export function callOf(method: string, parameters: object, flags: { readonly more?: true } = {}): string {
+export function callOf(
+  method: string,
+  parameters: object,
+  flags: { readonly more?: true; readonly oneway?: true } = {},
+): string {
   return `${JSON.stringify({ method: `${INTERFACE}.${method}`, parameters, ...flags })}\0`;
 }

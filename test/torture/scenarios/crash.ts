@@ -6,9 +6,11 @@ import { skipUnless, tracer } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { DaemonRun } from '../crash/daemon-run.ts';
 import type { FileCall, Moment } from '../crash/daemon-run.ts';
+import { Copier } from '../crash/copier.ts';
 import { firstStarts } from '../crash/first-starts.ts';
 import { Keeper } from '../crash/keeper.ts';
 import { Kills } from '../crash/kills.ts';
+import { newFiles } from '../crash/new-files.ts';
 import { wholeChanges } from '../crash/whole-changes.ts';
 import { Writer } from '../crash/writer.ts';
 import { leftOut, outcomesOf } from '../scenario.ts';
@@ -47,8 +49,12 @@ export const crash: Scenario = {
     if (missing === false) {
       yield await firstStarts(torture);
       yield* wholeChanges(torture);
+      yield await newFiles(torture);
     } else {
-      yield leftOut('… and at any step of a first start, a change of the data key, a restore', missing);
+      yield leftOut(
+        '… and at any step of a first start, a change of the data key, a restore, a repair, a backup',
+        missing,
+      );
     }
   },
 };
@@ -61,10 +67,12 @@ export const crash: Scenario = {
 export function killAgainAndAgain(torture: Torture, missing: string | false): AsyncIterable<Outcome> {
   const { scope, random, choose, progress } = torture;
   const directory = temporaryDirectory(scope, 'cio-crash');
+  const state = path.join(directory, 'state');
   const store: Store = {
-    directories: { state: path.join(directory, 'state'), run: path.join(directory, 'run') },
+    directories: { state, run: path.join(directory, 'run') },
     writers: Array.from({ length: WRITERS }, (_, id) => new Writer(id, random)),
-    keeper: new Keeper(),
+    keeper: new Keeper(state),
+    copier: new Copier(state, random),
   };
   const atRandom = new Kills();
   const chosen = new Kills();
@@ -83,10 +91,12 @@ export function killAgainAndAgain(torture: Torture, missing: string | false): As
       progress(2 * (pair + 1), 2 * pairs);
     }
     await next(new Kills(), { lifeMs: 0 });
+    for (const wrong of await store.keeper.verifyKeyFiles()) atRandom.breaches.add(`after the last kill: ${wrong}`);
   };
   return outcomesOf(work, () => [
     missing === false ? chosen.outcome(AT_CHOSEN_MOMENTS) : leftOut(AT_CHOSEN_MOMENTS, missing),
     atRandom.outcome(AT_RANDOM),
+    store.copier.outcome,
   ]);
 }
 
@@ -98,6 +108,7 @@ interface Store {
   readonly directories: { readonly state: string; readonly run: string };
   readonly writers: readonly Writer[];
   readonly keeper: Keeper;
+  readonly copier: Copier;
 }
 
 /** From the first one of each call on: none of a start and of the first commits is left out. */
@@ -122,6 +133,7 @@ interface Death {
  */
 async function liveAndDie(store: Store, { moment, lifeMs }: Death, kills: Kills, before: Kills): Promise<void> {
   await using scope = new BenchScope();
+  store.copier.noteLeftovers();
   const daemon = new DaemonRun(scope, store.directories, { dieBefore: moment });
   kills.count += 1;
   await using client = await daemon.ready();
@@ -151,18 +163,24 @@ async function liveAndDie(store: Store, { moment, lifeMs }: Death, kills: Kills,
 }
 
 /** Lets everybody write until the daemon is gone; it is killed when its time is up. Gives what it refused. */
-async function work(daemon: DaemonRun, { writers, keeper }: Store, lifeMs: number, kills: Kills): Promise<string[]> {
+async function work(
+  daemon: DaemonRun,
+  { writers, keeper, copier }: Store,
+  lifeMs: number,
+  kills: Kills,
+): Promise<string[]> {
   const acknowledged = (): number => [...writers, keeper].reduce((sum, one) => sum + one.acknowledgements, 0);
   const before = acknowledged();
   let isCutOff = false;
-  const use = async (change: (client: CredentialClient) => Promise<never>): Promise<string | undefined> => {
-    const refusal = await untilCutOff(daemon, change);
-    if (refusal === undefined && !daemon.isKilled) isCutOff = true;
-    return refusal;
+  const use = async (change: (client: CredentialClient) => Promise<void>): Promise<string | undefined> => {
+    const end = await untilCutOff(daemon, change);
+    if (end === CUT_OFF && !daemon.isKilled) isCutOff = true;
+    return end === CUT_OFF ? undefined : end;
   };
   const working = [
     ...writers.map((writer) => use((client) => writer.write(client))),
     use((client) => keeper.change(client)),
+    use((client) => copier.work(client)),
   ];
   await Promise.race([daemon.gone, sleep(lifeMs)]);
   const wrong = await (isCutOff ? daemon.end() : daemon.kill());
@@ -172,24 +190,28 @@ async function work(daemon: DaemonRun, { writers, keeper }: Store, lifeMs: numbe
   return refusals.filter((refusal) => refusal !== undefined);
 }
 
+const CUT_OFF = 'cut off';
+
 /** A connection that breaks is how it is to end. A change that is refused instead is told by its name. */
 async function untilCutOff(
   daemon: DaemonRun,
-  change: (client: CredentialClient) => Promise<never>,
+  change: (client: CredentialClient) => Promise<void>,
 ): Promise<string | undefined> {
   try {
     await using client = await daemon.connect();
-    return await change(client);
+    await change(client);
+    return undefined;
   } catch (error) {
-    if (error instanceof ConnectionError) return undefined;
+    if (error instanceof ConnectionError) return CUT_OFF;
     if (error instanceof CredentialError) return error.code;
     throw error;
   }
 }
 
-async function inspect(client: CredentialClient, { writers, keeper }: Store): Promise<string[]> {
+async function inspect(client: CredentialClient, { writers, keeper, copier }: Store): Promise<string[]> {
+  const left = copier.verify();
   const { problems } = await client.call('Fsck', {});
   const wrong = problems.map(({ what, name, detail }) => `fsck: ${what} ${name ?? ''} ${detail}`);
   for (const one of [...writers, keeper]) wrong.push(...(await one.verify(client)));
-  return wrong;
+  return [...left, ...wrong];
 }

@@ -3,6 +3,7 @@ import { deleteRow, editFile, PAGE_BYTES, putRow, rowsOf } from '../../daemon/va
 import { lookAtFlips } from '../damage/flips.ts';
 import type { Flip } from '../damage/flips.ts';
 import { forgeJournal, framesOf, JOURNAL_FILE } from '../damage/journal.ts';
+import { tamperKeysAndRights } from '../damage/keys-and-rights.ts';
 import { otherDays } from '../damage/other-days.ts';
 import { isWhole, Sample } from '../damage/sample.ts';
 import type { Files, Look } from '../damage/sample.ts';
@@ -26,6 +27,7 @@ export const damage: Scenario = {
     yield await misplacePages(torture, sample);
     yield await misplaceFrames(torture, sample);
     yield await tamperRows(torture, sample);
+    yield await tamperKeysAndRights(torture);
     yield await otherDays(torture);
   },
 };

@@ -1,22 +1,14 @@
-import { mkdirSync } from 'node:fs';
-import path from 'node:path';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { TestVault } from '../../daemon/vault/open-vault.ts';
 import { memoryDirectory } from '../../daemon/vault/memory-directory.ts';
 import { skipUnless, tracer, tracingOfOthers } from '../../support/requirements.ts';
-import type { Scope } from '../../support/scope.ts';
-import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { DaemonRun } from '../crash/daemon-run.ts';
 import { Disk } from '../power/disk.ts';
 import { History } from '../power/history.ts';
-import { readTrace } from '../power/trace.ts';
-import type { DiskEvent } from '../power/trace.ts';
+import { record } from '../power/record.ts';
+import { loseRestores } from '../power/restores.ts';
 import type { Random } from '../random.ts';
 import { Breaches } from '../scenario.ts';
 import type { Scenario } from '../scenario.ts';
-
-/** Shared memory of SQLite's connections: rebuilt from the journal whenever a file is opened first. */
-const REBUILT = /-shm$/;
 
 /**
  * Loses the power of the disk. What a daemon writes and syncs is recorded with strace, and played back onto a disk that
@@ -27,8 +19,10 @@ export const powerLoss: Scenario = {
   id: 'power-loss',
   describe: 'unsynced writes lost, reordered and torn, at every moment of a recorded run',
   unavailable: () => skipUnless(tracer, tracingOfOthers) || undefined,
-  async *run({ scope, random, choose, progress }) {
-    const { events, history, directory } = await record(scope, choose(600, 150), random);
+  async *run(torture) {
+    const { scope, random, choose, progress } = torture;
+    const history = new History();
+    const { events, directory } = await record(scope, (client) => history.make(client, choose(600, 150), random));
     const images = choose(6000, 400);
     const breaches = new Breaches();
     const places = new Set(Array.from({ length: images }, () => random.below(events.length)));
@@ -54,36 +48,9 @@ export const powerLoss: Scenario = {
       detail: `${events.length} events, ${answers} acknowledged calls; in ${beforeStore} images the store was not made yet`,
       broken: breaches.sentences,
     };
+    yield await loseRestores(torture);
   },
 };
-
-/** Runs a daemon from an empty directory on, and works with it. */
-async function record(
-  scope: Scope,
-  calls: number,
-  random: Random,
-): Promise<{ events: DiskEvent[]; history: History; directory: string }> {
-  const directory = temporaryDirectory(scope, 'cio-power');
-  const state = path.join(directory, 'state');
-  const trace = path.join(directory, 'trace', 'of');
-  mkdirSync(path.dirname(trace));
-  const history = new History();
-  await using run = new BenchScope();
-  const daemon = new DaemonRun(run, { state, run: path.join(directory, 'run') }, { traceTo: trace });
-  const client = await daemon.ready();
-  if (client === undefined) throw new Error(`the daemon does not start: ${daemon.account}`);
-  try {
-    await history.make(client, calls, random);
-  } catch (error) {
-    throw new Error(`the daemon fails while it is recorded: ${daemon.account}`, { cause: error });
-  }
-  // An answer more: strace may not have written down the last one when its process is killed.
-  await client.call('Status', {});
-  client.close();
-  await daemon.kill();
-  const events = readTrace(trace, state).filter((event) => !('path' in event) || !REBUILT.test(event.path));
-  return { events, history, directory: state };
-}
 
 /** Opens what the disk has left. Gives what is wrong with it. */
 async function look(

@@ -10,6 +10,7 @@ import { littleMemory } from '../pressure/little-memory.ts';
 import { noProcesses } from '../pressure/no-processes.ts';
 import { PRESSES } from '../pressure/presses.ts';
 import type { Press } from '../pressure/presses.ts';
+import { sentBeforehand } from '../pressure/sent-beforehand.ts';
 import { tooLittleMemory } from '../pressure/too-little-memory.ts';
 import { describeDescriptors, descriptorsLeftOut, leakedDescriptors, SMALL, Victim } from '../pressure/victim.ts';
 import { descriptorLimit, freeMebibytes, processLimit } from '../../support/process-limits.ts';
@@ -36,7 +37,7 @@ const DESCRIPTORS_BESIDES = 100;
 export const pressure: Scenario = {
   id: 'pressure',
   describe:
-    'idle, slow, rude and broken clients, few descriptors, no processes, bursts of commands, a full disk, little memory',
+    'idle, slow, rude and broken clients, calls sent beforehand, few descriptors, no processes, bursts of commands, a full disk, little memory',
   async *run(torture) {
     for (const [name, part] of PARTS) {
       try {
@@ -53,6 +54,7 @@ export const pressure: Scenario = {
 /** Each has daemons of its own: where one fails by itself, the others are tried all the same. */
 const PARTS: readonly (readonly [name: string, part: (torture: Torture) => Promise<Outcome>])[] = [
   ...PRESSES.map((press) => [press.what, (torture: Torture) => pressOn(torture, press)] as const),
+  ['calls sent beforehand', sentBeforehand],
   ['few descriptors', fewDescriptors],
   ['no processes', noProcesses],
   ['a burst of commands', burst],
