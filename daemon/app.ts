@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 
 import { callerOf } from './access/caller.ts';
+import { ChangedSets } from './access/changed-sets.ts';
 import { WatchHub } from './access/watch-hub.ts';
 import { createDispatch } from './dispatch.ts';
 import { Announcer } from './health/announcer.ts';
@@ -28,6 +29,7 @@ import { connectProber, spawnProber } from './probe/start-prober.ts';
 import { describeDefect } from './log.ts';
 import type { Log } from './log.ts';
 import { makeDirectories } from './make-directories.ts';
+import { seldom } from './seldom.ts';
 import { STORE_FILE } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { checkSocketPath, prepareRuntimeDirectory } from './socket/listen.ts';
@@ -38,7 +40,7 @@ import { endInspections } from './store/inspect-pages.ts';
 import type { SealedStore } from './store/sealed-store.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 import { StoreLock } from './store/store-lock.ts';
-import { describeSystemError } from './system-error.ts';
+import { describeSystemError, errnoOf } from './system-error.ts';
 import { Copies } from './vault/copies.ts';
 import { createFirstSlot } from './vault/first-slot.ts';
 import { fillNewStore, isEmptyStore } from './vault/new-store.ts';
@@ -53,8 +55,11 @@ import { Vault } from './vault/vault.ts';
 /** Where systemd starts a prober for each connection. */
 const PROBER_SOCKET = 'probe';
 
-/** Pings of a watchdog per its time, as sd_watchdog_enabled(3) advises. */
-const PINGS_PER_WATCHDOG_TIME = 2;
+/**
+ * Pings of a watchdog per its time. Two are what sd_watchdog_enabled(3) advises; but a disk whose syncs take ten seconds holds
+ * the event loop up for twenty, which may begin just before a ping.
+ */
+const PINGS_PER_WATCHDOG_TIME = 6;
 
 /** A daemon that serves. */
 export interface App {
@@ -131,6 +136,7 @@ async function start(
   storeLock.take();
   const keyPlaces = { stateDirectory: settings.stateDirectory, credentialsDirectory: settings.credentialsDirectory };
   if (isEmptyStore(store)) await makeStore(store, storePath, sodium, keyPlaces, log);
+  const seldomLog = seldom(log);
   const vault = new Vault(store, sodium, {
     onPurgeFailed: (error) =>
       log.warning(
@@ -139,6 +145,7 @@ async function start(
       ),
     onPurged: () => log.info('the journal was moved to the file'),
     onWatcherFailed: (error) => log.error('what follows from a change failed by a defect', describeDefect(error)),
+    onCommitsAgain: () => seldomLog.info('the storage takes changes again'),
   });
   cleanup.adopt(vault, (open) => open.close());
   const slots = new SlotKeeper(vault, sodium, keyPlaces, Date.now);
@@ -174,6 +181,7 @@ async function start(
   const context = {
     vault,
     watches: new WatchHub(vault),
+    changedSets: new ChangedSets(vault),
     slots,
     copies,
     selfCheck,
@@ -198,7 +206,13 @@ async function start(
   cleanup.defer(endInspections);
   cleanup.defer(() => varlinkServer.stop());
   if (places.varlink !== undefined) await varlinkServer.listen(places.varlink, settings.isPublic);
-  // Stopped first: a unit that waits must hear of it, whatever becomes of this process.
+  if (settings.validateEveryMs !== undefined) {
+    const parts = { vault, prober, book: health, announcer, log, now: Date.now, everyMs: settings.validateEveryMs };
+    const schedule = new HealthSchedule(parts);
+    cleanup.defer(() => schedule.stop());
+    schedule.start();
+  }
+  // Stopped first: a unit that waits must hear of it, whatever becomes of this process, and however long something takes here.
   for (const [name, server] of Object.entries(loadServers)) {
     cleanup.defer(() => server.stop());
     const place = places[name as keyof typeof loadServers];
@@ -215,14 +229,8 @@ async function start(
     }),
   );
   selfCheck.start();
-  if (settings.validateEveryMs !== undefined) {
-    const parts = { vault, prober, book: health, announcer, log, now: Date.now, everyMs: settings.validateEveryMs };
-    const schedule = new HealthSchedule(parts);
-    cleanup.defer(() => schedule.stop());
-    schedule.start();
-  }
   cleanup.defer(endInspections);
-  report(manager, vault, settings.watchdogMs, cleanup);
+  report(manager, vault, settings.watchdogMs, log, cleanup);
   const lifetime = cleanup.move();
   return {
     socketPath: join(settings.runtimeDirectory, SOCKET_FILES.varlink),
@@ -269,6 +277,7 @@ function report(
   manager: ServiceManager,
   vault: Vault,
   watchdogMs: number | undefined,
+  log: Log,
   cleanup: AsyncDisposableStack,
 ): void {
   let told = describeStatus(vault);
@@ -281,10 +290,23 @@ function report(
     }),
   );
   if (watchdogMs !== undefined) {
-    const timer = setInterval(() => manager.alive(), watchdogMs / PINGS_PER_WATCHDOG_TIME);
+    const timer = startPings(manager, watchdogMs / PINGS_PER_WATCHDOG_TIME, log);
     cleanup.defer(() => clearInterval(timer));
   }
   cleanup.defer(() => manager.stopping());
+}
+
+/** One that is missed altogether is told: nobody was answered meanwhile, and a disk that is slow says nothing of it. */
+function startPings(manager: ServiceManager, everyMs: number, log: Log): NodeJS.Timeout {
+  let last = performance.now();
+  return setInterval(() => {
+    manager.alive();
+    const silenceMs = performance.now() - last;
+    last += silenceMs;
+    if (silenceMs < 2 * everyMs) return;
+    const seconds = Number((silenceMs / 1000).toFixed(1));
+    log.warning('nobody was answered for a while: the disk of the store, or this host, is slow', { seconds });
+  }, everyMs);
 }
 
 function describeStatus(vault: Vault): string {
@@ -324,7 +346,9 @@ function lockKeys(sodium: Sodium, log: Log): boolean {
     for (const memory of sodium.memory) lockPages(memory);
     return true;
   } catch (error) {
-    log.warning('keys may reach swap: their memory cannot be locked', describeDefect(error));
+    if (errnoOf(error) === undefined) throw error;
+    const reason = `${describeSystemError(error)} (LimitMEMLOCK=, ulimit -l)`;
+    log.warning('keys may reach swap: their memory cannot be locked', { reason });
     return false;
   }
 }

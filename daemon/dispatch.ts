@@ -15,6 +15,7 @@ import { describeDefect } from './log.ts';
 import type { Log } from './log.ts';
 import type { Context, MethodName } from './methods/context.ts';
 import { METHODS, isEndless, isStreaming } from './methods/table.ts';
+import { seldom } from './seldom.ts';
 import { storeErrorBehind, toCredentialError } from './vault/store-failures.ts';
 
 /** A reply as it goes onto the wire, without its NUL. */
@@ -60,10 +61,12 @@ export function createDispatch(context: Context, log: Log): Dispatch {
   for (const [name, { checkCall }] of service.methods) {
     handlers.set(`${SERVICE_NAME}.${name}`, { check: checkCall, handle: serviceHandler(name, context.version) });
   }
+  const seldomLog = seldom(log);
+  const refuse = (error: unknown, method: string): Reply => refusal(error, method, log, seldomLog);
   return (caller, message, gone = NEVER_GONE, ending = NEVER_GONE) => {
     const call = parseCall(message);
     if (call === undefined) return malformed('not_a_call');
-    const answer = answerCall(handlers, caller, call, { gone, ending }, log);
+    const answer = answerCall(handlers, caller, call, { gone, ending }, refuse);
     return call.isOneway ? silence(answer) : answer;
   };
 }
@@ -91,13 +94,13 @@ function answerCall(
   caller: Caller,
   { method, parameters, isMore }: Call,
   { gone, ending }: { readonly gone: Gone; readonly ending: Gone },
-  log: Log,
+  refuseCall: (error: unknown, method: string) => Reply,
 ): Answer {
   const handler = handlers.get(method);
   if (handler === undefined) return unknownMethod(method);
   const invalid = handler.check(parameters);
   if (invalid !== undefined) return { error: `${SERVICE_NAME}.InvalidParameter`, parameters: { parameter: invalid } };
-  const refuse = (error: unknown): Reply => refusal(error, method, log);
+  const refuse = (error: unknown): Reply => refuseCall(error, method);
   try {
     const answer = handler.handle(caller, parameters, isMore, gone, ending);
     if (answer instanceof Promise) return answer.catch(refuse);
@@ -219,11 +222,12 @@ function silence(answer: Answer): Promise<undefined> | undefined {
   return answer instanceof Promise ? answer.then(() => undefined) : undefined;
 }
 
-function refusal(error: unknown, method: string, log: Log): Reply {
+/** @param seldomLog for what whoever calls again and again meets each time; a defect is never left out */
+function refusal(error: unknown, method: string, log: Log, seldomLog: Log): Reply {
   const known = toCredentialError(error);
   if (known instanceof CredentialError) {
     const failure = storeErrorBehind(known);
-    if (failure !== undefined) log.error('the storage failed', { method, reason: failure.message });
+    if (failure !== undefined) seldomLog.error('the storage failed', { method, reason: failure.message });
     return toReply(known);
   }
   log.error('a call failed by a defect', { method, ...describeDefect(error) });

@@ -20,7 +20,7 @@ export type Places = { readonly [Name in SocketName]: Place | undefined };
  * What to listen on: what systemd listens on already, and nothing else; or all of it in the runtime directory, where
  * systemd passed nothing.
  *
- * @throws InheritedSocketError for a socket that the daemon does not know
+ * @throws InheritedSocketError for a socket that the daemon does not know, or has twice
  */
 export function placesOf(inherited: readonly InheritedSocket[], runtimeDirectory: string): Places {
   const listening = inherited.filter(({ isListening }) => isListening);
@@ -28,6 +28,12 @@ export function placesOf(inherited: readonly InheritedSocket[], runtimeDirectory
   if (stranger !== undefined) {
     const names = Object.keys(SOCKET_FILES).join(', ');
     throw new InheritedSocketError(`a socket has another FileDescriptorName= than ${names}; see the socket units`);
+  }
+  const second = listening.find(({ name }, index) => listening.findIndex((socket) => socket.name === name) < index);
+  if (second !== undefined) {
+    throw new InheritedSocketError(
+      `systemd listens on two sockets named ${second.name}; give that socket unit one ListenStream=`,
+    );
   }
   const place = (name: SocketName): Place | undefined =>
     listening.length === 0

@@ -1,3 +1,5 @@
+import { UserQueue } from './user-queue.ts';
+
 /** How long one piece of a long task may keep others waiting. */
 const SLICE_MS = 4;
 
@@ -5,35 +7,41 @@ const SLICE_MS = 4;
 const OTHERS_MS_MAX = 100;
 
 /**
- * Lets long tasks take turns: in a turn of the event loop, one of them has a slice. Then others have as long as it took,
- * while they have something to do: Node takes one new connection in each turn of the loop, so that with a slice in each
- * one, whoever comes would wait for as many slices as came before him.
+ * Lets long tasks take turns: in a turn of the event loop, one of them has a slice, of one user after the other. Then others
+ * have as long as it took, while they have something to do: what one of them asks can take several turns of the loop, and
+ * with a slice in each, he would wait for as many slices.
  */
 export class Turns {
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: UserQueue = new UserQueue();
+  #isScheduled = false;
   #sliceBegan: number | undefined;
   #othersUntil = 0;
   /** Events that the loop has handled, see `performance.nodeTiming.uvMetricsInfo`. */
   #events = 0;
 
-  /** Returns when it is the caller's turn. */
-  next(): Promise<void> {
+  /**
+   * Returns when it is the caller's turn.
+   *
+   * @param uid of whose task it is; undefined for the daemon itself
+   */
+  next(uid: number | undefined): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      if (this.#waiting.length === 1) this.#schedule();
+      this.#waiting.add(uid, resolve);
+      this.#schedule();
     });
   }
 
   #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
     setImmediate(() => {
+      this.#isScheduled = false;
       const now = performance.now();
-      if (!this.#areOthersServed(now)) {
-        this.#schedule();
-        return;
+      if (this.#areOthersServed(now)) {
+        this.#sliceBegan = now;
+        this.#waiting.take()?.();
       }
-      this.#sliceBegan = now;
-      this.#waiting.shift()?.();
-      if (this.#waiting.length > 0) this.#schedule();
+      if (!this.#waiting.isEmpty) this.#schedule();
     });
   }
 
@@ -53,11 +61,14 @@ export class Turns {
 /** Cuts a long task into slices, between which others have their turn. */
 export class TimeSlice {
   readonly #turns: Turns;
+  readonly #uid: number | undefined;
   /** The first slice waits for its turn as well. */
   #end = 0;
 
-  constructor(turns: Turns) {
+  /** @param uid of whose task it is; undefined for the daemon itself */
+  constructor(turns: Turns, uid: number | undefined) {
     this.#turns = turns;
+    this.#uid = uid;
   }
 
   /** Tells whether others should have their turn; for a piece of work that cannot wait in the middle. */
@@ -68,7 +79,7 @@ export class TimeSlice {
   /** To be called often; mostly returns at once. */
   async pause(): Promise<void> {
     if (!this.isOver) return;
-    await this.#turns.next();
+    await this.#turns.next(this.#uid);
     this.#end = performance.now() + SLICE_MS;
   }
 }

@@ -8,12 +8,16 @@ const PAGE = 250;
 /**
  * Every credential of every space, a page at a time, with turns of others in between.
  *
+ * @param uid for whom; undefined for the daemon itself
  * @throws CredentialError `Busy` where the data key was changed, or a copy restored, meanwhile: the records, or their order,
  *   are others then
  */
-export async function* everyCredential(vault: Vault): AsyncGenerator<CredentialPage, void, undefined> {
+export async function* everyCredential(
+  vault: Vault,
+  uid: number | undefined,
+): AsyncGenerator<CredentialPage, void, undefined> {
   const { sealing } = vault.unlocked();
-  const slice = new TimeSlice(vault.turns);
+  const slice = new TimeSlice(vault.turns, uid);
   let after: Uint8Array | undefined;
   do {
     await slice.pause();

@@ -2,16 +2,7 @@ import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { membershipOf } from '../../src/sets.ts';
 import { setKey } from '../vault/records.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
-import type { Vault } from '../vault/vault.ts';
-
-/** Sets whose changes are remembered. Where there are more, nothing is known of any. */
-const CHANGED_MAX = 10_000;
-
-/** A set by its place. */
-interface SetPlace {
-  readonly space: Space;
-  readonly set: string;
-}
+import type { ChangedSets, SetPlace } from './changed-sets.ts';
 
 /**
  * The fields that sets have, as somebody came by all their credentials: a set can have far more than it has, and to ask
@@ -19,21 +10,13 @@ interface SetPlace {
  */
 export class SeenFields implements Disposable {
   readonly #fields: Map<string, Set<string>> = new Map();
-  readonly #changed: Map<string, SetPlace> = new Map();
-  readonly #stop: () => void;
-  #isOther = false;
+  readonly #changes: ChangedSets;
+  readonly #since: number;
 
   /** To be made before the first credential is read. */
-  constructor(vault: Vault) {
-    this.#stop = vault.watch((change) => {
-      for (const { space, name } of change?.credentials ?? []) {
-        const set = membershipOf(name)?.set;
-        if (set !== undefined) this.#changed.set(setKey({ space, set }), { space, set });
-      }
-      if (change !== undefined && this.#changed.size <= CHANGED_MAX) return;
-      this.#isOther = true;
-      this.#changed.clear();
-    });
+  constructor(changes: ChangedSets) {
+    this.#changes = changes;
+    this.#since = changes.begin();
   }
 
   add({ space, name }: CredentialRecord): void {
@@ -47,19 +30,21 @@ export class SeenFields implements Disposable {
 
   /** The fields that are worth asking for. */
   of(space: Space, set: string): readonly string[] {
-    const key = setKey({ space, set });
-    const fields = this.#fields.get(key);
-    return this.#isOther || fields === undefined || this.#changed.has(key)
-      ? FIELD_IDS
-      : FIELD_IDS.filter((field) => fields.has(field));
+    const fields = this.#fields.get(setKey({ space, set }));
+    const isAsSeen = this.#changes.isKnown(this.#since) && !this.#changes.hasChanged({ space, set }, this.#since);
+    return fields === undefined || !isAsSeen ? FIELD_IDS : FIELD_IDS.filter((field) => fields.has(field));
   }
 
-  /** Sets of which nothing came by, and which changed meanwhile: it may have gone before, and come behind. */
+  /**
+   * Sets of which nothing came by, and which changed meanwhile: it may have gone before, and come behind. None where there are
+   * more of them than are remembered.
+   */
   missed(): readonly SetPlace[] {
-    return [...this.#changed].filter(([key]) => !this.#fields.has(key)).map(([, place]) => place);
+    if (!this.#changes.isKnown(this.#since)) return [];
+    return this.#changes.changed(this.#since).filter((place) => !this.#fields.has(setKey(place)));
   }
 
   [Symbol.dispose](): void {
-    this.#stop();
+    this.#changes.end();
   }
 }

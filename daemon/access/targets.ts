@@ -28,6 +28,8 @@ export interface NamedTarget {
   readonly owner: number | null | undefined;
   /** It was a UUID, and so is a set, whatever credential has its name. */
   readonly isSet: boolean;
+  /** Tells of a UUID whether it is still one of the store's: a write may wait for a restore, and find another store's sets. */
+  readonly isCurrent?: () => boolean;
 }
 
 /**
@@ -44,10 +46,11 @@ export async function resolveUuid(
 ): Promise<NamedTarget> {
   if (!isUuid(text)) return { text, owner, isSet: false };
   const uuid = text.toLowerCase();
-  const slice = new TimeSlice(vault.turns);
+  const slice = new TimeSlice(vault.turns, caller.uid);
   for await (const { space, set } of visibleSets(vault, caller, owner)) {
     await slice.pause();
-    if (uuidOfSet(vault.storeId, space, set) === uuid) return { text: set, owner: ownerOfSpace(space), isSet: true };
+    const isCurrent = (): boolean => uuidOfSet(vault.storeId, space, set) === uuid;
+    if (isCurrent()) return { text: set, owner: ownerOfSpace(space), isSet: true, isCurrent };
   }
   throw new CredentialError('NotFound', { name: uuid });
 }
@@ -55,9 +58,11 @@ export async function resolveUuid(
 /**
  * The credential of that name, else the set.
  *
- * @throws CredentialError `NotFound`, `InvalidName`
+ * @throws CredentialError `NotFound`, `InvalidName`; `Busy` where it was a UUID, and a copy of another store was restored since
  */
-export function findTarget(caller: Caller, reader: VaultReader, { text, owner, isSet }: NamedTarget): Target {
+export function findTarget(caller: Caller, reader: VaultReader, named: NamedTarget): Target {
+  const { text, owner, isSet } = named;
+  if (named.isCurrent?.() === false) throw new CredentialError('Busy', {});
   const name = parseName(text);
   const record = isSet ? undefined : lookUpReadable(caller, reader, name, owner);
   if (record !== undefined) return { kind: 'name', space: record.space, name, record };
@@ -130,7 +135,7 @@ async function* visibleSets(
     return;
   }
   const wanted = owner === null || owner === undefined ? SHARED_SPACE : spaceOfOwner(owner);
-  for await (const { records } of everyCredential(vault)) {
+  for await (const { records } of everyCredential(vault, caller.uid)) {
     yield* records.filter(({ space }) => space === wanted).flatMap(({ space, name }) => setOf(space, name));
   }
 }

@@ -54,7 +54,7 @@ export async function* visibleCredentials(
     }
     return;
   }
-  for await (const page of everyCredential(vault)) {
+  for await (const page of everyCredential(vault, caller.uid)) {
     count.damaged += page.damaged;
     yield* page.records.filter(({ space }) => isMeant(caller, owners, space));
   }

@@ -84,7 +84,7 @@ export class WatchedView implements Watcher {
     this.#caller = caller;
     this.uid = caller.uid;
     this.#scope = scope;
-    this.#slice = new TimeSlice(vault.turns);
+    this.#slice = new TimeSlice(vault.turns, caller.uid);
     this.#of = vault.unlocked();
     const { only } = scope;
     if (caller.isAdministrator) this.space = only ?? SHARED_SPACE;

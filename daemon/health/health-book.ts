@@ -5,11 +5,13 @@ import { membershipOf } from '../../src/sets.ts';
 import type { Finding } from '../../src/validation.ts';
 import { wholeSet } from '../access/set-view.ts';
 import type { Log } from '../log.ts';
+import { seldom } from '../seldom.ts';
 import type { VaultChange } from '../vault/change.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { setKey } from '../vault/records.ts';
 import type { HealthRecord, Space } from '../vault/records.ts';
+import { storeErrorBehind } from '../vault/store-failures.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
 import type { Unlocked, Vault } from '../vault/vault.ts';
 
@@ -54,6 +56,8 @@ const NOT_OF_THE_SET: ReadonlySet<string> = new Set([
 export class HealthBook {
   readonly #vault: Vault;
   readonly #log: Log;
+  /** For failures of the storage: each validation meets them again. */
+  readonly #seldomLog: Log;
   readonly #now: () => number;
   /** Newer than what the store has, and else the same. */
   readonly #remembered: Map<string, HealthRecord> = new Map();
@@ -63,6 +67,7 @@ export class HealthBook {
   constructor(vault: Vault, log: Log, now: () => number) {
     this.#vault = vault;
     this.#log = log;
+    this.#seldomLog = seldom(log);
     this.#now = now;
     vault.watch((change) => this.#forgetWhatIsGone(change));
   }
@@ -139,7 +144,8 @@ export class HealthBook {
       });
     } catch (error) {
       if (!(error instanceof CredentialError)) throw error;
-      if (error.code !== 'Locked') this.#log.warning('the result of a validation was not kept', { reason: error.code });
+      const log = storeErrorBehind(error) === undefined ? this.#log : this.#seldomLog;
+      if (error.code !== 'Locked') log.warning('the result of a validation was not kept', { reason: error.code });
       return false;
     }
   }

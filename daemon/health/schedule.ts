@@ -142,9 +142,9 @@ export class HealthSchedule {
   async #findDue(since: number): Promise<DueSet[]> {
     const { vault, now } = this.#parts;
     const startedMs = performance.now();
-    const slice = new TimeSlice(vault.turns);
+    const slice = new TimeSlice(vault.turns, undefined);
     const sets = new Map<string, { readonly space: Space; readonly set: string }>();
-    for await (const { records } of everyCredential(vault)) {
+    for await (const { records } of everyCredential(vault, undefined)) {
       if (this.#isEnded) return [];
       for (const { space, name } of records) {
         const set = membershipOf(name)?.set;

@@ -1,5 +1,5 @@
 import { closeSync, readFileSync } from 'node:fs';
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 
 import { SystemError, getSocketOption } from './libc.ts';
 import { unitOfCgroup, userUnitOfCgroup } from './unit.ts';
@@ -78,8 +78,8 @@ function known(gid: number): number | undefined {
   return gid === STRANGERS_GID ? undefined : gid;
 }
 
-/** The descriptor of a connected socket. @throws Error where Node does not show it */
-export function descriptorOf(socket: Socket): number {
+/** The descriptor of a socket that is connected, or listens. @throws Error where Node does not show it */
+export function descriptorOf(socket: Socket | Server): number {
   const fd = (socket as unknown as { _handle?: { fd?: unknown } })._handle?.fd;
   if (typeof fd !== 'number' || fd < 0) throw new Error('the socket has no descriptor');
   return fd;
@@ -103,9 +103,9 @@ function readCgroup(fd: number, pid: number, uid: number, startTime: string | un
   }
 }
 
-/** The effective uid of a process (proc_pid_status(5)). */
+/** The effective uid of a process (proc_pid_status(5)). In the command, which comes first, the kernel escapes line feeds alone. */
 function uidOf(pid: number): number {
-  return Number(/^Uid:\s+\d+\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
+  return Number(/\nUid:\s+\d+\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
 }
 
 /** False also where the kernel is too old to tell. */

@@ -1,4 +1,5 @@
 import type { Caller } from '../access/caller.ts';
+import type { ChangedSets } from '../access/changed-sets.ts';
 import type { Gone } from '../gone.ts';
 import type { Announcer } from '../health/announcer.ts';
 import type { HealthBook } from '../health/health-book.ts';
@@ -15,6 +16,7 @@ import type { Methods } from '../../src/protocol/interface.generated.ts';
 export interface Context {
   readonly vault: Vault;
   readonly watches: WatchHub;
+  readonly changedSets: ChangedSets;
   readonly slots: SlotKeeper;
   readonly copies: Copies;
   readonly selfCheck: Pick<SelfCheck, 'isIntact'>;

@@ -14,7 +14,7 @@ export const create: Method<'Create'> = async ({ vault, now }, caller, parameter
       if (parameters.replace !== true) requireAbsent(writer, space, credentials);
       const saved = saveCredentials(writer, credentials, { space, changed: now(), changedBy: caller.uid });
       return { generation: writer.generation(space), saved };
-    });
+    }, caller.uid);
   } finally {
     wipeCredentials(credentials);
   }

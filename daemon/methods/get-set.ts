@@ -23,7 +23,7 @@ type SetReply = Methods['GetSet']['out'];
 export const getSet: Method<'GetSet'> = ({ vault }, caller, parameters, gone) => {
   const { set, allowIncomplete } = parameters;
   const read = (named: Named): SetReply | Promise<SetReply> =>
-    readInTurn(vault, gone, (reader, bytesMax) => {
+    readInTurn(vault, caller, gone, (reader, bytesMax) => {
       const view = requireSet(caller, reader, named, allowIncomplete === true);
       const bytes = [...view.members.values()].reduce((sum, record) => sum + currentVersion(record).size, 0);
       return bytes > bytesMax ? undefined : toReply(vault, reader, view);

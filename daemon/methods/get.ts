@@ -8,7 +8,7 @@ import { toWire } from './wire-value.ts';
 
 /** Reads one value. Whom it was granted to reads the current one; older ones are for whoever may change it. */
 export const get: Method<'Get'> = ({ vault }, caller, parameters, gone) =>
-  readInTurn(vault, gone, (reader, bytesMax) => {
+  readInTurn(vault, caller, gone, (reader, bytesMax) => {
     const name = parseName(parameters.name);
     const record = findReadable(caller, reader, name, parameters.owner);
     const current = currentVersion(record);

@@ -23,5 +23,5 @@ export const grant: Method<'Grant'> = async ({ vault }, caller, parameters) => {
       writer.putPrincipal({ ...principal, grants: [...principal.grants.filter((grant) => grant !== old), entry] });
     }
     return { generation: writer.generation(space) };
-  });
+  }, caller.uid);
 };

@@ -32,7 +32,7 @@ const SHOWN_VALUE_BYTES_MAX = 4096;
  * while a long list is under way are told as they were before or after.
  */
 export const list: StreamingMethod<'List'> = async function* (context, caller, parameters) {
-  const { vault } = context;
+  const { vault, changedSets } = context;
   if (parameters.allOwners === true) requireAdministrator(caller);
   const matches = patternMatcher(vault.storeId, parameters.patterns ?? []);
   const owners = {
@@ -41,9 +41,9 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
   };
   const count = { damaged: 0 };
   const describe = new Describer(context, caller, count);
-  const slice = new TimeSlice(vault.turns);
+  const slice = new TimeSlice(vault.turns, caller.uid);
   const sets = new Map<string, { space: Space; set: string }>();
-  using seen = new SeenFields(vault);
+  using seen = new SeenFields(changedSets);
   let batch: Credential[] = [];
   for await (const record of everyListed(vault, caller, { ...owners, count }, seen, slice)) {
     await slice.pause();

@@ -72,7 +72,7 @@ export const prove: StreamingMethod<'Prove'> = async function* (context, caller,
       const proved = writer.generation(space);
       health.keepProved(writer, { space, set, generation: proved, findings: found });
       return { generation: proved, saved };
-    });
+    }, caller.uid);
     return answer([], false, stored);
   } finally {
     forget();

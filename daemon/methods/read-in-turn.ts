@@ -1,4 +1,5 @@
 import { CredentialError } from '../../src/errors.ts';
+import type { Caller } from '../access/caller.ts';
 import type { Gone } from '../gone.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -7,7 +8,8 @@ import type { Vault } from '../vault/vault.ts';
 export const AT_ONCE_BYTES_MAX: number = 64 * 1024;
 
 /**
- * Reads values: few bytes at once, and more when it is the call's turn, one call in each turn of the event loop. Hundreds
+ * Reads values: few bytes at once, and more when it is the call's turn, one call in each turn of the event loop, of
+ * one user after the other. Hundreds
  * of peers who ask for the largest value together would otherwise be answered in one go, while everybody else waits.
  * Nothing is read for who has left meanwhile.
  *
@@ -17,14 +19,16 @@ export const AT_ONCE_BYTES_MAX: number = 64 * 1024;
  */
 export function readInTurn<T extends object>(
   vault: Vault,
+  { uid }: Pick<Caller, 'uid'>,
   gone: Gone,
   read: (reader: VaultReader, bytesMax: number) => T | undefined,
 ): T | Promise<T> {
-  return vault.read((reader) => read(reader, AT_ONCE_BYTES_MAX)) ?? readLater(vault, gone, read);
+  return vault.read((reader) => read(reader, AT_ONCE_BYTES_MAX)) ?? readLater(vault, uid, gone, read);
 }
 
 async function readLater<T extends object>(
   vault: Vault,
+  uid: number,
   gone: Gone,
   read: (reader: VaultReader, bytesMax: number) => T | undefined,
 ): Promise<T> {
@@ -32,7 +36,7 @@ async function readLater<T extends object>(
   const forget = gone(() => {
     hasLeft = true;
   });
-  await vault.turns.next();
+  await vault.turns.next(uid);
   forget();
   if (hasLeft) throw new CredentialError('Busy', {});
   const answer = vault.read((reader) => read(reader, Number.POSITIVE_INFINITY));

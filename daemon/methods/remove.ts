@@ -33,5 +33,5 @@ export const remove: Method<'Remove'> = async (context: Context, caller, paramet
     for (const record of all) removeCredential(writer, record);
     dropGrantsOf(writer, all);
     return { generation: writer.generation(first.space), removed: all.map(({ name }) => name) };
-  });
+  }, caller.uid);
 };

@@ -24,5 +24,5 @@ export const revoke: Method<'Revoke'> = async ({ vault }, caller, parameters) =>
       revoked += 1;
     }
     return { generation: writer.generation(space), revoked };
-  });
+  }, caller.uid);
 };

@@ -35,7 +35,7 @@ export const rollback: Method<'Rollback'> = async ({ vault, now }, caller, param
     const generation =
       saved.length > 0 ? writer.generation(target.space) : (writer.principal(target.space)?.generation ?? 0);
     return { generation, saved };
-  });
+  }, caller.uid);
 };
 
 function wantedVersion(target: Target, record: CredentialRecord, { version, generation }: RollbackIn): VersionEntry {

@@ -34,6 +34,3 @@ export const STOP_GRACE_MS = 100;
 
 /** How long a stopping daemon waits for its last answers to be read. */
 export const STOP_TIME_MAX_MS = 5000;
-
-/** How often the log says that peers are refused of whom it cannot be told who they are: who is one can be one without end. */
-export const REFUSED_TOLD_MS = 60_000;

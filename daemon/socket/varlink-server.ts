@@ -1,26 +1,26 @@
-import { createServer } from 'node:net';
-import type { Server, Socket } from 'node:net';
+import { createServer, Socket } from 'node:net';
+import type { Server } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 
 import { CredentialError } from '../../src/errors.ts';
 import type { Caller } from '../access/caller.ts';
 import type { Dispatch } from '../dispatch.ts';
-import { hungUp } from '../kernel/libc.ts';
-import { UnknownPeerError } from '../kernel/peer.ts';
+import { SystemError, acceptConnection, hungUp } from '../kernel/libc.ts';
+import { UnknownPeerError, descriptorOf } from '../kernel/peer.ts';
 import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
+import { seldom } from '../seldom.ts';
 import { Connection } from './connection.ts';
 import {
   CONNECTIONS_MAX,
   HELD_BYTES_PER_USER_MAX,
-  REFUSED_TOLD_MS,
   STOP_GRACE_MS,
   STOP_TIME_MAX_MS,
   SWEEP_INTERVAL_MS,
 } from './limits.ts';
 import { listenAt } from './listen.ts';
 import type { Place } from './listen.ts';
-import { WorkTurns } from './work-turns.ts';
+import { TURN_MS, WorkTurns } from './work-turns.ts';
 
 /** Turns of the event loop in which a stopping server still takes what was sent before. */
 const LAST_TURNS = 3;
@@ -42,6 +42,8 @@ export class VarlinkServer {
   readonly #identify: (socket: Socket) => Caller;
   readonly #dispatch: Dispatch;
   readonly #log: Log;
+  /** For peers who are refused: who is one can be one without end. */
+  readonly #seldomLog: Log;
   readonly #users: Map<number, User> = new Map();
   readonly #turns: WorkTurns = new WorkTurns();
   #count = 0;
@@ -49,16 +51,17 @@ export class VarlinkServer {
   /** When the times were looked at last; `performance.now()`. */
   #swept = 0;
   #onEmpty: (() => void) | undefined;
-  /** Those of whom the log does not say yet that they were refused, and why the last one was. */
-  #refused: { readonly count: number; readonly error: unknown } = { count: 0, error: undefined };
-  #refusedTold: number = Number.NEGATIVE_INFINITY;
 
   /** @param identify says who the peer of a new connection is; where it throws, the connection is refused */
   constructor(identify: (socket: Socket) => Caller, dispatch: Dispatch, log: Log) {
     this.#identify = identify;
     this.#dispatch = dispatch;
     this.#log = log;
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+    this.#seldomLog = seldom(log);
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => {
+      this.#accept(socket);
+      this.#acceptOthers();
+    });
   }
 
   /** @throws ListenError */
@@ -95,8 +98,21 @@ export class VarlinkServer {
     const now = performance.now();
     const stoodStill = now - this.#swept > SWEEP_LATE_MS;
     this.#swept = now;
-    this.#tellRefused(now);
     if (!stoodStill) this.#each((connection) => connection.checkTimes(now));
+  }
+
+  /**
+   * Node takes one connection in each turn of the event loop, which may be 50 ms of one user's writes and more: whoever comes
+   * behind hundreds of his would wait for as many turns.
+   */
+  #acceptOthers(): void {
+    const listener = descriptorOf(this.#server);
+    const end = performance.now() + TURN_MS;
+    while (performance.now() < end) {
+      const fd = nextConnection(listener);
+      if (fd === undefined) return;
+      this.#accept(new Socket({ fd, allowHalfOpen: true, readable: true, writable: true }));
+    }
   }
 
   #accept(socket: Socket): void {
@@ -105,8 +121,8 @@ export class VarlinkServer {
       caller = this.#identify(socket);
     } catch (error) {
       socket.destroy();
-      this.#refused = { count: this.#refused.count + 1, error };
-      this.#tellRefused(performance.now());
+      const reason = error instanceof UnknownPeerError ? { reason: error.message } : describeDefect(error);
+      this.#seldomLog.warning('a connection was refused: it cannot be told who it is', reason);
       return;
     }
     const user = this.#users.get(caller.uid) ?? newUser(caller);
@@ -120,17 +136,6 @@ export class VarlinkServer {
     user.connections.add(connection);
     this.#count += 1;
     if (this.#count > CONNECTIONS_MAX) this.#makeRoom(connection);
-  }
-
-  #tellRefused(now: number): void {
-    const { count, error } = this.#refused;
-    if (count === 0 || now - this.#refusedTold < REFUSED_TOLD_MS) return;
-    this.#refused = { count: 0, error: undefined };
-    this.#refusedTold = now;
-    this.#log.warning('a connection was refused: it cannot be told who it is', {
-      ...(error instanceof UnknownPeerError ? { reason: error.message } : describeDefect(error)),
-      ...(count === 1 ? {} : { connections: count }),
-    });
   }
 
   /**
@@ -181,6 +186,16 @@ export class VarlinkServer {
 
   #each(work: (connection: Connection) => void): void {
     for (const { connections } of this.#users.values()) for (const connection of connections) work(connection);
+  }
+}
+
+/** Undefined also where there is no descriptor for one more: Node has its way with who waits then. */
+function nextConnection(listener: number): number | undefined {
+  try {
+    return acceptConnection(listener);
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
   }
 }
 

@@ -1,3 +1,5 @@
+import { UserQueue } from '../user-queue.ts';
+
 /** How long calls are begun before the event loop goes on. Creates that are begun together are one commit. */
 export const TURN_MS = 20;
 
@@ -9,8 +11,7 @@ const SLICE_MS = 2;
  * as it is read, it would all come before whoever asks next, and before systemd hears that the daemon lives.
  */
 export class WorkTurns {
-  /** Those who wait, by user; the user who comes first has waited longest. */
-  readonly #waiting: Map<number, (() => void)[]> = new Map();
+  readonly #waiting: UserQueue = new UserQueue();
   /** In this turn; where nobody had to wait, in more than one. */
   #workedMs = 0;
   #isScheduled = false;
@@ -25,7 +26,7 @@ export class WorkTurns {
 
   /** How long a piece of work may take that begins now. */
   get sliceMs(): number {
-    return this.#waiting.size > 0 ? SLICE_MS : TURN_MS - this.#workedMs;
+    return this.#waiting.isEmpty ? TURN_MS - this.#workedMs : SLICE_MS;
   }
 
   /** Says how long a piece of work took. */
@@ -35,16 +36,11 @@ export class WorkTurns {
 
   /** Calls back once, in a turn that has time. Users come one after the other, however many connections each of them has. */
   wait(uid: number, work: () => void): void {
-    const works = this.#waiting.get(uid);
-    if (works === undefined) this.#waiting.set(uid, [work]);
-    else works.push(work);
+    this.#waiting.add(uid, work);
     this.#schedule();
   }
 
-  /**
-   * Then others have as long as it took, while they have something to do: Node takes one new connection in each turn of the
-   * loop.
-   */
+  /** Then others have as long as it took, while they have something to do. */
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -55,7 +51,7 @@ export class WorkTurns {
         this.#begin();
         this.#othersUntil = performance.now() + this.#workedMs;
       }
-      if (this.#waiting.size > 0) this.#schedule();
+      if (!this.#waiting.isEmpty) this.#schedule();
     });
   }
 
@@ -68,14 +64,6 @@ export class WorkTurns {
   }
 
   #begin(): void {
-    while (this.hasTime) {
-      const [next] = this.#waiting;
-      if (next === undefined) return;
-      const [uid, works] = next;
-      const work = works.shift();
-      this.#waiting.delete(uid);
-      if (works.length > 0) this.#waiting.set(uid, works);
-      work?.();
-    }
+    while (this.hasTime && !this.#waiting.isEmpty) this.#waiting.take()?.();
   }
 }

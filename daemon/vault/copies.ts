@@ -120,9 +120,11 @@ export class Copies {
    * Opens and checks a copy that was taken in and, unless only that is asked for, puts its contents in the place of those
    * of the store.
    *
-   * @throws CredentialError `BadCopy`, `UnlockFailed`, `Busy`, and those of the storage: nothing was changed then
+   * @throws CredentialError `BadCopy`, `UnlockFailed`, `Busy`, `Locked` where somebody locked the store meanwhile, and those of
+   *   the storage: nothing was changed then
    */
   restore(id: string, sha256: string, secret: CopySecret, checkOnly: boolean): Promise<RestoreReport> {
+    const { isLocked } = this.#vault;
     return this.uploads.use(id, sha256, async (upload) => {
       const copy = await this.#open(upload, secret);
       try {
@@ -133,7 +135,7 @@ export class Copies {
         const { storeId, opensByItself } = copy;
         const known = { ...(await copy.summary()), storeId, isSameStore, storeCommits, opensByItself };
         if (checkOnly) return { ...known, keptPath: undefined };
-        return { ...known, keptPath: await this.#replaceBy(copy) };
+        return { ...known, keptPath: await this.#replaceBy(copy, isLocked) };
       } finally {
         await copy.close();
       }
@@ -162,11 +164,13 @@ export class Copies {
     }
   }
 
-  async #replaceBy(copy: OpenedCopy): Promise<string> {
+  /** @param mayBeLocked the store was locked when it was asked for, and is opened by it */
+  async #replaceBy(copy: OpenedCopy, mayBeLocked: boolean): Promise<string> {
     using _room = this.#reserveRoomFor(copy);
     const keptPath = join(this.#places.stateDirectory, KEPT_FILE);
     try {
       await this.#vault.replace(copy.rootKey(this.#sodium), async (store) => {
+        if (!mayBeLocked) this.#vault.unlocked();
         await this.#keep(store, keptPath);
         await copy.countOnFrom(this.#principals(store, copy), this.#vault.storeId);
         return prepareReplacement(store, copy.records);

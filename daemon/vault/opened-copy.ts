@@ -66,7 +66,12 @@ export class OpenedCopy {
     let vault: Vault | undefined;
     try {
       // Nothing waits to be purged: what is deleted in a copy was never in the store. And nobody watches it.
-      const events = { onPurgeFailed: ignore, onPurged: ignore, onWatcherFailed: ignore };
+      const events = {
+        onPurgeFailed: ignore,
+        onPurged: ignore,
+        onWatcherFailed: ignore,
+        onCommitsAgain: ignore,
+      };
       vault = asBadCopy(() => new Vault(store, sodium, events));
       const opensByItself = await unlock(vault, new SlotKeeper(vault, sodium, places, now), sodium, keys);
       return new OpenedCopy(store, vault, opensByItself);

@@ -119,7 +119,7 @@ export class SelfCheck {
   /** @param isInTheWay what was deleted cannot be purged because of the snapshot */
   async #compare(of: Unlocked, snapshot: SealedReader, isInTheWay: () => boolean): Promise<boolean | undefined> {
     const { sealing, reader } = of;
-    const slice = new TimeSlice(this.#vault.turns);
+    const slice = new TimeSlice(this.#vault.turns, undefined);
     const digest = new Digest();
     for (const kind of Object.values(KIND)) {
       if (kind === KIND.head) continue;

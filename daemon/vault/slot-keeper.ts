@@ -40,6 +40,8 @@ export class SlotKeeper {
   readonly #places: SlotPlaces;
   readonly #now: () => number;
   #isTrying = false;
+  /** How many slots are being made. */
+  #added = 0;
 
   constructor(vault: Vault, sodium: Sodium, places: SlotPlaces, now: () => number) {
     this.#vault = vault;
@@ -93,10 +95,14 @@ export class SlotKeeper {
    * @throws CredentialError `Locked`, `InvalidValue`, `TooLarge`
    */
   async add(request: SlotRequest): Promise<{ readonly slot: SlotRecord; readonly recoveryCode?: string }> {
-    if (this.#vault.slots().length >= SLOTS_MAX) throw new CredentialError('TooLarge', { limit: SLOTS_MAX });
+    // Those count that are being made: each holds a key, and a passphrase takes long.
+    if (this.#vault.slots().length + this.#added >= SLOTS_MAX) {
+      throw new CredentialError('TooLarge', { limit: SLOTS_MAX });
+    }
     // The root key is copied, since a lock may wipe it while a passphrase is derived.
     const rootKey = this.#sodium.copyKey(this.#vault.unlocked().rootKey);
     const label = request.label === undefined ? {} : { label: request.label };
+    this.#added += 1;
     try {
       switch (request.kind) {
         case 'passphrase':
@@ -126,6 +132,7 @@ export class SlotKeeper {
         }
       }
     } finally {
+      this.#added -= 1;
       this.#sodium.release(rootKey);
     }
   }
@@ -182,8 +189,15 @@ export class SlotKeeper {
   async #tryUnlock(slot: SlotRecord, secret: SlotSecret): Promise<boolean> {
     const rootKey = await openSlot(this.#sodium, this.#vault.storeId, slot, secret);
     if (rootKey === undefined) return false;
-    this.#vault.unlock(rootKey);
-    return true;
+    let isThere = false;
+    try {
+      // While the key was derived it may have been removed, and the store locked, or another one's copy restored.
+      isThere = this.#vault.slots().some(({ wrapped }) => wrapped === slot.wrapped);
+    } finally {
+      if (!isThere) this.#sodium.release(rootKey);
+    }
+    if (isThere) this.#vault.unlock(rootKey);
+    return isThere;
   }
 }
 

@@ -51,6 +51,8 @@ export type VaultWatcher = (change: VaultChange | undefined) => void;
 export interface VaultEvents extends PurgerEvents {
   /** A watcher failed by a defect of its own: all others were told, and whoever changed something was answered. */
   onWatcherFailed(error: unknown): void;
+  /** The storage takes changes again, after it failed to. */
+  onCommitsAgain(): void;
 }
 
 /**
@@ -72,6 +74,8 @@ export class Vault {
   #unlocked: Unlocked | undefined;
   readonly #watchers: Set<VaultWatcher> = new Set();
   #exclusive: Promise<unknown> | undefined;
+  #isClosing = false;
+  #areCommitsFailing = false;
 
   /** @throws CredentialError `Damaged` where the store has no id */
   constructor(store: SealedStore, sodium: Sodium, events: VaultEvents) {
@@ -168,10 +172,11 @@ export class Vault {
    * Runs `work` with the other writes of this turn of the event loop, and answers when all of them are on the disk.
    * What it throws drops its own changes only.
    *
+   * @param uid for whom: users take turns, and each one's writes keep their order; left out where it is for the daemon itself
    * @throws CredentialError `Locked`, or why the commit failed (none of its changes was made then), and what `work` throws
    */
-  write<T>(work: (writer: VaultWriter) => T): Promise<T> {
-    return this.#queue.add(work);
+  write<T>(work: (writer: VaultWriter) => T, uid?: number): Promise<T> {
+    return this.#queue.add(work, uid);
   }
 
   /**
@@ -179,9 +184,11 @@ export class Vault {
    * meanwhile, and see what was committed last.
    *
    * @param work changes the vault's state by itself, when it has committed
+   * @throws CredentialError `Locked`; `Busy` where the vault was to be closed before its turn came; and what `work` throws
    */
   async exclusive<T>(work: (state: Unlocked, store: SealedStore) => Promise<T>): Promise<T> {
     while (this.#exclusive !== undefined) await this.#exclusive;
+    if (this.#isClosing) throw new CredentialError('Busy', {});
     this.#queue.flush();
     const state = this.unlocked();
     const { headBody, sealing } = state;
@@ -210,6 +217,10 @@ export class Vault {
    */
   async replace(rootKey: Uint8Array, prepare: (store: SealedStore) => Promise<SealedTransaction>): Promise<void> {
     while (this.#exclusive !== undefined) await this.#exclusive;
+    if (this.#isClosing) {
+      this.#sodium.release(rootKey);
+      throw new CredentialError('Busy', {});
+    }
     this.#queue.flush(true);
     const replacing = this.#replaceAll(rootKey, prepare);
     this.#begin(replacing);
@@ -290,8 +301,9 @@ export class Vault {
     return this.#unlocked;
   }
 
-  /** Commits what waits, and closes the file. */
+  /** Commits what waits, and closes the file. Exclusive work that waits for its turn is not begun. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     await this.lock();
     this.#purger.now();
     this.#purger.stop();
@@ -348,9 +360,12 @@ export class Vault {
       try {
         change = this.#commit(state, transaction);
       } catch (error) {
+        this.#areCommitsFailing ||= error instanceof StoreError;
         this.#purgeAfter(error);
         throw error;
       }
+      if (this.#areCommitsFailing) this.#events.onCommitsAgain();
+      this.#areCommitsFailing = false;
       this.#tellWatchers(change);
     };
     return { transaction, commit };

@@ -1,4 +1,5 @@
 import { CredentialError } from '../../src/errors.ts';
+import { UserQueue } from '../user-queue.ts';
 import { toCredentialError } from './store-failures.ts';
 import type { VaultTransaction, VaultWriter } from './transaction.ts';
 
@@ -24,10 +25,13 @@ export interface Committing {
   commit(): void;
 }
 
-/** Writes that wait for their commit: those of one turn of the event loop get one together, at its end. */
+/**
+ * Writes that wait for their commit: those of one turn of the event loop get one together, at its end. Where they are too
+ * many for that, users take turns, so that nobody waits for all that another has begun.
+ */
 export class WriteQueue {
   readonly #begin: () => Committing | undefined;
-  readonly #jobs: Job[] = [];
+  readonly #jobs: UserQueue<Job> = new UserQueue();
   #isScheduled = false;
   #isHeld = false;
 
@@ -37,9 +41,9 @@ export class WriteQueue {
   }
 
   /** See `Vault.write`. */
-  add<T>(work: (writer: VaultWriter) => T): Promise<T> {
+  add<T>(work: (writer: VaultWriter) => T, uid?: number): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#jobs.push({ run: work, resolve: resolve as (result: unknown) => void, reject });
+      this.#jobs.add(uid, { run: work, resolve: resolve as (result: unknown) => void, reject });
       this.#schedule();
     });
   }
@@ -51,7 +55,7 @@ export class WriteQueue {
 
   release(): void {
     this.#isHeld = false;
-    if (this.#jobs.length > 0) this.#schedule();
+    if (!this.#jobs.isEmpty) this.#schedule();
   }
 
   /**
@@ -59,18 +63,16 @@ export class WriteQueue {
    * unless `isLast` says that nothing may be left: what would take too long then is not done, and answered with `Busy`.
    */
   flush(isLast = false): void {
-    if (this.#jobs.length === 0) return;
+    if (this.#jobs.isEmpty) return;
     const committing = this.#begin();
     if (committing === undefined) {
-      for (const job of this.#jobs.splice(0)) job.reject(new CredentialError('Locked', {}));
+      this.#refuseAll('Locked');
       return;
     }
     const { transaction } = committing;
     const answers: { readonly job: Job; readonly result: unknown }[] = [];
     const end = performance.now() + (isLast ? LAST_FLUSH_MS : FLUSH_MS);
-    let done = 0;
-    for (const job of this.#jobs) {
-      done += 1;
+    for (let job = this.#jobs.take(); job !== undefined; job = this.#jobs.take()) {
       try {
         answers.push({ job, result: job.run(transaction) });
         transaction.keep();
@@ -80,9 +82,8 @@ export class WriteQueue {
       }
       if (performance.now() > end) break;
     }
-    this.#jobs.splice(0, done);
-    if (isLast) for (const job of this.#jobs.splice(0)) job.reject(new CredentialError('Busy', {}));
-    else if (this.#jobs.length > 0) this.#schedule();
+    if (isLast) this.#refuseAll('Busy');
+    else if (!this.#jobs.isEmpty) this.#schedule();
     try {
       if (transaction.hasChanges) committing.commit();
     } catch (error) {
@@ -90,6 +91,11 @@ export class WriteQueue {
       return;
     }
     for (const { job, result } of answers) job.resolve(result);
+  }
+
+  #refuseAll(code: 'Locked' | 'Busy'): void {
+    for (let job = this.#jobs.take(); job !== undefined; job = this.#jobs.take())
+      job.reject(new CredentialError(code, {}));
   }
 
   #schedule(): void {

@@ -5,9 +5,12 @@ import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { startApp } from '../../daemon/app.ts';
 import type { App } from '../../daemon/app.ts';
+import { HealthBook } from '../../daemon/health/health-book.ts';
 import { createLog } from '../../daemon/log.ts';
 import type { Settings } from '../../daemon/settings.ts';
+import { SqliteStore } from '../../daemon/store/sqlite-store.ts';
 import { startDaemon } from '../support/daemon.ts';
+import { eventually } from '../support/eventually.ts';
 import { runSuccessfully } from '../support/process.ts';
 import { command, root, skipUnless } from '../support/requirements.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -264,5 +267,33 @@ describe('startApp()', () => {
     fs.rmSync(filler);
     const started = await start(t, disk);
     await call(t, started, 'Create', { credentials: [{ name: 'a', value: 'kept' }] });
+  });
+});
+
+describe('App.stop()', () => {
+  it('closes the LOAD sockets first, also where the schedule waits for a long work to end', async (t) => {
+    const started = await start(t, stateIn(t), { validateEveryMs: 1000 });
+    const { app } = started;
+    const credentials = [
+      // Swapped, which shows without asking anybody.
+      { name: 'cio_aws_access_key', value: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY' },
+      { name: 'cio_aws_secret_key', value: 'AKIAIOSFODNN7EXAMPLE' },
+      { name: 'cio_aws_backup_password', value: 'password' },
+      { name: 'cio_aws_backup_repo', value: 's3:https://s3.amazonaws.com/backup-123' },
+    ];
+    await call(t, started, 'Create', { credentials });
+    const { promise: isDone, resolve: end } = Promise.withResolvers<string[]>();
+    t.after(() => end([]));
+    const looks = t.mock.method(SqliteStore.prototype, 'findPageDamage', () => isDone);
+    const keeps = t.mock.method(HealthBook.prototype, 'keep');
+    const checking = call(t, started, 'Fsck');
+    await eventually(() => looks.mock.callCount() === 1 && keeps.mock.callCount() === 1);
+    const stopping = app.stop();
+    const loadSocket = path.join(path.dirname(app.socketPath), 'load');
+    await eventually(() => !fs.existsSync(loadSocket));
+    assert.equal(fs.existsSync(app.socketPath), true);
+    end([]);
+    assert.deepEqual((await checking)['problems'], []);
+    await stopping;
   });
 });

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { callerOf } from '../../daemon/access/caller.ts';
 import type { Caller } from '../../daemon/access/caller.ts';
+import { ChangedSets } from '../../daemon/access/changed-sets.ts';
 import { WatchHub } from '../../daemon/access/watch-hub.ts';
 import { createDispatch } from '../../daemon/dispatch.ts';
 import type { Answer, Dispatch, Reply } from '../../daemon/dispatch.ts';
@@ -101,6 +102,7 @@ export class Core {
       copies: this.#copies,
       selfCheck: this.selfCheck,
       watches: new WatchHub(vault),
+      changedSets: new ChangedSets(vault),
       prober: this.prober,
       protection: { isUndumpable: true, areKeysLocked: false },
       now,
@@ -202,6 +204,7 @@ export async function startCore(scope: Scope, options: CoreOptions = {}): Promis
   opened = new Vault(store, sodium, {
     onPurgeFailed: () => undefined,
     onPurged: () => undefined,
+    onCommitsAgain: () => undefined,
     onWatcherFailed(error) {
       throw error;
     },

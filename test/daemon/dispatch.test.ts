@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { malformed, mayOverlap, toReply } from '../../daemon/dispatch.ts';
+import { SAID_AGAIN_MS } from '../../daemon/seldom.ts';
 import { StoreError } from '../../daemon/store/sealed-store.ts';
 import { CredentialError } from '../../src/errors.ts';
 import { assertUnseen, Canaries } from '../support/canary.ts';
-import { ALICE, BOB, ROOT, startCore } from './core.ts';
+import { ALICE, BOB, RESTIC, ROOT, startCore } from './core.ts';
 
 const PROTOCOL = join(import.meta.dirname, '..', '..', 'src', 'protocol');
 const CREDENTIALS = 'io.cio.Credentials';
@@ -331,6 +332,38 @@ describe('createDispatch(): a defect', () => {
   });
 });
 
+describe('createDispatch(): a crowd of changes', () => {
+  const target = 'token';
+  const grantees = [{ uid: RESTIC.uid }];
+  for (const [method, parameters] of [
+    ['Create', { credentials: [{ name: 'other', value: 'v' }] }],
+    ['Grant', { target, grantees }],
+    ['Revoke', { target, grantees }],
+    ['Remove', { names: [target] }],
+    ['Rollback', { target }],
+  ] as const) {
+    it(`of one user has ${method} of another wait for few of them`, async (t) => {
+      const core = await startCore(t);
+      for (const person of [ALICE, BOB]) {
+        await core.keep(person, target);
+        await core.replace(person, target, 'new');
+      }
+      let now = performance.now();
+      // As if each of them took a millisecond: all of them are no one commit.
+      t.mock.method(performance, 'now', () => (now += 1));
+      let done = 0;
+      const crowd = Array.from({ length: 200 }, async () => {
+        await core.call(ALICE, method, parameters);
+        done += 1;
+      });
+      const { error } = await core.call(BOB, method, parameters);
+      assert.equal(error, undefined);
+      assert.ok(done < crowd.length / 2, `${done} came before`);
+      await Promise.all(crowd);
+    });
+  }
+});
+
 describe('mayOverlap()', () => {
   it('is so for Create, which is answered when it is on the disk, and for nothing else', () => {
     assert.equal(mayOverlap({ method: `${CREDENTIALS}.Create` }), true);
@@ -380,5 +413,24 @@ describe('createDispatch(): a storage that fails', () => {
       const line = `error: the storage failed method=${CREDENTIALS}.${method} reason=the words of the storage`;
       assert.ok(core.log.join('').includes(line), `${method}: ${core.log.join('')}`);
     }
+  });
+
+  it('fills no log, however often it is called', async (t) => {
+    const core = await startCore(t);
+    const begin = t.mock.method(core.store, 'begin', () => {
+      throw new StoreError('full', 'the disk is full');
+    });
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const keep = (): Promise<unknown> => core.refusal(ROOT, 'Create', { credentials: [{ name: 'a', value: 'v' }] });
+    for (let call = 0; call < 100; call += 1) assert.deepEqual(await keep(), ['StorageFull', {}]);
+    const line = `cio-credentiald: error: the storage failed method=${CREDENTIALS}.Create reason=the disk is full`;
+    assert.deepEqual(core.log, [`${line}\n`]);
+    begin.mock.mockImplementation(() => {
+      throw new StoreError('io', 'the disk is gone');
+    });
+    await keep();
+    assert.match(core.log.splice(0).join(''), /reason=the disk is gone\n$/, 'another failure is another line');
+    t.mock.timers.tick(SAID_AGAIN_MS);
+    assert.deepEqual(core.log, [`${line} times=99\n`]);
   });
 });

@@ -15,15 +15,15 @@ import {
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { STORE_FILE } from '../../daemon/settings.ts';
 import { EXIT } from '../../src/errors.ts';
 import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { assertUnseen, Canaries } from '../support/canary.ts';
 import { Daemon, startDaemon } from '../support/daemon.ts';
 import { eventually } from '../support/eventually.ts';
-import { plainEnvironment, run } from '../support/process.ts';
-import { root, skipUnless, tracer } from '../support/requirements.ts';
+import { plainEnvironment, run, Service, until } from '../support/process.ts';
+import { command, root, skipUnless, tracer, tracingOfOthers } from '../support/requirements.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { RawVarlink } from '../support/varlink.ts';
 import type { Reply } from '../support/varlink.ts';
@@ -97,6 +97,20 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     await daemon.stop();
     assert.match(daemon.log, /stopped\n$/);
     assert.notEqual(readFileSync(lock, 'utf8'), '', 'it did fail');
+  });
+
+  it('ends well where its files cannot be closed', { skip: skipUnless(tracer, tracingOfOthers) }, async (t) => {
+    const daemon = await startDaemon(t);
+    const paths = ['lock', STORE_FILE].flatMap((name) => ['-P', join(daemon.stateDirectory, name)]);
+    const trace = join(temporaryDirectory(t), 'trace');
+    const fails = ['-f', '-o', trace, ...paths, '--inject=close:error=EIO', '-p', `${daemon.pid}`];
+    const strace = new Service(t, ['strace', ...fails]);
+    await strace.printed('attached');
+    await daemon.stop();
+    assert.match(daemon.log, /stopped\n$/);
+    await strace.exited;
+    const failed = readFileSync(trace, 'utf8').match(/close\(.*EIO/g) ?? [];
+    assert.ok(failed.length >= 3, 'the lock, the store and what asks its disk');
   });
 
   it('ends well also where it is asked twice', async (t) => {
@@ -233,6 +247,40 @@ describe('a daemon that systemd does not hear', () => {
   });
 });
 
+describe('a daemon that may lock no memory', { skip: skipUnless(root, command('setpriv', 'util-linux')) }, () => {
+  it('serves, and says which limit it is', async (t) => {
+    const limited = [
+      'setpriv',
+      '--bounding-set=-ipc_lock',
+      '--inh-caps=-ipc_lock',
+      '--',
+      'prlimit',
+      '--memlock=0',
+      '--',
+    ];
+    const daemon = await startDaemon(t, { command: [...limited, ...MAIN] });
+    await daemon.service.printed(
+      'warning: keys may reach swap: their memory cannot be locked reason=operation not permitted (LimitMEMLOCK=, ulimit -l)\n',
+    );
+    await daemon.stop();
+  });
+});
+
+describe('a daemon that systemd watches', () => {
+  it('says for how long it was held up, long before it would be ended for it', async (t) => {
+    const env = { ...plainEnvironment(), HOME: '/nonexistent', WATCHDOG_USEC: '1200000' };
+    const daemon = await startDaemon(t, { env });
+    await daemon.service.printed('listening');
+    process.kill(daemon.pid, 'SIGSTOP');
+    await setTimeout(500);
+    process.kill(daemon.pid, 'SIGCONT');
+    const warned = /warning: nobody was answered for a while: .* seconds=([\d.]+)$/gm;
+    const seconds = (): number[] => [...daemon.log.matchAll(warned)].map(([, said]) => Number(said));
+    await until(daemon.service, async () => seconds().some((said) => said >= 0.5) || undefined, 20_000);
+    await daemon.stop();
+  });
+});
+
 describe('a daemon whose log cannot be written', () => {
   it('serves, and ends well', async (t) => {
     const daemon = await startDaemon(t, { command: ['/bin/sh', '-c', 'exec "$@" 2>/dev/full', 'sh', ...MAIN] });
@@ -261,6 +309,21 @@ describe('a daemon whose files may not be larger', () => {
     assert.match(daemon.log, reason);
     assert.equal((await namesIn(t, daemon.socketPath)).size, count);
     assert.ok(count > 0);
+    await daemon.stop();
+  });
+
+  it('says that once, however often a call fails, and when the next one does not', async (t) => {
+    const daemon = await startDaemon(t, { command: withLimit(256) });
+    const client = await RawVarlink.connect(t, daemon.socketPath);
+    const credentials = (value: string): object => ({ credentials: [{ name: 'n', value }], replace: true });
+    for (let failures = 0; failures < 50; failures += 1) {
+      const { error } = await client.call(`${CREDENTIALS}.Create`, credentials('x'.repeat(VALUE_BYTES_MAX)));
+      assert.equal(error, `${CREDENTIALS}.StorageFailed`);
+    }
+    assert.equal((await client.call(`${CREDENTIALS}.Create`, credentials('x'))).error, undefined);
+    await eventually(() => daemon.log.includes('cio-credentiald: the storage takes changes again\n'));
+    const lines = daemon.log.split('\n').filter((line) => line.includes('the storage failed'));
+    assert.equal(lines.length, 1, daemon.log);
     await daemon.stop();
   });
 

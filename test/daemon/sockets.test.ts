@@ -28,4 +28,13 @@ describe('placesOf()', () => {
       assert.throws(() => placesOf([listening(3, name)], '/run/x'), InheritedSocketError, name);
     }
   });
+
+  it('refuses two sockets for one purpose: who comes to the second would never be answered', () => {
+    const second = { message: /^systemd listens on two sockets named load; give that socket unit one ListenStream=$/ };
+    const sockets = [listening(3, 'varlink'), listening(4, 'load'), listening(5, 'load')];
+    assert.throws(() => placesOf(sockets, '/run/x'), { name: 'InheritedSocketError', ...second });
+    // Any number of connections is left with it.
+    const kept = [6, 7].map((fd) => ({ fd, name: 'load.plain.1', isListening: false }));
+    assert.equal(placesOf([...sockets.slice(0, 2), ...kept], '/run/x').load, sockets[1]);
+  });
 });

@@ -19,7 +19,7 @@ describe('everyCredential()', () => {
     const core = await filled(t);
     await core.keep(ALICE, 'own');
     const pages: string[][] = [];
-    for await (const { records, damaged } of everyCredential(core.vault)) {
+    for await (const { records, damaged } of everyCredential(core.vault, ROOT.uid)) {
       assert.equal(damaged, 0);
       pages.push(records.map(({ space, name }) => `${space} ${name}`));
     }
@@ -41,7 +41,7 @@ describe('everyCredential()', () => {
   ] as const) {
     it(`ends with ${what}`, async (t) => {
       const core = await filled(t);
-      const pages = everyCredential(core.vault);
+      const pages = everyCredential(core.vault, ROOT.uid);
       assert.equal((await pages.next()).value?.records.length, 250);
       await change(core);
       await assert.rejects(pages.next(), { code });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ChangedSets } from '../../../daemon/access/changed-sets.ts';
 import { SeenFields } from '../../../daemon/access/seen-fields.ts';
 import type { CredentialRecord } from '../../../daemon/vault/records.ts';
 import { FIELD_IDS } from '../../../src/providers/registry.ts';
@@ -18,7 +19,7 @@ describe('SeenFields', () => {
     const core = await startCore(t);
     const names = ['cio_aws_access_key', 'cio_aws_backup_repo', 'token'];
     await core.keep(ROOT, ...names);
-    using seen = new SeenFields(core.vault);
+    using seen = new SeenFields(new ChangedSets(core.vault));
     for (const name of names) seen.add(recordOf(core, name));
     const fields = ['access_key', 'backup_repo'];
     assert.deepEqual(
@@ -33,7 +34,7 @@ describe('SeenFields', () => {
   it('knows nothing of a set that changes, and tells of one that came by in nothing', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, 'cio_aws_access_key', 'cio_minio_access_key');
-    using seen = new SeenFields(core.vault);
+    using seen = new SeenFields(new ChangedSets(core.vault));
     for (const set of ['aws', 'minio']) seen.add(recordOf(core, `cio_${set}_access_key`));
     await core.keep(ROOT, 'cio_aws_backup_repo', 'cio_s3_region', 'token');
     assert.deepEqual(seen.of('system', 'aws'), FIELD_IDS);
@@ -44,7 +45,7 @@ describe('SeenFields', () => {
   it('knows nothing where anything may have changed', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, 'cio_aws_access_key');
-    using seen = new SeenFields(core.vault);
+    using seen = new SeenFields(new ChangedSets(core.vault));
     seen.add(recordOf(core, 'cio_aws_access_key'));
     assert.deepEqual(seen.of('system', 'aws'), ['access_key']);
     await core.ask(ROOT, 'Lock', {});
@@ -55,7 +56,7 @@ describe('SeenFields', () => {
     const core = await startCore(t);
     await core.keep(ROOT, 'cio_aws_access_key');
     const watch = t.mock.method(core.vault, 'watch');
-    using seen = new SeenFields(core.vault);
+    using seen = new SeenFields(new ChangedSets(core.vault));
     const record = recordOf(core, 'cio_aws_access_key');
     seen.add(record);
     const tell = (first: number, count: number): void => {
@@ -73,11 +74,51 @@ describe('SeenFields', () => {
     assert.deepEqual(seen.missed(), []);
   });
 
+  it('does not know less because somebody else began long before', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_access_key', 'cio_minio_access_key');
+    const watch = t.mock.method(core.vault, 'watch');
+    const changes = new ChangedSets(core.vault);
+    const record = recordOf(core, 'cio_aws_access_key');
+    const tell = (...sets: readonly string[]): void => {
+      const credentials = sets.map((set) => ({ ...record, name: `cio_${set}_access_key` }));
+      watch.mock.calls[0]?.arguments[0]({ credentials, healths: [], grants: [] });
+    };
+    using early = new SeenFields(changes);
+    tell('minio', 's3', ...Array.from({ length: CHANGED_MAX - 2 }, (_, index) => `s3_${index}`));
+    using late = new SeenFields(changes);
+    for (const seen of [early, late]) {
+      for (const name of ['cio_aws_access_key', 'cio_minio_access_key']) seen.add(recordOf(core, name));
+    }
+    tell('s3', 'b2');
+    assert.deepEqual(early.of('system', 'aws'), FIELD_IDS, 'something is forgotten that changed since it began');
+    assert.deepEqual(late.of('system', 'aws'), ['access_key']);
+    assert.deepEqual(late.of('system', 'minio'), ['access_key'], 'it changed before');
+    assert.deepEqual(early.missed(), []);
+    assert.deepEqual(
+      late.missed().map(({ set }) => set),
+      ['s3', 'b2'],
+    );
+  });
+
   it('hears of nothing when it is done', async (t) => {
     const core = await startCore(t);
-    const seen = new SeenFields(core.vault);
+    const changes = new ChangedSets(core.vault);
+    const seen = new SeenFields(changes);
     seen[Symbol.dispose]();
     await core.keep(ROOT, 'cio_aws_access_key');
     assert.deepEqual(seen.missed(), []);
+    assert.deepEqual(changes.changed(0), []);
+  });
+
+  it('forgets what changed when nobody goes through the store any more', async (t) => {
+    const core = await startCore(t);
+    const changes = new ChangedSets(core.vault);
+    const [first, second] = [new SeenFields(changes), new SeenFields(changes)];
+    await core.keep(ROOT, 'cio_aws_access_key');
+    first[Symbol.dispose]();
+    assert.deepEqual(second.missed(), [{ space: 'system', set: 'aws' }]);
+    second[Symbol.dispose]();
+    assert.deepEqual(changes.changed(0), []);
   });
 });

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HealthBook, WRITE_PAUSE_MS } from '../../../daemon/health/health-book.ts';
 import { createLog } from '../../../daemon/log.ts';
+import { SAID_AGAIN_MS } from '../../../daemon/seldom.ts';
+import { StoreError } from '../../../daemon/store/sealed-store.ts';
 import type { HealthRecord } from '../../../daemon/vault/records.ts';
 import { prepareReplacement } from '../../../daemon/vault/replace.ts';
 import { isCredentialError } from '../../../src/errors.ts';
@@ -171,6 +173,26 @@ describe('HealthBook', () => {
       damaged.lines.join(),
       /^cio-credentiald: warning: the result of a validation was not kept reason=Damaged\n$/,
     );
+  });
+
+  it('says once in a while that the disk takes nothing, and each time what else went wrong', async (t) => {
+    const kept = await startKept(t);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const begin = t.mock.method(kept.opened.store, 'begin', () => {
+      throw new StoreError('full', 'the disk is full');
+    });
+    for (let count = 0; count < 10; count += 1) assert.equal(await kept.keep(PASSED), false);
+    const line = 'cio-credentiald: warning: the result of a validation was not kept reason=';
+    assert.deepEqual(kept.lines.splice(0), [`${line}StorageFull\n`]);
+    begin.mock.restore();
+    kept.opened.vault.unlocked().head = undefined;
+    for (let count = 0; count < 3; count += 1) assert.equal(await kept.keep(PASSED), false);
+    assert.deepEqual(
+      kept.lines.splice(0),
+      Array.from({ length: 3 }, () => `${line}Damaged\n`),
+    );
+    t.mock.timers.tick(SAID_AGAIN_MS);
+    assert.deepEqual(kept.lines, [`${line}StorageFull times=9\n`]);
   });
 
   it('forgets what it remembers of a store that was locked or replaced', async (t) => {

@@ -208,8 +208,8 @@ describe('Peer.unit()', () => {
     { skip: skipUnless(root, cgroups) },
     async (t) => {
       const { path: place, accept } = await listen(t);
-      // What it calls itself stands in front of what it is.
-      const becomeAlice = `process.title = 'Uid: 0 1234'; process.seteuid(1234); ${CONNECT} socket.on('connect', () => process.seteuid(0));`;
+      // What it calls itself stands in front of what it is, and to some looks like a line.
+      const becomeAlice = `process.title = '\\rUid: 0 1234'; process.seteuid(1234); ${CONNECT} socket.on('connect', () => process.seteuid(0));`;
       const client = new Service(t, [process.execPath, '-e', becomeAlice, place]);
       await client.printed('connected');
       putIntoUnit(t, client.pid, 'cio-test-c.service');

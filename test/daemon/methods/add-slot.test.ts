@@ -99,6 +99,24 @@ describe('AddSlot', () => {
     assert.equal((await core.ask(ROOT, 'ListSlots', {})).slots.length, SLOTS_MAX);
     assert.deepEqual(await core.refusal(ROOT, 'AddSlot', { kind: 'recovery' }), ['TooLarge', { limit: SLOTS_MAX }]);
   });
+
+  it('holds no keys for more slots than there may be, however many are asked for while they wait', async (t) => {
+    const core = await startCore(t);
+    const { promise: isDone, resolve: end } = Promise.withResolvers<void>();
+    const checking = core.vault.exclusive(() => isDone);
+    const asked = Array.from({ length: 200 }, () => core.call(ROOT, 'AddSlot', { kind: 'recovery' }));
+    const unlocked = await core.call(ROOT, 'Unlock');
+    end();
+    await checking;
+    assert.equal(unlocked.error, undefined, 'there is room for the keys of others');
+    const errors = (await Promise.all(asked)).map(({ error }) => error);
+    assert.deepEqual(new Set(errors), new Set([undefined, 'io.cio.Credentials.TooLarge']));
+    assert.equal(errors.filter((error) => error === undefined).length, SLOTS_MAX - 1);
+    assert.deepEqual(core.log, []);
+    const [, slot] = (await core.ask(ROOT, 'ListSlots', {})).slots;
+    await core.ask(ROOT, 'RemoveSlot', { id: slot?.id ?? assert.fail('no slot') });
+    assert.equal((await core.call(ROOT, 'AddSlot', { kind: 'recovery' })).error, undefined, 'places are given back');
+  });
 });
 
 describe('AddSlot: what it refuses', () => {

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { truncateSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import type { Answer, Reply } from '../../../daemon/dispatch.ts';
+import { Departure } from '../../../daemon/gone.ts';
 import { NotInspectedError } from '../../../daemon/store/inspect-pages.ts';
+import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
+import type { FsckOut } from '../../../src/protocol/interface.generated.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
 import { deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
@@ -67,6 +71,24 @@ describe('Fsck', () => {
       assert.deepEqual(await core.refusal(ROOT, 'Fsck', { repair: true }), ['Damaged', {}]);
     });
   }
+
+  it('checks nothing for who left while he waited for his turn; a repair is done all the same', async (t) => {
+    const core = await damagedCore(t, 'credential', flipBit);
+    const looks = t.mock.method(core.store, 'findPageDamage');
+    const { promise: isDone, resolve: end } = Promise.withResolvers<void>();
+    const first = core.vault.exclusive(() => isDone);
+    const departure = new Departure();
+    const ask = async (parameters: object): Promise<Awaited<Answer>> =>
+      core.dispatch(core.caller(ROOT), { method: `${INTERFACE_NAME}.Fsck`, parameters }, departure.gone);
+    const left = [ask({}), ask({ repair: true })];
+    departure.tell();
+    end();
+    await first;
+    const [check, repair] = (await Promise.all(left)) as Reply[];
+    assert.equal(check?.error, `${INTERFACE_NAME}.Busy`);
+    assert.equal((repair?.parameters as FsckOut | undefined)?.repaired, true);
+    assert.equal(looks.mock.callCount(), 1);
+  });
 
   it('is refused to whoever is no administrator, and while the store is locked', async (t) => {
     const core = await startCore(t);

@@ -23,6 +23,34 @@ async function batches(core: Core, person: Person, parameters: ListIn = {}): Pro
 }
 
 describe('List', () => {
+  it('has no commit tell it what changes: a thousand that are read slowly would remember each change a thousand times', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ALICE, ...Array.from({ length: 600 }, (_, index) => `name-${index}`));
+    const watch = t.mock.method(core.vault, 'watch');
+    const message = { method: 'io.cio.Credentials.List', parameters: {}, more: true };
+    const lists = Array.from({ length: 3 }, () => core.dispatch(core.caller(ALICE), message));
+    for (const answer of lists) {
+      assert.ok(answer !== undefined && Symbol.asyncIterator in answer);
+      assert.equal((await answer.next()).value?.continues, true);
+      t.after(() => answer.return());
+    }
+    assert.equal(watch.mock.callCount(), 0);
+  });
+
+  it('comes in turn by user: whoever asks a hundred times keeps nobody else waiting for all of it', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, ...Array.from({ length: 600 }, (_, index) => `name-${index}`));
+    await core.keep(ALICE, 'own');
+    let answered = 0;
+    const crowd = Array.from({ length: 100 }, async () => {
+      await core.ask(ALICE, 'List', {});
+      answered += 1;
+    });
+    assert.equal((await core.ask(ROOT, 'List', {})).credentials.length, 600);
+    assert.ok(answered < 50, `${answered} of the others’ came first`);
+    await Promise.all(crowd);
+  });
+
   it('gives nothing of an empty store, in one reply', async (t) => {
     const core = await startCore(t);
     const nothing = { credentials: [], sets: [], damaged: 0 };

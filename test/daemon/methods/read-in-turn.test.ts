@@ -7,10 +7,12 @@ import { Departure, NEVER_GONE } from '../../../daemon/gone.ts';
 import { AT_ONCE_BYTES_MAX, readInTurn } from '../../../daemon/methods/read-in-turn.ts';
 import { TestVault } from '../vault/open-vault.ts';
 
+const SOMEBODY = { uid: 3001 };
+
 describe('readInTurn()', () => {
   it('answers at once what is small', async (t) => {
     const { vault } = await TestVault.create(t);
-    const answer = readInTurn(vault, NEVER_GONE, (_, bytesMax) => ({ bytesMax }));
+    const answer = readInTurn(vault, SOMEBODY, NEVER_GONE, (_, bytesMax) => ({ bytesMax }));
     assert.deepEqual(answer, { bytesMax: AT_ONCE_BYTES_MAX });
     // The largest value takes long: hundreds of peers may ask for it together.
     assert.ok(AT_ONCE_BYTES_MAX <= VALUE_BYTES_MAX / 8);
@@ -20,7 +22,7 @@ describe('readInTurn()', () => {
     const { vault } = await TestVault.create(t);
     const answered: number[] = [];
     const large = Array.from({ length: 4 }, async (_, index) =>
-      readInTurn(vault, NEVER_GONE, (_reader, bytesMax) => {
+      readInTurn(vault, SOMEBODY, NEVER_GONE, (_reader, bytesMax) => {
         if (bytesMax <= AT_ONCE_BYTES_MAX) return undefined;
         answered.push(index);
         return {};
@@ -28,7 +30,7 @@ describe('readInTurn()', () => {
     );
     for (let turn = 0; turn < large.length; turn += 1) {
       assert.ok(answered.length <= turn, `${answered.length} in ${turn} turns`);
-      assert.ok(!(readInTurn(vault, NEVER_GONE, () => ({})) instanceof Promise));
+      assert.ok(!(readInTurn(vault, SOMEBODY, NEVER_GONE, () => ({})) instanceof Promise));
       await nextTurn();
     }
     await Promise.all(large);
@@ -40,7 +42,7 @@ describe('readInTurn()', () => {
     await made.save('large', Buffer.alloc(AT_ONCE_BYTES_MAX + 1));
     // Committed at the end of this turn of the event loop, and seen by none that begins in it.
     const removed = made.remove('large');
-    const answer = readInTurn(made.vault, NEVER_GONE, (reader, bytesMax) => {
+    const answer = readInTurn(made.vault, SOMEBODY, NEVER_GONE, (reader, bytesMax) => {
       const record = reader.credential('system', 'large');
       if (record === undefined) throw new CredentialError('NotFound', { name: 'large' });
       return bytesMax > AT_ONCE_BYTES_MAX ? record : undefined;
@@ -55,7 +57,7 @@ describe('readInTurn()', () => {
     const { vault } = await TestVault.create(t);
     const departure = new Departure();
     let isRead = false;
-    const answer = readInTurn(vault, departure.gone, (_, bytesMax) => {
+    const answer = readInTurn(vault, SOMEBODY, departure.gone, (_, bytesMax) => {
       isRead ||= bytesMax > AT_ONCE_BYTES_MAX;
       return isRead ? {} : undefined;
     });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { StoreError } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
@@ -15,6 +15,8 @@ import { leaveRoom, mounting, smallDisk } from '../store/small-disk.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { editFile } from '../vault/raw-file.ts';
 import { restore, sha256Of, takeCopy, upload } from './copies.ts';
+
+const BLOCKED = { unit: 'restic.service', missing: 'block' } as const;
 
 /** A copy after somebody did something to its file. */
 function edited(scope: Scope, bytes: Uint8Array, edit: (file: string) => void): Buffer {
@@ -195,6 +197,44 @@ describe('Restore', () => {
       await core.ask(ROOT, 'Create', { ...change, ifGeneration: generation });
     });
   }
+
+  for (const [what, change] of [
+    ['Remove', (core, uuid) => core.refusal(ROOT, 'Remove', { names: [uuid] })],
+    ['Rollback', (core, uuid) => core.refusal(ROOT, 'Rollback', { target: uuid })],
+    ['Grant', (core, uuid) => core.refusal(ROOT, 'Grant', { target: uuid, grantees: [BLOCKED] })],
+    ['Revoke', (core, uuid) => core.refusal(ROOT, 'Revoke', { target: uuid, grantees: [BLOCKED] })],
+  ] as readonly (readonly [string, (core: Core, uuid: string) => Promise<readonly [string, object]>])[]) {
+    it(`lets no ${what} by a UUID that waits for it come upon the set of that name in another store`, async (t) => {
+      const core = await startCore(t);
+      await core.keep(ROOT, 'cio_aws_access_key');
+      const [set] = (await core.ask(ROOT, 'List', {})).sets;
+      const other = await startCore(t);
+      await other.keep(ROOT, { name: 'cio_aws_access_key', value: 'older' });
+      await other.replace(ROOT, 'cio_aws_access_key', 'newer');
+      await other.ask(ROOT, 'Grant', { target: 'aws', grantees: [BLOCKED] });
+      const { recoveryCode } = await other.ask(ROOT, 'AddSlot', { kind: 'recovery' });
+      const copy = await upload(core, (await takeCopy(other)).bytes);
+      const before = await other.ask(ROOT, 'List', {});
+      const restoring = core.ask(ROOT, 'Restore', { ...copy, recoveryCode: recoveryCode ?? null });
+      while (!core.vault.isExclusive) await nextTurn();
+      const changing = change(core, set?.uuid ?? assert.fail('no set'));
+      assert.equal((await restoring).sameStore, false);
+      assert.deepEqual(await changing, ['Busy', {}]);
+      assert.deepEqual(await core.ask(ROOT, 'List', {}), before);
+    });
+  }
+
+  it('opens no store that was locked while the copy was looked at', async (t) => {
+    const { core, bytes } = await coreWithCopy(t);
+    const copy = await upload(core, bytes);
+    const restoring = core.refusal(ROOT, 'Restore', copy);
+    await core.ask(ROOT, 'Lock', {});
+    assert.deepEqual(await restoring, ['Locked', {}]);
+    assert.equal(core.vault.isLocked, true);
+    await core.ask(ROOT, 'Unlock', {});
+    assert.equal(await core.value(ROOT, 'token'), 'new');
+    await assertWhole(core);
+  });
 
   it('gives none a second time where the store was locked and the copy opens it', async (t) => {
     const core = await startCore(t);

@@ -48,6 +48,16 @@ describe('Unlock', () => {
     assert.equal(await core.value(ROOT, 'token'), 'value-of-token');
   });
 
+  it('opens nothing with a slot that was removed while its key was derived', async (t) => {
+    const core = await startCore(t);
+    const { slot } = await core.ask(ROOT, 'AddSlot', { kind: 'passphrase', passphrase: 'old' });
+    const overtaken = core.refusal(ROOT, 'Unlock', { passphrase: 'old' });
+    await core.ask(ROOT, 'RemoveSlot', { id: slot.id });
+    await core.ask(ROOT, 'Lock', {});
+    assert.deepEqual(await overtaken, ['UnlockFailed', { reason: 'wrong_secret' }]);
+    assert.equal(core.vault.isLocked, true);
+  });
+
   it('opens with a recovery code as it was given, or as somebody writes it down', async (t) => {
     const { core, id, code } = await lockedCore(t, 'recovery');
     for (const recoveryCode of [

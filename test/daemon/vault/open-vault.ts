@@ -41,6 +41,7 @@ export class TestVault {
   readonly slots: SlotKeeper;
   readonly purgeFailures: unknown[] = [];
   purgesAfterFailure = 0;
+  commitsAgain = 0;
   readonly watcherFailures: unknown[] = [];
   readonly #scope: Scope;
 
@@ -62,6 +63,9 @@ export class TestVault {
         this.purgesAfterFailure += 1;
       },
       onWatcherFailed: (error) => void this.watcherFailures.push(error),
+      onCommitsAgain: () => {
+        this.commitsAgain += 1;
+      },
     });
     this.slots = new SlotKeeper(this.vault, sodium, { stateDirectory: directory, credentialsDirectory }, () => NOW);
   }

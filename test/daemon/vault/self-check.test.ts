@@ -42,7 +42,7 @@ async function withValues(scope: Scope): Promise<TestVault> {
 
 /** Has other long readings take their turns between its snapshot and its first look at it. */
 function runBehindOthers(check: SelfCheck, { vault }: TestVault): Promise<void> {
-  for (let turn = 0; turn < TURNS_OF_OTHERS; turn += 1) void vault.turns.next();
+  for (let turn = 0; turn < TURNS_OF_OTHERS; turn += 1) void vault.turns.next(undefined);
   return check.run();
 }
 

@@ -427,7 +427,7 @@ describe('SlotKeeper.remove()', () => {
     await made.close();
     editFile(made.path, (database) => putRow(database, row));
     const opened = await TestVault.open(t, made.directory);
-    assert.deepEqual((await opened.fsck()).problems, [{ what: 'added', detail: '1 records were added to the file' }]);
+    assert.deepEqual((await opened.fsck()).problems, [{ what: 'added', detail: '1 record was added to the file' }]);
     await opened.close();
     editFile(made.path, (database) => deleteRow(database, row));
     assert.deepEqual((await (await TestVault.open(t, made.directory)).fsck()).problems, []);

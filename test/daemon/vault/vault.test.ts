@@ -558,6 +558,26 @@ describe('Vault.close()', () => {
     assert.equal((await TestVault.open(t, made.directory)).value('a'), 'value');
   });
 
+  it('waits for the exclusive work that is done, and begins none that waits', async (t) => {
+    const made = await TestVault.create(t);
+    const { promise: isDone, resolve: end } = Promise.withResolvers<string>();
+    const running = made.vault.exclusive(() => isDone);
+    const begun: string[] = [];
+    const waiting = [
+      made.vault.exclusive(async () => void begun.push('exclusive')),
+      made.vault.replace(made.sodium.copyKey(made.vault.unlocked().rootKey), async (store) => {
+        begun.push('replace');
+        return prepareReplacement(store, store);
+      }),
+    ].map((work) => assert.rejects(work, { code: 'Busy' }));
+    const closing = made.close();
+    end('whole');
+    assert.equal(await running, 'whole');
+    await Promise.all([...waiting, closing]);
+    assert.deepEqual(begun, []);
+    assert.ok(!keysHeld(made));
+  });
+
   it('tries nothing any more, though the journal could not be moved', async (t) => {
     const made = await TestVault.create(t);
     t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -702,6 +722,29 @@ describe('Vault and the journal of its file', () => {
       assert.deepEqual([made.value('a'), (await made.fsck()).problems], ['new', []]);
     });
   }
+
+  it('says when a commit works again after some that failed', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    for (const failures of [1, 2, 3]) {
+      const failing = t.mock.method(made.store, 'begin', () => {
+        throw new StoreError('full', 'the disk is full');
+      });
+      for (let count = 0; count < failures; count += 1)
+        await assert.rejects(made.save('b', 'value'), refused('StorageFull'));
+      failing.mock.restore();
+      assert.equal(made.commitsAgain, failures - 1);
+      for (const value of ['new', 'newer']) await made.save('a', value);
+      assert.equal(made.commitsAgain, failures);
+    }
+    const state = made.vault.unlocked();
+    const { head } = state;
+    state.head = undefined;
+    await assert.rejects(made.save('b', 'value'), refused('Damaged'));
+    state.head = head;
+    await made.save('a', 'newest');
+    assert.equal(made.commitsAgain, 3, 'a damaged head is no failure of the storage');
+  });
 
   it(
     'keeps and reads what was acknowledged where the file has no room for it, and goes on when it has',

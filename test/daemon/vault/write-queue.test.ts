@@ -45,6 +45,25 @@ describe('WriteQueue', () => {
     await rest;
   });
 
+  it('has users take turns, and keeps the order of what is of one of them', async (t) => {
+    let now = 0;
+    t.mock.method(performance, 'now', () => now);
+    const { queue } = await startQueue(t);
+    const done: string[] = [];
+    const slow = (what: string, uid?: number): Promise<void> =>
+      queue.add(() => {
+        now += 20;
+        done.push(what);
+      }, uid);
+    const crowd = ['a1', 'a2', 'a3', 'a4', 'a5'].map((what) => slow(what, 1));
+    const others = [slow('b1', 2), slow('own 1'), slow('b2', 2), slow('own 2')];
+    await others[0];
+    assert.deepEqual(done, ['a1', 'b1', 'own 1'], 'what is done in 50 ms');
+    const late = slow('c1', 3);
+    await Promise.all([...crowd, ...others, late]);
+    assert.deepEqual(done.slice(3), ['a2', 'b2', 'own 2', 'c1', 'a3', 'a4', 'a5']);
+  });
+
   it('does not do what would take too long where it is the last', async (t) => {
     let now = 0;
     t.mock.method(performance, 'now', () => now);
