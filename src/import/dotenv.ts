@@ -9,9 +9,10 @@ const ASSIGNMENT = /(export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*/y;
 const COMMENT = /;[^\n]*(?:\n|$)/y;
 /** What a shell may have besides assignments, and what changes nothing of them. */
 const OTHER_COMMAND = /(?:set [-+][a-z]+|export(?:[ \t]+[A-Za-z_][A-Za-z0-9_]*)+)(?=[ \t;\n]|$)/y;
-/** Parameters, commands and sums: `$HOME`, `$1`, `$?`, `$(pass)`. A `$` before anything else is one. */
-const EXPANSION = /`|\$[\w{(?@*#!$-]/;
-const SHELL = /["'\\;&|<>()]/;
+/** Parameters, commands and sums: `$HOME`, `$1`, `$?`, `$(pass)`, `$[1+1]`. A `$` before anything else is one. */
+const EXPANSION = /`|\$[\w{([?@*#!$-]/;
+/** Quotes, commands, and the home directory: `~/x`, `x:~/y`. */
+const SHELL = /["'\\;&|<>()]|(?:^|:)~(?:[/:]|$)/;
 const BLANK = /[ \t]/;
 /** `A=x B=y` gives two variables, while `A=two words` is a value to systemd alone, and to a shell a mistake. */
 const SECOND_ASSIGNMENT = /[ \t][A-Za-z_]\w*=/;
@@ -123,7 +124,8 @@ function readDoubleQuoted(text: string, start: number, key: string): { readonly 
   while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1;
   if (end >= text.length) throw unclosed(text, start, key);
   const raw = text.slice(start + 1, end);
-  if (EXPANSION.test(raw.replaceAll(/\\./gs, ' '))) {
+  // A line that goes on is put together before anything else is done with it.
+  if (EXPANSION.test(raw.replaceAll(/\\(?:\n|.)/g, (escape) => (escape.endsWith('\n') ? '' : ' ')))) {
     throw new ImportError(
       lineAt(text, start),
       `the value of ${describeKey(key)} has a $ or \` that a shell makes something else of; put it in single quotes`,

@@ -82,8 +82,10 @@ function readRecognised(path: string): string | undefined {
   }
 }
 
-/** Where a key may stand; no key is longer. */
-const KEYS = /(?<![\w.-])([\w.-]{1,64})["']?[ \t]{0,8}[:=]/g;
+/** Where a key may stand in JSON and YAML; no key is longer. */
+const KEYS = /(?<![\w.-])([\w.-]{1,64})["']?[ \t]{0,8}:/g;
+/** Elsewhere only a line begins with one: connection strings and addresses have the same words farther in. */
+const FIRST_KEYS = /^[ \t]*(?:export[ \t]+)?([\w.-]{1,64})[ \t]*=/gm;
 
 /** Whether a text is meant as a file with keys of a provider, and is not as such a file should be. */
 function isMalformed(text: string): boolean {
@@ -92,7 +94,8 @@ function isMalformed(text: string): boolean {
   try {
     prepared = prepareText(text);
     kind = textKindOf(prepared);
-    if (![...prepared.matchAll(KEYS)].some(([, key = '']) => meaningOf(key)?.kind === 'field')) return false;
+    const keys = prepared.matchAll(kind === 'dotenv' || kind === 'ini' ? FIRST_KEYS : KEYS);
+    if (![...keys].some(([, key = '']) => meaningOf(key)?.kind === 'field')) return false;
   } catch {
     return false;
   }

@@ -366,7 +366,9 @@ describe('cio credential create SET --from-file', () => {
       assert.equal(await harness.succeed(['get', set]), text.replace(/\n$/, ''));
     }
     const key = '-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIE\n-----END RSA PRIVATE KEY-----';
-    for (const text of ['{"color": ', key]) {
+    const connection = 'DefaultEndpointsProtocol=https;AccountName=account1;AccountKey=AAAA==;EndpointSuffix=x';
+    const address = 'note: see https://host/?key=abc: d';
+    for (const text of ['{"color": ', key, connection, address]) {
       const set = newSetName();
       fs.writeFileSync(file, text);
       await harness.succeed(['create', set, '--from-file', file]);

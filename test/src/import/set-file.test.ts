@@ -113,6 +113,11 @@ describe('parseSetFile()', () => {
       'a$1b',
       '"a$1b"',
       'a$?',
+      'a$[1+1]',
+      '"a$\\\nHOME"',
+      '~/a',
+      'a:~',
+      '"a$[1+1]"',
       '"a\\\\$@"',
       'a AWS_REGION=r',
     ]) {
@@ -136,6 +141,8 @@ describe('parseSetFile()', () => {
       ['a=b $ c%', 'a=b $ c%'],
       ['"a\\$1 $ $\\"b"', 'a$1 $ $"b'],
       ['a\u00a0', 'a\u00a0'],
+      ['~a:b~/c', '~a:b~/c'],
+      ['"a\\\\\nb"', 'a\\\nb'],
       ['a \t', 'a'],
     ] as const) {
       assert.deepEqual(parse(`; a comment=\nRESTIC_PASSWORD=${value}\n ;\n`)[2], { backup_password: taken });
