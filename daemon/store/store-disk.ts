@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 
 import Database from 'better-sqlite3';
 
-import { tryLockFile } from '../kernel/libc.ts';
+import { SystemError, tryLockFile } from '../kernel/libc.ts';
 import { describeSystemError, errnoOf } from '../system-error.ts';
 import { closeForGood } from './copy-directory.ts';
 import { asFileError } from './file-error.ts';
@@ -29,12 +29,14 @@ interface Trial {
 
 const MAKING: Trial = { codes: /^SQLITE_CANTOPEN/, what: 'opened', work: () => undefined };
 
+/** It takes a file system that has no locks to give (ENOLCK) for another program that has them. */
+const LOCKING: Trial = { codes: /^SQLITE_(BUSY|PROTOCOL|IOERR_LOCK)/, what: 'locked', work: tryLockFile };
+
 const TRIALS: readonly Trial[] = [
   MAKING,
   // A quota (EDQUOT) is none of its errors. A backup tells no more than that one of the two files failed.
   { codes: /^SQLITE_IOERR(_WRITE|_FSYNC|_TRUNCATE)?$/, what: 'written', work: writeBlock },
-  // It takes a file system that has no locks to give (ENOLCK) for another program that has them.
-  { codes: /^SQLITE_(BUSY|PROTOCOL|IOERR_LOCK)/, what: 'locked', work: tryLockFile },
+  LOCKING,
 ];
 
 /**
@@ -100,6 +102,8 @@ export class StoreDisk {
     const trial = TRIALS.find(({ codes }) => codes.test(error.code));
     const reason = trial && whyNot(`${this.#path}${TRIED}`, trial.work);
     if (trial === undefined || reason === undefined) return failure;
+    // That no file can be made is not why one is locked.
+    if (trial === LOCKING && !(reason instanceof SystemError)) return failure;
     const inodes = trial === MAKING ? inodesOf(this.#path) : '';
     return asFileError(reason, `a file of the store cannot be ${trial.what}${inodes}`);
   }
@@ -130,10 +134,11 @@ function whyNot(path: string, work: (file: number) => void): unknown {
   try {
     const file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
     try {
+      // At once: one that a process leaves which is killed would be in the way of the next trial.
+      rmSync(path);
       work(file);
     } finally {
-      closeSync(file);
-      rmSync(path);
+      closeForGood(file);
     }
     return undefined;
   } catch (error) {

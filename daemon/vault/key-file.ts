@@ -117,8 +117,9 @@ export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
 /** The system says the same (EPERM) of a file system that cannot do something, and of a folder that is not to be changed. */
 function onWhat(error: unknown): string {
   const { code, syscall } = error as NodeJS.ErrnoException;
+  if (code !== 'EPERM') return '';
   if (syscall === 'fchmod') return ' on a file system that keeps no modes';
-  return syscall === 'link' && code === 'EPERM' ? ' on a file system without hard links' : '';
+  return syscall === 'link' ? ' on a file system without hard links' : '';
 }
 
 function codeOf(error: unknown): string | undefined {

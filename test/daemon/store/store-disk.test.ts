@@ -124,7 +124,7 @@ describe('StoreDisk', () => {
   });
 
   it('says that a quota is used up, wherever that shows', { skip: skipUnless(tracer) }, (t) => {
-    for (const call of ['pwrite64', 'fsync', 'ftruncate,pwrite64']) {
+    for (const call of ['pwrite64', 'fsync', 'fsync,close', 'ftruncate,pwrite64']) {
       const file = filledFile(temporaryDirectory(t));
       const before = fs.readdirSync(path.dirname(file));
       const inject = ['-f', '-qq', '-o', '/dev/null', '-P', `${file}-wal`, '-P', `${file}-tried`];
@@ -143,6 +143,18 @@ describe('StoreDisk', () => {
     }
   });
 
+  it('leaves nothing where the process is killed while it tries', { skip: skipUnless(tracer) }, (t) => {
+    const file = filledFile(temporaryDirectory(t));
+    const before = fs.readdirSync(path.dirname(file));
+    const inject = ['-f', '-qq', '-o', '/dev/null', '-P', `${file}-tried`, '--inject=fsync:signal=KILL'];
+    const module = new URL('../../../daemon/store/store-disk.ts', import.meta.url).href;
+    const script = `const { default: Database } = await import('better-sqlite3');
+      const { StoreDisk } = await import(${JSON.stringify(module)});
+      StoreDisk.of(file).explain(new Database.SqliteError('', 'SQLITE_IOERR_WRITE'));`;
+    assert.throws(() => runBefore(['strace', ...inject], file, script), { signal: 'SIGKILL' });
+    assert.deepEqual(fs.readdirSync(path.dirname(file)), before);
+  });
+
   it('tells a file system that gives no locks from another program', { skip: skipUnless(tracer) }, (t) => {
     const file = filledFile(temporaryDirectory(t));
     const paths = ['', '-wal', '-shm', '-tried'].flatMap((end) => ['-P', `${file}${end}`]);
@@ -156,6 +168,13 @@ describe('StoreDisk', () => {
     t.after(() => other.close());
     other.pragma('journal_mode = DELETE');
     other.exec('BEGIN EXCLUSIVE');
+    const full = ['strace', '-f', '-qq', '-o', '/dev/null', '-P', `${file}-tried`, '--inject=openat:error=ENOSPC'];
+    const saidWhenFull = runBefore(
+      full,
+      file,
+      `try { SqliteStore.open(file); } catch (error) { console.log(error.failure, error.message); }`,
+    );
+    assert.equal(saidWhenFull, 'changed_by_other another program uses the store');
     assert.throws(
       () => SqliteStore.open(file),
       (error) => error instanceof StoreError && error.message === 'another program uses the store',

@@ -173,6 +173,7 @@ describe('createKeyFile()', () => {
     for (const [inject, said] of [
       ['link:error=EPERM', ' on a file system without hard links: EPERM'],
       ['fchmod:error=EPERM', ' on a file system that keeps no modes: EPERM'],
+      ['fchmod:error=EIO', ': EIO'],
     ] as const) {
       const directory = temporaryDirectory(t);
       const file = path.join(directory, 'root.key');
