@@ -28,7 +28,7 @@ export interface NamedTarget {
   readonly owner: number | null | undefined;
   /** It was a UUID, and so is a set, whatever credential has its name. */
   readonly isSet: boolean;
-  /** Tells of a UUID whether it is still one of the store's: a write may wait for a restore, and find another store's sets. */
+  /** Tells of a UUID whether it is still one of the store's: who waits may wait for a restore, and find another store's sets. */
   readonly isCurrent?: () => boolean;
 }
 
@@ -55,6 +55,11 @@ export async function resolveUuid(
   throw new CredentialError('NotFound', { name: uuid });
 }
 
+/** @throws CredentialError `Busy` where it was a UUID, and a copy of another store was restored since */
+export function requireCurrent({ isCurrent }: Pick<NamedTarget, 'isCurrent'>): void {
+  if (isCurrent?.() === false) throw new CredentialError('Busy', {});
+}
+
 /**
  * The credential of that name, else the set.
  *
@@ -62,7 +67,7 @@ export async function resolveUuid(
  */
 export function findTarget(caller: Caller, reader: VaultReader, named: NamedTarget): Target {
   const { text, owner, isSet } = named;
-  if (named.isCurrent?.() === false) throw new CredentialError('Busy', {});
+  requireCurrent(named);
   const name = parseName(text);
   const record = isSet ? undefined : lookUpReadable(caller, reader, name, owner);
   if (record !== undefined) return { kind: 'name', space: record.space, name, record };

@@ -7,7 +7,7 @@ import { ownerOfSpace } from '../access/rules.ts';
 import { findSet } from '../access/set-view.ts';
 import type { SetView } from '../access/set-view.ts';
 import { uuidOfSet } from '../access/set-uuid.ts';
-import { resolveUuid } from '../access/targets.ts';
+import { requireCurrent, resolveUuid } from '../access/targets.ts';
 import type { NamedTarget } from '../access/targets.ts';
 import { currentVersion } from '../vault/records.ts';
 import type { VaultReader } from '../vault/reader.ts';
@@ -16,7 +16,7 @@ import type { Method } from './context.ts';
 import { readInTurn } from './read-in-turn.ts';
 import { toWire } from './wire-value.ts';
 
-type Named = Pick<NamedTarget, 'text' | 'owner'>;
+type Named = Pick<NamedTarget, 'text' | 'owner' | 'isCurrent'>;
 type SetReply = Methods['GetSet']['out'];
 
 /** Reads all fields of a set that the caller may read, as one commit left them. */
@@ -24,6 +24,7 @@ export const getSet: Method<'GetSet'> = ({ vault }, caller, parameters, gone) =>
   const { set, allowIncomplete } = parameters;
   const read = (named: Named): SetReply | Promise<SetReply> =>
     readInTurn(vault, caller, gone, (reader, bytesMax) => {
+      requireCurrent(named);
       const view = requireSet(caller, reader, named, allowIncomplete === true);
       const bytes = [...view.members.values()].reduce((sum, record) => sum + currentVersion(record).size, 0);
       return bytes > bytesMax ? undefined : toReply(vault, reader, view);

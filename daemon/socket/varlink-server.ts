@@ -5,12 +5,13 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import { CredentialError } from '../../src/errors.ts';
 import type { Caller } from '../access/caller.ts';
 import type { Dispatch } from '../dispatch.ts';
-import { SystemError, acceptConnection, hungUp } from '../kernel/libc.ts';
+import { SystemError, acceptConnection, hungUp, trimHeap } from '../kernel/libc.ts';
 import { UnknownPeerError, descriptorOf } from '../kernel/peer.ts';
 import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
 import { seldom } from '../seldom.ts';
 import { Connection } from './connection.ts';
+import { Crowd } from './crowd.ts';
 import {
   CONNECTIONS_MAX,
   HELD_BYTES_PER_USER_MAX,
@@ -46,6 +47,7 @@ export class VarlinkServer {
   readonly #seldomLog: Log;
   readonly #users: Map<number, User> = new Map();
   readonly #turns: WorkTurns = new WorkTurns();
+  readonly #crowd: Crowd = new Crowd(trimHeap);
   #count = 0;
   #sweep: NodeJS.Timeout | undefined;
   /** When the times were looked at last; `performance.now()`. */
@@ -135,6 +137,7 @@ export class VarlinkServer {
     const connection = new Connection(socket, caller, this.#dispatch, events, this.#turns);
     user.connections.add(connection);
     this.#count += 1;
+    this.#crowd.note(this.#count);
     if (this.#count > CONNECTIONS_MAX) this.#makeRoom(connection);
   }
 
@@ -144,13 +147,19 @@ export class VarlinkServer {
    * No administrator makes room for somebody who is none, nor while those have more than half of the connections.
    */
   #makeRoom(newest: Connection): void {
+    // Those that were closed in this turn of the event loop are counted up to its end.
+    let closed = 0;
+    this.#each(({ descriptor }) => (closed += descriptor === undefined ? 1 : 0));
+    if (this.#count - closed <= CONNECTIONS_MAX) return;
     const users = [...this.#users.values()];
     const ordinary = users.filter(({ isAdministrator }) => !isAdministrator);
     const ordinaryCount = ordinary.reduce((sum, { connections }) => sum + connections.size, 0);
     const isCrowded = !newest.caller.isAdministrator || ordinaryCount > CONNECTIONS_MAX / 2;
     const crowd = isCrowded ? ordinary : users;
     const largest = crowd.reduce((most, next) => (next.connections.size >= most.connections.size ? next : most));
-    const open = [...largest.connections].filter((connection) => connection !== newest && !connection.isEnding);
+    const open = [...largest.connections].filter(
+      (connection) => connection !== newest && !connection.isEnding && connection.descriptor !== undefined,
+    );
     const left = open.find(haveLeft(open));
     if (left !== undefined) {
       left.destroy();
@@ -167,6 +176,7 @@ export class VarlinkServer {
     if (!user.connections.delete(connection)) return;
     this.#forgetIfGone(user);
     this.#count -= 1;
+    this.#crowd.note(this.#count);
     if (this.#count === 0) this.#onEmpty?.();
   }
 

@@ -23,7 +23,7 @@ import {
 } from '../../../daemon/kernel/libc.ts';
 import { descriptorOf } from '../../../daemon/kernel/peer.ts';
 import { eventually } from '../../support/eventually.ts';
-import { run } from '../../support/process.ts';
+import { run, runSuccessfully } from '../../support/process.ts';
 import { root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -232,6 +232,28 @@ describe('tryLockFile()', () => {
     const descriptors = execFileSync('ls', ['-l', '/proc/self/fd'], { encoding: 'utf8' });
     assert.ok(!descriptors.includes(file));
     fs.closeSync(held);
+  });
+});
+
+describe('trimHeap()', () => {
+  it('gives back what was freed between what stays', async () => {
+    const script = `
+      const { trimHeap } = await import(process.argv[1]);
+      const blocks = Array.from({ length: 1000 }, () => Buffer.alloc(60 * 1024, 1));
+      for (let index = 0; index < blocks.length; index += 1) if (index % 10 !== 0) blocks[index] = undefined;
+      // V8 frees them in a thread of its own.
+      while (process.memoryUsage().arrayBuffers > 10e6) {
+        gc();
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      const before = process.memoryUsage.rss();
+      trimHeap();
+      console.log(before - process.memoryUsage.rss());
+    `;
+    const argv = [process.execPath, '--expose-gc', '--input-type=module', '-e', script, MODULE];
+    // As the launcher has it: left to itself, the C library takes a threshold of its own.
+    const given = await runSuccessfully(argv, { env: { ...process.env, MALLOC_MMAP_THRESHOLD_: '131072' } });
+    assert.ok(Number(given) > 32 * 1024 ** 2, given);
   });
 });
 

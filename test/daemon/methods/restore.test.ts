@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import Database from 'better-sqlite3';
+import { AT_ONCE_BYTES_MAX } from '../../../daemon/methods/read-in-turn.ts';
 import { StoreError } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { skipUnless } from '../../support/requirements.ts';
@@ -223,6 +224,30 @@ describe('Restore', () => {
       assert.deepEqual(await core.ask(ROOT, 'List', {}), before);
     });
   }
+
+  it('lets no GetSet by a UUID that waits for its turn answer with the set of that name in another store', async (t) => {
+    const [core, other] = [await startCore(t), await startCore(t)];
+    const large = 'x'.repeat(AT_ONCE_BYTES_MAX + 1);
+    await core.keep(ROOT, { name: 'cio_aws_secret_key', value: large });
+    const [set] = (await core.ask(ROOT, 'List', {})).sets;
+    await other.keep(ROOT, { name: 'cio_aws_secret_key', value: large });
+    const { recoveryCode } = await other.ask(ROOT, 'AddSlot', { kind: 'recovery' });
+    const copy = await upload(core, (await takeCopy(other)).bytes);
+    const { vault } = core;
+    const [read, next] = [vault.read.bind(vault), vault.turns.next.bind(vault.turns)];
+    let isTooLarge = false;
+    t.mock.method(vault, 'read', (work: Parameters<typeof read>[0]) => {
+      const result = read(work);
+      isTooLarge = result === undefined;
+      return result;
+    });
+    t.mock.method(vault.turns, 'next', async (uid: number | undefined) => {
+      if (isTooLarge) await core.ask(ROOT, 'Restore', { ...copy, recoveryCode: recoveryCode ?? null });
+      await next(uid);
+    });
+    const asked = { set: set?.uuid ?? assert.fail('no set'), allowIncomplete: true };
+    assert.deepEqual(await core.refusal(ROOT, 'GetSet', asked), ['Busy', {}]);
+  });
 
   it('opens no store that was locked while the copy was looked at', async (t) => {
     const { core, bytes } = await coreWithCopy(t);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import { UnknownPeerError } from '../../../daemon/kernel/peer.ts';
@@ -247,6 +248,32 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
       assert.equal(await client.receive(), undefined);
     }
     assert.ok((await answering(clients.slice(20))).every(Boolean));
+  });
+
+  it('makes room once for each newcomer, also where others are closed while many are taken', async (t) => {
+    const accepted: Socket[] = [];
+    const open = new Set<object>();
+    const { path } = await startServer(t, echo, (socket) => {
+      accepted.push(socket);
+      open.add(socket);
+      socket.once('close', () => open.delete(socket));
+      return identifyPeer(socket);
+    });
+    const many = 4;
+    const clients = await connectMany(t, path, CONNECTIONS_MAX);
+    await eventually(() => accepted.length === CONNECTIONS_MAX);
+    // As by the sweep: what a timer closes is gone only after the connections of that turn of the event loop are taken.
+    await pause(1);
+    for (const socket of accepted.slice(-many)) socket.destroy();
+    const others = await connectMany(t, path, many);
+    clients.splice(-many, many, ...others);
+    await eventually(() => accepted.length === CONNECTIONS_MAX + many && open.size <= CONNECTIONS_MAX);
+    assert.ok((await answering(clients)).every(Boolean), 'nobody makes room beside those who were closed');
+    const coming = connectMany(t, path, 3 * many);
+    for (const client of clients.splice(0, 3 * many).slice(0, many)) client.close();
+    clients.push(...(await coming));
+    await eventually(() => accepted.length === CONNECTIONS_MAX + 4 * many && open.size <= CONNECTIONS_MAX);
+    assert.ok((await answering(clients)).every(Boolean), 'those who left made room once');
   });
 
   it('refuses the newest of a user whose connections are all at work, and lets others in', async (t) => {

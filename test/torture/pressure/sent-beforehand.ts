@@ -43,11 +43,8 @@ const STOP_MS = 15_000;
 
 /** What the crowd may cost over what the daemon had before, in MiB. */
 const PEAK_MEBIBYTES = 256;
-/**
- * The same afterwards, in the long form and in the short one: a heap that has worked for so many connections at once is larger,
- * and does not grow with what else they send.
- */
-const KEPT_MEBIBYTES = [112, 64] as const;
+/** The same afterwards; in the short form nobody waits until all of it is given back. */
+const KEPT_MEBIBYTES = [32, 64] as const;
 /** Close enough to that. */
 const SETTLED_MEBIBYTES = 16;
 

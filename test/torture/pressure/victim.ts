@@ -19,7 +19,7 @@ const LARGE_BYTES = 1024 * 1024;
 const KIBIBYTE = 1024;
 
 /** How long a daemon may take to give back what it held for those who left. */
-const SETTLE_MS = 20_000;
+const SETTLE_MS = 30_000;
 /** Close enough to before, in MiB: the heap of a process that has worked is a little larger. */
 const SETTLED_MEBIBYTES = 8;
 const SETTLE_STEP_MS = 100;

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { AFTERWARDS_MS, Crowd } from '../../../daemon/socket/crowd.ts';
+
+/** Counts how often something was given back. */
+function makeCrowd(t: TestContext): { readonly crowd: Crowd; readonly times: () => number } {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let times = 0;
+  return { crowd: new Crowd(() => (times += 1)), times: () => times };
+}
+
+describe('Crowd', () => {
+  it('has what it took given back once, some time after half of it has left', (t) => {
+    const { crowd, times } = makeCrowd(t);
+    for (const count of [1, 64, 100, 51]) crowd.note(count);
+    t.mock.timers.tick(AFTERWARDS_MS);
+    assert.equal(times(), 0);
+    for (const count of [50, 49, 0]) crowd.note(count);
+    t.mock.timers.tick(AFTERWARDS_MS - 1);
+    assert.equal(times(), 0);
+    t.mock.timers.tick(1);
+    assert.equal(times(), 1);
+    for (const count of [1, 0]) crowd.note(count);
+    t.mock.timers.tick(AFTERWARDS_MS);
+    assert.equal(times(), 1);
+  });
+
+  it('has it done for the next one, too, and not for a few', (t) => {
+    const { crowd, times } = makeCrowd(t);
+    for (const count of [63, 0]) crowd.note(count);
+    t.mock.timers.tick(AFTERWARDS_MS);
+    assert.equal(times(), 0);
+    for (const most of [64, 200]) {
+      for (const count of [most, 0]) crowd.note(count);
+      t.mock.timers.tick(AFTERWARDS_MS);
+    }
+    assert.equal(times(), 2);
+  });
+});
