@@ -199,8 +199,10 @@ function enterRawMode(): () => void {
     // Who has it in the foreground has set it as he wants it.
     if (!isInBackground()) setRaw(false);
   };
-  // Whoever had the terminal meanwhile may have left it otherwise; what Node takes for the mode already, it does not set.
+  // Whoever had the terminal meanwhile may have left it otherwise; what Node takes for the mode already, it does not set. In the
+  // background it would stop the process, be it that this signal has overtaken the one that is to end it.
   const enterAgain = (): void => {
+    if (isInBackground()) return;
     leave();
     setRaw(true);
   };

@@ -201,6 +201,20 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     });
   }
 
+  it('is ended by kill where it was continued in the background before', async (t) => {
+    const program = new TerminalProgram(t, shell, { ...env(), PS1: '$ ' });
+    program.type('echo pid=$$\n');
+    await program.shows(/pid=\d+/);
+    program.type(`${cioLine('create', newName())}\n`);
+    await program.shows('Value of');
+    program.type('\u001a');
+    await program.shows('Stopped');
+    // A terminal that it set from there would stop it again.
+    program.type('bg; sleep 0.3; env kill -s TERM "$!"; wait; echo "end"ed; exit\n');
+    await program.shows(/\nended/);
+    await program.exit();
+  });
+
   it('goes on asking at Ctrl-Z where no shell could continue it', async (t) => {
     const name = newName();
     const program = new TerminalProgram(t, withState(cioLine('create', name)), env());
