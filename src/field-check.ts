@@ -1,6 +1,12 @@
 import { PROVIDERS } from './providers/registry.ts';
 import { membershipOf, providerOf } from './sets.ts';
 
+/** The fields of all providers, by their id. */
+const FIELDS_OF_ANY = Map.groupBy(
+  [...PROVIDERS.values()].flatMap((provider) => provider.fields),
+  ({ id }) => id,
+);
+
 /**
  * Why a value cannot be that of the field which the name stands for, in lower case and without the value; undefined where
  * it can, and for a name that stands for no field.
@@ -19,8 +25,8 @@ export function refusalOfValue(
   const { set, field: id } = membership;
   const own = providerOf(set, providerField)?.fields.filter((field) => field.id === id) ?? [];
   // A set whose provider is not said here may be one of any: its field `provider` can be there already, or come later.
-  const fields = own.length > 0 ? own : [...PROVIDERS.values()].flatMap((one) => one.fields);
-  const checks = fields.flatMap((field) => (field.id === id && field.check !== undefined ? [field.check] : []));
+  const fields = own.length > 0 ? own : (FIELDS_OF_ANY.get(id) ?? []);
+  const checks = fields.flatMap(({ check }) => (check === undefined ? [] : [check]));
   if (checks.length === 0) return undefined;
   const text = readText();
   const reasons = checks.map((check) => (text === undefined ? 'it is not text' : check(text)));

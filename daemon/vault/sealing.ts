@@ -106,9 +106,15 @@ export class Sealing {
    */
   fingerprint(kind: Kind, tag: Uint8Array, body: Uint8Array): Uint8Array {
     const isSealed = kind >= KIND.principal;
-    const parts = isSealed ? [body.subarray(0, 24), body.subarray(-16)] : [body];
-    const place = Buffer.of(kind, tag.length);
-    return this.#sodium.keyedHash(this.#digestKey, Buffer.concat([place, tag, ...parts]), DIGEST_BYTES);
+    const start = isSealed ? body.subarray(0, 24) : body;
+    const end = body.subarray(isSealed ? -16 : body.length);
+    const message = Buffer.allocUnsafe(2 + tag.length + start.length + end.length);
+    message[0] = kind;
+    message[1] = tag.length;
+    message.set(tag, 2);
+    message.set(start, 2 + tag.length);
+    message.set(end, 2 + tag.length + start.length);
+    return this.#sodium.keyedHash(this.#digestKey, message, DIGEST_BYTES);
   }
 
   wipe(): void {
