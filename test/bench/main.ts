@@ -1,7 +1,8 @@
 /** `npm run bench`: measures the budgets of ARCHITECTURE.md, each beside its reference in the same run. */
 import path from 'node:path';
-import { runProgram } from '../support/command-line.ts';
+import { runProgram, UsageError } from '../support/command-line.ts';
 import { ResultFile } from '../support/result-file.ts';
+import { settleSurroundings } from '../support/surroundings.ts';
 import { BenchScope } from './bench-scope.ts';
 import { watchDisturbance } from './disturbance.ts';
 import { runGate } from './gate/gate.ts';
@@ -64,11 +65,13 @@ process.exitCode = await runProgram(
 );
 
 async function bench(options: Options): Promise<number> {
+  storesOnDisk();
+  const unfit = settleSurroundings();
+  if (unfit !== undefined) throw new UsageError(unfit);
   if (options.isGate) return (await runGate()) ? 0 : EXIT_EXCEEDED;
   const { json, plots } = options;
   const file = json === undefined ? undefined : ResultFile.reserve(json);
   if (plots !== undefined) ResultFile.reserve(path.join(plots, PLOTTED));
-  storesOnDisk();
   const loadBefore = loadAverage();
   const startedMs = performance.now();
   const disturbance = watchDisturbance();

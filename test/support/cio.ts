@@ -1,15 +1,18 @@
-import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
+import { forAllUsers, isForAllUsers } from './checkout-for-all.ts';
 import { asIdentity } from './identity.ts';
 import type { Identity } from './identity.ts';
 import { plainEnvironment, run } from './process.ts';
 import type { Exit } from './process.ts';
+import type { Scope } from './scope.ts';
 
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');
 
 /** The command line from its sources, under the Node of the tests. */
 export const CIO_SOURCE: readonly string[] = [process.execPath, path.join(REPOSITORY, 'client', 'cio', 'main.ts')];
+
+/** What is built of it needs no packages, as its sources do. */
+const CIO_BUILT = [process.execPath, path.join(REPOSITORY, 'dist', 'cio.cjs')];
 
 /** The command line as a user types it. */
 export const CIO_LAUNCHER: readonly string[] = [path.join(REPOSITORY, 'bin', 'cio')];
@@ -39,7 +42,7 @@ export interface CioResult extends Exit {
 export async function cio(args: readonly string[], options: CioOptions = {}): Promise<CioResult> {
   const { socketPath, stdin = '', cwd, as, timeoutMs } = options;
   let command = options.command ?? CIO_SOURCE;
-  if (as !== undefined && options.command === undefined && !isOpenToAll(REPOSITORY)) command = cioForAll();
+  if (as !== undefined && !isForAllUsers()) command = forAllUsers(PROCESS, options.command ?? CIO_BUILT);
   command = [...command, ...args];
   if (typeof stdin === 'object' && 'closed' in stdin) command = ['/bin/sh', '-c', 'exec "$@" <&-', 'sh', ...command];
   if (as !== undefined) command = asIdentity(as, command);
@@ -58,26 +61,5 @@ export async function cio(args: readonly string[], options: CioOptions = {}): Pr
   return { code, signal, stdout: stdout.toString(), stdoutBytes: stdout, stderr };
 }
 
-/** Tells whether every user can pass through to a folder; a checkout in root's home is closed to the others. */
-function isOpenToAll(directory: string): boolean {
-  const isOpen = (fs.statSync(directory).mode & 0o001) !== 0;
-  const parent = path.dirname(directory);
-  return isOpen && (parent === directory || isOpenToAll(parent));
-}
-
-let copyForAll: readonly string[] | undefined;
-
-/** A copy of Node and of the built command line, where every user can run it. */
-function cioForAll(): readonly string[] {
-  if (copyForAll !== undefined) return copyForAll;
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-test-bin-'));
-  process.once('exit', () => fs.rmSync(directory, { recursive: true, force: true }));
-  fs.chmodSync(directory, 0o755);
-  const node = path.join(directory, 'node');
-  fs.copyFileSync(process.execPath, node, fs.constants.COPYFILE_FICLONE);
-  const bundle = path.join(directory, 'cio.cjs');
-  fs.copyFileSync(path.join(REPOSITORY, 'dist', 'cio.cjs'), bundle);
-  for (const file of [node, bundle]) fs.chmodSync(file, 0o755);
-  copyForAll = [node, bundle];
-  return copyForAll;
-}
+/** Lasts until the end of this process, for all who run something as another user. */
+const PROCESS: Scope = { after: (cleanUp) => void process.once('exit', () => void cleanUp()), isLastFirst: true };

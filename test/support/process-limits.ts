@@ -13,6 +13,11 @@ export function processLimit(): number {
   return Math.min(own, containerLimit());
 }
 
+/** How many bytes this process, and each that it starts, may lock into memory where it may not do what limits forbid. */
+export function lockLimit(): number {
+  return limitOf('Max locked memory');
+}
+
 /** Free memory in MiB, of the machine or of the container. */
 export function freeMebibytes(): number {
   return Math.min(os.freemem(), process.availableMemory()) / (1024 * 1024);

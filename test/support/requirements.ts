@@ -1,9 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { lockLimit } from './process-limits.ts';
 
 /** Something that a test needs and that not every machine has; says what is missing, or nothing. */
 export type Requirement = () => string | undefined;
+
+/** What Linux gives everybody, up to 5.15. */
+const LOCKED_KIBIBYTES = 64;
 
 /** The reason to skip a test, for its `skip` option: what is missing of what it needs. False where nothing is. */
 export function skipUnless(...requirements: readonly Requirement[]): string | false {
@@ -21,6 +25,13 @@ export function command(name: string, debianPackage: string = name, below = '/')
 export function root(): string | undefined {
   if (process.geteuid?.() !== 0) return 'root';
   return hasCapabilities(CAP_SETGID, CAP_SETUID) && hasAllUsers() ? undefined : 'root that may become any other user';
+}
+
+/** To lock the pages of keys, and a little more. */
+export function lockedMemory(): string | undefined {
+  return lockLimit() >= LOCKED_KIBIBYTES * 1024
+    ? undefined
+    : `memory that may be locked (ulimit -Hl ${LOCKED_KIBIBYTES})`;
 }
 
 /** To look into a process that does not let its own user, as the daemon does not. */

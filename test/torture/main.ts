@@ -1,8 +1,9 @@
 /** `npm run torture`: does to daemons what may happen to them, and says which promises they kept. */
 import { watchDisturbance } from '../bench/disturbance.ts';
 import { runInterruptibly } from '../bench/interruption.ts';
-import { runProgram } from '../support/command-line.ts';
+import { runProgram, UsageError } from '../support/command-line.ts';
 import { ResultFile } from '../support/result-file.ts';
+import { settleSurroundings } from '../support/surroundings.ts';
 import { parseOptions, usage } from './options.ts';
 import type { Options } from './options.ts';
 import { put } from './put.ts';
@@ -29,6 +30,8 @@ process.exitCode = await runProgram(
 );
 
 async function torture(options: Options): Promise<number> {
+  const unfit = settleSurroundings();
+  if (unfit !== undefined) throw new UsageError(unfit);
   const file = ResultFile.reserve(options.json);
   const disturbance = watchDisturbance();
   const results: Result[] = [];

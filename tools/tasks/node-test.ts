@@ -2,17 +2,20 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { settleSurroundings } from '../../test/support/surroundings.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 
 /** Longer than any test takes; a test that hangs is reported by name instead of holding up all. */
 const TEST_TIMEOUT_MS = 300_000;
 
-/** Longer than all tests take. A file whose tests are done but which does not end is known to the runner only. */
-const RUN_TIMEOUT_MS = 1_200_000;
+/** Longer than all tests take, also on a slow machine. A file whose tests are done but which does not end is known to the runner only. */
+const RUN_TIMEOUT_MS = 3_600_000;
 
 /** Files at the same time: many of them wait for processes and servers more than they compute. */
 export const CONCURRENCY: string = `--test-concurrency=${Math.max(2, os.availableParallelism())}`;
+
+const EXIT_USAGE = 2;
 
 /** How a run of tests ended. */
 export interface TestRun {
@@ -23,6 +26,11 @@ export interface TestRun {
 
 /** Runs node's test runner over files, patterns and options of its own, with its report on standard output. */
 export async function runTests(args: readonly string[]): Promise<TestRun> {
+  const unfit = settleSurroundings();
+  if (unfit !== undefined) {
+    process.stderr.write(`${unfit}\n`);
+    return { code: EXIT_USAGE, skipped: [] };
+  }
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-test-run-'));
   const skipsFile = path.join(directory, 'skips');
   try {

@@ -3,6 +3,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { forAllUsers } from '../../support/checkout-for-all.ts';
 import { startDaemon } from '../../support/daemon.ts';
 import { eventually } from '../../support/eventually.ts';
 import { asIdentity, withIdentity } from '../../support/identity.ts';
@@ -11,8 +12,6 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import {
   CIO,
   DAEMON,
-  GROUP,
-  PASSWD,
   PERSONAS,
   PROBES,
   REMOVALS,
@@ -117,7 +116,7 @@ describe('who may do what', { skip }, () => {
 
   it('a new member is one from his next connection on, and one who is none any more is not', async (t) => {
     const directory = temporaryDirectory(t);
-    const own = await startDaemon(t, { command: withUsers(directory, PASSWD, GROUP) });
+    const own = await startDaemon(t, { command: withUsers(t, directory) });
     const isAdministrator = async (uid: number): Promise<unknown> =>
       (await (await Voice.as(t, own.socketPath, user(uid))).call('Status')).parameters['administrator'];
     assert.deepEqual([await isAdministrator(3012), await isAdministrator(3020)], [true, false]);
@@ -144,7 +143,7 @@ describe('a daemon of a user', { skip }, () => {
     const identity = user(3070);
     const directory = temporaryDirectory(t);
     const daemon = await startDaemon(t, {
-      command: [...asIdentity(identity, ['/bin/sh', '-c', 'umask 0; exec "$@"', 'sh']), ...DAEMON],
+      command: asIdentity(identity, ['/bin/sh', '-c', 'umask 0; exec "$@"', 'sh', ...forAllUsers(t, DAEMON)]),
       stateDirectory: join(ownedDirectory(directory, 'state', identity)),
       runtimeDirectory: join(ownedDirectory(directory, 'run', identity)),
     });

@@ -1,8 +1,9 @@
 /** Everybody who can be to a daemon, what is whose, and what each may do with it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { forAllUsers } from '../../support/checkout-for-all.ts';
 import { startDaemon } from '../../support/daemon.ts';
 import type { Daemon } from '../../support/daemon.ts';
 import { asIdentity } from '../../support/identity.ts';
@@ -42,12 +43,14 @@ export function privateMounts(): string | undefined {
 }
 
 /** The command of a daemon that finds these users and groups in /etc, and nobody else does. */
-export function withUsers(directory: string, passwd: string, group: string, as?: Identity): string[] {
+export function withUsers(scope: Scope, directory: string, as?: Identity): string[] {
   const files = { passwd: join(directory, 'passwd'), group: join(directory, 'group') };
-  writeFileSync(files.passwd, passwd);
-  writeFileSync(files.group, group);
+  writeFileSync(files.passwd, PASSWD);
+  writeFileSync(files.group, GROUP);
+  // Whoever it is, it has to read them.
+  for (const file of Object.values(files)) chmodSync(file, 0o644);
   const script = 'mount --bind "$0" /etc/passwd && mount --bind "$1" /etc/group && shift && exec "$@"';
-  const daemon = as === undefined ? DAEMON : asIdentity(as, DAEMON);
+  const daemon = as === undefined ? DAEMON : asIdentity(as, forAllUsers(scope, DAEMON));
   return ['unshare', '--mount', '--', '/bin/sh', '-c', script, files.passwd, files.group, ...daemon];
 }
 
@@ -162,7 +165,7 @@ export async function startWorld(scope: Scope, as?: Identity): Promise<Daemon> {
   // As under systemd: with another user than root, and sockets for everybody.
   const own =
     as === undefined ? {} : { ...ownDirectories(directory, as), args: ['--system', '--validate-every', 'off'] };
-  const daemon = await startDaemon(scope, { command: withUsers(directory, PASSWD, GROUP, as), ...own });
+  const daemon = await startDaemon(scope, { command: withUsers(scope, directory, as), ...own });
   const root = await Voice.as(scope, daemon.socketPath, user(0));
   const bob = await Voice.as(scope, daemon.socketPath, user(BOB));
   for (const owner of [root, bob]) for (const set of ['granted', 'foreign']) await keep(owner, set);

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { mayBeSwapped } from '../../../daemon/kernel/hardening.ts';
 import { Service, run } from '../../support/process.ts';
 import { startDaemon } from '../../support/daemon.ts';
-import { command, root, skipUnless } from '../../support/requirements.ts';
+import { command, lockedMemory, root, skipUnless } from '../../support/requirements.ts';
 
 const MODULE = new URL('../../../daemon/kernel/hardening.ts', import.meta.url).href;
 const MAIN = fileURLToPath(new URL('../../../daemon/main.ts', import.meta.url));
@@ -57,7 +57,7 @@ describe('hardenProcess()', { skip: skipUnless(root, command('setpriv', 'util-li
     assert.deepEqual(await readable(pid), ['environ', 'mem', 'maps', 'fd/0']);
   });
 
-  it('is done by the daemon, which locks the memory of its keys too', async (t) => {
+  it('is done by the daemon, which locks the memory of its keys too', { skip: skipUnless(lockedMemory) }, async (t) => {
     const daemon = await startDaemon(t, {
       command: [...POWERLESS, process.execPath, MAIN],
       args: ['--user', '--validate-every', 'off'],

@@ -24,7 +24,7 @@ import {
 import { descriptorOf } from '../../../daemon/kernel/peer.ts';
 import { eventually } from '../../support/eventually.ts';
 import { run, runSuccessfully } from '../../support/process.ts';
-import { root, skipUnless } from '../../support/requirements.ts';
+import { lockedMemory, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const MODULE = new URL('../../../daemon/kernel/libc.ts', import.meta.url).href;
@@ -197,7 +197,7 @@ describe('lockPages()', () => {
     assert.equal(bytes.length, 64 * 1024);
   });
 
-  it('throws where the limit forbids it', { skip: skipUnless(root) }, async () => {
+  it('throws where the limit forbids it', { skip: skipUnless(root, lockedMemory) }, async () => {
     const script = `
       const { lockPages } = await import(process.argv[1]);
       try { lockPages(new Uint8Array(new ArrayBuffer(1024 * 1024))); console.log('locked'); }

@@ -3,6 +3,7 @@ import type { CredentialClient } from '../../../client/index.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { DAEMON_COMMAND } from '../../bench/servers.ts';
 import { ownedDirectory } from '../../daemon/access/personas.ts';
+import { forAllUsers } from '../../support/checkout-for-all.ts';
 import { startDaemon } from '../../support/daemon.ts';
 import type { Daemon } from '../../support/daemon.ts';
 import { asIdentity } from '../../support/identity.ts';
@@ -101,5 +102,5 @@ interface Places {
 
 function start(scope: Scope, places: Places): Promise<Daemon> {
   const args = ['--system', '--validate-every', 'off'];
-  return startDaemon(scope, { ...places, args, command: asIdentity(DAEMON, DAEMON_COMMAND) });
+  return startDaemon(scope, { ...places, args, command: asIdentity(DAEMON, forAllUsers(scope, DAEMON_COMMAND)) });
 }

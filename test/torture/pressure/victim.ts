@@ -32,8 +32,11 @@ export interface Holdings {
   readonly mebibytes: number;
 }
 
-/** Descriptors that may be open for another reason than before: one more connection, a file that is read. */
-const DESCRIPTORS_SLACK = 2;
+/**
+ * Descriptors that may be open for another reason than before: one more connection, a file that is read, and the one copy that
+ * somebody has begun to send, which is kept for ten minutes.
+ */
+const DESCRIPTORS_SLACK = 3;
 
 /** How many more descriptors are open than there were, in words; undefined where there are not. */
 export function leakedDescriptors(before: Holdings, after: Holdings): string | undefined {

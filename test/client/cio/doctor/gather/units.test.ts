@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { scanUnits } from '../../../../../client/cio/doctor/gather/units.ts';
+import { forAllUsers } from '../../../../support/checkout-for-all.ts';
 import { asIdentity } from '../../../../support/identity.ts';
 import { runSuccessfully } from '../../../../support/process.ts';
 import { root, skipUnless } from '../../../../support/requirements.ts';
@@ -140,8 +141,9 @@ describe('scanUnits()', () => {
     fs.chmodSync(path.join(host, ETC, 'secret.service'), 0o600);
     fs.chmodSync(path.join(host, ETC, 'closed.service.d'), 0o700);
     const module = path.join(import.meta.dirname, '../../../../../client/cio/doctor/gather/units.ts');
-    const script = `import(${JSON.stringify(module)}).then(m => console.log(JSON.stringify(m.scanUnits(${JSON.stringify(host)}))))`;
-    const command = asIdentity({ uid: 65534, gid: 65534 }, [process.execPath, '--eval', script]);
+    const [node = '', open = ''] = forAllUsers(context, [process.execPath, module]);
+    const script = `import(${JSON.stringify(open)}).then(m => console.log(JSON.stringify(m.scanUnits(${JSON.stringify(host)}))))`;
+    const command = asIdentity({ uid: 65534, gid: 65534 }, [node, '--eval', script]);
     const scan = JSON.parse(await runSuccessfully(command)) as ReturnType<typeof scanUnits>;
     assert.deepEqual(scan.files, []);
     assert.deepEqual(scan.unread.map(({ path: file, reason }) => `${path.basename(file)}: ${reason}`).toSorted(), [
