@@ -30,15 +30,29 @@ export function mayWrite(caller: Subject, space: Space): boolean {
 }
 
 export function mayRead(caller: Subject, reader: VaultReader, space: Space, name: string): boolean {
-  return mayWrite(caller, space) || grantsOf(caller, reader).some((grant) => covers(grant, space, name));
+  if (mayWrite(caller, space)) return true;
+  const set = membershipOf(name)?.set;
+  return (
+    wasGranted(caller, reader, space, 'name', name) ||
+    (set !== undefined && wasGranted(caller, reader, space, 'set', set))
+  );
 }
 
 /** Tells whether he may read every field of a set, those that may come included. */
 export function mayReadSet(caller: Subject, reader: VaultReader, space: Space, set: string): boolean {
-  if (mayWrite(caller, space)) return true;
-  return grantsOf(caller, reader).some(
-    (grant) => grant.kind === 'set' && grant.space === space && grant.target === set,
-  );
+  return mayWrite(caller, space) || wasGranted(caller, reader, space, 'set', set);
+}
+
+/** From the side of what was granted: of one caller, others may have granted thousands. */
+function wasGranted(
+  caller: Subject,
+  reader: VaultReader,
+  space: Space,
+  kind: GrantEntry['kind'],
+  target: string,
+): boolean {
+  const grantees = reader.grantees(space, kind, target);
+  return caller.principals().some((principal) => grantees.has(principal));
 }
 
 /** Everything that was granted to the caller. */

@@ -1,5 +1,6 @@
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName } from '../../src/sets.ts';
+import type { TimeSlice } from '../time-slice.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { SHARED_SPACE } from '../vault/records.ts';
@@ -7,7 +8,7 @@ import type { CredentialRecord, GrantEntry, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Caller } from './caller.ts';
 import { everyCredential } from './every-credential.ts';
-import { grantsOf, mayRead } from './rules.ts';
+import { mayRead } from './rules.ts';
 
 /** Whose credentials are meant, of those that the caller may read. */
 export interface Owners {
@@ -31,26 +32,35 @@ export function isMeant(caller: Caller, { only, isEveryone }: Owners, space: Spa
 /**
  * Every credential that the caller may read. An administrator's list goes through the store; anybody else's through his
  * own names and what was granted to him, so that it takes no longer because of what others have.
+ *
+ * @param slice of the task that this is part of: what is not there takes time as well
  */
 export async function* visibleCredentials(
   vault: Vault,
   caller: Caller,
   { count, ...owners }: Visible,
+  slice: TimeSlice,
 ): AsyncGenerator<CredentialRecord> {
   if (!caller.isAdministrator) {
-    const { names, granted } = vault.read((reader) => ({
-      names: visibleNames(caller, reader),
+    const { own, granted } = vault.read((reader) => ({
+      own: reader.principal(caller.space)?.names ?? [],
       granted: grantLists(caller, reader),
     }));
     // Whoever takes them slowly is given nothing that was taken back meanwhile.
     const isStillGranted = (reader: VaultReader, space: Space, name: string): boolean =>
       grantLists(caller, reader).every((grants, index) => grants === granted[index]) ||
       mayRead(caller, reader, space, name);
-    for (const { space, name } of names) {
+    const given = new Set<string>();
+    for (const { space, name } of visibleNames(caller.space, own, granted)) {
+      await slice.pause();
+      const place = `${space} ${name}`;
+      if (!isMeant(caller, owners, space) || given.has(place)) continue;
+      const { damaged } = count;
       const record = countDamaged(count, () =>
         vault.read((reader) => (isStillGranted(reader, space, name) ? reader.credential(space, name) : undefined)),
       );
-      if (record !== undefined && isMeant(caller, owners, space)) yield record;
+      if (record !== undefined || count.damaged > damaged) given.add(place);
+      if (record !== undefined) yield record;
     }
     return;
   }
@@ -65,13 +75,17 @@ function grantLists(caller: Caller, reader: VaultReader): (readonly GrantEntry[]
   return caller.principals().map((principal) => reader.principal(principal)?.grants);
 }
 
-function visibleNames(caller: Caller, reader: VaultReader): Iterable<{ readonly space: Space; readonly name: string }> {
-  const names = new Map<string, { space: Space; name: string }>();
-  const add = (space: Space, name: string): void => void names.set(`${space} ${name}`, { space, name });
-  for (const name of reader.principal(caller.space)?.names ?? []) add(caller.space, name);
-  for (const { space, kind, target } of grantsOf(caller, reader)) {
-    if (kind === 'name') add(space, target);
-    else for (const field of FIELD_IDS) add(space, memberName(target, field));
+/** Some more than once. One at a time: a set can have far more fields than it has, and a thousand callers may list at once. */
+function* visibleNames(
+  ownSpace: Space,
+  own: readonly string[],
+  granted: readonly (readonly GrantEntry[] | undefined)[],
+): Generator<{ readonly space: Space; readonly name: string }> {
+  for (const name of own) yield { space: ownSpace, name };
+  for (const grants of granted) {
+    for (const { space, kind, target } of grants ?? []) {
+      if (kind === 'name') yield { space, name: target };
+      else for (const field of FIELD_IDS) yield { space, name: memberName(target, field) };
+    }
   }
-  return names.values();
 }

@@ -197,7 +197,7 @@ export class WatchedView implements Watcher {
     const unseen = new Set(this.#told.keys());
     let part = newPart();
     const options = { only, isEveryone: false, count: { damaged: 0 } };
-    for await (const record of visibleCredentials(this.#vault, this.#caller, options)) {
+    for await (const record of visibleCredentials(this.#vault, this.#caller, options, this.#slice)) {
       await this.#slice.pause();
       const { space, name } = record;
       const set = membershipOf(name)?.set;

@@ -1,5 +1,5 @@
 import { principalsOf } from '../access/grants.ts';
-import { requireGrantsWithinQuota } from '../access/quota.ts';
+import { requireGranteeWithinQuota, requireGrantsWithinQuota } from '../access/quota.ts';
 import { findGrantTarget, resolveUuid } from '../access/targets.ts';
 import { emptyPrincipal } from '../vault/records.ts';
 import type { Method } from './context.ts';
@@ -18,9 +18,13 @@ export const grant: Method<'Grant'> = async ({ vault }, caller, parameters) => {
       const principal = writer.principal(id) ?? emptyPrincipal(id);
       const old = grantees.get(id);
       if (old !== undefined && old.missing === entry.missing) continue;
-      if (old === undefined) given += 1;
+      const grants = [...principal.grants.filter((grant) => grant !== old), entry];
+      if (old === undefined) {
+        given += 1;
+        requireGranteeWithinQuota(space, grants);
+      }
       requireGrantsWithinQuota(space, given);
-      writer.putPrincipal({ ...principal, grants: [...principal.grants.filter((grant) => grant !== old), entry] });
+      writer.putPrincipal({ ...principal, grants });
     }
     return { generation: writer.generation(space) };
   }, caller.uid);

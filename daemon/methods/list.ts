@@ -80,7 +80,7 @@ async function* everyListed(
   seen: SeenFields,
   slice: TimeSlice,
 ): AsyncGenerator<CredentialRecord> {
-  yield* visibleCredentials(vault, caller, visible);
+  yield* visibleCredentials(vault, caller, visible, slice);
   const missed = seen.missed().filter(({ space }) => isMeant(caller, visible, space));
   for (const { space, set } of missed) {
     await slice.pause();

@@ -7,6 +7,7 @@ import {
   covers,
   findReadable,
   findWritable,
+  grantsOf,
   mayRead,
   mayReadSet,
   mayWrite,
@@ -19,6 +20,7 @@ import {
 import { uuidOfSet } from '../../../daemon/access/set-uuid.ts';
 import type { Reply } from '../../../daemon/dispatch.ts';
 import { emptyPrincipal } from '../../../daemon/vault/records.ts';
+import type { VaultReader } from '../../../daemon/vault/reader.ts';
 import type { Space } from '../../../daemon/vault/records.ts';
 import type { MethodName } from '../../../daemon/methods/context.ts';
 import type { Methods } from '../../../src/protocol/interface.generated.ts';
@@ -82,6 +84,45 @@ describe('mayWrite()', () => {
     ] as const) {
       assert.equal(mayWrite(core.caller(person), space), expected);
     }
+  });
+});
+
+describe('mayRead()', () => {
+  it('is his whom some grant covers, by whatever he is; in a transaction as after it', async (t) => {
+    const core = await startCore(t);
+    const persons: Person[] = [ALICE, BOB, { uid: 3001, gid: 50 }, { uid: 4000, groups: [50] }, RESTIC];
+    const given = fc.record({
+      principal: fc.constantFrom('uid:3001', 'uid:3002', 'gid:50', 'unit:restic.service'),
+      space: fc.constantFrom('system', 'uid:3001', 'uid:30'),
+      kind: fc.constantFrom('name', 'set'),
+      target: fc.constantFrom('aws', 'token', 'cio_aws_region', 'cio_aws_alt_region', 'aws_alt'),
+    } as const);
+    const places = (['system', 'uid:3001', 'uid:30'] as const).flatMap((space) =>
+      ['aws', 'token', 'cio_aws_region', 'cio_aws_alt_region', 'cio_aws_prefix'].map((name) => ({ space, name })),
+    );
+    const check = (reader: VaultReader): void => {
+      for (const person of persons) {
+        const caller = core.caller(person);
+        for (const { space, name } of places) {
+          const expected = caller.space === space || grantsOf(caller, reader).some((one) => covers(one, space, name));
+          assert.equal(mayRead(caller, reader, space, name), expected, `${JSON.stringify(person)} ${space} ${name}`);
+        }
+      }
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.uniqueArray(given, { selector: (one) => JSON.stringify(one), maxLength: 6 }), async (all) => {
+        await core.vault.write((writer) => {
+          for (const principal of ['uid:3001', 'uid:3002', 'gid:50', 'unit:restic.service'] as const) {
+            const own = all.filter((one) => one.principal === principal);
+            const grants = own.map(({ space, kind, target }) => ({ space, kind, target }));
+            writer.putPrincipal({ ...emptyPrincipal(principal), grants });
+          }
+          check(writer);
+        });
+        core.vault.read(check);
+      }),
+      { numRuns: 50 },
+    );
   });
 });
 

@@ -2,15 +2,35 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { visibleCredentials } from '../../../daemon/access/visible.ts';
 import type { Visible } from '../../../daemon/access/visible.ts';
+import { FIELD_IDS } from '../../../src/providers/registry.ts';
+import { TimeSlice } from '../../../daemon/time-slice.ts';
 import { ALICE, BOB, ROOT, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
 
 async function visible(core: Core, person: Person, options: Partial<Visible> = {}): Promise<string[]> {
   const wanted = { only: undefined, isEveryone: false, count: { damaged: 0 }, ...options };
   const names: string[] = [];
-  for await (const { space, name } of visibleCredentials(core.vault, core.caller(person), wanted))
+  for await (const { space, name } of visibleCredentials(
+    core.vault,
+    core.caller(person),
+    wanted,
+    sliceOf(core, person),
+  ))
     names.push(`${space} ${name}`);
   return names.toSorted();
+}
+
+function sliceOf(core: Core, { uid }: Person): TimeSlice {
+  return new TimeSlice(core.vault.turns, uid);
+}
+
+class CountingSlice extends TimeSlice {
+  pauses = 0;
+
+  override pause(): Promise<void> {
+    this.pauses += 1;
+    return super.pause();
+  }
 }
 
 describe('visibleCredentials()', () => {
@@ -35,6 +55,24 @@ describe('visibleCredentials()', () => {
     assert.ok(core.store.reads.length <= 1);
   });
 
+  it('lets others have their turn at every field that a set that was granted could have, and looks for none before', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_region', 'cio_minio_region');
+    for (const target of ['aws', 'minio']) await core.ask(ROOT, 'Grant', { target, grantees: [{ uid: ALICE.uid }] });
+    await core.keep(ALICE, 'own');
+    const slice = new CountingSlice(core.vault.turns, ALICE.uid);
+    const wanted = { only: undefined, isEveryone: false, count: { damaged: 0 } };
+    const slow = visibleCredentials(core.vault, core.caller(ALICE), wanted, slice);
+    assert.equal((await slow.next()).value?.name, 'own');
+    assert.equal(slice.pauses, 1);
+    core.store.reads.length = 0;
+    const rest: string[] = [];
+    for await (const { name } of slow) rest.push(name);
+    assert.deepEqual(rest, ['cio_aws_region', 'cio_minio_region']);
+    assert.equal(slice.pauses, 1 + 2 * FIELD_IDS.length);
+    assert.ok(core.store.reads.length > FIELD_IDS.length);
+  });
+
   for (const grantees of [[{ uid: ALICE.uid }], [{ uid: ALICE.uid }, { gid: ALICE.uid }]]) {
     it(`gives nothing that was taken back by ${grantees.length} of his grants while somebody took his time`, async (t) => {
       const core = await startCore(t);
@@ -42,7 +80,7 @@ describe('visibleCredentials()', () => {
       await core.keep(ALICE, 'own');
       for (const target of ['aws', 'token', 'other']) await core.ask(ROOT, 'Grant', { target, grantees });
       const wanted = { only: undefined, isEveryone: false, count: { damaged: 0 } };
-      const slow = visibleCredentials(core.vault, core.caller(ALICE), wanted);
+      const slow = visibleCredentials(core.vault, core.caller(ALICE), wanted, sliceOf(core, ALICE));
       assert.equal((await slow.next()).value?.name, 'own');
       for (const target of ['aws', 'token']) await core.ask(ROOT, 'Revoke', { target, grantees });
       const rest: string[] = [];

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { GRANTS_PER_USER_MAX } from '../../../daemon/access/quota.ts';
-import { ITEMS_PER_CALL_MAX } from '../../../src/limits.ts';
+import {
+  GRANTS_PER_USER_MAX,
+  NAMES_PER_USER_MAX,
+  SHARED_GRANTS_PER_GRANTEE_MAX,
+  USERS_GRANTS_PER_GRANTEE_MAX,
+} from '../../../daemon/access/quota.ts';
+import { emptyPrincipal } from '../../../daemon/vault/records.ts';
+import type { GrantEntry, PrincipalRecord, Space } from '../../../daemon/vault/records.ts';
+import { ITEMS_PER_CALL_MAX, NAME_LENGTH_MAX } from '../../../src/limits.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
 import { flipBit, recordsIn } from '../damage.ts';
@@ -219,6 +226,41 @@ describe('Grant: grantees', () => {
       assert.deepEqual(await core.refusal(ROOT, method, { target: 'token', grantees }), tooLarge);
     }
     await core.ask(ROOT, 'Grant', { target: 'token', grantees: grantees.slice(1) });
+  });
+});
+
+describe('Grant: what one may be given', () => {
+  const longest = (count: number, start: string): string[] =>
+    Array.from({ length: count }, (_, index) => `${start}${index}`.padEnd(NAME_LENGTH_MAX, 'x'));
+  const granted = (space: Space, count: number): GrantEntry[] =>
+    longest(count, 'n').map((target) => ({ space, kind: 'name', target, missing: 'block' }));
+
+  it('is bounded, so that his record is one that the store reads; users keep no administrator from granting', async (t) => {
+    const core = await startCore(t);
+    await core.keep(BOB, 'mine');
+    await core.keep(ALICE, 'a', 'b');
+    await core.keep(ROOT, 'a', 'b');
+    const grants = [
+      ...granted('system', SHARED_GRANTS_PER_GRANTEE_MAX - 1),
+      ...granted('uid:4294967294', USERS_GRANTS_PER_GRANTEE_MAX - 1),
+    ];
+    const names = longest(NAMES_PER_USER_MAX, 'cio_set');
+    const removals = Object.fromEntries(names.map((name) => [name, Number.MAX_SAFE_INTEGER]));
+    const full: PrincipalRecord = { ...emptyPrincipal('uid:3002'), generation: 1, count: 1, names, removals, grants };
+    await core.vault.write((writer) => writer.putPrincipal(full));
+    const grantees = [{ uid: BOB.uid }];
+    for (const [person, limit] of [
+      [ALICE, USERS_GRANTS_PER_GRANTEE_MAX],
+      [ROOT, SHARED_GRANTS_PER_GRANTEE_MAX],
+    ] as const) {
+      await core.ask(person, 'Grant', { target: 'a', grantees });
+      assert.deepEqual(await core.refusal(person, 'Grant', { target: 'b', grantees }), ['TooLarge', { limit }]);
+      await core.ask(person, 'Grant', { target: 'a', grantees });
+    }
+    const again = await restartCore(t, core);
+    const kept = again.vault.read((reader) => reader.principal('uid:3002'));
+    assert.equal(kept?.grants.length, SHARED_GRANTS_PER_GRANTEE_MAX + USERS_GRANTS_PER_GRANTEE_MAX);
+    assert.ok(await reads(again, BOB, 'a'));
   });
 });
 
