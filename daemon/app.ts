@@ -145,7 +145,7 @@ async function start(
       ),
     onPurged: () => log.info('the journal was moved to the file'),
     onWatcherFailed: (error) => log.error('what follows from a change failed by a defect', describeDefect(error)),
-    onCommitsAgain: () => seldomLog.info('the storage takes changes again'),
+    onCommitsAgain: () => seldomLog.over('the storage takes changes again', () => !vault.areCommitsFailing),
   });
   cleanup.adopt(vault, (open) => open.close());
   const slots = new SlotKeeper(vault, sodium, keyPlaces, Date.now);
@@ -199,7 +199,7 @@ async function start(
   };
   const varlinkServer = new VarlinkServer(
     (socket) => callerOf(readPeer(socket), users, ownUid),
-    createDispatch(context, log),
+    createDispatch(context, log, seldomLog),
     log,
   );
   // Those too that somebody asked for while it stopped: closing the vault waits for them.
@@ -213,8 +213,8 @@ async function start(
     schedule.start();
   }
   // Stopped first: a unit that waits must hear of it, whatever becomes of this process, and however long something takes here.
+  cleanup.defer(() => stopAll(Object.values(loadServers)));
   for (const [name, server] of Object.entries(loadServers)) {
-    cleanup.defer(() => server.stop());
     const place = places[name as keyof typeof loadServers];
     if (place !== undefined) await server.listen(place);
   }
@@ -230,6 +230,7 @@ async function start(
   );
   selfCheck.start();
   cleanup.defer(endInspections);
+  cleanup.defer(() => slots.stop());
   report(manager, vault, settings.watchdogMs, log, cleanup);
   // Half a MiB that the start has freed between what stays.
   trimHeap();
@@ -244,6 +245,11 @@ async function start(
     },
     stop: () => lifetime.disposeAsync(),
   };
+}
+
+/** Side by side: the peers of each may take long to read their answers. */
+async function stopAll(servers: readonly LoadServer[]): Promise<void> {
+  await Promise.all(servers.map((server) => server.stop()));
 }
 
 /** Connections that another process left with the service manager. */

@@ -51,7 +51,7 @@ const VENDOR = 'cio-credentiald';
 const CREATE = `${INTERFACE_NAME}.Create`;
 
 /** Makes the table of all methods, with the checks of their parameters. */
-export function createDispatch(context: Context, log: Log): Dispatch {
+export function createDispatch(context: Context, log: Log, seldomLog: Log = seldom(log)): Dispatch {
   const { methods } = compileInterface(parseInterface(INTERFACE_DESCRIPTION));
   const service = compileInterface(parseInterface(SERVICE_DESCRIPTION));
   const handlers = new Map<string, { readonly check: Check; readonly handle: Handler }>();
@@ -61,7 +61,6 @@ export function createDispatch(context: Context, log: Log): Dispatch {
   for (const [name, { checkCall }] of service.methods) {
     handlers.set(`${SERVICE_NAME}.${name}`, { check: checkCall, handle: serviceHandler(name, context.version) });
   }
-  const seldomLog = seldom(log);
   const refuse = (error: unknown, method: string): Reply => refusal(error, method, log, seldomLog);
   return (caller, message, gone = NEVER_GONE, ending = NEVER_GONE) => {
     const call = parseCall(message);

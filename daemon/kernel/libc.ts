@@ -25,6 +25,10 @@ const SCM_RIGHTS = 1;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const F_SETFD = 2;
+const F_SETLK = 6;
+const F_WRLCK = 1;
+/** struct flock on 64 bits: short, short, two off_t, pid_t (fcntl(2)); of zeros, from the start of the file to its end. */
+const FLOCK_BYTES = 32;
 const FD_CLOEXEC = 1;
 const POLLOUT = 0x004;
 const POLLERR = 0x008;
@@ -126,6 +130,13 @@ export function tryLockFile(fd: number): boolean {
   if (flockRaw(fd, LOCK_EX | LOCK_NB) === 0) return true;
   if (koffi.errno() === EWOULDBLOCK) return false;
   throw systemError('flock');
+}
+
+/** Takes a lock of SQLite's kind, which this process loses when it closes any descriptor of the file (fcntl(2)). @throws SystemError */
+export function lockRecords(fd: number): void {
+  const lock = Buffer.alloc(FLOCK_BYTES);
+  lock.writeInt16LE(F_WRLCK);
+  if (fcntlRaw(fd, F_SETLK, 'uint8_t *', lock) !== 0) throw systemError('fcntl');
 }
 
 /**

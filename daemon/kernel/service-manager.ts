@@ -20,6 +20,9 @@ const KEEP_TRIES_MAX = 100;
 const READY_TRIES_MAX = 1000;
 const PAUSE_MS = 2;
 
+/** For how long it is not waited for again, after that was in vain: nobody is served while it is. */
+const OVERRUN_MS = 1000;
+
 /** Longest path or name of a Unix socket (unix(7)). */
 const ADDRESS_BYTES_MAX = 107;
 
@@ -40,9 +43,10 @@ export interface ServiceManager {
    * returns: the copy is in the kernel's hands then.
    *
    * @param name unlike every other one; ASCII without control characters and colons
+   * @param isNeeded whether to wait for room also where that was in vain just now
    * @returns false where it could not be left there, or would be one too many
    */
-  keep(fd: number, name: string): boolean;
+  keep(fd: number, name: string, isNeeded?: boolean): boolean;
   release(name: string): void;
 }
 
@@ -68,6 +72,13 @@ export function connectServiceManager(
   keepMessage.text.write(KEEP, 'latin1');
   const kept = new Set(left);
   let isUnheard = false;
+  let overrunUntil = 0;
+  const attemptAWhile = (work: () => void, isNeeded = false): SystemError | undefined => {
+    if (!isNeeded && performance.now() < overrunUntil) return attempt(work, 1);
+    const failure = attempt(work, KEEP_TRIES_MAX);
+    if (failure?.code === 'EAGAIN') overrunUntil = performance.now() + OVERRUN_MS;
+    return failure;
+  };
   const send = (text: string, triesMax = 1): void => {
     const failure = attempt(() => message.send(message.text.write(text)), triesMax);
     // One that is overrun has lost a ping or a status, and hears the next one.
@@ -81,16 +92,16 @@ export function connectServiceManager(
     status: (status) => send(`STATUS=${status}`),
     stopping: () => send('STOPPING=1\nSTATUS=Stopping'),
     alive: () => send('WATCHDOG=1'),
-    keep: (fd, name) => {
+    keep: (fd, name, isNeeded) => {
       if (kept.size >= KEPT_MAX) return false;
       const textBytes = KEEP.length + keepMessage.text.write(name, KEEP.length, 'latin1');
-      if (attempt(() => keepMessage.send(textBytes, fd), KEEP_TRIES_MAX) !== undefined) return false;
+      if (attemptAWhile(() => keepMessage.send(textBytes, fd), isNeeded) !== undefined) return false;
       kept.add(name);
       return true;
     },
     release: (name) => {
       // One that is overrun does not hear it, and drops the copy when its peer is gone.
-      attempt(() => message.send(message.text.write(`FDSTOREREMOVE=1\nFDNAME=${name}`)), KEEP_TRIES_MAX);
+      attemptAWhile(() => message.send(message.text.write(`FDSTOREREMOVE=1\nFDNAME=${name}`)));
       kept.delete(name);
     },
   };

@@ -58,9 +58,13 @@ export class LoadConnection {
     return getSocketOption(this.fd, SO_PRIORITY, 4).readInt32LE(0) === BEGUN;
   }
 
-  /** Leaves a copy with the service manager; false where that cannot be done. */
-  keep(): boolean {
-    this.#isKept ||= this.#manager.keep(this.fd, this.#name);
+  /**
+   * Leaves a copy with the service manager; false where that cannot be done.
+   *
+   * @param isNeeded whether the connection cannot go on without
+   */
+  keep(isNeeded = false): boolean {
+    this.#isKept ||= this.#manager.keep(this.fd, this.#name, isNeeded);
     return this.#isKept;
   }
 

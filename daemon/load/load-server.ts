@@ -260,7 +260,7 @@ export class LoadServer {
       this.#refuse(connection, 'Busy');
       return;
     }
-    if (!connection.keep()) {
+    if (!connection.keep(true)) {
       this.#refuse(connection, 'nobody_keeps_it');
       return;
     }

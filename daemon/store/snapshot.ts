@@ -93,6 +93,8 @@ export class Snapshot implements SealedReader {
         return read();
       }
     } catch (error) {
+      // Nothing is being read where there was no lock for it: the next read begins anew.
+      if (error instanceof Database.SqliteError && error.code === 'SQLITE_PROTOCOL') this.leave();
       throw this.#explain(error);
     }
   }

@@ -263,6 +263,7 @@ export class SqliteStore implements SealedStore {
    * the process. One that has no such file, or a file system that is read-only, is SQLite's to tell.
    */
   readonly #requireIndex = (): void => {
+    this.#disk.requireLocks();
     try {
       accessSync(journalIndexOf(this.#path), constants.W_OK);
     } catch (error) {

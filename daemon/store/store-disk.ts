@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 
 import Database from 'better-sqlite3';
 
-import { SystemError, tryLockFile } from '../kernel/libc.ts';
+import { SystemError, lockRecords } from '../kernel/libc.ts';
 import { describeSystemError, errnoOf } from '../system-error.ts';
 import { closeForGood } from './copy-directory.ts';
 import { asFileError } from './file-error.ts';
@@ -30,7 +30,7 @@ interface Trial {
 const MAKING: Trial = { codes: /^SQLITE_CANTOPEN/, what: 'opened', work: () => undefined };
 
 /** It takes a file system that has no locks to give (ENOLCK) for another program that has them. */
-const LOCKING: Trial = { codes: /^SQLITE_(BUSY|PROTOCOL|IOERR_LOCK)/, what: 'locked', work: tryLockFile };
+const LOCKING: Trial = { codes: /^SQLITE_(BUSY|PROTOCOL|IOERR_LOCK)/, what: 'locked', work: lockRecords };
 
 const TRIALS: readonly Trial[] = [
   MAKING,
@@ -49,6 +49,8 @@ export class StoreDisk {
   readonly #whyReadOnly: unknown;
   #file: number | undefined;
   #block: Uint8Array | undefined;
+  /** Whether its file system gave no locks when SQLite had tried for long. */
+  #lacksLocks = false;
 
   private constructor(path: string, file: number | undefined, whyReadOnly?: unknown) {
     this.#path = path;
@@ -104,8 +106,21 @@ export class StoreDisk {
     if (trial === undefined || reason === undefined) return failure;
     // That no file can be made is not why one is locked.
     if (trial === LOCKING && !(reason instanceof SystemError)) return failure;
+    if (error.code === 'SQLITE_PROTOCOL') this.#lacksLocks = true;
     const inodes = trial === MAKING ? inodesOf(this.#path) : '';
     return asFileError(reason, `a file of the store cannot be ${trial.what}${inodes}`);
+  }
+
+  /**
+   * Asks once more for locks where there were none, before SQLite does: it tries for ten seconds, and nobody is served meanwhile.
+   *
+   * @throws StoreError while there are none
+   */
+  requireLocks(): void {
+    if (!this.#lacksLocks) return;
+    const reason = whyNot(`${this.#path}${TRIED}`, LOCKING.work);
+    this.#lacksLocks = reason instanceof SystemError;
+    if (this.#lacksLocks) throw asFileError(reason, `a file of the store cannot be ${LOCKING.what}`);
   }
 
   /** Undefined where the disk gives the start of the file, or cannot be asked for it. */

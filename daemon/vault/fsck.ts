@@ -67,9 +67,15 @@ export interface SpaceSummary {
  * that nothing changes meanwhile.
  *
  * @param pageDamage what was found wrong with the pages of the file; asked of the store unless given
+ * @param requireWanted throws where nobody waits for it any more; asked before each record
  */
-export async function fsck(state: Unlocked, store: SealedStore, pageDamage?: readonly string[]): Promise<Findings> {
-  const check = new Check(state.sealing, store);
+export async function fsck(
+  state: Unlocked,
+  store: SealedStore,
+  pageDamage?: readonly string[],
+  requireWanted: () => void = () => undefined,
+): Promise<Findings> {
+  const check = new Check(state.sealing, store, requireWanted);
   await check.pages(pageDamage ?? store.findPageDamage());
   await check.each(KIND.store, (record) => check.only(record, fixedTag('store')));
   await check.each(KIND.slot, (record) => check.slot(record));
@@ -100,14 +106,16 @@ class Check implements Findings {
   readonly spaces: Map<Space, SpaceSummary> = new Map();
   readonly #sealing: Sealing;
   readonly #store: SealedStore;
+  readonly #requireWanted: () => void;
   /** Sets of which something is there, with their owners. */
   readonly #sets: Set<string> = new Set();
   /** The tags of values that a credential refers to. */
   readonly #values: Set<string> = new Set();
 
-  constructor(sealing: Sealing, store: SealedStore) {
+  constructor(sealing: Sealing, store: SealedStore, requireWanted: () => void) {
     this.#sealing = sealing;
     this.#store = store;
+    this.#requireWanted = requireWanted;
   }
 
   report(problem: Problem): void {
@@ -130,6 +138,7 @@ class Check implements Findings {
   async each(kind: Kind, check: (record: SealedRecord) => void): Promise<void> {
     try {
       for await (const record of everyRecord(this.#store, kind)) {
+        this.#requireWanted();
         this.digest.add(this.#sealing.fingerprint(kind, record.tag, record.body));
         check(record);
       }

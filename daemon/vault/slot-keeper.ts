@@ -42,6 +42,9 @@ export class SlotKeeper {
   #isTrying = false;
   /** How many slots are being made. */
   #added = 0;
+  /** Settled when no new slot's passphrase is derived, nor waits for its turn. */
+  #derived: Promise<unknown> = Promise.resolve();
+  #isStopped = false;
 
   constructor(vault: Vault, sodium: Sodium, places: SlotPlaces, now: () => number) {
     this.#vault = vault;
@@ -92,7 +95,7 @@ export class SlotKeeper {
    * Adds a slot to the open store.
    *
    * @returns the slot, and the code of a recovery slot, which is kept nowhere
-   * @throws CredentialError `Locked`, `InvalidValue`, `TooLarge`
+   * @throws CredentialError `Locked`, `InvalidValue`, `TooLarge`; `Busy` where it was to be stopped before its turn came
    */
   async add(request: SlotRequest): Promise<{ readonly slot: SlotRecord; readonly recoveryCode?: string }> {
     // Those count that are being made: each holds a key, and a passphrase takes long.
@@ -137,6 +140,11 @@ export class SlotKeeper {
     }
   }
 
+  /** Derives no other passphrase: who waits for his turn is refused. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
   /** Tells whether a key file there would lie beside the store. */
   isInStateDirectory(path: string): boolean {
     return pathInSlot(this.#places, path) !== path;
@@ -162,7 +170,9 @@ export class SlotKeeper {
   }
 
   async #store(rootKey: Uint8Array, slot: NewSlot, secret: SlotSecret): Promise<SlotRecord> {
-    const record = await makeSlot(this.#sodium, this.#vault.storeId, rootKey, slot, secret, this.#now());
+    const make = (): Promise<SlotRecord> =>
+      makeSlot(this.#sodium, this.#vault.storeId, rootKey, slot, secret, this.#now());
+    const record = await (slot.kind === 'passphrase' ? this.#inTurn(make) : make());
     await this.#vault.write((writer) => {
       // A copy may have been restored meanwhile, and this slot would open none of it.
       if (Buffer.compare(this.#vault.unlocked().rootKey, rootKey) !== 0) throw new CredentialError('Busy', {});
@@ -173,13 +183,31 @@ export class SlotKeeper {
     return record;
   }
 
+  /** One at a time, too; one that cannot be of use any more is not begun. */
+  #inTurn<T>(derive: () => Promise<T>): Promise<T> {
+    const derived = this.#derived.then(() => {
+      this.#vault.unlocked();
+      this.#requireRunning();
+      return derive();
+    });
+    this.#derived = derived.catch(() => undefined);
+    return derived;
+  }
+
+  #requireRunning(): void {
+    if (this.#isStopped) throw new CredentialError('Busy', {});
+  }
+
   /** One at a time: a passphrase takes much memory while it is tried. */
   async #unlockWithAny(slots: readonly SlotRecord[], secret: SlotSecret): Promise<SlotRecord> {
     if (slots.length === 0) throw new CredentialError('UnlockFailed', { reason: 'no_slot' });
     if (this.#isTrying) throw new CredentialError('Busy', {});
     this.#isTrying = true;
     try {
-      for (const slot of slots) if (await this.#tryUnlock(slot, secret)) return slot;
+      for (const slot of slots) {
+        this.#requireRunning();
+        if (await this.#tryUnlock(slot, secret)) return slot;
+      }
       throw new CredentialError('UnlockFailed', { reason: 'wrong_secret' });
     } finally {
       this.#isTrying = false;

@@ -96,6 +96,11 @@ export class Vault {
     return this.#exclusive !== undefined;
   }
 
+  /** Whether the storage did not take the last change. */
+  get areCommitsFailing(): boolean {
+    return this.#areCommitsFailing;
+  }
+
   /** 16 bytes, in clear in the file; others after a {@link replace}. */
   get storeId(): Uint8Array {
     return (this.#storeId ??= storeIdIn(this.#store));

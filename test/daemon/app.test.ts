@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -294,6 +296,25 @@ describe('App.stop()', () => {
     assert.equal(fs.existsSync(app.socketPath), true);
     end([]);
     assert.deepEqual((await checking)['problems'], []);
+    await stopping;
+  });
+
+  it('ends one LOAD socket as soon as the other, whose peer does not read his answer', async (t) => {
+    const { app } = await start(t, stateIn(t));
+    const [load = '', sealed = ''] = ['load', 'load-encrypted'].map((name) =>
+      path.join(path.dirname(app.socketPath), name),
+    );
+    // Nobody is believed to be systemd who has no address of its kind, and a refusal is more than a socket holds.
+    const peers = [load, sealed].map((file) => net.connect({ path: file, allowHalfOpen: true }).pause());
+    t.after(() => peers.forEach((peer) => peer.destroy()));
+    await Promise.all(peers.map((peer) => once(peer, 'readable')));
+    let isStopped = false;
+    const stopping = app.stop().finally(() => {
+      isStopped = true;
+    });
+    await eventually(() => !fs.existsSync(load) || !fs.existsSync(sealed));
+    assert.deepEqual([fs.existsSync(load), fs.existsSync(sealed), isStopped], [false, false, false]);
+    for (const peer of peers) peer.destroy();
     await stopping;
   });
 });

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { createLog } from '../../daemon/log.ts';
-import type { Log } from '../../daemon/log.ts';
 import { SAID_AGAIN_MS, seldom } from '../../daemon/seldom.ts';
+import type { SeldomLog } from '../../daemon/seldom.ts';
 
 /** @returns what is asked for the lines that came since */
-function start(t: TestContext): { log: Log; said: () => string[] } {
+function start(t: TestContext): { log: SeldomLog; said: () => string[] } {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const lines: string[] = [];
   const log = seldom(createLog((line) => void lines.push(line.trimEnd()), true));
@@ -46,4 +46,30 @@ describe('seldom()', () => {
     t.mock.timers.tick(SAID_AGAIN_MS);
     assert.deepEqual(said(), ['<4>failed reason=full', '<4>failed reason=io times=2']);
   });
+
+  it('says that it is over behind all that it left out, and nothing of that afterwards', (t) => {
+    const { log, said } = start(t);
+    for (let times = 0; times < 3; times += 1) log.error('failed');
+    log.over('works again', assert.fail);
+    assert.deepEqual(said(), ['<3>failed', '<3>failed times=2', '<6>works again']);
+    t.mock.timers.tick(2 * SAID_AGAIN_MS);
+    assert.deepEqual(said(), []);
+  });
+
+  for (const isOver of [true, false]) {
+    it(`says last what is true within the minute, where it ${isOver ? 'works' : 'fails'} at the end`, (t) => {
+      const { log, said } = start(t);
+      for (let times = 0; times < 5; times += 1) {
+        log.error('failed');
+        log.over('works again', () => isOver);
+      }
+      if (!isOver) log.error('failed');
+      assert.deepEqual(said(), ['<3>failed', '<6>works again']);
+      t.mock.timers.tick(SAID_AGAIN_MS);
+      const repeated = `<3>failed times=${isOver ? 4 : 5}`;
+      assert.deepEqual(said(), isOver ? [repeated, '<6>works again'] : [repeated]);
+      t.mock.timers.tick(2 * SAID_AGAIN_MS);
+      assert.deepEqual(said(), []);
+    });
+  }
 });

@@ -113,7 +113,7 @@ describe('connectServiceManager()', () => {
     for (let tries = 0; kept === undefined && performance.now() < deadline; tries += 1) {
       const name = `load.plain.${tries}`;
       spawn('/bin/sh', ['-c', `sleep 0.05; kill -CONT ${pid}; sleep 1`], { stdio: 'ignore' }).unref();
-      if (manager.keep(fd, name)) kept = name;
+      if (manager.keep(fd, name, true)) kept = name;
     }
     fs.closeSync(fd);
     assert.ok(kept !== undefined);
@@ -121,6 +121,41 @@ describe('connectServiceManager()', () => {
     do datagram = await next();
     while (datagram[0] === 'WATCHDOG=1');
     assert.deepEqual(datagram, [`FDSTORE=1\nFDNAME=${kept}`, ['']]);
+  });
+
+  it('waits once for one that reads nothing, and then for a while only where it must', has, async (t) => {
+    const address = path.join(temporaryDirectory(t), 'notify');
+    const { next, pid } = await startListener(t, address);
+    const manager = connectServiceManager(address, assert.fail);
+    const fd = fs.openSync('/dev/null', 'r');
+    t.after(() => fs.closeSync(fd));
+    process.kill(pid, 'SIGSTOP');
+    for (let sent = 0; sent < 2000; sent += 1) manager.alive();
+    const pauses = t.mock.method(Atomics, 'wait');
+    const waits = (say: () => unknown): boolean => {
+      const before = pauses.mock.callCount();
+      say();
+      return pauses.mock.callCount() > before;
+    };
+    const now = performance.now();
+    const clock = t.mock.method(performance, 'now', () => now);
+    const waited = [false, false, true, false].map((isNeeded, index) =>
+      waits(() => assert.equal(manager.keep(fd, `load.plain.${index}`, isNeeded), false)),
+    );
+    assert.deepEqual(waited, [true, false, true, false]);
+    assert.equal(
+      waits(() => manager.release('load.plain.before')),
+      false,
+    );
+    clock.mock.mockImplementation(() => now + 60_000);
+    assert.equal(
+      waits(() => manager.keep(fd, 'load.plain.later')),
+      true,
+    );
+    process.kill(pid, 'SIGCONT');
+    // One that reads again has them at once.
+    do await next();
+    while (!manager.keep(fd, 'load.plain.again'));
   });
 
   it('leaves a copy of a descriptor with it', has, async (t) => {

@@ -13,7 +13,7 @@ import { LoadServer, WAITING_MAX } from '../../../daemon/load/load-server.ts';
 import { NotBelievedError } from '../../../daemon/load/requester.ts';
 import { PLAIN_WIRE, SEALED_WIRE } from '../../../daemon/load/wire.ts';
 import type { LoadWire } from '../../../daemon/load/wire.ts';
-import { setSocketOption } from '../../../daemon/kernel/libc.ts';
+import { getSocketOption, setSocketOption } from '../../../daemon/kernel/libc.ts';
 import { createLog } from '../../../daemon/log.ts';
 import { eventually } from '../../support/eventually.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -27,12 +27,15 @@ class Keeper implements ServiceManager {
   readonly keepsDescriptors: boolean = true;
   readonly kept: Map<string, number> = new Map();
   readonly told: string[] = [];
+  /** Whether it was needed, each time. */
+  readonly asked: boolean[] = [];
   isWilling = true;
   ready(): void {}
   status(): void {}
   stopping(): void {}
   alive(): void {}
-  keep(fd: number, name: string): boolean {
+  keep(fd: number, name: string, isNeeded = false): boolean {
+    this.asked.push(isNeeded);
     if (!this.isWilling) return false;
     this.told.push('keep');
     this.kept.set(name, fd);
@@ -225,12 +228,89 @@ describe('LoadServer', () => {
     assert.equal(served.log.length, 1, 'that it waits is said once');
   });
 
-  it('refuses who would wait where nobody keeps him over a kill', async (t) => {
+  it('refuses who would wait where nobody keeps him over a kill, and insists on that for nobody else', async (t) => {
     const served = await serve(t);
     served.keeper.isWilling = false;
+    served.keeper.asked.length = 0;
     served.answer = { kind: 'waits' };
     assert.deepEqual(await served.ask(), REFUSAL);
     assert.match(served.log.at(-1) ?? '', /reason=nobody_keeps_it/);
+    served.answer = value('now');
+    assert.deepEqual(await served.ask(), Buffer.from('now'));
+    const { asked } = served.keeper;
+    assert.deepEqual([asked.indexOf(true), asked.lastIndexOf(true)], [1, 1]);
+  });
+
+  it('has kept in the end who could not be kept when he came: one who waits, and one who reads slowly', async (t) => {
+    const served: Served = await serve(t, PLAIN_WIRE, () => {
+      served.keeper.isWilling = isWillingAtOnce;
+      return REQUEST;
+    });
+    let isWillingAtOnce = true;
+    served.keeper.isWilling = false;
+    served.answer = { kind: 'waits' };
+    const waiting = served.ask();
+    await eventually(() => served.server.waiting === 1);
+    assert.deepEqual([served.keeper.told, served.keeper.kept.size], [['keep'], 1]);
+    const bytes = Buffer.alloc(1024 * 1024, 'abc');
+    served.answer = () => ({ kind: 'value', bytes: Buffer.from(bytes) });
+    served.server.recheck();
+    assert.deepEqual(await waiting, bytes);
+    await eventually(() => served.keeper.kept.size === 0);
+    isWillingAtOnce = false;
+    served.keeper.isWilling = false;
+    served.keeper.told.length = 0;
+    beforeWrites(t, () => {
+      served.keeper.isWilling = true;
+    });
+    const slow = served.connect();
+    await new Promise((resolve) => slow.once('readable', resolve));
+    assert.deepEqual([...served.keeper.kept.values()].map(isMarkedBegun), [true]);
+    assert.deepEqual(await readToEnd(slow), bytes);
+    await eventually(() => served.keeper.kept.size === 0);
+    assert.deepEqual(served.keeper.told, ['keep', 'release']);
+  });
+
+  it('answers at a path of its own, too, which is for its own user', async (t) => {
+    const file = path.join(temporaryDirectory(t), 'load');
+    for (const keepsDescriptors of [false, true]) {
+      const server = new LoadServer({
+        wire: PLAIN_WIRE,
+        manager: Object.assign(new Keeper(), { keepsDescriptors }),
+        log: createLog(() => undefined, false),
+        identify: () => REQUEST,
+        answer: value('the value'),
+      });
+      await server.listen({ path: file });
+      t.after(() => server.stop());
+      assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+      assert.deepEqual(
+        await readToEnd(net.connect({ path: file, allowHalfOpen: true }).end()),
+        Buffer.from('the value'),
+      );
+      await server.stop();
+    }
+  });
+
+  it('marks an answer to who is kept as begun before the first byte of it', async (t) => {
+    const served = await serve(t);
+    served.answer = value('the value');
+    const marked: boolean[] = [];
+    beforeWrites(t, (fd) => void marked.push(isMarkedBegun(fd)));
+    assert.deepEqual(await served.ask(), Buffer.from('the value'));
+    assert.deepEqual(marked, [true]);
+  });
+
+  it('goes on where a peer leaves in the middle of his answer, and gives back his place', async (t) => {
+    const served = await serve(t);
+    served.answer = () => ({ kind: 'value', bytes: Buffer.alloc(1024 * 1024, 'abc') });
+    const peer = served.connect();
+    await new Promise((resolve) => peer.once('readable', resolve));
+    await eventually(() => served.keeper.kept.size === 1);
+    peer.destroy();
+    await eventually(() => served.keeper.kept.size === 0);
+    served.answer = value('the value');
+    assert.deepEqual(await served.ask(), Buffer.from('the value'));
   });
 
   it('refuses who waits when it stops, and when it is not his any more', async (t) => {
@@ -303,17 +383,10 @@ describe('LoadServer', () => {
   it('goes on with an answer that the kernel once has no memory for: an end without it would be a secret', async (t) => {
     const served = await serve(t);
     served.answer = value('the value');
-    const { writeSync } = fs;
     let refused = 0;
-    const refusing = t.mock.method(fs, 'writeSync', (fd: number, bytes: Uint8Array, offset: number) => {
+    beforeWrites(t, () => {
       refused += 1;
       if (refused <= 3) throw Object.assign(new Error('no buffer space'), { code: 'ENOBUFS' });
-      return writeSync(fd, bytes, offset);
-    });
-    syncBuiltinESMExports();
-    t.after(() => {
-      refusing.mock.restore();
-      syncBuiltinESMExports();
     });
     assert.deepEqual(await served.ask(), Buffer.from('the value'));
     assert.ok(refused > 3);
@@ -373,6 +446,7 @@ describe('LoadServer', () => {
     assert.ok(answers.some((answer) => answer.toString() === 'from the second'));
     assert.match(after.log.join(''), /reason=interrupted/);
     await eventually(() => after.keeper.kept.size === 0);
+    assert.deepEqual(after.keeper.told, ['release', 'release'], 'nobody keeps it anew');
   });
 
   it('answers encrypted credentials with what no plain one can be, and refuses with more', async (t) => {
@@ -425,8 +499,27 @@ function limitDescriptors(count: number): number {
 /** Another descriptor of the same connection, as systemd passes it on (dup(2)). */
 const duplicate = libc.func('int dup(int)') as unknown as (fd: number) => number;
 
+const SO_PRIORITY = 12;
+
 /** As a process does before it begins to answer a connection that is kept. */
 function markBegun(fd: number): void {
-  const SO_PRIORITY = 12;
   setSocketOption(fd, SO_PRIORITY, 1);
+}
+
+function isMarkedBegun(fd: number): boolean {
+  return getSocketOption(fd, SO_PRIORITY, 4).readInt32LE(0) === 1;
+}
+
+/** Has something done before each write to a descriptor, in which it may fail. */
+function beforeWrites(t: TestContext, work: (fd: number) => void): void {
+  const { writeSync } = fs;
+  const mocked = t.mock.method(fs, 'writeSync', (fd: number, bytes: Uint8Array, offset: number) => {
+    work(fd);
+    return writeSync(fd, bytes, offset);
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    mocked.mock.restore();
+    syncBuiltinESMExports();
+  });
 }

@@ -3,6 +3,7 @@ import { truncateSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import type { Answer, Reply } from '../../../daemon/dispatch.ts';
 import { Departure } from '../../../daemon/gone.ts';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { NotInspectedError } from '../../../daemon/store/inspect-pages.ts';
 import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
 import type { FsckOut } from '../../../src/protocol/interface.generated.ts';
@@ -88,6 +89,31 @@ describe('Fsck', () => {
     assert.equal(check?.error, `${INTERFACE_NAME}.Busy`);
     assert.equal((repair?.parameters as FsckOut | undefined)?.repaired, true);
     assert.equal(looks.mock.callCount(), 1);
+  });
+
+  it('ends when who asked has left, and lets writes on; a repair does not', async (t) => {
+    const core = await startCore(t);
+    for (let part = 0; part < 3; part += 1) {
+      await core.keep(ROOT, ...Array.from({ length: 100 }, (_, index) => `n${part}.${index}`));
+    }
+    const list = core.store.list.bind(core.store);
+    const errors: unknown[] = [];
+    const readings: number[] = [];
+    for (const repair of [false, true]) {
+      const departure = new Departure();
+      const lists = t.mock.method(core.store, 'list', (...[kind, after, limit]: Parameters<typeof list>) => {
+        if (kind === KIND.credential) departure.tell();
+        return list(kind, after, limit);
+      });
+      const call = { method: `${INTERFACE_NAME}.Fsck`, parameters: { repair } };
+      errors.push(((await core.dispatch(core.caller(ROOT), call, departure.gone)) as Reply).error);
+      readings.push(lists.mock.callCount());
+      lists.mock.restore();
+    }
+    assert.deepEqual(errors, [`${INTERFACE_NAME}.Busy`, undefined]);
+    const [ofCheck = 0, ofRepair = 0] = readings;
+    assert.ok(ofCheck < ofRepair, `${ofCheck} and ${ofRepair} pages were read`);
+    assert.equal(await core.keep(ROOT, 'later'), 4);
   });
 
   it('is refused to whoever is no administrator, and while the store is locked', async (t) => {

@@ -181,6 +181,42 @@ describe('StoreDisk', () => {
     );
   });
 
+  it(
+    'waits once for a file system that gives no locks, fails at once then, and goes on when it does',
+    { skip: skipUnless(tracer) },
+    (t) => {
+      const file = filledFile(temporaryDirectory(t));
+      const said = run(
+        [],
+        file,
+        `const { spawn } = await import('node:child_process');
+      const { once } = await import('node:events');
+      // Nothing is locked between a commit and the next reading. SQLite asks some five hundred times for a lock.
+      const transaction = store.begin(undefined);
+      transaction.commit();
+      const inject = ['-P', file + '-shm', '-P', file + '-tried', '--inject=fcntl:error=ENOLCK:when=1..800'];
+      const tracer = spawn('strace', ['-o', '/dev/null', '-p', String(process.pid), ...inject]);
+      for (let told = ''; !told.includes('attached'); ) told += (await once(tracer.stderr, 'data'))[0];
+      const failures = [];
+      for (let isRead = false; !isRead; ) {
+        const began = performance.now();
+        try {
+          store.get(${KIND.value}, Buffer.from('1'));
+          isRead = true;
+        } catch (error) {
+          failures.push([error.message, performance.now() - began > 5000]);
+        }
+      }
+      tracer.kill();
+      await once(tracer, 'exit');
+      const slow = failures.filter(([, isSlow]) => isSlow).length;
+      console.log(slow, failures.length > 100, [...new Set(failures.map(([message]) => message))].join());
+      store.close();`,
+      );
+      assert.equal(said, '1 true a file of the store cannot be locked: no locks available');
+    },
+  );
+
   it('says that a file system shares no memory with a file', { skip: skipUnless(tracer) }, (t) => {
     const file = filledFile(temporaryDirectory(t));
     const said = runBefore(
