@@ -7,6 +7,7 @@ import { LOAD_SOCKET } from './support/consumer.ts';
 import type { Machine, RunOptions } from './support/machine.ts';
 
 const PAGE = path.join(import.meta.dirname, '..', '..', 'docs', 'systemd.md');
+const readPage = (): string => fs.readFileSync(PAGE, 'utf8');
 const USER = 'cio-homebody';
 const VALUE = 'of one user alone';
 
@@ -43,10 +44,10 @@ export function userUnits(machine: Machine): void {
       return Job === undefined || Job === '' || Job === '0' ? outcome : undefined;
     });
   /** Writes and begins a unit that loads one credential, and ends well only with {@link VALUE}. */
-  const begin = async (unit: string, load: string): Promise<void> => {
+  const begin = async (unit: string, load: string, order = ''): Promise<void> => {
     const [id = ''] = load.slice(load.indexOf('=') + 1).split(':');
     const command = `/bin/sh -c 'test "$$(cat "$$CREDENTIALS_DIRECTORY/${id}")" = "${VALUE}"'`;
-    await writeUnit(unit, `[Service]\nType=oneshot\n${load}\nExecStart=${command}\n`);
+    await writeUnit(unit, `${order}[Service]\nType=oneshot\n${load}\nExecStart=${command}\n`);
     await systemctl('start', '--no-block', unit);
   };
   const start = async (unit: string, load: string): Promise<Record<string, string>> => {
@@ -55,8 +56,7 @@ export function userUnits(machine: Machine): void {
   };
 
   test("a user's own systemd runs the user's own daemon, by the unit of the documentation", async () => {
-    const [, unit = ''] =
-      /^## For a user's own units\n[\s\S]*?\n\n((?: {4}.*\n|\n)+)/m.exec(fs.readFileSync(PAGE, 'utf8')) ?? [];
+    const [, unit = ''] = /^## For a user's own units\n[\s\S]*?\n\n((?: {4}.*\n|\n)+)/m.exec(readPage()) ?? [];
     assert.match(unit, /cio-credentiald --user/);
     await machine.succeed(['useradd', '--user-group', '--create-home', USER]);
     await machine.writeFile('/run/systemd/system/user@.service.d/without-pam.conf', WITHOUT_PAM);
@@ -86,20 +86,28 @@ export function userUnits(machine: Machine): void {
     assert.equal((await machine.run(unit)).code, Number(NO_CREDENTIALS.ExecMainStatus));
   });
 
-  test("a unit of the user waits through a kill of the user's daemon, and gets the value", async () => {
+  test("units of the user wait and run through a kill of the user's daemon, as the documentation orders them", async () => {
+    const [, order = ''] = /^ {4}(\[Unit\]\n {4}.*\n {4}After=cio-credentiald\.service\n)/m.exec(readPage()) ?? [];
+    assert.match(order, /=cio-credentiald\.service/);
     const count = async (): Promise<number | undefined> => {
       const { stdout, code } = await cio(machine, ['status', '--json'], await as());
       return code === 0 ? (JSON.parse(stdout) as { waiting?: number }).waiting : undefined;
     };
     const untilOneWaits = (): Promise<true> => machine.until(async () => (await count()) === 1 || undefined, 20_000);
     await cioSucceeds(machine, ['grant', 'later', '--unit', 'later.service', '--missing', 'block'], await as());
-    await begin('later.service', 'LoadCredential=later:%t/cio-credentiald/load');
+    await begin('later.service', 'LoadCredential=later:%t/cio-credentiald/load', order);
     await untilOneWaits();
+    await cioSucceeds(machine, ['grant', 'mine', '--unit', 'runs.service'], await as());
+    const load = 'LoadCredential=mine:%t/cio-credentiald/load';
+    await writeUnit('runs.service', `${order}\n[Service]\n${load}\nExecStart=/bin/sleep infinity\n`);
+    await systemctl('start', 'runs.service');
+    const running = await systemctl('show', '--property=MainPID,ActiveState', 'runs.service');
     await systemctl('kill', '--kill-whom=main', '--signal=KILL', 'cio-credentiald');
     await untilOneWaits();
     assert.equal(await waiting(machine), 0, 'it is the daemon of the user that keeps it');
     await cioSucceeds(machine, ['create', 'later', VALUE], await as());
     assert.deepEqual(await end('later.service'), STARTED);
+    assert.equal(await systemctl('show', '--property=MainPID,ActiveState', 'runs.service'), running);
     await machine.shell('systemctl stop "user@$1.service" "user-runtime-dir@$1.service"', (await uid()).trim());
   });
 }

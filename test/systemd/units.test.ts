@@ -230,6 +230,12 @@ describe('examples/restic-backup@.service', () => {
     assert.deepEqual(files.toSorted(), ids.toSorted());
   });
 
+  it('starts the socket, and goes on when that is stopped', () => {
+    const socket = 'cio-credentiald-load.socket';
+    for (const name of ['Wants', 'After']) assert.ok(valuesOf(directives, name).includes(socket), name);
+    for (const name of ['Requires', 'BindsTo', 'PartOf']) assert.deepEqual(valuesOf(directives, name), [], name);
+  });
+
   it('runs no shell', () => {
     for (const { name, value } of directives)
       if (name.startsWith('Exec')) assert.match(value, /^\/usr\/bin\/(?:restic|test) /);
