@@ -47,9 +47,21 @@ export function checkSlots({ daemon, store, process }: Facts): Verdict {
   if (unattended.length === 0 && slots.length > 0) {
     notes.hint('no slot opens the store without a person', 'it stays locked after every start until one unlocks it');
   }
-  if (unattended.length === 0 || unattended.some(({ kind }) => kind === 'systemd')) return notes;
-  checkKeyFile(notes, store, isInService(process));
+  if (unattended.length === 0) return notes;
+  if (unattended.every(({ kind }) => kind === 'systemd')) checkSystemdKey(notes, store, isInService(process));
+  else if (unattended.every(({ kind }) => kind === 'keyfile')) checkKeyFile(notes, store, isInService(process));
   return notes;
+}
+
+/** An open store does not show that what opened it is gone. */
+function checkSystemdKey(notes: Notes, store: Facts['store'], isInUnit: boolean): void {
+  const seen = isInUnit ? notes.see(store) : undefined;
+  if (seen === undefined || notes.see(seen.hasSystemdKey) !== false) return;
+  notes.warning(
+    `systemd's key is not at ${ROOT_KEY_CREDENTIAL_PATH}, and nothing else opens the store unattended`,
+    'unless a drop-in gives the unit the key from elsewhere, the store stays locked after its next start',
+    `${MAKE_KEY} && ${ADD_SYSTEMD}`,
+  );
 }
 
 /** @param isInUnit systemd can hand the daemon a key */

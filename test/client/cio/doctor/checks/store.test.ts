@@ -129,6 +129,16 @@ describe('checkSlots()', () => {
       withSlots(['keyfile', 'recovery'], { ...keyFile, hasSystemdKey: { value: false } }),
       [/ \| mkdir -p .* \{ test -e .* systemd-creds encrypt .* && systemctl restart .* && cio credential slot add sys/],
     ],
+    [
+      'systemd and a recovery code, where systemd has no key any more',
+      withSlots(['systemd', 'recovery'], { hasSystemdKey: { value: false } }),
+      [/^warning: systemd's key is not at \/etc\/.* \| mkdir -p .* && cio credential slot add systemd cio-cred/],
+    ],
+    [
+      'systemd without a key, and a key file',
+      withSlots(['systemd', 'keyfile'], { hasSystemdKey: { value: false } }),
+      [],
+    ],
     ['a key file and systemd', withSlots(['keyfile', 'systemd', 'recovery'], keyFile), []],
     ['nothing unattended', withSlots(['passphrase', 'recovery']), [/^hint: no slot opens the store without a person$/]],
   ] as const) {
