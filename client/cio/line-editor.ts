@@ -85,10 +85,13 @@ export class LineEditor {
     }
   }
 
-  /** Arrows and function keys are no part of the text: ESC [ … letter, or ESC and one character (ECMA-48). */
+  /**
+   * Arrows and function keys are no part of the text: ESC [ … letter, or ESC and one character (ECMA-48); on Linux's
+   * console ESC [ [ and a letter.
+   */
   #skipEscape(character: string): void {
     const opens = this.#escape === 'start' && (character === '[' || character === 'O');
-    const continues = this.#escape === 'sequence' && /[\x20-\x3f]/.test(character);
+    const continues = this.#escape === 'sequence' && /[\x20-\x3f[]/.test(character);
     this.#escape = opens || continues ? 'sequence' : '';
   }
 

@@ -21,6 +21,8 @@ export class Masker {
   readonly #candidates = new Map<number, Uint8Array[]>();
   readonly #patterns: readonly Uint8Array[];
   #held: Uint8Array = new Uint8Array(0);
+  /** How many of the bytes that are held belong to what was masked. */
+  #heldMasked = 0;
   #isAfterMask = false;
 
   /** @param patterns of two bytes or more each */
@@ -57,7 +59,7 @@ export class Masker {
   #run(text: Uint8Array, isFinal: boolean): Uint8Array {
     const shown: Uint8Array[] = [];
     const window = this.#window;
-    let from = 0;
+    let from = this.#heldMasked;
     let at = 0;
     let holdFrom = -1;
     while (at + window <= text.length) {
@@ -72,19 +74,18 @@ export class Masker {
         holdFrom = at;
         break;
       }
-      if (found === 0) {
-        at += 1;
-        continue;
+      if (found > 0) {
+        this.#show(shown, text.subarray(from, at));
+        // Parts of one secret that follow each other are one, and so are those that overlap.
+        if (!this.#isAfterMask) shown.push(MASK);
+        this.#isAfterMask = true;
+        from = Math.max(from, at + found);
       }
-      this.#show(shown, text.subarray(from, at));
-      // Parts of one secret that follow each other are one.
-      if (!this.#isAfterMask) shown.push(MASK);
-      this.#isAfterMask = true;
-      at += found;
-      from = at;
+      at += 1;
     }
     if (holdFrom < 0) holdFrom = isFinal ? text.length : this.#beginOfPattern(text, at);
     this.#show(shown, text.subarray(from, holdFrom));
+    this.#heldMasked = Math.max(0, from - holdFrom);
     this.#held = text.slice(holdFrom);
     const [only] = shown;
     return shown.length === 1 && only !== undefined ? only : Buffer.concat(shown);

@@ -60,6 +60,8 @@ describe('LineEditor', () => {
 
   it('keeps arrows, function keys and control characters out of the text', () => {
     assert.deepEqual(type('a\u001b[Ab\u001bOPc\u001b[15;2~d\u001bxe\u0001\u001af\r'), line('abcdef'));
+    // F1 on Linux's console, and a terminal that tells that it lost the focus.
+    assert.deepEqual(type('a\u001b[[Ab\u001b[Oc\r'), line('abc'));
     assert.deepEqual(type('\u001b[200~pasted\u001b[201~\r'), line('pasted'));
   });
 
@@ -75,6 +77,12 @@ describe('LineEditor', () => {
     assert.deepEqual(type('ee\r', editor), line('three'));
     assert.equal(editor.begin(), undefined);
     assert.deepEqual(type('\r', editor), line(''));
+    assert.deepEqual(type('four\n\nsix\r', editor), line('four'));
+    assert.deepEqual([editor.begin(), editor.begin()], [line(''), line('six')]);
+  });
+
+  it('keeps a mark of the byte order, which a pasted secret can begin with', () => {
+    assert.deepEqual(type('\ufeffa\r'), line('\ufeffa'));
   });
 
   it('takes no more than its bound', () => {

@@ -55,6 +55,27 @@ describe('ownConnections()', () => {
 });
 
 describe('ConnectionPlaces', () => {
+  it('hangs up on strangers, and on nobody else, once there is no place left', async (t) => {
+    const server = createServer().listen(0, '127.0.0.1');
+    t.after(() => server.close());
+    await once(server, 'listening');
+    const address = server.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const client = connect(address.port, '127.0.0.1');
+    t.after(() => client.destroy());
+    const [own] = (await once(server, 'connection')) as [Socket];
+    const places = new ConnectionPlaces<Socket | ReturnType<typeof stray>>(2);
+    const [first, second, third] = [stray(), stray(), stray()];
+    places.take(own);
+    places.take(first);
+    assert.deepEqual([own.destroyed, first.destroyed], [false, false]);
+    places.take(second);
+    assert.deepEqual([own.destroyed, first.destroyed, second.destroyed], [false, true, true]);
+    // Their places are free again.
+    places.take(third);
+    assert.deepEqual([own.destroyed, third.destroyed], [false, false]);
+  });
+
   /** A connection that nobody has the other end of. */
   const stray = (): {
     destroyed: boolean;

@@ -23,6 +23,13 @@ describe('Masker', () => {
     assert.equal(mask(patterns, bytes('secret', 'word', '.')), '<masked>.');
   });
 
+  it('shows nothing of a pattern that begins in another one', () => {
+    for (const pieces of [bytes('x abcdefgh.'), bytes('x abcde', 'fgh.'), bytes('x abcdef', 'gh.')]) {
+      assert.equal(mask(bytes('abcdef', 'defgh'), pieces), 'x <masked>.');
+      assert.equal(mask(bytes('abcdefgh', 'cde'), pieces), 'x <masked>.');
+    }
+  });
+
   it('shows at once what cannot be the begin of a pattern, and the rest when it is asked to', () => {
     const masker = new Masker(bytes('password'));
     assert.equal(latin1(masker.push(Buffer.from('Continue? [y/N] '))), 'Continue? [y/N] ');
@@ -73,14 +80,12 @@ describe('Masker', () => {
   });
 });
 
-/** The same, the simple way. */
+/** The same, the simple way: every byte that belongs to a pattern. */
 function byHand(text: string, patterns: readonly string[]): string {
-  let masked = '';
-  let at = 0;
-  while (at < text.length) {
-    const found = patterns.filter((pattern) => text.startsWith(pattern, at)).toSorted((a, b) => b.length - a.length)[0];
-    masked += found === undefined ? (text[at] ?? '') : '<masked>';
-    at += found?.length ?? 1;
+  const isMasked = Array.from(text, () => false);
+  for (let at = 0; at < text.length; at += 1) {
+    for (const pattern of patterns) if (text.startsWith(pattern, at)) isMasked.fill(true, at, at + pattern.length);
   }
+  const masked = Array.from(text, (character, at) => (isMasked[at] === true ? '<masked>' : character)).join('');
   return masked.replaceAll(/(?:<masked>)+/g, '<masked>');
 }

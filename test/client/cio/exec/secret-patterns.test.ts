@@ -77,6 +77,22 @@ describe('secretPatternsOf()', () => {
     }
   });
 
+  it('finds a line of eight bytes, and cuts a long secret nowhere so that less is left', () => {
+    assert.equal(maskerOf({ secret_key: 'shorter\nof-eight' })('a shorter of-eight.'), 'a shorter <masked>.');
+    // It looks the same wherever a piece of it could begin.
+    const canary = 'qZ7-'.repeat(100);
+    for (let length = 100; length <= 300; length += 1) {
+      const secret = canary.slice(0, length);
+      assert.equal(maskerOf({ secret_key: secret })(`a ${secret}.`), 'a <masked>.');
+      const values = new Map([['secret_key', secret]]);
+      const patterns = secretPatternsOf({ set: 'aws', provider: PROVIDERS.get('aws'), values });
+      assert.ok(
+        patterns.every((pattern) => pattern.length >= 8 && pattern.length <= 136),
+        `${length}`,
+      );
+    }
+  });
+
   it('has nothing of what is public, or too short', () => {
     const mask = maskerOf({
       access_key: 'AKIAPUBLIC',
