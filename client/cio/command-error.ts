@@ -19,6 +19,8 @@ export type CommandErrorCode =
   | 'WrongKey'
   | 'ReadFailed'
   | 'WriteFailed'
+  /** What was to be written is there already. */
+  | 'FileExists'
   /** What is there does not fit into the form that was asked for. */
   | 'NotInForm'
   /** Another program that is needed. */
@@ -36,6 +38,7 @@ const EXIT_OF_CODE: { readonly [Code in CommandErrorCode]: number } = {
   WrongKey: EXIT.accessDenied,
   ReadFailed: EXIT.failed,
   WriteFailed: EXIT.failed,
+  FileExists: EXIT.alreadyExists,
   NotInForm: EXIT.invalid,
   HelperFailed: EXIT.failed,
   CommandNotFound: COMMAND_EXIT.notFound,

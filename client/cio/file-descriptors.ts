@@ -38,6 +38,20 @@ export function writeAll(descriptor: number, content: Uint8Array | string): void
 }
 
 /**
+ * The same for what is told beside the work, which is done, and has its exit code, whether anybody is told or not.
+ *
+ * @returns whether it could be written
+ */
+export function isWritten(descriptor: number, text: string): boolean {
+  try {
+    writeAll(descriptor, text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
  * Opens a file that somebody named; for the writer of a named pipe it waits, unless the flags say otherwise.
  *
  * @param what names the file in a message

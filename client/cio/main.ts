@@ -7,7 +7,7 @@ import { COMPLETE } from './commands/complete.ts';
 import { DOCKER_CREDENTIAL } from './commands/docker-credential.ts';
 import { GIT_CREDENTIAL } from './commands/git-credential.ts';
 import { RELOAD_UNITS } from './commands/reload-units.ts';
-import { ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
+import { isWritten, ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { documentOf, explain } from './messages.ts';
 import { formatFailure, Session } from './session.ts';
 import { COLUMNS, isTerminal } from './terminal.ts';
@@ -62,15 +62,6 @@ function fail(error: unknown, operation: string | undefined, isJson: boolean): n
   return exit;
 }
 
-function isWritten(descriptor: number, text: string): boolean {
-  try {
-    writeAll(descriptor, text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Asked for, help is the product; else it is the answer to a command line that is not complete. */
 async function help({ command, words, isAsked }: Request & { readonly kind: 'help' }): Promise<number> {
   leaveRemovedDirectory();
@@ -79,7 +70,8 @@ async function help({ command, words, isAsked }: Request & { readonly kind: 'hel
   const stream = isAsked ? process.stdout : process.stderr;
   const width = (isTerminal(descriptor) && stream.columns) || COLUMNS;
   const usage = command && usageOf(command);
-  writeAll(descriptor, await renderHelp({ command, words: [...words], commands: COMMANDS, usage, width }));
+  const text = await renderHelp({ command, words: [...words], commands: COMMANDS, usage, width });
+  (isAsked ? writeAll : isWritten)(descriptor, text);
   return isAsked ? EXIT.done : EXIT.usage;
 }
 

@@ -13,6 +13,8 @@ const HINTS: Readonly<Record<string, string>> = {
   EROFS: 'name a place on another file system',
 };
 
+const NAME_A_FILE = 'give the name of a file';
+
 /**
  * A file in the making: nobody sees it under its name before it is whole and on the disk, and nobody else may read it.
  *
@@ -42,7 +44,7 @@ export class NewFile implements Disposable {
    * Begins one in the folder where it will be.
    *
    * @param force an older file of the name is replaced
-   * @throws CommandError `WriteFailed`
+   * @throws CommandError `WriteFailed`, `FileExists`
    */
   static create(path: string, { force }: { readonly force: boolean }): NewFile {
     assertFree(path, force);
@@ -59,7 +61,7 @@ export class NewFile implements Disposable {
     });
   }
 
-  /** Gives it its name, when all of it is on the disk. @throws CommandError `WriteFailed` */
+  /** Gives it its name, when all of it is on the disk. @throws CommandError `WriteFailed`, `FileExists` */
   commit(): void {
     refusing(`write ${shownPath(this.#path)}`, () => fsyncSync(this.#descriptor));
     this.#close();
@@ -99,12 +101,15 @@ export class NewFile implements Disposable {
 
 function assertFree(path: string, force: boolean): void {
   const stat = refusing(`look for ${shownPath(path)}`, () => lstatSync(path, { throwIfNoEntry: false }));
-  if (stat === undefined) return;
+  if (stat === undefined) {
+    if (path !== '' && !path.endsWith('/')) return;
+    throw new CommandError('WriteFailed', 'the path has no name of a file at its end', NAME_A_FILE);
+  }
   if (!stat.isFile()) {
     throw new CommandError(
       'WriteFailed',
       `${shownPath(path)} is ${stat.isDirectory() ? 'a folder' : 'no regular file'}`,
-      'give the name of a file',
+      NAME_A_FILE,
     );
   }
   if (!force) throw existsAlready(path);
@@ -112,7 +117,7 @@ function assertFree(path: string, force: boolean): void {
 
 function existsAlready(path: string): CommandError {
   return new CommandError(
-    'WriteFailed',
+    'FileExists',
     `${shownPath(path)} exists already`,
     'give another name, or --force to replace it',
   );

@@ -1,4 +1,4 @@
-import { STDERR, writeAll } from './file-descriptors.ts';
+import { isWritten, STDERR, writeAll } from './file-descriptors.ts';
 import { onEnding } from './on-ending.ts';
 import { COLUMNS, isTerminal } from './terminal.ts';
 import { printable, truncate } from './text.ts';
@@ -62,7 +62,7 @@ class ProgressLine implements Progress {
   clear(): void {
     if (!this.#isShown) return;
     this.#isShown = false;
-    writeAll(STDERR, CLEAR_LINE);
+    isWritten(STDERR, CLEAR_LINE);
   }
 
   [Symbol.dispose](): void {

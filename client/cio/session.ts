@@ -2,7 +2,7 @@ import type { CredentialClient } from '../client.ts';
 import { connectBy } from '../connect.ts';
 import { GREEN, paint, RED, YELLOW } from './colours.ts';
 import { CommandError } from './command-error.ts';
-import { ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
+import { isWritten, ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { openPipeTransport } from './pipe-transport.ts';
 import { NO_PROGRESS, startProgress, type Progress } from './progress.ts';
 import { Prompter } from './prompter.ts';
@@ -66,12 +66,12 @@ export class Session {
 
   /** One document for programs, in a line of its own. */
   printDocument(document: unknown): void {
-    this.#write(STDOUT, `${printableJson(document)}\n`);
+    this.#write(`${printableJson(document)}\n`);
   }
 
   /** The product of a command, as it is, with `--json` too. */
   printRaw(content: Uint8Array | string): void {
-    this.#write(STDOUT, content);
+    this.#write(content);
   }
 
   /**
@@ -81,7 +81,7 @@ export class Session {
    */
   deliver(content: Uint8Array | string): void {
     try {
-      this.#write(STDOUT, content);
+      this.#write(content);
     } catch (error) {
       if (!(error instanceof ReaderGone)) throw error;
       throw new CommandError('WriteFailed', 'whoever was to read standard output has gone');
@@ -91,39 +91,43 @@ export class Session {
   /** Tells of something done, in Storidge's words: `Succeed: Create credential: Credential NAME saved`. */
   succeed(document: unknown, operation: string, result: string): void {
     if (this.isJson) this.printDocument(document);
-    else this.#write(STDERR, `${paint('Succeed:', GREEN, isColoured(STDERR))} ${operation}: ${printable(result)}\n`);
+    else this.#tell(`${paint('Succeed:', GREEN, isColoured(STDERR))} ${operation}: ${printable(result)}\n`);
   }
 
   /** Tells of something done in the words that are given, where {@link Session.succeed} has Storidge's. */
   succeedAs(document: unknown, message: string): void {
     if (this.isJson) this.printDocument(document);
-    else this.#write(STDERR, `${printable(message)}\n`);
+    else this.#tell(`${printable(message)}\n`);
   }
 
   /** Shows something to whoever sits at the terminal, and to no log: text that is printable already. */
   show(text: string): void {
-    if (!this.isJson && isTerminal(STDERR)) this.#write(STDERR, text);
+    if (!this.isJson && isTerminal(STDERR)) this.#tell(text);
   }
 
   /** Tells of something that failed, where the command goes on. */
   fail(operation: string, result: string, hint?: string): void {
-    if (!this.isJson) this.#write(STDERR, formatFailure(operation, result, hint));
+    if (!this.isJson) this.#tell(formatFailure(operation, result, hint));
   }
 
   /** Tells something that is no part of the product. */
   note(text: string): void {
-    this.#write(STDERR, `${printable(text)}\n`);
+    this.#tell(`${printable(text)}\n`);
   }
 
   /** Warns whoever sits at the terminal; a log is not warned. */
   warn(text: string): void {
-    if (isTerminal(STDERR))
-      this.#write(STDERR, `${paint('Warning:', YELLOW, isColoured(STDERR))} ${printable(text)}\n`);
+    if (isTerminal(STDERR)) this.#tell(`${paint('Warning:', YELLOW, isColoured(STDERR))} ${printable(text)}\n`);
   }
 
-  #write(descriptor: number, content: Uint8Array | string): void {
+  #write(content: Uint8Array | string): void {
     this.#progress.clear();
-    writeAll(descriptor, content);
+    writeAll(STDOUT, content);
+  }
+
+  #tell(text: string): void {
+    this.#progress.clear();
+    isWritten(STDERR, text);
   }
 }
 

@@ -4,6 +4,9 @@ import { STDOUT } from './file-descriptors.ts';
 /** Major number of the memory devices, /dev/null among them (null(4)). */
 const MEMORY_DEVICES = 1;
 
+/** Where /dev/null is: its number on every Linux, major and minor (null(4)). */
+const NULL_DEVICE = 0x103;
+
 /** Columns of a terminal that does not say how many it has. */
 export const COLUMNS = 80;
 
@@ -16,6 +19,11 @@ export function isTerminal(descriptor: number): boolean {
     return false;
   }
   return process.getBuiltinModule('node:tty').isatty(descriptor);
+}
+
+/** Tells whether what is written there is lost; in the place of a descriptor that was closed, Node opens /dev/null. */
+export function isNull(descriptor: number): boolean {
+  return fstatSync(descriptor).rdev === NULL_DEVICE;
 }
 
 /** Tells whether what is written there may be coloured: on a terminal whose user wants it (https://no-color.org). */

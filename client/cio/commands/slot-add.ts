@@ -9,7 +9,7 @@ import { reasonOfCode } from '../file-error.ts';
 import { explain } from '../messages.ts';
 import { readNewPassphrase } from '../passphrase.ts';
 import type { Session } from '../session.ts';
-import { isTerminal } from '../terminal.ts';
+import { isNull, isTerminal } from '../terminal.ts';
 import { printableJson } from '../text.ts';
 
 const KINDS = ['passphrase', 'recovery', 'keyfile', 'systemd'] as const;
@@ -43,6 +43,8 @@ export const SLOT_ADD: Command = defineCommand({
     const { print } = options;
     if (print && positionals.KIND !== 'recovery') throw usageError('--print is for the code of a recovery slot');
     if (print && session.isJson) throw usageError('--print and --json both want standard output');
+    if (positionals.KIND === 'recovery' && isNull(STDOUT))
+      throw new CommandError('WriteFailed', 'nobody would see the code: standard output is closed, or /dev/null');
     const particulars = await readParticulars(positionals.KIND, positionals['PATH|NAME'], session);
     const parameters = { ...particulars, label: options.label ?? null };
     const reply = await session.withClient(async (client) => {

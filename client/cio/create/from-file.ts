@@ -9,6 +9,8 @@ import { parseTree } from '../../../src/import/tree.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
 import { canonicalSetName, providerOf } from '../../../src/sets.ts';
 import { CommandError } from '../command-error.ts';
+import { markedEncoding } from '../take-text.ts';
+import { readValueFromFile } from '../value-input.ts';
 import type { GivenValue, GivenValues } from './given-values.ts';
 import { readFileText, readPipe } from './read-text.ts';
 
@@ -70,13 +72,16 @@ export function isSetFile(path: string, name: string): boolean {
   }
 }
 
-/** The text of a file that may be a set. */
+/** The text of a file that may be a set; one in UTF-16 is known as such here, and refused where it is read. */
 function readRecognised(path: string): string | undefined {
   try {
     const stat = statSync(path);
     // What can be read only once is left to whoever takes it as it is.
     if (!stat.isFile() || stat.size > RECOGNISED_BYTES_MAX) return undefined;
-    return readFileText(path, '--from-file');
+    const bytes = readValueFromFile(path, { keepNewline: true });
+    const text = new TextDecoder(markedEncoding(bytes), { fatal: true }).decode(bytes);
+    bytes.fill(0);
+    return text;
   } catch {
     return undefined;
   }

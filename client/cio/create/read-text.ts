@@ -1,5 +1,5 @@
 import { CommandError } from '../command-error.ts';
-import { takeText } from '../take-text.ts';
+import { takeText, whyNoText } from '../take-text.ts';
 import { readValueFromFile, readValueFromStdin } from '../value-input.ts';
 
 /** The text of a pipe, less one newline at its end. */
@@ -18,7 +18,8 @@ export function readFileText(path: string, source: string | undefined): string {
 }
 
 function decode(bytes: Buffer, what: string): string {
+  const reason = whyNoText(bytes);
   const text = takeText(bytes);
-  if (text === undefined) throw new CommandError('InvalidInput', `${what} is not UTF-8 text`);
+  if (text === undefined) throw new CommandError('InvalidInput', `${what} ${reason}`);
   return text;
 }

@@ -100,7 +100,8 @@ describe('NewFile', () => {
   it('takes no folder, link or device for a file, and names of a path what is there', (t) => {
     const folder = temporaryDirectory(t);
     fs.symlinkSync('/etc/passwd', path.join(folder, 'link'));
-    for (const place of [folder, path.join(folder, 'link'), '/dev/null']) {
+    // An empty one comes of a variable that is not set.
+    for (const place of [folder, path.join(folder, 'link'), '/dev/null', '', path.join(folder, 'new/')]) {
       for (const options of [KEEP, FORCE]) assert.throws(() => NewFile.create(place, options), CommandError);
     }
     assert.throws(

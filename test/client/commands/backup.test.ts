@@ -61,7 +61,7 @@ describe('cio credential backup', () => {
     const folder = temporaryDirectory(t);
     const file = path.join(folder, 'copy.db');
     fs.writeFileSync(file, 'precious');
-    assert.match(await harness.fail(EXIT.failed, ['backup', file]), /exists already/);
+    assert.match(await harness.fail(EXIT.alreadyExists, ['backup', file]), /exists already/);
     fs.symlinkSync('copy.db', path.join(folder, 'link'));
     await harness.fail(EXIT.failed, ['backup', path.join(folder, 'link')]);
     await harness.fail(EXIT.failed, ['backup', path.join(folder, 'link'), '--force']);

@@ -8,7 +8,7 @@ import { Service } from '../../support/process.ts';
 import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { message, Peer } from '../peer.ts';
-import { Harness, newName, REPOSITORY } from './harness.ts';
+import { Harness, newName, REPOSITORY, UNTOLD } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
@@ -126,6 +126,16 @@ describe('cio', () => {
       ['exec', 'aws'],
     ]) {
       await harness.fail(EXIT.usage, words, options);
+    }
+  });
+
+  it('does its work where nobody can be told of it, and tells how it went by its exit code', async () => {
+    for (const untold of UNTOLD) {
+      const name = newName();
+      assert.equal((await harness.runAfter(untold, ['create', name, 'v'])).code, EXIT.done);
+      assert.deepEqual(await harness.runAfter(untold, ['get', name]), { code: EXIT.done, stdout: 'v' });
+      assert.equal((await harness.runAfter(untold, ['get', newName()])).code, EXIT.notFound);
+      assert.equal((await harness.runAfter(untold, ['slot'])).code, EXIT.usage);
     }
   });
 

@@ -7,6 +7,8 @@ import { EXIT } from '../../../src/errors.ts';
 import type { CioResult } from '../../support/cio.ts';
 import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { run } from '../../support/process.ts';
+import { quoted } from '../terminal.ts';
 import { Harness, newSetName } from './harness.ts';
 
 const harness = await Harness.start({ after });
@@ -273,6 +275,16 @@ describe('cio credential create --from-env', () => {
     await assertAbsent(set);
   });
 
+  it('takes no variable that is not UTF-8, which would become another', async () => {
+    const set = newSetName();
+    const line = [...harness.built, 'credential', 'create', set, '--from-env', '--no-validate'].map(quoted).join(' ');
+    const shell = `AWS_SECRET_ACCESS_KEY="$(printf 'caf\\351')" exec ${line}`;
+    const { code, stderr } = await run(['/bin/sh', '-c', shell], { env: { ...harness.environment, ...env } });
+    assert.equal(code, EXIT.invalid, stderr);
+    assert.match(stderr, /AWS_SECRET_ACCESS_KEY is not UTF-8 text; nothing was stored/);
+    await assertAbsent(set);
+  });
+
   it('lets an option say more, or something else', async () => {
     const set = newSetName();
     await harness.succeed(['create', set, '--from-env', '--s3-access-key', 'OTHER', '--bucket', 'b', '--no-validate'], {
@@ -374,6 +386,22 @@ describe('cio credential create SET --from-file', () => {
       await harness.succeed(['create', set, '--from-file', file]);
       assert.equal(await harness.succeed(['get', set]), text);
     }
+  });
+
+  it('does not take a set in UTF-16 for one value, and says how it is to be saved', async () => {
+    const file = path.join(harness.folder, 'utf16');
+    const encode = (text: string): Buffer => Buffer.from(`\ufeff${text}`, 'utf16le');
+    for (const text of [encode('provider: s3\r\naccess_key: AK\r\n'), encode('access_key: AK\r\n').swap16()]) {
+      const set = newSetName();
+      fs.writeFileSync(file, text);
+      const stderr = await harness.fail(EXIT.invalid, ['create', set, '--from-file', file]);
+      assert.match(stderr, /: the file of --from-file is UTF-16 text: save it as UTF-8\n$/);
+      await assertAbsent(set);
+    }
+    const [name, text] = [newPortworxName(), encode('ключ')];
+    fs.writeFileSync(file, text);
+    await harness.succeed(['create', name, '--from-file', file]);
+    assert.deepEqual((await harness.run(['get', name])).stdoutBytes, text, 'a value is in any encoding');
   });
 
   it('names the line of what is wrong, and nothing of the value', async () => {

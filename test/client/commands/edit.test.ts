@@ -124,7 +124,7 @@ describe('cio credential edit', () => {
     const vim = path.join(folder, 'vim.basic');
     const others = ['nano', 'nano-tiny', 'nvi', 'nvim', 'vi', 'sensible-editor'].map((each) => path.join(folder, each));
     for (const file of [vim, ...others])
-      fs.writeFileSync(file, '#!/bin/sh\nfor last; do :; done; cat "$last"\n', { mode: 0o755 });
+      fs.writeFileSync(file, '#!/bin/sh\nfor last; do :; done; cat "$last"; echo "$@"\n', { mode: 0o755 });
     const link = path.join(folder, 'my-editor');
     fs.symlinkSync(vim, link);
     for (const EDITOR of [vim, ...others, link]) {
@@ -134,6 +134,8 @@ describe('cio credential edit', () => {
     // What a script asks of Vim needs none.
     const { code, stdout } = await harness.run(['edit', set], { env: { EDITOR: `${vim} -es` } });
     assert.deepEqual([code, stdout.includes('canary')], [EXIT.done, true]);
+    // It keeps nothing elsewhere.
+    assert.match(stdout, /^-es -n -i NONE -c set nobackup nowritebackup noundofile \/dev\/shm\/cio-edit-/m);
   });
 
   it('edits one credential as its text, and knows what is not text', async (t) => {

@@ -74,7 +74,7 @@ describe('cio credential export', () => {
     fs.writeFileSync(file, 'precious');
     const to = ['--to', file];
     const name = await harness.store('value');
-    assert.match(await harness.fail(EXIT.failed, ['export', name, ...to, '-r', recipient]), /exists already/);
+    assert.match(await harness.fail(EXIT.alreadyExists, ['export', name, ...to, '-r', recipient]), /exists already/);
     const fresh = ['--to', path.join(folder, 'other.age')];
     await harness.fail(EXIT.usage, ['export', name, ...fresh]);
     await harness.fail(EXIT.usage, ['export', name, '-r', recipient]);

@@ -8,12 +8,17 @@ import { cio, type CioOptions, type CioResult } from '../../support/cio.ts';
 import { startDaemon, type Daemon } from '../../support/daemon.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { run } from '../../support/process.ts';
 import { buildCio } from '../built-cio.ts';
+import { quoted } from '../terminal.ts';
 
 export const REPOSITORY = 's3:https://s3.amazonaws.com/backup-123';
 
 /** What makes a bash write into a pipe that nobody reads any more. */
 export const GONE = 'exec > >(:); wait $!';
+
+/** What lets nothing of a bash's standard error be written: its reader has gone, or its disk is full. */
+export const UNTOLD: readonly string[] = [GONE.replace('>', '2>'), 'exec 2> /dev/full'];
 
 /** The built `cio`, and a real daemon that it talks to. */
 export class Harness {
@@ -60,6 +65,16 @@ export class Harness {
   /** Runs `cio credentials WORDS`, which has Portworx's words. */
   runPortworx(words: readonly string[], options: CioOptions = {}): Promise<CioResult> {
     return cio(['credentials', ...words], { command: this.built, socketPath: this.daemon.socketPath, ...options });
+  }
+
+  /** As {@link Harness.run}, by a bash that does something before: what comes on standard output. */
+  async runAfter(
+    script: string,
+    words: readonly string[],
+  ): Promise<{ readonly code: number; readonly stdout: string }> {
+    const line = [...this.built, 'credential', ...words].map(quoted).join(' ');
+    const { code, stdout } = await run(['/bin/bash', '--norc', '-c', `${script}; ${line}`], { env: this.environment });
+    return { code: code ?? -1, stdout: stdout.toString() };
   }
 
   /** As {@link Harness.run}, where it has to succeed: its standard output. */

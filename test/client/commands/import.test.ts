@@ -67,6 +67,17 @@ describe('cio credential import', () => {
     await harness.succeed(['import', file, '--set', set, '--replace']);
   });
 
+  it('shows with --dry-run what is there already', async (t) => {
+    const word = newName().replace('name-', 'again');
+    const file = fileWith(t, 'credentials', profile('AK', 'SK').replace('default', word));
+    const outlook = async (): Promise<Record<string, unknown>[]> =>
+      ((await harness.json(['import', file, '--dry-run'])) as { sets: Record<string, unknown>[] }).sets;
+    const [before] = await outlook();
+    assert.deepEqual([before?.['set'], before?.['existing']], [`aws_${word}`, []]);
+    await harness.store('AK', `cio_aws_${word}_access_key`);
+    assert.deepEqual((await outlook())[0]?.['existing'], ['access_key']);
+  });
+
   it('tells of those files only in which there are secrets', async (t) => {
     const name = newSetName().slice(3);
     const folder = temporaryDirectory(t);
@@ -107,6 +118,7 @@ describe('cio credential import', () => {
       [`{"aliases": {"x": "${secret}" "y"}}`, /wrong, line 1: it is neither/],
       [`[default]\naws_access_key_id = A\n${secret}\n`, /wrong, line 3: it is neither/],
       [Buffer.from([0x41, 0x3d, 0xff]), /wrong is not UTF-8 text/],
+      [Buffer.from(`\ufeffcio_aws_access_key=${secret}\n`, 'utf16le'), /wrong is UTF-16 text: save it as UTF-8/],
       ['', /wrong: it is empty/],
       [profile(`A\u001b${secret}`, 'S'), /\/wrong, line 2: the value of cio_aws_access_key is not valid: it has/],
     ] as const) {

@@ -8,7 +8,7 @@ import { startDaemon } from '../../support/daemon.ts';
 import { skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { TERMINAL, TerminalProgram, quoted } from '../terminal.ts';
-import { Harness } from './harness.ts';
+import { Harness, UNTOLD } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
@@ -36,6 +36,17 @@ describe('cio credential restore', () => {
     const report = (await harness.json(['restore', kept, '--yes'])) as Record<string, unknown>;
     assert.deepEqual([report['sameStore'], report['opensByItself'], report['kept']], [true, true, kept]);
     assert.equal(await harness.succeed(['get', name]), 'after');
+  });
+
+  it('puts it in the place of the store where nobody can be told of it', async (t) => {
+    const file = path.join(temporaryDirectory(t), 'copy.db');
+    const name = await harness.store('before');
+    await harness.succeed(['backup', file]);
+    for (const untold of UNTOLD) {
+      await harness.store('after', name);
+      assert.equal((await harness.runAfter(untold, ['restore', file, '--yes'])).code, EXIT.done);
+      assert.equal(await harness.succeed(['get', name]), 'before');
+    }
   });
 
   it('asks a terminal, and takes nothing but yes for it', { skip: skipUnless(TERMINAL) }, async (t) => {

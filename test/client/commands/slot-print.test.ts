@@ -4,7 +4,7 @@ import { after, describe, it } from 'node:test';
 import { EXIT } from '../../../src/errors.ts';
 import { run } from '../../support/process.ts';
 import { quoted } from '../terminal.ts';
-import { GONE, Harness } from './harness.ts';
+import { GONE, Harness, UNTOLD } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
@@ -32,6 +32,8 @@ describe('cio credential slot add recovery --print', () => {
       for (const [where, reason] of [
         [GONE, /has gone; the slot was removed again/],
         ['exec > /dev/full', /the disk is full \(ENOSPC\); the slot was removed again/],
+        ['exec > /dev/null', /nobody would see the code: standard output is closed, or \/dev\/null\n/],
+        ['exec >&-', /nobody would see the code: standard output is closed, or \/dev\/null\n/],
       ] as const) {
         const script = `${where}; ${line}; echo "exit $?" >&2`;
         const { stderr } = await run(['/bin/bash', '--norc', '-c', script], { env: harness.environment });
@@ -40,6 +42,16 @@ describe('cio credential slot add recovery --print', () => {
       }
     }
     assert.equal(await count(), before);
+  });
+
+  it('hands out the code where nothing else that is told can be written', async () => {
+    for (const untold of UNTOLD) {
+      const before = await count();
+      const { code, stdout } = await harness.runAfter(untold, ['slot', 'add', 'recovery']);
+      assert.equal(code, EXIT.done);
+      assert.match(stdout, /^[0-9A-Z]{6}(?:-[0-9A-Z]{6}){5}\n$/);
+      assert.equal(await count(), before + 1);
+    }
   });
 
   it('is refused for what has no code, before a slot is made', async () => {
