@@ -94,6 +94,7 @@ for (const [transport, open] of [
         { error: 'org.varlink.service.MethodNotFound', parameters: { method: 'io.cio.Credentials.Get' } },
         { error: 'org.varlink.service.InvalidParameter', parameters: { parameter: 'credentials[0].name' } },
         { error: 'org.varlink.service.InvalidParameter', parameters: { parameter: '\u001b]0;x\u0007' } },
+        { error: 'org.varlink.service.InvalidParameter', parameters: { parameter: '\u001b]0;x' } },
         { error: 'io.cio.Credentials.Unheard', parameters: {} },
         { error: 'io.cio.Credentials.constructor', parameters: {} },
         { error: `io.cio.Credentials.U${'n'.repeat(40)}`, parameters: {} },
@@ -103,9 +104,11 @@ for (const [transport, open] of [
       const { client } = await connectTo(t, (_call, socket) => socket.write(message(answers.shift() ?? {})));
       await assert.rejects(client.call('Get', NAME), failure('rejected', 'MethodNotFound'));
       await assert.rejects(client.call('Get', NAME), failure('rejected', 'InvalidParameter: credentials[0].name'));
-      await assert.rejects(client.call('Get', NAME), (error) => {
-        return failure('rejected')(error) && (error as ConnectionError).detail === undefined;
-      });
+      for (let count = 0; count < 2; count += 1) {
+        await assert.rejects(client.call('Get', NAME), (error) => {
+          return failure('rejected')(error) && (error as ConnectionError).detail === undefined;
+        });
+      }
       await assert.rejects(client.call('Get', NAME), failure('rejected', 'Unheard'));
       await assert.rejects(client.call('Get', NAME), failure('bad_reply'));
       await assert.rejects(client.call('Get', NAME), failure('bad_reply'));
@@ -141,7 +144,7 @@ for (const [transport, open] of [
       ['null', 'null\0'],
       ['an error that is no text', '{"error":5}\0'],
       ['continues that is no truth', '{"continues":"yes"}\0'],
-      ['bytes that are no UTF-8', Buffer.from([0x22, 0xff, 0x22, 0])],
+      ['bytes that are no UTF-8', Buffer.from(getReply('\u00ff'), 'latin1')],
       ['a reply that goes on, to a call without more', '{"parameters":{},"continues":true}\0'],
       ['JSON nested without end', `{"parameters":${'['.repeat(1_000_000)}\0`],
     ] as const) {

@@ -165,7 +165,17 @@ describe('parseCommandLine()', () => {
       assert.ok(told.includes(message), `${argv.join(' ')}: ${told}`);
     }
     assert.match(refusal('credentail', 'list'), /did you mean credential\?/);
-    assert.match(refusal('credential', '--socket'), /--socket needs a path/);
+    for (const argv of [
+      ['credential', '--socket'],
+      ['--socket=', 'credential'],
+      ['--socket=', 'credential', 'list'],
+      ['--socket', '--json', 'credential'],
+    ]) {
+      assert.match(refusal(...argv), /--socket needs a path/);
+    }
+    assert.match(refusal('--jsno', 'credential'), /^argument 1 is an option that cio .*did you mean --json\?/);
+    assert.match(refusal('credential', 'list', '--owner', '1', '--owner', '2'), /given twice \(\)$/);
+    assert.match(refusal('credential', 'list', '--socket', '--owner=1'), /--socket needs PATH \(.*--socket=PATH\)$/);
   });
 
   it('tells where a value goes that begins with dashes', () => {

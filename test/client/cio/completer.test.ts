@@ -49,6 +49,8 @@ describe('completeLine()', () => {
     assert.deepEqual(await words('cio cre'), ['credential']);
     assert.ok((await words('cio credential ')).includes('create'));
     assert.ok((await words('cio cred ')).includes('slot'));
+    assert.deepEqual(await words('cio cred __'), []);
+    assert.deepEqual(await words('cio cred docker'), []);
     assert.deepEqual(await words('cio cred re'), ['rekey', 'remove', 'restore', 'revoke']);
     assert.deepEqual(await words('cio cred slot '), ['add', 'list', 'remove']);
     assert.deepEqual(await words('cio cred slot add '), ['keyfile', 'passphrase', 'recovery', 'systemd']);

@@ -77,6 +77,7 @@ describe('probe() as the machine itself, by S3', () => {
     const findings = await findingsOf(job('aws'), { metadata: services });
     assert.equal(findingFor(findings, 'key').state, 'passed', JSON.stringify(findings));
     assert.equal(metadata.seen.length, asked + 1);
+    assert.match(metadata.seen[asked] ?? '', new RegExp(`host\n127\\.0\\.0\\.1:${container.port}\n`, 'i'));
   });
 
   it('asks nobody where the set does not say so, nor before there is a server to show the keys to', async () => {
@@ -126,6 +127,14 @@ describe('probe() as the machine itself, by S3', () => {
     assert.equal(failure && describeFinding(failure).what, "the machine's identity has no right to s3:ListBucket");
   });
 
+  it('ends where nobody waits any more, though the service says nothing', async (t) => {
+    const cancel = new AbortController();
+    const silent = await startTcp(t, (socket) => void socket.once('data', () => cancel.abort()).resume());
+    const services: MetadataServices = { instance: { address: '127.0.0.1', port: silent.port } };
+    const findings = await findingsOf(job('aws'), { metadata: services, signal: cancel.signal });
+    assert.deepEqual(findingFor(findings, 'key'), { check: 'key', state: 'skipped', reason: 'cancelled' });
+  });
+
   describe('where there is no identity to be had', () => {
     const found = async (services: MetadataServices): Promise<Finding | undefined> => {
       const known = server.seen.length;
@@ -166,6 +175,9 @@ describe('probe() as the machine itself, by S3', () => {
         [(_request, response) => response.writeHead(403).end(), 'HTTP 403'],
         [(_request, response) => response.writeHead(302, { location: '/latest' }).end(), 'HTTP 302'],
         [(_request, response) => response.end('<html>a captive portal</html>'), 'unexpected answer'],
+        [({ url = '' }, response) => url.endsWith('/token') && response.end('a b'), 'unexpected answer'],
+        [({ url = '' }, response) => url.endsWith('-credentials/') && response.end('x/../y'), 'unexpected answer'],
+        [({ url = '' }, response) => url.endsWith('-credentials/') && response.end('../x'), 'unexpected answer'],
         [({ url = '' }, response) => url.endsWith('-role') && response.end('{"AccessKeyId":"x"}'), 'unexpected answer'],
       ];
       for (const [answer, subject] of cases) {
@@ -254,15 +266,15 @@ describe('probe() as the machine itself, by tokens', { skip: skipUnless(command(
     it(`shows it to nobody else, and by no certificate of the set's own (${provider})`, async () => {
       const job = jobs()[provider];
       const asked = metadata.seen.length;
-      const [field, elsewhere] =
+      const elsewhere =
         provider === 'google'
-          ? (['endpoint', 'https://storage.googleapis.com.evil.test'] as const)
-          : (['endpoint_suffix', 'evil.test'] as const);
-      const cases = [
-        [field, elsewhere],
-        ['endpoint_ca', authority.certificate],
-        ['skip_verify', 'true'],
-      ] as const;
+          ? (['storage.googleapis.com.evil.test', 'evil-googleapis.com', 'googleapis.com.evil.test'] as const).map(
+              (host) => ['endpoint', `https://${host}`] as const,
+            )
+          : (['evil.test', 'core.windows.net.evil.test', 'evil.core.windows.net'] as const).map(
+              (suffix) => ['endpoint_suffix', suffix] as const,
+            );
+      const cases = [...elsewhere, ['endpoint_ca', authority.certificate], ['skip_verify', 'true']] as const;
       for (const [field, value] of cases) {
         const findings = await findingsOf({ ...job, values: { ...job.values, [field]: value } }, surroundings());
         const expected = { check: 'shape', state: 'failed', reason: 'identity_elsewhere', field, subject: field };
@@ -276,6 +288,24 @@ describe('probe() as the machine itself, by tokens', { skip: skipUnless(command(
       const findings = await findingsOf(jobs()[provider], { ...surroundings(), metadata: services });
       const expected = { check: 'key', state: 'failed', reason: 'identity_missing', field: 'use_iam' };
       assert.deepEqual(failureIn(findings), expected);
+    });
+
+    it(`shows nothing that is no token (${provider})`, async (t) => {
+      const server = provider === 'google' ? google : azure;
+      const known = server.seen.length;
+      const cases: readonly (readonly [Answerer, string])[] = [
+        [(_request, response) => response.writeHead(500).end(`{"access_token":"${MACHINE_TOKEN}"}`), 'HTTP 500'],
+        [(_request, response) => response.end('{"access_token":"a b"}'), 'unexpected answer'],
+        [(_request, response) => response.end('{"access_token":["a"]}'), 'unexpected answer'],
+        [(_request, response) => response.end('{}'), 'unexpected answer'],
+      ];
+      for (const [answer, subject] of cases) {
+        const { services } = await startMetadata(t, answer);
+        const findings = await findingsOf(jobs()[provider], { ...surroundings(), metadata: services });
+        const expected = { check: 'key', state: 'failed', reason: 'identity_not_told', field: 'use_iam', subject };
+        assert.deepEqual(failureIn(findings), expected);
+      }
+      assert.equal(server.seen.length, known);
     });
   }
 });

@@ -73,6 +73,29 @@ for (const provider of ['s3', 'minio'] as const) {
       assert.equal(late.bucket.isThere, false, JSON.stringify(cancelled));
     });
 
+    it('names what it made and cannot take away, where a check fails or the job is cancelled', async (t) => {
+      const told = { check: 'bucket', state: 'warning', reason: 'leftover_bucket', subject: 'bucket-1' };
+      for (const [code, isCancelled, expected] of [
+        ['AccessDenied', false, [told]],
+        ['AccessDenied', true, [told]],
+        ['NoSuchBucket', false, []],
+        [undefined, true, []],
+      ] as const) {
+        const cancel = new AbortController();
+        const { server, bucket } = await startEmpty(t, (request, response) => {
+          const { method, url = '' } = request;
+          if (isCancelled && method === 'GET' && url.includes('.cio-credential-probe-')) cancel.abort();
+          if (code !== undefined && method === 'DELETE' && !url.includes('.cio-')) refusal(code)(request, response);
+        });
+        const findings = await findingsOf(jobAt(server, provider), { signal: cancel.signal });
+        assert.equal(bucket.isThere, code !== undefined);
+        assert.deepEqual(
+          findings.filter(({ reason }) => reason === 'leftover_bucket'),
+          expected,
+        );
+      }
+    });
+
     const refusals: readonly (readonly [code: string, status: number, expected: Partial<Finding>])[] = [
       ['BucketAlreadyExists', 409, { reason: 'bucket_taken', field: 'backup_repo', subject: 'bucket-1' }],
       ['AccessDenied', 403, { reason: 'access_denied', subject: 's3:CreateBucket' }],
@@ -84,8 +107,8 @@ for (const provider of ['s3', 'minio'] as const) {
         const { server, bucket } = await startEmpty(t, (request, response) => {
           if (isMake(request.method, request.url)) refusal(code, status)(request, response);
         });
-        const failure = failureIn(await findingsOf(jobAt(server, provider)));
-        assert.deepEqual(failure, { check: 'bucket', state: 'failed', ...expected });
+        const failed = (await findingsOf(jobAt(server, provider))).filter(({ state }) => state === 'failed');
+        assert.deepEqual(failed, [{ check: 'bucket', state: 'failed', ...expected }]);
         // What it did not make it does not take away, unless nobody knows.
         const isUncertain = expected.reason === 'unexpected_answer';
         assert.equal(bucket.requests.includes('DELETE bucket'), isUncertain);

@@ -354,6 +354,25 @@ describe('Connection: while it waits for its turn', () => {
     return { ...pair, turns, begun };
   }
 
+  it('has begun what there was time for', async (t) => {
+    const turns = new TurnsByHand();
+    const begun: unknown[] = [];
+    const dispatch = (_caller: unknown, message: unknown): Reply => {
+      begun.push(message);
+      return { parameters: message as object };
+    };
+    const pair = await connectPair(t, dispatch, turns);
+    // The others have had all of this turn: there is time for one call.
+    turns.note(60_000);
+    pair.client.send(twice);
+    await eventually(() => turns.works.length === 1);
+    assert.equal(begun.length, 1);
+    assert.deepEqual(await pair.client.receive(), answers[0]);
+    turns.begin();
+    assert.deepEqual(await pair.client.receive(), answers[1]);
+    assert.equal(begun.length, 2);
+  });
+
   it('begins nothing, and goes on with what came meanwhile', async (t) => {
     const pair = await waiting(t);
     pair.client.send({ index: 2 });
@@ -697,6 +716,20 @@ describe('Connection: what it holds', () => {
     await once(pair.client.socket, 'close');
     await pair.closed;
     assert.equal(pair.held.now, 0);
+  });
+
+  it('is also a call that waits for the one before it', async (t) => {
+    const hand = new ByHand();
+    const pair = await connectPair(t, hand.dispatch);
+    const call = messages({ method: GET });
+    pair.client.send(call + call);
+    for (let waiting = 1; waiting >= 0; waiting -= 1) {
+      await eventually(() => hand.begun.length === 2 - waiting);
+      await eventually(() => pair.held.now === (1 + waiting) * (call.length - 1));
+      hand.answer(1 - waiting);
+      await pair.client.receive();
+    }
+    await eventually(() => pair.held.now === 0);
   });
 
   it('is given back at once, be it of a message that was read or of one that never is', async (t) => {

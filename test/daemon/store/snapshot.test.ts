@@ -6,9 +6,9 @@ import type { TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import { migrate } from '../../../daemon/store/migrations.ts';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
-import { Snapshot } from '../../../daemon/store/snapshot.ts';
+import { Snapshot, bytesIn } from '../../../daemon/store/snapshot.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { overwrite } from '../vault/raw-file.ts';
+import { PAGE_BYTES, overwrite } from '../vault/raw-file.ts';
 
 const TAG = Buffer.from('tag');
 
@@ -67,6 +67,34 @@ describe('Snapshot', () => {
     assert.throws(() => locked.get(KIND.value, TAG), { name: 'StoreError', failure: 'io' });
   });
 
+  it('asks the disk for what came wrong, and not SQLite, which keeps that', (t) => {
+    const file = path.join(temporaryDirectory(t), 'file.db');
+    const writer = new Database(file);
+    migrate(writer);
+    writer.prepare('INSERT INTO record VALUES (?, ?, ?)').run(KIND.value, TAG, Buffer.from('body'));
+    writer.close();
+    const whole = fs.readFileSync(file);
+    const page = whole.indexOf('tagbody') & -PAGE_BYTES;
+    overwrite(file, page, new Uint8Array(8));
+    const database = new Database(file, { readonly: true });
+    t.after(() => database.close());
+    const prepare = database.prepare.bind(database);
+    let reads = 0;
+    t.mock.method(database, 'prepare', (sql: string) => {
+      const statement = prepare(sql);
+      const get = statement.get.bind(statement);
+      return Object.assign(statement, {
+        get: (...values: unknown[]) => {
+          reads += 1;
+          if (reads === 2) overwrite(file, page, whole.subarray(page, page + 8));
+          return get(...values);
+        },
+      });
+    });
+    assert.equal(String(new Snapshot(database).get(KIND.value, TAG)), 'body');
+    assert.equal(reads, 2);
+  });
+
   it('reads the same until it is left, whatever is committed meanwhile', (t) => {
     const { snapshot, put } = openTwo(t);
     const bodies = (): string[] => [
@@ -78,6 +106,22 @@ describe('Snapshot', () => {
     assert.deepEqual(bodies(), ['first', 'first']);
     snapshot.leave();
     assert.deepEqual(bodies(), ['second', 'second']);
+    put('third');
+    assert.deepEqual(bodies(), ['second', 'second'], 'the same holds of the next one');
+  });
+
+  it('begins nothing where it must not, and can be left where SQLite ended it', (t) => {
+    const database = failing(t, 'SQLITE_IOERR', 0);
+    const refused = new Snapshot(database, undefined, () => {
+      throw new Error('not now');
+    });
+    assert.throws(() => refused.get(KIND.value, TAG), /not now/);
+    assert.equal(database.inTransaction, false);
+    const ended = new Snapshot(database);
+    assert.equal(String(ended.get(KIND.value, TAG)), 'body');
+    database.exec('ROLLBACK');
+    ended.leave();
+    assert.equal(String(ended.get(KIND.value, TAG)), 'body');
   });
 
   it('lets the journal be emptied once it is left, and before it is entered', (t) => {
@@ -106,22 +150,40 @@ describe('Snapshot', () => {
     for (const tag of tags)
       writer.prepare('INSERT INTO record VALUES (?, ?, ?)').run(KIND.value, tag, Buffer.from('body'));
     writer.close();
-    // The last of the second page of a list comes to sort before the first one of all.
-    overwrite(file, fs.readFileSync(file).indexOf(tags[7] ?? ''), new Uint8Array(16));
     const reader = new Database(file, { readonly: true });
     t.after(() => reader.close());
-    const snapshot = new Snapshot(reader);
     const listAll = (limit: number): number => {
+      const snapshot = new Snapshot(reader);
       let after: Uint8Array | undefined;
-      for (let listed = 0; listed < 1000;) {
-        const page = snapshot.list(KIND.value, after, limit);
-        listed += page.length;
-        if (page.length < limit) return listed;
-        after = page.at(-1)?.tag;
+      try {
+        for (let listed = 0; listed < 1000;) {
+          const page = snapshot.list(KIND.value, after, limit);
+          listed += page.length;
+          if (page.length < limit) return listed;
+          after = page.at(-1)?.tag;
+        }
+        return Number.POSITIVE_INFINITY;
+      } finally {
+        snapshot.leave();
+        reader.pragma('shrink_memory');
       }
-      return Number.POSITIVE_INFINITY;
     };
+    assert.equal(listAll(4), 12);
+    const [eighth, last] = [7, 11].map((index) => fs.readFileSync(file).indexOf(tags[index] ?? ''));
+    assert.ok(eighth !== undefined && last !== undefined);
+    // The last of all comes to sort before the first: nobody goes on from there.
+    overwrite(file, last, new Uint8Array(16));
+    assert.equal(listAll(5), 12);
+    // The last of the second page of a list does as well.
+    overwrite(file, eighth, new Uint8Array(16));
     assert.equal(listAll(100), 12);
     assert.throws(() => listAll(4), { name: 'StoreError', failure: 'damaged', message: /out of order/ });
+  });
+});
+
+describe('bytesIn()', () => {
+  it('gives the bytes of a column, and none of one that holds something else', () => {
+    assert.equal(bytesIn(TAG), TAG);
+    for (const column of [null, undefined, 7, 'tag']) assert.equal(bytesIn(column).length, 0);
   });
 });

@@ -5,7 +5,10 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { StoreError } from '../../../daemon/store/sealed-store.ts';
 import { Copies } from '../../../daemon/vault/copies.ts';
+import { openFilesIn } from '../../support/open-files.ts';
+import { memoryDirectory } from './memory-directory.ts';
 import { NOW, TestVault } from './open-vault.ts';
+import { editFile } from './raw-file.ts';
 
 const NO_SECRET = { passphrase: undefined, recoveryCode: undefined };
 
@@ -23,6 +26,15 @@ function filesLeft({ directory }: TestVault): string[] {
   return fs.readdirSync(path.join(directory, 'copies'));
 }
 
+/** Those that were removed and not closed, too. */
+function filesOpen({ directory }: TestVault): string[] {
+  return openFilesIn(path.join(directory, 'copies'));
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
 describe('Copies.pieces()', () => {
   it('leaves no file and is free again where the copy cannot be made', async (t) => {
     const made = await TestVault.create(t);
@@ -34,7 +46,23 @@ describe('Copies.pieces()', () => {
     }
     failing.mock.restore();
     assert.equal((await bytesFrom(copies)).length, made.vault.copyBytes());
-    assert.deepEqual(filesLeft(made), []);
+    const sent = [copies.pieces(), copies.pieces()];
+    for (const pieces of sent) await pieces.next();
+    await assert.rejects(copies.pieces().next(), { code: 'Busy' }, 'no more are free than were before');
+    for (const pieces of sent) await pieces.return();
+    assert.deepEqual([filesLeft(made), filesOpen(made)], [[], []]);
+  });
+});
+
+describe('Copies.clear()', () => {
+  it('removes what an earlier daemon left', async (t) => {
+    const made = await TestVault.create(t);
+    const copies = copiesOf(made);
+    await bytesFrom(copies);
+    const left = path.join(made.directory, 'copies', 'left');
+    fs.writeFileSync(left, 'half of a copy');
+    copies.clear();
+    assert.equal(fs.existsSync(left), false);
   });
 });
 
@@ -44,7 +72,7 @@ describe('Copies.restore()', () => {
     await made.save('a', 'old');
     const copies = copiesOf(made);
     const bytes = await bytesFrom(copies);
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const sha256 = sha256Of(bytes);
     for (const isLocked of [false, true]) {
       for (const checkOnly of [true, false]) {
         await made.save('a', 'new');
@@ -60,6 +88,30 @@ describe('Copies.restore()', () => {
         await made.slots.unlockUnattended();
       }
     }
-    assert.deepEqual(filesLeft(made), []);
+    assert.deepEqual([filesLeft(made), filesOpen(made)], [[], []]);
+  });
+
+  it('has no file of a copy open that it could not use, whatever is wrong with it', async (t) => {
+    const made = await TestVault.create(t);
+    const copies = copiesOf(made);
+    const bytes = await bytesFrom(copies);
+    const without = (kind: number): Buffer => {
+      const file = path.join(memoryDirectory(t), 'copy.db');
+      fs.writeFileSync(file, bytes);
+      editFile(file, (database) => {
+        database.exec(`DELETE FROM record WHERE kind = ${kind}`);
+        database.pragma('wal_checkpoint(TRUNCATE)');
+      });
+      return fs.readFileSync(file);
+    };
+    // The store's id, the head and the data key.
+    for (const kind of [0, 1, 3]) {
+      const bad = without(kind);
+      const { id } = copies.uploads.take(undefined, bad);
+      const refusal = { code: 'BadCopy', fields: { reason: 'damaged' } };
+      await assert.rejects(copies.restore(id, sha256Of(bad), NO_SECRET, true), refusal);
+      copies.uploads.drop();
+      assert.deepEqual([filesLeft(made), filesOpen(made)], [[], []], `without what is of kind ${kind}`);
+    }
   });
 });

@@ -47,8 +47,11 @@ describe('Purger', () => {
     t.mock.timers.tick(10 * MOMENT_MS);
     assert.equal(seen.purges, 1);
     purger.soon();
-    t.mock.timers.tick(MOMENT_MS);
-    assert.equal(seen.purges, 2);
+    t.mock.timers.tick(MOMENT_MS - 1);
+    purger.soon();
+    t.mock.timers.tick(1);
+    assert.equal(seen.purges, 2, 'what is deleted meanwhile does not put it off');
+    assert.equal(seen.mended, 0, 'nothing had failed');
   });
 
   it('moves what was only written later, and at once with what was deleted', (t) => {
@@ -74,9 +77,9 @@ describe('Purger', () => {
       Object.assign(seen, { purges: 0, failures: [], mended: 0, failure });
       purger.now();
       assert.deepEqual(seen.failures, [failure]);
-      t.mock.timers.tick(RETRY_MS - MOMENT_MS);
+      t.mock.timers.tick(MOMENT_MS);
       purger.soon();
-      t.mock.timers.tick(MOMENT_MS - 1);
+      t.mock.timers.tick(RETRY_MS - MOMENT_MS - 1);
       assert.equal(seen.purges, 1, 'what is asked for meanwhile does not make it more often');
       t.mock.timers.tick(1);
       t.mock.timers.tick(RETRY_MS);
@@ -105,6 +108,18 @@ describe('Purger', () => {
     assert.deepEqual([seen.purges, purger.isOverdue], [1, false]);
     purger.release();
     t.mock.timers.tick(LATER_MS);
+    assert.equal(seen.purges, 1);
+  });
+
+  it('is done in a moment where somebody else holds it, too', (t) => {
+    const { purger, seen } = startPurger(t);
+    purger.hold();
+    purger.hold();
+    purger.nowUnlessHeld(1);
+    purger.release();
+    purger.release();
+    assert.equal(seen.purges, 0);
+    t.mock.timers.tick(MOMENT_MS);
     assert.equal(seen.purges, 1);
   });
 

@@ -28,6 +28,8 @@ describe('endpointValue()', () => {
     assert.equal(endpointValue(optionsOf({ 's3-endpoint': 'new:1' }), 'http://old:1,http://old:2'), 'http://new:1');
     assert.equal(endpointValue(optionsOf({ 's3-endpoint': 'new:1' }), 'https://old:1'), 'https://new:1');
     assert.equal(endpointValue(optionsOf({ 's3-endpoint': 'new:1' }), 'old:1'), 'https://new:1');
+    assert.equal(endpointValue(optionsOf({ 's3-endpoint': 'new:1' }), 'http://a, http://b'), 'http://new:1');
+    assert.equal(endpointValue(optionsOf({ 's3-endpoint': 'new:1' }), 'http://a,https://b'), 'https://new:1');
   });
 
   it('changes the scheme of the present servers', () => {

@@ -58,10 +58,26 @@ describe('readEnvironment()', () => {
     });
   });
 
+  it('prefers the endpoint of S3 to that of all services', () => {
+    const [one, other] = [
+      { AWS_ENDPOINT_URL_S3: 'https://one.example' },
+      { AWS_ENDPOINT_URL: 'https://other.example' },
+    ];
+    for (const id of ['aws', 'minio', 's3']) {
+      assert.equal(read(id, { ...AWS, ...other })['endpoint'], 'https://other.example', id);
+      assert.equal(read(id, { ...AWS, ...one, ...other })['endpoint'], 'https://one.example', id);
+    }
+  });
+
   for (const [what, environment, told] of [
     ['is not set', { AWS_ACCESS_KEY_ID: 'AKIA' }, /^AWS_SECRET_ACCESS_KEY is not set/],
     ['is empty', { ...AWS, AWS_SECRET_ACCESS_KEY: '' }, /^AWS_SECRET_ACCESS_KEY is not valid: it is empty/],
     ['is white space', { ...AWS, AWS_SECRET_ACCESS_KEY: ' \t' }, /^AWS_SECRET_ACCESS_KEY is not valid: .*white space/],
+    [
+      'is white space beside another one',
+      { ...AWS, AWS_DEFAULT_REGION: 'canary', AWS_REGION: ' ' },
+      /^AWS_REGION is not valid: .*white space/,
+    ],
     ['is an empty password', { ...AWS, RESTIC_PASSWORD: '' }, /^RESTIC_PASSWORD is not valid: it is empty/],
     ['cannot be', { ...AWS, AWS_REGION: 'canary region' }, /^AWS_REGION is not valid: it has more than/],
     [
@@ -90,7 +106,14 @@ describe('readEnvironment()', () => {
   });
 
   it('points at a variable in another case', () => {
-    assert.throws(() => read('aws', { aws_access_key_id: 'x' }), { hint: 'there is aws_access_key_id' });
+    assert.throws(() => read('aws', { PATH: '/bin', aws_access_key_id: 'x' }), { hint: 'there is aws_access_key_id' });
+    assert.throws(() => read('aws', { PATH: '/bin' }), { hint: 'export AWS_ACCESS_KEY_ID=…' });
+  });
+
+  it('names all variables that would do', () => {
+    assert.throws(() => read('google', { GOOGLE_PROJECT_ID: 'p-1' }), {
+      message: /^GCE_SERVICE_ACCOUNT \(nor GOOGLE_APPLICATION_CREDENTIALS\) is not set/,
+    });
   });
 
   it('does not look for what is given elsewhere', () => {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { parseCommandLine, usageOf } from '../../../../client/cio/arguments.ts';
 import { COMMANDS } from '../../../../client/cio/commands.ts';
 import { completeLine } from '../../../../client/cio/completer.ts';
-import { meansSet, type SetOptions } from '../../../../client/cio/create/options.ts';
+import { isNamedByProvider, meansSet, type SetOptions } from '../../../../client/cio/create/options.ts';
 import { renderHelp } from '../../../../client/cio/help.ts';
 
 const CREATE = COMMANDS.find(({ name }) => name === 'create');
@@ -40,6 +40,21 @@ describe('meansSet()', () => {
     }
     for (const words of [[], ['--replace'], ['-f', 'path'], ['--keep-newline'], ['--owner', '0'], ['name', 'value']]) {
       assert.equal(meansSet(optionsOf(...words)), false, words.join(' '));
+    }
+  });
+});
+
+describe('isNamedByProvider()', () => {
+  it('looks at the first word of what can name a set', () => {
+    for (const [name, expected] of [
+      ['aws', true],
+      ['aws_site2', true],
+      ['alt_minio', true],
+      ['site2', false],
+      ['awsome', false],
+      ['aws site', false],
+    ] as const) {
+      assert.equal(isNamedByProvider(name), expected, name);
     }
   });
 });

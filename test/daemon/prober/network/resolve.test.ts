@@ -76,6 +76,10 @@ describe('isRefused()', () => {
     '64:ff9b:1:a9fe:1a9:fe00::',
     '::ffff:0:5db8:d822',
     '2002:5db8:d822::1',
+    // What stands for a prefix does so at the begin alone.
+    '2a05:2002:a9fe:a9fe::1',
+    '2a05:64:ff9b:1:a9fe:a9:fe00:0',
+    '2a05:64:ff9b:1:abcd:a9:fea9:fe00',
   ];
   for (const address of taken) it(`takes ${address}`, () => assert.equal(isRefused(address), false));
 });
@@ -111,6 +115,10 @@ describe('resolveAddresses()', () => {
       throw Object.assign(new Error(), { code: 'EAI_AGAIN' });
     };
     await assert.rejects(resolveAddresses(ENDPOINT, busy), { reason: 'name_server_failed' });
+    const bare = async (): Promise<never> => {
+      throw Object.assign(new Error(), { code: 'ENODATA' });
+    };
+    await assert.rejects(resolveAddresses(ENDPOINT, bare), { reason: 'name_not_found' });
     await assert.rejects(resolveAddresses(ENDPOINT, lookupOf()), { reason: 'name_not_found' });
   });
 

@@ -89,4 +89,21 @@ describe('readS3Target()', () => {
     }
     assert.doesNotThrow(() => read('s3:https://h.test/b', { use_iam: 'false' }));
   });
+
+  it('names the field that it cannot use of a set whose place is in parts', () => {
+    const parts = { backup_repo: '', endpoint: 'https://minio.test', bucket: 'b-1', prefix: 'in/it' };
+    const readParts = (values: Record<string, string>) =>
+      readS3Target(jobOf({ ...parts, ...values }, { provider: 'minio' }));
+    for (const [values, reason, field] of [
+      [{ bucket: 'b/1' }, 'invalid_value', 'bucket'],
+      [{ prefix: '../x' }, 'invalid_value', 'prefix'],
+      [{ endpoint: 'https://minio.test/path' }, 'invalid_value', 'endpoint'],
+      [{ endpoint: '' }, 'missing_field', 'endpoint'],
+    ] as const) {
+      assert.throws(() => readParts(values), { reason, detail: { field, subject: field } }, JSON.stringify(values));
+    }
+    const { bucket, prefix, endpoint } = readParts({ endpoint: 'https://minio.test, https://other.test' });
+    assert.deepEqual([bucket, prefix, endpoint.host], ['b-1', 'in/it/', 'minio.test']);
+    assert.equal(readParts({ prefix: '' }).prefix, '');
+  });
 });
