@@ -1,7 +1,6 @@
 import { dirname, normalize } from 'node:path';
 import { isTemplate, isUnitName, templateOf } from '../../../src/units.ts';
 import type { UnitScan } from './facts.ts';
-import { SYSTEM_RUNTIME } from './places.ts';
 import { expandSpecifiers } from './specifiers.ts';
 import { listValues, type UnitFile } from './unit-file.ts';
 
@@ -27,8 +26,8 @@ function isForSeveral(unit: string): boolean {
   return !unit.includes('.') || /-\.[a-z]+$/.test(unit);
 }
 
-/** What units load from the sockets in one of the folders, and the drop-ins of several units that cannot be judged. */
-export function loadsOf(scan: UnitScan, folders: readonly string[]): { loads: Load[]; unresolved: string[] } {
+/** What units load from the sockets in a folder, and the drop-ins of several units that cannot be judged. */
+export function loadsOf(scan: UnitScan, folder: string): { loads: Load[]; unresolved: string[] } {
   const byUnit = new Map<string, UnitFile[]>();
   for (const file of scan.files) byUnit.set(file.unit, [...(byUnit.get(file.unit) ?? []), file]);
   const started = new Set<string>();
@@ -42,7 +41,7 @@ export function loadsOf(scan: UnitScan, folders: readonly string[]): { loads: Lo
   const loads: Load[] = [];
   const unresolved: string[] = [];
   for (const [unit, files] of byUnit) {
-    const own = SETTINGS.flatMap((setting) => loadsBySetting(unit, files, setting, folders));
+    const own = SETTINGS.flatMap((setting) => loadsBySetting(unit, files, setting, folder));
     // A template that is started is judged by its instances.
     if (own.length === 0 || (isTemplate(unit) && started.has(unit))) continue;
     if (isForSeveral(unit) || !isUnitName(unit)) unresolved.push(own[0]?.path ?? unit);
@@ -55,7 +54,7 @@ function loadsBySetting(
   unit: string,
   files: readonly UnitFile[],
   setting: (typeof SETTINGS)[number],
-  folders: readonly string[],
+  folder: string,
 ): Load[] {
   const withPaths = files.flatMap(({ path, assignments }) => assignments.map((assignment) => ({ path, assignment })));
   const kept = listValues(
@@ -67,7 +66,7 @@ function loadsBySetting(
     const colon = value.indexOf(':');
     const rawId = value.slice(0, colon);
     const socket = expandSpecifiers(value.slice(colon + 1), unit);
-    if (colon <= 0 || socket === undefined || !isOurSocket(socket, folders)) continue;
+    if (colon <= 0 || socket === undefined || !isOurSocket(socket, folder)) continue;
     const path = withPaths.find(({ assignment }) => assignment.key === setting && assignment.value === value)?.path;
     const isEncrypted = setting === 'LoadCredentialEncrypted';
     const id = expandSpecifiers(rawId, unit);
@@ -76,9 +75,9 @@ function loadsBySetting(
   return [...loads.values()];
 }
 
-function isOurSocket(path: string, folders: readonly string[]): boolean {
+function isOurSocket(path: string, folder: string): boolean {
   // /var/run leads to /run on every host that systemd runs.
   const clean = normalize(path.trim()).replace(/^\/var\/run\//, '/run/');
   const name = SOCKET_NAMES.find((socket) => clean.endsWith(`/${socket}`));
-  return name !== undefined && [SYSTEM_RUNTIME, ...folders].includes(dirname(clean));
+  return name !== undefined && dirname(clean) === folder;
 }

@@ -6,7 +6,7 @@ import { canonicalSetName, memberName } from '../../../../src/sets.ts';
 import { isTemplate, templateOf } from '../../../../src/units.ts';
 import type { Facts, StoredNames } from '../facts.ts';
 import { loadsOf, type Load } from '../loads.ts';
-import { SERVICE } from '../places.ts';
+import { SERVICE, SYSTEM_RUNTIME } from '../places.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
 /**
@@ -19,7 +19,8 @@ const UNIT_AND_ID_MAX: number = 107 - '\0'.length - 16 - '/unit/'.length - '/'.l
 export function checkUnits({ daemon, units, systemd }: Facts): Verdict {
   const notes = new Notes();
   for (const { path, reason } of units.unread) notes.skip(`${path} cannot be read (${reason})`);
-  const { loads, unresolved } = loadsOf(units, daemon.socket === undefined ? [] : [dirname(daemon.socket)]);
+  // Another daemon's loads say nothing of this one's store.
+  const { loads, unresolved } = loadsOf(units, daemon.socket === undefined ? SYSTEM_RUNTIME : dirname(daemon.socket));
   for (const path of unresolved) notes.skip(`${path} is for several units; which ones is not known here`);
   const stored = loads.length === 0 ? undefined : storedNames(notes, daemon);
   for (const load of loads) {

@@ -27,6 +27,12 @@ function loading(unit: string, ...ids: readonly string[]): UnitFile {
   return unitFile(unit, ...ids.map((id) => ['LoadCredential', `${id}:${LOAD}`] as const));
 }
 
+/** The same where a daemon of somebody's own answers. */
+function elsewhere(facts: Facts): Facts {
+  assert.ok(facts.daemon.kind === 'answered');
+  return { ...facts, daemon: { ...facts.daemon, socket: '/run/user/1000/cio-credentiald/io.cio.Credentials' } };
+}
+
 const PASSWORD = 'cio_aws_backup_password';
 
 describe('checkUnits()', () => {
@@ -44,6 +50,7 @@ describe('checkUnits()', () => {
       }),
       [],
     ],
+    ['a unit that loads from another daemon', elsewhere(host([loading('r.service', PASSWORD)])), []],
     [
       'an instance that its template was granted to',
       host([loading('r@.service', 'token')], { credentials: [credential('token', [{ unit: 'r@.service' }])] }, [
