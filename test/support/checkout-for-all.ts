@@ -30,9 +30,9 @@ export function forAllUsers(scope: Scope, command: readonly string[]): string[] 
   });
 }
 
-/** Tells whether every user can run what is in the checkout. */
+/** Tells whether every user can run what is in the checkout; `dist` may not be built yet. */
 export function isForAllUsers(): boolean {
-  return SAMPLES.every(isOpenToAll);
+  return SAMPLES.filter((file) => fs.existsSync(file)).every(isOpenToAll);
 }
 
 /** Tells whether every user can read a file. */
@@ -48,7 +48,7 @@ function copyForAll(scope: Scope): string {
   const copy = path.join(temporaryDirectory(scope, 'cio-for-all'), 'checkout');
   const packages = productionPackages(REPOSITORY).filter(({ isBundled }) => !isBundled);
   const libraries = packages.map(({ location }) => location).filter((location) => !location.includes('/node-linux-'));
-  for (const part of [...PROGRAM, ...libraries]) {
+  for (const part of [...PROGRAM, ...libraries].filter((name) => fs.existsSync(path.join(REPOSITORY, name)))) {
     fs.cpSync(path.join(REPOSITORY, part), path.join(copy, part), { recursive: true });
   }
   // Where the launchers look for it.
