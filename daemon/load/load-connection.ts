@@ -61,7 +61,7 @@ export class LoadConnection {
   /**
    * Leaves a copy with the service manager; false where that cannot be done.
    *
-   * @param isNeeded whether the connection cannot go on without
+   * @param isNeeded whether to wait for that in any case
    */
   keep(isNeeded = false): boolean {
     this.#isKept ||= this.#manager.keep(this.fd, this.#name, isNeeded);
@@ -109,10 +109,17 @@ export class LoadConnection {
       sent += written;
       if (sent === answer.length || written > 0) continue;
       // More than the socket holds: a kill from here on would cut the answer off.
-      if (!this.#isKept && this.keep()) setSocketOption(this.fd, SO_PRIORITY, BEGUN);
-      if (!waitUntilWritable(this.fd, Math.max(0, deadline - performance.now()))) break;
+      this.#keepBegun();
+      if (waitUntilWritable(this.fd, Math.max(0, deadline - performance.now()))) continue;
+      // Now it outlives this turn; a peer that is not systemd does so whenever it likes.
+      this.#keepBegun(this.request !== undefined);
+      break;
     }
     return sent;
+  }
+
+  #keepBegun(isNeeded = false): void {
+    if (!this.#isKept && this.keep(isNeeded)) setSocketOption(this.fd, SO_PRIORITY, BEGUN);
   }
 
   /** Has the service manager forget its copy. */

@@ -228,17 +228,42 @@ describe('LoadServer', () => {
     assert.equal(served.log.length, 1, 'that it waits is said once');
   });
 
-  it('refuses who would wait where nobody keeps him over a kill, and insists on that for nobody else', async (t) => {
+  it('refuses who would wait where nobody keeps him over a kill, and insists on that for nobody who has his answer at once', async (t) => {
     const served = await serve(t);
-    served.keeper.isWilling = false;
-    served.keeper.asked.length = 0;
+    const { keeper } = served;
+    keeper.isWilling = false;
+    keeper.asked.length = 0;
     served.answer = { kind: 'waits' };
     assert.deepEqual(await served.ask(), REFUSAL);
     assert.match(served.log.at(-1) ?? '', /reason=nobody_keeps_it/);
+    assert.equal(keeper.asked.indexOf(true), 1);
+    keeper.asked.length = 0;
     served.answer = value('now');
     assert.deepEqual(await served.ask(), Buffer.from('now'));
-    const { asked } = served.keeper;
-    assert.deepEqual([asked.indexOf(true), asked.lastIndexOf(true)], [1, 1]);
+    assert.ok(keeper.asked.length > 0 && !keeper.asked.includes(true));
+  });
+
+  it('insists on having a peer kept who reads slowly: the rest of his answer would go with this process', async (t) => {
+    const served = await serve(t);
+    const { keeper } = served;
+    const keep = keeper.keep.bind(keeper);
+    keeper.keep = (fd, name, isNeeded) => isNeeded === true && keep(fd, name, isNeeded);
+    const slow = served.connect();
+    await new Promise((resolve) => slow.once('readable', resolve));
+    assert.deepEqual([...keeper.kept.values()].map(isMarkedBegun), [true]);
+    assert.deepEqual(await readToEnd(slow), REFUSAL);
+    await eventually(() => keeper.kept.size === 0);
+  });
+
+  it('insists on that for no peer that is not systemd', async (t) => {
+    const served = await serve(t, PLAIN_WIRE, () => {
+      throw new NotBelievedError('it is somebody else');
+    });
+    const { keeper } = served;
+    keeper.isWilling = false;
+    keeper.asked.length = 0;
+    assert.deepEqual(await served.ask(), REFUSAL);
+    assert.ok(keeper.asked.length > 0 && !keeper.asked.includes(true));
   });
 
   it('has kept in the end who could not be kept when he came: one who waits, and one who reads slowly', async (t) => {
