@@ -48,19 +48,22 @@ export function checkSlots({ daemon, store, process }: Facts): Verdict {
     notes.hint('no slot opens the store without a person', 'it stays locked after every start until one unlocks it');
   }
   if (unattended.length === 0) return notes;
-  if (unattended.every(({ kind }) => kind === 'systemd')) checkSystemdKey(notes, store, isInService(process));
+  if (unattended.every(({ kind }) => kind === 'systemd')) checkSystemdKey(notes, store, slots, isInService(process));
   else if (unattended.every(({ kind }) => kind === 'keyfile')) checkKeyFile(notes, store, isInService(process));
   return notes;
 }
 
 /** An open store does not show that what opened it is gone. */
-function checkSystemdKey(notes: Notes, store: Facts['store'], isInUnit: boolean): void {
+function checkSystemdKey(notes: Notes, store: Facts['store'], slots: readonly Slot[], isInUnit: boolean): void {
   const seen = isInUnit ? notes.see(store) : undefined;
   if (seen === undefined || notes.see(seen.hasSystemdKey) !== false) return;
+  // The restart locks the store: there has to be something that opens it again.
+  const asked = slots.find(({ kind }) => kind === 'passphrase' || kind === 'recovery')?.kind;
+  const unlock = `cio credential unlock${asked === 'passphrase' ? '' : ' --recovery'}`;
   notes.warning(
     `systemd's key is not at ${ROOT_KEY_CREDENTIAL_PATH}, and nothing else opens the store unattended`,
     'unless a drop-in gives the unit the key from elsewhere, the store stays locked after its next start',
-    `${MAKE_KEY} && ${ADD_SYSTEMD}`,
+    `${asked ? '' : `${ADD_RECOVERY} && `}${MAKE_KEY} && ${unlock} && ${ADD_SYSTEMD}`,
   );
 }
 

@@ -132,7 +132,22 @@ describe('checkSlots()', () => {
     [
       'systemd and a recovery code, where systemd has no key any more',
       withSlots(['systemd', 'recovery'], { hasSystemdKey: { value: false } }),
-      [/^warning: systemd's key is not at \/etc\/.* \| mkdir -p .* && cio credential slot add systemd cio-cred/],
+      [
+        /^warning: systemd's key is not at \/etc\/.* \| mkdir -p .* restart \S+ && cio credential unlock --recovery && cio credential slot add systemd cio-cred/,
+      ],
+    ],
+    [
+      'systemd and a passphrase, where systemd has no key any more',
+      withSlots(['systemd', 'passphrase'], { hasSystemdKey: { value: false } }),
+      [/ \| mkdir -p .* restart \S+ && cio credential unlock && cio credential slot add systemd/],
+    ],
+    [
+      'systemd alone without a key, whose only copy a restart would take from the daemon',
+      withSlots(['systemd'], { hasSystemdKey: { value: false } }),
+      [
+        /there is one slot/,
+        / \| cio credential slot add recovery && mkdir -p .* restart \S+ && cio credential unlock --recovery && cio cred/,
+      ],
     ],
     [
       'systemd without a key, and a key file',
