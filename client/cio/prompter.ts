@@ -28,6 +28,8 @@ export interface Talk {
  * terminal itself, so that they are never part of the output.
  */
 export class Prompter {
+  /** What could not be written to standard error: it may be what the next question is about. */
+  untold = '';
   #editor: LineEditor | undefined;
 
   /** Whether there is somebody to ask: standard input is a terminal. */
@@ -79,6 +81,8 @@ export class Prompter {
 
   async #inRawMode<Answer>(ask: (screen: number) => Promise<Answer>): Promise<Answer> {
     const screen = isTerminal(STDERR) ? STDERR : openTerminal();
+    writeAll(screen, this.untold);
+    this.untold = '';
     const restore = enterRawMode();
     try {
       return await ask(screen);

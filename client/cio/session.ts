@@ -127,7 +127,7 @@ export class Session {
 
   #tell(text: string): void {
     this.#progress.clear();
-    isWritten(STDERR, text);
+    if (!isWritten(STDERR, text) && this.prompter.canAsk) this.prompter.untold += text;
   }
 }
 

@@ -69,6 +69,21 @@ describe('cio credential restore', () => {
     }
   });
 
+  it(
+    'shows what it asks about where the question is, if nothing can be told elsewhere',
+    { skip: skipUnless(TERMINAL) },
+    async (t) => {
+      const file = path.join(temporaryDirectory(t), 'copy.db');
+      await harness.succeed(['backup', file]);
+      const words = [...harness.built, 'credential', 'restore', file].map(quoted).join(' ');
+      const program = new TerminalProgram(t, `exec 2> /dev/full; ${words}`, harness.environment);
+      await program.shows(/It is a copy of this store[^]*\n.*Put it in the place of the present store\? \[y\/N\]/);
+      program.type('n\r');
+      assert.equal(await program.exit(), EXIT.failed, program.screen);
+      assert.equal(program.screen.match(/It is a copy/g)?.length, 1);
+    },
+  );
+
   it('brings a store to another host by its recovery code or passphrase, and says what to do there', async (t) => {
     const folder = temporaryDirectory(t);
     const file = path.join(folder, 'copy.db');
