@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { plainEnvironment, runSuccessfully } from './process.ts';
@@ -21,10 +22,10 @@ async function settle(folder: string, cwd = '/'): Promise<[string, string, numbe
 }
 
 describe('settleSurroundings()', () => {
-  it('makes files readable for all, and a relative folder the same from everywhere', async (t) => {
-    const folder = temporaryDirectory(t);
+  it('makes files readable for all, and a relative folder the same from everywhere', async () => {
+    // One in it may be too long.
+    const folder = path.resolve(os.tmpdir());
     assert.deepEqual(await settle(path.basename(folder), path.dirname(folder)), ['', folder, 0o022]);
-    assert.deepEqual(fs.readdirSync(folder), []);
   });
 
   it('says of a folder that it is not there, or leaves no room for the path of a socket', async (t) => {
@@ -36,6 +37,7 @@ describe('settleSurroundings()', () => {
     const long = path.join(folder, 'x'.repeat(40));
     fs.mkdirSync(long);
     assert.match((await settle(long))[0], /^TMPDIR: .* bytes long, 40 leave room for sockets/);
+    assert.deepEqual(fs.readdirSync(long), [], 'nothing is left of the attempt');
   });
 
   it('says to root that others cannot get there', { skip: skipUnless(root) }, async (t) => {

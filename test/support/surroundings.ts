@@ -26,10 +26,12 @@ function wrongWith(folder: string): string | undefined {
   } catch (error) {
     return `cannot be written to (${(error as NodeJS.ErrnoException).code ?? ''})`;
   }
-  const bytes = Buffer.byteLength(folder);
-  if (bytes > TEMPORARY_BYTES_MAX) return `is ${bytes} bytes long, ${TEMPORARY_BYTES_MAX} leave room for sockets in it`;
   // Root plays all the others too.
-  return process.geteuid?.() === 0 && !isReachable(folder) ? 'is closed to other users' : undefined;
+  if (process.geteuid?.() === 0 && !isReachable(folder)) return 'is closed to other users';
+  const bytes = Buffer.byteLength(folder);
+  return bytes > TEMPORARY_BYTES_MAX
+    ? `is ${bytes} bytes long, ${TEMPORARY_BYTES_MAX} leave room for sockets in it`
+    : undefined;
 }
 
 /** Tells whether every user can pass through to what is in a folder. */
