@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { runProgram, UsageError } from '../support/command-line.ts';
 import { ResultFile } from '../support/result-file.ts';
-import { settleSurroundings } from '../support/surroundings.ts';
+import { settleSurroundings } from '../../tools/tasks/surroundings.ts';
 import { BenchScope } from './bench-scope.ts';
 import { watchDisturbance } from './disturbance.ts';
 import { runGate } from './gate/gate.ts';

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { productionPackages } from '../../tools/tasks/production-packages.ts';
 import type { Scope } from './scope.ts';
-import { isReachable } from './surroundings.ts';
+import { isReachable } from '../../tools/tasks/surroundings.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');

@@ -3,7 +3,7 @@ import { watchDisturbance } from '../bench/disturbance.ts';
 import { runInterruptibly } from '../bench/interruption.ts';
 import { runProgram, UsageError } from '../support/command-line.ts';
 import { ResultFile } from '../support/result-file.ts';
-import { settleSurroundings } from '../support/surroundings.ts';
+import { settleSurroundings } from '../../tools/tasks/surroundings.ts';
 import { parseOptions, usage } from './options.ts';
 import type { Options } from './options.ts';
 import { put } from './put.ts';

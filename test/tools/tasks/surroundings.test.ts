@@ -3,11 +3,11 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { plainEnvironment, runSuccessfully } from './process.ts';
-import { root, skipUnless } from './requirements.ts';
-import { temporaryDirectory } from './temporary-directory.ts';
+import { plainEnvironment, runSuccessfully } from '../../support/process.ts';
+import { root, skipUnless } from '../../support/requirements.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-const MODULE = path.join(import.meta.dirname, 'surroundings.ts');
+const MODULE = path.join(import.meta.dirname, '..', '..', '..', 'tools', 'tasks', 'surroundings.ts');
 const SCRIPT = `
   const { settleSurroundings } = await import(process.argv[1]);
   process.umask(0o077);
