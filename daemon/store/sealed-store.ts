@@ -23,7 +23,7 @@ export const KIND = {
 
 export type Kind = (typeof KIND)[keyof typeof KIND];
 
-/** Far more than the body of any record has: the largest value, padded and sealed, has a little more than 1 MiB. */
+/** The most that the body of a record has: the largest value, padded and sealed, has a little more than 1 MiB. */
 export const BODY_BYTES_MAX: number = 4 * 1024 * 1024;
 
 /** A record as the store holds it: body by kind and tag. */

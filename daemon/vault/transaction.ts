@@ -1,4 +1,5 @@
-import { KIND, fixedTag } from '../store/sealed-store.ts';
+import { CredentialError } from '../../src/errors.ts';
+import { BODY_BYTES_MAX, KIND, fixedTag } from '../store/sealed-store.ts';
 import type { Kind, SealedReader, SealedRecord, SealedStore } from '../store/sealed-store.ts';
 import { grantKey } from './grant-index.ts';
 import { Digest, encodeHead } from './head.ts';
@@ -249,7 +250,7 @@ export class VaultTransaction implements VaultWriter {
   /**
    * Makes everything that was kept durable, in one transaction of the store.
    *
-   * @throws StoreError
+   * @throws StoreError; CredentialError `TooLarge` where a record has more bytes than one may have
    */
   commit(head: Head, headBody: Uint8Array | undefined): Committed {
     this.#sealPrincipals();
@@ -258,6 +259,9 @@ export class VaultTransaction implements VaultWriter {
     // In the order in which they lie in the store, so that each of its pages is gone through once.
     const changes = [...this.#kept].toSorted(([place], [other]) => (place < other ? -1 : 1));
     for (const [place, { kind, tag, body }] of changes) {
+      // What cannot be read again must not be written: those that it would take the place of are still right.
+      if (body !== undefined && body.length > BODY_BYTES_MAX)
+        throw new CredentialError('TooLarge', { limit: BODY_BYTES_MAX });
       const old = this.#committedBody(place, kind, tag);
       if (old !== undefined) digest.remove(this.#sealing.fingerprint(kind, tag, old));
       if (body !== undefined) digest.add(this.#sealing.fingerprint(kind, tag, body));

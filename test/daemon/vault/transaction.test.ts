@@ -39,6 +39,24 @@ describe('VaultTransaction', () => {
     assert.equal(store.writes.at(-1)?.kind, KIND.head);
   });
 
+  it('writes no record that could not be read again', async (t) => {
+    const made = await TestVault.create(t);
+    const grants = (count: number) =>
+      Array.from({ length: count }, (_, index) => ({
+        space: 'system' as const,
+        kind: 'name' as const,
+        target: `${index}`.padStart(150, 'x'),
+      }));
+    const put = (count: number): Promise<unknown> =>
+      made.vault.write((writer) => writer.putPrincipal({ ...emptyPrincipal('gid:7'), grants: grants(count) }));
+    await put(20_000);
+    await assert.rejects(put(30_000), { code: 'TooLarge' });
+    assert.equal(made.vault.read((reader) => reader.principal('gid:7'))?.grants.length, 20_000);
+    // The store goes on, and what is in the file opens.
+    await put(1);
+    assert.equal(made.vault.read((reader) => reader.principal('gid:7'))?.grants.length, 1);
+  });
+
   it('has no changes until something is kept', async (t) => {
     const made = await TestVault.create(t);
     const transaction = begin(made);
