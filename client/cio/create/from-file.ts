@@ -79,9 +79,11 @@ function readRecognised(path: string): string | undefined {
     // What can be read only once is left to whoever takes it as it is.
     if (!stat.isFile() || stat.size > RECOGNISED_BYTES_MAX) return undefined;
     const bytes = readValueFromFile(path, { keepNewline: true });
-    const text = new TextDecoder(markedEncoding(bytes), { fatal: true }).decode(bytes);
-    bytes.fill(0);
-    return text;
+    try {
+      return new TextDecoder(markedEncoding(bytes), { fatal: true }).decode(bytes);
+    } finally {
+      bytes.fill(0);
+    }
   } catch {
     return undefined;
   }

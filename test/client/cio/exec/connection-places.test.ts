@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, connect, type Socket } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
 import { ConnectionPlaces, ownConnections } from '../../../../client/cio/exec/connection-places.ts';
 
 const USER = 1000;
@@ -39,14 +40,7 @@ describe('ownConnections()', () => {
   });
 
   it('reads the table of this kernel', async (t) => {
-    const server = createServer().listen(0, '127.0.0.1');
-    t.after(() => server.close());
-    await once(server, 'listening');
-    const address = server.address();
-    assert.ok(typeof address === 'object' && address !== null);
-    const client = connect(address.port, '127.0.0.1');
-    t.after(() => client.destroy());
-    const [accepted] = (await once(server, 'connection')) as [Socket];
+    const accepted = await acceptOwn(t);
     const table = readFileSync('/proc/self/net/tcp', 'latin1');
     assert.equal(ownConnections(table)(accepted), true);
     // Of somebody else's process, root's would be known all the same.
@@ -56,14 +50,7 @@ describe('ownConnections()', () => {
 
 describe('ConnectionPlaces', () => {
   it('hangs up on strangers, and on nobody else, once there is no place left', async (t) => {
-    const server = createServer().listen(0, '127.0.0.1');
-    t.after(() => server.close());
-    await once(server, 'listening');
-    const address = server.address();
-    assert.ok(typeof address === 'object' && address !== null);
-    const client = connect(address.port, '127.0.0.1');
-    t.after(() => client.destroy());
-    const [own] = (await once(server, 'connection')) as [Socket];
+    const own = await acceptOwn(t);
     const places = new ConnectionPlaces<Socket | ReturnType<typeof stray>>(2);
     const [first, second, third] = [stray(), stray(), stray()];
     places.take(own);
@@ -110,3 +97,16 @@ describe('ConnectionPlaces', () => {
     assert.deepEqual([second.destroyed, third.destroyed, fourth.destroyed], [false, false, true]);
   });
 });
+
+/** A connection of this process, as its server has it. */
+async function acceptOwn(t: TestContext): Promise<Socket> {
+  const server = createServer().listen(0, '127.0.0.1');
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const client = connect(address.port, '127.0.0.1');
+  t.after(() => client.destroy());
+  const [accepted] = (await once(server, 'connection')) as [Socket];
+  return accepted;
+}
