@@ -1,6 +1,10 @@
 # Sourced by the launchers, with package= set: sets node= to the Node that is installed with this package, whatever
 # the host has. On the usual way no process is started.
 
+# For what ends by process.exit(): that waits for V8's threads, and would wait without end for one that compiles and has
+# found the heap full (nodejs/node#54918).
+compiling='--no-concurrent-recompilation --no-concurrent-sparkplug'
+
 # In the package's own folder, or beside it where npm hoisted it. npm installs only the one for this machine.
 for node in "$package"/node_modules/node-linux-*/bin/node "$package"/../node-linux-*/bin/node ''; do
   if [ -x "$node" ]; then return; fi

@@ -1,6 +1,5 @@
-import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 
-const STDOUT = 1;
 const STDERR = 2;
 
 /** Where the lines of the log go. What becomes of them there is no reason not to serve. */
@@ -20,23 +19,4 @@ export class LogOutput {
       if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     }
   };
-}
-
-/**
- * Lets go of the standard outputs, where they are files. For the very end of a process: an addon (koffi) syncs both then, and
- * where the disk does not take that, waits for itself without end.
- */
-export function leaveOutputFiles(): void {
-  for (const fd of [STDOUT, STDERR]) {
-    try {
-      if (!fstatSync(fd).isFile()) continue;
-      // Twice: without such a device the file stays, and with it the number is taken again, as the lowest one.
-      const nowhere = openSync('/dev/null', 'w');
-      closeSync(fd);
-      openSync('/dev/null', 'w');
-      closeSync(nowhere);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-    }
-  }
 }

@@ -6,7 +6,8 @@ import { CredentialError, EXIT } from '../src/errors.ts';
 import { quoteIfNeeded } from '../src/forms/shell.ts';
 import { homeDirectory } from '../src/home-directory.ts';
 import type { App } from './app.ts';
-import { LogOutput, leaveOutputFiles } from './log-output.ts';
+import type * as Libc from './kernel/libc.ts';
+import { LogOutput } from './log-output.ts';
 import { createLog, describeDefect, isJournal } from './log.ts';
 import type { Log } from './log.ts';
 import { USAGE, UsageError, parseSettings } from './settings.ts';
@@ -16,6 +17,9 @@ const NODE_MAJOR_MIN = 24;
 
 /** What systemd tells this process alone. */
 const FROM_SYSTEMD = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC'];
+
+/** Ends the process; as the C library does it, once that is loaded. */
+let end: (code: number) => never = (code) => process.exit(code);
 
 async function main(): Promise<void> {
   const output = new LogOutput();
@@ -28,9 +32,8 @@ async function main(): Promise<void> {
   // Node's own report would show the error's message and a line of the program.
   process.on('uncaughtException', (error) => {
     log.error('ended by a defect', describeDefect(error));
-    process.exit(EXIT.failed);
+    end(EXIT.failed);
   });
-  process.on('exit', leaveOutputFiles);
   process.umask(0o077);
   let purpose = 'start';
   let stateDirectory: string | undefined;
@@ -52,7 +55,7 @@ async function main(): Promise<void> {
       await salvage(command.settings, log);
     } else process.stdout.write(command.kind === 'help' ? USAGE : `${ownPackage().version}\n`);
   } catch (error) {
-    process.exitCode = report(error, purpose, stateDirectory, log);
+    end(report(error, purpose, stateDirectory, log));
   }
 }
 
@@ -63,8 +66,7 @@ async function run(settings: Settings, log: Log, output: LogOutput, toJournal: b
   // that closes takes the daemon with it, as it takes every program in its foreground. A signal that comes twice (a
   // terminal sends it to npm as well, which passes it on) is one.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
-  // Loaded only now: on a Node that is too old the store's module would crash the process.
-  const { waitUntilWritable } = await import('./kernel/libc.ts');
+  const { waitUntilWritable } = await loadLibc();
   output.dropWhatWouldWait((fd) => waitUntilWritable(fd, 0));
   const { startApp } = await import('./app.ts');
   const { takeInheritedSockets } = await import('./kernel/inherited-sockets.ts');
@@ -78,13 +80,21 @@ async function run(settings: Settings, log: Log, output: LogOutput, toJournal: b
   await app.stop();
   log.info('stopped');
   // At once: while an environment of Node's is taken down, nobody catches signals, and one more would end it with an error.
-  process.exit(EXIT.done);
+  end(EXIT.done);
 }
 
-/** Loaded only now, as the app is. */
 async function salvage(settings: SalvageSettings, log: Log): Promise<void> {
+  await loadLibc();
   const { salvageStore } = await import('./salvage.ts');
   salvageStore(settings, log);
+  end(EXIT.done);
+}
+
+/** As all that has an addon, only now: on a Node that is too old the store's would crash the process. */
+async function loadLibc(): Promise<typeof Libc> {
+  const libc = await import('./kernel/libc.ts');
+  end = libc.endProcess;
+  return libc;
 }
 
 function nextCommand(settings: Settings, { isLocked, hasCredentials }: App): string {

@@ -57,6 +57,7 @@ const SCHED_SETATTR_NUMBERS: ReadonlyMap<string, number> = new Map([
 const POLLFD_BYTES = 8;
 
 const libc = koffi.load('libc.so.6');
+const exitRaw = libc.func('void _exit(int)');
 const getsockoptRaw = libc.func('int getsockopt(int, int, int, _Out_ uint8_t *, _Inout_ uint32_t *)');
 const prctlRaw = libc.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)');
 const mlockRaw = libc.func('int mlock(uint8_t *, size_t)');
@@ -87,6 +88,16 @@ export function acceptConnection(fd: number): number | undefined {
  * between what stays: after a crowd of peers the C library cannot give those 50 MiB back.
  */
 const OPTION: Buffer = Buffer.alloc(16 * 1024);
+
+/**
+ * Ends the process at once (_exit(2)). `process.exit()` would wait for V8's threads, and that without end where one
+ * compiles and has found the heap full (nodejs/node#54918); then koffi syncs the standard outputs, and where the disk
+ * does not take that, waits for itself.
+ */
+export function endProcess(code: number): never {
+  exitRaw(code);
+  throw new Error('the process has not ended');
+}
 
 /** Gives back to the kernel what was freed, wherever in the heap it lies (malloc_trim(3)): some milliseconds for 100 MiB. */
 export function trimHeap(): void {

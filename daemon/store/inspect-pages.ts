@@ -14,6 +14,9 @@ const OUTPUT_BYTES_MAX: number = 64 * 1024;
 /** Beside this file, among the sources as in what is built. */
 const PROGRAM: string = fileURLToPath(new URL(`page-inspector${extname(import.meta.url)}`, import.meta.url));
 
+/** Nothing is compiled beside it: its end would wait for that, now and then without end (nodejs/node#54918). */
+const FLAGS = ['--no-concurrent-recompilation', '--no-concurrent-sparkplug'];
+
 const running = new Set<ChildProcess>();
 
 /** Nobody looked at the pages, so nothing is known of them. */
@@ -58,7 +61,7 @@ export function inspectPages(path: string, bodyBytesMax: number, timeMaxMs: numb
       } else reject(new NotInspectedError({ cause: error }));
     };
     try {
-      child = execFile(process.execPath, [PROGRAM, path, String(bodyBytesMax)], options, end);
+      child = execFile(process.execPath, [...FLAGS, PROGRAM, path, String(bodyBytesMax)], options, end);
     } catch (error) {
       // Some errors of execve(2) are thrown, others told.
       reject(new NotInspectedError({ cause: error }));

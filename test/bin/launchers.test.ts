@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { NODE_FLAGS } from '../support/cio.ts';
+import { COMPILING, SLOW_COMPILER } from '../support/compiling.ts';
 import { plainEnvironment, run, runSuccessfully, Service } from '../support/process.ts';
 import type { Scope } from '../support/scope.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -66,6 +68,7 @@ describe('bin/cio', () => {
     const args = ['credential', 'create', 'a b', '', '*', '$HOME', '"'];
     const seen = await report([path.join(directory, 'bin/cio'), ...args]);
     assert.deepEqual(seen.argv, args);
+    assert.deepEqual(seen.execArgv, NODE_FLAGS);
     assert.equal(seen.script, fs.realpathSync(path.join(directory, 'dist/cio.cjs')));
   });
 
@@ -103,6 +106,15 @@ describe('bin/cio', () => {
     for (const link of [path.join(home, 'bin/cio'), path.join(home, 'cio')]) {
       assert.deepEqual((await report([link, 'word'])).argv, ['word']);
     }
+  });
+
+  test('does not wait at its end for what V8 compiles', async (t) => {
+    const directory = makePackage(t);
+    writeFile(path.join(directory, 'dist', 'cio.cjs'), `${COMPILING} process.exit(7);`);
+    const node = path.join(directory, 'node_modules', NODE_PACKAGE, 'bin', 'node');
+    fs.rmSync(node);
+    writeFile(node, `#!/bin/sh\nexec '${process.execPath}' ${SLOW_COMPILER} "$@"\n`, 0o755);
+    assert.equal((await run([path.join(directory, 'bin/cio')], { timeoutMs: 20_000 })).code, 7);
   });
 
   test('needs nothing of the environment', async (t) => {

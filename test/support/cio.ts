@@ -8,11 +8,18 @@ import type { Scope } from './scope.ts';
 
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');
 
+/** As the launchers start it: what ends by `process.exit()` would wait for what V8 compiles, now and then without end. */
+export const NODE_FLAGS: readonly string[] = ['--no-concurrent-recompilation', '--no-concurrent-sparkplug'];
+
 /** The command line from its sources, under the Node of the tests. */
-export const CIO_SOURCE: readonly string[] = [process.execPath, path.join(REPOSITORY, 'client', 'cio', 'main.ts')];
+export const CIO_SOURCE: readonly string[] = [
+  process.execPath,
+  ...NODE_FLAGS,
+  path.join(REPOSITORY, 'client', 'cio', 'main.ts'),
+];
 
 /** What is built of it needs no packages, as its sources do. */
-const CIO_BUILT = [process.execPath, path.join(REPOSITORY, 'dist', 'cio.cjs')];
+const CIO_BUILT = [process.execPath, ...NODE_FLAGS, path.join(REPOSITORY, 'dist', 'cio.cjs')];
 
 /** The command line as a user types it. */
 export const CIO_LAUNCHER: readonly string[] = [path.join(REPOSITORY, 'bin', 'cio')];

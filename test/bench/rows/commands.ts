@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { NODE_FLAGS } from '../../support/cio.ts';
 import type { Daemon } from '../../support/daemon.ts';
 import { plainEnvironment } from '../../support/process.ts';
 import { nameOf, valueOf } from '../calls.ts';
@@ -14,7 +15,7 @@ const MADE_OF =
   'the start of Node, which is nearly all of it; the launcher, a shell script (see “without its launcher”); the compiled code of cio, and one call';
 const LAUNCHER = [path.join(REPOSITORY, 'bin', 'cio')];
 /** Without the shell script that looks for the Node. */
-const BUNDLE = [NODE, path.join(REPOSITORY, 'dist', 'cio.cjs')];
+const BUNDLE = [NODE, ...NODE_FLAGS, path.join(REPOSITORY, 'dist', 'cio.cjs')];
 
 const GET = ['credential', 'get', nameOf(1)];
 const LIST = ['credential', 'list'];

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { connect } from '../../../client/index.ts';
 import { EXIT } from '../../../src/errors.ts';
-import { cio, type CioOptions, type CioResult } from '../../support/cio.ts';
+import { cio, NODE_FLAGS, type CioOptions, type CioResult } from '../../support/cio.ts';
 import { startDaemon, type Daemon } from '../../support/daemon.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -30,7 +30,7 @@ export class Harness {
 
   private constructor(folder: string, daemon: Daemon) {
     this.folder = folder;
-    this.built = [process.execPath, path.join(folder, 'cio.cjs')];
+    this.built = [process.execPath, ...NODE_FLAGS, path.join(folder, 'cio.cjs')];
     this.daemon = daemon;
   }
 
@@ -54,7 +54,7 @@ export class Harness {
     const node = path.join(folder, 'node');
     fs.copyFileSync(process.execPath, node, fs.constants.COPYFILE_FICLONE);
     fs.chmodSync(node, 0o755);
-    return { as: { uid, gid: uid }, command: [node, path.join(folder, 'cio.cjs')] };
+    return { as: { uid, gid: uid }, command: [node, ...NODE_FLAGS, path.join(folder, 'cio.cjs')] };
   }
 
   /** Runs `cio credential WORDS`. */

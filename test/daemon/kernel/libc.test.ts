@@ -22,6 +22,7 @@ import {
   waitUntilWritable,
 } from '../../../daemon/kernel/libc.ts';
 import { descriptorOf } from '../../../daemon/kernel/peer.ts';
+import { COMPILING, SLOW_COMPILER } from '../../support/compiling.ts';
 import { eventually } from '../../support/eventually.ts';
 import { run, runSuccessfully } from '../../support/process.ts';
 import { lockedMemory, root, skipUnless } from '../../support/requirements.ts';
@@ -254,6 +255,14 @@ describe('trimHeap()', () => {
     // As the launcher has it: left to itself, the C library takes a threshold of its own.
     const given = await runSuccessfully(argv, { env: { ...process.env, MALLOC_MMAP_THRESHOLD_: '131072' } });
     assert.ok(Number(given) > 32 * 1024 ** 2, given);
+  });
+});
+
+describe('endProcess()', () => {
+  it('ends the process with its code, and waits for nothing that V8 compiles', async () => {
+    const script = `const { endProcess } = await import(${JSON.stringify(MODULE)}); ${COMPILING} endProcess(7);`;
+    const command = [process.execPath, SLOW_COMPILER, '--input-type=module', '-e', script];
+    assert.equal((await run(command, { timeoutMs: 20_000 })).code, 7);
   });
 });
 

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
 import type { Finding } from '../../../src/validation.ts';
+import { NODE_FLAGS } from '../../support/cio.ts';
 import { plainEnvironment, run, runSuccessfully } from '../../support/process.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -111,7 +112,7 @@ describe('bin/cio-credential-prober', () => {
       readonly env: Readonly<Record<string, string>>;
     };
     assert.equal(seen.version, process.version);
-    assert.deepEqual(seen.execArgv, ['--disable-sigusr1']);
+    assert.deepEqual(seen.execArgv, ['--disable-sigusr1', ...NODE_FLAGS]);
     for (const name of ['NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS', 'NODE_DEBUG']) assert.equal(seen.env[name], undefined);
   });
 
