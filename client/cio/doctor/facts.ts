@@ -143,14 +143,18 @@ export interface Facts {
   readonly clock: ClockFacts;
   /** Every unit file and drop-in that says something about credentials or secrets, the one that counts first. */
   readonly units: UnitScan;
+  /** The same of the caller's own systemd, where the daemon is that of the caller; it alone loads from that one. */
+  readonly userUnits: UnitScan | undefined;
   readonly secretFiles: readonly SecretFile[];
 }
 
-/** Unit files of the host. */
+/** Unit files of the host, or of a user. */
 export interface UnitScan {
   readonly files: readonly UnitFile[];
   /** Instances of templates that something starts. */
   readonly instances: readonly string[];
+  /** Of the units of these, those that systemd has not: they are masked, or have drop-ins alone. */
+  readonly absent: readonly string[];
   /** Files and folders that could not be read, with the reason. */
   readonly unread: readonly { readonly path: string; readonly reason: string }[];
 }

@@ -1,8 +1,8 @@
-import { dirname, normalize } from 'node:path';
+import { normalize } from 'node:path';
 import { isTemplate, isUnitName, templateOf } from '../../../src/units.ts';
 import type { UnitScan } from './facts.ts';
 import { expandSpecifiers } from './specifiers.ts';
-import { listValues, type UnitFile } from './unit-file.ts';
+import { isForSeveral, rankOf, sortFiles, type UnitFile } from './unit-file.ts';
 
 /** A unit that loads a credential from one of the daemon's sockets. */
 export interface Load {
@@ -18,66 +18,70 @@ export interface Load {
   readonly isIdle: boolean;
 }
 
-const SETTINGS = ['LoadCredential', 'LoadCredentialEncrypted'] as const;
-const SOCKET_NAMES: readonly string[] = ['load', 'load-encrypted'];
-
-/** Units without a file of their own: a drop-in for all of a type, or for all that begin alike (systemd.unit(5)). */
-function isForSeveral(unit: string): boolean {
-  return !unit.includes('.') || /-\.[a-z]+$/.test(unit);
+/** Where the sockets are, and what systemd calls `%t`. */
+export interface Place {
+  readonly folder: string;
+  readonly runtime: string;
 }
 
-/** What units load from the sockets in a folder, and the drop-ins of several units that cannot be judged. */
-export function loadsOf(scan: UnitScan, folder: string): { loads: Load[]; unresolved: string[] } {
+const SETTING = /^LoadCredential(?:Encrypted)?$/;
+/** Elsewhere systemd passes them over. */
+const SECTION = /^(?:Service|Socket|Mount|Swap)$/;
+const SOCKET_NAMES: readonly string[] = ['load', 'load-encrypted'];
+
+/** What units load from the sockets of a daemon, and the drop-ins of several units that cannot be judged. */
+export function loadsOf(scan: UnitScan, place: Place): { loads: Load[]; unresolved: string[] } {
   const byUnit = new Map<string, UnitFile[]>();
   for (const file of scan.files) byUnit.set(file.unit, [...(byUnit.get(file.unit) ?? []), file]);
   const started = new Set<string>();
-  for (const instance of [...scan.instances, ...byUnit.keys()]) {
+  for (const instance of new Set([...scan.instances, ...byUnit.keys()])) {
     const template = templateOf(instance);
     const files = template === undefined ? undefined : byUnit.get(template);
-    if (template === undefined || files === undefined || started.has(instance)) continue;
-    byUnit.set(instance, [...files, ...(byUnit.get(instance) ?? [])]);
-    started.add(instance).add(template);
+    if (template === undefined || files === undefined) continue;
+    byUnit.set(instance, mergeFiles(files, byUnit.get(instance) ?? []));
+    if (!scan.absent.includes(instance)) started.add(template);
   }
   const loads: Load[] = [];
   const unresolved: string[] = [];
   for (const [unit, files] of byUnit) {
-    const own = SETTINGS.flatMap((setting) => loadsBySetting(unit, files, setting, folder));
     // A template that is started is judged by its instances.
-    if (own.length === 0 || (isTemplate(unit) && started.has(unit))) continue;
-    if (isForSeveral(unit) || !isUnitName(unit)) unresolved.push(own[0]?.path ?? unit);
+    if (started.has(unit) || scan.absent.includes(unit)) continue;
+    const own = loadsOfUnit(unit, files, place);
+    const [first] = own;
+    if (first !== undefined && (isForSeveral(unit) || !isUnitName(unit))) unresolved.push(first.path);
     else loads.push(...own);
   }
   return { loads, unresolved };
 }
 
-function loadsBySetting(
-  unit: string,
-  files: readonly UnitFile[],
-  setting: (typeof SETTINGS)[number],
-  folder: string,
-): Load[] {
-  const withPaths = files.flatMap(({ path, assignments }) => assignments.map((assignment) => ({ path, assignment })));
-  const kept = listValues(
-    withPaths.map(({ assignment }) => assignment),
-    setting,
-  );
+/** A file of an instance comes in the place of one of the same name of its template. */
+function mergeFiles(template: readonly UnitFile[], own: readonly UnitFile[]): UnitFile[] {
+  const hidden = new Set(own.map(rankOf));
+  return sortFiles([...template.filter((file) => !hidden.has(rankOf(file))), ...own]);
+}
+
+function loadsOfUnit(unit: string, files: readonly UnitFile[], { folder, runtime }: Place): Load[] {
   const loads = new Map<string, Load>();
-  for (const value of kept) {
-    const colon = value.indexOf(':');
-    const rawId = value.slice(0, colon);
-    const socket = expandSpecifiers(value.slice(colon + 1), unit);
-    if (colon <= 0 || socket === undefined || !isOurSocket(socket, folder)) continue;
-    const path = withPaths.find(({ assignment }) => assignment.key === setting && assignment.value === value)?.path;
-    const isEncrypted = setting === 'LoadCredentialEncrypted';
-    const id = expandSpecifiers(rawId, unit);
-    loads.set(rawId, { unit, path: path ?? unit, rawId, id, isEncrypted, isIdle: isTemplate(unit) });
+  for (const { path, assignments } of files) {
+    for (const { section, key, value } of assignments) {
+      if (!SETTING.test(key) || !SECTION.test(section)) continue;
+      // Both settings fill one list: an empty one of either forgets it, and of one id the last counts.
+      if (value === '') loads.clear();
+      const colon = value.indexOf(':');
+      const rawId = value.slice(0, colon === -1 ? undefined : colon);
+      const id = expandSpecifiers(rawId, unit, runtime);
+      const socket = expandSpecifiers(value.slice(rawId.length + 1), unit, runtime);
+      const isEncrypted = key !== 'LoadCredential';
+      loads.delete(id ?? rawId);
+      if (rawId === '' || socket === undefined || !isOurSocket(socket, folder)) continue;
+      loads.set(id ?? rawId, { unit, path, rawId, id, isEncrypted, isIdle: isTemplate(unit) });
+    }
   }
   return [...loads.values()];
 }
 
 function isOurSocket(path: string, folder: string): boolean {
   // /var/run leads to /run on every host that systemd runs.
-  const clean = normalize(path.trim()).replace(/^\/var\/run\//, '/run/');
-  const name = SOCKET_NAMES.find((socket) => clean.endsWith(`/${socket}`));
-  return name !== undefined && dirname(clean) === folder;
+  const clean = normalize(path).replace(/^\/var\/run\//, '/run/');
+  return SOCKET_NAMES.some((socket) => clean === `${folder}/${socket}`);
 }

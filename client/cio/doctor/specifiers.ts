@@ -1,21 +1,21 @@
 import { isTemplate } from '../../../src/units.ts';
 
 /**
- * Replaces the specifiers that follow from the name of a system unit (systemd.unit(5)).
+ * Replaces the specifiers that follow from the name of a unit (systemd.unit(5)).
  *
  * @returns undefined where one does not: that of another kind, or of the instance where the unit is a template
  */
-export function expandSpecifiers(text: string, unit: string): string | undefined {
+export function expandSpecifiers(text: string, unit: string, runtime: string): string | undefined {
   let isKnown = true;
   const expanded = text.replaceAll(/%(.?)/gs, (_, letter: string) => {
-    const value = valueOf(letter, unit);
+    const value = valueOf(letter, unit, runtime);
     isKnown &&= value !== undefined;
     return value ?? '';
   });
   return isKnown ? expanded : undefined;
 }
 
-function valueOf(letter: string, unit: string): string | undefined {
+function valueOf(letter: string, unit: string, runtime: string): string | undefined {
   const stem = unit.replace(/\.[a-z]+$/, '');
   const at = stem.indexOf('@');
   const prefix = at === -1 ? stem : stem.slice(0, at);
@@ -38,9 +38,8 @@ function valueOf(letter: string, unit: string): string | undefined {
       return instance === undefined ? undefined : unescapeUnitName(instance);
     case 'j':
       return prefix.slice(prefix.lastIndexOf('-') + 1);
-    // Of a system unit.
     case 't':
-      return '/run';
+      return runtime;
     default:
       return undefined;
   }

@@ -14,6 +14,22 @@ export interface UnitFile {
   readonly assignments: readonly Assignment[];
 }
 
+/** Units without a file of their own: a drop-in for all of a type, or for all that begin alike (systemd.unit(5)). */
+export function isForSeveral(unit: string): boolean {
+  return !unit.includes('.') || /-\.[a-z]+$/.test(unit);
+}
+
+/** What files of a unit are sorted by, and hide each other by: the unit's own comes before its drop-ins. */
+export function rankOf({ isDropIn, path }: UnitFile): string {
+  return isDropIn ? path.slice(path.lastIndexOf('/')) : '';
+}
+
+/** Files in the order in which their settings add up. */
+export function sortFiles(files: readonly UnitFile[]): UnitFile[] {
+  const keyOf = (file: UnitFile): string => `${rankOf(file)} ${file.unit}`;
+  return files.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+}
+
 /**
  * The assignments of a unit file in their order (systemd.syntax(7)): a backslash at the end joins the next line, comments
  * within joined lines are left out. Whatever is no assignment is passed over, as systemd does it.
@@ -22,7 +38,7 @@ export function parseUnitFile(text: string): Assignment[] {
   const assignments: Assignment[] = [];
   let section = '';
   let joined = '';
-  for (const raw of text.split('\n')) {
+  for (const raw of `${text}\n`.split('\n')) {
     const line = raw.trim();
     if (line.startsWith('#') || line.startsWith(';')) continue;
     if (line.endsWith('\\')) {
@@ -41,17 +57,6 @@ export function parseUnitFile(text: string): Assignment[] {
     assignments.push({ section, key: whole.slice(0, equals).trim(), value: whole.slice(equals + 1).trim() });
   }
   return assignments;
-}
-
-/** The values of a list setting in the end: an empty one takes back those before it. */
-export function listValues(assignments: readonly Assignment[], key: string): string[] {
-  let values: string[] = [];
-  for (const assignment of assignments) {
-    if (assignment.key !== key) continue;
-    if (assignment.value === '') values = [];
-    else values.push(assignment.value);
-  }
-  return values;
 }
 
 /** The names of the variables that `Environment=` sets: words, each in quotes or not. Their values are not kept. */

@@ -1,5 +1,4 @@
 import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
-import { isUnitName } from '../../../../src/units.ts';
 import type { Facts, SecretFile } from '../facts.ts';
 import { isSecretVariable } from '../secret-variables.ts';
 import type { UnitFile } from '../unit-file.ts';
@@ -29,7 +28,7 @@ function checkFile(notes: Notes, { path, file, variables }: SecretFile): void {
   );
 }
 
-function checkUnitFile(notes: Notes, { path, unit, assignments }: UnitFile): void {
+function checkUnitFile(notes: Notes, { path, unit, isDropIn, assignments }: UnitFile): void {
   const names = assignments
     .filter(({ section, key }) => key === 'Environment' && section !== '')
     .flatMap(({ value }) => value.split(' '))
@@ -38,6 +37,9 @@ function checkUnitFile(notes: Notes, { path, unit, assignments }: UnitFile): voi
   notes.warning(
     `${path} has ${[...new Set(names)].join(', ')} in clear`,
     'every user can read unit files and the environment that systemctl show prints; LoadCredential= hands a secret to the unit alone',
-    isUnitName(unit) ? `systemctl edit --full ${quoteIfNeeded(unit)}` : undefined,
+    // Of a drop-in, systemctl edit knows one name alone.
+    isDropIn
+      ? `"\${EDITOR:-vi}" ${quoteIfNeeded(path)} && systemctl daemon-reload`
+      : `systemctl edit --full ${quoteIfNeeded(unit)}`,
   );
 }

@@ -50,9 +50,9 @@ export function checkSockets({ daemon, sockets, caller, systemd }: Facts): Verdi
   checkVarlink(notes, seen.varlink, modes, isSystem);
   const isExpected = isSystem && systemd.isRunning && !isAbsent;
   const [load, loadEncrypted] = LOAD_SOCKETS;
-  checkClosed(notes, seen.load, { ...load, ...FOR_SYSTEMD, isExpected });
-  checkClosed(notes, seen.loadEncrypted, { ...loadEncrypted, ...FOR_SYSTEMD, isExpected });
-  checkClosed(notes, seen.probe, { ...PROBE_SOCKET, ...FOR_DAEMON, isExpected });
+  checkClosed(notes, seen.load, { ...load, ...FOR_SYSTEMD, isExpected }, systemd);
+  checkClosed(notes, seen.loadEncrypted, { ...loadEncrypted, ...FOR_SYSTEMD, isExpected }, systemd);
+  checkClosed(notes, seen.probe, { ...PROBE_SOCKET, ...FOR_DAEMON, isExpected }, systemd);
   if (isExpected) checkListening(notes, seen, systemd);
   return notes;
 }
@@ -121,12 +121,14 @@ function checkClosed(
   notes: Notes,
   seen: SeenFile,
   { name, unit, isExpected, loss, exposure }: ClosedSocket & { readonly isExpected: boolean },
+  { socketUnits }: SystemdFacts,
 ): void {
   const isSeen = 'value' in seen;
   const file = notes.see(seen);
   if (file === undefined) {
     if (!isSeen || !isExpected) return;
-    notes.warning(`there is no socket ${SYSTEM_RUNTIME}/${name}`, loss, listenAgain(unit));
+    const properties = 'value' in socketUnits ? socketUnits.value.get(unit) : undefined;
+    notes.warning(`there is no socket ${SYSTEM_RUNTIME}/${name}`, loss, listenAgain(unit, properties));
     return;
   }
   if (!isSocket(notes, file) || (file.mode & OPEN_TO_OTHERS) === 0) return;
@@ -151,8 +153,8 @@ function checkListening(notes: Notes, seen: SocketFacts, { service, socketUnits 
     if (properties === undefined || !('value' in file) || file.value === undefined) continue;
     const state = properties.get('UnitFileState');
     if (properties.get('ActiveState') !== 'active') {
-      const mend = `${state === 'masked' ? `systemctl unmask ${unit} && ` : ''}${listenAgain(unit)}`;
-      notes.error(`${unit} is ${properties.get('ActiveState') ?? 'not active'}: nobody listens there`, loss, mend);
+      const what = `${unit} is ${properties.get('ActiveState') ?? 'not active'}: nobody listens there`;
+      notes.error(what, loss, listenAgain(unit, properties));
     } else if (state !== 'enabled' && !isServiceEnabled) {
       const mend = `systemctl enable --now ${unit}`;
       notes.warning(`${unit} is not enabled, nor is the service`, `after the next boot ${loss}`, mend);
@@ -161,8 +163,9 @@ function checkListening(notes: Notes, seen: SocketFacts, { service, socketUnits 
 }
 
 /** systemd does not start the socket of a service that runs; with a restart, the service is started anew as well. */
-function listenAgain(unit: string): string {
-  return `systemctl enable ${unit} && systemctl restart ${unit}`;
+function listenAgain(unit: string, properties: ReadonlyMap<string, string> | undefined): string {
+  const unmask = properties?.get('UnitFileState') === 'masked' ? `systemctl unmask ${unit} && ` : '';
+  return `${unmask}systemctl enable ${unit} && systemctl restart ${unit}`;
 }
 
 function isSocket(notes: Notes, { path, kind }: FileFacts): boolean {

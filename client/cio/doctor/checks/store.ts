@@ -80,7 +80,7 @@ function checkDisk(notes: Notes, { mount, freeBytes, databaseBytes }: StoreFacts
     notes.error(
       `the file system of ${path} is read-only`,
       'nothing can be stored',
-      `mount -o remount,rw -T ${quoteIfNeeded(path)}`,
+      `mount -o remount,rw "$(findmnt -n -o TARGET -T ${quoteIfNeeded(path)})"`,
     );
   }
   const free = notes.see(freeBytes);

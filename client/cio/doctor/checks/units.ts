@@ -2,12 +2,13 @@ import { dirname } from 'node:path';
 import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
 import { canonicalName, parseName } from '../../../../src/names.ts';
 import { parseSetFileName, SET_FORMS } from '../../../../src/set-files.ts';
-import { canonicalSetName, memberName } from '../../../../src/sets.ts';
+import { canonicalSetName, memberName, membershipOf } from '../../../../src/sets.ts';
+import type { Grantee } from '../../../../src/protocol/interface.generated.ts';
 import { isTemplate, templateOf } from '../../../../src/units.ts';
 import type { Facts, StoredNames } from '../facts.ts';
 import { loadsOf, type Load } from '../loads.ts';
 import { SERVICE, SYSTEM_RUNTIME } from '../places.ts';
-import { Notes, type Verdict } from '../verdict.ts';
+import { Notes, type Severity, type Verdict } from '../verdict.ts';
 
 /**
  * Most characters of a unit's name and a credential id together: systemd connects from an abstract address of NUL, 16
@@ -15,14 +16,29 @@ import { Notes, type Verdict } from '../verdict.ts';
  */
 const UNIT_AND_ID_MAX: number = 107 - '\0'.length - 16 - '/unit/'.length - '/'.length;
 
+const WAITS = 'it was granted with --missing block: the start of the unit waits until it is there';
+/** A grant of what is not there is shown by no list. */
+const MISSES = 'the unit does not start, or waits where it was granted with --missing block';
+
 /** Whether units that load credentials from the daemon will get them. */
-export function checkUnits({ daemon, units, systemd }: Facts): Verdict {
+export function checkUnits({ daemon, units, userUnits, systemd }: Facts): Verdict {
   const notes = new Notes();
-  for (const { path, reason } of units.unread) notes.skip(`${path} cannot be read (${reason})`);
+  const scan = userUnits ?? units;
+  for (const { path, reason } of scan.unread) notes.skip(`${path} cannot be read (${reason})`);
   // Another daemon's loads say nothing of this one's store.
-  const { loads, unresolved } = loadsOf(units, daemon.socket === undefined ? SYSTEM_RUNTIME : dirname(daemon.socket));
+  const folder = daemon.socket === undefined ? SYSTEM_RUNTIME : dirname(daemon.socket);
+  const runtime = dirname(userUnits === undefined ? SYSTEM_RUNTIME : folder);
+  const { loads, unresolved } = loadsOf(scan, { folder, runtime });
+  const astray = userUnits === undefined ? [] : loadsOf(userUnits, { folder: SYSTEM_RUNTIME, runtime }).loads;
+  for (const { unit, rawId } of astray) {
+    notes.error(
+      `${unit} loads ${rawId} from the daemon of the host`,
+      "that one is for the host's units alone, and the unit does not start; yours is at %t/cio-credentiald/load",
+    );
+  }
   for (const path of unresolved) notes.skip(`${path} is for several units; which ones is not known here`);
   const stored = loads.length === 0 ? undefined : storedNames(notes, daemon);
+  const systemctl = `systemctl${userUnits === undefined ? '' : ' --user'}`;
   for (const load of loads) {
     if (load.isEncrypted && systemd.refusesNullKey) {
       notes.error(
@@ -30,19 +46,19 @@ export function checkUnits({ daemon, units, systemd }: Facts): Verdict {
         `with a TPM2 and Secure Boot, systemd takes no null key; ${load.path} must say LoadCredential= and the socket load`,
       );
     }
-    checkLoad(notes, load, stored);
+    checkLoad(notes, load, stored, systemctl);
   }
-  checkWaiting(notes, daemon);
+  checkWaiting(notes, daemon, systemctl);
   return notes;
 }
 
-function checkWaiting(notes: Notes, daemon: Facts['daemon']): void {
+function checkWaiting(notes: Notes, daemon: Facts['daemon'], systemctl: string): void {
   const waiting = daemon.kind === 'answered' ? (daemon.status.waiting ?? 0) : 0;
   if (waiting === 0) return;
   notes.warning(
     waiting === 1 ? 'the start of a unit waits for a credential' : `${waiting} starts of units wait for a credential`,
     'it was granted with --missing block and is not there yet; they go on when it is created, or fail when their time is up',
-    'systemctl list-jobs',
+    `${systemctl} list-jobs`,
   );
 }
 
@@ -57,7 +73,7 @@ function storedNames(notes: Notes, daemon: Facts['daemon']): StoredNames | undef
   return undefined;
 }
 
-function checkLoad(notes: Notes, load: Load, stored: StoredNames | undefined): void {
+function checkLoad(notes: Notes, load: Load, stored: StoredNames | undefined, systemctl: string): void {
   const { unit, rawId, id } = load;
   if (id === undefined) {
     notes.skip(`${unit} loads ${rawId}, which depends on the instance or the host`);
@@ -67,7 +83,7 @@ function checkLoad(notes: Notes, load: Load, stored: StoredNames | undefined): v
     notes.error(
       `${unit} loads ${id} from itself`,
       'systemd asks before it starts the daemon, which alone could answer: neither goes on',
-      `systemctl revert ${SERVICE} && systemctl restart ${SERVICE}`,
+      `${systemctl} revert ${SERVICE} && ${systemctl} restart ${SERVICE}`,
     );
     return;
   }
@@ -114,56 +130,61 @@ function targetOf(id: string): Target | undefined {
   }
 }
 
-function checkGrant(notes: Notes, load: Load, { name, fileOf }: Target, stored: StoredNames): void {
+function checkGrant(notes: Notes, load: Load, { name, fileOf }: Target, all: StoredNames): void {
   const { unit, id = '' } = load;
-  // Nothing starts it: what is missing is missed by nobody yet.
-  const tell = (what: string, why: string, mend: string): void => {
-    if (load.isIdle) notes.hint(what, why, mend);
-    else notes.error(what, why, mend);
-  };
-  const credentials = stored.credentials.filter((credential) => credential.name === name);
-  const sets = fileOf === undefined || credentials.length > 0 ? [] : stored.sets.filter(({ set }) => set === fileOf);
-  const found = [...credentials, ...sets];
-  const grantTarget = sets.length > 0 ? (fileOf ?? name) : name;
-  const grant = `cio credential grant ${grantTarget} --unit ${quoteIfNeeded(unit)}`;
-  if (found.length === 0) {
-    const what = fileOf === undefined ? `there is no credential ${name}` : `there is no set ${fileOf}`;
-    const create = fileOf === undefined ? `cio credential create ${name} && ${grant}` : undefined;
+  const credentials = all.credentials.filter(isShared);
+  const credential = credentials.find((each) => each.name === name);
+  const file = credential === undefined ? fileOf : undefined;
+  const setName = file ?? membershipOf(name)?.set;
+  const set = all.sets.filter(isShared).find((each) => each.set === setName);
+  const ofSet = grantsFor(unit, set);
+  const members = file === undefined ? [credential] : credentials.filter((each) => each.set === file);
+  const ofMembers = members.map((member) => grantsFor(unit, member));
+  // Of a set in one file a unit needs to be granted all that there is.
+  const isGranted = ofSet.length > 0 || (members.length > 0 && ofMembers.every((grants) => grants.length > 0));
+  // What is missing is waited for on purpose, or missed by nobody yet.
+  const isAwaited = [...ofSet, ...ofMembers.flat()].some(({ missing }) => missing === 'block');
+  const tell = (severity: Severity, what: string, why: string, mend: string): void =>
+    notes[load.isIdle ? 'hint' : severity](`${unit} loads ${id}${what}`, why, mend);
+  const grant = `cio credential grant ${file ?? name} --unit ${quoteIfNeeded(unit)}`;
+  if ((file === undefined ? credential : set) === undefined) {
+    const own = (file === undefined ? all.credentials : all.sets).find((each) => nameOf(each) === (file ?? name));
+    const lack = isAwaited ? WAITS : MISSES;
+    const create = `cio credential create ${file === undefined ? name : memberName(file, 'backup_repo')}`;
     tell(
-      `${unit} loads ${id}: ${what}`,
-      'the unit does not start, or waits where it was granted with --missing block',
-      create ?? `cio credential create ${memberName(fileOf ?? name, 'backup_repo')}`,
+      isAwaited ? 'hint' : 'warning',
+      `: there is no ${own === undefined ? '' : 'shared '}${file === undefined ? `credential ${name}` : `set ${file}`}`,
+      own === undefined ? lack : `units load what is shared, and that of uid ${own.owner} is his own; ${lack}`,
+      file === undefined && !isGranted ? `${create} && ${grant}` : create,
     );
-    return;
-  }
-  const granted = found.find((each) => isGranted(each, unit, stored));
-  if (granted === undefined) {
-    const owner = found.some((each) => each.owner === 0) ? 0 : (found[0]?.owner ?? 0);
+  } else if (!isGranted) {
+    tell('error', ', which was not granted to it', 'the daemon refuses, and the unit does not start', grant);
+  } else if (file !== undefined && set?.ready === false) {
+    const [missing = 'provider'] = set.missing;
     tell(
-      `${unit} loads ${id}, which was not granted to it`,
-      'the daemon refuses, and the unit does not start',
-      owner === 0 ? grant : `${grant} --owner ${owner}`,
+      isAwaited ? 'hint' : 'error',
+      `: set ${file} lacks ${set.missing.join(', ')}`,
+      isAwaited ? WAITS : 'a set that is not complete is not handed out, and the unit does not start',
+      `cio credential create ${quoteIfNeeded(memberName(file, missing))}`,
     );
-    return;
   }
-  if (!('ready' in granted) || granted.ready) return;
-  const [missing = 'provider'] = granted.missing;
-  tell(
-    `${unit} loads ${id}: set ${granted.set} lacks ${granted.missing.join(', ')}`,
-    'a set that is not complete is not handed out, and the unit does not start',
-    `cio credential create ${quoteIfNeeded(memberName(granted.set, missing))}`,
-  );
 }
 
 type Stored = StoredNames['credentials'][number] | StoredNames['sets'][number];
 
-/** A grant to the unit, its template, or, for a template, to one of its instances; of the credential or of its set. */
-function isGranted(target: Stored, unit: string, { sets }: StoredNames): boolean {
-  const set =
-    'name' in target ? sets.find((each) => each.set === target.set && each.owner === target.owner) : undefined;
-  const template = templateOf(unit);
-  return [...(target.grants ?? []), ...(set?.grants ?? [])].some(({ unit: grantee }) => {
+/** LoadCredential= gets what is shared alone, whatever else was granted to the unit. */
+function isShared({ owner }: Stored): boolean {
+  return owner === 0;
+}
+
+function nameOf(stored: Stored): string {
+  return 'name' in stored ? stored.name : stored.set;
+}
+
+/** The grants to the unit, its template, or, for a template, to one of its instances. */
+function grantsFor(unit: string, stored: Stored | undefined): readonly Grantee[] {
+  return (stored?.grants ?? []).filter(({ unit: grantee }) => {
     if (typeof grantee !== 'string') return false;
-    return grantee === unit || grantee === template || (isTemplate(unit) && templateOf(grantee) === unit);
+    return grantee === unit || grantee === templateOf(unit) || (isTemplate(unit) && templateOf(grantee) === unit);
   });
 }

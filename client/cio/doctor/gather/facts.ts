@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import type { DaemonAnswer, Facts, SocketFacts } from '../facts.ts';
-import { LOAD_SOCKETS, PROBE_SOCKET, SERVICE_USER } from '../places.ts';
+import { homeDirectory } from '../../../../src/home-directory.ts';
+import type { DaemonAnswer, Facts, SocketFacts, UnitScan } from '../facts.ts';
+import { LOAD_SOCKETS, PROBE_SOCKET, SERVICE_USER, SYSTEM_RUNTIME } from '../places.ts';
 import type { Seen } from '../verdict.ts';
 import { lookAtClock } from './clock.ts';
 import { attempt, lookAt } from './files.ts';
@@ -10,7 +12,7 @@ import { lookAtEnvironmentFiles, lookAtSecretFiles } from './secret-files.ts';
 import { lookAtStore } from './store.ts';
 import { lookAtSwap } from './swap.ts';
 import { lookAtSystemd } from './systemd.ts';
-import { scanUnits } from './units.ts';
+import { scanUnits, userFolders } from './units.ts';
 
 const SILENT = { unseen: 'the daemon does not answer' } as const;
 
@@ -40,6 +42,7 @@ export function gatherFacts(daemon: DaemonAnswer, version: string): Facts {
           : { unseen: 'where the store is, is told to administrators only' },
     clock: lookAtClock(systemd.isRunning),
     units,
+    userUnits: lookAtUserUnits(daemon),
     secretFiles: [...lookAtSecretFiles(uid), ...lookAtEnvironmentFiles(units)],
   };
 }
@@ -58,6 +61,16 @@ function lookAtSockets(daemon: DaemonAnswer): Seen<SocketFacts> {
       isHeldByDaemon: daemon.kind === 'answered' ? holdsSocket(daemon.status.pid, daemon.socket) : SILENT,
     },
   };
+}
+
+/** A daemon in the folder that the caller's own systemd calls `%t` is for the units of that one. */
+function lookAtUserUnits({ socket = '' }: DaemonAnswer): UnitScan | undefined {
+  const runtime = process.env['XDG_RUNTIME_DIR'];
+  const home = homeDirectory(process.env, homedir);
+  const folder = dirname(socket);
+  if (!runtime || home === undefined || folder === SYSTEM_RUNTIME) return undefined;
+  if (folder !== join(runtime, basename(SYSTEM_RUNTIME))) return undefined;
+  return scanUnits('', userFolders(process.env, home, runtime));
 }
 
 /** By the local user database: the package makes its user there. */

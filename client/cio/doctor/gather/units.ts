@@ -1,8 +1,15 @@
-import { readdirSync, realpathSync, type Dirent } from 'node:fs';
-import { basename, join } from 'node:path';
+import { readdirSync, readlinkSync, realpathSync, type Dirent } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { templateOf } from '../../../../src/units.ts';
 import type { UnitScan } from '../facts.ts';
-import { environmentNames, parseUnitFile, type Assignment, type UnitFile } from '../unit-file.ts';
+import {
+  environmentNames,
+  isForSeveral,
+  parseUnitFile,
+  sortFiles,
+  type Assignment,
+  type UnitFile,
+} from '../unit-file.ts';
 import { codeOf, readText } from './files.ts';
 
 /** systemd's own longest line (`LONG_LINE_MAX`); no unit file of a person is larger. */
@@ -18,7 +25,9 @@ const FOLDERS: readonly string[] = [
   '/run/systemd/transient',
   '/run/systemd/generator.early',
   '/etc/systemd/system',
+  '/etc/systemd/system.attached',
   '/run/systemd/system',
+  '/run/systemd/system.attached',
   '/run/systemd/generator',
   '/usr/local/lib/systemd/system',
   '/usr/lib/systemd/system',
@@ -26,30 +35,64 @@ const FOLDERS: readonly string[] = [
   '/run/systemd/generator.late',
 ];
 
+/** The same for the units of a user's own systemd. */
+export function userFolders(
+  environment: Readonly<Record<string, string | undefined>>,
+  home: string,
+  runtime: string,
+): string[] {
+  const config = environment['XDG_CONFIG_HOME'] || join(home, '.config');
+  const data = environment['XDG_DATA_HOME'] || join(home, '.local/share');
+  const configs = (environment['XDG_CONFIG_DIRS'] || '/etc/xdg').split(':');
+  const shared = (environment['XDG_DATA_DIRS'] || '/usr/local/share:/usr/share').split(':');
+  const below = (folders: readonly string[], name: string): string[] =>
+    folders.filter((folder) => folder.startsWith('/')).map((folder) => join(folder, 'systemd', name));
+  return [
+    ...below([config, runtime], 'user.control'),
+    ...below([runtime], 'transient'),
+    ...below([runtime], 'generator.early'),
+    ...below([config, ...configs, '/etc', runtime, '/run'], 'user'),
+    ...below([runtime], 'generator'),
+    ...below([data, ...shared, '/usr/local/lib', '/usr/lib'], 'user'),
+    ...below([runtime], 'generator.late'),
+  ];
+}
+
 /** The types of units that run programs. */
 const UNIT_FILE = /\.(?:service|socket|mount|swap)$/;
 const DROP_IN_FOLDER = /^(.+\.(?:service|socket|mount|swap)|service|socket|mount|swap)\.d$/;
 
 /** Folders of links to the units that another one starts; instances of templates have their names only here. */
-const STARTED_FOLDER = /\.(?:wants|requires)$/;
+const STARTED_FOLDER = /\.(?:wants|requires|upholds)$/;
 
 /** What of a unit file is kept. */
 const KEPT: readonly string[] = ['LoadCredential', 'LoadCredentialEncrypted', 'Environment', 'EnvironmentFile'];
 
 /**
- * Reads the unit files and drop-ins of the host that load credentials or set variables. Of files with one name the first
- * folder's counts, as for systemd.
+ * Reads the unit files and drop-ins that load credentials or set variables. Of files with one name the first folder's
+ * counts, as for systemd.
  *
  * @param root the root of the host's file system
+ * @param folders those of the host's units, or of a user's
  */
-export function scanUnits(root: string = ''): UnitScan {
-  const scan = new Scan();
-  for (const folder of FOLDERS) scan.readFolder(join(root || '/', folder));
-  return { files: scan.sorted(), instances: [...scan.instances].toSorted(), unread: scan.unread };
+export function scanUnits(root: string = '', folders: readonly string[] = FOLDERS): UnitScan {
+  const paths = folders.map((folder) => join(root || '/', folder));
+  const scan = new Scan(paths);
+  for (const path of paths) scan.readFolder(path);
+  const files = scan.sorted();
+  const instances = [...scan.instances].toSorted();
+  const absent = new Set([...files.map(({ unit }) => unit), ...instances].filter((unit) => scan.isAbsent(unit)));
+  return { files, instances, absent: [...absent], unread: scan.unread };
 }
 
 class Scan {
   readonly #files: UnitFile[] = [];
+  /** Whether the file of a unit has something in it: an empty one, or none behind a link, masks the unit. */
+  readonly #isFull = new Map<string, boolean>();
+  /** What a unit is called, by another name of it. */
+  readonly #aliases = new Map<string, string>();
+  /** Where units are, without links. */
+  readonly #places: ReadonlySet<string>;
   readonly unread: { readonly path: string; readonly reason: string }[] = [];
   readonly instances = new Set<string>();
   /** `unit` or `unit/drop-in.conf`, of which a later folder's does not count. */
@@ -57,10 +100,26 @@ class Scan {
   readonly #folders = new Set<string>();
   #count = 0;
 
+  constructor(folders: readonly string[]) {
+    this.#places = new Set(folders.flatMap(realPath));
+  }
+
   /** Unit files before their drop-ins, drop-ins by their names: the order in which settings add up. */
   sorted(): UnitFile[] {
-    const rank = ({ isDropIn, path }: UnitFile): string => `${isDropIn ? 1 : 0}${path.slice(path.lastIndexOf('/'))}`;
-    return this.#files.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1));
+    return sortFiles(this.#files.map((file) => ({ ...file, unit: this.#nameOf(file.unit) })));
+  }
+
+  /** Whether systemd has no unit of that name to start: it is masked, or has drop-ins alone. */
+  isAbsent(unit: string): boolean {
+    if (isForSeveral(unit)) return false;
+    return !(this.#isFull.get(unit) ?? this.#isFull.get(templateOf(unit) ?? '') ?? false);
+  }
+
+  /** An alias can be one of an alias; of those that go round, any. */
+  #nameOf(unit: string): string {
+    let name = unit;
+    for (let hops = 0; hops <= this.#aliases.size; hops++) name = this.#aliases.get(name) ?? name;
+    return name;
   }
 
   readFolder(folder: string): void {
@@ -69,28 +128,36 @@ class Scan {
       const dropIns = DROP_IN_FOLDER.exec(entry.name)?.[1];
       if (dropIns !== undefined) this.#readDropIns(path, dropIns);
       else if (STARTED_FOLDER.test(entry.name)) this.#readStarted(path);
-      else if (UNIT_FILE.test(entry.name) && !this.#isAlias(path, entry))
+      else if (UNIT_FILE.test(entry.name) && !(entry.isSymbolicLink() && this.#isAlias(path, entry)))
         this.#read(path, entry.name, entry.name, false);
     }
   }
 
-  /** A link to a unit of another name, which is read under its own. A link to a template makes an instance. */
-  #isAlias(path: string, entry: Dirent): boolean {
-    if (!entry.isSymbolicLink()) return false;
+  /**
+   * A link to a unit of another name, which is read under its own. A link to a template makes an instance, and one to a file
+   * that lies somewhere else is the unit itself.
+   */
+  #isAlias(path: string, { name }: Dirent): boolean {
     try {
-      const target = basename(realpathSync(path));
-      return UNIT_FILE.test(target) && target !== entry.name && target !== templateOf(entry.name);
+      const target = resolve(realpathSync(dirname(path)), readlinkSync(path));
+      const unit = basename(target);
+      if (!UNIT_FILE.test(unit) || unit === name || unit === templateOf(name)) return false;
+      if (!realPath(dirname(target)).some((folder) => this.#places.has(folder))) return false;
+      if (!this.#taken.has(name)) this.#aliases.set(name, unit);
+      this.#taken.add(name);
+      return true;
     } catch {
       // It leads nowhere; reading it tells why.
       return false;
     }
   }
 
-  /** A timer starts the service of its name, unless it says another one. */
+  /** A timer, a path and a socket start the service of their name, unless they say another one. */
   #readStarted(folder: string): void {
     for (const { name } of this.#list(folder)) {
-      const unit = name.replace(/\.timer$/, '.service');
-      if (UNIT_FILE.test(unit) && templateOf(unit) !== undefined) this.instances.add(unit);
+      for (const unit of [name, name.replace(/\.(?:timer|path|socket)$/, '.service')]) {
+        if (UNIT_FILE.test(unit) && templateOf(unit) !== undefined) this.instances.add(unit);
+      }
     }
   }
 
@@ -116,6 +183,7 @@ class Scan {
   #read(path: string, unit: string, key: string, isDropIn: boolean): void {
     if (this.#taken.has(key)) return;
     this.#taken.add(key);
+    if (!isDropIn) this.#isFull.set(unit, true);
     if (this.#count >= FILES_MAX) {
       if (this.#count === FILES_MAX) this.#skip(path, `there are more than ${FILES_MAX} files`);
       this.#count = FILES_MAX + 1;
@@ -124,18 +192,30 @@ class Scan {
     this.#count += 1;
     // One byte more than the bound tells a file that is too large.
     const text = readText(path, UNIT_FILE_BYTES_MAX + 1);
+    if (!isDropIn && 'value' in text && !text.value) this.#isFull.set(unit, false);
     if ('unseen' in text) {
       this.#skip(path, text.unseen.replace(/^.*\((.*)\)$/, '$1').replace(`${path} is`, 'it is'));
     } else if (text.value !== undefined && text.value.length > UNIT_FILE_BYTES_MAX) {
       this.#skip(path, 'it is larger than 1 MiB');
     } else {
       const assignments = keep(parseUnitFile(text.value ?? ''));
-      if (assignments.length > 0) this.#files.push({ path, unit, isDropIn, assignments });
+      // What an instance has for itself can hide something of its template's.
+      if (assignments.length > 0 || templateOf(unit) !== undefined)
+        this.#files.push({ path, unit, isDropIn, assignments });
     }
   }
 
   #skip(path: string, reason: string): void {
     this.unread.push({ path, reason });
+  }
+}
+
+/** Nothing for a path that leads nowhere. */
+function realPath(path: string): string[] {
+  try {
+    return [realpathSync(path)];
+  } catch {
+    return [];
   }
 }
 

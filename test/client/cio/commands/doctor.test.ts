@@ -100,6 +100,33 @@ describe('cio credential doctor', () => {
     );
   });
 
+  it("looks at the units of the caller's own systemd where the daemon is his", async (context) => {
+    const [home, runtime] = [temporaryDirectory(context), temporaryDirectory(context)];
+    fs.symlinkSync(path.dirname(harness.daemon.socketPath), path.join(runtime, 'cio-credentiald'));
+    const socketPath = path.join(runtime, 'cio-credentiald', path.basename(harness.daemon.socketPath));
+    const folder = path.join(home, '.config/systemd/user');
+    fs.mkdirSync(path.join(folder, 'mine.service.d'), { recursive: true });
+    fs.writeFileSync(path.join(folder, 'mine.service'), '[Service]\nExecStart=/bin/true\n');
+    const load = '[Service]\nLoadCredential=my_password:%t/cio-credentiald/load\n';
+    fs.writeFileSync(path.join(folder, 'mine.service.d/load.conf'), load);
+    const units = async (XDG_RUNTIME_DIR: string): Promise<Document['checks'][number] | undefined> => {
+      const place = { env: { HOME: home, XDG_RUNTIME_DIR }, socketPath };
+      return parse((await harness.run(['doctor', '--json'], place)).stdout).get('units');
+    };
+    assert.deepEqual((await units(runtime))?.findings[0], {
+      severity: 'warning',
+      what: 'mine.service loads my_password: there is no credential my_password',
+      why: 'the unit does not start, or waits where it was granted with --missing block',
+      mend: 'cio credential create my_password && cio credential grant my_password --unit mine.service',
+    });
+    await using client = await connect({ socket: harness.daemon.socketPath });
+    await client.call('Create', { credentials: [{ name: 'my_password', value: 'x' }] });
+    assert.match((await units(runtime))?.findings[0]?.what ?? '', /^mine\.service loads my_password, which was not/);
+    assert.deepEqual((await units('/nonexistent'))?.findings, [], 'of another systemd');
+    await client.call('Grant', { target: 'my_password', grantees: [{ unit: 'mine.service' }] });
+    assert.equal((await units(runtime))?.state, 'ok');
+  });
+
   it('tells a user less, and passes nothing that he cannot see', { skip: skipUnless(root) }, async () => {
     const { code, stdout } = await harness.run(['doctor', '--json'], {
       env: { HOME: '/nonexistent' },

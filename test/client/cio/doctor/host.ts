@@ -107,7 +107,8 @@ export const WELL: Facts = {
   swap: { value: [] },
   store: { value: STORE },
   clock: { nowMs: NOW_MS, isSynchronized: { value: true }, programMs: NOW_MS - 1e9 },
-  units: { files: [], instances: [], unread: [] },
+  units: { files: [], instances: [], absent: [], unread: [] },
+  userUnits: undefined,
   secretFiles: [{ path: '/root/.aws/credentials', file: { value: undefined } }],
 };
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { judge } from '../../../../client/cio/doctor/diagnose.ts';
 import { formatReport } from '../../../../client/cio/doctor/report.ts';
-import { stateOf, type CheckResult } from '../../../../client/cio/doctor/verdict.ts';
+import { Notes, stateOf, type CheckResult } from '../../../../client/cio/doctor/verdict.ts';
 import { answering, SILENT, WELL } from './host.ts';
 
 const CHECKS: readonly CheckResult[] = [
@@ -36,6 +36,19 @@ describe('formatReport()', () => {
     );
   });
 
+  it('counts what there is, and nothing else', () => {
+    const summary = (...states: readonly CheckResult['state'][]): string => {
+      const findings = states.map(() => ({ severity: 'hint', what: 'x', why: 'y' }) as const);
+      const checks = states.map((state) => ({ id: 'a', title: 'A', state, findings: state === 'ok' ? [] : findings }));
+      return formatReport(checks, false).split('\n').at(-2) ?? '';
+    };
+    assert.equal(summary('ok'), '1 of 1 checks are good.');
+    assert.equal(summary('ok', 'warning'), '1 of 2 checks are good, 1 found a reason to warn, 2 hints.');
+    assert.equal(summary('skipped'), '0 of 1 checks are good, 1 could not see everything, 1 hint.');
+    const warning: CheckResult = { id: 'w', title: 'W', state: 'warning', findings: [] };
+    assert.match(formatReport([warning], true), /^\u001b\[33m!\u001b\[0m W$/m);
+  });
+
   it('colours the marks alone', () => {
     const coloured = formatReport(CHECKS, true);
     assert.match(coloured, /^\u001b\[32m✔\u001b\[0m A$/m);
@@ -59,6 +72,22 @@ describe('judge()', () => {
     assert.deepEqual([states['clock'], states['systemd'], states['plain-secrets']], ['ok', 'ok', 'ok']);
     assert.deepEqual([states['store'], states['slots'], states['hardening']], ['skipped', 'skipped', 'skipped']);
     assert.equal(judge(answering({ locked: true }))[0]?.state, 'error');
+  });
+});
+
+describe('Notes', () => {
+  it('note a reason once, and a mend where there is one', () => {
+    const notes = new Notes();
+    for (const reason of ['a', 'b', 'a']) notes.skip(reason);
+    notes.error('what', 'why');
+    notes.hint('what', 'why', 'mend');
+    assert.deepEqual(
+      [notes.unseen, notes.findings.map((finding) => Object.keys(finding).length)],
+      [
+        ['a', 'b'],
+        [3, 4],
+      ],
+    );
   });
 });
 

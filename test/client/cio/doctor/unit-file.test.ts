@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { expandSpecifiers } from '../../../../client/cio/doctor/specifiers.ts';
-import { environmentNames, listValues, parseUnitFile } from '../../../../client/cio/doctor/unit-file.ts';
+import { environmentNames, parseUnitFile } from '../../../../client/cio/doctor/unit-file.ts';
 import { anyText } from '../../../src/any-text.ts';
 
 describe('parseUnitFile()', () => {
@@ -26,6 +26,17 @@ WantedBy=x\r
       { section: 'Service', key: 'LoadCredential', value: 'one:/run/x  two' },
       { section: 'Service', key: 'Environment', value: '' },
       { section: 'Install', key: 'WantedBy', value: 'x' },
+    ]);
+  });
+
+  it('takes a line that is to be joined, and is the last, for whole', () => {
+    assert.deepEqual(parseUnitFile('[Service]\nA=b\\'), [{ section: 'Service', key: 'A', value: 'b' }]);
+  });
+
+  it('takes a header only where it is all of a line', () => {
+    assert.deepEqual(parseUnitFile('[A]\nx=[B]\n[C] y\nz=1'), [
+      { section: 'A', key: 'x', value: '[B]' },
+      { section: 'A', key: 'z', value: '1' },
     ]);
   });
 
@@ -55,14 +66,6 @@ WantedBy=x\r
   });
 });
 
-describe('listValues()', () => {
-  it('forgets what was before an empty one', () => {
-    const assignments = ['a', 'b', '', 'c', 'd'].map((value) => ({ section: 'Service', key: 'K', value }));
-    assert.deepEqual(listValues(assignments, 'K'), ['c', 'd']);
-    assert.deepEqual(listValues(assignments, 'L'), []);
-  });
-});
-
 describe('environmentNames()', () => {
   for (const [value, expected] of [
     ['A=1 B=2', ['A', 'B']],
@@ -83,12 +86,16 @@ describe('expandSpecifiers()', () => {
     ['%I', String.raw`r@srv-a\x2db.service`, 'srv/a-b'],
     ['%t/x', 'r.service', '/run/x'],
     ['%p', 'r@.service', 'r'],
+    ['%j', 'r.service', 'r'],
+    ['%p', 'r.x.service', 'r.x'],
+    ['%N', 'r@a.b.service', 'r@a.b'],
+    ['%I', 'r@.service', undefined],
     ['%i', 'r@.service', undefined],
     ['%n', 'r@.service', undefined],
     ['%H', 'r.service', undefined],
     ['%', 'r.service', undefined],
     ['%I', String.raw`r@\q.service`, undefined],
   ] as const) {
-    it(`makes ${expected} of ${text} in ${unit}`, () => assert.equal(expandSpecifiers(text, unit), expected));
+    it(`makes ${expected} of ${text} in ${unit}`, () => assert.equal(expandSpecifiers(text, unit, '/run'), expected));
   }
 });

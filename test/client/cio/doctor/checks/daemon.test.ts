@@ -15,6 +15,12 @@ function asSet(name: string, value: string): Facts {
   return { ...WELL, systemd: { ...SYSTEMD, service: { value: new Map([...SYSTEMD.service.value, [name, value]]) } } };
 }
 
+/** The same, with a socket elsewhere. */
+function at(socket: string, host: Facts): Facts {
+  assert.ok(host.daemon.kind === 'answered');
+  return { ...host, daemon: { ...host.daemon, socket } };
+}
+
 const REVERT = 'systemctl revert cio-credentiald.service && systemctl restart cio-credentiald.service';
 
 describe('checkDaemon()', () => {
@@ -23,6 +29,42 @@ describe('checkDaemon()', () => {
     // As a user, whose own daemon it is.
     const mine = answering({ uid: 1000 }, { ...WELL, caller: { ...WELL.caller, uid: 1000 } });
     assert.deepEqual(told(checkDaemon(mine)), []);
+    const ofRoot = answering({ uid: 0 }, { ...WELL, caller: { ...WELL.caller, uid: 1000, serviceUid: undefined } });
+    assert.deepEqual(told(checkDaemon(ofRoot)), []);
+  });
+
+  it('judges nothing that systemd does not say', () => {
+    assertWell(checkDaemon({ ...WELL, systemd: { ...SYSTEMD, service: { value: new Map() } } }));
+    assert.deepEqual(told(checkDaemon({ ...inUnit(undefined), systemd: { ...SYSTEMD, isRunning: false } })), []);
+    const unseen = checkDaemon({ ...WELL, process: { value: { ...PROCESS, unit: { unseen: 'hidden' } } } });
+    assert.deepEqual([told(unseen), unseen.unseen], [[], ['hidden']]);
+  });
+
+  it('goes on where systemd is not asked, or the store not seen', () => {
+    const unseen = { service: { unseen: 'hidden' }, socketUnits: { unseen: 'hidden' } };
+    assert.deepEqual(told(checkDaemon({ ...SILENT, systemd: { ...SYSTEMD, ...unseen } })), [
+      'error: no daemon | systemctl start cio-credentiald.socket',
+    ]);
+    const verdict = checkDaemon({ ...WELL, systemd: { ...SYSTEMD, ...unseen } });
+    assert.deepEqual([told(verdict), verdict.unseen], [[], ['hidden']]);
+    for (const store of [{ unseen: 'hidden' }, { value: { ...STORE, hasSystemdKey: { unseen: 'hidden' } } }]) {
+      assert.deepEqual(told(checkDaemon(answering({ locked: true }, { ...WELL, store }))), [
+        'error: the store is locked | cio credential unlock',
+      ]);
+    }
+    assert.deepEqual(told(checkDaemon(answering({ locked: true, slots: null }))), [
+      'error: the store is locked | cio credential unlock',
+    ]);
+  });
+
+  it('says why, and what else there is to know', () => {
+    const why = (host: Facts): string => checkDaemon(host).findings[0]?.why ?? '';
+    const elsewhere = { ...SILENT.daemon, socket: '/tmp/x' } as Facts['daemon'];
+    assert.match(why({ ...SILENT, daemon: elsewhere }), /do not start; start the daemon$/);
+    assert.match(why({ ...SILENT, daemon: { ...elsewhere, hint: undefined } as Facts['daemon'] }), /do not start$/);
+    assert.match(why(answering({ locked: true })), /^nothing can be read/);
+    const keyless = { ...WELL, store: { value: { ...STORE, hasSystemdKey: { value: false } } } };
+    assert.match(why(answering({ locked: true }, keyless)), /^put the file back/);
   });
 
   for (const [what, host, expected] of [
@@ -36,6 +78,55 @@ describe('checkDaemon()', () => {
       'of somebody that is not there',
       { ...SILENT, daemon: { ...SILENT.daemon, socket: '/run/user/5/io.cio.Credentials' } as Facts['daemon'] },
       'error: no daemon',
+    ],
+    [
+      "of somebody that is not there, where the host's has no key and is masked",
+      {
+        ...SILENT,
+        daemon: { ...SILENT.daemon, socket: '/run/user/5/io.cio.Credentials' } as Facts['daemon'],
+        systemd: {
+          ...SYSTEMD,
+          service: {
+            value: new Map([
+              ['ExecMainStatus', '243'],
+              ['UnitFileState', 'masked'],
+            ]),
+          },
+        },
+      },
+      'error: no daemon',
+    ],
+    [
+      'that is locked, and whose slots are not of systemd',
+      answering(
+        { locked: true, slots: [{ id: '1', kind: 'passphrase', created: 1 }] },
+        { ...WELL, store: { value: { ...STORE, hasSystemdKey: { value: false } } } },
+      ),
+      'error: the store is locked | cio credential unlock',
+    ],
+    [
+      'of a stranger, without systemd',
+      { ...answering({ uid: 1234 }), systemd: { ...SYSTEMD, isRunning: false } },
+      'error: what answers at /run/cio-credentiald/io.cio.Credentials may not be the daemon: it runs as uid 1234, which is' +
+        ' neither root, nor the user cio-credentiald, nor you',
+    ],
+    [
+      'of a stranger, somewhere else',
+      at('/tmp/x/io.cio.Credentials', answering({ uid: 1234 })),
+      'error: what answers at /tmp/x/io.cio.Credentials may not be the daemon: it runs as uid 1234, which is' +
+        ' neither root, nor the user cio-credentiald, nor you',
+    ],
+    [
+      'of a stranger that cannot be seen',
+      { ...answering({ uid: 1234 }), process: { unseen: 'process 100 is another one here than the daemon' } },
+      'error: what answers at /run/cio-credentiald/io.cio.Credentials may not be the daemon: it runs as uid 1234, which is' +
+        ' neither root, nor the user cio-credentiald, nor you | systemctl restart cio-credentiald.socket',
+    ],
+    ['that nobody ever watches', asSet('WatchdogUSec', 'infinity'), `warning: the service has no watchdog | ${REVERT}`],
+    [
+      'started by hand, whatever its unit says',
+      { ...inUnit('session-2.scope'), systemd: asSet('Restart', 'no').systemd },
+      'warning: the daemon runs in session-2.scope, not in cio-credentiald.service | systemctl enable --now cio-credentiald.socket',
     ],
     [
       'that does not answer',

@@ -96,6 +96,22 @@ describe('checkHardening()', () => {
     ['User', 'root', true],
     ['User', 'another', false],
     ['Environment', 'X=1', false],
+    ['AmbientCapabilities', 'CAP_KILL', true],
+    ['IPAddressAllow', 'any', true],
+    ['IPAddressDeny', '', true],
+    ['IPAddressDeny', 'any', false],
+    ['KeyringMode', 'shared', true],
+    ['KeyringMode', 'private', false],
+    ['SystemCallArchitectures', 'native x86', true],
+    ['SystemCallArchitectures', 'native', false],
+    ['ProtectHome', 'tmpfs', false],
+    ['ProtectHome', 'yess', true],
+    ['StateDirectoryMode', 'x0700', true],
+    ['UMask', '0077x', true],
+    ['ExecStart', '/bin/x +y', false],
+    ['ExecStart', '-@!/bin/x', true],
+    ['User', '0', true],
+    ['User', '', true],
   ] as const) {
     it(`${isLoose ? 'tells of' : 'lets pass'} a drop-in with ${setting}=${value}`, () => {
       const dropIn = { ...unitFile('cio-credentiald.service', [setting, value]), path: '/etc/x.d/my file.conf' };
@@ -105,6 +121,61 @@ describe('checkHardening()', () => {
       assert.deepEqual(said, isLoose ? [`warning: /etc/x.d/my file.conf loosens ${setting} | ${mend}`] : []);
     });
   }
+
+  it('knows what is on in the unit, and lets pass what says so again', () => {
+    for (const setting of [
+      'LockPersonality',
+      'PrivateDevices',
+      'PrivateIPC',
+      'PrivateMounts',
+      'PrivateTmp',
+      'ProtectClock',
+      'ProtectControlGroups',
+      'ProtectHostname',
+      'ProtectKernelLogs',
+      'ProtectKernelModules',
+      'ProtectKernelTunables',
+      'RemoveIPC',
+      'RestrictRealtime',
+      'RestrictSUIDSGID',
+    ]) {
+      const loosened = (value: string): string[] =>
+        told(checkHardening(systemd({ dropIns: { value: [unitFile('cio-credentiald.service', [setting, value])] } })));
+      assert.deepEqual([loosened('no').length, loosened('yes').length, loosened('offf').length], [1, 0, 0], setting);
+    }
+    const assignments = [{ section: 'X-Service', key: 'User', value: 'root' }];
+    const elsewhere = { ...unitFile('cio-credentiald.service'), assignments };
+    assert.deepEqual(told(checkHardening(systemd({ dropIns: { value: [elsewhere] } }))), []);
+  });
+
+  it('lets a unit in /etc be where the package has none, and finds a capability among zeros', () => {
+    const service = { value: new Map([['FragmentPath', '/etc/systemd/system/cio-credentiald.service']]) };
+    assert.deepEqual(told(checkHardening(systemd({ service, hasPackagedUnit: false }))), []);
+    for (const mask of ['0000000000000100', undefined]) {
+      assert.equal(told(checkHardening(process({ effectiveCapabilities: mask }))).length, 1);
+    }
+  });
+
+  it('says that systemd may not be able to make a network, where it was asked for one', () => {
+    const facts = process({ hasOwnNetwork: { value: false } });
+    const asking = { ...SYSTEMD, service: { value: new Map([['PrivateNetwork', 'yes']]) } };
+    const [[first], [second], [third]] = [
+      checkHardening(facts).findings,
+      checkHardening({ ...facts, systemd: asking }).findings,
+      checkHardening({ ...facts, systemd: { ...SYSTEMD, service: { unseen: 'hidden' } } }).findings,
+    ];
+    assert.deepEqual(
+      [first, second, third].map((finding) => [
+        /may not make any/.test(finding?.why ?? ''),
+        finding?.mend?.split(' ')[1],
+      ]),
+      [
+        [false, 'revert'],
+        [true, 'restart'],
+        [false, 'revert'],
+      ],
+    );
+  });
 
   it('never passes what it could not see', () => {
     for (const [facts, reason] of [

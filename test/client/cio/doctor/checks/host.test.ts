@@ -55,6 +55,54 @@ describe('checkClock()', () => {
   }
 });
 
+describe('checkClock(), at the bounds', () => {
+  function hostOf(clock: Partial<ClockFacts>, ...changed: readonly number[]): Facts {
+    const credentials = changed.map((at, index) => ({
+      name: `n${index}`,
+      owner: 0,
+      changed: at,
+      set: null,
+      grants: [],
+    }));
+    assert.ok(WELL.daemon.kind === 'answered');
+    const daemon = { ...WELL.daemon, list: { value: { credentials, sets: [] } } };
+    return { ...WELL, daemon, clock: { ...WELL.clock, ...clock } };
+  }
+  const unset = { isSynchronized: { unseen: 'no timedatectl' } };
+
+  for (const [what, facts, expected] of [
+    ['a date just within what a clock is set back', hostOf({}, NOW_MS + MINUTE_MS), ''],
+    ['a date just beyond', hostOf({}, NOW_MS + MINUTE_MS + 1), /^warning: n0 was changed at /],
+    [
+      'several',
+      hostOf({}, NOW_MS + 2 * MINUTE_MS, 0, NOW_MS + 3 * MINUTE_MS, NOW_MS + 4 * MINUTE_MS),
+      /^warning: n0 \(and 2 more\) was/,
+    ],
+    ['a clock just within', hostOf(unset, NOW_MS + MINUTE_MS), ''],
+    ['a clock a little behind', hostOf(unset, 0, NOW_MS + 15 * MINUTE_MS), /^warning: the clock says 2026-06-01 /],
+    ['a clock too far behind', hostOf(unset, NOW_MS + 15 * MINUTE_MS + 1), /^error: the clock says .*12:15:00/],
+    ['a program from nowhere', hostOf({ ...unset, programMs: undefined }), ''],
+    [
+      'a store and a program of one time',
+      hostOf({ ...unset, programMs: NOW_MS + 5 * MINUTE_MS }, NOW_MS + 5 * MINUTE_MS),
+      /newest change of the store/,
+    ],
+    ['a program without a store', hostOf({ ...unset, nowMs: -NOW_MS, programMs: 1 }), /before cio was made/],
+  ] as const) {
+    it(`judges ${what}`, () => {
+      const said = told(checkClock(facts)).join();
+      if (expected === '') assert.equal(said, '');
+      else assert.match(said, expected);
+    });
+  }
+
+  it('asks no list that there is not', () => {
+    assert.deepEqual(told(checkClock(SILENT)), []);
+    assert.ok(WELL.daemon.kind === 'answered');
+    assert.deepEqual(told(checkClock({ ...WELL, daemon: { ...WELL.daemon, list: { unseen: 'hidden' } } })), []);
+  });
+});
+
 describe('parseSystemdVersion()', () => {
   for (const [line, expected] of [
     ['systemd 252 (252.39-1~deb12u2)', { major: 252, point: 39 }],
@@ -65,6 +113,10 @@ describe('parseSystemdVersion()', () => {
     ['systemd 239 (239-82.el8_10)', { major: 239, point: 0 }],
     ['systemd 249 (249.11-0ubuntu3.12)', { major: 249, point: 11 }],
     ['systemd 245', { major: 245, point: 0 }],
+    ['systemd 252.4 (252.9-1)', { major: 252, point: 4 }],
+    ['systemd 252.4', { major: 252, point: 4 }],
+    ['systemd 99 (99)', { major: 99, point: 0 }],
+    ['xsystemd 252 (252.1-1)', undefined],
     ['systemctl: nonsense', undefined],
     ['', undefined],
   ] as const) {
@@ -81,6 +133,7 @@ describe('checkSystemd()', () => {
     ['systemd 251 (251.4)', 'ok'],
     ['systemd 250 (250)', 'ok'],
     ['systemd 249 (249.11)', 'warning'],
+    ['systemd 247 (247)', 'warning'],
     ['systemd 246 (246)', 'error'],
     ['busybox', 'skipped'],
   ] as const) {
@@ -88,6 +141,11 @@ describe('checkSystemd()', () => {
       assert.equal(stateOf(checkSystemd({ ...WELL, systemd: { ...SYSTEMD, version: { value: line } } })), state);
     });
   }
+
+  it('says what could not be asked', () => {
+    const verdict = checkSystemd({ ...WELL, systemd: { ...SYSTEMD, version: { unseen: 'no command' } } });
+    assert.deepEqual(verdict.unseen, ['no command']);
+  });
 
   it('says that systemd does not run', () => {
     const verdict = checkSystemd({ ...WELL, systemd: { ...SYSTEMD, isRunning: false } });
@@ -105,6 +163,13 @@ describe('checkNames()', () => {
     ]);
     assert.equal(stateOf(checkNames(storing('cio_aws_passwort'))), 'ok');
     assert.equal(stateOf(checkNames(SILENT)), 'skipped');
+    assert.ok(WELL.daemon.kind === 'answered');
+    const hidden = checkNames({ ...WELL, daemon: { ...WELL.daemon, list: { unseen: 'hidden' } } });
+    assert.deepEqual([told(hidden), hidden.unseen], [[], ['hidden']]);
+    const [finding] = checkNames(storing('cio_aws_passwort')).findings;
+    const fields = finding?.why.split('the fields are ')[1]?.split(', ') ?? [];
+    assert.ok(fields.length > 5);
+    assert.deepEqual(fields, fields.toSorted());
   });
 });
 
@@ -142,6 +207,36 @@ describe('checkPlainSecrets()', () => {
     ]);
   });
 
+  it('names the drop-in, which systemctl edit would not find', () => {
+    const dropIn = {
+      ...unitFile('x.service', ['Environment', 'RESTIC_PASSWORD']),
+      path: '/etc/a b.conf',
+      isDropIn: true,
+    };
+    assert.deepEqual(told(checkPlainSecrets({ ...WELL, units: { ...WELL.units, files: [dropIn] } })), [
+      `warning: /etc/a b.conf has RESTIC_PASSWORD in clear | "\${EDITOR:-vi}" '/etc/a b.conf' && systemctl daemon-reload`,
+    ]);
+  });
+
+  it('lets units be whose environment has no secret, and what is no environment or in no section', () => {
+    const files = [
+      unitFile('a.service', ['Environment', 'LANG'], ['EnvironmentFile', 'RESTIC_PASSWORD']),
+      { ...unitFile('b.service'), assignments: [{ section: '', key: 'Environment', value: 'RESTIC_PASSWORD' }] },
+    ];
+    assert.deepEqual(told(checkPlainSecrets({ ...WELL, units: { ...WELL.units, files } })), []);
+    const folder = { path: '/root/.aws/credentials', file: seenFile('/root/.aws/credentials', 'directory', 0o755) };
+    assert.deepEqual(told(checkPlainSecrets({ ...WELL, secretFiles: [folder] })), []);
+  });
+
+  it('says what could be done without the file', () => {
+    const why = (variables?: readonly string[]): string => {
+      const secretFile = { path: '/x', file: seenFile('/x', 'file', 0o644), ...(variables && { variables }) };
+      return checkPlainSecrets({ ...WELL, secretFiles: [secretFile] }).findings[0]?.why ?? '';
+    };
+    assert.match(why(), /cio credential exec/);
+    assert.match(why(['RESTIC_PASSWORD']), /LoadCredential=/);
+  });
+
   it('says what it could not read', () => {
     const unread = [{ path: '/etc/systemd/system/x.service', reason: 'EACCES' }];
     assert.equal(stateOf(checkPlainSecrets({ ...WELL, units: { ...WELL.units, unread } })), 'skipped');
@@ -160,7 +255,14 @@ describe('isSecretVariable()', () => {
     ]) {
       assert.equal(isSecretVariable(name), true, name);
     }
-    for (const name of ['RESTIC_REPOSITORY', 'AWS_ACCESS_KEY_ID', 'RCLONE_CONFIG_AWS_ACCESS_KEY_ID', 'PATH', '']) {
+    for (const name of [
+      'MY_SECRET_ACCESS_KEY',
+      'RESTIC_REPOSITORY',
+      'AWS_ACCESS_KEY_ID',
+      'RCLONE_CONFIG_AWS_ACCESS_KEY_ID',
+      'PATH',
+      '',
+    ]) {
       assert.equal(isSecretVariable(name), false, name);
     }
   });

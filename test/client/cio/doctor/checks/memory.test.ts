@@ -47,7 +47,11 @@ describe('checkCoreDumps()', () => {
     assert.deepEqual(told(checkCoreDumps(ofUser)), [what]);
   });
 
-  it('skips a daemon that does not answer', () => assert.equal(stateOf(checkCoreDumps(SILENT)), 'skipped'));
+  it('skips what is not told, and says why', () => {
+    assert.ok(checkCoreDumps(SILENT).unseen.includes('the daemon does not answer'));
+    const { unseen } = checkCoreDumps(host({ status: { undumpable: null } }));
+    assert.deepEqual(unseen, ['whether the process is dumpable is told to administrators only']);
+  });
 });
 
 describe('checkSwap()', () => {
@@ -90,6 +94,24 @@ describe('checkSwap()', () => {
     const [finding] = checkSwap(host({ status: { keysLocked: false }, swap: [DISK], process: FREE })).findings;
     assert.equal(finding?.severity, 'error');
     assert.match(finding?.mend ?? '', /^systemctl revert cio-credentiald\.service && systemctl restart/);
+  });
+
+  it('says why it could not see', () => {
+    assert.ok(checkSwap(SILENT).unseen.includes('the daemon does not answer'));
+    const { unseen } = checkSwap(host({ status: { keysLocked: null } }));
+    assert.deepEqual(unseen, ['whether the keys are locked is told to administrators only']);
+  });
+
+  it('calls keys that are not locked no less than they are where the bound is not seen', () => {
+    const unlocked = { status: { keysLocked: false }, swap: [DISK] };
+    for (const facts of [
+      host({ ...unlocked, process: { swapMax: { unseen: 'hidden' } } }),
+      { ...host(unlocked), process: { unseen: 'hidden' } },
+    ]) {
+      assert.match(told(checkSwap(facts)).join(), /^error: the keys are not locked in memory \| [^,]*$/);
+    }
+    const { process } = host({ process: { swapMax: { unseen: 'hidden' } } });
+    assert.deepEqual(told(checkSwap({ ...host({ swap: [DISK] }), process })), []);
   });
 
   it('never passes what it could not see', () => {

@@ -96,6 +96,11 @@ describe('checkSockets()', () => {
       /^warning: there is no socket .*\/probe \| systemctl enable (\S+) && systemctl restart \1$/,
     ],
     [
+      'a socket that was masked, and is not there since the last boot',
+      { ...host({ load: { value: undefined } }), systemd: unit('cio-credentiald-load', 'inactive', 'masked').systemd },
+      /^warning: there is no socket .*\/load \| systemctl unmask (cio-credentiald-load\.socket) && systemctl enable \1 && systemctl restart \1$/,
+    ],
+    [
       'a socket that nobody serves, though its file is there',
       unit('cio-credential-prober', 'inactive', 'disabled'),
       /^error: cio-credential-prober\.socket is inactive: nobody listens there \| systemctl enable (\S+) && systemctl restart \1$/,
@@ -123,6 +128,79 @@ describe('checkSockets()', () => {
     });
   }
 
+  it('tells of each socket that nobody serves, and what that costs', () => {
+    const said = [
+      'cio-credentiald',
+      'cio-credentiald-load',
+      'cio-credentiald-load-encrypted',
+      'cio-credential-prober',
+    ].map((name) => {
+      const { findings } = checkSockets(unit(name, 'failed', 'enabled'));
+      return findings.map(({ severity, what, why }) => `${severity}: ${what}; ${why}`).join();
+    });
+    assert.deepEqual(said, [
+      'error: cio-credentiald.socket is failed: nobody listens there; nobody reaches the daemon',
+      'error: cio-credentiald-load.socket is failed: nobody listens there; units that load a credential from it do not start',
+      'error: cio-credentiald-load-encrypted.socket is failed: nobody listens there;' +
+        ' units that load a credential from it do not start',
+      'error: cio-credential-prober.socket is failed: nobody listens there; no set of credentials can be validated',
+    ]);
+  });
+
+  it('expects no socket of systemd where it does not run, or the daemon is absent, or another', () => {
+    const gone = { load: { value: undefined }, loadEncrypted: { value: undefined }, probe: { value: undefined } };
+    const [base, stopped] = [host(gone), unit('cio-credentiald-load', 'inactive', 'disabled')];
+    assert.equal(told(checkSockets(base)).length, 3);
+    for (const facts of [base, stopped]) {
+      assert.deepEqual(told(checkSockets({ ...facts, systemd: { ...facts.systemd, isRunning: false } })), []);
+      assert.deepEqual(told(checkSockets({ ...facts, daemon: SILENT.daemon })), []);
+    }
+    const hangs = { ...SILENT.daemon, isAbsent: false } as Facts['daemon'];
+    assert.equal(told(checkSockets({ ...base, daemon: hangs })).length, 3);
+    assert.deepEqual(told(checkSockets({ ...stopped, sockets: host({ load: { value: undefined } }).sockets })), [
+      'warning: there is no socket /run/cio-credentiald/load' +
+        ' | systemctl enable cio-credentiald-load.socket && systemctl restart cio-credentiald-load.socket',
+    ]);
+    const hidden = checkSockets(host({ load: { unseen: 'for root to see' } }));
+    assert.deepEqual([told(hidden), hidden.unseen], [[], ['for root to see']]);
+  });
+
+  it("says of a file in a socket's place only that it is none, and mends without systemd where there is none", () => {
+    const file = host({ load: seenFile(`${RUN}/load`, 'file', 0o666, 0) });
+    assert.deepEqual(told(checkSockets(file)), [
+      'error: /run/cio-credentiald/load is no socket | rm -r /run/cio-credentiald/load',
+    ]);
+    assert.deepEqual(told(checkSockets(own({ load: seenFile('/run/x/load', 'socket', 0o666, 1000) }))), [
+      'error: /run/x/load has mode 0666, not 0600 | chmod 0600 /run/x/load',
+    ]);
+  });
+
+  it('knows whose the folder may be', () => {
+    const by = (uid: number): SocketFacts['folder'] => seenFile('/run/x', 'directory', 0o755, uid);
+    const daemon = { ...SILENT.daemon, socket: '/run/x/s' } as Facts['daemon'];
+    const silent = (facts: Facts): Facts => ({ ...facts, daemon });
+    const mine = { ...host({ folder: by(1000) }), caller: { ...WELL.caller, uid: 1000 } };
+    assert.deepEqual(told(checkSockets(silent(mine))), [
+      'warning: /run/cio-credentiald/io.cio.Credentials has mode 0666, not 0600 | chmod 0600 /run/cio-credentiald/io.cio.Credentials',
+    ]);
+    // The caller's own is not good where the daemon is another's.
+    assert.match(told(checkSockets({ ...mine, daemon: answering({ uid: 5 }).daemon })).join(), /belongs to uid 1000$/);
+    assert.deepEqual(
+      told(checkSockets({ ...host({ folder: by(SERVICE_UID) }), daemon: answering({ uid: 0 }).daemon })),
+      [],
+    );
+    const nowhere = checkSockets(host({ folder: { value: undefined } }));
+    assert.deepEqual([told(nowhere), nowhere.unseen], [[], ['the folder of the sockets is not there']]);
+    const hidden = checkSockets(host({ folder: { unseen: 'for root to see' } }));
+    assert.deepEqual([told(hidden), hidden.unseen], [[], ['for root to see']]);
+  });
+
+  it('says who is kept out, or let in', () => {
+    const why = (facts: Facts): string => checkSockets(facts).findings[0]?.why ?? '';
+    assert.match(why(host({ varlink: seenFile('/s', 'socket', 0o600, 0) })), /cannot reach the daemon$/);
+    assert.match(why(own({ varlink: seenFile('/s', 'socket', 0o666, 1000) })), /that is yours alone$/);
+  });
+
   it('takes a socket for enabled that the service brings along', () => {
     assert.deepEqual(told(checkSockets(unit('cio-credentiald-load', 'active', 'disabled'))), []);
   });
@@ -143,6 +221,19 @@ describe('checkSockets()', () => {
       );
       assert.deepEqual(told(checkSockets(facts)), []);
     }
+  });
+
+  it('goes on where systemd does not say how its sockets are', () => {
+    const unseen = { service: { unseen: 'hidden' }, socketUnits: { unseen: 'hidden' } };
+    const mute = checkSockets({ ...host({ load: { value: undefined } }), systemd: { ...SYSTEMD, ...unseen } });
+    assert.deepEqual([told(mute).length, mute.unseen], [1, ['hidden']]);
+    assert.deepEqual(told(checkSockets({ ...WELL, systemd: { ...SYSTEMD, socketUnits: { value: new Map() } } })), []);
+    const off = unit('cio-credentiald-load', 'inactive', 'disabled');
+    const notSeen = checkSockets({ ...off, sockets: host({ load: { unseen: 'for root' } }).sockets });
+    assert.deepEqual([told(notSeen), notSeen.unseen], [[], ['for root']]);
+    const noSockets = checkSockets({ ...WELL, sockets: { unseen: 'hidden' } });
+    assert.deepEqual([told(noSockets), noSockets.unseen], [[], ['hidden']]);
+    assert.deepEqual(checkSockets(host({ varlink: { unseen: 'for root' } })).unseen, ['for root']);
   });
 
   it('skips what is not there, or not to be seen', () => {

@@ -43,7 +43,11 @@ describe('checkStore()', () => {
       { mount: { value: { type: 'tmpfs', isReadOnly: false } } },
       /^error: .* in memory \(tmpfs\)$/,
     ],
-    ['a read-only disk', { mount: { value: { type: 'ext4', isReadOnly: true } } }, /^error: .* is read-only \| mount /],
+    [
+      'a read-only disk',
+      { mount: { value: { type: 'ext4', isReadOnly: true } } },
+      /^error: .* is read-only \| mount -o remount,rw "\$\(findmnt -n -o TARGET -T \/var\/lib\/cio-credentiald\)"$/,
+    ],
     ['a full disk', { freeBytes: { value: 1024 ** 2 } }, /^warning: .* has 1 MiB left \| du /],
     [
       'a disk too small for a rekey',
@@ -58,6 +62,22 @@ describe('checkStore()', () => {
     });
   }
 
+  it('counts what a rekey needs, and is content with just that', () => {
+    const MIB = 1024 ** 2;
+    const free = (freeBytes: number, databaseBytes: number): string[] => {
+      const { findings } = checkStore(
+        host({ freeBytes: { value: freeBytes }, databaseBytes: { value: databaseBytes } }),
+      );
+      return findings.map(({ what, why }) => `${what}; ${why}`);
+    };
+    assert.deepEqual([free(64 * MIB, 0), free(120 * MIB, 60 * MIB)], [[], []]);
+    assert.match(free(64 * MIB - 1, 0).join(), / has 63 MiB left; .* may need 64 MiB;/);
+    assert.match(free(121 * MIB, 61 * MIB).join(), / has 121 MiB left; .* may need 122 MiB;/);
+    const hidden = { directory: { unseen: 'hidden' }, databaseBytes: { unseen: 'hidden' }, freeBytes: { value: MIB } };
+    assert.match(told(checkStore(host(hidden))).join(), /^warning: the file system of the state directory has 1 MiB/);
+    assert.deepEqual(told(checkStore(host({ freeBytes: { unseen: 'hidden' } }))), []);
+  });
+
   it('tells of a store that is not as it was left, and of none that was not looked at', () => {
     const said = told(checkStore(answering({ intact: false })));
     assert.equal(said.length, 1);
@@ -66,7 +86,7 @@ describe('checkStore()', () => {
   });
 
   it('takes a local file system with a name that is like one on a network', () => {
-    for (const type of ['xfs', 'btrfs', 'zfs', 'overlay', 'fuse.unionfs']) {
+    for (const type of ['xfs', 'btrfs', 'zfs', 'overlay', 'fuse.unionfs', 'nfsd', 'xnfs', 'devtmpfs', 'tmpfs2']) {
       assert.deepEqual(told(checkStore(host({ mount: { value: { type, isReadOnly: false } } }))), []);
     }
   });
@@ -164,6 +184,23 @@ describe('checkSlots()', () => {
     });
   }
 
+  it('says nothing of slots where there are none, nor of a key that the daemon is not given', () => {
+    assert.deepEqual(told(checkSlots(withSlots([]))), []);
+    const keyless = withSlots(['systemd', 'recovery'], { hasSystemdKey: { value: false } });
+    const byHand = { ...keyless, process: { value: { ...PROCESS, unit: { value: undefined } } } };
+    assertWell(checkSlots(byHand));
+  });
+
+  it('makes a key where it is not known whether there is one, and says so', () => {
+    const verdict = checkSlots(withSlots(['keyfile', 'recovery'], { ...keyFile, hasSystemdKey: { unseen: 'hidden' } }));
+    assert.match(told(verdict).join(), / \| mkdir -p .* systemd-creds encrypt /);
+    assert.deepEqual(verdict.unseen, ['hidden']);
+    for (const facts of [withSlots(['keyfile', 'recovery']), withSlots(['systemd', 'recovery'])]) {
+      const hidden = checkSlots({ ...facts, store: { unseen: 'hidden' } });
+      assert.deepEqual([told(hidden), hidden.unseen], [[], ['hidden']]);
+    }
+  });
+
   it('names no systemd to a daemon that is not its own', () => {
     const facts = withSlots(['keyfile', 'recovery'], keyFile);
     const byHand = { ...facts, process: { value: { ...PROCESS, unit: { value: undefined } } } };
@@ -171,7 +208,7 @@ describe('checkSlots()', () => {
   });
 
   it('skips what only administrators are told', () => {
-    assert.equal(stateOf(checkSlots(answering({ slots: null }))), 'skipped');
-    assert.equal(stateOf(checkSlots(SILENT)), 'skipped');
+    assert.deepEqual(checkSlots(answering({ slots: null })).unseen, ['slots are told to administrators only']);
+    assert.deepEqual(checkSlots(SILENT).unseen, ['the daemon does not answer']);
   });
 });

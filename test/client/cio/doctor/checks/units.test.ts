@@ -20,7 +20,7 @@ function set(name: string, grants: readonly Grantee[] = [], missing: readonly st
 function host(files: readonly UnitFile[], stored: Partial<StoredNames> = {}, instances: readonly string[] = []): Facts {
   assert.ok(WELL.daemon.kind === 'answered');
   const list = { value: { credentials: [], sets: [], ...stored } };
-  return { ...WELL, daemon: { ...WELL.daemon, list }, units: { files, instances, unread: [] } };
+  return { ...WELL, daemon: { ...WELL.daemon, list }, units: { files, instances, absent: [], unread: [] } };
 }
 
 function loading(unit: string, ...ids: readonly string[]): UnitFile {
@@ -52,6 +52,37 @@ describe('checkUnits()', () => {
     ],
     ['a unit that loads from another daemon', elsewhere(host([loading('r.service', PASSWORD)])), []],
     [
+      "a unit of the host that loads from the host's daemon, where another one answers",
+      elsewhere(host([unitFile('r.service', ['LoadCredential', `${PASSWORD}:%t/cio-credentiald/load`])])),
+      [],
+    ],
+    [
+      'settings and sections of other names',
+      host([
+        unitFile('r.service', ['LoadCredentialX', `a:${LOAD}`], ['SetLoadCredential', `b:${LOAD}`]),
+        { ...unitFile('s.service'), assignments: [{ section: 'Services', key: 'LoadCredential', value: `c:${LOAD}` }] },
+      ]),
+      [],
+    ],
+    [
+      'a template that nothing starts, granted to an instance',
+      host([loading('r@.service', 'token')], { credentials: [credential('token', [{ unit: 'r@home.service' }])] }),
+      [],
+    ],
+    [
+      'a template that nothing starts, granted to an instance of another',
+      host([loading('r@.service', 'token')], { credentials: [credential('token', [{ unit: 'x@home.service' }])] }),
+      ['hint: r@.service loads token, which was not granted to it | cio credential grant token --unit r@.service'],
+    ],
+    [
+      'a set of which the unit waits for what it lacks, granted field by field',
+      host([loading('r.service', 'aws.env')], {
+        credentials: [credential('cio_aws_region', [{ unit: 'r.service', missing: 'block' }], 'aws')],
+        sets: [set('aws', [], ['x'])],
+      }),
+      ['hint: r.service loads aws.env: set aws lacks x | cio credential create cio_aws_x'],
+    ],
+    [
       'an instance that its template was granted to',
       host([loading('r@.service', 'token')], { credentials: [credential('token', [{ unit: 'r@.service' }])] }, [
         'r@home.service',
@@ -77,12 +108,106 @@ describe('checkUnits()', () => {
       ],
     ],
     [
-      "a credential of a user's own",
-      host([loading('r.service', 'token')], { credentials: [credential('token', [], null, 1000)] }),
+      "a credential of a user's own, whatever was granted",
+      host([loading('r.service', 'token')], {
+        credentials: [credential('token', [{ unit: 'r.service' }], null, 1000)],
+      }),
       [
-        'error: r.service loads token, which was not granted to it' +
-          ' | cio credential grant token --unit r.service --owner 1000',
+        'warning: r.service loads token: there is no shared credential token' +
+          ' | cio credential create token && cio credential grant token --unit r.service',
       ],
+    ],
+    [
+      "a set of a user's own, and a credential beside it",
+      host([loading('r.service', 'aws.env')], {
+        credentials: [credential('cio_aws_region', [{ unit: 'r.service' }], 'aws', 1000)],
+        sets: [{ ...set('aws', [{ unit: 'r.service' }]), owner: 1000 }],
+      }),
+      ['warning: r.service loads aws.env: there is no shared set aws | cio credential create cio_aws_backup_repo'],
+    ],
+    [
+      'a credential and a set that others have, too',
+      host([loading('r.service', 'token', 'aws.env')], {
+        credentials: [credential('token', [], null, 1000), credential('token', [{ unit: 'r.service' }])],
+        sets: [{ ...set('aws'), owner: 1000 }, set('aws', [{ unit: 'r.service' }])],
+      }),
+      [],
+    ],
+    [
+      'a set in one file, granted field by field',
+      host([loading('r.service', 'aws.env')], {
+        credentials: [
+          credential('cio_aws_region', [{ unit: 'r.service' }], 'aws'),
+          credential('cio_aws_access_key', [{ unit: 'x.service' }, { unit: 'r.service' }], 'aws'),
+          credential('cio_minio_region', [], 'minio'),
+        ],
+        sets: [set('minio'), set('aws')],
+      }),
+      [],
+    ],
+    [
+      'a set in one file, granted in part',
+      host([loading('r.service', 'aws.env')], {
+        credentials: [
+          credential('cio_aws_region', [{ unit: 'r.service' }], 'aws'),
+          credential('cio_aws_access_key', [], 'aws'),
+        ],
+        sets: [set('aws')],
+      }),
+      ['error: r.service loads aws.env, which was not granted to it | cio credential grant aws --unit r.service'],
+    ],
+    [
+      'a credential that has the name of a set in one file',
+      host([loading('r.service', 'aws.env')], {
+        credentials: [credential('aws.env'), credential('cio_aws_region', [{ unit: 'r.service' }], 'aws')],
+        sets: [set('aws', [{ unit: 'r.service' }])],
+      }),
+      ['error: r.service loads aws.env, which was not granted to it | cio credential grant aws.env --unit r.service'],
+    ],
+    [
+      'a set that the unit waits for',
+      host(
+        [loading('r@.service', 'aws.env')],
+        { sets: [set('aws', [{ unit: 'r@.service', missing: 'block' }], ['region', 'x'])] },
+        ['r@home.service'],
+      ),
+      ['hint: r@home.service loads aws.env: set aws lacks region, x | cio credential create cio_aws_region'],
+    ],
+    [
+      'a set that only another unit waits for',
+      host([loading('r.service', 'aws.env')], {
+        sets: [set('aws', [{ unit: 'x.service', missing: 'block' }, { unit: 'r.service' }], ['region'])],
+      }),
+      ['error: r.service loads aws.env: set aws lacks region | cio credential create cio_aws_region'],
+    ],
+    [
+      'a set that was granted in part, to a unit that waits',
+      host([loading('r.service', 'aws.env')], {
+        credentials: [
+          credential('cio_aws_region', [{ unit: 'r.service', missing: 'block' }], 'aws'),
+          credential('cio_aws_access_key', [], 'aws'),
+        ],
+        sets: [set('aws')],
+      }),
+      ['error: r.service loads aws.env, which was not granted to it | cio credential grant aws --unit r.service'],
+    ],
+    [
+      'a field that the unit waits for with its set',
+      host([loading('r.service', PASSWORD)], { sets: [set('aws', [{ unit: 'r.service', missing: 'block' }])] }),
+      [`hint: r.service loads ${PASSWORD}: there is no credential ${PASSWORD} | cio credential create ${PASSWORD}`],
+    ],
+    [
+      'a field that is there, of a set that lacks another one',
+      host([loading('r.service', PASSWORD)], {
+        credentials: [credential(PASSWORD, [], 'aws')],
+        sets: [set('aws', [{ unit: 'r.service' }], ['region'])],
+      }),
+      [],
+    ],
+    [
+      'a field that is missing of a set that was granted',
+      host([loading('r.service', PASSWORD)], { sets: [set('aws', [{ unit: 'r.service' }]), set('minio')] }),
+      [`warning: r.service loads ${PASSWORD}: there is no credential ${PASSWORD} | cio credential create ${PASSWORD}`],
     ],
     [
       'a unit whose name a shell would read',
@@ -96,14 +221,14 @@ describe('checkUnits()', () => {
       'a credential that is not there',
       host([loading('r.service', 'token')]),
       [
-        'error: r.service loads token: there is no credential token' +
+        'warning: r.service loads token: there is no credential token' +
           ' | cio credential create token && cio credential grant token --unit r.service',
       ],
     ],
     [
       'a set that is not there',
       host([loading('r.service', 'aws.env')]),
-      ['error: r.service loads aws.env: there is no set aws | cio credential create cio_aws_backup_repo'],
+      ['warning: r.service loads aws.env: there is no set aws | cio credential create cio_aws_backup_repo'],
     ],
     [
       'a set that was not granted',
@@ -152,7 +277,7 @@ describe('checkUnits()', () => {
         [String.raw`r@s3.service`],
       ),
       [
-        'error: r@s3.service loads cio_s3_backup_password: there is no credential cio_s3_backup_password' +
+        'warning: r@s3.service loads cio_s3_backup_password: there is no credential cio_s3_backup_password' +
           ' | cio credential create cio_s3_backup_password && cio credential grant cio_s3_backup_password --unit r@s3.service',
       ],
     ],
@@ -160,6 +285,109 @@ describe('checkUnits()', () => {
       'what a drop-in takes back',
       host([loading('r.service', 'token'), { ...unitFile('r.service', ['LoadCredential', '']), isDropIn: true }]),
       [],
+    ],
+    [
+      'what an empty setting of the other kind takes back',
+      host([
+        unitFile('r.service', ['LoadCredentialEncrypted', `token:${LOAD}-encrypted`]),
+        { ...unitFile('r.service', ['LoadCredential', '']), isDropIn: true },
+      ]),
+      [],
+    ],
+    [
+      'what a later line takes from a file',
+      host([unitFile('r.service', ['LoadCredential', `token:${LOAD}`], ['LoadCredential', 'token:/etc/token'])]),
+      [],
+    ],
+    [
+      'what a later line takes from the socket',
+      host([
+        unitFile('r.service', ['LoadCredential', 'token'], ['LoadCredential', `token:/var/run/cio-credentiald/load`]),
+      ]),
+      [
+        'warning: r.service loads token: there is no credential token' +
+          ' | cio credential create token && cio credential grant token --unit r.service',
+      ],
+    ],
+    [
+      'each of what a unit loads, by what a later line leaves of it',
+      host([
+        unitFile(
+          'r.service',
+          ['LoadCredential', `a:${LOAD}`],
+          ['LoadCredential', `b:${LOAD}`],
+          ['LoadCredential', `c:${LOAD}`],
+          ['LoadCredential', `%p:${LOAD}`],
+          ['LoadCredential', 'b'],
+          ['LoadCredential', 'r:/etc/r'],
+          ['LoadCredential', `:${LOAD}`],
+          ['LoadCredential', 'd:%H/load'],
+          ['LoadCredential', `e: ${LOAD}`],
+          ['LoadCredential', 'f:/x/var/run/cio-credentiald/load'],
+          ['Environment', `g:${LOAD}`],
+          ['LoadCredential', `r:${LOAD}`],
+          ['LoadCredential', '%p:/etc/r'],
+        ),
+        { ...loading('r.service', 'z'), isDropIn: true },
+      ]),
+      ['a', 'c', 'z'].map(
+        (name) =>
+          `warning: r.service loads ${name}: there is no credential ${name}` +
+          ` | cio credential create ${name} && cio credential grant ${name} --unit r.service`,
+      ),
+    ],
+    [
+      'a setting in a section that has none of this kind',
+      host([
+        {
+          ...unitFile('r.service'),
+          assignments: ['Unit', 'X-Service', ''].map((section) => ({
+            section,
+            key: 'LoadCredential',
+            value: `token:${LOAD}`,
+          })),
+        },
+      ]),
+      [],
+    ],
+    [
+      'units that systemd has not',
+      {
+        ...WELL,
+        units: {
+          ...host([loading('r.service', 'token'), loading('s@.service', 'x')], {}, ['s@a.service']).units,
+          absent: ['r.service', 's@.service', 's@a.service'],
+        },
+      },
+      [],
+    ],
+    [
+      'a template whose only instance is masked',
+      { ...WELL, units: { ...host([loading('s@.service', 'x')], {}, ['s@a.service']).units, absent: ['s@a.service'] } },
+      [
+        'hint: s@.service loads x: there is no credential x' +
+          ' | cio credential create x && cio credential grant x --unit s@.service',
+      ],
+    ],
+    [
+      'an instance with files of its own',
+      host(
+        [
+          loading('r@.service', 'hidden'),
+          { ...loading('r@.service', 'hidden-too'), path: '/etc/r@.service.d/override.conf', isDropIn: true },
+          { ...unitFile('r@.service', ['LoadCredential', '']), path: '/etc/r@.service.d/10.conf', isDropIn: true },
+          { ...loading('r@.service', 'shown'), path: '/etc/r@.service.d/20.conf', isDropIn: true },
+          unitFile('r@a.service'),
+          { ...unitFile('r@a.service'), path: '/etc/r@a.service.d/override.conf', isDropIn: true },
+          { ...loading('r@a.service', 'forgotten'), path: '/etc/r@a.service.d/05.conf', isDropIn: true },
+          { ...loading('r@a.service', 'own'), path: '/etc/r@a.service.d/15.conf', isDropIn: true },
+        ],
+        { credentials: ['hidden', 'hidden-too', 'shown', 'forgotten', 'own'].map((name) => credential(name)) },
+      ),
+      [
+        'error: r@a.service loads own, which was not granted to it | cio credential grant own --unit r@a.service',
+        'error: r@a.service loads shown, which was not granted to it | cio credential grant shown --unit r@a.service',
+      ],
     ],
     [
       'what is loaded from somewhere else',
@@ -200,6 +428,9 @@ describe('checkUnits()', () => {
 
   it('tells of units that wait', () => {
     assert.deepEqual(told(checkUnits(answering({ waiting: 0 }))), []);
+    assert.deepEqual(told(checkUnits(answering({ waiting: 1 }))), [
+      'warning: the start of a unit waits for a credential | systemctl list-jobs',
+    ]);
     assert.deepEqual(told(checkUnits(answering({ waiting: 2 }))), [
       'warning: 2 starts of units wait for a credential | systemctl list-jobs',
     ]);
@@ -212,6 +443,10 @@ describe('checkUnits()', () => {
     assert.deepEqual(told(checkUnits(host([loading(unit(43), id)], stored))), []);
     const [said = ''] = told(checkUnits(host([loading(unit(44), id)], stored)));
     assert.match(said, /the two names have 84 characters$/);
+    const template = (length: number): string => `${'u'.repeat(length - '@.service'.length)}@.service`;
+    assert.equal(told(checkUnits(host([loading(template(42), id)]))).length, 1);
+    const [open = ''] = told(checkUnits(host([loading(template(43), id)])));
+    assert.match(open, /the two names have 84 characters or more$/);
   });
 
   it('skips what follows from an instance that is not known, and drop-ins of several units', () => {
@@ -219,6 +454,7 @@ describe('checkUnits()', () => {
     for (const file of [
       loading('r@.service', '%i'),
       loading('r.service', '%H'),
+      loading('bad name.service', 'token'),
       dropIn,
       loading('foo-.service', 'x'),
     ]) {
@@ -227,15 +463,70 @@ describe('checkUnits()', () => {
     }
   });
 
+  it("judges the units of the caller's own systemd where the daemon is his own, and no others", () => {
+    const runtime = '/run/user/1000';
+    const users = host([
+      unitFile('r.service', ['LoadCredential', 'token:%t/cio-credentiald/load']),
+      unitFile('cio-credentiald.service', ['LoadCredential', `token:${runtime}/cio-credentiald/load`]),
+      loading('s.service', 'token'),
+    ]).units;
+    const base = elsewhere(answering({ waiting: 1 }, host([loading('host.service', 'token')])));
+    const facts = { ...base, userUnits: { ...users, unread: [{ path: '/x.service', reason: 'EACCES' }] } };
+    const verdict = checkUnits(facts);
+    assert.deepEqual(told(verdict), [
+      'error: s.service loads token from the daemon of the host',
+      'warning: r.service loads token: there is no credential token' +
+        ' | cio credential create token && cio credential grant token --unit r.service',
+      'error: cio-credentiald.service loads token from itself' +
+        ' | systemctl --user revert cio-credentiald.service && systemctl --user restart cio-credentiald.service',
+      'warning: the start of a unit waits for a credential | systemctl --user list-jobs',
+    ]);
+    assert.deepEqual(verdict.unseen, ['/x.service cannot be read (EACCES)']);
+  });
+
+  it('says why what is missing is missed', () => {
+    const why = (...grants: readonly Grantee[]): string | undefined =>
+      checkUnits(host([loading('r.service', 'aws.env')], { sets: [set('aws', grants, ['region'])] })).findings[0]?.why;
+    assert.match(why({ unit: 'r.service' }) ?? '', /and the unit does not start$/);
+    assert.match(why({ unit: 'r.service', missing: 'block' }) ?? '', /^it was granted with --missing block/);
+    const missing = (owner: number): string =>
+      checkUnits(host([loading('r.service', 'token')], { credentials: [credential('token', [], null, owner)] }))
+        .findings.map((finding) => finding.why)
+        .join();
+    assert.equal(missing(0), 'the daemon refuses, and the unit does not start');
+    const field = host([loading('r.service', PASSWORD)], {
+      sets: [set('aws', [{ unit: 'r.service', missing: 'block' }])],
+    });
+    assert.match(checkUnits(field).findings[0]?.why ?? '', /^it was granted with --missing block/);
+    assert.match(missing(1000), /^units load what is shared, and that of uid 1000 is his own; the unit does not start/);
+  });
+
+  it('says of each id that follows from the host that it is not known', () => {
+    assert.deepEqual(checkUnits(host([loading('r.service', 'a%H', 'b%H', 'a%H')])).unseen, [
+      'r.service loads b%H, which depends on the instance or the host',
+      'r.service loads a%H, which depends on the instance or the host',
+    ]);
+  });
+
   it('skips the grants where it is not told them', () => {
     const files = [loading('r.service', 'token')];
     for (const facts of [
-      { ...SILENT, units: { files, instances: [], unread: [] } },
+      { ...SILENT, units: { files, instances: [], absent: [], unread: [] } },
       answering({ administrator: false }, host(files)),
     ]) {
       const verdict = checkUnits(facts);
       assert.deepEqual([told(verdict), stateOf(verdict)], [[], 'skipped']);
     }
+    const nowhere = { ...SILENT, daemon: { ...SILENT.daemon, socket: undefined } as Facts['daemon'] };
+    const verdict = checkUnits({ ...nowhere, units: host(files).units });
+    assert.deepEqual(verdict.unseen, ['what units may load is not known: the daemon does not answer']);
+  });
+
+  it('says what it could not read', () => {
+    const unread = [{ path: '/etc/systemd/system/x.service', reason: 'EACCES' }];
+    assert.deepEqual(checkUnits({ ...WELL, units: { ...WELL.units, unread } }).unseen, [
+      '/etc/systemd/system/x.service cannot be read (EACCES)',
+    ]);
   });
 
   it('has nothing to skip where no unit loads anything', () => {

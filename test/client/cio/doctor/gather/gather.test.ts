@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { attempt, lookAt, lookThrough, readText } from '../../../../../client/cio/doctor/gather/files.ts';
@@ -15,6 +17,7 @@ import { lookAtEnvironmentFiles, lookAtSecretFiles } from '../../../../../client
 import { ask, parseProperties } from '../../../../../client/cio/doctor/gather/run.ts';
 import { lookAtStore } from '../../../../../client/cio/doctor/gather/store.ts';
 import { lookAtSwap, swapNames } from '../../../../../client/cio/doctor/gather/swap.ts';
+import { connect } from '../../../../../client/index.ts';
 import { startDaemon } from '../../../../support/daemon.ts';
 import { findCommand } from '../../../../support/requirements.ts';
 import { temporaryDirectory } from '../../../../support/temporary-directory.ts';
@@ -32,6 +35,26 @@ describe('lookAt() and readText()', () => {
       assert.deepEqual([lookAt(absent), readText(absent, 10)], [{ value: undefined }, { value: undefined }]);
     }
     assert.deepEqual([readText(file, 10), readText(file, 2)], [{ value: 'text' }, { value: 'te' }]);
+  });
+
+  it('tell what kind a file is, and keep none open', async (context) => {
+    const folder = temporaryDirectory(context);
+    const socket = path.join(folder, 's');
+    const server = net.createServer().listen(socket);
+    context.after(() => server.close());
+    await once(server, 'listening');
+    const kindOf = (file: string): string | undefined => {
+      const seen = lookAt(file);
+      return 'value' in seen ? seen.value?.kind : seen.unseen;
+    };
+    assert.deepEqual([folder, socket, '/dev/null'].map(kindOf), ['directory', 'socket', 'other']);
+    const open = (): number => fs.readdirSync('/proc/self/fd').length;
+    const before = open();
+    for (const file of ['/etc/passwd', '/dev/null', folder]) readText(file, 1);
+    assert.equal(open(), before);
+    const loop = path.join(folder, 'loop');
+    fs.symlinkSync('loop', loop);
+    assert.deepEqual(lookThrough(loop), { unseen: `${loop} cannot be read (ELOOP)` });
   });
 
   it('look at a link, or through it', (context) => {
@@ -60,6 +83,16 @@ describe('lookAt() and readText()', () => {
       throw Object.assign(new Error('EACCES: /x'), { code: 'EACCES' });
     });
     assert.deepEqual(denied, { unseen: '/x is for root to see' });
+    for (const [thrown, unseen] of [
+      [Object.assign(new Error('x'), { code: 'EPERM' }), '/x is for root to see'],
+      [new RangeError('x'), '/x cannot be read (RangeError)'],
+      ['x', '/x cannot be read (unknown error)'],
+    ] as const) {
+      const seen = attempt('/x', () => {
+        throw thrown;
+      });
+      assert.deepEqual(seen, { unseen });
+    }
   });
 });
 
@@ -94,6 +127,9 @@ describe('parseProperties()', () => {
 describe('mountOf()', () => {
   const MOUNTINFO = String.raw`21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro
 30 21 0:40 / /srv rw - nfs4 server:/srv rw,vers=4.2
+33 21 0:43 / /srv/deep rw - xfs /dev/sdd1 rw
+34 21 0:44 / /sr ro - vfat /dev/sde1 rw
+35 1 0:45 / / rw - ext4 /dev/sda1 rw,errors=remount-ro
 31 21 0:41 / /with\040blank ro,nosuid - vfat /dev/sdb1 rw
 32 30 0:42 / /srv rw shared:2 master:3 - btrfs /dev/sdc1 ro
 garbage
@@ -102,6 +138,8 @@ garbage
     ['/var/lib/x', 'ext4', false],
     ['/srv', 'btrfs', true],
     ['/srv/x', 'btrfs', true],
+    ['/srv/deep/x', 'xfs', false],
+    ['/sr', 'vfat', true],
     ['/srvx', 'ext4', false],
     ['/with blank/x', 'vfat', true],
   ] as const) {
@@ -118,7 +156,77 @@ describe('swapNames() and lookAtSwap()', () => {
     assert.deepEqual(swapNames('Filename\tType\n'), []);
   });
 
+  it('tell what reaches no disk in clear', (context) => {
+    const host = temporaryDirectory(context);
+    const write = (name: string, text: string): void => {
+      fs.mkdirSync(path.dirname(path.join(host, name)), { recursive: true });
+      fs.writeFileSync(path.join(host, name), text);
+    };
+    const link = (target: string, name: string): void => {
+      fs.mkdirSync(path.dirname(path.join(host, name)), { recursive: true });
+      fs.symlinkSync(target, path.join(host, name));
+    };
+    for (const device of ['dm-0', 'dm-1', 'dm-2', 'dm-3', 'zram0', 'zram1', 'zram2', 'myzram3', 'zram4p', 'sda2']) {
+      fs.mkdirSync(path.join(host, 'dev', device), { recursive: true });
+      fs.mkdirSync(path.join(host, 'sys/class/block', device, 'slaves'), { recursive: true });
+    }
+    write('sys/class/block/zram0/backing_dev', 'none\n');
+    write('sys/class/block/zram1/backing_dev', '/dev/sdb1\n');
+    // LUKS on a disk; a volume in it; one in it and on a bare disk; a bare one.
+    write('sys/class/block/dm-0/dm/uuid', 'CRYPT-LUKS2-0123-x\n');
+    link('../../sda2', 'sys/class/block/dm-0/slaves/sda2');
+    for (const volume of ['dm-1', 'dm-2', 'dm-3']) write(`sys/class/block/${volume}/dm/uuid`, 'LVM-0123\n');
+    link('../../dm-0', 'sys/class/block/dm-1/slaves/dm-0');
+    link('../../dm-0', 'sys/class/block/dm-2/slaves/dm-0');
+    link('../../sda2', 'sys/class/block/dm-2/slaves/sda2');
+    link('../dm-1', 'dev/mapper/swap');
+    write('swapfile', '');
+    const names = [
+      'zram0',
+      'zram1',
+      'zram2',
+      'myzram3',
+      'zram4p',
+      'dm-0',
+      'mapper/swap',
+      'dm-2',
+      'dm-3',
+      'sda2',
+      'gone',
+    ].map((name) => `/dev/${name}`);
+    write('proc/swaps', `Filename Type\n${[...names, '/swapfile'].map((name) => `${name} x 1 0 -2\n`).join('')}`);
+    const protections = (): string[] => {
+      const seen = lookAtSwap(host);
+      assert.ok('value' in seen);
+      assert.deepEqual(
+        seen.value.map(({ name }) => name),
+        [...names, '/swapfile'],
+      );
+      return seen.value.map(({ protection }) => protection);
+    };
+    const devices = [
+      'memory',
+      'none',
+      'memory',
+      'none',
+      'none',
+      'encrypted',
+      'encrypted',
+      'none',
+      'none',
+      'none',
+      'none',
+    ];
+    assert.deepEqual(protections(), [...devices, 'none']);
+    const numbers = execFileSync('stat', ['--format=%Hd:%Ld', path.join(host, 'swapfile')], {
+      encoding: 'utf8',
+    }).trim();
+    link('../../class/block/dm-1', `sys/dev/block/${numbers}`);
+    assert.deepEqual(protections(), [...devices, 'encrypted']);
+  });
+
   it('see what the kernel swaps to', () => {
+    assert.deepEqual(lookAtSwap('/nonexistent'), { unseen: '/proc/swaps cannot be read (ENOENT)' });
     const expected = fs.readFileSync('/proc/swaps', 'utf8').trim().split('\n').length - 1;
     const seen = lookAtSwap();
     assert.ok('value' in seen);
@@ -131,13 +239,22 @@ describe('unitOfCgroup() and parseStatus()', () => {
     ['0::/system.slice/cio-credentiald.service\n', 'cio-credentiald.service'],
     ['1:name=systemd:/user.slice/user-0.slice/session-1.scope\n', 'session-1.scope'],
     ['0::/\n', undefined],
+    ['0::/\n1:name=systemd:/system.slice/x.service\n', 'x.service'],
+    ['10::/a.service\n2:cpu:/b.service\n', undefined],
     ['', undefined],
   ] as const) {
     it(`finds ${unit}`, () => assert.equal(unitOfCgroup(text), unit));
   }
 
   it('reads fields', () => {
-    assert.deepEqual(parseStatus('Name:\ta:b\nUid:\t0\t1\t2\t3\n\n').get('Uid'), '0\t1\t2\t3');
+    const fields = parseStatus('Name:\ta:b\nUid:\t0\t1\t2\t3\nnonsense\n\n');
+    assert.deepEqual(
+      [...fields],
+      [
+        ['Name', 'a:b'],
+        ['Uid', '0\t1\t2\t3'],
+      ],
+    );
   });
 });
 
@@ -152,20 +269,73 @@ describe('lookAtSystemd()', () => {
 });
 
 describe('lookAtSecretFiles() and lookAtEnvironmentFiles()', () => {
-  it("look below the caller's home, and for root below root's", () => {
+  it("look below the caller's home, and for root below root's", (context) => {
     const paths = lookAtSecretFiles(1000).map(({ path: file }) => file);
     assert.deepEqual(
       paths.map((file) => path.basename(file)),
       ['rclone.conf', 'credentials'],
     );
     assert.ok(lookAtSecretFiles(0).some(({ path: file }) => file === '/root/.aws/credentials'));
+    const { HOME = '' } = process.env;
+    try {
+      process.env['HOME'] = '/home/of-nobody';
+      const below = (uid: number): string[] => [
+        ...new Set(lookAtSecretFiles(uid).map(({ path: file }) => file.split('/.')[0] ?? '')),
+      ];
+      assert.deepEqual(
+        [below(0), below(1), below(1000)],
+        [['/home/of-nobody', '/root'], ['/home/of-nobody'], ['/home/of-nobody']],
+      );
+      const home = path.join(temporaryDirectory(context), 'home');
+      fs.mkdirSync(path.join(home, '.aws'), { recursive: true });
+      fs.writeFileSync(path.join(home, '.aws/credentials'), '');
+      process.env['HOME'] = home;
+      for (const [mode, count] of [
+        [0o711, 2],
+        [0o700, 1],
+      ] as const) {
+        fs.chmodSync(home, mode);
+        // One that is not there is not known to be closed.
+        assert.equal(lookAtSecretFiles(1000).length, count);
+      }
+      process.env['HOME'] = 'relative';
+      assert.deepEqual(lookAtSecretFiles(1000), []);
+    } finally {
+      process.env['HOME'] = HOME;
+    }
+  });
+
+  it('leave out a file in a folder that nobody else can pass', (context) => {
+    const folder = temporaryDirectory(context);
+    const file = path.join(folder, 'closed/within/x.env');
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, 'RESTIC_PASSWORD=x\n', { mode: 0o644 });
+    const link = path.join(folder, 'link.env');
+    fs.symlinkSync(file, link);
+    const isFound = (name: string, ...modes: readonly [folder: number, closed: number, within: number]): boolean => {
+      for (const [index, each] of [folder, path.join(folder, 'closed'), path.dirname(file)].entries()) {
+        fs.chmodSync(each, modes[index] ?? 0o700);
+      }
+      const files = [unitFile('x.service', ['EnvironmentFile', name])];
+      return lookAtEnvironmentFiles({ files, instances: [], absent: [], unread: [] }).length > 0;
+    };
+    for (const name of [file, link]) {
+      assert.equal(isFound(name, 0o755, 0o755, 0o755), true);
+      assert.equal(isFound(name, 0o755, 0o700, 0o755), false);
+      assert.equal(isFound(name, 0o755, 0o755, 0o766), false);
+      assert.equal(isFound(name, 0o755, 0o750, 0o710), true, 'for the group');
+      assert.equal(isFound(name, 0o755, 0o701, 0o705), true, 'for others');
+      assert.equal(isFound(name, 0o755, 0o701, 0o710), false, 'neither passes both');
+    }
   });
 
   it('name the secrets of an environment file, and keep no value', (context) => {
     const folder = temporaryDirectory(context);
+    fs.chmodSync(folder, 0o755);
     const text = 'export RESTIC_PASSWORD=canary-5e\n# AWS_SESSION_TOKEN=x\nAWS_SECRET_ACCESS_KEY=\nB=canary-5e\n';
     fs.writeFileSync(path.join(folder, 'a.env'), text, { mode: 0o640 });
     fs.writeFileSync(path.join(folder, 'b.env'), 'B=1\n');
+    for (const name of ['%n.env', 'c.env']) fs.writeFileSync(path.join(folder, name), text);
     const files = [
       unitFile(
         'x.service',
@@ -173,11 +343,13 @@ describe('lookAtSecretFiles() and lookAtEnvironmentFiles()', () => {
         ['EnvironmentFile', `${folder}/b.env`],
         ['EnvironmentFile', `${folder}/absent`],
         ['EnvironmentFile', folder],
-        ['EnvironmentFile', `${folder}/*.env`],
+        ['EnvironmentFile', `${folder}/%n.env`],
+        ['EnvironmentFile', path.relative(process.cwd(), `${folder}/c.env`)],
+        ['LoadCredential', `${folder}/c.env`],
         ['EnvironmentFile', ''],
       ),
     ];
-    const seen = lookAtEnvironmentFiles({ files, instances: [], unread: [] });
+    const seen = lookAtEnvironmentFiles({ files, instances: [], absent: [], unread: [] });
     assert.deepEqual(
       seen.map(({ path: file, variables }) => [path.basename(file), variables]),
       [['a.env', ['RESTIC_PASSWORD']]],
@@ -196,12 +368,32 @@ describe('a real daemon', () => {
     assert.match(seen.value.effectiveCapabilities ?? '', /^[0-9a-f]{16}$/);
     assert.match(seen.value.seccomp ?? '', /^[012]$/);
     assert.ok('value' in seen.value.coreLimit);
-    assert.match(seen.value.coreLimit.value.soft, /^(?:\d+|unlimited)$/);
+    const { soft, hard } = seen.value.coreLimit.value;
+    const limits = fs.readFileSync(`/proc/${daemon.pid}/limits`, 'utf8').split('\n');
+    const [line = ''] = limits.filter((each) => each.startsWith('Max core file size'));
+    assert.deepEqual([soft, hard], line.split(/\s+/).slice(4, 6));
+    const cgroup = fs.readFileSync(`/proc/${daemon.pid}/cgroup`, 'utf8');
+    assert.deepEqual(seen.value.unit, { value: unitOfCgroup(cgroup) });
+    const folder = cgroup.split('\n').flatMap((each) => (each.startsWith('0::') ? [each.slice(3)] : []))[0];
+    const file = `/sys/fs/cgroup${folder}/memory.swap.max`;
+    const swapMax = folder !== undefined && fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim() : undefined;
+    assert.deepEqual(seen.value.swapMax, { value: swapMax });
     assert.deepEqual(lookAtProcess(daemon.pid, uid + 1), {
       unseen: `process ${daemon.pid} is another one here than the daemon`,
     });
     if (uid === 0) {
       assert.deepEqual(holdsSocket(daemon.pid, daemon.socketPath), { value: true });
+      assert.deepEqual(holdsSocket(process.pid, daemon.socketPath), { value: false });
+      if ('value' in seen.value.hasOwnNetwork) {
+        const networks = [daemon.pid, 1].map((pid) => fs.readlinkSync(`/proc/${pid}/ns/net`));
+        assert.equal(seen.value.hasOwnNetwork.value, networks[0] !== networks[1]);
+      }
+      assert.ok('unseen' in holdsSocket(daemon.pid, path.dirname(daemon.socketPath)));
+      await using client = await connect({ socket: daemon.socketPath });
+      await client.call('Status', {});
+      // The other side of a connection has the path of the socket, too, and does not listen.
+      const listening = fs.readFileSync('/proc/self/net/unix', 'utf8').split('\n');
+      assert.ok(listening.filter((each) => each.endsWith(daemon.socketPath)).length > 1);
       assert.deepEqual(holdsSocket(process.pid, daemon.socketPath), { value: false });
     }
     assert.ok('unseen' in holdsSocket(daemon.pid, '/nonexistent/socket'));

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { scanUnits } from '../../../../../client/cio/doctor/gather/units.ts';
+import { scanUnits, userFolders } from '../../../../../client/cio/doctor/gather/units.ts';
 import { forAllUsers } from '../../../../support/checkout-for-all.ts';
 import { asIdentity } from '../../../../support/identity.ts';
 import { runSuccessfully } from '../../../../support/process.ts';
@@ -76,14 +76,203 @@ describe('scanUnits()', () => {
     assert.deepEqual(found(host), [`r@.service ${ETC}/r@.service`, `r@home.service ${ETC}/r@home.service`]);
   });
 
+  it('takes a link to a file of any name elsewhere for the unit', (context) => {
+    const host = makeHost(context, {
+      'opt/backup/deploy-2.service': LOADS,
+      [`${ETC}/backup.service`]: '->../../../opt/backup/deploy-2.service',
+      // As on NixOS, where the folder itself is a link into the store.
+      'nix/store/units/b.service': LOADS,
+      'nix/store/units/alias.service': '->b.service',
+      'run/systemd/system': '->../../nix/store/units',
+    });
+    assert.deepEqual(found(host), ['b.service run/systemd/system/b.service', `backup.service ${ETC}/backup.service`]);
+  });
+
+  it('counts the drop-ins of an alias for its unit, and no unit of that name behind it', (context) => {
+    const host = makeHost(context, {
+      [`${LIB}/ssh.service`]: '[Service]\n',
+      [`${ETC}/sshd.service`]: `->../../../${LIB}/ssh.service`,
+      [`${ETC}/ssd.service`]: '->sshd.service',
+      [`${ETC}/ssd.service.d/a.conf`]: LOADS,
+      [`${ETC}/sshd.service.d/b.conf`]: LOADS,
+      [`${LIB}/sshd.service`]: LOADS,
+      [`${LIB}/own.service`]: '->ssh.service',
+      [`${ETC}/own.service`]: LOADS,
+      [`${ETC}/round.service`]: '->about.service',
+      [`${ETC}/about.service`]: '->round.service',
+      [`${ETC}/about.service.d/a.conf`]: LOADS,
+    });
+    const scan = scanUnits(host);
+    assert.deepEqual(
+      scan.files
+        .map(({ unit, path: file }) => `${unit} ${path.basename(file)}`)
+        .filter((each) => !/round|about/.test(each)),
+      ['own.service own.service', 'ssh.service a.conf', 'ssh.service b.conf'],
+    );
+    assert.equal(scan.absent.length, 1, 'one of those that go round');
+  });
+
+  it('tells which units there are not: masked ones, and drop-ins alone', (context) => {
+    const host = makeHost(context, {
+      [`${ETC}/masked.service`]: '->/dev/null',
+      [`${ETC}/masked.service.d/a.conf`]: LOADS,
+      [`${ETC}/empty.service`]: '',
+      [`${ETC}/empty.service.d/a.conf`]: LOADS,
+      [`${LIB}/empty.service`]: LOADS,
+      [`${ETC}/gone.service.d/a.conf`]: LOADS,
+      [`${LIB}/there.service`]: '[Service]\n',
+      [`${ETC}/there.service.d/a.conf`]: LOADS,
+      [`${ETC}/there.service.d/b.conf`]: '',
+      [`${ETC}/unread.service`]: '->unread.service',
+      [`${ETC}/unread.service.d/a.conf`]: LOADS,
+      [`${LIB}/r@.service`]: LOADS,
+      [`${ETC}/r@a.service.d/a.conf`]: LOADS,
+      [`${ETC}/r@b.service`]: '->/dev/null',
+      [`${ETC}/multi-user.target.upholds/r@c.service`]: '->/usr/lib/systemd/system/r@.service',
+      [`${ETC}/multi-user.target.wants/r@b.service`]: '->/usr/lib/systemd/system/r@.service',
+      [`${ETC}/gone@x.service.d/a.conf`]: LOADS,
+      [`${ETC}/m@.service`]: '->/dev/null',
+      [`${ETC}/m@.service.d/a.conf`]: LOADS,
+      [`${ETC}/a.target.wants/m@a.service`]: '->/usr/lib/systemd/system/m@.service',
+      [`${ETC}/service.d/a.conf`]: LOADS,
+      [`${ETC}/r-.service.d/a.conf`]: LOADS,
+    });
+    const { absent, instances } = scanUnits(host);
+    assert.deepEqual(instances, ['m@a.service', 'r@b.service', 'r@c.service']);
+    assert.deepEqual(absent.toSorted(), [
+      'empty.service',
+      'gone.service',
+      'gone@x.service',
+      'm@.service',
+      'm@a.service',
+      'masked.service',
+      'r@b.service',
+    ]);
+  });
+
+  it('keeps what an instance has for itself, which may hide what its template has', (context) => {
+    const host = makeHost(context, {
+      [`${LIB}/r@.service`]: LOADS,
+      [`${ETC}/r@.service.d/override.conf`]: LOADS,
+      [`${ETC}/r@a.service`]: '[Service]\n',
+      [`${ETC}/r@a.service.d/override.conf`]: '[Service]\n',
+    });
+    assert.deepEqual(found(host), [
+      `r@.service ${LIB}/r@.service`,
+      `r@a.service ${ETC}/r@a.service`,
+      `r@.service ${ETC}/r@.service.d/override.conf`,
+      `r@a.service ${ETC}/r@a.service.d/override.conf`,
+    ]);
+  });
+
+  it('looks in every folder where systemd does', (context) => {
+    const folders = [
+      'etc/systemd/system.control',
+      'run/systemd/system.control',
+      'run/systemd/transient',
+      'run/systemd/generator.early',
+      ETC,
+      'etc/systemd/system.attached',
+      'run/systemd/system',
+      'run/systemd/system.attached',
+      'run/systemd/generator',
+      'usr/local/lib/systemd/system',
+      LIB,
+      'lib/systemd/system',
+      'run/systemd/generator.late',
+    ];
+    const files = folders.flatMap((folder, index) => [
+      [`${folder}/${String.fromCharCode(97 + index)}.service`, LOADS],
+      [`${folder}/same.service`, LOADS],
+    ]);
+    const host = makeHost(context, Object.fromEntries(files) as Record<string, string>);
+    const expected = folders.map((folder, index) => `${folder}/${String.fromCharCode(97 + index)}.service`);
+    assert.deepEqual(
+      found(host)
+        .map((each) => each.split(' ')[1] ?? '')
+        .toSorted(),
+      [...expected, `${folders[0]}/same.service`].toSorted(),
+    );
+  });
+
+  it("looks where a user's own systemd does, the folder that counts first", (context) => {
+    const folders = userFolders({ XDG_DATA_DIRS: '/nix/share:relative' }, '/home/a', '/run/user/1');
+    assert.deepEqual(folders, [
+      '/home/a/.config/systemd/user.control',
+      '/run/user/1/systemd/user.control',
+      '/run/user/1/systemd/transient',
+      '/run/user/1/systemd/generator.early',
+      '/home/a/.config/systemd/user',
+      '/etc/xdg/systemd/user',
+      '/etc/systemd/user',
+      '/run/user/1/systemd/user',
+      '/run/systemd/user',
+      '/run/user/1/systemd/generator',
+      '/home/a/.local/share/systemd/user',
+      '/nix/share/systemd/user',
+      '/usr/local/lib/systemd/user',
+      '/usr/lib/systemd/user',
+      '/run/user/1/systemd/generator.late',
+    ]);
+    const moved = { XDG_CONFIG_HOME: '/c', XDG_DATA_HOME: '/d', XDG_CONFIG_DIRS: '/e' };
+    const others = userFolders(moved, '/home/a', '/run/user/1');
+    for (const folder of ['/c/systemd/user.control', '/c/systemd/user', '/e/systemd/user', '/d/systemd/user']) {
+      assert.ok(others.includes(folder), folder);
+    }
+    for (const folder of ['/usr/local/share/systemd/user', '/usr/share/systemd/user']) {
+      assert.ok(others.includes(folder), folder);
+    }
+    const host = makeHost(context, {
+      'home/a/.config/systemd/user/a.service': LOADS,
+      'etc/systemd/user/a.service': LOADS,
+      'etc/systemd/user/a.service.d/x.conf': LOADS,
+      [`${ETC}/host.service`]: LOADS,
+    });
+    assert.deepEqual(
+      scanUnits(host, folders).files.map((file) => path.relative(host, file.path)),
+      ['home/a/.config/systemd/user/a.service', 'etc/systemd/user/a.service.d/x.conf'],
+    );
+  });
+
   it('finds the instances that something starts', (context) => {
     const host = makeHost(context, {
       [`${LIB}/r@.service`]: LOADS,
       [`${ETC}/multi-user.target.wants/r@home.service`]: '->/usr/lib/systemd/system/r@.service',
       [`${ETC}/timers.target.wants/r@work.timer`]: '->/usr/lib/systemd/system/r@.timer',
+      [`${ETC}/a.target.requires/r@by.path`]: '->/usr/lib/systemd/system/r@.path',
+      [`${ETC}/a.target.requires/r@file.socket`]: '->/usr/lib/systemd/system/r@.socket',
+      [`${ETC}/a.target.requires/r@x.timer.bak`]: '->/nonexistent',
+      [`${ETC}/a.target.requires/r@x.target`]: '->/nonexistent',
+      [`${ETC}/a.wants.old/r@x.service`]: '->/nonexistent',
       [`${ETC}/timers.target.wants/plain.timer`]: '->/usr/lib/systemd/system/plain.timer',
     });
-    assert.deepEqual(scanUnits(host).instances, ['r@home.service', 'r@work.service']);
+    assert.deepEqual(scanUnits(host).instances, [
+      'r@by.service',
+      'r@file.service',
+      'r@file.socket',
+      'r@home.service',
+      'r@work.service',
+    ]);
+  });
+
+  it('passes over what is no unit, nor a folder of drop-ins, by its name', (context) => {
+    const host = makeHost(context, {
+      [`${ETC}/a.service.dpkg-old`]: LOADS,
+      [`${ETC}/a.service.d.bak/x.conf`]: LOADS,
+      [`${ETC}/myservice.d/x.conf`]: LOADS,
+      [`${ETC}/a.service.d/x.conf.bak`]: LOADS,
+    });
+    assert.deepEqual(found(host), []);
+  });
+
+  it('keeps what says something of credentials and of environments', (context) => {
+    const settings = ['LoadCredential=a:/x', 'LoadCredentialEncrypted=a:/x', 'EnvironmentFile=/x', 'Environment=A=b'];
+    const text = `[Service]\n${settings.join('\n')}\nSetCredential=a:b\nImportCredential=a\nEnvironment=novalue=\n`;
+    const [file] = scanUnits(makeHost(context, { [`${ETC}/a.service`]: text })).files;
+    assert.deepEqual(
+      file?.assignments.map(({ key, value }) => `${key}=${value}`),
+      [...settings.slice(0, 3), 'Environment=A'],
+    );
   });
 
   it('keeps no value of an environment', (context) => {
@@ -132,8 +321,13 @@ describe('scanUnits()', () => {
   });
 
   it('is content with a host without systemd, and with a folder that is a file', (context) => {
-    assert.deepEqual(scanUnits(temporaryDirectory(context)), { files: [], instances: [], unread: [] });
-    assert.deepEqual(scanUnits(makeHost(context, { [ETC]: 'a file' })), { files: [], instances: [], unread: [] });
+    assert.deepEqual(scanUnits(temporaryDirectory(context)), { files: [], instances: [], absent: [], unread: [] });
+    assert.deepEqual(scanUnits(makeHost(context, { [ETC]: 'a file' })), {
+      files: [],
+      instances: [],
+      absent: [],
+      unread: [],
+    });
   });
 
   it('says what it may not read', { skip: skipUnless(root) }, async (context) => {
