@@ -11,6 +11,9 @@ const DEFAULT_PATH = '/bin:/usr/bin';
 /** Finds and starts the real command. It says itself what cannot be started, and why, by exit codes 126 and 127. */
 const ENV = '/usr/bin/env';
 
+/** Does the same, for a command with = in it: to `env` that would be a variable. */
+const NICE = '/usr/bin/nice';
+
 /** Longest argument or variable that Linux takes, with its NUL, in bytes (MAX_ARG_STRLEN: 32 pages, the smallest have 4096). */
 const STRING_BYTES_MAX = 32 * 4096;
 
@@ -28,8 +31,8 @@ const SLACK_BYTES = 8192;
  * Makes this process the command: same process id, same standard streams, the signals and the exit code its own. Nothing
  * of `cio` is left in memory.
  *
- * Node aborts, with a core file, where execve(2) fails. So everything that can make it fail is looked at before, and what
- * is executed is `env`, which executes the command in turn and reports what it cannot.
+ * Node aborts, with a core file, where execve(2) fails (nodejs/node#62878). So everything that can make it fail is looked
+ * at before, and what is executed is `env`, which executes the command in turn and reports what it cannot.
  *
  * @param command file and arguments
  * @throws CommandError `CommandNotFound`, `CommandNotExecutable`
@@ -40,8 +43,8 @@ export function becomeCommand(command: readonly string[], environment: Environme
   assertFits([ENV, '--', ...command], environment);
   // Node ignores these two, and what is ignored stays so in the command; what is caught becomes the default again.
   for (const signal of ['SIGPIPE', 'SIGXFSZ'] as const) process.on(signal, () => undefined);
-  // For env, a word with = is a variable.
-  if (!file.includes('=') && isExecutable(ENV)) execute(ENV, ['env', '--', ...command], environment);
+  const [starter, ...words] = file.includes('=') ? [NICE, 'nice', '-n0'] : [ENV, 'env'];
+  if (isExecutable(starter)) execute(starter, [...words, '--', ...command], environment);
   return execute(path, [file, ...arguments_], environment);
 }
 

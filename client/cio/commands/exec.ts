@@ -4,8 +4,7 @@ import { usageError } from '../command-error.ts';
 import { requireAwsKeys, readAwsKeys } from '../aws-keys.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import type { CredentialServer } from '../exec/credential-server.ts';
-import { applyChange, parseFileVariables, planExecution, type Execution } from '../exec/execution.ts';
-import { secretPatternsOf } from '../exec/secret-patterns.ts';
+import { applyChange, parseFileVariables, planExecution, secretsOf, type Execution } from '../exec/execution.ts';
 import { STDERR, STDOUT } from '../file-descriptors.ts';
 import { ON_CHANGE, parseOnChange } from '../on-change/action.ts';
 import type { PreparedRun } from '../on-change/run-on-change.ts';
@@ -73,20 +72,24 @@ export const EXEC: Command = defineCommand({
     findCommand(rest[0] ?? '', process.env['PATH']);
     const owner = resolveOwner(options.owner);
     const read = (): Promise<SetContent> => readCompleteSet(session, positionals.SET, owner);
-    const prepare = async (content: SetContent, endpoint?: CredentialEndpoint): Promise<PreparedRun> => ({
-      command: rest,
-      ...(await give(session, planExecution(content, asked, endpoint))),
-      secrets: isMasked ? secretPatternsOf(content) : [],
-    });
+    const secrets = new Set<string>();
+    // What a command was given before, it may still show.
+    const mask = (more: readonly string[]): void => {
+      if (isMasked) for (const secret of more) secrets.add(secret);
+    };
+    const prepare = async (content: SetContent, endpoint?: CredentialEndpoint): Promise<PreparedRun> => {
+      mask(secretsOf(content));
+      return { command: rest, ...(await give(session, planExecution(content, asked, endpoint))), secrets };
+    };
     if (action !== undefined) {
       const { runOnChange } = await import('../on-change/run-on-change.ts');
       const prepareAnew = async (): Promise<PreparedRun> => prepare(await read());
       return runOnChange(session, { set: positionals.SET, owner, action, prepare: prepareAnew });
     }
     const content = await read();
-    using server = options.server ? await serve(session, content, owner) : undefined;
+    using server = options.server ? await serve(session, content, owner, mask) : undefined;
     const run = await prepare(content, server?.endpoint);
-    if (server === undefined && run.secrets.length === 0) return becomeCommand(rest, run.environment);
+    if (server === undefined && secrets.size === 0) return becomeCommand(rest, run.environment);
     return await runBeside(run);
   },
 });
@@ -101,16 +104,27 @@ function requireIntact(command: readonly string[]): void {
 /** Runs a command, and ends as it does. */
 async function runBeside({ command, environment, secrets }: PreparedRun): Promise<number> {
   const { endAs, runChild } = await import('../exec/run-child.ts');
-  if (secrets.length === 0) return endAs(await runChild(command, environment, { stdio: 'inherit' }));
+  if (secrets.size === 0) return endAs(await runChild(command, environment, { stdio: 'inherit' }));
   const { runMasked } = await import('../exec/run-masked.ts');
   return endAs(await runMasked(command, environment, secrets));
 }
 
-/** Serves the keys of a set as they are whenever they are asked for. */
-async function serve(session: Session, content: SetContent, owner: number | null): Promise<CredentialServer> {
+/** Serves the keys of a set as they are whenever they are asked for; what it gives is masked before. */
+async function serve(
+  session: Session,
+  content: SetContent,
+  owner: number | null,
+  mask: (secrets: readonly string[]) => void,
+): Promise<CredentialServer> {
   requireAwsKeys(content);
   const { startCredentialServer } = await import('../exec/credential-server.ts');
-  return startCredentialServer(() => readAwsKeys(session, content.set, owner));
+  const server = await startCredentialServer(async () => {
+    const keys = await readAwsKeys(session, content.set, owner);
+    mask([keys.secretAccessKey, keys.sessionToken ?? '']);
+    return keys;
+  });
+  mask([server.endpoint.token]);
+  return server;
 }
 
 /** What a command is given: its environment, and the descriptors of the files that are named there. */

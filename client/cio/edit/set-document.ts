@@ -97,5 +97,5 @@ function comment(text: string): string[] {
 function formatValue(id: string, value: string): string {
   if (/[^\P{C}\n]|[\u2028\u2029]|^\s|[ \t]$/mu.test(value)) return `${id}: ${JSON.stringify(value)}`;
   // A line end at the end of the value is told by the mark of the block, and by nothing behind it.
-  return stringify({ [id]: value }, { lineWidth: 0, blockQuote: 'literal' }).trimEnd();
+  return stringify({ [id]: value }, { lineWidth: 0, blockQuote: 'literal' }).slice(0, -1);
 }

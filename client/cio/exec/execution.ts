@@ -2,9 +2,10 @@ import { environmentOf, fileVariablesOf, type EnvironmentChange } from '../../..
 import { CredentialError } from '../../../src/errors.ts';
 import { requireProvider, type SetContent } from '../../../src/forms/set-content.ts';
 import { servedEnvironmentOf, type CredentialEndpoint } from '../../../src/forms/served-environment.ts';
-import { FIELD_IDS } from '../../../src/providers/registry.ts';
+import { FIELD_IDS, fieldOf } from '../../../src/providers/registry.ts';
 import { usageError } from '../command-error.ts';
 import type { Environment } from '../process-image.ts';
+import { SECRET_BYTES_MIN } from './secret-patterns.ts';
 
 /** A variable that takes the path of a file, and the field that is its content. */
 export type FileVariables = ReadonlyMap<string, string>;
@@ -55,4 +56,13 @@ export function applyChange(caller: NodeJS.ProcessEnv, { set, clear }: Environme
   const cleared = new Set(clear);
   const kept = Object.entries(caller).filter(([name]) => !cleared.has(name));
   return Object.fromEntries([...kept, ...set]) as Record<string, string>;
+}
+
+/** The secrets of a set that are long enough to be masked. */
+export function secretsOf({ provider, values }: SetContent): string[] {
+  return [...values]
+    .filter(
+      ([field, value]) => fieldOf(field, provider)?.isSecret !== false && Buffer.byteLength(value) >= SECRET_BYTES_MIN,
+    )
+    .map(([, value]) => value);
 }

@@ -19,25 +19,34 @@ export class Masker {
   readonly #shift: Uint8Array;
   /** By the block that ends their window: the patterns, longest first. */
   readonly #candidates = new Map<number, Uint8Array[]>();
-  readonly #patterns: readonly Uint8Array[];
+  /** By their first byte. */
+  readonly #beginnings = new Map<number, Uint8Array[]>();
   #held: Uint8Array = new Uint8Array(0);
   /** How many of the bytes that are held belong to what was masked. */
   #heldMasked = 0;
   #isAfterMask = false;
 
-  /** @param patterns of two bytes or more each */
-  constructor(patterns: readonly Uint8Array[]) {
-    this.#patterns = patterns.toSorted((a, b) => b.length - a.length);
-    this.#window = Math.min(WINDOW_BYTES_MAX, ...patterns.map((pattern) => pattern.length));
+  /**
+   * @param patterns of two bytes or more each
+   * @param before one whose place this takes in the midst of a text
+   */
+  constructor(patterns: readonly Uint8Array[], before?: Masker) {
+    if (before !== undefined) {
+      this.#held = before.#held;
+      this.#heldMasked = before.#heldMasked;
+      this.#isAfterMask = before.#isAfterMask;
+    }
+    const sorted = patterns.toSorted((a, b) => b.length - a.length);
+    this.#window = Math.min(WINDOW_BYTES_MAX, sorted.at(-1)?.length ?? WINDOW_BYTES_MAX);
     if (this.#window < BLOCK_BYTES) throw new RangeError('a pattern is too short');
     this.#shift = new Uint8Array(BLOCKS).fill(this.#window - BLOCK_BYTES + 1);
-    for (const pattern of this.#patterns) {
+    for (const pattern of sorted) {
       for (let end = BLOCK_BYTES; end <= this.#window; end += 1) {
         const block = blockBefore(pattern, end);
         this.#shift[block] = Math.min(this.#shift[block] ?? 0, this.#window - end);
       }
-      const last = blockBefore(pattern, this.#window);
-      this.#candidates.set(last, [...(this.#candidates.get(last) ?? []), pattern]);
+      addTo(this.#candidates, blockBefore(pattern, this.#window), pattern);
+      addTo(this.#beginnings, pattern[0] ?? 0, pattern);
     }
   }
 
@@ -61,7 +70,6 @@ export class Masker {
     const window = this.#window;
     let from = this.#heldMasked;
     let at = 0;
-    let holdFrom = -1;
     while (at + window <= text.length) {
       const block = blockBefore(text, at + window);
       const shift = this.#shift[block] ?? 0;
@@ -70,10 +78,7 @@ export class Masker {
         continue;
       }
       const found = this.#matchAt(text, at, block, isFinal);
-      if (found === 'unfinished') {
-        holdFrom = at;
-        break;
-      }
+      if (found === 'unfinished') break;
       if (found > 0) {
         this.#show(shown, text.subarray(from, at));
         // Parts of one secret that follow each other are one, and so are those that overlap.
@@ -83,7 +88,7 @@ export class Masker {
       }
       at += 1;
     }
-    if (holdFrom < 0) holdFrom = isFinal ? text.length : this.#beginOfPattern(text, at);
+    const holdFrom = isFinal ? text.length : this.#beginOfPattern(text, at);
     this.#show(shown, text.subarray(from, holdFrom));
     this.#heldMasked = Math.max(0, from - holdFrom);
     this.#held = text.slice(holdFrom);
@@ -112,10 +117,17 @@ export class Masker {
   #beginOfPattern(text: Uint8Array, from: number): number {
     for (let at = from; at < text.length; at += 1) {
       const length = text.length - at;
-      if (this.#patterns.some((pattern) => pattern.length > length && isEqualAt(text, at, pattern, length))) return at;
+      const patterns = this.#beginnings.get(text[at] ?? 0) ?? [];
+      if (patterns.some((pattern) => pattern.length > length && isEqualAt(text, at, pattern, length))) return at;
     }
     return text.length;
   }
+}
+
+function addTo(patterns: Map<number, Uint8Array[]>, key: number, pattern: Uint8Array): void {
+  const known = patterns.get(key);
+  if (known === undefined) patterns.set(key, [pattern]);
+  else known.push(pattern);
 }
 
 function blockBefore(bytes: Uint8Array, end: number): number {

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
-import koffi from 'koffi';
 import { CommandError } from '../command-error.ts';
+import { libc } from './libc.ts';
 
 /** memfd_create(2), fcntl(2), F_SEAL_*. */
 const MFD_ALLOW_SEALING = 2;
@@ -18,7 +18,6 @@ const FIRST_FREE = 3;
  * @throws CommandError `WriteFailed`
  */
 export function makeMemoryFile(content: string): number {
-  const libc = koffi.load('libc.so.6');
   const descriptor = libc.func('int memfd_create(const char *, unsigned int)')('cio', MFD_ALLOW_SEALING) as number;
   // A standard stream that the caller had closed would be taken for the file.
   if (descriptor < FIRST_FREE)

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
-import koffi from 'koffi';
 import { CommandError } from '../command-error.ts';
+import { libc } from './libc.ts';
 
 /** open(2), ioctl_tty(2), termios(3); the same on x86-64 and ARM64. */
 const O_CLOEXEC = 0o2000000;
@@ -14,7 +14,6 @@ const WINSIZE_BYTES = 8;
 const TERMIOS_BYTES = 64;
 const PATH_BYTES = 64;
 
-const libc = koffi.load('libc.so.6');
 const posixOpenpt = libc.func('int posix_openpt(int)');
 const grantpt = libc.func('int grantpt(int)');
 const unlockpt = libc.func('int unlockpt(int)');

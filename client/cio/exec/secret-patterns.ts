@@ -1,8 +1,5 @@
-import { fieldOf } from '../../../src/providers/registry.ts';
-import type { SetContent } from '../../../src/forms/set-content.ts';
-
 /** A shorter secret is not masked: it would be found in words that have nothing to do with it. */
-const SECRET_BYTES_MIN = 4;
+export const SECRET_BYTES_MIN = 4;
 
 /** The same for what is only a part of a secret, or another form of one. */
 const PART_BYTES_MIN = 8;
@@ -14,44 +11,75 @@ const PIECE_BYTES = 128;
 const BASE64_LINE_BYTES = 76;
 
 /**
- * What to look for in the output of a command to find the secrets of a set: as they are, line by line, in base64 wherever
- * they begin in it, and as URLs, forms and JSON write them.
+ * What to look for in the output of a command to find secrets: as they are, also without the white space around them, line by
+ * line, in base64 wherever they begin in it, and as URLs, forms, JSON and shells write them.
  */
-export function secretPatternsOf({ provider, values }: SetContent): readonly Uint8Array[] {
-  const secrets = [...values]
-    .filter(([field]) => fieldOf(field, provider)?.isSecret !== false)
-    .map(([, value]) => value);
-  const patterns = new Set(secrets.flatMap((secret) => [...formsOf(secret)]));
-  return [...patterns].map((pattern) => Buffer.from(pattern));
+export function secretPatternsOf(secrets: Iterable<string>): readonly Uint8Array[] {
+  const patterns = new Set<string>();
+  for (const secret of secrets) {
+    for (const each of new Set([secret, secret.trim()])) for (const pattern of formsOf(each)) patterns.add(pattern);
+  }
+  return [...patterns].map((pattern) => Buffer.from(pattern, 'latin1'));
 }
 
 function* formsOf(secret: string): Generator<string> {
   const bytes = Buffer.from(secret);
   if (bytes.length < SECRET_BYTES_MIN) return;
-  yield* piecesOf(secret, PIECE_BYTES);
   // A terminal gets another line end than a file, and programs unpack what JSON has packed.
   for (const line of secret.split(/\r?\n|\\r|\\n/)) {
     const part = line.trim();
-    if (part !== secret && Buffer.byteLength(part) >= PART_BYTES_MIN) yield* piecesOf(part, PIECE_BYTES);
+    if (Buffer.byteLength(part) >= PART_BYTES_MIN) yield* piecesOf(part, PIECE_BYTES);
   }
-  const url = encodeURIComponent(secret);
-  const lower = url.replaceAll(/%../g, (escape) => escape.toLowerCase());
-  const form = url.replaceAll('%20', '+').replaceAll(/[!'()*~]/g, escapeByte);
-  const json = JSON.stringify(secret).slice(1, -1);
-  for (const other of [url, lower, form, json, json.replaceAll('/', '\\/')])
-    if (other !== secret) yield* piecesOf(other, PIECE_BYTES);
-  for (const base64 of [bytes.toString('base64'), ...[0, 1, 2].map((offset) => base64Inside(bytes, offset))]) {
+  const onTerminal = secret.replaceAll(/\r?\n(?!$)/g, '\r\n');
+  const forms = [secret, onTerminal, ...formsInUrls(secret), ...formsInJson(secret), ...formsInShells(secret)];
+  for (const form of new Set(forms)) yield* piecesOf(form, PIECE_BYTES);
+  const whole = bytes.toString('base64');
+  for (const base64 of [whole, whole.replace(/=+$/, ''), ...[0, 1, 2].map((offset) => base64Inside(bytes, offset))]) {
     if (base64.length < PART_BYTES_MIN) continue;
     yield* piecesOf(base64, BASE64_LINE_BYTES);
     yield* piecesOf(base64.replaceAll('+', '-').replaceAll('/', '_'), BASE64_LINE_BYTES);
   }
 }
 
-/** The pieces of a long text; a rest that would be too short belongs to the one before it. */
+/** As JavaScript, RFC 3986 and forms have it, and before a host as browsers and Go do; a form has + for a space. */
+function formsInUrls(secret: string): string[] {
+  const url = encodeURIComponent(secret);
+  const strict = url.replaceAll(/[!'()*]/g, escapeByte);
+  return [
+    url,
+    url.replaceAll(/%2[4-6BC]/g, decodeURIComponent),
+    strict,
+    strict.replaceAll(/%(?:2[46BC]|3[BD])/g, decodeURIComponent),
+    strict.replaceAll('~', '%7E'),
+  ]
+    .flatMap((form) => [form, form.replaceAll('%20', '+'), form.replaceAll('%2F', '/')])
+    .flatMap((form) => [form, form.replaceAll(/%../g, (escape) => escape.toLowerCase())]);
+}
+
+/** As most write it, as Go does, which thinks of HTML, and in ASCII, as Python does; PHP escapes each slash besides. */
+function formsInJson(secret: string): string[] {
+  const json = JSON.stringify(secret).slice(1, -1);
+  return [json, json.replaceAll(/[<>&]/g, escapeUnit), json.replaceAll(/[^ -~]/g, escapeUnit)].flatMap((form) => [
+    form,
+    form.replaceAll('/', '\\/'),
+  ]);
+}
+
+/** As `export -p` and `set -x` quote it: bash in two ways, and dash. */
+function formsInShells(secret: string): string[] {
+  return [
+    secret.replaceAll(/["$\\`]/g, String.raw`\$&`),
+    secret.replaceAll("'", String.raw`'\''`),
+    secret.replaceAll("'", `'"'"'`),
+  ];
+}
+
+/** The pieces of a long text, as `latin1`; a rest that would be too short belongs to the one before it. */
 function* piecesOf(text: string, length: number): Generator<string> {
+  const bytes = Buffer.from(text).toString('latin1');
   let from = 0;
-  for (; text.length - from > length + PART_BYTES_MIN; from += length) yield text.slice(from, from + length);
-  yield text.slice(from);
+  for (; bytes.length - from > length + PART_BYTES_MIN; from += length) yield bytes.slice(from, from + length);
+  yield bytes.slice(from);
 }
 
 /** What base64 makes of a secret whatever stands around it, where it begins `offset` bytes into a group of three. */
@@ -66,4 +94,8 @@ function base64Inside(secret: Uint8Array, offset: number): string {
 
 function escapeByte(character: string): string {
   return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+}
+
+function escapeUnit(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

@@ -32,8 +32,8 @@ export interface PreparedRun {
   readonly environment: Environment;
   /** Descriptors of files in memory that the environment names; closed once the command has ended, or is not started. */
   readonly files: readonly number[];
-  /** What is not to be seen on the terminal; none where nothing is looked at. */
-  readonly secrets: readonly Uint8Array[];
+  /** What is not to be seen on the terminal, and may become more; none where nothing is looked at. */
+  readonly secrets: ReadonlySet<string>;
 }
 
 /**
@@ -78,7 +78,7 @@ class Supervisor {
     void this.#listen(tellings);
     for (const signal of ENDING) process.on(signal, this.#stay);
     while (next !== undefined) {
-      exit = await start(next, (pid) => (this.#pid = pid));
+      exit = await start(next, (pid) => (this.#pid = pid), this.#stay);
       this.#pid = undefined;
       closeFiles(next);
       next = this.#next;
@@ -171,10 +171,11 @@ class Supervisor {
 async function start(
   { command, environment, secrets }: PreparedRun,
   onStarted: (pid: number) => void,
+  onInterrupt: () => void,
 ): Promise<ChildExit> {
-  if (secrets.length === 0) return runChild(command, environment, { stdio: 'inherit', onStarted });
+  if (secrets.size === 0) return runChild(command, environment, { stdio: 'inherit', onStarted });
   const { runMasked } = await import('../exec/run-masked.ts');
-  return runMasked(command, environment, secrets, onStarted);
+  return runMasked(command, environment, secrets, onStarted, onInterrupt);
 }
 
 function closeFiles({ files }: PreparedRun): void {

@@ -129,6 +129,11 @@ describe('cio credential exec', () => {
     const file = path.join(temporaryDirectory(t), 'a=b');
     fs.writeFileSync(file, '#!/bin/sh\necho "ran $1"\n', { mode: 0o755 });
     assert.equal(await harness.succeed(['exec', set, '--', file, 'it']), 'ran it\n');
+    fs.writeFileSync(file, 'echo "as a script $1"\n');
+    assert.equal(await harness.succeed(['exec', set, '--', file, 'it']), 'as a script it\n');
+    fs.writeFileSync(file, '#!/nonexistent/interpreter\n');
+    const { code, stderr } = await harness.run(['exec', set, '--', file]);
+    assert.equal(code, 127, stderr);
   });
 });
 

@@ -51,6 +51,10 @@ describe('cio credential get --output', () => {
     const document = parse(binary, { customTags: ['binary'] }) as { readonly value: Uint8Array };
     assert.deepEqual([...document.value], [...bytes]);
     assert.equal((JSON.parse(await harness.succeed(['get', name, '-o', 'json'])) as { data: string }).data, '/wAK');
+    assert.equal(
+      await harness.succeed(['get', name, '-o', 'json', '--json']),
+      await harness.succeed(['get', name, '-o', 'json']),
+    );
     const text = await harness.store(PASSWORD);
     assert.equal((parse(await harness.succeed(['get', text, '-o', 'yaml'])) as { value: string }).value, PASSWORD);
     await harness.store('new', text);

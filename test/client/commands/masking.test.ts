@@ -17,9 +17,9 @@ describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, ()
   async function start(
     scope: Scope,
     script: string,
-    options: { readonly words?: string; readonly around?: string } = {},
+    options: { readonly set?: string; readonly words?: string; readonly around?: string } = {},
   ): Promise<TerminalProgram> {
-    const set = await harness.storeSet({ backup_password: SECRET });
+    const set = options.set ?? (await harness.storeSet({ backup_password: SECRET }));
     const cio = harness.built.map(quoted).join(' ');
     const line = `${cio} credential exec ${set} ${options.words ?? ''} -- sh -c ${quoted(script)}`;
     return new TerminalProgram(
@@ -72,13 +72,35 @@ describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, ()
     const terminated = await start(t, 'kill -TERM $PPID; sleep 20', { around: '%; echo "code $?"; stty -a' });
     await terminated.exit();
     assert.match(terminated.screen, /code 143\r\n[^]*\nisig icanon iexten echo /);
+    const alarmed = await start(t, 'kill -ALRM $PPID; sleep 20', { around: '%; echo "code $?"; stty -a' });
+    await alarmed.exit();
+    assert.match(alarmed.screen, /code 142\r\n[^]*\nisig icanon iexten echo /);
+  });
+
+  it('passes on an interrupt that is no key', async (t) => {
+    const program = await start(t, 'trap "echo told; exit 9" INT; kill -INT $PPID; while :; do sleep 0.05; done');
+    await program.shows('told');
+    assert.equal(await program.exit(), 9);
   });
 
   it('brings the terminal back, though a signal comes when the command has just ended', async (t) => {
-    const script = 'trap "" HUP; (sleep 0.1; kill -TERM $PPID) & exit 3';
-    const program = await start(t, script, { around: '%; echo "code $?"; stty -a' });
+    for (const signal of ['TERM', 'USR2']) {
+      const script = `trap "" HUP; (sleep 0.1; kill -${signal} $PPID) & exit 3`;
+      const program = await start(t, script, { around: '%; echo "code $?"; stty -a' });
+      await program.exit();
+      assert.match(program.screen, /code 3\r\n[^]*\nisig icanon iexten echo /);
+    }
+  });
+
+  it('takes its terminal back where it was stopped, and a shell has set other modes meanwhile', async (t) => {
+    const isRaw = 'stty -a < "$OUTER" | grep -q -e -icanon';
+    const script = `kill -STOP $PPID; stty sane < "$OUTER"; kill -CONT $PPID; until ${isRaw}; do sleep 0.05; done`;
+    const program = await start(t, `${script}; stty -a < "$OUTER"; exit 7`, {
+      around: 'export OUTER="$(tty)"; %; echo "code $?"; stty -a',
+    });
+    await program.shows('code 7');
     await program.exit();
-    assert.match(program.screen, /code 3\r\n[^]*\nisig icanon iexten echo /);
+    assert.match(program.screen, /-isig -icanon -iexten -echo [^]*code 7\r\n[^]*\nisig icanon iexten echo /);
   });
 
   it('leaves a pipe as it is, on either side, and masks what goes to the terminal besides', async (t) => {
@@ -122,5 +144,22 @@ describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, ()
     const program = await start(t, 'echo "$RESTIC_PASSWORD ${AWS_SECRET_ACCESS_KEY-none}"', { words: '--server' });
     assert.equal(await program.exit(), 0);
     assert.equal(program.screen, '<masked> none\r\n');
+  });
+
+  it('masks what --server gives later, too, and by which the command asks for it', async (t) => {
+    const set = await harness.storeSet({ secret_key: 'first-key', session_token: 'first-token' });
+    const ask = `
+      const { AWS_CONTAINER_CREDENTIALS_FULL_URI: url, AWS_CONTAINER_AUTHORIZATION_TOKEN: authorization } = process.env;
+      const { SecretAccessKey, Token } = await (await fetch(url, { headers: { authorization } })).json();
+      console.log(SecretAccessKey, Token, authorization);`;
+    const asking = [process.execPath, '--input-type=module', '--eval', ask].map(quoted).join(' ');
+    const program = await start(t, `${asking}; read -r _; ${asking}`, { set, words: '--server' });
+    const masked = '<masked> <masked> <masked>\r\n';
+    await program.shows(masked);
+    await harness.store('second-key', `cio_${set}_secret_key`);
+    await harness.store('second-token', `cio_${set}_session_token`);
+    program.type('\r');
+    assert.equal(await program.exit(), 0);
+    assert.equal(program.screen, `${masked}\r\n${masked}`);
   });
 });

@@ -4,7 +4,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { EXIT } from '../../../src/errors.ts';
 import { startDaemon } from '../../support/daemon.ts';
 import { Service } from '../../support/process.ts';
+import { skipUnless } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
+import { quoted, TERMINAL, TerminalProgram } from '../terminal.ts';
 import { Harness } from './harness.ts';
 
 const harness = await Harness.start({ after });
@@ -106,6 +108,21 @@ describe('cio credential exec --on-change', () => {
     await harness.store('second', `cio_${set}_backup_password`);
     await service.printed('with second\n');
     assert.deepEqual(await service.exited, { code: 7, signal: null });
+  });
+
+  it('does not start it anew where Ctrl-C ends it', { skip: skipUnless(TERMINAL) }, async (t) => {
+    for (const words of [[], ['--no-masking']]) {
+      const set = await harness.storeSet({ backup_password: 'first' });
+      const script = `trap '' TERM; trap 'exit 7' INT; [ $RESTIC_PASSWORD = first ] || exit 8; echo running; ${LOOP}`;
+      const command = ['credential', 'exec', set, '--on-change', 'restart', ...words, '--', 'sh', '-c', script];
+      const line = `exec ${[...harness.built, ...command].map(quoted).join(' ')}`;
+      const program = new TerminalProgram(t, line, harness.environment);
+      await program.shows('running');
+      await harness.store('second', `cio_${set}_backup_password`);
+      await program.shows('is started anew.');
+      program.type('\u0003');
+      assert.equal(await program.exit(), 7);
+    }
   });
 
   it('ends with the exit code of the command, changed or not', async () => {

@@ -256,7 +256,8 @@ describe('cio credential exec --file', () => {
   it('refuses what is no variable or no field, and a field that is not there', async () => {
     const set = await harness.storeSet();
     for (const word of ['X', 'X=nonsense', '=backup_password', '1X=backup_password', 'X=backup_password=']) {
-      await harness.fail(EXIT.usage, ['exec', set, '--file', word, '--', 'true']);
+      const told = await harness.fail(EXIT.usage, ['exec', set, '--file', word, '--', 'true']);
+      assert.match(told, /Hint: FIELD is one of access_key, account_key, /);
     }
     assert.match(
       await harness.fail(EXIT.notFound, ['exec', set, '--file', 'X=endpoint_ca', '--', 'true']),

@@ -38,7 +38,8 @@ describe('Masker', () => {
     assert.equal(masker.isHolding, true);
     assert.equal(latin1(masker.flush()), 'pass');
     assert.equal(masker.isHolding, false);
-    assert.equal(latin1(masker.push(Buffer.from('word'))), 'word');
+    assert.equal(latin1(masker.push(Buffer.from('word. p'))), 'word. ');
+    assert.equal(masker.isHolding, true);
   });
 
   it('holds back a pattern in which a shorter one is whole, until it is clear which of them it is', () => {
@@ -66,6 +67,16 @@ describe('Masker', () => {
     );
   });
 
+  it('takes the place of another one in the midst of a text, and of what that masked', () => {
+    const before = new Masker(bytes('first-secret', 'et and'));
+    const follow = (): Masker => new Masker(bytes('first-secret', 'et and', 'second'), before);
+    assert.equal(latin1(before.push(Buffer.from('a first-'))), 'a ');
+    assert.equal(latin1(follow().push(Buffer.from('secret, second.'))), '<masked>, <masked>.');
+    assert.equal(latin1(before.push(Buffer.from('secret an'))), '<masked>');
+    assert.equal(latin1(follow().push(Buffer.from('ew second.'))), ' anew <masked>.');
+    assert.equal(latin1(follow().push(Buffer.from('dsecond, a first'))), ', a ');
+  });
+
   it('takes any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array(), fc.uint8Array({ minLength: 2 }), fc.uint8Array(), (before, secret, after) => {
@@ -73,6 +84,11 @@ describe('Masker', () => {
         assert.ok(shown.length >= '<masked>'.length && shown.includes('<masked>'));
       }),
     );
+  });
+
+  it('takes as many patterns as a secret of the largest size has', () => {
+    const patterns = Array.from({ length: 200_000 }, (_, index) => Buffer.from(`${index}`.padStart(6, 'x')));
+    assert.equal(mask(patterns, bytes('a x12345, 199999.')), 'a <masked>, <masked>.');
   });
 
   it('refuses a pattern that it could not find', () => {

@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { secretsOf } from '../../../../client/cio/exec/execution.ts';
 import { Masker } from '../../../../client/cio/exec/masker.ts';
 import { secretPatternsOf } from '../../../../client/cio/exec/secret-patterns.ts';
 import { PROVIDERS } from '../../../../src/providers/registry.ts';
 import { Canaries } from '../../../support/canary.ts';
 
-function maskerOf(values: Readonly<Record<string, string>>): (text: string) => string {
-  const patterns = secretPatternsOf({
-    set: 'aws',
-    provider: PROVIDERS.get('aws'),
-    values: new Map(Object.entries(values)),
-  });
+function patternsOf(values: Readonly<Record<string, string>>, provider = 'aws'): readonly Uint8Array[] {
+  const content = { set: 'a', provider: PROVIDERS.get(provider), values: new Map(Object.entries(values)) };
+  return secretPatternsOf(secretsOf(content));
+}
+
+function maskerOf(values: Readonly<Record<string, string>>, provider?: string): (text: string) => string {
+  const patterns = patternsOf(values, provider);
   return (text) => {
     const masker = new Masker(patterns);
     return Buffer.concat([masker.push(Buffer.from(text)), masker.flush()]).toString();
@@ -20,20 +22,74 @@ function maskerOf(values: Readonly<Record<string, string>>): (text: string) => s
 
 describe('secretPatternsOf()', () => {
   it('finds a secret in the forms in which programs write it', () => {
-    const secret = 'pä s/wörd+"%$';
-    const mask = maskerOf({ backup_password: secret });
-    for (const form of [
-      secret,
-      encodeURIComponent(secret),
-      encodeURIComponent(secret).replaceAll(/%../g, (escape) => escape.toLowerCase()),
-      new URLSearchParams([['', secret]]).toString().slice(1),
-      JSON.stringify(secret).slice(1, -1),
-      JSON.stringify(secret).slice(1, -1).replaceAll('/', '\\/'),
-      Buffer.from(secret).toString('base64'),
-      Buffer.from(secret).toString('base64url'),
+    for (const secret of [
+      'pä s/wörd+"%$',
+      'ä!<"\t&',
+      'one!(of)*these~',
+      'R&D <3 $1,2;x=y',
+      '?>\u{1f600}???>>>>',
+      'six by',
     ]) {
-      assert.match(mask(`before ${form} after`), /^before <masked>=* after$/, form);
+      const mask = maskerOf({ backup_password: secret });
+      const url = encodeURIComponent(secret);
+      const query = new URLSearchParams([['', secret]]).toString().slice(1);
+      const strict = url.replaceAll(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16)}`.toUpperCase());
+      const json = JSON.stringify(secret).slice(1, -1);
+      const base64 = Buffer.from(secret).toString('base64');
+      for (const form of [
+        secret,
+        url,
+        url.replaceAll(/%../g, (escape) => escape.toLowerCase()),
+        Object.assign(new URL('https://host'), { password: secret }).password,
+        query.replaceAll('*', '%2A'),
+        strict,
+        strict.replaceAll('%20', '+'),
+        json,
+        json.replaceAll('/', '\\/'),
+        base64,
+        base64.replaceAll('=', ''),
+        Buffer.from(secret).toString('base64url'),
+      ]) {
+        assert.equal(mask(`before ${form} after`), 'before <masked> after', form);
+      }
     }
+  });
+
+  it('finds a secret as Go and Python write it', () => {
+    const mask = maskerOf({ backup_password: 'ä/R&D <3> \u{1f600}!~$1,2;x=y' });
+    for (const form of [
+      'ä/R\\u0026D \\u003c3\\u003e \u{1f600}!~$1,2;x=y',
+      '\\u00e4/R&D <3> \\ud83d\\ude00!~$1,2;x=y',
+      '%C3%A4%2FR&D%20%3C3%3E%20%F0%9F%98%80%21~$1,2;x=y',
+      '%C3%A4/R%26D%20%3C3%3E%20%F0%9F%98%80%21~%241%2C2%3Bx%3Dy',
+      '%C3%A4%2FR%26D+%3C3%3E+%F0%9F%98%80%21~%241%2C2%3Bx%3Dy',
+    ]) {
+      assert.equal(mask(`before ${form} after`), 'before <masked> after', form);
+    }
+  });
+
+  it('finds a secret as shells quote it', () => {
+    const mask = maskerOf({ backup_password: `it's "$HOME" \`x\` \\` });
+    for (const form of [
+      `it's \\"\\$HOME\\" \\\`x\\\` \\\\`,
+      `it'\\''s "$HOME" \`x\` \\`,
+      `it'"'"'s "$HOME" \`x\` \\`,
+    ]) {
+      assert.equal(mask(`export X=${form};`), 'export X=<masked>;', form);
+    }
+  });
+
+  it('masks of base64 with something around it all that tells of nothing else', () => {
+    const mask = maskerOf({ secret_key: 'nine-byte' });
+    // base64 of '.nine-byte.' and the like.
+    for (const [text, shown] of [
+      ['bmluZS1ieXRlLi4u', '<masked>Li4u'],
+      ['Lm5pbmUtYnl0ZS4u', 'Lm<masked>S4u'],
+      ['Li5uaW5lLWJ5dGUu', 'Li5<masked>Uu'],
+    ] as const) {
+      assert.equal(mask(text), shown);
+    }
+    assert.equal(maskerOf({ secret_key: 'abcd' })('YWJjZ is too short'), 'YWJjZ is too short');
   });
 
   it('leaves nothing of a secret that is found in base64, wherever it begins in it', () => {
@@ -56,24 +112,36 @@ describe('secretPatternsOf()', () => {
       '-----END PRIVATE KEY-----',
     ];
     const account = JSON.stringify({ type: 'service_account', private_key: `${key.join('\n')}\n` }, undefined, 2);
-    const patterns = secretPatternsOf({
-      set: 'google',
-      provider: PROVIDERS.get('google'),
-      values: new Map([['service_account', account]]),
-    });
+    const mask = maskerOf({ service_account: account }, 'google');
     for (const text of [
       account,
       account.replaceAll('\n', '\r\n'),
       key.join('\r\n'),
       Buffer.from(account).toString('base64').replaceAll(/.{76}/g, '$&\n'),
     ]) {
-      const masker = new Masker(patterns);
-      const shown = Buffer.concat([masker.push(Buffer.from(text)), masker.flush()]).toString();
+      const shown = mask(text);
       assert.doesNotMatch(shown, /MIIEvQ|QDXkzX|abcdef/);
       for (let at = 0; at + 16 < text.length; at += 1) {
         const part = text.slice(at, at + 16);
         assert.ok(!/^[A-Za-z0-9+/]{16}$/.test(part) || !shown.includes(part), shown);
       }
+    }
+  });
+
+  it('finds short lines together, with the line ends of a terminal, and what has white space around it without that', () => {
+    assert.equal(maskerOf({ secret_key: 'one\ntwo\n' })('a one\r\ntwo\r\n.'), 'a <masked>\r\n.');
+    assert.equal(maskerOf({ secret_key: `'one"\n"two'\n` })(`a 'one"\n"two'.`), 'a <masked>.');
+    assert.equal(maskerOf({ secret_key: ' short\n' })('a=short\r\n'), 'a=<masked>\r\n');
+    assert.equal(maskerOf({ secret_key: ' ab\t' })('ab= ab\t.'), 'ab=<masked>.');
+    assert.equal(maskerOf({ secret_key: 'short1\n' })('a c2hvcnQxCg==\n'), 'a <masked>\n');
+    assert.equal(maskerOf({ secret_key: 'short1\n' })('a c2hvcnQx\n'), 'a <masked>\n');
+    assert.equal(maskerOf({ secret_key: 'a:\n  an-indented-line' })('> an-indented-line'), '> <masked>');
+  });
+
+  it('cuts a long secret in the midst of no character that it then does not find', () => {
+    for (const begin of ['', '.', '..', '...']) {
+      const secret = begin + '\u{1f600}'.repeat(150);
+      assert.equal(maskerOf({ secret_key: secret })(`a ${secret}.`), 'a <masked>.');
     }
   });
 
@@ -84,10 +152,8 @@ describe('secretPatternsOf()', () => {
     for (let length = 100; length <= 300; length += 1) {
       const secret = canary.slice(0, length);
       assert.equal(maskerOf({ secret_key: secret })(`a ${secret}.`), 'a <masked>.');
-      const values = new Map([['secret_key', secret]]);
-      const patterns = secretPatternsOf({ set: 'aws', provider: PROVIDERS.get('aws'), values });
       assert.ok(
-        patterns.every((pattern) => pattern.length >= 8 && pattern.length <= 136),
+        patternsOf({ secret_key: secret }).every((pattern) => pattern.length >= 8 && pattern.length <= 136),
         `${length}`,
       );
     }

@@ -24,6 +24,13 @@ describe('formatObject()', () => {
     }
   });
 
+  it('keeps white space at the beginning of a block', () => {
+    for (const text of [' \n', '\n  \n\n', '\t\n', ' \nx', '\n \n\t', 'a\n \nb\n']) {
+      const object = { [text]: text, list: [text, { text }], plain: 'as it is' };
+      assert.deepEqual(parse(formatObject(object)), object, JSON.stringify(text));
+    }
+  });
+
   it('leaves other text without quotes, in lines as long as it is', () => {
     const long = 'word '.repeat(40).trim();
     assert.equal(formatObject({ a: 'ü', long, n: 1 }), `a: ü\nlong: ${long}\nn: 1\n`);
