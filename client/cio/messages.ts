@@ -1,6 +1,6 @@
 import { ConnectionError, type ConnectionFailure } from '../connection-error.ts';
 import { CredentialError, EXIT, EXIT_OF_ERROR, type ErrorCode } from '../../src/errors.ts';
-import { ITEMS_PER_CALL_MAX, SOCKET_PATH_BYTES_MAX, VALUE_BYTES_MAX, WATCHED_PER_USER_MAX } from '../../src/limits.ts';
+import { SOCKET_PATH_BYTES_MAX, VALUE_BYTES_MAX, WATCHED_PER_USER_MAX } from '../../src/limits.ts';
 import { memberName } from '../../src/sets.ts';
 import type { Errors } from '../../src/protocol/interface.generated.ts';
 import { abbreviate } from './abbreviate.ts';
@@ -22,7 +22,8 @@ export function documentOf({ code, fields, message, hint }: Explanation): object
   return { code, ...fields, message, ...(hint && { hint }) };
 }
 
-type Words = Pick<Explanation, 'message' | 'hint'>;
+/** `exit` where it is not that of the code. */
+type Words = Pick<Explanation, 'message' | 'hint'> & { readonly exit?: number };
 
 /** The words for an error, and the exit code that follows from it. */
 export function explain(error: unknown): Explanation {
@@ -129,23 +130,30 @@ function invalidName(name: string, reason: string): Words {
 
 /** What a rollback is refused for is no matter of the value. */
 function invalidValue(name: string, reason: string): Words {
+  if (reason.startsWith('a set goes back'))
+    return { exit: EXIT.usage, message: `${name}: ${reason}`, hint: 'give --generation in place of --version' };
   if (!reason.startsWith('no such version')) return { message: `the value of ${name} is not valid: ${reason}` };
-  return { message: `${name}: ${reason}`, hint: 'cio credential history shows which of them are' };
+  return {
+    exit: EXIT.notFound,
+    message: `${name}: ${reason}`,
+    hint: 'cio credential history shows which of them are',
+  };
 }
 
 function tooLarge(limit: number): Words {
   switch (limit) {
     case VALUE_BYTES_MAX:
       return { message: `the value is larger than 1 MiB (${limit} bytes)` };
-    case ITEMS_PER_CALL_MAX:
-      return { message: `it is more than ${limit} at a time`, hint: 'do it in several steps' };
     case WATCHED_PER_USER_MAX:
       return {
         message: `it is more than ${limit} credentials and sets, too many to watch at a time`,
         hint: "name a part of them: cio credential watch 'aws*'",
       };
     default:
-      return { message: `it is over the limit of ${limit}`, hint: 'do it in several steps' };
+      return {
+        message: `it is over the limit of ${limit}`,
+        hint: 'do it in several steps, or remove or revoke what is not needed',
+      };
   }
 }
 

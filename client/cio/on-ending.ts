@@ -1,5 +1,20 @@
-/** Signals that end a process, and would leave behind what it has begun. */
+/** Signals by which a process is usually ended, and would leave behind what it has begun. */
 export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
+/** All that end one (signal(7)), but for those of a fault of its own, those that Node ignores, and those that it has no names for. */
+export const ALL_ENDING_SIGNALS: readonly NodeJS.Signals[] = [
+  ...ENDING_SIGNALS,
+  'SIGABRT',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGALRM',
+  'SIGSTKFLT',
+  'SIGXCPU',
+  'SIGVTALRM',
+  'SIGPROF',
+  'SIGIO',
+  'SIGPWR',
+];
 
 /**
  * Does something before a signal ends this process, as the signal does then; not after it was disposed of.
@@ -7,7 +22,7 @@ export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as cons
  * @param work is to be synchronous, and to bear being called once more
  * @param signals all that end a process, unless given
  */
-export function onEnding(work: () => void, signals: readonly NodeJS.Signals[] = ENDING_SIGNALS): Disposable {
+export function onEnding(work: () => void, signals: readonly NodeJS.Signals[] = ALL_ENDING_SIGNALS): Disposable {
   const forget = (): void => {
     for (const signal of signals) process.off(signal, onSignal);
   };

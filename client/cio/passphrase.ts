@@ -17,6 +17,8 @@ export async function readPassphrase(session: Session, question: string): Promis
 /** The same for a new one: a person has to repeat it, and whoever sits at the terminal is warned of a short one. */
 export async function readNewPassphrase(session: Session, question: string): Promise<string> {
   const passphrase = session.prompter.canAsk ? await session.prompter.askNew(question) : readPassphraseLine();
+  // As in text of UTF-16: no terminal could give it again.
+  if (passphrase.includes('\0')) throw new CommandError('NoValue', 'the line has a NUL character');
   if (Array.from(passphrase).length < PASSPHRASE_LENGTH_GOOD) {
     session.warn(
       `with fewer than ${PASSPHRASE_LENGTH_GOOD} characters it can be found by trying, by whoever has a copy of what it opens`,

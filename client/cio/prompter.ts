@@ -131,7 +131,7 @@ export class Prompter {
         resolve(end);
       };
       const onData = (keys: Buffer): void => {
-        if (keys.includes(CTRL_Z)) stop();
+        if (keys.includes(CTRL_Z)) process.kill(0, 'SIGTSTP');
         const end = editor.push(keys);
         show(end?.kind === 'line' ? end.text : editor.text);
         if (end !== undefined) settle(end);
@@ -163,17 +163,6 @@ function openTerminal(): number {
   } catch {
     return STDERR;
   }
-}
-
-/**
- * Stops this job, as Ctrl-Z does where a terminal is not in raw mode; the shell finds it as it was. Without a shell that
- * could continue it, the kernel stops nothing.
- */
-function stop(): void {
-  process.stdin.setRawMode(false);
-  process.kill(0, 'SIGTSTP');
-  // In the background, the signals that came are to be heard first.
-  if (!isInBackground()) process.stdin.setRawMode(true);
 }
 
 /**
@@ -210,11 +199,20 @@ function enterRawMode(): () => void {
     leave();
     setRaw(true);
   };
+  // As a stop does where a terminal is not in raw mode: the shell finds it as it was. Without a shell that could continue this
+  // job, the kernel stops nothing.
+  const stop = (): void => {
+    process.off('SIGTSTP', stop);
+    leave();
+    process.kill(process.pid, 'SIGTSTP');
+    process.on('SIGTSTP', stop);
+    enterAgain();
+  };
   const ending = onEnding(leave);
-  process.on('exit', leave).on('SIGCONT', enterAgain);
+  process.on('exit', leave).on('SIGCONT', enterAgain).on('SIGTSTP', stop);
   process.stdin.setRawMode(true);
   return () => {
-    process.off('exit', leave).off('SIGCONT', enterAgain);
+    process.off('exit', leave).off('SIGCONT', enterAgain).off('SIGTSTP', stop);
     leave();
     ending[Symbol.dispose]();
   };

@@ -23,6 +23,8 @@ export class Session {
   /** What is told is told in Portworx's words, see {@link Globals.isPortworx}. */
   readonly isPortworx: boolean;
   readonly prompter: Prompter = new Prompter();
+  /** Whoever read standard output has gone. What a command does goes on all the same, and gives its exit code. */
+  isUnread = false;
   /** The path that the command line names; undefined where it names none. */
   readonly socket: string | undefined;
   #progress: Progress = NO_PROGRESS;
@@ -66,12 +68,18 @@ export class Session {
 
   /** One document for programs, in a line of its own. */
   printDocument(document: unknown): void {
-    this.#write(`${printableJson(document)}\n`);
+    this.printRaw(`${printableJson(document)}\n`);
   }
 
   /** The product of a command, as it is, with `--json` too. */
   printRaw(content: Uint8Array | string): void {
-    this.#write(content);
+    this.#progress.clear();
+    try {
+      writeAll(STDOUT, content);
+    } catch (error) {
+      if (!(error instanceof ReaderGone)) throw error;
+      this.isUnread = true;
+    }
   }
 
   /**
@@ -80,12 +88,8 @@ export class Session {
    * @throws CommandError `WriteFailed`
    */
   deliver(content: Uint8Array | string): void {
-    try {
-      this.#write(content);
-    } catch (error) {
-      if (!(error instanceof ReaderGone)) throw error;
-      throw new CommandError('WriteFailed', 'whoever was to read standard output has gone');
-    }
+    this.printRaw(content);
+    if (this.isUnread) throw new CommandError('WriteFailed', 'whoever was to read standard output has gone');
   }
 
   /** Tells of something done, in Storidge's words: `Succeed: Create credential: Credential NAME saved`. */
@@ -118,11 +122,6 @@ export class Session {
   /** Warns whoever sits at the terminal; a log is not warned. */
   warn(text: string): void {
     if (isTerminal(STDERR)) this.#tell(`${paint('Warning:', YELLOW, isColoured(STDERR))} ${printable(text)}\n`);
-  }
-
-  #write(content: Uint8Array | string): void {
-    this.#progress.clear();
-    writeAll(STDOUT, content);
   }
 
   #tell(text: string): void {

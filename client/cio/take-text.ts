@@ -1,14 +1,14 @@
 import { isUtf8 } from 'node:buffer';
+import { CommandError } from './command-error.ts';
 
-/** The encoding that the mark at the start of bytes tells (Unicode, 2.6); UTF-16 is what Windows calls Unicode. */
-export function markedEncoding(bytes: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
-  return bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : 'utf-8';
-}
-
-/** What there is to say of bytes that are not UTF-8, where text is asked for. */
-export function whyNoText(bytes: Uint8Array): string {
-  return markedEncoding(bytes) === 'utf-8' ? 'is not UTF-8 text' : 'is UTF-16 text: save it as UTF-8';
+/**
+ * The encoding of text, by the mark at its start (Unicode, 2.6), else by the NULs of its first two characters, which are ASCII
+ * (RFC 4627, 3); UTF-16 is what Windows calls Unicode.
+ */
+export function encodingOf(bytes: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
+  const [a = 0, b = 0, c = 0, d = 0] = bytes;
+  if ((a === 0xff && b === 0xfe) || (a && !b && c && !d)) return 'utf-16le';
+  return (a === 0xfe && b === 0xff) || (!a && b && !c && d) ? 'utf-16be' : 'utf-8';
 }
 
 /** The text of bytes, which are wiped; undefined where they are not UTF-8. */
@@ -18,4 +18,19 @@ export function takeText(bytes: Uint8Array): string | undefined {
     : undefined;
   bytes.fill(0);
   return text;
+}
+
+/**
+ * The same, where text is asked for.
+ *
+ * @param what has the text, as a message calls it
+ * @param end of the message
+ * @throws CommandError `InvalidInput`
+ */
+export function requireText(bytes: Uint8Array, what: string, end = ''): string {
+  const isUtf16 = encodingOf(bytes) !== 'utf-8';
+  const text = takeText(bytes);
+  if (text !== undefined && !isUtf16) return text;
+  const reason = isUtf16 ? 'is UTF-16 text: save it as UTF-8' : 'is not UTF-8 text';
+  throw new CommandError('InvalidInput', `${what} ${reason}${end}`);
 }

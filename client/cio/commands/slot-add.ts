@@ -7,6 +7,7 @@ import { defineCommand, type Command } from '../command.ts';
 import { STDOUT } from '../file-descriptors.ts';
 import { reasonOfCode } from '../file-error.ts';
 import { explain } from '../messages.ts';
+import { ENDING_SIGNALS } from '../on-ending.ts';
 import { readNewPassphrase } from '../passphrase.ts';
 import type { Session } from '../session.ts';
 import { isNull, isTerminal } from '../terminal.ts';
@@ -50,16 +51,16 @@ export const SLOT_ADD: Command = defineCommand({
     const reply = await session.withClient(async (client) => {
       // Before there is a code that could be lost by it.
       const storeId = print ? (await client.call('Status', {})).storeId : undefined;
+      let isInterrupted = false;
+      // Ended from here on, this would leave a slot whose code nobody has seen. A signal that comes again ends it all the same.
+      if (particulars.kind === 'recovery')
+        for (const signal of ENDING_SIGNALS) process.once(signal, () => (isInterrupted = true));
       const added = await client
         .call('AddSlot', parameters)
         .catch((error: unknown) => rewordRefusal(error, particulars.kind));
       if (added.recoveryCode) {
-        await handOut(
-          session,
-          client,
-          added,
-          await textOf(session, added, added.recoveryCode, print, storeId ?? undefined),
-        );
+        const text = await textOf(session, added, added.recoveryCode, print, storeId ?? undefined);
+        await handOut(session, client, added, isInterrupted ? undefined : text);
       }
       return added;
     });
@@ -85,24 +86,35 @@ function rewordRefusal(error: unknown, kind: string): never {
   throw new RewordedError(error, { message, hint: 'give it a new name, in a folder that the daemon can write to' });
 }
 
-/** Shows a code, this once. A slot whose code nobody could be shown opens nothing: it is removed again. */
-async function handOut(session: Session, client: CredentialClient, { slot }: AddSlotOut, text: string): Promise<void> {
-  if (!session.isJson) {
+/**
+ * Shows a code, this once. A slot whose code nobody could be shown opens nothing: it is removed again.
+ *
+ * @param text undefined where this was interrupted
+ */
+async function handOut(
+  session: Session,
+  client: CredentialClient,
+  { slot }: AddSlotOut,
+  text: string | undefined,
+): Promise<void> {
+  if (text !== undefined && !session.isJson) {
     session.note(
       'This code opens the store when everything else is lost. It is shown this once: print it, keep it away from this host.',
     );
   }
   try {
+    if (text === undefined) throw new CommandError('Interrupted', 'interrupted');
     session.deliver(text);
   } catch (error) {
     const { message } = explain(error);
+    const code = text === undefined ? 'Interrupted' : 'WriteFailed';
     const isRemoved = await client.call('RemoveSlot', { id: slot.id }).then(
       () => true,
       () => false,
     );
-    if (isRemoved) throw new CommandError('WriteFailed', `${message}; the slot was removed again`);
+    if (isRemoved) throw new CommandError(code, `${message}; the slot was removed again`);
     throw new CommandError(
-      'WriteFailed',
+      code,
       `${message}; nobody has the code of slot ${slot.id}`,
       `remove it: cio credential slot remove ${slot.id}`,
     );

@@ -9,7 +9,7 @@ import { parseTree } from '../../../src/import/tree.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
 import { canonicalSetName, providerOf } from '../../../src/sets.ts';
 import { CommandError } from '../command-error.ts';
-import { markedEncoding } from '../take-text.ts';
+import { encodingOf } from '../take-text.ts';
 import { readValueFromFile } from '../value-input.ts';
 import type { GivenValue, GivenValues } from './given-values.ts';
 import { readFileText, readPipe } from './read-text.ts';
@@ -80,7 +80,7 @@ function readRecognised(path: string): string | undefined {
     if (!stat.isFile() || stat.size > RECOGNISED_BYTES_MAX) return undefined;
     const bytes = readValueFromFile(path, { keepNewline: true });
     try {
-      return new TextDecoder(markedEncoding(bytes), { fatal: true }).decode(bytes);
+      return new TextDecoder(encodingOf(bytes), { fatal: true }).decode(bytes);
     } finally {
       bytes.fill(0);
     }

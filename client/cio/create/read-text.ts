@@ -1,10 +1,9 @@
-import { CommandError } from '../command-error.ts';
-import { takeText, whyNoText } from '../take-text.ts';
+import { requireText } from '../take-text.ts';
 import { readValueFromFile, readValueFromStdin } from '../value-input.ts';
 
 /** The text of a pipe, less one newline at its end. */
 export function readPipe(): string {
-  return decode(readValueFromStdin({ keepNewline: false }), 'standard input');
+  return requireText(readValueFromStdin({ keepNewline: false }), 'standard input');
 }
 
 /**
@@ -14,12 +13,5 @@ export function readPipe(): string {
  */
 export function readFileText(path: string, source: string | undefined): string {
   const file = source === undefined ? 'the file' : `the file of ${source}`;
-  return decode(readValueFromFile(path, { keepNewline: false }, file), file);
-}
-
-function decode(bytes: Buffer, what: string): string {
-  const reason = whyNoText(bytes);
-  const text = takeText(bytes);
-  if (text === undefined) throw new CommandError('InvalidInput', `${what} ${reason}`);
-  return text;
+  return requireText(readValueFromFile(path, { keepNewline: false }, file), file);
 }

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError } from '../command-error.ts';
-import { ENDING_SIGNALS, onEnding } from '../on-ending.ts';
+import { ALL_ENDING_SIGNALS, onEnding } from '../on-ending.ts';
 
 /** File systems without a disk, statfs(2). */
 const TMPFS_MAGIC = 0x0102_1994;
@@ -26,7 +26,7 @@ const STICKY = 0o1000;
 const CHUNK_BYTES = 64 * 1024;
 
 /** Signals that end this process; Ctrl-C is the editor's while it runs. */
-const ENDING_HERE = ENDING_SIGNALS.filter((signal) => signal !== 'SIGINT');
+const ENDING_HERE = ALL_ENDING_SIGNALS.filter((signal) => signal !== 'SIGINT');
 
 /**
  * A folder in memory that nobody else can look into. What is in it, backups and swap files of an editor too, is

@@ -4,7 +4,7 @@ import { isAgeFile } from '../age/age-file.ts';
 import { CommandError } from '../command-error.ts';
 import { openForReading, readBounded, STDIN } from '../file-descriptors.ts';
 import type { Session } from '../session.ts';
-import { takeText, whyNoText } from '../take-text.ts';
+import { requireText } from '../take-text.ts';
 
 /** Room for what age puts around an export: header, a tag for each 64 KiB, and armor's lines. */
 const AGE_BYTES_MAX: number = Math.ceil(EXPORT_BYTES_MAX * 1.5);
@@ -43,13 +43,10 @@ export async function readSource(session: Session, path: string, identity: strin
       const { openAgeFile } = await import('../age/open-age-file.ts');
       plain = await openAgeFile(session, bytes, identity);
     }
-    const reason = whyNoText(plain);
-    const text = takeText(plain);
-    if (text === undefined) throw new CommandError('InvalidInput', `${name} ${reason}; nothing was stored`);
     return {
       name,
       path: path === '-' ? undefined : path,
-      text,
+      text: requireText(plain, name, '; nothing was stored'),
       isPlainFile: isFile && !isEncrypted,
       openMode: isEncrypted ? undefined : openMode,
     };

@@ -1,3 +1,4 @@
+import { EXIT } from '../../../src/errors.ts';
 import type { WatchIn, WatchedSet } from '../../../src/protocol/interface.generated.ts';
 import { localUsers } from '../principals.ts';
 import type { Session } from '../session.ts';
@@ -6,8 +7,8 @@ import { formatTime } from '../time.ts';
 import { follow } from './follow.ts';
 import type { Told } from './picture.ts';
 
-/** Prints what there is and then every change, a line each, until it is interrupted. */
-export async function printChanges(session: Session, parameters: WatchIn): Promise<never> {
+/** Prints what there is and then every change, a line each, until it is interrupted, or nobody reads it any more. */
+export async function printChanges(session: Session, parameters: WatchIn): Promise<number> {
   const users = localUsers();
   const events = {
     onLost: (reason: 'gone' | 'locked') => {
@@ -24,6 +25,7 @@ export async function printChanges(session: Session, parameters: WatchIn): Promi
     if (!session.isJson && isFirst && shown.length === 0) session.note('There is nothing yet; waiting for it.');
     for (const each of shown) session.print(documentOf(each), () => formatTold(each, Date.now(), users));
     if (session.isJson && isFirst) session.printDocument({ event: 'settled' });
+    if (session.isUnread) return EXIT.done;
   }
   throw new TypeError('a watch has no end');
 }

@@ -71,6 +71,13 @@ describe('explain()', () => {
     }
   });
 
+  it('helps with every limit, of a call and of what is kept', () => {
+    for (const limit of [100, 1000, 10_000]) {
+      const { hint } = explain(new CredentialError('TooLarge', { limit }));
+      assert.match(hint ?? '', /several steps.*remove.*revoke/);
+    }
+  });
+
   it('says how to start a daemon that does not run', () => {
     for (const reason of ['not_found', 'refused'] as const) {
       const { hint = '' } = explain(new ConnectionError(reason, '/run/x'));

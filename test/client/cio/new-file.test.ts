@@ -51,7 +51,7 @@ describe('NewFile', () => {
       file.write(Buffer.from('half'));
       setInterval(() => undefined, 1000);
       console.log('ready');`;
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGALRM'] as const) {
       const service = new Service(t, [process.execPath, '--input-type=module-typescript', '--eval', program]);
       await service.printed('ready');
       assert.equal(fs.readdirSync(folder).length, 1);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { ENDING_SIGNALS } from '../../../client/cio/on-ending.ts';
+import { ALL_ENDING_SIGNALS } from '../../../client/cio/on-ending.ts';
 import { run } from '../../support/process.ts';
 
 const MODULE = path.join(import.meta.dirname, '..', '..', '..', 'client', 'cio', 'on-ending.ts');
@@ -13,7 +13,7 @@ function end(signal: NodeJS.Signals, body: string): ReturnType<typeof run> {
 }
 
 describe('onEnding()', () => {
-  for (const signal of ENDING_SIGNALS) {
+  for (const signal of ALL_ENDING_SIGNALS) {
     it(`does all that is to be done before ${signal} ends the process`, async () => {
       const both = "for (const word of ['one', 'two']) onEnding(() => process.stderr.write(word))";
       const exit = await end(signal, both);

@@ -40,7 +40,16 @@ async function startShell(scope: Scope, shell: Shell, socket: string): Promise<T
   fs.writeFileSync(path.join(home, 'a_file'), '');
   const script = path.join(home, '.zshrc');
   fs.writeFileSync(script, PREPARATION[shell] + COMPLETION_SCRIPTS[shell]);
-  const env = { CIO_CREDENTIAL_SOCKET: socket, HOME: home, PATH: `${home}:/usr/bin:/bin`, LC_ALL: 'C.UTF-8' };
+  // Else fish makes a folder of its user's name in /tmp, and complains where he has none.
+  const runtime = path.join(home, 'run');
+  fs.mkdirSync(runtime, { mode: 0o700 });
+  const env = {
+    CIO_CREDENTIAL_SOCKET: socket,
+    HOME: home,
+    XDG_RUNTIME_DIR: runtime,
+    PATH: `${home}:/usr/bin:/bin`,
+    LC_ALL: 'C.UTF-8',
+  };
   const program = new TerminalProgram(scope, `cd ${home}; stty cols 200; ${SHELLS[shell](script, home)}`, env);
   await program.shows('ready> ');
   return program;

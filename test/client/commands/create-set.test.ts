@@ -391,7 +391,8 @@ describe('cio credential create SET --from-file', () => {
   it('does not take a set in UTF-16 for one value, and says how it is to be saved', async () => {
     const file = path.join(harness.folder, 'utf16');
     const encode = (text: string): Buffer => Buffer.from(`\ufeff${text}`, 'utf16le');
-    for (const text of [encode('provider: s3\r\naccess_key: AK\r\n'), encode('access_key: AK\r\n').swap16()]) {
+    const marked = [encode('provider: s3\r\naccess_key: AK\r\n'), encode('access_key: AK\r\n').swap16()];
+    for (const text of [...marked, ...marked.map((bytes) => bytes.subarray(2))]) {
       const set = newSetName();
       fs.writeFileSync(file, text);
       const stderr = await harness.fail(EXIT.invalid, ['create', set, '--from-file', file]);

@@ -119,6 +119,7 @@ describe('cio credential import', () => {
       [`[default]\naws_access_key_id = A\n${secret}\n`, /wrong, line 3: it is neither/],
       [Buffer.from([0x41, 0x3d, 0xff]), /wrong is not UTF-8 text/],
       [Buffer.from(`\ufeffcio_aws_access_key=${secret}\n`, 'utf16le'), /wrong is UTF-16 text: save it as UTF-8/],
+      [Buffer.from(`cio_aws_access_key=${secret}\n`, 'utf16le'), /wrong is UTF-16 text: save it as UTF-8/],
       ['', /wrong: it is empty/],
       [profile(`A\u001b${secret}`, 'S'), /\/wrong, line 2: the value of cio_aws_access_key is not valid: it has/],
     ] as const) {

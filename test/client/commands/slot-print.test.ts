@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
-import { hostname } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { constants, hostname } from 'node:os';
 import { after, describe, it } from 'node:test';
+import { COMMAND_EXIT } from '../../../client/cio/command-error.ts';
+import { ENDING_SIGNALS } from '../../../client/cio/on-ending.ts';
 import { EXIT } from '../../../src/errors.ts';
-import { run } from '../../support/process.ts';
+import { eventually } from '../../support/eventually.ts';
+import { run, Service } from '../../support/process.ts';
 import { quoted } from '../terminal.ts';
 import { GONE, Harness, UNTOLD } from './harness.ts';
 
 const harness = await Harness.start({ after });
+
+/** Whether a process listens to a signal (`SigCgt` in proc_pid_status(5)). */
+function catches(pid: number, signal: number): boolean {
+  const [, mask = ''] = /^SigCgt:\t([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+  return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
 
 async function count(): Promise<number> {
   return ((await harness.json(['slot', 'list'])) as { slots: unknown[] }).slots.length;
@@ -42,6 +52,38 @@ describe('cio credential slot add recovery --print', () => {
       }
     }
     assert.equal(await count(), before);
+  });
+
+  it('leaves none where it is interrupted before there is a code', async (t) => {
+    const before = await count();
+    for (const signal of ENDING_SIGNALS) {
+      harness.daemon.service.signal('SIGSTOP');
+      const words = ['credential', 'slot', 'add', 'recovery'];
+      const adding = new Service(t, [...harness.built, ...words], { env: harness.environment });
+      // What Node itself takes, it takes from its start on; SIGQUIT is held back from the call on.
+      await eventually(() => catches(adding.pid, constants.signals.SIGQUIT));
+      adding.signal(signal);
+      await eventually(() => !catches(adding.pid, constants.signals[signal]));
+      harness.daemon.service.signal('SIGCONT');
+      assert.deepEqual(await adding.exited, { code: COMMAND_EXIT.interrupted, signal: null });
+      assert.equal(adding.output, 'Failed: Add slot: interrupted; the slot was removed again\n');
+    }
+    assert.equal(await count(), before);
+  });
+
+  it('is ended by a second signal at once', async (t) => {
+    harness.daemon.service.signal('SIGSTOP');
+    try {
+      const words = ['credential', 'slot', 'add', 'recovery'];
+      const adding = new Service(t, [...harness.built, ...words], { env: harness.environment });
+      await eventually(() => catches(adding.pid, constants.signals.SIGQUIT));
+      adding.signal('SIGQUIT');
+      await eventually(() => !catches(adding.pid, constants.signals.SIGQUIT));
+      adding.signal('SIGQUIT');
+      assert.deepEqual(await adding.exited, { code: null, signal: 'SIGQUIT' });
+    } finally {
+      harness.daemon.service.signal('SIGCONT');
+    }
   });
 
   it('hands out the code where nothing else that is told can be written', async () => {

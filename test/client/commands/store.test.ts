@@ -30,6 +30,7 @@ describe('cio credential status, lock, unlock and slot', () => {
 
     // A passphrase and a recovery code, and then no key file any more.
     await harness.fail(EXIT.invalid, ['slot', 'add', 'passphrase'], at(''));
+    await harness.fail(EXIT.invalid, ['slot', 'add', 'passphrase'], at('o\0p\0e\0n\0\n'));
     const { slot } = (await harness.json(['slot', 'add', 'passphrase', '--label', 'mine'], at('open sesame\n'))) as {
       slot: { id: string };
     };

@@ -134,6 +134,9 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     ['HUP', 129],
     ['QUIT', 131],
     ['INT', 130],
+    ['USR1', 138],
+    ['USR2', 140],
+    ['ALRM', 142],
   ] as const) {
     it(`brings the echo back when SIG${signal} ends it`, async (t) => {
       const inner = `echo "pid $$."; exec ${cioLine('create', newName())}`;
@@ -151,11 +154,10 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
   const shell = 'bash --norc --noprofile -i';
   const stoppedBy: Readonly<Record<string, (program: TerminalProgram) => void>> = {
     'Ctrl-Z': (program) => program.type('\u001a'),
-    'SIGSTOP from elsewhere': (program) => {
-      const children = readFileSync(`/proc/${pidOf(program)}/task/${pidOf(program)}/children`, 'utf8');
-      process.kill(Number(children), 'SIGSTOP');
-    },
+    'SIGSTOP from elsewhere': (program) => process.kill(childOf(program), 'SIGSTOP'),
   };
+  const childOf = (program: TerminalProgram): number =>
+    Number(readFileSync(`/proc/${pidOf(program)}/task/${pidOf(program)}/children`, 'utf8'));
   const pidOf = (program: TerminalProgram): string =>
     /pid=(\d+)/.exec(program.screen)?.[1] ?? assert.fail(program.screen);
   for (const [how, stopIt] of Object.entries(stoppedBy)) {
@@ -200,6 +202,28 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
       await program.exit();
     });
   }
+
+  it('leaves the echo to a shell that does not bring it back itself, where it is stopped from elsewhere', async (t) => {
+    const program = new TerminalProgram(t, 'dash -i', { ...env(), PS1: '$ ' });
+    program.type('echo pid=$$\n');
+    await program.shows(/pid=\d+/);
+    program.type(`${cioLine('create', newName())}\n`);
+    for (const _ of ['once', 'and again']) {
+      const before = program.screen.length;
+      await program.shows(/Value of[^]*: $/);
+      process.kill(childOf(program), 'SIGTSTP');
+      await program.shows(new RegExp(`^[^]{${before}}[^]*Stopped`));
+      program.type('stty -a; echo "end"ed; fg\n');
+      const state = await program.shows(new RegExp(`^[^]{${before}}[^]*Stopped[^]*\nended`));
+      for (const setting of ['echo', 'icanon', 'isig', 'icrnl'])
+        assert.match(state.slice(before), new RegExp(`[ \\n]${setting}[ ;]`));
+    }
+    await program.shows(/Value of[^]*: $/);
+    program.type('\u0003');
+    await program.shows(/\nFailed/);
+    program.type('exit\n');
+    await program.exit();
+  });
 
   it('is ended by kill where it was continued in the background before', async (t) => {
     const program = new TerminalProgram(t, shell, { ...env(), PS1: '$ ' });

@@ -9,7 +9,7 @@ import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { run as runProcess } from '../../support/process.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { quoted } from '../terminal.ts';
-import { Harness, newName } from './harness.ts';
+import { GONE, Harness, newName } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
@@ -204,6 +204,16 @@ describe('cio credential get', () => {
   });
 });
 
+describe('cio credential validate', () => {
+  it('fails where a set does, though nobody reads', async () => {
+    const set = await harness.storeSet({ backup_repo: 's3:http://127.0.0.1:1/backup-123' });
+    for (const options of [[], ['--json']]) {
+      const { code, stdout } = await harness.runAfter(GONE, ['validate', set, ...options]);
+      assert.deepEqual([code, stdout], [EXIT.validationFailed, '']);
+    }
+  });
+});
+
 describe('cio credential list', () => {
   it('shows what a set lacks', async () => {
     await harness.store('AK', 'cio_minio_access_key');
@@ -346,7 +356,7 @@ describe('cio credential history and rollback', () => {
       absent,
     );
     for (const options of [[], ['--version', '9']]) {
-      const refused = await harness.fail(EXIT.invalid, ['rollback', name, ...options]);
+      const refused = await harness.fail(EXIT.notFound, ['rollback', name, ...options]);
       assert.ok(
         refused.endsWith(`: ${name.slice(0, 8)}…: no such version of it is kept\nHint: ${history} of them are\n`),
         refused,
@@ -357,6 +367,8 @@ describe('cio credential history and rollback', () => {
 
   it('take a set for a set', async () => {
     const set = await harness.storeSet();
+    const refused = await harness.fail(EXIT.usage, ['rollback', set, '--version', '1']);
+    assert.match(refused, /: a set goes back to a generation, not a version\nHint: give --generation in place of/);
     const told = await harness.fail(EXIT.usage, ['history', set]);
     assert.ok(told.includes(`: ${set} is a set\n`), told);
     const member = /: cio credential history (cio_\S+)\n$/.exec(told)?.[1] ?? '';
@@ -383,7 +395,7 @@ describe('cio credential history and rollback', () => {
     assert.doesNotMatch(table, /canary/);
     const { versions } = (await harness.json(['history', name])) as { versions: unknown[] };
     assert.equal(versions.length, 5);
-    await harness.fail(EXIT.invalid, ['rollback', name, '--version', '99']);
+    await harness.fail(EXIT.notFound, ['rollback', name, '--version', '99']);
     await harness.fail(EXIT.notFound, ['history', newName()]);
   });
 
