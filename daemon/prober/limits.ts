@@ -42,7 +42,7 @@ export const INTERIM_ANSWERS_MAX = 8;
 /** Body of an answer that says what went wrong. Amazon's have less than 1 KiB. */
 export const ERROR_BYTES_MAX: number = 64 * 1024;
 
-/** List of {@link KEYS_LISTED_MAX} names, of at most 1024 bytes each, which encoding can make six times as long. */
+/** List of one name more than {@link KEYS_LISTED_MAX}, of at most 1024 bytes each, which encoding can make six times as long. */
 export const LIST_BYTES_MAX: number = 256 * 1024;
 
 /** A page of a list may be short, even empty, and have a next one. */

@@ -80,7 +80,7 @@ export async function beginRepository(
 async function find(store: ObjectStore, canList: boolean, signal: AbortSignal): Promise<Found> {
   const config = await store.get('config', OBJECT_BYTES_MAX, signal);
   // Keys without it are what is left of a repository, and not a place for a new one.
-  const hasKeys = config === undefined && canList && (await store.list(KEYS, 1, signal)).length > 0;
+  const hasKeys = config === undefined && canList && (await namesIn(store, KEYS, 1, signal)).length > 0;
   return { config, hasKeys };
 }
 
@@ -147,13 +147,17 @@ async function listKeys(
   store: ObjectStore,
   signal: AbortSignal,
 ): Promise<Pick<Opened, 'folder'> & { readonly keyNames: readonly string[] }> {
-  const listIn = async (folder: string): Promise<string[]> =>
-    (await store.list(folder, KEYS_LISTED_MAX, signal)).map((name) => name.slice(folder.length));
-  const keyNames = await listIn(KEYS);
+  const keyNames = await namesIn(store, KEYS, KEYS_LISTED_MAX, signal);
   if (keyNames.length > 0) return { folder: KEYS, keyNames };
   const { formerKeys } = store;
-  const former = formerKeys === undefined ? [] : await listIn(formerKeys);
+  const former = formerKeys === undefined ? [] : await namesIn(store, formerKeys, KEYS_LISTED_MAX, signal);
   return { folder: former.length > 0 ? (formerKeys ?? KEYS) : KEYS, keyNames: former };
+}
+
+/** As many names in a folder as `max`, if there are; restic, too, passes over the object that some tools make to stand for it. */
+async function namesIn(store: ObjectStore, folder: string, max: number, signal: AbortSignal): Promise<string[]> {
+  const names = await store.list(folder, max + 1, signal);
+  return names.map((name) => name.slice(folder.length)).filter((name) => name !== '');
 }
 
 /** Whether there is a repository. */

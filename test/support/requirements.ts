@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { lockLimit } from './process-limits.ts';
 
@@ -25,6 +26,12 @@ export function command(name: string, debianPackage: string = name, below = '/')
 export function root(): string | undefined {
   if (process.geteuid?.() !== 0) return 'root';
   return hasCapabilities(CAP_SETGID, CAP_SETUID) && hasAllUsers() ? undefined : 'root that may become any other user';
+}
+
+/** To listen at ::1. */
+export function ipv6(): string | undefined {
+  const interfaces = Object.values(os.networkInterfaces()).flat();
+  return interfaces.some((each) => each?.address === '::1') ? undefined : 'IPv6 (the address ::1)';
 }
 
 /** To lock the pages of keys, and a little more. */

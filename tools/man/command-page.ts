@@ -23,7 +23,7 @@ const EXIT_MEANINGS: { readonly [Name in keyof typeof EXIT]: string } = {
 const COMMAND_EXIT_MEANINGS: { readonly [Name in keyof typeof COMMAND_EXIT]: string } = {
   notExecutable: 'The command of exec cannot be run.',
   notFound: 'The command of exec is not there. What it ends with itself is passed on.',
-  interrupted: 'Ctrl-C at a question.',
+  interrupted: 'Ctrl-C at a question, or a signal while a recovery code was made.',
 };
 
 /** What `cio credential` itself reads of its environment. */

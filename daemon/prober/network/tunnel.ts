@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import type { Socket } from 'node:net';
 
 import { ProbeFailure } from '../failure.ts';
-import { HEADER_BYTES_MAX, INTERIM_ANSWERS_MAX } from '../limits.ts';
+import { HEADER_BYTES_MAX } from '../limits.ts';
 import { authorityOf, type Endpoint } from './endpoint.ts';
 import { shakeHands, tlsOptionsOf } from './handshake.ts';
 import { failureOfRequest } from './socket-error.ts';
@@ -45,6 +45,7 @@ function openTunnel(socket: Socket, endpoint: Endpoint, signal: AbortSignal): Pr
       maxHeaderSize: HEADER_BYTES_MAX,
       signal,
     });
+    // Comes with the first answer, and for Go, and so restic, one that is none yet (1xx) is no yes either.
     asked.once('connect', ({ statusCode: status = 0 }, connected: Socket, head: Buffer) => {
       if (status >= 200 && status < 300) {
         if (head.length > 0) connected.unshift(head);
@@ -53,11 +54,6 @@ function openTunnel(socket: Socket, endpoint: Endpoint, signal: AbortSignal): Pr
       }
       connected.destroy();
       reject(proxyRefusal(status));
-    });
-    let interim = 0;
-    asked.on('information', () => {
-      interim += 1;
-      if (interim > INTERIM_ANSWERS_MAX) asked.destroy(new ProbeFailure('answer_too_large'));
     });
     asked.once('error', (error) => {
       socket.destroy();

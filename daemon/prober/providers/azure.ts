@@ -246,8 +246,10 @@ function wired({ url, method, headers, body }: SdkRequest, target: AzureTarget):
   };
 }
 
+/** The library would follow a redirect to the same host, with a new signature for whatever path that one names. */
 function responseOf(request: SdkRequest, { status, headers, body }: Answer): SdkResponse {
-  const all = { toJson: () => ({ ...headers }) };
+  const { location: _location, ...rest } = headers;
+  const all = { toJson: () => ({ ...rest }) };
   return {
     request,
     status,

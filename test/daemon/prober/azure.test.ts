@@ -239,6 +239,35 @@ describe(
       assert.ok(!(server.seen.join('') + JSON.stringify(findings)).includes(VALUES['account_key'] ?? ''));
     });
 
+    it('follows none to the same host either: it signs nothing but what it asks for by itself', async () => {
+      for (const [redirected, check] of [
+        ['GET', 'key'],
+        ['PUT', 'write'],
+        ['DELETE', 'delete'],
+      ] as const) {
+        for (const status of [300, 301, 302, 307]) {
+          const server = await start((request, response, body) => {
+            const { method, url = '' } = request;
+            response.setHeader('x-ms-request-id', '1').setHeader('content-type', 'application/xml');
+            if (method === redirected) response.writeHead(status, { location: '/backup/host-1/config' }).end();
+            else if (url.includes('comp=list'))
+              response.end('<EnumerationResults ContainerName="x"><Blobs/><NextMarker/></EnumerationResults>');
+            else if (method === 'GET') refusing('BlobNotFound', 404)(request, response, body);
+            else response.writeHead(method === 'PUT' ? 201 : 202).end();
+          });
+          const findings = await find(server.values);
+          const failure = failureIn(findings.filter((finding) => finding.check === check));
+          assert.equal(failure?.reason, 'redirected', `${redirected} ${status}`);
+          const asked = server.seen.map((head) => head.split('\n', 1)[0] ?? '');
+          const wanted = redirected === 'GET' ? [] : ['GET /backup/host-1/config'];
+          assert.deepEqual(
+            asked.filter((line) => line.endsWith('/config')),
+            wanted,
+          );
+        }
+      }
+    });
+
     it('takes neither an answer without end nor one of another kind', async () => {
       const endless = await start((_request, response) => {
         response.writeHead(200, { 'content-type': 'application/xml' });

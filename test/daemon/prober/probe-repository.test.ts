@@ -18,7 +18,7 @@ const PASSWORD = 'a password';
 const COSTLY = { N: 2 ** 17, r: 8, p: 8 } as const;
 
 interface Repository {
-  readonly config: Uint8Array;
+  readonly config: Uint8Array | undefined;
   readonly keys: readonly NamedFile[];
   /** Where the keys lie. */
   readonly folder?: string;
@@ -36,7 +36,7 @@ async function startRepository(
   page: (parameters: URLSearchParams) => string | undefined = () => undefined,
 ): Promise<FarServer & { readonly mostAtOnce: () => number }> {
   const files = new Map(keys.map(({ name, bytes }) => [`/bucket-1/${folder}/${name}`, bytes]));
-  files.set('/bucket-1/config', config);
+  if (config !== undefined) files.set('/bucket-1/config', config);
   const names = keys.map(({ name }) => `<Contents><Key>${folder}/${name}</Key></Contents>`).join('');
   let asked = 0;
   let most = 0;
@@ -45,7 +45,7 @@ async function startRepository(
     const name = url.split('?', 1)[0] ?? '';
     most = Math.max(most, (asked += 1));
     response.once('finish', () => (asked -= 1));
-    if (act(method, name) === 'refuse') refusal('AccessDenied')(request, response);
+    if (act(method, url) === 'refuse') refusal('AccessDenied')(request, response);
     else if (url.includes('location')) response.end('<LocationConstraint></LocationConstraint>');
     else if (url.includes('list-type')) {
       const { searchParams } = new URL(url, 'http://server');
@@ -135,6 +135,36 @@ describe('probe(): the password of the repository', () => {
     }
   });
 
+  it('passes over the object that stands for a folder: it is no key, and there need be none', async (t) => {
+    const others = Array.from({ length: 19 }, (_, index) => `of number ${index}`);
+    const twenty = repositoryOf([...others, PASSWORD]);
+    const wrong = repositoryOf([...others, 'of another']);
+    const more = repositoryOf([...others, 'of another', PASSWORD]);
+    for (const provider of PROVIDERS) {
+      for (const [repository, check, expected] of [
+        [twenty, 'password', undefined],
+        [wrong, 'password', 'wrong_password'],
+        [more, 'password', 'too_many_keys'],
+        [{ config: undefined, keys: [] }, 'repository', 'no_repository'],
+        [{ ...repositoryOf([PASSWORD]), config: undefined }, 'repository', 'not_a_repository'],
+      ] as const) {
+        const names = ['', ...repository.keys.map(({ name }) => name)];
+        const server = await startRepository(t, repository, undefined, (parameters) =>
+          parameters.get('prefix') === 'keys/'
+            ? names
+                .slice(0, Number(parameters.get('max-keys')))
+                .map((name) => `<Contents><Key>keys/${name}</Key></Contents>`)
+                .join('')
+            : undefined,
+        );
+        const findings = await findingsOf(jobOf(valuesFor(server), { provider, restoreOnly: true }));
+        const { reason, field } = findingFor(findings, check);
+        const isOfPassword = expected === 'wrong_password' || expected === 'too_many_keys';
+        assert.deepEqual([reason, field], [expected, isOfPassword ? 'backup_password' : undefined], provider);
+      }
+    }
+  });
+
   it('asks for the next key in its turn only, one request at a time', async (t) => {
     for (const provider of PROVIDERS) {
       const repository = repositoryOf(['of another', 'of a third', PASSWORD]);
@@ -194,13 +224,31 @@ describe('probe(): the password of the repository', () => {
     assert.equal(findingFor(findings, 'password').reason, 'wrong_password');
   });
 
+  it('takes a key that is listed, and gone by the time it is read, for a file that is none', async (t) => {
+    const [gone, name] = [repositoryOf([PASSWORD]), 'ab'.repeat(32)];
+    for (const provider of PROVIDERS) {
+      const server = await startRepository(t, gone, undefined, (parameters) =>
+        parameters.get('prefix') === 'keys/' ? `<Contents><Key>keys/${name}</Key></Contents>` : undefined,
+      );
+      const { state, reason, subject } = findingFor(
+        await findingsOf(jobOf(valuesFor(server), { provider })),
+        'password',
+      );
+      assert.deepEqual([state, reason, subject], ['failed', 'not_a_repository', `keys/${name}`]);
+    }
+  });
+
   it('makes no key by parameters that nobody can afford, nor without a password', async (t) => {
     const server = await startRepository(t, repositoryOf([PASSWORD], { ...COSTLY, p: COSTLY.p + 1 }));
     const derivations = await countDerivations(async () => {
       const refused = findingFor(await findingsOf(jobOf(valuesFor(server))), 'password');
       assert.equal(refused.reason, 'untrusted_parameters');
-      const without = findingFor(await findingsOf(jobOf(valuesFor(server, ''))), 'password');
-      assert.deepEqual([without.state, without.reason], ['skipped', 'missing_field']);
+      const job = jobOf(valuesFor(server, ''));
+      const { backup_password: _password, ...values } = job.values;
+      for (const one of [job, { ...job, values }]) {
+        const without = findingFor(await findingsOf(one), 'password');
+        assert.deepEqual([without.state, without.reason], ['skipped', 'missing_field']);
+      }
     });
     assert.equal(derivations, 0);
   });
@@ -244,6 +292,29 @@ describe('probe(): the password of the repository', () => {
     const count = (password: string): Promise<number> =>
       countDerivations(async () => void (await findingsOf(jobOf(valuesFor(server, password)))));
     assert.deepEqual([await count('a password'), await count('a password\n')], [1, 2]);
+  });
+
+  it('asks for no keys where it may not list them, or there is no config that they could open', async (t) => {
+    const repository = repositoryOf([PASSWORD]);
+    for (const provider of PROVIDERS) {
+      for (const [config, canList] of [
+        [repository.config, false],
+        [undefined, false],
+        [new Uint8Array(5000), true],
+      ] as const) {
+        const server = await startRepository(t, { ...repository, config }, (_method, url) =>
+          !canList && url.includes('list-type') ? 'refuse' : undefined,
+        );
+        const findings = await findingsOf(jobOf(valuesFor(server), { provider, restoreOnly: true }));
+        const expected = config === undefined ? 'no_repository' : 'earlier_failure';
+        assert.equal(findingFor(findings, 'password').reason, expected);
+        assert.ok(server.seen.some((request) => request.includes('/config')));
+        assert.deepEqual(
+          server.seen.filter((request) => /^\w+ \S*(?:prefix=key|\/keys\/)/.test(request)),
+          [],
+        );
+      }
+    }
   });
 
   it('needs nothing written where the set is for restoring only', async (t) => {

@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 
 import { probe } from '../../../daemon/prober/probe.ts';
 import { CHECKS, type Finding } from '../../../src/validation.ts';
-import { skipUnless, command } from '../../support/requirements.ts';
+import { command, ipv6, skipUnless } from '../../support/requirements.ts';
 import { Canaries, assertUnseen } from '../../support/canary.ts';
 import type { ServerIdentity } from '../../support/minio-server.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
@@ -102,6 +102,40 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     assert.match(server.seen[0] ?? '', /^host\nrebinding\.test:\d+$/im);
   });
 
+  it('leaves no connection open behind it', { timeout: 30_000 }, async (t) => {
+    const body = '<Error><Code>InvalidAccessKeyId</Code></Error>';
+    for (const provider of PROVIDERS) {
+      const { promise: closed, resolve } = Promise.withResolvers<void>();
+      const server = await startTcp(t, (socket) => {
+        socket.once('close', () => resolve());
+        // It would keep the connection for ever.
+        socket.on('data', () => socket.write(`HTTP/1.1 403 No\r\ncontent-length: ${body.length}\r\n\r\n${body}`));
+      });
+      const job = jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` }, { provider });
+      assert.equal(failureIn(await findingsOf(job))?.reason, 'unknown_access_key');
+      await closed;
+    }
+  });
+
+  it('hears a server out, but for no more than eight answers that are none yet', async (t) => {
+    const body = '<Error><Code>InvalidAccessKeyId</Code></Error>';
+    for (const [count, reason] of [
+      [8, 'unknown_access_key'],
+      [9, 'answer_too_large'],
+    ] as const) {
+      const server = await startTcp(t, (socket) => {
+        socket.on('data', () => {
+          socket.write('HTTP/1.1 102 Processing\r\n\r\n'.repeat(count));
+          if (count === 8) socket.write(`HTTP/1.1 403 No\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+        });
+      });
+      for (const provider of PROVIDERS) {
+        const job = jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` }, { provider });
+        assert.equal(failureIn(await findingsOf(job))?.reason, reason);
+      }
+    }
+  });
+
   it('tells where nobody listens', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -112,7 +146,7 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     assert.deepEqual(failureIn(findings), failed('connect', 'connection_refused', { field: 'backup_repo', subject }));
   });
 
-  it('goes to an address of IPv6 as well', async (t) => {
+  it('goes to an address of IPv6 as well', { skip: skipUnless(ipv6) }, async (t) => {
     const server = await startHttp(t, refusal('InvalidAccessKeyId'), undefined, '::1');
     for (const provider of PROVIDERS) {
       const findings = await findingsOf(jobOf(plain(server), { provider }));

@@ -113,7 +113,7 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     const broken = { state: 'failed', field: 'proxy' };
     const refused = { ...broken, check: 'connect', reason: 'connection_refused', subject: '127.0.0.1:1' };
     assert.deepEqual(failureIn(gone), refused);
-    for (const status of [403, 407, 502]) {
+    for (const status of [102, 300, 403, 407, 502]) {
       const refusing = await startProxy(scope, { refusal: status });
       const findings = await findingsOf(jobOf(values(true, { proxy: refusing.url })), { lookup });
       const expected = { ...broken, check: 'connect', reason: 'proxy_refused', subject: `HTTP ${status}` };
@@ -146,9 +146,37 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     assert.equal(failureIn(other)?.reason, 'unexpected_answer');
   });
 
+  it('leaves a proxy that refuses, and passes over nothing that one says behind its yes', async () => {
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    const refusing = await startTcp(scope, (socket) => {
+      socket.once('close', () => resolve());
+      socket.once('data', () => socket.write('HTTP/1.1 403 No\r\n\r\n'));
+    });
+    await findingsOf(jobOf(values(true, { proxy: `http://${refusing.authority}` })), { lookup: LOOKUP });
+    await closed;
+    const talking = await startTcp(scope, (socket) => {
+      socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\n\r\nwelcome to the other side'));
+    });
+    const findings = await findingsOf(jobOf(values(true, { proxy: `http://${talking.authority}` })), {
+      lookup: LOOKUP,
+    });
+    assert.deepEqual([failureIn(findings)?.check, failureIn(findings)?.reason], ['tls', 'not_tls']);
+  });
+
   it('goes to no metadata service: not as a proxy, and not behind one', async () => {
     const behind = proxy.tunnels.length + proxy.urls.length;
-    for (const host of ['169.254.169.254', '0xa9fea9fe', '2852039166', '[::ffff:a9fe:a9fe]', '[fd00:ec2::254]']) {
+    for (const host of [
+      '169.254.169.254',
+      '169.254.169.254.',
+      '169.254.43518',
+      '0xA9FEA9FE',
+      '2852039166',
+      '0251.0376.0251.0376',
+      '[::ffff:a9fe:a9fe]',
+      '[::FFFF:169.254.169.254]',
+      '[fd00:ec2::254]',
+      '[fe80::1]',
+    ]) {
       const findings = await findingsOf(jobOf(values(false, { backup_repo: `s3:http://${host}/bucket-1` })), {
         lookup: LOOKUP,
       });
@@ -161,6 +189,47 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     });
     const expected = { check: 'resolve', state: 'failed', reason: 'address_refused', field: 'proxy' };
     assert.deepEqual(failureIn(findings), { ...expected, subject: '169.254.169.254' });
+  });
+
+  it('asks a proxy for other addresses, and for such a one where the set says so', async () => {
+    for (const provider of ['s3', 'minio'] as const) {
+      for (const [host, rest] of [
+        ['127.0.0.1', {}],
+        ['[::1]', {}],
+        ['169.254.169.254', { allow_link_local: 'true' }],
+      ] as const) {
+        const before = proxy.urls.length;
+        const own = values(false, { backup_repo: `s3:http://${host}:${plain.port}/bucket-1`, ...rest });
+        const findings = await findingsOf(jobOf(own, { provider }), { lookup: LOOKUP });
+        assert.deepEqual(checksIn(findings, 'failed'), [], JSON.stringify(findings));
+        const urls = proxy.urls.slice(before);
+        assert.ok(urls.length >= 5 && urls.every((url) => url.startsWith(`http://${host}:${plain.port}/bucket-1`)));
+      }
+    }
+  });
+
+  it('goes to the address that it found first with every connection, to a server and to a proxy', async () => {
+    const answer = bucket();
+    const server = await startHttp(scope, (request, response, body) => {
+      response.setHeader('connection', 'close');
+      answer(request, response, body);
+    });
+    for (const provider of ['s3', 'minio'] as const) {
+      for (const own of [
+        { backup_repo: `s3:http://rebinding.test:${server.port}/bucket-1` },
+        { backup_repo: `s3:http://${HOST}/bucket-1`, proxy: `http://rebinding.test:${server.port}` },
+      ]) {
+        const asked: string[] = [];
+        const before = server.seen.length;
+        const lookup = (host: string): ReturnType<typeof LOOKUP> =>
+          lookupOf(asked.push(host) === 1 ? '127.0.0.1' : '169.254.169.254')(host);
+        const findings = await findingsOf(jobOf(own, { provider }), { lookup });
+        assert.deepEqual(checksIn(findings, 'failed'), [], JSON.stringify(findings));
+        assert.deepEqual(asked, ['rebinding.test']);
+        // Each on a connection of its own.
+        assert.ok(server.seen.length - before >= 5);
+      }
+    }
   });
 
   it('follows no redirect behind a proxy either', async () => {

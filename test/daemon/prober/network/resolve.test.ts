@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import type { Endpoint } from '../../../../daemon/prober/network/endpoint.ts';
-import { isRefused, resolveAddresses, systemLookup } from '../../../../daemon/prober/network/resolve.ts';
+import { isLookingUp, isRefused, resolveAddresses, systemLookup } from '../../../../daemon/prober/network/resolve.ts';
 import { lookupOf } from '../far-server.ts';
 
 const ENDPOINT: Endpoint = {
@@ -38,6 +38,8 @@ describe('isRefused()', () => {
     '::169.254.169.254',
     '64:ff9b::a9fe:a9fe',
     '64:ff9b::169.254.169.254',
+    '64:ff9b::6464:64c8',
+    '::100.100.100.200',
     '64:ff9b:1::a9fe:a9fe',
     '64:ff9b:1:abcd::a9fe:a9fe',
     '64:ff9b:1:ab00:12:3456:a9fe:a9fe',
@@ -79,6 +81,7 @@ describe('isRefused()', () => {
     // What stands for a prefix does so at the begin alone.
     '2a05:2002:a9fe:a9fe::1',
     '2a05:64:ff9b:1:a9fe:a9:fe00:0',
+    '2a05:64:ff9b:1:aba9:fe:a9fe:0',
     '2a05:64:ff9b:1:abcd:a9:fea9:fe00',
   ];
   for (const address of taken) it(`takes ${address}`, () => assert.equal(isRefused(address), false));
@@ -125,5 +128,17 @@ describe('resolveAddresses()', () => {
   it('tries no more than four addresses', async () => {
     const many = Array.from({ length: 100 }, (_, index) => `10.0.0.${index}`);
     assert.equal((await resolveAddresses(ENDPOINT, lookupOf(...many))).length, 4);
+  });
+});
+
+describe('isLookingUp()', () => {
+  it('says so as long as a name is looked up, again and again, and not when that failed either', async () => {
+    for (const host of ['127.0.0.1', `${'a'.repeat(64)}.test`, '::1']) {
+      assert.equal(isLookingUp(), false);
+      const both = [systemLookup(host), systemLookup(host)];
+      assert.equal(isLookingUp(), true);
+      await Promise.allSettled(both);
+    }
+    assert.equal(isLookingUp(), false);
   });
 });

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { CONFIG_BYTES_MAX, openConfig } from '../../../../daemon/prober/restic/config.ts';
 import { randomKey, seal } from './reference.ts';
+import { watchWipes } from './wiped.ts';
 
 const ID = '0123456789abcdef'.repeat(4);
 const CONFIG = { version: 2, id: ID, chunker_polynomial: '3dea92648f6e83' };
@@ -27,13 +28,23 @@ describe('openConfig()', () => {
     ['an id behind something else', { ...CONFIG, id: `x${ID}` }],
     ['an id that is no hex', { ...CONFIG, id: 'x'.repeat(64) }],
     ['an id as a number', { ...CONFIG, id: 1 }],
+    ['an id in a list', { ...CONFIG, id: [ID] }],
     ['no polynomial', { ...CONFIG, chunker_polynomial: undefined }],
     ['an empty polynomial', { ...CONFIG, chunker_polynomial: '' }],
     ['a polynomial of more than 64 bits', { ...CONFIG, chunker_polynomial: '1'.repeat(17) }],
+    ['a polynomial as a number', { ...CONFIG, chunker_polynomial: 12 }],
     ['null', null],
     ['a list', [CONFIG]],
   ];
   for (const [what, object] of refused) it(`refuses ${what}`, () => assert.deepEqual(opened(object), REFUSED));
+
+  it('wipes what it opened, whatever that holds', (t) => {
+    const wiped = watchWipes(t);
+    for (const object of [CONFIG, { ...CONFIG, version: 3 }, 'no object']) {
+      opened(object);
+      assert.ok(wiped.has(Buffer.from(JSON.stringify(object))));
+    }
+  });
 
   it('refuses what is sealed under another key, or a byte of which is another', () => {
     const sealed = seal(master, Buffer.from(JSON.stringify(CONFIG)));

@@ -46,6 +46,7 @@ describe('parseKeyFile()', () => {
     ['a negative N', { N: -32_768 }],
     ['a fraction', { N: 1.5 }],
     ['N beyond whole numbers', { N: 1e300 }],
+    ['N beyond numbers that are exact', { N: 2 ** 53 }],
     ['r of 0', { r: 0 }],
     ['a negative r', { r: -8 }],
     ['p of 0', { p: 0 }],

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { scryptSync } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { openKey } from '../../../../daemon/prober/restic/master-key.ts';
@@ -6,6 +7,7 @@ import type { Refusal } from '../../../../daemon/prober/restic/refusal.ts';
 import type { SealingKey } from '../../../../daemon/prober/restic/sealed.ts';
 import { countDerivations } from './derivations.ts';
 import { makeKeyFile, masterJson, named, randomKey } from './reference.ts';
+import { watchWipes } from './wiped.ts';
 
 const PASSWORD = 'correct horse battery staple';
 const MASTER = randomKey();
@@ -63,6 +65,26 @@ describe('openKey()', () => {
       assert.deepEqual(await openKey(password, bytes, name), { reason: 'not_a_repository', subject: `keys/${name}` });
     });
   }
+
+  it('wipes the key that it derived, the text that this opened, and a master key that is of no use', async (t) => {
+    const useless = { encrypt: randomKey().encrypt, macK: new Uint8Array(16), macR: randomKey().macR };
+    for (const [master, password] of [
+      [MASTER, PASSWORD],
+      [MASTER, 'another'],
+      [useless, PASSWORD],
+    ] as const) {
+      const wiped = watchWipes(t);
+      const { bytes, name } = makeKeyFile({ password, master });
+      await openKey(Buffer.from(PASSWORD), bytes, name);
+      const { salt } = JSON.parse(Buffer.from(bytes).toString()) as { readonly salt: string };
+      const derived = scryptSync(PASSWORD, Buffer.from(salt, 'base64'), 64, { N: 2, r: 1, p: 1 });
+      for (const part of [derived.subarray(0, 32), derived.subarray(32, 48), derived.subarray(48)])
+        assert.ok(wiped.has(part));
+      assert.equal(wiped.has(Buffer.from(masterJson(master))), password === PASSWORD);
+      for (const part of [master.encrypt, master.macR]) assert.equal(wiped.has(part), master === useless);
+      t.mock.restoreAll();
+    }
+  });
 
   it('ends the search at a nonce of zeros, whatever the password', async () => {
     for (const other of [PASSWORD, 'x']) {

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { poly1305 } from '../../../../daemon/prober/restic/poly1305.ts';
 import { referencePoly1305 } from './reference.ts';
+import { watchWipes } from './wiped.ts';
 
 const bytes = (hex: string): Uint8Array => Buffer.from(hex, 'hex');
 const hex = (array: Uint8Array): string => Buffer.from(array).toString('hex');
@@ -112,6 +113,15 @@ describe('poly1305()', () => {
     const [r, s] = [new Uint8Array(16).fill(255), new Uint8Array(16).fill(255)];
     poly1305(r, s, new Uint8Array(40));
     assert.ok([...r, ...s].every((byte) => byte === 255));
+  });
+
+  it('wipes what it works with: the clamped key, the block, and five numbers', (t) => {
+    const { arrays } = watchWipes(t);
+    poly1305(new Uint8Array(16).fill(15), new Uint8Array(16).fill(1), new Uint8Array(16).fill(255));
+    const wiped = [...arrays];
+    assert.equal(wiped.filter((array) => array instanceof Uint8Array).length, 2);
+    assert.equal(wiped.filter((array) => array instanceof Float64Array).length, 5);
+    for (const array of wiped) assert.ok(array.every((value) => value === 0));
   });
 
   it('refuses a key of another length', () => {

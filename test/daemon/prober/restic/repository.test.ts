@@ -5,6 +5,7 @@ import { KEYS_TRIED_MAX, openRepository } from '../../../../daemon/prober/restic
 import { countDerivations } from './derivations.ts';
 import type { NamedFile } from './reference.ts';
 import { makeKeyFile, named, randomKey, seal } from './reference.ts';
+import { watchWipes } from './wiped.ts';
 
 const ID = 'f'.repeat(64);
 const OPENED = { version: 1, id: ID };
@@ -39,6 +40,13 @@ describe('openRepository()', () => {
       files.read,
       keys.slice(0, 3).map(({ name }) => name),
     );
+  });
+
+  it('wipes the master key, and leaves the password to its owner', async (t) => {
+    const wiped = watchWipes(t);
+    await openRepository(repository([keyOf('password')]), password, neverAborted);
+    for (const part of [MASTER.encrypt, MASTER.macK, MASTER.macR]) assert.ok(wiped.has(part));
+    assert.ok(!wiped.has(password));
   });
 
   it('says that the password is wrong where it opens no key', async () => {

@@ -1,9 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { deriveKey, isAffordable, SCRYPT_MEMORY_BYTES_MAX } from '../../../../daemon/prober/restic/scrypt.ts';
+import {
+  deriveKey,
+  isAffordable,
+  isDeriving,
+  SCRYPT_MEMORY_BYTES_MAX,
+} from '../../../../daemon/prober/restic/scrypt.ts';
 import { countDerivations } from './derivations.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+describe('isAffordable()', () => {
+  it('takes what is just within a bound, of memory and of work', () => {
+    assert.equal(isAffordable({ N: 8, r: 2 ** 17, p: 6 }), true);
+    assert.equal(isAffordable({ N: 8, r: 2 ** 17, p: 7 }), false);
+    assert.equal(isAffordable({ N: 2 ** 17, r: 8, p: 8 }), true);
+    assert.equal(isAffordable({ N: 2 ** 17, r: 8, p: 9 }), false);
+  });
+});
 
 describe('deriveKey()', () => {
   it('makes the key of RFC 7914, section 12', async () => {
@@ -21,6 +35,15 @@ describe('deriveKey()', () => {
     assert.equal(key.encrypt.length, 32);
   });
 
+  it('says that it works as long as it does', async () => {
+    assert.equal(isDeriving(), false);
+    const derive = (): Promise<unknown> => deriveKey(Buffer.from('password'), Buffer.alloc(64), { N: 2, r: 1, p: 1 });
+    const both = [derive(), derive()];
+    assert.equal(isDeriving(), true);
+    await Promise.all(both);
+    assert.equal(isDeriving(), false);
+  });
+
   it('refuses parameters that nobody checked, and derives nothing', async () => {
     for (const [N, r, p] of [
       [2 ** 18, 8, 1],
@@ -28,7 +51,10 @@ describe('deriveKey()', () => {
       [2, 1, 0],
     ] as const) {
       const derivations = await countDerivations(() =>
-        assert.rejects(deriveKey(Buffer.from('password'), Buffer.alloc(64), { N, r, p }), RangeError),
+        assert.rejects(deriveKey(Buffer.from('password'), Buffer.alloc(64), { N, r, p }), {
+          name: 'RangeError',
+          message: /out of bounds$/,
+        }),
       );
       assert.equal(derivations, 0);
     }

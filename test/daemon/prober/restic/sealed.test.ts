@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { openSealed, wipeKey } from '../../../../daemon/prober/restic/sealed.ts';
 import { randomKey, seal } from './reference.ts';
+import { watchWipes } from './wiped.ts';
 
 const bytes = (hex: string): Uint8Array => Buffer.from(hex, 'hex');
 
@@ -32,6 +33,16 @@ describe('openSealed()', () => {
         assert.equal(openSealed(randomKey(), sealed), 'unauthenticated');
       }),
     );
+  });
+
+  it('wipes the tag that would fit, so that nobody finds it who forged a text', (t) => {
+    const key = randomKey();
+    const sealed = seal(key, Buffer.from('text'));
+    const tag = Uint8Array.from(sealed.subarray(-16));
+    sealed.subarray(-16).fill(0);
+    const wiped = watchWipes(t);
+    assert.equal(openSealed(key, sealed), 'unauthenticated');
+    assert.ok(wiped.has(tag));
   });
 
   it('refuses a nonce of zeros, even with a tag that fits', () => {

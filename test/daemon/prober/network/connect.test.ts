@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import type { LookupAddress } from 'node:dns';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { describe, it } from 'node:test';
+
+import { connectFirst } from '../../../../daemon/prober/network/connect.ts';
+import type { Endpoint } from '../../../../daemon/prober/network/endpoint.ts';
+
+const LOOPBACK: LookupAddress = { address: '127.0.0.1', family: 4 };
+/** A group, to which nobody connects: the kernel refuses it at once (ENETUNREACH). */
+const NOWHERE: LookupAddress = { address: '224.0.0.1', family: 4 };
+
+const neverAborted = new AbortController().signal;
+
+const endpointAt = (port: number): Endpoint => ({
+  host: 'host.test',
+  port,
+  isTls: false,
+  isVerified: true,
+  isLinkLocalAllowed: true,
+  field: 'endpoint',
+});
+
+/** A port at which nobody listens any more. */
+async function deadPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+describe('connectFirst()', () => {
+  it('tells of several failures the one that says most, and names the server', async () => {
+    const port = await deadPort();
+    for (const [addresses, reason] of [
+      [[LOOPBACK, NOWHERE], 'connection_refused'],
+      [[NOWHERE, LOOPBACK], 'connection_refused'],
+      [[NOWHERE, NOWHERE], 'unreachable'],
+      [[], 'unreachable'],
+    ] as const) {
+      const detail = { field: 'endpoint', subject: `host.test:${port}` };
+      await assert.rejects(connectFirst(endpointAt(port), addresses, neverAborted), { reason, detail });
+    }
+  });
+
+  it('goes on to no other address where nobody waits any more, nor with a defect', async () => {
+    const reason = new Error('nobody waits');
+    await assert.rejects(connectFirst(endpointAt(1), [LOOPBACK], AbortSignal.abort(reason)), reason);
+    await assert.rejects(connectFirst(endpointAt(70_000), [LOOPBACK], neverAborted), RangeError);
+  });
+});
