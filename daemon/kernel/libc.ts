@@ -27,6 +27,7 @@ const MSG_NOSIGNAL = 0x4000;
 const F_SETFD = 2;
 const F_SETLK = 6;
 const F_WRLCK = 1;
+const POSIX_FADV_DONTNEED = 4;
 /** struct flock on 64 bits: short, short, two off_t, pid_t (fcntl(2)); of zeros, from the start of the file to its end. */
 const FLOCK_BYTES = 32;
 const FD_CLOEXEC = 1;
@@ -69,6 +70,7 @@ const socketpairRaw = libc.func('int socketpair(int, int, int, _Out_ int *)');
 const dupRaw = libc.func('int dup(int)');
 const accept4Raw = libc.func('int accept4(int, uint8_t *, uint8_t *, int)');
 const socketRaw = libc.func('int socket(int, int, int)');
+const fadviseRaw = libc.func('int posix_fadvise(int, long, long, int)');
 const fcntlRaw = libc.func('int fcntl(int, int, ...)');
 const sendmsgRaw = libc.func('long sendmsg(int, uint8_t *, int)');
 const syscallRaw = libc.func('long syscall(long, ...)');
@@ -148,6 +150,12 @@ export function lockRecords(fd: number): void {
   const lock = Buffer.alloc(FLOCK_BYTES);
   lock.writeInt16LE(F_WRLCK);
   if (fcntlRaw(fd, F_SETLK, 'uint8_t *', lock) !== 0) throw systemError('fcntl');
+}
+
+/** Drops what the kernel has of a file in memory and takes for written: what is read next is on the disk (posix_fadvise(2)). @throws SystemError */
+export function forgetPages(fd: number): void {
+  const errno = fadviseRaw(fd, 0, 0, POSIX_FADV_DONTNEED);
+  if (errno !== 0) throw new SystemError('posix_fadvise', errno);
 }
 
 /**

@@ -106,7 +106,7 @@ export function closeForGood(file: number): void {
 }
 
 /** Does what need not succeed. */
-function attempt(work: () => void): void {
+export function attempt(work: () => void): void {
   try {
     work();
   } catch (error) {

@@ -77,6 +77,7 @@ export class SqliteStore implements SealedStore {
    */
   static open(path: string): SqliteStore {
     refuseForeignFile(path);
+    StoreDisk.forgetLeft(path);
     try {
       refuseForeignJournal(path);
       try {
@@ -179,7 +180,9 @@ export class SqliteStore implements SealedStore {
   purge(): void {
     this.#requireIndex();
     this.#leaveSnapshots();
-    const [done] = this.#explained(() => this.#writer.pragma('wal_checkpoint(TRUNCATE)')) as { busy: number }[];
+    const [done] = this.#explained(() => this.#saved(() => this.#writer.pragma('wal_checkpoint(TRUNCATE)'))) as {
+      busy: number;
+    }[];
     this.#noteWritten();
     if (done?.busy !== 0) throw new StoreError('changed_by_other', 'another program reads the store');
   }
@@ -224,7 +227,9 @@ export class SqliteStore implements SealedStore {
     try {
       source.exec('BEGIN');
       source.prepare('SELECT 1 FROM record LIMIT 1').get();
-      await source.backup(path, { progress: () => COPY_PAGES });
+      const { totalPages } = await source.backup(path, { progress: () => COPY_PAGES });
+      // Where SQLite does not get its lock on the copy (SQLITE_BUSY, be it for ENOLCK), better-sqlite3 says that it is made.
+      if (totalPages === 0) throw new StoreError('io', 'the storage failed: the copy cannot be locked');
     } catch (error) {
       throw this.#explain(error);
     } finally {
@@ -314,13 +319,23 @@ export class SqliteStore implements SealedStore {
   #commit(): void {
     try {
       this.#readersSnapshot.leave();
-      this.#endWrite.run();
+      this.#saved(() => this.#endWrite.run());
       this.#isWriting = false;
     } catch (error) {
       this.#rollback();
       throw error;
     }
     this.#noteWritten();
+  }
+
+  /** Runs what writes to the disk; after a failure, what is written next begins from what is there. */
+  #saved<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      this.#disk.forgetUnwritten();
+      throw error;
+    }
   }
 
   /** Leaves in the journal what else would be moved to the file at once. */

@@ -1,12 +1,13 @@
-import { closeSync, constants, fsyncSync, openSync, readSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, readSync, rmSync, statSync, statfsSync, writeSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { dirname } from 'node:path';
 
 import Database from 'better-sqlite3';
 
-import { SystemError, lockRecords } from '../kernel/libc.ts';
+import { SystemError, forgetPages, lockRecords } from '../kernel/libc.ts';
 import { describeSystemError, errnoOf } from '../system-error.ts';
-import { closeForGood } from './copy-directory.ts';
+import { attempt, closeForGood } from './copy-directory.ts';
+import { journalOf } from './database-file.ts';
 import { asFileError } from './file-error.ts';
 import { StoreError } from './sealed-store.ts';
 import { asStoreError } from './sqlite-connection.ts';
@@ -78,6 +79,15 @@ export class StoreDisk {
     }
   }
 
+  /** {@link forgetUnwritten} for a process that was killed before, and left a journal. Nobody in this one has the store open. */
+  static forgetLeft(path: string): void {
+    attempt(() => {
+      if ((statSync(journalOf(path), { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+      forgetFile(path);
+      forgetFile(journalOf(path));
+    });
+  }
+
   /** Why a file that SQLite has not opened, and which is there, cannot be opened for writing; undefined where it can. */
   static whyNotOpened(path: string): unknown {
     try {
@@ -123,6 +133,17 @@ export class StoreDisk {
     if (this.#lacksLocks) throw asFileError(reason, `a file of the store cannot be ${LOCKING.what}`);
   }
 
+  /**
+   * To be called where the disk did not take something, before it is written again. The kernel takes what it has of it in memory
+   * for written; and on ext4, what is laid over that is not on the disk after a sync that succeeded: its place there stays one
+   * that nothing was written to, and gives zeros once the kernel drops what it has in memory.
+   */
+  forgetUnwritten(): void {
+    const file = this.#file;
+    if (file !== undefined) attempt(() => forgetPages(file));
+    forgetFile(journalOf(this.#path));
+  }
+
   /** Undefined where the disk gives the start of the file, or cannot be asked for it. */
   whyNotRead(): unknown {
     if (this.#file === undefined) return undefined;
@@ -142,6 +163,18 @@ export class StoreDisk {
     if (this.#file !== undefined) closeForGood(this.#file);
     this.#file = undefined;
   }
+}
+
+/** Drops what the kernel has of a file in memory, where it lets one open it. */
+function forgetFile(path: string): void {
+  attempt(() => {
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      forgetPages(file);
+    } finally {
+      closeForGood(file);
+    }
+  });
 }
 
 /** Why something cannot be done to a new file; undefined where it can, or the file is there and somebody else's. */

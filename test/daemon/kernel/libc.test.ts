@@ -11,6 +11,7 @@ import { getSystemErrorName } from 'node:util';
 import {
   Datagram,
   SystemError,
+  forgetPages,
   getPeerAddress,
   getSocketOption,
   hungUp,
@@ -51,6 +52,21 @@ function errorNumber(action: () => unknown): number {
 function lockedKibibytes(): number {
   return Number(/^VmLck:\s+(\d+) kB/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))?.[1]);
 }
+
+describe('forgetPages()', () => {
+  it('leaves what is in a file, and refuses a descriptor that is none', (t) => {
+    const file = path.join(temporaryDirectory(t), 'file');
+    fs.writeFileSync(file, 'text');
+    const fd = fs.openSync(file, 'r');
+    t.after(() => fs.closeSync(fd));
+    forgetPages(fd);
+    assert.equal(fs.readFileSync(fd, 'utf8'), 'text');
+    assert.equal(
+      errorNumber(() => forgetPages(-1)),
+      EBADF,
+    );
+  });
+});
 
 describe('getSocketOption()', () => {
   it('reads an option, as long as it is', async (t) => {

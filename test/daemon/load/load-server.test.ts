@@ -18,6 +18,8 @@ import { createLog } from '../../../daemon/log.ts';
 import { eventually } from '../../support/eventually.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
+/** How long a server that stops waits for who reads. */
+const STOP_TIME_MAX_MS = 20_000;
 const REFUSAL = Buffer.alloc(1024 * 1024 + 1);
 const SEALED_REFUSAL = Buffer.alloc(1024 * 1024 + 128 * 1024 + 1);
 const REQUEST: LoadRequest = { unit: 'restic.service', id: 'token' };
@@ -364,6 +366,25 @@ describe('LoadServer', () => {
     assert.deepEqual(await readToEnd(socket), bytes);
     await stopped;
     assert.deepEqual([served.log, served.keeper.kept.size], [[], 0]);
+  });
+
+  it('waits no longer than so long for that, says so, and cuts nothing off', async (t) => {
+    const served = await serve(t);
+    const bytes = Buffer.alloc(1024 * 1024, 'abc');
+    served.answer = () => ({ kind: 'value', bytes: Buffer.from(bytes) });
+    const socket = served.connect();
+    await new Promise((resolve) => socket.once('readable', resolve));
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    let isStopped = false;
+    const stopped = served.server.stop().then(() => (isStopped = true));
+    t.mock.timers.tick(STOP_TIME_MAX_MS - 1);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(isStopped, false);
+    t.mock.timers.tick(1);
+    await stopped;
+    assert.deepEqual(served.log, ['cio-credentiald: error: a unit did not read its answer to the end units=1\n']);
+    assert.equal(served.keeper.kept.size, 1);
+    assert.deepEqual(await readToEnd(socket), bytes);
   });
 
   it('forgets who is gone', async (t) => {

@@ -240,6 +240,16 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
     assert.deepEqual(await answering([late]), [true]);
   });
 
+  it('closes one of the administrators for an administrator, where there are few others', async (t) => {
+    const { path } = await startServer(t, echo);
+    const other = await RawVarlink.connect(t, path, alice);
+    const first = await RawVarlink.connect(t, path);
+    const more: RawVarlink[] = [];
+    while (more.length < CONNECTIONS_MAX - 1) more.push(await RawVarlink.connect(t, path));
+    assert.deepEqual(await first.receive(), BUSY);
+    assert.ok((await answering([other, ...more])).every(Boolean));
+  });
+
   it('tells those whom it closes that it is Busy', async (t) => {
     const { path } = await startServer(t, echo);
     const clients = await connectMany(t, path, CONNECTIONS_MAX + 20);

@@ -8,14 +8,33 @@ import { leaveRoom, smallDisk } from './small-disk.ts';
 /** What the disk has altogether, and what it says that it has. */
 const REAL_KIBIBYTES = 24 * 1024;
 const SAID_BYTES: number = 64 * 1024 ** 2;
+/** A page of the memory that it lies in, which there is room for or not. */
+const BLOCK_KIBIBYTES = 4;
 
 /** What such disks are made of. */
 export function failingDisks(): string | undefined {
   // In a container there may be the device that makes loop devices, and none of them.
   const { status, stdout } = spawnSync('losetup', ['--find', '--show', import.meta.filename], { encoding: 'utf8' });
   if (status !== 0) return 'loop devices';
-  execFileSync('losetup', ['--detach', stdout.trim()]);
+  const device = stdout.trim();
+  const isOurs = isWritable(longestRequestOf(device));
+  execFileSync('losetup', ['--detach', device]);
+  if (!isOurs) return 'loop devices whose settings may be changed (/sys)';
   return command('mkfs.ext4', 'e2fsprogs')();
+}
+
+/** The file where the kernel has the most KiB that it writes to a block device at once. */
+function longestRequestOf(device: string): string {
+  return `/sys/block/${path.basename(device)}/queue/max_sectors_kb`;
+}
+
+function isWritable(file: string): boolean {
+  try {
+    fs.accessSync(file, fs.constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -38,9 +57,25 @@ export class FailingDisk {
     fs.writeFileSync(image, '');
     fs.truncateSync(image, SAID_BYTES);
     // Its own journal would stop it at the first failure; here it is the program's that is looked at.
-    execFileSync('mkfs.ext4', ['-q', '-O', '^has_journal', '-E', 'lazy_itable_init=0', image]);
+    execFileSync('mkfs.ext4', [
+      '-q',
+      '-b',
+      `${BLOCK_KIBIBYTES * 1024}`,
+      '-O',
+      '^has_journal',
+      '-E',
+      'lazy_itable_init=0',
+      image,
+    ]);
     this.#device = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
-    this.#undo.push(() => void execFileSync('losetup', ['--detach', this.#device]));
+    // A loop device says that all of a request was written where a part of it was.
+    const longestRequest = longestRequestOf(this.#device);
+    const usual = fs.readFileSync(longestRequest, 'utf8');
+    fs.writeFileSync(longestRequest, `${BLOCK_KIBIBYTES}`);
+    this.#undo.push(() => {
+      fs.writeFileSync(longestRequest, usual);
+      execFileSync('losetup', ['--detach', this.#device]);
+    });
     this.directory = path.join(this.#below, 'mounted');
     fs.mkdirSync(this.directory);
     this.#mount();
@@ -49,7 +84,12 @@ export class FailingDisk {
 
   /** From now on nothing is written that lies where nothing was written before. */
   fail(): void {
-    leaveRoom(this.#below, 0);
+    try {
+      leaveRoom(this.#below, 0);
+    } catch (error) {
+      // The kernel wrote what it still had meanwhile: there is no room then either.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
   }
 
   work(): void {

@@ -879,6 +879,20 @@ describe('SqliteStore.copyTo()', () => {
     await assert.rejects(store.copyTo(path.join(path.dirname(file), 'copy.db')), fails('changed_by_other'));
   });
 
+  it('fails where the copy cannot be locked, and is not made', async (t) => {
+    const store = open(t);
+    commit(store, 1, [value('a')]);
+    const target = newFile(t);
+    const other = new Database(target);
+    t.after(() => other.close());
+    other.exec('BEGIN EXCLUSIVE');
+    await assert.rejects(store.copyTo(target), fails('io', /the copy cannot be locked/));
+    other.exec('ROLLBACK');
+    await store.copyTo(target);
+    const copy = open(t, target);
+    assert.equal(text(copy.get(KIND.value, Buffer.from('a'))), 'body');
+  });
+
   it('says that a disk is full', { skip: skipUnless(mounting) }, async (t) => {
     const store = open(t);
     commit(store, 1, [value('a', 'x'.repeat(100_000))]);

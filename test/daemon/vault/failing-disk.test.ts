@@ -8,12 +8,25 @@ import type { CredentialClient } from '../../../client/index.ts';
 import { isCredentialError } from '../../../src/errors.ts';
 import { startDaemon } from '../../support/daemon.ts';
 import type { Daemon } from '../../support/daemon.ts';
+import { run, until } from '../../support/process.ts';
 import { root, skipUnless } from '../../support/requirements.ts';
 import { FailingDisk, failingDisks } from '../store/failing-disk.ts';
 
 const VALUE = 'value '.repeat(500);
 /** More writes than find room in what the disk had taken for its own before it failed. */
 const WRITES_MAX = 500;
+const MOVED_TIMEOUT_MS = 10_000;
+const REPOSITORY = path.join(import.meta.dirname, '..', '..', '..');
+/** Tells why it cannot move the journal of a database to it. */
+const MOVE_AND_DIE = `
+  const database = require('better-sqlite3')(process.argv[1]);
+  try {
+    database.pragma('wal_checkpoint');
+  } catch (error) {
+    require('node:fs').writeSync(1, error.code);
+  }
+  process.kill(process.pid, 'SIGKILL');
+`;
 
 async function start(t: TestContext, disk: FailingDisk): Promise<{ daemon: Daemon; client: CredentialClient }> {
   const daemon = await startDaemon(t, { stateDirectory: path.join(disk.directory, 'state') });
@@ -35,6 +48,22 @@ async function stores(client: CredentialClient, name: string): Promise<boolean> 
   }
 }
 
+/** Names that are told apart by a number, until the disk does not take one. */
+async function keepUntilRefused(
+  client: CredentialClient,
+  name: string,
+  keep: (client: CredentialClient, name: string) => Promise<boolean>,
+): Promise<void> {
+  let index = 0;
+  while (index < WRITES_MAX && (await keep(client, `${name}-${index}`))) index += 1;
+  assert.ok(index < WRITES_MAX, 'the disk takes everything');
+}
+
+async function assertKept(client: CredentialClient, names: readonly string[]): Promise<void> {
+  for (const name of names) assert.equal((await client.call('Get', { name })).value, VALUE, name);
+  assert.deepEqual((await client.call('Fsck', {})).problems, []);
+}
+
 describe('a store on a disk whose syncs fail', { skip: skipUnless(root, failingDisks) }, () => {
   it('has all that was acknowledged before, between and after, and when the daemon was killed by then', async (t) => {
     const disk = new FailingDisk(t);
@@ -44,20 +73,15 @@ describe('a store on a disk whose syncs fail', { skip: skipUnless(root, failingD
       if (isStored) acknowledged.push(name);
       return isStored;
     };
-    const keepUntilRefused = async (client: CredentialClient, name: string): Promise<void> => {
-      let index = 0;
-      while (index < WRITES_MAX && (await keep(client, `${name}-${index}`))) index += 1;
-      assert.ok(index < WRITES_MAX, 'the disk takes everything');
-    };
     const first = await start(t, disk);
     assert.ok(await keep(first.client, 'before'));
     disk.fail();
-    await keepUntilRefused(first.client, 'failing');
+    await keepUntilRefused(first.client, 'failing', keep);
     disk.work();
     assert.ok(await keep(first.client, 'between'));
     disk.fail();
     // What was refused is what the journal ends with.
-    await keepUntilRefused(first.client, 'failing-again');
+    await keepUntilRefused(first.client, 'failing-again', keep);
     await first.daemon.service.stop('SIGKILL');
     disk.work();
 
@@ -68,7 +92,53 @@ describe('a store on a disk whose syncs fail', { skip: skipUnless(root, failingD
     disk.forget();
 
     const third = await start(t, disk);
-    for (const name of acknowledged) assert.equal((await third.client.call('Get', { name })).value, VALUE, name);
-    assert.deepEqual((await third.client.call('Fsck', {})).problems, []);
+    await assertKept(third.client, acknowledged);
+  });
+
+  it('has on the disk what was acknowledged when it worked again, over what had failed', async (t) => {
+    const disk = new FailingDisk(t);
+    const first = await start(t, disk);
+    assert.ok(await stores(first.client, 'before'));
+    disk.fail();
+    await keepUntilRefused(first.client, 'failing', stores);
+    disk.work();
+    assert.ok(await stores(first.client, 'after'));
+    // Before its journal is moved to the file, which is done a second after a failure.
+    await first.daemon.service.stop('SIGKILL');
+    disk.forget();
+    const second = await start(t, disk);
+    await assertKept(second.client, ['before', 'after']);
+  });
+
+  it('has on the disk what is in the file, where the journal could not be moved to it at first', async (t) => {
+    const disk = new FailingDisk(t);
+    const first = await start(t, disk);
+    assert.ok(await stores(first.client, 'before'));
+    disk.fail();
+    await keepUntilRefused(first.client, 'failing', stores);
+    const moves = /the journal cannot be moved/;
+    await until(first.daemon.service, async () => moves.test(first.daemon.log) || undefined, MOVED_TIMEOUT_MS);
+    disk.work();
+    await first.daemon.stop();
+    disk.forget();
+    const second = await start(t, disk);
+    await assertKept(second.client, ['before']);
+  });
+
+  it('has on the disk what is in the file, where a process could not move the journal and was killed at once', async (t) => {
+    const disk = new FailingDisk(t);
+    const first = await start(t, disk);
+    assert.ok(await stores(first.client, 'before'));
+    await first.daemon.service.stop('SIGKILL');
+    disk.fail();
+    const file = path.join(disk.directory, 'state', 'credentials.db');
+    const { stdout, signal } = await run([process.execPath, '-e', MOVE_AND_DIE, file], { cwd: REPOSITORY });
+    assert.deepEqual([stdout.toString(), signal], ['SQLITE_IOERR_FSYNC', 'SIGKILL']);
+    disk.work();
+    const second = await start(t, disk);
+    await second.daemon.stop();
+    disk.forget();
+    const third = await start(t, disk);
+    await assertKept(third.client, ['before']);
   });
 });
