@@ -1,5 +1,6 @@
 import { CredentialError } from '../src/errors.ts';
 import { MESSAGE_BYTES_MAX } from '../src/limits.ts';
+import { isUuid } from '../src/names.ts';
 import { compileInterface } from '../src/protocol/check.ts';
 import type { Check } from '../src/protocol/check.ts';
 import { parseInterface } from '../src/protocol/idl.ts';
@@ -48,7 +49,9 @@ type Handler = (caller: Caller, parameters: object, isMore: boolean, gone: Gone,
 const MEMBER = /^[A-Za-z0-9.-]{1,200}$/;
 
 const VENDOR = 'cio-credentiald';
-const CREATE = `${INTERFACE_NAME}.Create`;
+const OVERLAPPING: ReadonlySet<unknown> = new Set(
+  ['Create', 'Grant', 'Revoke'].map((name) => `${INTERFACE_NAME}.${name}`),
+);
 
 /** Makes the table of all methods, with the checks of their parameters. */
 export function createDispatch(context: Context, log: Log, seldomLog: Log = seldom(log)): Dispatch {
@@ -71,11 +74,14 @@ export function createDispatch(context: Context, log: Log, seldomLog: Log = seld
 }
 
 /**
- * Tells whether a call may begin while calls like it, just before it on the same connection, wait for their answer: they
- * are committed together then. Its place among them is kept.
+ * The method of a call that may begin while calls of the same one, just before it on the same connection, wait for their
+ * answer: they are committed together then. Its place among them is kept, and so none is that has a UUID looked for first.
+ * Undefined for every other call.
  */
-export function mayOverlap(message: unknown): boolean {
-  return (message as { readonly method?: unknown } | null)?.method === CREATE;
+export function overlapOf(message: unknown): unknown {
+  const { method, parameters } = (message ?? {}) as { readonly method?: unknown; readonly parameters?: unknown };
+  const { target } = (parameters ?? {}) as { readonly target?: unknown };
+  return OVERLAPPING.has(method) && !(typeof target === 'string' && isUuid(target)) ? method : undefined;
 }
 
 /** The answer to bytes that are no call; it repeats nothing of them. */

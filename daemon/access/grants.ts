@@ -2,12 +2,12 @@ import { CredentialError } from '../../src/errors.ts';
 import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
 import type { Grantee } from '../../src/protocol/interface.generated.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
-import { memberName, membershipOf } from '../../src/sets.ts';
+import { memberName } from '../../src/sets.ts';
 import { isUnitName } from '../../src/units.ts';
 import { grantKey } from '../vault/grant-index.ts';
 import { isThere } from '../vault/reader.ts';
 import { emptyPrincipal } from '../vault/records.ts';
-import type { CredentialRecord, GrantEntry, PrincipalId } from '../vault/records.ts';
+import type { GrantEntry, PrincipalId, Space } from '../vault/records.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
 import { checkedId } from './checked-id.ts';
 
@@ -49,16 +49,25 @@ export function comparePrincipals(a: PrincipalId, b: PrincipalId): number {
 const KIND_ORDER: readonly string[] = ['uid', 'gid', 'unit'];
 
 /**
- * Takes back what was granted of credentials that were removed, and of sets that have nothing left: a new credential of
+ * Takes back what was granted of credentials that were removed, and of sets of which nothing is left: a new credential of
  * an old name starts with nobody but its owner.
  */
-export function dropGrantsOf(writer: VaultWriter, removed: readonly CredentialRecord[]): void {
-  for (const { space, name } of removed) {
-    dropGrants(writer, { space, kind: 'name', target: name });
-    const set = membershipOf(name)?.set;
-    if (set === undefined) continue;
-    const isEmpty = FIELD_IDS.every((field) => !isThere(writer, space, memberName(set, field)));
-    if (isEmpty) dropGrants(writer, { space, kind: 'set', target: set });
+export function dropGrantsOf(
+  writer: VaultWriter,
+  space: Space,
+  names: readonly string[],
+  sets: readonly string[],
+): void {
+  const gone = [
+    ...names.map((target) => ({ space, kind: 'name', target }) as const),
+    ...sets.map((target) => ({ space, kind: 'set', target }) as const),
+  ];
+  const keys = new Set(gone.map(grantKey));
+  const grantees = new Set(gone.flatMap(({ kind, target }) => [...writer.grantees(space, kind, target).keys()]));
+  // Each of their lists is gone through once: it may be long, and so may that of what was removed.
+  for (const id of grantees) {
+    const principal = writer.principal(id) ?? emptyPrincipal(id);
+    writer.putPrincipal({ ...principal, grants: principal.grants.filter((grant) => !keys.has(grantKey(grant))) });
   }
 }
 
@@ -71,14 +80,6 @@ export function dropDanglingGrants(writer: VaultWriter): void {
       return names.some((name) => isThere(writer, space, name));
     });
     if (grants.length < principal.grants.length) writer.putPrincipal({ ...principal, grants });
-  }
-}
-
-function dropGrants(writer: VaultWriter, gone: GrantEntry): void {
-  const key = grantKey(gone);
-  for (const id of writer.grantees(gone.space, gone.kind, gone.target).keys()) {
-    const principal = writer.principal(id) ?? emptyPrincipal(id);
-    writer.putPrincipal({ ...principal, grants: principal.grants.filter((grant) => grantKey(grant) !== key) });
   }
 }
 

@@ -3,10 +3,9 @@ import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
 import { dropGrantsOf } from '../access/grants.ts';
 import { findWritableTarget, recordsOf, resolveUuid } from '../access/targets.ts';
 import type { NamedTarget } from '../access/targets.ts';
-import type { CredentialRecord } from '../vault/records.ts';
 import type { Context, Method } from './context.ts';
 import { requireGeneration } from './require-generation.ts';
-import { removeCredential } from './save-version.ts';
+import { removeCredentials } from './save-version.ts';
 
 /** Removes credentials and whole sets for good: their kept versions and what was granted of them go with them. */
 export const remove: Method<'Remove'> = async (context: Context, caller, parameters) => {
@@ -17,21 +16,19 @@ export const remove: Method<'Remove'> = async (context: Context, caller, paramet
   const named: NamedTarget[] = [];
   for (const text of parameters.names) named.push(await resolveUuid(vault, caller, text, parameters.owner));
   return vault.write((writer) => {
-    const records = new Map<string, CredentialRecord>();
-    for (const target of named) {
-      for (const record of recordsOf(findWritableTarget(caller, writer, target))) records.set(record.id, record);
-    }
-    const all = [...records.values()];
+    const targets = named.map((one) => findWritableTarget(caller, writer, one));
+    const all = [...new Map(targets.flatMap(recordsOf).map((record) => [record.id, record])).values()];
     const [first] = all;
     if (first === undefined) throw new CredentialError('NotFound', { name: '' });
-    requireGeneration(
-      writer,
-      first.space,
-      all.map(({ name }) => name),
-      parameters.ifGeneration,
+    const { space } = first;
+    const names = all.map(({ name }) => name);
+    const ofSets = new Map(
+      targets.flatMap((target) =>
+        target.kind === 'set' ? [[target.name, target.records.map(({ name }) => name)] as const] : [],
+      ),
     );
-    for (const record of all) removeCredential(writer, record);
-    dropGrantsOf(writer, all);
-    return { generation: writer.generation(first.space), removed: all.map(({ name }) => name) };
+    requireGeneration(writer, space, names, parameters.ifGeneration, ofSets);
+    dropGrantsOf(writer, space, names, removeCredentials(writer, space, all, ofSets));
+    return { generation: writer.generation(space), removed: names };
   }, caller.uid);
 };

@@ -2,7 +2,7 @@ import { CredentialError } from '../../src/errors.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, membershipOf } from '../../src/sets.ts';
 import type { VaultReader } from '../vault/reader.ts';
-import { currentVersion, removalOf } from '../vault/records.ts';
+import { SHARED_SPACE, currentVersion, removalOf } from '../vault/records.ts';
 import type { Space } from '../vault/records.ts';
 import { isTakenBack } from '../vault/taken-back.ts';
 
@@ -12,6 +12,7 @@ import { isTakenBack } from '../vault/taken-back.ts';
  *
  * A set that the caller has seen, or a credential of none, of which nothing is there any more is a conflict with 0.
  *
+ * @param ofSets by the name of a set, the names of all that is there of it, where that is known
  * @throws CredentialError `Conflict`
  */
 export function requireGeneration(
@@ -19,12 +20,17 @@ export function requireGeneration(
   space: Space,
   names: readonly string[],
   expected: number | null | undefined,
+  ofSets?: ReadonlyMap<string, readonly string[]>,
 ): void {
   if (expected === null || expected === undefined) return;
   const sets = new Set(names.flatMap((name) => membershipOf(name)?.set ?? []));
-  const members = [...sets].flatMap((set) => FIELD_IDS.map((field) => memberName(set, field)));
-  const records = [...new Set([...names, ...members])].flatMap((name) => reader.credential(space, name) ?? []);
+  const members = [...sets].flatMap((set) => ofSets?.get(set) ?? FIELD_IDS.map((field) => memberName(set, field)));
   const principal = reader.principal(space);
+  // A set has far more fields than are there: where that is listed, the others are not looked for.
+  const listed = space === SHARED_SPACE ? undefined : new Set(principal?.names);
+  const records = [...new Set([...names, ...members])]
+    .filter((name) => listed?.has(name) ?? true)
+    .flatMap((name) => reader.credential(space, name) ?? []);
   const actual = Math.max(
     0,
     ...records.map((record) => currentVersion(record).generation),

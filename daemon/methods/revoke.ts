@@ -1,6 +1,6 @@
 import { principalsOf } from '../access/grants.ts';
 import { findGrantTarget, resolveUuid } from '../access/targets.ts';
-import { grantKey } from '../vault/grant-index.ts';
+import { isSameGrant } from '../vault/grant-index.ts';
 import type { Method } from './context.ts';
 
 /** Takes back what {@link grant} gave. */
@@ -14,11 +14,11 @@ export const revoke: Method<'Revoke'> = async ({ vault }, caller, parameters) =>
       named,
       (target) => writer.grantees(target.space, target.kind, target.name).size > 0,
     );
-    const key = grantKey({ space, kind, target: name });
+    const revokedGrant = { space, kind, target: name };
     let revoked = 0;
     for (const id of principals.keys()) {
       const principal = writer.principal(id);
-      const grants = principal?.grants.filter((old) => grantKey(old) !== key) ?? [];
+      const grants = principal?.grants.filter((old) => !isSameGrant(old, revokedGrant)) ?? [];
       if (principal === undefined || grants.length === principal.grants.length) continue;
       writer.putPrincipal({ ...principal, grants });
       revoked += 1;

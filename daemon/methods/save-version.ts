@@ -3,12 +3,18 @@ import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, membershipOf } from '../../src/sets.ts';
 import { requireWithinQuota } from '../access/quota.ts';
 import { SHARED_SPACE, currentVersion, emptyPrincipal } from '../vault/records.ts';
-import type { CredentialRecord, PrincipalRecord, Space, VersionEntry } from '../vault/records.ts';
+import type { CredentialRecord, Space, VersionEntry } from '../vault/records.ts';
 import { isThere } from '../vault/reader.ts';
 import { PublicRandom } from '../vault/public-random.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
 
 const CREDENTIAL_ID_BYTES = 16;
+
+/**
+ * Of how many sets it is remembered in which generation something of them was removed last: each commit of their space
+ * writes all of it anew, half a megabyte with the longest names.
+ */
+export const REMOVALS_MAX = 4000;
 const ids = new PublicRandom();
 
 /** A new version of a credential, or its first one. */
@@ -54,59 +60,61 @@ export function saveVersion(writer: VaultWriter, saved: NewVersion): number {
   for (const old of dropped) writer.deleteValue(record, old.version);
   writer.putCredential(record);
   writer.putValue(record, version, value);
-  accountFor(writer, space, {
-    addedName: existing === undefined ? name : undefined,
-    bytes: value.length - dropped.reduce((sum, old) => sum + old.size, 0),
-  });
+  const bytes = value.length - dropped.reduce((sum, old) => sum + old.size, 0);
+  accountFor(writer, space, existing === undefined ? name : undefined, bytes);
   return version;
 }
 
-/** Drops a credential with all its versions. */
-export function removeCredential(writer: VaultWriter, record: CredentialRecord): void {
-  writer.generation(record.space);
-  writer.deleteCredential(record);
-  accountFor(writer, record.space, {
-    removedName: record.name,
-    bytes: -record.versions.reduce((sum, { size }) => sum + size, 0),
-  });
+/**
+ * Drops credentials of one space with all their versions. A set remembers that something of it was removed, as long as there
+ * is something else of it; its health goes with it.
+ *
+ * @param ofSets by the name of a set, the names of all that is there of it before, where that is known
+ * @returns the sets of which nothing is left
+ */
+export function removeCredentials(
+  writer: VaultWriter,
+  space: Space,
+  records: readonly CredentialRecord[],
+  ofSets?: ReadonlyMap<string, readonly string[]>,
+): string[] {
+  const generation = writer.generation(space);
+  for (const record of records) writer.deleteCredential(record);
+  const names = new Set(records.map(({ name }) => name));
+  const sets = new Set(records.flatMap(({ name }) => membershipOf(name)?.set ?? []));
+  const isLeft = (set: string): boolean =>
+    ofSets?.get(set)?.some((name) => !names.has(name)) ??
+    FIELD_IDS.some((field) => isThere(writer, space, memberName(set, field)));
+  const old = writer.principal(space) ?? emptyPrincipal(space);
+  const removals = new Map(Object.entries(old.removals ?? {}));
+  const emptied: string[] = [];
+  for (const set of sets) {
+    removals.delete(set);
+    if (isLeft(set)) removals.set(set, generation);
+    else emptied.push(set);
+  }
+  const newestFirst = [...removals].toSorted(([, a], [, b]) => b - a);
+  const forgotten = newestFirst.slice(REMOVALS_MAX).map(([set]) => set);
+  for (const set of forgotten) removals.delete(set);
+  // What is known of a forgotten set would be taken for what is known of it as it is.
+  for (const set of [...emptied, ...forgotten]) writer.deleteHealth(space, set);
+  const next = { ...old, count: old.count - records.length, removals: Object.fromEntries(removals) };
+  const bytes = records.flatMap(({ versions }) => versions).reduce((sum, { size }) => sum + size, 0);
+  const ofUser = { names: old.names.filter((name) => !names.has(name)), bytes: old.bytes - bytes };
+  writer.putPrincipal(space === SHARED_SPACE ? next : { ...next, ...ofUser });
+  return emptied;
 }
 
 /** Keeps the count of a space, and of a user's space its list of names and its use of the disk. */
-function accountFor(
-  writer: VaultWriter,
-  space: Space,
-  change: { readonly addedName?: string | undefined; readonly removedName?: string; readonly bytes: number },
-): void {
-  const { addedName, removedName, bytes } = change;
+function accountFor(writer: VaultWriter, space: Space, addedName: string | undefined, bytes: number): void {
   const old = writer.principal(space) ?? emptyPrincipal(space);
-  const count = old.count + (addedName === undefined ? 0 : 1) - (removedName === undefined ? 0 : 1);
-  const next = {
-    ...old,
-    count,
-    ...(removedName === undefined ? {} : { removals: removalsAfter(writer, old, removedName) }),
-  };
+  const added = addedName === undefined ? [] : [addedName];
+  const next = { ...old, count: old.count + added.length };
   if (space === SHARED_SPACE) {
     writer.putPrincipal(next);
     return;
   }
-  const names = removedName === undefined ? [...old.names] : old.names.filter((name) => name !== removedName);
-  if (addedName !== undefined) names.push(addedName);
-  const user = { ...next, names, bytes: old.bytes + bytes };
+  const user = { ...next, names: [...old.names, ...added], bytes: old.bytes + bytes };
   if (bytes > 0) requireWithinQuota(user);
   writer.putPrincipal(user);
-}
-
-/** A set remembers that something of it was removed, as long as there is something else of it; its health goes with it. */
-function removalsAfter(
-  writer: VaultWriter,
-  { principal, generation, removals = {} }: PrincipalRecord,
-  removedName: string,
-): Readonly<Record<string, number>> {
-  const set = membershipOf(removedName)?.set;
-  if (set === undefined) return removals;
-  const { [set]: _, ...others } = removals;
-  const isLeft = FIELD_IDS.some((field) => isThere(writer, principal as Space, memberName(set, field)));
-  if (isLeft) return { ...others, [set]: generation };
-  writer.deleteHealth(principal as Space, set);
-  return others;
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 
 import { CredentialError } from '../../src/errors.ts';
 import type { Caller } from '../access/caller.ts';
-import { malformed, mayOverlap, toReply } from '../dispatch.ts';
+import { malformed, overlapOf, toReply } from '../dispatch.ts';
 import type { Answer, Dispatch, Reply } from '../dispatch.ts';
 import { Departure } from '../gone.ts';
 import { hungUp } from '../kernel/libc.ts';
@@ -29,7 +29,7 @@ export interface ConnectionEvents {
  * One peer: his bytes are cut into calls, which are worked on and answered in the order in which they came.
  *
  * A call begins when the ones before it have been answered, so that it sees what they did. Only calls that store
- * something may follow each other before the first of them is answered: together they are one commit.
+ * or grant something may follow others like them before the first of those is answered: together they are one commit.
  */
 export class Connection {
   readonly caller: Caller;
@@ -50,8 +50,8 @@ export class Connection {
   #isAnswering = false;
   /** An answer in parts is under way, which may have no end. */
   #isStreaming = false;
-  /** Whether a call of the same kind may begin before the ones under way are answered. */
-  #isOverlapping = false;
+  /** Of what method a call may begin before the ones under way are answered. */
+  #overlapping: unknown;
   /** It waits for its turn. */
   #isWaiting = false;
   #isEnding = false;
@@ -173,10 +173,10 @@ export class Connection {
       while (this.#hasRoom() && !isOver) {
         const call = this.#held ?? this.#nextCall();
         if (call === undefined) break;
-        const overlaps = mayOverlap(call.message);
-        this.#held = this.#isAnswering && !(overlaps && this.#isOverlapping) ? call : undefined;
+        const overlap = overlapOf(call.message);
+        this.#held = this.#isAnswering && (overlap === undefined || overlap !== this.#overlapping) ? call : undefined;
         if (this.#held !== undefined) break;
-        this.#isOverlapping = overlaps;
+        this.#overlapping = overlap;
         this.#begin(call);
         isOver = performance.now() >= end;
       }

@@ -1,4 +1,4 @@
-import { grantKey } from './grant-index.ts';
+import { compareGrants, grantKey } from './grant-index.ts';
 import type { Principals } from './principals.ts';
 import type { CredentialRecord, GrantEntry, HealthRecord, PrincipalId, PrincipalRecord } from './records.ts';
 
@@ -21,12 +21,10 @@ export interface ChangedGrant {
 export function changedGrants(before: Principals, changed: readonly PrincipalRecord[]): ChangedGrant[] {
   const found: ChangedGrant[] = [];
   for (const { principal, grants } of changed) {
-    const old = before.get(principal)?.grants ?? [];
-    // Whatever else changes of a principal leaves the list as it is.
-    if (old === grants) continue;
-    const [had, has] = [new Set(old.map(grantKey)), new Set(grants.map(grantKey))];
-    for (const grant of old) if (!has.has(grantKey(grant))) found.push({ principal, grant });
-    for (const grant of grants) if (!had.has(grantKey(grant))) found.push({ principal, grant });
+    const { gone, come } = compareGrants(before.get(principal)?.grants, grants);
+    const [had, has] = [new Set(gone.map(grantKey)), new Set(come.map(grantKey))];
+    for (const grant of gone) if (!has.has(grantKey(grant))) found.push({ principal, grant });
+    for (const grant of come) if (!had.has(grantKey(grant))) found.push({ principal, grant });
   }
   return found;
 }

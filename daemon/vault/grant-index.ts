@@ -19,14 +19,15 @@ export class GrantIndex {
 
   /** Follows a change of one principal's record. */
   replace(before: PrincipalRecord | undefined, after: PrincipalRecord | undefined): void {
-    for (const grant of before?.grants ?? []) {
+    const { gone, come } = compareGrants(before?.grants, after?.grants);
+    for (const grant of gone) {
       const key = grantKey(grant);
       const holders = this.#grants.get(key);
       if (before !== undefined) holders?.delete(before.principal);
       if (holders?.size === 0) this.#grants.delete(key);
       this.#count(grant.space, -1);
     }
-    for (const grant of after?.grants ?? []) {
+    for (const grant of come) {
       const key = grantKey(grant);
       const holders = this.#grants.get(key) ?? new Map<PrincipalId, GrantEntry>();
       if (after !== undefined) holders.set(after.principal, grant);
@@ -47,4 +48,19 @@ const NO_GRANTS: ReadonlyMap<PrincipalId, GrantEntry> = new Map();
 /** One text for what a grant is about. */
 export function grantKey({ space, kind, target }: GrantEntry): string {
   return `${space} ${kind} ${target}`;
+}
+
+/** Tells whether two grants are about the same. */
+export function isSameGrant(grant: GrantEntry, { space, kind, target }: GrantEntry): boolean {
+  return grant.target === target && grant.space === space && grant.kind === kind;
+}
+
+/** Of two lists, what is in the first one alone and in the second one alone. What a change leaves as it is are the same objects. */
+export function compareGrants(
+  before: readonly GrantEntry[] = [],
+  after: readonly GrantEntry[] = [],
+): { readonly gone: readonly GrantEntry[]; readonly come: readonly GrantEntry[] } {
+  if (before === after) return { gone: [], come: [] };
+  const [had, has] = [new Set(before), new Set(after)];
+  return { gone: before.filter((grant) => !has.has(grant)), come: after.filter((grant) => !had.has(grant)) };
 }

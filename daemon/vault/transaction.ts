@@ -1,7 +1,7 @@
 import { CredentialError } from '../../src/errors.ts';
 import { BODY_BYTES_MAX, KIND, fixedTag } from '../store/sealed-store.ts';
 import type { Kind, SealedReader, SealedRecord, SealedStore } from '../store/sealed-store.ts';
-import { grantKey } from './grant-index.ts';
+import { isSameGrant } from './grant-index.ts';
 import { Digest, encodeHead } from './head.ts';
 import type { Head } from './head.ts';
 import type { Principals } from './principals.ts';
@@ -116,10 +116,10 @@ export class VaultTransaction implements VaultWriter {
   }
 
   grantees(space: Space, kind: GrantEntry['kind'], target: string): ReadonlyMap<PrincipalId, GrantEntry> {
-    const key = grantKey({ space, kind, target });
+    const wanted = { space, kind, target };
     const grantees = new Map(this.#committedPrincipals.grants.grantees(space, kind, target));
-    for (const id of this.#changedPrincipals()) {
-      const grant = this.principal(id)?.grants.find((given) => grantKey(given) === key);
+    for (const { id, grants } of this.#changedGrants()) {
+      const grant = grants.find((given) => isSameGrant(given, wanted));
       if (grant === undefined) grantees.delete(id);
       else grantees.set(id, grant);
     }
@@ -127,12 +127,9 @@ export class VaultTransaction implements VaultWriter {
   }
 
   grantsGiven(space: Space): number {
-    const givenTo = (record: PrincipalRecord | undefined): number =>
-      record?.grants.filter((grant) => grant.space === space).length ?? 0;
+    const count = (grants: readonly GrantEntry[]): number => grants.filter((grant) => grant.space === space).length;
     let given = this.#committedPrincipals.grants.given(space);
-    for (const id of this.#changedPrincipals()) {
-      given += givenTo(this.principal(id)) - givenTo(this.#committedPrincipals.get(id));
-    }
+    for (const { grants, before } of this.#changedGrants()) given += count(grants) - count(before);
     return given;
   }
 
@@ -300,8 +297,12 @@ export class VaultTransaction implements VaultWriter {
     }
   }
 
-  #changedPrincipals(): Set<PrincipalId> {
-    return new Set([...this.#keptPrincipals.keys(), ...this.#principals.keys()]);
+  /** Of principals who were given something, or had it taken: a change of anything else leaves the list as it is. */
+  *#changedGrants(): Generator<{ id: PrincipalId; grants: readonly GrantEntry[]; before: readonly GrantEntry[] }> {
+    for (const id of new Set([...this.#keptPrincipals.keys(), ...this.#principals.keys()])) {
+      const [grants, before] = [this.principal(id)?.grants ?? [], this.#committedPrincipals.get(id)?.grants ?? []];
+      if (grants !== before) yield { id, grants, before };
+    }
   }
 
   #put(kind: Kind, tag: Uint8Array, body: Uint8Array): void {

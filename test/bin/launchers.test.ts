@@ -239,7 +239,8 @@ describe('the package', () => {
     const directory = temporaryDirectory(t);
     const npm = npmCommand();
     if (npm === undefined) return t.skip('needs npm');
-    const env = { ...process.env, npm_config_update_notifier: 'false' };
+    // Nothing in the home, which need not be writable.
+    const env = { ...process.env, npm_config_update_notifier: 'false', npm_config_cache: temporaryDirectory(t) };
     await runSuccessfully([process.execPath, path.join(REPOSITORY, 'tools/tasks/build.ts')]);
     await runSuccessfully([...npm, 'pack', '--ignore-scripts', '--pack-destination', directory], {
       cwd: REPOSITORY,

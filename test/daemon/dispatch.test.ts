@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { malformed, mayOverlap, toReply } from '../../daemon/dispatch.ts';
+import { malformed, overlapOf, toReply } from '../../daemon/dispatch.ts';
 import { SAID_AGAIN_MS } from '../../daemon/seldom.ts';
 import { StoreError } from '../../daemon/store/sealed-store.ts';
 import { CredentialError } from '../../src/errors.ts';
@@ -364,11 +364,16 @@ describe('createDispatch(): a crowd of changes', () => {
   }
 });
 
-describe('mayOverlap()', () => {
-  it('is so for Create, which is answered when it is on the disk, and for nothing else', () => {
-    assert.equal(mayOverlap({ method: `${CREDENTIALS}.Create` }), true);
+describe('overlapOf()', () => {
+  it('is the method of what is answered when it is on the disk, and begun at once', () => {
+    for (const name of ['Create', 'Grant', 'Revoke']) {
+      const method = `${CREDENTIALS}.${name}`;
+      for (const parameters of [{ target: 'token' }, {}, undefined, null, 'x', { target: 1 }])
+        assert.equal(overlapOf({ method, parameters }), method);
+    }
     for (const message of [
       { method: `${CREDENTIALS}.Get` },
+      { method: `${CREDENTIALS}.Grant`, parameters: { target: '0191E1F0-7c3a-5000-8000-00000000000a' } },
       { method: 'Create' },
       {},
       null,
@@ -376,7 +381,7 @@ describe('mayOverlap()', () => {
       [],
       { method: null },
     ]) {
-      assert.equal(mayOverlap(message), false);
+      assert.equal(overlapOf(message), undefined);
     }
   });
 });

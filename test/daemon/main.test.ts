@@ -17,6 +17,7 @@ import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { STORE_FILE } from '../../daemon/settings.ts';
+import { STOP_TIME_MAX_MS } from '../../daemon/socket/limits.ts';
 import { EXIT } from '../../src/errors.ts';
 import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { assertUnseen, Canaries } from '../support/canary.ts';
@@ -146,6 +147,7 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
       for (let index = 0; index < 300; index += 1) connection.send(create(`n${client}-${index}`));
     }
     const first = await clients[0]?.receive();
+    const endedMs = performance.now();
     daemon.service.signal('SIGTERM');
     const acknowledged = new Set([nameIn(first)]);
     for (const client of clients) {
@@ -154,11 +156,15 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
       assert.equal(client.rest.length, 0);
     }
     assert.deepEqual(await daemon.service.exited, { code: 0, signal: null });
+    const isCutOff = performance.now() - endedMs > STOP_TIME_MAX_MS;
     const again = await startDaemon(t, {
       stateDirectory: daemon.stateDirectory,
       runtimeDirectory: daemon.runtimeDirectory,
     });
-    assert.deepEqual(await namesIn(t, again.socketPath), acknowledged);
+    const stored = await namesIn(t, again.socketPath);
+    for (const name of acknowledged) assert.ok(stored.has(name), `${name} was acknowledged`);
+    // Where the machine is too busy for all of it, what is committed last may be heard by nobody.
+    if (!isCutOff) assert.deepEqual(stored, acknowledged);
     await again.stop();
   });
 
@@ -180,10 +186,19 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
       client.call(`${CREDENTIALS}.AddSlot`, { kind: 'passphrase', passphrase: `passphrase ${index}` }),
     );
     await (await RawVarlink.connect(t, daemon.socketPath)).call(`${CREDENTIALS}.Status`);
-    await Promise.all([daemon.stop(), ...answers]);
-    const errors = (await Promise.all(answers)).map(({ error }) => error);
-    // One was under way, and on a machine that is busy a few were done before.
+    const [settled] = await Promise.all([Promise.allSettled(answers), daemon.stop()]);
+    // The one under way may take longer than peers are waited for.
+    const errors = settled.map((each) => (each.status === 'fulfilled' ? each.value.error : `${CREDENTIALS}.Busy`));
     assert.ok(errors.filter((error) => error === `${CREDENTIALS}.Busy`).length > 8, JSON.stringify(errors));
+    const again = await startDaemon(t, {
+      stateDirectory: daemon.stateDirectory,
+      runtimeDirectory: daemon.runtimeDirectory,
+    });
+    const { parameters } = await (await RawVarlink.connect(t, again.socketPath)).call(`${CREDENTIALS}.ListSlots`);
+    const { slots } = (parameters ?? {}) as { slots: { kind: string }[] };
+    // One was under way, and on a machine that is busy a few were done before.
+    assert.ok(slots.filter(({ kind }) => kind === 'passphrase').length < 7, JSON.stringify(slots));
+    await again.stop();
   });
 });
 

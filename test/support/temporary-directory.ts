@@ -12,6 +12,7 @@ export function temporaryDirectory(scope: Scope, name = 'cio-test'): string {
   // A short path: a socket's has 107 bytes at most.
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), `${name}-`));
   fs.chmodSync(directory, 0o711);
-  atEnd(scope, () => fs.rmSync(directory, { recursive: true, force: true }));
+  // A shell that was hung up may still write its history while it is taken away.
+  atEnd(scope, () => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }));
   return directory;
 }

@@ -66,9 +66,24 @@ describe('dropGrantsOf()', () => {
     await core.ask(ROOT, 'Grant', { target: 'other', grantees: [{ uid: ALICE.uid }] });
     await core.vault.write((writer) => {
       const put = t.mock.method(writer, 'putPrincipal');
-      const record = writer.credential('system', 'token') ?? assert.fail();
-      dropGrantsOf(writer, [record]);
+      dropGrantsOf(writer, 'system', ['token'], []);
       assert.equal(put.mock.callCount(), 0);
+    });
+  });
+
+  it('goes through what a principal was granted once, however much of it was removed', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'a', 'b', 'cio_c_region', 'd');
+    for (const target of ['a', 'b', 'c', 'd'])
+      await core.ask(ROOT, 'Grant', { target, grantees: [{ uid: ALICE.uid }] });
+    await core.vault.write((writer) => {
+      const put = t.mock.method(writer, 'putPrincipal');
+      dropGrantsOf(writer, 'system', ['a', 'b', 'cio_c_region'], ['c']);
+      assert.equal(put.mock.callCount(), 1);
+      assert.deepEqual(
+        writer.principal(`uid:${ALICE.uid}`)?.grants.map(({ target }) => target),
+        ['d'],
+      );
     });
   });
 
@@ -82,7 +97,7 @@ describe('dropGrantsOf()', () => {
     ] as const;
     await core.vault.write((writer) => {
       writer.putPrincipal({ ...emptyPrincipal('uid:7'), grants });
-      dropGrantsOf(writer, [writer.credential('system', 'token') ?? assert.fail()]);
+      dropGrantsOf(writer, 'system', ['token'], []);
       assert.deepEqual(writer.principal('uid:7')?.grants, grants.slice(1));
     });
   });

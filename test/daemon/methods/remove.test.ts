@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ITEMS_PER_CALL_MAX } from '../../../src/limits.ts';
+import { FIELD_IDS } from '../../../src/providers/registry.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
 import { flipBit, newTags, recordsIn } from '../damage.ts';
@@ -53,6 +54,22 @@ describe('Remove', () => {
       assert.deepEqual(removed.toSorted(), members.toSorted());
       assert.deepEqual(await names(core, ROOT), ['cio_aws_access_key', 'token']);
     }
+  });
+
+  it('looks once for what is there of a set', async (t) => {
+    const core = await startCore(t);
+    const fields = ['region', 'bucket', 'endpoint'];
+    const sets = Array.from({ length: 10 }, (_, index) => `aws_${index}`);
+    const all = sets.flatMap((set) => fields.map((field) => `cio_${set}_${field}`));
+    const values = ['eu-west-1', 'bucket-1', 'https://s3.example.com'];
+    await core.ask(ROOT, 'Create', {
+      credentials: all.map((name, index) => ({ name, value: values[index % fields.length] ?? '' })),
+    });
+    const before = core.store.reads.length;
+    const { removed } = await core.ask(ROOT, 'Remove', { names: sets });
+    assert.equal(removed.length, all.length);
+    const reads = core.store.reads.length - before;
+    assert.ok(reads <= sets.length * FIELD_IDS.length * 2, `${reads} reads for ${sets.length} sets`);
   });
 
   it('removes once what is named twice: by name, by spelling, by set and by UUID', async (t) => {

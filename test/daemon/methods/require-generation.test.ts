@@ -27,6 +27,20 @@ describe('requireGeneration()', () => {
     assert.throws(() => require(['none'], -1), { code: 'Conflict', fields: { expected: -1, actual: 0 } });
   });
 
+  it('looks for no field of a user that is not there: his names are listed', async (t) => {
+    const core = await startCore(t);
+    const names = Array.from({ length: 20 }, (_, index) => `cio_aws_${index}_region`);
+    const seen = await core.keep(ALICE, ...names);
+    const before = core.store.reads.length;
+    core.vault.read((reader) => requireGeneration(reader, `uid:${ALICE.uid}`, names, seen));
+    const reads = core.store.reads.length - before;
+    assert.ok(reads <= names.length, `${reads} reads for ${names.length}`);
+    await core.replace(ALICE, 'cio_aws_7_access_key', 'newer');
+    core.vault.read((reader) =>
+      assert.throws(() => requireGeneration(reader, `uid:${ALICE.uid}`, names, seen), { code: 'Conflict' }),
+    );
+  });
+
   it('lets a caller succeed who reads again after a conflict, whatever was removed elsewhere', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key', 'token', 'other');

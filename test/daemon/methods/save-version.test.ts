@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BYTES_PER_USER_MAX, NAMES_PER_USER_MAX } from '../../../daemon/access/quota.ts';
+import { REMOVALS_MAX } from '../../../daemon/methods/save-version.ts';
 import { VALUE_BYTES_MAX, VERSIONS_KEPT } from '../../../src/limits.ts';
 import { ALICE, BOB, ROOT, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
@@ -55,5 +56,29 @@ describe('saveVersion(): what one user may keep', () => {
     await core.ask(ALICE, 'Create', { credentials: megabytes('a', 1) });
     for (let round = 0; round < VERSIONS_KEPT; round += 1) await core.replace(ALICE, 'a0', 'x');
     await core.ask(ALICE, 'Create', { credentials: megabytes('b', 15) });
+  });
+});
+
+describe('removeCredentials()', () => {
+  it('remembers of a bounded number of sets that something was removed, and nothing of the health of the others', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_new_region', 'cio_new_prefix');
+    // As numbers come first in an object, whatever their place was.
+    const oldest = 'old';
+    const sets = [...Array.from({ length: REMOVALS_MAX - 1 }, (_, index) => `${index}`), oldest];
+    const health = { space: 'system', generation: 1, state: 'passed', checked: 1 } as const;
+    await core.vault.write((writer) => {
+      const system = writer.principal('system') ?? assert.fail();
+      const removals = Object.fromEntries(sets.map((set) => [set, set === oldest ? 1 : 2]));
+      writer.putPrincipal({ ...system, generation: 2, removals });
+      for (const set of [oldest, '0']) writer.putHealth({ ...health, set });
+    });
+    await core.ask(ROOT, 'Remove', { names: ['cio_new_prefix'] });
+    core.vault.read((reader) => {
+      const { removals = {} } = reader.principal('system') ?? assert.fail();
+      assert.equal(Object.keys(removals).length, REMOVALS_MAX);
+      assert.deepEqual([removals[oldest], removals['0'], removals['new']], [undefined, 2, 3]);
+      assert.deepEqual([reader.health('system', oldest), reader.health('system', '0')?.state], [undefined, 'passed']);
+    });
   });
 });

@@ -22,6 +22,7 @@ import { ByHand, TurnsByHand, connectPair, echo } from './pair.ts';
 import type { Pair } from './pair.ts';
 
 const CREATE = 'io.cio.Credentials.Create';
+const GRANT = 'io.cio.Credentials.Grant';
 const GET = 'io.cio.Credentials.Get';
 const NOT_JSON = { error: 'io.cio.Credentials.MalformedMessage', parameters: { reason: 'not_json' } };
 const TOO_LARGE = { error: 'io.cio.Credentials.TooLarge', parameters: { limit: MESSAGE_BYTES_MAX } };
@@ -69,10 +70,10 @@ describe('Connection: order', () => {
     assert.equal(chunks.length, 1);
   });
 
-  it('begins a call when the ones before it are answered; one of Create, next to another', async (t) => {
+  it('begins a call when the ones before it are answered; one of Create or Grant, next to another of it', async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
-    const methods = [CREATE, CREATE, GET, GET, CREATE, CREATE, GET];
+    const methods = [CREATE, CREATE, GET, GET, CREATE, CREATE, GRANT, GRANT, GET];
     pair.client.send(messages(...methods.map((method) => ({ method }))));
     const begunAfter = async (answered: readonly number[]): Promise<number> => {
       for (const index of answered) {
@@ -87,7 +88,9 @@ describe('Connection: order', () => {
     assert.equal(await begunAfter([1]), 3);
     assert.equal(await begunAfter([2]), 4);
     assert.equal(await begunAfter([3]), 6);
-    assert.equal(await begunAfter([4, 5]), 7);
+    assert.equal(await begunAfter([4]), 6);
+    assert.equal(await begunAfter([5]), 8);
+    assert.equal(await begunAfter([6, 7]), 9);
     assert.deepEqual(
       hand.begun.map((message) => (message as { method: string }).method),
       methods,

@@ -7,8 +7,17 @@ const MEMORY = '/dev/shm';
 
 /** A folder that goes away with its scope; in memory where there is such a place, since a disk takes its time to sync. */
 export function memoryDirectory(scope: Scope): string {
-  const parent = fs.existsSync(MEMORY) ? MEMORY : os.tmpdir();
+  const parent = isWritable(MEMORY) ? MEMORY : os.tmpdir();
   const directory = fs.mkdtempSync(path.join(parent, 'cio-test-'));
   scope.after(() => fs.rmSync(directory, { recursive: true, force: true }));
   return directory;
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    fs.accessSync(folder, fs.constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import { dropDanglingGrants } from '../../../daemon/access/grants.ts';
-import { removeCredential, saveVersion } from '../../../daemon/methods/save-version.ts';
+import { removeCredentials, saveVersion } from '../../../daemon/methods/save-version.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { createFirstSlot } from '../../../daemon/vault/first-slot.ts';
 import { fsck } from '../../../daemon/vault/fsck.ts';
@@ -137,7 +137,7 @@ export class TestVault {
   remove(name: string, space: Space = 'system'): Promise<void> {
     return this.vault.write((writer) => {
       const record = writer.credential(space, name);
-      if (record !== undefined) removeCredential(writer, record);
+      if (record !== undefined) removeCredentials(writer, space, [record]);
     });
   }
 

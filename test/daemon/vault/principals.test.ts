@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
 import type { SealedReader, StoreFailure } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
+import { grantKey, isSameGrant } from '../../../daemon/vault/grant-index.ts';
 import { Principals, readPrincipals } from '../../../daemon/vault/principals.ts';
 import { emptyPrincipal } from '../../../daemon/vault/records.ts';
 import type { GrantEntry, PrincipalId } from '../../../daemon/vault/records.ts';
@@ -27,6 +29,43 @@ describe('Principals', () => {
     assert.equal(principals.get('system')?.generation, 2);
     principals.delete('gid:2');
     assert.deepEqual([granteesOf(), principals.grants.given('system')], [[], 0]);
+  });
+
+  it('knows what was granted as if it had been read anew, whatever changed of it', () => {
+    const anyGrant = fc.record<GrantEntry>(
+      {
+        space: fc.constantFrom('system', 'uid:1'),
+        kind: fc.constantFrom('name', 'set'),
+        target: fc.constantFrom('a', 'b'),
+        missing: fc.constant('block'),
+      },
+      { requiredKeys: ['space', 'kind', 'target'] },
+    );
+    const anyGrants = fc.uniqueArray(anyGrant, { selector: grantKey });
+    const anyRecord = fc.record({ principal: fc.constantFrom<PrincipalId>('uid:1', 'gid:2'), grants: anyGrants });
+    const anyChange = fc.record({ record: anyRecord, isKept: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(anyChange, { maxLength: 10 }), (changes) => {
+        const followed = new Principals();
+        for (const { record, isKept } of changes) {
+          const old = isKept ? (followed.get(record.principal)?.grants ?? []) : [];
+          const others = record.grants.filter((grant) => !old.some((one) => isSameGrant(one, grant)));
+          followed.follow([{ ...emptyPrincipal(record.principal), grants: [...old, ...others] }]);
+        }
+        const anew = new Principals();
+        anew.follow(followed.values());
+        for (const space of ['system', 'uid:1'] as const) {
+          assert.equal(followed.grants.given(space), anew.grants.given(space));
+          for (const [kind, target] of [
+            ['name', 'a'],
+            ['name', 'b'],
+            ['set', 'a'],
+            ['set', 'b'],
+          ] as const)
+            assert.deepEqual(followed.grants.grantees(space, kind, target), anew.grants.grantees(space, kind, target));
+        }
+      }),
+    );
   });
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { removeCredential } from '../../../daemon/methods/save-version.ts';
+import { removeCredentials } from '../../../daemon/methods/save-version.ts';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { countDamaged } from '../../../daemon/vault/reader.ts';
 import { currentVersion } from '../../../daemon/vault/records.ts';
@@ -195,7 +195,7 @@ describe('a value that is read again', () => {
             await assert.rejects(
               made.vault.write((writer) => {
                 for (const record of held)
-                  if (writer.credential(record.space, record.name)) removeCredential(writer, record);
+                  if (writer.credential(record.space, record.name)) removeCredentials(writer, record.space, [record]);
                 throw new RangeError('it is dropped');
               }),
             );

@@ -3,8 +3,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { plainEnvironment, runSuccessfully } from '../../support/process.ts';
+import { plainEnvironment, run } from '../../support/process.ts';
 import { root, skipUnless } from '../../support/requirements.ts';
+import { privateMounts } from '../../daemon/access/personas.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const MODULE = path.join(import.meta.dirname, '..', '..', '..', 'tools', 'tasks', 'surroundings.ts');
@@ -14,35 +15,58 @@ const SCRIPT = `
   console.log(JSON.stringify([settleSurroundings() ?? '', process.env.TMPDIR, process.umask()]));
 `;
 
-/** What is said of a temporary folder, what is made of it, and the umask afterwards. */
-async function settle(folder: string, cwd = '/'): Promise<[string, string, number]> {
+/** What is said of a temporary folder, what is made of it, the umask afterwards, and what was said besides. */
+async function settle(folder: string, cwd = '/', prefix: string[] = []): Promise<[string, string, number, string]> {
   const env = { ...plainEnvironment(), TMPDIR: folder };
   const node = [process.execPath, '--input-type=module', '-e', SCRIPT, MODULE];
-  return JSON.parse(await runSuccessfully(node, { env, cwd })) as [string, string, number];
+  const { stdout, stderr } = await run([...prefix, ...node], { env, cwd });
+  return [...(JSON.parse(stdout.toString()) as [string, string, number]), stderr];
 }
 
 describe('settleSurroundings()', () => {
   it('makes files readable for all, and a relative folder the same from everywhere', async () => {
     // One in it may be too long.
     const folder = path.resolve(os.tmpdir());
-    assert.deepEqual(await settle(path.basename(folder), path.dirname(folder)), ['', folder, 0o022]);
+    assert.deepEqual(await settle(path.basename(folder), path.dirname(folder)), ['', folder, 0o022, '']);
   });
 
-  it('says of a folder that it is not there, or leaves no room for the path of a socket', async (t) => {
+  it('takes another folder for one that is not there, has a space, or leaves no room for the path of a socket', async (t) => {
     const folder = temporaryDirectory(t);
-    assert.match(
-      (await settle(path.join(folder, 'none')))[0],
-      /^TMPDIR: .* cannot be written to \(ENOENT\): name another/,
-    );
+    const [none, instead, , said] = await settle(path.join(folder, 'none'));
+    assert.equal(none, '');
+    assert.match(instead, /^(\/var)?\/tmp$/);
+    assert.match(said, /^TMPDIR: .* cannot be written to \(ENOENT\): (\/var)?\/tmp is taken instead\n$/);
+    const spaced = path.join(folder, 'a b');
+    fs.mkdirSync(spaced);
+    assert.match((await settle(spaced))[3], /a b has characters that shells take for others: .*tmp is taken/);
     const long = path.join(folder, 'x'.repeat(40));
     fs.mkdirSync(long);
-    assert.match((await settle(long))[0], /^TMPDIR: .* bytes long, 40 leave room for sockets/);
+    assert.match((await settle(long))[3], /^TMPDIR: .* bytes long, 40 leave room for sockets/);
     assert.deepEqual(fs.readdirSync(long), [], 'nothing is left of the attempt');
   });
 
   it('says to root that others cannot get there', { skip: skipUnless(root) }, async (t) => {
     const folder = path.join(temporaryDirectory(t), 'x');
     fs.mkdirSync(folder, { mode: 0o700 });
-    assert.match((await settle(folder))[0], /^TMPDIR: .* is closed to other users: name another/);
+    assert.match((await settle(folder))[3], /^TMPDIR: .* is closed to other users: .*tmp is taken/);
+  });
+
+  it(
+    'takes another folder for one where no program can be run',
+    { skip: skipUnless(root, privateMounts) },
+    async (t) => {
+      const folder = temporaryDirectory(t);
+      const script = 'mount --bind "$0" "$0" && mount -o remount,bind,noexec "$0" && exec "$@"';
+      const said = (await settle(folder, '/', ['unshare', '--mount', 'sh', '-c', script, folder]))[3];
+      assert.match(said, /^TMPDIR: \S+ is mounted with noexec: \S+ is taken instead\n$/);
+    },
+  );
+
+  it('says where no folder will do', { skip: skipUnless(root, privateMounts) }, async () => {
+    // Read only, and not covered: the checkout may lie there.
+    const readOnly = 'mount --bind "$folder" "$folder" && mount -o remount,bind,ro "$folder"';
+    const script = `for folder in /tmp /var/tmp; do ${readOnly}; done; exec "$@"`;
+    const mounts = ['unshare', '--mount', 'sh', '-c', script, 'sh'];
+    assert.match((await settle('/proc/none', '/', mounts))[0], /^TMPDIR: .* cannot be written to .*: name another/);
   });
 });
