@@ -131,7 +131,7 @@ export class Prompter {
         resolve(end);
       };
       const onData = (keys: Buffer): void => {
-        if (keys.includes(CTRL_Z)) process.kill(0, 'SIGTSTP');
+        if (keys.includes(CTRL_Z)) process.emit('SIGTSTP', 'SIGTSTP');
         const end = editor.push(keys);
         show(end?.kind === 'line' ? end.text : editor.text);
         if (end !== undefined) settle(end);
@@ -200,11 +200,12 @@ function enterRawMode(): () => void {
     setRaw(true);
   };
   // As a stop does where a terminal is not in raw mode: the shell finds it as it was. Without a shell that could continue this
-  // job, the kernel stops nothing.
-  const stop = (): void => {
+  // job, the kernel stops nothing. Ctrl-Z, which has no number as a signal has it, stops all of the job at once: the shell hears
+  // of a script that runs this, and may go on as soon as that is stopped.
+  const stop = (_: NodeJS.Signals, number?: number): void => {
     process.off('SIGTSTP', stop);
     leave();
-    process.kill(process.pid, 'SIGTSTP');
+    process.kill(number === undefined ? 0 : process.pid, 'SIGTSTP');
     process.on('SIGTSTP', stop);
     enterAgain();
   };

@@ -28,9 +28,8 @@ export function requireGeneration(
   const principal = reader.principal(space);
   // A set has far more fields than are there: where that is listed, the others are not looked for.
   const listed = space === SHARED_SPACE ? undefined : new Set(principal?.names);
-  const records = [...new Set([...names, ...members])]
-    .filter((name) => listed?.has(name) ?? true)
-    .flatMap((name) => reader.credential(space, name) ?? []);
+  const wanted = new Set([...names, ...members.filter((name) => listed?.has(name) ?? true)]);
+  const records = [...wanted].flatMap((name) => reader.credential(space, name) ?? []);
   const actual = Math.max(
     0,
     ...records.map((record) => currentVersion(record).generation),

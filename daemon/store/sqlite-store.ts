@@ -4,6 +4,7 @@ import { constants as osConstants } from 'node:os';
 import type Database from 'better-sqlite3';
 
 import { errnoOf } from '../system-error.ts';
+import { attempt } from './copy-directory.ts';
 import { identityOf, journalIndexOf, journalOf, lookAt } from './database-file.ts';
 import { asFileError } from './file-error.ts';
 import { refuseForeignFile, refuseForeignJournal, refuseForeignSchema, refuseNewerDatabase } from './foreign-file.ts';
@@ -148,8 +149,8 @@ export class SqliteStore implements SealedStore {
         throw error;
       }
       return {
-        put: ({ kind, tag, body }) => this.#explained(() => void this.#put.run(kind, tag, body)),
-        delete: (kind, tag) => this.#explained(() => void this.#delete.run(kind, tag)),
+        put: ({ kind, tag, body }) => this.#explained(() => void this.#saved(() => this.#put.run(kind, tag, body))),
+        delete: (kind, tag) => this.#explained(() => void this.#saved(() => this.#delete.run(kind, tag))),
         commit: (isPurged = false) => this.#explained(() => (isPurged ? this.#commitOnly() : this.#commit())),
         rollback: () => this.#rollback(),
       };
@@ -317,6 +318,7 @@ export class SqliteStore implements SealedStore {
   }
 
   #commit(): void {
+    const written = this.#written;
     try {
       this.#readersSnapshot.leave();
       this.#saved(() => this.#endWrite.run());
@@ -326,6 +328,8 @@ export class SqliteStore implements SealedStore {
       throw error;
     }
     this.#noteWritten();
+    // SQLite has moved the journal to the file, and does not tell how that went.
+    if (this.#written !== written) attempt(() => this.#saved(() => this.#disk.sync()));
   }
 
   /** Runs what writes to the disk; after a failure, what is written next begins from what is there. */

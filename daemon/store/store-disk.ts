@@ -144,6 +144,11 @@ export class StoreDisk {
     forgetFile(journalOf(this.#path));
   }
 
+  /** Throws once where the disk did not take something (fsync(2)). */
+  sync(): void {
+    if (this.#file !== undefined) fsyncSync(this.#file);
+  }
+
   /** Undefined where the disk gives the start of the file, or cannot be asked for it. */
   whyNotRead(): unknown {
     if (this.#file === undefined) return undefined;

@@ -12,6 +12,9 @@ const TCSADRAIN = 1;
 /** sizeof(struct winsize), and no less than sizeof(struct termios), in bytes. */
 const WINSIZE_BYTES = 8;
 const TERMIOS_BYTES = 64;
+/** Of `c_lflag`, behind three words of four bytes: keys make signals. */
+const LFLAG_OFFSET = 12;
+const ISIG = 1;
 const PATH_BYTES = 64;
 
 const posixOpenpt = libc.func('int posix_openpt(int)');
@@ -67,6 +70,12 @@ export function makeRaw(terminal: number): () => void {
   cfmakeraw(raw);
   tcsetattr(terminal, TCSADRAIN, raw);
   return () => void tcsetattr(terminal, TCSADRAIN, before);
+}
+
+/** Whether the keys of a terminal make signals, as Ctrl-C does; of either end of a pseudoterminal. */
+export function makesSignals(terminal: number): boolean {
+  const modes = Buffer.alloc(TERMIOS_BYTES);
+  return tcgetattr(terminal, modes) === 0 && (modes.readUInt32LE(LFLAG_OFFSET) & ISIG) !== 0;
 }
 
 /** Whether the keys of a terminal are for this process: it does not run in the background. */

@@ -5,7 +5,7 @@ import { ALL_ENDING_SIGNALS, ENDING_SIGNALS, onEnding } from '../on-ending.ts';
 import type { Environment } from '../process-image.ts';
 import { isTerminal } from '../terminal.ts';
 import { Masker } from './masker.ts';
-import { copyModes, copySize, isInForeground, makeRaw, openPseudoTerminal } from './pseudo-terminal.ts';
+import { copyModes, copySize, isInForeground, makeRaw, makesSignals, openPseudoTerminal } from './pseudo-terminal.ts';
 import { runChild, type ChildExit } from './run-child.ts';
 import { secretPatternsOf } from './secret-patterns.ts';
 
@@ -38,7 +38,7 @@ const KEYS_RETRY_MS = 5;
  * else it stays on ours, and only what it writes takes the detour. What is no terminal is left alone.
  *
  * @param secrets may become more while it runs
- * @param onInterrupt is called where Ctrl-C was typed, of which the command's own terminal tells nobody but it
+ * @param onInterrupt is called where Ctrl-C was typed to interrupt it, of which the command's own terminal tells nobody but it
  */
 export async function runMasked(
   command: readonly string[],
@@ -183,7 +183,7 @@ function passKeysTo(master: number, onInterrupt: () => void): () => void {
     }
   };
   const onKeys = (typed: Buffer): void => {
-    if (typed.includes(INTERRUPT)) onInterrupt();
+    if (typed.includes(INTERRUPT) && makesSignals(master)) onInterrupt();
     keys = Buffer.concat([keys, typed]);
     if (timer === undefined) type();
   };

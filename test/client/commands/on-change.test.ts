@@ -125,6 +125,21 @@ describe('cio credential exec --on-change', () => {
     }
   });
 
+  it('starts it anew where it takes Ctrl-C for a key as any other', { skip: skipUnless(TERMINAL) }, async (t) => {
+    for (const words of [[], ['--no-masking']]) {
+      const set = await harness.storeSet({ backup_password: 'first' });
+      const script = `[ $RESTIC_PASSWORD = first ] || exit 7; trap '' TERM; stty -isig -icanon; echo running; head -c 1; exit 8`;
+      const command = ['credential', 'exec', set, '--on-change', 'restart', ...words, '--', 'sh', '-c', script];
+      const line = `exec ${[...harness.built, ...command].map(quoted).join(' ')}`;
+      const program = new TerminalProgram(t, line, harness.environment);
+      await program.shows('running');
+      await harness.store('second', `cio_${set}_backup_password`);
+      await program.shows('is started anew.');
+      program.type('\u0003');
+      assert.equal(await program.exit(), 7, program.screen);
+    }
+  });
+
   it('ends with the exit code of the command, changed or not', async () => {
     const set = await harness.storeSet();
     const words = ['exec', set, '--on-change', 'restart', '--', 'sh', '-c'];

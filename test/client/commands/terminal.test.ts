@@ -225,6 +225,23 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     await program.exit();
   });
 
+  it('leaves the echo to such a shell also where a script runs it, at Ctrl-Z', async (t) => {
+    const program = new TerminalProgram(t, 'dash -i', { ...env(), PS1: '$ ' });
+    program.type(`sh -c ${quoted(`${cioLine('create', newName())}; exit`)}\n`);
+    await program.shows('Value of');
+    program.type('\u001a');
+    await program.shows('Stopped');
+    program.type('stty -a; echo "end"ed\r\n');
+    const state = await program.shows(/Stopped[^]*\nended/);
+    for (const setting of ['echo', 'icanon', 'isig', 'icrnl']) assert.match(state, new RegExp(`[ \\n]${setting}[ ;]`));
+    program.type('fg\n');
+    await program.shows(/\nended[^]*Value of[^]*: $/);
+    program.type('\u0003');
+    await program.shows(/\nFailed/);
+    program.type('exit\n');
+    await program.exit();
+  });
+
   it('is ended by kill where it was continued in the background before', async (t) => {
     const program = new TerminalProgram(t, shell, { ...env(), PS1: '$ ' });
     program.type('echo pid=$$\n');

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { requireGeneration } from '../../../daemon/methods/require-generation.ts';
-import { ALICE, ROOT, startCore } from '../core.ts';
+import { ALICE, ROOT, restartCore, startCore } from '../core.ts';
+import { deleteRecord, newTags, recordsIn } from '../damage.ts';
 
 describe('requireGeneration()', () => {
   it('asks for nothing where no generation is expected', async (t) => {
@@ -39,6 +40,20 @@ describe('requireGeneration()', () => {
     core.vault.read((reader) =>
       assert.throws(() => requireGeneration(reader, `uid:${ALICE.uid}`, names, seen), { code: 'Conflict' }),
     );
+  });
+
+  it('looks for what is named where the list of a user was lost', async (t) => {
+    const core = await startCore(t);
+    const before = recordsIn(core.storePath, 'principal');
+    const seen = await core.keep(ALICE, 'token');
+    const [tag = assert.fail()] = newTags(before, recordsIn(core.storePath, 'principal'));
+    const again = await restartCore(t, core, () => deleteRecord(core.storePath, 'principal', tag));
+    const change = { credentials: [{ name: 'token', value: 'newer' }], replace: true };
+    assert.deepEqual(await again.refusal(ALICE, 'Create', { ...change, ifGeneration: 0 }), [
+      'Conflict',
+      { expected: 0, actual: seen },
+    ]);
+    await again.ask(ALICE, 'Create', { ...change, ifGeneration: seen });
   });
 
   it('lets a caller succeed who reads again after a conflict, whatever was removed elsewhere', async (t) => {

@@ -8,13 +8,15 @@ import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
+import { forgetPages } from '../../../daemon/kernel/libc.ts';
 import { APPLICATION_ID, FORMAT_VERSION, migrate } from '../../../daemon/store/migrations.ts';
 import { BODY_BYTES_MAX, KIND, StoreError, fixedTag } from '../../../daemon/store/sealed-store.ts';
 import type { Kind, SealedRecord, StoreFailure } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
-import { skipUnless, tracer } from '../../support/requirements.ts';
+import { root, skipUnless, tracer } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { contentOf, editFile, leavesOf, rowsOf, zeroPage } from '../vault/raw-file.ts';
+import { FailingDisk, failingDisks } from './failing-disk.ts';
 import { makeReadOnly, mounting, smallDisk } from './small-disk.ts';
 
 const HEAD = { kind: KIND.head, tag: fixedTag('head') } as const;
@@ -819,6 +821,70 @@ describe('SqliteStore on a row that is larger than any record', () => {
       [4, 0, BODY_BYTES_MAX],
     );
     assert.equal(store.get(KIND.value, Buffer.from('z'))?.length, BODY_BYTES_MAX);
+  });
+});
+
+describe('a transaction larger than what SQLite keeps in memory', { skip: skipUnless(root, failingDisks) }, () => {
+  it('leaves nothing that the next one lays itself over, where the disk did not take it', (t) => {
+    const disk = new FailingDisk(t);
+    const file = path.join(disk.directory, 'credentials.db');
+    const store = SqliteStore.open(file);
+    commit(store, 1, []);
+    store.purge();
+    disk.fail();
+    const large = store.begin(Buffer.of(1));
+    const body = 'x'.repeat(60_000);
+    assert.throws(() => {
+      for (let index = 0; index < 100; index += 1) large.put(value(`a${index}`, body));
+    }, fails('full'));
+    large.rollback();
+    disk.work();
+    commit(store, 2, []);
+    const journal = fs.openSync(`${file}-wal`, 'r');
+    const start = (): string => fs.readFileSync(`${file}-wal`).toString('hex', 0, 32);
+    const inMemory = start();
+    forgetPages(journal);
+    fs.closeSync(journal);
+    const onDisk = start();
+    store.close();
+    assert.equal(onDisk, inMemory);
+  });
+});
+
+describe('a journal that SQLite moves to the file by itself', { skip: skipUnless(root, failingDisks) }, () => {
+  it('is on the disk at last, where that did not take it at first', async (t) => {
+    const disk = new FailingDisk(t);
+    const file = path.join(disk.directory, 'credentials.db');
+    const sizeOf = (name: string): number => fs.statSync(name).size;
+    const store = SqliteStore.open(file);
+    const kept = new Map<string, string>();
+    let head: Uint8Array | undefined;
+    let count = 0;
+    const keep = (...tags: string[]): void => {
+      count += 1;
+      const [next, body] = [Buffer.from(`${count}`), `${count} `.repeat(15_000)];
+      const transaction = store.begin(head);
+      for (const tag of tags) transaction.put(value(tag, body));
+      transaction.put({ ...HEAD, body: next });
+      transaction.commit();
+      head = next;
+      for (const tag of tags) kept.set(tag, body);
+    };
+    const many = Array.from({ length: 10 }, (_, index) => `a${index}`);
+    // From then on the journal has its place on the disk, and what is new in the file has none.
+    for (keep(...many); sizeOf(file) < 200_000;) keep(...many);
+    keep('a0');
+    disk.fail();
+    for (let index = 0; index < 25; index += 1) keep(`b${index}`);
+    for (const before = sizeOf(file); sizeOf(file) === before;) keep('a0');
+    disk.work();
+    keep('a0');
+    keep('a0');
+    store.close();
+    disk.forget();
+    const again = open(t, file);
+    assert.deepEqual(await again.findPageDamage(), []);
+    for (const [tag, body] of kept) assert.equal(text(again.get(KIND.value, Buffer.from(tag))), body, tag);
   });
 });
 
