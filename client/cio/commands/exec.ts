@@ -25,7 +25,7 @@ export const EXEC: Command = defineCommand({
     "out. The exit code is the command's. What tools read only from a file, such as a Google service account or a " +
     'certificate authority, they get as a file in memory. With --server, the keys are not in the environment: AWS SDKs ' +
     'ask for them whenever they need them, so that changed keys reach a command that is running. ' +
-    'Where the command writes a secret of the set to this terminal, as it is, in base64, or as URLs and JSON have it, ' +
+    'Where the command writes a secret of the set to this terminal, as it is, in base64, or as URLs, JSON and shells have it, ' +
     '<masked> is shown in its place; what goes into a pipe or a file is left as it is. Such a command cannot be stopped by ' +
     'Ctrl-Z; with --no-masking it can.',
   positionals: { SET: { describe: 'Name or UUID of the set', count: 'one', completes: 'set' } },

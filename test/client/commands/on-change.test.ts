@@ -44,6 +44,23 @@ function count(service: Service, text: string): number {
   return service.output.split(text).length - 1;
 }
 
+/** Types Ctrl-C on a terminal where a script, which says that it is running, is about to be started anew. */
+async function interruptRestart(
+  scope: Scope,
+  set: string,
+  words: readonly string[],
+  script: string,
+): Promise<TerminalProgram> {
+  const command = ['credential', 'exec', set, '--on-change', 'restart', ...words, '--', 'sh', '-c', script];
+  const line = `exec ${[...harness.built, ...command].map(quoted).join(' ')}`;
+  const program = new TerminalProgram(scope, line, harness.environment);
+  await program.shows('running');
+  await harness.store('second', `cio_${set}_backup_password`);
+  await program.shows('is started anew.');
+  program.type('\u0003');
+  return program;
+}
+
 describe('cio credential exec --on-change', () => {
   it('restarts the command with the new values, once for changes in a row, and passes SIGTERM on', async (t) => {
     const set = await harness.storeSet({ backup_password: 'first' });
@@ -114,13 +131,7 @@ describe('cio credential exec --on-change', () => {
     for (const words of [[], ['--no-masking']]) {
       const set = await harness.storeSet({ backup_password: 'first' });
       const script = `trap '' TERM; trap 'exit 7' INT; [ $RESTIC_PASSWORD = first ] || exit 8; echo running; ${LOOP}`;
-      const command = ['credential', 'exec', set, '--on-change', 'restart', ...words, '--', 'sh', '-c', script];
-      const line = `exec ${[...harness.built, ...command].map(quoted).join(' ')}`;
-      const program = new TerminalProgram(t, line, harness.environment);
-      await program.shows('running');
-      await harness.store('second', `cio_${set}_backup_password`);
-      await program.shows('is started anew.');
-      program.type('\u0003');
+      const program = await interruptRestart(t, set, words, script);
       assert.equal(await program.exit(), 7);
     }
   });
@@ -129,13 +140,7 @@ describe('cio credential exec --on-change', () => {
     for (const words of [[], ['--no-masking']]) {
       const set = await harness.storeSet({ backup_password: 'first' });
       const script = `[ $RESTIC_PASSWORD = first ] || exit 7; trap '' TERM; stty -isig -icanon; echo running; head -c 1; exit 8`;
-      const command = ['credential', 'exec', set, '--on-change', 'restart', ...words, '--', 'sh', '-c', script];
-      const line = `exec ${[...harness.built, ...command].map(quoted).join(' ')}`;
-      const program = new TerminalProgram(t, line, harness.environment);
-      await program.shows('running');
-      await harness.store('second', `cio_${set}_backup_password`);
-      await program.shows('is started anew.');
-      program.type('\u0003');
+      const program = await interruptRestart(t, set, words, script);
       assert.equal(await program.exit(), 7, program.screen);
     }
   });
