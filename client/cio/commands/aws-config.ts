@@ -14,9 +14,9 @@ export const AWS_CONFIG: Command = defineCommand({
   operation: 'Print AWS profiles',
   summary: 'Print profiles that make AWS tools ask for the keys of a set',
   details:
-    'No secret is in them. The one for ~/.aws/config is for the AWS SDKs and the AWS command line, the one for ' +
-    '~/.aws/credentials for restic, kopia and others with minio-go. A file with both can be named by AWS_CONFIG_FILE and ' +
-    'AWS_SHARED_CREDENTIALS_FILE at once; AWS_PROFILE is the name of the set.',
+    'They hold no secret. The one for ~/.aws/config is for the AWS SDKs and the AWS command line, the one for ' +
+    '~/.aws/credentials for restic, kopia and others with minio-go. AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE can ' +
+    'name one file with both; AWS_PROFILE is the name of the set.',
   positionals: { SET: { describe: 'Name or UUID of the set', count: 'one', completes: 'set' } },
   options: OWNER_OPTION,
   examples: [['cio credential aws-config aws >> ~/.aws/config', '']],

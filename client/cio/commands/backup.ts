@@ -10,7 +10,7 @@ export const BACKUP: Command = defineCommand({
   summary: 'Copy the whole store, still encrypted, while it is in use',
   details:
     'All credentials of all users, with their versions and grants, as they are at one moment. The copy opens with what ' +
-    'opens the store: add a recovery slot, or it is of no use where this host is lost. restore puts it back.',
+    'opens the store: add a recovery slot, or it is of no use when this host is lost. restore puts it back.',
   positionals: { 'FILE|-': { describe: 'Where to; - is standard output', count: 'one', completes: 'file' } },
   options: { force: { type: 'boolean', describe: 'Replace a file that is there already' } },
   examples: [

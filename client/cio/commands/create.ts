@@ -22,15 +22,14 @@ export const CREATE: Command = defineCommand({
   operation: 'Create credential',
   summary: 'Store a credential, or a whole set',
   details:
-    'Without VALUE, it is asked for on a terminal, and read from standard input elsewhere; - for VALUE always reads it there. ' +
-    'A secret is better not given as VALUE: other users of the host can see it, and the shell remembers it.\n\n' +
-    'With --provider, or where NAME begins with a provider as in aws_site2, NAME is that of a set. Its fields are asked for, ' +
-    "or come from the environment, from a file (JSON, YAML, INI, KEY=VALUE) or from pxctl's options. The set is tried out, " +
-    'and stored only if nothing failed. --from-file takes a file that has the keys of a provider in it for a set; - < PATH ' +
-    'always is one value.',
+    'Without VALUE, it asks for it on a terminal, and elsewhere reads it from standard input, as it always does with - for ' +
+    'VALUE. Do not give a secret as VALUE: other users of the host can see it, and the shell remembers it.\n\n' +
+    'With --provider, or if NAME begins with a provider as in aws_site2, NAME is a set. It asks for the fields, or takes ' +
+    "them from the environment, a file (JSON, YAML, INI, KEY=VALUE) or pxctl's options. The set is tried out, and stored " +
+    'only if nothing failed. A --from-file with the keys of a provider is a set; - < PATH is always one value.',
   positionals: {
     NAME: {
-      describe: 'Its name, as in cio_aws_access_key; that of a set, as in aws',
+      describe: 'Its name, as in cio_aws_access_key; or a set, as in aws',
       count: 'optional',
       completes: 'new',
     },

@@ -9,8 +9,8 @@ export const CREDENTIAL_PROCESS: Command = defineCommand({
   operation: 'Print AWS credentials',
   summary: 'Print the keys of a set for credential_process of AWS',
   details:
-    'The AWS SDKs, the AWS command line and minio-go (restic, kopia) run it by themselves where a profile says so, see ' +
-    'aws-config. They ask again within the hour, so that changed keys reach them while they run.',
+    'The AWS SDKs, the AWS command line and minio-go (restic, kopia) run it by themselves if a profile says so, see ' +
+    'aws-config. They ask again within the hour, so changed keys reach them while they run.',
   positionals: { SET: { describe: 'Name or UUID of the set', count: 'one', completes: 'set' } },
   options: OWNER_OPTION,
   examples: [['cio credential credential-process aws', '']],

@@ -12,7 +12,7 @@ export const DOCTOR: Command = defineCommand({
   details:
     'The daemon, its sockets, sandbox and store, core dumps, swap, slots, the clock, systemd, units that load ' +
     'credentials, and secrets that lie about in clear. Nothing is changed. As root it sees most. ' +
-    'Exit code 1 where there is an error, 7 where the daemon cannot be reached; a warning is no error.',
+    'Exit code 1 if there is an error, 7 if the daemon cannot be reached; a warning is no error.',
   positionals: {},
   options: {},
   examples: [['sudo cio credential doctor', '']],

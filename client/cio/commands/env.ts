@@ -8,7 +8,7 @@ export const ENV: Command = defineCommand({
   name: 'env',
   operation: 'Print environment',
   summary: 'Print the variables of a set for a shell',
-  details: 'With --json: an object of variables; null for one that is to be left out. exec does without a shell.',
+  details: 'With --json: an object of variables; null for one that must not be set. exec needs no shell.',
   positionals: { SET: { describe: 'Name or UUID of the set', count: 'one', completes: 'set' } },
   options: OWNER_OPTION,
   examples: [['eval "$(cio credential env aws)"', 'in sh, bash and zsh']],

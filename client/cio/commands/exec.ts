@@ -24,10 +24,10 @@ export const EXEC: Command = defineCommand({
     'restic, rclone and the AWS tools find there what they need; variables of yours that would contradict the set are left ' +
     "out. The exit code is the command's. What tools read only from a file, such as a Google service account or a " +
     'certificate authority, they get as a file in memory. With --server, the keys are not in the environment: AWS SDKs ' +
-    'ask for them whenever they need them, so that changed keys reach a command that is running. ' +
-    'Where the command writes a secret of the set to this terminal, as it is, in base64, or as URLs, JSON and shells have it, ' +
-    '<masked> is shown in its place; what goes into a pipe or a file is left as it is. Such a command cannot be stopped by ' +
-    'Ctrl-Z; with --no-masking it can.',
+    'ask for them whenever they need them, so changed keys reach a command that is running. ' +
+    'If the command writes a secret of the set to this terminal, as it is, in base64, or as URLs, JSON and shells write it, ' +
+    '<masked> is shown instead; pipes and files get it as it is. Ctrl-Z does not stop a command whose output is masked; ' +
+    'with --no-masking it does.',
   positionals: { SET: { describe: 'Name or UUID of the set', count: 'one', completes: 'set' } },
   options: {
     server: { type: 'boolean', describe: 'Serve the keys of S3 to the command while it runs' },
@@ -35,9 +35,9 @@ export const EXEC: Command = defineCommand({
       type: 'string',
       value: 'VARIABLE=FIELD',
       multiple: true,
-      describe: 'Set a variable to the path of a file that has a field',
+      describe: 'Set a variable to the path of a file with a field',
     },
-    'no-masking': { type: 'boolean', describe: 'Show the secrets where the command writes them to this terminal' },
+    'no-masking': { type: 'boolean', describe: 'Show secrets that the command writes to this terminal' },
     'on-change': {
       type: 'string',
       value: 'restart|SIGHUP|...',

@@ -19,7 +19,7 @@ export const EXPORT: Command = defineCommand({
   details:
     'Without a name, all of your own credentials (for an administrator, the shared ones), as they are at one moment. ' +
     'The file is for whoever has an identity of a recipient, or the passphrase; age opens it, too. ' +
-    'A terminal is asked for the passphrase; where there is none, it is the first line of standard input.',
+    'It asks for the passphrase on a terminal, and elsewhere reads it from the first line of standard input.',
   positionals: { 'NAME|SET': { describe: 'What to export: names, sets, patterns', count: 'any', completes: 'target' } },
   options: {
     to: { type: 'string', value: 'FILE|-', describe: 'Where to; - is standard output', completes: 'file' },

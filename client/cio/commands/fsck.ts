@@ -13,8 +13,7 @@ export const FSCK: Command = defineCommand({
   name: 'fsck',
   operation: 'Check store',
   summary: 'Read and check every record of the store',
-  details:
-    'Exit code 10 where something is damaged. --repair drops what cannot be read, and takes the rest as the truth.',
+  details: 'Exit code 10 if something is damaged. --repair drops what cannot be read, and takes the rest as the truth.',
   positionals: {},
   options: { repair: { type: 'boolean', describe: 'Drop what is damaged' }, ...YES_OPTION },
   examples: [['cio credential fsck', '']],

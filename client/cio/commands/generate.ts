@@ -14,13 +14,13 @@ export const GENERATE: Command = defineCommand({
   summary: 'Make a strong password and store it',
   details:
     'The daemon makes it of random letters and digits, without those that are mistaken for each other, or of words from ' +
-    'a list of 7772; nobody sees it unless --show prints it. Whoever loses a repository password loses the backups: keep a copy.',
+    'a list of 7772. Nobody sees it unless --show prints it. Whoever loses a repository password loses the backups: keep a copy.',
   positionals: {
     NAME: { describe: 'The name of the credential, as in cio_aws_backup_password', count: 'one', completes: 'new' },
   },
   options: {
-    length: { type: 'integer', value: 'N', describe: 'So many characters, 16 to 1024 (32)' },
-    words: { type: 'integer', value: 'N', describe: 'So many words with - between them, 5 to 64' },
+    length: { type: 'integer', value: 'N', describe: 'How many characters, 16 to 1024 (32)' },
+    words: { type: 'integer', value: 'N', describe: 'How many words, with - between them, 5 to 64' },
     show: { type: 'boolean', describe: 'Print it on standard output' },
     replace: { type: 'boolean', describe: 'Give a new value to a credential that exists' },
     ...OWNER_OPTION,

@@ -22,7 +22,7 @@ export const GET: Command = defineCommand({
     'a section of rclone.conf, aws a shared credentials file, velero the file "cloud", yaml and json are the object that ' +
     'pharmer prints; systemd-creds encrypts for SetCredentialEncrypted= on this host. yaml, json and systemd-creds take a ' +
     'single credential, too.',
-  positionals: { NAME: { describe: 'Its name; with --output, or that of a set', count: 'one', completes: 'target' } },
+  positionals: { NAME: { describe: 'Its name; with --output, also that of a set', count: 'one', completes: 'target' } },
   options: {
     output: { type: 'string', short: 'o', value: 'FORM', describe: 'In this form', completes: FORMS },
     version: { type: 'integer', value: 'N', describe: 'An older version that is kept, see history' },

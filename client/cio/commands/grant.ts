@@ -17,7 +17,7 @@ export const GRANT: Command = defineCommand({
       type: 'string',
       value: 'block|fail',
       completes: ['block', 'fail'],
-      describe: 'When a unit starts and it is not there (LoadCredential=): the start waits for it, or fails (default)',
+      describe: 'If it is not there when a unit starts (LoadCredential=): wait for it, or fail (default)',
     },
     ...OWNER_OPTION,
   },

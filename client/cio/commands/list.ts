@@ -21,7 +21,7 @@ export const LIST: Command = defineCommand({
   operation: 'List credentials',
   summary: 'Show what is stored, and which sets are complete and proved',
   details:
-    'The values of public fields, such as a repository, are shown; secrets never. As cio credentials list, it shows ' +
+    'The values of public fields, such as a repository, are shown; secrets never. cio credentials list shows ' +
     "pxctl's tables.",
   positionals: {
     PATTERN: { describe: 'A name, a set, a UUID, or a name with * and ? in it', count: 'any', completes: 'target' },

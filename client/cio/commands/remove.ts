@@ -10,7 +10,8 @@ export const REMOVE: Command = defineCommand({
   operation: 'Remove credential',
   summary: 'Remove credentials or whole sets, all or none',
   details:
-    'Kept versions and grants go with them. On a terminal it shows what will go, and asks; elsewhere it takes --yes, but for `cio credentials delete` of one name, as with pxctl.',
+    'Kept versions and grants go with them. On a terminal it shows what will go, and asks; elsewhere it needs --yes, ' +
+    'except as `cio credentials delete` with one name, as in pxctl.',
   positionals: { 'NAME|SET|UUID': { describe: 'What to remove', count: 'some', completes: 'target' } },
   options: { ...YES_OPTION, ...OWNER_OPTION },
   examples: [

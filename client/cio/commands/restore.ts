@@ -6,8 +6,8 @@ export const RESTORE: Command = defineCommand({
   operation: 'Restore store',
   summary: 'Put a copy that backup made in the place of the store',
   details:
-    'The copy is opened and every record of it checked first; then everything is as it was in it, or nothing has changed. ' +
-    "It opens with this host's key, or with the passphrase, which is asked for, or the first line of standard input. " +
+    'First the copy is opened and every record of it checked; then all of it replaces the store, or nothing changes. It ' +
+    "opens with this host's key, or with the passphrase, which it asks for or reads as the first line of standard input. " +
     'What was there before is kept beside the store.',
   positionals: { FILE: { describe: 'The copy', count: 'one', completes: 'file' } },
   options: {

@@ -14,7 +14,7 @@ export const ROLLBACK: Command = defineCommand({
     generation: {
       type: 'integer',
       value: 'N',
-      describe: 'The generation of a set, as history shows it of its members',
+      describe: 'The generation of a set, as history shows it for its fields',
     },
     ...OWNER_OPTION,
   },

@@ -22,7 +22,7 @@ export const SLOT_ADD: Command = defineCommand({
   summary: 'Add a way to open the store',
   details:
     'passphrase asks for one; recovery prints a code, this once; keyfile has the daemon make a key file at PATH; ' +
-    'systemd uses the credential NAME that the unit of the daemon gets by LoadCredentialEncrypted=.',
+    "systemd uses the credential NAME that the daemon's unit loads with LoadCredentialEncrypted=.",
   positionals: {
     KIND: { describe: KINDS.join(', '), count: 'one', completes: KINDS },
     'PATH|NAME': {

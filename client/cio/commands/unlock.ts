@@ -9,8 +9,8 @@ export const UNLOCK: Command = defineCommand({
   operation: 'Unlock',
   summary: 'Open a locked store',
   details:
-    'The slots that need nobody (key file, systemd) are tried first. Then a terminal is asked for the passphrase; ' +
-    'where there is none, it is the first line of standard input.',
+    'The slots that need nobody (key file, systemd) are tried first. Then it asks for the passphrase on a terminal, ' +
+    'and elsewhere reads it from the first line of standard input.',
   positionals: {},
   options: { recovery: { type: 'boolean', describe: 'With the printed recovery code' } },
   examples: [

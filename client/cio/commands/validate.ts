@@ -10,7 +10,7 @@ export const VALIDATE: Command = defineCommand({
   details:
     'Checks the values, the name of the server, the connection, TLS, the clock, the keys, the region, the bucket, the rights ' +
     'to list, write, read and delete, the restic repository, and its password. An object is written and deleted again. ' +
-    'Exit code 9 where anything failed. Each of several names is tried, and the first failure gives the exit code: 3 for one ' +
+    'Exit code 9 if anything failed. Each of several names is tried, and the first failure gives the exit code: 3 for one ' +
     'that is not there.',
   positionals: { 'NAME|SET|UUID': { describe: 'What to try out', count: 'any', completes: 'target' } },
   options: {

@@ -8,8 +8,8 @@ export const WATCH: Command = defineCommand({
   summary: 'Show what there is and then every change, until interrupted',
   details:
     'A line for each credential and set that you may see, then one for each that is new, changed or gone; never a value. ' +
-    'With --json each line is a document, and {"event":"settled"} stands between the two. A daemon that is restarted, or ' +
-    'locked, is waited for.',
+    'With --json each line is a document, and {"event":"settled"} stands between the two. It waits for a daemon that ' +
+    'is restarted or locked.',
   positionals: {
     PATTERN: { describe: 'A name, a set, a UUID, or a name with * and ? in it', count: 'any', completes: 'target' },
   },
