@@ -14,8 +14,8 @@ export interface SetPlace {
 }
 
 /**
- * The sets that change while somebody goes through the store. They are remembered once for all who do: there may be a
- * thousand, each of whom takes what he is given as slowly as he likes.
+ * The sets that change, or of which somebody may read another part, while somebody goes through the store. They are
+ * remembered once for all who do: there may be a thousand, each of whom takes what he is given as slowly as he likes.
  */
 export class ChangedSets {
   /** Which change of the store was the last one of each, in that order. */
@@ -63,8 +63,12 @@ export class ChangedSets {
       this.#changed.clear();
       return;
     }
-    for (const { space, name } of change.credentials) {
-      const set = membershipOf(name)?.set;
+    const credentials = change.credentials.map(({ space, name }) => ({ space, set: membershipOf(name)?.set }));
+    const grants = change.grants.map(({ grant: { space, kind, target } }) => ({
+      space,
+      set: kind === 'set' ? target : membershipOf(target)?.set,
+    }));
+    for (const { space, set } of [...credentials, ...grants]) {
       if (set === undefined) continue;
       const place = { space, set };
       const key = setKey(place);

@@ -45,10 +45,7 @@ export function viewSet(
   set: string,
   fields?: readonly string[],
 ): SetView | undefined {
-  const members =
-    fields === undefined && mayReadSet(caller, reader, space, set)
-      ? reader.setMembers(space, set)
-      : readableMembers(caller, reader, space, set, fields ?? FIELD_IDS);
+  const members = readableMembers(caller, reader, space, set, fields);
   if (members.size === 0) return undefined;
   const current = [...members.values()].map(currentVersion);
   const provider = providerOf(set, readText(reader, members.get('provider')));
@@ -63,16 +60,21 @@ export function viewSet(
   };
 }
 
-/** Field by field: what he may not read is not looked for. */
-function readableMembers(
+/**
+ * What the caller may read of a set, by field id: what he may not is not looked for.
+ *
+ * @param fields those that it can have, where that is known
+ */
+export function readableMembers(
   caller: Subject,
   reader: VaultReader,
   space: Space,
   set: string,
-  fields: readonly string[],
+  fields?: readonly string[],
 ): ReadonlyMap<string, CredentialRecord> {
+  if (fields === undefined && mayReadSet(caller, reader, space, set)) return reader.setMembers(space, set);
   const members = new Map<string, CredentialRecord>();
-  for (const field of fields) {
+  for (const field of fields ?? FIELD_IDS) {
     const name = memberName(set, field);
     const record = mayRead(caller, reader, space, name) ? reader.credential(space, name) : undefined;
     if (record !== undefined) members.set(field, record);

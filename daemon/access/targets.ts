@@ -109,7 +109,7 @@ export function findGrantTarget(
     if (!isCredentialError(error, 'NotFound')) throw error;
     const isShared = caller.isAdministrator && (named.owner ?? 0) === 0;
     const set = canonicalSetName(named.text);
-    const isSet = set !== undefined && providerOf(set, undefined) !== undefined;
+    const isSet = set !== undefined && (named.isSet || providerOf(set, undefined) !== undefined);
     const target: GrantTarget = isSet
       ? { kind: 'set', space: SHARED_SPACE, name: set }
       : { kind: 'name', space: SHARED_SPACE, name: parseName(named.text) };

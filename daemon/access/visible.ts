@@ -19,8 +19,8 @@ export interface Owners {
 }
 
 export interface Visible extends Owners {
-  /** Counts what could not be read. */
-  readonly count: { damaged: number };
+  /** Counts what could not be read, and has the head that was there when something was. */
+  readonly count: { damaged: number; head?: Uint8Array | undefined };
 }
 
 /** Tells whether the credentials of a space are meant. */
@@ -59,6 +59,7 @@ export async function* visibleCredentials(
       const record = countDamaged(count, () =>
         vault.read((reader) => (isStillGranted(reader, space, name) ? reader.credential(space, name) : undefined)),
       );
+      count.head = vault.unlocked().headBody;
       if (record !== undefined || count.damaged > damaged) given.add(place);
       if (record !== undefined) yield record;
     }
@@ -66,6 +67,7 @@ export async function* visibleCredentials(
   }
   for await (const page of everyCredential(vault, caller.uid)) {
     count.damaged += page.damaged;
+    count.head = vault.unlocked().headBody;
     yield* page.records.filter(({ space }) => isMeant(caller, owners, space));
   }
 }

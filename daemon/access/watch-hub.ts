@@ -3,6 +3,7 @@ import { WATCHED_PER_USER_MAX } from '../../src/limits.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, membershipOf } from '../../src/sets.ts';
 import type { VaultChange } from '../vault/change.ts';
+import { setKey } from '../vault/records.ts';
 import type { GrantEntry, PrincipalId, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 
@@ -90,16 +91,15 @@ export class WatchHub {
   }
 
   #tell({ credentials, healths, grants }: VaultChange): void {
+    const sets = new Map(healths.map((one) => [setKey(one), { space: one.space, set: one.set }]));
     for (const { space, name } of credentials) {
       const set = membershipOf(name)?.set;
       const place = placeOf('credential', space, name);
-      const setPlace = set === undefined ? undefined : placeOf('set', space, set);
-      for (const watcher of this.#whoSees(space, [name], set)) {
-        watcher.onCredential(place);
-        if (setPlace !== undefined) watcher.onSet(setPlace);
-      }
+      for (const watcher of this.#whoSees(space, [name], set)) watcher.onCredential(place);
+      if (set !== undefined) sets.set(setKey({ space, set }), { space, set });
     }
-    for (const { space, set } of healths) {
+    // Also to who may not see what changed: that something was removed shows in the generation of the rest.
+    for (const { space, set } of sets.values()) {
       const names = FIELD_IDS.map((field) => memberName(set, field));
       const place = placeOf('set', space, set);
       for (const watcher of this.#whoSees(space, names, set)) watcher.onSet(place);

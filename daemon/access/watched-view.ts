@@ -12,7 +12,7 @@ import { SHARED_SPACE, currentVersion } from '../vault/records.ts';
 import type { CredentialRecord, PrincipalId, Space } from '../vault/records.ts';
 import type { Unlocked, Vault } from '../vault/vault.ts';
 import type { Caller } from './caller.ts';
-import { mayRead, ownerOfSpace } from './rules.ts';
+import { mayRead, ownerOfSpace, spaceOfOwner } from './rules.ts';
 import { viewSet, wholeSet } from './set-view.ts';
 import type { SetView } from './set-view.ts';
 import { uuidOfSet } from './set-uuid.ts';
@@ -151,9 +151,16 @@ export class WatchedView implements Watcher {
       if (this.#failure !== undefined) throw this.#failure;
       const part = this.#isAllStale ? yield* this.#tellAll() : newPart();
       await this.#slice.pause();
-      this.#vault.read((reader) => this.#fill(reader, part));
+      if (!this.#isOvertaken(part)) this.#vault.read((reader) => this.#fill(reader, part));
       if (!isEmpty(part)) yield part;
     }
+  }
+
+  /** Tells whether something else is to be told of what it tells: of one thing, a part says one thing. */
+  #isOvertaken({ credentials }: Part): boolean {
+    return credentials.some(({ name, owner }) =>
+      this.#credentials.has(placeOf('credential', spaceOfOwner(owner), name).key),
+    );
   }
 
   /** To be called at the end. */

@@ -1,12 +1,13 @@
+import { CredentialError } from '../../src/errors.ts';
 import type { Credential, Grantee, Health, ListOut, Set as WireSet } from '../../src/protocol/interface.generated.ts';
 import { FIELD_IDS, fieldOf } from '../../src/providers/registry.ts';
 import { membershipOf, providerOf } from '../../src/sets.ts';
 import type { Caller } from '../access/caller.ts';
 import { comparePrincipals, granteeOf } from '../access/grants.ts';
 import { patternMatcher } from '../access/patterns.ts';
-import { mayReadSet, mayWrite, ownerOfSpace, requireAdministrator, spaceOfOwner } from '../access/rules.ts';
+import { mayRead, mayWrite, ownerOfSpace, requireAdministrator, spaceOfOwner } from '../access/rules.ts';
 import { SeenFields } from '../access/seen-fields.ts';
-import { viewSet, wholeSet } from '../access/set-view.ts';
+import { readableMembers, viewSet, wholeSet } from '../access/set-view.ts';
 import type { SetView } from '../access/set-view.ts';
 import { uuidOfSet } from '../access/set-uuid.ts';
 import { isMeant, visibleCredentials } from '../access/visible.ts';
@@ -34,12 +35,13 @@ const SHOWN_VALUE_BYTES_MAX = 4096;
 export const list: StreamingMethod<'List'> = async function* (context, caller, parameters) {
   const { vault, changedSets } = context;
   if (parameters.allOwners === true) requireAdministrator(caller);
+  const opened = vault.unlocked();
   const matches = patternMatcher(vault.storeId, parameters.patterns ?? []);
   const owners = {
     only: typeof parameters.owner === 'number' ? spaceOfOwner(parameters.owner) : undefined,
     isEveryone: parameters.allOwners === true,
   };
-  const count = { damaged: 0 };
+  const count: Visible['count'] = { damaged: 0 };
   const describe = new Describer(context, caller, count);
   const slice = new TimeSlice(vault.turns, caller.uid);
   const sets = new Map<string, { space: Space; set: string }>();
@@ -51,7 +53,7 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
     if (!matches(record)) continue;
     const set = membershipOf(record.name)?.set;
     if (set !== undefined) sets.set(setKey({ space: record.space, set }), { space: record.space, set });
-    batch.push(describe.credential(record));
+    batch.push(...describe.credential(record));
     if (batch.length < BATCH) continue;
     yield { credentials: batch, sets: [], damaged: 0 };
     batch = [];
@@ -66,12 +68,14 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
     batch = [];
     described = [];
   }
+  // A copy was restored meanwhile: it would be half of each.
+  if (vault.unlocked() !== opened) throw new CredentialError('Busy', {});
   return { credentials: batch, sets: described, damaged: count.damaged } satisfies ListOut;
 };
 
 /**
- * Every credential that the caller may see; then those of sets that may have been there all the time, but each time in fields
- * whose turn was over or still to come.
+ * Every credential that the caller may see; then those of sets that may have been there for him all the time, but each time in
+ * fields whose turn was over or still to come.
  */
 async function* everyListed(
   vault: Vault,
@@ -85,7 +89,7 @@ async function* everyListed(
   for (const { space, set } of missed) {
     await slice.pause();
     const members = countDamaged({ damaged: 0 }, () =>
-      vault.read((reader) => (mayReadSet(caller, reader, space, set) ? reader.setMembers(space, set) : undefined)),
+      vault.read((reader) => readableMembers(caller, reader, space, set)),
     );
     if (members !== undefined) yield* members.values();
   }
@@ -96,33 +100,49 @@ class Describer {
   readonly #vault: Vault;
   readonly #health: HealthBook;
   readonly #caller: Caller;
-  readonly #count: { damaged: number };
+  readonly #count: Visible['count'];
 
-  /** @param count counts the values that could not be read */
-  constructor({ vault, health }: Pick<Context, 'vault' | 'health'>, caller: Caller, count: { damaged: number }) {
+  /** @param count counts what could not be read */
+  constructor({ vault, health }: Pick<Context, 'vault' | 'health'>, caller: Caller, count: Visible['count']) {
     this.#vault = vault;
     this.#health = health;
     this.#caller = caller;
     this.#count = count;
   }
 
-  credential(record: CredentialRecord): Credential {
+  /** Empty where it is gone since it was read, or is not his to read any more. */
+  credential(read: CredentialRecord): Credential[] {
+    const record = this.#asItIs(read);
+    if (record === undefined) return [];
     const { name, space, createdBy, created } = record;
     const { version, generation, changed, size } = currentVersion(record);
     const value = countDamaged(this.#count, () => this.#vault.read((reader) => publicValue(reader, record)));
-    return {
-      name,
-      owner: ownerOfSpace(space),
-      createdBy,
-      version,
-      generation,
-      created,
-      changed,
-      size,
-      ...membershipOf(name),
-      ...(value === undefined ? {} : { value }),
-      ...this.#access(space, 'name', name),
-    };
+    return [
+      {
+        name,
+        owner: ownerOfSpace(space),
+        createdBy,
+        version,
+        generation,
+        created,
+        changed,
+        size,
+        ...membershipOf(name),
+        ...(value === undefined ? {} : { value }),
+        ...this.#access(space, 'name', name),
+      },
+    ];
+  }
+
+  /** A record may have been read some turns ago: with the value and the grants of another one, it would never have been so. */
+  #asItIs(record: CredentialRecord): CredentialRecord | undefined {
+    const { space, name } = record;
+    if (this.#vault.unlocked().headBody === this.#count.head) return record;
+    return countDamaged(this.#count, () =>
+      this.#vault.read((reader) =>
+        mayRead(this.#caller, reader, space, name) ? reader.credential(space, name) : undefined,
+      ),
+    );
   }
 
   /** Empty where the set is gone meanwhile, or has a damaged field, which was counted with the credentials. */
@@ -184,9 +204,6 @@ function publicValue(reader: VaultReader, record: CredentialRecord): string | un
   const field = membership && fieldOf(membership.field, providerOf(membership.set, undefined));
   const { version, size } = currentVersion(record);
   if (field === undefined || field.isSecret || size > SHOWN_VALUE_BYTES_MAX) return undefined;
-  // The record may have been read some turns ago; a value that was replaced or removed since is no damaged one.
-  const now = reader.credential(record.space, record.name);
-  if (now === undefined || currentVersion(now).version !== version || now.id !== record.id) return undefined;
   const wire = toWire(reader.value(record, version));
   return 'value' in wire ? wire.value : undefined;
 }

@@ -42,6 +42,22 @@ describe('SeenFields', () => {
     assert.deepEqual(seen.missed(), [{ space: 'system', set: 's3' }]);
   });
 
+  it('knows nothing of a set of which something is granted, or taken back', async (t) => {
+    const core = await startCore(t);
+    const sets = ['aws', 'minio', 's3', 'google'];
+    await core.keep(ROOT, 'token', ...sets.map((set) => `cio_${set}_access_key`));
+    await core.ask(ROOT, 'Grant', { target: 'cio_s3_access_key', grantees: [{ uid: 3001 }] });
+    using seen = new SeenFields(new ChangedSets(core.vault));
+    for (const set of sets) seen.add(recordOf(core, `cio_${set}_access_key`));
+    for (const target of ['minio', 'token']) await core.ask(ROOT, 'Grant', { target, grantees: [{ uid: 3001 }] });
+    await core.ask(ROOT, 'Revoke', { target: 'cio_s3_access_key', grantees: [{ uid: 3001 }] });
+    assert.deepEqual(
+      sets.map((set) => seen.of('system', set) === FIELD_IDS),
+      [false, true, true, false],
+    );
+    assert.deepEqual(seen.missed(), []);
+  });
+
   it('knows nothing where anything may have changed', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, 'cio_aws_access_key');

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, it } from 'node:test';
-import { findTarget, findWritableTarget, recordsOf, resolveUuid } from '../../../daemon/access/targets.ts';
+import {
+  findGrantTarget,
+  findTarget,
+  findWritableTarget,
+  recordsOf,
+  resolveUuid,
+} from '../../../daemon/access/targets.ts';
 import { uuidOfSet } from '../../../daemon/access/set-uuid.ts';
 import { ALICE, BOB, RESTIC, ROOT, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
@@ -50,6 +56,23 @@ describe('findTarget()', () => {
       assert.throws(() => find(core, ROOT, text), { code: 'InvalidName' });
     });
   }
+});
+
+describe('findGrantTarget()', () => {
+  it('means a set that is gone since it was found by its UUID, whatever its name says', async (t) => {
+    const core = await startCore(t);
+    const find = (text: string, isSet: boolean): object =>
+      core.vault.read((reader) =>
+        findGrantTarget(core.caller(ROOT), reader, { text, owner: undefined, isSet }, () => true),
+      );
+    for (const [text, isSet, kind] of [
+      ['alpha', true, 'set'],
+      ['alpha', false, 'name'],
+      ['aws', true, 'set'],
+      ['aws', false, 'set'],
+    ] as const)
+      assert.deepEqual(find(text, isSet), { kind, space: 'system', name: text });
+  });
 });
 
 describe('findWritableTarget()', () => {

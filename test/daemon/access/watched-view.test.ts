@@ -4,6 +4,7 @@ import { WATCHED_PER_USER_MAX } from '../../../src/limits.ts';
 import { WATCHERS_PER_USER_MAX, WatchHub, placeOf } from '../../../daemon/access/watch-hub.ts';
 import { WatchedView } from '../../../daemon/access/watched-view.ts';
 import type { Part } from '../../../daemon/access/watched-view.ts';
+import { eventually } from '../../support/eventually.ts';
 import { ALICE, ROOT, startCore } from '../core.ts';
 import type { Person } from '../core.ts';
 
@@ -84,6 +85,38 @@ describe('WatchedView', () => {
         names,
       );
     }
+  });
+
+  it('says one thing of one credential in a reply, though it changes while all is told', async (t) => {
+    const core = await startCore(t);
+    const names = Array.from({ length: 40 }, (_, index) => `name-${index}`);
+    await core.keep(ROOT, ...names);
+    const hub = new WatchHub(core.vault);
+    let looked = 0;
+    const view = new WatchedView(core.vault, hub, core.caller(ROOT), {
+      only: undefined,
+      isEverything: true,
+      matches: () => {
+        looked += 1;
+        // Longer than a slice: others have a turn after each.
+        const end = performance.now() + 5;
+        while (performance.now() < end);
+        return true;
+      },
+    });
+    t.after(hub.add(view));
+    const telling = told(view);
+    await eventually(() => looked > 1);
+    await core.ask(ROOT, 'Remove', { names: names.slice(0, 5) });
+    await core.replace(ROOT, 'name-7', 'second');
+    assert.ok(looked < names.length, 'it is under way');
+    const parts = await telling;
+    for (const { credentials, vanished } of parts) {
+      const all = [...credentials, ...vanished].map(({ name }) => name);
+      assert.deepEqual(all, [...new Set(all)]);
+    }
+    const versions = parts.flatMap(({ credentials }) => credentials.filter(({ name }) => name === 'name-7'));
+    assert.equal(versions.at(-1)?.version, 2);
   });
 
   it('has what follows closely told together', async (t) => {

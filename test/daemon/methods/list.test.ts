@@ -6,6 +6,7 @@ import type { ListIn, ListOut } from '../../../src/protocol/interface.generated.
 import { ALICE, BOB, RESTIC, ROOT, START_TIME, restartCore, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
 import { flipBit, newTags, recordsIn } from '../damage.ts';
+import { restore, takeCopy } from './copies.ts';
 
 const LIST = 'io.cio.Credentials.List';
 
@@ -397,6 +398,29 @@ describe('List: batches', () => {
     assert.equal(new Set(seen).size, seen.length, 'none is given twice');
   });
 
+  it('tells of a credential what was so at one time, though it changes after it was read', async (t) => {
+    const core = await startCore(t);
+    const names = Array.from({ length: 240 }, (_, index) => `name-${index}-${'a'.repeat(100)}`);
+    await core.keep(ROOT, ...names);
+    // Each is read long before it is its turn.
+    const slow = Array.from({ length: 35 }, (_, index) => `${'*a'.repeat(50)}${index}b`);
+    let isListed = false;
+    const listing = batches(core, ROOT, { patterns: [...slow, 'name-*'] }).finally(() => {
+      isListed = true;
+    });
+    let changed = 0;
+    for (const name of names) {
+      if (isListed) break;
+      await core.ask(ROOT, 'Remove', { names: [name] });
+      await core.ask(ROOT, 'Grant', { target: name, grantees: [{ unit: 'restic.service', missing: 'block' }] });
+      changed += 1;
+    }
+    const told = (await listing).flatMap(({ credentials }) => credentials);
+    assert.ok(changed > 0 && told.length > 0);
+    // Nothing was ever granted while it was there.
+    for (const { name, grants } of told) assert.deepEqual(grants, [], name);
+  });
+
   for (const person of [ROOT, ALICE]) {
     it(`leaves out no set that was there all the time, whichever of its fields was (uid ${person.uid})`, async (t) => {
       const core = await startCore(t);
@@ -421,6 +445,46 @@ describe('List: batches', () => {
       assert.equal(new Set(given).size, given.length, 'none is given twice');
       for (const { credentials, sets: described } of replies)
         assert.ok(credentials.length <= 250 && described.length <= 250);
+    });
+  }
+
+  for (const comes of ['first', 'last'] as const) {
+    it(`leaves out no set that was there all the time, though he may read another field of it (it comes ${comes})`, async (t) => {
+      const core = await startCore(t);
+      const others = Array.from({ length: 300 }, (_, index) => `name-${index}`);
+      await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_region', ...others);
+      const grantees = [{ uid: ALICE.uid }];
+      const targets = comes === 'first' ? ['cio_aws_access_key', ...others] : [...others, 'cio_aws_access_key'];
+      for (const target of targets) await core.ask(ROOT, 'Grant', { target, grantees });
+      const answer = core.dispatch(core.caller(ALICE), { method: LIST, more: true });
+      assert.ok(answer !== undefined && Symbol.asyncIterator in answer);
+      const replies: ListOut[] = [];
+      for await (const { parameters } of answer) {
+        if (replies.length === 0) {
+          await core.ask(ROOT, 'Grant', { target: 'cio_aws_region', grantees });
+          await core.ask(ROOT, 'Revoke', { target: 'cio_aws_access_key', grantees });
+        }
+        replies.push(parameters as ListOut);
+      }
+      assert.deepEqual(
+        replies.flatMap(({ sets }) => sets.map(({ set, fields }) => [set, fields])),
+        [['aws', ['region']]],
+      );
+    });
+  }
+
+  for (const person of [ROOT, ALICE]) {
+    it(`ends with Busy where a copy is restored meanwhile (uid ${person.uid})`, async (t) => {
+      const core = await startCore(t);
+      await core.keep(person, ...Array.from({ length: 600 }, (_, index) => `name-${index}`));
+      const { bytes } = await takeCopy(core);
+      await core.keep(person, 'later');
+      const answer = core.dispatch(core.caller(person), { method: LIST, more: true });
+      assert.ok(answer !== undefined && Symbol.asyncIterator in answer);
+      const replies = [(await answer.next()).value];
+      await restore(core, bytes);
+      for await (const reply of answer) replies.push(reply);
+      assert.deepEqual(replies.at(-1), { error: 'io.cio.Credentials.Busy', parameters: {} });
     });
   }
 

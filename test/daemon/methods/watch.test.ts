@@ -207,6 +207,34 @@ describe('Watch', () => {
     for (const watching of [root, alice, bob]) await watching.leave();
   });
 
+  it(
+    'tells of a set what else changes it for whoever sees a part of it: a removal, and what it is no longer proved with',
+    { timeout: 60_000 },
+    async (t) => {
+      const core = await startCore(t);
+      await core.keep(ROOT, ...AWS, 'cio_aws_region');
+      for (const target of AWS) await core.ask(ROOT, 'Grant', { target, grantees: [{ uid: ALICE.uid }] });
+      const watching = await Watching.start(core, ALICE);
+      const told = async (): Promise<unknown[]> => {
+        const { credentials, sets, vanished } = await watching.take();
+        assert.deepEqual([credentials, vanished], [[], []]);
+        return sets.flatMap(({ generation, health }) => [generation, health]);
+      };
+      const { generation } = await core.ask(ROOT, 'Remove', { names: ['cio_aws_region'] });
+      assert.deepEqual(await told(), [generation, 'unproved']);
+      await core.health.keep({ space: 'system', set: 'aws', generation, of: core.vault.unlocked(), findings: [] });
+      assert.deepEqual(await told(), [generation, 'passed']);
+      await core.keep(ROOT, 'cio_aws_region');
+      assert.deepEqual(await told(), [generation, 'unproved']);
+      const { sets } = await core.ask(ALICE, 'List', {});
+      assert.deepEqual(
+        sets.flatMap((set) => [set.generation, set.health.state]),
+        [generation, 'unproved'],
+      );
+      await watching.leave();
+    },
+  );
+
   it('keeps to its patterns and its owner; a set is meant with any of its credentials', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, ...AWS, 'token');
