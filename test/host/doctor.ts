@@ -36,6 +36,20 @@ const BREAKAGES = [
     /load-encrypted\.socket is inactive/,
   ],
   [
+    'a LOAD socket that must not be served before the next boot',
+    'systemctl mask --quiet --runtime --now cio-credentiald-load.socket',
+    'sockets',
+    /credentiald-load\.socket is inactive/,
+  ],
+  [
+    'a LOAD socket that a drop-in opens to others',
+    `mkdir -p /etc/systemd/system/cio-credentiald-load.socket.d
+     printf '[Socket]\\nSocketMode=0666\\n' > /etc/systemd/system/cio-credentiald-load.socket.d/open.conf
+     systemctl daemon-reload; systemctl restart cio-credentiald-load.socket`,
+    'sockets',
+    /has mode 0666/,
+  ],
+  [
     'connections that no crash survives',
     `mkdir -p /etc/systemd/system/${DAEMON}.d
      printf '[Service]\\nFileDescriptorStoreMax=0\\n' > /etc/systemd/system/${DAEMON}.d/less.conf
@@ -76,4 +90,38 @@ export function doctor(machine: Machine): void {
       assert.equal(mended?.state, 'ok', JSON.stringify(mended));
     });
   }
+
+  test('doctor looks at the store where a drop-in has moved it, and has nobody throw that away', async () => {
+    const dropIn = `/etc/systemd/system/${DAEMON}.d/move.conf`;
+    await machine.shell(
+      `systemctl stop ${DAEMON}; cp -a /var/lib/cio-credentiald /srv/moved; mkdir -p "\${1%/*}"`,
+      dropIn,
+    );
+    const restart = `systemctl daemon-reload; systemctl restart ${DAEMON}`;
+    for (const [settings, prefix] of [
+      ['BindPaths=/srv/moved:/var/lib/cio-credentiald', /^chmod 0600 \/proc\/\d+\/root\/var\/lib\/cio-credentiald\//],
+      ['ReadWritePaths=/srv/moved\nEnvironment=CIO_STATE_DIR=/srv/moved', /^chmod 0600 \/srv\/moved\//],
+    ] as const) {
+      await machine.writeFile(dropIn, `[Service]\n${settings}\n`);
+      await machine.shell(restart);
+      await untilServing(machine);
+      await machine.shell('chmod 0644 /srv/moved/credentials.db');
+      const { checks } = await examine(machine);
+      assert.equal(checks.get('hardening')?.state, 'ok', JSON.stringify(checks.get('hardening')));
+      const [mend = ''] = checks.get('store')?.findings.map((finding) => finding.mend) ?? [];
+      assert.match(mend, prefix);
+      await machine.shell(mend);
+      assert.equal((await examine(machine)).checks.get('store')?.state, 'ok');
+    }
+    await machine.writeFile(
+      dropIn,
+      '[Service]\nReadWritePaths=/srv/moved\nEnvironment=CIO_STATE_DIR=/srv/moved\nUMask=0\n',
+    );
+    await machine.shell(restart);
+    await untilServing(machine);
+    const [finding] = (await examine(machine)).checks.get('hardening')?.findings ?? [];
+    assert.match(finding?.mend ?? '', /^"\$\{EDITOR:-vi\}" \S+\/move\.conf && /);
+    await machine.shell(`rm -r /srv/moved "$1"; ${restart}`, dropIn);
+    await untilServing(machine);
+  });
 }

@@ -118,6 +118,8 @@ export interface StoreFacts {
 
 export interface ClockFacts {
   readonly nowMs: number;
+  /** The service that timedatectl(1) can have set the clock; undefined where it is not known, or another host's matter. */
+  readonly setter: 'absent' | 'off' | 'on' | undefined;
   readonly isSynchronized: Seen<boolean>;
   /** The program file's own time, before which it cannot run. */
   readonly programMs: number | undefined;

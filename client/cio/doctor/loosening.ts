@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { UnitFile } from './unit-file.ts';
 
 type Test = (value: string) => boolean;
@@ -67,10 +68,19 @@ const LOOSENED_BY: ReadonlyMap<string, Test> = new Map([
   ['User', (value) => value === 'root' || value === '0' || value === ''],
 ]);
 
+/** A folder that the daemon may write to, or has in another one's place: where its store is, it needs one. */
+const FOLDER_SETTING = /^(?:Bind|ReadWrite)Paths$/;
+
 /** The settings by which a drop-in takes something away from the sandbox of the unit, each once. */
-export function looseningSettings({ assignments }: UnitFile): string[] {
+export function looseningSettings({ assignments }: UnitFile, stateDirectory: string): string[] {
+  const isForStore = (value: string): boolean =>
+    value.split(/\s+/).every((each) => {
+      const [source = '', target = source] = each.replace(/^[-+]+/, '').split(':');
+      return resolve(target) === stateDirectory;
+    });
   const found = assignments
     .filter(({ section, key, value }) => section === 'Service' && LOOSENED_BY.get(key)?.(value) === true)
+    .filter(({ key, value }) => !FOLDER_SETTING.test(key) || !isForStore(value))
     .map(({ key }) => key);
   return [...new Set(found)];
 }

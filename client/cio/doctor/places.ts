@@ -1,5 +1,6 @@
 /** Where an installed daemon has its things (file-hierarchy(7)). */
 export const SYSTEM_RUNTIME = '/run/cio-credentiald';
+export const SYSTEM_STATE = '/var/lib/cio-credentiald';
 export const SERVICE = 'cio-credentiald.service';
 export const SOCKET_UNIT = 'cio-credentiald.socket';
 export const LOAD_SOCKETS = [

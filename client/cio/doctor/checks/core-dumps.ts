@@ -1,10 +1,11 @@
 import type { Facts } from '../facts.ts';
 import { isInService } from '../in-service.ts';
-import { SERVICE } from '../places.ts';
+import { RESTART, revertService } from '../mends.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
 /** Whether the memory of the daemon can get into a core file. */
-export function checkCoreDumps({ daemon, process }: Facts): Verdict {
+export function checkCoreDumps(facts: Facts): Verdict {
+  const { daemon, process } = facts;
   const notes = new Notes();
   const undumpable = daemon.kind === 'answered' ? daemon.status.undumpable : undefined;
   const seen = notes.see(process);
@@ -19,7 +20,7 @@ export function checkCoreDumps({ daemon, process }: Facts): Verdict {
   } else if (!undumpable) {
     const what = 'the memory of the daemon can be dumped';
     const why = 'keys and values can reach a core file, and debuggers of the same user';
-    const mend = isInService(process) ? `systemctl restart ${SERVICE}` : undefined;
+    const mend = isInService(process) ? RESTART : undefined;
     if (isLimited) notes.warning(`${what}; only its limit keeps it from that`, why, mend);
     else notes.error(what, why, mend);
   }
@@ -27,7 +28,7 @@ export function checkCoreDumps({ daemon, process }: Facts): Verdict {
     notes.warning(
       `the daemon's limit of core files is ${limit.soft}, not 0`,
       'the limit is the second lock, should the process become dumpable',
-      `systemctl revert ${SERVICE} && systemctl restart ${SERVICE}`,
+      revertService(facts),
     );
   }
   return notes;

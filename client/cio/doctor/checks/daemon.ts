@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import type { Facts } from '../facts.ts';
 import { isInService } from '../in-service.ts';
+import { isMasked, RESTART, revertService, unmask } from '../mends.ts';
 import { ROOT_KEY_CREDENTIAL_PATH as ROOT_KEY, SERVICE, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
 import { strangerReason } from '../stranger.ts';
 import { Notes, type Verdict } from '../verdict.ts';
@@ -9,6 +10,10 @@ const EXIT_CREDENTIALS = '243';
 /** FileDescriptorStoreMax= of the unit. */
 const KEPT_CONNECTIONS = 128;
 const START = `systemctl start ${SOCKET_UNIT}`;
+/** The store is one daemon's, and one that ends takes the path of its socket away, whoever listens there. */
+const END_FIRST = `it has to end before systemd can start its own, by ${SOCKET_UNIT}`;
+const STARTING = 'systemd has tried to start it: its log says what keeps it from that';
+const LOG = `journalctl -u ${SERVICE} -n 20`;
 
 /** Whether the daemon answers, is the one that is meant, is of this version, and is open. */
 export function checkDaemon(facts: Facts): Verdict {
@@ -25,15 +30,17 @@ export function checkDaemon(facts: Facts): Verdict {
       );
       return notes;
     }
-    const [masked] = isSystem ? maskedUnits(systemd) : [];
-    if (masked !== undefined) {
+    const masked = isSystem ? maskedUnits(systemd) : [];
+    const [first] = masked;
+    if (first !== undefined) {
       notes.error(
-        `${daemon.message}, and ${masked} is masked`,
+        `${daemon.message}, and ${first[0]} is masked`,
         `${why}; without that unit systemd does not start it`,
-        `systemctl unmask ${masked} && ${START}`,
+        masked.map(([unit, state]) => unmask(unit, state)).join('') + START,
       );
     } else if (!isSystem) notes.error(daemon.message, daemon.hint === undefined ? why : `${why}; ${daemon.hint}`);
-    else notes.error(daemon.message, why, daemon.isAbsent ? START : `systemctl restart ${SERVICE}`);
+    else if (!daemon.isAbsent && isFailing(systemd)) notes.error(daemon.message, `${why}; ${STARTING}`, LOG);
+    else notes.error(daemon.message, why, daemon.isAbsent ? START : RESTART);
     return notes;
   }
   const { status, socket } = daemon;
@@ -42,7 +49,7 @@ export function checkDaemon(facts: Facts): Verdict {
     notes.warning(
       `cio is version ${caller.version}, the daemon ${status.version}`,
       'after an upgrade the old daemon serves on until it is started anew',
-      isInService(process) ? `systemctl restart ${SERVICE}` : undefined,
+      isInService(process) ? RESTART : undefined,
     );
   }
   if (status.locked) {
@@ -57,7 +64,7 @@ export function checkDaemon(facts: Facts): Verdict {
       'cio credential unlock',
     );
   }
-  checkStarter(notes, { systemd, process }, dirname(socket) === SYSTEM_RUNTIME);
+  checkStarter(notes, facts, dirname(socket) === SYSTEM_RUNTIME);
   return notes;
 }
 
@@ -66,11 +73,17 @@ function isKeyUnreadable({ systemd }: Facts): boolean {
   return 'value' in systemd.service && systemd.service.value.get('ExecMainStatus') === EXIT_CREDENTIALS;
 }
 
+/** systemd starts it, mostly again and again, or has given it up: another start does not help. */
+function isFailing({ service }: Facts['systemd']): boolean {
+  return 'value' in service && /^(?:activating|failed)$/.test(service.value.get('ActiveState') ?? '');
+}
+
 /** Those that an administrator has masked, of the units without which the daemon is not started. */
-function maskedUnits({ service, socketUnits }: Facts['systemd']): readonly string[] {
+function maskedUnits({ service, socketUnits }: Facts['systemd']): (readonly [unit: string, state: string])[] {
   const units = new Map('value' in socketUnits ? socketUnits.value : []);
   if ('value' in service) units.set(SERVICE, service.value);
-  return [SERVICE, SOCKET_UNIT].filter((unit) => units.get(unit)?.get('UnitFileState') === 'masked');
+  const states = [SERVICE, SOCKET_UNIT].map((unit) => [unit, units.get(unit)?.get('UnitFileState') ?? ''] as const);
+  return states.filter(([, state]) => isMasked(state));
 }
 
 /** A slot of systemd's, and no key for it. */
@@ -92,26 +105,37 @@ function checkStranger(notes: Notes, facts: Facts, socket: string): void {
 }
 
 /** A daemon in the system's place that systemd did not start goes away unnoticed, and has no sandbox. */
-function checkStarter(notes: Notes, { systemd, process }: Pick<Facts, 'systemd' | 'process'>, isSystem: boolean): void {
+function checkStarter(notes: Notes, facts: Facts, isSystem: boolean): void {
+  const { systemd, process } = facts;
   const seen = notes.see(process);
   if (seen === undefined || !isSystem || !systemd.isRunning) return;
   const unit = notes.see(seen.unit);
-  if (unit === SERVICE) checkReturn(notes, systemd.service);
+  if (unit === SERVICE) checkReturn(notes, facts);
   if (unit === SERVICE || ('unseen' in seen.unit && unit === undefined)) return;
   notes.warning(
     unit === undefined ? 'the daemon was started by hand' : `the daemon runs in ${unit}, not in ${SERVICE}`,
-    'nobody starts it again when it ends, and it runs without the sandbox of its unit',
-    `systemctl enable --now ${SOCKET_UNIT}`,
+    `nobody starts it again when it ends, and it runs without the sandbox of its unit; ${END_FIRST}`,
+    endOf(facts, unit),
   );
 }
 
+/** Ends the daemon, waits for that, and has systemd listen; nothing where another unit would start it again. */
+function endOf({ daemon, sockets }: Facts, unit: string | undefined): string | undefined {
+  // Not whatever process somebody names who only says that he is the daemon.
+  const held = 'value' in sockets ? sockets.value.isHeldByDaemon : sockets;
+  if (daemon.kind === 'silent' || !('value' in held) || !held.value || unit?.endsWith('.service') === true)
+    return undefined;
+  const { pid } = daemon.status;
+  return `kill ${pid} && tail --pid=${pid} -f /dev/null && systemctl enable ${SOCKET_UNIT} && systemctl restart ${SOCKET_UNIT}`;
+}
+
 /** Whether the service comes back after a crash, and what waits meanwhile with it. */
-function checkReturn(notes: Notes, service: Facts['systemd']['service']): void {
-  const properties = notes.see(service);
+function checkReturn(notes: Notes, facts: Facts): void {
+  const properties = notes.see(facts.systemd.service);
   const { Restart, WatchdogUSec, StartLimitIntervalUSec, FileDescriptorStoreMax } = Object.fromEntries(
     properties ?? [],
   ) as Readonly<Record<string, string | undefined>>;
-  const mend = `systemctl revert ${SERVICE} && systemctl restart ${SERVICE}`;
+  const mend = revertService(facts);
   if (FileDescriptorStoreMax !== undefined && Number(FileDescriptorStoreMax) < KEPT_CONNECTIONS) {
     notes.error(
       `systemd keeps ${FileDescriptorStoreMax} connections over a crash of the daemon, not ${KEPT_CONNECTIONS}`,

@@ -1,7 +1,10 @@
+import { basename } from 'node:path';
 import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
 import type { Facts, ProcessFacts, SystemdFacts } from '../facts.ts';
 import { looseningSettings } from '../loosening.ts';
-import { SERVICE } from '../places.ts';
+import { editFiles, movesStore, RESTART, revertService } from '../mends.ts';
+import { SERVICE, SYSTEM_STATE } from '../places.ts';
+import type { UnitFile } from '../unit-file.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
 /** Mode of seccomp with a filter (proc_pid_status(5)). */
@@ -11,12 +14,12 @@ const NO_NETWORK_MADE =
   'its unit asks for one of its own: if it stays so after a restart, systemd may not make any here, ' +
   'as in a container without CAP_SYS_ADMIN and CAP_NET_ADMIN';
 
-const RESTART = `systemctl daemon-reload && systemctl restart ${SERVICE}`;
+const RELOAD = `systemctl daemon-reload && ${RESTART}`;
 
 /** Whether the daemon runs in the sandbox of its unit: by what the kernel says of the process, not by the unit's file. */
-export function checkHardening({ process, systemd }: Facts): Verdict {
+export function checkHardening(facts: Facts): Verdict {
   const notes = new Notes();
-  const seen = notes.see(process);
+  const seen = notes.see(facts.process);
   if (seen === undefined) return notes;
   const unit = notes.see(seen.unit);
   if (unit !== SERVICE) {
@@ -27,13 +30,13 @@ export function checkHardening({ process, systemd }: Facts): Verdict {
     );
     return notes;
   }
-  checkProcess(notes, seen, systemd);
-  checkService(notes, systemd);
+  const mend = revertService(facts);
+  checkProcess(notes, seen, facts.systemd, mend);
+  checkService(notes, facts, mend);
   return notes;
 }
 
-function checkProcess(notes: Notes, process: ProcessFacts, { service }: SystemdFacts): void {
-  const mend = `systemctl revert ${SERVICE} && systemctl restart ${SERVICE}`;
+function checkProcess(notes: Notes, process: ProcessFacts, { service }: SystemdFacts, mend: string): void {
   if (process.uids.includes(0)) {
     notes.error('the daemon runs as root', 'a mistake in it is a mistake with every right on this host', mend);
   }
@@ -52,7 +55,7 @@ function checkProcess(notes: Notes, process: ProcessFacts, { service }: SystemdF
     notes.error(
       'the daemon has the network of the host',
       `the process that holds the keys shall not be able to send them anywhere${isAsked ? `; ${NO_NETWORK_MADE}` : ''}`,
-      isAsked ? `systemctl restart ${SERVICE}` : mend,
+      isAsked ? RESTART : mend,
     );
   }
 }
@@ -61,26 +64,40 @@ function isEmptyMask(mask: string | undefined): boolean {
   return mask !== undefined && /^0+$/.test(mask);
 }
 
-function checkService(notes: Notes, { service, dropIns, hasPackagedUnit }: SystemdFacts): void {
+function checkService(notes: Notes, { daemon, systemd }: Facts, mend: string): void {
+  const { service, dropIns, hasPackagedUnit } = systemd;
   const properties = notes.see(service);
   if (properties?.get('NeedDaemonReload') === 'yes') {
-    notes.warning(`the files of ${SERVICE} changed since systemd read them`, 'what runs is not what they say', RESTART);
+    notes.warning(`the files of ${SERVICE} changed since systemd read them`, 'what runs is not what they say', RELOAD);
   }
   const fragment = properties?.get('FragmentPath') ?? '';
   if (hasPackagedUnit && fragment.startsWith('/etc/')) {
     notes.warning(
       `${fragment} hides the unit of the package`,
       'what an upgrade changes in the sandbox does not arrive',
-      `systemctl revert ${SERVICE} && systemctl restart ${SERVICE}`,
+      mend,
     );
   }
+  const directory = daemon.kind === 'answered' ? daemon.status.stateDirectory : undefined;
   for (const dropIn of notes.see(dropIns) ?? []) {
-    const loosened = looseningSettings(dropIn);
+    const loosened = looseningSettings(dropIn, directory ?? SYSTEM_STATE);
     if (loosened.length === 0) continue;
     notes.warning(
       `${dropIn.path} loosens ${loosened.join(', ')}`,
       'the sandbox is what keeps a mistake in the daemon from becoming one of the host',
-      `rm -f ${quoteIfNeeded(dropIn.path)} && ${RESTART}`,
+      withoutDropIn(dropIn),
     );
   }
+}
+
+const OWN_DROP_INS = `/etc/systemd/system/${SERVICE}.d`;
+
+function withoutDropIn(dropIn: UnitFile): string {
+  const { path } = dropIn;
+  if (movesStore(dropIn)) return editFiles([path]);
+  if (/^\/(?:etc|run)\//.test(path) && path.includes(`/${SERVICE}.d/`))
+    return `rm -f ${quoteIfNeeded(path)} && ${RELOAD}`;
+  // It is of a package, or counts for other units as well: one of its name that is nearer hides it.
+  const mask = quoteIfNeeded(`${OWN_DROP_INS}/${basename(path)}`);
+  return `mkdir -p ${OWN_DROP_INS} && ln -s /dev/null ${mask} && ${RELOAD}`;
 }

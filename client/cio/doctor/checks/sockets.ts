@@ -2,6 +2,8 @@ import { dirname } from 'node:path';
 import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
 import { SOCKET_PATH_BYTES_MAX } from '../../../../src/limits.ts';
 import type { Facts, FileFacts, SeenFile, SocketFacts, SystemdFacts } from '../facts.ts';
+import { isInService } from '../in-service.ts';
+import { unmask } from '../mends.ts';
 import { octal } from '../octal.ts';
 import { LOAD_SOCKETS, PROBE_SOCKET, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
 import { Notes, type Verdict } from '../verdict.ts';
@@ -32,7 +34,8 @@ const FOR_DAEMON = {
 } as const;
 
 /** Whether the sockets are where they should be, and open to those alone whom they are for. */
-export function checkSockets({ daemon, sockets, caller, systemd }: Facts): Verdict {
+export function checkSockets(facts: Facts): Verdict {
+  const { daemon, sockets, caller, systemd } = facts;
   const notes = new Notes();
   if (daemon.socket === undefined) {
     notes.skip('the socket of the daemon is not known');
@@ -47,13 +50,15 @@ export function checkSockets({ daemon, sockets, caller, systemd }: Facts): Verdi
   checkFolder(notes, seen, { isSystem, uids: [0, daemonUid ?? caller.uid, caller.serviceUid] });
   // A root's daemon outside of the system's place may be for all or for root alone.
   const modes = isSystem ? [PUBLIC_SOCKET] : daemonUid === 0 ? [PUBLIC_SOCKET, PRIVATE_SOCKET] : [PRIVATE_SOCKET];
-  checkVarlink(notes, seen.varlink, modes, isSystem);
+  checkVarlink(notes, seen.varlink, modes, isSystem && systemd.isRunning ? systemd : undefined);
   const isExpected = isSystem && systemd.isRunning && !isAbsent;
   const [load, loadEncrypted] = LOAD_SOCKETS;
   checkClosed(notes, seen.load, { ...load, ...FOR_SYSTEMD, isExpected }, systemd);
   checkClosed(notes, seen.loadEncrypted, { ...loadEncrypted, ...FOR_SYSTEMD, isExpected }, systemd);
   checkClosed(notes, seen.probe, { ...PROBE_SOCKET, ...FOR_DAEMON, isExpected }, systemd);
-  if (isExpected) checkListening(notes, seen, systemd);
+  // Where a daemon answers that systemd has not started, somebody does listen there, and ends first.
+  const isByHand = daemon.kind === 'answered' && 'value' in facts.process && !isInService(facts.process);
+  if (isExpected) checkListening(notes, isByHand ? { ...seen, varlink: { value: undefined } } : seen, systemd);
   return notes;
 }
 
@@ -99,7 +104,7 @@ function checkFolder(
   }
 }
 
-function checkVarlink(notes: Notes, seen: SeenFile, modes: readonly number[], isSystem: boolean): void {
+function checkVarlink(notes: Notes, seen: SeenFile, modes: readonly number[], systemd?: SystemdFacts): void {
   const file = notes.see(seen);
   if (file === undefined) {
     if ('value' in seen) notes.skip('the socket is not there');
@@ -108,7 +113,7 @@ function checkVarlink(notes: Notes, seen: SeenFile, modes: readonly number[], is
   if (!isSocket(notes, file)) return;
   if (modes.includes(file.mode)) return;
   const [wanted = PRIVATE_SOCKET] = modes;
-  const mend = isSystem ? `systemctl restart ${SOCKET_UNIT}` : `chmod ${octal(wanted)} ${quoteIfNeeded(file.path)}`;
+  const mend = systemd ? makeAnew(SOCKET_UNIT, systemd) : `chmod ${octal(wanted)} ${quoteIfNeeded(file.path)}`;
   const what = `${file.path} has mode ${octal(file.mode)}, not ${octal(wanted)}`;
   if (wanted === PUBLIC_SOCKET) {
     notes.warning(what, 'users whom something was granted to cannot reach the daemon', mend);
@@ -121,21 +126,20 @@ function checkClosed(
   notes: Notes,
   seen: SeenFile,
   { name, unit, isExpected, loss, exposure }: ClosedSocket & { readonly isExpected: boolean },
-  { socketUnits }: SystemdFacts,
+  systemd: SystemdFacts,
 ): void {
   const isSeen = 'value' in seen;
   const file = notes.see(seen);
   if (file === undefined) {
     if (!isSeen || !isExpected) return;
-    const properties = 'value' in socketUnits ? socketUnits.value.get(unit) : undefined;
-    notes.warning(`there is no socket ${SYSTEM_RUNTIME}/${name}`, loss, listenAgain(unit, properties));
+    notes.warning(`there is no socket ${SYSTEM_RUNTIME}/${name}`, loss, listenAgain(unit, propertiesOf(unit, systemd)));
     return;
   }
   if (!isSocket(notes, file) || (file.mode & OPEN_TO_OTHERS) === 0) return;
   notes.error(
     `${file.path} has mode ${octal(file.mode)}, not 0600`,
     exposure,
-    isExpected ? `systemctl restart ${unit}` : `chmod 0600 ${quoteIfNeeded(file.path)}`,
+    isExpected ? makeAnew(unit, systemd) : `chmod 0600 ${quoteIfNeeded(file.path)}`,
   );
 }
 
@@ -164,8 +168,18 @@ function checkListening(notes: Notes, seen: SocketFacts, { service, socketUnits 
 
 /** systemd does not start the socket of a service that runs; with a restart, the service is started anew as well. */
 function listenAgain(unit: string, properties: ReadonlyMap<string, string> | undefined): string {
-  const unmask = properties?.get('UnitFileState') === 'masked' ? `systemctl unmask ${unit} && ` : '';
-  return `${unmask}systemctl enable ${unit} && systemctl restart ${unit}`;
+  return `${unmask(unit, properties?.get('UnitFileState'))}systemctl enable ${unit} && systemctl restart ${unit}`;
+}
+
+/** A mode that an administrator has given to the unit comes again. */
+function makeAnew(unit: string, systemd: SystemdFacts): string {
+  const properties = propertiesOf(unit, systemd);
+  const files = `${properties?.get('FragmentPath') ?? ''} ${properties?.get('DropInPaths') ?? ''}`;
+  return `${/\/(?:etc|run)\//.test(files) ? `systemctl revert ${unit} && ` : ''}systemctl restart ${unit}`;
+}
+
+function propertiesOf(unit: string, { socketUnits }: SystemdFacts): ReadonlyMap<string, string> | undefined {
+  return 'value' in socketUnits ? socketUnits.value.get(unit) : undefined;
 }
 
 function isSocket(notes: Notes, { path, kind }: FileFacts): boolean {

@@ -1,10 +1,12 @@
 import type { Facts } from '../facts.ts';
 import { isInService } from '../in-service.ts';
+import { revertService } from '../mends.ts';
 import { SERVICE } from '../places.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
 /** Whether keys, or the values that pass through the daemon, can be written to a swap device. */
-export function checkSwap({ daemon, process, swap }: Facts): Verdict {
+export function checkSwap(facts: Facts): Verdict {
+  const { daemon, process, swap } = facts;
   const notes = new Notes();
   const devices = notes.see(swap) ?? [];
   const clear = devices.filter(({ protection }) => protection === 'none').map(({ name }) => name);
@@ -19,19 +21,20 @@ export function checkSwap({ daemon, process, swap }: Facts): Verdict {
     );
   } else if (!keysLocked) {
     const what = 'the keys are not locked in memory';
+    // One that runs is in the way of another, and its limit is that of who started it.
+    const again = isInUnit ? '' : '; end the daemon, and start it where ulimit -l says 8192 or more';
     const why = 'they can be written to a swap device, where they stay';
-    const mend = isInUnit
-      ? `systemctl revert ${SERVICE} && systemctl restart ${SERVICE}`
-      : 'ulimit -l 8192 && cio-credentiald';
+    const mend = isInUnit ? revertService(facts) : undefined;
     const isBounded = seen !== undefined && 'value' in seen.swapMax && seen.swapMax.value === '0';
     if (isBounded) notes.hint(what, 'its control group keeps them from swap; the lock would be the second one', mend);
-    else if (clear.length > 0) notes.error(what, why, mend);
-    else notes.warning(what, `${why}; there is none now`, mend);
+    else if (clear.length > 0) notes.error(what, why + again, mend);
+    else notes.warning(what, `${why}; there is none now${again}`, mend);
   }
   if (devices.length === 0 || seen === undefined) return notes;
   const swapMax = notes.see(seen.swapMax);
   if (('unseen' in seen.swapMax && swapMax === undefined) || swapMax === '0') return notes;
-  const mend = isInUnit ? `systemctl set-property ${SERVICE} MemorySwapMax=0` : 'swapoff -a';
+  // Without a file of it there is nothing that the setting could be written to, as on cgroup v1.
+  const mend = isInUnit && swapMax !== undefined ? `systemctl set-property ${SERVICE} MemorySwapMax=0` : 'swapoff -a';
   if (clear.length > 0) {
     notes.warning(
       `values can be written to ${clear.join(', ')}`,

@@ -2,27 +2,40 @@ import { existsSync, statSync } from 'node:fs';
 import type { ClockFacts } from '../facts.ts';
 import type { Seen } from '../verdict.ts';
 import { attempt } from './files.ts';
-import { ask } from './run.ts';
+import { ask, parseProperties } from './run.ts';
 
 /** systemd-timesyncd makes it when the clock is right (systemd-timesyncd.service(8)). */
 const TIMESYNC_MARK = '/run/systemd/timesync/synchronized';
 
-/** Looks at the clock. */
-export function lookAtClock(isSystemdRunning: boolean): ClockFacts {
+/** There in a container, whose clock its host sets (https://systemd.io/CONTAINER_INTERFACE). */
+const CONTAINER = '/run/systemd/container';
+
+/**
+ * Looks at the clock.
+ *
+ * @param root the root of the host's file system
+ */
+export function lookAtClock(isSystemdRunning: boolean, root: string = ''): ClockFacts {
   const program = attempt('cio', () => statSync(process.argv[1] ?? '').mtimeMs);
   return {
     nowMs: Date.now(),
-    isSynchronized: isSystemdRunning ? askTimedatectl() : askMark(),
+    ...(isSystemdRunning ? askTimedatectl(root) : { isSynchronized: askMark(root), setter: undefined }),
     programMs: 'value' in program ? program.value : undefined,
   };
 }
 
-function askTimedatectl(): Seen<boolean> {
-  const answer = ask('timedatectl', ['show', '-p', 'NTPSynchronized', '--value']);
-  return 'unseen' in answer ? answer : { value: answer.value.trim() === 'yes' };
+function askTimedatectl(root: string): Pick<ClockFacts, 'isSynchronized' | 'setter'> {
+  const answer = ask('timedatectl', ['show']);
+  if ('unseen' in answer) return { isSynchronized: answer, setter: undefined };
+  const properties = parseProperties(answer.value);
+  const setter = properties.get('CanNTP') !== 'yes' ? 'absent' : properties.get('NTP') === 'yes' ? 'on' : 'off';
+  return {
+    isSynchronized: { value: properties.get('NTPSynchronized') === 'yes' },
+    setter: existsSync(root + CONTAINER) ? undefined : setter,
+  };
 }
 
-function askMark(): Seen<boolean> {
-  if (existsSync(TIMESYNC_MARK)) return { value: true };
+function askMark(root: string): Seen<boolean> {
+  if (existsSync(root + TIMESYNC_MARK)) return { value: true };
   return { unseen: 'whether the clock is synchronized is not known without systemd' };
 }

@@ -38,7 +38,7 @@ export function gatherFacts(daemon: DaemonAnswer, version: string): Facts {
       status === undefined
         ? SILENT
         : typeof directory === 'string'
-          ? { value: lookAtStore(directory) }
+          ? { value: lookAtStore(directory, status.pid) }
           : { unseen: 'where the store is, is told to administrators only' },
     clock: lookAtClock(systemd.isRunning),
     units,

@@ -1,6 +1,8 @@
 /** The file system that a path is on. */
 export interface Mount {
   readonly type: string;
+  /** The device, or what else the file system calls its source. */
+  readonly source: string;
   readonly isReadOnly: boolean;
 }
 
@@ -13,11 +15,11 @@ export function mountOf(mountinfo: string, path: string): Mount | undefined {
   for (const line of mountinfo.split('\n')) {
     const [before = '', after = ''] = line.split(' - ', 2);
     const [, , , , rawPoint = '', options = ''] = before.split(' ');
-    const [type = '', , superOptions = ''] = after.split(' ');
+    const [type = '', source = '', superOptions = ''] = after.split(' ');
     const point = unescapeOctal(rawPoint);
     if (point === '' || !isBelow(path, point) || point.length < (found?.point.length ?? 0)) continue;
     const isReadOnly = [options, superOptions].some((list) => list.split(',').includes('ro'));
-    found = { point, mount: { type, isReadOnly } };
+    found = { point, mount: { type, source: unescapeOctal(source), isReadOnly } };
   }
   return found?.mount;
 }

@@ -40,11 +40,14 @@ export function parseStatus(text: string): ReadonlyMap<string, string> {
   );
 }
 
-/** The system unit of a process: the first part of its cgroup's path that is no slice. */
+/**
+ * The system unit of a process: the first part of its cgroup's path that is no slice. One outside of the cgroup namespace of
+ * this process begins with `..` (cgroup_namespaces(7)).
+ */
 export function unitOfCgroup(text: string): string | undefined {
   for (const line of text.split('\n')) {
     const path = /^(?:0:|\d+:name=systemd):(\/.*)$/.exec(line)?.[1];
-    const part = path?.split('/').find((name) => name !== '' && !name.endsWith('.slice'));
+    const part = path?.split('/').find((name) => !/^(?:\.\.)?$|\.slice$/.test(name));
     if (part !== undefined) return part;
   }
   return undefined;

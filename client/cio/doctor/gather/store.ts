@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
+import { readFileSync, realpathSync, statfsSync, statSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import type { FileFacts, StoreFacts } from '../facts.ts';
 import { DATABASE, ROOT_KEY_CREDENTIAL_PATH, STORE_FILES } from '../places.ts';
@@ -6,12 +6,22 @@ import type { Seen } from '../verdict.ts';
 import { attempt, codeOf, lookAt, reasonFor } from './files.ts';
 import { mountOf } from './mounts.ts';
 
-/** Looks at the state directory, as far as the caller may. */
-export function lookAtStore(path: string): StoreFacts {
+/**
+ * Looks at the state directory, as far as the caller may.
+ *
+ * @param pid of the daemon, which can have another one of that path than this process: by BindPaths=, or a root of its own
+ */
+export function lookAtStore(stateDirectory: string, pid: number): StoreFacts {
+  const own = `/proc/${pid}/root${stateDirectory}`;
+  const isOther = attempt(own, () => !isSame(statSync(own), statSync(stateDirectory, { throwIfNoEntry: false })));
+  const path = 'value' in isOther && isOther.value ? own : stateDirectory;
   return {
     directory: lookAt(path),
     files: lookAtFiles(path),
-    mount: lookAtMount(path),
+    mount:
+      path === own
+        ? lookAtMount(path, `/proc/${pid}`, () => stateDirectory)
+        : lookAtMount(path, '/proc/self', () => realpathSync(path)),
     freeBytes: attempt(path, () => {
       const { bavail, bsize } = statfsSync(path);
       return bavail * bsize;
@@ -38,9 +48,14 @@ function lookAtFiles(path: string): Seen<readonly FileFacts[]> {
   return { value: files };
 }
 
-function lookAtMount(path: string): StoreFacts['mount'] {
+function isSame(one: Stats, other: Stats | undefined): boolean {
+  return one.dev === other?.dev && one.ino === other.ino;
+}
+
+/** @param placeOf where the path is, without links, for that process */
+function lookAtMount(path: string, process: string, placeOf: () => string): StoreFacts['mount'] {
   try {
-    const mount = mountOf(readFileSync('/proc/self/mountinfo', 'utf8'), realpathSync(path));
+    const mount = mountOf(readFileSync(`${process}/mountinfo`, 'utf8'), placeOf());
     return mount === undefined ? { unseen: `the file system of ${path} is not known` } : { value: mount };
   } catch (error) {
     return { unseen: reasonFor(path, error) };

@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { SwapDevice } from '../facts.ts';
 import type { Seen } from '../verdict.ts';
 import { attempt, readText } from './files.ts';
+import { mountOf } from './mounts.ts';
 
 /**
  * What the kernel swaps to now.
@@ -23,24 +24,44 @@ export function swapNames(text: string): string[] {
 
 function protectionOf(name: string, root: string): SwapDevice['protection'] {
   const seen = attempt(name, () => ({ device: basename(realpathSync(root + name)), stat: statSync(root + name) }));
-  if ('unseen' in seen) return 'none';
-  const { device, stat } = seen.value;
-  // Of a file, the disk that it lies on counts.
-  if (stat.isFile()) {
-    return isEncrypted(`${root}/sys/dev/block/${majorOf(stat.dev)}:${minorOf(stat.dev)}`) ? 'encrypted' : 'none';
+  // In a container the host's devices are not there, and the kernel tells of them under their names.
+  const { device, stat } = 'value' in seen ? seen.value : { device: basename(name), stat: undefined };
+  // Of a file, the disks that it lies on count.
+  if (stat?.isFile() === true) {
+    const disks = disksOf(name, stat.dev, root);
+    return disks.length > 0 && disks.every(isEncrypted) ? 'encrypted' : 'none';
   }
   const folder = `${root}/sys/class/block/${device}`;
   if (/^zram\d+$/.test(device) && ['', 'none'].includes(attribute(folder, 'backing_dev'))) return 'memory';
   return isEncrypted(folder) ? 'encrypted' : 'none';
 }
 
+/** Of a file's system: on Btrfs the file's device is a number that no disk has, and there can be several disks. */
+function disksOf(path: string, dev: number, root: string): string[] {
+  const disk = `${root}/sys/dev/block/${majorOf(dev)}:${minorOf(dev)}`;
+  if (existsSync(disk)) return [disk];
+  const disks = attempt(path, () => {
+    const mount = mountOf(readFileSync(`${root}/proc/self/mountinfo`, 'utf8'), path);
+    const device = basename(realpathSync(`${root}${mount?.source}`));
+    const pools = `${root}/sys/fs/btrfs`;
+    return readdirSync(pools)
+      .map((id) => namesIn(join(pools, id, 'devices')))
+      .find((names) => names.includes(device));
+  });
+  const names = ('value' in disks && disks.value) || [];
+  return names.map((each) => `${root}/sys/class/block/${each}`);
+}
+
+function namesIn(folder: string): string[] {
+  const names = attempt(folder, () => readdirSync(folder));
+  return 'value' in names ? names.value : [];
+}
+
 /** By dm-crypt, or made of such devices alone, as a volume of LVM within LUKS is. */
 function isEncrypted(folder: string): boolean {
   if (attribute(folder, 'dm/uuid').startsWith('CRYPT-')) return true;
-  const below = attempt(folder, () => readdirSync(join(folder, 'slaves')));
-  return (
-    'value' in below && below.value.length > 0 && below.value.every((name) => isEncrypted(join(folder, 'slaves', name)))
-  );
+  const below = namesIn(join(folder, 'slaves'));
+  return below.length > 0 && below.every((name) => isEncrypted(join(folder, 'slaves', name)));
 }
 
 function attribute(folder: string, name: string): string {

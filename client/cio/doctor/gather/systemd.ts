@@ -7,10 +7,12 @@ import { attempt, readText } from './files.ts';
 import { ask, parseProperties } from './run.ts';
 import { UNIT_FILE_BYTES_MAX } from './units.ts';
 
+/** A second or so, in which one that ends at each start is started several times (`RestartSec=`). */
+const ASKED_MAX = 50;
+
 /** sd_booted(3) asks for this folder. */
 const BOOTED = '/run/systemd/system';
 const PROPERTIES = [
-  'LoadState',
   'ActiveState',
   'FragmentPath',
   'DropInPaths',
@@ -24,30 +26,45 @@ const PROPERTIES = [
   'WatchdogUSec',
 ];
 const SOCKET_UNITS = [SOCKET_UNIT, ...LOAD_SOCKETS.map(({ unit }) => unit), PROBE_SOCKET.unit];
-const SOCKET_PROPERTIES = ['Id', 'ActiveState', 'UnitFileState'];
+const SOCKET_PROPERTIES = ['Id', 'ActiveState', 'UnitFileState', 'FragmentPath', 'DropInPaths'];
+
+/** Where the package has its units, and where what is installed from a checkout has them. */
+const INSTALLED: readonly string[] = ['/usr/lib', '/usr/local/lib'];
 
 /** The kernel's resource manager of a TPM2, as systemd looks for it. */
 const TPM2 = '/sys/class/tpmrm/tpmrm0';
 const SECURE_BOOT = '/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c';
 
-/** Asks systemd about itself and the daemon's service. */
-export function lookAtSystemd(): SystemdFacts {
-  const isRunning = existsSync(BOOTED);
+/**
+ * Asks systemd about itself and the daemon's service.
+ *
+ * @param root the root of the host's file system
+ */
+export function lookAtSystemd(root: string = ''): SystemdFacts {
+  const isRunning = existsSync(root + BOOTED);
   const version = ask('systemctl', ['--version']);
   const show = (units: readonly string[], names: readonly string[]): Seen<string> =>
     isRunning
       ? ask('systemctl', ['show', ...units, ...names.flatMap((name) => ['-p', name])])
       : { unseen: 'systemd does not run this host' };
-  const service = mapSeen(show([SERVICE], PROPERTIES), parseProperties);
+  const look = (): SystemdFacts['service'] => mapSeen(show([SERVICE], PROPERTIES), parseProperties);
+  let service = look();
+  for (let asked = 1; asked < ASKED_MAX && isAtStart(service); asked++) service = look();
   return {
     isRunning,
     version: mapSeen(version, (text) => text.split('\n', 1)[0] ?? ''),
     service,
     socketUnits: mapSeen(show(SOCKET_UNITS, SOCKET_PROPERTIES), parseUnits),
     dropIns: 'unseen' in service ? service : readDropIns(service.value.get('DropInPaths') ?? ''),
-    hasPackagedUnit: existsSync(`/usr/lib/systemd/system/${SERVICE}`),
-    refusesNullKey: existsSync(TPM2) && isSecureBoot(),
+    hasPackagedUnit: INSTALLED.some((folder) => existsSync(`${root}${folder}/systemd/system/${SERVICE}`)),
+    refusesNullKey: existsSync(root + TPM2) && isSecureBoot(root + SECURE_BOOT),
   };
+}
+
+/** Of one that ends at each start, systemd says why between two starts alone. */
+function isAtStart(service: SystemdFacts['service']): boolean {
+  if ('unseen' in service) return false;
+  return service.value.get('ActiveState') === 'activating' && service.value.get('ExecMainStatus') === '0';
 }
 
 /** Properties of several units, by their `Id`: an empty line is between two. */
@@ -57,16 +74,16 @@ function parseUnits(text: string): ReadonlyMap<string, ReadonlyMap<string, strin
 }
 
 /** Four bytes of attributes, then one of value (UEFI, global variables). */
-function isSecureBoot(): boolean {
-  const variable = attempt(SECURE_BOOT, () => readFileSync(SECURE_BOOT));
+function isSecureBoot(path: string): boolean {
+  const variable = attempt(path, () => readFileSync(path));
   return 'value' in variable && variable.value[4] === 1;
 }
 
-/** Paths as systemctl lists them: between blanks, and in quotes where there are blanks in them. */
+/** Paths as systemctl lists them: between blanks, and in quotes where a shell would need them. */
 function readDropIns(paths: string): Seen<readonly UnitFile[]> {
   const files: UnitFile[] = [];
-  for (const [, quoted, bare] of paths.matchAll(/"([^"]*)"|(\S+)/g)) {
-    const path = quoted ?? bare ?? '';
+  for (const [, quoted, bare] of paths.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)) {
+    const path = quoted?.replaceAll(/\\(.)/g, '$1') ?? bare ?? '';
     const text = readText(path, UNIT_FILE_BYTES_MAX);
     if ('unseen' in text) return text;
     files.push({ path, unit: SERVICE, isDropIn: true, assignments: parseUnitFile(text.value ?? '') });

@@ -106,7 +106,7 @@ export const WELL: Facts = {
   systemd: SYSTEMD,
   swap: { value: [] },
   store: { value: STORE },
-  clock: { nowMs: NOW_MS, isSynchronized: { value: true }, programMs: NOW_MS - 1e9 },
+  clock: { nowMs: NOW_MS, setter: 'off', isSynchronized: { value: true }, programMs: NOW_MS - 1e9 },
   units: { files: [], instances: [], absent: [], unread: [] },
   userUnits: undefined,
   secretFiles: [{ path: '/root/.aws/credentials', file: { value: undefined } }],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { checkDaemon } from '../../../../../client/cio/doctor/checks/daemon.ts';
-import type { Facts } from '../../../../../client/cio/doctor/facts.ts';
+import type { Facts, SocketFacts } from '../../../../../client/cio/doctor/facts.ts';
 import { stateOf } from '../../../../../client/cio/doctor/verdict.ts';
 import { answering, assertWell, PROCESS, SILENT, STORE, SYSTEMD, told, WELL } from '../host.ts';
 
@@ -21,6 +21,9 @@ function at(socket: string, host: Facts): Facts {
   return { ...host, daemon: { ...host.daemon, socket } };
 }
 
+const END =
+  ' | kill 100 && tail --pid=100 -f /dev/null' +
+  ' && systemctl enable cio-credentiald.socket && systemctl restart cio-credentiald.socket';
 const REVERT = 'systemctl revert cio-credentiald.service && systemctl restart cio-credentiald.service';
 
 describe('checkDaemon()', () => {
@@ -126,7 +129,7 @@ describe('checkDaemon()', () => {
     [
       'started by hand, whatever its unit says',
       { ...inUnit('session-2.scope'), systemd: asSet('Restart', 'no').systemd },
-      'warning: the daemon runs in session-2.scope, not in cio-credentiald.service | systemctl enable --now cio-credentiald.socket',
+      'warning: the daemon runs in session-2.scope, not in cio-credentiald.service' + END,
     ],
     [
       'that does not answer',
@@ -138,6 +141,49 @@ describe('checkDaemon()', () => {
       { ...SILENT, systemd: { ...SYSTEMD, service: { value: new Map([['UnitFileState', 'masked']]) } } },
       'error: no daemon, and cio-credentiald.service is masked' +
         ' | systemctl unmask cio-credentiald.service && systemctl start cio-credentiald.socket',
+    ],
+    [
+      'that may not be started before the next boot, nor by its socket ever',
+      {
+        ...SILENT,
+        systemd: {
+          ...SYSTEMD,
+          service: { value: new Map([['UnitFileState', 'masked-runtime']]) },
+          socketUnits: { value: new Map([['cio-credentiald.socket', new Map([['UnitFileState', 'masked']])]]) },
+        },
+      },
+      'error: no daemon, and cio-credentiald.service is masked' +
+        ' | systemctl unmask --runtime cio-credentiald.service && systemctl unmask cio-credentiald.socket' +
+        ' && systemctl start cio-credentiald.socket',
+    ],
+    ...['activating', 'failed'].map(
+      (state) =>
+        [
+          `that systemd cannot start (${state})`,
+          {
+            ...asSet('ActiveState', state),
+            daemon: { ...SILENT.daemon, isAbsent: false } as Facts['daemon'],
+          },
+          'error: no daemon | journalctl -u cio-credentiald.service -n 20',
+        ] as const,
+    ),
+    ...['active', 'deactivating'].map(
+      (state) =>
+        [
+          `that hangs (${state})`,
+          { ...asSet('ActiveState', state), daemon: { ...SILENT.daemon, isAbsent: false } as Facts['daemon'] },
+          'error: no daemon | systemctl restart cio-credentiald.service',
+        ] as const,
+    ),
+    [
+      'that was not asked at a socket',
+      { ...SILENT, daemon: { ...SILENT.daemon, socket: undefined } as Facts['daemon'] },
+      'error: no daemon',
+    ],
+    [
+      'that failed, and whose socket was stopped then',
+      { ...asSet('ActiveState', 'failed'), daemon: SILENT.daemon },
+      'error: no daemon | systemctl start cio-credentiald.socket',
     ],
     [
       'one of whose sockets may not be started',
@@ -195,13 +241,9 @@ describe('checkDaemon()', () => {
     [
       'started by hand',
       inUnit('session-2.scope'),
-      'warning: the daemon runs in session-2.scope, not in cio-credentiald.service | systemctl enable --now cio-credentiald.socket',
+      'warning: the daemon runs in session-2.scope, not in cio-credentiald.service' + END,
     ],
-    [
-      'in no unit',
-      inUnit(undefined),
-      'warning: the daemon was started by hand | systemctl enable --now cio-credentiald.socket',
-    ],
+    ['in no unit', inUnit(undefined), 'warning: the daemon was started by hand' + END],
   ] as const) {
     it(`tells of a daemon ${what}`, () => assert.deepEqual(told(checkDaemon(host)), [expected]));
   }
@@ -224,6 +266,24 @@ describe('checkDaemon()', () => {
     assert.ok(host.daemon.kind === 'answered');
     const daemon = { ...host.daemon, socket: '/run/user/1000/cio-credentiald/io.cio.Credentials' };
     assert.deepEqual(told(checkDaemon({ ...host, daemon })), ['warning: cio is version 1.0.0, the daemon 0.9.0']);
+  });
+
+  it('ends no process that may not be the daemon, nor one of another unit', () => {
+    assert.ok('value' in WELL.sockets);
+    const { value } = WELL.sockets;
+    const sockets = (isHeldByDaemon: SocketFacts['isHeldByDaemon']): Facts => {
+      return { ...inUnit('session-2.scope'), sockets: { value: { ...value, isHeldByDaemon } } };
+    };
+    for (const host of [
+      sockets({ value: false }),
+      sockets({ unseen: 'for root to see' }),
+      { ...inUnit(undefined), sockets: { unseen: 'hidden' } },
+      inUnit('ssh.service'),
+      inUnit('user@1000.service'),
+    ]) {
+      const [said = ''] = told(checkDaemon(host)).slice(-1);
+      assert.match(said, /^warning: the daemon (?:was started by hand|runs in \S+, not in cio-credentiald\.service)$/);
+    }
   });
 
   it('lets a daemon that was started by hand elsewhere be', () => {

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { checkHardening } from '../../../../../client/cio/doctor/checks/hardening.ts';
 import type { Facts, ProcessFacts, SystemdFacts } from '../../../../../client/cio/doctor/facts.ts';
+import type { UnitFile } from '../../../../../client/cio/doctor/unit-file.ts';
 import { stateOf } from '../../../../../client/cio/doctor/verdict.ts';
-import { assertWell, PROCESS, SILENT, SYSTEMD, told, unitFile, WELL } from '../host.ts';
+import { answering, assertWell, PROCESS, SILENT, SYSTEMD, told, unitFile, WELL } from '../host.ts';
+
+const FOLDER = '/etc/systemd/system/cio-credentiald.service.d';
 
 function process(changed: Partial<ProcessFacts>): Facts {
   return { ...WELL, process: { value: { ...PROCESS, ...changed } } };
@@ -114,11 +117,113 @@ describe('checkHardening()', () => {
     ['User', '', true],
   ] as const) {
     it(`${isLoose ? 'tells of' : 'lets pass'} a drop-in with ${setting}=${value}`, () => {
-      const dropIn = { ...unitFile('cio-credentiald.service', [setting, value]), path: '/etc/x.d/my file.conf' };
+      const dropIn = { ...unitFile('cio-credentiald.service', [setting, value]), path: `${FOLDER}/my file.conf` };
       const said = told(checkHardening(systemd({ dropIns: { value: [dropIn] } })));
-      const mend =
-        "rm -f '/etc/x.d/my file.conf' && systemctl daemon-reload && systemctl restart cio-credentiald.service";
-      assert.deepEqual(said, isLoose ? [`warning: /etc/x.d/my file.conf loosens ${setting} | ${mend}`] : []);
+      const mend = `rm -f '${FOLDER}/my file.conf' && systemctl daemon-reload && systemctl restart cio-credentiald.service`;
+      assert.deepEqual(said, isLoose ? [`warning: ${FOLDER}/my file.conf loosens ${setting} | ${mend}`] : []);
+    });
+  }
+
+  describe('where a drop-in says where the store is', () => {
+    const EDIT = '"${EDITOR:-vi}"';
+    const RELOAD = 'systemctl daemon-reload && systemctl restart cio-credentiald.service';
+    const moving = (...assignments: Parameters<typeof unitFile>[1][]): UnitFile => {
+      return { ...unitFile('cio-credentiald.service', ...assignments), path: `${FOLDER}/move.conf`, isDropIn: true };
+    };
+    const moved = (stateDirectory: string, dropIn: UnitFile): Facts =>
+      answering({ stateDirectory }, systemd({ dropIns: { value: [dropIn] } }));
+
+    for (const [key, value, isLoose] of [
+      ['ReadWritePaths', '/srv/store', false],
+      ['ReadWritePaths', '-/srv/store/ +/srv/store', false],
+      ['ReadWritePaths', '/srv/store /srv', true],
+      ['ReadWritePaths', '/srv', true],
+      ['BindPaths', '/mnt/a:/srv/store', false],
+      ['BindPaths', '-/mnt/a:/srv/store:norbind', false],
+      ['BindPaths', '/srv/store:/mnt/a', true],
+      ['ExecPaths', '/srv/store', true],
+    ] as const) {
+      it(`${isLoose ? 'tells of' : 'lets pass'} ${key}=${value}`, () => {
+        const said = told(checkHardening(moved('/srv/store', moving([key, value]))));
+        assert.deepEqual(
+          said.map((each) => each.split(' | ')[0]),
+          isLoose ? [`warning: ${FOLDER}/move.conf loosens ${key}`] : [],
+        );
+      });
+    }
+
+    it('takes the usual place for it where the daemon does not tell', () => {
+      const dropIns = { value: [moving(['BindPaths', '/srv/store:/var/lib/cio-credentiald'])] };
+      for (const facts of [systemd({ dropIns }), answering({ stateDirectory: null }, systemd({ dropIns }))]) {
+        assert.deepEqual(told(checkHardening(facts)), []);
+      }
+    });
+
+    for (const [key, value, isMoving] of [
+      ['ExecStart', '/usr/sbin/cio-credentiald --system --state-dir /srv/store', true],
+      ['Environment', 'CIO_STATE_DIR', true],
+      ['BindPaths', '/srv/store:/var/lib/cio-credentiald', true],
+      ['BindPaths', '/srv/store:/var/lib/cio-credentiald:norbind', true],
+      ['BindPaths', '/srv/store:/var/lib/cio-credentiald2', false],
+      ['Environment', 'CIO_RUNTIME_DIR', false],
+    ] as const) {
+      it(`${isMoving ? 'has' : 'does not have'} one with ${key}=${value} edited, which goes with the store`, () => {
+        const dropIn = moving([key, value], ['UMask', '0022']);
+        const facts = systemd({ dropIns: { value: [dropIn] } });
+        const mend = isMoving ? `${EDIT} ${dropIn.path} && ${RELOAD}` : `rm -f ${dropIn.path} && ${RELOAD}`;
+        assert.equal(told(checkHardening(facts))[0]?.split(' | ')[1], mend);
+        const [unsafe] = checkHardening({
+          ...facts,
+          ...process({ noNewPrivileges: '0' }),
+          systemd: facts.systemd,
+        }).findings;
+        const revert = 'systemctl revert cio-credentiald.service && systemctl restart cio-credentiald.service';
+        assert.equal(unsafe?.mend, isMoving ? mend : revert);
+      });
+    }
+
+    it('has all files of the administrator edited, where the store is elsewhere', () => {
+      const FragmentPath = '/etc/systemd/system/cio-credentiald.service';
+      const facts = (path: string, dropIns: readonly UnitFile[]): Facts => {
+        const service = { value: new Map([['FragmentPath', path]]) };
+        return answering({ stateDirectory: '/srv/store' }, systemd({ service, dropIns: { value: dropIns } }));
+      };
+      const mendOf = (host: Facts): string | undefined =>
+        checkHardening({ ...host, ...process({ noNewPrivileges: '0' }), daemon: host.daemon, systemd: host.systemd })
+          .findings[0]?.mend;
+      const other = {
+        ...unitFile('cio-credentiald.service', ['Nice', '1']),
+        path: `${FOLDER}/a b.conf`,
+        isDropIn: true,
+      };
+      assert.equal(mendOf(facts(FragmentPath, [other])), `${EDIT} ${FragmentPath} '${FOLDER}/a b.conf' && ${RELOAD}`);
+      assert.equal(mendOf(facts('/usr/lib/x.service', [other])), `${EDIT} '${FOLDER}/a b.conf' && ${RELOAD}`);
+      assert.match(mendOf(facts('/usr/lib/x.service', [])) ?? '', /^systemctl revert /);
+      const move = moving(['Environment', 'CIO_STATE_DIR']);
+      const untold = (dropIns: readonly UnitFile[]): Facts =>
+        answering({ stateDirectory: null }, systemd({ dropIns: { value: dropIns } }));
+      assert.match(mendOf(untold([other])) ?? '', /^systemctl revert /);
+      assert.equal(mendOf(untold([other, move])), `${EDIT} '${FOLDER}/a b.conf' ${FOLDER}/move.conf && ${RELOAD}`);
+    });
+  });
+
+  for (const [path, isOwn] of [
+    ['/etc/systemd/system/cio-credentiald.service.d/x.conf', true],
+    ['/etc/systemd/system.control/cio-credentiald.service.d/x.conf', true],
+    ['/run/systemd/system/cio-credentiald.service.d/x.conf', true],
+    ['/etc/systemd/system/service.d/x.conf', false],
+    ['/run/systemd/system/cio-.service.d/x.conf', false],
+    ['/usr/lib/systemd/system/cio-credentiald.service.d/x.conf', false],
+    ['/usr/etc/systemd/system/cio-credentiald.service.d/x.conf', false],
+  ] as const) {
+    it(`${isOwn ? 'removes' : 'hides from this unit alone'} ${path}`, () => {
+      const dropIn = { ...unitFile('cio-credentiald.service', ['UMask', '0']), path, isDropIn: true };
+      const [said = ''] = told(checkHardening(systemd({ dropIns: { value: [dropIn] } })));
+      const mend = isOwn ? `rm -f ${path}` : `mkdir -p ${FOLDER} && ln -s /dev/null ${FOLDER}/x.conf`;
+      assert.equal(
+        said.split(' | ')[1],
+        `${mend} && systemctl daemon-reload && systemctl restart cio-credentiald.service`,
+      );
     });
   }
 

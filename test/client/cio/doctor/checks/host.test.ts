@@ -96,6 +96,32 @@ describe('checkClock(), at the bounds', () => {
     });
   }
 
+  for (const [setter, mend] of [
+    ['off', 'timedatectl set-ntp true'],
+    [
+      'absent',
+      'apt-get install systemd-timesyncd && systemctl unmask systemd-timesyncd && systemctl enable --now systemd-timesyncd',
+    ],
+    ['on', undefined],
+    [undefined, undefined],
+  ] as const) {
+    it(`gives what sets the clock where that is ${setter}, and nothing else`, () => {
+      const behind = NOW_MS + 20 * MINUTE_MS;
+      for (const [changed, severity] of [
+        [NOW_MS, undefined],
+        [NOW_MS + 5 * MINUTE_MS, 'warning'],
+        [behind, 'error'],
+      ] as const) {
+        const { findings } = checkClock(hostOf({ setter, isSynchronized: { value: false } }, changed));
+        assert.deepEqual(
+          findings.map((finding) => [finding.severity, finding.mend]),
+          [...(severity === undefined ? [] : [[severity, mend]]), ['warning', mend]],
+        );
+        assert.equal(/; the service that sets it runs/.test(findings.at(-1)?.why ?? ''), setter === 'on');
+      }
+    });
+  }
+
   it('asks no list that there is not', () => {
     assert.deepEqual(told(checkClock(SILENT)), []);
     assert.ok(WELL.daemon.kind === 'answered');

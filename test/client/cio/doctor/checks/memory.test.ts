@@ -69,6 +69,16 @@ describe('checkSwap()', () => {
       ['warning: values can be written to /dev/sda2 | swapoff -a'],
     ],
     [
+      'a disk, for a daemon whose control group has a bound, and is not its unit',
+      { swap: [DISK], process: { ...FREE, ...BY_HAND } },
+      ['warning: values can be written to /dev/sda2 | swapoff -a'],
+    ],
+    [
+      'a disk, in a unit without a bound that could be set',
+      { swap: [DISK], process: { swapMax: { value: undefined } } },
+      ['warning: values can be written to /dev/sda2 | swapoff -a'],
+    ],
+    [
       'zram',
       { swap: [ZRAM], process: FREE },
       ['hint: values can be written to /dev/zram0 | systemctl set-property cio-credentiald.service MemorySwapMax=0'],
@@ -76,7 +86,7 @@ describe('checkSwap()', () => {
     [
       'keys that are not locked, by hand',
       { status: { keysLocked: false }, process: { ...BY_HAND, ...FREE } },
-      ['warning: the keys are not locked in memory | ulimit -l 8192 && cio-credentiald'],
+      ['warning: the keys are not locked in memory'],
     ],
     [
       'keys that are not locked, where nothing is swapped',
@@ -96,6 +106,16 @@ describe('checkSwap()', () => {
     assert.match(finding?.mend ?? '', /^systemctl revert cio-credentiald\.service && systemctl restart/);
   });
 
+  it('says how a daemon is started that may lock its keys, of one that no unit started', () => {
+    const why = (process: Partial<ProcessFacts>, swap: readonly SwapDevice[]): string | undefined =>
+      checkSwap(host({ status: { keysLocked: false }, process: { ...FREE, ...process }, swap })).findings[0]?.why;
+    const again = '; end the daemon, and start it where ulimit -l says 8192 or more';
+    const reach = 'they can be written to a swap device, where they stay';
+    assert.equal(why(BY_HAND, []), `${reach}; there is none now${again}`);
+    assert.equal(why(BY_HAND, [DISK]), reach + again);
+    assert.equal(why({}, [DISK]), reach);
+  });
+
   it('says why it could not see', () => {
     assert.ok(checkSwap(SILENT).unseen.includes('the daemon does not answer'));
     const { unseen } = checkSwap(host({ status: { keysLocked: null } }));
@@ -108,7 +128,7 @@ describe('checkSwap()', () => {
       host({ ...unlocked, process: { swapMax: { unseen: 'hidden' } } }),
       { ...host(unlocked), process: { unseen: 'hidden' } },
     ]) {
-      assert.match(told(checkSwap(facts)).join(), /^error: the keys are not locked in memory \| [^,]*$/);
+      assert.match(told(checkSwap(facts)).join(), /^error: the keys are not locked in memory(?: \| [^,]*)?$/);
     }
     const { process } = host({ process: { swapMax: { unseen: 'hidden' } } });
     assert.deepEqual(told(checkSwap({ ...host({ swap: [DISK] }), process })), []);

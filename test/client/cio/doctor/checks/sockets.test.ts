@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { checkSockets } from '../../../../../client/cio/doctor/checks/sockets.ts';
 import type { Facts, SocketFacts } from '../../../../../client/cio/doctor/facts.ts';
 import { stateOf } from '../../../../../client/cio/doctor/verdict.ts';
-import { answering, assertWell, seenFile, SERVICE_UID, SILENT, SYSTEMD, told, WELL } from '../host.ts';
+import { answering, assertWell, PROCESS, seenFile, SERVICE_UID, SILENT, SYSTEMD, told, WELL } from '../host.ts';
 
 const RUN = '/run/cio-credentiald';
 
@@ -111,6 +111,11 @@ describe('checkSockets()', () => {
       /^error: .* \| systemctl unmask (cio-credentiald-load\.socket) && systemctl enable \1 && systemctl restart \1$/,
     ],
     [
+      'a socket that is masked until the next boot',
+      unit('cio-credentiald-load', 'inactive', 'masked-runtime'),
+      /^error: .* \| systemctl unmask --runtime (cio-credentiald-load\.socket) && systemctl enable \1 && systemctl restart \1$/,
+    ],
+    [
       'a socket that is not there after the next boot',
       unit('cio-credentiald-load', 'active', 'disabled', 'disabled'),
       /^warning: cio-credentiald-load\.socket is not enabled, nor is the service \| systemctl enable --now /,
@@ -199,6 +204,50 @@ describe('checkSockets()', () => {
     const why = (facts: Facts): string => checkSockets(facts).findings[0]?.why ?? '';
     assert.match(why(host({ varlink: seenFile('/s', 'socket', 0o600, 0) })), /cannot reach the daemon$/);
     assert.match(why(own({ varlink: seenFile('/s', 'socket', 0o666, 1000) })), /that is yours alone$/);
+  });
+
+  it('calls no socket unserved at which a daemon answers that systemd has not started', () => {
+    const stopped = unit('cio-credentiald', 'inactive', 'enabled');
+    const hidden = { ...stopped, process: { unseen: 'for root to see' } };
+    const byHand = { ...stopped, process: { value: { ...PROCESS, unit: { value: 'session-2.scope' } } } };
+    assert.deepEqual(
+      [stopped, hidden, byHand].map((facts) => told(checkSockets(facts)).length),
+      [1, 1, 0],
+    );
+    const load = { ...unit('cio-credentiald-load', 'inactive', 'enabled'), process: byHand.process };
+    assert.match(told(checkSockets(load)).join(), /^error: cio-credentiald-load\.socket is inactive/);
+  });
+
+  it('takes back what an administrator has changed in the unit of a socket with a wrong mode', () => {
+    const open = {
+      varlink: seenFile(`${RUN}/io.cio.Credentials`, 'socket', 0o660, 0),
+      load: seenFile(`${RUN}/load`, 'socket', 0o666, 0),
+    };
+    const mends = (...properties: readonly (readonly [name: string, value: string])[]): (string | undefined)[] => {
+      const units = ['cio-credentiald.socket', 'cio-credentiald-load.socket'];
+      const socketUnits = { value: new Map(units.map((name) => [name, new Map(properties)])) };
+      return checkSockets({ ...host(open), systemd: { ...SYSTEMD, socketUnits } })
+        .findings.filter(({ what }) => what.includes(' has mode '))
+        .map(({ mend }) => mend);
+    };
+    const restart = ['', '-load'].map((name) => `systemctl restart cio-credentiald${name}.socket`);
+    const revert = ['', '-load'].map((name, index) => {
+      return `systemctl revert cio-credentiald${name}.socket && ${restart[index]}`;
+    });
+    const fragment = ['FragmentPath', '/usr/lib/systemd/system/x.socket'] as const;
+    assert.deepEqual(mends(), restart);
+    assert.deepEqual(mends(fragment, ['DropInPaths', '']), restart);
+    assert.deepEqual(mends(fragment, ['DropInPaths', '/usr/lib/systemd/system/x.socket.d/etc.conf']), restart);
+    assert.deepEqual(mends(fragment, ['DropInPaths', '/etc/systemd/system/x.socket.d/a.conf']), revert);
+    assert.deepEqual(mends(fragment, ['DropInPaths', '"/run/systemd/system/x.socket.d/a b.conf"']), revert);
+    assert.deepEqual(mends(['FragmentPath', '/etc/systemd/system/x.socket']), revert);
+  });
+
+  it('gives no command of systemd where it does not run', () => {
+    const facts = host({ varlink: seenFile(`${RUN}/io.cio.Credentials`, 'socket', 0o600, 0) });
+    assert.deepEqual(told(checkSockets({ ...facts, systemd: { ...SYSTEMD, isRunning: false } })), [
+      `warning: ${RUN}/io.cio.Credentials has mode 0600, not 0666 | chmod 0666 ${RUN}/io.cio.Credentials`,
+    ]);
   });
 
   it('takes a socket for enabled that the service brings along', () => {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
+import { lookAtClock } from '../../../../../client/cio/doctor/gather/clock.ts';
 import { attempt, lookAt, lookThrough, readText } from '../../../../../client/cio/doctor/gather/files.ts';
 import { mountOf } from '../../../../../client/cio/doctor/gather/mounts.ts';
 import {
@@ -19,7 +21,8 @@ import { lookAtStore } from '../../../../../client/cio/doctor/gather/store.ts';
 import { lookAtSwap, swapNames } from '../../../../../client/cio/doctor/gather/swap.ts';
 import { connect } from '../../../../../client/index.ts';
 import { startDaemon } from '../../../../support/daemon.ts';
-import { findCommand } from '../../../../support/requirements.ts';
+import { findCommand, root, skipUnless, tracingOfOthers } from '../../../../support/requirements.ts';
+import type { Scope } from '../../../../support/scope.ts';
 import { temporaryDirectory } from '../../../../support/temporary-directory.ts';
 import { lookAtSystemd } from '../../../../../client/cio/doctor/gather/systemd.ts';
 import { unitFile } from '../host.ts';
@@ -130,20 +133,20 @@ describe('mountOf()', () => {
 33 21 0:43 / /srv/deep rw - xfs /dev/sdd1 rw
 34 21 0:44 / /sr ro - vfat /dev/sde1 rw
 35 1 0:45 / / rw - ext4 /dev/sda1 rw,errors=remount-ro
-31 21 0:41 / /with\040blank ro,nosuid - vfat /dev/sdb1 rw
+31 21 0:41 / /with\040blank ro,nosuid - vfat /dev/disk/a\040b rw
 32 30 0:42 / /srv rw shared:2 master:3 - btrfs /dev/sdc1 ro
 garbage
 `;
-  for (const [place, type, isReadOnly] of [
-    ['/var/lib/x', 'ext4', false],
-    ['/srv', 'btrfs', true],
-    ['/srv/x', 'btrfs', true],
-    ['/srv/deep/x', 'xfs', false],
-    ['/sr', 'vfat', true],
-    ['/srvx', 'ext4', false],
-    ['/with blank/x', 'vfat', true],
+  for (const [place, type, isReadOnly, source] of [
+    ['/var/lib/x', 'ext4', false, '/dev/sda1'],
+    ['/srv', 'btrfs', true, '/dev/sdc1'],
+    ['/srv/x', 'btrfs', true, '/dev/sdc1'],
+    ['/srv/deep/x', 'xfs', false, '/dev/sdd1'],
+    ['/sr', 'vfat', true, '/dev/sde1'],
+    ['/srvx', 'ext4', false, '/dev/sda1'],
+    ['/with blank/x', 'vfat', true, '/dev/disk/a b'],
   ] as const) {
-    it(`finds ${type} for ${place}`, () => assert.deepEqual(mountOf(MOUNTINFO, place), { type, isReadOnly }));
+    it(`finds ${type} for ${place}`, () => assert.deepEqual(mountOf(MOUNTINFO, place), { type, source, isReadOnly }));
   }
 
   it('finds nothing in nothing', () => assert.equal(mountOf('', '/x'), undefined));
@@ -172,6 +175,8 @@ describe('swapNames() and lookAtSwap()', () => {
     }
     write('sys/class/block/zram0/backing_dev', 'none\n');
     write('sys/class/block/zram1/backing_dev', '/dev/sdb1\n');
+    // One that only the host of a container has in its /dev.
+    write('sys/class/block/zram9/backing_dev', 'none\n');
     // LUKS on a disk; a volume in it; one in it and on a bare disk; a bare one.
     write('sys/class/block/dm-0/dm/uuid', 'CRYPT-LUKS2-0123-x\n');
     link('../../sda2', 'sys/class/block/dm-0/slaves/sda2');
@@ -193,6 +198,7 @@ describe('swapNames() and lookAtSwap()', () => {
       'dm-3',
       'sda2',
       'gone',
+      'zram9',
     ].map((name) => `/dev/${name}`);
     write('proc/swaps', `Filename Type\n${[...names, '/swapfile'].map((name) => `${name} x 1 0 -2\n`).join('')}`);
     const protections = (): string[] => {
@@ -216,6 +222,7 @@ describe('swapNames() and lookAtSwap()', () => {
       'none',
       'none',
       'none',
+      'memory',
     ];
     assert.deepEqual(protections(), [...devices, 'none']);
     const numbers = execFileSync('stat', ['--format=%Hd:%Ld', path.join(host, 'swapfile')], {
@@ -223,6 +230,18 @@ describe('swapNames() and lookAtSwap()', () => {
     }).trim();
     link('../../class/block/dm-1', `sys/dev/block/${numbers}`);
     assert.deepEqual(protections(), [...devices, 'encrypted']);
+
+    // Btrfs: the number is that of no disk.
+    fs.rmSync(path.join(host, `sys/dev/block/${numbers}`));
+    write('proc/self/mountinfo', '43 27 0:40 / / rw - btrfs /dev/mapper/swap rw,subvol=/\n');
+    fs.mkdirSync(path.join(host, 'sys/fs/btrfs/features'), { recursive: true });
+    assert.deepEqual(protections(), [...devices, 'none']);
+    link('../../../../class/block/dm-2', 'sys/fs/btrfs/another/devices/dm-2');
+    assert.deepEqual(protections(), [...devices, 'none']);
+    link('../../../../class/block/dm-1', 'sys/fs/btrfs/this/devices/dm-1');
+    assert.deepEqual(protections(), [...devices, 'encrypted']);
+    link('../../../../class/block/sda2', 'sys/fs/btrfs/this/devices/sda2');
+    assert.deepEqual(protections(), [...devices, 'none'], 'one of two disks is bare');
   });
 
   it('see what the kernel swaps to', () => {
@@ -241,6 +260,10 @@ describe('unitOfCgroup() and parseStatus()', () => {
     ['0::/\n', undefined],
     ['0::/\n1:name=systemd:/system.slice/x.service\n', 'x.service'],
     ['10::/a.service\n2:cpu:/b.service\n', undefined],
+    ['1:name=systemd:/../../x\n', 'x'],
+    ['0::/..\n', undefined],
+    ['0::/..a.service\n', '..a.service'],
+    ['0::/system.slice/a.slices.service\n', 'a.slices.service'],
     ['', undefined],
   ] as const) {
     it(`finds ${unit}`, () => assert.equal(unitOfCgroup(text), unit));
@@ -258,6 +281,35 @@ describe('unitOfCgroup() and parseStatus()', () => {
   });
 });
 
+/** What systemctl(1) does with `show`: of the units that are asked for, the properties that are asked for. */
+const SYSTEMCTL = `#!/bin/sh
+cd "\${0%/*}" || exit
+[ "$1" = --version ] && exec cat version
+[ "$1" = show ] || exit
+shift
+while [ $# -gt 0 ]; do
+  if [ "$1" = -p ]; then names="$names|$2"; shift; else units="$units $1"; fi
+  shift
+done
+for unit in $units; do
+  printf "$between"
+  between='\\n'
+  grep -E "^(\${names#|})=" "$unit" || exit
+done
+`;
+
+/** Programs of a host, before those of this one. */
+function install(scope: Scope, files: Readonly<Record<string, string>>): string {
+  const folder = temporaryDirectory(scope);
+  for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(folder, name), text, { mode: 0o755 });
+  const before = process.env['PATH'];
+  process.env['PATH'] = `${folder}:${before}`;
+  scope.after(() => {
+    process.env['PATH'] = before;
+  });
+  return folder;
+}
+
 describe('lookAtSystemd()', () => {
   it('tells whether it runs this host, and asks it only then', () => {
     const { isRunning, version, service, socketUnits, dropIns } = lookAtSystemd();
@@ -266,7 +318,258 @@ describe('lookAtSystemd()', () => {
     if ('value' in version) assert.match(version.value, /^systemd \d+/);
     assert.ok(isRunning || ('unseen' in service && 'unseen' in socketUnits && 'unseen' in dropIns));
   });
+
+  it('reads what systemd says of the units, and the drop-ins however they are called', (context) => {
+    const host = temporaryDirectory(context);
+    const dropIns = ['plain.conf', 'a b.conf', 'q"d$x\\y.conf', 'ü.conf'].map((name) => path.join(host, name));
+    for (const [index, file] of dropIns.entries()) fs.writeFileSync(file, `[Service]\nUMask=${index}\n`);
+    // As systemd 252 writes them.
+    const [plain = '', blank = '', , umlaut = ''] = dropIns;
+    const DropInPaths = `${plain} "${blank}" "${host}/q\\"d\\$x\\\\y.conf" ${umlaut} ${host}/gone.conf`;
+    const service = {
+      ActiveState: 'active',
+      FragmentPath: '/usr/lib/systemd/system/cio-credentiald.service',
+      DropInPaths,
+      NeedDaemonReload: 'no',
+      ExecMainStatus: '0',
+      UnitFileState: 'enabled',
+      FileDescriptorStoreMax: '128',
+      PrivateNetwork: 'yes',
+      Restart: 'always',
+      StartLimitIntervalUSec: '0',
+      WatchdogUSec: '30s',
+    };
+    const socketOf = (Id: string): Record<string, string> => {
+      return { Id, ActiveState: `active ${Id}`, UnitFileState: 'enabled', FragmentPath: `/${Id}`, DropInPaths: '' };
+    };
+    const sockets = [
+      'cio-credentiald',
+      'cio-credentiald-load',
+      'cio-credentiald-load-encrypted',
+      'cio-credential-prober',
+    ]
+      .map((name) => socketOf(`${name}.socket`))
+      .map((socket) => [socket['Id'] ?? '', socket] as const);
+    const shown = (properties: Readonly<Record<string, string>>): string => {
+      const lines = Object.entries(properties).map(([name, value]) => `${name}=${value}\n`);
+      return `Description=not asked for\n${lines.join('')}`;
+    };
+    install(context, {
+      systemctl: SYSTEMCTL,
+      version: 'systemd 252 (252.39-1~deb12u2)\n+PAM +AUDIT\n',
+      'cio-credentiald.service': shown(service),
+      ...Object.fromEntries(sockets.map(([name, socket]) => [name, shown(socket)])),
+    });
+    const silent = lookAtSystemd(host);
+    assert.deepEqual(silent.service, { unseen: 'systemd does not run this host' });
+    assert.deepEqual([silent.isRunning, silent.hasPackagedUnit], [false, false]);
+    assert.deepEqual(silent.version, { value: 'systemd 252 (252.39-1~deb12u2)' });
+    for (const folder of ['run/systemd/system', 'usr/lib/systemd/system/cio-credentiald.service']) {
+      fs.mkdirSync(path.join(host, folder), { recursive: true });
+    }
+    const seen = lookAtSystemd(host);
+    assert.deepEqual([seen.isRunning, seen.hasPackagedUnit], [true, true]);
+    fs.renameSync(path.join(host, 'usr/lib'), path.join(host, 'usr/local'));
+    assert.equal(lookAtSystemd(host).hasPackagedUnit, false);
+    fs.mkdirSync(path.join(host, 'usr/local/lib'));
+    fs.renameSync(path.join(host, 'usr/local/systemd'), path.join(host, 'usr/local/lib/systemd'));
+    assert.equal(lookAtSystemd(host).hasPackagedUnit, true, 'from a checkout');
+    assert.ok('value' in seen.service && 'value' in seen.socketUnits && 'value' in seen.dropIns);
+    assert.deepEqual(Object.fromEntries(seen.service.value), service);
+    const bySocket = [...seen.socketUnits.value].map(([name, socket]) => [name, Object.fromEntries(socket)]);
+    assert.deepEqual(bySocket, sockets);
+    assert.deepEqual(
+      seen.dropIns.value.map((file) => [file.path, file.isDropIn, file.assignments[0]?.value]),
+      [...dropIns.map((file, index) => [file, true, `${index}`]), [`${host}/gone.conf`, true, undefined]],
+    );
+    fs.rmSync(plain);
+    fs.symlinkSync('plain.conf', plain);
+    assert.deepEqual(lookAtSystemd(host).dropIns, { unseen: `${plain} cannot be read (ELOOP)` });
+  });
+
+  it('says where systemd does not tell', (context) => {
+    const host = temporaryDirectory(context);
+    fs.mkdirSync(path.join(host, 'run/systemd/system'), { recursive: true });
+    install(context, { systemctl: '#!/bin/sh\nexit 1\n' });
+    const { version, service, socketUnits, dropIns } = lookAtSystemd(host);
+    assert.deepEqual(version, { unseen: 'systemctl --version failed' });
+    assert.deepEqual(
+      [service, socketUnits, dropIns],
+      [1, 2, 3].map(() => ({ unseen: 'systemctl show failed' })),
+    );
+  });
+
+  it('asks again for what ended a service that is just being started once more', (context) => {
+    const host = temporaryDirectory(context);
+    fs.mkdirSync(path.join(host, 'run/systemd/system'), { recursive: true });
+    const script = `#!/bin/sh
+[ "$1 $2" = 'show cio-credentiald.service' ] || exit 0
+cd "\${0%/*}" && echo >> asked && . ./state
+`;
+    const folder = install(context, { systemctl: script });
+    const ask = (state: string): readonly [status: string | undefined, asked: number] => {
+      fs.writeFileSync(path.join(folder, 'state'), state);
+      fs.rmSync(path.join(folder, 'asked'), { force: true });
+      const { service } = lookAtSystemd(host);
+      const asked = fs.readFileSync(path.join(folder, 'asked')).length;
+      return ['value' in service ? service.value.get('ExecMainStatus') : service.unseen, asked];
+    };
+    const say = (state: string, status: number): string => `echo ActiveState=${state}; echo ExecMainStatus=${status}\n`;
+    const third = `if [ $(wc -l < asked) = 3 ]; then ${say('activating', 243)}else ${say('activating', 0)}fi\n`;
+    assert.deepEqual(ask(third), ['243', 3]);
+    assert.deepEqual(ask(say('active', 0)), ['0', 1]);
+    assert.deepEqual(ask(say('activating', 243)), ['243', 1]);
+    assert.deepEqual(ask('exit 1'), ['systemctl show failed', 1]);
+    assert.deepEqual(ask(say('activating', 0)), ['0', 50], 'a start that takes its time');
+  });
+
+  it('knows a host whose systemd takes no null key', (context) => {
+    const host = temporaryDirectory(context);
+    const variable = path.join(host, 'sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c');
+    const refuses = (): boolean => lookAtSystemd(host).refusesNullKey;
+    const secureBoot = (...bytes: readonly number[]): void => fs.writeFileSync(variable, Uint8Array.of(...bytes));
+    fs.mkdirSync(path.dirname(variable), { recursive: true });
+    secureBoot(6, 0, 0, 0, 1);
+    assert.equal(refuses(), false, 'without a TPM2');
+    fs.mkdirSync(path.join(host, 'sys/class/tpmrm/tpmrm0'), { recursive: true });
+    assert.equal(refuses(), true);
+    secureBoot(1, 1, 1, 1, 0);
+    assert.equal(refuses(), false, 'without Secure Boot');
+    fs.rmSync(variable);
+    assert.equal(refuses(), false, 'without EFI');
+  });
 });
+
+describe('lookAtClock()', () => {
+  it('asks timedatectl what sets the clock', (context) => {
+    const host = temporaryDirectory(context);
+    const folder = install(context, { timedatectl: '#!/bin/sh\n[ "$*" = show ] && cat "${0%/*}/shown"\n' });
+    const look = (CanNTP: string, NTP: string, NTPSynchronized: string): readonly unknown[] => {
+      fs.writeFileSync(
+        path.join(folder, 'shown'),
+        `Timezone=Etc/UTC\nCanNTP=${CanNTP}\nNTP=${NTP}\nNTPSynchronized=${NTPSynchronized}\nTimeUSec=now\n`,
+      );
+      const { setter, isSynchronized } = lookAtClock(true, host);
+      return [setter, 'value' in isSynchronized && isSynchronized.value];
+    };
+    assert.deepEqual(look('no', 'no', 'no'), ['absent', false]);
+    assert.deepEqual(look('yes', 'no', 'no'), ['off', false]);
+    assert.deepEqual(look('yes', 'yes', 'no'), ['on', false]);
+    assert.deepEqual(look('yes', 'yes', 'yes'), ['on', true]);
+    fs.mkdirSync(path.join(host, 'run/systemd'), { recursive: true });
+    fs.writeFileSync(path.join(host, 'run/systemd/container'), 'systemd-nspawn');
+    assert.deepEqual(look('yes', 'no', 'no'), [undefined, false]);
+    fs.rmSync(path.join(folder, 'shown'));
+    const unseen = { unseen: 'timedatectl show failed' };
+    const { nowMs, programMs, ...rest } = lookAtClock(true, host);
+    assert.deepEqual(rest, { isSynchronized: unseen, setter: undefined });
+    assert.ok(Math.abs(nowMs - Date.now()) < 60_000);
+    assert.equal(programMs, fs.statSync(process.argv[1] ?? '').mtimeMs);
+  });
+
+  it('looks for the mark of timesyncd where systemd does not run', (context) => {
+    const host = temporaryDirectory(context);
+    const { isSynchronized, setter } = lookAtClock(false, host);
+    const unseen = { unseen: 'whether the clock is synchronized is not known without systemd' };
+    assert.deepEqual([isSynchronized, setter], [unseen, undefined]);
+    fs.mkdirSync(path.join(host, 'run/systemd/timesync/synchronized'), { recursive: true });
+    assert.deepEqual(lookAtClock(false, host).isSynchronized, { value: true });
+  });
+});
+
+describe('lookAtStore()', () => {
+  it('lists what is there, and says what it cannot see', (context) => {
+    const folder = temporaryDirectory(context);
+    const empty = lookAtStore(folder, process.pid);
+    assert.deepEqual([empty.files, empty.databaseBytes], [{ value: [] }, { value: 0 }]);
+    fs.writeFileSync(path.join(folder, 'credentials.db'), 'four');
+    fs.writeFileSync(path.join(folder, 'other'), '');
+    const { files, databaseBytes, freeBytes, hasSystemdKey } = lookAtStore(folder, process.pid);
+    assert.ok('value' in files && 'value' in freeBytes);
+    assert.deepEqual(
+      files.value.map((file) => path.basename(file.path)),
+      ['credentials.db'],
+    );
+    assert.deepEqual(databaseBytes, { value: 4 });
+    const { bavail, bsize } = fs.statfsSync(folder);
+    const ratio = freeBytes.value / (bavail * bsize);
+    assert.ok(ratio > 0.5 && ratio < 2, `${ratio}`);
+    const isThere = fs.existsSync('/etc/credstore.encrypted/cio-credentiald.root-key');
+    assert.deepEqual(hasSystemdKey, { value: isThere });
+    const loop = path.join(folder, 'loop');
+    fs.symlinkSync('loop', loop);
+    const unseen = lookAtStore(loop, process.pid);
+    assert.deepEqual(unseen.files, { unseen: `${loop}/credentials.db cannot be read (ELOOP)` });
+    for (const seen of [unseen.mount, unseen.freeBytes, unseen.databaseBytes]) {
+      assert.deepEqual(seen, { unseen: `${loop} cannot be read (ELOOP)` });
+    }
+  });
+
+  it('looks where the daemon has it', { skip: skipUnless(root, tracingOfOthers) }, async (context) => {
+    const [moved = '', place = '', bound = ''] = [1, 2, 3].map(() => temporaryDirectory(context));
+    fs.writeFileSync(path.join(moved, 'credentials.db'), 'moved', { mode: 0o640 });
+    const script =
+      'mount -t tmpfs -o mode=0711 tmpfs "$2" && cp -a "$1/credentials.db" "$2" && mkdir "$2/within" &&' +
+      ' mount --bind "$1" "$3" && echo && exec sleep 600';
+    const args = ['--mount', '--propagation=private', 'sh', '-c', script, 'sh', moved, place, bound];
+    const { pid = 0, stdout } = running(context, 'unshare', args);
+    await once(stdout, 'data');
+    const { directory, files, mount, databaseBytes } = lookAtStore(place, pid);
+    const own = `/proc/${pid}/root${place}`;
+    const [uid, kind] = [0, 'directory'];
+    const memory = { value: { type: 'tmpfs', source: 'tmpfs', isReadOnly: false } };
+    assert.deepEqual(directory, { value: { path: own, kind, uid, mode: 0o711 } });
+    assert.deepEqual(files, { value: [{ path: `${own}/credentials.db`, kind: 'file', uid, mode: 0o640 }] });
+    assert.deepEqual([mount, databaseBytes], [memory, { value: 5 }]);
+    const pathOf = (folder: string): string | undefined => {
+      const seen = lookAtStore(folder, pid).directory;
+      return 'value' in seen ? seen.value?.path : seen.unseen;
+    };
+    assert.equal(pathOf(`${place}/within`), `${own}/within`, 'which is there for the daemon alone');
+    assert.deepEqual(lookAtStore(`${place}/within`, pid).mount, memory);
+    assert.equal(pathOf(bound), `/proc/${pid}/root${bound}`, 'of the same file system');
+    assert.equal(pathOf(moved), moved, 'the same for both');
+    assert.equal(pathOf(`${place}/absent`), undefined);
+  });
+
+  it('looks where it is for this process, where the other one is not there to see', (context) => {
+    const folder = temporaryDirectory(context);
+    const { directory, mount } = lookAtStore(folder, 2 ** 31 - 1);
+    assert.ok('value' in directory && 'value' in mount);
+    assert.equal(directory.value?.path, folder);
+  });
+});
+
+describe('holdsSocket()', () => {
+  it('takes nobody for the daemon who only has a connection of its socket', async (context) => {
+    const socket = path.join(temporaryDirectory(context), 's');
+    const server = net.createServer().listen(socket);
+    await once(server, 'listening');
+    const [[accepted]] = (await Promise.all([
+      once(server, 'connection'),
+      once(net.connect(socket).unref(), 'connect'),
+    ])) as [[net.Socket], unknown];
+    context.after(() => accepted.destroy());
+    server.close();
+    const script = 'require("node:net").createServer().listen(process.argv[1], () => console.log())';
+    const { pid = 0, stdout } = running(context, process.execPath, ['-e', script, socket]);
+    await once(stdout, 'data');
+    const paths = fs.readFileSync('/proc/self/net/unix', 'utf8').split('\n');
+    assert.equal(paths.filter((line) => line.endsWith(` ${socket}`)).length, 2);
+    assert.deepEqual(
+      [process.pid, pid].map((each) => holdsSocket(each, socket)),
+      [{ value: false }, { value: true }],
+    );
+  });
+});
+
+function running(scope: Scope, command: string, args: readonly string[]): ChildProcessByStdio<null, Readable, null> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  scope.after(() => {
+    child.kill('SIGKILL');
+  });
+  return child;
+}
 
 describe('lookAtSecretFiles() and lookAtEnvironmentFiles()', () => {
   it("look below the caller's home, and for root below root's", (context) => {
@@ -398,7 +701,7 @@ describe('a real daemon', () => {
     }
     assert.ok('unseen' in holdsSocket(daemon.pid, '/nonexistent/socket'));
 
-    const store = lookAtStore(daemon.stateDirectory);
+    const store = lookAtStore(daemon.stateDirectory, daemon.pid);
     assert.ok('value' in store.directory && 'value' in store.files && 'value' in store.mount);
     assert.equal(store.directory.value?.mode, 0o700);
     assert.deepEqual(
