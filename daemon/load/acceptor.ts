@@ -31,6 +31,7 @@ export class Acceptor {
   readonly #binding: PipeBinding;
   readonly #prepare: () => void;
   readonly #accepted: (fd: number) => void;
+  readonly #failed: (error: SystemError) => void;
   #handle: PipeHandle | undefined;
   #isClosed = false;
 
@@ -38,12 +39,19 @@ export class Acceptor {
    * @param fd listens already; the acceptor owns it
    * @param prepare is called before each accept, to do without effect what will be done after it
    * @param accepted gets the descriptor of each connection, which it owns
+   * @param failed hears, at each try, why whoever waits goes on waiting
    * @throws Error where this Node cannot watch a descriptor
    */
-  constructor(fd: number, prepare: () => void, accepted: (fd: number) => void) {
+  constructor(
+    fd: number,
+    prepare: () => void,
+    accepted: (fd: number) => void,
+    failed: (error: SystemError) => void = () => undefined,
+  ) {
     this.#fd = fd;
     this.#prepare = prepare;
     this.#accepted = accepted;
+    this.#failed = failed;
     this.#binding = loadBinding();
     this.#watch();
   }
@@ -89,6 +97,7 @@ export class Acceptor {
       this.#watch();
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
+      this.#failed(error);
       this.#watchLater();
     }
   }
@@ -102,8 +111,9 @@ export class Acceptor {
       try {
         connection = acceptConnection(this.#fd);
       } catch (error) {
-        if (error instanceof SystemError) return false;
-        throw error;
+        if (!(error instanceof SystemError)) throw error;
+        this.#failed(error);
+        return false;
       }
       if (connection === undefined) return true;
       this.#accepted(connection);

@@ -87,11 +87,6 @@ export class LoadConnection {
     else this.#socket.end(answer.subarray(sent), () => this.#socket.destroy());
   }
 
-  /** Leaves it as it is, to the next process. */
-  abandon(): void {
-    this.#socket.unref();
-  }
-
   /** Gives up a peer that is gone, or is not systemd. */
   drop(): void {
     this.giveBack();

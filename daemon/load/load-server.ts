@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync } from 'node:fs';
-import { createServer, Socket } from 'node:net';
-import type { Server } from 'node:net';
+import { closeSync, unlinkSync } from 'node:fs';
+import { Socket } from 'node:net';
 
 import type { InheritedSocket } from '../kernel/inherited-sockets.ts';
-import { connectedPair, hungUp } from '../kernel/libc.ts';
+import { SystemError, connectedPair, hungUp } from '../kernel/libc.ts';
+import { UnknownPeerError } from '../kernel/peer.ts';
 import type { ServiceManager } from '../kernel/service-manager.ts';
 import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
+import { seldom } from '../seldom.ts';
 import type { Place } from '../socket/listen.ts';
-import { listenAt } from '../socket/listen.ts';
+import { ListenError, listenByHand } from '../socket/listen.ts';
+import { describeSystemError } from '../system-error.ts';
 import { wipe } from '../vault/sodium.ts';
 import type { LoadRequest } from './address.ts';
 import type { LoadAnswer, RefusalReason } from './answer.ts';
@@ -38,7 +40,7 @@ const RECHECK_MS = 10;
 const SWEEP_INTERVAL_MS = 1000;
 
 /** How long a stopping daemon waits for its last answers to be read: one that is cut off is a wrong secret. */
-const STOP_TIME_MAX_MS = 20_000;
+const STOP_TIME_MAX_S = 20;
 
 /** What a LOAD server works with. */
 export interface LoadParts {
@@ -59,7 +61,6 @@ export interface LoadParts {
  */
 export class LoadServer {
   readonly #parts: LoadParts;
-  readonly #server: Server;
   /** Tells the names of this process from those of others. */
   readonly #process: string = randomBytes(8).toString('hex');
   #count = 0;
@@ -68,17 +69,15 @@ export class LoadServer {
   readonly #waiting: Set<LoadConnection> = new Set();
   /** Connections whose peers have not read all of their answers. */
   readonly #unread: Set<LoadConnection> = new Set();
-  /** Stands in for the server where connections must be kept from their first moment on. */
   #acceptor: Acceptor | undefined;
+  /** Of a socket that is its own. */
+  #path: string | undefined;
   #recheck: NodeJS.Timeout | undefined;
   #sweep: NodeJS.Timeout | undefined;
-  #isStopping = false;
   #onDone: (() => void) | undefined;
 
   constructor(parts: LoadParts) {
     this.#parts = parts;
-    // Peers end their own sending at once; a half that is closed is not the end.
-    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.#take(socket));
   }
 
   /** How many units wait for what is not there yet. */
@@ -88,21 +87,24 @@ export class LoadServer {
 
   /** @throws ListenError */
   async listen(place: Place): Promise<void> {
-    const { manager } = this.#parts;
-    if ('fd' in place && manager.keepsDescriptors) {
+    const log = seldom(this.#parts.log);
+    try {
+      const fd = 'path' in place ? await listenByHand(place.path) : place.fd;
+      if ('path' in place) this.#path = place.path;
       this.#rehearse();
       this.#acceptor = new Acceptor(
-        place.fd,
+        fd,
         () => this.#prepare(),
-        (fd) => {
-          const copy = this.#keep(fd);
-          this.#take(new Socket({ fd, allowHalfOpen: true }), copy);
+        (connection) => {
+          const copy = this.#keep(connection);
+          this.#take(connection, copy);
         },
+        (error) => log.error('a unit waits to be accepted', { reason: describeSystemError(error) }),
       );
-      return;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      throw new ListenError(`cannot serve units: ${describeSystemError(error)}`, { cause: error });
     }
-    await listenAt(this.#server, place, false);
-    this.#server.on('error', (error) => this.#parts.log.error('a unit could not be accepted', describeDefect(error)));
   }
 
   /** Tells whether a connection from the service manager's store was one of this socket's. */
@@ -112,12 +114,12 @@ export class LoadServer {
 
   /** Takes over a connection that another process left with the service manager. */
   adopt({ fd, name }: InheritedSocket): void {
-    this.#take(new Socket({ fd, allowHalfOpen: true }), { name, isKept: true });
+    this.#take(fd, { name, isKept: true });
   }
 
   /** Something changed: what waits may be there now. */
   recheck(): void {
-    if (this.#waiting.size === 0 || this.#isStopping) return;
+    if (this.#waiting.size === 0) return;
     this.#recheck ??= setTimeout(() => {
       this.#recheck = undefined;
       for (const connection of this.#waiting) this.#answer(connection);
@@ -126,23 +128,26 @@ export class LoadServer {
 
   /** Refuses whoever waits, and returns when the answers were read or there was time enough. */
   async stop(): Promise<void> {
-    this.#isStopping = true;
     clearTimeout(this.#recheck);
-    this.#server.close();
     this.#acceptor?.close();
     for (const connection of this.#waiting) this.#refuseLast(connection);
+    if (this.#path !== undefined) removeIfPossible(this.#path);
     if (this.#unread.size > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#onDone = resolve;
-      const deadline = setTimeout(resolve, STOP_TIME_MAX_MS);
+      let seconds = 0;
+      // Where this process stands still meanwhile, that is one tick: what peers read then is seen only after it.
+      const clock = setInterval(() => {
+        seconds += 1;
+        if (seconds === STOP_TIME_MAX_S) resolve();
+      }, 1000);
       await promise;
-      clearTimeout(deadline);
+      clearInterval(clock);
     }
+    // Where the daemon is started again, the next process takes them up and sees that their answers were begun.
     if (this.#unread.size > 0) {
       this.#parts.log.error('a unit did not read its answer to the end', { units: this.#unread.size });
     }
-    // Where the daemon is started again, the next process takes them up and sees that their answers were begun.
-    for (const connection of this.#unread) connection.abandon();
     clearInterval(this.#sweep);
   }
 
@@ -176,8 +181,9 @@ export class LoadServer {
     for (const fd of pair) closeSync(fd);
   }
 
-  #take(socket: Socket, copy: Copy = { name: this.#newName(), isKept: false }): void {
-    const connection = this.#connect(socket, copy);
+  #take(fd: number, copy: Copy): void {
+    // Peers end their own sending at once; a half that is closed is not the end.
+    const connection = this.#connect(new Socket({ fd, allowHalfOpen: true }), copy);
     if (connection.request === undefined) this.#finish(connection, this.#parts.wire.refusal);
     else if (connection.isBegun) this.#refuse(connection, 'interrupted');
     else this.#answer(connection);
@@ -189,7 +195,8 @@ export class LoadServer {
     try {
       request = this.#parts.identify(socket);
     } catch (error) {
-      const reason = error instanceof NotBelievedError ? { reason: error.message } : describeDefect(error);
+      const isStranger = error instanceof NotBelievedError || error instanceof UnknownPeerError;
+      const reason = isStranger ? { reason: error.message } : describeDefect(error);
       log.warning('a peer that is not systemd was refused a credential', reason);
     }
     return new LoadConnection(socket, request, manager, copy);
@@ -205,31 +212,27 @@ export class LoadServer {
     const { request } = connection;
     if (request === undefined) return;
     let answer: LoadAnswer;
+    let bytes: Uint8Array | undefined;
     try {
       answer = this.#parts.answer(request);
+      if (answer.kind === 'value') bytes = this.#encode(request, answer.bytes);
     } catch (error) {
       this.#parts.log.error('an answer failed by a defect', describeDefect(error));
       this.#refuse(connection, 'InternalError');
       return;
     }
-    switch (answer.kind) {
-      case 'value':
-        this.#send(connection, request, answer.bytes);
-        return;
-      case 'refused':
-        this.#refuse(connection, answer.reason);
-        return;
-      case 'waits':
-        this.#wait(connection, request);
-    }
+    if (bytes !== undefined) this.#finish(connection, bytes, () => wipe(bytes));
+    else if (answer.kind === 'waits') this.#wait(connection, request);
+    else this.#refuse(connection, answer.kind === 'refused' ? answer.reason : 'TooLarge');
   }
 
   /** Wipes the value. */
-  #send(connection: LoadConnection, { id }: LoadRequest, value: Uint8Array): void {
-    const bytes = value.length === 0 ? undefined : this.#parts.wire.encode(id, value);
-    wipe(value);
-    if (bytes === undefined) this.#refuse(connection, 'TooLarge');
-    else this.#finish(connection, bytes, () => wipe(bytes));
+  #encode({ id }: LoadRequest, value: Uint8Array): Uint8Array | undefined {
+    try {
+      return value.length === 0 ? undefined : this.#parts.wire.encode(id, value);
+    } finally {
+      wipe(value);
+    }
   }
 
   #refuse(connection: LoadConnection, reason: RefusalReason | ServerRefusal): void {
@@ -293,6 +296,15 @@ export class LoadServer {
 
   get #namePrefix(): string {
     return `load.${this.#parts.wire.name}.`;
+  }
+}
+
+/** One that is left behind is removed by the next process. */
+function removeIfPossible(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // Somebody has removed it, or made its folder read-only.
   }
 }
 

@@ -26,7 +26,7 @@ export const MESSAGE_TIME_MAX_MS = 10_000;
 /** How long a peer may leave his replies unread. */
 export const UNREAD_TIME_MAX_MS = 30_000;
 
-/** How often the two times are looked at. */
+/** How often these times are looked at. */
 export const SWEEP_INTERVAL_MS = 1000;
 
 /** How long a stopping daemon still reads what peers sent who are connected already. */

@@ -1,10 +1,12 @@
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { Server } from 'node:net';
 
 import { SOCKET_PATH_BYTES_MAX } from '../../src/limits.ts';
 import type { InheritedSocket } from '../kernel/inherited-sockets.ts';
+import { duplicate } from '../kernel/libc.ts';
+import { descriptorOf } from '../kernel/peer.ts';
 import { makeDirectories } from '../make-directories.ts';
 import { describeSystemError } from '../system-error.ts';
 
@@ -82,6 +84,26 @@ export async function listenOn(server: Server, path: string, isPublic: boolean):
     await listening;
   } finally {
     process.umask(previous);
+  }
+}
+
+/**
+ * A descriptor that listens on a path, for its own user, and that somebody else than Node accepts from: where there is no
+ * descriptor left, Node accepts who comes and closes at once, which to systemd is an empty secret. Who closes it removes the path.
+ *
+ * @throws ListenError
+ */
+export async function listenByHand(path: string): Promise<number> {
+  const server = createServer();
+  await listenOn(server, path, false);
+  // With a server goes what has its path. The event loop has not turned, so it has accepted nobody.
+  const aside = `${path}~`;
+  renameSync(path, aside);
+  try {
+    return duplicate(descriptorOf(server));
+  } finally {
+    server.close();
+    renameSync(aside, path);
   }
 }
 

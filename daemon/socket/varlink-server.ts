@@ -12,13 +12,7 @@ import type { Log } from '../log.ts';
 import { seldom } from '../seldom.ts';
 import { Connection } from './connection.ts';
 import { Crowd } from './crowd.ts';
-import {
-  CONNECTIONS_MAX,
-  HELD_BYTES_PER_USER_MAX,
-  STOP_GRACE_MS,
-  STOP_TIME_MAX_MS,
-  SWEEP_INTERVAL_MS,
-} from './limits.ts';
+import { CONNECTIONS_MAX, HELD_BYTES_PER_USER_MAX, STOP_GRACE_MS, SWEEP_INTERVAL_MS } from './limits.ts';
 import { listenAt } from './listen.ts';
 import type { Place } from './listen.ts';
 import { TURN_MS, WorkTurns } from './work-turns.ts';
@@ -79,17 +73,17 @@ export class VarlinkServer {
     // Who is accepted by now is answered; whoever comes later waits for the next daemon, where systemd keeps the socket.
     for (let turn = 0; turn < LAST_TURNS; turn += 1) await nextTurn();
     this.#server.close();
+    if (this.#count > 0) await pause(STOP_GRACE_MS);
+    if (this.#count > 0) {
+      const isEmpty = new Promise<void>((resolve) => {
+        this.#onEmpty = resolve;
+      });
+      // Ends who takes too long. Nothing else may be left that keeps this process.
+      this.#sweep?.ref();
+      this.#each((connection) => connection.finish());
+      await isEmpty;
+    }
     clearInterval(this.#sweep);
-    if (this.#count === 0) return;
-    await pause(STOP_GRACE_MS);
-    if (this.#count === 0) return;
-    const isEmpty = new Promise<void>((resolve) => {
-      this.#onEmpty = resolve;
-    });
-    const deadline = setTimeout(() => this.#each((connection) => connection.destroy()), STOP_TIME_MAX_MS);
-    this.#each((connection) => connection.finish());
-    await isEmpty;
-    clearTimeout(deadline);
   }
 
   /**

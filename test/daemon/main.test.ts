@@ -12,7 +12,10 @@ import {
   statSync,
   symlinkSync,
 } from 'node:fs';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setImmediate, setTimeout } from 'node:timers/promises';
@@ -56,6 +59,13 @@ async function failure(
   const daemon = new Daemon(t, daemonOptions);
   const { code } = await daemon.service.exited;
   return { code, log: daemon.log };
+}
+
+/** Stops a daemon, for longer than it waits for something, and has it go on. */
+async function standStill(daemon: Daemon, timeMaxMs: number): Promise<void> {
+  daemon.service.signal('SIGSTOP');
+  await setTimeout(timeMaxMs + 1000);
+  daemon.service.signal('SIGCONT');
 }
 
 describe('a stopping daemon', { concurrency: 2 }, () => {
@@ -131,6 +141,37 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     daemon.service.signal('SIGINT');
     assert.deepEqual(await daemon.service.exited, { code: 0, signal: null });
     assert.equal(existsSync(daemon.socketPath), false);
+  });
+
+  it('cuts off no answer to clients for the time in which it stood still', async (t) => {
+    const daemon = await startDaemon(t);
+    const client = await RawVarlink.connect(t, daemon.socketPath);
+    const idle = await RawVarlink.connect(t, daemon.socketPath);
+    const value = 'x'.repeat(VALUE_BYTES_MAX);
+    await client.call(`${CREDENTIALS}.Create`, { credentials: [{ name: 'large', value }] });
+    client.socket.pause();
+    client.send({ method: `${CREDENTIALS}.Get`, parameters: { name: 'large' } });
+    daemon.service.signal('SIGTERM');
+    // Then everybody is told to go.
+    assert.equal(await idle.receive(), undefined);
+    await standStill(daemon, STOP_TIME_MAX_MS);
+    client.socket.resume();
+    assert.equal((await client.receive())?.parameters?.['value'], value);
+    assert.deepEqual(await daemon.service.exited, { code: 0, signal: null });
+  });
+
+  it('cuts off no answer to units for the time in which it stood still', async (t) => {
+    const daemon = await startDaemon(t);
+    const unit = connect({ path: join(daemon.runtimeDirectory, 'load'), allowHalfOpen: true }).end();
+    t.after(() => unit.destroy());
+    await once(unit, 'readable');
+    daemon.service.signal('SIGTERM');
+    await daemon.service.printed('stopping');
+    // As long as it waits for them.
+    await standStill(daemon, 20_000);
+    // The refusal.
+    assert.equal((await buffer(unit)).length, VALUE_BYTES_MAX + 1);
+    assert.deepEqual(await daemon.service.exited, { code: 0, signal: null });
   });
 
   it('ends well however often it is asked, up to its last moment', async (t) => {

@@ -6,6 +6,8 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import koffi from 'koffi';
+import type { InheritedSocket } from '../../../daemon/kernel/inherited-sockets.ts';
+import { UnknownPeerError } from '../../../daemon/kernel/peer.ts';
 import type { ServiceManager } from '../../../daemon/kernel/service-manager.ts';
 import type { LoadRequest } from '../../../daemon/load/address.ts';
 import type { LoadAnswer } from '../../../daemon/load/answer.ts';
@@ -16,6 +18,7 @@ import type { LoadWire } from '../../../daemon/load/wire.ts';
 import { getSocketOption, setSocketOption } from '../../../daemon/kernel/libc.ts';
 import { createLog } from '../../../daemon/log.ts';
 import { eventually } from '../../support/eventually.ts';
+import { runSuccessfully } from '../../support/process.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 /** How long a server that stops waits for who reads. */
@@ -58,12 +61,21 @@ interface Served {
   /** What a client reads to the end; the error's code where the connection breaks. */
   ask(): Promise<Buffer | string>;
   connect(): net.Socket;
+  readonly file: string;
 }
+
+/** Reads an answer to its end, and prints how long it was. */
+const READER = `
+let bytes = 0;
+const socket = require('node:net').connect({ path: process.argv[1], allowHalfOpen: true }).end();
+socket.on('data', (chunk) => (bytes += chunk.length)).on('end', () => process.stdout.write(String(bytes)));
+`;
 
 async function serve(
   t: TestContext,
   wire: LoadWire = PLAIN_WIRE,
   identify: () => LoadRequest = () => REQUEST,
+  isHandedOver = true,
 ): Promise<Served> {
   const keeper = new Keeper();
   const log: string[] = [];
@@ -87,10 +99,12 @@ async function serve(
     log,
     answer: { kind: 'refused', reason: 'not_granted' },
     connect,
+    file,
     ask: () => readToEnd(connect()),
   };
   // As systemd passes it on: it listens already.
-  await server.listen({ fd: listenAt(file), name: 'load', isListening: true });
+  const handedOver = (): InheritedSocket => ({ fd: listenAt(file), name: 'load', isListening: true });
+  await server.listen(isHandedOver ? handedOver() : { path: file });
   // What it rehearsed.
   keeper.told.length = 0;
   t.after(async () => {
@@ -155,21 +169,33 @@ describe('LoadServer', () => {
     assert.deepEqual(bytes, Buffer.alloc(9));
   });
 
+  it('wipes what it sent, when it was sent', async (t) => {
+    let sent: Uint8Array = Buffer.from('nothing yet');
+    const served = await serve(t, { ...PLAIN_WIRE, encode: (_id, bytes) => (sent = Uint8Array.from(bytes)) });
+    served.answer = value('the value');
+    assert.deepEqual(await served.ask(), Buffer.from('the value'));
+    await eventually(() => Buffer.from(sent).equals(Buffer.alloc(9)));
+  });
+
   it('refuses with more than systemd takes, and says why in the log', async (t) => {
     const served = await serve(t);
     assert.deepEqual(await served.ask(), REFUSAL);
     assert.match(served.log.join(''), /refused a credential reason=not_granted unit=restic\.service credential=token/);
   });
 
-  it('refuses who is not believed, and repeats nothing of his', async (t) => {
-    const served = await serve(t, PLAIN_WIRE, () => {
-      throw new NotBelievedError('the peer is in another unit');
-    });
-    served.answer = value('the value');
-    assert.deepEqual(await served.ask(), REFUSAL);
-    assert.deepEqual(served.log, [
-      'cio-credentiald: warning: a peer that is not systemd was refused a credential reason=the peer is in another unit\n',
-    ]);
+  it('refuses who is not believed or not known, and repeats nothing of his', async (t) => {
+    for (const error of [
+      new NotBelievedError('the peer is in another unit'),
+      new UnknownPeerError('the peer is of another process namespace'),
+    ]) {
+      const served = await serve(t, PLAIN_WIRE, () => {
+        throw error;
+      });
+      served.answer = value('the value');
+      assert.deepEqual(await served.ask(), REFUSAL);
+      const line = 'cio-credentiald: warning: a peer that is not systemd was refused a credential reason=';
+      assert.deepEqual(served.log, [`${line}${error.message}\n`]);
+    }
   });
 
   it('refuses many who are not believed to the last byte, however late they read, and keeps few of them', async (t) => {
@@ -203,9 +229,34 @@ describe('LoadServer', () => {
       throw new Error('secret-of-the-defect');
     };
     assert.deepEqual(await served.ask(), REFUSAL);
+    assert.match(served.log.join(''), /^cio-credentiald: error: an answer failed by a defect class=Error at=/);
     assert.doesNotMatch(served.log.join(''), /secret-of-the-defect/);
     served.answer = { kind: 'value', bytes: new Uint8Array() };
     assert.deepEqual(await served.ask(), REFUSAL);
+  });
+
+  it('refuses where the value cannot be put in the form of the socket, and wipes it', async (t) => {
+    const served = await serve(t, {
+      ...PLAIN_WIRE,
+      encode: () => {
+        throw new RangeError('Array buffer allocation failed');
+      },
+    });
+    const bytes = Buffer.from('the value');
+    served.answer = { kind: 'value', bytes };
+    assert.deepEqual(await served.ask(), REFUSAL);
+    assert.match(served.log.join(''), /an answer failed by a defect class=RangeError at=.*reason=InternalError/s);
+    assert.deepEqual(bytes, Buffer.alloc(9));
+  });
+
+  it('refuses where it fails by a defect to look who it is', async (t) => {
+    const served = await serve(t, PLAIN_WIRE, () => {
+      throw new Error('secret-of-the-defect');
+    });
+    served.answer = value('the value');
+    assert.deepEqual(await served.ask(), REFUSAL);
+    assert.match(served.log.join(''), /a peer that is not systemd was refused a credential class=Error at=/);
+    assert.doesNotMatch(served.log.join(''), /secret-of-the-defect/);
   });
 
   it('has who waits wait, kept by the service manager, until it is there', async (t) => {
@@ -316,7 +367,77 @@ describe('LoadServer', () => {
         Buffer.from('the value'),
       );
       await server.stop();
+      assert.deepEqual(fs.readdirSync(path.dirname(file)), []);
     }
+  });
+
+  it('takes away no file that it did not make', async (t) => {
+    const file = path.join(temporaryDirectory(t), 'load');
+    fs.writeFileSync(file, 'somebody needs this');
+    const server = new LoadServer({
+      wire: PLAIN_WIRE,
+      manager: new Keeper(),
+      log: createLog(() => undefined, false),
+      identify: () => REQUEST,
+      answer: value('the value'),
+    });
+    await assert.rejects(server.listen({ path: file }), { name: 'ListenError' });
+    await server.stop();
+    assert.equal(fs.readFileSync(file, 'utf8'), 'somebody needs this');
+  });
+
+  it('refuses who waits also where its path cannot be removed any more', async (t) => {
+    const served = await serve(t, PLAIN_WIRE, undefined, false);
+    served.answer = { kind: 'waits' };
+    const reading = served.ask();
+    await eventually(() => served.server.waiting === 1);
+    fs.rmSync(served.file);
+    await served.server.stop();
+    assert.deepEqual(await reading, REFUSAL);
+  });
+
+  it('leaves nothing of what it rehearses, with the service manager or open', async (t) => {
+    const file = path.join(temporaryDirectory(t), 'load');
+    const keeper = new Keeper();
+    const parts = { wire: PLAIN_WIRE, manager: keeper, identify: () => REQUEST, answer: value('the value') };
+    const server = new LoadServer({ ...parts, log: createLog(() => undefined, false) });
+    t.after(() => server.stop());
+    const fd = listenAt(file);
+    const before = fs.readdirSync('/proc/self/fd').length;
+    await server.listen({ fd, name: 'load', isListening: true });
+    assert.deepEqual(keeper.told, ['keep', 'release']);
+    // What it watches the socket by.
+    assert.equal(fs.readdirSync('/proc/self/fd').length, before + 1);
+  });
+
+  it('writes an answer that is longer than the socket holds without going back to the event loop, to who reads', async (t) => {
+    const served = await serve(t);
+    const { keeper } = served;
+    served.answer = () => ({ kind: 'value', bytes: Buffer.alloc(1024 * 1024, 'abc') });
+    let isFull = false;
+    const keptBehindFull: number[] = [];
+    beforeWrites(
+      t,
+      () => {
+        if (isFull) keptBehindFull.push(keeper.kept.size);
+      },
+      () => {
+        isFull = true;
+        // Kept from then on, though it could not be at first.
+        keeper.isWilling = true;
+        setImmediate(() => (isFull = false));
+      },
+    );
+    // A reader who gets no processor for a tenth of a second is a slow one: he is asked to read once more.
+    for (let tries = 0; tries < 20 && keptBehindFull.length === 0; tries += 1) {
+      keeper.isWilling = false;
+      keeper.told.length = 0;
+      assert.equal(await runSuccessfully([process.execPath, '-e', READER, served.file]), `${1024 * 1024}`);
+    }
+    assert.ok(keptBehindFull.length > 0, 'it wrote on in the same turn');
+    assert.ok(keptBehindFull.every((kept) => kept === 1));
+    await eventually(() => keeper.kept.size === 0);
+    assert.deepEqual(keeper.told, ['keep', 'release']);
   });
 
   it('marks an answer to who is kept as begun before the first byte of it', async (t) => {
@@ -326,6 +447,21 @@ describe('LoadServer', () => {
     beforeWrites(t, (fd) => void marked.push(isMarkedBegun(fd)));
     assert.deepEqual(await served.ask(), Buffer.from('the value'));
     assert.deepEqual(marked, [true]);
+  });
+
+  it('has kept before the first byte of his answer who could not be kept when he came', async (t) => {
+    const served: Served = await serve(t, PLAIN_WIRE, () => {
+      served.keeper.isWilling = true;
+      return REQUEST;
+    });
+    served.keeper.isWilling = false;
+    served.answer = value('the value');
+    const marked: boolean[] = [];
+    beforeWrites(t, (fd) => void marked.push(isMarkedBegun(fd)));
+    assert.deepEqual(await served.ask(), Buffer.from('the value'));
+    assert.deepEqual(marked, [true]);
+    await eventually(() => served.keeper.told.length === 2);
+    assert.deepEqual(served.keeper.told, ['keep', 'release']);
   });
 
   it('goes on where a peer leaves in the middle of his answer, and gives back his place', async (t) => {
@@ -368,13 +504,28 @@ describe('LoadServer', () => {
     assert.deepEqual([served.log, served.keeper.kept.size], [[], 0]);
   });
 
+  it('waits for all of them', async (t) => {
+    const served = await serve(t);
+    const sockets = [served.connect(), served.connect()] as const;
+    for (const socket of sockets) await new Promise((resolve) => socket.once('readable', resolve));
+    let isStopped = false;
+    const stopped = served.server.stop().then(() => (isStopped = true));
+    assert.deepEqual(await readToEnd(sockets[0]), REFUSAL);
+    await eventually(() => served.keeper.kept.size === 1);
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(isStopped, false);
+    assert.deepEqual(await readToEnd(sockets[1]), REFUSAL);
+    await stopped;
+    assert.deepEqual(served.keeper.kept.size, 0);
+  });
+
   it('waits no longer than so long for that, says so, and cuts nothing off', async (t) => {
     const served = await serve(t);
     const bytes = Buffer.alloc(1024 * 1024, 'abc');
     served.answer = () => ({ kind: 'value', bytes: Buffer.from(bytes) });
     const socket = served.connect();
     await new Promise((resolve) => socket.once('readable', resolve));
-    t.mock.timers.enable({ apis: ['setTimeout'] });
+    t.mock.timers.enable({ apis: ['setInterval'] });
     let isStopped = false;
     const stopped = served.server.stop().then(() => (isStopped = true));
     t.mock.timers.tick(STOP_TIME_MAX_MS - 1);
@@ -387,14 +538,19 @@ describe('LoadServer', () => {
     assert.deepEqual(await readToEnd(socket), bytes);
   });
 
-  it('forgets who is gone', async (t) => {
+  it('forgets who is gone, and nobody else', async (t) => {
     const served = await serve(t);
     served.answer = { kind: 'waits' };
-    const socket = served.connect();
+    const gone = served.connect();
+    const waiting = served.ask();
+    await eventually(() => served.server.waiting === 2);
+    gone.destroy();
     await eventually(() => served.server.waiting === 1);
-    socket.destroy();
-    await eventually(() => served.server.waiting === 0);
-    assert.equal(served.keeper.kept.size, 0);
+    assert.equal(served.keeper.kept.size, 1);
+    served.answer = value('the value');
+    served.server.recheck();
+    assert.deepEqual(await waiting, Buffer.from('the value'));
+    await eventually(() => served.keeper.kept.size === 0);
   });
 
   it('lets no more wait than can be kept, and answers whom it can answer', async (t) => {
@@ -438,37 +594,45 @@ describe('LoadServer', () => {
     assert.ok(refused > 3);
   });
 
-  it('answers whoever waited to be accepted while there were no descriptors', async (t) => {
-    const served = await serve(t);
-    served.answer = value('the value');
-    const first = served.connect();
-    await new Promise((resolve) => first.once('connect', resolve));
-    assert.deepEqual(await readToEnd(first), Buffer.from('the value'));
-    const taken: number[] = [];
-    const takeAll = (): void => {
-      try {
-        for (;;) taken.push(fs.openSync('/dev/null', 'r'));
-      } catch (error) {
-        assert.equal((error as NodeJS.ErrnoException).code, 'EMFILE');
-      }
-    };
-    let taking: NodeJS.Timeout | undefined;
-    const before = limitDescriptors(Math.max(...fs.readdirSync('/proc/self/fd').map(Number)) + 8);
-    const giveBack = (): void => {
-      clearInterval(taking);
-      for (const fd of taken.splice(0)) fs.closeSync(fd);
-      limitDescriptors(before);
-    };
-    t.after(giveBack);
-    // The client has its descriptor before there is none left.
-    const client = served.connect();
-    takeAll();
-    // Whatever the server gives back meanwhile, for it to watch by, is taken by somebody else.
-    taking = setInterval(takeAll, 1);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    giveBack();
-    assert.deepEqual(await readToEnd(client), Buffer.from('the value'));
-  });
+  for (const [what, isHandedOver] of [
+    ['a socket of systemd', true],
+    ['a path of its own', false],
+  ] as const) {
+    it(`answers whoever waited at ${what} to be accepted while there were no descriptors`, async (t) => {
+      const served = await serve(t, PLAIN_WIRE, undefined, isHandedOver);
+      served.answer = value('the value');
+      const first = served.connect();
+      await new Promise((resolve) => first.once('connect', resolve));
+      assert.deepEqual(await readToEnd(first), Buffer.from('the value'));
+      const taken: number[] = [];
+      const takeAll = (): void => {
+        try {
+          for (;;) taken.push(fs.openSync('/dev/null', 'r'));
+        } catch (error) {
+          assert.equal((error as NodeJS.ErrnoException).code, 'EMFILE');
+        }
+      };
+      let taking: NodeJS.Timeout | undefined;
+      const before = limitDescriptors(Math.max(...fs.readdirSync('/proc/self/fd').map(Number)) + 8);
+      const giveBack = (): void => {
+        clearInterval(taking);
+        for (const fd of taken.splice(0)) fs.closeSync(fd);
+        limitDescriptors(before);
+      };
+      t.after(giveBack);
+      // The client has its descriptor before there is none left.
+      const client = served.connect();
+      takeAll();
+      // Whatever the server gives back meanwhile, for it to watch by, is taken by somebody else.
+      taking = setInterval(takeAll, 1);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      giveBack();
+      assert.deepEqual(await readToEnd(client), Buffer.from('the value'));
+      assert.deepEqual(served.log, [
+        'cio-credentiald: error: a unit waits to be accepted reason=too many open files\n',
+      ]);
+    });
+  }
 
   it('takes over who waited at another process, and refuses whose answer had begun there', async (t) => {
     const before = await serve(t);
@@ -556,12 +720,17 @@ function isMarkedBegun(fd: number): boolean {
   return getSocketOption(fd, SO_PRIORITY, 4).readInt32LE(0) === 1;
 }
 
-/** Has something done before each write to a descriptor, in which it may fail. */
-function beforeWrites(t: TestContext, work: (fd: number) => void): void {
+/** Has something done before each write to a descriptor, in which it may fail, and after one that the kernel did not take. */
+function beforeWrites(t: TestContext, work: (fd: number) => void, onFull: () => void = () => undefined): void {
   const { writeSync } = fs;
   const mocked = t.mock.method(fs, 'writeSync', (fd: number, bytes: Uint8Array, offset: number) => {
     work(fd);
-    return writeSync(fd, bytes, offset);
+    try {
+      return writeSync(fd, bytes, offset);
+    } catch (error) {
+      onFull();
+      throw error;
+    }
   });
   syncBuiltinESMExports();
   t.after(() => {

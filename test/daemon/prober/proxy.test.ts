@@ -94,6 +94,27 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     });
   }
 
+  it('goes through TLS again, and a tunnel, to a server that ends every connection', async () => {
+    const answer = bucket();
+    const ending = await startHttp(
+      scope,
+      (request, response, body) => {
+        response.setHeader('connection', 'close');
+        answer(request, response, body);
+      },
+      await authority.sign(`DNS:${HOST}`),
+    );
+    const own = { backup_repo: `s3:https://${HOST}:${ending.port}/bucket-1`, endpoint_ca: authority.certificate };
+    for (const rest of [{}, { proxy: proxy.url }]) {
+      const [seen, tunnels] = [ending.seen.length, proxy.tunnels.length];
+      const findings = await findingsOf(jobOf({ ...own, ...rest }), { lookup: LOOKUP });
+      assert.deepEqual(checksIn(findings, 'failed'), [], JSON.stringify(findings));
+      const requests = ending.seen.slice(seen);
+      assert.ok(requests.length > 4 && requests.every((head) => /^[A-Z]+ \/bucket-1/.test(head)));
+      assert.equal(proxy.tunnels.length - tunnels, 'proxy' in rest ? requests.length : 0);
+    }
+  });
+
   it('reaches a proxy by TLS as well, and names it where its certificate is for another', async () => {
     const safe = await startProxy(scope, { identity: await authority.sign('IP:127.0.0.1') });
     for (const isTls of [true, false]) {

@@ -495,6 +495,27 @@ describe('Connection: a peer who ends', () => {
     await pair.closed;
     assert.deepEqual(pair.defects, []);
   });
+
+  it('in the middle of a stream that has nothing to say ends it as well', async (t) => {
+    let isTold = false;
+    const pair = await connectPair(t, async function* (_caller, _message, gone) {
+      yield { parameters: {}, continues: true };
+      await new Promise<void>((resolve) => void gone?.(resolve));
+      isTold = true;
+    });
+    pair.client.send({ more: true });
+    await pair.client.receive();
+    pair.connection.checkTimes(performance.now());
+    await nextTurn();
+    assert.equal(isTold, false, 'who is there has not left');
+    pair.client.close();
+    await eventually(() => {
+      pair.connection.checkTimes(performance.now());
+      return isTold;
+    });
+    await pair.closed;
+    assert.deepEqual(pair.defects, []);
+  });
 });
 
 describe('Connection: a peer who does not read', () => {

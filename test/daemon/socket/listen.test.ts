@@ -2,19 +2,29 @@ import assert from 'node:assert/strict';
 import {
   chmodSync,
   chownSync,
+  closeSync,
   existsSync,
   mkdirSync,
   readFileSync,
+  readdirSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { checkSocketPath, listenOn, ListenError, prepareRuntimeDirectory } from '../../../daemon/socket/listen.ts';
+import { acceptConnection } from '../../../daemon/kernel/libc.ts';
+import {
+  checkSocketPath,
+  listenByHand,
+  listenOn,
+  ListenError,
+  prepareRuntimeDirectory,
+} from '../../../daemon/socket/listen.ts';
 import { root, skipUnless } from '../../support/requirements.ts';
 import { runSuccessfully } from '../../support/process.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -203,5 +213,23 @@ describe('listenOn()', () => {
       message: /^cannot listen on .*: /,
     });
     assert.equal(process.umask(), umask);
+  });
+});
+
+describe('listenByHand()', () => {
+  it('gives what listens on the path, for its own user, from which nobody else accepts', async (t) => {
+    const directory = temporaryDirectory(t);
+    const path = join(directory, 'socket');
+    const fd = await listenByHand(path);
+    t.after(() => closeSync(fd));
+    assert.deepEqual([readdirSync(directory), modeOf(path)], [['socket'], 0o600]);
+    for (let count = 0; count < 3; count += 1) {
+      const peer = connect(path);
+      t.after(() => peer.destroy());
+      await once(peer, 'connect');
+      const connection = acceptConnection(fd) ?? assert.fail('somebody else has accepted him');
+      closeSync(connection);
+    }
+    await assert.rejects(listenByHand(path), { message: `another program listens on ${path}` });
   });
 });
