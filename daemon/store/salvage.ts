@@ -4,6 +4,7 @@ import Database from 'better-sqlite3';
 
 import { renameDurably } from './copy-directory.ts';
 import { migrate } from './migrations.ts';
+import { overwriteAllLeftovers } from './leftovers.ts';
 import type { PageFile } from './page-file.ts';
 import { scatteredRecords } from './scattered-records.ts';
 import { KIND, StoreError } from './sealed-store.ts';
@@ -47,6 +48,7 @@ export function salvage(damaged: PageFile, keysFrom: PageFile | undefined, path:
         database.close();
       }
     });
+    withStoreErrors(() => overwriteAllLeftovers(unfinished));
     renameDurably(unfinished, path);
     return salvaged;
   } finally {

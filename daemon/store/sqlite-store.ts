@@ -9,6 +9,7 @@ import { identityOf, journalIndexOf, journalOf, lookAt } from './database-file.t
 import { asFileError } from './file-error.ts';
 import { refuseForeignFile, refuseForeignJournal, refuseForeignSchema, refuseNewerDatabase } from './foreign-file.ts';
 import { inspectPages } from './inspect-pages.ts';
+import { pagesInJournal } from './leftovers.ts';
 import { migrate } from './migrations.ts';
 import { describeForeign } from './schema.ts';
 import { KIND, StoreError, fixedTag } from './sealed-store.ts';
@@ -52,6 +53,8 @@ export class SqliteStore implements SealedStore {
   #isWriting = false;
   /** As the file was when this program had written to it last. */
   #written: string | undefined;
+  /** Pages that were moved to the file, and may have leftovers. */
+  readonly #moved: Set<number> = new Set();
 
   private constructor(path: string, writer: Database.Database, reader: Database.Database, whyReadOnly?: unknown) {
     this.#path = path;
@@ -181,11 +184,27 @@ export class SqliteStore implements SealedStore {
   purge(): void {
     this.#requireIndex();
     this.#leaveSnapshots();
-    const [done] = this.#explained(() => this.#saved(() => this.#writer.pragma('wal_checkpoint(TRUNCATE)'))) as {
-      busy: number;
-    }[];
+    const isDone = this.#explained(() => this.#saved(() => this.#emptyJournal()));
     this.#noteWritten();
-    if (done?.busy !== 0) throw new StoreError('changed_by_other', 'another program reads the store');
+    if (!isDone) throw new StoreError('changed_by_other', 'another program reads the store');
+  }
+
+  /** @returns whether nothing is left in it */
+  #emptyJournal(): boolean {
+    const isMoved = (mode: 'FULL' | 'TRUNCATE'): boolean => {
+      const [done] = this.#writer.pragma(`wal_checkpoint(${mode})`) as { busy: number }[];
+      return done?.busy === 0;
+    };
+    if (!isMoved('FULL')) return false;
+    // While the journal still has the pages: where the process is killed before it is empty, all of it is done again.
+    this.#overwriteLeftovers();
+    return isMoved('TRUNCATE');
+  }
+
+  #overwriteLeftovers(): void {
+    for (const page of pagesInJournal(this.#path)) this.#moved.add(page);
+    if (this.#disk.overwriteLeftovers(this.#moved)) this.#forgetPages();
+    this.#moved.clear();
   }
 
   async findPageDamage(): Promise<string[]> {
@@ -329,7 +348,7 @@ export class SqliteStore implements SealedStore {
     }
     this.#noteWritten();
     // SQLite has moved the journal to the file, and does not tell how that went.
-    if (this.#written !== written) attempt(() => this.#saved(() => this.#disk.sync()));
+    if (this.#written !== written) attempt(() => this.#saved(() => this.#finishMoving()));
   }
 
   /** Runs what writes to the disk; after a failure, what is written next begins from what is there. */
@@ -340,6 +359,12 @@ export class SqliteStore implements SealedStore {
       this.#disk.forgetUnwritten();
       throw error;
     }
+  }
+
+  #finishMoving(): void {
+    this.#disk.sync();
+    this.#overwriteLeftovers();
+    this.#noteWritten();
   }
 
   /** Leaves in the journal what else would be moved to the file at once. */

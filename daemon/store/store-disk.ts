@@ -9,6 +9,7 @@ import { describeSystemError, errnoOf } from '../system-error.ts';
 import { attempt, closeForGood } from './copy-directory.ts';
 import { journalOf } from './database-file.ts';
 import { asFileError } from './file-error.ts';
+import { overwriteLeftovers } from './leftovers.ts';
 import { StoreError } from './sealed-store.ts';
 import { asStoreError } from './sqlite-connection.ts';
 
@@ -49,6 +50,8 @@ export class StoreDisk {
   /** Why SQLite has opened the file for reading, and stays so. */
   readonly #whyReadOnly: unknown;
   #file: number | undefined;
+  /** The same file, to be written. */
+  #pages: number | undefined;
   #block: Uint8Array | undefined;
   /** Whether its file system gave no locks when SQLite had tried for long. */
   #lacksLocks = false;
@@ -71,12 +74,9 @@ export class StoreDisk {
    * @param whyReadOnly what {@link whyNotOpened} said
    */
   static open(path: string, whyReadOnly?: unknown): StoreDisk {
-    try {
-      return new StoreDisk(path, openSync(path, constants.O_RDONLY | constants.O_DIRECT), whyReadOnly);
-    } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
-      return new StoreDisk(path, undefined, whyReadOnly);
-    }
+    const disk = new StoreDisk(path, openIfAllowed(path, constants.O_RDONLY | constants.O_DIRECT), whyReadOnly);
+    disk.#pages = openIfAllowed(path, constants.O_RDWR);
+    return disk;
   }
 
   /** {@link forgetUnwritten} for a process that was killed before, and left a journal. Nobody in this one has the store open. */
@@ -149,6 +149,17 @@ export class StoreDisk {
     if (this.#file !== undefined) fsyncSync(this.#file);
   }
 
+  /**
+   * Overwrites what SQLite has left between the cells of some pages, and waits for the disk; not in a file that cannot be written.
+   *
+   * @returns whether there was anything
+   */
+  overwriteLeftovers(pages: Iterable<number>): boolean {
+    if (this.#pages === undefined || !overwriteLeftovers(this.#pages, pages)) return false;
+    fsyncSync(this.#pages);
+    return true;
+  }
+
   /** Undefined where the disk gives the start of the file, or cannot be asked for it. */
   whyNotRead(): unknown {
     if (this.#file === undefined) return undefined;
@@ -165,8 +176,19 @@ export class StoreDisk {
   }
 
   close(): void {
-    if (this.#file !== undefined) closeForGood(this.#file);
+    for (const file of [this.#file, this.#pages]) if (file !== undefined) closeForGood(file);
     this.#file = undefined;
+    this.#pages = undefined;
+  }
+}
+
+/** Undefined where the system does not open it. */
+function openIfAllowed(path: string, flags: number): number | undefined {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
   }
 }
 

@@ -1,0 +1,92 @@
+import { closeSync, constants, existsSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+
+import { journalOf } from './database-file.ts';
+import { PAGE_BYTES } from './page-file.ts';
+
+/** What each page of a journal begins with (https://sqlite.org/fileformat2.html#walformat): its number, and more. */
+const FRAME_HEADER_BYTES = 24;
+const JOURNAL_HEADER_BYTES = 32;
+
+/** The header of the file, which its first page begins with. */
+const FILE_HEADER_BYTES = 100;
+/** Types of pages of a b-tree, with the lengths of their headers (https://sqlite.org/fileformat2.html#b_tree_pages). */
+const HEADER_BYTES: ReadonlyMap<number | undefined, number> = new Map([
+  [0x02, 12],
+  [0x05, 12],
+  [0x0a, 8],
+  [0x0d, 8],
+]);
+const CELL_COUNT_OFFSET = 3;
+const CELLS_START_OFFSET = 5;
+
+/**
+ * Other pages begin with the number of a page: in a file of fewer pages, its first byte is the type of no page of a b-tree.
+ * 64 GiB.
+ */
+const PAGES_MAX = 0x01_00_00_00;
+
+const ZEROS = Buffer.alloc(PAGE_BYTES);
+
+/** The numbers of all pages in the journal of a store, of some maybe that were not committed. */
+export function pagesInJournal(path: string): Set<number> {
+  const pages = new Set<number>();
+  const journal = journalOf(path);
+  if (!existsSync(journal)) return pages;
+  const file = openSync(journal, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const number = Buffer.alloc(4);
+    const { size } = fstatSync(file);
+    for (let at = JOURNAL_HEADER_BYTES; at < size; at += FRAME_HEADER_BYTES + PAGE_BYTES) {
+      if (readSync(file, number, 0, number.length, at) === number.length) pages.add(number.readUInt32BE());
+    }
+  } finally {
+    closeSync(file);
+  }
+  return pages;
+}
+
+/**
+ * Overwrites what lies between the cells of some pages, which SQLite never reads: where it spreads the cells of a page over
+ * others, what it moved stays there, and `secure_delete` overwrites it only where it lies then.
+ *
+ * @param file a store's, which nothing else writes meanwhile; stays the caller's
+ * @returns whether there was anything
+ */
+export function overwriteLeftovers(file: number, pages: Iterable<number>): boolean {
+  if (fstatSync(file).size / PAGE_BYTES >= PAGES_MAX) return false;
+  const page = Buffer.alloc(PAGE_BYTES);
+  let isAny = false;
+  for (const number of pages) {
+    const start = (number - 1) * PAGE_BYTES;
+    if (number < 1 || readSync(file, page, 0, PAGE_BYTES, start) !== PAGE_BYTES) continue;
+    const gap = gapIn(page, number === 1 ? FILE_HEADER_BYTES : 0);
+    if (gap === undefined || page.compare(ZEROS, 0, gap.end - gap.start, gap.start, gap.end) === 0) continue;
+    writeSync(file, ZEROS, 0, gap.end - gap.start, start + gap.start);
+    isAny = true;
+  }
+  return isAny;
+}
+
+/** Does so in all of a file that nobody has open, and waits for the disk. */
+export function overwriteAllLeftovers(path: string): void {
+  const file = openSync(path, constants.O_RDWR);
+  try {
+    const { size } = fstatSync(file);
+    overwriteLeftovers(
+      file,
+      Array.from({ length: size / PAGE_BYTES }, (_, index) => index + 1),
+    );
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Where nothing is, between the pointers to the cells of a page and the first of these; undefined where it has none, or is damaged. */
+function gapIn(page: Buffer, header: number): { readonly start: number; readonly end: number } | undefined {
+  const headerBytes = HEADER_BYTES.get(page[header]);
+  if (headerBytes === undefined) return undefined;
+  const start = header + headerBytes + 2 * page.readUInt16BE(header + CELL_COUNT_OFFSET);
+  const end = page.readUInt16BE(header + CELLS_START_OFFSET);
+  return start < end && end <= PAGE_BYTES ? { start, end } : undefined;
+}
