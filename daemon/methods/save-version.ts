@@ -58,8 +58,7 @@ export function saveVersion(writer: VaultWriter, saved: NewVersion): number {
   const dropped = versions.slice(0, -VERSIONS_KEPT);
   const record = { ...base, versions: versions.slice(-VERSIONS_KEPT) };
   for (const old of dropped) writer.deleteValue(record, old.version);
-  writer.putCredential(record);
-  writer.putValue(record, version, value);
+  writer.putCredential(record, value);
   const bytes = value.length - dropped.reduce((sum, old) => sum + old.size, 0);
   accountFor(writer, space, existing === undefined ? name : undefined, bytes);
   return version;

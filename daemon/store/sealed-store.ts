@@ -13,12 +13,14 @@ export const KIND = {
   dataKey: 3,
   /** Who may do what, and what he owns; sealed. */
   principal: 4,
-  /** Name, owner and versions of a credential; sealed. */
+  /** Name, owner and versions of a credential, with its current value where that is small; sealed. */
   credential: 5,
-  /** One version of a value; sealed. */
+  /** Another version of a value, or a large one; sealed. */
   value: 6,
   /** Whether a set worked when it was last tried out; sealed. */
   health: 7,
+  /** Names of credentials that were made together, so that one that is gone can be named; sealed. */
+  names: 8,
 } as const;
 
 export type Kind = (typeof KIND)[keyof typeof KIND];

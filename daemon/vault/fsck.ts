@@ -6,8 +6,8 @@ import { epochTag } from './data-key.ts';
 import { everyRecord } from './every-record.ts';
 import { Digest } from './head.ts';
 import { Principals } from './principals.ts';
-import { openCredential, openHealth } from './reader.ts';
-import { SHARED_SPACE, currentVersion, decodePrincipal, decodeValue, isSpace, setKey } from './records.ts';
+import { openCredential, openHealth, openWithValue } from './reader.ts';
+import { SHARED_SPACE, currentVersion, decodeNames, decodePrincipal, decodeValue, isSpace, setKey } from './records.ts';
 import type { CredentialRecord, Space } from './records.ts';
 import type { Sealing } from './sealing.ts';
 import { decodeSlot } from './slots.ts';
@@ -20,16 +20,7 @@ const PROBLEMS_MAX = 1000;
 export interface IncompleteCredential {
   readonly record: CredentialRecord;
   /** Versions whose values cannot be read. */
-  readonly unreadable: ReadonlySet<number>;
-  /** Versions above the current one whose values are there all the same: the record was put back from an older copy. */
-  readonly newer: readonly NewerVersion[];
-}
-
-/** A version that the record of its credential does not know. */
-export interface NewerVersion {
-  readonly version: number;
-  /** Of its value, in bytes. */
-  readonly size: number;
+  readonly unreadable: Set<number>;
 }
 
 /** What a check found, and what a repair needs of it. */
@@ -44,6 +35,10 @@ export interface Findings {
   /** Records that do not open, or belong to nothing. */
   readonly unusable: readonly SealedRecord[];
   readonly incomplete: readonly IncompleteCredential[];
+  /** Credentials that are not in the list that should have their names. */
+  readonly unlisted: readonly CredentialRecord[];
+  /** Names in lists, by the id of the list, of which there is no credential. */
+  readonly stale: ReadonlyMap<string, ReadonlySet<string>>;
   readonly principals: Principals;
   /** What the readable credentials of each space add up to. */
   readonly spaces: ReadonlyMap<Space, SpaceSummary>;
@@ -82,6 +77,7 @@ export async function fsck(
   check.damagedSlots();
   await check.each(KIND.dataKey, (record) => check.only(record, epochTag(state.sealing.epoch)));
   await check.each(KIND.principal, (record) => check.principal(record));
+  await check.each(KIND.names, (record) => check.names(record));
   await check.each(KIND.credential, (record) => check.credential(record));
   check.listedNames();
   await check.each(KIND.value, (record) => check.strayValue(record));
@@ -101,7 +97,13 @@ class Check implements Findings {
   readonly #damagedSlots: SealedRecord[] = [];
   readonly digest: Digest = new Digest();
   readonly unusable: SealedRecord[] = [];
-  readonly incomplete: (IncompleteCredential & { readonly newer: NewerVersion[] })[] = [];
+  readonly incomplete: IncompleteCredential[] = [];
+  readonly unlisted: CredentialRecord[] = [];
+  /** What was read of lists, less what there is a credential of. */
+  readonly stale: Map<string, Set<string>> = new Map();
+  /** Lists that credentials are to be in and that are not there, or damaged. */
+  readonly #lostLists: Set<string> = new Set();
+  readonly #damagedLists: Set<string> = new Set();
   readonly principals: Principals = new Principals();
   readonly spaces: Map<Space, SpaceSummary> = new Map();
   readonly #sealing: Sealing;
@@ -177,22 +179,41 @@ class Check implements Findings {
     this.principals.set(principal.principal, principal);
   }
 
+  names(sealed: SealedRecord): void {
+    const text = this.#sealing.open(KIND.names, sealed.tag, sealed.body);
+    if (text === undefined) {
+      this.#damagedLists.add(keyOf(sealed.tag));
+      this.#drop(sealed, { what: 'record', detail: 'a list of names is damaged' });
+      return;
+    }
+    const { id, names } = decodeNames(text);
+    this.stale.set(id, new Set(names));
+  }
+
   credential(sealed: SealedRecord): void {
-    const record = openCredential(this.#sealing, sealed.tag, sealed.body);
-    if (record === undefined) {
+    const opened = openWithValue(this.#sealing, sealed.tag, sealed.body);
+    if (opened === undefined) {
       this.#drop(sealed, { what: 'record', detail: 'the record of a credential is damaged' });
       return;
     }
-    const unreadable = new Set(
-      record.versions.map(({ version }) => version).filter((v) => !this.#checkValue(record, v)),
-    );
-    if (unreadable.size > 0) this.incomplete.push({ record, unreadable, newer: [] });
+    const { record, hasValue } = opened;
+    this.#checkListing(record);
+    const apart = hasValue ? record.versions.slice(0, -1) : record.versions;
+    const unreadable = new Set(apart.map(({ version }) => version).filter((v) => !this.#checkValue(record, v)));
+    if (unreadable.size > 0) this.incomplete.push({ record, unreadable });
     if (!unreadable.has(currentVersion(record).version)) this.#summarize(record, unreadable);
   }
 
-  /** A user's list of names has those of his credentials that were deleted with all their values. */
+  /** Lists of names have those of credentials that were deleted with all their values. */
   listedNames(): void {
     if (this.#isListingCut) return;
+    for (const name of [...this.stale.values()].flatMap((names) => [...names])) {
+      this.report({
+        what: 'missing',
+        name,
+        detail: 'the record of this credential is damaged, or was deleted from the file',
+      });
+    }
     for (const { principal, names } of this.principals.values()) {
       const incomplete = this.incomplete
         .filter(({ record }) => record.space === principal)
@@ -217,10 +238,14 @@ class Check implements Findings {
     if (record === undefined) {
       const detail = 'the record of this credential is damaged, or was deleted from the file';
       this.#drop(sealed, { what: 'missing', name, version, detail });
-    } else if (version > currentVersion(record).version && this.#isValueOf(record, version, sealed.tag)) {
-      this.#keepNewer(record, { version, size: value.length });
-      const detail = 'the record of this credential was put back from an older copy, it does not know this version';
-      this.report({ what: 'record', name, version, detail });
+    } else if (version >= currentVersion(record).version && this.#isValueOf(record, version, sealed.tag)) {
+      this.#markOld(record);
+      this.#drop(sealed, {
+        what: 'record',
+        name,
+        version,
+        detail: 'the record of this credential was put back from an older copy',
+      });
     } else {
       const detail = 'it is none of the versions that are kept, but one that was dropped or removed and put back';
       this.#drop(sealed, { what: 'added', name, version, detail });
@@ -292,17 +317,19 @@ class Check implements Findings {
     this.report({ what: 'page', detail: `${what}: ${error.message}` });
   }
 
-  #summarize(record: CredentialRecord, unreadable: ReadonlySet<number>): void {
+  /** @param sign -1 takes out again what was put in */
+  #summarize(record: CredentialRecord, unreadable: ReadonlySet<number>, sign: 1 | -1 = 1): void {
     const summary = this.spaces.get(record.space) ?? { generation: 0, count: 0, names: [], bytes: 0 };
     this.spaces.set(record.space, summary);
-    summary.count += 1;
+    summary.count += sign;
     const set = membershipOf(record.name)?.set;
     if (set !== undefined) this.#sets.add(setKey({ space: record.space, set }));
     const isShared = record.space === SHARED_SPACE;
-    if (!isShared) summary.names.push(record.name);
+    if (!isShared && sign === 1) summary.names.push(record.name);
+    else if (!isShared) summary.names.splice(summary.names.indexOf(record.name), 1);
     for (const { version, generation, size } of record.versions) {
       summary.generation = Math.max(summary.generation, generation);
-      if (!isShared && !unreadable.has(version)) summary.bytes += size;
+      if (!isShared && !unreadable.has(version)) summary.bytes += sign * size;
     }
   }
 
@@ -337,21 +364,34 @@ class Check implements Findings {
     return body && openCredential(this.#sealing, tag, body);
   }
 
+  #checkListing(record: CredentialRecord): void {
+    const { listed, name } = record;
+    if (listed === undefined) return;
+    const names = this.stale.get(listed);
+    if (names?.delete(name) === true) return;
+    this.unlisted.push(record);
+    if (names !== undefined) {
+      const detail = 'its list of names does not have it: it was removed and put back, or the list is an older one';
+      this.report({ what: 'added', name, detail });
+    } else if (!this.#lostLists.has(listed)) {
+      this.#lostLists.add(listed);
+      if (this.#damagedLists.has(keyOf(this.#sealing.namesTag(listed)))) return;
+      this.report({ what: 'missing', detail: 'a list of names was deleted from the file' });
+    }
+  }
+
   #isValueOf(record: CredentialRecord, version: number, tag: Uint8Array): boolean {
     return Buffer.compare(this.#sealing.valueTag(record.id, version), tag) === 0;
   }
 
-  #keepNewer(record: CredentialRecord, newer: NewerVersion): void {
+  /** What was current when a credential was changed last is not known: what its record says is current is older. */
+  #markOld(record: CredentialRecord): void {
+    const { version } = currentVersion(record);
     let known = this.incomplete.find((incomplete) => incomplete.record.id === record.id);
-    if (known === undefined) {
-      known = { record, unreadable: new Set(), newer: [] };
-      this.incomplete.push(known);
-    } else if (known.newer.length === 0 && known.unreadable.has(currentVersion(record).version)) {
-      this.#summarize(record, known.unreadable);
-    }
-    known.newer.push(newer);
-    const summary = this.spaces.get(record.space);
-    if (record.space !== SHARED_SPACE && summary !== undefined) summary.bytes += newer.size;
+    if (known === undefined) this.incomplete.push((known = { record, unreadable: new Set() }));
+    if (known.unreadable.has(version)) return;
+    this.#summarize(record, known.unreadable, -1);
+    known.unreadable.add(version);
   }
 
   #drop(record: SealedRecord, problem: Problem): void {

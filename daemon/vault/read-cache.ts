@@ -1,4 +1,5 @@
 import { canonicalSetName, membershipOf } from '../../src/sets.ts';
+import type { SealedRecord } from '../store/sealed-store.ts';
 import type { MaskedValues } from './masked-values.ts';
 import { RecentMap } from './recent-map.ts';
 import { SHARED_SPACE } from './records.ts';
@@ -13,11 +14,12 @@ const SETS = 128;
 /** Values above this size are read from the store each time. */
 const BODY_BYTES_MAX = 4096;
 
-/** A value as it lies in the store. */
+/** A value as it lies in the store: in a record of its own, or in that of its credential. */
 export interface SealedValue {
   readonly version: number;
-  readonly tag: Uint8Array;
-  readonly body: Uint8Array;
+  readonly record: SealedRecord;
+  /** Whether it was opened before. */
+  isRead: boolean;
 }
 
 /**
@@ -64,14 +66,14 @@ export class ReadCache {
     if (canonicalSetName(set) === set) this.#sets.set(keyOf(space, set), members);
   }
 
-  /** A value as it lies in the store, if it was read before. */
+  /** A value as it lies in the store, if that was read before. */
   sealedValue(record: CredentialRecord, version: number): SealedValue | undefined {
     const value = this.#sealed.get(record);
     return value?.version === version ? value : undefined;
   }
 
   keepSealedValue(record: CredentialRecord, value: SealedValue): void {
-    if (value.body.length <= BODY_BYTES_MAX) this.#sealed.set(record, value);
+    if (value.record.body.length <= BODY_BYTES_MAX) this.#sealed.set(record, value);
   }
 
   /** What `use` makes of a value that was read more than once; undefined of any other. It keeps nothing of the value. */

@@ -2,8 +2,8 @@ import { CredentialError, isCredentialError } from '../../src/errors.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName } from '../../src/sets.ts';
 import { KIND } from '../store/sealed-store.ts';
-import type { SealedReader } from '../store/sealed-store.ts';
-import { decodeCredential, decodeHealth, valueIn } from './records.ts';
+import type { SealedReader, SealedRecord } from '../store/sealed-store.ts';
+import { currentVersion, decodeCredential, decodeHealth, inlineValueIn, valueIn } from './records.ts';
 import type { CredentialRecord, GrantEntry, HealthRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
 import type { Principals } from './principals.ts';
 import type { ReadCache, SealedValue } from './read-cache.ts';
@@ -103,9 +103,14 @@ export class OpeningReader implements VaultReader {
       this.#cache?.keepAbsent(space, name);
       return undefined;
     }
-    const record = openCredential(this.#sealing, tag, body);
-    if (record === undefined) throw new CredentialError('Damaged', { name });
+    const opened = openWithValue(this.#sealing, tag, body);
+    if (opened === undefined) throw new CredentialError('Damaged', { name });
+    const { record, hasValue } = opened;
     this.#cache?.keepRecord(record);
+    if (hasValue) {
+      const { version } = currentVersion(record);
+      this.#cache?.keepSealedValue(record, { version, record: { kind: KIND.credential, tag, body }, isRead: false });
+    }
     return record;
   }
 
@@ -164,30 +169,63 @@ export class OpeningReader implements VaultReader {
   }
 
   #openValueFor<T extends object>(record: CredentialRecord, version: number, use: (value: Uint8Array) => T): T {
-    const known = this.#cache?.sealedValue(record, version);
-    const { tag, body } = known ?? this.#readValue(record, version);
-    const made = this.#sealing.openFor(KIND.value, tag, body, (text) => {
-      const value = valueIn(text);
-      if (known !== undefined) this.#cache?.keepValue(record, version, value);
+    const known = this.#cache?.sealedValue(record, version) ?? this.#readValue(record, version);
+    const { kind, tag, body } = known.record;
+    const made = this.#sealing.openFor(kind, tag, body, (text) => {
+      const value = kind === KIND.value ? valueIn(text) : inlineValueIn(text);
+      if (value === undefined) return undefined;
+      if (known.isRead) this.#cache?.keepValue(record, version, value);
       return use(value);
     });
     if (made === undefined) throw new CredentialError('Damaged', { name: record.name });
+    known.isRead = true;
     return made;
   }
 
   #readValue(record: CredentialRecord, version: number): SealedValue {
-    const tag = this.#sealing.valueTag(record.id, version);
-    const body = this.#records.get(KIND.value, tag);
-    if (body === undefined) throw new CredentialError('Damaged', { name: record.name });
-    const sealed = { version, tag, body };
+    const found = this.#findValue(record, version);
+    if (found === undefined) throw new CredentialError('Damaged', { name: record.name });
+    const sealed = { version, record: found, isRead: false };
     this.#cache?.keepSealedValue(record, sealed);
     return sealed;
   }
+
+  /** The record that a value is in: of the current one, that of its credential, unless it is large. */
+  #findValue(record: CredentialRecord, version: number): SealedRecord | undefined {
+    if (version === currentVersion(record).version) {
+      const tag = this.#sealing.credentialTag(record.space, record.name);
+      const body = this.#records.get(KIND.credential, tag);
+      if (body !== undefined && hasInlineValue(this.#sealing, tag, body, record))
+        return { kind: KIND.credential, tag, body };
+    }
+    const tag = this.#sealing.valueTag(record.id, version);
+    const body = this.#records.get(KIND.value, tag);
+    return body && { kind: KIND.value, tag, body };
+  }
+}
+
+/** Tells whether what is sealed there is this credential at its current version, with the value. */
+function hasInlineValue(sealing: Sealing, tag: Uint8Array, body: Uint8Array, record: CredentialRecord): boolean {
+  const opened = openWithValue(sealing, tag, body);
+  if (opened?.hasValue !== true) return false;
+  return opened.record.id === record.id && currentVersion(opened.record).version === currentVersion(record).version;
 }
 
 /** Opens the record of a credential; undefined where it is damaged, or lies in another one's place. */
 export function openCredential(sealing: Sealing, tag: Uint8Array, body: Uint8Array): CredentialRecord | undefined {
   return sealing.openFor(KIND.credential, tag, body, decodeCredential);
+}
+
+/** The same, and whether the current value is in it. */
+export function openWithValue(
+  sealing: Sealing,
+  tag: Uint8Array,
+  body: Uint8Array,
+): { readonly record: CredentialRecord; readonly hasValue: boolean } | undefined {
+  return sealing.openFor(KIND.credential, tag, body, (text) => ({
+    record: decodeCredential(text),
+    hasValue: inlineValueIn(text) !== undefined,
+  }));
 }
 
 /** Opens the result of a validation; undefined where it is damaged, or lies in another one's place. */

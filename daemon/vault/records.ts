@@ -17,7 +17,10 @@ export type Space = typeof SHARED_SPACE | `uid:${number}`;
 /** Somebody who can be granted something, or own it. */
 export type PrincipalId = Space | `gid:${number}` | `unit:${string}`;
 
-/** One kept version of a credential; its value is a record of its own. */
+/** Largest value that lies in the record of its credential, where it is current. Others are records of their own. */
+export const INLINE_BYTES_MAX = 1024;
+
+/** One kept version of a credential. */
 export interface VersionEntry {
   /** Counts from 1; never used twice by the same credential. */
   readonly version: number;
@@ -38,8 +41,17 @@ export interface CredentialRecord {
   readonly name: string;
   readonly created: number;
   readonly createdBy: number;
+  /** Which record has its name, too; of a credential of the shared space. */
+  readonly listed?: string | undefined;
   /** Oldest first, at least one; the last one is current. */
   readonly versions: readonly VersionEntry[];
+}
+
+/** Names of credentials that were made together, so that they can be named when their records are gone. */
+export interface NamesRecord {
+  /** Never used twice in a store. */
+  readonly id: string;
+  readonly names: readonly string[];
 }
 
 /** What a principal may read besides its own: a credential by name, or all of a set. */
@@ -132,8 +144,18 @@ export function emptyPrincipal(principal: PrincipalId): PrincipalRecord {
   return { principal, generation: 0, count: 0, names: [], bytes: 0, grants: [] };
 }
 
-export function encodeRecord(record: CredentialRecord | PrincipalRecord | HealthRecord): Uint8Array {
+export function encodeRecord(record: PrincipalRecord | HealthRecord | NamesRecord): Uint8Array {
   return Buffer.from(JSON.stringify(record));
+}
+
+/** JSON, which has no NUL in it; then NUL and the value, where there is one. The caller owns and wipes it. */
+export function encodeCredential(record: CredentialRecord, value?: Uint8Array): Uint8Array {
+  const json = Buffer.from(JSON.stringify(record));
+  if (value === undefined) return json;
+  const text = new Uint8Array(json.length + 1 + value.length);
+  text.set(json);
+  text.set(value, json.length + 1);
+  return text;
 }
 
 /** Length of the header (u16, big-endian) ‖ header: space NUL name NUL version ‖ value. The caller owns and wipes it. */
@@ -161,7 +183,19 @@ export function decodeValue(text: Uint8Array): ValueRecord {
 }
 
 export function decodeCredential(text: Uint8Array): CredentialRecord {
-  return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString()) as CredentialRecord;
+  const end = text.indexOf(0);
+  const json = Buffer.from(text.buffer, text.byteOffset, end === -1 ? text.byteLength : end);
+  return JSON.parse(json.toString()) as CredentialRecord;
+}
+
+/** The current value in the record of its credential, as a view; undefined where it is a record of its own. */
+export function inlineValueIn(text: Uint8Array): Uint8Array | undefined {
+  const end = text.indexOf(0);
+  return end === -1 ? undefined : text.subarray(end + 1);
+}
+
+export function decodeNames(text: Uint8Array): NamesRecord {
+  return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString()) as NamesRecord;
 }
 
 export function decodeHealth(text: Uint8Array): HealthRecord {

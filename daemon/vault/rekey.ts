@@ -5,8 +5,8 @@ import { wrapDataKey } from './data-key.ts';
 import { Digest, encodeHead } from './head.ts';
 import { everyRecord } from './every-record.ts';
 import { ReadCache } from './read-cache.ts';
-import { OpeningReader, openCredential } from './reader.ts';
-import { decodeHealth, decodePrincipal, encodeRecord } from './records.ts';
+import { OpeningReader } from './reader.ts';
+import { decodeCredential, decodeHealth, decodeNames, decodePrincipal, inlineValueIn } from './records.ts';
 import type { CredentialRecord } from './records.ts';
 import { Sealing } from './sealing.ts';
 import type { Sodium } from './sodium.ts';
@@ -102,11 +102,16 @@ class Rewrite {
       this.#move(KIND.principal, tag, this.#new.principalTag(decodePrincipal(text).principal), text);
     }
     for await (const { tag, body } of everyRecord(this.#store, KIND.credential)) {
-      const record = openCredential(this.#old, tag, body);
-      if (record === undefined) throw new CredentialError('Damaged', {});
-      this.oldDigest.add(this.#old.fingerprint(KIND.credential, tag, body));
-      this.#move(KIND.credential, tag, this.#new.credentialTag(record.space, record.name), encodeRecord(record));
-      for (const { version } of record.versions) this.#moveValue(record, version);
+      const text = this.#opened(KIND.credential, tag, body);
+      const isInline = inlineValueIn(text) !== undefined;
+      const record = decodeCredential(text);
+      this.#move(KIND.credential, tag, this.#new.credentialTag(record.space, record.name), text);
+      for (const { version } of isInline ? record.versions.slice(0, -1) : record.versions)
+        this.#moveValue(record, version);
+    }
+    for await (const { tag, body } of everyRecord(this.#store, KIND.names)) {
+      const text = this.#opened(KIND.names, tag, body);
+      this.#move(KIND.names, tag, this.#new.namesTag(decodeNames(text).id), text);
     }
     for await (const { tag, body } of everyRecord(this.#store, KIND.health)) {
       const text = this.#opened(KIND.health, tag, body);

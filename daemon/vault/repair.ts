@@ -2,11 +2,11 @@ import { CredentialError } from '../../src/errors.ts';
 import { KIND, fixedTag } from '../store/sealed-store.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import { NOTHING } from './fsck.ts';
-import type { Findings, NewerVersion } from './fsck.ts';
+import type { Findings } from './fsck.ts';
 import { ReadCache } from './read-cache.ts';
 import { OpeningReader } from './reader.ts';
 import { currentVersion, emptyPrincipal, isSpace } from './records.ts';
-import type { CredentialRecord, VersionEntry } from './records.ts';
+import type { CredentialRecord } from './records.ts';
 import { VaultTransaction } from './transaction.ts';
 import type { VaultWriter } from './transaction.ts';
 import type { Unlocked } from './vault.ts';
@@ -28,17 +28,24 @@ export function repair(
   afterwards: (writer: VaultWriter) => void,
 ): void {
   if (!findings.isWhole) throw new CredentialError('Damaged', {});
-  const transaction = new VaultTransaction(store, state.sealing, findings.principals);
+  const transaction = new VaultTransaction(store, state.sealing, findings.principals, state.head?.commits ?? 0);
   for (const { kind, tag } of findings.unusable) transaction.deleteRecord(kind, tag);
-  for (const { record, unreadable, newer } of findings.incomplete) {
-    if (newer.length === 0 && unreadable.has(currentVersion(record).version)) {
+  const { incomplete, unlisted } = findings;
+  for (const [id, names] of findings.stale) for (const name of names) transaction.unlist(id, name);
+  const mended = new Map<string, CredentialRecord>(
+    unlisted.map((record) => [record.id, { ...record, listed: undefined }]),
+  );
+  for (const { record, unreadable } of incomplete) {
+    if (unreadable.has(currentVersion(record).version)) {
+      mended.delete(record.id);
       transaction.deleteCredential(record);
       continue;
     }
     for (const version of unreadable) transaction.deleteValue(record, version);
-    const readable = record.versions.filter(({ version }) => !unreadable.has(version));
-    transaction.putCredential({ ...record, versions: [...readable, ...entriesOf(record, newer, findings)] });
+    const versions = record.versions.filter(({ version }) => !unreadable.has(version));
+    mended.set(record.id, { ...(mended.get(record.id) ?? record), versions });
   }
+  for (const record of mended.values()) transaction.putCredential(record);
   const users = [...findings.principals.keys()].filter(isSpace);
   for (const space of new Set([...users, ...findings.spaces.keys()])) {
     const known = findings.principals.get(space) ?? emptyPrincipal(space);
@@ -55,13 +62,4 @@ export function repair(
   const cache = new ReadCache(state.sealing.masked);
   const reader = new OpeningReader(store, state.sealing, principals, cache);
   Object.assign(state, { head, headBody: newHeadBody, principals, arePrincipalsWhole: true, cache, reader });
-}
-
-/** Entries of versions of which only the values are left: when they were made, and by whom, is not known any more. */
-function entriesOf(record: CredentialRecord, newer: readonly NewerVersion[], { principals }: Findings): VersionEntry[] {
-  const { changed, changedBy, generation } = currentVersion(record);
-  const last = Math.max(generation, principals.get(record.space)?.generation ?? 0);
-  return newer
-    .toSorted((a, b) => a.version - b.version)
-    .map(({ version, size }) => ({ version, size, changed, changedBy, generation: last }));
 }

@@ -71,6 +71,10 @@ export class Sealing {
     return this.#tag(KIND.health, `${space}\0${set}`);
   }
 
+  namesTag(id: string): Uint8Array {
+    return this.#tag(KIND.names, id);
+  }
+
   principalTag(principal: PrincipalId): Uint8Array {
     return this.#tag(KIND.principal, principal);
   }

@@ -7,20 +7,37 @@ import type { Head } from './head.ts';
 import type { Principals } from './principals.ts';
 import { OpeningReader } from './reader.ts';
 import type { VaultReader } from './reader.ts';
-import { emptyPrincipal, encodeRecord, encodeValue, isEmptyPrincipal } from './records.ts';
+import {
+  INLINE_BYTES_MAX,
+  SHARED_SPACE,
+  currentVersion,
+  decodeCredential,
+  decodeNames,
+  emptyPrincipal,
+  encodeCredential,
+  encodeRecord,
+  encodeValue,
+  inlineValueIn,
+  isEmptyPrincipal,
+} from './records.ts';
 import type { CredentialRecord, GrantEntry, HealthRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
 import type { Sealing } from './sealing.ts';
 import { SLOTS_READ_MAX, decodeSlot, encodeSlot } from './slots.ts';
 import type { SlotRecord } from './slots.ts';
 import { wipe } from './sodium.ts';
 
+/** Most names in one record: it is written anew when one of them is removed. */
+const NAMES_PER_RECORD = 64;
+
 /** The changes of one call. It reads its own writes, and those of the calls before it in the same commit. */
 export interface VaultWriter extends VaultReader {
-  putCredential(record: CredentialRecord): void;
+  /**
+   * Stores a credential, with its current value where that is a new one; else it keeps the one that it has. What was
+   * current before stays, where the credential still has that version. `value` stays the caller's.
+   */
+  putCredential(record: CredentialRecord, value?: Uint8Array): void;
   /** Drops the credential with all its kept values. */
   deleteCredential(record: CredentialRecord): void;
-  /** `value` stays the caller's. */
-  putValue(record: CredentialRecord, version: number, value: Uint8Array): void;
   deleteValue(record: CredentialRecord, version: number): void;
   putPrincipal(record: PrincipalRecord): void;
   /** Makes no generation: what is known of a set is not a change of it. */
@@ -76,9 +93,20 @@ export class VaultTransaction implements VaultWriter {
   readonly #changes: Changes = new Map();
   readonly #principals: Map<PrincipalId, PrincipalRecord> = new Map();
   readonly #touched: Set<Space> = new Set();
+  /** Number of this commit among those of the store. */
+  readonly #commit: number;
+  /** By the id of a list and a name, whether that is in it afterwards. */
+  readonly #keptListings: Map<string, Map<string, boolean>> = new Map();
+  #listings: { readonly id: string; readonly name: string; readonly isListed: boolean }[] = [];
+  /** How many names were to be added to lists, those of calls that were dropped among them. */
+  #newNames = 0;
 
-  /** @param principals as they were committed last; the transaction leaves them alone */
-  constructor(store: SealedStore, sealing: Sealing, principals: Principals) {
+  /**
+   * @param principals as they were committed last; the transaction leaves them alone
+   * @param commits how often the store was committed
+   */
+  constructor(store: SealedStore, sealing: Sealing, principals: Principals, commits: number) {
+    this.#commit = commits + 1;
     this.#store = store;
     this.#sealing = sealing;
     this.#committedPrincipals = principals;
@@ -145,33 +173,43 @@ export class VaultTransaction implements VaultWriter {
     return this.#reader.healths(after, limit);
   }
 
-  putCredential(record: CredentialRecord): void {
+  putCredential(given: CredentialRecord, value?: Uint8Array): void {
+    const record = this.#listed(given);
     this.#changedCredentials.push(record);
     const tag = this.#sealing.credentialTag(record.space, record.name);
     if (this.#isKnownAbsent(placeOf(KIND.credential, tag))) this.#newIds.add(record.id);
-    this.#put(KIND.credential, tag, this.#sealing.seal(KIND.credential, tag, encodeRecord(record)));
+    const { version } = currentVersion(record);
+    const stored = this.#overlay.get(KIND.credential, tag);
+    const kept = stored && this.#inlineValue(record, tag, stored);
+    // Where the one before is a record of its own, so are those after it: none then lies where an older record could be put
+    // back over it without a trace.
+    const isInlineNext = stored === undefined || kept !== undefined;
+    try {
+      const current = value ?? (kept?.version === version ? kept.value : undefined);
+      const isInline = isInlineNext && current !== undefined && current.length <= INLINE_BYTES_MAX;
+      if (current !== undefined && !isInline) this.#putValue(record, version, current);
+      if (kept !== undefined && kept.version !== version && record.versions.some((v) => v.version === kept.version))
+        this.#putValue(record, kept.version, kept.value);
+      this.#putSealed(KIND.credential, tag, encodeCredential(record, isInline ? current : undefined));
+    } finally {
+      if (kept !== undefined) wipe(kept.value);
+    }
   }
 
   deleteCredential(record: CredentialRecord): void {
     this.#changedCredentials.push(record);
     for (const { version } of record.versions) this.deleteValue(record, version);
     this.#delete(KIND.credential, this.#sealing.credentialTag(record.space, record.name));
-  }
-
-  putValue(record: CredentialRecord, version: number, value: Uint8Array): void {
-    const tag = this.#sealing.valueTag(record.id, version);
-    // Under an id that was made for this commit, the store has no value that would have to be looked for.
-    if (this.#newIds.has(record.id)) this.#committed.set(placeOf(KIND.value, tag), undefined);
-    const text = encodeValue({ space: record.space, name: record.name, version, value });
-    try {
-      this.#put(KIND.value, tag, this.#sealing.seal(KIND.value, tag, text));
-    } finally {
-      wipe(text);
-    }
+    if (record.listed !== undefined) this.unlist(record.listed, record.name);
   }
 
   deleteValue(record: CredentialRecord, version: number): void {
     this.#delete(KIND.value, this.#sealing.valueTag(record.id, version));
+  }
+
+  /** Takes a name out of a list. */
+  unlist(id: string, name: string): void {
+    this.#listings.push({ id, name, isListed: false });
   }
 
   /** Drops a record that nothing can be made of any more. */
@@ -228,6 +266,10 @@ export class VaultTransaction implements VaultWriter {
     for (const [id, principal] of this.#principals) this.#keptPrincipals.set(id, principal);
     for (const record of this.#changedCredentials) this.#keptCredentials.push(record);
     for (const record of this.#changedHealths) this.#keptHealths.push(record);
+    for (const { id, name, isListed } of this.#listings) {
+      const list = this.#keptListings.get(id) ?? new Map<string, boolean>();
+      this.#keptListings.set(id, list.set(name, isListed));
+    }
     this.drop();
   }
 
@@ -238,6 +280,7 @@ export class VaultTransaction implements VaultWriter {
     this.#touched.clear();
     this.#changedCredentials = [];
     this.#changedHealths = [];
+    this.#listings = [];
   }
 
   get hasChanges(): boolean {
@@ -251,6 +294,7 @@ export class VaultTransaction implements VaultWriter {
    */
   commit(head: Head, headBody: Uint8Array | undefined): Committed {
     this.#sealPrincipals();
+    this.#sealNames();
     const digest = new Digest(head.digest.records, head.digest.bytes);
     let hasDeletes = false;
     // In the order in which they lie in the store, so that each of its pages is gone through once.
@@ -294,6 +338,69 @@ export class VaultTransaction implements VaultWriter {
       const tag = this.#sealing.principalTag(id);
       const body = isEmptyPrincipal(record) ? undefined : this.#sealing.seal(KIND.principal, tag, encodeRecord(record));
       this.#kept.set(placeOf(KIND.principal, tag), { kind: KIND.principal, tag, body });
+    }
+  }
+
+  #sealNames(): void {
+    for (const [id, listings] of this.#keptListings) {
+      const tag = this.#sealing.namesTag(id);
+      const body = this.#committedBody(placeOf(KIND.names, tag), KIND.names, tag);
+      const text = body && this.#sealing.open(KIND.names, tag, body);
+      // One that is damaged is left to fsck.
+      if (body !== undefined && text === undefined) continue;
+      const names = new Set(text === undefined ? [] : decodeNames(text).names);
+      for (const [name, isListed] of listings) {
+        if (isListed) names.add(name);
+        else names.delete(name);
+      }
+      const next = names.size === 0 ? undefined : encodeRecord({ id, names: [...names] });
+      if (body === undefined && next === undefined) continue;
+      this.#kept.set(placeOf(KIND.names, tag), {
+        kind: KIND.names,
+        tag,
+        body: next && this.#sealing.seal(KIND.names, tag, next),
+      });
+    }
+  }
+
+  /** A credential of the shared space, of which there is no list of all names, is in one with those that are made with it. */
+  #listed(record: CredentialRecord): CredentialRecord {
+    if (record.space !== SHARED_SPACE || record.listed !== undefined) return record;
+    const id = `${this.#commit}.${Math.floor(this.#newNames / NAMES_PER_RECORD)}`;
+    this.#newNames += 1;
+    this.#listings.push({ id, name: record.name, isListed: true });
+    return { ...record, listed: id };
+  }
+
+  /** The value in the record of a credential, as a copy that the caller wipes. */
+  #inlineValue(
+    record: CredentialRecord,
+    tag: Uint8Array,
+    body: Uint8Array,
+  ): { version: number; value: Uint8Array } | undefined {
+    const text = this.#sealing.open(KIND.credential, tag, body);
+    if (text === undefined) return undefined;
+    const value = inlineValueIn(text);
+    if (value === undefined) return undefined;
+    const stored = decodeCredential(text);
+    if (stored.id === record.id) return { version: currentVersion(stored).version, value };
+    wipe(text);
+    return undefined;
+  }
+
+  #putValue(record: CredentialRecord, version: number, value: Uint8Array): void {
+    const tag = this.#sealing.valueTag(record.id, version);
+    // Under an id that was made for this commit, the store has no value that would have to be looked for.
+    if (this.#newIds.has(record.id)) this.#committed.set(placeOf(KIND.value, tag), undefined);
+    this.#putSealed(KIND.value, tag, encodeValue({ space: record.space, name: record.name, version, value }));
+  }
+
+  /** Wipes `text`. */
+  #putSealed(kind: Kind, tag: Uint8Array, text: Uint8Array): void {
+    try {
+      this.#put(kind, tag, this.#sealing.seal(kind, tag, text));
+    } finally {
+      wipe(text);
     }
   }
 

@@ -361,7 +361,7 @@ export class Vault {
   #beginCommit(): Committing | undefined {
     const state = this.#unlocked;
     if (state === undefined) return undefined;
-    const transaction = new VaultTransaction(this.#store, state.sealing, state.principals);
+    const transaction = new VaultTransaction(this.#store, state.sealing, state.principals, state.head?.commits ?? 0);
     const commit = (): void => {
       let change: VaultChange;
       try {

@@ -13,6 +13,7 @@ describe('KIND', () => {
       credential: 5,
       value: 6,
       health: 7,
+      names: 8,
     });
   });
 });

@@ -6,6 +6,7 @@ import type Database from 'better-sqlite3';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import type { Kind } from '../../../daemon/store/sealed-store.ts';
 import { VERSIONS_KEPT } from '../../../src/limits.ts';
+import { INLINE_BYTES_MAX } from '../../../daemon/vault/records.ts';
 import { epochTag } from '../../../daemon/vault/data-key.ts';
 import type { Problem } from '../../../src/protocol/interface.generated.ts';
 import type { Scope } from '../../support/scope.ts';
@@ -40,15 +41,27 @@ export class History {
   }
 }
 
+/** A value that is too large to lie in the record of its credential. */
+export function large(value: string): string {
+  return value.padEnd(INLINE_BYTES_MAX + 1, '.');
+}
+
 /** The values that are current when the history ends. */
 export const CURRENT: Readonly<Record<string, string>> = {
-  'system/rotated': 'rotated 3',
-  'system/plain': 'plain 1',
-  'system/again': 'again, anew',
-  'system/often': `often ${VERSIONS_KEPT + 1}`,
-  'uid:7/only': 'only 1',
-  'uid:5/mine': 'mine 2',
-  'uid:5/other': 'other 1',
+  'system/rotated': large('rotated 3'),
+  'system/plain': large('plain 1'),
+  'system/again': large('again, anew'),
+  'system/often': large(`often ${VERSIONS_KEPT + 1}`),
+  'uid:7/only': large('only 1'),
+  'uid:5/mine': large('mine 2'),
+  'uid:5/other': large('other 1'),
+  'system/small': 'small 3',
+  'system/shrunk': 'shrunk 2',
+  'system/solo': 'solo 1',
+  'system/one': 'one',
+  'system/two': 'two',
+  'system/three': 'three',
+  'uid:6/pocket': 'pocket 2',
 };
 
 /** A store with a past: values that were rotated, a credential that was removed and made again, a grant that was taken back. */
@@ -64,23 +77,32 @@ export async function storeWithPast(scope: Scope): Promise<History> {
   };
   const grants = ['plain', 'rotated'].map((target) => ({ space: 'system', kind: 'name', target }) as const);
   const [plain = assert.fail(), rotated = assert.fail()] = grants;
-  await committed('rotated 1', made.save('rotated', 'rotated 1'));
-  await committed('rotated 2', made.save('rotated', 'rotated 2'));
-  await committed('rotated 3', made.save('rotated', 'rotated 3'));
-  await committed('again, before', made.save('again', 'again, before'));
-  await committed('again, newer', made.save('again', 'again, newer'));
+  await committed('rotated 1', made.save('rotated', large('rotated 1')));
+  await committed('rotated 2', made.save('rotated', large('rotated 2')));
+  await committed('rotated 3', made.save('rotated', large('rotated 3')));
+  await committed('again, before', made.save('again', large('again, before')));
+  await committed('again, newer', made.save('again', large('again, newer')));
   await committed('again, removed', made.remove('again'));
-  await committed('again, anew', made.save('again', 'again, anew'));
+  await committed('again, anew', made.save('again', large('again, anew')));
   for (let version = 1; version <= VERSIONS_KEPT + 1; version += 1) {
-    await committed(`often ${version}`, made.save('often', `often ${version}`));
+    await committed(`often ${version}`, made.save('often', large(`often ${version}`)));
   }
-  await committed('plain 1', made.save('plain', 'plain 1'));
+  for (const value of ['small 1', 'small 2', 'small 3']) await committed(value, made.save('small', value));
+  await committed('shrunk 1', made.save('shrunk', large('shrunk 1')));
+  await committed('shrunk 2', made.save('shrunk', 'shrunk 2'));
+  await committed('gone, before', made.save('gone', 'gone, before'));
+  await committed('gone, removed', made.remove('gone'));
+  await committed('together', made.saveAll(['one', 'two', 'three']));
+  await committed('solo 1', made.save('solo', 'solo 1'));
+  await committed('plain 1', made.save('plain', large('plain 1')));
   await committed('granted', made.grant('gid:9', plain, rotated));
   await committed('revoked', made.revoke('gid:9', plain));
-  await committed('only 1', made.save('only', 'only 1', 'uid:7'));
-  await committed('mine 1', made.save('mine', 'mine 1', 'uid:5'));
-  await committed('other 1', made.save('other', 'other 1', 'uid:5'));
-  await committed('mine 2', made.save('mine', 'mine 2', 'uid:5'));
+  await committed('only 1', made.save('only', large('only 1'), 'uid:7'));
+  await committed('mine 1', made.save('mine', large('mine 1'), 'uid:5'));
+  await committed('other 1', made.save('other', large('other 1'), 'uid:5'));
+  await committed('mine 2', made.save('mine', large('mine 2'), 'uid:5'));
+  await committed('pocket 1', made.save('pocket', 'pocket 1', 'uid:6'));
+  await committed('pocket 2', made.save('pocket', 'pocket 2', 'uid:6'));
   await made.close();
   return new History(made.directory, commits);
 }
@@ -125,7 +147,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   },
   'deletes the record of a credential': {
     edit: (database, history) => deleteRow(database, history.row('plain 1', KIND.credential)),
-    problems: [{ what: 'missing', name: 'plain', version: 1 }, { what: 'missing' }],
+    problems: [{ what: 'missing', name: 'plain' }, { what: 'missing', name: 'plain', version: 1 }, { what: 'missing' }],
     lost: ['system/plain'],
   },
   "deletes a user's credential with its values": {
@@ -147,7 +169,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     edit: (database, history) => {
       for (const kind of [KIND.value, KIND.credential]) deleteRow(database, history.row('plain 1', kind));
     },
-    problems: [{ what: 'record' }, { what: 'missing' }],
+    problems: [{ what: 'missing', name: 'plain' }, { what: 'missing' }],
     lost: ['system/plain'],
   },
   'deletes what is known of a user': {
@@ -191,7 +213,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   },
   'changes a bit of the record of a credential': {
     edit: (database, history) => flip(database, history.row('plain 1', KIND.credential), 60),
-    problems: [{ what: 'record' }, { what: 'missing', name: 'plain', version: 1 }],
+    problems: [{ what: 'record' }, { what: 'missing', name: 'plain' }, { what: 'missing', name: 'plain', version: 1 }],
     lost: ['system/plain'],
   },
   'changes a bit of what is known of a user': {
@@ -239,6 +261,8 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     problems: [
       { what: 'record' },
       { what: 'record' },
+      { what: 'missing', name: 'plain' },
+      { what: 'missing', name: 'rotated' },
       { what: 'missing', name: 'plain', version: 1 },
       { what: 'missing', name: 'rotated', version: 1 },
       { what: 'missing', name: 'rotated', version: 2 },
@@ -255,7 +279,12 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   'puts a value in the place of a record': {
     edit: (database, history) =>
       putRow(database, { ...history.row('plain 1', KIND.credential), body: history.row('plain 1', KIND.value).body }),
-    problems: [{ what: 'record' }, { what: 'missing', name: 'plain', version: 1 }, { what: 'head' }],
+    problems: [
+      { what: 'record' },
+      { what: 'missing', name: 'plain' },
+      { what: 'missing', name: 'plain', version: 1 },
+      { what: 'head' },
+    ],
     lost: ['system/plain'],
   },
   'copies a value to another version of its credential': {
@@ -267,6 +296,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   'puts the older record of a rotated credential back': {
     edit: (database, history) => putRow(database, history.row('rotated 2', KIND.credential)),
     problems: [{ what: 'record', name: 'rotated', version: 3 }, { what: 'head' }],
+    lost: ['system/rotated'],
   },
   'puts the oldest record of a rotated credential back': {
     edit: (database, history) => putRow(database, history.row('rotated 1', KIND.credential)),
@@ -275,10 +305,12 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
       { what: 'record', name: 'rotated', version: 3 },
       { what: 'head' },
     ],
+    lost: ['system/rotated'],
   },
   "puts the older record of a user's credential back": {
     edit: (database, history) => putRow(database, history.row('mine 1', KIND.credential)),
     problems: [{ what: 'record', name: 'mine', version: 2 }, { what: 'head' }],
+    lost: ['uid:5/mine'],
   },
   'puts an older record back and deletes the newer value': {
     edit: (database, history) => {
@@ -299,6 +331,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
       { what: 'record', name: 'rotated', version: 3 },
       { what: 'missing' },
     ],
+    lost: ['system/rotated'],
   },
   'puts an older record back and deletes the value before': {
     edit: (database, history) => {
@@ -310,6 +343,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
       { what: 'record', name: 'rotated', version: 3 },
       { what: 'missing' },
     ],
+    lost: ['system/rotated'],
   },
   'puts the value of a removed credential back': {
     edit: (database, history) => putRow(database, history.row('again, before', KIND.value)),
@@ -328,7 +362,12 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
       putRow(database, history.row('again, before', KIND.credential));
       putRow(database, history.row('again, before', KIND.value));
     },
-    problems: [{ what: 'added', name: 'again', version: 1 }, { what: 'added' }],
+    problems: [
+      { what: 'missing' },
+      { what: 'missing', name: 'again' },
+      { what: 'added', name: 'again', version: 1 },
+      { what: 'added' },
+    ],
     lost: ['system/again'],
   },
   'puts a removed credential back in the place of the new one': {
@@ -337,7 +376,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
       putRow(database, history.row('again, before', KIND.value));
       deleteRow(database, history.row('again, anew', KIND.value));
     },
-    problems: [{ what: 'head' }],
+    problems: [{ what: 'missing' }, { what: 'missing', name: 'again' }, { what: 'head' }],
     lost: ['system/again'],
   },
   'puts a grant back that was revoked': {
@@ -347,6 +386,70 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   'puts back what was known of a user': {
     edit: (database, history) => putRow(database, history.row('mine 1', KIND.principal)),
     problems: [{ what: 'record' }, { what: 'head' }],
+  },
+  'deletes a credential with its value': {
+    edit: (database, history) => deleteRow(database, history.row('pocket 2', KIND.credential)),
+    problems: [
+      { what: 'missing', name: 'pocket' },
+      { what: 'missing', name: 'pocket', version: 1 },
+      { what: 'missing' },
+    ],
+    lost: ['uid:6/pocket'],
+  },
+  'deletes a shared credential with its value': {
+    edit: (database, history) => deleteRow(database, history.row('solo 1', KIND.credential)),
+    problems: [{ what: 'missing', name: 'solo' }, { what: 'missing' }],
+    lost: ['system/solo'],
+  },
+  'changes a bit of a credential with its value': {
+    edit: (database, history) => flip(database, history.row('small 3', KIND.credential), 100),
+    problems: [
+      { what: 'record' },
+      { what: 'missing', name: 'small' },
+      { what: 'missing', name: 'small', version: 1 },
+      { what: 'missing', name: 'small', version: 2 },
+    ],
+    lost: ['system/small'],
+  },
+  'puts an older credential with its value back': {
+    edit: (database, history) => putRow(database, history.row('small 2', KIND.credential)),
+    problems: [{ what: 'record', name: 'small', version: 2 }, { what: 'head' }],
+    lost: ['system/small'],
+  },
+  'puts the oldest credential with its value back': {
+    edit: (database, history) => putRow(database, history.row('small 1', KIND.credential)),
+    problems: [
+      { what: 'record', name: 'small', version: 1 },
+      { what: 'record', name: 'small', version: 2 },
+      { what: 'head' },
+    ],
+    lost: ['system/small'],
+  },
+  'puts a large value back in the place of a small one': {
+    edit: (database, history) => putRow(database, history.row('shrunk 1', KIND.credential)),
+    problems: [{ what: 'record', name: 'shrunk', version: 2 }, { what: 'head' }],
+    lost: ['system/shrunk'],
+  },
+  'puts a removed credential back that has its value': {
+    edit: (database, history) => putRow(database, history.row('gone, before', KIND.credential)),
+    problems: [{ what: 'missing' }, { what: 'added' }],
+  },
+  'deletes a list of names': {
+    edit: (database, history) => deleteRow(database, history.row('together', KIND.names)),
+    problems: [{ what: 'missing' }, { what: 'missing' }],
+  },
+  'changes a bit of a list of names': {
+    edit: (database, history) => flip(database, history.row('together', KIND.names), 60),
+    problems: [{ what: 'record' }],
+  },
+  'puts a list of names in the place of another': {
+    edit: (database, history) =>
+      putRow(database, { ...history.row('together', KIND.names), body: history.row('small 1', KIND.names).body }),
+    problems: [{ what: 'record' }, { what: 'head' }],
+  },
+  'puts a list of names of a removed credential back': {
+    edit: (database, history) => putRow(database, history.row('gone, before', KIND.names)),
+    problems: [{ what: 'missing', name: 'gone' }, { what: 'added' }],
   },
   'adds a slot that is none': {
     edit: (database) => putRow(database, garbage(KIND.slot, Buffer.from('ffffffff'))),

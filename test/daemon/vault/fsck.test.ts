@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { valueIn } from '../../../daemon/vault/records.ts';
-import { ATTACKS, storeWithPast } from './attacked-store.ts';
+import { ATTACKS, large, storeWithPast } from './attacked-store.ts';
 import type { Problem } from '../../../src/protocol/interface.generated.ts';
 import { TestVault, isPending } from './open-vault.ts';
 import { editFile, leavesOf, putRow, zeroPage } from './raw-file.ts';
@@ -68,7 +68,7 @@ describe('fsck()', () => {
 
   it('bounds what it tells', async (t) => {
     const made = await TestVault.create(t);
-    await Promise.all(Array.from({ length: 1100 }, (_, index) => made.save(`a${index}`, 'value')));
+    await Promise.all(Array.from({ length: 1100 }, (_, index) => made.save(`a${index}`, large('value'))));
     const opened = await made.tampered((database) => database.exec('DELETE FROM record WHERE kind = 6'));
     const { problems, incomplete } = await opened.fsck();
     assert.deepEqual([problems.length, incomplete.length], [1000, 1100]);

@@ -134,6 +134,11 @@ export class TestVault {
     );
   }
 
+  /** Stores each of some names, with itself as the value, in one commit. */
+  async saveAll(names: readonly string[], space: Space = 'system'): Promise<void> {
+    await Promise.all(names.map((name) => this.save(name, name, space)));
+  }
+
   remove(name: string, space: Space = 'system'): Promise<void> {
     return this.vault.write((writer) => {
       const record = writer.credential(space, name);

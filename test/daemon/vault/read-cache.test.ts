@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { MaskedValues } from '../../../daemon/vault/masked-values.ts';
 import { ReadCache } from '../../../daemon/vault/read-cache.ts';
+import type { SealedValue } from '../../../daemon/vault/read-cache.ts';
 import type { CredentialRecord, Space } from '../../../daemon/vault/records.ts';
 
 function record(name: string, space: Space = 'system'): CredentialRecord {
@@ -9,8 +11,9 @@ function record(name: string, space: Space = 'system'): CredentialRecord {
   return { id: name, space, name, created: 1, createdBy: 0, versions };
 }
 
-function sealed(version: number, bytes: number): { version: number; tag: Uint8Array; body: Uint8Array } {
-  return { version, tag: new Uint8Array(16), body: new Uint8Array(bytes) };
+function sealed(version: number, bytes: number): SealedValue {
+  const record = { kind: KIND.value, tag: new Uint8Array(16), body: new Uint8Array(bytes) };
+  return { version, record, isRead: false };
 }
 
 function text(value: Uint8Array): { text: string } {

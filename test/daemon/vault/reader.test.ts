@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { removeCredentials } from '../../../daemon/methods/save-version.ts';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { countDamaged } from '../../../daemon/vault/reader.ts';
-import { currentVersion } from '../../../daemon/vault/records.ts';
+import { INLINE_BYTES_MAX, currentVersion } from '../../../daemon/vault/records.ts';
 import type { CredentialRecord, Space } from '../../../daemon/vault/records.ts';
 import { CredentialError, isCredentialError } from '../../../src/errors.ts';
 import { TestVault } from './open-vault.ts';
@@ -43,7 +43,7 @@ describe('OpeningReader', () => {
 
   it('says Damaged, with the name, of a value that is not there', async (t) => {
     const made = await TestVault.create(t);
-    await made.save('a', 'value');
+    await made.save('a', 'value'.padEnd(INLINE_BYTES_MAX + 1));
     const opened = await made.tampered((database) => database.exec('DELETE FROM record WHERE kind = 6'));
     assert.throws(
       () => opened.value('a'),
@@ -143,7 +143,7 @@ describe('a value that is read again', () => {
     'is found damaged by a repair': [
       async (made) => {
         editFile(made.path, (database) => {
-          for (const row of rowsOf(made.path, KIND.value)) putRow(database, { ...row, body: Buffer.alloc(300) });
+          for (const row of rowsOf(made.path, KIND.credential)) putRow(database, { ...row, body: Buffer.alloc(300) });
         });
         await made.repair();
       },

@@ -7,6 +7,7 @@ import {
   decodePrincipal,
   decodeValue,
   emptyPrincipal,
+  encodeCredential,
   encodeRecord,
   encodeValue,
   isSpace,
@@ -77,7 +78,7 @@ describe('encodeRecord()', () => {
   it('is undone by decodeCredential()', () => {
     fc.assert(
       fc.property(credential, (record) => {
-        assert.deepEqual(decodeCredential(encodeRecord(record as CredentialRecord)), record);
+        assert.deepEqual(decodeCredential(encodeCredential(record as CredentialRecord)), record);
       }),
     );
   });

@@ -3,7 +3,7 @@ import { after, describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import type { Space } from '../../../daemon/vault/records.ts';
 import { isCredentialError } from '../../../src/errors.ts';
-import { ATTACKS, CURRENT, storeWithPast } from './attacked-store.ts';
+import { ATTACKS, CURRENT, large, storeWithPast } from './attacked-store.ts';
 import type { TestVault } from './open-vault.ts';
 import { editFile, putRow, rowsOf } from './raw-file.ts';
 
@@ -52,29 +52,38 @@ describe('repair()', () => {
     });
   }
 
-  it('brings a value back that the record of its credential does not know any more', async (t) => {
-    const opened = await history.opened(t, ATTACKS['puts the oldest record of a rotated credential back']?.edit);
-    assert.equal(opened.value('rotated'), 'rotated 1', 'before the repair');
+  it('drops a credential whose record was put back from an older copy, with what is known of it', async (t) => {
+    for (const [what, name, space] of [
+      ['puts the oldest record of a rotated credential back', 'rotated', 'system'],
+      ['puts the oldest credential with its value back', 'small', 'system'],
+      ["puts the older record of a user's credential back", 'mine', 'uid:5'],
+    ] as const) {
+      const opened = await history.opened(t, ATTACKS[what]?.edit);
+      const before = opened.vault.read((reader) => reader.principal(space));
+      await opened.repair();
+      assert.equal(opened.value(name, undefined, space), undefined);
+      const after = opened.vault.read((reader) => reader.principal(space));
+      assert.equal(after?.count, (before?.count ?? 0) - 1);
+      assert.ok(after?.names.includes(name) !== true);
+      assert.deepEqual(after?.grants, before?.grants);
+      assert.equal(await opened.save(name, 'anew', space), 1);
+      assert.deepEqual((await opened.fsck()).problems, []);
+    }
+  });
+
+  it('lists a credential anew whose list is lost, once', async (t) => {
+    const opened = await history.opened(t, ATTACKS['deletes a list of names']?.edit);
+    const listings = (): unknown[] =>
+      opened.vault.read((reader) => ['one', 'two', 'three'].map((name) => reader.credential('system', name)?.listed));
+    const before = listings();
+    assert.equal(new Set(before).size, 1);
     await opened.repair();
-    const versions = opened.vault.read((reader) => reader.credential('system', 'rotated')?.versions);
-    assert.deepEqual(
-      versions?.map(({ version }) => version),
-      [1, 2, 3],
-    );
-    const generation = opened.vault.read((reader) => reader.principal('system')?.generation);
-    assert.deepEqual(
-      versions?.map((entry) => entry.generation),
-      [1, generation, generation],
-    );
-    assert.deepEqual(
-      [1, 2, 3].map((version) => opened.value('rotated', version)),
-      ['rotated 1', 'rotated 2', 'rotated 3'],
-    );
-    assert.equal(await opened.save('rotated', 'rotated 4'), 4);
-    const user = await history.opened(t, ATTACKS["puts the older record of a user's credential back"]?.edit);
-    await user.repair();
-    assert.equal(user.value('mine', undefined, 'uid:5'), 'mine 2');
-    assert.deepEqual((await user.fsck()).problems, []);
+    const after = listings();
+    assert.equal(new Set(after).size, 1);
+    assert.notDeepEqual(after, before);
+    await opened.remove('two');
+    assert.deepEqual((await opened.fsck()).problems, []);
+    assert.deepEqual(opened.value('one'), 'one');
   });
 
   it('gives back what a space knows of itself', async (t) => {
@@ -83,7 +92,7 @@ describe('repair()', () => {
     await assert.rejects(opened.save('mine', 'while it is damaged', 'uid:5'), (error) =>
       isCredentialError(error, 'Damaged'),
     );
-    assert.equal(opened.value('mine', undefined, 'uid:5'), 'mine 2');
+    assert.equal(opened.value('mine', undefined, 'uid:5'), large('mine 2'));
     await opened.repair();
     const repaired = opened.vault.read((reader) => reader.principal('uid:5'));
     assert.deepEqual({ ...repaired, names: repaired?.names.toSorted() }, { ...known, names: known?.names.toSorted() });

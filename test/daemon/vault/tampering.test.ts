@@ -6,22 +6,32 @@ import { after, describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import type { Space } from '../../../daemon/vault/records.ts';
 import { CredentialError, isCredentialError } from '../../../src/errors.ts';
-import { ATTACKS, CURRENT, storeWithPast } from './attacked-store.ts';
+import { ATTACKS, CURRENT, large, storeWithPast } from './attacked-store.ts';
 import { TestVault } from './open-vault.ts';
-import { deleteRow, editFile, putRow, rowsOf } from './raw-file.ts';
+import { deleteRow, editFile, newRows, putRow, rowsOf } from './raw-file.ts';
 
 const history = await storeWithPast({ after });
 
 /** Every value that a credential ever had: what a replay can give at worst. */
 const EVER: Readonly<Record<string, readonly string[]>> = {
-  'system/rotated': ['rotated 1', 'rotated 2', 'rotated 3'],
-  'system/plain': ['plain 1'],
-  'system/again': ['again, before', 'again, anew'],
-  'system/often': ['often 11'],
-  'uid:7/only': ['only 1'],
-  'uid:5/mine': ['mine 1', 'mine 2'],
-  'uid:5/other': ['other 1'],
+  'system/rotated': [large('rotated 1'), large('rotated 2'), large('rotated 3')],
+  'system/plain': [large('plain 1')],
+  'system/again': [large('again, before'), large('again, anew')],
+  'system/often': [large('often 11')],
+  'uid:7/only': [large('only 1')],
+  'uid:5/mine': [large('mine 1'), large('mine 2')],
+  'uid:5/other': [large('other 1')],
+  'system/small': ['small 1', 'small 2', 'small 3'],
+  'system/shrunk': [large('shrunk 1'), 'shrunk 2'],
+  'system/gone': ['gone, before'],
+  'system/solo': ['solo 1'],
+  'system/one': ['one'],
+  'uid:6/pocket': ['pocket 1', 'pocket 2'],
 };
+
+const NAMES = new Set(
+  [...Object.keys(EVER), ...Object.keys(CURRENT)].map((place) => place.slice(place.indexOf('/') + 1)),
+);
 
 /** What reading gives: a value, nothing, or the code of an error. Anything else is a defect. */
 function outcome(opened: TestVault, place: string): string | undefined {
@@ -44,7 +54,7 @@ describe('a store that somebody wrote to who has no key', () => {
         assert.ok(read === undefined || read === '! Damaged' || values.includes(read), `${place}: ${read}`);
       }
       for (const { name } of opened.vault.read((reader) => reader.credentials(undefined, 100)).records) {
-        assert.ok(['rotated', 'plain', 'again', 'often', 'only', 'mine', 'other'].includes(name));
+        assert.ok(NAMES.has(name));
       }
     });
   }
@@ -58,6 +68,9 @@ describe('a store that somebody wrote to who has no key', () => {
     'puts an older record back and deletes the value before',
     'puts a removed credential back with its value',
     'puts a removed credential back in the place of the new one',
+    'puts an older credential with its value back',
+    'puts the oldest credential with its value back',
+    'puts a large value back in the place of a small one',
   ]);
   for (const [what, { edit }] of Object.entries(ATTACKS)) {
     if (REPLAYS.has(what)) continue;
@@ -100,7 +113,7 @@ describe('a store that somebody wrote to who has no key', () => {
       putRow(database, { ...mine, body: rows.find(({ kind }) => kind === KIND.credential)?.body ?? Buffer.of() });
     });
     assert.equal(outcome(opened, 'system/plain'), '! Damaged');
-    assert.equal(outcome(opened, 'system/rotated'), 'rotated 3');
+    assert.equal(outcome(opened, 'system/rotated'), large('rotated 3'));
     await other.close();
     await opened.close();
     // With its slots and keys too it is the other store, as a whole, and opens with its own key file only.
@@ -125,26 +138,23 @@ describe('a store that somebody wrote to who has no key', () => {
 
   it('does not take a name that was moved from one owner to another', async (t) => {
     const made = await history.opened(t);
+    const before = rowsOf(made.path, KIND.credential);
     await made.save('mine', 'of everybody');
-    const shared = rowsOf(made.path, KIND.credential);
     const mine = history.row('mine 2', KIND.credential);
-    const theirs = shared.find(({ tag }) => ![...rowsBefore].some((old) => old.equals(tag))) ?? assert.fail();
+    const [theirs = assert.fail()] = newRows(before, rowsOf(made.path, KIND.credential));
     const opened = await made.tampered((database) => {
       putRow(database, { ...mine, body: theirs.body });
       putRow(database, { ...theirs, body: mine.body });
     });
     for (const place of ['system/mine', 'uid:5/mine']) assert.equal(outcome(opened, place), '! Damaged');
   });
-  const rowsBefore = ['rotated 3', 'again, anew', 'often 1', 'plain 1', 'only 1', 'mine 2', 'other 1'].map(
-    (commit) => history.row(commit, KIND.credential).tag,
-  );
 
   it('is served, though its lists of grants were put on a page that is damaged', async (t) => {
     const opened = await history.opened(t, (database) => {
       const row = history.row('mine 2', KIND.principal);
       putRow(database, { ...row, body: randomBytes(300) });
     });
-    assert.equal(outcome(opened, 'uid:5/mine'), 'mine 2');
+    assert.equal(outcome(opened, 'uid:5/mine'), large('mine 2'));
     assert.equal(
       opened.vault.read((reader) => reader.principal('uid:5')),
       undefined,
@@ -157,13 +167,13 @@ describe('a store that somebody wrote to who has no key', () => {
 
   it('shows only by a check that a whole credential is older than it was', async (t) => {
     const opened = await history.opened(t, ATTACKS['puts an older record back and deletes the newer value']?.edit);
-    assert.equal(outcome(opened, 'system/rotated'), 'rotated 2');
+    assert.equal(outcome(opened, 'system/rotated'), large('rotated 2'));
     assert.notDeepEqual((await opened.fsck()).problems, []);
   });
 
   it('keeps showing it, whatever is written afterwards', async (t) => {
     const opened = await history.opened(t, ATTACKS['puts a grant back that was revoked']?.edit);
-    await opened.save('plain', 'plain 2');
+    await opened.save('plain', large('plain 2'));
     await opened.grant('gid:9', { space: 'system', kind: 'name', target: 'again' });
     await opened.revoke('gid:9', { space: 'system', kind: 'name', target: 'again' });
     assert.notDeepEqual((await opened.fsck()).problems, []);

@@ -3,14 +3,19 @@ import { describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { saveVersion } from '../../../daemon/methods/save-version.ts';
 import { currentVersion, emptyPrincipal } from '../../../daemon/vault/records.ts';
+import type { CredentialRecord } from '../../../daemon/vault/records.ts';
 import { VaultTransaction } from '../../../daemon/vault/transaction.ts';
 import { CountingStore } from '../counting-store.ts';
 import { TestVault, valueOf } from './open-vault.ts';
 import { rowsOf } from './raw-file.ts';
 
 function begin({ store, vault }: TestVault): VaultTransaction {
-  const { sealing, principals } = vault.unlocked();
-  return new VaultTransaction(store, sealing, principals);
+  const { sealing, principals, head } = vault.unlocked();
+  return new VaultTransaction(store, sealing, principals, head?.commits ?? assert.fail());
+}
+
+function withVersion(record: CredentialRecord, version: number): CredentialRecord {
+  return { ...record, versions: [...record.versions, { ...currentVersion(record), version }] };
 }
 
 describe('VaultTransaction', () => {
@@ -18,7 +23,7 @@ describe('VaultTransaction', () => {
     const made = await TestVault.create(t);
     const { sealing, principals, head, headBody } = made.vault.unlocked();
     const store = new CountingStore(made.store);
-    const transaction = new VaultTransaction(store, sealing, principals);
+    const transaction = new VaultTransaction(store, sealing, principals, head?.commits ?? assert.fail());
     for (let index = 0; index < 20; index += 1) {
       const name = `name${index}`;
       assert.equal(transaction.credential('system', name), undefined);
@@ -28,13 +33,14 @@ describe('VaultTransaction', () => {
       transaction.keep();
     }
     transaction.commit(head ?? assert.fail(), headBody);
-    // The credentials and the principal: there is no value under an id that was just made, and the head is known.
+    // The credentials, the principal, and whether there is such a list of names; the head is known.
     assert.deepEqual(store.reads, [
       ...Array.from({ length: 20 }, () => `get ${KIND.credential}`),
+      `get ${KIND.names}`,
       `get ${KIND.principal}`,
     ]);
     const places = store.writes.slice(0, -1).map(({ kind, tag }) => `${kind} ${Buffer.from(tag).toString('hex')}`);
-    assert.equal(places.length, 20 * 2 + 1);
+    assert.equal(places.length, 20 + 2);
     assert.deepEqual(places, places.toSorted());
     assert.equal(store.writes.at(-1)?.kind, KIND.head);
   });
@@ -75,7 +81,7 @@ describe('VaultTransaction', () => {
     const before = rowsOf(made.path);
     const transaction = begin(made);
     const record = transaction.credential('system', 'a') ?? assert.fail();
-    transaction.putValue(record, 2, Buffer.from('new'));
+    transaction.putCredential(withVersion(record, 2), Buffer.from('new'));
     transaction.deleteCredential(record);
     transaction.keep();
     assert.deepEqual(rowsOf(made.path), before);
@@ -87,8 +93,7 @@ describe('VaultTransaction', () => {
     await made.save('a', 'value');
     const transaction = begin(made);
     const record = transaction.credential('system', 'a') ?? assert.fail();
-    transaction.putCredential({ ...record, versions: [...record.versions, { ...currentVersion(record), version: 2 }] });
-    transaction.putValue(record, 2, Buffer.from('kept'));
+    transaction.putCredential(withVersion(record, 2), Buffer.from('kept'));
     transaction.keep();
     assert.equal(valueOf(transaction, 'a'), 'kept');
     transaction.deleteCredential(record);
@@ -186,13 +191,13 @@ describe('VaultTransaction', () => {
     const record = transaction.credential('system', 'a') ?? assert.fail();
     const value = Buffer.from('the new value');
     const seal = t.mock.method(sealing, 'seal');
-    transaction.putValue(record, 2, value);
+    transaction.putCredential(withVersion(record, 2), value);
     seal.mock.mockImplementationOnce(() => {
       throw new RangeError('it fails');
-    }, 1);
-    assert.throws(() => transaction.putValue(record, 2, value), RangeError);
+    }, 2);
+    assert.throws(() => transaction.putCredential(withVersion(record, 2), value), RangeError);
     const texts = seal.mock.calls.map((call) => call.arguments[2]);
-    assert.equal(texts.length, 2);
+    assert.equal(texts.length, 3);
     for (const text of texts) assert.ok(text.every((byte) => byte === 0));
     assert.equal(value.toString(), 'the new value', 'it stays the caller’s');
   });
@@ -200,7 +205,7 @@ describe('VaultTransaction', () => {
   it('drops the versions that are too many, with their values', async (t) => {
     const made = await TestVault.create(t);
     for (let version = 1; version <= 13; version += 1) await made.save('a', `${version}`);
-    assert.equal(rowsOf(made.path, KIND.value).length, 10);
+    assert.equal(rowsOf(made.path, KIND.value).length, 9);
     assert.deepEqual([made.value('a'), made.value('a', 4)], ['13', '4']);
     assert.throws(() => made.value('a', 3));
     assert.deepEqual((await made.fsck()).problems, []);

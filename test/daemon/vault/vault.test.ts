@@ -305,7 +305,7 @@ describe('Vault.write()', () => {
     await saving;
     assert.deepEqual(
       newRows(before, rowsOf(made.path)).map(({ kind }) => kind),
-      [1, 4, 5, 6],
+      [1, 4, 5, 8],
     );
   });
 
@@ -593,7 +593,7 @@ describe('Vault.close()', () => {
   it('takes what was removed out of the file', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
-    const [row] = rowsOf(made.path, KIND.value);
+    const [row] = rowsOf(made.path, KIND.credential);
     await made.remove('a');
     await made.close();
     assert.deepEqual(made.purgeFailures, []);
@@ -605,7 +605,7 @@ describe('Vault and what was removed', () => {
   it('takes it out of the journal by itself, within a second or so', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
-    const [row] = rowsOf(made.path, KIND.value);
+    const [row] = rowsOf(made.path, KIND.credential);
     const needle = row?.body.subarray(0, 40) ?? assert.fail('no value');
     const isInFiles = (): boolean =>
       fs.readdirSync(made.directory).some((name) => fs.readFileSync(path.join(made.directory, name)).includes(needle));

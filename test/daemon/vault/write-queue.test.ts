@@ -14,7 +14,7 @@ async function startQueue(t: TestContext): Promise<{ queue: WriteQueue; commits:
   const commits: number[] = [];
   let jobs = 0;
   const queue = new WriteQueue(() => ({
-    transaction: new VaultTransaction(made.store, sealing, principals),
+    transaction: new VaultTransaction(made.store, sealing, principals, 0),
     commit: () => {
       commits.push(jobs);
       jobs = 0;
