@@ -1,4 +1,4 @@
-import { closeSync, constants, existsSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 
 import { journalOf } from './database-file.ts';
 import { PAGE_BYTES } from './page-file.ts';
@@ -31,12 +31,12 @@ const ZEROS = Buffer.alloc(PAGE_BYTES);
 export function pagesInJournal(path: string): Set<number> {
   const pages = new Set<number>();
   const journal = journalOf(path);
-  if (!existsSync(journal)) return pages;
+  const bytes = statSync(journal, { throwIfNoEntry: false })?.size ?? 0;
+  if (bytes <= JOURNAL_HEADER_BYTES) return pages;
   const file = openSync(journal, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const number = Buffer.alloc(4);
-    const { size } = fstatSync(file);
-    for (let at = JOURNAL_HEADER_BYTES; at < size; at += FRAME_HEADER_BYTES + PAGE_BYTES) {
+    for (let at = JOURNAL_HEADER_BYTES; at < bytes; at += FRAME_HEADER_BYTES + PAGE_BYTES) {
       if (readSync(file, number, 0, number.length, at) === number.length) pages.add(number.readUInt32BE());
     }
   } finally {

@@ -4,12 +4,12 @@ import type { Kind, SealedReader, SealedRecord, SealedStore } from '../store/sea
 import { isSameGrant } from './grant-index.ts';
 import { Digest, encodeHead } from './head.ts';
 import type { Head } from './head.ts';
+import { NameLists } from './name-lists.ts';
 import type { Principals } from './principals.ts';
 import { OpeningReader } from './reader.ts';
 import type { VaultReader } from './reader.ts';
 import {
   INLINE_BYTES_MAX,
-  SHARED_SPACE,
   currentVersion,
   decodeCredential,
   decodeNames,
@@ -25,9 +25,6 @@ import type { Sealing } from './sealing.ts';
 import { SLOTS_READ_MAX, decodeSlot, encodeSlot } from './slots.ts';
 import type { SlotRecord } from './slots.ts';
 import { wipe } from './sodium.ts';
-
-/** Most names in one record: it is written anew when one of them is removed. */
-const NAMES_PER_RECORD = 64;
 
 /** The changes of one call. It reads its own writes, and those of the calls before it in the same commit. */
 export interface VaultWriter extends VaultReader {
@@ -93,20 +90,14 @@ export class VaultTransaction implements VaultWriter {
   readonly #changes: Changes = new Map();
   readonly #principals: Map<PrincipalId, PrincipalRecord> = new Map();
   readonly #touched: Set<Space> = new Set();
-  /** Number of this commit among those of the store. */
-  readonly #commit: number;
-  /** By the id of a list and a name, whether that is in it afterwards. */
-  readonly #keptListings: Map<string, Map<string, boolean>> = new Map();
-  #listings: { readonly id: string; readonly name: string; readonly isListed: boolean }[] = [];
-  /** How many names were to be added to lists, those of calls that were dropped among them. */
-  #newNames = 0;
+  readonly #lists: NameLists;
 
   /**
    * @param principals as they were committed last; the transaction leaves them alone
    * @param commits how often the store was committed
    */
   constructor(store: SealedStore, sealing: Sealing, principals: Principals, commits: number) {
-    this.#commit = commits + 1;
+    this.#lists = new NameLists(commits + 1);
     this.#store = store;
     this.#sealing = sealing;
     this.#committedPrincipals = principals;
@@ -174,7 +165,7 @@ export class VaultTransaction implements VaultWriter {
   }
 
   putCredential(given: CredentialRecord, value?: Uint8Array): void {
-    const record = this.#listed(given);
+    const record = this.#lists.listed(given);
     this.#changedCredentials.push(record);
     const tag = this.#sealing.credentialTag(record.space, record.name);
     if (this.#isKnownAbsent(placeOf(KIND.credential, tag))) this.#newIds.add(record.id);
@@ -209,7 +200,7 @@ export class VaultTransaction implements VaultWriter {
 
   /** Takes a name out of a list. */
   unlist(id: string, name: string): void {
-    this.#listings.push({ id, name, isListed: false });
+    this.#lists.remove(id, name);
   }
 
   /** Drops a record that nothing can be made of any more. */
@@ -266,10 +257,7 @@ export class VaultTransaction implements VaultWriter {
     for (const [id, principal] of this.#principals) this.#keptPrincipals.set(id, principal);
     for (const record of this.#changedCredentials) this.#keptCredentials.push(record);
     for (const record of this.#changedHealths) this.#keptHealths.push(record);
-    for (const { id, name, isListed } of this.#listings) {
-      const list = this.#keptListings.get(id) ?? new Map<string, boolean>();
-      this.#keptListings.set(id, list.set(name, isListed));
-    }
+    this.#lists.keep();
     this.drop();
   }
 
@@ -280,7 +268,7 @@ export class VaultTransaction implements VaultWriter {
     this.#touched.clear();
     this.#changedCredentials = [];
     this.#changedHealths = [];
-    this.#listings = [];
+    this.#lists.drop();
   }
 
   get hasChanges(): boolean {
@@ -342,34 +330,18 @@ export class VaultTransaction implements VaultWriter {
   }
 
   #sealNames(): void {
-    for (const [id, listings] of this.#keptListings) {
+    for (const id of this.#lists.changed()) {
       const tag = this.#sealing.namesTag(id);
-      const body = this.#committedBody(placeOf(KIND.names, tag), KIND.names, tag);
-      const text = body && this.#sealing.open(KIND.names, tag, body);
+      const place = placeOf(KIND.names, tag);
+      const old = this.#committedBody(place, KIND.names, tag);
+      const text = old && this.#sealing.open(KIND.names, tag, old);
       // One that is damaged is left to fsck.
-      if (body !== undefined && text === undefined) continue;
-      const names = new Set(text === undefined ? [] : decodeNames(text).names);
-      for (const [name, isListed] of listings) {
-        if (isListed) names.add(name);
-        else names.delete(name);
-      }
-      const next = names.size === 0 ? undefined : encodeRecord({ id, names: [...names] });
-      if (body === undefined && next === undefined) continue;
-      this.#kept.set(placeOf(KIND.names, tag), {
-        kind: KIND.names,
-        tag,
-        body: next && this.#sealing.seal(KIND.names, tag, next),
-      });
+      if (old !== undefined && text === undefined) continue;
+      const names = this.#lists.after(id, text === undefined ? [] : decodeNames(text).names);
+      if (old === undefined && names.length === 0) continue;
+      const body = names.length === 0 ? undefined : this.#sealing.seal(KIND.names, tag, encodeRecord({ id, names }));
+      this.#kept.set(place, { kind: KIND.names, tag, body });
     }
-  }
-
-  /** A credential of the shared space, of which there is no list of all names, is in one with those that are made with it. */
-  #listed(record: CredentialRecord): CredentialRecord {
-    if (record.space !== SHARED_SPACE || record.listed !== undefined) return record;
-    const id = `${this.#commit}.${Math.floor(this.#newNames / NAMES_PER_RECORD)}`;
-    this.#newNames += 1;
-    this.#listings.push({ id, name: record.name, isListed: true });
-    return { ...record, listed: id };
   }
 
   /** The value in the record of a credential, as a copy that the caller wipes. */

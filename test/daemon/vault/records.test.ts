@@ -7,6 +7,7 @@ import {
   decodePrincipal,
   decodeValue,
   emptyPrincipal,
+  inlineValueIn,
   encodeCredential,
   encodeRecord,
   encodeValue,
@@ -71,6 +72,18 @@ describe('valueIn()', () => {
     const view = new Uint8Array(large.buffer, large.byteOffset + 6, text.length);
     assert.equal(Buffer.from(valueIn(view)).toString(), 'secret');
     assert.equal(decodeValue(view).name, 'a');
+  });
+});
+
+describe('encodeCredential()', () => {
+  it('keeps a value of any bytes beside the record, or none', () => {
+    fc.assert(
+      fc.property(credential, fc.option(fc.uint8Array()), (record, value) => {
+        const text = encodeCredential(record, value ?? undefined);
+        assert.deepEqual(decodeCredential(text), record);
+        assert.deepEqual(inlineValueIn(text), value ?? undefined);
+      }),
+    );
   });
 });
 

@@ -64,7 +64,7 @@ describe('repair()', () => {
       assert.equal(opened.value(name, undefined, space), undefined);
       const after = opened.vault.read((reader) => reader.principal(space));
       assert.equal(after?.count, (before?.count ?? 0) - 1);
-      assert.ok(after?.names.includes(name) !== true);
+      assert.ok(!after?.names.includes(name));
       assert.deepEqual(after?.grants, before?.grants);
       assert.equal(await opened.save(name, 'anew', space), 1);
       assert.deepEqual((await opened.fsck()).problems, []);

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { saveVersion } from '../../../daemon/methods/save-version.ts';
-import { currentVersion, emptyPrincipal } from '../../../daemon/vault/records.ts';
-import type { CredentialRecord } from '../../../daemon/vault/records.ts';
+import { openWithValue } from '../../../daemon/vault/reader.ts';
+import { INLINE_BYTES_MAX, currentVersion, decodeNames, emptyPrincipal } from '../../../daemon/vault/records.ts';
+import type { CredentialRecord, NamesRecord } from '../../../daemon/vault/records.ts';
 import { VaultTransaction } from '../../../daemon/vault/transaction.ts';
 import { CountingStore } from '../counting-store.ts';
 import { TestVault, valueOf } from './open-vault.ts';
@@ -13,6 +14,8 @@ function begin({ store, vault }: TestVault): VaultTransaction {
   const { sealing, principals, head } = vault.unlocked();
   return new VaultTransaction(store, sealing, principals, head?.commits ?? assert.fail());
 }
+
+const NEW = { space: 'system', changed: 1, changedBy: 0 } as const;
 
 function withVersion(record: CredentialRecord, version: number): CredentialRecord {
   return { ...record, versions: [...record.versions, { ...currentVersion(record), version }] };
@@ -208,6 +211,122 @@ describe('VaultTransaction', () => {
     assert.equal(rowsOf(made.path, KIND.value).length, 9);
     assert.deepEqual([made.value('a'), made.value('a', 4)], ['13', '4']);
     assert.throws(() => made.value('a', 3));
+    assert.deepEqual((await made.fsck()).problems, []);
+  });
+
+  /** Where a version of a credential lies: with its record, in a record of its own, or nowhere. */
+  function placesOf(made: TestVault, versions: readonly number[]): string[] {
+    const { sealing } = made.vault.unlocked();
+    const record = made.vault.read((reader) => reader.credential('system', 'a')) ?? assert.fail();
+    const body = made.store.get(KIND.credential, sealing.credentialTag('system', 'a')) ?? assert.fail();
+    const { hasValue } = openWithValue(sealing, sealing.credentialTag('system', 'a'), body) ?? assert.fail();
+    return versions.map((version) => {
+      const isApart = made.store.get(KIND.value, sealing.valueTag(record.id, version)) !== undefined;
+      const isInline = hasValue && currentVersion(record).version === version;
+      assert.ok(!(isApart && isInline));
+      return isApart ? 'apart' : isInline ? 'inline' : 'nowhere';
+    });
+  }
+
+  it('puts a small value into the record of its credential, until one was too large for it', async (t) => {
+    const made = await TestVault.create(t);
+    const sizes = [1, INLINE_BYTES_MAX, INLINE_BYTES_MAX + 1, 1, 2];
+    const seen: string[][] = [];
+    for (const [index, size] of sizes.entries()) {
+      await made.save('a', Buffer.alloc(size, index));
+      seen.push(placesOf(made, [1, 2, 3, 4, 5].slice(0, index + 1)));
+      for (const [before, bytes] of sizes.slice(0, index + 1).entries()) {
+        assert.equal(made.value('a', before + 1), Buffer.alloc(bytes, before).toString());
+      }
+    }
+    assert.deepEqual(seen, [
+      ['inline'],
+      ['apart', 'inline'],
+      ['apart', 'apart', 'apart'],
+      ['apart', 'apart', 'apart', 'apart'],
+      ['apart', 'apart', 'apart', 'apart', 'apart'],
+    ]);
+    assert.deepEqual((await made.fsck()).problems, []);
+    await made.remove('a');
+    assert.deepEqual(
+      rowsOf(made.path).filter(({ kind }) => kind > KIND.principal),
+      [],
+    );
+  });
+
+  it('keeps a value where its record is stored anew without another one', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'first');
+    await made.save('a', 'second');
+    await made.vault.write((writer) => {
+      const record = writer.credential('system', 'a') ?? assert.fail();
+      writer.deleteValue(record, 1);
+      writer.putCredential({ ...record, versions: record.versions.slice(1) });
+    });
+    assert.deepEqual(placesOf(made, [1, 2]), ['nowhere', 'inline']);
+    assert.equal(made.value('a'), 'second');
+    assert.deepEqual((await made.fsck()).problems, []);
+  });
+
+  /** The lists of names, in the order of their ids. */
+  function listsOf({ vault, path }: TestVault): NamesRecord[] {
+    const { sealing } = vault.unlocked();
+    return rowsOf(path, KIND.names)
+      .map(({ tag, body }) => decodeNames(sealing.open(KIND.names, tag, body) ?? assert.fail()))
+      .toSorted((one, other) => one.id.localeCompare(other.id));
+  }
+
+  it('lists the names that are stored for the first time in one commit, 64 in a record', async (t) => {
+    const made = await TestVault.create(t);
+    const names = Array.from({ length: 150 }, (_, index) => `n${index}`);
+    await made.saveAll(names);
+    const commit = made.vault.unlocked().head?.commits;
+    const lists = listsOf(made);
+    assert.deepEqual(
+      lists.map(({ id, names: listed }) => [id, listed.length]),
+      [
+        [`${commit}.0`, 64],
+        [`${commit}.1`, 64],
+        [`${commit}.2`, 22],
+      ],
+    );
+    assert.deepEqual(
+      lists.flatMap(({ names: listed }) => listed),
+      names,
+    );
+    // Neither another version nor a user's own credential is listed.
+    await made.save('n0', 'again');
+    await made.save('own', 'value', 'uid:5');
+    assert.deepEqual(listsOf(made), lists);
+    for (const name of ['n0', ...names.slice(128)]) await made.remove(name);
+    assert.deepEqual(
+      listsOf(made).map(({ names: listed }) => listed),
+      [names.slice(1, 64), names.slice(64, 128)],
+    );
+    assert.deepEqual((await made.fsck()).problems, []);
+  });
+
+  it('lists what is there in the end, however often a call of the same commit stored and removed it', async (t) => {
+    const made = await TestVault.create(t);
+    const refused = made.vault.write((writer) => {
+      saveVersion(writer, { ...NEW, name: 'refused', existing: undefined, value: Buffer.from('value') });
+      throw new RangeError('by the test');
+    });
+    const work = [
+      made.save('a', '1'),
+      refused.catch(() => undefined),
+      made.remove('a'),
+      made.save('b', '1'),
+      made.save('a', '2'),
+      made.save('c', '1'),
+      made.remove('c'),
+    ];
+    await Promise.all(work);
+    assert.deepEqual(
+      listsOf(made).flatMap(({ names }) => names.toSorted()),
+      ['a', 'b'],
+    );
+    assert.equal(made.value('a'), '2');
     assert.deepEqual((await made.fsck()).problems, []);
   });
 });
