@@ -18,6 +18,8 @@ export const MIGRATIONS: readonly ((database: Database.Database) => void)[] = [
       ) STRICT, WITHOUT ROWID;
       PRAGMA application_id = ${APPLICATION_ID};
     `),
+  // Small values lie in the records of their credentials, with lists of names; those that are there already stay as they are.
+  () => undefined,
 ];
 
 /** The newest version of the file that this program reads and writes. */

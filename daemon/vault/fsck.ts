@@ -366,7 +366,7 @@ class Check implements Findings {
 
   #checkListing(record: CredentialRecord): void {
     const { listed, name } = record;
-    if (listed === undefined) return;
+    if (listed === undefined || this.#isListingCut) return;
     const names = this.stale.get(listed);
     if (names?.delete(name) === true) return;
     this.unlisted.push(record);

@@ -27,7 +27,8 @@ function byteAt(bytes: Uint8Array, index: number): number {
   return bytes[index] ?? 0;
 }
 
-function padme(length: number): number {
+/** The next size of Padmé's. */
+export function padme(length: number): number {
   const exponent = Math.floor(Math.log2(length));
   const lastBits = exponent - (Math.floor(Math.log2(exponent)) + 1);
   const mask = 2 ** lastBits - 1;

@@ -1,4 +1,5 @@
 import type { Finding } from '../../src/validation.ts';
+import { padme } from './padding.ts';
 
 /**
  * What is inside of sealed records. Each is JSON in UTF-8; the sealing has proved that this program wrote it, so it is
@@ -19,6 +20,13 @@ export type PrincipalId = Space | `gid:${number}` | `unit:${string}`;
 
 /** Largest value that lies in the record of its credential, where it is current. Others are records of their own. */
 export const INLINE_BYTES_MAX = 1024;
+/** Such values take at least as much: most of them show nothing of their size. */
+const INLINE_PADDED_BYTES_MIN = 192;
+/** Where it begins, behind the end of the JSON: NUL, and two bytes of length. */
+const VALUE_OFFSET = 3;
+
+/** Version, generation, changed, changedBy, size, restoredFrom: ten are kept, and their names would be most of a record. */
+type StoredVersion = readonly [number, number, number, number, number, number?];
 
 /** One kept version of a credential. */
 export interface VersionEntry {
@@ -148,14 +156,38 @@ export function encodeRecord(record: PrincipalRecord | HealthRecord | NamesRecor
   return Buffer.from(JSON.stringify(record));
 }
 
-/** JSON, which has no NUL in it; then NUL and the value, where there is one. The caller owns and wipes it. */
+/**
+ * JSON, which has no NUL in it; where there is a value, NUL ‖ length (u16, big-endian) ‖ value ‖ zeros, up to a size that shows
+ * its own only roughly. The caller owns and wipes it.
+ */
 export function encodeCredential(record: CredentialRecord, value?: Uint8Array): Uint8Array {
-  const json = Buffer.from(JSON.stringify(record));
+  const json = Buffer.from(JSON.stringify({ ...record, versions: record.versions.map(encodeVersion) }));
   if (value === undefined) return json;
-  const text = new Uint8Array(json.length + 1 + value.length);
+  const start = json.length + VALUE_OFFSET;
+  const text = new Uint8Array(json.length + 1 + padme(Math.max(INLINE_PADDED_BYTES_MIN, 2 + value.length)));
   text.set(json);
-  text.set(value, json.length + 1);
+  text[start - 2] = value.length >> 8;
+  text[start - 1] = value.length & 0xff;
+  text.set(value, start);
   return text;
+}
+
+function encodeVersion(entry: VersionEntry): StoredVersion {
+  const { version, generation, changed, changedBy, size, restoredFrom } = entry;
+  const common = [version, generation, changed, changedBy, size] as const;
+  return restoredFrom === undefined ? common : [...common, restoredFrom];
+}
+
+/** In version 1 of the file they had names. */
+function decodeVersion(stored: StoredVersion | VersionEntry): VersionEntry {
+  if (!isArray(stored)) return stored;
+  const [version, generation, changed, changedBy, size, restoredFrom] = stored;
+  const entry = { version, generation, changed, changedBy, size };
+  return restoredFrom === undefined ? entry : { ...entry, restoredFrom };
+}
+
+function isArray(stored: StoredVersion | VersionEntry): stored is StoredVersion {
+  return Array.isArray(stored);
 }
 
 /** Length of the header (u16, big-endian) ‖ header: space NUL name NUL version ‖ value. The caller owns and wipes it. */
@@ -184,14 +216,19 @@ export function decodeValue(text: Uint8Array): ValueRecord {
 
 export function decodeCredential(text: Uint8Array): CredentialRecord {
   const end = text.indexOf(0);
-  const json = Buffer.from(text.buffer, text.byteOffset, end === -1 ? text.byteLength : end);
-  return JSON.parse(json.toString()) as CredentialRecord;
+  const json = Buffer.from(text.buffer, text.byteOffset, end === -1 ? text.byteLength : end).toString();
+  const record = JSON.parse(json) as Omit<CredentialRecord, 'versions'> & {
+    readonly versions: readonly (StoredVersion | VersionEntry)[];
+  };
+  return { ...record, versions: record.versions.map(decodeVersion) };
 }
 
 /** The current value in the record of its credential, as a view; undefined where it is a record of its own. */
 export function inlineValueIn(text: Uint8Array): Uint8Array | undefined {
   const end = text.indexOf(0);
-  return end === -1 ? undefined : text.subarray(end + 1);
+  if (end === -1) return undefined;
+  const bytes = (text[end + 1] ?? 0) * 256 + (text[end + 2] ?? 0);
+  return text.subarray(end + VALUE_OFFSET, end + VALUE_OFFSET + bytes);
 }
 
 export function decodeNames(text: Uint8Array): NamesRecord {

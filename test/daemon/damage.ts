@@ -1,5 +1,9 @@
 import Database from 'better-sqlite3';
 import { KIND } from '../../daemon/store/sealed-store.ts';
+import { INLINE_BYTES_MAX } from '../../daemon/vault/records.ts';
+
+/** A value that is a record of its own. */
+export const APART: string = 'x'.repeat(INLINE_BYTES_MAX + 1);
 
 /** Kinds of records, by the names that the file format has for them. */
 export type KindName = keyof typeof KIND;

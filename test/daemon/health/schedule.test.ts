@@ -8,7 +8,7 @@ import type { Health } from '../../../src/protocol/interface.generated.ts';
 import { ALICE, BOB, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
 import { isPending } from '../vault/open-vault.ts';
-import { flipBit, newTags, recordsIn } from '../damage.ts';
+import { APART, flipBit, newTags, recordsIn } from '../damage.ts';
 import { ALL_WELL, holdProbes, probes, WRONG_KEY } from '../probes.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -244,7 +244,10 @@ describe('HealthSchedule', () => {
   it('tries the others where the values of some are damaged, and those not again at once', async (t) => {
     const core = await startCore(t);
     const before = recordsIn(core.storePath, 'value');
-    for (const set of ['aws_a', 'aws_b', 'aws_c']) await keepSet(core, set);
+    for (const set of ['aws_a', 'aws_b', 'aws_c']) {
+      await keepSet(core, set);
+      await core.replace(ROOT, `cio_${set}_backup_password`, APART);
+    }
     const damaged = newTags(before, recordsIn(core.storePath, 'value'));
     await keepSet(core, 'minio');
     const again = await restartCore(t, core, () => {

@@ -5,7 +5,7 @@ import { ALICE, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
 import { saveVersion } from '../../../daemon/methods/save-version.ts';
 import type { VaultReader } from '../../../daemon/vault/reader.ts';
-import { flipBit, newTags, recordsIn } from '../damage.ts';
+import { APART, flipBit, newTags, recordsIn } from '../damage.ts';
 
 const AWS = {
   cio_aws_backup_repo: 's3:https://s3.amazonaws.com/backup-123',
@@ -216,7 +216,7 @@ describe('answerLoad()', () => {
     const core = await startCore(t);
     await core.keep(ROOT, 'good');
     const before = recordsIn(core.storePath, 'value');
-    await core.keep(ROOT, 'token');
+    await core.replace(ROOT, 'token', APART);
     const [tag = ''] = newTags(before, recordsIn(core.storePath, 'value'));
     await grant(core, 'token');
     await grant(core, 'good');

@@ -9,7 +9,7 @@ import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
 import type { FsckOut } from '../../../src/protocol/interface.generated.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
-import { deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
+import { APART, deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
 import type { KindName } from '../damage.ts';
 
 /** A store in which the record of `broken` of some kind was changed, and one to each side of it was not. */
@@ -21,7 +21,7 @@ async function damagedCore(
   const before = await startCore(t);
   await before.keep(ROOT, 'first');
   const records = recordsIn(before.storePath, kind);
-  await before.keep(ROOT, 'broken');
+  await before.replace(ROOT, 'broken', kind === 'value' ? APART : 'small');
   const [tag = ''] = newTags(records, recordsIn(before.storePath, kind));
   await before.keep(ROOT, 'last');
   return restartCore(t, before, () => change(before.storePath, kind, tag));
@@ -35,7 +35,7 @@ describe('Fsck', () => {
     for (const repair of [false, true]) {
       const { records, problems, repaired } = await core.ask(ROOT, 'Fsck', { repair });
       assert.deepEqual([problems, repaired], [[], false]);
-      const kinds = ['store', 'slot', 'dataKey', 'principal', 'credential', 'value'] as const;
+      const kinds = ['store', 'slot', 'dataKey', 'principal', 'credential', 'value', 'names'] as const;
       assert.equal(
         records,
         kinds.reduce((sum, kind) => sum + recordsIn(core.storePath, kind).size, 0),

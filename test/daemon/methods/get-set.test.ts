@@ -4,7 +4,7 @@ import type { Reply } from '../../../daemon/dispatch.ts';
 import { AT_ONCE_BYTES_MAX } from '../../../daemon/methods/read-in-turn.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
-import { flipBit, newTags, recordsIn } from '../damage.ts';
+import { APART, flipBit, newTags, recordsIn } from '../damage.ts';
 
 const AWS = ['cio_aws_backup_repo', 'cio_aws_access_key', 'cio_aws_secret_key', 'cio_aws_backup_password'] as const;
 const NO_SET = '0191e1f0-7c3a-5000-8000-00000000000a';
@@ -268,7 +268,7 @@ describe('GetSet of what is damaged', () => {
     const before = await startCore(t);
     await before.keep(ROOT, 'cio_aws_backup_repo', 'cio_aws_access_key', 'cio_aws_backup_password');
     const values = recordsIn(before.storePath, 'value');
-    await before.keep(ROOT, 'cio_aws_secret_key');
+    await before.replace(ROOT, 'cio_aws_secret_key', APART);
     const [tag = ''] = newTags(values, recordsIn(before.storePath, 'value'));
     await before.keep(ROOT, 'cio_minio_access_key');
     const core = await restartCore(t, before, () => flipBit(before.storePath, 'value', tag));

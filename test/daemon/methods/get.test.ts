@@ -4,7 +4,7 @@ import type { Reply } from '../../../daemon/dispatch.ts';
 import { AT_ONCE_BYTES_MAX } from '../../../daemon/methods/read-in-turn.ts';
 import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
-import { deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
+import { APART, deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
 
 describe('Get', () => {
   it('gives the current value, its version and its generation', async (t) => {
@@ -182,7 +182,7 @@ describe('Get of what is damaged', () => {
       const before = await startCore(t);
       await before.keep(ROOT, 'first');
       const records = recordsIn(before.storePath, kind);
-      await before.keep(ROOT, 'broken');
+      await before.replace(ROOT, 'broken', kind === 'value' ? APART : 'small');
       const [tag = ''] = newTags(records, recordsIn(before.storePath, kind));
       await before.keep(ROOT, 'last');
       const core = await restartCore(t, before, () => change(before.storePath, kind, tag));
@@ -196,8 +196,8 @@ describe('Get of what is damaged', () => {
   it('gives a new version where only an older value is damaged', async (t) => {
     const before = await startCore(t);
     await before.keep(ROOT, 'token');
-    const [tag = ''] = recordsIn(before.storePath, 'value').keys();
     await before.replace(ROOT, 'token', 'new');
+    const [tag = ''] = recordsIn(before.storePath, 'value').keys();
     const core = await restartCore(t, before, () => flipBit(before.storePath, 'value', tag));
     assert.equal(await core.value(ROOT, 'token'), 'new');
     assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'token', version: 1 }), ['Damaged', { name: 'token' }]);

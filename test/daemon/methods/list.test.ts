@@ -5,7 +5,7 @@ import { MESSAGE_BYTES_MAX } from '../../../src/limits.ts';
 import type { ListIn, ListOut } from '../../../src/protocol/interface.generated.ts';
 import { ALICE, BOB, RESTIC, ROOT, START_TIME, restartCore, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
-import { flipBit, newTags, recordsIn } from '../damage.ts';
+import { APART, flipBit, newTags, recordsIn } from '../damage.ts';
 import { restore, takeCopy } from './copies.ts';
 
 const LIST = 'io.cio.Credentials.List';
@@ -529,7 +529,8 @@ describe('List of what is damaged', () => {
     const before = await startCore(t);
     await before.keep(person, 'cio_aws_access_key', 'token');
     const records = recordsIn(before.storePath, kind);
-    await before.keep(person, name);
+    if (kind === 'value') await before.replace(person, name, `s3:https://a.example/bucket/${APART}`);
+    else await before.keep(person, name);
     const [tag = ''] = newTags(records, recordsIn(before.storePath, kind));
     await before.keep(person, 'last');
     return restartCore(t, before, () => flipBit(before.storePath, kind, tag));
@@ -546,10 +547,10 @@ describe('List of what is damaged', () => {
     });
 
     it(`lists a credential whose public value is damaged, and counts the value (uid ${person.uid})`, async (t) => {
-      const core = await damagedCore(t, person, 'value', 'cio_aws_region');
+      const core = await damagedCore(t, person, 'value', 'cio_aws_backup_repo');
       const { credentials, damaged } = await core.ask(person, 'List', {});
-      const region = credentials.find(({ name }) => name === 'cio_aws_region') ?? assert.fail();
-      assert.deepEqual([region.value, damaged], [undefined, 1]);
+      const repository = credentials.find(({ name }) => name === 'cio_aws_backup_repo') ?? assert.fail();
+      assert.deepEqual([repository.value, damaged], [undefined, 1]);
     });
   }
 

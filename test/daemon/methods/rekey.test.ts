@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ALICE, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
-import { flipBit, newTags, recordsIn } from '../damage.ts';
+import { APART, flipBit, newTags, recordsIn } from '../damage.ts';
 
 describe('Rekey', () => {
   it('seals every record anew, and loses none', async (t) => {
@@ -9,7 +9,7 @@ describe('Rekey', () => {
     for (const value of ['first', 'second']) await before.replace(ROOT, 'token', value);
     await before.keep(ALICE, 'cio_aws_access_key');
     await before.ask(ALICE, 'Grant', { target: 'aws', grantees: [{ unit: 'restic.service' }] });
-    const sealed = ['principal', 'credential', 'value', 'dataKey'] as const;
+    const sealed = ['principal', 'credential', 'value', 'names', 'dataKey'] as const;
     const bodies = sealed.flatMap((kind) => [...recordsIn(before.storePath, kind).values()]);
     const { keyEpoch, records } = await before.ask(ROOT, 'Rekey', {});
     assert.deepEqual([keyEpoch, records], [2, bodies.length - 1]);
@@ -50,7 +50,7 @@ describe('Rekey', () => {
     const before = await startCore(t);
     await before.keep(ROOT, 'first');
     const records = recordsIn(before.storePath, 'value');
-    await before.keep(ROOT, 'broken');
+    await before.replace(ROOT, 'broken', APART);
     const [tag = ''] = newTags(records, recordsIn(before.storePath, 'value'));
     const core = await restartCore(t, before, () => flipBit(before.storePath, 'value', tag));
     assert.deepEqual(await core.refusal(ROOT, 'Rekey', {}), ['Damaged', { name: 'broken' }]);

@@ -452,7 +452,7 @@ describe('Restore', () => {
 describe('Restore of what is no good copy', () => {
   it('refuses each with its reason, and changes nothing', async (t) => {
     const { core, bytes } = await coreWithCopy(t);
-    const valueTag = (file: string): string => [...recordsIn(file, 'value').keys()][0] ?? '';
+    const tagIn = (file: string): string => [...recordsIn(file, 'credential').keys()][0] ?? '';
     const hostile: readonly (readonly [what: string, copy: Uint8Array, reason: string])[] = [
       ['nothing', new Uint8Array(0), 'foreign'],
       ['a text', Buffer.from('age-encryption.org/v1\n'), 'foreign'],
@@ -480,8 +480,8 @@ describe('Restore of what is no good copy', () => {
         'damaged',
       ],
       ['a record of nobody', edited(t, bytes, withSql("INSERT INTO record VALUES (6, x'00', x'00')")), 'damaged'],
-      ['a changed value', edited(t, bytes, (file) => flipBit(file, 'value', valueTag(file))), 'damaged'],
-      ['a deleted value', edited(t, bytes, (file) => deleteRecord(file, 'value', valueTag(file))), 'damaged'],
+      ['a changed credential', edited(t, bytes, (file) => flipBit(file, 'credential', tagIn(file))), 'damaged'],
+      ['a deleted credential', edited(t, bytes, (file) => deleteRecord(file, 'credential', tagIn(file))), 'damaged'],
     ];
     const before = recordsIn(core.storePath, 'head');
     for (const [what, copy, reason] of hostile) {

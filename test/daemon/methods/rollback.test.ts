@@ -119,7 +119,7 @@ describe('Rollback of a credential', () => {
     assert.equal(await core.value(ROOT, 'token'), '0');
     const { versions } = await core.ask(ROOT, 'History', { name: 'token' });
     assert.deepEqual([versions.length, versions.at(-1)?.version], [VERSIONS_KEPT, 2]);
-    assert.equal(recordsIn(core.storePath, 'value').size, VERSIONS_KEPT);
+    assert.equal(recordsIn(core.storePath, 'value').size, VERSIONS_KEPT - 1);
   });
 
   it('does not take back whom it was granted to', async (t) => {
@@ -134,8 +134,8 @@ describe('Rollback of a credential', () => {
   it('tells of a damaged older value, and leaves the current one', async (t) => {
     const before = await startCore(t);
     await before.replace(ROOT, 'token', 'first');
-    const [tag = ''] = newTags(new Map(), recordsIn(before.storePath, 'value'));
     await before.replace(ROOT, 'token', 'second');
+    const [tag = ''] = newTags(new Map(), recordsIn(before.storePath, 'value'));
     const core = await restartCore(t, before, () => flipBit(before.storePath, 'value', tag));
     assert.deepEqual(await core.refusal(ROOT, 'Rollback', { target: 'token' }), ['Damaged', { name: 'token' }]);
     assert.equal(await core.value(ROOT, 'token'), 'second');

@@ -88,7 +88,7 @@ describe('Status', () => {
     assert.equal((await core.ask(ROOT, 'Status', {})).intact, true);
     assert.equal((await core.ask(ALICE, 'Status', {})).intact, undefined);
     const again = await restartCore(t, core, () => {
-      for (const tag of recordsIn(core.storePath, 'value').keys()) deleteRecord(core.storePath, 'value', tag);
+      for (const tag of recordsIn(core.storePath, 'credential').keys()) deleteRecord(core.storePath, 'credential', tag);
     });
     await again.selfCheck.run();
     assert.equal((await again.ask(ROOT, 'Status', {})).intact, false);

@@ -19,7 +19,7 @@ const step =
 
 describe('MIGRATIONS', () => {
   it('lead to the version that the file format has', () => {
-    assert.equal(FORMAT_VERSION, 1);
+    assert.equal(FORMAT_VERSION, 2);
     assert.equal(MIGRATIONS.length, FORMAT_VERSION);
     assert.equal(Buffer.from(APPLICATION_ID.toString(16), 'hex').toString(), 'cioc');
   });

@@ -10,7 +10,7 @@ import { STORE_FILE, TestVault } from './open-vault.ts';
 import { PAGE_BYTES, leavesOf, overwrite, zeroPage } from './raw-file.ts';
 
 /** Few enough for a small file, enough for several pages of each kind of record. */
-const CREDENTIALS = 40;
+const CREDENTIALS = 50;
 /** Bytes between two that are changed; prime, so that all places of records are met. All of them by CIO_TEST_EVERY_BYTE=1. */
 const STRIDE = process.env['CIO_TEST_EVERY_BYTE'] === undefined ? 127 : 1;
 

@@ -121,26 +121,28 @@ describe('the file format', () => {
     });
   }
 
-  it(
-    'lets another program read everything, and check the head, with Python’s own library alone',
-    { skip: skipUnless(command('python3')) },
-    (t) => {
-      const { file, keyFile, credentialsDirectory, expected } = copyOf(t, 'store-v1');
-      const ways: Record<string, string> = {
-        keyfile: keyFile,
-        systemd: path.join(credentialsDirectory, 'cio-credentiald.root-key'),
-        recovery: expected.recoveryCode,
-        passphrase: expected.passphrase,
-      };
-      for (const [kind, given] of Object.entries(ways)) {
-        const output = execFileSync('python3', [PYTHON_READER, file, kind, given], { encoding: 'utf8' });
-        const { passphrase: _, recoveryCode: __, ...content } = expected;
-        const { commits, ...read } = JSON.parse(output) as Expected & { commits: number };
-        assert.deepEqual(read, content);
-        assert.ok(commits > 30);
-      }
-    },
-  );
+  for (const version of versions) {
+    it(
+      `lets another program read all of ${version}, and check the head, with Python’s own library alone`,
+      { skip: skipUnless(command('python3')) },
+      (t) => {
+        const { file, keyFile, credentialsDirectory, expected } = copyOf(t, version);
+        const ways: Record<string, string> = {
+          keyfile: keyFile,
+          systemd: path.join(credentialsDirectory, 'cio-credentiald.root-key'),
+          recovery: expected.recoveryCode,
+          passphrase: expected.passphrase,
+        };
+        for (const [kind, given] of Object.entries(ways)) {
+          const output = execFileSync('python3', [PYTHON_READER, file, kind, given], { encoding: 'utf8' });
+          const { passphrase: _, recoveryCode: __, ...content } = expected;
+          const { commits, ...read } = JSON.parse(output) as Expected & { commits: number };
+          assert.deepEqual(read, content);
+          assert.ok(commits > 30);
+        }
+      },
+    );
+  }
 
   it('lets another program read what the daemon writes now', { skip: skipUnless(command('python3')) }, async (t) => {
     const made = await TestVault.create(t);
@@ -164,16 +166,18 @@ describe('the file format', () => {
     }
   });
 
-  it("lets another program read a value with libsodium's official functions", (t) => {
-    const { file, keyFile, expected } = copyOf(t, 'store-v1');
-    const read = (space: Space, name: string): string =>
-      execFileSync(process.execPath, [SCRIPT_READER, file, keyFile, space, name]).toString('base64');
-    for (const [space, name] of [
-      ['system', 'cio_aws_backup_password'],
-      ['uid:1000', 'mine'],
-    ] as const) {
-      const record = expected.credentials.find((one) => one.space === space && one.name === name);
-      assert.equal(read(space, name), record?.versions.at(-1)?.value);
-    }
-  });
+  for (const version of versions) {
+    it(`lets another program read a value of ${version} with libsodium's official functions`, (t) => {
+      const { file, keyFile, expected } = copyOf(t, version);
+      const read = (space: Space, name: string): string =>
+        execFileSync(process.execPath, [SCRIPT_READER, file, keyFile, space, name]).toString('base64');
+      for (const [space, name] of [
+        ['system', 'cio_aws_backup_password'],
+        ['uid:1000', 'mine'],
+      ] as const) {
+        const record = expected.credentials.find((one) => one.space === space && one.name === name);
+        assert.equal(read(space, name), record?.versions.at(-1)?.value);
+      }
+    });
+  }
 });

@@ -121,7 +121,7 @@ describe('the health of a set in the store', () => {
     const made = await storeWithHealth(t);
     const path = made.path;
     const damaged = await made.tampered((database) => {
-      for (const row of rowsOf(path).filter(({ kind }) => kind === KIND.value)) deleteRow(database, row);
+      for (const row of rowsOf(path).filter(({ kind }) => kind === KIND.credential)) deleteRow(database, row);
     });
     await damaged.repair();
     assert.deepEqual((await damaged.fsck()).problems, []);

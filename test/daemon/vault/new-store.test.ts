@@ -75,7 +75,7 @@ describe('isEmptyStore()', () => {
     await made.save('a', 'value', 'uid:5');
     await made.close();
     const rows = rowsOf(made.path);
-    assert.equal(rows.length, 7);
+    assert.equal(rows.length, 6);
     for (const kept of rows) {
       editFile(made.path, (database) => {
         for (const row of rows) deleteRow(database, row);

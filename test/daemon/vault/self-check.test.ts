@@ -108,7 +108,7 @@ describe('SelfCheck.run()', () => {
   it('takes nothing that it read before a repair for what is there after it', async (t) => {
     const made = await withValues(t);
     const opened = await made.tampered((database) => {
-      for (const row of rowsOf(made.path, KIND.value).slice(0, 1)) deleteRow(database, row);
+      for (const row of rowsOf(made.path, KIND.credential).slice(0, 1)) deleteRow(database, row);
     });
     const { check, heard } = checkOf(t, opened);
     const running = runBehindOthers(check, opened);
@@ -162,7 +162,7 @@ describe('SelfCheck.start()', () => {
   it('looks once a minute after the store was opened, and again after it was repaired', async (t) => {
     const made = await withValues(t);
     const opened = await made.tampered((database) => {
-      for (const row of rowsOf(made.path, KIND.value).slice(0, 1)) deleteRow(database, row);
+      for (const row of rowsOf(made.path, KIND.credential).slice(0, 1)) deleteRow(database, row);
     });
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { check, heard } = checkOf(t, opened);

@@ -651,15 +651,16 @@ describe('Vault and the journal of its file', () => {
         const purge = t.mock.method(made.store, 'purge');
         const work = Promise.withResolvers<void>();
         const held = hold(made, () => work.promise);
+        const before = purge.mock.callCount();
         await made.remove('a');
         t.mock.timers.tick(SECOND_MS);
-        assert.equal(purge.mock.callCount(), 0);
+        assert.equal(purge.mock.callCount(), before);
         if (isFailing) work.reject(new StoreError('io', 'by the test'));
         else work.resolve();
         if (isFailing) await assert.rejects(held, refused('StorageFailed'));
         else await held;
         t.mock.timers.tick(SECOND_MS);
-        assert.equal(purge.mock.callCount(), 1);
+        assert.equal(purge.mock.callCount(), before + 1);
         assert.deepEqual([made.purgeFailures, journalBytes(made)], [[], 0]);
       });
     }
