@@ -197,14 +197,17 @@ export class SqliteStore implements SealedStore {
     };
     if (!isMoved('FULL')) return false;
     // While the journal still has the pages: where the process is killed before it is empty, all of it is done again.
-    this.#overwriteLeftovers();
+    if (this.#overwriteLeftovers()) this.#disk.sync();
+    this.#moved.clear();
     return isMoved('TRUNCATE');
   }
 
-  #overwriteLeftovers(): void {
+  /** @returns whether there were any */
+  #overwriteLeftovers(): boolean {
     for (const page of pagesInJournal(this.#path)) this.#moved.add(page);
-    if (this.#disk.overwriteLeftovers(this.#moved)) this.#forgetPages();
-    this.#moved.clear();
+    if (!this.#disk.overwriteLeftovers(this.#moved)) return false;
+    this.#forgetPages();
+    return true;
   }
 
   async findPageDamage(): Promise<string[]> {
@@ -362,9 +365,13 @@ export class SqliteStore implements SealedStore {
   }
 
   #finishMoving(): void {
-    this.#disk.sync();
-    this.#overwriteLeftovers();
-    this.#noteWritten();
+    try {
+      this.#overwriteLeftovers();
+      this.#disk.sync();
+      this.#moved.clear();
+    } finally {
+      this.#noteWritten();
+    }
   }
 
   /** Leaves in the journal what else would be moved to the file at once. */

@@ -146,18 +146,17 @@ export class StoreDisk {
 
   /** Throws once where the disk did not take something (fsync(2)). */
   sync(): void {
-    if (this.#file !== undefined) fsyncSync(this.#file);
+    const file = this.#pages ?? this.#file;
+    if (file !== undefined) fsyncSync(file);
   }
 
   /**
-   * Overwrites what SQLite has left between the cells of some pages, and waits for the disk; not in a file that cannot be written.
+   * Overwrites what SQLite has left between the cells of some pages; not in a file that cannot be written.
    *
    * @returns whether there was anything
    */
   overwriteLeftovers(pages: Iterable<number>): boolean {
-    if (this.#pages === undefined || !overwriteLeftovers(this.#pages, pages)) return false;
-    fsyncSync(this.#pages);
-    return true;
+    return this.#pages !== undefined && overwriteLeftovers(this.#pages, pages);
   }
 
   /** Undefined where the disk gives the start of the file, or cannot be asked for it. */

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { startApp } from '../../daemon/app.ts';
+import { FORMAT_VERSION } from '../../daemon/store/migrations.ts';
 import type { App } from '../../daemon/app.ts';
 import { HealthBook } from '../../daemon/health/health-book.ts';
 import { createLog } from '../../daemon/log.ts';
@@ -198,9 +199,9 @@ describe('startApp()', () => {
 
   it('leaves a store of a newer version alone, to the byte', async (t) => {
     const stateDirectory = await closedStore(t);
-    editFile(path.join(stateDirectory, 'credentials.db'), (database) => database.pragma('user_version = 2'));
+    editFile(path.join(stateDirectory, 'credentials.db'), (database) => database.pragma(`user_version = ${FORMAT_VERSION + 1}`));
     const before = contentOf(stateDirectory);
-    assert.match(await refusal(t, stateDirectory), /^StoreError: the store has format 2/);
+    assert.match(await refusal(t, stateDirectory), new RegExp(`^StoreError: the store has format ${FORMAT_VERSION + 1}`));
     assert.deepEqual(keptIn(stateDirectory), before);
   });
 

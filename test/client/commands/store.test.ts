@@ -104,7 +104,7 @@ describe('cio credential fsck and rekey', () => {
     const own = await startDaemon(t);
     const options = { socketPath: own.socketPath };
     for (const name of ['first', 'second', 'third'])
-      await harness.succeed(['create', name, `value of ${name}`], options);
+      await harness.succeed(['create', name, `value of ${name}`.padEnd(2000, '.')], options);
     await own.stop();
     await damageOneRow(path.join(own.stateDirectory, 'credentials.db'));
     const again = await startDaemon(t, own);
