@@ -199,9 +199,14 @@ describe('startApp()', () => {
 
   it('leaves a store of a newer version alone, to the byte', async (t) => {
     const stateDirectory = await closedStore(t);
-    editFile(path.join(stateDirectory, 'credentials.db'), (database) => database.pragma(`user_version = ${FORMAT_VERSION + 1}`));
+    editFile(path.join(stateDirectory, 'credentials.db'), (database) =>
+      database.pragma(`user_version = ${FORMAT_VERSION + 1}`),
+    );
     const before = contentOf(stateDirectory);
-    assert.match(await refusal(t, stateDirectory), new RegExp(`^StoreError: the store has format ${FORMAT_VERSION + 1}`));
+    assert.match(
+      await refusal(t, stateDirectory),
+      new RegExp(`^StoreError: the store has format ${FORMAT_VERSION + 1}`),
+    );
     assert.deepEqual(keptIn(stateDirectory), before);
   });
 
