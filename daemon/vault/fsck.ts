@@ -5,6 +5,7 @@ import type { Kind, SealedRecord, SealedStore } from '../store/sealed-store.ts';
 import { epochTag } from './data-key.ts';
 import { everyRecord } from './every-record.ts';
 import { Digest } from './head.ts';
+import { commitOf } from './name-lists.ts';
 import { Principals } from './principals.ts';
 import { openCredential, openHealth, openWithValue } from './reader.ts';
 import { SHARED_SPACE, currentVersion, decodeNames, decodePrincipal, decodeValue, isSpace, setKey } from './records.ts';
@@ -97,7 +98,7 @@ class Check implements Findings {
   readonly #damagedSlots: SealedRecord[] = [];
   readonly digest: Digest = new Digest();
   readonly unusable: SealedRecord[] = [];
-  readonly incomplete: IncompleteCredential[] = [];
+  readonly #incomplete: Map<string, IncompleteCredential> = new Map();
   readonly unlisted: CredentialRecord[] = [];
   /** What was read of lists, less what there is a credential of. */
   readonly stale: Map<string, Set<string>> = new Map();
@@ -109,8 +110,8 @@ class Check implements Findings {
   readonly #sealing: Sealing;
   readonly #store: SealedStore;
   readonly #requireWanted: () => void;
-  /** Sets of which something is there, with their owners. */
-  readonly #sets: Set<string> = new Set();
+  /** How much there is of sets, by set and owner. */
+  readonly #sets: Map<string, number> = new Map();
   /** The tags of values that a credential refers to. */
   readonly #values: Set<string> = new Set();
 
@@ -118,6 +119,10 @@ class Check implements Findings {
     this.#sealing = sealing;
     this.#store = store;
     this.#requireWanted = requireWanted;
+  }
+
+  get incomplete(): IncompleteCredential[] {
+    return [...this.#incomplete.values()];
   }
 
   report(problem: Problem): void {
@@ -200,25 +205,30 @@ class Check implements Findings {
     this.#checkListing(record);
     const apart = hasValue ? record.versions.slice(0, -1) : record.versions;
     const unreadable = new Set(apart.map(({ version }) => version).filter((v) => !this.#checkValue(record, v)));
-    if (unreadable.size > 0) this.incomplete.push({ record, unreadable });
+    if (unreadable.size > 0) this.#incomplete.set(record.id, { record, unreadable });
     if (!unreadable.has(currentVersion(record).version)) this.#summarize(record, unreadable);
   }
 
   /** Lists of names have those of credentials that were deleted with all their values. */
   listedNames(): void {
     if (this.#isListingCut) return;
-    for (const name of [...this.stale.values()].flatMap((names) => [...names])) {
-      this.report({
-        what: 'missing',
-        name,
-        detail: 'the record of this credential is damaged, or was deleted from the file',
-      });
+    const unlisted = new Map(this.unlisted.map((record) => [record.name, record]));
+    for (const [id, names] of this.stale) {
+      for (const name of names) {
+        const record = unlisted.get(name);
+        // The list is that of a credential of this name that was made after the one that is there.
+        const isPutBack = record?.listed !== undefined && commitOf(record.listed) < commitOf(id);
+        if (isPutBack) this.#markOld(record);
+        const detail = isPutBack
+          ? 'the record of this credential is that of one that was removed, and put back'
+          : 'the record of this credential is damaged, or was deleted from the file';
+        this.report({ what: isPutBack ? 'record' : 'missing', name, detail });
+      }
     }
+    const incomplete = this.incomplete;
     for (const { principal, names } of this.principals.values()) {
-      const incomplete = this.incomplete
-        .filter(({ record }) => record.space === principal)
-        .map(({ record }) => record.name);
-      const present = new Set([...(this.spaces.get(principal as Space)?.names ?? []), ...incomplete]);
+      const others = incomplete.filter(({ record }) => record.space === principal).map(({ record }) => record.name);
+      const present = new Set([...(this.spaces.get(principal as Space)?.names ?? []), ...others]);
       for (const name of names.filter((listed) => !present.has(listed))) {
         this.report({ what: 'missing', name, detail: `it was deleted from the file (${principal})` });
       }
@@ -256,7 +266,7 @@ class Check implements Findings {
     const record = openHealth(this.#sealing, sealed.tag, sealed.body);
     if (record === undefined) {
       this.#drop(sealed, { what: 'record', detail: 'what is known of the health of a set is damaged' });
-    } else if (!this.#isListingCut && !this.#sets.has(setKey(record))) {
+    } else if (!this.#isListingCut && !this.#sets.get(setKey(record))) {
       this.#drop(sealed, { what: 'added', detail: 'the health of a set of which nothing can be read' });
     }
   }
@@ -323,7 +333,8 @@ class Check implements Findings {
     this.spaces.set(record.space, summary);
     summary.count += sign;
     const set = membershipOf(record.name)?.set;
-    if (set !== undefined) this.#sets.add(setKey({ space: record.space, set }));
+    const key = set && setKey({ space: record.space, set });
+    if (key !== undefined) this.#sets.set(key, (this.#sets.get(key) ?? 0) + sign);
     const isShared = record.space === SHARED_SPACE;
     if (!isShared && sign === 1) summary.names.push(record.name);
     else if (!isShared) summary.names.splice(summary.names.indexOf(record.name), 1);
@@ -387,8 +398,8 @@ class Check implements Findings {
   /** What was current when a credential was changed last is not known: what its record says is current is older. */
   #markOld(record: CredentialRecord): void {
     const { version } = currentVersion(record);
-    let known = this.incomplete.find((incomplete) => incomplete.record.id === record.id);
-    if (known === undefined) this.incomplete.push((known = { record, unreadable: new Set() }));
+    const known = this.#incomplete.get(record.id) ?? { record, unreadable: new Set() };
+    this.#incomplete.set(record.id, known);
     if (known.unreadable.has(version)) return;
     this.#summarize(record, known.unreadable, -1);
     known.unreadable.add(version);

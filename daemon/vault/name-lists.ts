@@ -71,3 +71,8 @@ export class NameLists {
     return [...names];
   }
 }
+
+/** The number of the commit that made a list. */
+export function commitOf(id: string): number {
+  return Number.parseInt(id);
+}

@@ -3,6 +3,7 @@ import { KIND, fixedTag } from '../store/sealed-store.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import { NOTHING } from './fsck.ts';
 import type { Findings } from './fsck.ts';
+import { commitOf } from './name-lists.ts';
 import { ReadCache } from './read-cache.ts';
 import { OpeningReader } from './reader.ts';
 import { currentVersion, emptyPrincipal, isSpace } from './records.ts';
@@ -28,7 +29,10 @@ export function repair(
   afterwards: (writer: VaultWriter) => void,
 ): void {
   if (!findings.isWhole) throw new CredentialError('Damaged', {});
-  const transaction = new VaultTransaction(store, state.sealing, findings.principals, state.head?.commits ?? 0);
+  // Without a head, they are counted on from the newest list, so that lists still say which of two is older.
+  let commits = state.head?.commits ?? 0;
+  if (state.head === undefined) for (const id of findings.stale.keys()) commits = Math.max(commits, commitOf(id));
+  const transaction = new VaultTransaction(store, state.sealing, findings.principals, commits);
   for (const { kind, tag } of findings.unusable) transaction.deleteRecord(kind, tag);
   const { incomplete, unlisted } = findings;
   for (const [id, names] of findings.stale) for (const name of names) transaction.unlist(id, name);
@@ -55,7 +59,7 @@ export function repair(
   afterwards(transaction);
   transaction.keep();
   const headBody = store.get(KIND.head, fixedTag('head'));
-  const committed = transaction.commit({ commits: state.head?.commits ?? 0, digest: findings.digest }, headBody);
+  const committed = transaction.commit({ commits, digest: findings.digest }, headBody);
   const { head, headBody: newHeadBody } = committed;
   const { principals } = findings;
   principals.follow(committed.principals);

@@ -61,7 +61,7 @@ export interface Committed {
   readonly changed: readonly CredentialRecord[];
   /** What is newly known of sets. */
   readonly healths: readonly HealthRecord[];
-  /** Whether something was deleted, which is then still in SQLite's journal. */
+  /** Whether something may have been deleted, which is then still in SQLite's journal. */
   readonly hasDeletes: boolean;
 }
 
@@ -174,7 +174,9 @@ export class VaultTransaction implements VaultWriter {
     const kept = stored && this.#inlineValue(record, tag, stored);
     // Where the one before is a record of its own, so are those after it: none then lies where an older record could be put
     // back over it without a trace.
-    const isInlineNext = stored === undefined || kept !== undefined;
+    // The same where a repair dropped the one before, which an older record was to be found by.
+    const isBeforeThere = version === 1 || record.versions.at(-2)?.version === version - 1;
+    const isInlineNext = stored === undefined || (kept !== undefined && isBeforeThere);
     try {
       const current = value ?? (kept?.version === version ? kept.value : undefined);
       const isInline = isInlineNext && current !== undefined && current.length <= INLINE_BYTES_MAX;
@@ -294,7 +296,8 @@ export class VaultTransaction implements VaultWriter {
       const old = this.#committedBody(place, kind, tag);
       if (old !== undefined) digest.remove(this.#sealing.fingerprint(kind, tag, old));
       if (body !== undefined) digest.add(this.#sealing.fingerprint(kind, tag, body));
-      hasDeletes ||= old !== undefined && body === undefined;
+      // Of a value that lies in the record of its credential, no record of its own is deleted: another one takes its place.
+      hasDeletes ||= body === undefined;
     }
     const nextHead = { commits: head.commits + 1, digest };
     const headTag = fixedTag('head');
@@ -333,9 +336,9 @@ export class VaultTransaction implements VaultWriter {
     for (const id of this.#lists.changed()) {
       const tag = this.#sealing.namesTag(id);
       const place = placeOf(KIND.names, tag);
-      const old = this.#committedBody(place, KIND.names, tag);
+      const old = this.#overlay.get(KIND.names, tag);
       const text = old && this.#sealing.open(KIND.names, tag, old);
-      // One that is damaged is left to fsck.
+      // One that is damaged is left to fsck, which drops it.
       if (old !== undefined && text === undefined) continue;
       const names = this.#lists.after(id, text === undefined ? [] : decodeNames(text).names);
       if (old === undefined && names.length === 0) continue;

@@ -364,7 +364,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     },
     problems: [
       { what: 'missing' },
-      { what: 'missing', name: 'again' },
+      { what: 'record', name: 'again' },
       { what: 'added', name: 'again', version: 1 },
       { what: 'added' },
     ],
@@ -376,7 +376,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
       putRow(database, history.row('again, before', KIND.value));
       deleteRow(database, history.row('again, anew', KIND.value));
     },
-    problems: [{ what: 'missing' }, { what: 'missing', name: 'again' }, { what: 'head' }],
+    problems: [{ what: 'missing' }, { what: 'record', name: 'again' }, { what: 'head' }],
     lost: ['system/again'],
   },
   'puts a grant back that was revoked': {

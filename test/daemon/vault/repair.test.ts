@@ -15,11 +15,14 @@ function current(opened: TestVault, place: string): string | undefined {
 
 const history = await storeWithPast({ after });
 
-describe('repair()', () => {
+describe('repair()', async () => {
+  const whole = (await history.opened({ after })).vault.read((reader) => reader.credentials(undefined, 100).records);
+  // Without a head, commits are counted on from the newest list.
+  const newestList = Math.max(...whole.map(({ listed }) => Number.parseInt(listed ?? '0')));
   for (const [what, { edit, lost = [] }] of Object.entries(ATTACKS)) {
     it(`leaves a clean store, with all that can be read, after somebody ${what}`, async (t) => {
       let opened = await history.opened(t, edit);
-      const commits = opened.vault.unlocked().head?.commits ?? 0;
+      const commits = opened.vault.unlocked().head?.commits ?? newestList;
       assert.notDeepEqual((await opened.repair()).problems, []);
       assert.equal(opened.vault.unlocked().head?.commits, commits + 1);
       for (const reopen of [false, true]) {
@@ -36,12 +39,8 @@ describe('repair()', () => {
     });
   }
 
-  /** Of these two nothing in the file tells any more that there was something newer. */
-  const UNTOLD = [
-    'puts an older record back and deletes the newer value',
-    'puts a removed credential back with its value',
-    'puts a removed credential back in the place of the new one',
-  ];
+  /** Nothing in the file tells any more that there was something newer. */
+  const UNTOLD = ['puts an older record back and deletes the newer value'];
 
   for (const [what, { edit, lost = [] }] of Object.entries(ATTACKS)) {
     if (lost.length === 0 || UNTOLD.includes(what)) continue;
