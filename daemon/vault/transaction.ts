@@ -172,9 +172,8 @@ export class VaultTransaction implements VaultWriter {
     const { version } = currentVersion(record);
     const stored = this.#overlay.get(KIND.credential, tag);
     const kept = stored && this.#inlineValue(record, tag, stored);
-    // Where the one before is a record of its own, so are those after it: none then lies where an older record could be put
-    // back over it without a trace.
-    // The same where a repair dropped the one before, which an older record was to be found by.
+    // Where the one before is a record of its own, or a repair has dropped it, the current one is such a record too: none then
+    // lies where an older record could be put back over it without a trace.
     const isBeforeThere = version === 1 || record.versions.at(-2)?.version === version - 1;
     const isInlineNext = stored === undefined || (kept !== undefined && isBeforeThere);
     try {
