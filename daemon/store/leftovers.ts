@@ -1,6 +1,6 @@
-import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import { journalOf } from './database-file.ts';
 import { PAGE_BYTES } from './page-file.ts';
 
 /** What each page of a journal begins with (https://sqlite.org/fileformat2.html#walformat): its number, and more. */
@@ -9,6 +9,8 @@ const JOURNAL_HEADER_BYTES = 32;
 
 /** The header of the file, which its first page begins with. */
 const FILE_HEADER_BYTES = 100;
+const PAGE_BYTES_OFFSET = 16;
+const AUTO_VACUUM_OFFSET = 52;
 /** Types of pages of a b-tree, with the lengths of their headers (https://sqlite.org/fileformat2.html#b_tree_pages). */
 const HEADER_BYTES: ReadonlyMap<number | undefined, number> = new Map([
   [0x02, 12],
@@ -25,24 +27,25 @@ const CELLS_START_OFFSET = 5;
  */
 const PAGES_MAX = 0x01_00_00_00;
 
+/** Pages that are looked at between two turns of the event loop: about a millisecond of work. */
+const SLICE_PAGES = 200;
+
 const ZEROS = Buffer.alloc(PAGE_BYTES);
 
-/** The numbers of all pages in the journal of a store, of some maybe that were not committed. */
-export function pagesInJournal(path: string): Set<number> {
+/** The numbers of all pages in a journal, of some maybe that were not committed. */
+export function pagesInJournal(journal: number): Set<number> {
   const pages = new Set<number>();
-  const journal = journalOf(path);
-  const bytes = statSync(journal, { throwIfNoEntry: false })?.size ?? 0;
-  if (bytes <= JOURNAL_HEADER_BYTES) return pages;
-  const file = openSync(journal, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    const number = Buffer.alloc(4);
-    for (let at = JOURNAL_HEADER_BYTES; at < bytes; at += FRAME_HEADER_BYTES + PAGE_BYTES) {
-      if (readSync(file, number, 0, number.length, at) === number.length) pages.add(number.readUInt32BE());
-    }
-  } finally {
-    closeSync(file);
+  const { size } = fstatSync(journal);
+  const number = Buffer.alloc(4);
+  for (let at = JOURNAL_HEADER_BYTES; at < size; at += FRAME_HEADER_BYTES + PAGE_BYTES) {
+    if (readSync(journal, number, 0, number.length, at) === number.length) pages.add(number.readUInt32BE());
   }
   return pages;
+}
+
+/** The numbers of all pages of a file. */
+export function pagesInFile(file: number): number[] {
+  return Array.from({ length: Math.floor(fstatSync(file).size / PAGE_BYTES) }, (_, index) => index + 1);
 }
 
 /**
@@ -53,8 +56,8 @@ export function pagesInJournal(path: string): Set<number> {
  * @returns whether there was anything
  */
 export function overwriteLeftovers(file: number, pages: Iterable<number>): boolean {
-  if (fstatSync(file).size / PAGE_BYTES >= PAGES_MAX) return false;
   const page = Buffer.alloc(PAGE_BYTES);
+  if (fstatSync(file).size / PAGE_BYTES >= PAGES_MAX || !hasOwnPages(file, page)) return false;
   let isAny = false;
   for (const number of pages) {
     const start = (number - 1) * PAGE_BYTES;
@@ -71,15 +74,35 @@ export function overwriteLeftovers(file: number, pages: Iterable<number>): boole
 export function overwriteAllLeftovers(path: string): void {
   const file = openSync(path, constants.O_RDWR);
   try {
-    const { size } = fstatSync(file);
-    overwriteLeftovers(
-      file,
-      Array.from({ length: size / PAGE_BYTES }, (_, index) => index + 1),
-    );
+    overwriteLeftovers(file, pagesInFile(file));
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
+}
+
+/** Does so too, with pauses in which others have their turn. */
+export async function overwriteAllLeftoversInSlices(path: string): Promise<void> {
+  const file = openSync(path, constants.O_RDWR);
+  try {
+    const pages = pagesInFile(file);
+    for (let at = 0; at < pages.length; at += SLICE_PAGES) {
+      overwriteLeftovers(file, pages.slice(at, at + SLICE_PAGES));
+      await nextTurn();
+    }
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Whether its pages are as this program makes them: another one (VACUUM) may have given it larger ones, or such as only say
+ * what the others are for (auto_vacuum), which begin like those of a b-tree.
+ */
+function hasOwnPages(file: number, header: Buffer): boolean {
+  readSync(file, header, 0, FILE_HEADER_BYTES, 0);
+  return header.readUInt16BE(PAGE_BYTES_OFFSET) === PAGE_BYTES && header.readUInt32BE(AUTO_VACUUM_OFFSET) === 0;
 }
 
 /** Where nothing is, between the pointers to the cells of a page and the first of these; undefined where it has none, or is damaged. */
@@ -88,5 +111,9 @@ function gapIn(page: Buffer, header: number): { readonly start: number; readonly
   if (headerBytes === undefined) return undefined;
   const start = header + headerBytes + 2 * page.readUInt16BE(header + CELL_COUNT_OFFSET);
   const end = page.readUInt16BE(header + CELLS_START_OFFSET);
-  return start < end && end <= PAGE_BYTES ? { start, end } : undefined;
+  if (start >= end || end > PAGE_BYTES) return undefined;
+  for (let pointer = header + headerBytes; pointer < start; pointer += 2) {
+    if (page.readUInt16BE(pointer) < end) return undefined;
+  }
+  return { start, end };
 }

@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 
 import type Database from 'better-sqlite3';
@@ -9,7 +9,7 @@ import { identityOf, journalIndexOf, journalOf, lookAt } from './database-file.t
 import { asFileError } from './file-error.ts';
 import { refuseForeignFile, refuseForeignJournal, refuseForeignSchema, refuseNewerDatabase } from './foreign-file.ts';
 import { inspectPages } from './inspect-pages.ts';
-import { pagesInJournal } from './leftovers.ts';
+import { overwriteAllLeftoversInSlices } from './leftovers.ts';
 import { migrate } from './migrations.ts';
 import { describeForeign } from './schema.ts';
 import { KIND, StoreError, fixedTag } from './sealed-store.ts';
@@ -55,14 +55,16 @@ export class SqliteStore implements SealedStore {
   #written: string | undefined;
   /** Pages that were moved to the file, and may have leftovers. */
   readonly #moved: Set<number> = new Set();
+  /** It is not known which were: any may have. */
+  #areAllMoved = false;
 
-  private constructor(path: string, writer: Database.Database, reader: Database.Database, whyReadOnly?: unknown) {
+  private constructor(path: string, writer: Database.Database, reader: Database.Database, disk: StoreDisk) {
     this.#path = path;
     const file = lookAt(path);
     this.#fileIdentity = file?.identity;
     this.#written = file?.written;
     this.#journalIdentity = identityOf(journalOf(path));
-    this.#disk = StoreDisk.open(path, whyReadOnly);
+    this.#disk = disk;
     this.#writer = writer;
     this.#reader = reader;
     this.#writersSnapshot = new Snapshot(writer, this.#explain, this.#requireIndex);
@@ -84,6 +86,7 @@ export class SqliteStore implements SealedStore {
     StoreDisk.forgetLeft(path);
     try {
       refuseForeignJournal(path);
+      const reader = readerOfJournal(path);
       try {
         return SqliteStore.#open(path).#checkedForWriting();
       } catch (error) {
@@ -91,6 +94,8 @@ export class SqliteStore implements SealedStore {
         // Where the system did not open the file for writing (for want of descriptors, say), SQLite has opened it for reading
         // without a word, and would stay so. If it may still not be written, then it is the file or its disk.
         return SqliteStore.#open(path, StoreDisk.whyNotOpened(path));
+      } finally {
+        reader?.close();
       }
     } catch (error) {
       throw StoreDisk.of(path).explain(error);
@@ -99,6 +104,8 @@ export class SqliteStore implements SealedStore {
 
   static #open(path: string, whyReadOnly?: unknown): SqliteStore {
     const writer = openWriter(path);
+    let reader: Database.Database | undefined;
+    let disk: StoreDisk | undefined;
     try {
       refuseNewerDatabase(writer);
       writer.pragma('journal_mode = WAL');
@@ -107,9 +114,13 @@ export class SqliteStore implements SealedStore {
       writer.pragma(`wal_autocheckpoint = ${JOURNAL_PAGES}`);
       migrate(writer);
       refuseForeignSchema(writer);
-      return new SqliteStore(path, writer, openReader(path), whyReadOnly);
+      reader = openReader(path);
+      disk = StoreDisk.open(path, whyReadOnly);
+      return new SqliteStore(path, writer, reader, disk);
     } catch (error) {
       writer.close();
+      reader?.close();
+      disk?.close();
       throw error;
     }
   }
@@ -195,17 +206,33 @@ export class SqliteStore implements SealedStore {
       const [done] = this.#writer.pragma(`wal_checkpoint(${mode})`) as { busy: number }[];
       return done?.busy === 0;
     };
-    if (!isMoved('FULL')) return false;
+    const isAllMoved = isMoved('FULL');
+    this.#noteMoved();
+    if (!isAllMoved) return false;
     // While the journal still has the pages: where the process is killed before it is empty, all of it is done again.
     if (this.#overwriteLeftovers()) this.#disk.sync();
-    this.#moved.clear();
+    this.#forgetMoved();
     return isMoved('TRUNCATE');
+  }
+
+  /** At once after they were moved: the next commit may begin the journal anew, and their numbers are gone. */
+  #noteMoved(): void {
+    try {
+      for (const page of this.#disk.pagesInJournal()) this.#moved.add(page);
+    } catch (error) {
+      this.#areAllMoved = true;
+      throw error;
+    }
+  }
+
+  #forgetMoved(): void {
+    this.#moved.clear();
+    this.#areAllMoved = false;
   }
 
   /** @returns whether there were any */
   #overwriteLeftovers(): boolean {
-    for (const page of pagesInJournal(this.#path)) this.#moved.add(page);
-    if (!this.#disk.overwriteLeftovers(this.#moved)) return false;
+    if (!this.#disk.overwriteLeftovers(this.#areAllMoved ? 'all' : this.#moved)) return false;
     this.#forgetPages();
     return true;
   }
@@ -253,6 +280,8 @@ export class SqliteStore implements SealedStore {
       const { totalPages } = await source.backup(path, { progress: () => COPY_PAGES });
       // Where SQLite does not get its lock on the copy (SQLITE_BUSY, be it for ENOLCK), better-sqlite3 says that it is made.
       if (totalPages === 0) throw new StoreError('io', 'the storage failed: the copy cannot be locked');
+      // Its pages are those of the journal too, from which nothing was purged while somebody else reads.
+      await overwriteAllLeftoversInSlices(path);
     } catch (error) {
       throw this.#explain(error);
     } finally {
@@ -261,9 +290,21 @@ export class SqliteStore implements SealedStore {
   }
 
   close(): void {
-    this.#reader.close();
-    this.#writer.close();
+    // As it is closed, SQLite moves what is in the journal, leftovers and all, unless the last connection can only read. What
+    // cannot be purged stays in the journal for the next daemon.
+    const isPurged = this.#isPurgedForGood();
+    for (const connection of isPurged ? [this.#reader, this.#writer] : [this.#writer, this.#reader]) connection.close();
     this.#disk.close();
+  }
+
+  #isPurgedForGood(): boolean {
+    try {
+      this.#requireIndex();
+      this.#leaveSnapshots();
+      return this.#emptyJournal();
+    } catch {
+      return false;
+    }
   }
 
   readonly #explain = (error: unknown): unknown => this.#disk.explain(error);
@@ -366,9 +407,10 @@ export class SqliteStore implements SealedStore {
 
   #finishMoving(): void {
     try {
+      this.#noteMoved();
       this.#overwriteLeftovers();
       this.#disk.sync();
-      this.#moved.clear();
+      this.#forgetMoved();
     } finally {
       this.#noteWritten();
     }
@@ -388,6 +430,19 @@ export class SqliteStore implements SealedStore {
   #rollback(): void {
     this.#isWriting = false;
     if (this.#writer.inTransaction) this.#writer.exec('ROLLBACK');
+  }
+}
+
+/** Keeps a journal, as `SqliteStore.close` does, where the store cannot be opened; undefined where there is nothing in it. */
+function readerOfJournal(path: string): Database.Database | undefined {
+  if ((statSync(journalOf(path), { throwIfNoEntry: false })?.size ?? 0) === 0) return undefined;
+  const reader = openAsItIs(path);
+  try {
+    bytesOf(reader);
+    return reader;
+  } catch (error) {
+    reader.close();
+    throw error;
   }
 }
 

@@ -9,7 +9,7 @@ import { describeSystemError, errnoOf } from '../system-error.ts';
 import { attempt, closeForGood } from './copy-directory.ts';
 import { journalOf } from './database-file.ts';
 import { asFileError } from './file-error.ts';
-import { overwriteLeftovers } from './leftovers.ts';
+import { overwriteLeftovers, pagesInFile, pagesInJournal } from './leftovers.ts';
 import { StoreError } from './sealed-store.ts';
 import { asStoreError } from './sqlite-connection.ts';
 
@@ -52,6 +52,7 @@ export class StoreDisk {
   #file: number | undefined;
   /** The same file, to be written. */
   #pages: number | undefined;
+  #journal: number | undefined;
   #block: Uint8Array | undefined;
   /** Whether its file system gave no locks when SQLite had tried for long. */
   #lacksLocks = false;
@@ -75,7 +76,13 @@ export class StoreDisk {
    */
   static open(path: string, whyReadOnly?: unknown): StoreDisk {
     const disk = new StoreDisk(path, openIfAllowed(path, constants.O_RDONLY | constants.O_DIRECT), whyReadOnly);
-    disk.#pages = openIfAllowed(path, constants.O_RDWR);
+    try {
+      disk.#pages = openUnlessForbidden(path, constants.O_RDWR);
+      disk.#journal = openUnlessForbidden(journalOf(path), constants.O_RDONLY | constants.O_NONBLOCK);
+    } catch (error) {
+      disk.close();
+      throw error;
+    }
     return disk;
   }
 
@@ -144,6 +151,11 @@ export class StoreDisk {
     forgetFile(journalOf(this.#path));
   }
 
+  /** See `leftovers`. */
+  pagesInJournal(): Iterable<number> {
+    return this.#journal === undefined ? [] : pagesInJournal(this.#journal);
+  }
+
   /** Throws once where the disk did not take something (fsync(2)). */
   sync(): void {
     const file = this.#pages ?? this.#file;
@@ -155,8 +167,9 @@ export class StoreDisk {
    *
    * @returns whether there was anything
    */
-  overwriteLeftovers(pages: Iterable<number>): boolean {
-    return this.#pages !== undefined && overwriteLeftovers(this.#pages, pages);
+  overwriteLeftovers(pages: Iterable<number> | 'all'): boolean {
+    if (this.#pages === undefined) return false;
+    return overwriteLeftovers(this.#pages, pages === 'all' ? pagesInFile(this.#pages) : pages);
   }
 
   /** Undefined where the disk gives the start of the file, or cannot be asked for it. */
@@ -175,9 +188,10 @@ export class StoreDisk {
   }
 
   close(): void {
-    for (const file of [this.#file, this.#pages]) if (file !== undefined) closeForGood(file);
+    for (const file of [this.#file, this.#pages, this.#journal]) if (file !== undefined) closeForGood(file);
     this.#file = undefined;
     this.#pages = undefined;
+    this.#journal = undefined;
   }
 }
 
@@ -188,6 +202,17 @@ function openIfAllowed(path: string, flags: number): number | undefined {
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return undefined;
+  }
+}
+
+/** Undefined where it is not there, or nobody lets one open it so; what passes (EMFILE) is thrown. */
+function openUnlessForbidden(path: string, flags: number): number | undefined {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    const { ENOENT, EACCES, EPERM, EROFS } = osConstants.errno;
+    if ([ENOENT, EACCES, EPERM, EROFS].includes(errnoOf(error) ?? 0)) return undefined;
+    throw error;
   }
 }
 

@@ -352,9 +352,7 @@ describe('SqliteStore.begin()', () => {
     transaction.put({ ...HEAD, body: Buffer.of(2) });
     whileItLeadsInCircles(() => transaction.commit());
     assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'new');
-    // Which of its pages are to be overwritten is not known then; it is tried again.
-    whileItLeadsInCircles(() => assert.throws(() => store.purge(), fails('io')));
-    store.purge();
+    whileItLeadsInCircles(() => store.purge());
     commit(store, 3, [value('b')]);
     assert.equal(text(store.get(KIND.value, Buffer.from('b'))), 'body');
   });

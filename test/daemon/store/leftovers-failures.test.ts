@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomBytes, randomInt } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { before, describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import Database from 'better-sqlite3';
+import { overwriteLeftovers } from '../../../daemon/store/leftovers.ts';
+import { KIND, StoreError, fixedTag } from '../../../daemon/store/sealed-store.ts';
+import type { SealedRecord } from '../../../daemon/store/sealed-store.ts';
+import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
+import { command, skipUnless } from '../../support/requirements.ts';
+import { memoryDirectory } from '../vault/memory-directory.ts';
+
+/** One of 300 or so deleted rows is left by SQLite. */
+const ROUNDS = 60;
+const COMMITS = 60;
+const ENDS = ['', '-wal'];
+const PAGE_BYTES = 4096;
+/** Enough for this program, and soon exhausted. */
+const FILES_MAX = 128;
+
+interface Lived {
+  readonly store: SqliteStore;
+  readonly file: string;
+  readonly gone: readonly SealedRecord[];
+}
+
+/** A store of which some rows were deleted, and nothing was purged. */
+function lived(t: TestContext): Lived {
+  const file = path.join(memoryDirectory(t), 'credentials.db');
+  const store = SqliteStore.open(file);
+  return { store, file, gone: live(store) };
+}
+
+function live(store: SqliteStore): SealedRecord[] {
+  const left: SealedRecord[] = [];
+  const gone: SealedRecord[] = [];
+  for (let commit = 0; commit < COMMITS; commit += 1) {
+    const transaction = store.begin(store.get(KIND.head, fixedTag('head')));
+    for (let count = 0; count < 4; count += 1) {
+      const record = { kind: KIND.value, tag: randomBytes(16), body: randomBytes(296 + 16 * randomInt(40)) };
+      transaction.put(record);
+      left.push(record);
+    }
+    const [deleted = assert.fail()] = left.splice(randomInt(left.length), 1);
+    transaction.delete(deleted.kind, deleted.tag);
+    gone.push(deleted);
+    transaction.commit();
+  }
+  return gone;
+}
+
+/** A commit at whose end SQLite moves the journal to the file. */
+function commitMuch(store: SqliteStore): void {
+  const transaction = store.begin(store.get(KIND.head, fixedTag('head')));
+  for (let count = 0; count < 18; count += 1)
+    transaction.put({ kind: KIND.health, tag: Buffer.of(count), body: randomBytes(1024 ** 2) });
+  transaction.commit();
+}
+
+function killed(t: TestContext, file: string): string {
+  const directory = memoryDirectory(t);
+  for (const end of ENDS) fs.copyFileSync(`${file}${end}`, path.join(directory, `credentials.db${end}`));
+  return path.join(directory, 'credentials.db');
+}
+
+function found(files: readonly string[], records: readonly SealedRecord[]): number {
+  const bytes = files.filter((file) => fs.existsSync(file)).map((file) => fs.readFileSync(file));
+  return records.filter(({ body }) => bytes.some((one) => one.includes(Buffer.from(body.subarray(0, 32))))).length;
+}
+
+function foundAfterPurge(file: string, gone: readonly SealedRecord[]): number {
+  const store = SqliteStore.open(file);
+  try {
+    store.purge();
+    return found(
+      ENDS.map((end) => `${file}${end}`),
+      gone,
+    );
+  } finally {
+    store.close();
+  }
+}
+
+/** Runs work while no descriptor is to be had but the last few. */
+function withFew<T>(few: number, work: () => T): T {
+  const files: number[] = [];
+  try {
+    for (;;) files.push(fs.openSync('/dev/null', 'r'));
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'EMFILE');
+  }
+  try {
+    for (const file of files.splice(0, few)) fs.closeSync(file);
+    return work();
+  } finally {
+    for (const file of files) fs.closeSync(file);
+  }
+}
+
+describe(
+  'what was deleted is in no file after the next purge',
+  { skip: skipUnless(command('prlimit', 'util-linux')) },
+  () => {
+    before(() => void execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${FILES_MAX}:`]));
+
+    it('where a store was opened and closed in between, without one', (t) => {
+      let count = 0;
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const { store, file, gone } = lived(t);
+        const again = killed(t, file);
+        store.close();
+        SqliteStore.open(again).close();
+        count += foundAfterPurge(again, gone);
+      }
+      assert.equal(count, 0);
+    });
+
+    it('where there were no descriptors as it was closed', (t) => {
+      let count = 0;
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const { store, file, gone } = lived(t);
+        withFew(0, () => {
+          try {
+            store.purge();
+          } catch (error) {
+            assert.ok(error instanceof StoreError);
+          }
+          store.close();
+        });
+        count += foundAfterPurge(file, gone);
+      }
+      assert.equal(count, 0);
+    });
+
+    it('where there were too few to open it', (t) => {
+      let count = 0;
+      let refused = 0;
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const { store, file, gone } = lived(t);
+        const again = killed(t, file);
+        store.close();
+        for (const few of [3, 4, 5, 6, 7, 8, 9]) {
+          withFew(few, () => {
+            try {
+              SqliteStore.open(again).close();
+            } catch (error) {
+              assert.ok(error instanceof StoreError);
+              refused += 1;
+            }
+          });
+        }
+        count += foundAfterPurge(again, gone);
+      }
+      assert.ok(refused >= ROUNDS);
+      assert.equal(count, 0);
+    });
+
+    it('where there were none as SQLite moved the journal', (t) => {
+      let count = 0;
+      for (let round = 0; round < ROUNDS / 2; round += 1) {
+        const { store, file, gone } = lived(t);
+        withFew(0, () => commitMuch(store));
+        // Begins the journal anew.
+        commitMuch(store);
+        store.purge();
+        count += found([file, `${file}-wal`], gone);
+        store.close();
+      }
+      assert.equal(count, 0);
+    });
+  },
+);
+
+describe('SqliteStore.copyTo()', () => {
+  it('has nothing of what was deleted before, also where that was not purged', async (t) => {
+    let count = 0;
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const { store, file, gone } = lived(t);
+      await store.copyTo(`${file}-copy`);
+      count += found([`${file}-copy`], gone);
+      const copy = SqliteStore.open(`${file}-copy`);
+      assert.deepEqual(await copy.findPageDamage(), []);
+      copy.close();
+      store.close();
+    }
+    assert.equal(count, 0);
+  });
+});
+
+describe('overwriteLeftovers()', () => {
+  /** A page of a table of one cell. */
+  function page(cellsStart: number, cell: number): Buffer {
+    const bytes = Buffer.alloc(PAGE_BYTES, 0xee);
+    bytes.writeUInt8(0x0a);
+    bytes.writeUInt16BE(1, 3);
+    bytes.writeUInt16BE(cellsStart, 5);
+    bytes.writeUInt16BE(cell, 8);
+    return bytes;
+  }
+
+  /** A file of a page of its own, and another one. */
+  function overwrite(t: TestContext, bytes: Buffer, change: (first: Buffer) => void = () => undefined): Buffer {
+    const file = path.join(memoryDirectory(t), 'file');
+    const database = new Database(file);
+    database.exec('PRAGMA user_version = 1');
+    database.close();
+    const first = fs.readFileSync(file).subarray(0, PAGE_BYTES);
+    change(first);
+    fs.writeFileSync(file, Buffer.concat([first, bytes]));
+    const descriptor = fs.openSync(file, 'r+');
+    overwriteLeftovers(descriptor, [2]);
+    fs.closeSync(descriptor);
+    return fs.readFileSync(file).subarray(PAGE_BYTES);
+  }
+
+  it('fills with zeros what lies before the cells', (t) => {
+    assert.deepEqual(overwrite(t, page(4000, 4000)), page(4000, 4000).fill(0, 10, 4000));
+  });
+
+  it('leaves a page alone where a cell lies before the cells', (t) => {
+    assert.deepEqual(overwrite(t, page(4000, 3000)), page(4000, 3000));
+  });
+
+  it('leaves a file alone that has larger pages, or such as say what the others are', (t) => {
+    assert.deepEqual(
+      overwrite(t, page(4000, 4000), (first) => void first.writeUInt16BE(8192, 16)),
+      page(4000, 4000),
+    );
+    assert.deepEqual(
+      overwrite(t, page(4000, 4000), (first) => void first.writeUInt32BE(3, 52)),
+      page(4000, 4000),
+    );
+  });
+});
