@@ -12,9 +12,9 @@ import { callOnce, NODE, startInstalledDaemon } from '../servers.ts';
 import { interleave } from '../statistics.ts';
 
 const REFERENCE =
-  'better-sqlite3 alone: one insert in each transaction, of a random key of 16 bytes (unique) and 592 bytes (what the daemon seals for one credential); WAL, synchronous=FULL, same file system';
+  'better-sqlite3 alone: one insert in each transaction, of a random key of 16 bytes (unique) and 454 bytes (what the daemon seals for one credential); WAL, synchronous=FULL, same file system';
 const MADE_OF =
-  'SQLite takes for two records and their commit about as long as for a whole bare insert where a sync is fast; what is committed together gains where it is slow (--only create-slow-disk)';
+  'SQLite takes for a record and its way to the file a third as long as for a whole bare insert where a sync is fast; what is committed together gains most where it is slow (--only create-slow-disk)';
 const CONNECTIONS = 8;
 /** Each of them waits for the disk by itself. */
 const CALLS_ONE_AT_A_TIME = 64;
