@@ -10,7 +10,7 @@ const MANY_LONG = 1_000_000;
 export const MANY_QUICK = 100_000;
 const CALLS_PER_BLOCK = 1000;
 const MADE_OF =
-  'names at random are not among those that are kept from earlier calls: two look-ups in the file, and the record is opened anew';
+  'names at random are not among those that are kept from earlier calls: a look-up in the file, and the record is opened twice';
 
 /** `Get` of random names from a large store, and of as few names as the small one has. */
 export const many: Row = {
