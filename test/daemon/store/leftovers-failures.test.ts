@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { before, describe, it } from 'node:test';
@@ -12,10 +12,10 @@ import type { SealedRecord } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
+import { countIn, live } from './deleted-rows.ts';
 
 /** One of 300 or so deleted rows is left by SQLite. */
 const ROUNDS = 60;
-const COMMITS = 60;
 const ENDS = ['', '-wal'];
 const PAGE_BYTES = 4096;
 /** Enough for this program, and soon exhausted. */
@@ -31,25 +31,7 @@ interface Lived {
 function lived(t: TestContext): Lived {
   const file = path.join(memoryDirectory(t), 'credentials.db');
   const store = SqliteStore.open(file);
-  return { store, file, gone: live(store) };
-}
-
-function live(store: SqliteStore): SealedRecord[] {
-  const left: SealedRecord[] = [];
-  const gone: SealedRecord[] = [];
-  for (let commit = 0; commit < COMMITS; commit += 1) {
-    const transaction = store.begin(store.get(KIND.head, fixedTag('head')));
-    for (let count = 0; count < 4; count += 1) {
-      const record = { kind: KIND.value, tag: randomBytes(16), body: randomBytes(296 + 16 * randomInt(40)) };
-      transaction.put(record);
-      left.push(record);
-    }
-    const [deleted = assert.fail()] = left.splice(randomInt(left.length), 1);
-    transaction.delete(deleted.kind, deleted.tag);
-    gone.push(deleted);
-    transaction.commit();
-  }
-  return gone;
+  return { store, file, gone: live(store).gone };
 }
 
 /** A commit at whose end SQLite moves the journal to the file. */
@@ -66,16 +48,11 @@ function killed(t: TestContext, file: string): string {
   return path.join(directory, 'credentials.db');
 }
 
-function found(files: readonly string[], records: readonly SealedRecord[]): number {
-  const bytes = files.filter((file) => fs.existsSync(file)).map((file) => fs.readFileSync(file));
-  return records.filter(({ body }) => bytes.some((one) => one.includes(Buffer.from(body.subarray(0, 32))))).length;
-}
-
 function foundAfterPurge(file: string, gone: readonly SealedRecord[]): number {
   const store = SqliteStore.open(file);
   try {
     store.purge();
-    return found(
+    return countIn(
       ENDS.map((end) => `${file}${end}`),
       gone,
     );
@@ -166,7 +143,7 @@ describe(
         // Begins the journal anew.
         commitMuch(store);
         store.purge();
-        count += found([file, `${file}-wal`], gone);
+        count += countIn([file, `${file}-wal`], gone);
         store.close();
       }
       assert.equal(count, 0);
@@ -180,7 +157,7 @@ describe('SqliteStore.copyTo()', () => {
     for (let round = 0; round < ROUNDS; round += 1) {
       const { store, file, gone } = lived(t);
       await store.copyTo(`${file}-copy`);
-      count += found([`${file}-copy`], gone);
+      count += countIn([`${file}-copy`], gone);
       const copy = SqliteStore.open(`${file}-copy`);
       assert.deepEqual(await copy.findPageDamage(), []);
       copy.close();

@@ -1,42 +1,22 @@
 import assert from 'node:assert/strict';
-import { randomBytes, randomInt } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { KIND, fixedTag } from '../../../daemon/store/sealed-store.ts';
 import type { SealedRecord } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
+import { countIn, live as liveWith } from './deleted-rows.ts';
 
-const COMMITS = 60;
-
-/** As the sealing makes them: of any size above that of the smallest. */
-function anyRecord(): SealedRecord {
-  return { kind: KIND.value, tag: randomBytes(16), body: randomBytes(296 + 16 * randomInt(40)) };
-}
-
-/** Puts some and deletes one in each commit, with a purge now and then, and gives what is left and what is not. */
-function live(store: SqliteStore): { left: SealedRecord[]; gone: SealedRecord[] } {
-  const left: SealedRecord[] = [];
-  const gone: SealedRecord[] = [];
-  for (let commit = 0; commit < COMMITS; commit += 1) {
-    const transaction = store.begin(store.get(KIND.head, fixedTag('head')));
-    for (const record of Array.from({ length: 4 }, anyRecord)) {
-      transaction.put(record);
-      left.push(record);
-    }
-    const [deleted = assert.fail()] = left.splice(randomInt(left.length), 1);
-    transaction.delete(deleted.kind, deleted.tag);
-    gone.push(deleted);
-    transaction.commit();
+/** With a purge now and then. */
+function live(store: SqliteStore): ReturnType<typeof liveWith> {
+  return liveWith(store, (commit) => {
     if (commit % 7 === 0) store.purge();
-  }
-  return { left, gone };
+  });
 }
 
 function found(directory: string, records: readonly SealedRecord[]): number {
-  const files = fs.readdirSync(directory).map((name) => fs.readFileSync(path.join(directory, name)));
-  return records.filter(({ body }) => files.some((bytes) => bytes.includes(Buffer.from(body.subarray(0, 32))))).length;
+  const files = fs.readdirSync(directory).map((name) => path.join(directory, name));
+  return countIn(files, records);
 }
 
 describe('what was deleted', () => {
