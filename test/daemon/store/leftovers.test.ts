@@ -3,6 +3,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { SealedRecord } from '../../../daemon/store/sealed-store.ts';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { overwriteLeftovers, pagesInFile } from '../../../daemon/store/leftovers.ts';
+import { PageFile } from '../../../daemon/store/page-file.ts';
+import { salvage } from '../../../daemon/store/salvage.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { countIn, live as liveWith } from './deleted-rows.ts';
@@ -55,5 +59,25 @@ describe('what was deleted', () => {
       assert.equal(found(killed, gone), 0);
       again.close();
     }
+  });
+
+  it('is not beside the rows that were saved out of a damaged file either', (t) => {
+    const directory = memoryDirectory(t);
+    const file = path.join(directory, 'credentials.db');
+    const store = SqliteStore.open(file);
+    const transaction = store.begin(undefined);
+    for (const kind of [KIND.store, KIND.slot, KIND.dataKey]) {
+      transaction.put({ kind, tag: Buffer.of(1), body: Buffer.of(kind) });
+    }
+    transaction.commit();
+    live(store);
+    store.close();
+    const damaged = PageFile.open(file);
+    const saved = path.join(directory, 'saved.db');
+    assert.equal(salvage(damaged, undefined, saved).doubtful, 0);
+    damaged.close();
+    const pages = fs.openSync(saved, 'r+');
+    assert.equal(overwriteLeftovers(pages, pagesInFile(pages)), false);
+    fs.closeSync(pages);
   });
 });
