@@ -2,8 +2,11 @@ import type { Problem } from '../../src/protocol/interface.generated.ts';
 import { membershipOf } from '../../src/sets.ts';
 import { KIND, StoreError, fixedTag } from '../store/sealed-store.ts';
 import type { Kind, SealedRecord, SealedStore } from '../store/sealed-store.ts';
+import { provenAdditions } from './added-credentials.ts';
 import { epochTag } from './data-key.ts';
 import { everyRecord } from './every-record.ts';
+import { NOTHING } from './findings.ts';
+import type { Findings, IncompleteCredential, SpaceSummary } from './findings.ts';
 import { Digest } from './head.ts';
 import { commitOf } from './name-lists.ts';
 import { Principals } from './principals.ts';
@@ -16,47 +19,6 @@ import type { Unlocked } from './vault.ts';
 
 /** Most problems that are told one by one. */
 const PROBLEMS_MAX = 1000;
-
-/** A credential whose record and kept values do not fit together. */
-export interface IncompleteCredential {
-  readonly record: CredentialRecord;
-  /** Versions whose values cannot be read. */
-  readonly unreadable: Set<number>;
-}
-
-/** What a check found, and what a repair needs of it. */
-export interface Findings {
-  readonly problems: readonly Problem[];
-  /** False where pages of the file are damaged: what lies on them, and what refers to it, is not known then. */
-  readonly isWhole: boolean;
-  /** False where nobody could look at the pages: a record on a damaged one may then look like one that was deleted. */
-  readonly areInspected: boolean;
-  /** Over the records that are there. */
-  readonly digest: Digest;
-  /** Records that do not open, or belong to nothing. */
-  readonly unusable: readonly SealedRecord[];
-  readonly incomplete: readonly IncompleteCredential[];
-  /** Credentials that are not in the list that should have their names. */
-  readonly unlisted: readonly CredentialRecord[];
-  /** Names in lists, by the id of the list, of which there is no credential. */
-  readonly stale: ReadonlyMap<string, ReadonlySet<string>>;
-  readonly principals: Principals;
-  /** What the readable credentials of each space add up to. */
-  readonly spaces: ReadonlyMap<Space, SpaceSummary>;
-}
-
-/** Of a space without credentials. */
-export const NOTHING: SpaceSummary = { generation: 0, count: 0, names: [], bytes: 0 };
-
-/** What the readable credentials of one space add up to. */
-export interface SpaceSummary {
-  /** The highest generation of a version. */
-  generation: number;
-  count: number;
-  /** Of one user's space: its names, and the bytes of all its values. The shared space has no list of either. */
-  readonly names: string[];
-  bytes: number;
-}
 
 /**
  * Reads and opens every record, and compares their number and digest with the head. Works under `Vault.exclusive`, so
@@ -83,6 +45,8 @@ export async function fsck(
   check.listedNames();
   await check.each(KIND.value, (record) => check.strayValue(record));
   await check.each(KIND.health, (record) => check.health(record));
+  await check.addedCredentials(state.head?.digest);
+  check.lostLists();
   check.owners();
   check.head(state);
   return check;
@@ -97,12 +61,14 @@ class Check implements Findings {
   #hasSlot = false;
   readonly #damagedSlots: SealedRecord[] = [];
   readonly digest: Digest = new Digest();
+  /** Over the same without what was added to the file. */
+  readonly #withoutAdded: Digest = new Digest();
   readonly unusable: SealedRecord[] = [];
   readonly #incomplete: Map<string, IncompleteCredential> = new Map();
-  readonly unlisted: CredentialRecord[] = [];
+  readonly #unlisted: Map<string, CredentialRecord> = new Map();
   /** What was read of lists, less what there is a credential of. */
   readonly stale: Map<string, Set<string>> = new Map();
-  /** Lists that credentials are to be in and that are not there, or damaged. */
+  /** Lists that credentials are to be in and that are not there. */
   readonly #lostLists: Set<string> = new Set();
   readonly #damagedLists: Set<string> = new Set();
   readonly principals: Principals = new Principals();
@@ -123,6 +89,10 @@ class Check implements Findings {
 
   get incomplete(): IncompleteCredential[] {
     return [...this.#incomplete.values()];
+  }
+
+  get unlisted(): CredentialRecord[] {
+    return [...this.#unlisted.values()];
   }
 
   report(problem: Problem): void {
@@ -146,7 +116,9 @@ class Check implements Findings {
     try {
       for await (const record of everyRecord(this.#store, kind)) {
         this.#requireWanted();
-        this.digest.add(this.#sealing.fingerprint(kind, record.tag, record.body));
+        const fingerprint = this.#fingerprint(record);
+        this.digest.add(fingerprint);
+        this.#withoutAdded.add(fingerprint);
         check(record);
       }
     } catch (error) {
@@ -272,6 +244,33 @@ class Check implements Findings {
   }
 
   /**
+   * Drops removed credentials whose records another program put back: those that no list of names has, provided that the
+   * digest of the head fits once they are left out. If it does not, the list may be the old one, and they stay.
+   *
+   * @param expected the digest of the head; undefined where that is damaged
+   */
+  async addedCredentials(expected: Digest | undefined): Promise<void> {
+    if (expected === undefined || this.#isListingCut) return;
+    const shared = this.unlisted;
+    const owned = this.#unknownToOwners();
+    const suspects = [...shared, ...owned];
+    const added = await provenAdditions(this.#store, this.#sealing, suspects, this.#withoutAdded, expected);
+    if (added === undefined) return;
+    this.unusable.push(...added);
+    for (const record of suspects) this.#takeOut(record);
+    const untold = shared.filter(({ listed }) => this.#lostLists.delete(listed ?? ''));
+    for (const { name } of [...untold, ...owned]) {
+      this.report({ what: 'added', name, detail: 'it was removed, and put back by another program' });
+    }
+  }
+
+  /** Told when it is clear that they were there. */
+  lostLists(): void {
+    for (let lost = this.#lostLists.size; lost > 0; lost -= 1)
+      this.report({ what: 'missing', detail: 'a list of names was deleted from the file' });
+  }
+
+  /**
    * Compares what the spaces know of themselves with what is there. Only where nothing else was found: a credential that is
    * missing or damaged does not fit either.
    */
@@ -380,19 +379,33 @@ class Check implements Findings {
     if (listed === undefined || this.#isListingCut) return;
     const names = this.stale.get(listed);
     if (names?.delete(name) === true) return;
-    this.unlisted.push(record);
+    this.#unlisted.set(record.id, record);
     if (names !== undefined) {
       const detail = 'its list of names does not have it: it was removed and put back, or the list is an older one';
       this.report({ what: 'added', name, detail });
-    } else if (!this.#lostLists.has(listed)) {
+    } else if (!this.#damagedLists.has(keyOf(this.#sealing.namesTag(listed)))) {
       this.#lostLists.add(listed);
-      if (this.#damagedLists.has(keyOf(this.#sealing.namesTag(listed)))) return;
-      this.report({ what: 'missing', detail: 'a list of names was deleted from the file' });
     }
   }
 
   #isValueOf(record: CredentialRecord, version: number, tag: Uint8Array): boolean {
     return Buffer.compare(this.#sealing.valueTag(record.id, version), tag) === 0;
+  }
+
+  /** Credentials of users that their owners' records do not name. */
+  #unknownToOwners(): CredentialRecord[] {
+    return [...this.spaces].flatMap(([space, { names }]) => {
+      const known = new Set(this.principals.get(space)?.names);
+      return names.filter((name) => !known.has(name)).flatMap((name) => this.#recordOf(space, name) ?? []);
+    });
+  }
+
+  /** As if it had not been found. */
+  #takeOut(record: CredentialRecord): void {
+    const unreadable = this.#incomplete.get(record.id)?.unreadable;
+    this.#incomplete.delete(record.id);
+    this.#unlisted.delete(record.id);
+    if (unreadable?.has(currentVersion(record).version) !== true) this.#summarize(record, unreadable ?? new Set(), -1);
   }
 
   /** What was current when a credential was changed last is not known: what its record says is current is older. */
@@ -408,6 +421,11 @@ class Check implements Findings {
   #drop(record: SealedRecord, problem: Problem): void {
     this.unusable.push({ ...record, body: new Uint8Array(0) });
     this.report(problem);
+    if (problem.what === 'added') this.#withoutAdded.remove(this.#fingerprint(record));
+  }
+
+  #fingerprint({ kind, tag, body }: SealedRecord): Uint8Array {
+    return this.#sealing.fingerprint(kind, tag, body);
   }
 }
 

@@ -1,8 +1,8 @@
 import { CredentialError } from '../../src/errors.ts';
 import { KIND, fixedTag } from '../store/sealed-store.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
-import { NOTHING } from './fsck.ts';
-import type { Findings } from './fsck.ts';
+import { NOTHING } from './findings.ts';
+import type { Findings } from './findings.ts';
 import { commitOf } from './name-lists.ts';
 import { ReadCache } from './read-cache.ts';
 import { OpeningReader } from './reader.ts';

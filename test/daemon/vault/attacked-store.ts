@@ -15,7 +15,7 @@ import { STORE_FILE, TestVault } from './open-vault.ts';
 import { deleteRow, editFile, newRows, putRow, rowsOf } from './raw-file.ts';
 import type { Row } from './raw-file.ts';
 
-/** What somebody knows of a store who has no key, but saw its file after every commit. */
+/** What an attacker without a key knows of a store if they saw its file after every commit. */
 export class History {
   readonly #directory: string;
   readonly #commits: ReadonlyMap<string, readonly Row[]>;
@@ -25,12 +25,14 @@ export class History {
     this.#commits = commits;
   }
 
-  /** The row of a kind that a commit brought. */
+  /** Returns the row of a kind that a commit wrote. */
   row(commit: string, kind: Kind): Row {
     return this.#commits.get(commit)?.find((one) => one.kind === kind) ?? assert.fail(`no such row: ${commit}`);
   }
 
-  /** The store as it is when the history ends, open in a folder of its own, after something was done to its file. */
+  /**
+   * Opens the store as it is at the end of the history, in a directory of its own, after `edit` has changed its file.
+   */
   async opened(scope: Scope, edit?: Attack['edit']): Promise<TestVault> {
     const directory = memoryDirectory(scope);
     for (const name of [STORE_FILE, 'root.key']) {
@@ -46,7 +48,7 @@ export function large(value: string): string {
   return value.padEnd(INLINE_BYTES_MAX + 1, '.');
 }
 
-/** The values that are current when the history ends. */
+/** The current values at the end of the history. */
 export const CURRENT: Readonly<Record<string, string>> = {
   'system/rotated': large('rotated 3'),
   'system/plain': large('plain 1'),
@@ -64,7 +66,7 @@ export const CURRENT: Readonly<Record<string, string>> = {
   'uid:6/pocket': 'pocket 2',
 };
 
-/** A store with a past: values that were rotated, a credential that was removed and made again, a grant that was taken back. */
+/** Makes a store with a history: rotated values, a credential that was removed and made again, a revoked grant. */
 export async function storeWithPast(scope: Scope): Promise<History> {
   const made = await TestVault.create(scope);
   const commits = new Map<string, Row[]>();
@@ -101,19 +103,23 @@ export async function storeWithPast(scope: Scope): Promise<History> {
   await committed('mine 1', made.save('mine', large('mine 1'), 'uid:5'));
   await committed('other 1', made.save('other', large('other 1'), 'uid:5'));
   await committed('mine 2', made.save('mine', large('mine 2'), 'uid:5'));
+  await committed('dropped, before', made.save('dropped', 'dropped, before', 'uid:6'));
+  await committed('dropped, removed', made.remove('dropped', 'uid:6'));
   await committed('pocket 1', made.save('pocket', 'pocket 1', 'uid:6'));
   await committed('pocket 2', made.save('pocket', 'pocket 2', 'uid:6'));
   await made.close();
   return new History(made.directory, commits);
 }
 
-/** One thing that was done to the file, and what a check says of it. */
+/** One change to the file, and the problems that a check reports for it. */
 export interface Attack {
   readonly edit: (database: Database.Database, history: History) => void;
-  /** Without details. */
+  /** Without their `detail`. */
   readonly problems: readonly Partial<Problem>[];
-  /** Credentials that are lost by it, or older than they were: what nothing in the file can show any more. */
+  /** Credentials that are lost, or older than before: nothing left in the file can show their newest value. */
   readonly lost?: readonly string[];
+  /** Credentials that were removed, and are served again until the store is repaired. */
+  readonly returned?: readonly string[];
 }
 
 const garbage = (kind: number, tag: Uint8Array): Row => ({ kind, tag: Buffer.from(tag), body: randomBytes(296) });
@@ -130,7 +136,7 @@ function swap(database: Database.Database, a: Row, b: Row): void {
   putRow(database, { ...b, body: a.body });
 }
 
-/** What can be done to single rows. */
+/** Attacks on single rows. */
 export const ATTACKS: Readonly<Record<string, Attack>> = {
   'deletes the current value': {
     edit: (database, history) => deleteRow(database, history.row('rotated 3', KIND.value)),
@@ -172,7 +178,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     problems: [{ what: 'missing', name: 'plain' }, { what: 'missing' }],
     lost: ['system/plain'],
   },
-  'deletes what is known of a user': {
+  'deletes the principal record of a user': {
     edit: (database, history) => deleteRow(database, history.row('mine 2', KIND.principal)),
     problems: [{ what: 'missing' }, { what: 'missing' }],
   },
@@ -216,11 +222,11 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     problems: [{ what: 'record' }, { what: 'missing', name: 'plain' }, { what: 'missing', name: 'plain', version: 1 }],
     lost: ['system/plain'],
   },
-  'changes a bit of what is known of a user': {
+  'changes a bit of the principal record of a user': {
     edit: (database, history) => flip(database, history.row('mine 2', KIND.principal), 60),
     problems: [{ what: 'record' }],
   },
-  'changes a bit of what is known of the shared space': {
+  'changes a bit of the principal record of the shared space': {
     edit: (database, history) => flip(database, history.row('plain 1', KIND.principal), 60),
     problems: [{ what: 'record' }],
   },
@@ -271,7 +277,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     ],
     lost: ['system/plain', 'system/rotated'],
   },
-  'swaps what is known of two owners': {
+  'swaps the principal records of two owners': {
     edit: (database, history) =>
       swap(database, history.row('plain 1', KIND.principal), history.row('mine 2', KIND.principal)),
     problems: [{ what: 'record' }, { what: 'record' }, { what: 'head' }],
@@ -353,7 +359,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     edit: (database, history) => putRow(database, history.row('again, newer', KIND.value)),
     problems: [{ what: 'added', name: 'again', version: 2 }, { what: 'added' }],
   },
-  'puts a version back that was dropped for newer ones': {
+  'puts a version back that newer ones have displaced': {
     edit: (database, history) => putRow(database, history.row('often 1', KIND.value)),
     problems: [{ what: 'added', name: 'often', version: 1 }, { what: 'added' }],
   },
@@ -383,11 +389,11 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     edit: (database, history) => putRow(database, history.row('granted', KIND.principal)),
     problems: [{ what: 'head' }],
   },
-  'puts back what was known of a user': {
+  'puts the older principal record of a user back': {
     edit: (database, history) => putRow(database, history.row('mine 1', KIND.principal)),
     problems: [{ what: 'record' }, { what: 'head' }],
   },
-  'deletes a credential with its value': {
+  'deletes a credential that holds its value inline': {
     edit: (database, history) => deleteRow(database, history.row('pocket 2', KIND.credential)),
     problems: [
       { what: 'missing', name: 'pocket' },
@@ -396,12 +402,12 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     ],
     lost: ['uid:6/pocket'],
   },
-  'deletes a shared credential with its value': {
+  'deletes a shared credential that holds its value inline': {
     edit: (database, history) => deleteRow(database, history.row('solo 1', KIND.credential)),
     problems: [{ what: 'missing', name: 'solo' }, { what: 'missing' }],
     lost: ['system/solo'],
   },
-  'changes a bit of a credential with its value': {
+  'changes a bit of a credential that holds its value inline': {
     edit: (database, history) => flip(database, history.row('small 3', KIND.credential), 100),
     problems: [
       { what: 'record' },
@@ -411,12 +417,12 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     ],
     lost: ['system/small'],
   },
-  'puts an older credential with its value back': {
+  'puts an older credential with its inline value back': {
     edit: (database, history) => putRow(database, history.row('small 2', KIND.credential)),
     problems: [{ what: 'record', name: 'small', version: 2 }, { what: 'head' }],
     lost: ['system/small'],
   },
-  'puts the oldest credential with its value back': {
+  'puts the oldest credential with its inline value back': {
     edit: (database, history) => putRow(database, history.row('small 1', KIND.credential)),
     problems: [
       { what: 'record', name: 'small', version: 1 },
@@ -430,9 +436,35 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     problems: [{ what: 'record', name: 'shrunk', version: 2 }, { what: 'head' }],
     lost: ['system/shrunk'],
   },
-  'puts a removed credential back that has its value': {
+  'puts a removed credential back that holds its value inline': {
     edit: (database, history) => putRow(database, history.row('gone, before', KIND.credential)),
-    problems: [{ what: 'missing' }, { what: 'added' }],
+    problems: [{ what: 'added', name: 'gone' }, { what: 'added' }],
+    returned: ['system/gone'],
+  },
+  'puts a removed credential back, and deletes something else': {
+    edit: (database, history) => {
+      putRow(database, history.row('gone, before', KIND.credential));
+      deleteRow(database, history.row('rotated 1', KIND.value));
+    },
+    problems: [{ what: 'missing' }, { what: 'missing', name: 'rotated', version: 1 }, { what: 'head' }],
+  },
+  "puts a user's removed credential back": {
+    edit: (database, history) => putRow(database, history.row('dropped, before', KIND.credential)),
+    problems: [{ what: 'added', name: 'dropped' }, { what: 'added' }],
+    returned: ['uid:6/dropped'],
+  },
+  'puts all removed credentials back that have their values, and the value of another': {
+    edit: (database, history) => {
+      for (const commit of ['gone, before', 'dropped, before']) putRow(database, history.row(commit, KIND.credential));
+      putRow(database, history.row('again, before', KIND.value));
+    },
+    problems: [
+      { what: 'added', name: 'again', version: 1 },
+      { what: 'added', name: 'gone' },
+      { what: 'added', name: 'dropped' },
+      { what: 'added' },
+    ],
+    returned: ['system/gone', 'uid:6/dropped'],
   },
   'deletes a list of names': {
     edit: (database, history) => deleteRow(database, history.row('together', KIND.names)),
@@ -451,7 +483,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     edit: (database, history) => putRow(database, history.row('gone, before', KIND.names)),
     problems: [{ what: 'missing', name: 'gone' }, { what: 'added' }],
   },
-  'adds a slot that is none': {
+  'adds a slot record without a valid slot': {
     edit: (database) => putRow(database, garbage(KIND.slot, Buffer.from('ffffffff'))),
     problems: [{ what: 'record' }, { what: 'added' }],
   },
@@ -459,18 +491,18 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     edit: (database) => putRow(database, garbage(KIND.dataKey, epochTag(7))),
     problems: [{ what: 'added' }, { what: 'added' }],
   },
-  'adds an id of the store': {
+  'adds a second store id': {
     edit: (database) => putRow(database, garbage(KIND.store, Buffer.from('store2'))),
     problems: [{ what: 'added' }, { what: 'added' }],
   },
-  'adds what no one owns': {
+  'adds records that no owner refers to': {
     edit: (database) => {
       for (const kind of [KIND.principal, KIND.credential, KIND.value])
         putRow(database, garbage(kind, randomBytes(16)));
     },
     problems: [{ what: 'record' }, { what: 'record' }, { what: 'record' }, { what: 'added' }],
   },
-  'adds records whose tags are none': {
+  'adds records with tags of the wrong length': {
     edit: (database) => {
       for (const kind of [KIND.principal, KIND.credential, KIND.value]) {
         for (const bytes of [0, 1, 15, 17, 200]) putRow(database, garbage(kind, Buffer.alloc(bytes)));

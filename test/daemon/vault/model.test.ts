@@ -23,12 +23,12 @@ const NAMES = [
 ];
 const SIZES = [1, 100, INLINE_BYTES_MAX - 1, INLINE_BYTES_MAX, INLINE_BYTES_MAX + 1, 5000];
 
-/** What should be there: by space and name, the versions that are kept, oldest first. */
+/** The expected content: for each space and name, the kept versions, oldest first. */
 type Model = ReadonlyMap<string, readonly { readonly version: number; readonly value: string }[]>;
 
 class Dropped extends Error {}
 
-/** A store to which anything is done in any order, and what it should have in it. */
+/** A store that random operations change in random order, and the content it is expected to have. */
 class Modelled {
   opened: TestVault;
   model: Model = new Map();
@@ -42,7 +42,7 @@ class Modelled {
     this.random = new Random(seed);
   }
 
-  /** Some calls in one commit, some of which fail after they did something. */
+  /** Runs some calls in one commit, some of which fail after they have changed something. */
   async commit(): Promise<void> {
     const calls = Array.from({ length: 1 + this.random.below(6) }, () =>
       this.opened.vault.write((writer) => {
@@ -77,7 +77,7 @@ class Modelled {
     return new Map([...model, [place, [...old, { version, value }].slice(-VERSIONS_KEPT)]]);
   }
 
-  /** Reads every version, the current one so often that it is kept opened. */
+  /** Reads every version, and the current one often enough that the daemon keeps it decrypted. */
   compare(reader: VaultReader, model: Model = this.model): void {
     for (const space of SPACES) {
       for (const name of NAMES) {
@@ -94,7 +94,7 @@ class Modelled {
     }
   }
 
-  /** Holds what is kept of names, and of what users have, against what is there. */
+  /** Compares the lists of names and the counts and sizes per user with the model. */
   compareLists(): void {
     const { vault, path } = this.opened;
     const listed = new Map<string, string>();
@@ -121,7 +121,7 @@ class Modelled {
     });
   }
 
-  /** What is there now is what should be there from now on. */
+  /** Makes the current content of the store the expected one. */
   follow(): void {
     const model = new Map<string, { version: number; value: string }[]>();
     this.opened.vault.read((reader) => {
@@ -147,7 +147,7 @@ async function start(scope: Scope, seed: number): Promise<Modelled> {
 
 describe('a store', () => {
   for (let seed = 1; seed <= 4; seed += 1) {
-    it(`has what was put there, whatever is done in whatever order (${seed})`, async (t) => {
+    it(`has the expected content whatever is done in whatever order (seed ${seed})`, async (t) => {
       const one = await start(t, seed);
       for (let step = 0; step < STEPS; step += 1) {
         await one.commit();
@@ -161,7 +161,7 @@ describe('a store', () => {
       assert.deepEqual((await one.opened.fsck()).problems, []);
     });
 
-    it(`is repaired after any one row was put back, deleted or damaged, and all others stay (${seed})`, async (t) => {
+    it(`is repaired after any one row is put back, deleted or damaged, and keeps all other credentials (seed ${seed})`, async (t) => {
       const one = await start(t, seed);
       const history = new Map<string, Row>();
       for (let step = 0; step < STEPS; step += 1) {
@@ -195,8 +195,9 @@ describe('a store', () => {
         assert.ok(changed.length <= 1, `${what}: ${changed.join()}`);
         for (const place of changed) {
           const [was, is] = [before.get(place)?.at(-1)?.value, one.model.get(place)?.at(-1)?.value];
+          if (was === undefined) assert.equal(is, undefined, what);
           if (is !== undefined) assert.ok(one.ever.get(place)?.has(is));
-          // One of a user's that was removed and made again leaves no trace of itself in the record of the one before.
+          // If a user's credential was removed and made again, its older record has no trace of the newer one.
           if (is !== undefined && was !== undefined && place.startsWith('system/')) assert.equal(is, was, what);
         }
         one.compareLists();

@@ -6,7 +6,7 @@ import { removeCredentials, saveVersion } from '../../../daemon/methods/save-ver
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { createFirstSlot } from '../../../daemon/vault/first-slot.ts';
 import { fsck } from '../../../daemon/vault/fsck.ts';
-import type { Findings } from '../../../daemon/vault/fsck.ts';
+import type { Findings } from '../../../daemon/vault/findings.ts';
 import { fillNewStore } from '../../../daemon/vault/new-store.ts';
 import type { VaultReader } from '../../../daemon/vault/reader.ts';
 import { currentVersion, emptyPrincipal } from '../../../daemon/vault/records.ts';
@@ -22,7 +22,9 @@ import { editFile } from './raw-file.ts';
 
 let sodiumOfAll: Promise<Sodium> | undefined;
 
-/** One for all stores of a test file, as for a daemon: each has memory of its own that is never given back. */
+/**
+ * Loads one instance for all stores of a test file, as in a daemon: each instance has memory that is never given back.
+ */
 function loadSodium(): Promise<Sodium> {
   sodiumOfAll ??= Sodium.load();
   return sodiumOfAll;
@@ -31,7 +33,7 @@ function loadSodium(): Promise<Sodium> {
 export const STORE_FILE = 'credentials.db';
 export const NOW = 1_700_000_000_000;
 
-/** A vault on a real file, wired as the app does it, with what the tests do to it in few words. */
+/** A vault on a real file, wired as in the daemon, with short methods for what tests do to it. */
 export class TestVault {
   readonly directory: string;
   readonly path: string;
@@ -70,7 +72,7 @@ export class TestVault {
     this.slots = new SlotKeeper(this.vault, sodium, { stateDirectory: directory, credentialsDirectory }, () => NOW);
   }
 
-  /** A new store with a key file beside it, open. */
+  /** Makes a new store with a key file beside it, and opens it. */
   static async create(scope: Scope, directory: string = memoryDirectory(scope)): Promise<TestVault> {
     const sodium = await loadSodium();
     const store = SqliteStore.open(path.join(directory, STORE_FILE));
@@ -82,7 +84,7 @@ export class TestVault {
     return TestVault.open(scope, directory);
   }
 
-  /** The store of a directory, open where its key file opens it. */
+  /** Opens the store in a directory, and unlocks it if its key file can. */
   static async open(scope: Scope, directory: string, credentialsDirectory?: string): Promise<TestVault> {
     const opened = await TestVault.openLocked(scope, directory, credentialsDirectory);
     await opened.slots.unlockUnattended();
@@ -102,25 +104,25 @@ export class TestVault {
     }
   }
 
-  /** Closes the file; what was deleted is out of it then. */
+  /** Closes the file. Deleted data is purged from it by then. */
   close(): Promise<void> {
     return this.vault.close();
   }
 
-  /** The same store after somebody without a key changed its file while no daemon had it open. */
+  /** Closes the store, changes its file as an attacker without a key would, and opens it again. */
   async tampered(edit: (database: Database.Database) => void): Promise<TestVault> {
     await this.close();
     editFile(this.path, edit);
     return TestVault.open(this.#scope, this.directory);
   }
 
-  /** The same store after a restart. */
+  /** Closes the store and opens it again, as a restart does. */
   async reopened(): Promise<TestVault> {
     await this.close();
     return TestVault.open(this.#scope, this.directory);
   }
 
-  /** Stores a value as the current version, as the method Create does it. */
+  /** Stores a value as the current version, as the method Create does. */
   save(name: string, value: string | Uint8Array, space: Space = 'system'): Promise<number> {
     return this.vault.write((writer) =>
       saveVersion(writer, {
@@ -134,7 +136,7 @@ export class TestVault {
     );
   }
 
-  /** Stores each of some names, with itself as the value, in one commit. */
+  /** Stores some names in one commit, each with its own name as the value. */
   async saveAll(names: readonly string[], space: Space = 'system'): Promise<void> {
     await Promise.all(names.map((name) => this.save(name, name, space)));
   }
@@ -160,7 +162,7 @@ export class TestVault {
     });
   }
 
-  /** A value as text; undefined where there is no such credential. */
+  /** Returns a value as text, or undefined if there is no such credential. */
   value(name: string, version?: number, space: Space = 'system'): string | undefined {
     return this.vault.read((reader) => valueOf(reader, name, version, space));
   }
@@ -169,7 +171,7 @@ export class TestVault {
     return this.vault.exclusive((state, store) => fsck(state, store));
   }
 
-  /** A check with repair, as the method Fsck does it. */
+  /** Checks and repairs the store, as the method Fsck does. */
   repair(): Promise<Findings> {
     return this.vault.exclusive(async (state, store) => {
       const findings = await fsck(state, store);
@@ -198,7 +200,7 @@ function uidOf(space: Space): number {
   return space === 'system' ? 0 : Number(space.slice('uid:'.length));
 }
 
-/** Lets the event loop turn once, and tells whether a promise is still open then. */
+/** Lets the event loop turn once, and tells whether the promise is still pending then. */
 export async function isPending(promise: Promise<unknown>): Promise<boolean> {
   const turn = Symbol('turn');
   return (await Promise.race([promise, nextTurn(turn)])) === turn;

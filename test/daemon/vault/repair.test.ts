@@ -7,7 +7,7 @@ import { ATTACKS, CURRENT, large, storeWithPast } from './attacked-store.ts';
 import type { TestVault } from './open-vault.ts';
 import { editFile, putRow, rowsOf } from './raw-file.ts';
 
-/** What a credential is now, by its space and name. */
+/** Returns the current value of a credential, given as space/name. */
 function current(opened: TestVault, place: string): string | undefined {
   const [space = '', name = ''] = place.split('/');
   return opened.value(name, undefined, space as Space);
@@ -17,10 +17,10 @@ const history = await storeWithPast({ after });
 
 describe('repair()', async () => {
   const whole = (await history.opened({ after })).vault.read((reader) => reader.credentials(undefined, 100).records);
-  // Without a head, commits are counted on from the newest list.
+  // Without a head, counting continues from the newest list.
   const newestList = Math.max(...whole.map(({ listed }) => Number.parseInt(listed ?? '0')));
   for (const [what, { edit, lost = [] }] of Object.entries(ATTACKS)) {
-    it(`leaves a clean store, with all that can be read, after somebody ${what}`, async (t) => {
+    it(`leaves a clean store with everything readable after an attacker ${what}`, async (t) => {
       let opened = await history.opened(t, edit);
       const commits = opened.vault.unlocked().head?.commits ?? newestList;
       assert.notDeepEqual((await opened.repair()).problems, []);
@@ -39,22 +39,35 @@ describe('repair()', async () => {
     });
   }
 
-  /** Nothing in the file tells any more that there was something newer. */
+  /** Nothing left in the file shows that there was a newer value. */
   const UNTOLD = ['puts an older record back and deletes the newer value'];
 
   for (const [what, { edit, lost = [] }] of Object.entries(ATTACKS)) {
     if (lost.length === 0 || UNTOLD.includes(what)) continue;
-    it(`never makes an older value the current one, after somebody ${what}`, async (t) => {
+    it(`never makes an older value current after an attacker ${what}`, async (t) => {
       const opened = await history.opened(t, edit);
       await opened.repair();
       for (const place of lost) assert.equal(current(opened, place), undefined);
     });
   }
 
-  it('drops a credential whose record was put back from an older copy, with what is known of it', async (t) => {
+  for (const [what, { edit, returned = [] }] of Object.entries(ATTACKS)) {
+    if (returned.length === 0) continue;
+    it(`removes again what was removed before, after somebody ${what}`, async (t) => {
+      const opened = await history.opened(t, edit);
+      const count = (): number => opened.vault.read((reader) => reader.credentials(undefined, 100).records.length);
+      const before = count();
+      for (const place of returned) assert.notEqual(current(opened, place), undefined, place);
+      await opened.repair();
+      for (const place of returned) assert.equal(current(opened, place), undefined, place);
+      assert.equal(count(), before - returned.length);
+    });
+  }
+
+  it('drops a credential whose record was put back from an older copy, and its name and count', async (t) => {
     for (const [what, name, space] of [
       ['puts the oldest record of a rotated credential back', 'rotated', 'system'],
-      ['puts the oldest credential with its value back', 'small', 'system'],
+      ['puts the oldest credential with its inline value back', 'small', 'system'],
       ["puts the older record of a user's credential back", 'mine', 'uid:5'],
     ] as const) {
       const opened = await history.opened(t, ATTACKS[what]?.edit);
@@ -70,7 +83,7 @@ describe('repair()', async () => {
     }
   });
 
-  it('lists a credential anew whose list is lost, once', async (t) => {
+  it('lists a credential again, once, if its list is lost', async (t) => {
     const opened = await history.opened(t, ATTACKS['deletes a list of names']?.edit);
     const listings = (): unknown[] =>
       opened.vault.read((reader) => ['one', 'two', 'three'].map((name) => reader.credential('system', name)?.listed));
@@ -85,9 +98,9 @@ describe('repair()', async () => {
     assert.deepEqual(opened.value('one'), 'one');
   });
 
-  it('gives back what a space knows of itself', async (t) => {
+  it('restores the principal record of a space', async (t) => {
     const known = (await history.opened(t)).vault.read((reader) => reader.principal('uid:5'));
-    const opened = await history.opened(t, ATTACKS['changes a bit of what is known of a user']?.edit);
+    const opened = await history.opened(t, ATTACKS['changes a bit of the principal record of a user']?.edit);
     await assert.rejects(opened.save('mine', 'while it is damaged', 'uid:5'), (error) =>
       isCredentialError(error, 'Damaged'),
     );
@@ -97,7 +110,7 @@ describe('repair()', async () => {
     assert.deepEqual({ ...repaired, names: repaired?.names.toSorted() }, { ...known, names: known?.names.toSorted() });
   });
 
-  it('leaves the slots where none of them can be read, and drops a damaged one beside a good one', async (t) => {
+  it('leaves the slots if none can be read, and drops a damaged one beside a good one', async (t) => {
     const opened = await history.opened(t);
     const [slot = assert.fail()] = rowsOf(opened.path, KIND.slot);
     const damaged = { ...slot, body: slot.body.subarray(1) };
@@ -110,7 +123,7 @@ describe('repair()', async () => {
     assert.deepEqual(rowsOf(opened.path, KIND.slot), [slot]);
   });
 
-  it('changes nothing in a store that is as it should be', async (t) => {
+  it('changes nothing in an intact store', async (t) => {
     const made = await history.opened(t);
     const before = made.vault.unlocked().head?.commits;
     assert.deepEqual((await made.repair()).problems, []);

@@ -12,7 +12,7 @@ import { deleteRow, editFile, newRows, putRow, rowsOf } from './raw-file.ts';
 
 const history = await storeWithPast({ after });
 
-/** Every value that a credential ever had: what a replay can give at worst. */
+/** Every value that a credential ever had: the worst that a replay can yield. */
 const EVER: Readonly<Record<string, readonly string[]>> = {
   'system/rotated': [large('rotated 1'), large('rotated 2'), large('rotated 3')],
   'system/plain': [large('plain 1')],
@@ -24,6 +24,7 @@ const EVER: Readonly<Record<string, readonly string[]>> = {
   'system/small': ['small 1', 'small 2', 'small 3'],
   'system/shrunk': [large('shrunk 1'), 'shrunk 2'],
   'system/gone': ['gone, before'],
+  'uid:6/dropped': ['dropped, before'],
   'system/solo': ['solo 1'],
   'system/one': ['one'],
   'uid:6/pocket': ['pocket 1', 'pocket 2'],
@@ -33,7 +34,7 @@ const NAMES = new Set(
   [...Object.keys(EVER), ...Object.keys(CURRENT)].map((place) => place.slice(place.indexOf('/') + 1)),
 );
 
-/** What reading gives: a value, nothing, or the code of an error. Anything else is a defect. */
+/** Reads a credential: returns its value, undefined, or an error code. Any other error is a defect. */
 function outcome(opened: TestVault, place: string): string | undefined {
   const [space = '', name = ''] = place.split('/');
   try {
@@ -44,9 +45,9 @@ function outcome(opened: TestVault, place: string): string | undefined {
   }
 }
 
-describe('a store that somebody wrote to who has no key', () => {
+describe('a store to which an attacker without a key has written', () => {
   for (const [what, { edit }] of Object.entries(ATTACKS)) {
-    it(`never gives one credential the value of another, after he ${what}`, async (t) => {
+    it(`never gives one credential the value of another, after the attacker ${what}`, async (t) => {
       const opened = await history.opened(t, edit);
       assert.ok(!opened.vault.isLocked);
       for (const [place, values] of Object.entries(EVER)) {
@@ -59,7 +60,7 @@ describe('a store that somebody wrote to who has no key', () => {
     });
   }
 
-  /** Every attack but those that put back, as a whole, what was there before. */
+  /** All attacks but those that put an earlier state back as a whole. */
   const REPLAYS = new Set([
     'puts the older record of a rotated credential back',
     'puts the oldest record of a rotated credential back',
@@ -68,13 +69,13 @@ describe('a store that somebody wrote to who has no key', () => {
     'puts an older record back and deletes the value before',
     'puts a removed credential back with its value',
     'puts a removed credential back in the place of the new one',
-    'puts an older credential with its value back',
-    'puts the oldest credential with its value back',
+    'puts an older credential with its inline value back',
+    'puts the oldest credential with its inline value back',
     'puts a large value back in the place of a small one',
   ]);
   for (const [what, { edit }] of Object.entries(ATTACKS)) {
     if (REPLAYS.has(what)) continue;
-    it(`gives the current value or an error, after he ${what}`, async (t) => {
+    it(`gives the current value or an error, after the attacker ${what}`, async (t) => {
       const opened = await history.opened(t, edit);
       for (const [place, value] of Object.entries(CURRENT)) {
         assert.ok([value, undefined, '! Damaged'].includes(outcome(opened, place)), place);
@@ -82,7 +83,7 @@ describe('a store that somebody wrote to who has no key', () => {
     });
   }
 
-  it('gives nothing of what was removed, by its values alone', async (t) => {
+  it('returns nothing of a removed credential whose values alone were put back', async (t) => {
     const opened = await history.opened(t, (database) => {
       putRow(database, history.row('again, before', KIND.value));
       deleteRow(database, history.row('again, anew', KIND.value));
@@ -90,7 +91,7 @@ describe('a store that somebody wrote to who has no key', () => {
     assert.equal(outcome(opened, 'system/again'), '! Damaged');
   });
 
-  it('opens no record in another row, of any kind', async (t) => {
+  it('decrypts no record in another row, of any kind', async (t) => {
     const rows = ['rotated 3', 'plain 1', 'mine 2'].flatMap((commit) =>
       [KIND.principal, KIND.credential, KIND.value].map((kind) => history.row(commit, kind)),
     );
@@ -103,7 +104,7 @@ describe('a store that somebody wrote to who has no key', () => {
     }
   });
 
-  it('opens no record of another store, not even one with the same key file', async (t) => {
+  it('decrypts no record of another store, not even one with the same key file', async (t) => {
     const other = await TestVault.create(t);
     await other.save('plain', 'of the other store');
     const rows = rowsOf(other.path);
@@ -116,7 +117,7 @@ describe('a store that somebody wrote to who has no key', () => {
     assert.equal(outcome(opened, 'system/rotated'), large('rotated 3'));
     await other.close();
     await opened.close();
-    // With its slots and keys too it is the other store, as a whole, and opens with its own key file only.
+    // With its slots and keys too, it is the other store as a whole, and opens only with that store's key file.
     editFile(opened.path, (database) => {
       database.exec('DELETE FROM record');
       for (const row of rows) putRow(database, row);
@@ -126,7 +127,7 @@ describe('a store that somebody wrote to who has no key', () => {
     assert.equal((await TestVault.open(t, opened.directory)).value('plain'), 'of the other store');
   });
 
-  it('is opened by its newest data key, though an older one was put back beside it', async (t) => {
+  it('is opened with its newest data key, even if an older one was put back beside it', async (t) => {
     const made = await TestVault.create(t);
     await made.save('plain', 'value');
     const [older] = rowsOf(made.path, KIND.dataKey);
@@ -136,7 +137,7 @@ describe('a store that somebody wrote to who has no key', () => {
     assert.ok((await opened.fsck()).problems.length > 0);
   });
 
-  it('does not take a name that was moved from one owner to another', async (t) => {
+  it('does not accept a name that was moved from one owner to another', async (t) => {
     const made = await history.opened(t);
     const before = rowsOf(made.path, KIND.credential);
     await made.save('mine', 'of everybody');
@@ -149,7 +150,7 @@ describe('a store that somebody wrote to who has no key', () => {
     for (const place of ['system/mine', 'uid:5/mine']) assert.equal(outcome(opened, place), '! Damaged');
   });
 
-  it('is served, though its lists of grants were put on a page that is damaged', async (t) => {
+  it('is still readable if a principal record is damaged', async (t) => {
     const opened = await history.opened(t, (database) => {
       const row = history.row('mine 2', KIND.principal);
       putRow(database, { ...row, body: randomBytes(300) });
@@ -159,13 +160,13 @@ describe('a store that somebody wrote to who has no key', () => {
       opened.vault.read((reader) => reader.principal('uid:5')),
       undefined,
     );
-    // A new list would know nothing of what the old one had.
+    // A new principal record would lack everything in the old one.
     await assert.rejects(opened.save('new', 'value', 'uid:5'), (error) => isCredentialError(error, 'Damaged'));
     await opened.repair();
     assert.deepEqual(opened.vault.read((reader) => reader.principal('uid:5'))?.names.toSorted(), ['mine', 'other']);
   });
 
-  it('shows only by a check that a whole credential is older than it was', async (t) => {
+  it('only shows in a check that a whole credential is older than it was', async (t) => {
     const opened = await history.opened(t, ATTACKS['puts an older record back and deletes the newer value']?.edit);
     assert.equal(outcome(opened, 'system/rotated'), large('rotated 2'));
     assert.notDeepEqual((await opened.fsck()).problems, []);
