@@ -1,15 +1,23 @@
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { membershipOf } from '../../src/sets.ts';
-import { setKey } from '../vault/records.ts';
+import { setKey, setPlaceOf } from '../vault/records.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
 import type { ChangedSets, SetPlace } from './changed-sets.ts';
 
+/** The bit of each field. */
+const BITS: ReadonlyMap<string, number> = new Map(FIELD_IDS.map((field, index) => [field, 1 << index]));
+
+/** The bit of a set that is to be listed itself. */
+const IS_LISTED: number = 1 << FIELD_IDS.length;
+
 /**
- * The fields that sets have, as somebody came by all their credentials: a set can have far more than it has, and to ask
- * for each of them takes longer than the listing itself. Of what is changed meanwhile nothing is known any more.
+ * Collects the fields that sets have while a list iterates over all credentials. A set can have many more fields than
+ * it has, and looking up each of them would take longer than the list itself. Nothing is known of sets that have
+ * changed since the start.
  */
 export class SeenFields implements Disposable {
-  readonly #fields: Map<string, Set<string>> = new Map();
+  /** The bits of each set: one number, as there may be hundreds of thousands of sets. */
+  readonly #sets: Map<string, number> = new Map();
   readonly #changes: ChangedSets;
   readonly #since: number;
 
@@ -19,29 +27,39 @@ export class SeenFields implements Disposable {
     this.#since = changes.begin();
   }
 
-  add({ space, name }: CredentialRecord): void {
+  /** @param isListed whether the set, too, is to be among those of {@link listed} */
+  add({ space, name }: CredentialRecord, isListed: boolean): void {
     const member = membershipOf(name);
     if (member === undefined) return;
     const key = setKey({ space, set: member.set });
-    const fields = this.#fields.get(key);
-    if (fields === undefined) this.#fields.set(key, new Set([member.field]));
-    else fields.add(member.field);
+    const bits = (BITS.get(member.field) ?? 0) | (isListed ? IS_LISTED : 0);
+    this.#sets.set(key, (this.#sets.get(key) ?? 0) | bits);
   }
 
-  /** The fields that are worth asking for. */
+  get size(): number {
+    return this.#sets.size;
+  }
+
+  /** Returns the sets that are to be listed, in the order in which they were seen first. */
+  *listed(): Generator<SetPlace> {
+    for (const [key, bits] of this.#sets) if ((bits & IS_LISTED) !== 0) yield setPlaceOf(key);
+  }
+
+  /** Returns the fields that are worth looking up: those seen, or all if the set has changed since the start. */
   of(space: Space, set: string): readonly string[] {
-    const fields = this.#fields.get(setKey({ space, set }));
+    const bits = this.#sets.get(setKey({ space, set }));
     const isAsSeen = this.#changes.isKnown(this.#since) && !this.#changes.hasChanged({ space, set }, this.#since);
-    return fields === undefined || !isAsSeen ? FIELD_IDS : FIELD_IDS.filter((field) => fields.has(field));
+    if (bits === undefined || !isAsSeen) return FIELD_IDS;
+    return FIELD_IDS.filter((field) => (bits & (BITS.get(field) ?? 0)) !== 0);
   }
 
   /**
-   * Sets of which nothing came by, and which changed meanwhile: it may have gone before, and come behind. None where there are
-   * more of them than are remembered.
+   * Returns the sets that changed meanwhile and of which no credential was seen: one may have been removed ahead of the
+   * iteration, and another added behind it. None if more sets changed than are remembered.
    */
   missed(): readonly SetPlace[] {
     if (!this.#changes.isKnown(this.#since)) return [];
-    return this.#changes.changed(this.#since).filter((place) => !this.#fields.has(setKey(place)));
+    return this.#changes.changed(this.#since).filter((place) => !this.#sets.has(setKey(place)));
   }
 
   [Symbol.dispose](): void {

@@ -15,7 +15,7 @@ import type { Visible } from '../access/visible.ts';
 import type { HealthBook } from '../health/health-book.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
-import { currentVersion, setKey } from '../vault/records.ts';
+import { currentVersion } from '../vault/records.ts';
 import type { CredentialRecord, GrantEntry, Space } from '../vault/records.ts';
 import { TimeSlice } from '../time-slice.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -27,10 +27,12 @@ import { toWire } from './wire-value.ts';
 const BATCH = 250;
 /** Longest public value that a list shows; a longer one is for `Get`. */
 const SHOWN_VALUE_BYTES_MAX = 4096;
+/** A list of more sets than this reads them past the cache, which keeps some 1,000 credentials. */
+const CACHED_SETS_MAX = 500;
 
 /**
  * Lists what the caller may see, in batches; the sets come last, each as one commit left it. Credentials that change
- * while a long list is under way are told as they were before or after.
+ * while a long list is under way are listed as they were before or after the change.
  */
 export const list: StreamingMethod<'List'> = async function* (context, caller, parameters) {
   const { vault, changedSets } = context;
@@ -44,38 +46,38 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
   const count: Visible['count'] = { damaged: 0 };
   const describe = new Describer(context, caller, count);
   const slice = new TimeSlice(vault.turns, caller.uid);
-  const sets = new Map<string, { space: Space; set: string }>();
   using seen = new SeenFields(changedSets);
   let batch: Credential[] = [];
   for await (const record of everyListed(vault, caller, { ...owners, count }, seen, slice)) {
     await slice.pause();
-    seen.add(record);
-    if (!matches(record)) continue;
-    const set = membershipOf(record.name)?.set;
-    if (set !== undefined) sets.set(setKey({ space: record.space, set }), { space: record.space, set });
+    const isListed = matches(record);
+    seen.add(record, isListed);
+    if (!isListed) continue;
     batch.push(...describe.credential(record));
     if (batch.length < BATCH) continue;
     yield { credentials: batch, sets: [], damaged: 0 };
     batch = [];
   }
   let described: WireSet[] = [];
-  for (const { space, set } of sets.values()) {
+  for (const { space, set } of seen.listed()) {
     await slice.pause();
-    // A field that could not be read was not seen, and is there all the same.
-    described.push(...describe.set(space, set, count.damaged === 0 ? seen.of(space, set) : FIELD_IDS));
+    // A field that could not be read was not seen, but it exists.
+    described.push(
+      ...describe.set(space, set, count.damaged === 0 ? seen.of(space, set) : FIELD_IDS, seen.size > CACHED_SETS_MAX),
+    );
     if (described.length < BATCH) continue;
     yield { credentials: batch, sets: described, damaged: 0 };
     batch = [];
     described = [];
   }
-  // A copy was restored meanwhile: it would be half of each.
+  // A copy was restored meanwhile: the list would be a part of each store.
   if (vault.unlocked() !== opened) throw new CredentialError('Busy', {});
   return { credentials: batch, sets: described, damaged: count.damaged } satisfies ListOut;
 };
 
 /**
- * Every credential that the caller may see; then those of sets that may have been there for him all the time, but each time in
- * fields whose turn was over or still to come.
+ * Yields every credential that the caller may see, and then those of sets of which none was seen, but which may have
+ * existed all the time: each time in fields that the iteration had already passed, or had not reached yet.
  */
 async function* everyListed(
   vault: Vault,
@@ -110,7 +112,7 @@ class Describer {
     this.#count = count;
   }
 
-  /** Empty where it is gone since it was read, or is not his to read any more. */
+  /** Empty if the credential was removed since it was read, or the caller may not read it any more. */
   credential(read: CredentialRecord): Credential[] {
     const record = this.#asItIs(read);
     if (record === undefined) return [];
@@ -134,7 +136,10 @@ class Describer {
     ];
   }
 
-  /** A record may have been read some turns ago: with the value and the grants of another one, it would never have been so. */
+  /**
+   * Returns a record as it is now. It may have been read some turns of the event loop ago, and with a newer value and
+   * newer grants it would describe a state that never existed.
+   */
   #asItIs(record: CredentialRecord): CredentialRecord | undefined {
     const { space, name } = record;
     if (this.#vault.unlocked().headBody === this.#count.head) return record;
@@ -145,11 +150,10 @@ class Describer {
     );
   }
 
-  /** Empty where the set is gone meanwhile, or has a damaged field, which was counted with the credentials. */
-  set(space: Space, set: string, fields: readonly string[]): WireSet[] {
-    const view = countDamaged({ damaged: 0 }, () =>
-      this.#vault.read((reader) => viewSet(this.#caller, reader, space, set, fields)),
-    );
+  /** Empty if the set was removed meanwhile, or has a damaged field, which was counted with the credentials. */
+  set(space: Space, set: string, fields: readonly string[], isOneOfMany: boolean): WireSet[] {
+    const look = (reader: VaultReader): SetView | undefined => viewSet(this.#caller, reader, space, set, fields);
+    const view = countDamaged({ damaged: 0 }, () => (isOneOfMany ? this.#vault.scan(look) : this.#vault.read(look)));
     if (view === undefined) return [];
     const { provider, members, missing, generation, changed } = view;
     const { writable: _, ...grants } = this.#access(space, 'set', set);
@@ -174,7 +178,7 @@ class Describer {
     return this.#vault.read((reader) => {
       const record = this.#health.last(reader, space, set);
       if (record === undefined) return healthToWire(undefined, 0, false);
-      // A field that somebody else has and that is damaged makes the set another one than was tried.
+      // With a damaged field, be it one that the caller may not read, the set is not the one that was tried.
       const whole = countDamaged({ damaged: 0 }, () => wholeSet(reader, space, set));
       return healthToWire(record, whole?.generation ?? 0, whole?.size === members.size);
     });
@@ -186,7 +190,7 @@ class Describer {
       writable: true,
       grants: this.#vault.read((reader) =>
         [...reader.grantees(space, kind, target)]
-          // In one order, whatever else was granted to them, and by whom.
+          // In a fixed order, whatever else was granted to these grantees.
           .toSorted(([a], [b]) => comparePrincipals(a, b))
           .map(([principal, terms]) => granteeOf(principal, terms)),
       ),
@@ -195,7 +199,7 @@ class Describer {
 }
 
 /**
- * The value of a field that is no secret; undefined for every other, and for one that is not text.
+ * Returns the value of a field that is not secret; undefined for any other field, and if it is not text or too long.
  *
  * @throws CredentialError `Damaged`
  */

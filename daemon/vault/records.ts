@@ -2,37 +2,43 @@ import type { Finding } from '../../src/validation.ts';
 import { padme } from './padding.ts';
 
 /**
- * What is inside of sealed records. Each is JSON in UTF-8; the sealing has proved that this program wrote it, so it is
- * not checked a second time.
+ * The plaintext of sealed records. Each is JSON in UTF-8, except that values are bytes. Decryption has already proved
+ * that this program wrote a record, so its contents are not validated again.
  */
 
-/** The space of the credentials that all administrators share. */
+/** The space whose credentials all administrators share. */
 export const SHARED_SPACE = 'system';
 
 /**
- * Whose credentials: the ones that all administrators share, or those of one other user. Names are unique within a
- * space, so that nobody learns from a refusal what somebody else has.
+ * The owner of credentials: either all administrators together, or one other user. Names are unique per space and not
+ * per store, so that a refused name tells a user nothing about the credentials of others.
  */
 export type Space = typeof SHARED_SPACE | `uid:${number}`;
 
-/** Somebody who can be granted something, or own it. */
+/** Anyone who can own credentials or be granted them. */
 export type PrincipalId = Space | `gid:${number}` | `unit:${string}`;
 
-/** Largest value that lies in the record of its credential, where it is current. Others are records of their own. */
+/**
+ * Largest value that is stored inline, in the record of its credential, while it is current. Others are separate
+ * records.
+ */
 export const INLINE_BYTES_MAX = 1024;
-/** Such values take at least as much: most of them show nothing of their size. */
+/** Smallest padded size of an inline value: most values have this size, and so reveal nothing of their own. */
 const INLINE_PADDED_BYTES_MIN = 192;
-/** Where it begins, behind the end of the JSON: NUL, and two bytes of length. */
+/** Offset of the inline value from the end of the JSON: NUL, and two bytes of length. */
 const VALUE_OFFSET = 3;
 
-/** Version, generation, changed, changedBy, size, restoredFrom: ten are kept, and their names would be most of a record. */
+/**
+ * Version, generation, changed, changedBy, size, restoredFrom. An array, since up to ten versions are kept and the
+ * field names would make up most of a record.
+ */
 type StoredVersion = readonly [number, number, number, number, number, number?];
 
 /** One kept version of a credential. */
 export interface VersionEntry {
-  /** Counts from 1; never used twice by the same credential. */
+  /** Counts from 1; never reused by the same credential. */
   readonly version: number;
-  /** The commit, among those of the space, that made this version. */
+  /** The generation of the space that made this version. */
   readonly generation: number;
   /** Milliseconds since the epoch. */
   readonly changed: number;
@@ -43,98 +49,110 @@ export interface VersionEntry {
 }
 
 export interface CredentialRecord {
-  /** 16 random bytes in hex, made with the credential: values are found by it, so that one that was removed and made anew shares nothing with its past. */
+  /**
+   * 16 random bytes in hex, chosen when the credential is created. Values are found by this id, so that a credential
+   * that was removed and created again shares nothing with its past.
+   */
   readonly id: string;
   readonly space: Space;
   readonly name: string;
   readonly created: number;
   readonly createdBy: number;
-  /** Which record has its name, too; of a credential of the shared space. */
+  /** The id of the names record that lists this credential; only in the shared space. */
   readonly listed?: string | undefined;
   /** Oldest first, at least one; the last one is current. */
   readonly versions: readonly VersionEntry[];
 }
 
-/** Names of credentials that were made together, so that they can be named when their records are gone. */
+/** Names of credentials that were created in one commit, so that a lost record can still be named. */
 export interface NamesRecord {
-  /** Never used twice in a store. */
+  /** Never reused in a store. */
   readonly id: string;
   readonly names: readonly string[];
 }
 
-/** What a principal may read besides its own: a credential by name, or all of a set. */
+/** A grant: a credential, by name, or a whole set that a principal may read besides its own credentials. */
 export interface GrantEntry {
   readonly space: Space;
   readonly kind: 'name' | 'set';
   readonly target: string;
-  /** Of a unit: a start of it that asks for what is not there waits until it is. Absent: it fails. */
+  /** Only for a unit: if its start asks for something that does not exist yet, it waits. Absent: the start fails. */
   readonly missing?: 'block';
 }
 
 export interface PrincipalRecord {
   readonly principal: PrincipalId;
-  /** Of a space: the number of commits that changed it. */
+  /** For a space: the number of commits that changed it. */
   readonly generation: number;
-  /** Of a space: how many credentials are in it. */
+  /** For a space: the number of credentials in it. */
   readonly count: number;
-  /** Of one user's space: the names in it. The shared space keeps no list, it may be large and only administrators list it. */
+  /**
+   * For a user's space: the names of its credentials. Empty for the shared space, which may be large and which only
+   * administrators list.
+   */
   readonly names: readonly string[];
-  /** Of one user's space: the bytes of all kept values. */
+  /** For a user's space: the total bytes of all kept values. */
   readonly bytes: number;
   readonly grants: readonly GrantEntry[];
-  /** Of a space: by the name of a set of which something is left, the generation in which something of it was removed. */
+  /** For a space: by the name of a set that still has fields, the generation that last removed one of its fields. */
   readonly removals?: Readonly<Record<string, number>>;
-  /** Of a space whose contents restores replaced: the generations of what is gone, in ascending ranges. */
+  /** For a space whose contents were replaced by restores: ascending ranges of the generations that are gone. */
   readonly restored?: readonly GenerationRange[];
 }
 
-/** The generations between two, neither of which is in it: the last one of a copy, and that of its restore. */
+/** The generations between `after`, the last one of a copy, and `at`, that of its restore; both ends are excluded. */
 export interface GenerationRange {
   readonly after: number;
   readonly at: number;
 }
 
-/** How a set did when it was last tried out. Not part of the set: it changes no generation. */
+/** The result of the last validation of a set. It is not part of the set: storing it changes no generation. */
 export interface HealthRecord {
   readonly space: Space;
   readonly set: string;
-  /** The set's generation that was tried; what changed later is unproved. */
+  /** The generation of the set that was validated; later changes are not. */
   readonly generation: number;
   readonly state: 'passed' | 'failed';
-  /** When it was tried, in milliseconds since the epoch. */
+  /** When it was validated, in milliseconds since the epoch. */
   readonly checked: number;
-  /** When it last passed, at whatever generation. */
+  /** When it last passed, at any generation; milliseconds since the epoch. */
   readonly good?: number;
-  /** What failed first. */
+  /** The first check that failed. */
   readonly finding?: Finding;
 }
 
-/** What a value says of itself, so that it can be named when its credential is gone. */
+/** A value in a record of its own. It names its credential, so that it can be identified when that is lost. */
 export interface ValueRecord {
   readonly space: Space;
   readonly name: string;
   readonly version: number;
-  /** The bytes of the value; wiping them wipes all of it that is secret. */
+  /** The bytes of the value, the only secret part of the record: it is enough to wipe these. */
   readonly value: Uint8Array;
 }
 
-/** The version that is current. */
+/** Returns the current version of a credential. */
 export function currentVersion(record: CredentialRecord): VersionEntry {
   const last = record.versions.at(-1);
   if (last === undefined) throw new TypeError('a credential has at least one version');
   return last;
 }
 
-/** The generation in which something of a set was removed last, while there is something else of it; else 0. */
+/** Returns the generation that last removed a field of a set that still has others; 0 if there is none. */
 export function removalOf(space: PrincipalRecord | undefined, set: string): number {
   const { removals = {} } = space ?? {};
-  // There may be a set that is called `constructor`, as something is that every object has.
+  // A set may be called `constructor`, or like any other property that all objects inherit.
   return Object.hasOwn(removals, set) ? (removals[set] ?? 0) : 0;
 }
 
-/** What stands for a set where all owners' are; neither part has a space in it. */
+/** Returns a key that identifies a set among those of all owners. Unambiguous, as neither part contains a blank. */
 export function setKey({ space, set }: { readonly space: Space; readonly set: string }): string {
   return `${space} ${set}`;
+}
+
+/** Returns the place that {@link setKey} made the key of. Neither part of it contains a space. */
+export function setPlaceOf(key: string): { space: Space; set: string } {
+  const at = key.indexOf(' ');
+  return { space: key.slice(0, at) as Space, set: key.slice(at + 1) };
 }
 
 /** Tells whether a principal can own credentials. */
@@ -142,12 +160,12 @@ export function isSpace(principal: PrincipalId): principal is Space {
   return principal === SHARED_SPACE || principal.startsWith('uid:');
 }
 
-/** Tells whether nothing would be lost without the record of a principal. */
+/** Tells whether the record of a principal holds no information, so that it need not be stored. */
 export function isEmptyPrincipal({ generation, grants }: PrincipalRecord): boolean {
   return generation === 0 && grants.length === 0;
 }
 
-/** A principal of whom nothing is known yet. */
+/** Returns the record of a principal that has none in the store yet. */
 export function emptyPrincipal(principal: PrincipalId): PrincipalRecord {
   return { principal, generation: 0, count: 0, names: [], bytes: 0, grants: [] };
 }
@@ -157,8 +175,8 @@ export function encodeRecord(record: PrincipalRecord | HealthRecord | NamesRecor
 }
 
 /**
- * JSON, which has no NUL in it; where there is a value, NUL ‖ length (u16, big-endian) ‖ value ‖ zeros, up to a size that shows
- * its own only roughly. The caller owns and wipes it.
+ * Encodes a credential: JSON, which contains no NUL, and for an inline value NUL ‖ length (u16, big-endian) ‖ value ‖
+ * zeros, padded so that the total reveals the value's length only roughly. The caller owns and wipes the result.
  */
 export function encodeCredential(record: CredentialRecord, value?: Uint8Array): Uint8Array {
   const json = Buffer.from(JSON.stringify({ ...record, versions: record.versions.map(encodeVersion) }));
@@ -178,7 +196,7 @@ function encodeVersion(entry: VersionEntry): StoredVersion {
   return restoredFrom === undefined ? common : [...common, restoredFrom];
 }
 
-/** In version 1 of the file they had names. */
+/** Decodes a version; in format version 1, versions are objects and not arrays. */
 function decodeVersion(stored: StoredVersion | VersionEntry): VersionEntry {
   if (!isArray(stored)) return stored;
   const [version, generation, changed, changedBy, size, restoredFrom] = stored;
@@ -190,7 +208,10 @@ function isArray(stored: StoredVersion | VersionEntry): stored is StoredVersion 
   return Array.isArray(stored);
 }
 
-/** Length of the header (u16, big-endian) ‖ header: space NUL name NUL version ‖ value. The caller owns and wipes it. */
+/**
+ * Encodes a value record: length of the header (u16, big-endian) ‖ header ‖ value, where the header is space NUL name
+ * NUL version. The caller owns and wipes the result.
+ */
 export function encodeValue({ space, name, version, value }: ValueRecord): Uint8Array {
   const header = Buffer.from(`${space}\0${name}\0${version}`);
   const text = Buffer.allocUnsafe(2 + header.length + value.length);
@@ -200,13 +221,13 @@ export function encodeValue({ space, name, version, value }: ValueRecord): Uint8
   return text;
 }
 
-/** The bytes of the value in its record, as a view. */
+/** Returns the value in the text of a value record, as a view. */
 export function valueIn(text: Uint8Array): Uint8Array {
   const headerBytes = (text[0] ?? 0) * 256 + (text[1] ?? 0);
   return text.subarray(2 + headerBytes);
 }
 
-/** The value is a view of `text`. */
+/** Decodes a value record; the value is a view of `text`. */
 export function decodeValue(text: Uint8Array): ValueRecord {
   const value = valueIn(text);
   const header = Buffer.from(text.subarray(2, text.length - value.length)).toString('latin1');
@@ -223,7 +244,7 @@ export function decodeCredential(text: Uint8Array): CredentialRecord {
   return { ...record, versions: record.versions.map(decodeVersion) };
 }
 
-/** The current value in the record of its credential, as a view; undefined where it is a record of its own. */
+/** Returns the inline value in the text of a credential record, as a view; undefined if it has none. */
 export function inlineValueIn(text: Uint8Array): Uint8Array | undefined {
   const end = text.indexOf(0);
   if (end === -1) return undefined;
@@ -239,7 +260,7 @@ export function decodeHealth(text: Uint8Array): HealthRecord {
   return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString()) as HealthRecord;
 }
 
-/** One range by itself stands for a list of one. */
+/** As stored: a single range may stand for a list of one. */
 type StoredPrincipal = Omit<PrincipalRecord, 'restored'> & {
   readonly restored?: readonly GenerationRange[] | GenerationRange;
 };

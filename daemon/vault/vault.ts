@@ -27,49 +27,54 @@ import type { VaultWriter } from './transaction.ts';
 import { WriteQueue } from './write-queue.ts';
 import type { Committing } from './write-queue.ts';
 
-/** What there is while the store is open. */
+/** The state of an unlocked store. */
 export interface Unlocked {
   readonly rootKey: Uint8Array;
   sealing: Sealing;
-  /** Undefined where it is damaged: everything can be read then, and nothing written until it was repaired. */
+  /** Undefined if the head is damaged: everything can be read then, but nothing written until a repair. */
   head: Head | undefined;
-  /** The head as it lies in the store, which the next commit expects to find there. */
+  /** The sealed head as it is in the store; the next commit expects to find it there. */
   headBody: Uint8Array | undefined;
   /** Changed in place by each commit. */
   principals: Principals;
-  /** False where some are damaged: nothing is written then either, it would make new ones that know nothing of the old. */
+  /**
+   * False if the record of a principal is damaged. Nothing is written then either: a write would create a new record
+   * for that principal without the grants of the old one.
+   */
   arePrincipalsWhole: boolean;
-  /** Belongs to the sealing: a new one starts with an empty one. */
+  /** Belongs to `sealing`: a new sealing starts with an empty cache. */
   cache: ReadCache;
   reader: VaultReader;
 }
 
-/** @param change undefined where anything may have changed: the store was locked, unlocked or repaired */
+/** @param change undefined if anything may have changed: the store was locked, unlocked or repaired */
 export type VaultWatcher = (change: VaultChange | undefined) => void;
 
-/** Hears of what goes wrong and is nobody's who called. */
+/** Callbacks for events that are not the result of one caller's request. */
 export interface VaultEvents extends PurgerEvents {
-  /** A watcher failed by a defect of its own: all others were told, and whoever changed something was answered. */
+  /**
+   * A watcher threw, which is a defect. All other watchers were told, and the caller that made the change is answered.
+   */
   onWatcherFailed(error: unknown): void;
-  /** The storage takes changes again, after it failed to. */
+  /** A commit succeeded after commits had failed. */
   onCommitsAgain(): void;
 }
 
 /**
- * The store with its keys, or without them while it is locked.
+ * The store together with its keys; without them while it is locked.
  *
- * Reads are immediate. Writes that are asked for in one turn of the event loop are committed together at its end, each
- * as one generation and each on its own right: one that is refused takes none of the others with it.
+ * Reads are immediate. Writes requested in one turn of the event loop are committed together at its end. Each is one
+ * generation and independent of the others: if one is refused, the others are committed all the same.
  */
 export class Vault {
-  /** Long readings of this vault take turns. */
+  /** Shares the event loop between long-running reads of this vault. */
   readonly turns: Turns = new Turns();
   readonly #store: SealedStore;
   readonly #sodium: Sodium;
   readonly #queue: WriteQueue;
   readonly #purger: Purger;
   readonly #events: VaultEvents;
-  /** Undefined where it is to be read anew. */
+  /** Undefined if it has to be read from the store again. */
   #storeId: Uint8Array | undefined;
   #unlocked: Unlocked | undefined;
   readonly #watchers: Set<VaultWatcher> = new Set();
@@ -77,7 +82,7 @@ export class Vault {
   #isClosing = false;
   #areCommitsFailing = false;
 
-  /** @throws CredentialError `Damaged` where the store has no id */
+  /** @throws CredentialError `Damaged` if the store has no id */
   constructor(store: SealedStore, sodium: Sodium, events: VaultEvents) {
     this.#store = store;
     this.#sodium = sodium;
@@ -91,22 +96,22 @@ export class Vault {
     return this.#unlocked === undefined;
   }
 
-  /** Tells whether work is under way during which nothing else is written. */
+  /** Whether exclusive work is running, during which no other writes are committed. */
   get isExclusive(): boolean {
     return this.#exclusive !== undefined;
   }
 
-  /** Whether the storage did not take the last change. */
+  /** Whether the storage refused the last commit. */
   get areCommitsFailing(): boolean {
     return this.#areCommitsFailing;
   }
 
-  /** 16 bytes, in clear in the file; others after a {@link replace}. */
+  /** 16 bytes, stored in clear in the file; may change with {@link replace}. */
   get storeId(): Uint8Array {
     return (this.#storeId ??= storeIdIn(this.#store));
   }
 
-  /** The slots of the store, readable while it is locked. Ones that cannot be read are left out. */
+  /** Returns the unlock slots, also while the store is locked. Unreadable ones are left out. */
   slots(): SlotRecord[] {
     return this.#store
       .list(KIND.slot, undefined, SLOTS_READ_MAX)
@@ -114,9 +119,10 @@ export class Vault {
   }
 
   /**
-   * Opens the store with its root key, a key of `Sodium`'s that becomes the vault's own: {@link lock} releases it.
+   * Unlocks the store with its root key, a key allocated by `Sodium`. The vault takes ownership; {@link lock} releases
+   * it.
    *
-   * @throws CredentialError `Damaged` where the data key does not open
+   * @throws CredentialError `Damaged` if the data key cannot be decrypted
    */
   unlock(rootKey: Uint8Array): void {
     if (this.#unlocked !== undefined) {
@@ -139,13 +145,14 @@ export class Vault {
       this.#sodium.release(rootKey);
       throw toCredentialError(error);
     }
-    // A daemon that was killed may have left what was deleted in the journal; and of a journal whose sync failed, what is
-    // read need not be on the disk. It is moved before anything is written behind it, where the disk takes it.
+    // A daemon that was killed may have left deleted records in the WAL. And if a sync of the WAL failed, its contents
+    // can be read but need not be on the disk. So run a checkpoint before anything is appended to the WAL, if the disk
+    // allows.
     this.#purger.nowUnlessHeld(0);
     this.#tellWatchers(undefined);
   }
 
-  /** Wipes the keys, after what was asked before: exclusive work is finished, and writes that wait are committed. */
+  /** Wipes the keys, once running exclusive work has finished and queued writes are committed. */
   async lock(): Promise<void> {
     while (this.#exclusive !== undefined) await this.#exclusive;
     this.#queue.flush(true);
@@ -154,16 +161,16 @@ export class Vault {
   }
 
   /**
-   * Calls back, without waiting, whenever something was committed and when the store is locked or unlocked.
+   * Calls `watcher` synchronously after every commit, and when the store is locked or unlocked.
    *
-   * @returns what ends it
+   * @returns a function that ends the watch
    */
   watch(watcher: VaultWatcher): () => void {
     this.#watchers.add(watcher);
     return () => void this.#watchers.delete(watcher);
   }
 
-  /** @throws CredentialError `Locked`, and what `work` throws */
+  /** Runs `work` on the last committed state. @throws CredentialError `Locked`, and what `work` throws */
   read<T>(work: (reader: VaultReader) => T): T {
     const { reader } = this.unlocked();
     try {
@@ -174,22 +181,38 @@ export class Vault {
   }
 
   /**
-   * Runs `work` with the other writes of this turn of the event loop, and answers when all of them are on the disk.
-   * What it throws drops its own changes only.
+   * The same past the cache of what was read lately, for work that reads very many records once: they would replace what
+   * other callers read again, and stay in memory after it.
+   */
+  scan<T>(work: (reader: VaultReader) => T): T {
+    const { sealing, principals } = this.unlocked();
+    try {
+      return work(new OpeningReader(this.#store, sealing, principals));
+    } catch (error) {
+      throw toCredentialError(error);
+    }
+  }
+
+  /**
+   * Runs `work` in one commit with the other writes of this turn of the event loop. The promise resolves when the
+   * commit is on the disk. If `work` throws, only its own changes are dropped.
    *
-   * @param uid for whom: users take turns, and each one's writes keep their order; left out where it is for the daemon itself
-   * @throws CredentialError `Locked`, or why the commit failed (none of its changes was made then), and what `work` throws
+   * @param uid the user that the write is for: users take turns, and the writes of one user keep their order; omitted
+   *   for writes of the daemon itself
+   * @throws CredentialError `Locked`, the reason why the commit failed (none of its changes was made then), and what
+   *   `work` throws
    */
   write<T>(work: (writer: VaultWriter) => T, uid?: number): Promise<T> {
     return this.#queue.add(work, uid);
   }
 
   /**
-   * Runs `work` while nothing else is written: what of the writes before it would take long comes after it. Reads go on
-   * meanwhile, and see what was committed last.
+   * Runs `work` while nothing else is written. Queued writes are committed first, but only as many as fit into the time
+   * of one commit; the others wait until `work` has ended. Reads go on meanwhile and see the last committed state.
    *
-   * @param work changes the vault's state by itself, when it has committed
-   * @throws CredentialError `Locked`; `Busy` where the vault was to be closed before its turn came; and what `work` throws
+   * @param work updates the vault's state itself after it has committed
+   * @throws CredentialError `Locked`; `Busy` if the vault is being closed before the turn of `work` comes; and what
+   *   `work` throws
    */
   async exclusive<T>(work: (state: Unlocked, store: SealedStore) => Promise<T>): Promise<T> {
     while (this.#exclusive !== undefined) await this.#exclusive;
@@ -201,7 +224,7 @@ export class Vault {
     this.#begin(running);
     try {
       const result = await running;
-      // A new data key alone changes nothing that anybody sees.
+      // A rekey alone changes nothing that a watcher can see.
       if (state.headBody !== headBody && state.sealing === sealing) this.#tellWatchers(undefined);
       return result;
     } catch (error) {
@@ -213,12 +236,13 @@ export class Vault {
   }
 
   /**
-   * Takes other contents for those of the store, which may be locked, and opens them. No write is done meanwhile; reads
-   * go on and see what was there before, up to the moment in which everything is another.
+   * Replaces the contents of the store, which may be locked, and unlocks the new contents. No write runs meanwhile.
+   * Reads go on and see the old contents until everything is switched over within one turn of the event loop.
    *
-   * @param rootKey opens the new contents; a key of `Sodium`'s that becomes the vault's own
-   * @param prepare begins the transaction that puts them there, and leaves it open
-   * @throws CredentialError where nothing was changed; where only the new contents could not be opened, it is locked
+   * @param rootKey decrypts the new contents; a key allocated by `Sodium`, of which the vault takes ownership
+   * @param prepare begins the transaction that writes the new contents, and leaves it open
+   * @throws CredentialError if nothing was changed, or if the new contents were committed but could not be unlocked;
+   *   the store is locked then
    */
   async replace(rootKey: Uint8Array, prepare: (store: SealedStore) => Promise<SealedTransaction>): Promise<void> {
     while (this.#exclusive !== undefined) await this.#exclusive;
@@ -232,7 +256,7 @@ export class Vault {
     try {
       await replacing;
     } catch (error) {
-      // Whoever waits for something of the old contents waits in vain.
+      // The store is locked now, so watchers must not go on waiting for a change of the old contents.
       if (this.#unlocked === undefined) this.#tellWatchers(undefined);
       this.#purgeAfter(error);
       throw toCredentialError(error);
@@ -246,7 +270,7 @@ export class Vault {
     try {
       const transaction = await prepare(this.#store);
       transaction.commit(true);
-      // From here on nobody may read with the keys and the records in memory that were those of the old contents.
+      // From here on nothing may be read with the keys and cached records of the old contents.
       this.#forgetKeys();
       this.#storeId = undefined;
       isTaken = true;
@@ -259,9 +283,10 @@ export class Vault {
   }
 
   /**
-   * Lets `work` read all that was committed last, while commits go on; what they delete is not purged before it has ended.
+   * Runs `work` on a snapshot of the last committed state. Commits go on meanwhile, but records that they delete are
+   * not purged before `work` has ended.
    *
-   * @param work asks now and then whether it has held that up for too long
+   * @param work calls `isInTheWay` now and then, which tells whether it has delayed a purge for too long
    * @throws CredentialError, and what `work` throws
    */
   async readSnapshot<T>(work: (snapshot: SealedReader, isInTheWay: () => boolean) => Promise<T>): Promise<T> {
@@ -279,7 +304,7 @@ export class Vault {
     }
   }
 
-  /** Bytes of a copy of the store, more or less. @throws CredentialError */
+  /** Returns the approximate size of a copy of the store, in bytes. @throws CredentialError */
   copyBytes(): number {
     try {
       return this.#store.copyBytes();
@@ -288,7 +313,7 @@ export class Vault {
     }
   }
 
-  /** Makes a file of what was committed last; it needs no key. @throws CredentialError */
+  /** Writes a copy of the last committed state to a file, without any key. @throws CredentialError */
   async copyTo(path: string): Promise<void> {
     this.#purger.hold();
     try {
@@ -300,13 +325,13 @@ export class Vault {
     }
   }
 
-  /** @throws CredentialError `Locked` */
+  /** Returns the state of the unlocked store. @throws CredentialError `Locked` */
   unlocked(): Unlocked {
     if (this.#unlocked === undefined) throw new CredentialError('Locked', {});
     return this.#unlocked;
   }
 
-  /** Commits what waits, and closes the file. Exclusive work that waits for its turn is not begun. */
+  /** Commits queued writes and closes the file. Exclusive work that still waits for its turn is not started. */
   async close(): Promise<void> {
     this.#isClosing = true;
     await this.lock();
@@ -315,7 +340,7 @@ export class Vault {
     this.#store.close();
   }
 
-  /** Until {@link #end}, nothing but this work commits or purges. */
+  /** Blocks commits and purges by anything but this work until {@link #end}. */
   #begin(work: Promise<unknown>): void {
     this.#exclusive = work.then(ignore, ignore);
     this.#purger.hold();
@@ -335,16 +360,19 @@ export class Vault {
     return result;
   }
 
-  /** After a large commit: it and the purge each go through all of it in one call, and others have a turn in between. */
+  /**
+   * Purges in the next turn of the event loop. After a large commit, the commit and the purge each process all of it in
+   * one synchronous call, so other work gets a turn in between.
+   */
   async #purgeNext(): Promise<void> {
     await nextTurn();
     this.#purger.nowUnlessHeld(1);
   }
 
   /**
-   * Takes out of the journal what a commit left there that failed: SQLite writes over it with the next one, but a process
-   * that starts before that would take it for committed, whether it is on the disk or not. A journal that is moved to the
-   * file may also make room.
+   * Schedules a purge after a failed commit, to remove the frames that the commit left in the WAL. SQLite overwrites
+   * them with the next commit, but a process that starts before that would take them for committed, whether or not they
+   * are on the disk. A checkpoint may also free space on a full disk.
    */
   #purgeAfter(error: unknown): void {
     if (error instanceof StoreError && (error.failure === 'io' || error.failure === 'full')) this.#purger.soon();
@@ -390,7 +418,10 @@ export class Vault {
     return { credentials: committed.changed, healths: committed.healths, grants };
   }
 
-  /** What they hear of has happened, and none of them can make it a failure. */
+  /**
+   * Calls all watchers. The change has already happened, so a watcher that throws is reported and cannot fail the
+   * change.
+   */
   #tellWatchers(change: VaultChange | undefined): void {
     for (const watcher of this.#watchers) {
       try {
@@ -403,5 +434,5 @@ export class Vault {
 }
 
 function ignore(): void {
-  // The work's own caller hears of its failure.
+  // The caller that awaits the work itself gets its error.
 }

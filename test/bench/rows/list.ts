@@ -14,15 +14,14 @@ import { startInstalledDaemon, startReplayServer } from '../servers.ts';
 import { interleave } from '../statistics.ts';
 
 const PLAN: Plan = { kind: 'list' };
-/** Rounds for each size: a long list tells enough in few. */
+/** Rounds for each size; for long lists, few suffice. */
 const ROUNDS = { 1000: 8, 10_000: 5, 100_000: 2 } as const;
 const QUICK_ROUNDS = { 1000: 3, 10_000: 2 } as const;
-const REFERENCE =
-  'a server in the same Node that has the messages of the same replies in memory and does nothing but write them';
-/** How often it is looked what the daemon holds. */
+const REFERENCE = 'a server in the same Node that has the same replies in memory and only writes them';
+/** Interval at which the daemon's memory is sampled, in ms. */
 const SAMPLE_MS = 20;
 
-/** `List` of everything, in batches: when the first is there, when the last is, and what the daemon holds meanwhile. */
+/** `List` of everything, in batches: the time to the first one and to the last, and the daemon's memory meanwhile. */
 export const list: Row = {
   id: 'list',
   async measure(bench: Bench): Promise<Measurement[]> {
@@ -44,11 +43,13 @@ async function measureSize(
   const { stateDirectory } = await stores.get(credentials);
   const daemon = await startInstalledDaemon(scope, { stateDirectory });
   const file = path.join(temporaryDirectory(scope, 'cio-bench'), 'replies');
-  const messages = await recordReplies({ scope }, daemon, credentials, file);
+  const before = memoryOf(daemon.pid).rss;
+  const { result: messages, peak: firstPeak } = await withPeak(daemon.pid, () =>
+    recordReplies({ scope }, daemon, credentials, file),
+  );
   const replay = await load.open(await startReplayServer(scope, file), 1);
   const target = await load.open(daemon, 1);
-  const peaks: number[] = [];
-  const before = memoryOf(daemon.pid).rss;
+  const peaks: number[] = [firstPeak];
   const block = (opened: LoadTarget) => (): Promise<Streamed> => opened.stream(PLAN, messages);
   const results = await interleave(rounds, {
     daemon: async () => {
@@ -79,7 +80,7 @@ async function measureSize(
     difference(
       {
         row: 'list',
-        what: `List of ${size}, most RSS meanwhile`,
+        what: `List of ${size}, peak RSS`,
         against: 'RSS of the same daemon before',
         unit: 'MiB',
       },
@@ -120,7 +121,7 @@ async function recordReplies(
   return messages;
 }
 
-/** The most that a process held while something was done, in MiB. */
+/** Returns the most memory that a process had during some work, in MiB. */
 async function withPeak<Result>(
   pid: number,
   work: () => Promise<Result>,

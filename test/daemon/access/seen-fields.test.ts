@@ -11,16 +11,20 @@ function recordOf(core: Core, name: string): CredentialRecord {
   return core.vault.read((reader) => reader.credential('system', name)) ?? assert.fail();
 }
 
-/** Sets whose changes are remembered. */
+/** The number of changed sets that are remembered. */
 const CHANGED_MAX = 10_000;
 
 describe('SeenFields', () => {
-  it('knows the fields that came by of a set, in the order of the fields, and nothing of another one', async (t) => {
+  it('has a bit for each field in what bitwise operators keep', () => {
+    assert.ok(FIELD_IDS.length < 31, `${FIELD_IDS.length}`);
+  });
+
+  it('returns the seen fields of a set, in the order of the fields, and all fields of a set it has not seen', async (t) => {
     const core = await startCore(t);
     const names = ['cio_aws_access_key', 'cio_aws_backup_repo', 'token'];
     await core.keep(ROOT, ...names);
     using seen = new SeenFields(new ChangedSets(core.vault));
-    for (const name of names) seen.add(recordOf(core, name));
+    for (const name of names) seen.add(recordOf(core, name), true);
     const fields = ['access_key', 'backup_repo'];
     assert.deepEqual(
       seen.of('system', 'aws'),
@@ -31,24 +35,45 @@ describe('SeenFields', () => {
     assert.deepEqual(seen.missed(), []);
   });
 
-  it('knows nothing of a set that changes, and tells of one that came by in nothing', async (t) => {
+  it('lists the sets that are to be listed, in the order in which they were seen', async (t) => {
+    const core = await startCore(t);
+    await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_region', 'cio_minio_access_key', 'cio_s3_region', 'token');
+    using seen = new SeenFields(new ChangedSets(core.vault));
+    const add = (name: string, isListed: boolean): void => seen.add(recordOf(core, name), isListed);
+    add('cio_s3_region', true);
+    add('cio_minio_access_key', false);
+    add('cio_aws_region', true);
+    add('cio_aws_access_key', false);
+    add('token', true);
+    assert.deepEqual(
+      [...seen.listed()],
+      [
+        { space: 'system', set: 's3' },
+        { space: 'system', set: 'aws' },
+      ],
+    );
+    assert.equal(seen.size, 3);
+    assert.deepEqual(seen.of('system', 'aws'), ['access_key', 'region']);
+  });
+
+  it('returns all fields of a changed set, and lists a changed set of which it saw no field', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, 'cio_aws_access_key', 'cio_minio_access_key');
     using seen = new SeenFields(new ChangedSets(core.vault));
-    for (const set of ['aws', 'minio']) seen.add(recordOf(core, `cio_${set}_access_key`));
+    for (const set of ['aws', 'minio']) seen.add(recordOf(core, `cio_${set}_access_key`), true);
     await core.keep(ROOT, 'cio_aws_backup_repo', 'cio_s3_region', 'token');
     assert.deepEqual(seen.of('system', 'aws'), FIELD_IDS);
     assert.deepEqual(seen.of('system', 'minio'), ['access_key']);
     assert.deepEqual(seen.missed(), [{ space: 'system', set: 's3' }]);
   });
 
-  it('knows nothing of a set of which something is granted, or taken back', async (t) => {
+  it('returns all fields of a set after a grant or revocation', async (t) => {
     const core = await startCore(t);
     const sets = ['aws', 'minio', 's3', 'google'];
     await core.keep(ROOT, 'token', ...sets.map((set) => `cio_${set}_access_key`));
     await core.ask(ROOT, 'Grant', { target: 'cio_s3_access_key', grantees: [{ uid: 3001 }] });
     using seen = new SeenFields(new ChangedSets(core.vault));
-    for (const set of sets) seen.add(recordOf(core, `cio_${set}_access_key`));
+    for (const set of sets) seen.add(recordOf(core, `cio_${set}_access_key`), true);
     for (const target of ['minio', 'token']) await core.ask(ROOT, 'Grant', { target, grantees: [{ uid: 3001 }] });
     await core.ask(ROOT, 'Revoke', { target: 'cio_s3_access_key', grantees: [{ uid: 3001 }] });
     assert.deepEqual(
@@ -58,23 +83,23 @@ describe('SeenFields', () => {
     assert.deepEqual(seen.missed(), []);
   });
 
-  it('knows nothing where anything may have changed', async (t) => {
+  it('returns all fields if anything may have changed', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, 'cio_aws_access_key');
     using seen = new SeenFields(new ChangedSets(core.vault));
-    seen.add(recordOf(core, 'cio_aws_access_key'));
+    seen.add(recordOf(core, 'cio_aws_access_key'), true);
     assert.deepEqual(seen.of('system', 'aws'), ['access_key']);
     await core.ask(ROOT, 'Lock', {});
     assert.deepEqual(seen.of('system', 'aws'), FIELD_IDS);
   });
 
-  it('knows nothing where more changes than it keeps in mind', async (t) => {
+  it('returns all fields after more changes than it remembers', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, 'cio_aws_access_key');
     const watch = t.mock.method(core.vault, 'watch');
     using seen = new SeenFields(new ChangedSets(core.vault));
     const record = recordOf(core, 'cio_aws_access_key');
-    seen.add(record);
+    seen.add(record, true);
     const tell = (first: number, count: number): void => {
       const credentials = Array.from({ length: count }, (_, index) => ({
         ...record,
@@ -90,7 +115,7 @@ describe('SeenFields', () => {
     assert.deepEqual(seen.missed(), []);
   });
 
-  it('does not know less because somebody else began long before', async (t) => {
+  it('is not affected by another instance that began long before', async (t) => {
     const core = await startCore(t);
     await core.keep(ROOT, 'cio_aws_access_key', 'cio_minio_access_key');
     const watch = t.mock.method(core.vault, 'watch');
@@ -104,7 +129,7 @@ describe('SeenFields', () => {
     tell('minio', 's3', ...Array.from({ length: CHANGED_MAX - 2 }, (_, index) => `s3_${index}`));
     using late = new SeenFields(changes);
     for (const seen of [early, late]) {
-      for (const name of ['cio_aws_access_key', 'cio_minio_access_key']) seen.add(recordOf(core, name));
+      for (const name of ['cio_aws_access_key', 'cio_minio_access_key']) seen.add(recordOf(core, name), true);
     }
     tell('s3', 'b2');
     assert.deepEqual(early.of('system', 'aws'), FIELD_IDS, 'something is forgotten that changed since it began');
@@ -117,7 +142,7 @@ describe('SeenFields', () => {
     );
   });
 
-  it('hears of nothing when it is done', async (t) => {
+  it('records no changes after it is disposed', async (t) => {
     const core = await startCore(t);
     const changes = new ChangedSets(core.vault);
     const seen = new SeenFields(changes);
@@ -127,7 +152,7 @@ describe('SeenFields', () => {
     assert.deepEqual(changes.changed(0), []);
   });
 
-  it('forgets what changed when nobody goes through the store any more', async (t) => {
+  it('forgets the changes once no instance is in use', async (t) => {
     const core = await startCore(t);
     const changes = new ChangedSets(core.vault);
     const [first, second] = [new SeenFields(changes), new SeenFields(changes)];

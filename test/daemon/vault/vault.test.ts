@@ -12,6 +12,7 @@ import { KIND, StoreError, fixedTag } from '../../../daemon/store/sealed-store.t
 import type { Kind } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { createKeyFile } from '../../../daemon/vault/key-file.ts';
+import type { VaultReader } from '../../../daemon/vault/reader.ts';
 import { prepareReplacement } from '../../../daemon/vault/replace.ts';
 import { makeSlot } from '../../../daemon/vault/slots.ts';
 import { LAST_FLUSH_MS } from '../../../daemon/vault/write-queue.ts';
@@ -43,7 +44,7 @@ function statuses(results: readonly PromiseSettledResult<unknown>[]): string {
 }
 
 describe('Vault.unlock()', () => {
-  it('refuses a root key that is not the one of the store, and keeps nothing of it', async (t) => {
+  it('refuses a root key of another store, and keeps nothing of it', async (t) => {
     const made = await TestVault.create(t);
     await made.close();
     const opened = await TestVault.openLocked(t, made.directory);
@@ -54,7 +55,7 @@ describe('Vault.unlock()', () => {
     assert.ok(!keysHeld(opened));
   });
 
-  it('gives back the keys of a store that it cannot read, however often it is tried', async (t) => {
+  it('releases the keys of a store that it cannot read, however often it is tried', async (t) => {
     const made = await TestVault.create(t);
     const rootKey = Uint8Array.from(made.vault.unlocked().rootKey);
     await made.close();
@@ -66,7 +67,7 @@ describe('Vault.unlock()', () => {
     assert.ok(!keysHeld(opened));
   });
 
-  it('gives back the keys of a store of which it can read a part, and opens it when it can read the rest', async (t) => {
+  it('releases the keys of a partly readable store, and unlocks it once it is readable', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     const rootKey = Uint8Array.from(made.vault.unlocked().rootKey);
@@ -85,7 +86,7 @@ describe('Vault.unlock()', () => {
     assert.equal(made.value('a'), 'value');
   });
 
-  it('is no failure where somebody who is told of it fails', async (t) => {
+  it('succeeds even if a watcher throws', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     await made.vault.lock();
@@ -100,7 +101,7 @@ describe('Vault.unlock()', () => {
     assert.equal((await made.reopened()).value('b'), 'other');
   });
 
-  it('changes nothing where it is open already', async (t) => {
+  it('changes nothing if the store is unlocked already', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     made.vault.unlock(made.sodium.newKey());
@@ -110,8 +111,32 @@ describe('Vault.unlock()', () => {
   });
 });
 
+describe('Vault.scan()', () => {
+  it('reads the last commit, neither from the read cache nor into it', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('a', 'value');
+    const get = t.mock.method(made.store, 'get');
+    const look = (reader: VaultReader): unknown => reader.credential('system', 'a')?.name;
+    for (const [reads, how] of [
+      [1, 'scan'],
+      [2, 'scan'],
+      [3, 'read'],
+      [3, 'read'],
+      [4, 'scan'],
+    ] as const) {
+      assert.equal(made.vault[how](look), 'a');
+      assert.equal(get.mock.callCount(), reads);
+    }
+    await made.vault.lock();
+    assert.throws(
+      () => made.vault.scan(look),
+      (error) => isCredentialError(error, 'Locked'),
+    );
+  });
+});
+
 describe('Vault.lock()', () => {
-  it('leaves no key in memory, nor what a value that is read often is masked with', async (t) => {
+  it('leaves no key in memory, nor the pads of masked values', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     for (let read = 0; read < 3; read += 1) assert.equal(made.value('a'), 'value');
@@ -122,7 +147,7 @@ describe('Vault.lock()', () => {
     for (const memory of made.sodium.memory) assert.ok(memory.every((byte) => byte === 0));
   });
 
-  it('refuses what is asked afterwards, and not what was asked before', async (t) => {
+  it('refuses later calls, but completes earlier ones', async (t) => {
     const made = await TestVault.create(t);
     const before = made.save('a', 'value');
     const locking = made.vault.lock();
@@ -137,7 +162,7 @@ describe('Vault.lock()', () => {
     assert.deepEqual([made.value('a'), made.value('b')], ['value', undefined]);
   });
 
-  it('waits for a rekey that runs', async (t) => {
+  it('waits for a running rekey', async (t) => {
     const made = await TestVault.create(t);
     await Promise.all(Array.from({ length: 300 }, (_, index) => made.save(`a${index}`, 'value')));
     const rekeying = made.rekey();
@@ -150,7 +175,7 @@ describe('Vault.lock()', () => {
 });
 
 describe('Vault.replace()', () => {
-  it('is locked where what it took does not open, and says so to whoever watches', async (t) => {
+  it('locks the store if the new contents cannot be decrypted, and notifies watchers', async (t) => {
     const made = await TestVault.create(t);
     const heard: boolean[] = [];
     made.vault.watch(() => void heard.push(made.vault.isLocked));
@@ -166,8 +191,8 @@ describe('Vault.replace()', () => {
   });
 });
 
-describe('Vault.replace() by another store', () => {
-  it('commits what was asked for before to the old contents, and what comes meanwhile to the new ones', async (t) => {
+describe('Vault.replace() with another store', () => {
+  it('commits earlier writes to the old contents, and those made meanwhile to the new ones', async (t) => {
     const [made, other] = [await TestVault.create(t), await TestVault.create(t)];
     await other.save('a', 'of the other');
     const rootKey = made.sodium.copyKey(other.vault.unlocked().rootKey);
@@ -180,7 +205,7 @@ describe('Vault.replace() by another store', () => {
     assert.deepEqual((await made.fsck()).problems, []);
   });
 
-  it('stays as it was, and of use, where the other one cannot be read to its end', async (t) => {
+  it('leaves the store unchanged and usable if the other store cannot be read to its end', async (t) => {
     const [made, other] = [await TestVault.create(t), await TestVault.create(t)];
     await made.save('a', 'value');
     const rows = rowsOf(made.path);
@@ -196,7 +221,7 @@ describe('Vault.replace() by another store', () => {
     assert.deepEqual([made.value('a'), (await made.fsck()).problems], ['new', []]);
   });
 
-  it('gives back the key of contents that it could not take, however often it is tried', async (t) => {
+  it('releases the key of contents that it could not take, however often it is tried', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     const rootKey = Uint8Array.from(made.vault.unlocked().rootKey);
@@ -211,7 +236,7 @@ describe('Vault.replace() by another store', () => {
     assert.ok(!keysHeld(made));
   });
 
-  it('can be unlocked where the disk failed just after the commit', async (t) => {
+  it('leaves a store that can be unlocked if the disk fails right after the commit', async (t) => {
     const [made, other] = [await TestVault.create(t), await TestVault.create(t)];
     await other.save('a', 'of the other');
     fs.copyFileSync(path.join(other.directory, 'root.key'), path.join(made.directory, 'root.key'));
@@ -238,7 +263,7 @@ describe('Vault.replace() by another store', () => {
 });
 
 describe('Vault.replace() and Vault.exclusive()', () => {
-  it('give others a turn between the commit and what takes as long after it', async (t) => {
+  it('yield to the event loop between the commit and the equally long purge', async (t) => {
     const made = await TestVault.create(t);
     for (const change of ['replace', 'rekey'] as const) {
       const seen: string[] = [];
@@ -271,8 +296,8 @@ describe('Vault.replace() and Vault.exclusive()', () => {
 });
 
 describe('Vault.write()', () => {
-  it('commits the writes of one turn in one transaction of SQLite, each as a generation of its own', async (t) => {
-    // However long they take here: with more than some milliseconds of work there are more commits.
+  it('commits the writes of one turn in one SQLite transaction, each with its own generation', async (t) => {
+    // Whatever the time they take here: more than 50 ms of work would be split into several commits.
     t.mock.method(performance, 'now', () => 0);
     const made = await TestVault.create(t);
     const before = commitsInJournal(made.path);
@@ -288,7 +313,7 @@ describe('Vault.write()', () => {
     assert.deepEqual((await made.fsck()).problems, []);
   });
 
-  it('commits the writes of two turns in two', async (t) => {
+  it('commits the writes of two turns in two transactions', async (t) => {
     const made = await TestVault.create(t);
     const before = commitsInJournal(made.path);
     await made.save('a', '1');
@@ -296,7 +321,7 @@ describe('Vault.write()', () => {
     assert.equal(commitsInJournal(made.path), before + 2);
   });
 
-  it('answers when the write is in the file, and not before', async (t) => {
+  it('resolves once the write is in the file, and not before', async (t) => {
     const made = await TestVault.create(t);
     const before = rowsOf(made.path);
     const saving = made.save('a', 'value');
@@ -309,7 +334,7 @@ describe('Vault.write()', () => {
     );
   });
 
-  it('takes nothing of a call that is refused, and all of the others', async (t) => {
+  it('keeps nothing of a refused call, and all of the others', async (t) => {
     const made = await TestVault.create(t);
     const failing = (name: string): Promise<never> =>
       made.vault.write((writer) => {
@@ -336,7 +361,7 @@ describe('Vault.write()', () => {
     assert.deepEqual((await opened.fsck()).problems, []);
   });
 
-  it('lets a call see the calls before it in the same turn', async (t) => {
+  it('lets a call see the earlier calls of the same turn', async (t) => {
     const made = await TestVault.create(t);
     const seen = await Promise.all([
       made.save('a', 'value'),
@@ -350,7 +375,7 @@ describe('Vault.write()', () => {
     assert.equal((await made.reopened()).value('a'), 'again');
   });
 
-  it('answers what was committed where somebody who is told of it fails, and tells the others', async (t) => {
+  it('resolves a committed write even if a watcher throws, and notifies the other watchers', async (t) => {
     const made = await TestVault.create(t);
     const told: (string | undefined)[] = [];
     const hear = (): void => void made.vault.watch((change) => void told.push(change?.credentials[0]?.name));
@@ -388,7 +413,7 @@ describe('Vault.write()', () => {
     await assert.rejects(made.save('a', 'value'), refused('Locked'));
   });
 
-  it('numbers the commits of each space on its own', async (t) => {
+  it('counts the generations of each space separately', async (t) => {
     const made = await TestVault.create(t);
     for (const space of ['system', 'uid:1', 'system', 'uid:1', 'uid:1'] as const) await made.save('a', 'value', space);
     const generationOf = (space: 'system' | 'uid:1' | 'uid:2'): unknown =>
@@ -397,8 +422,8 @@ describe('Vault.write()', () => {
   });
 });
 
-describe('Vault.write() where the commit fails', () => {
-  /** A store on a small disk, and how to fill what is left of it. */
+describe('Vault.write() after a failed commit', () => {
+  /** Makes a store on a small disk, with functions that fill the free space and release it. */
   async function onSmallDisk(t: TestContext): Promise<{ made: TestVault; fill: () => void; free: () => void }> {
     const disk = smallDisk(t, 1024);
     const made = await TestVault.create(t, disk);
@@ -417,12 +442,12 @@ describe('Vault.write() where the commit fails', () => {
   }
 
   it(
-    'refuses all of them with StorageFull, loses nothing, and goes on when there is room',
+    'refuses all writes with StorageFull, loses nothing, and goes on once there is room',
     { skip: skipUnless(mounting) },
     async (t) => {
       const { made, fill, free } = await onSmallDisk(t);
       await made.save('a', 'kept');
-      // What the journal has room for is none of the disk's.
+      // The space that the WAL has already allocated cannot be filled.
       fill();
       const large = randomBytes(40_000);
       for (let round = 0; round < 3; round += 1) {
@@ -440,7 +465,7 @@ describe('Vault.write() where the commit fails', () => {
     },
   );
 
-  it('refuses a rekey with StorageFull, and stays with the old key', { skip: skipUnless(mounting) }, async (t) => {
+  it('refuses a rekey with StorageFull, and keeps the old key', { skip: skipUnless(mounting) }, async (t) => {
     const { made, fill, free } = await onSmallDisk(t);
     for (let index = 0; index < 10; index += 1) await made.save(`a${index}`, randomBytes(10_000));
     await made.save('a', 'kept');
@@ -456,7 +481,7 @@ describe('Vault.write() where the commit fails', () => {
   });
 
   it(
-    'refuses all of them with StorageFailed on a read-only disk, and still reads',
+    'refuses all writes with StorageFailed on a read-only disk, and still reads',
     { skip: skipUnless(mounting) },
     async (t) => {
       const made = await TestVault.create(t);
@@ -477,7 +502,7 @@ describe('Vault.write() where the commit fails', () => {
     },
   );
 
-  it('refuses all of them where another program changed the head', async (t) => {
+  it('refuses all writes if another program changed the head', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'kept');
     editFile(made.path, (database) =>
@@ -493,7 +518,7 @@ describe('Vault.write() where the commit fails', () => {
 });
 
 describe('Vault.exclusive()', () => {
-  it('runs after the writes before it, and before those after it', async (t) => {
+  it('runs after earlier writes, and before later ones', async (t) => {
     const made = await TestVault.create(t);
     const order: string[] = [];
     const note = (what: string) => (): void => void order.push(what);
@@ -513,7 +538,7 @@ describe('Vault.exclusive()', () => {
     assert.equal(made.value('b'), '1');
   });
 
-  it('refuses no write that waits, however long all of them take', async (t) => {
+  it('refuses no waiting write, however long all of them take', async (t) => {
     const made = await TestVault.create(t);
     let now = 0;
     t.mock.method(performance, 'now', () => now);
@@ -528,7 +553,7 @@ describe('Vault.exclusive()', () => {
     );
   });
 
-  it('runs one at a time, also where one fails', async (t) => {
+  it('runs one job at a time, even if one fails', async (t) => {
     const made = await TestVault.create(t);
     let running = 0;
     const results = await Promise.allSettled(
@@ -548,7 +573,7 @@ describe('Vault.exclusive()', () => {
 });
 
 describe('Vault.close()', () => {
-  it('commits what waits, and leaves one file with nothing beside it', async (t) => {
+  it('commits waiting writes, and leaves a single file with no companion files', async (t) => {
     const made = await TestVault.create(t);
     const saving = made.save('a', 'value');
     await made.close();
@@ -558,7 +583,7 @@ describe('Vault.close()', () => {
     assert.equal((await TestVault.open(t, made.directory)).value('a'), 'value');
   });
 
-  it('waits for the exclusive work that is done, and begins none that waits', async (t) => {
+  it('waits for running exclusive work, and begins none that waits', async (t) => {
     const made = await TestVault.create(t);
     const { promise: isDone, resolve: end } = Promise.withResolvers<string>();
     const running = made.vault.exclusive(() => isDone);
@@ -578,7 +603,7 @@ describe('Vault.close()', () => {
     assert.ok(!keysHeld(made));
   });
 
-  it('tries nothing any more, though the journal could not be moved', async (t) => {
+  it('does not retry a failed checkpoint', async (t) => {
     const made = await TestVault.create(t);
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const purge = t.mock.method(made.store, 'purge', () => {
@@ -590,7 +615,7 @@ describe('Vault.close()', () => {
     assert.equal(purge.mock.callCount(), 1);
   });
 
-  it('takes what was removed out of the file', async (t) => {
+  it('purges removed data from the file', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     const [row] = rowsOf(made.path, KIND.credential);
@@ -601,8 +626,8 @@ describe('Vault.close()', () => {
   });
 });
 
-describe('Vault and what was removed', () => {
-  it('takes it out of the journal by itself, within a second or so', async (t) => {
+describe('Vault and removed data', () => {
+  it('purges it from the WAL by itself, within about a second', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     const [row] = rowsOf(made.path, KIND.credential);
@@ -614,7 +639,7 @@ describe('Vault and what was removed', () => {
     await eventually(() => !isInFiles());
   });
 
-  it('takes it out as soon where as much was stored with it', async (t) => {
+  it('purges it as soon even if much was stored in the same commit', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -625,7 +650,7 @@ describe('Vault and what was removed', () => {
   });
 });
 
-describe('Vault and the journal of its file', () => {
+describe('Vault and the WAL of its file', () => {
   function journalBytes({ path: file }: TestVault): number {
     return fs.statSync(`${file}-wal`).size;
   }
@@ -644,7 +669,7 @@ describe('Vault and the journal of its file', () => {
     ],
   ] as const) {
     for (const isFailing of [false, true]) {
-      it(`leaves what was removed where it is while ${what}, and no longer${isFailing ? ', though that fails' : ''}`, async (t) => {
+      it(`does not purge while ${what}, but does afterwards${isFailing ? ', even if that fails' : ''}`, async (t) => {
         const made = await TestVault.create(t);
         await made.save('a', 'value');
         t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -666,7 +691,7 @@ describe('Vault and the journal of its file', () => {
     }
   }
 
-  it('moves what a killed daemon left there before anything is written', async (t) => {
+  it('checkpoints the WAL that a killed daemon left before anything is written', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     const directory = memoryDirectory(t);
@@ -678,7 +703,7 @@ describe('Vault and the journal of its file', () => {
     assert.deepEqual([journalBytes(opened), opened.value('a')], [0, 'value']);
   });
 
-  it('moves what was written within a minute', async (t) => {
+  it('checkpoints within a minute of a write', async (t) => {
     const made = await TestVault.create(t);
     t.mock.timers.enable({ apis: ['setTimeout'] });
     await made.save('a', 'value');
@@ -692,14 +717,14 @@ describe('Vault and the journal of its file', () => {
     ['a call', (made: TestVault): Promise<unknown> => made.save('a', 'refused')],
     ['a rekey', (made: TestVault): Promise<unknown> => made.rekey()],
     [
-      'other contents',
+      'a replacement',
       (made: TestVault): Promise<unknown> =>
         made.vault.replace(made.sodium.copyKey(made.vault.unlocked().rootKey), (store) =>
           prepareReplacement(store, made.store),
         ),
     ],
   ] as const) {
-    it(`moves what a commit of ${what} left that failed, within a second`, async (t) => {
+    it(`checkpoints within a second after a failed commit of ${what}`, async (t) => {
       const made = await TestVault.create(t);
       t.mock.timers.enable({ apis: ['setTimeout'] });
       await made.save('a', 'value');
@@ -724,7 +749,7 @@ describe('Vault and the journal of its file', () => {
     });
   }
 
-  it('says when a commit works again after some that failed', async (t) => {
+  it('reports a commit that succeeds after some that failed', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     for (const failures of [1, 2, 3]) {
@@ -748,7 +773,7 @@ describe('Vault and the journal of its file', () => {
   });
 
   it(
-    'keeps and reads what was acknowledged where the file has no room for it, and goes on when it has',
+    'keeps and reads acknowledged writes if the file has no room for them, and goes on once it has',
     { skip: skipUnless(mounting) },
     async (t) => {
       const disk = smallDisk(t, 2048);
@@ -773,7 +798,7 @@ describe('Vault and the journal of its file', () => {
 });
 
 describe('Vault constructor', () => {
-  it('refuses a store whose id is gone or of another length', async (t) => {
+  it('refuses a store whose id is missing or of another length', async (t) => {
     const made = await TestVault.create(t);
     await made.close();
     for (const body of [Buffer.of(), randomBytes(15), randomBytes(17)]) {
@@ -784,7 +809,7 @@ describe('Vault constructor', () => {
     await assert.rejects(TestVault.openLocked(t, made.directory), refused('Damaged'));
   });
 
-  it('opens nothing under another id', async (t) => {
+  it('unlocks nothing under another id', async (t) => {
     const made = await TestVault.create(t);
     const opened = await made.tampered((database) =>
       putRow(database, { kind: KIND.store, tag: Buffer.from('store'), body: randomBytes(16) }),
@@ -794,7 +819,7 @@ describe('Vault constructor', () => {
 });
 
 describe('Vault.slots()', () => {
-  it('reads a bounded number of slots, whatever the file was given', async (t) => {
+  it('reads a bounded number of slots, whatever was added to the file', async (t) => {
     const made = await TestVault.create(t);
     const key = createKeyFile(path.join(made.directory, 'k'));
     const slot = await makeSlot(
