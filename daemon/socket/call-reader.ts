@@ -3,10 +3,10 @@ import { MESSAGE_BYTES_MAX } from '../../src/limits.ts';
 import { FrameSplitter } from '../../src/protocol/frame.ts';
 import { parseMessage } from './parse-message.ts';
 
-/** Chunks from this size on are given back when they were read; V8 is quick with smaller ones. */
+/** Chunks of at least this size are freed as soon as they are read; V8 collects smaller ones quickly. */
 const LARGE_CHUNK_BYTES = 16_384;
 
-/** A message that is JSON, and how long it was: what is made of it takes more. */
+/** A message parsed from JSON, and its length on the wire; the parsed objects take more memory. */
 export interface Call {
   readonly message: unknown;
   readonly bytes: number;
@@ -16,33 +16,33 @@ export interface Call {
 export class CallReader {
   readonly #splitter: FrameSplitter = new FrameSplitter(MESSAGE_BYTES_MAX);
   #frames: Generator<Uint8Array, void, undefined> | undefined;
-  /** What they are cut out of. */
+  /** The chunk that the frames are cut out of. */
   #chunk: Buffer | undefined;
   #messageSince: number | undefined;
 
-  /** Tells whether there may be another call in what was pushed; {@link next} says so. */
+  /** Tells whether the pushed chunk may contain another call; {@link next} finds out. */
   get hasMore(): boolean {
     return this.#frames !== undefined;
   }
 
-  /** Bytes of the message that is not complete yet. */
+  /** Bytes held of the incomplete message. */
   get pendingBytes(): number {
     return this.#splitter.pendingBytes;
   }
 
-  /** When the message began that is not complete yet; `performance.now()`. */
+  /** When the incomplete message began; `performance.now()`. */
   get messageSince(): number | undefined {
     return this.#messageSince;
   }
 
-  /** Takes the next bytes, which are given away. What was pushed before was read to its end. */
+  /** Takes the next chunk, which the reader owns from now on. The chunk before it must have been read to its end. */
   push(chunk: Buffer): void {
     this.#chunk = chunk;
     this.#frames = this.#splitter.push(chunk);
   }
 
   /**
-   * The next call that is complete; undefined where there is none, `not_json` where something came that is no JSON.
+   * Returns the next complete call; undefined if there is none, `not_json` if the message is not JSON.
    *
    * @throws CredentialError `TooLarge`
    */
@@ -66,12 +66,12 @@ export class CallReader {
     }
   }
 
-  /** Does not count a time to the message that is not complete yet: it was ours, not the peer's. */
+  /** Excludes a span from the age of the incomplete message: the daemon spent it, not the peer. */
   leaveOut(ms: number): void {
     if (this.#messageSince !== undefined) this.#messageSince += ms;
   }
 
-  /** Wipes bytes that are not to be read, and gives them back. */
+  /** Wipes and frees a chunk that is not to be read. */
   discard(chunk: Buffer): void {
     chunk.fill(0);
     giveBackLarge(chunk);
@@ -94,6 +94,6 @@ export class CallReader {
 }
 
 function giveBackLarge(chunk: Buffer): void {
-  // A small one may lie in memory that it shares.
+  // A small chunk may be a part of a buffer that others share.
   if (chunk.length >= LARGE_CHUNK_BYTES && chunk.length === chunk.buffer.byteLength) giveBack(chunk.buffer);
 }

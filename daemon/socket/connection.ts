@@ -13,27 +13,32 @@ import { CALLS_IN_FLIGHT_MAX, MESSAGE_TIME_MAX_MS, STOP_TIME_MAX_MS, UNREAD_TIME
 import { ReplyWriter } from './reply-writer.ts';
 import type { WorkTurns } from './work-turns.ts';
 
-/** What a connection tells the server that it belongs to. */
+/** What a connection reports to its server. */
 export interface ConnectionEvents {
   /**
-   * It holds so many bytes more, or less: of messages that are not complete or not answered yet, and of unread replies.
-   * What is worked on when it closes is held until that is done.
+   * The connection holds so many bytes more, or less: of messages that are incomplete or unanswered, and of unread
+   * replies. A call under way when the connection closes counts until it is done.
    */
   onHeld(difference: number): void;
-  /** Something went wrong that should not: this connection is closed, and no other one suffers. */
+  /** An unexpected error: this connection is closed, others are not affected. */
   onDefect(error: unknown): void;
   onClosed(connection: Connection): void;
+  /** A call took long, and may have used much memory. */
+  onLongCall(): void;
 }
 
+/** A call above this may have read very many records. */
+const LONG_CALL_MS = 1000;
+
 /**
- * One peer: his bytes are cut into calls, which are worked on and answered in the order in which they came.
+ * The connection of one peer: cuts its bytes into calls, runs them and answers them in the order in which they came.
  *
- * A call begins when the ones before it have been answered, so that it sees what they did. Only calls that store
- * or grant something may follow others like them before the first of those is answered: together they are one commit.
+ * A call begins when the ones before it have been answered, so that it sees their effects. Only calls that store or
+ * grant something may begin while others of the same method are unanswered ({@link overlapOf}): they are one commit.
  */
 export class Connection {
   readonly caller: Caller;
-  /** When something came last, or it was made; `performance.now()`. */
+  /** When bytes last arrived, or the connection was made; `performance.now()`. */
   lastActive: number = performance.now();
   readonly #socket: Socket;
   readonly #dispatch: Dispatch;
@@ -44,15 +49,15 @@ export class Connection {
   readonly #answers: { readonly answer: Exclude<Answer, undefined>; readonly bytes: number }[] = [];
   /** A call that waits for the ones before it. */
   #held: Call | undefined;
-  /** Of the calls that are worked on. */
+  /** Bytes of the messages of calls under way. */
   #inFlightBytes = 0;
   #heldBytes = 0;
   #isAnswering = false;
-  /** An answer in parts is under way, which may have no end. */
+  /** A streamed answer is under way, which may be endless. */
   #isStreaming = false;
-  /** Of what method a call may begin before the ones under way are answered. */
+  /** The method of which a call may begin before the calls under way are answered; see {@link overlapOf}. */
   #overlapping: unknown;
-  /** It waits for its turn. */
+  /** The connection waits for its turn in {@link WorkTurns}. */
   #isWaiting = false;
   #isEnding = false;
   #endingSince: number | undefined;
@@ -70,44 +75,46 @@ export class Connection {
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('drain', () => this.#resume());
     socket.on('end', () => this.#onPeerEnded());
-    // A peer that goes away is no failure of ours; 'close' follows.
+    // A peer that goes away is not a failure of the daemon; 'close' follows.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#onClosed());
   }
 
-  /** Bytes of messages that are not complete or not answered yet, and of replies that were not read yet. */
+  /** Bytes of messages that are incomplete or unanswered, and of replies that were not read yet. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** Tells whether nothing was asked that has not been answered, and no message is under way. */
+  /** Tells whether every call has been answered, every reply was read, and no message is incomplete. */
   get isIdle(): boolean {
     return !this.#isAnswering && !this.#hasWork && this.#heldBytes === 0 && this.#writer.unreadSince === undefined;
   }
 
-  /** Of its socket; undefined once that is closed. */
+  /** File descriptor of the socket; undefined once the socket is closed. */
   get descriptor(): number | undefined {
     return this.#socket.destroyed ? undefined : descriptorOf(this.#socket);
   }
 
-  /** Tells whether nothing more is taken, and it closes once what was asked is answered. */
+  /** Tells whether the connection takes no more calls, and closes once those it has taken are answered. */
   get isEnding(): boolean {
     return this.#isEnding;
   }
 
-  /** Answers what was asked, and closes. */
+  /** Takes no more, answers the calls already received, and closes. */
   finish(): void {
     this.#end();
     this.#closeIfDone();
   }
 
-  /** Tells the peer why, after the answers to what was begun, and closes. What else he asked is not begun. */
+  /** Sends the error behind the answers to calls under way, and closes. Calls that have not begun are dropped. */
   refuse(error: CredentialError): void {
     this.#answerLast(toReply(error));
     this.#closeIfDone();
   }
 
-  /** Gives back what it holds, at once. */
+  /**
+   * Releases the bytes that the connection holds: refuses the peer, or closes at once if the peer has not read replies.
+   */
   drop(error: CredentialError): void {
     if (this.#socket.writableLength > 0) this.destroy();
     else this.refuse(error);
@@ -119,8 +126,9 @@ export class Connection {
   }
 
   /**
-   * Ends a peer that takes too long with its message, or with reading, or that is gone while an answer in parts is made
-   * for it; who makes another answer is told. The end of what it sends does not tell that: it may have closed its own half only.
+   * Ends a peer that takes too long to send a message or to read, or that has left while an answer is streamed to it.
+   * The method that makes any other answer is told that the peer has left. End-of-file does not say so: the peer may
+   * have closed only its own half.
    *
    * @param now `performance.now()`
    */
@@ -139,7 +147,7 @@ export class Connection {
     return descriptor === undefined || hungUp([descriptor]).length > 0;
   }
 
-  /** What else he asked is begun all the same: he may have wanted no answer to it. */
+  /** Ends a streamed answer. Otherwise the calls that were received still run: the peer may not need their answers. */
   #onPeerLeft(): void {
     if (this.#isStreaming) this.destroy();
     else this.#closed.tell();
@@ -159,7 +167,7 @@ export class Connection {
     this.#work();
   }
 
-  /** Begins the calls that are there, as far as their order, the bounds and the time of others allow. */
+  /** Begins the calls received, as far as their order, the limits and the turns of other connections allow. */
   #work(): void {
     if (this.#hasWork && (this.#isWaiting || !this.#turns.hasTime)) this.#waitForTurn();
     else this.#workSlice();
@@ -195,7 +203,7 @@ export class Connection {
     if (isOver && this.#hasWork) this.#waitForTurn();
   }
 
-  /** Nothing more is read meanwhile. */
+  /** Waits for this user's turn. Nothing is read from the socket meanwhile. */
   #waitForTurn(): void {
     this.#socket.pause();
     if (this.#isWaiting) return;
@@ -208,7 +216,7 @@ export class Connection {
     });
   }
 
-  /** Undefined where there is none, or no valid one: that has been answered then. */
+  /** Returns the next call; undefined if there is none, or if it is not JSON, which is answered here. */
   #nextCall(): Call | undefined {
     const call = this.#reader.next();
     if (call !== 'not_json') return call;
@@ -223,7 +231,9 @@ export class Connection {
     else this.#enqueue(answer, bytes);
   }
 
-  /** Answers, after what was asked before, and takes nothing more: after such a message there is no telling what follows. */
+  /**
+   * Queues a last reply and takes nothing more: after a message that is invalid, nothing that follows can be relied on.
+   */
   #answerLast(reply: Reply): void {
     this.#end();
     this.#forget();
@@ -236,7 +246,7 @@ export class Connection {
     if (this.#isAnswering) return;
     this.#isAnswering = true;
     this.#answerAll().catch((error: unknown) => {
-      // Those behind it have nobody left who waits for them.
+      // The connection is closed below: nobody waits for the answers behind this one.
       this.#answers.length = 0;
       this.#inFlightBytes = 0;
       this.#fail(error);
@@ -248,17 +258,10 @@ export class Connection {
       const { answer, bytes } = next;
       if (isReply(answer)) {
         this.#writer.addForThisTurn(answer);
-      } else if (answer instanceof Promise) {
-        const reply = await answer;
-        if (reply !== undefined) this.#writer.addForThisTurn(reply);
       } else {
-        this.#isStreaming = true;
-        for await (const reply of answer) {
-          if (this.#socket.destroyed) break;
-          this.#writer.add(reply);
-          if (!this.#writer.flush()) await this.#writer.drained();
-        }
-        this.#isStreaming = false;
+        const since = performance.now();
+        await this.#answerLater(answer);
+        if (performance.now() - since > LONG_CALL_MS) this.#events.onLongCall();
       }
       this.#answers.shift();
       this.#inFlightBytes -= bytes;
@@ -266,6 +269,21 @@ export class Connection {
     }
     this.#isAnswering = false;
     this.#resume();
+  }
+
+  async #answerLater(answer: Exclude<Answer, Reply | undefined>): Promise<void> {
+    if (answer instanceof Promise) {
+      const reply = await answer;
+      if (reply !== undefined) this.#writer.addForThisTurn(reply);
+      return;
+    }
+    this.#isStreaming = true;
+    for await (const reply of answer) {
+      if (this.#socket.destroyed) break;
+      this.#writer.add(reply);
+      if (!this.#writer.flush()) await this.#writer.drained();
+    }
+    this.#isStreaming = false;
   }
 
   #hasRoom(): boolean {
@@ -280,7 +298,7 @@ export class Connection {
     if (!this.#hasWork && !this.#isEnding) this.#socket.resume();
   }
 
-  /** Tells the server what is held now; it may end this connection for it. */
+  /** Reports to the server how many bytes are held now. The server may end this connection in response. */
   #account(): void {
     const heldBytes =
       this.#reader.pendingBytes + this.#writer.unreadBytes + this.#inFlightBytes + (this.#held?.bytes ?? 0);
@@ -290,7 +308,7 @@ export class Connection {
     this.#events.onHeld(difference);
   }
 
-  /** What is worked on goes on, and is counted until then. */
+  /** Closes after an unexpected error. Calls under way continue, and are counted until they are done. */
   #fail(error: unknown): void {
     this.#events.onDefect(error);
     this.#writer.flush();
@@ -304,7 +322,7 @@ export class Connection {
     this.#ending.tell();
   }
 
-  /** Drops what was not begun. */
+  /** Drops the calls that have not begun, and what was read of the next message. */
   #forget(): void {
     this.#held = undefined;
     this.#reader.wipe();
@@ -316,7 +334,7 @@ export class Connection {
     this.#closeIfDone();
   }
 
-  /** Half of a message stays unanswered; everything else that was asked has its answer before the end. */
+  /** Closes if no more calls will come and all are answered. Only an incomplete message stays unanswered. */
   #closeIfDone(): void {
     const isDone = !this.#isAnswering && !this.#hasWork;
     if (!(this.#isEnding || this.#hasPeerEnded) || !isDone) return;

@@ -1,16 +1,17 @@
-/** So many connections are a crowd. */
+/** This many connections or more are a crowd. */
 const CROWD = 64;
 
-/** V8 frees the buffers of connections that are gone some seconds later. */
+/** How long afterwards memory is given back: V8 frees late what closed connections and calls have used. */
 export const AFTERWARDS_MS = 20_000;
 
 /**
- * Gives back what a crowd of connections took, some time after half of it has left: among what stays, the C library keeps
- * what was freed, which can be as much again as the whole daemon.
+ * Returns to the kernel the memory of a crowd of connections, some time after half of it has left, and that of calls
+ * that took long: lists and checks of very many credentials. The C library keeps freed memory that lies between
+ * allocations that stay, and that can be as much again as the whole daemon.
  */
 export class Crowd {
   readonly #giveBack: () => void;
-  /** Most connections since then. */
+  /** Most connections at a time since memory was last given back. */
   #most = 0;
   #isPlanned = false;
 
@@ -18,10 +19,19 @@ export class Crowd {
     this.#giveBack = giveBack;
   }
 
-  /** Hears how many connections there are, after each change. */
+  /** To be called after each change of the number of connections. */
   note(count: number): void {
     this.#most = Math.max(this.#most, count);
-    if (this.#isPlanned || this.#most < CROWD || count > this.#most / 2) return;
+    if (this.#most >= CROWD && count <= this.#most / 2) this.#plan();
+  }
+
+  /** To be called after a call that may have used much memory. */
+  noteLongCall(): void {
+    this.#plan();
+  }
+
+  #plan(): void {
+    if (this.#isPlanned) return;
     this.#isPlanned = true;
     setTimeout(() => {
       this.#isPlanned = false;

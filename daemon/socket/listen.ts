@@ -13,7 +13,7 @@ import { describeSystemError } from '../system-error.ts';
 /** Connections that wait to be accepted; the kernel allows no more than `net.core.somaxconn`. */
 const BACKLOG = 4096;
 
-/** Where a server listens: on a path of its own, or on what systemd listens on already. */
+/** Where a server listens: on a path of its own, or on a socket on which systemd listens already. */
 export type Place = { readonly path: string } | InheritedSocket;
 
 /** Why the daemon cannot listen, for the operator. */
@@ -25,17 +25,17 @@ export class ListenError extends Error {
 }
 
 /**
- * Makes the folder of the sockets, or checks the one that is there: where others may write, they could put a socket of
+ * Makes the directory of the sockets, or checks an existing one: other users who may write to it could put a socket of
  * their own in place of the daemon's.
  *
- * @param isPublic whether other users shall reach the sockets
+ * @param isPublic whether other users may connect to the sockets
  * @throws ListenError
  */
 export function prepareRuntimeDirectory(path: string, isPublic: boolean): void {
   let stat: Stats;
   try {
     const made = makeDirectories(path, isPublic ? 0o755 : 0o700);
-    // mkdir(2) takes the umask off the mode; the folder is new, so nobody is in it yet.
+    // mkdir(2) applies the umask to the mode. The directory is new, so nothing is in it yet.
     if (made !== undefined && isPublic) chmodSync(path, 0o755);
     stat = lstatSync(path);
   } catch (error) {
@@ -52,7 +52,7 @@ export function prepareRuntimeDirectory(path: string, isPublic: boolean): void {
   }
 }
 
-/** @throws ListenError where a socket's path is one that the kernel cannot take, and Node would cut in silence */
+/** @throws ListenError if a socket's path is longer than the kernel takes; Node would truncate it silently */
 export function checkSocketPath(path: string): void {
   const length = Buffer.byteLength(path);
   if (length <= SOCKET_PATH_BYTES_MAX) return;
@@ -68,8 +68,8 @@ export async function listenAt(server: Server, place: Place, isPublic: boolean):
 }
 
 /**
- * Listens on a Unix socket whose mode is right from the first moment: by the umask of `bind`, not by a later `chmod`.
- * A socket that nobody listens on any more is taken away first; the caller holds the lock of the directory.
+ * Listens on a Unix socket whose mode is right from the start: set by the umask during bind(2), not by a later
+ * chmod(2). A stale socket that nobody listens on is removed first; the caller holds the lock of the directory.
  *
  * @throws ListenError
  */
@@ -88,15 +88,17 @@ export async function listenOn(server: Server, path: string, isPublic: boolean):
 }
 
 /**
- * A descriptor that listens on a path, for its own user, and that somebody else than Node accepts from: where there is no
- * descriptor left, Node accepts who comes and closes at once, which to systemd is an empty secret. Who closes it removes the path.
+ * Returns a file descriptor that listens on a path, for the daemon's own user only, and from which Node does not
+ * accept: when the process is out of descriptors, Node accepts a connection and closes it at once, which systemd takes
+ * for an empty secret. The caller closes the descriptor and removes the path.
  *
  * @throws ListenError
  */
 export async function listenByHand(path: string): Promise<number> {
   const server = createServer();
   await listenOn(server, path, false);
-  // With a server goes what has its path. The event loop has not turned, so it has accepted nobody.
+  // Closing the server unlinks its path, so the socket is moved aside for that. The server has accepted no connection,
+  // since the event loop has not turned.
   const aside = `${path}~`;
   renameSync(path, aside);
   try {
@@ -110,7 +112,7 @@ export async function listenByHand(path: string): Promise<number> {
 async function listen(server: Server, where: { path: string } | { fd: number }, name: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  // As an argument of its own: for a descriptor, Node does not look for it in the options.
+  // The backlog is an argument of its own: with a descriptor, Node ignores it in the options.
   server.listen(where, BACKLOG, resolve);
   try {
     await promise;
@@ -124,7 +126,7 @@ async function removeStaleSocket(path: string): Promise<void> {
   try {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return;
-    if (!stat.isSocket()) throw new ListenError(`${path} is there already and is not a socket`);
+    if (!stat.isSocket()) throw new ListenError(`${path} exists already and is not a socket`);
     if (await isAnswering(path)) throw new ListenError(`another program listens on ${path}`);
     unlinkSync(path);
   } catch (error) {

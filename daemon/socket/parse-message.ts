@@ -10,11 +10,12 @@ const OPEN_BRACKET = '['.charCodeAt(0);
 const OPEN_BRACE = '{'.charCodeAt(0);
 
 /**
- * What a message says. Undefined where the bytes are no JSON, or no JSON document but null: V8's own error would quote them.
- * Bytes that are no UTF-8 would become other characters, and a secret another one.
+ * Parses a message. Returns undefined, and does not throw V8's own error, which would quote the bytes, if they are not
+ * JSON or are the document `null`. Bytes that are not UTF-8 are refused: decoded, they would become other characters,
+ * and a secret another secret.
  *
- * @throws CredentialError `TooLarge` for one that is made of more parts than any call: V8 would make an object of each, in
- *   forty times the memory and in seconds in which nobody is served
+ * @throws CredentialError `TooLarge` if the message has more parts than any call has: V8 would make an object of each,
+ *   in forty times the memory of the message, and in seconds in which nobody is served
  */
 export function parseMessage(bytes: Uint8Array): unknown {
   if (bytes.length > MESSAGE_PARTS_MAX && hasTooManyParts(bytes)) {
@@ -29,7 +30,7 @@ export function parseMessage(bytes: Uint8Array): unknown {
   }
 }
 
-/** Counts what every value, name and element of a list begins with or stands behind. It need not be JSON. */
+/** Counts the characters that every value, name and list element begins with or follows. The bytes need not be JSON. */
 function hasTooManyParts(bytes: Uint8Array): boolean {
   let parts = 0;
   for (let index = 0; index < bytes.length; index += 1) {
@@ -42,9 +43,9 @@ function hasTooManyParts(bytes: Uint8Array): boolean {
   return false;
 }
 
-/** Where the quote is that ends a text, or the end of the bytes. */
+/** Returns the index of the quote that ends a string, or the number of bytes. */
 function endOfText(bytes: Uint8Array, start: number): number {
-  // Most values have no quotes in them, and are passed over at the speed of memory.
+  // Most values contain no quotes, and are skipped at the speed of memory.
   const quote = bytes.indexOf(QUOTE, start);
   if (quote < 0) return bytes.length;
   if (bytes[quote - 1] !== BACKSLASH) return quote;

@@ -10,23 +10,23 @@ import { UNREAD_BYTES_MAX } from './limits.ts';
 export class ReplyWriter {
   readonly #socket: Socket;
   readonly #onWritten: () => void;
-  /** What was added since the last write. */
+  /** The encoded replies that were added since the last write. */
   #unsent = '';
   #isFlushPlanned = false;
   #unreadSince: number | undefined;
 
-  /** @param onWritten is called after each write: {@link unreadBytes} may be others then */
+  /** @param onWritten is called after each write, as {@link unreadBytes} may have changed */
   constructor(socket: Socket, onWritten: () => void) {
     this.#socket = socket;
     this.#onWritten = onWritten;
   }
 
-  /** Since when replies wait for a peer who does not read; `performance.now()`. */
+  /** Since when the peer has had more unread replies than it may; `performance.now()`. */
   get unreadSince(): number | undefined {
     return this.#unreadSince;
   }
 
-  /** Bytes that were written, and wait for the peer. */
+  /** Bytes that were written and wait in this process for the peer to read. */
   get unreadBytes(): number {
     return this.#socket.destroyed ? 0 : this.#socket.writableLength;
   }
@@ -41,7 +41,7 @@ export class ReplyWriter {
     this.#unsent += encode(reply);
   }
 
-  /** Adds a reply that goes out with what else is answered before the event loop goes on: what was committed together. */
+  /** Adds a reply that is written together with all others made before the event loop goes on: those of one commit. */
   addForThisTurn(reply: Reply): void {
     this.add(reply);
     if (this.#unsent.length > UNREAD_BYTES_MAX) {
@@ -55,12 +55,12 @@ export class ReplyWriter {
     }
   }
 
-  /** Writes what was added. @returns false where the peer should read before he gets more */
+  /** Writes what was added. @returns false if the peer should read before it gets more */
   flush(): boolean {
     const text = this.#unsent;
     this.#unsent = '';
     if (text === '' || this.#socket.destroyed || this.#socket.writableEnded) return true;
-    // Text of one byte a character is copied as it is; anything else Node converts character by character.
+    // As latin1, Node copies ASCII text unchanged; anything else it converts character by character.
     this.#socket.write(text, Buffer.byteLength(text) === text.length ? 'latin1' : 'utf8');
     this.#onWritten();
     const isRead = this.#socket.writableLength <= UNREAD_BYTES_MAX;
@@ -79,13 +79,13 @@ export class ReplyWriter {
     });
   }
 
-  /** Looks whether the peer has read everything, and nothing waits for him any more. */
+  /** Ends the wait ({@link unreadSince}) if the peer has read everything. */
   noteRead(): void {
     if (this.#socket.writableLength === 0) this.#unreadSince = undefined;
   }
 }
 
-/** A reply that no client would take is not sent. */
+/** Encodes a reply. One that is too large for any client becomes the error `TooLarge`. */
 function encode(reply: Reply): string {
   const text = JSON.stringify(reply);
   const isTooLarge = text.length > MESSAGE_BYTES_MAX / 3 && Buffer.byteLength(text) > MESSAGE_BYTES_MAX;

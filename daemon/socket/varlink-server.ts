@@ -17,13 +17,13 @@ import { listenAt } from './listen.ts';
 import type { Place } from './listen.ts';
 import { TURN_MS, WorkTurns } from './work-turns.ts';
 
-/** Turns of the event loop in which a stopping server still takes what was sent before. */
+/** Turns of the event loop in which a stopping server still accepts the connections that are queued. */
 const LAST_TURNS = 3;
 
-/** After how long without a look at the times this process stood still. */
+/** If more time than this passed between two checks of the time-outs, this process itself was stopped. */
 const SWEEP_LATE_MS: number = 3 * SWEEP_INTERVAL_MS;
 
-/** What one user has here. */
+/** The connections of one user, and the bytes that they hold. */
 interface User {
   readonly uid: number;
   readonly isAdministrator: boolean;
@@ -37,18 +37,18 @@ export class VarlinkServer {
   readonly #identify: (socket: Socket) => Caller;
   readonly #dispatch: Dispatch;
   readonly #log: Log;
-  /** For peers who are refused: who is one can be one without end. */
+  /** For refused peers, who could otherwise fill the log by connecting again and again. */
   readonly #seldomLog: Log;
   readonly #users: Map<number, User> = new Map();
   readonly #turns: WorkTurns = new WorkTurns();
   readonly #crowd: Crowd = new Crowd(trimHeap);
   #count = 0;
   #sweep: NodeJS.Timeout | undefined;
-  /** When the times were looked at last; `performance.now()`. */
+  /** When the time-outs were last checked; `performance.now()`. */
   #swept = 0;
   #onEmpty: (() => void) | undefined;
 
-  /** @param identify says who the peer of a new connection is; where it throws, the connection is refused */
+  /** @param identify identifies the peer of a new connection; if it throws, the connection is refused */
   constructor(identify: (socket: Socket) => Caller, dispatch: Dispatch, log: Log) {
     this.#identify = identify;
     this.#dispatch = dispatch;
@@ -68,9 +68,9 @@ export class VarlinkServer {
     this.#sweep = setInterval(() => this.#checkTimes(), SWEEP_INTERVAL_MS).unref();
   }
 
-  /** Takes no new connection, answers what was asked, and returns when everybody has gone or had time enough. */
+  /** Stops accepting, answers the calls already received, and returns when all peers have left or run out of time. */
   async stop(): Promise<void> {
-    // Who is accepted by now is answered; whoever comes later waits for the next daemon, where systemd keeps the socket.
+    // Peers accepted by now are answered. Later ones wait for the next daemon, if systemd keeps the socket.
     for (let turn = 0; turn < LAST_TURNS; turn += 1) await nextTurn();
     this.#server.close();
     if (this.#count > 0) await pause(STOP_GRACE_MS);
@@ -78,7 +78,7 @@ export class VarlinkServer {
       const isEmpty = new Promise<void>((resolve) => {
         this.#onEmpty = resolve;
       });
-      // Ends who takes too long. Nothing else may be left that keeps this process.
+      // The sweep ends peers that take too long. It may be all that keeps this process alive.
       this.#sweep?.ref();
       this.#each((connection) => connection.finish());
       await isEmpty;
@@ -87,8 +87,9 @@ export class VarlinkServer {
   }
 
   /**
-   * Where this process stood still (SIGSTOP, a frozen cgroup), it was not the peers who were slow: what they sent and read
-   * meanwhile is seen only after this, and by the next time.
+   * Ends connections that are over their time-outs. Ends none after this process was stopped itself (SIGSTOP, a frozen
+   * cgroup): the peers were not slow, and what they sent and read meanwhile is seen only after this check, before the
+   * next.
    */
   #checkTimes(): void {
     const now = performance.now();
@@ -98,8 +99,9 @@ export class VarlinkServer {
   }
 
   /**
-   * Node takes one connection in each turn of the event loop, which may be 50 ms of one user's writes and more: whoever comes
-   * behind hundreds of his would wait for as many turns.
+   * Accepts the connections that are queued behind the first. Node accepts one in each turn of the event loop, and a
+   * turn may be 50 ms or more of one user's writes: a peer behind hundreds of that user's connections would wait as
+   * many turns.
    */
   #acceptOthers(): void {
     const listener = descriptorOf(this.#server);
@@ -118,7 +120,7 @@ export class VarlinkServer {
     } catch (error) {
       socket.destroy();
       const reason = error instanceof UnknownPeerError ? { reason: error.message } : describeDefect(error);
-      this.#seldomLog.warning('a connection was refused: it cannot be told who it is', reason);
+      this.#seldomLog.warning('a connection was refused: the peer cannot be identified', reason);
       return;
     }
     const user = this.#users.get(caller.uid) ?? newUser(caller);
@@ -127,6 +129,7 @@ export class VarlinkServer {
       onHeld: (difference: number) => this.#hold(user, difference),
       onDefect: (error: unknown) => this.#log.error('a connection failed by a defect', describeDefect(error)),
       onClosed: (closed: Connection) => this.#remove(user, closed),
+      onLongCall: () => this.#crowd.noteLongCall(),
     };
     const connection = new Connection(socket, caller, this.#dispatch, events, this.#turns);
     user.connections.add(connection);
@@ -136,12 +139,12 @@ export class VarlinkServer {
   }
 
   /**
-   * Closes a connection of the user who has the most, so that nobody can keep others out by having many: one whose peer has
-   * left without his answers, or the longest idle one.
-   * No administrator makes room for somebody who is none, nor while those have more than half of the connections.
+   * Closes a connection of the user who has the most, so that nobody can keep others out by opening many: one whose
+   * peer left before its answers were written, or the longest idle one. A connection of an administrator is closed
+   * neither for an ordinary user, nor while ordinary users have more than half of the connections.
    */
   #makeRoom(newest: Connection): void {
-    // Those that were closed in this turn of the event loop are counted up to its end.
+    // `#count` includes connections closed in this turn of the event loop until the turn ends.
     let closed = 0;
     this.#each(({ descriptor }) => (closed += descriptor === undefined ? 1 : 0));
     if (this.#count - closed <= CONNECTIONS_MAX) return;
@@ -174,7 +177,9 @@ export class VarlinkServer {
     if (this.#count === 0) this.#onEmpty?.();
   }
 
-  /** Ends the connection that holds the most, where a user's hold too much together. */
+  /**
+   * Adds to the bytes that a user's connections hold; if they are too many, drops the connection that holds the most.
+   */
   #hold(user: User, difference: number): void {
     user.heldBytes += difference;
     this.#forgetIfGone(user);
@@ -193,7 +198,10 @@ export class VarlinkServer {
   }
 }
 
-/** Undefined also where there is no descriptor for one more: Node has its way with who waits then. */
+/**
+ * Accepts the next queued connection. Undefined if there is none, and also if no file descriptor is left for it: Node
+ * then deals with the queue.
+ */
 function nextConnection(listener: number): number | undefined {
   try {
     return acceptConnection(listener);
@@ -203,7 +211,7 @@ function nextConnection(listener: number): number | undefined {
   }
 }
 
-/** Tells of some connections whose peers are gone. All are asked for together. */
+/** Returns a predicate for connections whose peers have left. The kernel is asked once for all of them. */
 function haveLeft(connections: readonly Connection[]): (connection: Connection) => boolean {
   const gone = new Set<number | undefined>(hungUp(connections.flatMap(({ descriptor }) => descriptor ?? [])));
   return ({ descriptor }) => gone.has(descriptor);

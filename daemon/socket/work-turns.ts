@@ -1,46 +1,50 @@
 import { UserQueue } from '../user-queue.ts';
 
-/** How long calls are begun before the event loop goes on. Creates that are begun together are one commit. */
+/** For how long calls are begun before the event loop goes on. Creates that begin together are one commit. */
 export const TURN_MS = 20;
 
-/** How long those of one user are, where others wait. */
+/** For how long the calls of one user are begun at a time, if others wait. */
 const SLICE_MS = 2;
 
 /**
- * Has connections take turns in beginning calls. What each of hundreds sent beforehand is seconds of work together: begun
- * as it is read, it would all come before whoever asks next, and before systemd hears that the daemon lives.
+ * Makes connections take turns in beginning calls. The calls that hundreds of connections have sent in advance are
+ * seconds of work together. If they began as they are read, all of it would run before the next caller is served, and
+ * before systemd gets a watchdog ping.
  */
 export class WorkTurns {
   readonly #waiting: UserQueue = new UserQueue();
-  /** In this turn; where nobody had to wait, in more than one. */
+  /** Work done in this turn of the event loop; in several turns if nobody had to wait. */
   #workedMs = 0;
   #isScheduled = false;
   #othersUntil = 0;
   /** Events that the loop has handled, see `performance.nodeTiming.uvMetricsInfo`. */
   #events = 0;
 
-  /** Tells whether calls may be begun now. Who may not waits. */
+  /** Tells whether calls may be begun now; if not, the connection must {@link wait}. */
   get hasTime(): boolean {
     return this.#workedMs < TURN_MS;
   }
 
-  /** How long a piece of work may take that begins now. */
+  /** How long work that begins now may take. */
   get sliceMs(): number {
     return this.#waiting.isEmpty ? TURN_MS - this.#workedMs : SLICE_MS;
   }
 
-  /** Says how long a piece of work took. */
+  /** Records how long a piece of work took. */
   note(ms: number): void {
     this.#workedMs += ms;
   }
 
-  /** Calls back once, in a turn that has time. Users come one after the other, however many connections each of them has. */
+  /** Calls `work` once, in a turn that has time for it. Users take turns, however many connections each of them has. */
   wait(uid: number, work: () => void): void {
     this.#waiting.add(uid, work);
     this.#schedule();
   }
 
-  /** Then others have as long as it took, while they have something to do. */
+  /**
+   * Runs what waits in a later turn of the event loop. Other events then get as much time as it took, while there are
+   * any.
+   */
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -55,7 +59,7 @@ export class WorkTurns {
     });
   }
 
-  /** Tells whether nothing came in this turn of the loop, or they had their time. */
+  /** Tells whether no event came in this turn of the loop, or other events have had their time. */
   #areOthersServed(): boolean {
     const { events } = performance.nodeTiming.uvMetricsInfo;
     const isQuiet = events === this.#events;

@@ -7,8 +7,9 @@ import { INTERFACE_DESCRIPTION as SERVICE_DESCRIPTION } from '../../../src/proto
 import { anyText } from '../../src/any-text.ts';
 
 /**
- * Stands in texts that are sent and are no valid name, so that an echo of them is seen. No text of the daemon's has it, and
- * no name that it may repeat: those of credentials have no capitals, those of methods and units no such line.
+ * Part of texts that are sent and are not valid names, so that an echo of them is noticed. No text of the daemon
+ * contains it, nor any name that it may repeat: names of credentials have no capital letters, and names of methods and
+ * units no line separator.
  */
 export const ECHO_CANARY = 'ECHO\u2028CANARY';
 
@@ -19,12 +20,12 @@ export const METHODS = INTERFACES.flatMap((parsed) =>
   [...parsed.methods].map(([name, { input, output }]) => ({ parsed, name, input, output })),
 );
 
-/** Every error that the daemon may answer with. */
+/** Every error that the daemon may reply with. */
 export const ERRORS = INTERFACES.flatMap((parsed) =>
   [...parsed.errors].map(([name, { fields }]) => ({ parsed, name, fields })),
 );
 
-/** Names of every kind that the methods know, so that many calls meet something that is there. */
+/** Names of every kind that the methods know, so that many calls refer to something that exists. */
 const anyName = fc.constantFrom(
   'token',
   'cio_aws_access_key',
@@ -58,12 +59,12 @@ const anyJunk = fc.oneof(
   fc.constant({ [ECHO_CANARY]: [ECHO_CANARY] }),
 );
 
-/** A value of a type, or now and then of none that the interface knows. */
+/** A value of a type, or now and then arbitrary JSON. */
 function valueOf(type: Type, parsed: Interface): fc.Arbitrary<unknown> {
   return fc.oneof({ weight: 30, arbitrary: validOf(type, parsed) }, { weight: 1, arbitrary: anyJunk });
 }
 
-/** A value of a type, of which parts may be of none. */
+/** A value of a type, some parts of which may be arbitrary JSON. */
 export function validOf(type: Type, parsed: Interface): fc.Arbitrary<unknown> {
   switch (type.kind) {
     case 'simple':
@@ -87,7 +88,7 @@ export function validOf(type: Type, parsed: Interface): fc.Arbitrary<unknown> {
   }
 }
 
-/** A call of any method; a passphrase is left out, which takes a second to try. */
+/** A call of any method, without a passphrase, which takes a second to try. */
 const anyCall = fc.constantFrom(...METHODS).chain(({ parsed, name, input }) =>
   fc.record(
     {
@@ -105,7 +106,7 @@ const anyMutations = fc.oneof(
   { weight: 1, arbitrary: fc.array(fc.tuple(fc.nat(), fc.nat(2), fc.uint8Array({ maxLength: 3 })), { maxLength: 3 }) },
 );
 
-/** The bytes of a message, now and then with some of them changed, left out or put in. */
+/** The bytes of a message, now and then with some of them changed, removed or inserted. */
 export function bytesOf(anyObject: fc.Arbitrary<unknown>): fc.Arbitrary<Buffer> {
   return fc.record({ message: anyObject, mutations: anyMutations }).map(({ message, mutations }) => {
     let bytes = Buffer.from(JSON.stringify(message) ?? 'undefined');
@@ -117,7 +118,7 @@ export function bytesOf(anyObject: fc.Arbitrary<unknown>): fc.Arbitrary<Buffer> 
   });
 }
 
-/** A call as bytes, or something that is nearly one. */
+/** A call as bytes, or something close to one. */
 export const anyMessage: fc.Arbitrary<Buffer> = bytesOf(
   fc
     .record({
@@ -133,7 +134,9 @@ export const anyMessage: fc.Arbitrary<Buffer> = bytesOf(
     .map(({ call, extra }) => (typeof call === 'object' && call !== null ? Object.assign({}, call, extra) : call)),
 );
 
-/** What the daemon makes of the bytes: the calls in them that have an answer, up to the first that is none. */
+/**
+ * Parses the bytes as the daemon does: returns the calls that get a reply, up to the first message that is not valid.
+ */
 export function callsIn(bytes: Buffer): { readonly methods: string[]; readonly isEnded: boolean } {
   const methods: string[] = [];
   for (let start = 0; start < bytes.length;) {

@@ -9,7 +9,7 @@ function isZero(bytes: Uint8Array): boolean {
 }
 
 describe('CallReader', () => {
-  it('gives the calls of a chunk one by one, and wipes each when it is read', () => {
+  it('returns the calls in a chunk one by one, and wipes each once it is read', () => {
     const reader = new CallReader();
     const chunk = Buffer.from('{"a":1}\0{"b":"two"}\0{"c"');
     reader.push(chunk);
@@ -23,7 +23,7 @@ describe('CallReader', () => {
     assert.deepEqual([reader.hasMore, reader.pendingBytes], [false, 4]);
   });
 
-  it('knows since when a message is under way: from its first byte, and of each anew', (t) => {
+  it('knows when the first byte of the current message came', (t) => {
     t.mock.method(performance, 'now', () => now);
     let now = 1000;
     const reader = new CallReader();
@@ -45,7 +45,7 @@ describe('CallReader', () => {
     assert.deepEqual([reader.messageSince, reader.pendingBytes], [undefined, 0]);
   });
 
-  it('tells what is no JSON, and wipes it', () => {
+  it('reports a message that is not JSON, and wipes it', () => {
     const reader = new CallReader();
     const chunk = Buffer.from('{"secret\0');
     reader.push(chunk);
@@ -53,7 +53,7 @@ describe('CallReader', () => {
     assert.ok(isZero(chunk));
   });
 
-  it('fails with TooLarge for a message over the limit, and keeps nothing of it', () => {
+  it('throws TooLarge for a message over the limit, and keeps nothing of it', () => {
     const reader = new CallReader();
     reader.push(Buffer.alloc(MESSAGE_BYTES_MAX, 'x'));
     assert.equal(reader.next(), undefined);
@@ -76,7 +76,7 @@ describe('CallReader', () => {
   });
 
   for (const end of ['next', 'wipe', 'discard'] as const) {
-    it(`${end}() gives back the memory of a large chunk, and not what others have a part of`, () => {
+    it(`${end}() frees the memory of a large chunk, but not of one that shares its buffer`, () => {
       const [large, small, shared] = [Buffer.alloc(16_384, ' '), Buffer.alloc(16_383, ' '), Buffer.alloc(40_000, ' ')];
       for (const chunk of [large, small, shared.subarray(0, 20_000)]) {
         const reader = new CallReader();
@@ -89,7 +89,7 @@ describe('CallReader', () => {
     });
   }
 
-  it('next() gives back the memory of a message that came in pieces, and not that of a chunk with more in it', (t) => {
+  it('next() frees the memory of a message that came in pieces, but not of a chunk that has more', (t) => {
     const givenBack: number[] = [];
     t.mock.method(ArrayBuffer.prototype, 'transfer', function (this: ArrayBuffer) {
       givenBack.push(this.byteLength);
@@ -106,7 +106,7 @@ describe('CallReader', () => {
   });
 
   for (const end of ['wipe', 'discard'] as const) {
-    it(`${end}() wipes what is not to be read`, () => {
+    it(`${end}() wipes everything that will not be read`, () => {
       const reader = new CallReader();
       const chunk = Buffer.from('{"a":1}\0{"secret":2}\0{');
       if (end === 'discard') {

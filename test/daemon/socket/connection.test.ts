@@ -28,7 +28,7 @@ const NOT_JSON = { error: 'io.cio.Credentials.MalformedMessage', parameters: { r
 const TOO_LARGE = { error: 'io.cio.Credentials.TooLarge', parameters: { limit: MESSAGE_BYTES_MAX } };
 const BUSY = new CredentialError('Busy', {});
 
-/** Everything that is received until the connection ends. */
+/** Returns everything that is received until the connection ends. */
 async function receiveAll(client: RawVarlink): Promise<unknown[]> {
   const received: unknown[] = [];
   for (let reply = await client.receive(); reply !== undefined; reply = await client.receive()) received.push(reply);
@@ -36,7 +36,7 @@ async function receiveAll(client: RawVarlink): Promise<unknown[]> {
   return received;
 }
 
-/** Long enough for what was sent to arrive, and to be worked on. */
+/** Waits long enough for the sent bytes to arrive and to be processed. */
 async function settle({ client }: Pair): Promise<void> {
   await eventually(() => client.socket.writableLength === 0);
   for (let turn = 0; turn < 20; turn += 1) await nextTurn();
@@ -47,7 +47,7 @@ function messages(...texts: readonly object[]): string {
 }
 
 describe('Connection: order', () => {
-  it('answers calls in the order in which they came, whatever is ready first', async (t) => {
+  it('answers calls in the order in which they came, whichever is ready first', async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
     pair.client.send(messages(...[0, 1, 2].map((index) => ({ method: CREATE, index }))));
@@ -56,7 +56,7 @@ describe('Connection: order', () => {
     for (const index of [0, 1, 2]) assert.deepEqual(await pair.client.receive(), { parameters: { index } });
   });
 
-  it('answers calls that are ready in the same turn with one write', async (t) => {
+  it('sends the replies that are ready in the same turn with one write', async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
     const chunks: Buffer[] = [];
@@ -70,7 +70,7 @@ describe('Connection: order', () => {
     assert.equal(chunks.length, 1);
   });
 
-  it('begins a call when the ones before it are answered; one of Create or Grant, next to another of it', async (t) => {
+  it('begins a call once the ones before it are answered, or alongside others of the same method for Create and Grant', async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
     const methods = [CREATE, CREATE, GET, GET, CREATE, CREATE, GRANT, GRANT, GET];
@@ -97,7 +97,7 @@ describe('Connection: order', () => {
     );
   });
 
-  it(`has at most ${CALLS_IN_FLIGHT_MAX} calls under way`, async (t) => {
+  it(`has at most ${CALLS_IN_FLIGHT_MAX} calls in progress`, async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
     const count = 3 * CALLS_IN_FLIGHT_MAX;
@@ -112,7 +112,7 @@ describe('Connection: order', () => {
     }
   });
 
-  it('gives no answer to a call that wants none, and those after it theirs', async (t) => {
+  it('sends no reply to a oneway call, and goes on with the calls after it', async (t) => {
     const pair = await connectPair(t, (caller, message) => {
       const { oneway } = message as { oneway?: string };
       if (oneway === 'later') return Promise.resolve(undefined);
@@ -123,8 +123,38 @@ describe('Connection: order', () => {
   });
 });
 
+describe('Connection: long calls', () => {
+  it('reports calls and streams that took longer than a second, and no others', async (t) => {
+    let after = 0;
+    const now = performance.now.bind(performance);
+    t.mock.method(performance, 'now', () => now() + after);
+    const wait = async (ms: number): Promise<void> => {
+      await nextTurn();
+      after += ms;
+    };
+    const { client, long } = await connectPair(t, (_caller, message) => {
+      const { method } = message as { method: string };
+      if (method === GRANT) {
+        return (async function* () {
+          for (let reply = 0; reply < 2; reply += 1) {
+            await wait(600);
+            yield { parameters: {}, continues: reply === 0 };
+          }
+        })();
+      }
+      return method === GET ? { parameters: {} } : wait(900).then(() => ({ parameters: {} }));
+    });
+    client.send(messages({ method: CREATE }, { method: GET }));
+    for (let replies = 0; replies < 2; replies += 1) await client.receive();
+    assert.equal(long.calls, 0);
+    client.send(messages({ method: GRANT, more: true }, { method: GET }));
+    for (let replies = 0; replies < 3; replies += 1) await client.receive();
+    assert.equal(long.calls, 1);
+  });
+});
+
 describe('Connection: messages', () => {
-  it('takes a message byte by byte', async (t) => {
+  it('accepts a message byte by byte', async (t) => {
     const pair = await connectPair(t, echo);
     pair.client.socket.setNoDelay?.();
     for (const byte of Buffer.from(messages({ text: 'ä\u{1F511}' }))) {
@@ -134,7 +164,7 @@ describe('Connection: messages', () => {
     assert.deepEqual(await pair.client.receive(), { parameters: { text: 'ä\u{1F511}' } });
   });
 
-  it('takes any messages in any pieces', async (t) => {
+  it('accepts any messages in any pieces', async (t) => {
     const pair = await connectPair(t, echo);
     const texts = fc.array(fc.string({ maxLength: 300, unit: 'grapheme' }), { minLength: 1, maxLength: 20 });
     await fc.assert(
@@ -153,7 +183,7 @@ describe('Connection: messages', () => {
     assert.equal(pair.held.now, 0);
   });
 
-  it('takes a message of the largest size', async (t) => {
+  it('accepts a message of the maximum size', async (t) => {
     const pair = await connectPair(t, (_caller, message) => ({
       parameters: { length: (message as { text: string }).text.length },
     }));
@@ -168,7 +198,7 @@ describe('Connection: messages', () => {
     ['one byte more', '"}\0'],
     ['a message that never ends', 'x'.repeat(MESSAGE_BYTES_MAX)],
   ] as const) {
-    it(`refuses ${what} with TooLarge, after what was asked before, and closes`, async (t) => {
+    it(`answers the calls before ${what}, refuses it with TooLarge, and closes`, async (t) => {
       const pair = await connectPair(t, echo);
       pair.client.send({ index: 1 });
       pair.client.send(`{"text":"${'x'.repeat(MESSAGE_BYTES_MAX - '{"text":""}'.length + 1)}${tail}`);
@@ -182,23 +212,23 @@ describe('Connection: messages', () => {
   const canaries = new Canaries();
   const secret = canaries.plant('secret');
   for (const [what, bytes] of [
-    ['no JSON', secret],
+    ['text that is not JSON', secret],
     ['half of a JSON text', `{"method":"${secret.slice(0, 9)}`],
-    ['nothing', ''],
+    ['an empty message', ''],
     ['white space', ' \n'],
     ['null', 'null'],
     ['two JSON texts', '{}{}'],
     ['a comment', `{} // ${secret}`],
     ['single quotes', "{'method':'x'}"],
     ['not a number', '{"x":NaN}'],
-    ['a mark of the byte order', '\ufeff{}'],
+    ['a byte order mark', '\ufeff{}'],
     ['a control character in a string', '{"x":"\u0001"}'],
-    ['bytes that are no UTF-8', Buffer.from([0x7b, 0x22, 0x78, 0x22, 0x3a, 0x22, 0xff, 0xfe, 0x22, 0x7d])],
+    ['bytes that are not UTF-8', Buffer.from([0x7b, 0x22, 0x78, 0x22, 0x3a, 0x22, 0xff, 0xfe, 0x22, 0x7d])],
     ['half of a UTF-8 character', Buffer.from([0x22, 0xc3, 0x22])],
     ['a surrogate in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
     ['brackets without end', '['.repeat(MESSAGE_PARTS_MAX)],
   ] as const) {
-    it(`refuses ${what} with MalformedMessage, after what was asked before, and closes`, async (t) => {
+    it(`answers the calls before ${what}, refuses it with MalformedMessage, and closes`, async (t) => {
       const hand = new ByHand();
       const pair = await connectPair(t, hand.dispatch);
       pair.client.send(messages({ method: CREATE }));
@@ -216,14 +246,14 @@ describe('Connection: messages', () => {
     });
   }
 
-  it('reads JSON that nests very deep', async (t) => {
+  it('accepts deeply nested JSON', async (t) => {
     const pair = await connectPair(t, (_caller, message) => ({ parameters: { isArray: Array.isArray(message) } }));
     const depth = MESSAGE_PARTS_MAX;
     pair.client.send(`${'['.repeat(depth)}${']'.repeat(depth)}\0`);
     assert.deepEqual(await pair.client.receive(), { parameters: { isArray: true } });
   });
 
-  it('refuses a message of too many parts with TooLarge, after what was asked before, and closes', async (t) => {
+  it('answers the calls before a message with too many parts, refuses it with TooLarge, and closes', async (t) => {
     const pair = await connectPair(t, echo);
     const parts = Array.from({ length: MESSAGE_PARTS_MAX }, () => ({}));
     pair.client.send(messages({ index: 1 }, { parts }, { index: 2 }));
@@ -234,21 +264,21 @@ describe('Connection: messages', () => {
     assert.equal(pair.held.now, 0);
   });
 
-  it('gives a reply of the largest size', async (t) => {
+  it('sends a reply of the maximum size', async (t) => {
     const text = 'x'.repeat(MESSAGE_BYTES_MAX - JSON.stringify({ parameters: { text: '' } }).length);
     const pair = await connectPair(t, () => ({ parameters: { text } }));
     pair.client.send({});
     assert.equal((await pair.client.receive())?.parameters?.['text'], text);
   });
 
-  it('gives TooLarge in the place of a reply that no client would take', async (t) => {
+  it('sends TooLarge in place of a reply that no client would accept', async (t) => {
     const pair = await connectPair(t, () => ({ parameters: { text: 'ä'.repeat(MESSAGE_BYTES_MAX / 2) } }));
     pair.client.send(messages({}, {}));
     for (let index = 0; index < 2; index += 1) assert.deepEqual(await pair.client.receive(), TOO_LARGE);
   });
 });
 
-describe('Connection: time', () => {
+describe('Connection: time-outs', () => {
   it('ends a message that takes too long with TimedOut, and not before', async (t) => {
     const pair = await connectPair(t, echo);
     pair.client.send('{"half":');
@@ -263,7 +293,7 @@ describe('Connection: time', () => {
     assert.equal(pair.held.now, 0);
   });
 
-  it('counts from the first byte of a message, not from its last', async (t) => {
+  it('counts from the first byte of a message, not from the last', async (t) => {
     const pair = await connectPair(t, echo);
     pair.client.send('{');
     await eventually(() => pair.held.now === 1);
@@ -274,7 +304,7 @@ describe('Connection: time', () => {
     assert.equal(pair.connection.isEnding, true);
   });
 
-  it('starts anew with every message', async (t) => {
+  it('starts counting again with every message', async (t) => {
     const pair = await connectPair(t, echo);
     pair.client.send('{"x":');
     await eventually(() => pair.held.now > 0);
@@ -286,7 +316,7 @@ describe('Connection: time', () => {
     assert.equal(pair.connection.isEnding, false);
   });
 
-  it('leaves a connection alone on which nothing is said, however long', async (t) => {
+  it('leaves a silent connection open, however long', async (t) => {
     const pair = await connectPair(t, echo);
     pair.connection.checkTimes(performance.now() + 1e9);
     pair.client.send({ index: 1 });
@@ -297,7 +327,7 @@ describe('Connection: time', () => {
     assert.deepEqual(await pair.client.receive(), { parameters: { index: 2 } });
   });
 
-  it('does not count to a message how long it waits for its turn', async (t) => {
+  it('does not count the time that a message waits for its turn', async (t) => {
     const turns = new TurnsByHand();
     const pair = await connectPair(t, echo, turns);
     pair.client.send('{"x":');
@@ -321,7 +351,7 @@ describe('Connection: time', () => {
     assert.equal(pair.connection.isEnding, true);
   });
 
-  it('answers what was asked before it says TimedOut', async (t) => {
+  it('answers the calls before it sends TimedOut', async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
     pair.client.send(`${messages({ method: CREATE })}{"half":`);
@@ -336,7 +366,7 @@ describe('Connection: time', () => {
   });
 });
 
-describe('Connection: while it waits for its turn', () => {
+describe('Connection: waiting for its turn', () => {
   const twice = messages({ index: 0 }, { index: 1 });
   const answers = [0, 1].map((index) => ({ parameters: { index } }));
 
@@ -357,7 +387,7 @@ describe('Connection: while it waits for its turn', () => {
     return { ...pair, turns, begun };
   }
 
-  it('has begun what there was time for', async (t) => {
+  it('begins the calls for which there is time, and no more', async (t) => {
     const turns = new TurnsByHand();
     const begun: unknown[] = [];
     const dispatch = (_caller: unknown, message: unknown): Reply => {
@@ -365,7 +395,7 @@ describe('Connection: while it waits for its turn', () => {
       return { parameters: message as object };
     };
     const pair = await connectPair(t, dispatch, turns);
-    // The others have had all of this turn: there is time for one call.
+    // Other users have used up this turn: there is time for one call.
     turns.note(60_000);
     pair.client.send(twice);
     await eventually(() => turns.works.length === 1);
@@ -376,7 +406,7 @@ describe('Connection: while it waits for its turn', () => {
     assert.equal(begun.length, 2);
   });
 
-  it('begins nothing, and goes on with what came meanwhile', async (t) => {
+  it('begins nothing, and goes on with the calls that came meanwhile', async (t) => {
     const pair = await waiting(t);
     pair.client.send({ index: 2 });
     pair.client.end();
@@ -387,7 +417,7 @@ describe('Connection: while it waits for its turn', () => {
     await pair.closed;
   });
 
-  it('answers what was asked when it is to finish', async (t) => {
+  it('answers the received calls after finish()', async (t) => {
     const pair = await waiting(t);
     pair.connection.finish();
     await settle(pair);
@@ -397,7 +427,7 @@ describe('Connection: while it waits for its turn', () => {
     await pair.closed;
   });
 
-  it('is refused, dropped or destroyed at once, and begins nothing then', async (t) => {
+  it('ends at once after refuse(), drop() or destroy(), and begins nothing then', async (t) => {
     for (const end of ['refuse', 'drop', 'destroy'] as const) {
       const pair = await waiting(t);
       pair.connection[end](BUSY);
@@ -411,8 +441,8 @@ describe('Connection: while it waits for its turn', () => {
   });
 });
 
-describe('Connection: a peer who ends', () => {
-  it('by half gets the answers to what he asked, and then the end', async (t) => {
+describe('Connection: a peer that closes', () => {
+  it('only its sending side gets the replies to its calls, and then the end', async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
     pair.client.send(messages({ method: CREATE }, { method: GET }, { method: GET }));
@@ -430,10 +460,10 @@ describe('Connection: a peer who ends', () => {
   });
 
   for (const [what, sent] of [
-    ['says nothing', ''],
-    ['says half of a message', '{"method":'],
+    ['has sent nothing', ''],
+    ['has sent half of a message', '{"method":'],
   ] as const) {
-    it(`by half and ${what} gets the end`, async (t) => {
+    it(`only its sending side and ${what} gets the end`, async (t) => {
       const pair = await connectPair(t, echo);
       pair.client.send(sent);
       pair.client.end();
@@ -455,7 +485,7 @@ describe('Connection: a peer who ends', () => {
     assert.deepEqual([pair.held.now, pair.defects], [0, []]);
   });
 
-  it('in the middle of a call is told of to who works on it, once, and the next call begins', async (t) => {
+  it('in the middle of a call is reported to the method once, and the next call begins', async (t) => {
     const hand = new ByHand();
     let told = 0;
     const pair = await connectPair(t, (caller, message, gone) => {
@@ -496,7 +526,7 @@ describe('Connection: a peer who ends', () => {
     assert.deepEqual(pair.defects, []);
   });
 
-  it('in the middle of a stream that has nothing to say ends it as well', async (t) => {
+  it('in the middle of a silent stream ends it as well', async (t) => {
     let isTold = false;
     const pair = await connectPair(t, async function* (_caller, _message, gone) {
       yield { parameters: {}, continues: true };
@@ -518,9 +548,9 @@ describe('Connection: a peer who ends', () => {
   });
 });
 
-describe('Connection: a peer who does not read', () => {
+describe('Connection: a peer that does not read', () => {
   for (const when of ['at once', 'later']) {
-    it(`is asked for no more than he leaves unread, and gets all when he reads: answers ${when}`, async (t) => {
+    it(`has no more calls begun than it leaves replies unread, and gets all once it reads (answered ${when})`, async (t) => {
       let begun = 0;
       const text = 'x'.repeat(50_000);
       const pair = await connectPair(t, () => {
@@ -542,7 +572,7 @@ describe('Connection: a peer who does not read', () => {
     });
   }
 
-  it('holds up a stream, which is asked for no more meanwhile', async (t) => {
+  it('pauses a stream, which is asked for no more meanwhile', async (t) => {
     let yielded = 0;
     const pair = await connectPair(t, async function* () {
       for (; yielded < 200; yielded += 1) yield { parameters: { text: 'x'.repeat(50_000) }, continues: true };
@@ -573,7 +603,7 @@ describe('Connection: a peer who does not read', () => {
     assert.equal(pair.held.now, 0);
   });
 
-  it('is closed in the end also where what he leaves unread is little', async (t) => {
+  it('is closed in the end even if it leaves little unread', async (t) => {
     const pair = await connectPair(t, () => ({ parameters: { text: 'x'.repeat(UNREAD_BYTES_MAX / 2) } }));
     pair.client.socket.pause();
     pair.client.send({});
@@ -585,7 +615,7 @@ describe('Connection: a peer who does not read', () => {
 });
 
 describe('Connection.finish()', () => {
-  it('answers what was asked, begins nothing that comes later, and closes', async (t) => {
+  it('answers the received calls, begins none that come later, and closes', async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
     pair.client.send(messages({ method: CREATE }, { method: GET, index: 1 }, { method: GET, index: 2 }));
@@ -602,7 +632,7 @@ describe('Connection.finish()', () => {
     assert.equal(hand.begun.length, 3);
   });
 
-  it('answers more calls than can be under way at once', async (t) => {
+  it('answers more calls than can be in progress at once', async (t) => {
     const pair = await connectPair(t, async (_caller, message) => {
       await nextTurn();
       return { parameters: message as object };
@@ -614,7 +644,7 @@ describe('Connection.finish()', () => {
     assert.equal((await receiveAll(pair.client)).length, count - 1);
   });
 
-  it('closes at once where nothing was asked', async (t) => {
+  it('closes at once if there was no call', async (t) => {
     const pair = await connectPair(t, echo);
     pair.connection.finish();
     assert.deepEqual(await receiveAll(pair.client), []);
@@ -623,7 +653,7 @@ describe('Connection.finish()', () => {
 });
 
 describe('Connection.refuse() and drop()', () => {
-  it('say why, and close', async (t) => {
+  it('send the reason, and close', async (t) => {
     for (const end of ['refuse', 'drop'] as const) {
       const pair = await connectPair(t, echo);
       pair.client.send('{"half":');
@@ -635,7 +665,7 @@ describe('Connection.refuse() and drop()', () => {
   });
 
   for (const end of ['refuse', 'drop'] as const) {
-    it(`${end}() gives a call that was begun its own answer first: it was done`, async (t) => {
+    it(`${end}() sends the reply to a call in progress first, since its work is done`, async (t) => {
       const hand = new ByHand();
       const pair = await connectPair(t, hand.dispatch);
       pair.client.send(messages({ method: CREATE }, { method: GET }));
@@ -651,7 +681,7 @@ describe('Connection.refuse() and drop()', () => {
     });
   }
 
-  it('drop() lets go at once of what a peer does not read', async (t) => {
+  it('drop() discards replies that the peer does not read', async (t) => {
     const pair = await connectPair(t, () => ({ parameters: { text: 'x'.repeat(2 * UNREAD_BYTES_MAX) } }));
     pair.client.socket.pause();
     pair.client.send({});
@@ -662,8 +692,8 @@ describe('Connection.refuse() and drop()', () => {
   });
 });
 
-describe('Connection: isIdle', () => {
-  it('is so where nothing is asked, held or unread', async (t) => {
+describe('Connection.isIdle', () => {
+  it('is true if nothing is in progress, held or unread', async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
     assert.equal(pair.connection.isIdle, true);
@@ -694,10 +724,10 @@ describe('Connection: a defect', () => {
         throw new RangeError('by the test');
       },
     ],
-    ['an answer that is none', (): Promise<Reply> => Promise.reject(new RangeError('by the test'))],
+    ['a rejected reply', (): Promise<Reply> => Promise.reject(new RangeError('by the test'))],
     ['a reply that cannot be written', (): Reply => ({ parameters: { value: 1n } })],
   ] as const) {
-    it(`of ${what} ends this connection, and is told once`, async (t) => {
+    it(`in ${what} ends this connection, and is reported once`, async (t) => {
       const pair = await connectPair(t, dispatch);
       pair.client.send(messages({ method: GET }, { method: GET }));
       assert.deepEqual(await receiveAll(pair.client), []);
@@ -707,7 +737,7 @@ describe('Connection: a defect', () => {
     });
   }
 
-  it('of a call behind one that is worked on leaves what that one holds counted until it is done, once', async (t) => {
+  it('behind a call in progress leaves the bytes of that call counted until it is done, once', async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, (caller, message) => {
       if (hand.begun.length === 0) return hand.dispatch(caller, message);
@@ -723,8 +753,8 @@ describe('Connection: a defect', () => {
   });
 });
 
-describe('Connection: what it holds', () => {
-  it('is told to the byte, and is nothing in the end', async (t) => {
+describe('Connection: held bytes', () => {
+  it('are counted exactly, and are zero in the end', async (t) => {
     const pair = await connectPair(t, echo);
     for (const [sent, held] of [
       ['{"x"', 4],
@@ -742,7 +772,7 @@ describe('Connection: what it holds', () => {
     assert.equal(pair.held.now, 0);
   });
 
-  it('is also a call that waits for the one before it', async (t) => {
+  it('include a call that waits for the one before it', async (t) => {
     const hand = new ByHand();
     const pair = await connectPair(t, hand.dispatch);
     const call = messages({ method: GET });
@@ -756,7 +786,7 @@ describe('Connection: what it holds', () => {
     await eventually(() => pair.held.now === 0);
   });
 
-  it('is given back at once, be it of a message that was read or of one that never is', async (t) => {
+  it('are freed at once, whether the message was read or not', async (t) => {
     const bytes = 1024 * 1024;
     let givenBack = 0;
     const transfer = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'transfer')?.value as () => ArrayBuffer;

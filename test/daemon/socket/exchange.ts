@@ -3,7 +3,7 @@ import type { RawVarlink } from '../../support/varlink.ts';
 import { checkReply } from '../reply-check.ts';
 import { callsIn, ECHO_CANARY } from './any-message.ts';
 
-/** Methods whose replies have what somebody stored: values, and what slots are called. */
+/** Methods whose replies repeat stored text: values and labels of slots. */
 const TELLING: ReadonlySet<string> = new Set(
   ['Get', 'GetSet', 'List', 'ListSlots', 'AddSlot', 'Status'].map((name) => `io.cio.Credentials.${name}`),
 );
@@ -11,11 +11,11 @@ const TELLING: ReadonlySet<string> = new Set(
 const WATCH = 'io.cio.Credentials.Watch';
 
 /**
- * Sends messages together, ends its own sending, and checks that each has exactly its replies: as the interface says, no
- * defect, and nothing of what was sent. A `Watch` that has told what there is has no end, and what follows it no answer: the
- * connection is closed then.
+ * Sends messages in one go, half-closes, and checks that each gets exactly its replies: as the interface says, without
+ * a defect, and without an echo of what was sent. A settled `Watch` does not end, and calls after it get no reply, so
+ * the connection is closed then.
  *
- * @returns how many messages were answered
+ * @returns the number of answered messages
  */
 export async function exchange(client: RawVarlink, messages: readonly Buffer[]): Promise<number> {
   const bytes = Buffer.concat(messages);

@@ -9,7 +9,7 @@ import { anyMessage, ECHO_CANARY } from './any-message.ts';
 import { exchange } from './exchange.ts';
 
 const MESSAGES = 2000;
-/** Sent together, on one connection. */
+/** Messages that are sent together on one connection. */
 const BATCH = 20;
 const GROWTH_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -17,8 +17,8 @@ function residentBytes(pid: number): number {
   return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }
 
-describe('messages made from the interface, and changed at random', () => {
-  it('get an answer each, which the interface knows and which is no InternalError; the daemon does not grow', async (t) => {
+describe('randomly changed messages made from the interface', () => {
+  it("each get a reply of the interface other than InternalError, and the daemon's memory does not grow", async (t) => {
     const daemon = await startDaemon({ after });
     const people = root() === undefined ? [undefined, { uid: 3001, gid: 3001 }, { uid: 3002, gid: 3002 }] : [undefined];
     let before = 0;

@@ -31,7 +31,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const modeOf = (path: string): number => statSync(path).mode & 0o7777;
 
-/** Runs with another umask than the test's own. */
+/** Runs `work` with another umask. */
 function withUmask<Result>(umask: number, work: () => Result): Result {
   const previous = process.umask(umask);
   try {
@@ -49,7 +49,7 @@ function makeServer(t: TestContext): Server {
 
 describe('prepareRuntimeDirectory()', () => {
   for (const umask of [0, 0o077, 0o777]) {
-    it(`makes it for all to pass through, or for nobody else, under umask ${umask.toString(8)}`, (t) => {
+    it(`makes the directory with mode 0755 or 0700, under umask ${umask.toString(8)}`, (t) => {
       const directory = temporaryDirectory(t);
       const [open, own] = [join(directory, 'open'), join(directory, 'own')];
       withUmask(umask, () => {
@@ -61,7 +61,7 @@ describe('prepareRuntimeDirectory()', () => {
     });
   }
 
-  it('makes its parents, and leaves one that is there as it is', (t) => {
+  it('makes the parents, and leaves an existing directory unchanged', (t) => {
     const path = join(temporaryDirectory(t), 'a', 'b', 'run');
     prepareRuntimeDirectory(path, true);
     chmodSync(path, 0o711);
@@ -70,7 +70,7 @@ describe('prepareRuntimeDirectory()', () => {
   });
 
   for (const mode of [0o777, 0o775, 0o757, 0o722, 0o1777]) {
-    it(`refuses one that others may write to: mode ${mode.toString(8)}`, (t) => {
+    it(`refuses a directory that others may write to: mode ${mode.toString(8)}`, (t) => {
       const path = join(temporaryDirectory(t), 'run');
       mkdirSync(path);
       chmodSync(path, mode);
@@ -82,14 +82,14 @@ describe('prepareRuntimeDirectory()', () => {
     });
   }
 
-  it('refuses one that is another user’s', { skip: skipUnless(root) }, (t) => {
+  it('refuses another user’s directory', { skip: skipUnless(root) }, (t) => {
     const path = join(temporaryDirectory(t), 'run');
     mkdirSync(path, { mode: 0o755 });
     chownSync(path, 3001, 3001);
     assert.throws(() => prepareRuntimeDirectory(path, true), /belongs to another user \(uid 3001\)/);
   });
 
-  it('refuses what is no directory, and a link to one', (t) => {
+  it('refuses anything but a directory, even a symbolic link to one', (t) => {
     const directory = temporaryDirectory(t);
     const [file, link, dangling] = ['file', 'link', 'dangling'].map((name) => join(directory, name)) as [
       string,
@@ -115,7 +115,7 @@ describe('prepareRuntimeDirectory()', () => {
 });
 
 describe('checkSocketPath()', () => {
-  it('takes 107 bytes, and no more', () => {
+  it('accepts 107 bytes, and no more', () => {
     checkSocketPath('/'.padEnd(107, 'x'));
     checkSocketPath(`/${'ä'.repeat(53)}`);
     for (const path of ['/'.padEnd(108, 'x'), `/${'ä'.repeat(54)}`]) {
@@ -130,10 +130,10 @@ describe('listenOn()', () => {
     [false, 0o600],
   ] as const) {
     for (const umask of [0, 0o022, 0o777]) {
-      it(`makes the socket with mode ${mode.toString(8)} from the first moment, under umask ${umask.toString(8)}`, async (t) => {
+      it(`makes the socket with mode ${mode.toString(8)} from the start, under umask ${umask.toString(8)}`, async (t) => {
         const path = join(temporaryDirectory(t), 'socket');
         const server = makeServer(t);
-        // What is there when bind(2) and listen(2) have been called, which is before anybody could connect.
+        // The state right after bind(2) and listen(2), before anybody can connect.
         let first: number | undefined;
         const listen = server.listen.bind(server) as (...args: unknown[]) => Server;
         server.listen = (...args: unknown[]): Server => {
@@ -154,7 +154,7 @@ describe('listenOn()', () => {
     }
   }
 
-  it('takes away a socket that nobody listens on', async (t) => {
+  it('replaces a socket on which nobody listens', async (t) => {
     const path = join(temporaryDirectory(t), 'socket');
     await runSuccessfully([
       process.execPath,
@@ -168,7 +168,7 @@ describe('listenOn()', () => {
     assert.equal(String(await new Promise((resolve) => socket.once('data', resolve))), 'mine');
   });
 
-  it('leaves a socket alone that another program listens on', async (t) => {
+  it('leaves a socket alone on which another program listens', async (t) => {
     const path = join(temporaryDirectory(t), 'socket');
     await listenOn(makeServer(t), path, true);
     await assert.rejects(listenOn(makeServer(t), path, true), {
@@ -184,18 +184,18 @@ describe('listenOn()', () => {
     ['a link', (path: string): void => symlinkSync('/etc/hostname', path)],
     ['a directory', (path: string): void => mkdirSync(path)],
   ] as const) {
-    it(`leaves ${what} alone that is in its place`, async (t) => {
+    it(`leaves ${what} in its place alone`, async (t) => {
       const path = join(temporaryDirectory(t), 'socket');
       make(path);
       await assert.rejects(listenOn(makeServer(t), path, true), {
         name: 'ListenError',
-        message: `${path} is there already and is not a socket`,
+        message: `${path} exists already and is not a socket`,
       });
       if (what === 'a file') assert.equal(readFileSync(path, 'utf8'), 'somebody needs this');
     });
   }
 
-  it('refuses a path that is too long, and does not listen on the beginning of it', async (t) => {
+  it('refuses a path that is too long, and does not listen on a truncated one', async (t) => {
     const directory = temporaryDirectory(t);
     const path = join(directory, 'x'.repeat(108 - directory.length - 1));
     assert.equal(path.length, 108);
@@ -205,7 +205,7 @@ describe('listenOn()', () => {
     assert.ok(statSync(path.slice(0, 107)).isSocket());
   });
 
-  it('says where it cannot listen, and why, and puts the umask back', async (t) => {
+  it('says where it cannot listen, and why, and restores the umask', async (t) => {
     const path = join(temporaryDirectory(t), 'none', 'socket');
     const umask = process.umask();
     await assert.rejects(listenOn(makeServer(t), path, true), {
@@ -217,7 +217,7 @@ describe('listenOn()', () => {
 });
 
 describe('listenByHand()', () => {
-  it('gives what listens on the path, for its own user, from which nobody else accepts', async (t) => {
+  it('returns a listening descriptor with a socket of mode 0600, from which only the caller accepts', async (t) => {
     const directory = temporaryDirectory(t);
     const path = join(directory, 'socket');
     const fd = await listenByHand(path);

@@ -10,13 +10,15 @@ import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { RawVarlink } from '../../support/varlink.ts';
 
-/** One connection with both of its ends. */
+/** A connection with both of its ends. */
 export interface Pair {
   readonly connection: Connection;
   readonly client: RawVarlink;
-  /** What the connection holds by what it told, now and at most. */
+  /** The bytes that the connection has reported as held, now and at most. */
   readonly held: { now: number; most: number };
   readonly defects: unknown[];
+  /** The number of calls that were reported as long. */
+  readonly long: { calls: number };
   readonly closed: Promise<void>;
 }
 
@@ -25,6 +27,7 @@ export async function connectPair(scope: Scope, dispatch: Dispatch, turns: WorkT
   const path = join(temporaryDirectory(scope), 'socket');
   const held = { now: 0, most: 0 };
   const defects: unknown[] = [];
+  const long = { calls: 0 };
   const closed = Promise.withResolvers<void>();
   const accepted = Promise.withResolvers<Connection>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -36,6 +39,7 @@ export async function connectPair(scope: Scope, dispatch: Dispatch, turns: WorkT
       },
       onDefect: (error: unknown) => void defects.push(error),
       onClosed: () => closed.resolve(),
+      onLongCall: () => void (long.calls += 1),
     };
     const connection = new Connection(socket, caller, dispatch, events, turns);
     scope.after(() => connection.destroy());
@@ -44,12 +48,12 @@ export async function connectPair(scope: Scope, dispatch: Dispatch, turns: WorkT
   await new Promise<void>((resolve) => void server.listen(path, resolve));
   scope.after(() => void server.close());
   const client = await RawVarlink.connect(scope, path);
-  return { connection: await accepted.promise, client, held, defects, closed: closed.promise };
+  return { connection: await accepted.promise, client, held, defects, long, closed: closed.promise };
 }
 
-/** Answers that a test gives by hand, each when it likes. */
+/** Dispatches calls that the test answers by hand, in any order. */
 export class ByHand {
-  /** The messages of the calls that were begun, in their order. */
+  /** The messages of the calls that were begun, in order. */
   readonly begun: unknown[] = [];
   readonly #answers: ((reply: Reply) => void)[] = [];
 
@@ -58,13 +62,13 @@ export class ByHand {
     return new Promise<Reply>((resolve) => this.#answers.push(resolve));
   };
 
-  /** Answers the call that was begun at this place. */
+  /** Answers the call that was begun at this index. */
   answer(index: number, parameters: object = { index }): void {
     this.#answers[index]?.({ parameters });
   }
 }
 
-/** Turns that a test gives by hand. */
+/** Turns that the test gives by hand. */
 export class TurnsByHand extends WorkTurns {
   isTime = true;
   readonly works: (() => void)[] = [];
@@ -77,12 +81,12 @@ export class TurnsByHand extends WorkTurns {
     this.works.push(work);
   }
 
-  /** Has everybody go on who waits. */
+  /** Runs all waiting works. */
   begin(): void {
     this.isTime = true;
     for (const work of this.works.splice(0)) work();
   }
 }
 
-/** Answers at once, with what was asked. */
+/** Replies at once, with the message itself. */
 export const echo: Dispatch = (_caller, message) => ({ parameters: message as object });

@@ -12,14 +12,14 @@ import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { DAEMON_UID } from '../core.ts';
 
-/** A server on a socket of its own, and what it logs. */
+/** A server on a socket of its own, and its log. */
 export interface TestServer {
   readonly server: VarlinkServer;
   readonly path: string;
   readonly log: readonly string[];
 }
 
-/** Serves until the scope ends; who calls is what the kernel says unless a test has it otherwise. */
+/** Serves until the scope ends. By default, callers are identified by the kernel. */
 export async function startServer(
   scope: Scope,
   dispatch: Dispatch,
@@ -43,7 +43,7 @@ export function identifyPeer(socket: Socket): Caller {
   return callerOf(readPeer(socket), users, DAEMON_UID);
 }
 
-/** The requirement of a test that has many files open, in this process. */
+/** Returns the requirement of a test that has many files open in this process. */
 export function descriptors(count: number): () => string | undefined {
   return () => {
     const limit = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];

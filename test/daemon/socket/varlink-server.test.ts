@@ -27,7 +27,7 @@ const GET = 'io.cio.Credentials.Get';
 const CREATE = 'io.cio.Credentials.Create';
 const BUSY = { error: 'io.cio.Credentials.Busy', parameters: {} };
 
-/** How long a call keeps the event loop. */
+/** How long a call blocks the event loop. */
 const CALL_MS = 1;
 
 const alice = { uid: ALICE.uid, gid: ALICE.uid };
@@ -38,13 +38,13 @@ function parametersOf(reply: Reply | undefined): object {
   return reply?.parameters ?? assert.fail(JSON.stringify(reply));
 }
 
-/** Connections of Alice's. Becoming another user takes longer than connecting, so all of them are made at once. */
+/** Opens connections as Alice, all at once, because changing the identity takes longer than connecting. */
 function connectMany(scope: Scope, path: string, count: number): Promise<RawVarlink[]> {
   const connectAll = (): Promise<RawVarlink>[] => Array.from({ length: count }, () => RawVarlink.connect(scope, path));
   return Promise.all(withIdentity(alice, connectAll));
 }
 
-/** Tells for every connection whether the other side still answers on it. */
+/** Tells for each connection whether the server still answers on it. */
 async function answering(clients: readonly RawVarlink[]): Promise<boolean[]> {
   for (const client of clients) client.send({ ping: 1 });
   const replies = await Promise.all(clients.map((client) => client.receive()));
@@ -52,7 +52,7 @@ async function answering(clients: readonly RawVarlink[]): Promise<boolean[]> {
 }
 
 describe('VarlinkServer', () => {
-  it('serves peers as whom the kernel says they are', { skip }, async (t) => {
+  it('serves peers under the identity that the kernel reports', { skip }, async (t) => {
     const { path } = await startServer(t, (caller) => ({ parameters: { uid: caller.uid, space: caller.space } }));
     for (const [identity, space] of [
       [undefined, 'system'],
@@ -65,7 +65,7 @@ describe('VarlinkServer', () => {
     }
   });
 
-  it('refuses a peer of whom the kernel says nothing, logs that, and serves the others', async (t) => {
+  it('refuses a peer that the kernel does not identify, logs that, and serves others', async (t) => {
     let isKnown = false;
     const begun: unknown[] = [];
     const { path, log } = await startServer(
@@ -88,18 +88,18 @@ describe('VarlinkServer', () => {
     assert.deepEqual(await client.receive(), { parameters: { index: 1 } });
     assert.deepEqual(begun, [{ index: 1 }]);
     assert.equal(log.length, 1);
-    assert.match(log[0] ?? '', /a connection was refused: it cannot be told who it is class=Error/);
+    assert.match(log[0] ?? '', /a connection was refused: the peer cannot be identified class=Error/);
     assert.ok(!log.join('').includes('secret'));
   });
 
-  it('says once in a while how many it refused, however many they are', async (t) => {
+  it('logs periodically how many it refused, however many they are', async (t) => {
     // Before the server is stopped, which takes real time.
     t.after(() => t.mock.reset());
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { path, log } = await startServer(t, echo, () => {
       throw new UnknownPeerError('the peer has more than 4096 groups');
     });
-    const line = 'a connection was refused: it cannot be told who it is reason=the peer has more than 4096 groups';
+    const line = 'a connection was refused: the peer cannot be identified reason=the peer has more than 4096 groups';
     for (let count = 0; count < 20; count += 1) {
       const client = await RawVarlink.connect(t, path);
       assert.equal(await client.receive(), undefined);
@@ -109,13 +109,13 @@ describe('VarlinkServer', () => {
     assert.deepEqual(log.slice(1), [`cio-credentiald: warning: ${line} times=19\n`]);
   });
 
-  it('blames no peer for the time in which its own process stood still', async (t) => {
+  it('does not count the time in which its own process was suspended against a peer', async (t) => {
     const { path } = await startServer(t, echo);
     const client = await RawVarlink.connect(t, path);
     const [begin, end] = ['{"ping"', ':1}\0'];
     client.send(Buffer.from(begin));
     await pause(SWEEP_INTERVAL_MS);
-    // From here on timers come before what was received, as in a process that goes on.
+    // From here on, timers run before received data, as in a process that resumes.
     await nextTurn();
     const clock = performance.now.bind(performance);
     t.mock.method(performance, 'now', () => clock() + 2 * MESSAGE_TIME_MAX_MS);
@@ -173,7 +173,7 @@ describe('VarlinkServer: group commit', () => {
     assert.ok(commits <= generations.length / 10, `${commits} transactions for ${generations.length} calls`);
   });
 
-  it('answers a fast mix of calls in order, each seeing what those before it did', async (t) => {
+  it('answers a quick mix of calls in order, each with the effects of the ones before', async (t) => {
     const core = await startCore(t);
     const { path } = await startServer(t, core.dispatch);
     const client = await RawVarlink.connect(t, path);
@@ -211,7 +211,7 @@ describe('VarlinkServer: group commit', () => {
 });
 
 describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descriptors(8000)) : skip }, () => {
-  it(`keeps ${CONNECTIONS_MAX} of 3,000; the longest idle go first, and other users keep theirs`, async (t) => {
+  it(`keeps ${CONNECTIONS_MAX} of 3,000: closes the longest idle ones of that user, and none of others`, async (t) => {
     let accepted = 0;
     const open = new Set<object>();
     const { path } = await startServer(t, echo, (socket) => {
@@ -240,7 +240,7 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
     assert.deepEqual(await answering([late]), [true]);
   });
 
-  it('closes one of the administrators for an administrator, where there are few others', async (t) => {
+  it("closes an administrator's connection for an administrator if others have few", async (t) => {
     const { path } = await startServer(t, echo);
     const other = await RawVarlink.connect(t, path, alice);
     const first = await RawVarlink.connect(t, path);
@@ -250,7 +250,7 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
     assert.ok((await answering([other, ...more])).every(Boolean));
   });
 
-  it('tells those whom it closes that it is Busy', async (t) => {
+  it('sends Busy to the connections that it closes', async (t) => {
     const { path } = await startServer(t, echo);
     const clients = await connectMany(t, path, CONNECTIONS_MAX + 20);
     for (const client of clients.slice(0, 20)) {
@@ -260,7 +260,7 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
     assert.ok((await answering(clients.slice(20))).every(Boolean));
   });
 
-  it('makes room once for each newcomer, also where others are closed while many are taken', async (t) => {
+  it('closes one connection per new one, even if others close while many are accepted', async (t) => {
     const accepted: Socket[] = [];
     const open = new Set<object>();
     const { path } = await startServer(t, echo, (socket) => {
@@ -272,7 +272,7 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
     const many = 4;
     const clients = await connectMany(t, path, CONNECTIONS_MAX);
     await eventually(() => accepted.length === CONNECTIONS_MAX);
-    // As by the sweep: what a timer closes is gone only after the connections of that turn of the event loop are taken.
+    // Like the sweep: a socket closed by a timer is gone only after the connections of that turn are accepted.
     await pause(1);
     for (const socket of accepted.slice(-many)) socket.destroy();
     const others = await connectMany(t, path, many);
@@ -286,7 +286,7 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
     assert.ok((await answering(clients)).every(Boolean), 'those who left made room once');
   });
 
-  it('refuses the newest of a user whose connections are all at work, and lets others in', async (t) => {
+  it('refuses the newest connection of a user whose connections are all busy, and accepts others', async (t) => {
     const hand = new ByHand();
     const { path } = await startServer(t, (caller, message) => {
       if (caller.uid === ALICE.uid) return hand.dispatch(caller, message);
@@ -308,8 +308,8 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
   });
 });
 
-describe('VarlinkServer: what was sent beforehand', () => {
-  it('does not come before the call of another user, on however many connections', { skip }, async (t) => {
+describe('VarlinkServer: pipelined calls', () => {
+  it('do not delay the call of another user, on however many connections', { skip }, async (t) => {
     let begun = 0;
     const { path } = await startServer(t, (caller) => {
       if (caller.uid !== ALICE.uid) return { parameters: { begun } };
@@ -324,13 +324,13 @@ describe('VarlinkServer: what was sent beforehand', () => {
     other.send({});
     const { begun: before } = parametersOf(await other.receive()) as { begun: number };
     assert.ok(before <= (5 * TURN_MS) / CALL_MS, `${before} calls came first`);
-    // Nor is anything of it forgotten.
+    // And none of them is lost.
     await eventually(() => begun === 1000);
   });
 });
 
-describe('VarlinkServer: a crowd that connects', () => {
-  it('does not take a turn of the event loop for each: a turn may be long', async (t) => {
+describe('VarlinkServer: many connections at once', () => {
+  it('do not take a turn of the event loop each: a turn may be long', async (t) => {
     const { path } = await startServer(t, echo);
     const many = 300;
     const crowd = Array.from({ length: many }, () => RawVarlink.connect(t, path));
@@ -345,8 +345,8 @@ describe('VarlinkServer: a crowd that connects', () => {
   });
 });
 
-describe('VarlinkServer: peers who left', { skip: skip === false ? skipUnless(descriptors(8000)) : skip }, () => {
-  it('gives a newcomer the place of one who left without his answer', async (t) => {
+describe('VarlinkServer: peers that left', { skip: skip === false ? skipUnless(descriptors(8000)) : skip }, () => {
+  it('accepts a connection in place of one whose peer left without its reply', async (t) => {
     const hand = new ByHand();
     const { path } = await startServer(t, hand.dispatch);
     const clients = await connectMany(t, path, CONNECTIONS_MAX);
@@ -364,7 +364,7 @@ describe('VarlinkServer: peers who left', { skip: skip === false ? skipUnless(de
     assert.equal((await clients[2]?.receive())?.error, undefined, 'who stays has his answer');
   });
 
-  it('lets newcomers in while it works for many who left', async (t) => {
+  it('accepts connections while it works for many peers that left', async (t) => {
     const core = await startCore(t);
     let read = 0;
     const { path } = await startServer(t, (...call) => {
@@ -393,8 +393,8 @@ describe('VarlinkServer: peers who left', { skip: skip === false ? skipUnless(de
   });
 });
 
-describe('VarlinkServer: what the connections of a user hold', { skip }, () => {
-  it('ends in Busy for the one that holds the most, and is no other user’s matter', async (t) => {
+describe('VarlinkServer: bytes held by the connections of a user', { skip }, () => {
+  it('end in Busy for the connection that holds the most, and do not affect other users', async (t) => {
     const { path } = await startServer(t, echo);
     const other = await RawVarlink.connect(t, path, bob);
     other.send('{"half":');
@@ -414,7 +414,7 @@ describe('VarlinkServer: what the connections of a user hold', { skip }, () => {
 });
 
 describe('VarlinkServer.stop()', () => {
-  it('answers what was asked on every connection, closes them, and takes the socket away', async (t) => {
+  it('answers the received calls on every connection, closes them, and removes the socket', async (t) => {
     const hand = new ByHand();
     const { server, path } = await startServer(t, hand.dispatch);
     const clients = await Promise.all(Array.from({ length: 10 }, () => RawVarlink.connect(t, path)));
@@ -433,7 +433,7 @@ describe('VarlinkServer.stop()', () => {
     await assert.rejects(RawVarlink.connect(t, path), { code: 'ENOENT' });
   });
 
-  it('takes what was sent before it was asked to stop', async (t) => {
+  it('processes calls that were sent before it was asked to stop', async (t) => {
     const core = await startCore(t);
     const { server, path } = await startServer(t, core.dispatch);
     const client = await RawVarlink.connect(t, path);
@@ -444,8 +444,8 @@ describe('VarlinkServer.stop()', () => {
     assert.equal(await core.value({ uid: process.geteuid?.() ?? -1 }, 'token'), 'x');
   });
 
-  it('waits for a peer who does not read no longer than five seconds', async (t) => {
-    // Before the server is stopped once more, which takes real time where this fails.
+  it('waits at most five seconds for a peer that does not read', async (t) => {
+    // Before the server is stopped again, which takes real time if the test fails.
     t.after(() => t.mock.reset());
     t.mock.timers.enable({ apis: ['setInterval'] });
     const { server, path } = await startServer(t, () => ({ parameters: { text: 'x'.repeat(VALUE_BYTES_MAX) } }));
@@ -463,7 +463,7 @@ describe('VarlinkServer.stop()', () => {
     };
     let isStopped = false;
     const stopped = server.stop().finally(() => (isStopped = true));
-    // He is told to go when everybody is.
+    // An idle connection is closed at once.
     assert.equal(await idle.receive(), undefined);
     for (let second = 0; second < 5; second += 1) await tick();
     assert.ok(!isStopped, 'he had less time to read');
@@ -471,7 +471,7 @@ describe('VarlinkServer.stop()', () => {
     await stopped;
   });
 
-  it('returns where there is nobody, and twice', async (t) => {
+  it('returns if there are no connections, and when called twice', async (t) => {
     const { server } = await startServer(t, echo);
     await server.stop();
     await server.stop();

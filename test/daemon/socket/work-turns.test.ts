@@ -3,7 +3,10 @@ import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TURN_MS, WorkTurns } from '../../../daemon/socket/work-turns.ts';
 
-/** Has works of two users wait, each of which says how long it took, and returns the users in the order of their works. */
+/**
+ * Queues works of the given users, each of which reports how long it took, and returns the users in the order of their
+ * works.
+ */
 async function order(turns: WorkTurns, uids: readonly number[], ms: number): Promise<number[]> {
   const begun: number[] = [];
   const works = uids.map(
@@ -21,11 +24,11 @@ async function order(turns: WorkTurns, uids: readonly number[], ms: number): Pro
 }
 
 describe('WorkTurns', () => {
-  it('has users come one after the other, however many works one of them has', async () => {
+  it('lets users take turns, however much work one of them has', async () => {
     assert.deepEqual(await order(new WorkTurns(), [1, 1, 1, 1, 2, 3, 2], 0), [1, 2, 3, 1, 2, 1, 1]);
   });
 
-  it('begins no more works in a turn than it has time for', async () => {
+  it('begins no more work in a turn than there is time for', async () => {
     const turns = new WorkTurns();
     let turn = 0;
     const begun: number[] = [];
@@ -41,7 +44,7 @@ describe('WorkTurns', () => {
     assert.equal(new Set(begun).size, 3);
   });
 
-  it('comes once in a turn of the loop, also for who waits again while it works', async () => {
+  it('runs once per turn of the event loop, even for work that queues itself again', async () => {
     const turns = new WorkTurns();
     let turn = 0;
     const begun: number[] = [];
@@ -56,7 +59,7 @@ describe('WorkTurns', () => {
     assert.equal(new Set(begun).size, 20);
   });
 
-  it('has no time from when it was worked for a turn until the next one', async () => {
+  it('has no time left after a turn is used up until the next one', async () => {
     const turns = new WorkTurns();
     assert.equal(turns.hasTime, true);
     turns.note(TURN_MS);
@@ -65,7 +68,7 @@ describe('WorkTurns', () => {
     assert.equal(turns.hasTime, true);
   });
 
-  it('gives more time to who is alone than to who has others wait', () => {
+  it('gives more time to a user alone than to one with others waiting', () => {
     const turns = new WorkTurns();
     const alone = turns.sliceMs;
     turns.wait(1, () => undefined);
