@@ -9,18 +9,24 @@ import { syncDirectory } from './sync-directory.ts';
 
 const FOLDER = 'copies';
 
-/** What SQLite puts beside a file. */
+/** Suffixes of a database file and of the files that SQLite creates beside it. */
 const COMPANIONS = ['', '-wal', '-shm', '-journal'];
 
-/** What copies leave free of the disk, which is the store's own: it must have room for what is written meanwhile. */
+/**
+ * Share of the disk that copies leave free, up to the bytes below: the store is on the same disk and needs room to
+ * write.
+ */
 const RESERVED_SHARE = 0.05;
 const RESERVED_BYTES_MAX: number = 256 * 1024 ** 2;
 
-/** Where copies of the store lie for a moment, on the store's own disk: ciphertext, and nobody else's to read. */
+/**
+ * The directory for temporary copies of the store, on the store's own disk. They are ciphertext, readable by the daemon
+ * only.
+ */
 export class CopyDirectory {
   readonly #stateDirectory: string;
   readonly #path: string;
-  /** Bytes that were promised to somebody who has not written them all. */
+  /** Bytes that are reserved for copies that are not completely written yet. */
   #promised = 0;
 
   constructor(stateDirectory: string) {
@@ -28,7 +34,7 @@ export class CopyDirectory {
     this.#path = join(stateDirectory, FOLDER);
   }
 
-  /** Removes what a daemon left there that was killed, or could not remove. Nothing may be in use. @throws StoreError */
+  /** Removes files that an earlier daemon left behind. No copy may be in use. @throws StoreError */
   clear(): void {
     try {
       rmSync(this.#path, { recursive: true, force: true });
@@ -37,7 +43,7 @@ export class CopyDirectory {
     }
   }
 
-  /** @throws StoreError `full` where so many bytes would leave too little for the store itself */
+  /** @throws StoreError `full` if a copy of this size would leave too little room for the store itself */
   requireRoom(bytes: number): void {
     const { bavail, blocks, bsize } = withStoreErrors(() => statfsSync(this.#stateDirectory));
     const reserved = Math.min(blocks * bsize * RESERVED_SHARE, RESERVED_BYTES_MAX);
@@ -47,7 +53,8 @@ export class CopyDirectory {
   }
 
   /**
-   * Keeps room for so many bytes from others, until it is disposed of: when they are written, the disk itself tells.
+   * Reserves room for so many bytes until it is disposed of, which is due once they are written and so show in the free
+   * space of the disk.
    *
    * @throws StoreError as {@link requireRoom}
    */
@@ -61,7 +68,7 @@ export class CopyDirectory {
     };
   }
 
-  /** Makes an empty file, which SQLite takes for a new database, and gives its path. @throws StoreError */
+  /** Creates an empty file, which SQLite takes for a new database, and returns its path. @throws StoreError */
   newFile(): string {
     return withStoreErrors(() => {
       makeDirectories(this.#path, 0o700);
@@ -72,27 +79,28 @@ export class CopyDirectory {
   }
 
   /**
-   * Removes a file of {@link newFile}, and what belongs to it; it need not be there. What the system does not let go is left
-   * to {@link clear}: whatever the copy was for is done, or has failed for a better reason.
+   * Removes a file of {@link newFile} and those beside it, if they exist. Errors are ignored: a file that cannot be
+   * removed is left to {@link clear}, and the operation that needed the copy has succeeded, or failed for a reason of
+   * its own.
    */
   remove(path: string): void {
     for (const companion of COMPANIONS) attempt(() => rmSync(`${path}${companion}`, { force: true }));
   }
 }
 
-/** Opens a file for writing it from its beginning; the caller closes it. @throws StoreError */
+/** Opens a file for writing and truncates it; the caller closes it. @throws StoreError */
 export function openForWriting(path: string): number {
   return withStoreErrors(() => openSync(path, 'w'));
 }
 
-/** Writes all of it. @throws StoreError */
+/** Writes all bytes, across partial writes. @throws StoreError */
 export function writeFully(file: number, bytes: Uint8Array): void {
   withStoreErrors(() => {
     for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
   });
 }
 
-/** Gives a file that is on the disk another name, which is on the disk afterwards. @throws StoreError */
+/** Renames a file and syncs the directory; the file's contents must be synced already. @throws StoreError */
 export function renameDurably(from: string, to: string): void {
   withStoreErrors(() => {
     renameSync(from, to);
@@ -100,12 +108,12 @@ export function renameDurably(from: string, to: string): void {
   });
 }
 
-/** Closes a file that nobody needs any more: whatever the system says of it comes too late. */
+/** Closes a file that is no longer needed, and ignores errors of the system. */
 export function closeForGood(file: number): void {
   attempt(() => closeSync(file));
 }
 
-/** Does what need not succeed. */
+/** Runs `work` and ignores errors of the system. */
 export function attempt(work: () => void): void {
   try {
     work();
@@ -114,7 +122,7 @@ export function attempt(work: () => void): void {
   }
 }
 
-/** Runs work on files; what the system refuses is a failure of the storage. */
+/** Runs `work` on files, and throws errors of the system as {@link StoreError}. */
 function withStoreErrors<T>(work: () => T): T {
   try {
     return work();

@@ -3,34 +3,34 @@ import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'n
 import { describeSystemError } from '../system-error.ts';
 import { StoreError } from './sealed-store.ts';
 
-/** The header of the file, and that of its first page, which holds the schema. */
+/** The database header and the b-tree header of the first page, which holds the schema. */
 const HEADER_BYTES = 108;
 const MAGIC = 'SQLite format 3\0';
-/** How the file is written: 2 is by way of a WAL. */
+/** File format write version: 2 is WAL mode. */
 const WRITE_VERSION_OFFSET = 18;
 const WRITE_VERSION_WAL = 2;
 const USER_VERSION_OFFSET = 60;
 const APPLICATION_ID_OFFSET = 68;
 const PAGE_TYPE_OFFSET = 100;
 const CELL_COUNT_OFFSET = 103;
-/** A page of a table that has no pages below it. */
+/** Page type of a leaf of a table b-tree. */
 const TABLE_LEAF = 13;
 
-/** What an SQLite file says of itself at its start (https://sqlite.org/fileformat2.html). */
+/** Fields from the header of an SQLite file (https://sqlite.org/fileformat2.html). */
 export interface DatabaseHeader {
   readonly applicationId: number;
   readonly userVersion: number;
-  /** It is written by way of a journal of the kind that {@link journalOf} names. */
+  /** The file is in WAL mode, see {@link journalOf}. */
   readonly hasWal: boolean;
-  /** Its schema has at least one entry. */
+  /** The schema has at least one entry. */
   readonly hasTables: boolean;
 }
 
 /**
- * Reads the header without SQLite, which would touch the file or its journal.
+ * Reads the header without SQLite, which could change the file or its WAL.
  *
- * @returns `absent` where there is no file or an empty one, `foreign` where it is none of SQLite's
- * @throws StoreError `io` where the file cannot be read
+ * @returns `absent` if the file is missing or empty, `foreign` if it is not an SQLite file
+ * @throws StoreError `io` if the file cannot be read
  */
 export function readDatabaseHeader(path: string): DatabaseHeader | 'absent' | 'foreign' {
   const header = readStart(path);
@@ -44,37 +44,43 @@ export function readDatabaseHeader(path: string): DatabaseHeader | 'absent' | 'f
   };
 }
 
-/** Where SQLite keeps the journal (WAL) of a file. */
+/** Returns the path of a file's WAL. */
 export function journalOf(path: string): string {
   return `${path}-wal`;
 }
 
-/** Where SQLite keeps the index of the journal, which it has in memory as it is in the file. */
+/** Returns the path of a file's WAL index, which SQLite maps into memory. */
 export function journalIndexOf(path: string): string {
   return `${path}-shm`;
 }
 
-/** Where SQLite keeps the journal of a file that has none of the other kind: pages as they were, which it puts back at once. */
+/**
+ * Returns the path of a file's rollback journal, which SQLite uses outside of WAL mode. It has the original pages,
+ * which SQLite copies back as soon as it opens the file.
+ */
 export function rollbackJournalOf(path: string): string {
   return `${path}-journal`;
 }
 
-/** Tells a file from another one that has its path now, as `device.inode`; undefined where there is none. */
+/** Returns `device.inode`, which tells a file from another one at the same path; undefined if there is none. */
 export function identityOf(path: string): string | undefined {
   return lookAt(path)?.identity;
 }
 
-/** Which file a path leads to, see {@link identityOf}, and what changes with each write to it; undefined where there is none. */
+/**
+ * Returns which file is at a path, see {@link identityOf}, and `size.mtime`, which changes with every write to it;
+ * undefined if there is none.
+ */
 export function lookAt(path: string): { readonly identity: string; readonly written: string } | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
   return stat && { identity: `${stat.dev}.${stat.ino}`, written: `${stat.size}.${stat.mtimeNs}` };
 }
 
-/** Up to {@link HEADER_BYTES}; undefined where there is no file. */
+/** Reads up to {@link HEADER_BYTES} from the start of a file; undefined if it does not exist. */
 function readStart(path: string): Buffer | undefined {
   const start = Buffer.alloc(HEADER_BYTES);
   try {
-    // One that is a FIFO would be waited for without end.
+    // Without O_NONBLOCK, opening a FIFO would block for ever.
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       if (fstatSync(file).isFIFO()) throw new StoreError('io', 'cannot read the store: it is a FIFO');

@@ -7,9 +7,9 @@ import { closeForGood } from './copy-directory.ts';
 
 const LOCK_FILE = 'lock';
 
-/** A directory is another daemon's, or cannot be locked. */
+/** A directory is locked by another daemon, or cannot be locked. */
 export class DirectoryLockError extends Error {
-  /** Undefined where it cannot be locked. */
+  /** `held` if another process has the lock; undefined if it cannot be locked for another reason. */
   readonly failure: 'held' | undefined;
 
   constructor(message: string, options: ErrorOptions & { readonly failure?: 'held' } = {}) {
@@ -19,7 +19,9 @@ export class DirectoryLockError extends Error {
   }
 }
 
-/** Makes a directory one daemon's: a lock of the kernel's on a file in it, which ends with the process, however it ends. */
+/**
+ * Reserves a directory for one daemon, with flock(2) on a file in it; the kernel releases it however the process ends.
+ */
 export class DirectoryLock {
   readonly #file: number;
 
@@ -27,7 +29,7 @@ export class DirectoryLock {
     this.#file = file;
   }
 
-  /** @throws DirectoryLockError naming the process that has it */
+  /** Takes the lock. @throws DirectoryLockError which names the process that has it */
   static take(directory: string): DirectoryLock {
     const path = join(directory, LOCK_FILE);
     let file: number | undefined;
@@ -50,7 +52,7 @@ export class DirectoryLock {
     try {
       ftruncateSync(this.#file);
     } catch (error) {
-      // Who had it is of no use any more; a disk that failed is no reason to end badly.
+      // The pid in the file is only information, so a failed disk is no reason to fail here.
       if ((error as NodeJS.ErrnoException).errno === undefined) throw error;
     } finally {
       closeForGood(this.#file);

@@ -12,9 +12,10 @@ const FAILURES: ReadonlyMap<number, StoreFailure> = new Map([
 ]);
 
 /**
- * What to throw in the place of an error: a {@link StoreError} for what the operating system refused; everything else as it is.
+ * Returns what to throw instead of an error: a {@link StoreError} for an error of the operating system, and any other
+ * unchanged.
  *
- * @param what could not be done
+ * @param what could not be done, as the start of the message
  */
 export function asFileError(error: unknown, what: string): unknown {
   const errno = errnoOf(error);
@@ -26,8 +27,9 @@ export function asFileError(error: unknown, what: string): unknown {
 }
 
 /**
- * The bound that this process has for its files, as the end of a message about a write that failed: SQLite does not say
- * that it was the bound (EFBIG; the signal that goes with it, SIGXFSZ, is ignored by Node). Empty where there is none.
+ * Describes the file size limit of this process, as the end of a message about a failed write; empty if there is no
+ * limit. SQLite does not report that the limit was the reason (EFBIG; Node ignores SIGXFSZ, the signal that goes with
+ * it).
  */
 export function describeFileLimit(): string {
   const bytes = /^Max file size +(\d+) /m.exec(readLimits())?.[1];
@@ -38,12 +40,15 @@ function readLimits(): string {
   try {
     return readFileSync('/proc/self/limits', 'latin1');
   } catch {
-    // What failed first is what is to be told.
+    // The error that is being reported is more important than this one.
     return '';
   }
 }
 
-/** Whether SQLite, or Node, says that the operating system refused something: of what is in the file no more is known then. */
+/**
+ * Tells whether an error of SQLite or Node is one of the operating system, which says nothing about the file's
+ * contents.
+ */
 export function isOfSystem(error: unknown): boolean {
   const { code } = (error ?? {}) as NodeJS.ErrnoException;
   return errnoOf(error) !== undefined || /^SQLITE_(IOERR|CANTOPEN|NOMEM)/.test(code ?? '');

@@ -10,29 +10,29 @@ import { FOREIGN_SCHEMA, hasOwnSchema } from './schema.ts';
 import { StoreError } from './sealed-store.ts';
 import { openAsItIs } from './sqlite-connection.ts';
 
-/** Tells whether a file says of itself that it is a store, be it a damaged one. @throws StoreError `io` */
+/** Tells whether the header of a file identifies it as a store, which may be damaged. @throws StoreError `io` */
 export function isStoreFile(path: string): boolean {
   const header = readDatabaseHeader(path);
   return typeof header === 'object' && header.applicationId === APPLICATION_ID;
 }
 
-/** @throws StoreError `newer` where a file says of itself that it is a database of a newer version; `io` */
+/** @throws StoreError `newer` if the header of a file has a newer format version; `io` */
 export function refuseNewerFile(path: string): void {
   const header = readDatabaseHeader(path);
   if (typeof header === 'object') refuseNewerVersion(header.userVersion);
 }
 
 /**
- * Lets through a store of a version that is known, an empty file, and none.
+ * Accepts a store of a known version, an empty file, and a missing one. Changes nothing.
  *
- * @throws StoreError `damaged` for everything else, before a byte of it was changed; `newer`, `io`; `changed_by_other` where
- *   a journal lies beside it that is none of its own
+ * @throws StoreError `damaged` for everything else; `newer`, `io`; `changed_by_other` if the rollback journal of
+ *   another program lies beside the file
  */
 export function refuseForeignFile(path: string): void {
   const header = readDatabaseHeader(path);
   if (header === 'absent') return;
   if (header === 'foreign') {
-    throw new StoreError('damaged', 'the file is no SQLite database, or its first page is damaged');
+    throw new StoreError('damaged', 'the file is not an SQLite database, or its first page is damaged');
   }
   refuseNewerVersion(header.userVersion);
   refuseForeignDatabase(header);
@@ -40,7 +40,8 @@ export function refuseForeignFile(path: string): void {
 }
 
 /**
- * The same for commits that are not in the file yet. Reading through the journal changes neither of the two.
+ * Like {@link refuseForeignFile}, for the commits that are only in the WAL yet. Reading through the WAL changes neither
+ * file.
  *
  * @throws StoreError `damaged`, `newer`, `io`, and SQLite's own errors
  */
@@ -49,7 +50,7 @@ export function refuseForeignJournal(path: string): void {
   if (journal?.isFIFO() === true) throw new StoreError('io', 'cannot read the journal of the store: it is a FIFO');
   if ((journal?.size ?? 0) === 0) return;
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) {
-    // SQLite would begin a new database, and drop the journal.
+    // SQLite would create a new database, and delete the WAL.
     throw new StoreError('damaged', 'the file is empty or gone, but its journal is there');
   }
   const database = openAsItIs(path);
@@ -67,8 +68,8 @@ export function refuseForeignJournal(path: string): void {
 }
 
 /**
- * SQLite would write such a journal's pages over those of the file, wherever it came from, before it reads anything. This
- * program makes one only until there are tables.
+ * Refuses a rollback journal beside the file. SQLite would copy its pages over those of the file before it reads
+ * anything, wherever the journal came from. This program creates one only while the file has no tables yet.
  *
  * @throws StoreError `changed_by_other`
  */
@@ -78,19 +79,19 @@ function refuseRollbackJournal(path: string): void {
   throw new StoreError('changed_by_other', `${basename(journal)} is another program's; move it elsewhere`);
 }
 
-/** @throws StoreError `newer` where an open database is of a newer version */
+/** @throws StoreError `newer` if an open database is of a newer version */
 export function refuseNewerDatabase(database: Database.Database): void {
   refuseNewerVersion(versionOf(database));
 }
 
-/** @throws StoreError `damaged` where an open store has more than the migrations make, or something else */
+/** @throws StoreError `damaged` if the schema of an open store is not exactly the one that the migrations create */
 export function refuseForeignSchema(database: Database.Database): void {
   if (!hasOwnSchema(database)) throw new StoreError('damaged', FOREIGN_SCHEMA);
 }
 
 function refuseForeignDatabase({ applicationId, userVersion, hasTables }: Omit<DatabaseHeader, 'hasWal'>): void {
   if (applicationId === APPLICATION_ID && userVersion > 0) return;
-  // A file that is still empty has no application id: the first commit writes it.
+  // A database that is still empty has no application id: the first commit writes it.
   if (applicationId === 0 && userVersion === 0 && !hasTables) return;
   const what =
     applicationId === APPLICATION_ID

@@ -5,21 +5,21 @@ import { fileURLToPath } from 'node:url';
 
 import { StoreError } from './sealed-store.ts';
 
-/** Far more than the largest file takes that is accepted, from a slow disk. */
+/** Far more than the largest accepted file takes on a slow disk. */
 const TIME_MAX_MS = 600_000;
 
-/** Far more than the few lines that are printed. */
+/** Far more than the few lines that the inspector prints. */
 const OUTPUT_BYTES_MAX: number = 64 * 1024;
 
-/** Beside this file, among the sources as in what is built. */
+/** The program lies beside this file, in the sources as well as in the build. */
 const PROGRAM: string = fileURLToPath(new URL(`page-inspector${extname(import.meta.url)}`, import.meta.url));
 
-/** Nothing is compiled beside it: its end would wait for that, now and then without end (nodejs/node#54918). */
+/** No compilation on other threads: the end of the process waits for it, now and then for ever (nodejs/node#54918). */
 const FLAGS = ['--no-concurrent-recompilation', '--no-concurrent-sparkplug'];
 
 const running = new Set<ChildProcess>();
 
-/** Nobody looked at the pages, so nothing is known of them. */
+/** The pages could not be checked, so nothing is known about them. */
 export class NotInspectedError extends StoreError {
   constructor(options: ErrorOptions, why: string = 'cannot be started') {
     super('io', `the process that checks the pages of the file ${why}`, options);
@@ -27,17 +27,21 @@ export class NotInspectedError extends StoreError {
   }
 }
 
-/** Ends those that look now, for a process that stops: none of them is to outlive it. Who asked them is told that nobody looked. */
+/**
+ * Kills all running inspectors, so that none outlives this process when it stops. The calls that wait for them reject
+ * with {@link NotInspectedError}.
+ */
 export function endInspections(): void {
   for (const child of running) child.kill('SIGKILL');
   running.clear();
 }
 
 /**
- * What is wrong with the pages of an SQLite file, with its schema, or with the sizes in its records, in SQLite's words or
- * ours; empty where nothing is. Another process looks, see there; one that does not come to an end is ended.
+ * Checks the pages of an SQLite file, its schema, and the sizes of its records, in another process (`page-inspector`),
+ * which is killed when it takes too long.
  *
- * @throws NotInspectedError where it cannot be started, or {@link endInspections} ended it
+ * @returns the problems, in SQLite's words or ours; empty if there are none
+ * @throws NotInspectedError if the process cannot be started, or was ended by {@link endInspections}
  */
 export function inspectPages(path: string, bodyBytesMax: number, timeMaxMs: number = TIME_MAX_MS): Promise<string[]> {
   return new Promise((resolve, reject) => {
@@ -53,9 +57,11 @@ export function inspectPages(path: string, bodyBytesMax: number, timeMaxMs: numb
       const isEndedByUs = !running.delete(child);
       const [begun, ...found] = stdout.split('\n').filter((line) => line !== '');
       if (error === null) resolve(found);
-      else if (isEndedByUs) reject(new NotInspectedError({ cause: error }, 'was ended, as this daemon stops'));
-      // Of what ends it, or has it go on for ever, no more is known than that it does. One that ends by itself before it begins
-      // (for want of memory or descriptors, say) has seen nothing of the file.
+      else if (isEndedByUs)
+        reject(new NotInspectedError({ cause: error }, 'was ended because this daemon is stopping'));
+      // The inspector was killed by a signal after it began, or by the time-out: the file may be the reason, so that
+      // counts as damage. An inspector that ended before it began (out of memory or descriptors, say) has not looked at
+      // the file.
       else if (typeof error.signal === 'string' && (begun !== undefined || child.killed)) {
         resolve(['the check of the pages did not come to its end']);
       } else reject(new NotInspectedError({ cause: error }));
@@ -63,7 +69,7 @@ export function inspectPages(path: string, bodyBytesMax: number, timeMaxMs: numb
     try {
       child = execFile(process.execPath, [...FLAGS, PROGRAM, path, String(bodyBytesMax)], options, end);
     } catch (error) {
-      // Some errors of execve(2) are thrown, others told.
+      // Node throws some errors of execve(2), and passes others to the callback.
       reject(new NotInspectedError({ cause: error }));
       return;
     }

@@ -1,6 +1,6 @@
 import { readSync } from 'node:fs';
 
-/** Lengths and fields of a journal, of SQLite's kind "WAL" (https://sqlite.org/fileformat2.html#walformat). */
+/** Lengths and offsets in a WAL (https://sqlite.org/fileformat2.html#walformat). */
 const HEADER_BYTES = 32;
 const HEADER_SUMMED_BYTES = 24;
 const FRAME_HEADER_BYTES = 24;
@@ -11,22 +11,22 @@ const PAGE_BYTES_OFFSET = 8;
 const SALT_OFFSET = 16;
 const SALT_BYTES = 8;
 
-/** What the commits in a journal made of the file that it belongs to. */
+/** The state of a database after the commits in its WAL. */
 export interface JournalPages {
-  /** Pages of the file after the last commit. */
+  /** Size of the database after the last commit, in pages. */
   readonly pageCount: number;
-  /** False where the disk did not give all of it. */
+  /** False if the disk failed to return a part of the WAL. */
   readonly isReadable: boolean;
-  /** Where in the journal the latest content of a page is. */
+  /** Offset in the WAL of the latest committed content of a page, by page number. */
   readonly offsets: ReadonlyMap<number, number>;
 }
 
 /**
- * Reads a journal as SQLite does after a crash: what was committed whole counts, up to the first frame that is not as it
- * was written.
+ * Reads a WAL as SQLite's recovery after a crash does: all complete commits before the first frame with a wrong
+ * checksum or salt.
  *
  * @param file a descriptor, which stays the caller's
- * @returns undefined where there is no commit in it
+ * @returns undefined if the WAL has no complete commit
  */
 export function readJournal(file: number, pageBytes: number): JournalPages | undefined {
   const header = Buffer.alloc(HEADER_BYTES);
@@ -58,7 +58,7 @@ export function readJournal(file: number, pageBytes: number): JournalPages | und
   return pageCount === undefined ? undefined : { pageCount, offsets, isReadable: reading !== 'unreadable' };
 }
 
-/** Tells whether `bytes` were filled, there are not so many, or the disk does not give them. */
+/** Fills `bytes`, and tells whether that succeeded, the file ended before, or the disk failed. */
 function readWhole(file: number, bytes: Buffer, at: number): 'whole' | 'end' | 'unreadable' {
   try {
     return readSync(file, bytes, 0, bytes.length, at) === bytes.length ? 'whole' : 'end';
@@ -67,7 +67,7 @@ function readWhole(file: number, bytes: Buffer, at: number): 'whole' | 'end' | '
   }
 }
 
-/** SQLite's, which goes on from frame to frame: two sums of 32-bit words. */
+/** SQLite's WAL checksum: two sums of 32-bit words, continued from frame to frame. */
 class Checksum {
   readonly #isBigEndian: boolean;
   #first = 0;

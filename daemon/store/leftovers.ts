@@ -3,15 +3,15 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { PAGE_BYTES } from './page-file.ts';
 
-/** What each page of a journal begins with (https://sqlite.org/fileformat2.html#walformat): its number, and more. */
+/** Header before each page in a WAL (https://sqlite.org/fileformat2.html#walformat); begins with the page number. */
 const FRAME_HEADER_BYTES = 24;
 const JOURNAL_HEADER_BYTES = 32;
 
-/** The header of the file, which its first page begins with. */
+/** The header of the database file, at the start of its first page. */
 const FILE_HEADER_BYTES = 100;
 const PAGE_BYTES_OFFSET = 16;
 const AUTO_VACUUM_OFFSET = 52;
-/** Types of pages of a b-tree, with the lengths of their headers (https://sqlite.org/fileformat2.html#b_tree_pages). */
+/** Lengths of the b-tree page headers, by page type (https://sqlite.org/fileformat2.html#b_tree_pages). */
 const HEADER_BYTES: ReadonlyMap<number | undefined, number> = new Map([
   [0x02, 12],
   [0x05, 12],
@@ -22,17 +22,17 @@ const CELL_COUNT_OFFSET = 3;
 const CELLS_START_OFFSET = 5;
 
 /**
- * Other pages begin with the number of a page: in a file of fewer pages, its first byte is the type of no page of a b-tree.
- * 64 GiB.
+ * Files with this many pages or more (64 GiB) are left alone. Pages outside of b-trees begin with a page number (u32,
+ * big-endian); in smaller files its first byte is 0, which is not the type of a b-tree page.
  */
 const PAGES_MAX = 0x01_00_00_00;
 
-/** Pages that are looked at between two turns of the event loop: about a millisecond of work. */
+/** Pages processed per turn of the event loop: about a millisecond of work. */
 const SLICE_PAGES = 200;
 
 const ZEROS = Buffer.alloc(PAGE_BYTES);
 
-/** The numbers of all pages in a journal, of some maybe that were not committed. */
+/** Returns the numbers of all pages in a WAL, which may include uncommitted ones. */
 export function pagesInJournal(journal: number): Set<number> {
   const pages = new Set<number>();
   const { size } = fstatSync(journal);
@@ -43,17 +43,18 @@ export function pagesInJournal(journal: number): Set<number> {
   return pages;
 }
 
-/** The numbers of all pages of a file. */
+/** Returns the numbers of all pages of a file. */
 export function pagesInFile(file: number): number[] {
   return Array.from({ length: Math.floor(fstatSync(file).size / PAGE_BYTES) }, (_, index) => index + 1);
 }
 
 /**
- * Overwrites what lies between the cells of some pages, which SQLite never reads: where it spreads the cells of a page over
- * others, what it moved stays there, and `secure_delete` overwrites it only where it lies then.
+ * Overwrites the unallocated space before the cells of some pages, which SQLite never reads. When SQLite spreads the
+ * cells of a page over its neighbours, copies of the cells that it moved stay there, and `secure_delete` later
+ * overwrites a deleted cell only in its new place.
  *
- * @param file a store's, which nothing else writes meanwhile; stays the caller's
- * @returns whether there was anything
+ * @param file descriptor of a store's file, which nothing else writes meanwhile; stays the caller's
+ * @returns whether there was anything to overwrite
  */
 export function overwriteLeftovers(file: number, pages: Iterable<number>): boolean {
   const page = Buffer.alloc(PAGE_BYTES);
@@ -70,7 +71,7 @@ export function overwriteLeftovers(file: number, pages: Iterable<number>): boole
   return isAny;
 }
 
-/** Does so in all of a file that nobody has open, and waits for the disk. */
+/** Overwrites the leftovers of all pages of a file that is open nowhere else, and syncs it. */
 export function overwriteAllLeftovers(path: string): void {
   const file = openSync(path, constants.O_RDWR);
   try {
@@ -81,7 +82,7 @@ export function overwriteAllLeftovers(path: string): void {
   }
 }
 
-/** Does so too, with pauses in which others have their turn. */
+/** Like {@link overwriteAllLeftovers}, but yields to the event loop between slices. */
 export async function overwriteAllLeftoversInSlices(path: string): Promise<void> {
   const file = openSync(path, constants.O_RDWR);
   try {
@@ -97,15 +98,18 @@ export async function overwriteAllLeftoversInSlices(path: string): Promise<void>
 }
 
 /**
- * Whether its pages are as this program makes them: another one (VACUUM) may have given it larger ones, or such as only say
- * what the others are for (auto_vacuum), which begin like those of a b-tree.
+ * Tells whether a file has the page layout that this program creates. Another program may have changed the page size
+ * (VACUUM), or added pointer map pages (auto_vacuum), which begin like b-tree pages.
  */
 function hasOwnPages(file: number, header: Buffer): boolean {
   readSync(file, header, 0, FILE_HEADER_BYTES, 0);
   return header.readUInt16BE(PAGE_BYTES_OFFSET) === PAGE_BYTES && header.readUInt32BE(AUTO_VACUUM_OFFSET) === 0;
 }
 
-/** Where nothing is, between the pointers to the cells of a page and the first of these; undefined where it has none, or is damaged. */
+/**
+ * Returns the unallocated space of a b-tree page, between the cell pointer array and the first cell; undefined if there
+ * is none, or the page is damaged or of another type.
+ */
 function gapIn(page: Buffer, header: number): { readonly start: number; readonly end: number } | undefined {
   const headerBytes = HEADER_BYTES.get(page[header]);
   if (headerBytes === undefined) return undefined;

@@ -6,15 +6,15 @@ import { readJournal } from './journal-pages.ts';
 import type { JournalPages } from './journal-pages.ts';
 import { StoreError } from './sealed-store.ts';
 
-/** SQLite's default, which every store is made with. */
+/** The page size of every store: SQLite's default. */
 export const PAGE_BYTES = 4096;
 
 const NO_PAGES: ReadonlyMap<number, number> = new Map();
 
-/** The pages of a store's file and its journal, read without SQLite, which gives up on a damaged file. */
+/** The pages of a store's file and its WAL, read without SQLite, which fails on a damaged file. */
 export class PageFile {
   readonly pageCount: number;
-  /** There is a journal with something in it, of which nothing, or not all, can be read. */
+  /** The WAL is not empty, and none of it or only a part can be read. */
   readonly isJournalLost: boolean;
   readonly #file: number;
   readonly #journalFile: number | undefined;
@@ -29,7 +29,7 @@ export class PageFile {
     this.isJournalLost = hasJournal && this.#journal?.isReadable !== true;
     const inFile = Math.ceil(fstatSync(file).size / PAGE_BYTES);
     const { pageCount = inFile, offsets = NO_PAGES } = this.#journal ?? {};
-    // The number in the journal may be anybody's.
+    // The page count in the WAL may be forged, so it is limited to the pages that are there.
     this.pageCount = Math.min(
       pageCount,
       [...offsets.keys()].reduce((most, page) => Math.max(most, page), inFile),
@@ -53,12 +53,15 @@ export class PageFile {
     }
   }
 
-  /** Pages that the disk did not give when they were asked for. */
+  /** Number of pages that the disk failed to return. */
   get unreadable(): number {
     return this.#unreadable.size;
   }
 
-  /** A page as it was committed last, by its number, from 1; zeros where the file is cut off; undefined where there is none. */
+  /**
+   * Returns the last committed content of a page, by its number from 1. Bytes past the end of the file are zeros;
+   * undefined if there is no such page, or the disk fails to return it.
+   */
   read(page: number): Buffer | undefined {
     if (page < 1 || page > this.pageCount) return undefined;
     const bytes = Buffer.alloc(PAGE_BYTES);
@@ -70,7 +73,7 @@ export class PageFile {
       }
       if (readSync(this.#journalFile, bytes, 0, PAGE_BYTES, inJournal) === PAGE_BYTES) return bytes;
     } catch {
-      // A sector that the disk cannot read is what this is for: the others are asked for all the same.
+      // Unreadable sectors are what this class is for: the page is counted, and the others are still read.
     }
     this.#unreadable.add(page);
     return undefined;
@@ -82,11 +85,11 @@ export class PageFile {
   }
 }
 
-/** Undefined where there is none. */
+/** Opens a file for reading; undefined if it does not exist. */
 function openFile(path: string): number | undefined {
   let file: number;
   try {
-    // One that is a FIFO would be waited for without end.
+    // Without O_NONBLOCK, opening a FIFO would block for ever.
     file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
@@ -94,5 +97,5 @@ function openFile(path: string): number | undefined {
   }
   if (fstatSync(file).isFile()) return file;
   closeSync(file);
-  throw new StoreError('io', `cannot read ${path}: it is no file`);
+  throw new StoreError('io', `cannot read ${path}: it is not a regular file`);
 }

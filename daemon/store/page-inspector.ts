@@ -1,9 +1,10 @@
 /**
- * Looks at every page of an SQLite file, and at the sizes in its records: `page-inspector FILE LARGEST-BODY`. Prints one
- * line when it begins, and what is wrong, a line each; nothing more where nothing is.
+ * Checks every page of an SQLite file, and the sizes of its records: `page-inspector FILE LARGEST-BODY`. Prints one
+ * line when it begins, and then one line per problem.
  *
- * A program of its own: SQLite goes through a file in one call, which takes as long as the file is large, and may never end
- * in one that somebody made up; and what such a file does to it, it does to a process that has no keys.
+ * A program of its own, for two reasons. SQLite checks a file in one synchronous call, which takes long for a large
+ * file and may never end for a crafted one. And if a crafted file exploits SQLite, it does so in a process without
+ * keys.
  */
 import { existsSync, statSync } from 'node:fs';
 
@@ -15,7 +16,7 @@ import { describeForeign } from './schema.ts';
 import { bytesOf } from './sqlite-connection.ts';
 import { StoreDisk } from './store-disk.ts';
 
-/** Most lines that are told. */
+/** Most problems that are printed. */
 const LINES_MAX = 20;
 
 process.stdout.write('looking\n');
@@ -24,7 +25,7 @@ for (const line of inspect(path, Number(largestBody))) process.stdout.write(`${l
 
 function inspect(file: string, bodyBytesMax: number): string[] {
   let database: Database.Database | undefined;
-  // SQLite makes an empty one.
+  // Asked first, because SQLite creates an empty WAL.
   const hasJournal = existsSync(journalOf(file));
   try {
     database = new Database(file, { readonly: true });
@@ -36,11 +37,11 @@ function inspect(file: string, bodyBytesMax: number): string[] {
     const found = database.pragma(`integrity_check(${LINES_MAX})`) as { integrity_check: string }[];
     const damage = found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
     if (damage.length > 0) return damage;
-    // The pages tell it, without the bodies being read.
+    // SQLite takes the lengths from the row headers, without reading the bodies.
     const largest = database.prepare<[], number | null>('SELECT max(length(body)) FROM record').pluck().get() ?? 0;
-    return largest > bodyBytesMax ? ['a record is larger than this program makes one'] : [];
+    return largest > bodyBytesMax ? ['a record is larger than any that this program writes'] : [];
   } catch (error) {
-    // What the system refuses is no fault of the file: nobody has looked at it then.
+    // An error of the system is no damage of the file, which could not be checked then.
     if (existsSync(file) && (isOfSystem(error) || StoreDisk.open(file).whyNotRead() !== undefined)) throw error;
     return [error instanceof Error ? error.message : 'the file cannot be read'];
   } finally {
@@ -48,7 +49,10 @@ function inspect(file: string, bodyBytesMax: number): string[] {
   }
 }
 
-/** SQLite reads zeros in the place of the bytes that lack, and finds nothing wrong with them. Of no use where pages are in a journal. */
+/**
+ * Tells whether the last page of the file is incomplete. SQLite reads zeros for the missing bytes and does not report
+ * it. Meaningless if pages are in a WAL.
+ */
 function isCut(file: string, database: Database.Database): boolean {
   return statSync(file).size < bytesOf(database);
 }

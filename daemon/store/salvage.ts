@@ -11,27 +11,29 @@ import { KIND, StoreError } from './sealed-store.ts';
 import type { Kind, SealedRecord } from './sealed-store.ts';
 import { withStoreErrors } from './sqlite-connection.ts';
 
-/** Rows come in no order, and each goes to a page of its own. */
+/** Large, because rows come in no order and so almost every insert touches another page. */
 const CACHE_KIBIBYTES: number = 64 * 1024;
 
-/** Without one of each a store can never be opened. */
+/** Kinds of which a store needs at least one record, or it can never be unlocked. */
 const OPENING_KINDS = { store: 'the id of the store', slot: 'an unlock slot', dataKey: 'the data key' } as const;
 const IS_OPENING: ReadonlySet<Kind> = new Set([KIND.store, KIND.slot, KIND.dataKey]);
 
-/** What was gathered. */
+/** The result of a salvage. */
 export interface Salvaged {
   readonly records: number;
-  /** Records of which two different versions were found, so that nobody can tell which one is current; left out. */
+  /**
+   * Records that were left out because two different bodies were found, and it cannot be known which one is current.
+   */
   readonly doubtful: number;
 }
 
 /**
- * Makes a new store of all records that can be made out in a damaged file. What they say is not looked at, for want of
- * a key: `fsck` drops those that do not open, and makes the head anew.
+ * Creates a new store from all records that can be recognised in a damaged file. It has no key, so it does not check
+ * the records: `fsck` then drops those that cannot be decrypted, and writes a new head.
  *
- * @param keysFrom an older copy of the same store, from which all is taken that opens it
- * @param path of the new store, where nothing is; it is there when all of it is on the disk, or not at all
- * @throws StoreError `damaged` where nothing would open the new store
+ * @param keysFrom an older copy of the same store, from which the store's id, slots and data keys are taken instead
+ * @param path of the new store, which must not exist; it appears once all of it is on the disk, or not at all
+ * @throws StoreError `damaged` if the new store could never be unlocked
  */
 export function salvage(damaged: PageFile, keysFrom: PageFile | undefined, path: string): Salvaged {
   const unfinished = `${path}.salvage`;
@@ -70,7 +72,7 @@ function gather(database: Database.Database, damaged: PageFile, keysFrom: PageFi
     for (const { kind, tag, body } of scatteredRecords(file)) {
       if (!isTaken(kind)) continue;
       if (put.run(kind, tag, body).changes === 1 || isSame.get(body, kind, tag) === 1) continue;
-      // The tag is a view of all that was read with it.
+      // A copy: `tag` is a view that would keep the whole payload in memory.
       doubtful.set(`${kind} ${Buffer.from(tag).toString('hex')}`, { kind, tag: Uint8Array.from(tag) });
     }
   };
@@ -82,7 +84,7 @@ function gather(database: Database.Database, damaged: PageFile, keysFrom: PageFi
     if (has.get(KIND[name as keyof typeof OPENING_KINDS]) === 0)
       throw new StoreError(
         'damaged',
-        `${words} cannot be made out, and nothing opens without; an older copy has it: --keys-from`,
+        `${words} was not found, and the store cannot be opened without it; take it from an older copy: --keys-from`,
       );
   }
   return { records: count.get() ?? 0, doubtful: doubtful.size };

@@ -3,19 +3,24 @@ import type { PageFile } from './page-file.ts';
 import { KIND } from './sealed-store.ts';
 import type { Kind, SealedRecord } from './sealed-store.ts';
 
-/** Types of the pages that the records lie on, with the lengths of what comes before their cells' pointers and payloads. */
+/**
+ * The page types that hold records, with the lengths of the page header and of the part of a cell before its payload.
+ */
 const LEAF = { type: 0x0a, headerBytes: 8, cellHeaderBytes: 0 } as const;
 const INTERIOR = { type: 0x02, headerBytes: 12, cellHeaderBytes: 4 } as const;
 const CELL_COUNT_OFFSET = 3;
 
-/** How much of a payload lies on the page itself (https://sqlite.org/fileformat2.html#b_tree_pages, "index"). */
+/**
+ * Bounds for the part of a payload on the b-tree page itself (https://sqlite.org/fileformat2.html#b_tree_pages,
+ * "index").
+ */
 const LOCAL_BYTES_MAX: number = Math.floor(((PAGE_BYTES - 12) * 64) / 255) - 23;
 const LOCAL_BYTES_MIN: number = Math.floor(((PAGE_BYTES - 12) * 32) / 255) - 23;
 /** An overflow page begins with the number of the next one. */
 const NEXT_BYTES = 4;
 const OVERFLOW_BYTES: number = PAGE_BYTES - NEXT_BYTES;
 
-/** Far more than any record has: the largest value, padded and sealed, has a little more than 1 MiB. */
+/** Far more than the payload of any record: the largest value, padded and sealed, has a little more than 1 MiB. */
 const PAYLOAD_BYTES_MAX: number = 4 * 1024 * 1024;
 /** Enough for any length below {@link PAYLOAD_BYTES_MAX}. */
 const VARINT_BYTES_MAX = 4;
@@ -24,15 +29,15 @@ const VARINT_BYTES_MAX = 4;
 const SERIAL = { int8: 1, zero: 8, one: 9, emptyBlob: 12 } as const;
 const COLUMNS = 3;
 
-/** What is read of a file. */
+/** The part of {@link PageFile} that is needed here. */
 type Pages = Pick<PageFile, 'pageCount' | 'read'>;
 
 const KINDS: ReadonlySet<number> = new Set(Object.values(KIND));
 
 /**
- * Every record that can be made out on any page of a file, whether something still leads to that page or not. It may
- * have a body that does not open. The file's table is one b-tree of rows with no numbers, so that all its pages, the inner
- * ones too, are such as SQLite has for an index; pages that are free were overwritten (`secure_delete`).
+ * Yields every record that can be recognised on any page of a file, whether or not the b-tree still refers to that
+ * page. A body may fail to decrypt. The file's only table is WITHOUT ROWID, so its pages are those of an index b-tree,
+ * whose interior pages hold rows too. Free pages were overwritten (`secure_delete`).
  */
 export function* scatteredRecords(file: Pages): Generator<SealedRecord> {
   for (let number = 1; number <= file.pageCount; number += 1) {
@@ -54,7 +59,7 @@ export function* scatteredRecords(file: Pages): Generator<SealedRecord> {
   }
 }
 
-/** What a cell holds, with what of it lies on overflow pages; undefined where that does not fit together. */
+/** Reads the payload of a cell, including its overflow pages; undefined if the lengths or pages are inconsistent. */
 function readPayload(file: Pages, page: Buffer, offset: number): Buffer | undefined {
   const length = readVarint(page, offset);
   if (length === undefined || length.value > PAYLOAD_BYTES_MAX) return undefined;
@@ -82,7 +87,7 @@ function localBytes(payloadBytes: number): number {
   return filling <= LOCAL_BYTES_MAX ? filling : LOCAL_BYTES_MIN;
 }
 
-/** A row with kind, tag and body; undefined where it is none. */
+/** Decodes a row with kind, tag and body; undefined if the payload is not such a row. */
 function decodeRow(payload: Buffer): SealedRecord | undefined {
   const headerLength = readVarint(payload, 0);
   if (headerLength === undefined) return undefined;
@@ -112,13 +117,19 @@ function kindOf(serial: number | undefined, byte: number | undefined): Kind | un
   return kind !== undefined && KINDS.has(kind) ? (kind as Kind) : undefined;
 }
 
-/** Undefined where the type is not that of bytes: those are even ones. */
+/**
+ * Returns the length of a blob by its serial type; undefined if it is not the type of a blob, which is even and at
+ * least 12.
+ */
 function blobBytes(serial = 0): number | undefined {
   const bytes = (serial - SERIAL.emptyBlob) / 2;
   return Number.isInteger(bytes) && bytes >= 0 ? bytes : undefined;
 }
 
-/** Seven bits of each byte, the highest first; all but the last have the eighth. Undefined where it is too long, or cut off. */
+/**
+ * Decodes a varint: seven bits per byte, most significant first, with the eighth bit set in all bytes but the last.
+ * Undefined if it is too long or cut off.
+ */
 function readVarint(bytes: Buffer, offset: number): { readonly value: number; readonly end: number } | undefined {
   let value = 0;
   for (let at = offset; at < Math.min(offset + VARINT_BYTES_MAX, bytes.length); at += 1) {

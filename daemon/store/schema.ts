@@ -2,13 +2,18 @@ import Database from 'better-sqlite3';
 
 import { APPLICATION_ID, FORMAT_VERSION, MIGRATIONS, migrate, versionOf } from './migrations.ts';
 
-/** What is told of a file that has more, or something else. */
+/** Message for a file whose schema is not exactly the one that this program creates. */
 export const FOREIGN_SCHEMA = 'the file has a table or trigger that this program did not make';
 
-/** What is told of one that would not be opened again: SQLite goes by neither of the two. */
+/**
+ * Message for a file whose header fields another program has changed. SQLite itself ignores both fields, but this
+ * daemon would refuse to open such a file the next time it starts.
+ */
 const FOREIGN_HEADER = 'another program changed the header of the file (application_id, user_version)';
 
-/** What of an open store is not as this program made it; undefined where nothing is. */
+/**
+ * Returns how the header or schema of an open store differs from what this program creates; undefined if it does not.
+ */
 export function describeForeign(database: Database.Database): string | undefined {
   const version = versionOf(database);
   const isOwn = database.pragma('application_id', { simple: true }) === APPLICATION_ID;
@@ -17,8 +22,8 @@ export function describeForeign(database: Database.Database): string | undefined
 }
 
 /**
- * Tells whether a file has what the migrations to its version make, and nothing else: whoever can write to it could add a
- * trigger, which SQLite would run at the next commit.
+ * Tells whether a file has exactly the schema that the migrations up to its version create. Otherwise anyone who can
+ * write to the file could add a trigger, which SQLite would run at the next commit.
  */
 export function hasOwnSchema(database: Database.Database): boolean {
   const fresh = new Database(':memory:');

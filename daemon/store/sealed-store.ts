@@ -1,61 +1,61 @@
 /**
- * What a record is. The store below the sealing sees these numbers, opaque tags and opaque bodies, and nothing else.
- * Numbers are part of the file format; none is ever used again for something else.
+ * The kinds of record. The storage layer below the encryption sees these numbers, opaque tags and opaque bodies, and
+ * nothing else. The numbers are part of the file format; none is ever reused with another meaning.
  */
 export const KIND = {
   /** The one record with tag `store`: the id of the store, in clear. */
   store: 0,
-  /** The one record with tag `head`: sealed; the generation of the store and a digest over all other records. */
+  /** The one record with tag `head`: sealed; the number of commits and a digest over all other records. */
   head: 1,
   /** An unlock slot: the root key, wrapped. */
   slot: 2,
   /** The data key, wrapped by the root key. */
   dataKey: 3,
-  /** Who may do what, and what he owns; sealed. */
+  /** What a principal was granted, and what they own; sealed. */
   principal: 4,
-  /** Name, owner and versions of a credential, with its current value where that is small; sealed. */
+  /** Name, owner and versions of a credential, with its current value if that is small; sealed. */
   credential: 5,
-  /** Another version of a value, or a large one; sealed. */
+  /** A value that is not current, or too large for the record of its credential; sealed. */
   value: 6,
-  /** Whether a set worked when it was last tried out; sealed. */
+  /** The result of the last validation of a set; sealed. */
   health: 7,
-  /** Names of credentials that were made together, so that one that is gone can be named; sealed. */
+  /** The names of credentials that were created in one commit, so that a lost one can still be named; sealed. */
   names: 8,
 } as const;
 
 export type Kind = (typeof KIND)[keyof typeof KIND];
 
-/** The most that the body of a record has: the largest value, padded and sealed, has a little more than 1 MiB. */
+/** The largest body of a record. The largest value, padded and sealed, has a little more than 1 MiB. */
 export const BODY_BYTES_MAX: number = 4 * 1024 * 1024;
 
-/** A record as the store holds it: body by kind and tag. */
+/** A record as the store holds it: a body, found by its kind and tag. */
 export interface SealedRecord {
   readonly kind: Kind;
   readonly tag: Uint8Array;
   readonly body: Uint8Array;
 }
 
-/** Reads what was committed last. Nothing here waits. */
+/** Reads the last committed state. Every call is synchronous. */
 export interface SealedReader {
   get(kind: Kind, tag: Uint8Array): Uint8Array | undefined;
-  /** Up to `limit` records of a kind in the order of their tags, from the first tag behind `after`. */
+  /** Returns up to `limit` records of a kind in the order of their tags, starting with the first tag after `after`. */
   list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[];
 }
 
-/** Reads one commit, whatever is committed after it. */
+/** Reads the state as of one commit, whatever is committed after it. */
 export interface SealedSnapshot extends SealedReader {
   close(): void;
 }
 
-/** One commit in the making. Its changes are seen by nobody before {@link commit}, and by all after it. */
+/** One open transaction. No reader sees its changes before {@link commit}, and every reader does afterwards. */
 export interface SealedTransaction {
   put(record: SealedRecord): void;
   delete(kind: Kind, tag: Uint8Array): void;
   /**
-   * Makes the changes durable, all or none; where it fails, it is over as after {@link rollback}.
+   * Makes the changes durable, all or none. If it fails, the transaction has ended as after {@link rollback}.
    *
-   * @param isPurged `purge` follows soon, so that nothing of it need be done at once: of a large change that takes as long
-   *   as the commit
+   * @param isPurged the caller calls `purge` soon, so the commit itself runs no checkpoint: after a large change one
+   *   takes as long as the commit
    * @throws StoreError
    */
   commit(isPurged?: boolean): void;
@@ -63,31 +63,35 @@ export interface SealedTransaction {
 }
 
 /**
- * Where sealed records lie. It deals in nothing else, so that a second implementation, on a server that is not trusted,
- * sees what the file of the first one shows.
+ * The storage of sealed records. It handles nothing else, so a second implementation, on a server that is not trusted,
+ * would see no more than the file of the first one shows.
  */
 export interface SealedStore extends SealedReader {
   /**
-   * Starts a transaction; one at a time, which may stay open while {@link get} and {@link list} go on.
+   * Starts a transaction. Only one can be open at a time; {@link get} and {@link list} work meanwhile.
    *
-   * @param expectedHead the body of the head that the changes were made for; undefined for an empty store
-   * @throws StoreError `changed_by_other` where the store has another head
+   * @param expectedHead the body of the head that the changes are based on; undefined for an empty store
+   * @throws StoreError `changed_by_other` if the store has another head
    */
   begin(expectedHead: Uint8Array | undefined): SealedTransaction;
-  /** What was committed last, as long as it is open; what is deleted meanwhile cannot be purged. @throws StoreError */
+  /**
+   * Opens a snapshot of the last committed state. Records that are deleted while it is open cannot be purged.
+   *
+   * @throws StoreError
+   */
   openSnapshot(): SealedSnapshot;
-  /** Takes what was deleted out of the file for good. */
+  /** Erases deleted records from the storage for good. */
   purge(): void;
   /**
-   * What the storage itself finds wrong with its pages, in its own words; empty where nothing is.
+   * Returns the damage that the storage finds in its own pages, as messages in its own words; empty if there is none.
    *
-   * @throws StoreError where they cannot be looked at
+   * @throws StoreError if the pages cannot be checked
    */
   findPageDamage(): Promise<string[]>;
-  /** Bytes that a copy of it has, more or less. @throws StoreError */
+  /** Returns the approximate size of a copy, in bytes. @throws StoreError */
   copyBytes(): number;
   /**
-   * Makes an SQLite file of what was committed last, as `SqliteStore` opens one. Writes and reads go on meanwhile.
+   * Writes the last committed state to a new SQLite file that `SqliteStore` can open. Writes and reads go on meanwhile.
    *
    * @throws StoreError
    */
@@ -95,10 +99,10 @@ export interface SealedStore extends SealedReader {
   close(): void;
 }
 
-/** Why the storage did not do what it was asked. */
+/** Why an operation of the storage failed. */
 export type StoreFailure = 'full' | 'read_only' | 'changed_by_other' | 'damaged' | 'newer' | 'io';
 
-/** A failure of the storage below the sealing. */
+/** A failure of the storage layer. */
 export class StoreError extends Error {
   readonly failure: StoreFailure;
 
@@ -109,7 +113,7 @@ export class StoreError extends Error {
   }
 }
 
-/** The tag of a record that there is one of. */
+/** Returns the tag of a kind of which there is exactly one record. */
 export function fixedTag(name: 'store' | 'head'): Uint8Array {
   return Buffer.from(name, 'latin1');
 }

@@ -4,18 +4,18 @@ import { BODY_BYTES_MAX, StoreError } from './sealed-store.ts';
 import type { Kind, SealedReader, SealedRecord } from './sealed-store.ts';
 import { asStoreError } from './sqlite-connection.ts';
 
-/** One that is larger than any record is is not read: SQLite knows its size without. */
+/** Selects NULL for a body that is larger than any record's: SQLite knows the size without reading the body. */
 const BODY = `iif(octet_length(body) <= ${BODY_BYTES_MAX}, body, NULL)`;
 
-/** Whatever the schema says, in a damaged row each may be null, a number or a text. */
+/** A row as read. In a damaged row each column may be null, a number or text, whatever the schema says. */
 interface Row {
   readonly tag: unknown;
   readonly body: unknown;
 }
 
 /**
- * What one connection reads, in a transaction that stays open from the first read until {@link leave}: with one of its
- * own, each read would take and give back SQLite's locks, which costs more than the read.
+ * The reads of one connection, in one read transaction from the first read until {@link leave}. With a transaction per
+ * read, SQLite would take and release its locks each time, which costs more than the read itself.
  */
 export class Snapshot implements SealedReader {
   readonly #database: Database.Database;
@@ -28,8 +28,8 @@ export class Snapshot implements SealedReader {
   #isOpen = false;
 
   /**
-   * @param explain what to throw in the place of an error
-   * @param checkEntry throws where the transaction must not be begun
+   * @param explain returns what to throw instead of an error
+   * @param checkEntry throws if no transaction may begin now
    */
   constructor(
     database: Database.Database,
@@ -44,7 +44,8 @@ export class Snapshot implements SealedReader {
       `SELECT tag, ${BODY} AS body FROM record WHERE kind = ? AND tag >= ? ORDER BY tag LIMIT ?`,
     );
     this.#begin = database.prepare('BEGIN');
-    // COMMIT would fail after a read that met a damaged page, and the commit of the writer with it.
+    // Not COMMIT, which fails after a read that met a damaged page: then the writer's commit would fail too, since it
+    // leaves this snapshot first.
     this.#end = database.prepare('ROLLBACK');
   }
 
@@ -54,12 +55,13 @@ export class Snapshot implements SealedReader {
   }
 
   list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[] {
-    // A tag and one more zero is the first that sorts behind it; the first of all is the empty one, which nobody made.
+    // `after` with a zero byte appended is the first tag that sorts after it. The empty tag sorts first and is never
+    // used.
     const from = after === undefined ? new Uint8Array(0) : Buffer.concat([after, Buffer.of(0)]);
     const rows = this.#read(() => this.#list.all(kind, from, limit));
     const records = rows.map(({ tag, body }) => ({ kind, tag: bytesIn(tag), body: bytesIn(body) }));
-    // In a page that is damaged, or in the place of another one, rows may be out of order: who goes on from the last of these
-    // would be given them again, without end.
+    // On a damaged or misplaced page, rows may be out of order. A caller that continues from the last row would then
+    // get the same rows again, in an endless loop.
     const last = records.at(-1)?.tag;
     if (last !== undefined && records.length === limit && Buffer.compare(last, from) < 0) {
       throw new StoreError('damaged', 'the rows of a page of the store are out of order');
@@ -67,7 +69,7 @@ export class Snapshot implements SealedReader {
     return records;
   }
 
-  /** Lets the next read see what was committed, and the journal be emptied: it cannot while somebody reads from it. */
+  /** Ends the read transaction: the next read sees later commits, and a checkpoint can truncate the WAL. */
   leave(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -75,8 +77,8 @@ export class Snapshot implements SealedReader {
   }
 
   /**
-   * Reads once more where the disk fails: what it did not give once, it may give now. SQLite says of a page that was
-   * not given (EIO) that it is damaged, and whoever is told that of the store puts an old copy back.
+   * Retries a read once after a failure of the disk, which may be transient. SQLite calls a page damaged if the disk
+   * failed to return it (EIO), and users who are told that the store is damaged restore an old copy.
    */
   #read<T>(work: () => T): T {
     const read = (): T => {
@@ -88,12 +90,12 @@ export class Snapshot implements SealedReader {
         return read();
       } catch (error) {
         if (!isOfDisk(error)) throw error;
-        // From the disk: of a page that came wrong, SQLite keeps what came.
+        // Drop SQLite's page cache, which keeps a page that was read wrongly.
         this.#database.pragma('shrink_memory');
         return read();
       }
     } catch (error) {
-      // Nothing is being read where there was no lock for it: the next read begins anew.
+      // SQLite got no lock, so no read transaction is open: the next read must begin a new one.
       if (error instanceof Database.SqliteError && error.code === 'SQLITE_PROTOCOL') this.leave();
       throw this.#explain(error);
     }
@@ -107,12 +109,15 @@ export class Snapshot implements SealedReader {
   }
 }
 
-/** Whether asking again may help, and takes no longer: SQLite itself waits for a lock (SQLITE_PROTOCOL), for many seconds. */
+/**
+ * Tells whether a retry may help and is quick. SQLITE_PROTOCOL is not included: SQLite itself has retried the lock for
+ * many seconds.
+ */
 function isOfDisk(error: unknown): boolean {
   return error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|IOERR)/.test(error.code);
 }
 
-/** What a column holds that should hold bytes: what is none becomes empty bytes, which no more open than damaged ones. */
+/** Returns the bytes of a column. Any other type becomes empty bytes, which fail to decrypt just like damaged ones. */
 export function bytesIn(column: unknown): Uint8Array {
   return column instanceof Uint8Array ? column : new Uint8Array(0);
 }

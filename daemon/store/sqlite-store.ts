@@ -19,22 +19,25 @@ import { asStoreError, bytesOf, openAsItIs, openReader, openWriter } from './sql
 import { StoreDisk } from './store-disk.ts';
 
 /**
- * At how many pages in the journal they are moved to the file, which takes two more waits for the disk: 16 MiB. What was
- * deleted does not wait for that, see {@link SqliteStore.purge}.
+ * Size of the WAL, in pages, at which a commit also runs a checkpoint, which takes two more fsyncs: 16 MiB. Deleted
+ * data does not wait for that, see {@link SqliteStore.purge}.
  */
 const JOURNAL_PAGES = 4096;
-/** Pages that are copied between two turns of the event loop: about a millisecond of work. */
+/** Pages copied per turn of the event loop: about a millisecond of work. */
 const COPY_PAGES = 100;
-/** The pages of a larger file are checked by another process: SQLite looks at all of them in one call, here in some 30 ms. */
+/**
+ * A larger file is checked by another process: SQLite checks all pages in one call, which blocks the event loop. At
+ * this size the call takes some 30 ms.
+ */
 const CHECKED_HERE_BYTES_MAX: number = 16 * 1024 ** 2;
 
 /**
  * Sealed records in one SQLite file.
  *
- * Two connections: one reads and writes, and while its transaction is open, the other reads what was committed, so that a
- * long one (a rekey) stops nobody from reading. Otherwise it is the first that reads: SQLite drops the pages that a
- * connection has in memory when another one commits. The caller sees to it that no second process opens the file (see
- * `DirectoryLock`), and sets the umask.
+ * There are two connections. The writer reads and writes. While it has a transaction open, the reader reads the last
+ * committed state, so that a long transaction (a rekey) does not block reads. At all other times the writer does the
+ * reading too: SQLite drops a connection's page cache when another connection commits, but not when it commits itself.
+ * The caller ensures that no second process opens the file (see `DirectoryLock`), and sets the umask.
  */
 export class SqliteStore implements SealedStore {
   readonly #path: string;
@@ -51,11 +54,11 @@ export class SqliteStore implements SealedStore {
   readonly #beginWrite: Database.Statement<[]>;
   readonly #endWrite: Database.Statement<[]>;
   #isWriting = false;
-  /** As the file was when this program had written to it last. */
+  /** State of the file ({@link lookAt}) after the last write of this program to it. */
   #written: string | undefined;
-  /** Pages that were moved to the file, and may have leftovers. */
+  /** Numbers of the pages that a checkpoint copied to the file and that may still contain leftovers. */
   readonly #moved: Set<number> = new Set();
-  /** It is not known which were: any may have. */
+  /** Set when it is not known which pages a checkpoint copied: any page may contain leftovers. */
   #areAllMoved = false;
 
   private constructor(path: string, writer: Database.Database, reader: Database.Database, disk: StoreDisk) {
@@ -77,9 +80,9 @@ export class SqliteStore implements SealedStore {
   }
 
   /**
-   * Opens the file, or makes it where there is none.
+   * Opens the file, or creates it if there is none.
    *
-   * @throws StoreError before a byte of it was changed, where it is no store, or one of a newer version
+   * @throws StoreError if the file is not a store, or one of a newer version, before a byte of it was changed
    */
   static open(path: string): SqliteStore {
     refuseForeignFile(path);
@@ -91,8 +94,8 @@ export class SqliteStore implements SealedStore {
         return SqliteStore.#open(path).#checkedForWriting();
       } catch (error) {
         if (!isReadOnly(error)) throw error;
-        // Where the system did not open the file for writing (for want of descriptors, say), SQLite has opened it for reading
-        // without a word, and would stay so. If it may still not be written, then it is the file or its disk.
+        // If the system cannot open the file for writing (out of file descriptors, say), SQLite silently opens it
+        // read-only, and stays read-only. So try once more; if that fails too, the file or its disk is the reason.
         return SqliteStore.#open(path, StoreDisk.whyNotOpened(path));
       } finally {
         reader?.close();
@@ -125,13 +128,13 @@ export class SqliteStore implements SealedStore {
     }
   }
 
-  /** Closes what cannot be written. @throws StoreError `read_only` */
+  /** Returns the store, or closes it if SQLite opened the file read-only. @throws StoreError `read_only` */
   #checkedForWriting(): this {
     try {
-      // A transaction alone does not tell: SQLite begins one for reading in its place.
+      // BEGIN IMMEDIATE would not show it: on a read-only file, SQLite begins a read transaction instead.
       this.#writer.exec('DELETE FROM record WHERE 0');
     } catch (error) {
-      // Another program may be writing; that passes.
+      // Another program may hold the write lock for a moment, which is no reason to refuse the store.
       if (!isReadOnly(error)) return this;
       this.close();
       throw error;
@@ -149,9 +152,9 @@ export class SqliteStore implements SealedStore {
 
   begin(expectedHead: Uint8Array | undefined): SealedTransaction {
     return this.#explained(() => {
-      // Whoever reads may go on in the transaction that is open.
+      // Checked before the snapshot is left: if this throws, readers can continue in the read transaction that is open.
       this.#requireIndex();
-      // What is written to a file that was deleted, or that a copy was put in the place of, is gone with the process.
+      // Commits to a file that was deleted, or replaced by a copy, would be lost when the process ends.
       this.#writersSnapshot.leave();
       this.#requireOwnFile();
       this.#beginWrite.run();
@@ -178,7 +181,7 @@ export class SqliteStore implements SealedStore {
       const database = openReader(this.#path);
       try {
         const snapshot = new Snapshot(database, this.#explain, this.#requireIndex);
-        // It is taken by the first read.
+        // SQLite takes the snapshot at the first read.
         snapshot.get(KIND.head, fixedTag('head'));
         return {
           get: (kind, tag) => snapshot.get(kind, tag),
@@ -200,7 +203,11 @@ export class SqliteStore implements SealedStore {
     if (!isDone) throw new StoreError('changed_by_other', 'another program reads the store');
   }
 
-  /** @returns whether nothing is left in it */
+  /**
+   * Checkpoints the WAL, overwrites leftovers in the file, and truncates the WAL.
+   *
+   * @returns whether the WAL is empty now; false if another connection still reads from it
+   */
   #emptyJournal(): boolean {
     const isMoved = (mode: 'FULL' | 'TRUNCATE'): boolean => {
       const [done] = this.#writer.pragma(`wal_checkpoint(${mode})`) as { busy: number }[];
@@ -209,13 +216,17 @@ export class SqliteStore implements SealedStore {
     const isAllMoved = isMoved('FULL');
     this.#noteMoved();
     if (!isAllMoved) return false;
-    // While the journal still has the pages: where the process is killed before it is empty, all of it is done again.
+    // Done while the WAL still has the pages: if the process is killed before the WAL is truncated, the next start
+    // repeats all of it.
     if (this.#overwriteLeftovers()) this.#disk.sync();
     this.#forgetMoved();
     return isMoved('TRUNCATE');
   }
 
-  /** At once after they were moved: the next commit may begin the journal anew, and their numbers are gone. */
+  /**
+   * Records which pages a checkpoint copied to the file. Runs right after the checkpoint: the next commit may restart
+   * the WAL from its beginning and so overwrite the page numbers.
+   */
   #noteMoved(): void {
     try {
       for (const page of this.#disk.pagesInJournal()) this.#moved.add(page);
@@ -230,7 +241,7 @@ export class SqliteStore implements SealedStore {
     this.#areAllMoved = false;
   }
 
-  /** @returns whether there were any */
+  /** Overwrites leftovers in the pages that were copied to the file. @returns whether there were any */
   #overwriteLeftovers(): boolean {
     if (!this.#disk.overwriteLeftovers(this.#areAllMoved ? 'all' : this.#moved)) return false;
     this.#forgetPages();
@@ -240,12 +251,13 @@ export class SqliteStore implements SealedStore {
   async findPageDamage(): Promise<string[]> {
     try {
       this.#requireIndex();
-      // What is told is what lies on the disk, and not what was read from it some time ago.
+      // Check what is on the disk, not pages that SQLite cached some time ago.
       this.#leaveSnapshots();
       this.#forgetPages();
       if (this.copyBytes() > CHECKED_HERE_BYTES_MAX) return await inspectPages(this.#path, Number.POSITIVE_INFINITY);
       const damage = this.#lookAtPages();
-      // As in a snapshot: a page that the disk did not give is none that is damaged, if it gives it now.
+      // Check twice before reporting damage, as `Snapshot` does: SQLite also reports a page as damaged after a
+      // transient read error.
       return damage.length === 0 ? damage : this.#lookAtPages();
     } catch (error) {
       const failure = this.#explain(error);
@@ -271,16 +283,16 @@ export class SqliteStore implements SealedStore {
       this.#requireIndex();
       this.#requireOwnFile();
     });
-    // A connection of its own, with one snapshot from the first page to the last: the copy need not begin anew when
-    // something is committed meanwhile, and has nothing of what is not committed yet.
+    // A connection of its own, with one read transaction from the first page to the last: the copy does not restart
+    // when something is committed meanwhile, and contains nothing uncommitted.
     const source = this.#explained(() => openAsItIs(this.#path));
     try {
       source.exec('BEGIN');
       source.prepare('SELECT 1 FROM record LIMIT 1').get();
       const { totalPages } = await source.backup(path, { progress: () => COPY_PAGES });
-      // Where SQLite does not get its lock on the copy (SQLITE_BUSY, be it for ENOLCK), better-sqlite3 says that it is made.
+      // If SQLite cannot lock the copy (SQLITE_BUSY, which it also reports for ENOLCK), better-sqlite3 reports success.
       if (totalPages === 0) throw new StoreError('io', 'the storage failed: the copy cannot be locked');
-      // Its pages are those of the journal too, from which nothing was purged while somebody else reads.
+      // The copy includes pages from the WAL, and those are not free of leftovers before a purge.
       await overwriteAllLeftoversInSlices(path);
     } catch (error) {
       throw this.#explain(error);
@@ -290,8 +302,9 @@ export class SqliteStore implements SealedStore {
   }
 
   close(): void {
-    // As it is closed, SQLite moves what is in the journal, leftovers and all, unless the last connection can only read. What
-    // cannot be purged stays in the journal for the next daemon.
+    // When its last connection closes, SQLite checkpoints the WAL, leftovers included, unless that connection is
+    // read-only. So if the WAL could not be purged, the reader closes last, and the WAL stays for the next daemon to
+    // purge.
     const isPurged = this.#isPurgedForGood();
     for (const connection of isPurged ? [this.#reader, this.#writer] : [this.#writer, this.#reader]) connection.close();
     this.#disk.close();
@@ -322,14 +335,15 @@ export class SqliteStore implements SealedStore {
   }
 
   #leaveSnapshots(): void {
-    // The writer's own transaction is none that is left here.
+    // While the writer has a write transaction open, it has no snapshot to leave.
     if (!this.#isWriting) this.#writersSnapshot.leave();
     this.#readersSnapshot.leave();
   }
 
   /**
-   * SQLite writes to the index as to its own memory: where the file must not be written any more (chattr(1), +i), that ends
-   * the process. One that has no such file, or a file system that is read-only, is SQLite's to tell.
+   * Throws if the WAL index (the -shm file) must not be written. SQLite writes to it through a memory mapping: if the
+   * file was made immutable (chattr(1), +i), the write kills the process. A missing file and a read-only file system
+   * are left to SQLite to report.
    */
   readonly #requireIndex = (): void => {
     this.#disk.requireLocks();
@@ -348,18 +362,23 @@ export class SqliteStore implements SealedStore {
       throw new StoreError('changed_by_other', 'the file was deleted or replaced by another program');
     }
     if (file?.written !== this.#written) {
-      // Its journal may have been moved to it. If it was overwritten with a copy, that shows in the head, once that is read anew.
+      // Another program wrote to the file. It may only have checkpointed the WAL. If it overwrote the file with a copy,
+      // the head shows that, as long as the head is read from the disk and not from SQLite's page cache.
       this.#forgetPages();
       this.#written = file?.written;
     }
-    // SQLite keeps the journal from its first connection to its last, and writes on where nobody would find it.
+    // SQLite keeps the WAL open from its first connection to its last. Once the WAL is unlinked, SQLite would go on
+    // writing commits to a file that no later process can find.
     const journalIdentity = identityOf(journalOf(this.#path));
     if (journalIdentity === this.#journalIdentity) return;
     if (journalIdentity === undefined) this.purge();
     throw new StoreError('changed_by_other', 'the journal was deleted or replaced by another program');
   }
 
-  /** What was written stays written where the system does not say how the file is now: before the next change, it is read anew. */
+  /**
+   * Remembers the state of the file after a write of this program. A failing stat(2) is no failure of that write, which
+   * has already succeeded; the next transaction then reads the file's pages again.
+   */
   #noteWritten(): void {
     try {
       this.#written = lookAt(this.#path)?.written;
@@ -369,7 +388,7 @@ export class SqliteStore implements SealedStore {
     }
   }
 
-  /** What is read next comes from the disk. */
+  /** Drops SQLite's page caches, so that the next read comes from the file. */
   #forgetPages(): void {
     for (const connection of [this.#writer, this.#reader]) connection.pragma('shrink_memory');
   }
@@ -391,11 +410,14 @@ export class SqliteStore implements SealedStore {
       throw error;
     }
     this.#noteWritten();
-    // SQLite has moved the journal to the file, and does not tell how that went.
+    // The file has changed, so SQLite ran an automatic checkpoint; it does not report whether that succeeded.
     if (this.#written !== written) attempt(() => this.#saved(() => this.#finishMoving()));
   }
 
-  /** Runs what writes to the disk; after a failure, what is written next begins from what is there. */
+  /**
+   * Runs `work`, which writes to the disk. After a failure, drops the kernel's cached pages, so that later writes start
+   * from what is really on the disk.
+   */
   #saved<T>(work: () => T): T {
     try {
       return work();
@@ -405,6 +427,7 @@ export class SqliteStore implements SealedStore {
     }
   }
 
+  /** Completes a checkpoint of SQLite's own: overwrites leftovers in the copied pages and syncs the file. */
   #finishMoving(): void {
     try {
       this.#noteMoved();
@@ -416,7 +439,7 @@ export class SqliteStore implements SealedStore {
     }
   }
 
-  /** Leaves in the journal what else would be moved to the file at once. */
+  /** Commits without the automatic checkpoint that may follow a commit. */
   #commitOnly(): void {
     this.#writer.pragma('wal_autocheckpoint = 0');
     try {
@@ -426,14 +449,17 @@ export class SqliteStore implements SealedStore {
     }
   }
 
-  /** SQLite ends a transaction by itself after some errors (a full disk among them), so there may be none left. */
+  /** Rolls back, if there is still a transaction: SQLite ends it itself after some errors, a full disk among them. */
   #rollback(): void {
     this.#isWriting = false;
     if (this.#writer.inTransaction) this.#writer.exec('ROLLBACK');
   }
 }
 
-/** Keeps a journal, as `SqliteStore.close` does, where the store cannot be opened; undefined where there is nothing in it. */
+/**
+ * Opens a read-only connection if there is a WAL with something in it; undefined otherwise. While this connection is
+ * open, closing a writer that failed to open the store does not checkpoint the WAL (compare `SqliteStore.close`).
+ */
 function readerOfJournal(path: string): Database.Database | undefined {
   if ((statSync(journalOf(path), { throwIfNoEntry: false })?.size ?? 0) === 0) return undefined;
   const reader = openAsItIs(path);

@@ -13,16 +13,16 @@ import { overwriteLeftovers, pagesInFile, pagesInJournal } from './leftovers.ts'
 import { StoreError } from './sealed-store.ts';
 import { asStoreError } from './sqlite-connection.ts';
 
-/** What is used of it here; the types of Node have none of it. */
+/** The part of WebAssembly that is used here; Node's type definitions do not declare it. */
 declare const WebAssembly: { readonly Memory: new (pages: { initial: number }) => { readonly buffer: ArrayBuffer } };
 
-/** Enough for any disk: what is read without the kernel's memory has to be whole blocks, into memory that is aligned to them. */
+/** Block size that fits any disk: reads with O_DIRECT must be of whole blocks, into memory that is aligned to them. */
 const BLOCK_BYTES = 4096;
 
-/** How a file ends that is made to hear why none can be, and removed. */
+/** Suffix of a scratch file that is created to learn why the system refuses an operation, and removed at once. */
 const TRIED = '-tried';
 
-/** What is done to such a file where SQLite fails with one of some codes, and has no reason for it. */
+/** An operation to try on a scratch file after SQLite failed with one of `codes`, which do not give the reason. */
 interface Trial {
   readonly codes: RegExp;
   readonly what: string;
@@ -31,30 +31,30 @@ interface Trial {
 
 const MAKING: Trial = { codes: /^SQLITE_CANTOPEN/, what: 'opened', work: () => undefined };
 
-/** It takes a file system that has no locks to give (ENOLCK) for another program that has them. */
+/** SQLite mistakes a file system without locks (ENOLCK) for another program that holds the lock. */
 const LOCKING: Trial = { codes: /^SQLITE_(BUSY|PROTOCOL|IOERR_LOCK)/, what: 'locked', work: lockRecords };
 
 const TRIALS: readonly Trial[] = [
   MAKING,
-  // A quota (EDQUOT) is none of its errors. A backup tells no more than that one of the two files failed.
+  // SQLite has no code for an exceeded quota (EDQUOT), and a backup reports only that one of the two files failed.
   { codes: /^SQLITE_IOERR(_WRITE|_FSYNC|_TRUNCATE)?$/, what: 'written', work: writeBlock },
   LOCKING,
 ];
 
 /**
- * The disk of a store, asked without SQLite, which says less than the system: that a page is damaged where the disk gives
- * nothing any more (EIO), and that a file cannot be opened, for whatever reason.
+ * The disk of a store, accessed without SQLite to learn the system's reason for a failure. SQLite says less: it calls a
+ * page damaged when the disk returns an error for it (EIO), and does not say why it cannot open a file.
  */
 export class StoreDisk {
   readonly #path: string;
-  /** Why SQLite has opened the file for reading, and stays so. */
+  /** The error because of which SQLite opened the file read-only, and keeps it so. */
   readonly #whyReadOnly: unknown;
   #file: number | undefined;
-  /** The same file, to be written. */
+  /** A second descriptor of the same file, for writing. */
   #pages: number | undefined;
   #journal: number | undefined;
   #block: Uint8Array | undefined;
-  /** Whether its file system gave no locks when SQLite had tried for long. */
+  /** Set after SQLite gave up on a lock because the file system had none (ENOLCK). */
   #lacksLocks = false;
 
   private constructor(path: string, file: number | undefined, whyReadOnly?: unknown) {
@@ -63,16 +63,17 @@ export class StoreDisk {
     this.#whyReadOnly = whyReadOnly;
   }
 
-  /** Of a store that is not open: of its disk no more is asked than why there cannot be another file. */
+  /** For a store that is not open: only tells why a file in its directory cannot be created, written or locked. */
   static of(path: string): StoreDisk {
     return new StoreDisk(path, undefined);
   }
 
   /**
-   * Of a store that is open, and closed before this is: SQLite's locks (fcntl(2)) go when any descriptor of its file is
-   * closed. Where the file system does not read past the kernel's memory, nothing is known of its disk.
+   * For an open store, which must be closed before this object: closing any descriptor of the file releases SQLite's
+   * locks on it (fcntl(2)). On a file system without O_DIRECT, read errors of the disk cannot be told from damaged
+   * pages.
    *
-   * @param whyReadOnly what {@link whyNotOpened} said
+   * @param whyReadOnly the result of {@link whyNotOpened}
    */
   static open(path: string, whyReadOnly?: unknown): StoreDisk {
     const disk = new StoreDisk(path, openIfAllowed(path, constants.O_RDONLY | constants.O_DIRECT), whyReadOnly);
@@ -86,7 +87,10 @@ export class StoreDisk {
     return disk;
   }
 
-  /** {@link forgetUnwritten} for a process that was killed before, and left a journal. Nobody in this one has the store open. */
+  /**
+   * Does what {@link forgetUnwritten} does, for a WAL that a killed process left behind. The store must not be open in
+   * this process.
+   */
   static forgetLeft(path: string): void {
     attempt(() => {
       if ((statSync(journalOf(path), { throwIfNoEntry: false })?.size ?? 0) === 0) return;
@@ -95,7 +99,7 @@ export class StoreDisk {
     });
   }
 
-  /** Why a file that SQLite has not opened, and which is there, cannot be opened for writing; undefined where it can. */
+  /** Returns why an existing file that SQLite does not have open cannot be opened for writing; undefined if it can. */
   static whyNotOpened(path: string): unknown {
     try {
       closeSync(openSync(path, constants.O_RDWR));
@@ -106,22 +110,22 @@ export class StoreDisk {
     }
   }
 
-  /** As {@link asStoreError}, with the system's reason where there is one. */
+  /** Converts an error as {@link asStoreError} does, and adds the system's reason if there is one. */
   explain(error: unknown): unknown {
     const failure = asStoreError(error);
     if (!(failure instanceof StoreError && error instanceof Database.SqliteError)) return failure;
     if (failure.failure === 'damaged') {
       const reason = this.whyNotRead();
-      return reason === undefined ? failure : asFileError(reason, 'the disk of the store gives nothing');
+      return reason === undefined ? failure : asFileError(reason, 'the disk of the store cannot be read');
     }
     if (failure.failure === 'read_only' && this.#whyReadOnly !== undefined) {
-      const why = `${describeSystemError(this.#whyReadOnly)}; when it can be written, start the daemon anew`;
+      const why = `${describeSystemError(this.#whyReadOnly)}; restart the daemon once the file can be written`;
       return new StoreError('read_only', `the file was opened for reading only: ${why}`, { cause: error });
     }
     const trial = TRIALS.find(({ codes }) => codes.test(error.code));
     const reason = trial && whyNot(`${this.#path}${TRIED}`, trial.work);
     if (trial === undefined || reason === undefined) return failure;
-    // That no file can be made is not why one is locked.
+    // The scratch file could not be created, which is unrelated to the lock.
     if (trial === LOCKING && !(reason instanceof SystemError)) return failure;
     if (error.code === 'SQLITE_PROTOCOL') this.#lacksLocks = true;
     const inodes = trial === MAKING ? inodesOf(this.#path) : '';
@@ -129,9 +133,10 @@ export class StoreDisk {
   }
 
   /**
-   * Asks once more for locks where there were none, before SQLite does: it tries for ten seconds, and nobody is served meanwhile.
+   * Checks, if the file system had no locks before, whether it has any now. To be called before SQLite needs one:
+   * SQLite retries for ten seconds, which blocks the event loop.
    *
-   * @throws StoreError while there are none
+   * @throws StoreError while the file system has no locks
    */
   requireLocks(): void {
     if (!this.#lacksLocks) return;
@@ -141,9 +146,10 @@ export class StoreDisk {
   }
 
   /**
-   * To be called where the disk did not take something, before it is written again. The kernel takes what it has of it in memory
-   * for written; and on ext4, what is laid over that is not on the disk after a sync that succeeded: its place there stays one
-   * that nothing was written to, and gives zeros once the kernel drops what it has in memory.
+   * Drops the kernel's cached pages of the file and its WAL. To be called after a failed write or sync, before anything
+   * is written again: the kernel marks pages whose write failed as clean. And on ext4, new data written over such pages
+   * is not on the disk even after a sync that succeeds: their extents stay "unwritten", and read as zeros once the
+   * kernel drops the cached pages.
    */
   forgetUnwritten(): void {
     const file = this.#file;
@@ -151,31 +157,35 @@ export class StoreDisk {
     forgetFile(journalOf(this.#path));
   }
 
-  /** See `leftovers`. */
+  /** Returns the numbers of the pages in the WAL, see `leftovers`. */
   pagesInJournal(): Iterable<number> {
     return this.#journal === undefined ? [] : pagesInJournal(this.#journal);
   }
 
-  /** Throws once where the disk did not take something (fsync(2)). */
+  /** Syncs the file. A failed write is reported by one call only (fsync(2)). */
   sync(): void {
     const file = this.#pages ?? this.#file;
     if (file !== undefined) fsyncSync(file);
   }
 
   /**
-   * Overwrites what SQLite has left between the cells of some pages; not in a file that cannot be written.
+   * Overwrites what SQLite left between the cells of some pages; does nothing if the file cannot be written.
    *
-   * @returns whether there was anything
+   * @returns whether there was anything to overwrite
    */
   overwriteLeftovers(pages: Iterable<number> | 'all'): boolean {
     if (this.#pages === undefined) return false;
     return overwriteLeftovers(this.#pages, pages === 'all' ? pagesInFile(this.#pages) : pages);
   }
 
-  /** Undefined where the disk gives the start of the file, or cannot be asked for it. */
+  /**
+   * Reads the first block of the file past the kernel's page cache (O_DIRECT).
+   *
+   * @returns the system's error; undefined if the disk returned the block, or the file system has no O_DIRECT
+   */
   whyNotRead(): unknown {
     if (this.#file === undefined) return undefined;
-    // Such memory begins at a page.
+    // WebAssembly memory is page-aligned.
     this.#block ??= new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer, 0, BLOCK_BYTES);
     try {
       readSync(this.#file, this.#block, 0, BLOCK_BYTES, 0);
@@ -195,7 +205,7 @@ export class StoreDisk {
   }
 }
 
-/** Undefined where the system does not open it. */
+/** Opens a file; undefined if the system refuses for whatever reason. */
 function openIfAllowed(path: string, flags: number): number | undefined {
   try {
     return openSync(path, flags);
@@ -205,7 +215,7 @@ function openIfAllowed(path: string, flags: number): number | undefined {
   }
 }
 
-/** Undefined where it is not there, or nobody lets one open it so; what passes (EMFILE) is thrown. */
+/** Opens a file; undefined if it does not exist or is not permitted. Transient errors (EMFILE) are thrown. */
 function openUnlessForbidden(path: string, flags: number): number | undefined {
   try {
     return openSync(path, flags);
@@ -216,7 +226,7 @@ function openUnlessForbidden(path: string, flags: number): number | undefined {
   }
 }
 
-/** Drops what the kernel has of a file in memory, where it lets one open it. */
+/** Drops the kernel's cached pages of a file, if it can be opened. */
 function forgetFile(path: string): void {
   attempt(() => {
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -228,12 +238,12 @@ function forgetFile(path: string): void {
   });
 }
 
-/** Why something cannot be done to a new file; undefined where it can, or the file is there and somebody else's. */
+/** Returns why `work` fails on a new file; undefined if it succeeds, or a file of that name exists already. */
 function whyNot(path: string, work: (file: number) => void): unknown {
   try {
     const file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
     try {
-      // At once: one that a process leaves which is killed would be in the way of the next trial.
+      // Unlink it first: a file left by a process that is killed would be in the way of the next trial.
       rmSync(path);
       work(file);
     } finally {
@@ -252,7 +262,10 @@ function writeBlock(file: number): void {
   fsyncSync(file);
 }
 
-/** What else is to be said where its file system takes no more files, however much room there is: some have no such number. */
+/**
+ * Returns an addition to the message for a file system that has run out of inodes, which can happen with space left.
+ * Empty otherwise; some file systems have no such limit and report 0 inodes in total.
+ */
 function inodesOf(path: string): string {
   try {
     const { files, ffree } = statfsSync(dirname(path));

@@ -5,11 +5,13 @@ import { closeForGood } from './copy-directory.ts';
 import { DirectoryLockError } from './directory-lock.ts';
 
 /**
- * Keeps a store to one daemon by whatever path it is reached: its directory may have lost its lock file, and a hard link in
- * another directory has a journal of its own there, so that each daemon would write over what the other one acknowledged.
+ * Reserves a store for one daemon, whatever path the file is opened by. The lock of the directory is not enough: its
+ * lock file may be deleted, and a hard link in another directory has a WAL of its own there, so two daemons would
+ * overwrite each other's acknowledged commits.
  *
- * SQLite's own locks are of another kind (fcntl(2)). They go when any descriptor of the file is closed, so that this one is
- * taken before SQLite opens it, where there is a file, and closed after SQLite has closed it.
+ * This is a flock(2) lock, which does not interfere with SQLite's own (fcntl(2)). But SQLite's are released when any
+ * descriptor of the file is closed, so this one is taken before SQLite opens the file, if there is one, and its
+ * descriptor is closed after SQLite has closed the file.
  */
 export class StoreLock {
   readonly #path: string;
@@ -20,8 +22,8 @@ export class StoreLock {
   }
 
   /**
-   * Does nothing where it is held by us, or there is no file; nor where the file cannot be opened, which opening the store
-   * says better, or its system has no such locks.
+   * Takes the lock. Does nothing if this object has it already, if there is no file, if the file cannot be opened
+   * (opening the store reports that better), or if the file system has no such locks.
    *
    * @throws DirectoryLockError `held`
    */
@@ -43,7 +45,7 @@ export class StoreLock {
   }
 }
 
-/** One that is a FIFO would be waited for without end. */
+/** Opens a file; undefined if that fails. Without O_NONBLOCK, opening a FIFO would block for ever. */
 function openIfThere(path: string): number | undefined {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -4,10 +4,10 @@ import { constants as osConstants } from 'node:os';
 import { errnoOf } from '../system-error.ts';
 
 /**
- * Has the names of a directory on the disk when it returns, where its file system can do that: there are some (of FUSE, of
- * other hosts) that sync no directory, and say so (EINVAL, fsync(2)).
+ * Syncs a directory, so that its entries are on the disk. Some file systems (FUSE, shared folders of other hosts)
+ * cannot sync directories and return EINVAL (fsync(2)), which is ignored.
  *
- * @throws what the system says of a disk that fails
+ * @throws any other error of the system
  */
 export function syncDirectory(path: string): void {
   const directory = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);

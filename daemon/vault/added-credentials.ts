@@ -7,11 +7,11 @@ import type { CredentialRecord } from './records.ts';
 import type { Sealing } from './sealing.ts';
 
 /**
- * Proves that another program added credentials to the file: they are in `digest`, and without all their records it is the
- * `expected` one, that of the head.
+ * Proves that another program added credentials to the file: `digest` includes their records, and without them it
+ * equals `expected`, the digest of the head.
  *
- * @param digest what is over is taken out of it
- * @returns their records, without bodies; undefined where that proves nothing
+ * @param digest is changed: the records of the credentials are removed from it
+ * @returns the records of the credentials, without bodies; undefined if the digests differ, which proves nothing
  */
 export async function provenAdditions(
   store: SealedReader,
@@ -20,7 +20,7 @@ export async function provenAdditions(
   digest: Digest,
   expected: Digest,
 ): Promise<SealedRecord[] | undefined> {
-  // Each has one record at least: of a store that lost all its lists, none need be read again.
+  // Each credential has at least one record. So if a store has lost all its lists, this returns without reading any.
   if (digest.records - credentials.length < expected.records) return undefined;
   const records: SealedRecord[] = [];
   for (const { id, space, name, versions } of credentials) {

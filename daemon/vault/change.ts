@@ -2,13 +2,13 @@ import { compareGrants, grantKey } from './grant-index.ts';
 import type { Principals } from './principals.ts';
 import type { CredentialRecord, GrantEntry, HealthRecord, PrincipalId, PrincipalRecord } from './records.ts';
 
-/** What a commit changed of what anybody can see. */
+/** The visible changes of a commit. */
 export interface VaultChange {
-  /** Credentials that were made, got another version, or were removed; some more than once. */
+  /** Credentials that were created, changed or removed; some may be listed more than once. */
   readonly credentials: readonly CredentialRecord[];
-  /** What is newly known of sets. */
+  /** Validation results that were stored. */
   readonly healths: readonly HealthRecord[];
-  /** What was granted, and what was taken back. */
+  /** Grants that were given or revoked. */
   readonly grants: readonly ChangedGrant[];
 }
 
@@ -17,7 +17,7 @@ export interface ChangedGrant {
   readonly grant: GrantEntry;
 }
 
-/** Compares the grants before a commit with those of the records that it changes. */
+/** Compares the grants before a commit with those in the records that it changes. */
 export function changedGrants(before: Principals, changed: readonly PrincipalRecord[]): ChangedGrant[] {
   const found: ChangedGrant[] = [];
   for (const { principal, grants } of changed) {

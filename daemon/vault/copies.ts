@@ -19,45 +19,45 @@ import { Uploads } from './uploads.ts';
 import type { Upload } from './uploads.ts';
 import type { Vault } from './vault.ts';
 
-/** Bytes of a copy that go out at once: with base64, a quarter of what may wait for a slow reader. */
+/** Size of the pieces in which a copy is sent: in base64, a quarter of what may be buffered for a slow reader. */
 const PIECE_BYTES: number = 192 * 1024;
 
-/** Copies on their way out at a time: one that is read slowly keeps nobody from having another. */
+/** Most copies sent at the same time: a slow reader must not keep another one from getting a copy. */
 const SENT_MAX = 2;
 
-/** How long the reading of one may take altogether; each of its pieces has a shorter limit, which begins anew with the next. */
+/** Time limit for sending a whole copy; each of its pieces also has a shorter one. */
 const SENDING_TIME_MAX_MS: number = 60 * 60 * 1000;
 
-/** What was in the store before the last restore. */
+/** Name of the file with the contents of the store before the last restore. */
 const KEPT_FILE = 'credentials.db.before-restore';
 
-/** One piece of a copy on its way out. */
+/** One piece of a copy that is sent. */
 export interface Piece {
   readonly bytes: Uint8Array;
-  /** Of the whole copy. */
+  /** Size of the whole copy in bytes. */
   readonly size: number;
   /** SHA-256 of the whole copy; with the last piece only, which is empty. */
   readonly sha256: string | undefined;
 }
 
-/** What somebody gave to open a copy with. */
+/** The secrets that a caller gave to unlock a copy. */
 export interface CopySecret {
   readonly passphrase: string | undefined;
   readonly recoveryCode: string | undefined;
 }
 
-/** What is known of a copy that was opened, and what became of it. */
+/** Facts about a copy that was opened, and the outcome of the restore. */
 export interface RestoreReport extends CopySummary {
   readonly storeId: Uint8Array;
   readonly isSameStore: boolean;
-  /** Undefined while the store is locked. */
+  /** Number of commits of the store; undefined while it is locked. */
   readonly storeCommits: number | undefined;
   readonly opensByItself: boolean;
-  /** Where the old contents are; undefined where nothing was changed. */
+  /** Path of the file with the old contents; undefined if the copy was only checked. */
   readonly keptPath: string | undefined;
 }
 
-/** Copies of the store, on their way out and in. */
+/** Sends copies of the store, and receives and restores them. */
 export class Copies {
   readonly #vault: Vault;
   readonly #sodium: Sodium;
@@ -76,13 +76,13 @@ export class Copies {
     this.uploads = new Uploads(this.#directory);
   }
 
-  /** Removes what an earlier daemon left unfinished. */
+  /** Removes unfinished copies of an earlier daemon. */
   clear(): void {
     this.#directory.clear();
   }
 
   /**
-   * A copy of the store as it is when the first piece is asked for.
+   * Yields the pieces of a copy of the store, as it is when the first piece is requested.
    *
    * @throws CredentialError `Busy`, `TimedOut`, `StorageFull`, `StorageFailed`, `Damaged`
    */
@@ -117,10 +117,10 @@ export class Copies {
   }
 
   /**
-   * Opens and checks a copy that was taken in and, unless only that is asked for, puts its contents in the place of those
-   * of the store.
+   * Opens and checks an uploaded copy and, unless `checkOnly` is set, replaces the contents of the store with its
+   * contents.
    *
-   * @throws CredentialError `BadCopy`, `UnlockFailed`, `Busy`, `Locked` where somebody locked the store meanwhile, and those of
+   * @throws CredentialError `BadCopy`, `UnlockFailed`, `Busy`, `Locked` if the store was locked meanwhile, and those of
    *   the storage: nothing was changed then
    */
   restore(id: string, sha256: string, secret: CopySecret, checkOnly: boolean): Promise<RestoreReport> {
@@ -151,7 +151,7 @@ export class Copies {
     }
   }
 
-  /** Gives the path of a copy of the store, which its owner removes. */
+  /** Makes a copy of the store and returns its path; the caller removes it. */
   async #copy(): Promise<string> {
     using _room = this.#directory.reserveRoom(this.#vault.copyBytes());
     const path = this.#directory.newFile();
@@ -164,7 +164,11 @@ export class Copies {
     }
   }
 
-  /** @param mayBeLocked the store was locked when it was asked for, and is opened by it */
+  /**
+   * Replaces the contents of the store by those of a copy.
+   *
+   * @param mayBeLocked whether the store was locked when the restore was requested, which then unlocks it
+   */
   async #replaceBy(copy: OpenedCopy, mayBeLocked: boolean): Promise<string> {
     using _room = this.#reserveRoomFor(copy);
     const keptPath = join(this.#places.stateDirectory, KEPT_FILE);
@@ -176,15 +180,16 @@ export class Copies {
         return prepareReplacement(store, copy.records);
       });
     } finally {
-      // It counts on from the store as it was now: after another commit, another attempt would take that for its own past.
+      // The generations in the copy now continue those of the store as it is at this moment. If this copy were used
+      // again after further commits of the store, it would take these for its own past.
       this.uploads.drop();
     }
     return keptPath;
   }
 
   /**
-   * Asked before anything is begun: what is kept of the store has its size, the journal that of the larger of the two, and
-   * the file grows to it.
+   * Reserves the disk space of a restore before it begins: the kept copy of the store is as large as the store, the WAL
+   * grows to the size of the larger of the two, and the file to that of the copy.
    */
   #reserveRoomFor(copy: OpenedCopy): Disposable {
     try {
@@ -194,7 +199,10 @@ export class Copies {
     }
   }
 
-  /** Those of the store: where it is locked, by the root key of the copy, which is the same where it is a copy of it. */
+  /**
+   * Returns the principals of the store. While the store is locked, they are decrypted with the root key of the copy,
+   * which is the same if it is a copy of this store; none are returned if it is not.
+   */
   #principals(store: SealedStore, copy: OpenedCopy): PrincipalRecord[] {
     if (!this.#vault.isLocked) return this.#vault.read((reader) => [...reader.principals()]);
     const rootKey = copy.rootKey(this.#sodium);
@@ -211,7 +219,10 @@ export class Copies {
     }
   }
 
-  /** Whole or not at all: an earlier one is replaced when the new one is on the disk. */
+  /**
+   * Keeps a copy of the store at `keptPath`, whole or not at all: replaces an earlier one once the new one is on the
+   * disk.
+   */
   async #keep(store: SealedStore, keptPath: string): Promise<void> {
     const path = this.#directory.newFile();
     try {

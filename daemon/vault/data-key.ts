@@ -6,10 +6,10 @@ import type { Sodium } from './sodium.ts';
 const DATA_KEY_MAGIC = 'cio-data-key-1';
 const EPOCH_TAG_BYTES = 4;
 
-/** There is one; with more somebody had his hands in the file. */
+/** Most data key records that are read. A store has one; with more, another program has changed the file. */
 const KEYS_READ_MAX = 500;
 
-/** The record of a data key: its epoch is the tag, its body the key sealed by the root key. */
+/** Makes the record of a data key: the tag is its epoch, the body is the key sealed with the root key. */
 export function wrapDataKey(
   sodium: Sodium,
   storeId: Uint8Array,
@@ -21,7 +21,7 @@ export function wrapDataKey(
   return { kind: KIND.dataKey, tag, body: sodium.seal(rootKey, dataKey, dataKeyAssociated(storeId, tag)) };
 }
 
-/** The sealing of a data key's record; undefined where the root key is not the one that wrapped it. */
+/** Decrypts a data key's record and returns its sealing; undefined if it was not wrapped with this root key. */
 export function unwrapDataKey(
   sodium: Sodium,
   storeId: Uint8Array,
@@ -40,8 +40,8 @@ export function unwrapDataKey(
 }
 
 /**
- * The sealing that a store was made with last: there is one data key, and where an older one was put back beside it, it is the
- * newest that counts. Undefined where the root key opens none.
+ * Returns the current sealing of a store. There should be one data key; if another program has put back an older one,
+ * the newest is used. Undefined if the root key decrypts none.
  */
 export function openDataKey(
   sodium: Sodium,
@@ -56,7 +56,7 @@ export function openDataKey(
   return undefined;
 }
 
-/** The tag of a data key's record: its epoch (u32, big-endian). */
+/** Returns the tag of a data key's record: its epoch (u32, big-endian). */
 export function epochTag(epoch: number): Uint8Array {
   const tag = Buffer.alloc(EPOCH_TAG_BYTES);
   tag.writeUInt32BE(epoch);

@@ -11,36 +11,36 @@ export interface IncompleteCredential {
   readonly unreadable: Set<number>;
 }
 
-/** What a check found, and what a repair needs of it. */
+/** The result of a check, with all that a repair needs. */
 export interface Findings {
   readonly problems: readonly Problem[];
-  /** False where pages of the file are damaged: what lies on them, and what refers to it, is not known then. */
+  /** False if pages of the file are damaged: the records on them, and what refers to these, are not known then. */
   readonly isWhole: boolean;
-  /** False where nobody could look at the pages: a record on a damaged one may then look like one that was deleted. */
+  /** False if the pages could not be checked: a record on a damaged page may then seem to have been deleted. */
   readonly areInspected: boolean;
-  /** Over the records that are there. */
+  /** Digest over the records that were read. */
   readonly digest: Digest;
-  /** Records that do not open, or belong to nothing. */
+  /** Records that cannot be decrypted or belong to nothing; without bodies. */
   readonly unusable: readonly SealedRecord[];
   readonly incomplete: readonly IncompleteCredential[];
-  /** Credentials that are not in the list that should have their names. */
+  /** Credentials whose names are not in the list that they refer to. */
   readonly unlisted: readonly CredentialRecord[];
-  /** Names in lists, by the id of the list, of which there is no credential. */
+  /** Names without a credential, by the id of their list. */
   readonly stale: ReadonlyMap<string, ReadonlySet<string>>;
   readonly principals: Principals;
-  /** What the readable credentials of each space add up to. */
+  /** Totals of the readable credentials of each space. */
   readonly spaces: ReadonlyMap<Space, SpaceSummary>;
 }
 
-/** Of a space without credentials. */
+/** The totals of a space without credentials. */
 export const NOTHING: SpaceSummary = { generation: 0, count: 0, names: [], bytes: 0 };
 
-/** What the readable credentials of one space add up to. */
+/** Totals of the readable credentials of one space. */
 export interface SpaceSummary {
-  /** The highest generation of a version. */
+  /** The highest generation of any version. */
   generation: number;
   count: number;
-  /** Of one user's space: its names, and the bytes of all its values. The shared space has no list of either. */
+  /** Names; with `bytes`, only for a user's space. For the shared space, neither is recorded. */
   readonly names: string[];
   bytes: number;
 }

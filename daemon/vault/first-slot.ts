@@ -9,9 +9,9 @@ import { wipe } from './sodium.ts';
 import type { Sodium } from './sodium.ts';
 
 /**
- * The slot that a new store begins with: systemd's credential where systemd gave the daemon one, else a key file in the
- * state directory. A key file that is there already is used and not replaced, since it may be all that opens a store
- * that somebody will put back.
+ * Makes the first slot of a new store: with systemd's credential if the daemon was given one, else with a key file in
+ * the state directory. An existing key file is used and not replaced, since it may be the only key of a store that is
+ * to be put back.
  *
  * @throws KeyFileError
  */

@@ -17,15 +17,15 @@ import type { Sealing } from './sealing.ts';
 import { decodeSlot } from './slots.ts';
 import type { Unlocked } from './vault.ts';
 
-/** Most problems that are told one by one. */
+/** Most problems that are reported. */
 const PROBLEMS_MAX = 1000;
 
 /**
- * Reads and opens every record, and compares their number and digest with the head. Works under `Vault.exclusive`, so
+ * Reads and decrypts every record, and compares their number and digest with the head. Runs under `Vault.exclusive`, so
  * that nothing changes meanwhile.
  *
- * @param pageDamage what was found wrong with the pages of the file; asked of the store unless given
- * @param requireWanted throws where nobody waits for it any more; asked before each record
+ * @param pageDamage the damaged pages of the file; the store is asked for them unless they are given
+ * @param requireWanted called before each record; throws if the caller no longer waits for the result
  */
 export async function fsck(
   state: Unlocked,
@@ -56,19 +56,19 @@ class Check implements Findings {
   readonly problems: Problem[] = [];
   isWhole = true;
   areInspected = true;
-  /** Records were passed over, so one that is not found may be there all the same. */
+  /** Some records could not be read, so a record that was not found may exist all the same. */
   #isListingCut = false;
   #hasSlot = false;
   readonly #damagedSlots: SealedRecord[] = [];
   readonly digest: Digest = new Digest();
-  /** Over the same without what was added to the file. */
+  /** The same as `digest`, without the records that were reported as added. */
   readonly #withoutAdded: Digest = new Digest();
   readonly unusable: SealedRecord[] = [];
   readonly #incomplete: Map<string, IncompleteCredential> = new Map();
   readonly #unlisted: Map<string, CredentialRecord> = new Map();
-  /** What was read of lists, less what there is a credential of. */
+  /** The names in the lists that were read, without those whose credential was found. */
   readonly stale: Map<string, Set<string>> = new Map();
-  /** Lists that credentials are to be in and that are not there. */
+  /** Ids of lists that credentials refer to and that do not exist. */
   readonly #lostLists: Set<string> = new Set();
   readonly #damagedLists: Set<string> = new Set();
   readonly principals: Principals = new Principals();
@@ -76,7 +76,7 @@ class Check implements Findings {
   readonly #sealing: Sealing;
   readonly #store: SealedStore;
   readonly #requireWanted: () => void;
-  /** How much there is of sets, by set and owner. */
+  /** Number of readable credentials in each set, by {@link setKey}. */
   readonly #sets: Map<string, number> = new Map();
   /** The tags of values that a credential refers to. */
   readonly #values: Set<string> = new Set();
@@ -111,7 +111,10 @@ class Check implements Findings {
     }
   }
 
-  /** Goes on with the next kind where a damaged page ends the reading of this one. */
+  /**
+   * Checks all records of a kind. If a damaged page ends the listing, that is reported, and the next kind can be
+   * checked.
+   */
   async each(kind: Kind, check: (record: SealedRecord) => void): Promise<void> {
     try {
       for await (const record of everyRecord(this.#store, kind)) {
@@ -126,7 +129,7 @@ class Check implements Findings {
     }
   }
 
-  /** Of some kinds there is one record, and one that was put beside it is not the daemon's. */
+  /** Checks a kind that has exactly one record: any other was added by another program. */
   only(record: SealedRecord, tag: Uint8Array): void {
     if (Buffer.compare(record.tag, tag) === 0) return;
     this.#drop(record, { what: 'added', detail: 'a key or an id of the store that is not its current one' });
@@ -137,7 +140,7 @@ class Check implements Findings {
     else this.#hasSlot = true;
   }
 
-  /** Where no slot can be read, they stay: somebody may know how to repair one. */
+  /** Drops damaged slots. If no slot is readable, they are only reported: the user may be able to repair one. */
   damagedSlots(): void {
     const problem: Problem = { what: 'record', detail: 'an unlock slot is damaged' };
     for (const slot of this.#damagedSlots) {
@@ -181,14 +184,18 @@ class Check implements Findings {
     if (!unreadable.has(currentVersion(record).version)) this.#summarize(record, unreadable);
   }
 
-  /** Lists of names have those of credentials that were deleted with all their values. */
+  /**
+   * Reports names in lists that have no credential. The lists also name credentials that were deleted from the file
+   * with all their values, of which nothing else is left.
+   */
   listedNames(): void {
     if (this.#isListingCut) return;
     const unlisted = new Map(this.unlisted.map((record) => [record.name, record]));
     for (const [id, names] of this.stale) {
       for (const name of names) {
         const record = unlisted.get(name);
-        // The list is that of a credential of this name that was made after the one that is there.
+        // The list is newer than the one that the credential refers to, so it belongs to a later credential of this
+        // name.
         const isPutBack = record?.listed !== undefined && commitOf(record.listed) < commitOf(id);
         if (isPutBack) this.#markOld(record);
         const detail = isPutBack
@@ -244,10 +251,11 @@ class Check implements Findings {
   }
 
   /**
-   * Drops removed credentials whose records another program put back: those that no list of names has, provided that the
-   * digest of the head fits once they are left out. If it does not, the list may be the old one, and they stay.
+   * Drops removed credentials whose records another program put back. These are the credentials that no list of names
+   * contains, provided that the digest without them matches that of the head. If it does not, it may be the list that
+   * is old, and the credentials are kept.
    *
-   * @param expected the digest of the head; undefined where that is damaged
+   * @param expected the digest of the head; undefined if the head is damaged
    */
   async addedCredentials(expected: Digest | undefined): Promise<void> {
     if (expected === undefined || this.#isListingCut) return;
@@ -264,15 +272,15 @@ class Check implements Findings {
     }
   }
 
-  /** Told when it is clear that they were there. */
+  /** Reports lost lists, except for those that only a dropped credential referred to, see {@link addedCredentials}. */
   lostLists(): void {
     for (let lost = this.#lostLists.size; lost > 0; lost -= 1)
       this.report({ what: 'missing', detail: 'a list of names was deleted from the file' });
   }
 
   /**
-   * Compares what the spaces know of themselves with what is there. Only where nothing else was found: a credential that is
-   * missing or damaged does not fit either.
+   * Compares the record of each space with its credentials. Skipped if other problems were found: a missing or damaged
+   * credential would not match either.
    */
   owners(): void {
     if (this.problems.length > 0) return;
@@ -318,7 +326,7 @@ class Check implements Findings {
     }
   }
 
-  /** @param error thrown again where the storage is not to blame */
+  /** Reports that a part of the store cannot be read. @param error rethrown if it is not an error of the storage */
   #reportUnreadable(what: string, error: unknown): void {
     if (!(error instanceof StoreError)) throw error;
     this.isWhole = false;
@@ -326,7 +334,7 @@ class Check implements Findings {
     this.report({ what: 'page', detail: `${what}: ${error.message}` });
   }
 
-  /** @param sign -1 takes out again what was put in */
+  /** Adds a readable credential to the summary of its space. @param sign -1 to subtract it again */
   #summarize(record: CredentialRecord, unreadable: ReadonlySet<number>, sign: 1 | -1 = 1): void {
     const summary = this.spaces.get(record.space) ?? { generation: 0, count: 0, names: [], bytes: 0 };
     this.spaces.set(record.space, summary);
@@ -356,7 +364,7 @@ class Check implements Findings {
     return false;
   }
 
-  /** Empty where it lies on a damaged page. */
+  /** Returns the body of a value record; empty if it is on a damaged page, undefined if there is none. */
   #readValue(tag: Uint8Array): Uint8Array | undefined {
     try {
       return this.#store.get(KIND.value, tag);
@@ -392,7 +400,7 @@ class Check implements Findings {
     return Buffer.compare(this.#sealing.valueTag(record.id, version), tag) === 0;
   }
 
-  /** Credentials of users that their owners' records do not name. */
+  /** Returns the credentials of users that their owners' records do not list. */
   #unknownToOwners(): CredentialRecord[] {
     return [...this.spaces].flatMap(([space, { names }]) => {
       const known = new Set(this.principals.get(space)?.names);
@@ -400,7 +408,7 @@ class Check implements Findings {
     });
   }
 
-  /** As if it had not been found. */
+  /** Removes a credential from the findings, as if it had not been found. */
   #takeOut(record: CredentialRecord): void {
     const unreadable = this.#incomplete.get(record.id)?.unreadable;
     this.#incomplete.delete(record.id);
@@ -408,7 +416,10 @@ class Check implements Findings {
     if (unreadable?.has(currentVersion(record).version) !== true) this.#summarize(record, unreadable ?? new Set(), -1);
   }
 
-  /** What was current when a credential was changed last is not known: what its record says is current is older. */
+  /**
+   * Marks the current value of a credential as unreadable: its record was put back from an older copy, so the value
+   * that was current last is not known.
+   */
   #markOld(record: CredentialRecord): void {
     const { version } = currentVersion(record);
     const known = this.#incomplete.get(record.id) ?? { record, unreadable: new Set() };

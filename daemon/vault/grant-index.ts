@@ -1,8 +1,8 @@
 import type { GrantEntry, PrincipalId, PrincipalRecord, Space } from './records.ts';
 
 /**
- * What was granted, from the side of those who gave it: to whom a credential or a set was granted, and how much a space
- * has given. So neither question takes longer because of what others have.
+ * An index of grants by their target: to whom a credential or a set was granted, and how many grants a space has given.
+ * With it, neither query becomes slower with the grants of others.
  */
 export class GrantIndex {
   readonly #grants: Map<string, Map<PrincipalId, GrantEntry>> = new Map();
@@ -12,12 +12,12 @@ export class GrantIndex {
     return this.#grants.get(grantKey({ space, kind, target })) ?? NO_GRANTS;
   }
 
-  /** How many grants a space has given, to whomever. */
+  /** Returns the number of grants that a space has given, to all principals together. */
   given(space: Space): number {
     return this.#given.get(space) ?? 0;
   }
 
-  /** Follows a change of one principal's record. */
+  /** Updates the index for a change of one principal's record. */
   replace(before: PrincipalRecord | undefined, after: PrincipalRecord | undefined): void {
     const { gone, come } = compareGrants(before?.grants, after?.grants);
     for (const grant of gone) {
@@ -45,17 +45,20 @@ export class GrantIndex {
 
 const NO_GRANTS: ReadonlyMap<PrincipalId, GrantEntry> = new Map();
 
-/** One text for what a grant is about. */
+/** Returns a key that identifies the target of a grant. */
 export function grantKey({ space, kind, target }: GrantEntry): string {
   return `${space} ${kind} ${target}`;
 }
 
-/** Tells whether two grants are about the same. */
+/** Tells whether two grants have the same target. */
 export function isSameGrant(grant: GrantEntry, { space, kind, target }: GrantEntry): boolean {
   return grant.target === target && grant.space === space && grant.kind === kind;
 }
 
-/** Of two lists, what is in the first one alone and in the second one alone. What a change leaves as it is are the same objects. */
+/**
+ * Returns the grants that are only in the first list and only in the second. Grants that a change keeps are the same
+ * objects.
+ */
 export function compareGrants(
   before: readonly GrantEntry[] = [],
   after: readonly GrantEntry[] = [],

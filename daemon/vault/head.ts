@@ -3,8 +3,8 @@ import { DIGEST_BYTES } from './sealing.ts';
 const HEAD_BYTES: number = 8 + 8 + DIGEST_BYTES;
 
 /**
- * A digest over a set of records: how many there are, and the exclusive or of their keyed fingerprints (Bellare, Guérin,
- * Rogaway, "XOR MACs", 1995). A record is taken out the way it was put in.
+ * A digest over a set of records: their number, and the XOR of their keyed fingerprints (Bellare, Guérin, Rogaway, "XOR
+ * MACs", 1995). So a record can be removed from the digest by adding its fingerprint again.
  */
 export class Digest {
   #records: number;
@@ -45,17 +45,17 @@ export class Digest {
 }
 
 /**
- * What the whole store is to be, so that a record that was deleted, added or put back from an older copy shows. The head
- * is sealed: nobody without the keys can see it or make one up.
+ * The head of the store: a digest of all its records, which shows if a record was deleted, added or put back from an
+ * older copy. The head is sealed, so nobody without the keys can read or forge it.
  */
 export interface Head {
-  /** How often the store was committed. */
+  /** Number of commits so far. */
   readonly commits: number;
-  /** Over every record but the head itself. */
+  /** Digest over every record but the head itself. */
   readonly digest: Digest;
 }
 
-/** u64 commits ‖ u64 records ‖ digest, big-endian. */
+/** Encodes a head as commits (u64) ‖ records (u64) ‖ digest, big-endian. */
 export function encodeHead(head: Head): Uint8Array {
   const text = new Uint8Array(HEAD_BYTES);
   const view = new DataView(text.buffer);
@@ -65,7 +65,7 @@ export function encodeHead(head: Head): Uint8Array {
   return text;
 }
 
-/** Undefined where the length is another. */
+/** Decodes a head; undefined if the length is wrong. */
 export function decodeHead(text: Uint8Array): Head | undefined {
   if (text.length !== HEAD_BYTES) return undefined;
   const view = new DataView(text.buffer, text.byteOffset, text.byteLength);

@@ -19,7 +19,7 @@ import { KEY_BYTES, bytesOutsideHeap } from './key-memory.ts';
 import { decodeKey, encodeKey, KEY_TEXT_BYTES_MAX } from './key-text.ts';
 import { randomBytes } from './sodium.ts';
 
-/** Why a key file cannot be used: as text, without anything of what it holds. */
+/** A key file that cannot be used. The message contains nothing of its contents. */
 export class KeyFileError extends Error {
   readonly isMissing: boolean;
 
@@ -31,15 +31,16 @@ export class KeyFileError extends Error {
 }
 
 /**
- * Makes a key file: 32 random bytes in base64 and a line end, mode 0600. It is there whole or not at all, and on the
- * disk when this returns. The caller owns and wipes the key.
+ * Creates a key file: 32 random bytes in base64 and a line end, mode 0600. The file appears complete or not at all, and
+ * is on the disk when this returns. The caller owns and wipes the key.
  *
- * @throws KeyFileError where there is a file already, or it cannot be written
+ * @throws KeyFileError if the file exists already, or cannot be written
  */
 export function createKeyFile(path: string): Uint8Array {
   const key = randomBytes(KEY_BYTES);
   const text = encodeKey(key);
-  // Not by the process id, which in a container is the same each time: one that was killed may have left its file.
+  // A random name and not the process id, which is the same each time in a container: a killed process may have left
+  // its file.
   const temporary = `${path}.${Buffer.from(randomBytes(8)).toString('hex')}.tmp`;
   let isMade = false;
   try {
@@ -56,7 +57,7 @@ export function createKeyFile(path: string): Uint8Array {
     } finally {
       closeSync(file);
     }
-    // A link fails where a rename would replace: an older key may be all that opens an older store.
+    // A link fails if the name exists, where a rename would replace the file: it may be the only key of an older store.
     linkSync(temporary, path);
     syncDirectory(dirname(path));
     return key;
@@ -72,15 +73,17 @@ export function createKeyFile(path: string): Uint8Array {
 /**
  * Reads a key file that nobody else can read or write.
  *
- * @param isOwnerChecked false for a file of systemd's, which is read-only and root's with an entry for the service
+ * @param isOwnerChecked false for a file of systemd's, which is read-only and belongs to root, with an ACL entry for
+ *   the service
  * @returns the key, which the caller owns and wipes
  * @throws KeyFileError
  */
 export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
   const text = bytesOutsideHeap(KEY_TEXT_BYTES_MAX + 1);
   try {
-    // The path may be the word of somebody who can write to the store or gave a copy: to open a device can be enough to set it off.
-    // Nor is a larger file opened, which may be the store: SQLite's locks go when any descriptor of it is closed (fcntl(2)).
+    // The path may come from an attacker who can write to the store or supplied a copy, and merely opening a device can
+    // trigger it. A file that is too large is not opened either: it may be the store, and closing any descriptor of
+    // that releases SQLite's locks (fcntl(2)).
     const known = statSync(path);
     if (!known.isFile()) throw new KeyFileError(`${path} is not a regular file`);
     if (known.size > KEY_TEXT_BYTES_MAX) throw new KeyFileError(notAKeyFile(path));
@@ -114,7 +117,7 @@ export function readKeyFile(path: string, isOwnerChecked = true): Uint8Array {
   }
 }
 
-/** The system says the same (EPERM) of a file system that cannot do something, and of a folder that is not to be changed. */
+/** Explains EPERM, which the system also returns if a file system does not support an operation at all. */
 function onWhat(error: unknown): string {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (code !== 'EPERM') return '';

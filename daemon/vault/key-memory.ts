@@ -2,15 +2,15 @@
 export const KEY_BYTES = 32;
 
 /**
- * Where keys live: one block outside of V8's heap. V8 keeps small arrays on its heap and moves them when it collects
- * garbage, and the bytes stay behind where they were; here they stay in one place, which can be wiped and locked.
+ * Memory for keys: one block outside of V8's heap. V8 keeps small arrays on its heap, and its garbage collector moves
+ * them and leaves the old bytes behind. Here, keys stay in one place, which can be wiped and locked.
  */
 export class KeyMemory {
   readonly #block: Uint8Array;
   readonly #free: Uint8Array[];
   readonly #used: Set<Uint8Array> = new Set();
 
-  /** @param keysMax how many keys it has room for, each of `keyBytes` */
+  /** @param keysMax the number of keys that fit, each of `keyBytes` */
   constructor(keysMax: number, keyBytes: number = KEY_BYTES) {
     const block = bytesOutsideHeap(keysMax * keyBytes);
     this.#block = block;
@@ -28,7 +28,11 @@ export class KeyMemory {
     return this.#free.length > 0;
   }
 
-  /** A place for a key, all zeros; to be given back by {@link release}. @throws Error where it has no room */
+  /**
+   * Returns memory for a key, all zeros; the caller gives it back with {@link release}.
+   *
+   * @throws Error if there is no room
+   */
   allocate(): Uint8Array {
     const key = this.#free.pop();
     if (key === undefined) throw new Error('too many keys are held');
@@ -36,7 +40,7 @@ export class KeyMemory {
     return key;
   }
 
-  /** Wipes keys. What was not allocated here, or was released before, is wiped and nothing more. */
+  /** Wipes keys and frees their memory. Keys that were not allocated here, or already released, are only wiped. */
   release(...keys: readonly (Uint8Array | undefined)[]): void {
     for (const key of keys) {
       key?.fill(0);
@@ -45,7 +49,9 @@ export class KeyMemory {
   }
 }
 
-/** Zeros outside of V8's heap, however few: for what is wiped in a moment. It is not locked. */
+/**
+ * Returns zeroed memory outside of V8's heap, even for few bytes: for secrets that are wiped soon. It is not locked.
+ */
 export function bytesOutsideHeap(bytes: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new ArrayBuffer(bytes));
 }

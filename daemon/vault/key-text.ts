@@ -1,8 +1,8 @@
 import { KEY_BYTES, bytesOutsideHeap } from './key-memory.ts';
 
 /**
- * A key as base64 (RFC 4648, section 4), from bytes to bytes: a string of V8's could not be wiped, and stays in its heap
- * until something else is written there.
+ * Keys in base64 (RFC 4648, section 4), from bytes to bytes: a JavaScript string cannot be wiped, and stays in V8's
+ * heap until that memory is reused.
  */
 
 const ALPHABET = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
@@ -12,13 +12,13 @@ const LF = 0x0a;
 const BITS = 6;
 const MASK = 0x3f;
 
-/** Four characters for three bytes; 32 bytes leave one character of padding. */
+/** Length of the base64 text: four characters for three bytes; for 32 bytes, the last character is padding. */
 const TEXT_BYTES: number = Math.ceil(KEY_BYTES / 3) * 4;
 
-/** The most that a text of a key has, with a line end of two characters. */
+/** Longest text of a key, with a line end of two characters. */
 export const KEY_TEXT_BYTES_MAX: number = TEXT_BYTES + 2;
 
-/** The text of a key and a line end. The caller owns and wipes it. */
+/** Encodes a key, with a line end. The caller owns and wipes the text. */
 export function encodeKey(key: Uint8Array): Uint8Array {
   const text = bytesOutsideHeap(TEXT_BYTES + 1);
   for (let index = 0; index < TEXT_BYTES - 1; index += 1) {
@@ -31,7 +31,7 @@ export function encodeKey(key: Uint8Array): Uint8Array {
   return text;
 }
 
-/** The key of a text, with or without a line end; undefined for what is none. The caller owns and wipes it. */
+/** Decodes a key, with or without a line end; undefined if the text is not a key. The caller owns and wipes the key. */
 export function decodeKey(text: Uint8Array): Uint8Array | undefined {
   const end = text.subarray(TEXT_BYTES);
   const isEnded = end.length === 0 || (end.length === 1 && end[0] === LF);

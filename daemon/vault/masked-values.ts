@@ -4,13 +4,19 @@ import { KeyMemory } from './key-memory.ts';
 
 /** Larger values are not kept. Nearly all passwords and access keys are smaller. */
 const VALUE_BYTES_MAX = 256;
-/** A host has some sets of some fields each. All that is locked stays below 64 KiB, which is the limit before Linux 5.16. */
+/**
+ * A host has a few sets with a few fields each. With this number, all locked memory together stays below 64 KiB, the
+ * default limit before Linux 5.16.
+ */
 const VALUES_MAX = 111;
-/** Where there are more that are read, so many of them go by before one takes the place of another: most would not be read again in time. */
+/**
+ * How many values are turned away between two that replace another one when there is no room: with more values in use
+ * than fit, most would be replaced before they are read again.
+ */
 const PASSED_BY = 15;
 
 interface MaskedValue {
-  /** What it was kept for. */
+  /** The object that it belongs to: the decoded record of its credential. */
   readonly of: object;
   readonly version: number;
   readonly masked: Uint8Array;
@@ -18,29 +24,29 @@ interface MaskedValue {
 }
 
 /**
- * Values that are read again and again, each under a one-time pad: to open one of them is an exclusive or, where its record
- * in the store takes a look-up and a decryption.
+ * Values that are read repeatedly, each XORed with a one-time pad: unmasking is one XOR, while reading the record takes
+ * a look-up and a decryption.
  *
- * The pads are keys and live where keys do. So the memory of a process that is unlocked tells no more than it does by the
- * data key and the records, and once the pads are wiped, what was masked tells no more than its length.
+ * The pads are keys and live in key memory. So the memory of an unlocked process reveals no more than the data key and
+ * the records do anyway, and once the pads are wiped, a masked value reveals only its length.
  */
 export class MaskedValues {
   readonly #pads: KeyMemory = new KeyMemory(VALUES_MAX + 1, VALUE_BYTES_MAX);
   readonly #values: Map<string, MaskedValue> = new Map();
   #passedBy = 0;
-  /** Where a value is opened, in the memory of the pads; zeros between two calls. */
+  /** Buffer for the unmasked value, in the memory of the pads; all zeros between calls. */
   readonly #opened: Uint8Array = this.#pads.allocate();
 
-  /** The memory of the pads, and in which values are opened, for locking it. */
+  /** The memory of the pads and of the unmasked value, for locking it. */
   get memory(): readonly Uint8Array[] {
     return [this.#pads.block];
   }
 
   /**
-   * Keeps a value under a key in the place of any other one, where there is room; and now and then where there is none, in the
-   * place of what was kept first.
+   * Keeps a value under `key`, and replaces an earlier one of that key. If there is no room, the value is usually
+   * turned away; one in `PASSED_BY + 1` replaces the oldest value.
    *
-   * @param of what {@link openFor} must be given again
+   * @param of the object that {@link openFor} must be given again
    * @param value stays the caller's
    */
   keep(key: string, of: object, version: number, value: Uint8Array): void {
@@ -54,10 +60,10 @@ export class MaskedValues {
   }
 
   /**
-   * Calls `use` with a value that is kept.
+   * Calls `use` with a kept value.
    *
-   * @param use may keep nothing of the value, which is wiped when it returns, and opens no other one meanwhile
-   * @returns what `use` made of it; undefined where no such value is kept
+   * @param use must not keep any of the value, which is wiped when `use` returns, and must not call this method
+   * @returns the result of `use`; undefined if no such value is kept
    */
   openFor<T extends object>(key: string, of: object, version: number, use: (value: Uint8Array) => T): T | undefined {
     const value = this.#values.get(key);
@@ -72,7 +78,7 @@ export class MaskedValues {
     }
   }
 
-  /** Wipes the pad of a value. */
+  /** Drops a value and wipes its pad. */
   forget(key: string): void {
     const value = this.#values.get(key);
     if (value === undefined) return;
@@ -80,7 +86,7 @@ export class MaskedValues {
     this.#pads.release(value.pad);
   }
 
-  /** Wipes all pads. */
+  /** Drops all values and wipes their pads. */
   wipe(): void {
     this.#pads.release(...[...this.#values.values()].map(({ pad }) => pad));
     this.#values.clear();

@@ -1,10 +1,10 @@
 import { SHARED_SPACE } from './records.ts';
 import type { CredentialRecord } from './records.ts';
 
-/** Most names in one list: it is written anew when one of them is removed. */
+/** Most names in one list: a list is rewritten when one of its names is removed. */
 const NAMES_MAX = 64;
 
-/** What one call puts into a list, or takes out of it. */
+/** A name that a call adds to a list, or removes from it. */
 interface Listing {
   readonly id: string;
   readonly name: string;
@@ -12,23 +12,24 @@ interface Listing {
 }
 
 /**
- * The lists that the names of shared credentials are in, so that they can be named when their records are gone: there is no
- * list of all of them. Names that are stored for the first time in one commit are listed together.
+ * The changes of one commit to the lists of names of shared credentials. There is no list of all names; these short
+ * lists serve to name credentials whose records are lost. Names that are stored for the first time in one commit share
+ * a list.
  */
 export class NameLists {
   readonly #commit: number;
-  /** By the id of a list and a name, whether that is in it afterwards. */
+  /** By the id of a list and by name: whether the list contains the name after the commit. */
   readonly #kept: Map<string, Map<string, boolean>> = new Map();
   #changes: Listing[] = [];
-  /** Names that were given a list, those of calls that were dropped among them. */
+  /** Number of names that were assigned to a list, including those of dropped calls. */
   #given = 0;
 
-  /** @param commit the number of the commit among those of the store */
+  /** @param commit the number of this commit, counted from the first one of the store */
   constructor(commit: number) {
     this.#commit = commit;
   }
 
-  /** The credential with the list that has its name, or will have. */
+  /** Returns the credential with the id of its list; assigns a list to a shared credential that has none. */
   listed(record: CredentialRecord): CredentialRecord {
     if (record.space !== SHARED_SPACE || record.listed !== undefined) return record;
     const id = `${this.#commit}.${Math.floor(this.#given / NAMES_MAX)}`;
@@ -37,12 +38,12 @@ export class NameLists {
     return { ...record, listed: id };
   }
 
-  /** Takes a name out of a list. */
+  /** Removes a name from a list. */
   remove(id: string, name: string): void {
     this.#changes.push({ id, name, isListed: false });
   }
 
-  /** Keeps the changes since the last keep or drop. */
+  /** Adds the changes since the last {@link keep} or {@link drop} to the commit. */
   keep(): void {
     for (const { id, name, isListed } of this.#changes) {
       const list = this.#kept.get(id) ?? new Map<string, boolean>();
@@ -51,17 +52,17 @@ export class NameLists {
     this.drop();
   }
 
-  /** Forgets the changes since the last keep. */
+  /** Discards the changes since the last {@link keep}. */
   drop(): void {
     this.#changes = [];
   }
 
-  /** The ids of lists that are not what they were. */
+  /** Returns the ids of the lists that change. */
   changed(): Iterable<string> {
     return this.#kept.keys();
   }
 
-  /** The names in a list after what was kept. */
+  /** Returns the names in a list after the commit. @param before the names in it now */
   after(id: string, before: readonly string[]): string[] {
     const names = new Set(before);
     for (const [name, isListed] of this.#kept.get(id) ?? []) {
@@ -72,7 +73,7 @@ export class NameLists {
   }
 }
 
-/** The number of the commit that made a list. */
+/** Returns the number of the commit that created a list. */
 export function commitOf(id: string): number {
   return Number.parseInt(id);
 }

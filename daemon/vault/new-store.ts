@@ -9,12 +9,12 @@ import type { SlotRecord } from './slots.ts';
 import { randomBytes } from './sodium.ts';
 import type { Sodium } from './sodium.ts';
 
-/** Tells whether there is nothing in the file yet. */
+/** Tells whether the store has no records yet. */
 export function isEmptyStore(store: SealedReader): boolean {
   return Object.values(KIND).every((kind) => store.list(kind, undefined, 1).length === 0);
 }
 
-/** The id that a store was given when it was made. @throws CredentialError `Damaged` where it has none */
+/** Returns the id of a store. @throws CredentialError `Damaged` if it has none */
 export function storeIdIn(store: SealedReader): Uint8Array {
   const storeId = store.get(KIND.store, fixedTag('store'));
   if (storeId?.length !== ID_BYTES) throw new CredentialError('Damaged', {});
@@ -22,9 +22,9 @@ export function storeIdIn(store: SealedReader): Uint8Array {
 }
 
 /**
- * Makes the first records of an empty store: its id, a root key in one slot, a data key.
+ * Writes the first records of an empty store: its id, a slot with a new root key, a data key and the head.
  *
- * @param firstSlot wraps the root key, which it does not keep
+ * @param firstSlot makes the slot; must not keep the root key
  */
 export async function fillNewStore(
   store: SealedStore,

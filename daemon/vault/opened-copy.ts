@@ -16,26 +16,26 @@ import type { Sodium } from './sodium.ts';
 import { afterRestore } from './taken-back.ts';
 import { Vault } from './vault.ts';
 
-/** What a copy is opened with: the key of the store that is open, and what somebody gave. */
+/** The keys to try on a copy: the root key of the running store, and the secrets that the caller gave. */
 export interface CopyKeys {
   readonly store: Vault;
   readonly passphrase: string | undefined;
   readonly recoveryCode: string | undefined;
 }
 
-/** What is told of a copy before it takes the place of the store. */
+/** The summary of a copy that the caller gets before it replaces the store. */
 export interface CopySummary {
   readonly credentials: number;
   readonly commits: number;
-  /** Milliseconds since the epoch; undefined where there is no credential. */
+  /** Time of the last change, in milliseconds since the epoch; undefined if there is no credential. */
   readonly changed: number | undefined;
 }
 
-/** A copy of a store, in a file that is nobody else's, open. */
+/** An open copy of a store, in a file that only this process uses. */
 export class OpenedCopy {
   readonly #store: SqliteStore;
   readonly #vault: Vault;
-  /** A slot that needs nobody opens it here. */
+  /** Whether an unattended slot unlocks the copy on this host. */
   readonly opensByItself: boolean;
 
   private constructor(store: SqliteStore, vault: Vault, opensByItself: boolean) {
@@ -45,9 +45,9 @@ export class OpenedCopy {
   }
 
   /**
-   * Opens the copy; an older version of the format is brought to the present one.
+   * Opens and unlocks a copy; migrates it to the current format version.
    *
-   * @param isInspected its pages were found good before
+   * @param isInspected whether its pages have already been checked and are good
    * @throws CredentialError `BadCopy`, `UnlockFailed`, `StorageFull`, `StorageFailed`
    */
   static async open(
@@ -60,12 +60,12 @@ export class OpenedCopy {
   ): Promise<OpenedCopy> {
     if (!isStoreFile(path)) throw badCopy('foreign');
     asBadCopy(() => refuseNewerFile(path));
-    // Before SQLite reads any of it here: whoever made it up may have had more in mind than what it says.
+    // In another process, before SQLite reads any of it here: the file may be crafted to exploit SQLite.
     if (!isInspected && (await inspectPages(path, BODY_BYTES_MAX)).length > 0) throw badCopy('damaged');
     const store = asBadCopy(() => SqliteStore.open(path));
     let vault: Vault | undefined;
     try {
-      // Nothing waits to be purged: what is deleted in a copy was never in the store. And nobody watches it.
+      // A failed purge does not matter, as the file of a copy is temporary. And a copy has no watchers.
       const events = {
         onPurgeFailed: ignore,
         onPurged: ignore,
@@ -76,7 +76,8 @@ export class OpenedCopy {
       const opensByItself = await unlock(vault, new SlotKeeper(vault, sodium, places, now), sodium, keys);
       return new OpenedCopy(store, vault, opensByItself);
     } catch (error) {
-      // What was given may have failed where another key had opened it.
+      // A wrong passphrase or recovery code fails here even if another key has unlocked the copy, so there may be keys
+      // to wipe.
       if (vault === undefined) store.close();
       else await vault.close();
       throw error;
@@ -87,22 +88,26 @@ export class OpenedCopy {
     return this.#vault.storeId;
   }
 
-  /** Bytes of its file. */
+  /** Size of the copy in bytes. */
   get bytes(): number {
     return this.#store.copyBytes();
   }
 
-  /** For {@link prepareReplacement}. */
+  /** The sealed records of the copy, for `prepareReplacement`. */
   get records(): SealedReader {
     return this.#store;
   }
 
-  /** The root key, as a key of the same `Sodium`'s that the caller owns. */
+  /** Returns a copy of the root key, allocated by `sodium`, which the caller owns. */
   rootKey(sodium: Sodium): Uint8Array {
     return sodium.copyKey(this.#vault.unlocked().rootKey);
   }
 
-  /** Reads every record. @throws CredentialError `BadCopy` where one is damaged, missing, added or older than the head says */
+  /**
+   * Checks every record.
+   *
+   * @throws CredentialError `BadCopy` if one is damaged, missing, added or older than the head says
+   */
   async check(): Promise<void> {
     try {
       const { problems } = await this.#vault.exclusive((state, store) => fsck(state, store, []));
@@ -113,12 +118,12 @@ export class OpenedCopy {
   }
 
   /**
-   * Has each space count its commits on from where the store is, with the restore as the next one. A generation then stands
-   * for one state of its space, also after older contents were brought back: who was away meanwhile, and compares, sees that
-   * there is another.
+   * Makes the generations of each space in the copy continue those of the store, with the restore as the next
+   * generation. So a generation stands for one state of its space, even after older contents were restored, and a
+   * client that remembers one from before the restore can tell that the space has changed.
    *
-   * @param principals those of the store
-   * @param storeId that of the store
+   * @param principals the principals of the store
+   * @param storeId the id of the store
    */
   async countOnFrom(principals: Iterable<PrincipalRecord>, storeId: Uint8Array): Promise<void> {
     const isSameStore = Buffer.compare(this.storeId, storeId) === 0;
@@ -131,7 +136,7 @@ export class OpenedCopy {
     });
   }
 
-  /** Of a copy that was checked. */
+  /** Summarises a copy that was checked. */
   async summary(): Promise<CopySummary> {
     const { sealing, head } = this.#vault.unlocked();
     let credentials = 0;
@@ -145,19 +150,19 @@ export class OpenedCopy {
     return { credentials, commits: head?.commits ?? 0, changed };
   }
 
-  /** Wipes its keys, and closes the file. */
+  /** Wipes the keys and closes the file. */
   close(): Promise<void> {
     return this.#vault.close();
   }
 }
 
-/** @returns whether a slot that needs nobody opens it */
+/** Unlocks a copy with any of the keys. @returns whether an unattended slot unlocks it */
 async function unlock(vault: Vault, slots: SlotKeeper, sodium: Sodium, keys: CopyKeys): Promise<boolean> {
   const { store, passphrase, recoveryCode } = keys;
   try {
     const { opened, troubles } = await slots.unlockUnattended();
     if (vault.isLocked) unlockWithKeyOf(store, vault, sodium);
-    // Also where it is open by now: whoever tries out what is on a piece of paper is told when that opens nothing.
+    // Tried even if the copy is unlocked by now: a user who tests a written-down secret must learn if it does not work.
     if (passphrase !== undefined) await slots.unlockWithPassphrase(passphrase);
     if (recoveryCode !== undefined) await slots.unlockWithRecoveryCode(recoveryCode);
     if (vault.isLocked) {
@@ -165,24 +170,26 @@ async function unlock(vault: Vault, slots: SlotKeeper, sodium: Sodium, keys: Cop
     }
     return opened !== undefined;
   } catch (error) {
-    // The slot was opened, and the data key was not.
+    // A slot opened, but the data key could not be decrypted.
     throw isCredentialError(error, 'Damaged') ? badCopy('damaged') : error;
   }
 }
 
-/** A copy of a store has its root key, whatever became of the slots since. */
+/**
+ * Unlocks a copy of the running store with the store's root key, which they share even if the slots have changed since.
+ */
 function unlockWithKeyOf(store: Vault, copy: Vault, sodium: Sodium): void {
   if (store.isLocked || Buffer.compare(store.storeId, copy.storeId) !== 0) return;
   try {
     copy.unlock(sodium.copyKey(store.unlocked().rootKey));
   } catch (error) {
-    // Another root key under the id of this store: then it is for the slots to open it.
+    // The copy has the id of this store but another root key, so only its own slots can open it.
     if (!isCredentialError(error, 'Damaged')) throw error;
   }
 }
 
 function ignore(): void {
-  // Of a copy it is no matter.
+  // Events of a copy's vault do not matter.
 }
 
 function badCopy(reason: 'foreign' | 'damaged' | 'newer'): CredentialError {
@@ -198,8 +205,8 @@ function asBadCopy<T>(work: () => T): T {
 }
 
 /**
- * A disk that is full or fails, and a system that has no memory or descriptors, are no fault of the copy. Whatever else goes
- * wrong with it is: nobody else has the file.
+ * Returns `BadCopy` for an error that is the fault of the copy. A full or failing disk, and a lack of memory or
+ * descriptors, are not; every other error is, since no other process uses the file.
  */
 function toBadCopy(error: unknown): unknown {
   if (isCredentialError(error, 'Damaged')) return badCopy('damaged');

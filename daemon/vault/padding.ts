@@ -2,11 +2,11 @@ const LENGTH_BYTES = 4;
 const PADDED_BYTES_MIN = 256;
 
 /**
- * Frames a text so that its sealed form shows its size only roughly: length (u32, big-endian) ‖ text ‖ zeros, up to a
- * size of Padmé's (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files", 2019: at most 12 % more), and never
- * under 256 bytes. The caller owns and wipes it.
+ * Pads a text so that its sealed form reveals its size only roughly: length (u32, big-endian) ‖ text ‖ zeros, up to a
+ * Padmé size (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files", 2019: at most 12 % more), and to at
+ * least 256 bytes. The caller owns and wipes the result.
  *
- * @param scratch zeros; the result lies in it where it is large enough
+ * @param scratch all zeros; used for the result if it is large enough
  */
 export function pad(text: Uint8Array, scratch?: Uint8Array): Uint8Array {
   const bytes = padme(Math.max(PADDED_BYTES_MIN, LENGTH_BYTES + text.length));
@@ -16,7 +16,7 @@ export function pad(text: Uint8Array, scratch?: Uint8Array): Uint8Array {
   return padded;
 }
 
-/** The text in what {@link pad} made, as a view of the same bytes; undefined where the length does not fit. */
+/** Returns the text in the result of {@link pad}, as a view; undefined if its length is invalid. */
 export function unpad(padded: Uint8Array): Uint8Array | undefined {
   if (padded.length < LENGTH_BYTES) return undefined;
   const length = (byteAt(padded, 0) * 256 + byteAt(padded, 1)) * 65_536 + byteAt(padded, 2) * 256 + byteAt(padded, 3);
@@ -27,7 +27,7 @@ function byteAt(bytes: Uint8Array, index: number): number {
   return bytes[index] ?? 0;
 }
 
-/** The next size of Padmé's. */
+/** Returns the next Padmé size. */
 export function padme(length: number): number {
   const exponent = Math.floor(Math.log2(length));
   const lastBits = exponent - (Math.floor(Math.log2(exponent)) + 1);

@@ -3,7 +3,7 @@ import { scrypt } from 'node:crypto';
 import { KEY_BYTES } from './key-memory.ts';
 import { randomBytes } from './sodium.ts';
 
-/** Parameters of scrypt (RFC 7914), kept with the slot; `salt` is base64. */
+/** Parameters of scrypt (RFC 7914), stored in the slot; `salt` is base64. */
 export interface ScryptParameters {
   readonly N: number;
   readonly r: number;
@@ -16,19 +16,19 @@ const DEFAULT = { N: 2 ** 17, r: 8, p: 1 };
 const SALT_BYTES = 16;
 
 /**
- * What a file may ask for: it may have been changed by somebody who wants the daemon to use up its memory, of which its unit
- * has 1 GiB, and is killed for it. 128·N·r bytes are needed; twice as much as of a slot that is made here.
+ * Upper bound for the memory that the parameters in a file may require, 128·N·r bytes: twice that of a slot that is
+ * created here. An attacker could change a file so that the daemon exceeds the 1 GiB of its unit and is killed.
  */
 const MEMORY_BYTES_MAX: number = 256 * 1024 ** 2;
 const PARALLELISM_MAX = 16;
-/** Block size; nobody uses another one than 8, and a larger one needs memory that is not in the bound above. */
+/** Block size. The usual one is 8; a larger one needs memory that the bound above does not include. */
 const BLOCK_SIZE_MAX = 32;
 
 export function newScryptParameters(): ScryptParameters {
   return { ...DEFAULT, salt: Buffer.from(randomBytes(SALT_BYTES)).toString('base64') };
 }
 
-/** Tells whether the parameters of a slot are ones that may be worked with. */
+/** Tells whether the parameters of a slot are valid and within the bounds. */
 export function areUsable({ N, r, p, salt }: ScryptParameters): boolean {
   const isPowerOfTwo = Number.isSafeInteger(N) && N > 1 && Number.isInteger(Math.log2(N));
   const isBounded = isIntegerUpTo(r, BLOCK_SIZE_MAX) && isIntegerUpTo(p, PARALLELISM_MAX) && N < 2 ** (16 * r);
@@ -36,9 +36,10 @@ export function areUsable({ N, r, p, salt }: ScryptParameters): boolean {
 }
 
 /**
- * The key of a passphrase, in Unicode's composed form (NFC), since keyboards differ. The caller owns and wipes it.
+ * Derives a key from a passphrase, which is normalised to Unicode's composed form (NFC), since keyboards differ. The
+ * caller owns and wipes the key.
  *
- * @throws RangeError where the parameters are out of bounds
+ * @throws RangeError if the parameters are out of bounds
  */
 export async function deriveFromPassphrase(passphrase: string, parameters: ScryptParameters): Promise<Uint8Array> {
   if (!areUsable(parameters)) throw new RangeError('scrypt parameters out of bounds');

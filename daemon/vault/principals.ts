@@ -7,11 +7,11 @@ import type { Sealing } from './sealing.ts';
 
 const PAGE = 500;
 
-/** Every principal's record, and what follows from all of them. Both change together. */
+/** The records of all principals, and the index of their grants, which is updated with each change. */
 export class Principals extends Map<PrincipalId, PrincipalRecord> {
   readonly grants: GrantIndex = new GrantIndex();
 
-  /** Follows a commit: an empty record is one that is gone. */
+  /** Applies the changes of a commit; an empty record was deleted. */
   follow(changed: Iterable<PrincipalRecord>): void {
     for (const record of changed) {
       if (isEmptyPrincipal(record)) this.delete(record.principal);
@@ -30,7 +30,10 @@ export class Principals extends Map<PrincipalId, PrincipalRecord> {
   }
 }
 
-/** All records of principals. Damaged ones grant nothing until they are repaired; fsck names them. */
+/**
+ * Reads the records of all principals. Damaged ones are left out and so grant nothing until a repair; fsck reports
+ * them.
+ */
 export function readPrincipals(
   store: SealedReader,
   sealing: Sealing,

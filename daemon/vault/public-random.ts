@@ -3,14 +3,14 @@ import { randomFillSync } from 'node:crypto';
 const POOL_BYTES = 4096;
 
 /**
- * Random bytes of the kernel for what is no secret: nonces, ids. They are fetched many at once, since a call for each
- * costs more than what is done with them, and wait in this process's memory.
+ * Random bytes from the kernel for values that are not secret: nonces, ids. They are fetched many at a time and
+ * buffered in this process, since a call for each costs more than the operation that uses it.
  */
 export class PublicRandom {
   readonly #pool: Uint8Array = new Uint8Array(POOL_BYTES);
   #used = POOL_BYTES;
 
-  /** Bytes that nobody was given before: a view that the caller copies at once, and at most 4096 of them. */
+  /** Returns fresh bytes, at most 4096, as a view that the caller must copy at once. */
   take(bytes: number): Uint8Array {
     if (this.#used + bytes > POOL_BYTES) {
       randomFillSync(this.#pool);

@@ -1,29 +1,35 @@
 import type { SealedStore } from '../store/sealed-store.ts';
 
-/** How long what was deleted may stay in SQLite's journal. */
+/** Delay before deleted records are purged from the WAL. */
 const DELAY_MS = 1000;
 
-/** The same for what was only written: SQLite moves it by itself where there is much of it, and says nothing where it cannot. */
+/**
+ * Delay of the checkpoint after commits that deleted nothing. SQLite also runs checkpoints by itself, but only when the
+ * WAL is large, and it does not report their failures.
+ */
 const LATER_MS = 60_000;
 
-/** The same where somebody reads the file meanwhile, a backup of it perhaps, or the disk does not take it. */
+/**
+ * Delay before a failed purge is retried: another program may be reading the file (a backup), or the disk may have
+ * failed.
+ */
 const RETRY_MS = 10_000;
 
-/** How many times {@link DELAY_MS} what was deleted waits for a snapshot that could as well be taken again. */
+/** How many delays of {@link DELAY_MS} a purge is put off for a snapshot whose holder could take a new one. */
 const POSTPONED_MAX = 10;
 
-/** Hears how it goes. */
+/** Callbacks for the results of purges. */
 export interface PurgerEvents {
-  /** Why it could not be done, the first time; it is tried again. */
+  /** A purge failed, and the one before had not; it is retried. */
   onPurgeFailed(error: unknown): void;
-  /** It could be done again. */
+  /** A purge succeeded after one had failed. */
   onPurged(): void;
 }
 
 /**
- * Moves what is in SQLite's journal to the file, and so takes what was deleted out of both for good, soon after it was.
- * What lies there is durable before; but a journal that cannot be moved grows, and a disk that takes no more is to be heard
- * of before it is full.
+ * Checkpoints the WAL soon after each commit, and so erases deleted records from the WAL and the file. Commits are
+ * durable before that. But a WAL that cannot be checkpointed keeps growing, and a disk that fails to take its pages
+ * must be noticed before it is full.
  */
 export class Purger {
   readonly #store: Pick<SealedStore, 'purge'>;
@@ -31,7 +37,7 @@ export class Purger {
   #holders = 0;
   #timer: NodeJS.Timeout | undefined;
   #isDueSoon = false;
-  /** How often in a row it was due soon, and somebody held it. */
+  /** How many times in a row a purge of deleted records was due while it was held. */
   #postponed = 0;
   #isFailing = false;
 
@@ -40,25 +46,29 @@ export class Purger {
     this.#events = events;
   }
 
-  /** What was deleted has waited so long for who holds it that he should release it, if he can begin anew. */
+  /**
+   * Whether a purge of deleted records has been held up for so long that a holder which can start again should release
+   * it.
+   */
   get isOverdue(): boolean {
     return this.#postponed >= POSTPONED_MAX;
   }
 
-  /** Done in a moment, with what else is deleted until then. */
+  /** Schedules a purge within {@link DELAY_MS}, which includes everything that is deleted until then. */
   soon(): void {
     if (this.#isDueSoon) return;
-    // Where it failed, it is tried as often as that allows.
+    // After a failure, the retry that is already scheduled stays as it is.
     if (!this.#isFailing) this.#cancel();
     this.#isDueSoon = true;
     this.#schedule(DELAY_MS);
   }
 
-  /** Done within a minute, with what else is written until then. */
+  /** Schedules a purge within {@link LATER_MS}, which includes everything that is written until then. */
   later(): void {
     this.#schedule(LATER_MS);
   }
 
+  /** Purges at once. After a failure, it schedules a retry. */
   now(): void {
     const wasDueSoon = this.#isDueSoon;
     this.#cancel();
@@ -75,7 +85,7 @@ export class Purger {
     this.#isFailing = false;
   }
 
-  /** While a transaction or a snapshot is open nothing can be purged: until {@link release} it is not tried. */
+  /** Puts off purges until {@link release}: nothing can be purged while a transaction or a snapshot is open. */
   hold(): void {
     this.#holders += 1;
   }
@@ -84,7 +94,11 @@ export class Purger {
     this.#holders -= 1;
   }
 
-  /** Done now where nobody holds it but the caller, so many times, and else in a moment. */
+  /**
+   * Purges at once if nobody but the caller holds it off, and {@link soon} otherwise.
+   *
+   * @param own the caller's own holds
+   */
   nowUnlessHeld(own: number): void {
     if (this.#holders > own) this.soon();
     else this.now();

@@ -5,36 +5,36 @@ import { RecentMap } from './recent-map.ts';
 import { SHARED_SPACE } from './records.ts';
 import type { CredentialRecord, Space } from './records.ts';
 
-/** Credentials that are remembered, and up to twice as many; so of the next two. */
+/** How many credentials are kept at least; at most twice as many, see `RecentMap`. The next two likewise. */
 const CREDENTIALS = 1024;
-/** Names that nothing is stored under and that are remembered: a set has far more fields than are used of it. */
+/** How many names without a credential are kept: a set has many more possible fields than are used. */
 const ABSENT = 4096;
-/** Sets of which all that is there is remembered; most hosts have a handful. */
+/** How many sets are kept with all their members; most hosts have a handful of sets. */
 const SETS = 128;
 /** Values above this size are read from the store each time. */
 const BODY_BYTES_MAX = 4096;
 
-/** A value as it lies in the store: in a record of its own, or in that of its credential. */
+/** A value in sealed form: the record that contains it, which is its own or that of its credential. */
 export interface SealedValue {
   readonly version: number;
   readonly record: SealedRecord;
-  /** Whether it was opened before. */
+  /** Whether it was decrypted before. */
   isRead: boolean;
 }
 
 /**
- * What was read lately: records of credentials, which hold no secret, and values, which stay sealed or, where they are read
- * again, masked. The one who commits says what changed.
+ * Caches what was read recently: decoded credentials, which hold no secret, and values, which stay sealed, or masked if
+ * they are read repeatedly. The vault calls {@link forget} after each commit.
  */
 export class ReadCache {
   readonly #records: RecentMap<CredentialRecord> = new RecentMap(CREDENTIALS);
   readonly #absent: RecentMap<true> = new RecentMap(ABSENT);
   readonly #sets: RecentMap<ReadonlyMap<string, CredentialRecord>> = new RecentMap(SETS);
   readonly #masked: MaskedValues;
-  /** Goes with its record, which is another object after every change. */
+  /** Keyed by the decoded record, which is a new object after every change, so that entries disappear with it. */
   readonly #sealed: WeakMap<CredentialRecord, SealedValue> = new WeakMap();
 
-  /** @param masked for values that are read more than once; emptied, for what is in it was kept by the one before */
+  /** @param masked for values that are read more than once; wiped first, as its entries belong to an earlier cache */
   constructor(masked: MaskedValues) {
     masked.wipe();
     this.#masked = masked;
@@ -60,13 +60,13 @@ export class ReadCache {
     return this.#sets.get(keyOf(space, set));
   }
 
-  /** @param members all that is there of it, by field */
+  /** @param members all credentials of the set, by field */
   keepSetMembers(space: Space, set: string, members: ReadonlyMap<string, CredentialRecord>): void {
-    // A name is forgotten with the set that it is read as: where another one can have it too, nothing is remembered.
+    // `forget` finds a set by its canonical name only, so a set under any other name must not be kept.
     if (canonicalSetName(set) === set) this.#sets.set(keyOf(space, set), members);
   }
 
-  /** A value as it lies in the store, if that was read before. */
+  /** Returns the sealed form of a value, if it was read before. */
   sealedValue(record: CredentialRecord, version: number): SealedValue | undefined {
     const value = this.#sealed.get(record);
     return value?.version === version ? value : undefined;
@@ -76,16 +76,20 @@ export class ReadCache {
     if (value.record.body.length <= BODY_BYTES_MAX) this.#sealed.set(record, value);
   }
 
-  /** What `use` makes of a value that was read more than once; undefined of any other. It keeps nothing of the value. */
+  /**
+   * Calls `use` with a masked value and returns the result; undefined if the value is not masked. `use` must not keep
+   * any of the value.
+   */
   openFor<T extends object>(record: CredentialRecord, version: number, use: (value: Uint8Array) => T): T | undefined {
     return this.#masked.openFor(keyOf(record.space, record.name), record, version, use);
   }
 
-  /** @param value stays the caller's */
+  /** Keeps a value in masked form, if there is room. @param value stays the caller's */
   keepValue(record: CredentialRecord, version: number, value: Uint8Array): void {
     this.#masked.keep(keyOf(record.space, record.name), record, version, value);
   }
 
+  /** Drops everything that depends on credentials that were changed. */
   forget(changed: Iterable<CredentialRecord>): void {
     for (const { space, name } of changed) {
       const key = keyOf(space, name);
@@ -98,7 +102,7 @@ export class ReadCache {
   }
 }
 
-/** No name has a space in it. Most are of the shared space, and need no new text to be found by. */
+/** Unambiguous, as no name contains a blank. Names of the shared space, the most frequent ones, need no new string. */
 function keyOf(space: Space, name: string): string {
   return space === SHARED_SPACE ? name : `${space} ${name}`;
 }

@@ -9,55 +9,59 @@ import type { Principals } from './principals.ts';
 import type { ReadCache, SealedValue } from './read-cache.ts';
 import type { Sealing } from './sealing.ts';
 
-/** Some credentials of a listing, and where the next ones begin. */
+/** One page of a listing of credentials. */
 export interface CredentialPage {
   readonly records: readonly CredentialRecord[];
-  /** How many of the page do not open. */
+  /** Number of records on the page that could not be decrypted. */
   readonly damaged: number;
-  /** Pass it on to get the next page; undefined on the last one. */
+  /** The `after` argument for the next page; undefined on the last one. */
   readonly next: Uint8Array | undefined;
 }
 
-/** Some results of validations, and where the next ones begin. */
+/** One page of a listing of validation results. */
 export interface HealthPage {
   readonly records: readonly HealthRecord[];
   readonly next: Uint8Array | undefined;
 }
 
-/** Reads opened records: names and values as they were committed last. */
+/** Reads decrypted records: the last committed state, and in a transaction its own changes too. */
 export interface VaultReader {
   /** @throws CredentialError `Damaged` */
   credential(space: Space, name: string): CredentialRecord | undefined;
-  /** All that is there of a set, by field, in the order of the fields. @throws CredentialError `Damaged` */
+  /**
+   * Returns the existing credentials of a set, by field, in the order of the fields.
+   *
+   * @throws CredentialError `Damaged`
+   */
   setMembers(space: Space, set: string): ReadonlyMap<string, CredentialRecord>;
   /**
-   * A kept version of a value; the caller owns and wipes it.
+   * Returns a kept version of a value; the caller owns and wipes it.
    *
    * @throws CredentialError `Damaged`
    */
   value(record: CredentialRecord, version: number): Uint8Array;
   /**
-   * The same without a copy: `use` gets the bytes where they were opened, reads nothing else meanwhile, and keeps nothing
-   * of them; they are wiped when it returns.
+   * Like {@link value}, without a copy: `use` gets the bytes in place, and they are wiped when it returns. `use` must
+   * not keep any of them, and must not read anything else meanwhile.
    *
    * @throws CredentialError `Damaged`
    */
   valueFor<T extends object>(record: CredentialRecord, version: number, use: (value: Uint8Array) => T): T;
   principal(id: PrincipalId): PrincipalRecord | undefined;
   principals(): Iterable<PrincipalRecord>;
-  /** To whom a credential or a set was granted, and how. */
+  /** Returns to whom a credential or a set was granted, with the grants. */
   grantees(space: Space, kind: GrantEntry['kind'], target: string): ReadonlyMap<PrincipalId, GrantEntry>;
-  /** How many grants a space has given; what is not committed yet may be left out. */
+  /** Returns the number of grants that a space has given. */
   grantsGiven(space: Space): number;
-  /** All credentials of all spaces, a page at a time, in no order that means anything. Damaged ones are left out. */
+  /** Lists the credentials of all spaces, a page at a time, in no meaningful order. Damaged ones are left out. */
   credentials(after: Uint8Array | undefined, limit: number): CredentialPage;
-  /** How a set did when it was last tried out; undefined, too, where that is damaged: then it is as if it never was. */
+  /** Returns the last validation result of a set; undefined if there is none, or its record is damaged. */
   health(space: Space, set: string): HealthRecord | undefined;
-  /** That of all sets of all spaces, a page at a time. */
+  /** Lists the validation results of all sets of all spaces, a page at a time. */
   healths(after: Uint8Array | undefined, limit: number): HealthPage;
 }
 
-/** What `read` returns; undefined, and one more in `count`, where what it reads is damaged. */
+/** Returns the result of `read`; if that throws `Damaged`, undefined, and counts it in `count`. */
 export function countDamaged<T>(count: { damaged: number }, read: () => T): T | undefined {
   try {
     return read();
@@ -68,7 +72,7 @@ export function countDamaged<T>(count: { damaged: number }, read: () => T): T | 
   }
 }
 
-/** Tells whether a credential is there, be it damaged. */
+/** Tells whether a credential exists, even if it is damaged. */
 export function isThere(reader: VaultReader, space: Space, name: string): boolean {
   try {
     return reader.credential(space, name) !== undefined;
@@ -78,14 +82,14 @@ export function isThere(reader: VaultReader, space: Space, name: string): boolea
   }
 }
 
-/** Opens what a sealed reader gives. */
+/** Decrypts the records of a {@link SealedReader}. */
 export class OpeningReader implements VaultReader {
   readonly #records: SealedReader;
   readonly #sealing: Sealing;
   readonly #principals: Principals;
   readonly #cache: ReadCache | undefined;
 
-  /** @param cache where everything is read as it was committed; changes that are not committed have no part in it */
+  /** @param cache only for a reader of committed records, as uncommitted changes must not get into it */
   constructor(records: SealedReader, sealing: Sealing, principals: Principals, cache?: ReadCache) {
     this.#records = records;
     this.#sealing = sealing;
@@ -190,7 +194,9 @@ export class OpeningReader implements VaultReader {
     return sealed;
   }
 
-  /** The record that a value is in: of the current one, that of its credential, unless it is large. */
+  /**
+   * Finds the record that contains a value: the one of the credential for an inline value, else a record of its own.
+   */
   #findValue(record: CredentialRecord, version: number): SealedRecord | undefined {
     if (version === currentVersion(record).version) {
       const tag = this.#sealing.credentialTag(record.space, record.name);
@@ -204,19 +210,19 @@ export class OpeningReader implements VaultReader {
   }
 }
 
-/** Tells whether what is sealed there is this credential at its current version, with the value. */
+/** Tells whether a body is this credential at its current version, with an inline value. */
 function hasInlineValue(sealing: Sealing, tag: Uint8Array, body: Uint8Array, record: CredentialRecord): boolean {
   const opened = openWithValue(sealing, tag, body);
   if (opened?.hasValue !== true) return false;
   return opened.record.id === record.id && currentVersion(opened.record).version === currentVersion(record).version;
 }
 
-/** Opens the record of a credential; undefined where it is damaged, or lies in another one's place. */
+/** Decrypts the record of a credential; undefined if it is damaged, or in the place of another record. */
 export function openCredential(sealing: Sealing, tag: Uint8Array, body: Uint8Array): CredentialRecord | undefined {
   return sealing.openFor(KIND.credential, tag, body, decodeCredential);
 }
 
-/** The same, and whether the current value is in it. */
+/** Like {@link openCredential}, and tells whether the record contains the current value. */
 export function openWithValue(
   sealing: Sealing,
   tag: Uint8Array,
@@ -228,7 +234,7 @@ export function openWithValue(
   }));
 }
 
-/** Opens the result of a validation; undefined where it is damaged, or lies in another one's place. */
+/** Decrypts the result of a validation; undefined if it is damaged, or in the place of another record. */
 export function openHealth(sealing: Sealing, tag: Uint8Array, body: Uint8Array): HealthRecord | undefined {
   return sealing.openFor(KIND.health, tag, body, decodeHealth);
 }

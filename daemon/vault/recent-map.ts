@@ -1,9 +1,10 @@
 /**
- * A bounded map that lets go of what was not used lately: it has at least the `generation` entries that were used last,
- * and never more than twice as many.
+ * A bounded map that drops entries not used recently: it keeps at least the last `generation` entries that were used,
+ * and at most twice as many.
  *
- * Two maps, of which the older one is dropped whole when the younger one is full. To delete the oldest entry of a `Map`
- * at every insertion takes longer the larger it is: V8 goes through the places of all that were deleted before.
+ * It has two maps, and drops the whole older one when the younger one is full. Deleting the oldest entry of one `Map`
+ * at each insertion would take longer the larger the map is, as V8 scans the slots of all entries that were deleted
+ * before.
  */
 export class RecentMap<V extends {}> {
   readonly #generation: number;
@@ -18,7 +19,7 @@ export class RecentMap<V extends {}> {
     return this.#young.size + this.#old.size;
   }
 
-  /** Counts as a use. */
+  /** Returns an entry, and counts that as a use of it. */
   get(key: string): V | undefined {
     const young = this.#young.get(key);
     if (young !== undefined) return young;

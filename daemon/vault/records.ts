@@ -149,7 +149,7 @@ export function setKey({ space, set }: { readonly space: Space; readonly set: st
   return `${space} ${set}`;
 }
 
-/** Returns the place that {@link setKey} made the key of. Neither part of it contains a space. */
+/** Splits a key that {@link setKey} returned into its space and its set. */
 export function setPlaceOf(key: string): { space: Space; set: string } {
   const at = key.indexOf(' ');
   return { space: key.slice(0, at) as Space, set: key.slice(at + 1) };

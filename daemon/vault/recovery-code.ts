@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { KEY_BYTES } from './key-memory.ts';
 import { randomBytes } from './sodium.ts';
 
-/** Crockford's base 32: no I, L, O or U, so that a code survives being read out and typed. */
+/** Crockford's base 32, without I, L, O and U, so that a code can be read out and typed without mistakes. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const BASE32_TEXT = /^[0-9A-HJKMNP-TV-Z]+$/;
 const SECRET_BYTES = 20;
@@ -11,7 +11,7 @@ const CHECK_CHARACTERS = 4;
 const GROUP_LENGTH = 6;
 const CODE_LENGTH: number = (SECRET_BYTES * 8) / 5 + CHECK_CHARACTERS;
 
-/** A fresh code: 160 random bits and four characters that show a slip of the pen, as `XXXXXX-XXXXXX-…`, six groups. */
+/** Returns a fresh code of 160 random bits and four check characters, as `XXXXXX-XXXXXX-…`, six groups. */
 export function newRecoveryCode(): string {
   const secret = randomBytes(SECRET_BYTES);
   const characters = encodeBase32(secret) + checkOf(secret);
@@ -19,11 +19,11 @@ export function newRecoveryCode(): string {
 }
 
 /**
- * The key that a code stands for; the caller owns and wipes it. Case, spaces and dashes do not matter, O is read as 0,
- * I and L as 1. Undefined where it is no code, or one with a slip.
+ * Returns the key that a code stands for; the caller owns and wipes it. Case, white space and dashes do not matter, O
+ * is read as 0, I and L as 1. Undefined if the text is not a code, or the check characters do not match.
  */
 export function parseRecoveryCode(text: string): Uint8Array | undefined {
-  // Letters outside ASCII have capitals inside of it: ı becomes I.
+  // The upper case of some letters outside ASCII is an ASCII letter: ı becomes I.
   if (/[^\x20-\x7e\s]/.test(text)) return undefined;
   const characters = text.toUpperCase().replaceAll(/[\s-]/g, '').replaceAll('O', '0').replaceAll(/[IL]/g, '1');
   if (characters.length !== CODE_LENGTH || !BASE32_TEXT.test(characters)) return undefined;
@@ -39,7 +39,7 @@ function checkOf(secret: Uint8Array): string {
   return encodeBase32(hash.subarray(0, 5)).slice(0, CHECK_CHARACTERS);
 }
 
-/** `bytes` is a multiple of 5 long. */
+/** Encodes bytes, whose number is a multiple of 5. */
 function encodeBase32(bytes: Uint8Array): string {
   let bits = 0n;
   for (const byte of bytes) bits = (bits << 8n) | BigInt(byte);

@@ -12,16 +12,17 @@ import { Sealing } from './sealing.ts';
 import type { Sodium } from './sodium.ts';
 import type { Unlocked } from './vault.ts';
 
-/** More than there ever are of the records that stay in clear. */
+/** Above the number of slots or data keys of any store. */
 const CLEAR_RECORDS_MAX = 100;
 
 /**
- * Seals every record with a new data key, in one transaction of the store: killed at any point, the store is the old one.
- * Works under `Vault.exclusive`; readers see the old records until the last moment.
+ * Seals every record again under a new data key, in one transaction of the store: if the process is killed at any point
+ * before the commit, the store is unchanged. Runs under `Vault.exclusive`; readers see the old records until the
+ * commit.
  *
- * @returns the new epoch, and the number of records that were sealed anew
- * @throws CredentialError `Damaged` where a record does not open, or the head shows that one is missing, added or older
- * than it was: the new head would hide that. Nothing has changed then
+ * @returns the new epoch, and the number of records that were sealed again
+ * @throws CredentialError `Damaged` if a record cannot be decrypted, or the head shows that one is missing, added or
+ *   older than it was, which the new head would hide. Nothing has changed then
  */
 export async function rekey(
   sodium: Sodium,
@@ -59,7 +60,7 @@ export async function rekey(
   }
 }
 
-/** One pass over the store, from the records of the old sealing to those of the new. */
+/** One pass over the store, which rewrites all records from the old sealing to the new one. */
 class Rewrite {
   readonly oldDigest: Digest = new Digest();
   readonly digest: Digest = new Digest();
@@ -77,7 +78,7 @@ class Rewrite {
     this.#new = newSealing;
   }
 
-  /** The store's id and the slots stay as they are; the old data key goes. */
+  /** Keeps the store's id and the slots as they are, and deletes the old data key. */
   keepClear(): void {
     for (const kind of [KIND.store, KIND.slot]) {
       for (const { tag, body } of this.#store.list(kind, undefined, CLEAR_RECORDS_MAX)) {
@@ -118,7 +119,7 @@ class Rewrite {
       const { space, set } = decodeHealth(text);
       this.#move(KIND.health, tag, this.#new.healthTag(space, set), text);
     }
-    // A value that no credential refers to would stay behind, under the old key.
+    // A value that no credential refers to would stay in the store, sealed under the old key, which is gone.
     let strayValues = -this.#values;
     for await (const _ of everyRecord(this.#store, KIND.value)) strayValues += 1;
     if (strayValues !== 0) throw new CredentialError('Damaged', {});
@@ -140,7 +141,7 @@ class Rewrite {
     return text;
   }
 
-  /** Wipes `text`. */
+  /** Replaces a record by `text` sealed under the new key, and wipes `text`. */
   #move(kind: Kind, oldTag: Uint8Array, tag: Uint8Array, text: Uint8Array): void {
     this.#transaction.delete(kind, oldTag);
     this.put({ kind, tag, body: this.#new.seal(kind, tag, text) });

@@ -13,13 +13,13 @@ import type { VaultWriter } from './transaction.ts';
 import type { Unlocked } from './vault.ts';
 
 /**
- * Makes what a check could read the whole truth, in one commit: what does not open is dropped, a credential whose current
- * value is gone is dropped with it (an older value would be a wrong one), and the head is made anew.
+ * Reduces the store to what a check could read, in one commit. Records that cannot be decrypted are dropped, as is a
+ * credential whose current value is lost (an older value would be wrong), and a new head is written.
  *
- * @param afterwards makes what follows from it, in the same commit
- * @param findings with pages that were looked at
- * @throws CredentialError `Damaged` where pages of the file are damaged: what lies on them would be taken for deleted, and
- * everything that refers to it be dropped
+ * @param findings of a check that has inspected the pages
+ * @param afterwards makes the changes that follow from the repair, in the same commit
+ * @throws CredentialError `Damaged` if pages of the file are damaged: the records on them would be taken for deleted,
+ *   and everything that refers to them would be dropped
  * @throws StoreError
  */
 export function repair(
@@ -29,7 +29,8 @@ export function repair(
   afterwards: (writer: VaultWriter) => void,
 ): void {
   if (!findings.isWhole) throw new CredentialError('Damaged', {});
-  // Without a head, they are counted on from the newest list, so that lists still say which of two is older.
+  // Without a head, the commit count continues from the newest list, so that the ids of lists still tell which is
+  // older.
   let commits = state.head?.commits ?? 0;
   if (state.head === undefined) for (const id of findings.stale.keys()) commits = Math.max(commits, commitOf(id));
   const transaction = new VaultTransaction(store, state.sealing, findings.principals, commits);

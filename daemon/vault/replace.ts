@@ -3,8 +3,8 @@ import type { SealedReader, SealedStore, SealedTransaction } from '../store/seal
 import { everyRecord } from './every-record.ts';
 
 /**
- * Prepares the records of a copy to take the place of all that are in a store, in one transaction that the caller commits
- * or rolls back. Nobody sees any of it before.
+ * Begins a transaction that replaces all records of a store by those of a copy. The caller commits it or rolls it back;
+ * no reader sees any of it before the commit.
  *
  * @throws StoreError
  */

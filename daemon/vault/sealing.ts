@@ -6,24 +6,25 @@ import type { PrincipalId, Space } from './records.ts';
 import type { Sodium } from './sodium.ts';
 import { wipe } from './sodium.ts';
 
-/** Length of the store's id and of the tag of a sealed record, in bytes. */
+/** Length of the store's id and of a computed tag, in bytes. */
 export const ID_BYTES = 16;
-/** Length of a record's part in the digest of the head, in bytes. */
+/** Length of a record's fingerprint, and of the digest in the head, in bytes. */
 export const DIGEST_BYTES = 32;
 
 const KDF_CONTEXT = 'cio-data';
 const ASSOCIATED_MAGIC = 'cio-record-1';
 /** magic ‖ store id ‖ epoch (u32) ‖ kind (u8) ‖ tag, the last padded with zeros */
 const ASSOCIATED_BYTES: number = ASSOCIATED_MAGIC.length + ID_BYTES + 4 + 1 + ID_BYTES;
-/** Texts above this size, padded, have memory of their own. */
+/** Padded texts above this size get a buffer of their own instead of the shared scratch buffer. */
 const SCRATCH_BYTES = 2048;
 
 /**
- * Seals and opens the records of one store under one data key: what its file format is made of (docs/file-format.md).
+ * Seals and opens the records of one store under one data key, as docs/file-format.md describes.
  *
- * Three subkeys: one finds records, one seals them, one makes the digest of the head. What is sealed is bound to the
- * store, the key epoch, and the kind and tag of the record; the tag stands for the record's identity, and for a value
- * that is its credential and version. So no record opens in another one's place.
+ * There are three subkeys: one computes tags, one seals bodies, one computes the fingerprints for the digest of the
+ * head. The associated data binds a body to the store, the key epoch, and the kind and tag of the record. The tag
+ * stands for the record's identity; the identity of a value is its credential and version. So no body can be decrypted
+ * in the place of another record.
  */
 export class Sealing {
   readonly storeId: Uint8Array;
@@ -33,14 +34,16 @@ export class Sealing {
   readonly #sealKey: Uint8Array;
   readonly #digestKey: Uint8Array;
   readonly #associated: Buffer;
-  /** The tag that was asked for last: a credential that is stored is looked for first, and more than once. */
+  /**
+   * The last tag computed. Storing a credential looks it up first, so the same tag is needed several times in a row.
+   */
   #lastCredential: { readonly identity: string; readonly tag: Uint8Array } | undefined;
-  /** What was opened with it and is read often. */
+  /** Masked copies of the values that are read often. */
   readonly masked: MaskedValues;
-  /** Where texts are padded; zeros between two calls. */
+  /** Scratch buffer for padded texts; all zeros between calls. */
   readonly #scratch: Uint8Array = new Uint8Array(SCRATCH_BYTES);
 
-  /** `dataKey` stays the caller's, who wipes it; the subkeys live until {@link wipe}. */
+  /** Derives the subkeys, which live until {@link wipe}. `dataKey` stays the caller's, who wipes it. */
   constructor(sodium: Sodium, storeId: Uint8Array, epoch: number, dataKey: Uint8Array) {
     this.#sodium = sodium;
     this.storeId = storeId;
@@ -79,7 +82,7 @@ export class Sealing {
     return this.#tag(KIND.principal, principal);
   }
 
-  /** @param text stays the caller's */
+  /** Pads and encrypts the text of a record. @param text stays the caller's */
   seal(kind: Kind, tag: Uint8Array, text: Uint8Array): Uint8Array {
     const padded = pad(text, this.#scratch);
     try {
@@ -89,14 +92,18 @@ export class Sealing {
     }
   }
 
-  /** @returns the text, which the caller owns and wipes; undefined where the record is not what was sealed for this place */
+  /**
+   * Decrypts the body of a record.
+   *
+   * @returns the text, which the caller owns and wipes; undefined if the body was not sealed for this kind and tag
+   */
   open(kind: Kind, tag: Uint8Array, body: Uint8Array): Uint8Array | undefined {
     return this.openFor(kind, tag, body, (text) => text.slice());
   }
 
-  /** The same without a copy: `use` gets the text as `Sodium.openFor` gives it. */
+  /** Like {@link open}, without a copy: `use` gets the text in place, see {@link Sodium.openFor}. */
   openFor<T>(kind: Kind, tag: Uint8Array, body: Uint8Array, use: (text: Uint8Array) => T): T | undefined {
-    // Tags are filled up with zeros below: a shorter one would stand for the same place.
+    // The associated data pads tags with zeros, so a shorter tag could stand for the same record.
     if (kind !== KIND.head && tag.length !== ID_BYTES) return undefined;
     return this.#sodium.openFor(this.#sealKey, body, this.#associate(kind, tag), (padded) => {
       const text = unpad(padded);
@@ -105,8 +112,8 @@ export class Sealing {
   }
 
   /**
-   * A record's part in the digest of the head. Of a sealed body the nonce and the tag stand for all of it; slots and
-   * data keys are small and count whole.
+   * Computes a record's fingerprint for the digest of the head. For a sealed body, only its nonce and its Poly1305 tag
+   * are hashed, which stand for all of it; the store's id, slots and data keys are small and are hashed whole.
    */
   fingerprint(kind: Kind, tag: Uint8Array, body: Uint8Array): Uint8Array {
     const isSealed = kind >= KIND.principal;
@@ -121,18 +128,19 @@ export class Sealing {
     return this.#sodium.keyedHash(this.#digestKey, message, DIGEST_BYTES);
   }
 
+  /** Wipes the subkeys and all masked values. */
   wipe(): void {
     this.masked.wipe();
     this.#sodium.release(this.#tagKey, this.#sealKey, this.#digestKey);
   }
 
-  /** The hash of kind (u8) ‖ 0 ‖ identity. */
+  /** Computes the keyed hash of kind (u8) ‖ NUL ‖ identity. */
   #tag(kind: Kind, identity: string): Uint8Array {
     const message = Buffer.from(`${String.fromCharCode(kind)}\0${identity}`);
     return this.#sodium.keyedHash(this.#tagKey, message, ID_BYTES);
   }
 
-  /** The one buffer is used again by each call; libsodium has copied it when the call returns. */
+  /** Builds the associated data in a buffer that every call reuses: `Sodium` copies it before it returns. */
   #associate(kind: Kind, tag: Uint8Array): Uint8Array {
     let offset = ASSOCIATED_MAGIC.length + ID_BYTES + 4;
     offset = this.#associated.writeUInt8(kind, offset);

@@ -5,34 +5,34 @@ import { TimeSlice } from '../time-slice.ts';
 import { Digest, decodeHead } from './head.ts';
 import type { Unlocked, Vault } from './vault.ts';
 
-/** When it begins: what is asked for at a start of the host comes first. */
+/** Delay before the check, so that requests during the boot of the host come first. */
 const DELAY_MS = 60_000;
 
-/** When it is tried again that could not be done: a disk that was full has room by then, or has been looked at. */
+/** Delay before a failed check is retried, which gives an operator time to fix a disk. */
 const RETRY_MS: number = 15 * 60_000;
 
-/** How many checks in a row may be given up for what waits to be purged; the next one is brought to its end all the same. */
+/** Most checks in a row that are abandoned in favour of a waiting purge; the next one runs to its end. */
 const GIVEN_UP_MAX = 3;
 
-/** Records between two looks at the clock; each may have a little more than 1 MiB. */
+/** Records read between two checks of the clock; each may have a little more than 1 MiB. */
 const PAGE = 16;
 
-/** Hears of what a check came to. */
+/** Callbacks for the result of a check. */
 export interface SelfCheckEvents {
   onDamaged(): void;
   onFailed(error: unknown): void;
 }
 
 /**
- * Holds all records of the store against its head, once after it was opened, in slices between which others have their
- * turn: a record that was deleted, added, or put back from an older copy while no daemon ran is told of, and not only when
- * somebody asks. It does not open the records, and does not say which one it is; fsck does.
+ * Compares all records of the store with its head, once after it was unlocked, in time slices between which other work
+ * gets its turn. So a record that was deleted, added, or put back from an older copy while no daemon ran is noticed
+ * without anybody asking. The check does not decrypt the records and cannot tell which one is affected; fsck can.
  */
 export class SelfCheck {
   readonly #vault: Vault;
   readonly #events: SelfCheckEvents;
   #isIntact: boolean | undefined;
-  /** Of what. */
+  /** The state of the vault to which `#isIntact` applies. */
   #of: Unlocked | undefined;
   #givenUp = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -45,7 +45,7 @@ export class SelfCheck {
     this.#events = events;
   }
 
-  /** What the last check came to; undefined where there was none of what is open now. */
+  /** Result of the last check; undefined if the store was locked or repaired since, or never checked. */
   get isIntact(): boolean | undefined {
     return !this.#vault.isLocked && this.#vault.unlocked() === this.#of ? this.#isIntact : undefined;
   }
@@ -53,14 +53,14 @@ export class SelfCheck {
   start(): void {
     this.#unwatch = this.#vault.watch((change) => {
       if (change !== undefined) return;
-      // It was unlocked, repaired, or has other contents.
+      // The store was unlocked or repaired, or its contents replaced.
       this.#of = undefined;
       this.#plan(DELAY_MS);
     });
     this.#plan(DELAY_MS);
   }
 
-  /** Ends what is under way. */
+  /** Stops, and waits for a running check to end. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#unwatch();
@@ -68,7 +68,10 @@ export class SelfCheck {
     await this.#running;
   }
 
-  /** Checks now. What is locked, repaired, or given another key, meanwhile is not known to be anything. */
+  /**
+   * Checks now. If the store is locked, repaired or rekeyed meanwhile, there is no result, and another check is
+   * planned.
+   */
   async run(): Promise<void> {
     const of = this.#vault.unlocked();
     const isIntact = await this.#look(of);
@@ -82,7 +85,7 @@ export class SelfCheck {
     if (!isIntact) this.#events.onDamaged();
   }
 
-  /** A page that cannot be read is a store that is not as it was left, too. */
+  /** Compares a snapshot with its head. A damaged page counts as a mismatch; undefined if the check was abandoned. */
   async #look(of: Unlocked): Promise<boolean | undefined> {
     try {
       return await this.#vault.readSnapshot((snapshot, isInTheWay) => this.#compare(of, snapshot, isInTheWay));
@@ -108,7 +111,8 @@ export class SelfCheck {
   }
 
   /**
-   * Whether fingerprints can be made as the head's were, nothing was repaired since, and nobody waits for the snapshot to end.
+   * Tells whether the check may go on: the store is unlocked with the same keys and was not repaired, the check was not
+   * stopped, and no exclusive work has begun, whose purge would have to wait for the snapshot.
    */
   #isUnchanged(of: Unlocked, { sealing, reader }: Pick<Unlocked, 'sealing' | 'reader'>): boolean {
     const { isLocked, isExclusive } = this.#vault;
@@ -116,7 +120,7 @@ export class SelfCheck {
     return of.sealing === sealing && of.reader === reader;
   }
 
-  /** @param isInTheWay what was deleted cannot be purged because of the snapshot */
+  /** @param isInTheWay tells whether a purge has waited long for the snapshot to end */
   async #compare(of: Unlocked, snapshot: SealedReader, isInTheWay: () => boolean): Promise<boolean | undefined> {
     const { sealing, reader } = of;
     const slice = new TimeSlice(this.#vault.turns, undefined);

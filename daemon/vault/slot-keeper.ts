@@ -10,39 +10,39 @@ import { wipe } from './sodium.ts';
 import type { Sodium } from './sodium.ts';
 import type { Vault } from './vault.ts';
 
-/** The key file that a new store gets, in the state directory. */
+/** Name of the key file that is created for a new store, in the state directory. */
 export const DEFAULT_KEY_FILE = 'root.key';
 
-/** The name under which systemd gives the root key's credential to the daemon. */
+/** Name of the systemd credential with the key of the first slot. */
 export const DEFAULT_SYSTEMD_CREDENTIAL = 'cio-credentiald.root-key';
 
-/** Where slots that need nobody find their keys. */
+/** The places where unattended slots find their keys. */
 export interface SlotPlaces {
   readonly stateDirectory: string;
-  /** `$CREDENTIALS_DIRECTORY` (systemd.exec(5)); undefined where systemd gave none. */
+  /** `$CREDENTIALS_DIRECTORY` (systemd.exec(5)); undefined if systemd gave none. */
   readonly credentialsDirectory: string | undefined;
 }
 
-/** What somebody adds a slot with. */
+/** A request to add a slot. */
 export type SlotRequest =
   | { readonly kind: 'keyfile'; readonly path: string; readonly label?: string }
   | { readonly kind: 'systemd'; readonly credential: string; readonly label?: string }
   | { readonly kind: 'passphrase'; readonly passphrase: string; readonly label?: string }
   | { readonly kind: 'recovery'; readonly label?: string };
 
-/** Why a slot did not open by itself, for the operator; never anything of a key. */
+/** Why an unattended slot did not unlock the store, for the operator. Contains nothing of a key. */
 export type SlotTrouble = { readonly slot: SlotRecord; readonly reason: string };
 
-/** Opens the vault by its slots, and adds and removes them. */
+/** Unlocks the vault with its slots, and adds and removes slots. */
 export class SlotKeeper {
   readonly #vault: Vault;
   readonly #sodium: Sodium;
   readonly #places: SlotPlaces;
   readonly #now: () => number;
   #isTrying = false;
-  /** How many slots are being made. */
+  /** Number of slots that are being created. */
   #added = 0;
-  /** Settled when no new slot's passphrase is derived, nor waits for its turn. */
+  /** Settles when no passphrase of a new slot is being derived or queued for that. */
   #derived: Promise<unknown> = Promise.resolve();
   #isStopped = false;
 
@@ -53,7 +53,10 @@ export class SlotKeeper {
     this.#now = now;
   }
 
-  /** Tries the slots that need nobody: systemd's first, then key files. Returns the one that opened, or why none did. */
+  /**
+   * Tries the unattended slots: systemd's first, then key files. Returns the slot that unlocked, and why others did
+   * not.
+   */
   async unlockUnattended(): Promise<{ readonly opened: SlotRecord | undefined; readonly troubles: SlotTrouble[] }> {
     const troubles: SlotTrouble[] = [];
     const slots = this.#vault.slots();
@@ -92,17 +95,18 @@ export class SlotKeeper {
   }
 
   /**
-   * Adds a slot to the open store.
+   * Adds a slot to the unlocked store.
    *
-   * @returns the slot, and the code of a recovery slot, which is kept nowhere
-   * @throws CredentialError `Locked`, `InvalidValue`, `TooLarge`; `Busy` where it was to be stopped before its turn came
+   * @returns the slot, and for a recovery slot its code, which is stored nowhere
+   * @throws CredentialError `Locked`, `InvalidValue`, `TooLarge`; `Busy` if {@link stop} was called before its turn
+   *   came, or a restore brought another root key meanwhile
    */
   async add(request: SlotRequest): Promise<{ readonly slot: SlotRecord; readonly recoveryCode?: string }> {
-    // Those count that are being made: each holds a key, and a passphrase takes long.
+    // Slots that are still being created count too: each holds a key, and deriving one from a passphrase takes long.
     if (this.#vault.slots().length + this.#added >= SLOTS_MAX) {
       throw new CredentialError('TooLarge', { limit: SLOTS_MAX });
     }
-    // The root key is copied, since a lock may wipe it while a passphrase is derived.
+    // A copy of the root key, since locking the store may wipe the original while a passphrase is derived.
     const rootKey = this.#sodium.copyKey(this.#vault.unlocked().rootKey);
     const label = request.label === undefined ? {} : { label: request.label };
     this.#added += 1;
@@ -123,7 +127,7 @@ export class SlotKeeper {
           try {
             return { slot: await this.#storeKey(rootKey, { kind: 'keyfile', path, ...label }, key) };
           } catch (error) {
-            // A key that opens nothing.
+            // The slot was not stored, so the key file is useless.
             rmSync(request.path, { force: true });
             throw error;
           }
@@ -140,12 +144,12 @@ export class SlotKeeper {
     }
   }
 
-  /** Derives no other passphrase: who waits for his turn is refused. */
+  /** Refuses further derivations from a passphrase with `Busy`, queued ones included. */
   stop(): void {
     this.#isStopped = true;
   }
 
-  /** Tells whether a key file there would lie beside the store. */
+  /** Tells whether a key file at `path` would be in the state directory, beside the store. */
   isInStateDirectory(path: string): boolean {
     return pathInSlot(this.#places, path) !== path;
   }
@@ -160,7 +164,7 @@ export class SlotKeeper {
     });
   }
 
-  /** Wipes `key`. */
+  /** Makes and stores a slot with a key, and wipes `key`. */
   async #storeKey(rootKey: Uint8Array, slot: NewSlot, key: Uint8Array): Promise<SlotRecord> {
     try {
       return await this.#store(rootKey, slot, { key });
@@ -174,16 +178,19 @@ export class SlotKeeper {
       makeSlot(this.#sodium, this.#vault.storeId, rootKey, slot, secret, this.#now());
     const record = await (slot.kind === 'passphrase' ? this.#inTurn(make) : make());
     await this.#vault.write((writer) => {
-      // A copy may have been restored meanwhile, and this slot would open none of it.
+      // A restore may have replaced the root key meanwhile, and this slot holds the old one.
       if (Buffer.compare(this.#vault.unlocked().rootKey, rootKey) !== 0) throw new CredentialError('Busy', {});
-      // Others may have been added while this one was made.
+      // Other slots may have been added while this one was created.
       if (writer.slots().length >= SLOTS_MAX) throw new CredentialError('TooLarge', { limit: SLOTS_MAX });
       writer.putSlot(record);
     });
     return record;
   }
 
-  /** One at a time, too; one that cannot be of use any more is not begun. */
+  /**
+   * Derives new slots from passphrases one at a time, as each takes much memory. A derivation is not started if the
+   * store has been locked, or the daemon is stopping, when its turn comes.
+   */
   #inTurn<T>(derive: () => Promise<T>): Promise<T> {
     const derived = this.#derived.then(() => {
       this.#vault.unlocked();
@@ -198,7 +205,7 @@ export class SlotKeeper {
     if (this.#isStopped) throw new CredentialError('Busy', {});
   }
 
-  /** One at a time: a passphrase takes much memory while it is tried. */
+  /** Tries slots one after the other. Refuses a second caller meanwhile: trying a passphrase takes much memory. */
   async #unlockWithAny(slots: readonly SlotRecord[], secret: SlotSecret): Promise<SlotRecord> {
     if (slots.length === 0) throw new CredentialError('UnlockFailed', { reason: 'no_slot' });
     if (this.#isTrying) throw new CredentialError('Busy', {});
@@ -219,7 +226,7 @@ export class SlotKeeper {
     if (rootKey === undefined) return false;
     let isThere = false;
     try {
-      // While the key was derived it may have been removed, and the store locked, or another one's copy restored.
+      // While the key was derived, the slot may have been removed, or the copy of another store restored.
       isThere = this.#vault.slots().some(({ wrapped }) => wrapped === slot.wrapped);
     } finally {
       if (!isThere) this.#sodium.release(rootKey);
@@ -229,14 +236,17 @@ export class SlotKeeper {
   }
 }
 
-/** The key of a slot that needs nobody; the caller owns and wipes it. @throws KeyFileError */
+/** Reads the key of an unattended slot; the caller owns and wipes it. @throws KeyFileError */
 function readSlotKey(slot: SlotRecord, places: SlotPlaces): Uint8Array {
   if (slot.kind === 'systemd') return readCredential(slot.credential ?? DEFAULT_SYSTEMD_CREDENTIAL, places);
   const path = slot.path ?? DEFAULT_KEY_FILE;
   return readKeyFile(isAbsolute(path) ? path : join(places.stateDirectory, path));
 }
 
-/** A path as a slot keeps it: one in the state directory moves with it. */
+/**
+ * Returns a path as a slot stores it: relative if it is in the state directory, so that it stays valid when that is
+ * moved.
+ */
 export function pathInSlot(places: SlotPlaces, path: string): string {
   const inside = relative(places.stateDirectory, path);
   return inside.startsWith('..') || isAbsolute(inside) ? path : inside;

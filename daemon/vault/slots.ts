@@ -4,31 +4,31 @@ import type { ScryptParameters } from './passphrase.ts';
 import { randomBytes, wipe } from './sodium.ts';
 import type { Sodium } from './sodium.ts';
 
-/** Most slots of a store: unlocking with a passphrase may have to try each. */
+/** Most slots of a store: unlocking with a passphrase may have to try all of them. */
 export const SLOTS_MAX = 16;
 
-/** Most that are read of a file, which may have been given more. */
+/** Most slots that are read from a file, to which another program may have added some. */
 export const SLOTS_READ_MAX: number = 4 * SLOTS_MAX;
 
-/** No text of a slot is longer than a path (PATH_MAX); of one that is, the log and every list would be as long. */
+/** Longest text in a slot, that of a path (PATH_MAX): longer ones would fill the log and every list. */
 const SLOT_TEXT_MAX = 4096;
 
 /**
- * One way to the root key, as it lies in the file: everything but `wrapped` is in clear, since it is needed before
- * anything can be opened, and bound to `wrapped`, so that none of it can be changed.
+ * One way to the root key, as it is stored in the file. All fields but `wrapped` are in clear, since they are needed
+ * before anything can be decrypted. They are associated data of `wrapped`, so a change of any of them is noticed.
  */
 export interface SlotRecord extends Slot {
-  /** Of a key file: its path, relative to the state directory where it lies in there. */
+  /** For a key file: its path, relative if it is in the state directory. */
   readonly path?: string;
-  /** Of a systemd slot: the name of the credential that systemd gives to the daemon. */
+  /** For a systemd slot: the name of the credential that systemd passes to the daemon. */
   readonly credential?: string;
-  /** Of a passphrase: how the key is derived from it. */
+  /** For a passphrase: the parameters of the key derivation. */
   readonly scrypt?: ScryptParameters;
-  /** The root key, sealed by the slot's key; base64. */
+  /** The root key, sealed with the slot's key; base64. */
   readonly wrapped: string;
 }
 
-/** What opens a slot: 32 random bytes (a key file, a systemd credential, a recovery code), or a passphrase. */
+/** The secret of a slot: 32 bytes (from a key file, a systemd credential or a recovery code), or a passphrase. */
 export type SlotSecret = { readonly key: Uint8Array } | { readonly passphrase: string };
 
 export interface NewSlot {
@@ -59,8 +59,8 @@ export async function makeSlot(
 }
 
 /**
- * The root key, a key of `Sodium`'s that the caller owns; undefined where the secret is not the slot's, or the slot was
- * changed.
+ * Returns the root key, allocated by `Sodium` and owned by the caller; undefined if the secret is not the slot's, or
+ * the slot was changed.
  */
 export async function openSlot(
   sodium: Sodium,
@@ -83,7 +83,9 @@ export function encodeSlot(slot: SlotRecord): Uint8Array {
 
 const SLOT_KINDS: readonly Slot['kind'][] = ['keyfile', 'systemd', 'passphrase', 'recovery'];
 
-/** Undefined where it is no slot that can be tried. What it says is trusted no further than {@link openSlot} proves it. */
+/**
+ * Decodes a slot; undefined if it cannot be tried. Its fields are not authenticated before {@link openSlot} succeeds.
+ */
 export function decodeSlot(tag: Uint8Array, body: Uint8Array): SlotRecord | undefined {
   try {
     const slot = JSON.parse(Buffer.from(body).toString()) as SlotRecord;
@@ -95,7 +97,7 @@ export function decodeSlot(tag: Uint8Array, body: Uint8Array): SlotRecord | unde
     const isUsable = slot.kind !== 'passphrase' || (slot.scrypt !== undefined && areUsable(slot.scrypt));
     return isWhole && isUsable && SLOT_KINDS.includes(slot.kind) ? slot : undefined;
   } catch {
-    // A slot lies in clear and may be anything; what cannot be read cannot be opened.
+    // A slot is stored in clear and may contain anything; one that cannot be parsed cannot be tried.
     return undefined;
   }
 }
@@ -104,13 +106,13 @@ function isSlotText(text: unknown): boolean {
   return typeof text === 'string' && text.length <= SLOT_TEXT_MAX;
 }
 
-/** What callers may know of a slot. */
+/** Returns the part of a slot that callers may see. */
 export function describeSlot({ id, kind, created, label, path, credential }: SlotRecord): Slot {
   const where = label ?? path ?? credential;
   return { id, kind, created, ...(where === undefined ? {} : { label: where }) };
 }
 
-/** A key of `Sodium`'s that the caller owns. */
+/** Derives the key of a slot, allocated by `Sodium` and owned by the caller. */
 async function slotKey(sodium: Sodium, slot: Omit<SlotRecord, 'wrapped'>, secret: SlotSecret): Promise<Uint8Array> {
   const context = Buffer.from(`cio-slot-1\0${slot.id}`);
   if ('key' in secret) return sodium.hashedKey(secret.key, context);
@@ -123,7 +125,7 @@ async function slotKey(sodium: Sodium, slot: Omit<SlotRecord, 'wrapped'>, secret
   }
 }
 
-/** The store's id and every clear field, in the order of their names. */
+/** Builds the associated data of a slot: the store's id and all clear fields, in the order of their names. */
 function slotAssociated(storeId: Uint8Array, clear: object): Uint8Array {
   const fields = Object.entries(clear).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return Buffer.concat([Buffer.from('cio-slot-1\0'), storeId, Buffer.from(JSON.stringify(fields))]);

@@ -10,19 +10,19 @@ const NONCE_BYTES = 24;
 const MAC_BYTES = 16;
 const KDF_CONTEXT_BYTES = 8;
 
-/** Far more keys than are ever held at a time: a rekey has ten. */
+/** Far more keys than are ever held at the same time: a rekey holds ten. */
 const KEYS_MAX = 128;
 
-/** What sealing adds to a text, in bytes: the nonce in front, the Poly1305 tag behind. */
+/** Overhead of sealing, in bytes: the nonce before the ciphertext, and the Poly1305 tag after it. */
 export const SEAL_BYTES: number = NONCE_BYTES + MAC_BYTES;
 
-/** Inputs and output up to this many bytes in sum use memory that is allocated once. */
+/** Calls whose inputs and output have at most this many bytes together use memory that is allocated once. */
 const ARENA_BYTES = 16 * 1024;
 
-/** Lengths of text with and without a part of a block at the end, by which the module's stack is found. */
+/** Text lengths, with and without a partial last block, for the calls that locate the module's stack. */
 const STACK_PROBES_BYTES: readonly number[] = [0, 1, 31, 32, 63, 64, 65, 127, 128, 129, 200, 255, 256, 257, 1000];
 
-/** The stack lies right behind the module's constants, far below this. */
+/** Upper bound for the end of the stack, which follows the module's constants and lies far below this address. */
 const STACK_END_BYTES_MAX: number = 256 * 1024;
 
 interface MemoryRange {
@@ -32,9 +32,11 @@ interface MemoryRange {
 
 type NativeFunction = (...args: number[]) => number;
 
-/** The exports of libsodium's WebAssembly module that are used here. 64-bit lengths are two arguments, low and high. */
+/**
+ * The exports of libsodium's WebAssembly module that are used here. A 64-bit length takes two arguments, low and high.
+ */
 interface SodiumModule {
-  /** A view of the module's memory; a new one whenever the memory grew. */
+  /** A view of the module's memory; replaced by a new view whenever the memory grows. */
   readonly HEAPU8: Uint8Array;
   readonly _malloc: NativeFunction;
   readonly _free: NativeFunction;
@@ -45,18 +47,18 @@ interface SodiumModule {
 }
 
 /**
- * The primitives that the store is made of: XChaCha20-Poly1305, keyed BLAKE2b and libsodium's KDF.
+ * The cryptographic primitives of the store: XChaCha20-Poly1305, keyed BLAKE2b and libsodium's KDF.
  *
- * They call libsodium's WebAssembly module directly. The wrapper's own functions free the copies of keys and texts that
- * they make in the module's memory without wiping them; here every copy is wiped before the call returns, and what
- * libsodium leaves on the module's stack: derived keys, and the end of an opened text.
+ * This class calls libsodium's WebAssembly module directly. The wrapper's own functions copy keys and texts into the
+ * module's memory and free these copies without wiping them. Here, every copy is wiped before the call returns, and so
+ * is the module's stack, where libsodium leaves derived keys and the end of a decrypted text.
  */
 export class Sodium {
   readonly #module: SodiumModule;
   readonly #arena: number;
   readonly #stack: MemoryRange;
   readonly #keys: KeyMemory = new KeyMemory(KEYS_MAX);
-  /** Of whatever was opened with it; wiped with the keys of any store that was. */
+  /** Masked values of every store that is opened with this instance; wiped when the keys of any of these stores are. */
   readonly masked: MaskedValues = new MaskedValues();
   readonly #random: PublicRandom = new PublicRandom();
 
@@ -69,8 +71,8 @@ export class Sodium {
   }
 
   /**
-   * The memory of the keys, this module's arena and stack, in which keys and texts are worked with, and that of masked values:
-   * for locking it, in the order in which it matters.
+   * The memory that holds secrets, for locking it, most important first: the keys; the module's arena and stack, where
+   * libsodium processes keys and texts; and the masked values.
    */
   get memory(): readonly Uint8Array[] {
     const heap = this.#module.HEAPU8;
@@ -83,7 +85,7 @@ export class Sodium {
     ];
   }
 
-  /** @throws Error where this build of libsodium-wrappers does not show its module */
+  /** Loads libsodium. @throws Error if this build of libsodium-wrappers does not export its WebAssembly module */
   static async load(): Promise<Sodium> {
     await wrapper.ready;
     const module = (wrapper as unknown as { libsodium?: Partial<SodiumModule> }).libsodium;
@@ -94,7 +96,7 @@ export class Sodium {
   /**
    * Encrypts and authenticates with XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) under a fresh random nonce.
    *
-   * @param associated bytes that the text is bound to, and that {@link open} must be given again
+   * @param associated the associated data, which {@link open} must be given again
    * @returns nonce ‖ ciphertext ‖ tag
    */
   seal(key: Uint8Array, text: Uint8Array, associated: Uint8Array): Uint8Array {
@@ -112,7 +114,7 @@ export class Sodium {
       heap.set(this.#random.take(NONCE_BYTES), nonce);
       const encrypt = this.#module._crypto_aead_xchacha20poly1305_ietf_encrypt;
       encrypt(nonce + NONCE_BYTES, 0, m, text.length, 0, ad, associated.length, 0, 0, nonce, k);
-      // From Node's pool: memory of its own costs V8 more than a copy, and there is no secret in it.
+      // A Buffer from Node's pool: an allocation of its own costs more than this copy, and ciphertext is not secret.
       return Buffer.from(heap.subarray(nonce, nonce + sealedBytes));
     } finally {
       this.#giveBack(k, total);
@@ -120,20 +122,21 @@ export class Sodium {
   }
 
   /**
-   * Opens what {@link seal} made.
+   * Decrypts and authenticates the output of {@link seal}.
    *
-   * @returns the text, which the caller owns and wipes; undefined where a byte of it, the key or `associated` differ
+   * @returns the text, which the caller owns and wipes; undefined if a byte of `sealed`, the key or `associated`
+   *   differs
    */
   open(key: Uint8Array, sealed: Uint8Array, associated: Uint8Array): Uint8Array | undefined {
     return this.openFor(key, sealed, associated, (text) => text.slice());
   }
 
   /**
-   * The same without a copy.
+   * Like {@link open}, without a copy.
    *
-   * @param use gets the text where it was opened, and may keep nothing of it: it is wiped when `use` returns. It calls
-   *   nothing of this class that works with keys
-   * @returns what `use` made of it
+   * @param use gets the text in the module's memory and must not keep any of it, as it is wiped when `use` returns.
+   *   `use` must not call a method of this class that encrypts, decrypts, hashes or derives
+   * @returns the result of `use`; undefined where {@link open} returns it
    */
   openFor<T>(key: Uint8Array, sealed: Uint8Array, associated: Uint8Array, use: (text: Uint8Array) => T): T | undefined {
     const textBytes = sealed.length - SEAL_BYTES;
@@ -157,12 +160,17 @@ export class Sodium {
     }
   }
 
-  /** BLAKE2b (RFC 7693) of `message` under `key`, which is {@link KEY_BYTES} long; `bytes` is 16 to 64. */
+  /**
+   * Computes BLAKE2b (RFC 7693) of `message`, keyed with `key` of {@link KEY_BYTES}; `bytes`, 16 to 64, is the output
+   * length.
+   */
   keyedHash(key: Uint8Array, message: Uint8Array, bytes: number): Uint8Array {
     return this.#keyedHashFor(key, message, bytes, (hash) => hash.slice());
   }
 
-  /** The same as a key, straight into the memory for keys. To be given back by {@link release}. */
+  /**
+   * Like {@link keyedHash}, with a key as the result, written straight to key memory. The caller {@link release}s it.
+   */
   hashedKey(key: Uint8Array, message: Uint8Array): Uint8Array {
     return this.#keyedHashFor(key, message, KEY_BYTES, (hash) => this.copyKey(hash));
   }
@@ -188,12 +196,12 @@ export class Sodium {
     }
   }
 
-  /** A fresh random key; to be given back by {@link release}. */
+  /** Returns a fresh random key. The caller {@link release}s it. */
   newKey(): Uint8Array {
     return randomFillSync(this.#keys.allocate());
   }
 
-  /** The same key once more. To be given back by {@link release}. */
+  /** Returns a copy of a key in key memory. The caller {@link release}s it. */
   copyKey(key: Uint8Array): Uint8Array {
     if (key.length !== KEY_BYTES) throw new RangeError('a key has 32 bytes');
     const copy = this.#keys.allocate();
@@ -202,21 +210,24 @@ export class Sodium {
   }
 
   /**
-   * Opens a key that was sealed, straight into the memory for keys. To be given back by {@link release}.
+   * Decrypts a sealed key, straight to key memory. The caller {@link release}s it.
    *
-   * @returns undefined where {@link open} would, or where it is no key
+   * @returns undefined where {@link open} returns it, or if the length is not that of a key
    */
   openKey(key: Uint8Array, sealed: Uint8Array, associated: Uint8Array): Uint8Array | undefined {
     if (sealed.length !== KEY_BYTES + SEAL_BYTES) return undefined;
     return this.openFor(key, sealed, associated, (opened) => this.copyKey(opened));
   }
 
-  /** Wipes keys. */
+  /** Wipes keys and frees their places in key memory. */
   release(...keys: readonly (Uint8Array | undefined)[]): void {
     this.#keys.release(...keys);
   }
 
-  /** A subkey by libsodium's `crypto_kdf`; `context` is 8 ASCII characters. To be given back by {@link release}. */
+  /**
+   * Derives a subkey with libsodium's `crypto_kdf`; `context` is 8 ASCII characters. The caller {@link release}s the
+   * key.
+   */
   deriveKey(key: Uint8Array, id: number, context: string): Uint8Array {
     if (context.length !== KDF_CONTEXT_BYTES) throw new RangeError('a KDF context has 8 characters');
     const subkey = this.#keys.allocate();
@@ -236,7 +247,7 @@ export class Sodium {
     }
   }
 
-  /** Memory of the module for one call: the arena where it is enough. */
+  /** Returns the address of module memory for one call: the arena if it is large enough. */
   #reserve(bytes: number): number {
     const base = bytes <= ARENA_BYTES ? this.#arena : this.#module._malloc(bytes);
     if (base === 0) throw new Error('libsodium is out of memory');
@@ -244,8 +255,8 @@ export class Sodium {
   }
 
   /**
-   * Where the functions have their stack, which the module does not tell: the memory below the arena that is another
-   * after they worked. They keep nothing there from one call to the next.
+   * Locates the module's stack, whose address it does not export: the memory below the arena that changes when its
+   * functions run. The functions keep no state there between calls.
    */
   #findStack(): MemoryRange {
     const end = Math.min(this.#arena, STACK_END_BYTES_MAX);
@@ -262,7 +273,7 @@ export class Sodium {
     return { from: Math.max(0, after.findIndex(isChanged)), to: after.findLastIndex(isChanged) + 1 };
   }
 
-  /** Wipes what {@link Sodium.#reserve} gave, and the stack. */
+  /** Wipes and frees the memory that {@link Sodium.#reserve} returned, and wipes the stack. */
   #giveBack(base: number, bytes: number): void {
     this.#module.HEAPU8.fill(0, base, base + bytes);
     this.#module.HEAPU8.fill(0, this.#stack.from, this.#stack.to);
@@ -270,7 +281,10 @@ export class Sodium {
   }
 }
 
-/** Fresh random bytes from the kernel, for ids, salts and the contents of key files. They can be wiped. */
+/**
+ * Returns fresh random bytes from the kernel, for ids, salts and the contents of key files. They lie outside V8's heap,
+ * so they can be wiped.
+ */
 export function randomBytes(bytes: number): Uint8Array {
   return randomFillSync(bytesOutsideHeap(bytes));
 }

@@ -3,7 +3,10 @@ import { describeDefect } from '../log.ts';
 import type { LogFields } from '../log.ts';
 import { StoreError } from '../store/sealed-store.ts';
 
-/** What a caller is told of a failure of the storage, which is its cause; every other error stays as it is. */
+/**
+ * Returns the error that a caller gets for a failure of the storage, which becomes its cause; other errors are
+ * unchanged.
+ */
 export function toCredentialError(error: unknown): unknown {
   if (!(error instanceof StoreError)) return error;
   const options = { cause: error };
@@ -21,13 +24,13 @@ export function toCredentialError(error: unknown): unknown {
   }
 }
 
-/** What of an error may be logged: the words of the storage where it is to blame. */
+/** Returns the log fields for an error: the message of the storage's failure if that is the reason. */
 export function describeFailure(error: unknown): LogFields {
   const failure = storeErrorBehind(error);
   return failure === undefined ? describeDefect(error) : { reason: failure.message };
 }
 
-/** The failure of the storage that an error is, or was made of. */
+/** Returns the storage failure that an error is or has as its cause; undefined if there is none. */
 export function storeErrorBehind(error: unknown): StoreError | undefined {
   if (error instanceof StoreError) return error;
   return error instanceof CredentialError && error.cause instanceof StoreError ? error.cause : undefined;

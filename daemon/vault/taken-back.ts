@@ -1,20 +1,24 @@
 import type { GenerationRange, PrincipalRecord } from './records.ts';
 
-/** Most ranges of a space. Few stores are restored as often, and all of them are sealed anew with every commit. */
+/** Most ranges of a space. Few stores are restored that often, and all ranges are sealed again with every commit. */
 const RANGES_MAX = 16;
 
-/** Tells whether a restore took a generation of a space back: who has seen it may have seen what is gone. */
+/**
+ * Tells whether a restore took back a generation of a space: a client that saw this generation may have seen lost
+ * contents.
+ */
 export function isTakenBack(space: PrincipalRecord | undefined, generation: number): boolean {
   return space?.restored?.some(({ after, at }) => after < generation && generation < at) ?? false;
 }
 
 /**
- * What a space of a copy becomes where the copy takes the place of the store's contents. It counts on from where the store is,
- * with the restore as the next generation, unless it is ahead of that.
+ * Returns the record of a space of a copy as it is after the copy has replaced the store's contents. The restore
+ * becomes the generation after that of the store, unless the copy is ahead of that.
  *
- * Of the generations up to its own, a copy of the same store says itself which were taken back: one that the store takes for
- * gone since may be what the copy brings back. It does not know of generations that were counted here for another store's
- * contents. These are in a range after 0, which stays whatever is restored.
+ * For the generations up to its own, a copy of the same store itself has the list of those that were taken back: one
+ * that the store has taken back since may be just what the copy brings back. But the copy does not know of generations
+ * that were counted here for the contents of another store. These are in a range that starts after 0, which is kept in
+ * every restore.
  *
  * @param isSameStore whether the copy has the id of the store
  */
@@ -24,7 +28,7 @@ export function afterRestore(
   isSameStore: boolean,
 ): PrincipalRecord {
   const at = replaced.generation + 1;
-  // A copy that is ahead was counted on elsewhere, whatever its id: from which generation on, nobody knows.
+  // A copy that is ahead has lived on elsewhere, whatever its id, and it is not known since which generation.
   const isOfItsPast = isSameStore && copied.generation < at;
   const restored = joinRanges([
     ...(replaced.restored ?? []).filter(({ after }) => after === 0),
@@ -35,8 +39,9 @@ export function afterRestore(
 }
 
 /**
- * Ranges of the same generations, ascending, with a generation that is good between any two. Where they are too many, one
- * covers the oldest and what is between them: better a conflict that is none than a change that is lost.
+ * Joins ranges: the result covers the same generations, ascending, with at least one valid generation between any two
+ * ranges. If there are too many, one range covers the oldest ones and all between them: a false conflict is better than
+ * a lost change.
  */
 function joinRanges(ranges: readonly GenerationRange[]): GenerationRange[] {
   const joined: GenerationRange[] = [];

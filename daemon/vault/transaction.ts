@@ -26,59 +26,62 @@ import { SLOTS_READ_MAX, decodeSlot, encodeSlot } from './slots.ts';
 import type { SlotRecord } from './slots.ts';
 import { wipe } from './sodium.ts';
 
-/** The changes of one call. It reads its own writes, and those of the calls before it in the same commit. */
+/** Collects the changes of one call. Reads include its own writes, and those of earlier calls in the same commit. */
 export interface VaultWriter extends VaultReader {
   /**
-   * Stores a credential, with its current value where that is a new one; else it keeps the one that it has. What was
-   * current before stays, where the credential still has that version. `value` stays the caller's.
+   * Stores a credential. `value`, which stays the caller's, is its current value if that is new; without it, the
+   * credential keeps the value that it has. The previous value is kept if `record` still lists its version.
    */
   putCredential(record: CredentialRecord, value?: Uint8Array): void;
-  /** Drops the credential with all its kept values. */
+  /** Deletes a credential with all its kept values. */
   deleteCredential(record: CredentialRecord): void;
   deleteValue(record: CredentialRecord, version: number): void;
   putPrincipal(record: PrincipalRecord): void;
-  /** Makes no generation: what is known of a set is not a change of it. */
+  /** Stores the result of a validation. Makes no new generation: the result is not a change of the set. */
   putHealth(record: HealthRecord): void;
   deleteHealth(space: Space, set: string): void;
-  /** The slots as they will be, those of earlier calls in the same commit included. Ones that cannot be read are left out. */
+  /** Returns the slots including the changes of earlier calls in the same commit. Unreadable ones are left out. */
   slots(): SlotRecord[];
   putSlot(slot: SlotRecord): void;
   deleteSlot(id: string): void;
-  /** The number of this call's commit among those of the space; the same at every call of one change. */
+  /**
+   * Returns the generation of the space that this change makes. The first call counts it up; further calls in the same
+   * change return the same number.
+   */
   generation(space: Space): number;
 }
 
 type Change = SealedRecord | { readonly kind: Kind; readonly tag: Uint8Array; readonly body: undefined };
 
-/** What the vault knows anew after a commit. */
+/** The new state after a commit, for the vault to take over. */
 export interface Committed {
   readonly head: Head;
-  /** The head as it was sealed: the next commit expects to find it. */
+  /** The sealed head, which the next commit expects to find in the store. */
   readonly headBody: Uint8Array;
-  /** The records of principals that changed; an empty one is not there any more. */
+  /** The principals that changed; the record of an empty one was deleted. */
   readonly principals: readonly PrincipalRecord[];
-  /** Credentials that are not what they were, some more than once. */
+  /** The credentials that were created, changed or removed; some may be listed more than once. */
   readonly changed: readonly CredentialRecord[];
-  /** What is newly known of sets. */
+  /** The validation results that were stored. */
   readonly healths: readonly HealthRecord[];
-  /** Whether something may have been deleted, which is then still in SQLite's journal. */
+  /** Whether a record may have been deleted, and so is still in the WAL and the file until a purge. */
   readonly hasDeletes: boolean;
 }
 
-/** Changes that are not committed yet, by place. */
+/** Uncommitted changes, by place ({@link placeOf}). */
 type Changes = Map<string, Change>;
 
 /**
- * Collects the changes of several calls for one commit. Each call is kept or dropped whole: one that is refused leaves
- * nothing of itself among the others.
+ * Collects the changes of several calls for one commit. The changes of a call are kept or dropped as a whole: a call
+ * that is refused leaves none of its changes behind.
  */
 export class VaultTransaction implements VaultWriter {
   readonly #store: SealedStore;
   readonly #sealing: Sealing;
   readonly #kept: Changes = new Map();
-  /** Bodies as they were committed last, by place, of what was looked for. */
+  /** Committed bodies that were looked up, by place; undefined for a record that does not exist. */
   readonly #committed: Map<string, Uint8Array | undefined> = new Map();
-  /** Of credentials that are not in the store yet. */
+  /** Ids of credentials that are not in the store yet. */
   readonly #newIds: Set<string> = new Set();
   readonly #committedPrincipals: Principals;
   readonly #reader: VaultReader;
@@ -93,8 +96,8 @@ export class VaultTransaction implements VaultWriter {
   readonly #lists: NameLists;
 
   /**
-   * @param principals as they were committed last; the transaction leaves them alone
-   * @param commits how often the store was committed
+   * @param principals the committed principals; the transaction does not change them
+   * @param commits the number of commits so far
    */
   constructor(store: SealedStore, sealing: Sealing, principals: Principals, commits: number) {
     this.#lists = new NameLists(commits + 1);
@@ -172,8 +175,8 @@ export class VaultTransaction implements VaultWriter {
     const { version } = currentVersion(record);
     const stored = this.#overlay.get(KIND.credential, tag);
     const kept = stored && this.#inlineValue(record, tag, stored);
-    // Where the one before is a record of its own, or a repair has dropped it, the current one is such a record too: none then
-    // lies where an older record could be put back over it without a trace.
+    // If the previous value is a record of its own, or was dropped by a repair, the current one becomes a record of its
+    // own too. Stored inline, it could be overwritten with an older copy of the credential's record without a trace.
     const isBeforeThere = version === 1 || record.versions.at(-2)?.version === version - 1;
     const isInlineNext = stored === undefined || (kept !== undefined && isBeforeThere);
     try {
@@ -199,12 +202,12 @@ export class VaultTransaction implements VaultWriter {
     this.#delete(KIND.value, this.#sealing.valueTag(record.id, version));
   }
 
-  /** Takes a name out of a list. */
+  /** Removes a name from a list of names. */
   unlist(id: string, name: string): void {
     this.#lists.remove(id, name);
   }
 
-  /** Drops a record that nothing can be made of any more. */
+  /** Deletes a record that cannot be decrypted or belongs to nothing any more. */
   deleteRecord(kind: Kind, tag: Uint8Array): void {
     this.#delete(kind, tag);
   }
@@ -252,7 +255,7 @@ export class VaultTransaction implements VaultWriter {
     return principal.generation + 1;
   }
 
-  /** Keeps the changes since the last keep or drop for the commit. */
+  /** Adds the changes since the last {@link keep} or {@link drop} to the commit. */
   keep(): void {
     for (const [place, change] of this.#changes) this.#kept.set(place, change);
     for (const [id, principal] of this.#principals) this.#keptPrincipals.set(id, principal);
@@ -262,7 +265,7 @@ export class VaultTransaction implements VaultWriter {
     this.drop();
   }
 
-  /** Forgets the changes since the last keep. */
+  /** Discards the changes since the last {@link keep}. */
   drop(): void {
     this.#changes.clear();
     this.#principals.clear();
@@ -277,25 +280,25 @@ export class VaultTransaction implements VaultWriter {
   }
 
   /**
-   * Makes everything that was kept durable, in one transaction of the store.
+   * Makes all kept changes durable, in one transaction of the store.
    *
-   * @throws StoreError; CredentialError `TooLarge` where a record has more bytes than one may have
+   * @throws StoreError; CredentialError `TooLarge` if a record is larger than {@link BODY_BYTES_MAX}
    */
   commit(head: Head, headBody: Uint8Array | undefined): Committed {
     this.#sealPrincipals();
     this.#sealNames();
     const digest = new Digest(head.digest.records, head.digest.bytes);
     let hasDeletes = false;
-    // In the order in which they lie in the store, so that each of its pages is gone through once.
+    // In the order of the b-tree's keys, so that SQLite visits each page once.
     const changes = [...this.#kept].toSorted(([place], [other]) => (place < other ? -1 : 1));
     for (const [place, { kind, tag, body }] of changes) {
-      // What cannot be read again must not be written: those that it would take the place of are still right.
+      // A record that could not be read back must not replace one that can.
       if (body !== undefined && body.length > BODY_BYTES_MAX)
         throw new CredentialError('TooLarge', { limit: BODY_BYTES_MAX });
       const old = this.#committedBody(place, kind, tag);
       if (old !== undefined) digest.remove(this.#sealing.fingerprint(kind, tag, old));
       if (body !== undefined) digest.add(this.#sealing.fingerprint(kind, tag, body));
-      // Of a value that lies in the record of its credential, no record of its own is deleted: another one takes its place.
+      // A value that is stored inline has no record of its own to delete: the record of its credential is replaced.
       hasDeletes ||= body === undefined;
     }
     const nextHead = { commits: head.commits + 1, digest };
@@ -337,7 +340,7 @@ export class VaultTransaction implements VaultWriter {
       const place = placeOf(KIND.names, tag);
       const old = this.#overlay.get(KIND.names, tag);
       const text = old && this.#sealing.open(KIND.names, tag, old);
-      // One that is damaged is left to fsck, which drops it.
+      // A damaged list is left to fsck, which drops it.
       if (old !== undefined && text === undefined) continue;
       const names = this.#lists.after(id, text === undefined ? [] : decodeNames(text).names);
       if (old === undefined && names.length === 0) continue;
@@ -346,7 +349,10 @@ export class VaultTransaction implements VaultWriter {
     }
   }
 
-  /** The value in the record of a credential, as a copy that the caller wipes. */
+  /**
+   * Returns the inline value of a credential with its version, undefined if it has none or the stored record is that of
+   * another credential of this name. The value is a view of a decrypted copy; the caller wipes it.
+   */
   #inlineValue(
     record: CredentialRecord,
     tag: Uint8Array,
@@ -364,12 +370,13 @@ export class VaultTransaction implements VaultWriter {
 
   #putValue(record: CredentialRecord, version: number, value: Uint8Array): void {
     const tag = this.#sealing.valueTag(record.id, version);
-    // Under an id that was made for this commit, the store has no value that would have to be looked for.
+    // The id of a credential that this commit creates is new, so the store has no value under it, and no look-up is
+    // needed.
     if (this.#newIds.has(record.id)) this.#committed.set(placeOf(KIND.value, tag), undefined);
     this.#putSealed(KIND.value, tag, encodeValue({ space: record.space, name: record.name, version, value }));
   }
 
-  /** Wipes `text`. */
+  /** Seals `text` and stores it, and wipes `text`. */
   #putSealed(kind: Kind, tag: Uint8Array, text: Uint8Array): void {
     try {
       this.#put(kind, tag, this.#sealing.seal(kind, tag, text));
@@ -378,7 +385,10 @@ export class VaultTransaction implements VaultWriter {
     }
   }
 
-  /** Of principals who were given something, or had it taken: a change of anything else leaves the list as it is. */
+  /**
+   * Yields the principals whose grants changed. A change of anything else keeps the same array, so comparing references
+   * is enough.
+   */
   *#changedGrants(): Generator<{ id: PrincipalId; grants: readonly GrantEntry[]; before: readonly GrantEntry[] }> {
     for (const id of new Set([...this.#keptPrincipals.keys(), ...this.#principals.keys()])) {
       const [grants, before] = [this.principal(id)?.grants ?? [], this.#committedPrincipals.get(id)?.grants ?? []];
@@ -394,7 +404,7 @@ export class VaultTransaction implements VaultWriter {
     this.#changes.set(placeOf(kind, tag), { kind, tag, body: undefined });
   }
 
-  /** Tells whether it was looked for and is not there. */
+  /** Whether a record was looked up before and does not exist. */
   #isKnownAbsent(place: string): boolean {
     return this.#committed.get(place) === undefined && this.#committed.has(place);
   }

@@ -5,27 +5,27 @@ import { closeForGood, openForWriting, writeFully } from '../store/copy-director
 import type { CopyDirectory } from '../store/copy-directory.ts';
 import { toCredentialError } from './store-failures.ts';
 
-/** Largest copy that is taken in: some million credentials. */
+/** Largest copy that is accepted: some million credentials. */
 const COPY_BYTES_MAX: number = 16 * 1024 ** 3;
 
-/** How long nothing may come of a copy that is being sent before another one takes its place. */
+/** Idle time after which an unfinished upload may be replaced by another one. */
 const IDLE_MS = 5000;
 
-/** The same before it is dropped: as long as a person may think about what he was told of it. */
+/** Idle time after which an upload is dropped: time enough for a user to consider the report of a check. */
 const FORGOTTEN_MS = 600_000;
 
-/** A copy on its way in. */
+/** A copy that is being uploaded. */
 export interface Upload {
   readonly id: string;
   readonly path: string;
   readonly size: number;
-  /** SHA-256 of what came so far, in hexadecimal digits. */
+  /** SHA-256 of the bytes received so far, in hexadecimal digits. */
   readonly sha256: string;
-  /** Its records were all read and found good. */
+  /** Whether all its records were checked and are good. */
   isChecked: boolean;
 }
 
-/** Takes in copies of the store, one at a time, piece by piece. */
+/** Receives copies of the store, one at a time, piece by piece. */
 export class Uploads {
   readonly #directory: CopyDirectory;
   #current: IncomingFile | undefined;
@@ -39,9 +39,10 @@ export class Uploads {
   }
 
   /**
-   * Takes the next piece of a copy, the first one without an id.
+   * Receives the next piece of a copy; the first piece has no id.
    *
-   * @throws CredentialError `Busy`, `BadCopy`, `StorageFull`, `StorageFailed`: the copy is dropped then
+   * @throws CredentialError `Busy`, `BadCopy`, `StorageFull`, `StorageFailed`; if the piece itself was refused, the
+   *   upload is dropped
    */
   take(id: string | undefined, piece: Uint8Array): Upload {
     const upload = id === undefined ? this.#begin() : this.#known(id);
@@ -59,7 +60,7 @@ export class Uploads {
   }
 
   /**
-   * Lets `work` have a copy that came whole, while nobody else has it.
+   * Runs `work` with exclusive use of an upload that is complete.
    *
    * @throws CredentialError `Busy`, `BadCopy`
    */
@@ -79,12 +80,13 @@ export class Uploads {
     } finally {
       this.#isInUse = false;
       this.#hear();
-      // Whoever sent it has his answer, and may be gone: from now on another one may take its place at once.
+      // The client that sent it has its answer and may be gone: from now on another upload may replace this one at
+      // once.
       this.#isSending = false;
     }
   }
 
-  /** Removes what came so far. */
+  /** Drops the current upload and removes its file. */
   drop(): void {
     clearTimeout(this.#timer);
     this.#current?.close();

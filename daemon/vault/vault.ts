@@ -181,8 +181,8 @@ export class Vault {
   }
 
   /**
-   * The same past the cache of what was read lately, for work that reads very many records once: they would replace what
-   * other callers read again, and stay in memory after it.
+   * Like {@link read}, but bypasses the read cache. For work that reads very many records once: they would evict
+   * entries that other callers read repeatedly, and stay in memory afterwards.
    */
   scan<T>(work: (reader: VaultReader) => T): T {
     const { sealing, principals } = this.unlocked();

@@ -3,12 +3,12 @@ import { UserQueue } from '../user-queue.ts';
 import { toCredentialError } from './store-failures.ts';
 import type { VaultTransaction, VaultWriter } from './transaction.ts';
 
-/** How long the jobs of one commit may keep others waiting. */
+/** How long the jobs of one commit may block the event loop. */
 const FLUSH_MS = 50;
 
 /**
- * The same where nothing may be left, as before a lock or the end: a crowd of writers can have minutes of work wait, and a daemon
- * that is not heard of for half a minute is ended.
+ * The same for the last commit before the store is locked or closed. Many writers can have minutes of work queued, and
+ * systemd kills a daemon that does not respond for half a minute.
  */
 export const LAST_FLUSH_MS = 5000;
 
@@ -18,16 +18,16 @@ interface Job {
   readonly reject: (error: unknown) => void;
 }
 
-/** What a commit is made of. */
+/** A commit in preparation. */
 export interface Committing {
   readonly transaction: VaultTransaction;
-  /** Makes what was kept durable. */
+  /** Makes the kept changes durable. */
   commit(): void;
 }
 
 /**
- * Writes that wait for their commit: those of one turn of the event loop get one together, at its end. Where they are too
- * many for that, users take turns, so that nobody waits for all that another has begun.
+ * The queue of writes. Those of one turn of the event loop are committed together at its end. If that would take too
+ * long, users take turns, so that nobody waits for all writes of another user.
  */
 export class WriteQueue {
   readonly #begin: () => Committing | undefined;
@@ -35,7 +35,7 @@ export class WriteQueue {
   #isScheduled = false;
   #isHeld = false;
 
-  /** @param begin undefined while the store is locked */
+  /** @param begin starts a commit; returns undefined while the store is locked */
   constructor(begin: () => Committing | undefined) {
     this.#begin = begin;
   }
@@ -48,7 +48,7 @@ export class WriteQueue {
     });
   }
 
-  /** Nothing is committed until {@link release}, but by {@link flush}. */
+  /** Stops commits until {@link release}, except by {@link flush}. */
   hold(): void {
     this.#isHeld = true;
   }
@@ -59,8 +59,9 @@ export class WriteQueue {
   }
 
   /**
-   * Commits what waits. Jobs that take long are spread over several commits, so that others have their turn in between,
-   * unless `isLast` says that nothing may be left: what would take too long then is not done, and answered with `Busy`.
+   * Commits queued jobs, as many as the time limit allows. The others are left to a later commit, so that other work
+   * gets its turn in between. With `isLast`, the limit is higher and nothing is left: the other jobs are refused with
+   * `Busy`.
    */
   flush(isLast = false): void {
     if (this.#jobs.isEmpty) return;

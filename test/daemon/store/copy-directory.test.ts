@@ -11,7 +11,7 @@ const MODULE = new URL('../../../daemon/store/copy-directory.ts', import.meta.ur
 const SCRIPT = 'const [, module, from, to] = process.argv; (await import(module)).renameDurably(from, to);';
 
 describe('renameDurably()', () => {
-  it('returns when the new name is on the disk', { skip: skipUnless(tracer) }, async (t) => {
+  it('returns once the new name is on the disk', { skip: skipUnless(tracer) }, async (t) => {
     const directory = path.join(temporaryDirectory(t), 'state');
     mkdirSync(directory);
     const trace = path.join(path.dirname(directory), 'trace');

@@ -8,7 +8,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { contentOf, editFile } from '../vault/raw-file.ts';
 
 describe('readDatabaseHeader()', () => {
-  it('says what the file does, and leaves it and its folder alone', (t) => {
+  it('returns the header fields, and changes neither the file nor its directory', (t) => {
     const file = path.join(temporaryDirectory(t), 'file.db');
     editFile(file, (database) => database.exec('PRAGMA user_version = 7; PRAGMA application_id = 0x0102'));
     const before = contentOf(path.dirname(file));
@@ -22,7 +22,7 @@ describe('readDatabaseHeader()', () => {
   });
 
   for (const count of [1, 200]) {
-    it(`knows that there are tables, be there ${count}`, (t) => {
+    it(`reports the tables of a file with ${count}`, (t) => {
       const file = path.join(temporaryDirectory(t), 'file.db');
       const tables = Array.from({ length: count }, (_, index) => `CREATE TABLE theirs_${index} (a);`);
       editFile(file, (database) => database.exec(tables.join('')));
@@ -30,7 +30,7 @@ describe('readDatabaseHeader()', () => {
     });
   }
 
-  it('tells no file, and no database, from one', (t) => {
+  it('distinguishes a missing file and another kind of file from a database', (t) => {
     const file = path.join(temporaryDirectory(t), 'file.db');
     assert.equal(readDatabaseHeader(file), 'absent');
     fs.writeFileSync(file, '');
@@ -50,7 +50,7 @@ describe('readDatabaseHeader()', () => {
 });
 
 describe('identityOf()', () => {
-  it('tells a file from the one that took its place, and stays while it is written', (t) => {
+  it('changes if another file takes its place, and stays the same while it is written', (t) => {
     const file = path.join(temporaryDirectory(t), 'file.db');
     assert.equal(identityOf(file), undefined);
     fs.writeFileSync(file, 'first');

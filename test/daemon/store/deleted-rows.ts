@@ -7,15 +7,15 @@ import type { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 
 const COMMITS = 60;
 
-/** As the sealing makes them: of any size above that of the smallest. */
+/** Makes a record like a sealed one, of a random size from the smallest up. */
 function anyRecord(): SealedRecord {
   return { kind: KIND.value, tag: randomBytes(16), body: randomBytes(296 + 16 * randomInt(40)) };
 }
 
 /**
- * Puts some and deletes one in each commit, and gives what is left and what is not.
+ * Puts some records and deletes one in each commit. Returns the remaining and the deleted records.
  *
- * @param afterCommit is called with its number
+ * @param afterCommit is called with the number of the commit
  */
 export function live(
   store: SqliteStore,
@@ -38,7 +38,7 @@ export function live(
   return { left, gone };
 }
 
-/** How many of some records are in files, of which not all need be there. */
+/** Returns how many of the records are in any of the files. Missing files are skipped. */
 export function countIn(files: readonly string[], records: readonly SealedRecord[]): number {
   const contents = files.filter((file) => fs.existsSync(file)).map((file) => fs.readFileSync(file));
   return records.filter(({ body }) => contents.some((bytes) => bytes.includes(Buffer.from(body.subarray(0, 32)))))

@@ -29,7 +29,7 @@ function refusal(directory: string): string {
 }
 
 describe('DirectoryLock.take()', () => {
-  it('refuses a second owner by the process id of the first, also in the same process', (t) => {
+  it('refuses a second owner, even in the same process, and names the pid of the first', (t) => {
     const directory = temporaryDirectory(t);
     const lock = DirectoryLock.take(directory);
     assert.equal(refusal(directory), `${directory} is held by another cio-credentiald (pid ${process.pid})`);
@@ -38,7 +38,7 @@ describe('DirectoryLock.take()', () => {
     DirectoryLock.take(directory).release();
   });
 
-  it('refuses while another process holds it, and not after that one was killed', async (t) => {
+  it('refuses while another process holds it, but not after that process was killed', async (t) => {
     const directory = temporaryDirectory(t);
     const holder = new Service(t, [process.execPath, '--input-type=module', '-e', HOLDER, MODULE, directory]);
     await holder.printed('held');
@@ -48,7 +48,7 @@ describe('DirectoryLock.take()', () => {
     DirectoryLock.take(directory).release();
   });
 
-  it('is not held up by what a file of that name says', (t) => {
+  it('ignores the content of an existing lock file', (t) => {
     const directory = temporaryDirectory(t);
     for (const content of ['', '1\n', 'nonsense\n'.repeat(1000), '\0'.repeat(10)]) {
       fs.writeFileSync(path.join(directory, 'lock'), content);
@@ -58,7 +58,7 @@ describe('DirectoryLock.take()', () => {
     }
   });
 
-  it('repeats nothing of a holder that is no process id', (t) => {
+  it('does not quote a lock file that does not hold a pid', (t) => {
     const directory = temporaryDirectory(t);
     const lock = DirectoryLock.take(directory);
     for (const content of ['', '12 34', '-1', 'secret\n', '99999999999']) {
@@ -68,14 +68,14 @@ describe('DirectoryLock.take()', () => {
     lock.release();
   });
 
-  it('makes a file that only its owner can read, and leaves it empty', (t) => {
+  it('makes a file that only its owner can read, and empties it on release', (t) => {
     const directory = temporaryDirectory(t);
     DirectoryLock.take(directory).release();
     const { mode, size } = fs.statSync(path.join(directory, 'lock'));
     assert.deepEqual([mode & 0o777, size], [0o600, 0]);
   });
 
-  it('follows no link', (t) => {
+  it('does not follow a symbolic link', (t) => {
     const directory = temporaryDirectory(t);
     const target = path.join(directory, 'target');
     fs.writeFileSync(target, 'kept');
@@ -84,14 +84,14 @@ describe('DirectoryLock.take()', () => {
     assert.equal(fs.readFileSync(target, 'utf8'), 'kept');
   });
 
-  it('says why a folder cannot be locked that is not there, or is none', (t) => {
+  it('says why a missing directory, or a file, cannot be locked', (t) => {
     const directory = temporaryDirectory(t);
     assert.match(refusal(path.join(directory, 'none')), /^cannot lock .*none: /);
     fs.writeFileSync(path.join(directory, 'file'), '');
     assert.match(refusal(path.join(directory, 'file')), /^cannot lock .*file: /);
   });
 
-  it('says so where the file system is read-only', { skip: skipUnless(mounting) }, (t) => {
+  it('reports a read-only file system', { skip: skipUnless(mounting) }, (t) => {
     const disk = smallDisk(t, 64);
     makeReadOnly(disk);
     assert.match(refusal(disk), /^cannot lock .*read-only file system/);

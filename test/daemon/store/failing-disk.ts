@@ -5,15 +5,15 @@ import { command } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { leaveRoom, smallDisk } from './small-disk.ts';
 
-/** What the disk has altogether, and what it says that it has. */
+/** The real capacity of the disk, and the capacity that it reports. */
 const REAL_KIBIBYTES = 24 * 1024;
 const SAID_BYTES: number = 64 * 1024 ** 2;
-/** A page of the memory that it lies in, which there is room for or not. */
+/** The size of a page of the tmpfs below: a block of the file system has room for all of it or nothing. */
 const BLOCK_KIBIBYTES = 4;
 
-/** What such disks are made of. */
+/** Returns what such disks need and this host lacks, or undefined. */
 export function failingDisks(): string | undefined {
-  // In a container there may be the device that makes loop devices, and none of them.
+  // A container may have the device that makes loop devices, but no loop device.
   const { status, stdout } = spawnSync('losetup', ['--find', '--show', import.meta.filename], { encoding: 'utf8' });
   if (status !== 0) return 'loop devices';
   const device = stdout.trim();
@@ -23,7 +23,7 @@ export function failingDisks(): string | undefined {
   return command('mkfs.ext4', 'e2fsprogs')();
 }
 
-/** The file where the kernel has the most KiB that it writes to a block device at once. */
+/** Returns the sysfs file with the most KiB that the kernel writes to a block device at once. */
 function longestRequestOf(device: string): string {
   return `/sys/block/${path.basename(device)}/queue/max_sectors_kb`;
 }
@@ -38,14 +38,14 @@ function isWritable(file: string): boolean {
 }
 
 /**
- * A real file system on a disk whose writes fail when they are told to. Where a sync fails, the kernel takes what could not
- * be written for written: it can be read as long as it is in memory, and is not on the disk.
+ * A real file system on a disk whose writes fail on request. After a failed fsync, the kernel marks the dirty pages as
+ * clean: they can be read while they are cached, but are not on the disk.
  */
 export class FailingDisk {
   readonly directory: string;
   readonly #device: string;
   readonly #below: string;
-  /** What is undone at the end, in this order; before what it all lies on. */
+  /** Clean-up steps, run in this order at the end, before the file system below is unmounted. */
   readonly #undo: (() => void)[] = [];
 
   constructor(scope: Scope) {
@@ -56,7 +56,7 @@ export class FailingDisk {
     const image = path.join(this.#below, 'image');
     fs.writeFileSync(image, '');
     fs.truncateSync(image, SAID_BYTES);
-    // Its own journal would stop it at the first failure; here it is the program's that is looked at.
+    // The file system's own journal would stop it at the first failure; these tests are about the daemon's WAL.
     execFileSync('mkfs.ext4', [
       '-q',
       '-b',
@@ -68,7 +68,7 @@ export class FailingDisk {
       image,
     ]);
     this.#device = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
-    // A loop device says that all of a request was written where a part of it was.
+    // A loop device reports a partly written request as completely written.
     const longestRequest = longestRequestOf(this.#device);
     const usual = fs.readFileSync(longestRequest, 'utf8');
     fs.writeFileSync(longestRequest, `${BLOCK_KIBIBYTES}`);
@@ -82,12 +82,12 @@ export class FailingDisk {
     this.#undo.unshift(() => void execFileSync('umount', ['--lazy', this.directory]));
   }
 
-  /** From now on nothing is written that lies where nothing was written before. */
+  /** Makes every write fail that needs a block not yet allocated below. */
   fail(): void {
     try {
       leaveRoom(this.#below, 0);
     } catch (error) {
-      // The kernel wrote what it still had meanwhile: there is no room then either.
+      // The kernel wrote back dirty pages meanwhile: in this case, too, there is no room left.
       if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
     }
   }
@@ -96,7 +96,7 @@ export class FailingDisk {
     fs.rmSync(path.join(this.#below, 'filler'));
   }
 
-  /** Forgets what the kernel has in memory and takes for written. Nobody may use it. */
+  /** Drops the pages that the kernel has cached. No process may use the file system. */
   forget(): void {
     execFileSync('umount', [this.directory]);
     this.#mount();

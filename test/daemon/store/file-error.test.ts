@@ -6,7 +6,7 @@ import { asFileError, isOfSystem } from '../../../daemon/store/file-error.ts';
 import { StoreError } from '../../../daemon/store/sealed-store.ts';
 
 describe('asFileError()', () => {
-  it('takes a disk and a quota that are used up for full, whatever Node calls them', () => {
+  it('maps a full disk and an exhausted quota to full, whatever Node calls them', () => {
     for (const [name, failure] of [
       ['ENOSPC', 'full'],
       ['EDQUOT', 'full'],
@@ -24,7 +24,7 @@ describe('asFileError()', () => {
     }
   });
 
-  it('leaves everything else as it is', () => {
+  it('returns every other error unchanged', () => {
     for (const error of [new TypeError('defect'), new StoreError('damaged', 'a page'), 'text', undefined]) {
       assert.equal(asFileError(error, 'cannot'), error);
     }
@@ -32,7 +32,7 @@ describe('asFileError()', () => {
 });
 
 describe('isOfSystem()', () => {
-  it('tells what the system refused from what is wrong with a file, or with this program', () => {
+  it('distinguishes a refusal of the system from a damaged file and from a defect', () => {
     const sqlite = (code: string): Error => new Database.SqliteError('x', code);
     for (const code of ['SQLITE_IOERR_READ', 'SQLITE_IOERR', 'SQLITE_CANTOPEN', 'SQLITE_NOMEM']) {
       assert.ok(isOfSystem(sqlite(code)), code);

@@ -9,13 +9,13 @@ import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { editFile } from '../vault/raw-file.ts';
 
-// What SqliteStore.open() refuses is in its own tests.
+// The files that SqliteStore.open() refuses are covered by its own tests.
 
-/** SQLite's own choice. */
+/** SQLite's default. */
 const PAGE_BYTES = 4096;
 
 describe('isStoreFile()', () => {
-  it('is so of a store, be it damaged, and of nothing else', (t) => {
+  it('is true for a store, even a damaged one, and for nothing else', (t) => {
     const file = path.join(temporaryDirectory(t), 'credentials.db');
     assert.equal(isStoreFile(file), false, 'no file');
     for (const bytes of [new Uint8Array(0), Buffer.alloc(4096), Buffer.from('SQLite format 3\0')]) {
@@ -34,7 +34,7 @@ describe('isStoreFile()', () => {
 });
 
 describe('refuseNewerFile()', () => {
-  it('refuses what says that it is newer, and nothing else', (t) => {
+  it('refuses a file with a newer format version, and nothing else', (t) => {
     const file = path.join(temporaryDirectory(t), 'credentials.db');
     refuseNewerFile(file);
     fs.writeFileSync(file, 'no database');
@@ -51,7 +51,7 @@ describe('refuseNewerFile()', () => {
 });
 
 describe('refuseForeignFile()', () => {
-  it('calls a store of version 0 damaged: nobody makes one', (t) => {
+  it('calls a store of version 0 damaged: no daemon makes one', (t) => {
     const file = path.join(temporaryDirectory(t), 'credentials.db');
     SqliteStore.open(file).close();
     editFile(file, (database) => database.pragma('user_version = 0'));
@@ -63,7 +63,7 @@ describe('refuseForeignFile()', () => {
     assert.deepEqual(fs.readFileSync(file), content);
   });
 
-  it("refuses a store beside which another program's rollback journal lies, and lets neither be changed", (t) => {
+  it("refuses a store with another program's rollback journal beside it, and changes neither", (t) => {
     const file = path.join(temporaryDirectory(t), 'credentials.db');
     SqliteStore.open(file).close();
     const content = fs.readFileSync(file);
@@ -81,7 +81,7 @@ describe('refuseForeignFile()', () => {
     SqliteStore.open(file).close();
   });
 
-  it('leaves such a journal alone that came while the store was open, and says so where that is in the way', async (t) => {
+  it('leaves a rollback journal alone that appeared while the store was open, and reports it if it is in the way', async (t) => {
     const file = path.join(temporaryDirectory(t), 'credentials.db');
     const store = SqliteStore.open(file);
     t.after(() => store.close());
@@ -96,7 +96,7 @@ describe('refuseForeignFile()', () => {
     store.begin(undefined).rollback();
   });
 
-  it('takes a store whose first start was killed before there was a table, with its rollback journal', (t) => {
+  it('opens a store whose first start was killed before there was a table, with its rollback journal', (t) => {
     const file = path.join(temporaryDirectory(t), 'credentials.db');
     editFile(file, (database) => database.pragma('journal_mode = WAL'));
     fs.writeFileSync(`${file}-journal`, hotJournal(0));
@@ -106,14 +106,14 @@ describe('refuseForeignFile()', () => {
 });
 
 /**
- * A journal as a killed SQLite leaves it (https://sqlite.org/fileformat2.html#the_rollback_journal): of a file that had so
- * many pages before, the last of them all zero.
+ * Makes a journal as a killed SQLite leaves it (https://sqlite.org/fileformat2.html#the_rollback_journal), of a file
+ * that had the given number of pages before, the last of them all zeros.
  */
 function hotJournal(pages: number): Buffer {
   const header = Buffer.alloc(512);
   header.write('d9d505f920a163d7', 'hex');
   const records = pages === 0 ? 0 : 1;
-  // Without a nonce, the checksum of a page of zeros is zero.
+  // With a nonce of zero, the checksum of a page of zeros is zero.
   for (const [index, word] of [records, 0, pages, header.length, PAGE_BYTES].entries()) {
     header.writeUInt32BE(word, 8 + 4 * index);
   }

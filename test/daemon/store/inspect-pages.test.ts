@@ -10,10 +10,10 @@ import { memoryDirectory } from '../vault/memory-directory.ts';
 import { editFile } from '../vault/raw-file.ts';
 
 const BODY_BYTES_MAX = 10_000;
-/** Smaller files need no other process. */
+/** Smaller files are inspected without another process. */
 const LOOKED_AT_HERE_BYTES_MAX: number = 16 * 1024 ** 2;
 
-/** A file with a hundred records. */
+/** Makes a file with a hundred records. */
 function newFile(scope: Scope): string {
   const file = path.join(memoryDirectory(scope), 'copy.db');
   editFile(file, (database) => {
@@ -25,7 +25,7 @@ function newFile(scope: Scope): string {
 }
 
 describe('inspectPages()', () => {
-  it('finds nothing in a file that is whole, while this process goes on', async (t) => {
+  it('finds nothing in an intact file, and does not block this process', async (t) => {
     const file = newFile(t);
     let turns = 0;
     const others = (): void => {
@@ -39,7 +39,7 @@ describe('inspectPages()', () => {
     assert.deepEqual(fs.readdirSync(path.dirname(file)), [path.basename(file)], 'it leaves nothing beside it');
   });
 
-  it('tells of damaged pages, of what this program did not make, and of bodies that are too large', async (t) => {
+  it('reports damaged pages, foreign schema objects, and bodies that are too large', async (t) => {
     const damaged = newFile(t);
     const bytes = fs.readFileSync(damaged);
     fs.writeFileSync(damaged, bytes.fill(0xff, 3 * 4096, 4 * 4096));
@@ -57,7 +57,7 @@ describe('inspectPages()', () => {
     assert.match((await inspectPages(path.join(path.dirname(large), 'none'), BODY_BYTES_MAX)).join(), /./);
   });
 
-  it('says that nobody looked where there is no process to be had for it', async (t) => {
+  it('throws NotInspectedError if the inspecting process cannot be started', async (t) => {
     const file = newFile(t);
     const node = process.execPath;
     process.execPath = path.join(path.dirname(file), 'none');
@@ -69,7 +69,7 @@ describe('inspectPages()', () => {
     await assert.rejects(store.findPageDamage(), NotInspectedError);
   });
 
-  it('says that nobody looked where the process ends before it begins, or cannot be one', async (t) => {
+  it('throws NotInspectedError if the process ends before it begins, or is not a program', async (t) => {
     const file = newFile(t);
     const node = process.execPath;
     t.after(() => void (process.execPath = node));
@@ -82,14 +82,17 @@ describe('inspectPages()', () => {
     }
   });
 
-  it('ends a look that comes to no end', async (t) => {
+  it('ends an inspection that takes too long', async (t) => {
     const found = await inspectPages(newFile(t), BODY_BYTES_MAX, 1);
     assert.match(found.join(), /did not come to its end/);
   });
 
-  it('ends with the process that asked, and calls nothing damaged then', async (t) => {
+  it('ends when the daemon stops, and reports no damage then', async (t) => {
     const looked = inspectPages(newFile(t), BODY_BYTES_MAX);
     endInspections();
-    await assert.rejects(looked, (error) => error instanceof NotInspectedError && /daemon stops/.test(error.message));
+    await assert.rejects(
+      looked,
+      (error) => error instanceof NotInspectedError && /daemon is stopping/.test(error.message),
+    );
   });
 });

@@ -14,7 +14,7 @@ import { command, skipUnless } from '../../support/requirements.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { countIn, live } from './deleted-rows.ts';
 
-/** One of 300 or so deleted rows is left by SQLite. */
+/** SQLite leaves behind about one of 300 deleted rows. */
 const ROUNDS = 60;
 const ENDS = ['', '-wal'];
 const PAGE_BYTES = 4096;
@@ -27,14 +27,14 @@ interface Lived {
   readonly gone: readonly SealedRecord[];
 }
 
-/** A store of which some rows were deleted, and nothing was purged. */
+/** Makes a store with some deleted rows and no purge. */
 function lived(t: TestContext): Lived {
   const file = path.join(memoryDirectory(t), 'credentials.db');
   const store = SqliteStore.open(file);
   return { store, file, gone: live(store).gone };
 }
 
-/** A commit at whose end SQLite moves the journal to the file. */
+/** Makes a commit large enough that SQLite checkpoints the WAL at its end. */
 function commitMuch(store: SqliteStore): void {
   const transaction = store.begin(store.get(KIND.head, fixedTag('head')));
   for (let count = 0; count < 18; count += 1)
@@ -61,7 +61,7 @@ function foundAfterPurge(file: string, gone: readonly SealedRecord[]): number {
   }
 }
 
-/** Runs work while no descriptor is to be had but the last few. */
+/** Runs `work` with all file descriptors in use but a few. */
 function withFew<T>(few: number, work: () => T): T {
   const files: number[] = [];
   try {
@@ -78,12 +78,12 @@ function withFew<T>(few: number, work: () => T): T {
 }
 
 describe(
-  'what was deleted is in no file after the next purge',
+  'a row that was deleted is in no file after the next purge',
   { skip: skipUnless(command('prlimit', 'util-linux')) },
   () => {
     before(() => void execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${FILES_MAX}:`]));
 
-    it('where a store was opened and closed in between, without one', (t) => {
+    it("if a killed daemon's store was opened and closed in between, without a purge", (t) => {
       let count = 0;
       for (let round = 0; round < ROUNDS; round += 1) {
         const { store, file, gone } = lived(t);
@@ -95,7 +95,7 @@ describe(
       assert.equal(count, 0);
     });
 
-    it('where there were no descriptors as it was closed', (t) => {
+    it('if there were no file descriptors when the store was closed', (t) => {
       let count = 0;
       for (let round = 0; round < ROUNDS; round += 1) {
         const { store, file, gone } = lived(t);
@@ -112,7 +112,7 @@ describe(
       assert.equal(count, 0);
     });
 
-    it('where there were too few to open it', (t) => {
+    it('if there were too few file descriptors to open the store', (t) => {
       let count = 0;
       let refused = 0;
       for (let round = 0; round < ROUNDS; round += 1) {
@@ -135,12 +135,12 @@ describe(
       assert.equal(count, 0);
     });
 
-    it('where there were none as SQLite moved the journal', (t) => {
+    it('if there were no file descriptors when SQLite checkpointed the WAL', (t) => {
       let count = 0;
       for (let round = 0; round < ROUNDS / 2; round += 1) {
         const { store, file, gone } = lived(t);
         withFew(0, () => commitMuch(store));
-        // Begins the journal anew.
+        // Restarts the WAL from its beginning.
         commitMuch(store);
         store.purge();
         count += countIn([file, `${file}-wal`], gone);
@@ -152,7 +152,7 @@ describe(
 );
 
 describe('SqliteStore.copyTo()', () => {
-  it('has nothing of what was deleted before, also where that was not purged', async (t) => {
+  it('copies nothing of rows deleted before, even without a purge', async (t) => {
     let count = 0;
     for (let round = 0; round < ROUNDS; round += 1) {
       const { store, file, gone } = lived(t);
@@ -168,7 +168,7 @@ describe('SqliteStore.copyTo()', () => {
 });
 
 describe('overwriteLeftovers()', () => {
-  /** A page of a table of one cell. */
+  /** Makes a b-tree page with one cell. */
   function page(cellsStart: number, cell: number): Buffer {
     const bytes = Buffer.alloc(PAGE_BYTES, 0xee);
     bytes.writeUInt8(0x0a);
@@ -178,7 +178,7 @@ describe('overwriteLeftovers()', () => {
     return bytes;
   }
 
-  /** A file of a page of its own, and another one. */
+  /** Overwrites the leftovers in the second page of a file, after `change` has edited the first. */
   function overwrite(t: TestContext, bytes: Buffer, change: (first: Buffer) => void = () => undefined): Buffer {
     const file = path.join(memoryDirectory(t), 'file');
     const database = new Database(file);
@@ -193,15 +193,15 @@ describe('overwriteLeftovers()', () => {
     return fs.readFileSync(file).subarray(PAGE_BYTES);
   }
 
-  it('fills with zeros what lies before the cells', (t) => {
+  it('fills the space before the cells with zeros', (t) => {
     assert.deepEqual(overwrite(t, page(4000, 4000)), page(4000, 4000).fill(0, 10, 4000));
   });
 
-  it('leaves a page alone where a cell lies before the cells', (t) => {
+  it('leaves a page unchanged if a cell is before the start of the cell area', (t) => {
     assert.deepEqual(overwrite(t, page(4000, 3000)), page(4000, 3000));
   });
 
-  it('leaves a file alone that has larger pages, or such as say what the others are', (t) => {
+  it('leaves a file unchanged that has larger pages, or pointer map pages', (t) => {
     assert.deepEqual(
       overwrite(t, page(4000, 4000), (first) => void first.writeUInt16BE(8192, 16)),
       page(4000, 4000),

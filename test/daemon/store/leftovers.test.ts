@@ -11,7 +11,7 @@ import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { countIn, live as liveWith } from './deleted-rows.ts';
 
-/** With a purge now and then. */
+/** Purges now and then. */
 function live(store: SqliteStore): ReturnType<typeof liveWith> {
   return liveWith(store, (commit) => {
     if (commit % 7 === 0) store.purge();
@@ -23,15 +23,15 @@ function found(directory: string, records: readonly SealedRecord[]): number {
   return countIn(files, records);
 }
 
-describe('what was deleted', () => {
-  it('is nowhere in the file or its journal after a purge, nor after the next change', async (t) => {
+describe('a deleted row', () => {
+  it('is nowhere in the file or the WAL after a purge, nor after the next change', async (t) => {
     for (let round = 0; round < 20; round += 1) {
       const directory = memoryDirectory(t);
       const store = SqliteStore.open(path.join(directory, 'credentials.db'));
       const { left, gone } = live(store);
       store.purge();
       assert.equal(found(directory, gone), 0, 'after the purge');
-      // What SQLite has of a page in memory is what it writes of it next.
+      // SQLite writes a changed page from its page cache, leftovers included.
       const next = live(store);
       assert.equal(found(directory, gone), 0, 'after other changes');
       store.purge();
@@ -44,7 +44,7 @@ describe('what was deleted', () => {
     }
   });
 
-  it('is nowhere in it either where a daemon was killed before it was purged', (t) => {
+  it('is nowhere after a purge even if a daemon was killed before', (t) => {
     for (let round = 0; round < 20; round += 1) {
       const directory = memoryDirectory(t);
       const store = SqliteStore.open(path.join(directory, 'credentials.db'));
@@ -61,7 +61,7 @@ describe('what was deleted', () => {
     }
   });
 
-  it('is not beside the rows that were saved out of a damaged file either', (t) => {
+  it('is not beside the rows that were salvaged from a damaged file either', (t) => {
     const directory = memoryDirectory(t);
     const file = path.join(directory, 'credentials.db');
     const store = SqliteStore.open(file);

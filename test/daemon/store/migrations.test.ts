@@ -11,20 +11,20 @@ function tablesOf(database: Database.Database): unknown[] {
   return database.prepare('SELECT name FROM sqlite_schema ORDER BY name').pluck().all();
 }
 
-/** Migrations of a future that is not ours. */
+/** Migrations to invented versions. */
 const step =
   (name: string) =>
   (database: Database.Database): void =>
     void database.exec(`CREATE TABLE ${name} (a)`);
 
 describe('MIGRATIONS', () => {
-  it('lead to the version that the file format has', () => {
+  it('lead to the version of the file format', () => {
     assert.equal(FORMAT_VERSION, 2);
     assert.equal(MIGRATIONS.length, FORMAT_VERSION);
     assert.equal(Buffer.from(APPLICATION_ID.toString(16), 'hex').toString(), 'cioc');
   });
 
-  it('make the one table of version 1, which takes each kind and tag once, and only bytes', () => {
+  it('make the only table of version 1, with a unique kind and tag, and blobs only', () => {
     const database = new Database(':memory:');
     MIGRATIONS[0]?.(database);
     assert.deepEqual(tablesOf(database), ['record']);
@@ -38,14 +38,14 @@ describe('MIGRATIONS', () => {
 });
 
 describe('migrate()', () => {
-  it('begins at version 0, and counts', () => {
+  it('starts at version 0, and counts up', () => {
     const database = new Database(':memory:');
     migrate(database);
     assert.equal(versionOf(database), FORMAT_VERSION);
     assert.equal(database.pragma('application_id', { simple: true }), APPLICATION_ID);
   });
 
-  it('does each step once', () => {
+  it('runs each step once', () => {
     const database = new Database(':memory:');
     migrate(database, [step('a')]);
     migrate(database, [step('a')]);
@@ -53,7 +53,7 @@ describe('migrate()', () => {
     assert.equal(versionOf(database), 1);
   });
 
-  it('goes on from the version that the file has', () => {
+  it('continues from the version of the file', () => {
     const database = new Database(':memory:');
     migrate(database, [step('a')]);
     migrate(database, [step('not_again'), step('b'), step('c')]);
@@ -61,7 +61,7 @@ describe('migrate()', () => {
     assert.equal(versionOf(database), 3);
   });
 
-  it('leaves the version before a step that fails, with nothing of the step', () => {
+  it('leaves the previous version if a step fails, and nothing of that step', () => {
     const database = new Database(':memory:');
     const failing = (half: Database.Database): void => {
       half.exec('CREATE TABLE half (a)');
@@ -74,7 +74,7 @@ describe('migrate()', () => {
     assert.deepEqual(tablesOf(database), ['a', 'b']);
   });
 
-  it('leaves a newer version as it is', () => {
+  it('leaves a newer version unchanged', () => {
     const database = new Database(':memory:');
     database.pragma('user_version = 9');
     migrate(database, [step('a')]);

@@ -17,7 +17,7 @@ import { recordsOf } from './records-of.ts';
 const FRAME_BYTES = 24 + PAGE_BYTES;
 const JOURNAL_HEADER_BYTES = 32;
 
-/** A file with commits in its journal, as a process leaves it that was killed. */
+/** Makes a file with commits in its WAL, as left by a killed process. */
 function killed(scope: Scope): string {
   const directory = memoryDirectory(scope);
   const live = path.join(directory, 'live.db');
@@ -46,7 +46,7 @@ function killed(scope: Scope): string {
 const textOf = ({ tag, body }: { tag: Uint8Array; body: Uint8Array }): string =>
   `${Buffer.from(tag).toString('hex')} ${Buffer.from(body).toString('hex').slice(0, 8)} ${body.length}`;
 
-/** What SQLite makes of the file and its journal; of copies, since it changes them. */
+/** Returns the records that SQLite reads from copies of the file and its WAL, since reading changes them. */
 function recordsBySqlite(file: string): string[] {
   const copy = `${file}.copy`;
   fs.copyFileSync(file, copy);
@@ -56,7 +56,7 @@ function recordsBySqlite(file: string): string[] {
 }
 
 describe('PageFile', () => {
-  it('has the pages as the journal has them, up to the last whole commit, wherever the journal ends', (t) => {
+  it('has the pages of the WAL up to the last complete commit, wherever the WAL ends', (t) => {
     const file = killed(t);
     const journal = fs.readFileSync(`${file}-wal`);
     const seen = new Set<string>();
@@ -70,7 +70,7 @@ describe('PageFile', () => {
     assert.ok(seen.size > 3, `${seen.size} states`);
   });
 
-  it('believes no frame that is not as it was written, and says of a journal that it is none', (t) => {
+  it('skips every frame that is not as it was written, and reports a WAL that is none', (t) => {
     const file = killed(t);
     const journal = fs.readFileSync(`${file}-wal`);
     const places = Array.from({ length: JOURNAL_HEADER_BYTES }, (_, at) => at);
@@ -90,7 +90,7 @@ describe('PageFile', () => {
     assert.deepEqual([journal, new Uint8Array(0), new Uint8Array(journal.length)].map(isLost), [false, false, true]);
   });
 
-  it('has no more pages than the file and the journal, whatever a commit says', (t) => {
+  it('has no more pages than the file and the WAL, whatever a commit frame claims', (t) => {
     const file = killed(t);
     const journal = fs.readFileSync(`${file}-wal`);
     const frames = framesOf(journal);
@@ -103,7 +103,7 @@ describe('PageFile', () => {
     assert.deepEqual(recordsOf(file, textOf), before);
   });
 
-  it('counts a page that the journal has lost meanwhile, and does not take it for an empty one', (t) => {
+  it('counts a page that the WAL has lost meanwhile as unreadable, not as empty', (t) => {
     const file = killed(t);
     const pages = PageFile.open(file);
     fs.truncateSync(`${file}-wal`);
@@ -112,10 +112,10 @@ describe('PageFile', () => {
     pages.close();
   });
 
-  it('refuses what is not there, what is no file, and one whose journal cannot be opened', (t) => {
+  it('refuses a missing file, anything but a regular file, and one whose WAL cannot be opened', (t) => {
     const directory = memoryDirectory(t);
     execFileSync('mkfifo', [path.join(directory, 'fifo.db')]);
-    // Without what is in its journal it would be an older one.
+    // Without its WAL, it would be an older version of the file.
     fs.writeFileSync(path.join(directory, 'good.db'), new Uint8Array(PAGE_BYTES));
     fs.symlinkSync('good.db-wal', path.join(directory, 'good.db-wal'));
     for (const name of ['absent.db', '.', 'fifo.db', 'good.db']) {

@@ -2,7 +2,7 @@ import { PageFile } from '../../../daemon/store/page-file.ts';
 import { scatteredRecords } from '../../../daemon/store/scattered-records.ts';
 import type { SealedRecord } from '../../../daemon/store/sealed-store.ts';
 
-/** The records that can be made out in a file, as texts in their order. */
+/** Returns the records that can be found in a file, as sorted texts. */
 export function recordsOf(file: string, textOf: (record: SealedRecord) => string): string[] {
   const pages = PageFile.open(file);
   try {

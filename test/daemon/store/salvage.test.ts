@@ -13,7 +13,7 @@ import { PAGE_BYTES, editFile, pagesOf, putRow, rowsOf, zeroPage } from '../vaul
 
 const CREDENTIALS = 120;
 const LARGE_BYTES = 30_000;
-/** The smallest have some 300 bytes. */
+/** The smallest rows have some 300 bytes. */
 const ROWS_PER_PAGE_MAX = 15;
 
 const valueOf = (name: string, version = 1): string =>
@@ -38,7 +38,7 @@ const current = new Map(
   names.filter((name) => name !== 'name-0').map((name) => [name, valueOf(name, name.endsWith('3') ? 2 : 1)]),
 );
 
-/** A folder as it is when the damaged store was moved out of the way: with the key file, and without a store. */
+/** Makes a directory whose damaged store was moved out of the way: it has the key file, and no store. */
 function withoutStore(scope: Scope): { readonly directory: string; readonly damaged: string; readonly made: string } {
   const directory = memoryDirectory(scope);
   fs.cpSync(whole, directory, { recursive: true });
@@ -59,7 +59,10 @@ function salvageFile(damaged: string, made: string, keysFrom?: string): Salvaged
   }
 }
 
-/** Opens what was made and repairs it: how many values are right. The others are not there, and nothing is wrong. */
+/**
+ * Opens the salvaged store, repairs it, and returns how many values are right. The others must be missing, and nothing
+ * may be wrong.
+ */
 async function repaired(scope: Scope, directory: string): Promise<number> {
   const opened = await TestVault.open(scope, directory);
   assert.equal((await opened.repair()).isWhole, true);
@@ -76,7 +79,7 @@ async function repaired(scope: Scope, directory: string): Promise<number> {
 }
 
 describe('salvage()', () => {
-  it('brings back all that lies on other pages, whichever page is gone', async (t) => {
+  it('recovers everything on other pages, whichever page is lost', async (t) => {
     const inner = pagesOf(path.join(whole, STORE_FILE), 'internal');
     const [front = 0, ...leaves] = pagesOf(path.join(whole, STORE_FILE), 'leaf');
     assert.ok(inner.length > 1);
@@ -96,7 +99,7 @@ describe('salvage()', () => {
     );
   });
 
-  it('takes what opens the store from an older copy', async (t) => {
+  it('copies only the records that unlock the store from an older copy', async (t) => {
     const { directory, damaged, made } = withoutStore(t);
     const copy = path.join(directory, 'older.db');
     fs.writeFileSync(copy, original);
@@ -113,12 +116,12 @@ describe('salvage()', () => {
     assert.ok((await repaired(t, directory)) > current.size - ROWS_PER_PAGE_MAX);
   });
 
-  it('leaves out what is there in two versions, of which nobody can tell the current one', async (t) => {
+  it('leaves out a row of which there are two versions, since nothing shows which is current', async (t) => {
     const { directory, damaged, made } = withoutStore(t);
     const [stale, same] = rowsOf(path.join(whole, STORE_FILE), KIND.credential);
     assert.ok(stale !== undefined && same !== undefined);
-    // A write that went to the wrong place: a page of another file, with an older version of a record, behind the others. A
-    // record that is there twice as it is, is not doubtful.
+    // A misdirected write: a page of another file, with an older version of a record, behind the other pages. A record
+    // with two identical copies is not doubtful.
     const elsewhere = path.join(directory, 'elsewhere.db');
     editFile(elsewhere, (database) => {
       database.exec('CREATE TABLE record (kind INTEGER, tag BLOB, body BLOB, PRIMARY KEY (kind, tag)) WITHOUT ROWID');
@@ -138,7 +141,7 @@ describe('salvage()', () => {
     assert.ok((await repaired(t, directory)) >= current.size - 1);
   });
 
-  it('makes a store that is there when it is whole, or not at all', (t) => {
+  it('makes the new store completely or not at all', (t) => {
     const { directory, damaged, made } = withoutStore(t);
     const before = fs.readdirSync(directory);
     fs.truncateSync(damaged, PAGE_BYTES);

@@ -13,8 +13,8 @@ import { editFile, overwrite, PAGE_BYTES, pagesOf, rowsOf, zeroPage } from '../v
 import { recordsOf } from './records-of.ts';
 
 /**
- * Around where SQLite begins to use another page for a part of a row (980), and where it leaves as much as it can on the row's
- * own (5072).
+ * Sizes around 980 bytes, where SQLite begins to use overflow pages, and around 5072 bytes, where it leaves as much of
+ * a row as possible on its own page.
  */
 const BODY_BYTES = [
   0, 1, 16, 296, 970, 979, 980, 981, 983, 990, 1000, 1010, 3000, 4070, 4090, 5000, 5071, 5072, 5073, 5100, 9000, 70_000,
@@ -41,19 +41,19 @@ const textOf = ({ kind, tag, body }: { kind: number; tag: Uint8Array; body: Uint
 const rows = rowsOf(whole).map(textOf).toSorted();
 
 describe('scatteredRecords()', () => {
-  it('finds what SQLite finds in a good file, on inner pages and overflow pages too', () => {
+  it('finds what SQLite finds in an intact file, on inner pages and overflow pages too', () => {
     assert.ok(pagesOf(whole, 'internal').length > 0 && pagesOf(whole, 'overflow').length > BODY_BYTES.length / 2);
     assert.deepEqual(recordsOf(whole, textOf), rows);
   });
 
-  it('loses what lies on a page that is gone, whichever that is, and nothing else', () => {
+  it('loses only the rows on the lost page, whichever page that is', () => {
     const file = path.join(directory, 'damaged.db');
     const lost = new Map<string, number>();
     for (let page = 1; page <= original.length / PAGE_BYTES; page += 1) {
       fs.writeFileSync(file, original);
       zeroPage(file, page);
       const found = new Set(recordsOf(file, textOf));
-      // A record with a part that is zeros now is found, and does not open.
+      // A record with a part that is now zeros is found, but cannot be decrypted.
       for (const row of rows.filter((whole) => !found.has(whole))) lost.set(row, (lost.get(row) ?? 0) + 1);
     }
     assert.equal(lost.size, rows.length);
@@ -64,15 +64,15 @@ describe('scatteredRecords()', () => {
     }
   });
 
-  it('goes through no cell of a page twice, and through no chain of pages that leads back to itself', () => {
+  it('visits no cell of a page twice, and follows no circular chain of overflow pages', () => {
     const page = Buffer.alloc(PAGE_BYTES);
     const cells = 1400;
-    // As an overflow page, it goes on with a page as well.
+    // Read as an overflow page, its next page exists as well.
     page[0] = 0x0a;
     page.writeUInt16BE(cells, 3);
     const cell = 2900;
     for (let index = 0; index < cells; index += 1) page.writeUInt16BE(cell, 8 + 2 * index);
-    // Of two megabytes.
+    // A payload of two megabytes.
     Buffer.of(0xff, 0xff, 0x7f).copy(page, cell);
     let reads = 0;
     const read = (): Buffer => {
@@ -83,7 +83,7 @@ describe('scatteredRecords()', () => {
     assert.ok(reads > 2 && reads <= 4, `${reads} reads`);
   });
 
-  it('reads a cell right behind the pointers, and none that begins on a page and has no room there', () => {
+  it('reads a cell right behind the cell pointers, and none that does not fit on its page', () => {
     const page = Buffer.alloc(PAGE_BYTES);
     page[0] = 0x0a;
     page.writeUInt16BE(1, 3);
@@ -105,12 +105,12 @@ describe('scatteredRecords()', () => {
     }
   });
 
-  it('comes to its end, and throws nothing, whatever the pages say', () => {
+  it('terminates and throws nothing, whatever the pages contain', () => {
     const file = path.join(directory, 'noise.db');
     const places = [...pagesOf(whole, 'internal'), ...pagesOf(whole, 'leaf'), ...pagesOf(whole, 'overflow')];
     const change = fc.record({
       page: fc.constantFrom(...places),
-      // The beginning of a page is where its structure is.
+      // The structure of a page is at its beginning.
       at: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: PAGE_BYTES - 8 })),
       bytes: fc.uint8Array({ minLength: 1, maxLength: 8 }),
     });

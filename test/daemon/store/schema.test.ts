@@ -7,7 +7,7 @@ import { memoryDirectory } from '../vault/memory-directory.ts';
 import { editFile } from '../vault/raw-file.ts';
 
 describe('hasOwnSchema()', () => {
-  it('holds a file against what the migrations to its version make', (t) => {
+  it('compares the schema of a file with the one that the migrations make', (t) => {
     const file = path.join(memoryDirectory(t), 'credentials.db');
     const isOwn = (sql: string): boolean => {
       let answer = false;

@@ -26,7 +26,7 @@ describe('fixedTag()', () => {
 });
 
 describe('StoreError', () => {
-  it('keeps what failed, and why', () => {
+  it('keeps the failure, the message and the cause', () => {
     const cause = new Error('below');
     const error = new StoreError('full', 'the disk is full', { cause });
     assert.deepEqual([error.name, error.failure, error.message], ['StoreError', 'full', 'the disk is full']);

@@ -4,11 +4,11 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Scope } from '../../support/scope.ts';
 
-/** To mount a file system: there are containers whose root may not. */
+/** Returns undefined if file systems can be mounted, or what is missing: in some containers, root may not mount. */
 export function mounting(): string | undefined {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-test-mount-'));
   try {
-    // In a name space of its own, which takes it away again.
+    // In a mount namespace of its own, so that the mount goes away by itself.
     const attempt = ['--mount', 'mount', '-t', 'tmpfs', 'cio-test', directory];
     const { status, stderr } = spawnSync('unshare', attempt, { encoding: 'utf8' });
     return status === 0 ? undefined : `root that may mount (${(stderr ?? '').trim().split('\n')[0] ?? ''})`;
@@ -17,7 +17,7 @@ export function mounting(): string | undefined {
   }
 }
 
-/** A folder on a file system of its own that has room for so many KiB, with more options of tmpfs's. Needs {@link mounting}. */
+/** Makes a directory on a tmpfs of the given size, with more options of tmpfs. Needs {@link mounting}. */
 export function smallDisk(scope: Scope, kibibytes: number, more: readonly string[] = []): string {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-test-disk-'));
   try {
@@ -34,7 +34,7 @@ export function smallDisk(scope: Scope, kibibytes: number, more: readonly string
   return directory;
 }
 
-/** Fills it up to so many bytes; less than before, where it was filled already. */
+/** Fills the disk up to the given number of free bytes, replacing an earlier filling. */
 export function leaveRoom(disk: string, bytes: number): void {
   const filler = path.join(disk, 'filler');
   fs.rmSync(filler, { force: true });
@@ -42,7 +42,7 @@ export function leaveRoom(disk: string, bytes: number): void {
   fs.writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - bytes)));
 }
 
-/** Makes it read-only. Nothing may have a file open for writing there. */
+/** Remounts the disk read-only. No file there may be open for writing. */
 export function makeReadOnly(disk: string): void {
   execFileSync('mount', ['-o', 'remount,ro', disk]);
 }

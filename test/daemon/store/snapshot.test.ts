@@ -12,7 +12,7 @@ import { PAGE_BYTES, overwrite } from '../vault/raw-file.ts';
 
 const TAG = Buffer.from('tag');
 
-/** A file with one record, and two connections to it. */
+/** Makes a file with one record, and two connections to it. */
 function openTwo(t: TestContext): { snapshot: Snapshot; put: (body: string) => void; isJournalEmptied: () => boolean } {
   const file = path.join(temporaryDirectory(t), 'file.db');
   const [writer, reader] = [new Database(file), new Database(file, { timeout: 10 })];
@@ -28,7 +28,7 @@ function openTwo(t: TestContext): { snapshot: Snapshot; put: (body: string) => v
   return { snapshot: new Snapshot(reader), put, isJournalEmptied };
 }
 
-/** A connection whose reads fail so many times, as SQLite says it where the disk gives no page. */
+/** Makes a connection whose first reads fail with the code that SQLite gives if the disk returns no page. */
 function failing(t: TestContext, code: string, times: number): Database.Database {
   const database = new Database(path.join(temporaryDirectory(t), 'file.db'));
   t.after(() => database.close());
@@ -52,7 +52,7 @@ function failing(t: TestContext, code: string, times: number): Database.Database
 }
 
 describe('Snapshot', () => {
-  it('asks once more for what could not be read, and says what was wrong where that helps nothing', (t) => {
+  it('retries a failed read once, and throws the failure if that does not help', (t) => {
     for (const [code, failure] of [
       ['SQLITE_CORRUPT', 'damaged'],
       ['SQLITE_IOERR_READ', 'io'],
@@ -62,12 +62,12 @@ describe('Snapshot', () => {
       assert.equal(list?.list(KIND.value, undefined, 10).length, 1);
       assert.throws(() => always?.get(KIND.value, TAG), { name: 'StoreError', failure });
     }
-    // SQLite has waited for this one.
+    // SQLite itself has retried on this error.
     const locked = new Snapshot(failing(t, 'SQLITE_PROTOCOL', 1));
     assert.throws(() => locked.get(KIND.value, TAG), { name: 'StoreError', failure: 'io' });
   });
 
-  it('asks the disk for what came wrong, and not SQLite, which keeps that', (t) => {
+  it("retries past SQLite's page cache, which still holds the wrong page", (t) => {
     const file = path.join(temporaryDirectory(t), 'file.db');
     const writer = new Database(file);
     migrate(writer);
@@ -95,7 +95,7 @@ describe('Snapshot', () => {
     assert.equal(reads, 2);
   });
 
-  it('reads the same until it is left, whatever is committed meanwhile', (t) => {
+  it('reads the same state until it is left, whatever is committed meanwhile', (t) => {
     const { snapshot, put } = openTwo(t);
     const bodies = (): string[] => [
       String(snapshot.get(KIND.value, TAG)),
@@ -110,7 +110,7 @@ describe('Snapshot', () => {
     assert.deepEqual(bodies(), ['second', 'second'], 'the same holds of the next one');
   });
 
-  it('begins nothing where it must not, and can be left where SQLite ended it', (t) => {
+  it('begins no transaction if it must not, and can be left after SQLite ended it', (t) => {
     const database = failing(t, 'SQLITE_IOERR', 0);
     const refused = new Snapshot(database, undefined, () => {
       throw new Error('not now');
@@ -124,7 +124,7 @@ describe('Snapshot', () => {
     assert.equal(String(ended.get(KIND.value, TAG)), 'body');
   });
 
-  it('lets the journal be emptied once it is left, and before it is entered', (t) => {
+  it('lets the WAL be emptied before it is entered and after it is left', (t) => {
     const { snapshot, put, isJournalEmptied } = openTwo(t);
     snapshot.leave();
     assert.equal(isJournalEmptied(), true);
@@ -136,13 +136,13 @@ describe('Snapshot', () => {
     assert.equal(isJournalEmptied(), true);
   });
 
-  it('knows nothing of a record that is not there', (t) => {
+  it('returns undefined for a record that does not exist', (t) => {
     const { snapshot } = openTwo(t);
     assert.equal(snapshot.get(KIND.value, Buffer.from('other')), undefined);
     assert.equal(snapshot.get(KIND.credential, TAG), undefined);
   });
 
-  it('gives out of a page whose rows are out of order none again and again', (t) => {
+  it('never lists the same rows repeatedly from a page whose rows are out of order', (t) => {
     const file = path.join(temporaryDirectory(t), 'file.db');
     const writer = new Database(file);
     migrate(writer);
@@ -171,10 +171,10 @@ describe('Snapshot', () => {
     assert.equal(listAll(4), 12);
     const [eighth, last] = [7, 11].map((index) => fs.readFileSync(file).indexOf(tags[index] ?? ''));
     assert.ok(eighth !== undefined && last !== undefined);
-    // The last of all comes to sort before the first: nobody goes on from there.
+    // The very last tag now sorts before the first: no list continues after it.
     overwrite(file, last, new Uint8Array(16));
     assert.equal(listAll(5), 12);
-    // The last of the second page of a list does as well.
+    // Now the last tag of the second page of a list does so, too.
     overwrite(file, eighth, new Uint8Array(16));
     assert.equal(listAll(100), 12);
     assert.throws(() => listAll(4), { name: 'StoreError', failure: 'damaged', message: /out of order/ });
@@ -182,7 +182,7 @@ describe('Snapshot', () => {
 });
 
 describe('bytesIn()', () => {
-  it('gives the bytes of a column, and none of one that holds something else', () => {
+  it('returns the bytes of a column, and no bytes for any other type', () => {
     assert.equal(bytesIn(TAG), TAG);
     for (const column of [null, undefined, 7, 'tag']) assert.equal(bytesIn(column).length, 0);
   });

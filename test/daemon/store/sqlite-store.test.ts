@@ -51,12 +51,12 @@ function text(bytes: Uint8Array | undefined): string | undefined {
   return bytes === undefined ? undefined : Buffer.from(bytes).toString();
 }
 
-/** Opening fails, and neither the file nor its folder is any different. */
+/** Asserts that opening fails, and that neither the file nor its directory changes. */
 function assertRefusedUntouched(file: string, failure: StoreFailure, message: RegExp): void {
   const before = contentOf(path.dirname(file));
   assert.throws(() => SqliteStore.open(file), fails(failure, message));
   const after = contentOf(path.dirname(file));
-  // Where there is a journal, SQLite makes an index of it, in which there is nothing that the journal has not.
+  // If there is a WAL, SQLite makes its index, which holds nothing that is not in the WAL.
   if (`${path.basename(file)}-wal` in before) delete after[`${path.basename(file)}-shm`];
   assert.deepEqual(after, before);
 }
@@ -78,7 +78,7 @@ describe('SqliteStore.open()', () => {
     });
   });
 
-  it('finds again what was committed', (t) => {
+  it('reads what was committed before', (t) => {
     const file = newFile(t);
     const store = SqliteStore.open(file);
     commit(store, 1, [value('a', 'first')]);
@@ -87,7 +87,7 @@ describe('SqliteStore.open()', () => {
   });
 
   for (const version of [FORMAT_VERSION + 1, 99, 2 ** 31 - 1]) {
-    it(`leaves a file of version ${version} alone, to the byte`, (t) => {
+    it(`leaves a file of version ${version} byte for byte unchanged`, (t) => {
       const file = newFile(t);
       SqliteStore.open(file).close();
       editFile(file, (database) => database.pragma(`user_version = ${version}`));
@@ -96,7 +96,7 @@ describe('SqliteStore.open()', () => {
     });
   }
 
-  it('leaves a file alone whose newer version is still in its journal', (t) => {
+  it('leaves a file unchanged whose newer version is still in the WAL', (t) => {
     const file = newFile(t);
     SqliteStore.open(file).close();
     const newer = new Database(file);
@@ -118,14 +118,14 @@ describe('SqliteStore.open()', () => {
     'our version and another id': `PRAGMA application_id = 1; PRAGMA user_version = ${FORMAT_VERSION}`,
   };
   for (const [what, sql] of Object.entries(foreign)) {
-    it(`leaves another program's database alone, with ${what}`, (t) => {
+    it(`leaves another program's database unchanged, with ${what}`, (t) => {
       const file = newFile(t);
       editFile(file, (database) => database.exec(sql));
       assertRefusedUntouched(file, 'damaged', /another program/);
     });
   }
 
-  it("leaves another program's database alone that is in its journal only", (t) => {
+  it("leaves another program's database unchanged that is only in the WAL", (t) => {
     const file = newFile(t);
     const theirs = new Database(file);
     t.after(() => theirs.close());
@@ -143,10 +143,10 @@ describe('SqliteStore.open()', () => {
     'half a header': Buffer.from('SQLite format 3\0'),
   };
   for (const [what, bytes] of Object.entries(noDatabases)) {
-    it(`leaves a file of ${what} alone`, (t) => {
+    it(`leaves a file of ${what} unchanged`, (t) => {
       const file = newFile(t);
       fs.writeFileSync(file, bytes);
-      assertRefusedUntouched(file, 'damaged', /no SQLite database/);
+      assertRefusedUntouched(file, 'damaged', /not an SQLite database/);
     });
   }
 
@@ -157,10 +157,10 @@ describe('SqliteStore.open()', () => {
   });
 
   for (const end of ['', '-wal']) {
-    it(`does not wait for a FIFO (credentials.db${end})`, (t) => {
+    it(`does not block on a FIFO (credentials.db${end})`, (t) => {
       const file = newFile(t);
       execFileSync('mkfifo', [`${file}${end}`]);
-      // In a process of its own: who waits for a FIFO can be stopped by nothing else.
+      // In a process of its own: one that blocks on a FIFO can only be killed.
       const store = new URL('../../../daemon/store/sqlite-store.ts', import.meta.url).href;
       const script = `const { SqliteStore } = await import(${JSON.stringify(store)});
         try { SqliteStore.open(${JSON.stringify(file)}); } catch (error) { console.log(error.failure, error.message); }`;
@@ -170,7 +170,7 @@ describe('SqliteStore.open()', () => {
   }
 
   it(
-    'is open for writing, or not open, where the system once does not open its file',
+    'opens for writing or fails, but does not fall back to read-only, if the system once fails to open a file',
     { skip: skipUnless(tracer) },
     (t) => {
       const file = newFile(t);
@@ -196,7 +196,7 @@ describe('SqliteStore.open()', () => {
     },
   );
 
-  it('says that the storage failed where the system does not say what its file is', (t) => {
+  it('fails with io if the system cannot stat the file', (t) => {
     const file = newFile(t);
     const store = open(t, file);
     fs.rmSync(file);
@@ -207,7 +207,7 @@ describe('SqliteStore.open()', () => {
   });
 
   for (const [what, lose] of Object.entries({ empty: fs.truncateSync, gone: fs.rmSync })) {
-    it(`does not begin anew where the file is ${what}, and its journal is there`, (t) => {
+    it(`does not start a new store if the file is ${what} and its WAL exists`, (t) => {
       const made = newFile(t);
       commit(open(t, made), 1, [value('a')]);
       const copy = newFile(t);
@@ -217,7 +217,7 @@ describe('SqliteStore.open()', () => {
     });
   }
 
-  it('makes a store of an empty file, and of one whose first commit never came', (t) => {
+  it('makes a store in an empty file, and in one that never had a commit', (t) => {
     const empty = newFile(t);
     fs.writeFileSync(empty, '');
     commit(open(t, empty), 1, [value('a')]);
@@ -234,11 +234,11 @@ describe('SqliteStore.open()', () => {
     'a view': 'CREATE VIEW v AS SELECT * FROM record',
     'an index': 'CREATE INDEX i ON record (body)',
     'another table': 'CREATE TABLE other (a)',
-    'no table': 'DROP TABLE record',
+    'no table at all': 'DROP TABLE record',
     'a table of another form': 'DROP TABLE record; CREATE TABLE record (kind, tag, body, PRIMARY KEY (kind, tag))',
   };
   for (const [what, sql] of Object.entries(additions)) {
-    it(`refuses a store that was given ${what}`, (t) => {
+    it(`refuses a store to which another program added ${what}`, (t) => {
       const file = newFile(t);
       SqliteStore.open(file).close();
       editFile(file, (database) => database.exec(sql));
@@ -250,7 +250,7 @@ describe('SqliteStore.open()', () => {
 describe('SqliteStore get() and list()', () => {
   const tag = fc.uint8Array({ maxLength: 20 });
 
-  it('gives every record of a kind once, in the order of tags, however long the pages are', (t) => {
+  it('return every record of a kind once, in the order of tags, for any page size', (t) => {
     fc.assert(
       fc.property(
         fc.uniqueArray(tag, { selector: hex, maxLength: 30 }),
@@ -284,7 +284,7 @@ describe('SqliteStore get() and list()', () => {
     );
   });
 
-  it('finds no record under another kind, or under the start of its tag', (t) => {
+  it('find no record under another kind, or under a prefix of its tag', (t) => {
     const store = open(t);
     commit(store, 1, [value('abcd')]);
     assert.equal(store.get(KIND.credential, Buffer.from('abcd')), undefined);
@@ -295,7 +295,7 @@ describe('SqliteStore get() and list()', () => {
 });
 
 describe('SqliteStore.begin()', () => {
-  it('shows its changes to nobody before the commit, and to all after it', (t) => {
+  it('hides its changes until the commit, and shows them after it', (t) => {
     const store = open(t);
     commit(store, 1, [value('a', 'old'), value('b')]);
     const transaction = store.begin(Buffer.of(1));
@@ -329,7 +329,7 @@ describe('SqliteStore.begin()', () => {
     assert.equal(text(store.get(KIND.value, Buffer.from('a'))), 'old');
   });
 
-  it('has committed where only what became of the file cannot be looked at', (t) => {
+  it('reports a commit as done even if the file cannot be checked afterwards', (t) => {
     const file = newFile(t);
     const store = SqliteStore.open(file);
     t.after(() => store.close());
@@ -357,7 +357,7 @@ describe('SqliteStore.begin()', () => {
     assert.equal(text(store.get(KIND.value, Buffer.from('b'))), 'body');
   });
 
-  it('is on the disk when commit() returns, each one', { skip: skipUnless(tracer) }, (t) => {
+  it('has each commit on the disk when commit() returns', { skip: skipUnless(tracer) }, (t) => {
     const file = newFile(t);
     const trace = path.join(temporaryDirectory(t), 'trace');
     const script = `
@@ -405,7 +405,7 @@ describe('SqliteStore.begin()', () => {
     'another head': Buffer.of(7),
     'an empty head': Buffer.of(),
   })) {
-    it(`refuses where ${what} was expected, and lets the next one begin`, (t) => {
+    it(`refuses if ${what} was expected, and lets the next transaction begin`, (t) => {
       const store = open(t);
       commit(store, 1, []);
       assert.throws(() => store.begin(expected), fails('changed_by_other'));
@@ -413,11 +413,11 @@ describe('SqliteStore.begin()', () => {
     });
   }
 
-  it('refuses an empty store where a head was expected', (t) => {
+  it('refuses an empty store if a head was expected', (t) => {
     assert.throws(() => open(t).begin(Buffer.of(1)), fails('changed_by_other'));
   });
 
-  it('refuses where another program changed the head', (t) => {
+  it('refuses if another program changed the head', (t) => {
     const file = newFile(t);
     const store = open(t, file);
     commit(store, 1, [value('a')]);
@@ -432,9 +432,9 @@ describe('SqliteStore.begin()', () => {
       fs.renameSync(`${file}.copy`, file);
     },
     'moved away': (file: string): void => fs.renameSync(file, `${file}.away`),
-    'robbed of its journal': (file: string): void => fs.rmSync(`${file}-wal`),
+    'deprived of its WAL': (file: string): void => fs.rmSync(`${file}-wal`),
   })) {
-    it(`refuses where the file was ${what}: the write would not be in it`, (t) => {
+    it(`refuses if the file was ${what}: the write would not be in it`, (t) => {
       const file = newFile(t);
       const store = open(t, file);
       commit(store, 1, [value('a', 'kept')]);
@@ -444,7 +444,7 @@ describe('SqliteStore.begin()', () => {
     });
   }
 
-  it('moves what was committed to the file, where the journal was deleted', (t) => {
+  it('checkpoints the committed pages if the WAL was deleted', (t) => {
     const file = newFile(t);
     const store = open(t, file);
     commit(store, 1, [value('a', 'kept')]);
@@ -455,13 +455,13 @@ describe('SqliteStore.begin()', () => {
     assert.equal(text(open(t, copy).get(KIND.value, Buffer.from('a'))), 'kept');
   });
 
-  it('does not wait long for another program that holds the file, and goes on after it', (t) => {
+  it("does not wait long for another program's lock, and works after it", (t) => {
     const file = newFile(t);
     const store = open(t, file);
     commit(store, 1, []);
     editFile(file, (other) => {
       other.exec('BEGIN IMMEDIATE');
-      // The shortest of several is the one that nothing else held up.
+      // The minimum of several waits excludes unrelated delays.
       const waits = Array.from({ length: 5 }, () => {
         const started = performance.now();
         assert.throws(() => store.begin(Buffer.of(1)), fails('changed_by_other'));
@@ -472,7 +472,7 @@ describe('SqliteStore.begin()', () => {
     commit(store, 2, [value('a')]);
   });
 
-  it('keeps everything, and stays of use, when the disk is full', { skip: skipUnless(mounting) }, async (t) => {
+  it('keeps everything, and stays usable, if the disk is full', { skip: skipUnless(mounting) }, async (t) => {
     const file = path.join(smallDisk(t, 512), 'credentials.db');
     const store = open(t, file);
     commit(store, 1, [value('a', 'kept')]);
@@ -491,11 +491,11 @@ describe('SqliteStore.begin()', () => {
     );
   });
 
-  it('reads from a read-only file system, and refuses to write there', { skip: skipUnless(mounting) }, (t) => {
+  it('reads from a read-only file system, and refuses to write', { skip: skipUnless(mounting) }, (t) => {
     const disk = smallDisk(t, 512);
     const file = newFile(t);
     commit(open(t, file), 1, [value('a', 'kept')]);
-    // As a daemon leaves them that was killed: SQLite can read there, what it needs is made already.
+    // As left by a killed daemon: SQLite can read them, since the WAL index exists.
     for (const name of fs.readdirSync(path.dirname(file))) {
       fs.copyFileSync(path.join(path.dirname(file), name), path.join(disk, name));
     }
@@ -519,7 +519,7 @@ describe('SqliteStore.purge()', () => {
     return files.some((content) => parts.some((part) => content.includes(part)));
   }
 
-  it('takes what was deleted out of the file and its journal', (t) => {
+  it('removes deleted data from the file and the WAL', (t) => {
     const file = newFile(t);
     const store = open(t, file);
     commit(store, 1, [value('a', secret), value('b', 'kept')]);
@@ -534,7 +534,7 @@ describe('SqliteStore.purge()', () => {
     assert.equal(text(store.get(KIND.value, Buffer.from('b'))), 'kept');
   });
 
-  it('takes out what was deleted before it ever reached the file', (t) => {
+  it('removes data that was deleted before it was ever checkpointed', (t) => {
     const file = newFile(t);
     const store = open(t, file);
     commit(store, 1, [value('a', secret)]);
@@ -547,7 +547,7 @@ describe('SqliteStore.purge()', () => {
     assert.ok(!isInFiles(file));
   });
 
-  it('says so where another program that reads keeps the journal from being emptied', (t) => {
+  it('reports a reader in another program that keeps the WAL from being emptied', (t) => {
     const file = newFile(t);
     const store = open(t, file);
     commit(store, 1, [value('a', secret)]);
@@ -588,7 +588,7 @@ describe('SqliteStore on a damaged page', () => {
     }).length;
   }
 
-  it('reads what lies on the other pages, however often, and still commits', (t) => {
+  it('reads the records on other pages, however often, and still commits', (t) => {
     const { store, tags } = damaged(t);
     const readable = countReadable(store, KIND.value, tags);
     assert.ok(readable > 150 && readable < 200, `${readable}`);
@@ -601,7 +601,7 @@ describe('SqliteStore on a damaged page', () => {
     store.purge();
   });
 
-  it('reads a page again that came wrong, as soon as the disk gives what is on it', (t) => {
+  it('reads a page again as soon as the disk returns its content', (t) => {
     const file = newFile(t);
     const tags = Array.from({ length: 200 }, (_, index) => `${index}`);
     const filling = SqliteStore.open(file);
@@ -624,7 +624,7 @@ describe('SqliteStore on a damaged page', () => {
     for (const tag of tags) assert.equal(text(store.get(KIND.value, Buffer.from(tag))), tag.padEnd(1000));
   });
 
-  it('findPageDamage() tells of it, and of none in a file that is whole', async (t) => {
+  it('findPageDamage() reports it, and nothing in an intact file', async (t) => {
     assert.notDeepEqual(await damaged(t).store.findPageDamage(), []);
     const whole = open(t);
     commit(whole, 1, [value('a')]);
@@ -640,7 +640,7 @@ describe('SqliteStore on a damaged page', () => {
     large.purge();
     await large.copyTo(one);
     const bytes = fs.readFileSync(one);
-    // A page in the middle of the tree is the first of its level; those of large bodies are not looked into.
+    // The inner pages come first, level by level; pages of large bodies are not inspected.
     for (let page = 1; page < 5; page += 1) bytes.fill(0xff, page * 4096, (page + 1) * 4096);
     fs.writeFileSync(one, bytes);
     assert.notDeepEqual(await open(t, one).findPageDamage(), []);
@@ -655,7 +655,7 @@ describe('SqliteStore on a file that another program writes to', () => {
     fs.closeSync(descriptor);
   }
 
-  it('refuses to write over an older copy that was written over it', (t) => {
+  it('refuses to write if an older copy was written over the file', (t) => {
     const file = newFile(t);
     const store = open(t, file);
     commit(store, 1, [value('a', 'old')]);
@@ -671,7 +671,7 @@ describe('SqliteStore on a file that another program writes to', () => {
     assert.deepEqual(fs.readFileSync(file), copy);
   });
 
-  it('goes on where the journal was moved to it, or its time was set', (t) => {
+  it("works on after another program's checkpoint, or after the file's time was set", (t) => {
     const file = newFile(t);
     const store = open(t, file);
     commit(store, 1, [value('a')]);
@@ -684,9 +684,9 @@ describe('SqliteStore on a file that another program writes to', () => {
   });
 });
 
-describe('SqliteStore on a file that another program added something to', () => {
+describe('SqliteStore on a file whose schema or header another program changed', () => {
   for (const megabytes of [0, 17]) {
-    it(`findPageDamage() tells what would keep it from being opened again, of ${megabytes} MiB`, async (t) => {
+    it(`findPageDamage() reports what would keep it from being opened again, with ${megabytes} MiB`, async (t) => {
       const file = newFile(t);
       const store = open(t, file);
       const large = Array.from({ length: megabytes }, (_, index) => value(`${index}`, 'x'.repeat(1024 * 1024)));
@@ -711,7 +711,7 @@ describe('SqliteStore on a file that another program added something to', () => 
   }
 });
 
-/** Makes the schema another for a while, past SQLite's checks. */
+/** Inserts a row with another schema in place for a moment, past SQLite's checks. */
 function insertPastSchema(file: string, body: unknown): void {
   const schema = (change: string): void =>
     editFile(file, (database) => {
@@ -728,13 +728,13 @@ function insertPastSchema(file: string, body: unknown): void {
   );
 }
 
-describe('SqliteStore on rows that SQLite would not have let in', () => {
+describe('SqliteStore on rows that SQLite would have refused', () => {
   for (const [what, body] of Object.entries({
     'no body': null,
     'a number for a body': 7,
     'a text for a body': 'text',
   })) {
-    it(`gives empty bytes for ${what}, and the records beside it`, (t) => {
+    it(`returns empty bytes for ${what}, and the records beside it`, (t) => {
       const file = newFile(t);
       const made = SqliteStore.open(file);
       commit(made, 1, [value('a'), value('z')]);
@@ -750,7 +750,7 @@ describe('SqliteStore on rows that SQLite would not have let in', () => {
   }
 });
 
-/** Files that nobody may write to, root included. */
+/** Returns undefined if files can be made immutable even for root, or what is missing for that. */
 function immutableFiles(): string | undefined {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-test-immutable-'));
   try {
@@ -763,14 +763,14 @@ function immutableFiles(): string | undefined {
   }
 }
 
-describe('SqliteStore whose journal has an index that is made immutable', () => {
+describe('SqliteStore with an immutable WAL index', () => {
   const refused = fails('io', /index of the journal .* cannot be written: operation not permitted/);
 
   /** Runs `work` while nobody may write to the index. */
   async function whileImmutable(file: string, work: () => unknown): Promise<void> {
     execFileSync('chattr', ['+i', `${file}-shm`]);
     try {
-      // Before that, its pages are to go to the disk anyway, and one more write to them is let through.
+      // Otherwise the dirty pages of the index would be written back later, which lets one more write to them through.
       execFileSync('sync', [`${file}-shm`]);
       await work();
     } finally {
@@ -778,7 +778,7 @@ describe('SqliteStore whose journal has an index that is made immutable', () => 
     }
   }
 
-  it('reads on, writes nothing, and writes when it may again', { skip: skipUnless(immutableFiles) }, async (t) => {
+  it('still reads, refuses to write, and writes again once it may', { skip: skipUnless(immutableFiles) }, async (t) => {
     const file = newFile(t);
     const store = open(t, file);
     commit(store, 1, [value('a'), value('b')]);
@@ -792,7 +792,7 @@ describe('SqliteStore whose journal has an index that is made immutable', () => 
       assert.equal(text(store.get(KIND.value, Buffer.from('b'))), 'body');
     });
     commit(store, 2, [value('c')]);
-    // Where nobody has read since, SQLite would note in the index that somebody does.
+    // If no reader was active since, SQLite would have to note a reader in the index.
     await whileImmutable(file, () => {
       for (const work of [
         () => store.openSnapshot(),
@@ -808,7 +808,7 @@ describe('SqliteStore whose journal has an index that is made immutable', () => 
 });
 
 describe('SqliteStore on a row that is larger than any record', () => {
-  it('gives empty bytes in its place, and the records beside it', (t) => {
+  it('returns empty bytes in its place, and the records beside it', (t) => {
     const file = newFile(t);
     const made = SqliteStore.open(file);
     commit(made, 1, [value('a'), value('z', Buffer.alloc(BODY_BYTES_MAX))]);
@@ -824,8 +824,8 @@ describe('SqliteStore on a row that is larger than any record', () => {
   });
 });
 
-describe('a transaction larger than what SQLite keeps in memory', { skip: skipUnless(root, failingDisks) }, () => {
-  it('leaves nothing that the next one lays itself over, where the disk did not take it', (t) => {
+describe("a transaction larger than SQLite's page cache", { skip: skipUnless(root, failingDisks) }, () => {
+  it('leaves no frames for the next one to be written over if the disk refused them', (t) => {
     const disk = new FailingDisk(t);
     const file = path.join(disk.directory, 'credentials.db');
     const store = SqliteStore.open(file);
@@ -851,8 +851,8 @@ describe('a transaction larger than what SQLite keeps in memory', { skip: skipUn
   });
 });
 
-describe('a journal that SQLite moves to the file by itself', { skip: skipUnless(root, failingDisks) }, () => {
-  it('is on the disk at last, where that did not take it at first', async (t) => {
+describe('a WAL that SQLite checkpoints by itself', { skip: skipUnless(root, failingDisks) }, () => {
+  it("is on the disk in the end, even if the disk refused the file's pages at first", async (t) => {
     const disk = new FailingDisk(t);
     const file = path.join(disk.directory, 'credentials.db');
     const sizeOf = (name: string): number => fs.statSync(name).size;
@@ -871,7 +871,7 @@ describe('a journal that SQLite moves to the file by itself', { skip: skipUnless
       for (const tag of tags) kept.set(tag, body);
     };
     const many = Array.from({ length: 10 }, (_, index) => `a${index}`);
-    // From then on the journal has its place on the disk, and what is new in the file has none.
+    // From here on, the WAL has its blocks on the disk, and new pages of the file have none.
     for (keep(...many); sizeOf(file) < 200_000;) keep(...many);
     keep('a0');
     disk.fail();
@@ -889,7 +889,7 @@ describe('a journal that SQLite moves to the file by itself', { skip: skipUnless
 });
 
 describe('SqliteStore.copyTo()', () => {
-  it('makes a store of one commit, whatever is committed and begun meanwhile', async (t) => {
+  it('copies the state after one commit, whatever is committed and begun meanwhile', async (t) => {
     const file = newFile(t);
     const store = open(t, file);
     const many = Array.from({ length: 3000 }, (_, index) => value(`n${index}`, 'x'.repeat(1000)));
@@ -922,7 +922,7 @@ describe('SqliteStore.copyTo()', () => {
     assert.ok(!fs.existsSync(`${target}-journal`));
   });
 
-  it('lets the journal be emptied afterwards, made or not', async (t) => {
+  it('lets the WAL be emptied afterwards, whether the copy succeeded or not', async (t) => {
     const file = newFile(t);
     const store = open(t, file);
     const folder = path.dirname(file);
@@ -935,7 +935,7 @@ describe('SqliteStore.copyTo()', () => {
     }
   });
 
-  it('fails where the file was replaced, or there is no room, and with the store as it was', async (t) => {
+  it('fails if the file was replaced or there is no room, and leaves the store unchanged', async (t) => {
     const file = newFile(t);
     const store = open(t, file);
     commit(store, 1, [value('a')]);
@@ -945,7 +945,7 @@ describe('SqliteStore.copyTo()', () => {
     await assert.rejects(store.copyTo(path.join(path.dirname(file), 'copy.db')), fails('changed_by_other'));
   });
 
-  it('fails where the copy cannot be locked, and is not made', async (t) => {
+  it('fails if the copy cannot be locked, and does not make it', async (t) => {
     const store = open(t);
     commit(store, 1, [value('a')]);
     const target = newFile(t);
@@ -959,7 +959,7 @@ describe('SqliteStore.copyTo()', () => {
     assert.equal(text(copy.get(KIND.value, Buffer.from('a'))), 'body');
   });
 
-  it('says that a disk is full', { skip: skipUnless(mounting) }, async (t) => {
+  it('reports a full disk', { skip: skipUnless(mounting) }, async (t) => {
     const store = open(t);
     commit(store, 1, [value('a', 'x'.repeat(100_000))]);
     const disk = smallDisk(t, 64);
@@ -968,8 +968,8 @@ describe('SqliteStore.copyTo()', () => {
   });
 });
 
-describe('SqliteStore.begin()', () => {
-  it('has a commit that leaves in the journal what a purge is to move', (t) => {
+describe('SqliteStore.begin() with isPurged', () => {
+  it('leaves the checkpoint of its commit to the following purge', (t) => {
     const large = Array.from({ length: 17 }, (_, index) => value(`large ${index}`, randomBytes(1024 * 1024)));
     const sizes = [false, true].map((isPurged) => {
       const file = newFile(t);
@@ -987,11 +987,11 @@ describe('SqliteStore.begin()', () => {
 });
 
 describe('SqliteStore.copyBytes()', () => {
-  it('tells how large a copy is, whatever of it is in the journal yet', async (t) => {
+  it('returns the size of a copy, however much of it is still in the WAL', async (t) => {
     const file = newFile(t);
     const store = open(t, file);
     commit(store, 1, [value('a', 'x'.repeat(500_000)), value('b')]);
-    // Most of it is still in the journal.
+    // Most of it is still in the WAL.
     const bytes = store.copyBytes();
     const copy = path.join(path.dirname(file), 'copy.db');
     await store.copyTo(copy);
@@ -1001,7 +1001,7 @@ describe('SqliteStore.copyBytes()', () => {
 });
 
 describe('SqliteStore', () => {
-  it('is made by the migrations', (t) => {
+  it('opens a file made by the migrations alone', (t) => {
     const file = newFile(t);
     editFile(file, (database) => migrate(database));
     commit(open(t, file), 1, [value('a')]);

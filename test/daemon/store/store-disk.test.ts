@@ -15,10 +15,10 @@ import { mounting, smallDisk } from './small-disk.ts';
 
 const NOBODY = { uid: 65_534, gid: 65_534 };
 const RECORDS = 500;
-/** More than are read before the first record, and fewer than all of them lie on. */
+/** More pages than are read before the first record, and fewer than hold all records. */
 const PAGES_GIVEN = 40;
 
-/** A closed store with records on more than a hundred pages. */
+/** Makes a closed store with records on more than a hundred pages. */
 function filledFile(directory: string): string {
   const file = path.join(directory, 'credentials.db');
   const store = SqliteStore.open(file);
@@ -31,12 +31,12 @@ function filledFile(directory: string): string {
   return file;
 }
 
-/** What a process says that opens the store and goes on with `script`. */
+/** Returns what a process prints that opens the store and then runs `script`. */
 function run(prefix: readonly string[], file: string, script: string): string {
   return runBefore(prefix, file, `const store = SqliteStore.open(file);\n${script}`);
 }
 
-/** The same of one that has not opened it yet. */
+/** Does the same with a process that has not opened the store yet. */
 function runBefore(prefix: readonly string[], file: string, script: string): string {
   const module = new URL('../../../daemon/store/sqlite-store.ts', import.meta.url).href;
   const whole = `const { SqliteStore } = await import(${JSON.stringify(module)});
@@ -60,7 +60,7 @@ function explained(t: TestContext, file: string, code: string): StoreError {
 }
 
 describe('StoreDisk', () => {
-  it('tells a disk that is gone from a page that is damaged', { skip: skipUnless(tracer) }, (t) => {
+  it('distinguishes a failed disk from a damaged page', { skip: skipUnless(tracer) }, (t) => {
     const file = filledFile(temporaryDirectory(t));
     const inject = ['-f', '-qq', '-o', '/dev/null', '-P', file, `--inject=pread64:error=EIO:when=${PAGES_GIVEN}+`];
     const said = run(
@@ -77,15 +77,15 @@ describe('StoreDisk', () => {
       store.close();
       console.log([...said].join('\\n'));`,
     );
-    assert.deepEqual(said.split('\n'), ['given', 'io the disk of the store gives nothing: i/o error true']);
+    assert.deepEqual(said.split('\n'), ['given', 'io the disk of the store cannot be read: i/o error true']);
   });
 
-  it('leaves a damaged page damaged where the disk gives the file', (t) => {
+  it('reports damage if the disk returns the file', (t) => {
     const file = filledFile(temporaryDirectory(t));
     for (const code of ['SQLITE_CORRUPT', 'SQLITE_NOTADB']) assert.equal(explained(t, file, code).failure, 'damaged');
   });
 
-  it('says that there are no more descriptors', { skip: skipUnless(command('prlimit', 'util-linux')) }, (t) => {
+  it('reports that no file descriptors are left', { skip: skipUnless(command('prlimit', 'util-linux')) }, (t) => {
     const file = filledFile(temporaryDirectory(t));
     const said = run(
       ['prlimit', '--nofile=100'],
@@ -100,7 +100,7 @@ describe('StoreDisk', () => {
     assert.equal(said, 'io a file of the store cannot be opened: too many open files');
   });
 
-  it('says that a disk takes no more files, and leaves none', { skip: skipUnless(mounting) }, (t) => {
+  it('reports that a disk has no inodes left, and leaves no file', { skip: skipUnless(mounting) }, (t) => {
     const disk = smallDisk(t, 16_384, ['nr_inodes=10']);
     const file = filledFile(disk);
     const before = fs.readdirSync(disk);
@@ -123,7 +123,7 @@ describe('StoreDisk', () => {
     assert.deepEqual(fs.readdirSync(disk), before);
   });
 
-  it('says that a quota is used up, wherever that shows', { skip: skipUnless(tracer) }, (t) => {
+  it('reports an exhausted quota, wherever that shows', { skip: skipUnless(tracer) }, (t) => {
     for (const call of ['pwrite64', 'fsync', 'fsync,close', 'ftruncate,pwrite64']) {
       const file = filledFile(temporaryDirectory(t));
       const before = fs.readdirSync(path.dirname(file));
@@ -143,7 +143,7 @@ describe('StoreDisk', () => {
     }
   });
 
-  it('leaves nothing where the process is killed while it tries', { skip: skipUnless(tracer) }, (t) => {
+  it('leaves no file if the process is killed during the attempt', { skip: skipUnless(tracer) }, (t) => {
     const file = filledFile(temporaryDirectory(t));
     const before = fs.readdirSync(path.dirname(file));
     const inject = ['-f', '-qq', '-o', '/dev/null', '-P', `${file}-tried`, '--inject=fsync:signal=KILL'];
@@ -155,7 +155,7 @@ describe('StoreDisk', () => {
     assert.deepEqual(fs.readdirSync(path.dirname(file)), before);
   });
 
-  it('tells a file system that gives no locks from another program', { skip: skipUnless(tracer) }, (t) => {
+  it("distinguishes a file system without locks from another program's lock", { skip: skipUnless(tracer) }, (t) => {
     const file = filledFile(temporaryDirectory(t));
     const paths = ['', '-wal', '-shm', '-tried'].flatMap((end) => ['-P', `${file}${end}`]);
     const said = runBefore(
@@ -182,7 +182,7 @@ describe('StoreDisk', () => {
   });
 
   it(
-    'waits once for a file system that gives no locks, fails at once then, and goes on when it does',
+    'waits once for a file system without locks, then fails at once, and recovers when locks work',
     { skip: skipUnless(tracer) },
     (t) => {
       const file = filledFile(temporaryDirectory(t));
@@ -191,7 +191,7 @@ describe('StoreDisk', () => {
         file,
         `const { spawn } = await import('node:child_process');
       const { once } = await import('node:events');
-      // Nothing is locked between a commit and the next reading. SQLite asks some five hundred times for a lock.
+      // Nothing is locked between a commit and the next read. SQLite tries some five hundred times to get a lock.
       const transaction = store.begin(undefined);
       transaction.commit();
       const inject = ['-P', file + '-shm', '-P', file + '-tried', '--inject=fcntl:error=ENOLCK:when=1..800'];
@@ -217,7 +217,7 @@ describe('StoreDisk', () => {
     },
   );
 
-  it('says that a file system shares no memory with a file', { skip: skipUnless(tracer) }, (t) => {
+  it('reports a file system that cannot map a file into shared memory', { skip: skipUnless(tracer) }, (t) => {
     const file = filledFile(temporaryDirectory(t));
     const said = runBefore(
       ['strace', '-f', '-qq', '-o', '/dev/null', '-P', `${file}-shm`, '--inject=mmap:error=ENODEV'],
@@ -227,7 +227,7 @@ describe('StoreDisk', () => {
     assert.match(said, /^io the index of the journal \(-shm\) cannot be mapped into memory: /);
   });
 
-  it('says why a file was opened for reading only', { skip: skipUnless(root) }, (t) => {
+  it('says why a file was opened read-only', { skip: skipUnless(root) }, (t) => {
     const file = filledFile(temporaryDirectory(t));
     for (const owned of [path.dirname(file), file]) fs.chownSync(owned, NOBODY.uid, NOBODY.gid);
     fs.chmodSync(file, 0o400);
@@ -241,20 +241,20 @@ describe('StoreDisk', () => {
           error instanceof StoreError &&
           error.failure === 'read_only' &&
           error.message ===
-            'the file was opened for reading only: permission denied; when it can be written, start the daemon anew',
+            'the file was opened for reading only: permission denied; restart the daemon once the file can be written',
       );
       store.close();
     });
   });
 
-  it('does not know why where a file can be made now', (t) => {
+  it('gives no reason if a file can be made now', (t) => {
     const file = filledFile(temporaryDirectory(t));
     const before = fs.readdirSync(path.dirname(file));
     assert.equal(explained(t, file, 'SQLITE_CANTOPEN').message, 'the storage failed (SQLITE_CANTOPEN)');
     assert.deepEqual(fs.readdirSync(path.dirname(file)), before);
   });
 
-  it('leaves what lies where it would make a file', (t) => {
+  it('leaves anything that exists at the path of its attempt', (t) => {
     const file = filledFile(temporaryDirectory(t));
     const tried = `${file}-tried`;
     for (const make of [

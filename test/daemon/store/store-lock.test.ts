@@ -24,7 +24,7 @@ function isHeld(file: string): boolean {
 }
 
 describe('StoreLock', () => {
-  it('holds the file by each of its paths, until it is released', (t) => {
+  it('locks the file under each of its paths until it is released', (t) => {
     const directory = temporaryDirectory(t);
     const file = path.join(directory, 'store');
     const [hard, symbolic] = [path.join(directory, 'hard'), path.join(directory, 'symbolic')];
@@ -40,7 +40,7 @@ describe('StoreLock', () => {
     assert.deepEqual([file, hard, symbolic].map(isHeld), [false, false, false]);
   });
 
-  it('takes a file that was made meanwhile, and makes none', (t) => {
+  it('locks a file that was made meanwhile, and makes none itself', (t) => {
     const file = path.join(temporaryDirectory(t), 'store');
     const lock = new StoreLock(file);
     lock.take();
@@ -52,14 +52,14 @@ describe('StoreLock', () => {
     lock.release();
   });
 
-  it('leaves what is no file to those who open it', { timeout: 5000 }, (t) => {
+  it('skips anything that is not a file, without blocking', { timeout: 5000 }, (t) => {
     const directory = temporaryDirectory(t);
     const fifo = path.join(directory, 'fifo');
     execFileSync('mkfifo', [fifo]);
     for (const place of [fifo, directory, path.join(directory, 'none', 'store')]) assert.equal(isHeld(place), false);
   });
 
-  it('is not in the way of SQLite, nor of who looks at the store beside the daemon', (t) => {
+  it('interferes neither with SQLite nor with a reader beside the daemon', (t) => {
     const file = path.join(temporaryDirectory(t), 'store');
     const lock = new StoreLock(file);
     const database = new Database(file);

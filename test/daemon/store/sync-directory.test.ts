@@ -10,7 +10,7 @@ const MODULE = new URL('../../../daemon/store/sync-directory.ts', import.meta.ur
 const SCRIPT = `const { syncDirectory } = await import(process.argv[1]);
   try { syncDirectory(process.argv[2]); console.log('done'); } catch ({ code }) { console.log(code); }`;
 
-/** What becomes of it where fsync(2) fails so. */
+/** Returns the outcome if fsync(2) fails with the given error. */
 function syncing(directory: string, error: string): string {
   const strace = ['-qq', '-o', '/dev/null', '-P', directory, `--inject=fsync:error=${error}`];
   const node = [process.execPath, '--input-type=module', '-e', SCRIPT, MODULE, directory];
@@ -18,15 +18,15 @@ function syncing(directory: string, error: string): string {
 }
 
 describe('syncDirectory()', () => {
-  it('does without where no directory can be synced', { skip: skipUnless(tracer) }, (t) => {
+  it('succeeds if the file system cannot sync a directory', { skip: skipUnless(tracer) }, (t) => {
     assert.equal(syncing(temporaryDirectory(t), 'EINVAL'), 'done');
   });
 
-  it('says that the disk failed', { skip: skipUnless(tracer) }, (t) => {
+  it('throws if the disk failed', { skip: skipUnless(tracer) }, (t) => {
     assert.equal(syncing(temporaryDirectory(t), 'EIO'), 'EIO');
   });
 
-  it('takes nothing but a directory', (t) => {
+  it('refuses anything but a directory', (t) => {
     assert.throws(() => syncDirectory(import.meta.filename), { code: 'ENOTDIR' });
     assert.throws(() => syncDirectory(path.join(temporaryDirectory(t), 'none')), { code: 'ENOENT' });
   });

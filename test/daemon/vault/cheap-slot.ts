@@ -3,8 +3,8 @@ import official from 'libsodium-wrappers';
 import type { SlotRecord } from '../../../daemon/vault/slots.ts';
 
 /**
- * A slot of a passphrase whose scrypt takes no time, made by docs/file-format.md and libsodium's official functions. The
- * ones that the daemon makes take half a second each time they are tried.
+ * Makes a passphrase slot whose scrypt cost is negligible, from docs/file-format.md and libsodium's official functions.
+ * The slots that the daemon makes take half a second for each attempt.
  */
 export async function cheapPassphraseSlot(
   storeId: Uint8Array,

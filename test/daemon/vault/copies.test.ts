@@ -26,7 +26,7 @@ function filesLeft({ directory }: TestVault): string[] {
   return fs.readdirSync(path.join(directory, 'copies'));
 }
 
-/** Those that were removed and not closed, too. */
+/** Includes files that were unlinked but are still open. */
 function filesOpen({ directory }: TestVault): string[] {
   return openFilesIn(path.join(directory, 'copies'));
 }
@@ -36,7 +36,7 @@ function sha256Of(bytes: Uint8Array): string {
 }
 
 describe('Copies.pieces()', () => {
-  it('leaves no file and is free again where the copy cannot be made', async (t) => {
+  it('leaves no file and frees its place when the copy cannot be made', async (t) => {
     const made = await TestVault.create(t);
     const copies = copiesOf(made);
     const failing = t.mock.method(made.store, 'copyTo', () => Promise.reject(new StoreError('full', 'by the test')));
@@ -55,7 +55,7 @@ describe('Copies.pieces()', () => {
 });
 
 describe('Copies.clear()', () => {
-  it('removes what an earlier daemon left', async (t) => {
+  it('removes the files that an earlier daemon left', async (t) => {
     const made = await TestVault.create(t);
     const copies = copiesOf(made);
     await bytesFrom(copies);
@@ -67,7 +67,7 @@ describe('Copies.clear()', () => {
 });
 
 describe('Copies.restore()', () => {
-  it('keeps no key of the copy or of what was there before, be the store open or locked', async (t) => {
+  it('keeps no key of the copy or of the replaced store, whether the store is unlocked or locked', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'old');
     const copies = copiesOf(made);
@@ -91,7 +91,7 @@ describe('Copies.restore()', () => {
     assert.deepEqual([filesLeft(made), filesOpen(made)], [[], []]);
   });
 
-  it('has no file of a copy open that it could not use, whatever is wrong with it', async (t) => {
+  it('leaves no file of an unusable copy open, whatever is wrong with the copy', async (t) => {
     const made = await TestVault.create(t);
     const copies = copiesOf(made);
     const bytes = await bytesFrom(copies);

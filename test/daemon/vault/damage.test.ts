@@ -9,9 +9,12 @@ import { memoryDirectory } from './memory-directory.ts';
 import { STORE_FILE, TestVault } from './open-vault.ts';
 import { PAGE_BYTES, leavesOf, overwrite, zeroPage } from './raw-file.ts';
 
-/** Few enough for a small file, enough for several pages of each kind of record. */
+/** Few enough for a small file, and enough for several pages of each kind of record. */
 const CREDENTIALS = 50;
-/** Bytes between two that are changed; prime, so that all places of records are met. All of them by CIO_TEST_EVERY_BYTE=1. */
+/**
+ * Distance in bytes between two changed bytes. It is prime, so that every offset within a record is hit.
+ * CIO_TEST_EVERY_BYTE=1 changes every byte.
+ */
 const STRIDE = process.env['CIO_TEST_EVERY_BYTE'] === undefined ? 127 : 1;
 
 const names = Array.from({ length: CREDENTIALS }, (_, index) => `a${index}`);
@@ -19,7 +22,7 @@ const valueOf = (name: string): string => `value of ${name} `.repeat(10);
 
 const whole = await makeStore();
 
-/** A store that was closed well: one file, and the key file beside it. */
+/** A store that was closed properly: one file, with the key file beside it. */
 async function makeStore(): Promise<string> {
   const made = await TestVault.create({ after });
   await Promise.all(names.map((name) => made.save(name, valueOf(name))));
@@ -35,8 +38,9 @@ function copyStore(scope: Scope): string {
 }
 
 /**
- * Opens a damaged store, and tells which credentials are readable. Each one is read right, not found, or refused by
- * name; where the store does not open at all, that has a name too.
+ * Opens a damaged store and returns the names of the readable credentials. Each credential must be read correctly, be
+ * not found, or be refused with a known error code; if the store does not open at all, that too must have a known error
+ * code.
  */
 async function readable(directory: string, also?: (opened: TestVault) => Promise<void>): Promise<Set<string>> {
   const read = new Set<string>();
@@ -63,8 +67,8 @@ async function readable(directory: string, also?: (opened: TestVault) => Promise
   return read;
 }
 
-describe('a store of which one byte was changed', () => {
-  it('gives the right value or an error that has a name, wherever the byte is, and what lies on other pages', async (t) => {
+describe('a store with one changed byte', () => {
+  it('gives the right value or a known error wherever the byte is, and reads everything on other pages', async (t) => {
     const directory = copyStore(t);
     const file = path.join(directory, STORE_FILE);
     const original = fs.readFileSync(file);
@@ -91,7 +95,7 @@ describe('a store of which one byte was changed', () => {
     assert.equal((await readable(directory)).size, CREDENTIALS);
   });
 
-  it('is told of by fsck() wherever a record was met, and left clean by a repair where no page is damaged', async (t) => {
+  it('is reported by fsck() if the byte is in a record, and is clean after a repair unless a page is damaged', async (t) => {
     const directory = copyStore(t);
     const file = path.join(directory, STORE_FILE);
     const original = fs.readFileSync(file);
@@ -120,8 +124,8 @@ describe('a store of which one byte was changed', () => {
   });
 });
 
-describe('a store of which a page was zeroed', () => {
-  it('keeps what lies on other pages, tells of the page, goes on writing, and loses nothing more by a repair', async (t) => {
+describe('a store with a zeroed page', () => {
+  it('keeps everything on other pages, reports the page, goes on writing, and loses nothing more in a repair', async (t) => {
     const directory = copyStore(t);
     const file = path.join(directory, STORE_FILE);
     const original = fs.readFileSync(file);
@@ -153,13 +157,13 @@ describe('a store of which a page was zeroed', () => {
       for (const end of ['-wal', '-shm']) fs.rmSync(`${file}${end}`, { force: true });
       fs.writeFileSync(file, original);
     }
-    // All but the first leaf, which has the keys.
+    // All but the first leaf, which holds the keys.
     assert.equal(opens, leavesOf(file).length - 1);
   });
 });
 
-describe('a store whose file was truncated', () => {
-  it('gives the right values or an error that has a name', async (t) => {
+describe('a store with a truncated file', () => {
+  it('gives the right values or a known error', async (t) => {
     const directory = copyStore(t);
     const file = path.join(directory, STORE_FILE);
     const original = fs.readFileSync(file);
@@ -175,8 +179,8 @@ describe('a store whose file was truncated', () => {
   });
 });
 
-describe('a store whose journal was damaged', () => {
-  it('is what it was after one of its commits, whole, and says nothing wrong', async (t) => {
+describe('a store with a damaged WAL', () => {
+  it('is in the complete state after one of its commits, and reports no problem', async (t) => {
     const made = await TestVault.create(t);
     const commits = 12;
     for (let number = 1; number <= commits; number += 1) {

@@ -26,7 +26,7 @@ describe('wrapDataKey()', () => {
     }
   });
 
-  it('wraps the key that is then unwrapped', () => {
+  it('wraps the very key that unwrapDataKey() returns', () => {
     const dataKey = randomBytes(32);
     const { tag, body } = wrapDataKey(sodium, STORE_ID, ROOT_KEY, 1, dataKey);
     const again = wrapDataKey(sodium, STORE_ID, ROOT_KEY, 1, dataKey);
@@ -43,7 +43,7 @@ describe('wrapDataKey()', () => {
 });
 
 describe('unwrapDataKey()', () => {
-  it('refuses another root key, store, epoch or body, and keeps no key of them', () => {
+  it('refuses another root key, store, epoch or body, and keeps none of their keys in memory', () => {
     const { tag, body } = wrapDataKey(sodium, STORE_ID, ROOT_KEY, 2, randomBytes(32));
     const changed = Uint8Array.from(body);
     changed[30] = (changed[30] ?? 0) ^ 1;
@@ -60,19 +60,19 @@ describe('unwrapDataKey()', () => {
 });
 
 describe('openDataKey()', () => {
-  /** A store with such data keys, in the order of their tags. */
+  /** A store that holds these data keys, in the order of their tags. */
   function storeOf(...records: readonly SealedRecord[]): SealedReader {
     return { get: () => undefined, list: (kind) => records.filter((record) => record.kind === kind) };
   }
 
-  it('takes the newest of several, as an older one may have been put back', () => {
+  it('returns the newest of several, as an attacker may have put an older one back', () => {
     const keys = [1, 2, 300].map((epoch) => wrapDataKey(sodium, STORE_ID, ROOT_KEY, epoch, randomBytes(32)));
     const sealing = openDataKey(sodium, storeOf(...keys), STORE_ID, ROOT_KEY);
     assert.equal(sealing?.epoch, 300);
     sealing.wipe();
   });
 
-  it('passes over what the root key did not wrap, and gives nothing where it wrapped none', () => {
+  it('skips data keys that the root key did not wrap, and returns undefined if it wrapped none', () => {
     const own = wrapDataKey(sodium, STORE_ID, ROOT_KEY, 1, randomBytes(32));
     const other = wrapDataKey(sodium, STORE_ID, randomBytes(32), 2, randomBytes(32));
     const sealing = openDataKey(sodium, storeOf(own, other), STORE_ID, ROOT_KEY);

@@ -9,12 +9,12 @@ import { TestVault } from './open-vault.ts';
 
 const WRITER = path.join(import.meta.dirname, 'writer-process.ts');
 const KILLS = Number(process.env['CIO_TEST_KILLS'] ?? 15);
-/** Lines after which a writer is killed, at most; it writes some hundreds in a second. */
+/** The most lines after which a writer is killed; it writes some hundreds of lines per second. */
 const LINES_MAX = 90;
 
-/** What the writers said of one credential. */
+/** What the writers reported for one credential. */
 interface Told {
-  /** Versions that were acknowledged, and those that were begun. */
+  /** Versions whose write was acknowledged, and versions whose write was begun. */
   readonly saved: Set<number>;
   readonly begun: Set<number>;
   isRemoveBegun: boolean;
@@ -22,8 +22,8 @@ interface Told {
 }
 
 /**
- * Runs a writer until it said so much, and kills it there; the first one not before it has written something. What it said,
- * line by line.
+ * Runs a writer until it has printed a random number of lines, and kills it then; the first writer not before its first
+ * write was acknowledged. Returns the lines it printed.
  */
 async function writeUntilKilled(t: TestContext, directory: string, round: number): Promise<string[]> {
   const writer = new Service(t, [process.execPath, WRITER, directory, `${round}`]);
@@ -36,7 +36,7 @@ async function writeUntilKilled(t: TestContext, directory: string, round: number
     await writer.change();
   }
   await writer.stop('SIGKILL');
-  // The last line may have been cut.
+  // The last line may be cut off.
   return writer.output.split('\n').slice(0, -1);
 }
 
@@ -85,7 +85,7 @@ class Ledger {
 
 describe('a store whose daemon is killed', () => {
   it(
-    `has every write that was acknowledged, and each of the others whole or not at all, ${KILLS} times`,
+    `has every acknowledged write, and each other write completely or not at all, after ${KILLS} kills`,
     { timeout: 8000 * KILLS },
     async (t) => {
       const made = await TestVault.create(t);

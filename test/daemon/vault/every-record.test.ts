@@ -8,7 +8,7 @@ import { putRow } from './raw-file.ts';
 
 describe('everyRecord()', () => {
   for (const count of [0, 1, 199, 200, 201, 400, 450]) {
-    it(`gives each of ${count} records once, in order, and turns of the event loop in between`, async (t) => {
+    it(`yields each of ${count} records once, in order, and lets the event loop turn in between`, async (t) => {
       const made = await (
         await TestVault.create(t)
       ).tampered((database) =>
@@ -37,7 +37,7 @@ describe('everyRecord()', () => {
     });
   }
 
-  it('has few values in memory at a time', async (t) => {
+  it('reads only a few values into memory at a time', async (t) => {
     const { store } = await TestVault.create(t);
     const limits: number[] = [];
     const list = t.mock.method(store, 'list', (_kind: number, _after: unknown, limit: number) => {

@@ -13,11 +13,11 @@ import { root, skipUnless } from '../../support/requirements.ts';
 import { FailingDisk, failingDisks } from '../store/failing-disk.ts';
 
 const VALUE = 'value '.repeat(500);
-/** More writes than find room in what the disk had taken for its own before it failed. */
+/** More writes than fit into the space that the file system had allocated before the disk failed. */
 const WRITES_MAX = 500;
 const MOVED_TIMEOUT_MS = 10_000;
 const REPOSITORY = path.join(import.meta.dirname, '..', '..', '..');
-/** Tells why it cannot move the journal of a database to it. */
+/** A program that tries a WAL checkpoint, prints the error code and kills itself. */
 const MOVE_AND_DIE = `
   const database = require('better-sqlite3')(process.argv[1]);
   try {
@@ -35,20 +35,20 @@ async function start(t: TestContext, disk: FailingDisk): Promise<{ daemon: Daemo
   return { daemon, client };
 }
 
-/** Whether it was stored; another answer than that of the disk's is none. */
+/** Tells whether the credential was stored. Any other error than one of the disk fails the test. */
 async function stores(client: CredentialClient, name: string): Promise<boolean> {
   try {
     await client.call('Create', { credentials: [{ name, value: VALUE }] });
     return true;
   } catch (error) {
-    // Of a disk that has no more room below than it says, the system says so where a new file is synced.
+    // When the disk below has less room than it reports, the kernel returns EIO where a new file is synced.
     const isOfDisk = isCredentialError(error, 'StorageFailed') && error.fields.reason === 'io';
     assert.ok(isOfDisk || isCredentialError(error, 'StorageFull'), String(error));
     return false;
   }
 }
 
-/** Names that are told apart by a number, until the disk does not take one. */
+/** Stores credentials with numbered names until the disk refuses one. */
 async function keepUntilRefused(
   client: CredentialClient,
   name: string,
@@ -64,8 +64,8 @@ async function assertKept(client: CredentialClient, names: readonly string[]): P
   assert.deepEqual((await client.call('Fsck', {})).problems, []);
 }
 
-describe('a store on a disk whose syncs fail', { skip: skipUnless(root, failingDisks) }, () => {
-  it('has all that was acknowledged before, between and after, and when the daemon was killed by then', async (t) => {
+describe('a store on a disk whose fsync fails', { skip: skipUnless(root, failingDisks) }, () => {
+  it('has every acknowledged write from before, between and after two failures, even if the daemon is killed after them', async (t) => {
     const disk = new FailingDisk(t);
     const acknowledged: string[] = [];
     const keep = async (client: CredentialClient, name: string): Promise<boolean> => {
@@ -80,7 +80,7 @@ describe('a store on a disk whose syncs fail', { skip: skipUnless(root, failingD
     disk.work();
     assert.ok(await keep(first.client, 'between'));
     disk.fail();
-    // What was refused is what the journal ends with.
+    // The WAL now ends with the refused commits.
     await keepUntilRefused(first.client, 'failing-again', keep);
     await first.daemon.service.stop('SIGKILL');
     disk.work();
@@ -95,7 +95,7 @@ describe('a store on a disk whose syncs fail', { skip: skipUnless(root, failingD
     await assertKept(third.client, acknowledged);
   });
 
-  it('has on the disk what was acknowledged when it worked again, over what had failed', async (t) => {
+  it('has a write on the disk that was acknowledged after the disk recovered, over the frames of failed commits', async (t) => {
     const disk = new FailingDisk(t);
     const first = await start(t, disk);
     assert.ok(await stores(first.client, 'before'));
@@ -103,20 +103,20 @@ describe('a store on a disk whose syncs fail', { skip: skipUnless(root, failingD
     await keepUntilRefused(first.client, 'failing', stores);
     disk.work();
     assert.ok(await stores(first.client, 'after'));
-    // Before its journal is moved to the file, which is done a second after a failure.
+    // Killed before the checkpoint, which the daemon runs a second after a failure.
     await first.daemon.service.stop('SIGKILL');
     disk.forget();
     const second = await start(t, disk);
     await assertKept(second.client, ['before', 'after']);
   });
 
-  it('has on the disk what is in the file, where the journal could not be moved to it at first', async (t) => {
+  it('has the content of the file on the disk after a checkpoint failed at first', async (t) => {
     const disk = new FailingDisk(t);
     const first = await start(t, disk);
     assert.ok(await stores(first.client, 'before'));
     disk.fail();
     await keepUntilRefused(first.client, 'failing', stores);
-    const moves = /the journal cannot be moved/;
+    const moves = /the WAL cannot be checkpointed/;
     await until(first.daemon.service, async () => moves.test(first.daemon.log) || undefined, MOVED_TIMEOUT_MS);
     disk.work();
     await first.daemon.stop();
@@ -125,7 +125,7 @@ describe('a store on a disk whose syncs fail', { skip: skipUnless(root, failingD
     await assertKept(second.client, ['before']);
   });
 
-  it('has on the disk what is in the file, where a process could not move the journal and was killed at once', async (t) => {
+  it('has the content of the file on the disk after another process failed a checkpoint and was killed at once', async (t) => {
     const disk = new FailingDisk(t);
     const first = await start(t, disk);
     assert.ok(await stores(first.client, 'before'));

@@ -26,7 +26,7 @@ interface Expected {
 }
 
 interface ExpectedCredential extends Omit<CredentialRecord, 'versions'> {
-  /** With their values, in base64. */
+  /** The version entries with their values in base64. */
   readonly versions: readonly (VersionEntry & { readonly value: string })[];
 }
 
@@ -38,7 +38,7 @@ interface Fixture {
   readonly expected: Expected;
 }
 
-/** A copy of a frozen store: later versions must read it, and may migrate it. */
+/** Copies a frozen store: later versions of the daemon must read it, and may migrate it. */
 function copyOf(scope: Scope, name: string): Fixture {
   const directory = memoryDirectory(scope);
   fs.cpSync(path.join(FIXTURES, name), directory, { recursive: true });
@@ -53,7 +53,7 @@ function copyOf(scope: Scope, name: string): Fixture {
   };
 }
 
-/** Everything that is in an open store, as the fixture says it. */
+/** Returns everything in an open store, in the form of the fixture. */
 function contentOf({ vault }: TestVault): Pick<Expected, 'credentials' | 'principals'> {
   return vault.read((reader) => ({
     credentials: reader
@@ -77,13 +77,13 @@ function compare(a: string, b: string): number {
 const versions = fs.readdirSync(FIXTURES).filter((name) => /^store-v\d+$/.test(name));
 
 describe('the file format', () => {
-  it('has a frozen store of every version', () => {
+  it('has a frozen store for every version', () => {
     const wanted = Array.from({ length: FORMAT_VERSION }, (_, index) => `store-v${index + 1}`);
     assert.deepEqual(versions.toSorted(), wanted.toSorted());
   });
 
   for (const name of versions) {
-    it(`${name} is read whole, with every way to open it`, async (t) => {
+    it(`${name} is read completely through every kind of slot`, async (t) => {
       const { directory, credentialsDirectory, keyFile, expected } = copyOf(t, name);
       const waysToOpen: Record<string, (opened: TestVault) => Promise<unknown>> = {
         passphrase: ({ slots }) => slots.unlockWithPassphrase(expected.passphrase),
@@ -108,7 +108,7 @@ describe('the file format', () => {
       }
     });
 
-    it(`${name} has no problems, takes writes and a rekey, and keeps the rest as it was`, async (t) => {
+    it(`${name} has no problems, accepts writes and a rekey, and keeps everything else unchanged`, async (t) => {
       const { directory, expected } = copyOf(t, name);
       const opened = await TestVault.open(t, directory);
       assert.deepEqual((await opened.fsck()).problems, []);
@@ -123,7 +123,7 @@ describe('the file format', () => {
 
   for (const version of versions) {
     it(
-      `lets another program read all of ${version}, and check the head, with Python’s own library alone`,
+      `lets another program read all of ${version} and check the head with Python’s standard library alone`,
       { skip: skipUnless(command('python3')) },
       (t) => {
         const { file, keyFile, credentialsDirectory, expected } = copyOf(t, version);
@@ -144,27 +144,31 @@ describe('the file format', () => {
     );
   }
 
-  it('lets another program read what the daemon writes now', { skip: skipUnless(command('python3')) }, async (t) => {
-    const made = await TestVault.create(t);
-    await made.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMJ');
-    await made.save('mine', Buffer.from([0, 255, 10]), 'uid:1000');
-    const known = { space: 'system', set: 'aws', generation: 1, state: 'passed', checked: 2, good: 2 } as const;
-    await made.vault.write((writer) => writer.putHealth(known));
-    await made.grant('unit:restic.service', { space: 'system', kind: 'set', target: 'aws', missing: 'block' });
-    const { recoveryCode = '' } = await made.slots.add({ kind: 'recovery', label: 'im „Safe“ \\ "1" / 🗝' });
-    await made.rekey();
-    await made.save('mine', 'again', 'uid:1000');
-    const content = contentOf(made);
-    await made.close();
-    const ways = { keyfile: path.join(made.directory, 'root.key'), recovery: recoveryCode };
-    for (const [kind, given] of Object.entries(ways)) {
-      const read = JSON.parse(
-        execFileSync('python3', [PYTHON_READER, made.path, kind, given], { encoding: 'utf8' }),
-      ) as Expected & { readonly healths: unknown };
-      assert.deepEqual({ credentials: read.credentials, principals: read.principals }, content);
-      assert.deepEqual(read.healths, [known]);
-    }
-  });
+  it(
+    'lets another program read a store that the current daemon wrote',
+    { skip: skipUnless(command('python3')) },
+    async (t) => {
+      const made = await TestVault.create(t);
+      await made.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMJ');
+      await made.save('mine', Buffer.from([0, 255, 10]), 'uid:1000');
+      const known = { space: 'system', set: 'aws', generation: 1, state: 'passed', checked: 2, good: 2 } as const;
+      await made.vault.write((writer) => writer.putHealth(known));
+      await made.grant('unit:restic.service', { space: 'system', kind: 'set', target: 'aws', missing: 'block' });
+      const { recoveryCode = '' } = await made.slots.add({ kind: 'recovery', label: 'im „Safe“ \\ "1" / 🗝' });
+      await made.rekey();
+      await made.save('mine', 'again', 'uid:1000');
+      const content = contentOf(made);
+      await made.close();
+      const ways = { keyfile: path.join(made.directory, 'root.key'), recovery: recoveryCode };
+      for (const [kind, given] of Object.entries(ways)) {
+        const read = JSON.parse(
+          execFileSync('python3', [PYTHON_READER, made.path, kind, given], { encoding: 'utf8' }),
+        ) as Expected & { readonly healths: unknown };
+        assert.deepEqual({ credentials: read.credentials, principals: read.principals }, content);
+        assert.deepEqual(read.healths, [known]);
+      }
+    },
+  );
 
   for (const version of versions) {
     it(`lets another program read a value of ${version} with libsodium's official functions`, (t) => {

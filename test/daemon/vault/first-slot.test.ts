@@ -32,7 +32,7 @@ function create(places: SlotPlaces): ReturnType<typeof createFirstSlot> {
 }
 
 function giveCredential({ credentialsDirectory }: { credentialsDirectory: string }, content: string): void {
-  // As systemd leaves it: read-only, in a folder of its own.
+  // As systemd provides it: read-only, in a directory of its own.
   fs.writeFileSync(path.join(credentialsDirectory, DEFAULT_SYSTEMD_CREDENTIAL), content, { mode: 0o440 });
 }
 
@@ -44,7 +44,7 @@ async function opens(slot: SlotRecord, key: Uint8Array): Promise<boolean> {
 }
 
 describe('createFirstSlot()', () => {
-  it('makes a key file in the state directory, and tells of it', async (t) => {
+  it('makes a key file in the state directory and returns its path', async (t) => {
     const places = { ...placesOf(t), credentialsDirectory: undefined };
     const { slot, newKeyFile } = await create(places);
     assert.equal(newKeyFile, path.join(places.stateDirectory, DEFAULT_KEY_FILE));
@@ -53,7 +53,7 @@ describe('createFirstSlot()', () => {
     assert.ok(await opens(slot, key));
   });
 
-  it('uses a key file that is there, and leaves it as it is', async (t) => {
+  it('uses an existing key file and leaves it unchanged', async (t) => {
     const places = { ...placesOf(t), credentialsDirectory: undefined };
     const file = path.join(places.stateDirectory, DEFAULT_KEY_FILE);
     const content = `${randomBytes(32).toString('base64')}\n`;
@@ -75,7 +75,7 @@ describe('createFirstSlot()', () => {
     assert.deepEqual(fs.readdirSync(places.stateDirectory), [DEFAULT_KEY_FILE]);
   });
 
-  it("takes systemd's credential where there is one, and makes no key file then", async (t) => {
+  it("uses systemd's credential if there is one, and makes no key file then", async (t) => {
     const places = placesOf(t);
     const key = randomBytes(32);
     giveCredential(places, `${key.toString('base64')}\n`);
@@ -85,20 +85,20 @@ describe('createFirstSlot()', () => {
     assert.deepEqual(fs.readdirSync(places.stateDirectory), []);
   });
 
-  it('makes a key file where systemd gave other credentials only', async (t) => {
+  it('makes a key file if systemd gave only other credentials', async (t) => {
     const places = placesOf(t);
     fs.writeFileSync(path.join(places.credentialsDirectory, 'other'), 'x');
     assert.equal((await create(places)).slot.kind, 'keyfile');
   });
 
-  it("does not fall back to a key file where systemd's credential is no key", async (t) => {
+  it("does not fall back to a key file if systemd's credential is not a key", async (t) => {
     const places = placesOf(t);
     giveCredential(places, 'not a key');
     await assert.rejects(create(places), KeyFileError);
     assert.deepEqual(fs.readdirSync(places.stateDirectory), []);
   });
 
-  it("wipes the slot's key, be it made, read or given by systemd", async (t) => {
+  it("wipes the slot's key, whether it was made, read or given by systemd", async (t) => {
     const places = placesOf(t);
     const hashed = t.mock.method(sodium, 'hashedKey');
     for (let round = 0; round < 2; round += 1) await create({ ...places, credentialsDirectory: undefined });
@@ -109,7 +109,7 @@ describe('createFirstSlot()', () => {
     for (const key of keys) assert.deepEqual(key, new Uint8Array(32));
   });
 
-  it('keeps no key in its memory', () => {
+  it('leaves no key in the key memory', () => {
     assert.ok(sodium.memory[0]?.every((byte) => byte === 0));
   });
 });

@@ -10,9 +10,9 @@ import { editFile, leavesOf, putRow, zeroPage } from './raw-file.ts';
 const history = await storeWithPast({ after });
 
 describe('fsck()', () => {
-  it('finds nothing in a store that is as it should be, nor after a restart or a rekey', async (t) => {
+  it('finds no problem in an intact store, nor after a restart or a rekey', async (t) => {
     const made = await history.opened(t);
-    // One has a grant only, the other one nothing any more.
+    // uid:6 has only a grant, and uid:8 has nothing left.
     await made.grant('uid:6', { space: 'system', kind: 'name', target: 'plain' });
     await made.save('gone', 'value', 'uid:8');
     await made.remove('gone', 'uid:8');
@@ -32,14 +32,14 @@ describe('fsck()', () => {
   });
 
   for (const [what, { edit, problems }] of Object.entries(ATTACKS)) {
-    it(`tells of somebody who ${what}`, async (t) => {
+    it(`reports the damage of an attacker who ${what}`, async (t) => {
       const opened = await history.opened(t, edit);
       const found = (await opened.fsck()).problems;
       assert.deepEqual(outlines(found), outlines(problems), JSON.stringify(found, undefined, 1));
     });
   }
 
-  it('tells of a head that another program changed since the store was opened', async (t) => {
+  it('reports a head that another program changed since the store was opened', async (t) => {
     const opened = await history.opened(t);
     editFile(opened.path, (database) => putRow(database, history.row('granted', KIND.head)));
     const { problems } = await opened.fsck();
@@ -47,12 +47,12 @@ describe('fsck()', () => {
     assert.match(problems[0]?.detail ?? '', /another program/);
   });
 
-  it('says nothing of values, nor of keys', async (t) => {
+  it('reveals neither values nor keys', async (t) => {
     const opened = await history.opened(t, ATTACKS['swaps the values of two versions']?.edit);
     assert.ok(!JSON.stringify((await opened.fsck()).problems).includes('rotated 1'));
   });
 
-  it('wipes every value that it opened, also of one that no credential refers to', async (t) => {
+  it('wipes every value that it decrypts, even one that no credential refers to', async (t) => {
     for (const what of [undefined, 'deletes the record of a credential']) {
       const opened = await history.opened(t, what === undefined ? undefined : ATTACKS[what]?.edit);
       const { sealing } = opened.vault.unlocked();
@@ -66,7 +66,7 @@ describe('fsck()', () => {
     }
   });
 
-  it('bounds what it tells', async (t) => {
+  it('limits the number of reported problems', async (t) => {
     const made = await TestVault.create(t);
     await Promise.all(Array.from({ length: 1100 }, (_, index) => made.save(`a${index}`, large('value'))));
     const opened = await made.tampered((database) => database.exec('DELETE FROM record WHERE kind = 6'));
@@ -74,7 +74,7 @@ describe('fsck()', () => {
     assert.deepEqual([problems.length, incomplete.length], [1000, 1100]);
   });
 
-  it('reads what is on the disk, and not what a running daemon remembers of it', async (t) => {
+  it('reads from the disk and not from the cache of the running daemon', async (t) => {
     const made = await TestVault.create(t);
     await Promise.all(Array.from({ length: 60 }, (_, index) => made.save(`a${index}`, 'value '.repeat(40))));
     const running = await made.reopened();
@@ -83,7 +83,7 @@ describe('fsck()', () => {
     assert.ok((await running.fsck()).problems.some(({ what }) => what === 'page'));
   });
 
-  it('lets reads go on meanwhile, and writes wait', async (t) => {
+  it('lets reads go on meanwhile, and makes writes wait', async (t) => {
     const made = await TestVault.create(t);
     await Promise.all(Array.from({ length: 1000 }, (_, index) => made.save(`a${index}`, 'value')));
     let reads = 0;
@@ -101,7 +101,7 @@ describe('fsck()', () => {
   });
 });
 
-/** What is told, without the words, in an order of its own: that of the records is by chance. */
+/** Returns the problems without their details, sorted: the order of the records is random. */
 function outlines(problems: readonly Partial<Problem>[]): string[] {
   return problems.map(({ what, name = '', version = '' }) => `${what} ${name} ${version}`.trim()).toSorted();
 }

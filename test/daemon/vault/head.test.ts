@@ -24,7 +24,7 @@ describe('Digest', () => {
     );
   });
 
-  it('is as it was after what was added is removed', () => {
+  it('is the same again after an added fingerprint is removed', () => {
     fc.assert(
       fc.property(fingerprints, fingerprint, (all, one) => {
         const digest = digestOf(all);
@@ -36,7 +36,7 @@ describe('Digest', () => {
     );
   });
 
-  it('shows one that is missing, added or another', () => {
+  it('differs if a fingerprint is missing, added or replaced', () => {
     fc.assert(
       fc.property(fingerprints, fingerprint, (all, one) => {
         const digest = digestOf(all);
@@ -47,13 +47,13 @@ describe('Digest', () => {
     );
   });
 
-  it('counts, so that two of the same do not cancel out', () => {
+  it('counts records, so that two equal fingerprints do not cancel out', () => {
     const digest = digestOf([new Uint8Array(32).fill(1), new Uint8Array(32).fill(1)]);
     assert.ok(!digest.equals(new Digest()));
     assert.equal(digest.records, 2);
   });
 
-  it('shares no memory with what it was made of', () => {
+  it('shares no memory with the bytes it was constructed from', () => {
     const bytes = new Uint8Array(32);
     const digest = new Digest(0, bytes);
     digest.add(new Uint8Array(32).fill(7));

@@ -30,8 +30,8 @@ async function storeWithHealth(t: Parameters<typeof TestVault.create>[0]): Promi
   return made;
 }
 
-describe('the health of a set in the store', () => {
-  it('is there after a restart and after a rekey, each owner’s on its own, and fsck has nothing to say', async (t) => {
+describe('the stored health of a set', () => {
+  it('survives a restart and a rekey, separately for each owner, and fsck finds no problem', async (t) => {
     let opened = await storeWithHealth(t);
     const check = async (): Promise<void> => {
       assert.deepEqual(healthOf(opened, 'system', 'aws'), failed('system', 'aws', 2));
@@ -49,7 +49,7 @@ describe('the health of a set in the store', () => {
     await check();
   });
 
-  it('is given a page at a time', async (t) => {
+  it('is listed page by page', async (t) => {
     const made = await TestVault.create(t);
     const sets = Array.from({ length: 7 }, (_, index) => `minio_${index}`);
     for (const set of sets) await put(made, failed('system', set));
@@ -63,7 +63,7 @@ describe('the health of a set in the store', () => {
     assert.deepEqual(found.toSorted(), sets);
   });
 
-  it('makes no generation, and goes with the last field of its set only', async (t) => {
+  it('does not advance the generation, and is deleted only with the last field of its set', async (t) => {
     const made = await storeWithHealth(t);
     const generation = made.vault.read((reader) => reader.principal('system')?.generation);
     await put(made, failed('system', 'aws', 2));
@@ -79,7 +79,7 @@ describe('the health of a set in the store', () => {
     assert.deepEqual((await made.fsck()).problems, []);
   });
 
-  it('shows nothing of itself in the file but that it is there', async (t) => {
+  it('reveals nothing in the file but that it exists', async (t) => {
     const canaries = new Canaries();
     const made = await TestVault.create(t);
     const set = canaries.plantWord('set');
@@ -97,7 +97,7 @@ describe('the health of a set in the store', () => {
     assert.equal(rowsOf(made.path, KIND.health).length, 1);
   });
 
-  it('is as if it never was where its record is damaged or lies in another’s place; fsck names that and mends it', async (t) => {
+  it('counts as absent if its record is damaged or in the place of another; fsck reports and repairs that', async (t) => {
     const made = await storeWithHealth(t);
     const path = made.path;
     const damaged = await made.tampered((database) => {

@@ -32,7 +32,7 @@ function write(file: string, content: string | Uint8Array, mode = 0o600): string
   return file;
 }
 
-/** What a process says that makes a key file, and fails. */
+/** Runs a process that tries to make a key file, and returns the error message it prints. */
 function making(prefix: readonly string[], file: string): string {
   const make = `const { createKeyFile } = await import(process.argv[1]);
     try { createKeyFile(process.argv[2]); } catch ({ message }) { console.log(message); }`;
@@ -41,7 +41,7 @@ function making(prefix: readonly string[], file: string): string {
   return execFileSync('env', command, { encoding: 'utf8', timeout: 60_000 }).trim();
 }
 
-/** Does `work` with what the test has put in the place of functions of Node's. */
+/** Runs `work` with the mocks that the test has put in the place of Node's functions. */
 function withMocks<T>(t: TestContext, work: () => T): T {
   syncBuiltinESMExports();
   try {
@@ -57,7 +57,7 @@ function isWiped(bytes: Uint8Array): boolean {
 }
 
 describe('createKeyFile()', () => {
-  it('is on the disk before it has its name, and has its name there before it is told of', (t) => {
+  it('syncs the file before linking it to its name, and the directory before returning', (t) => {
     const directory = temporaryDirectory(t);
     const file = path.join(directory, 'root.key');
     const done: string[] = [];
@@ -75,7 +75,7 @@ describe('createKeyFile()', () => {
     assert.deepEqual(openFilesIn(directory), []);
   });
 
-  it('wipes what it wrote, and the key where it could not make the file', (t) => {
+  it('wipes the bytes it wrote, and also the key if the file could not be made', (t) => {
     const directory = temporaryDirectory(t);
     const written: Uint8Array[] = [];
     const random: Uint8Array[] = [];
@@ -118,19 +118,19 @@ describe('createKeyFile()', () => {
     assert.deepEqual(Uint8Array.from(readKeyFile(file)), key);
   });
 
-  it('makes another key each time', (t) => {
+  it('makes a different key each time', (t) => {
     const directory = temporaryDirectory(t);
     assert.notDeepEqual(createKeyFile(path.join(directory, 'a')), createKeyFile(path.join(directory, 'b')));
   });
 
-  it('does not mind what a process of the same id left that was killed', (t) => {
+  it('works despite a temporary file left by a killed process with the same pid', (t) => {
     const file = path.join(temporaryDirectory(t), 'root.key');
     write(`${file}.${process.pid}.tmp`, 'left');
     const key = createKeyFile(file);
     assert.deepEqual(Uint8Array.from(readKeyFile(file)), key);
   });
 
-  it('never overwrites a file, a link or a folder', (t) => {
+  it('never overwrites a file, a link or a directory', (t) => {
     const directory = temporaryDirectory(t);
     const file = write(path.join(directory, 'file'), 'kept');
     fs.symlinkSync(file, path.join(directory, 'link'));
@@ -146,7 +146,7 @@ describe('createKeyFile()', () => {
     assert.deepEqual(fs.readdirSync(directory).toSorted(), ['dangling', 'file', 'folder', 'link']);
   });
 
-  it('says why it cannot make one, and leaves nothing behind', (t) => {
+  it('says why it cannot make a key file, and leaves nothing behind', (t) => {
     const directory = temporaryDirectory(t);
     const file = write(path.join(directory, 'file'), '');
     for (const place of [
@@ -160,7 +160,7 @@ describe('createKeyFile()', () => {
     assert.deepEqual(fs.readdirSync(directory), ['file']);
   });
 
-  it('says so in a folder that is not its own', { skip: skipUnless(root) }, (t) => {
+  it('reports a directory in which it may not write', { skip: skipUnless(root) }, (t) => {
     const directory = temporaryDirectory(t);
     fs.chmodSync(directory, 0o700);
     const place = path.join(directory, 'key');
@@ -169,7 +169,7 @@ describe('createKeyFile()', () => {
     assert.match(withIdentity(NOBODY, () => refusal(() => createKeyFile(place))).message, /permission denied|EACCES/);
   });
 
-  it('says what a file system cannot do, and leaves nothing behind', { skip: skipUnless(tracer) }, (t) => {
+  it('names the missing feature of the file system, and leaves nothing behind', { skip: skipUnless(tracer) }, (t) => {
     for (const [inject, said] of [
       ['link:error=EPERM', ' on a file system without hard links: EPERM'],
       ['fchmod:error=EPERM', ' on a file system that keeps no modes: EPERM'],
@@ -185,14 +185,14 @@ describe('createKeyFile()', () => {
     }
   });
 
-  it('makes none of a part of the key', { skip: skipUnless(command('prlimit', 'util-linux')) }, (t) => {
+  it('makes no file that holds only a part of the key', { skip: skipUnless(command('prlimit', 'util-linux')) }, (t) => {
     const directory = temporaryDirectory(t);
     const file = path.join(directory, 'root.key');
     assert.equal(making(['prlimit', '--fsize=20'], file), `cannot make the key file ${file}: EFBIG`);
     assert.deepEqual(fs.readdirSync(directory), []);
   });
 
-  it('says so on a full or a read-only disk, and leaves nothing behind', { skip: skipUnless(mounting) }, (t) => {
+  it('reports a full or read-only disk, and leaves nothing behind', { skip: skipUnless(mounting) }, (t) => {
     const disk = smallDisk(t, 16);
     write(path.join(disk, 'full'), '');
     assert.throws(() => {
@@ -213,16 +213,16 @@ describe('readKeyFile()', () => {
   for (const [what, content] of Object.entries({
     'no line end': line,
     'a line end': `${line}\n`,
-    'the line end of Windows': `${line}\r\n`,
+    'a CRLF line end': `${line}\r\n`,
   })) {
-    it(`takes a key with ${what}`, (t) => {
+    it(`accepts a key with ${what}`, (t) => {
       assert.deepEqual(Buffer.from(readKeyFile(write(path.join(temporaryDirectory(t), 'key'), content))), key);
     });
   }
 
   const malformed: Record<string, string | Uint8Array> = {
     nothing: '',
-    'a line end alone': '\n',
+    'only a line end': '\n',
     'raw bytes': key,
     'hexadecimal digits': key.toString('hex'),
     'a key of 31 bytes': randomBytes(31).toString('base64'),
@@ -231,13 +231,13 @@ describe('readKeyFile()', () => {
     'two line ends': `${line}\n\n`,
     'two lines': `${line}\n${line}\n`,
     'a space in front': ` ${line}`,
-    'the other base64': `${'-'.repeat(43)}=`,
-    'a NUL behind': `${line}\0`,
+    base64url: `${'-'.repeat(43)}=`,
+    'a NUL at the end': `${line}\0`,
     'letters that are not ASCII': `${'é'.repeat(21)}a=`,
     'a large file': line.repeat(10_000),
   };
   for (const [what, content] of Object.entries(malformed)) {
-    it(`refuses ${what}, without a word of it`, (t) => {
+    it(`refuses ${what}, without quoting any of it`, (t) => {
       const file = write(path.join(temporaryDirectory(t), 'key'), content);
       assert.equal(
         refusal(() => readKeyFile(file)).message,
@@ -255,7 +255,7 @@ describe('readKeyFile()', () => {
   }
 
   for (const mode of [0o600, 0o400, 0o700]) {
-    it(`takes a file of mode 0${mode.toString(8)}`, (t) => {
+    it(`accepts a file of mode 0${mode.toString(8)}`, (t) => {
       assert.deepEqual(Buffer.from(readKeyFile(write(path.join(temporaryDirectory(t), 'key'), line, mode))), key);
     });
   }
@@ -263,11 +263,11 @@ describe('readKeyFile()', () => {
   it('does not open a file that is larger than a key file', { skip: skipUnless(root) }, (t) => {
     const file = write(path.join(temporaryDirectory(t), 'key'), line.repeat(100), 0o000);
     fs.chmodSync(path.dirname(file), 0o755);
-    // Somebody who could not open it gets the same answer.
+    // A user who could not open the file gets the same answer.
     assert.match(withIdentity(NOBODY, () => refusal(() => readKeyFile(file))).message, /is not a key file: 32 bytes/);
   });
 
-  it("refuses another user's file, and takes root's", { skip: skipUnless(root) }, (t) => {
+  it("refuses another user's file, and accepts root's", { skip: skipUnless(root) }, (t) => {
     const file = write(path.join(temporaryDirectory(t), 'key'), line);
     fs.chownSync(file, NOBODY.uid, NOBODY.gid);
     assert.match(
@@ -281,7 +281,7 @@ describe('readKeyFile()', () => {
     );
   });
 
-  it('wipes what it read, key or not, and leaves no file open', (t) => {
+  it('wipes the bytes it read, valid key or not, and leaves no file open', (t) => {
     const directory = temporaryDirectory(t);
     const good = write(path.join(directory, 'good'), randomBytes(32).toString('base64'));
     const bad = write(path.join(directory, 'bad'), 'this is no key');
@@ -301,14 +301,14 @@ describe('readKeyFile()', () => {
     assert.deepEqual(openFilesIn(directory), []);
   });
 
-  it('says that there is none', (t) => {
+  it('reports a missing file as missing', (t) => {
     const file = path.join(temporaryDirectory(t), 'none');
     const error = refusal(() => readKeyFile(file));
     assert.equal(error.isMissing, true);
     assert.match(error.message, /^cannot read the key file .*none: /);
   });
 
-  it('does not take what cannot be read for what is not there', (t) => {
+  it('does not report an unreadable file as missing', (t) => {
     const directory = temporaryDirectory(t);
     const loop = path.join(directory, 'loop');
     fs.symlinkSync(loop, loop);
@@ -319,7 +319,7 @@ describe('readKeyFile()', () => {
   });
 
   it(
-    'does not open what is no file: to open a device can be enough to set it off',
+    'does not open anything but a regular file: opening a device can have side effects',
     { skip: skipUnless(tracer) },
     (t) => {
       const fifo = path.join(temporaryDirectory(t), 'fifo');
@@ -345,7 +345,7 @@ describe('readKeyFile()', () => {
     },
   );
 
-  it('does not wait for a pipe, and reads no device', { timeout: 5000 }, (t) => {
+  it('does not block on a pipe, and reads no device', { timeout: 5000 }, (t) => {
     const pipe = path.join(temporaryDirectory(t), 'pipe');
     execFileSync('mkfifo', ['-m', '600', pipe]);
     for (const place of [pipe, '/dev/zero']) {

@@ -10,7 +10,7 @@ function isWiped(memory: KeyMemory): boolean {
 }
 
 describe('KeyMemory', () => {
-  it('gives each key its own 32 bytes of one block', () => {
+  it('gives each key 32 bytes of its own in one block', () => {
     const memory = new KeyMemory(KEYS_MAX);
     const [a, b] = [memory.allocate(), memory.allocate()];
     a.fill(1);
@@ -20,7 +20,7 @@ describe('KeyMemory', () => {
     for (const key of [a, b]) assert.equal(key.buffer, memory.block.buffer);
   });
 
-  it('wipes what is released, and gives it out again as zeros', () => {
+  it('wipes a released key, and hands its place out again as zeros', () => {
     const memory = new KeyMemory(KEYS_MAX);
     for (let round = 0; round < 500; round += 1) {
       const keys = [memory.allocate(), memory.allocate(), memory.allocate()];
@@ -31,7 +31,7 @@ describe('KeyMemory', () => {
     }
   });
 
-  it('gives no place to two keys, whatever is released in which order', () => {
+  it('never gives the same place to two keys, in whatever order keys are released', () => {
     fc.assert(
       fc.property(fc.array(fc.nat({ max: 9 }), { maxLength: 60 }), (choices) => {
         const memory = new KeyMemory(KEYS_MAX);
@@ -39,7 +39,7 @@ describe('KeyMemory', () => {
         for (const choice of choices) {
           const old = held[choice];
           if (old === undefined) held.push(memory.allocate());
-          // Releasing twice must not put the place on the list of free ones twice.
+          // Releasing twice must not put the place on the free list twice.
           else memory.release(...held.splice(choice, 1), old, undefined);
           assert.equal(new Set(held.map((key) => key.byteOffset)).size, held.length);
         }
@@ -47,7 +47,7 @@ describe('KeyMemory', () => {
     );
   });
 
-  it('wipes, and does not keep, a key that is not its own', () => {
+  it('wipes a key that is not its own, and does not keep it', () => {
     const memory = new KeyMemory(KEYS_MAX);
     const foreign = new Uint8Array(KEY_BYTES).fill(1);
     memory.release(foreign);
@@ -55,7 +55,7 @@ describe('KeyMemory', () => {
     for (let count = 0; count < KEYS_MAX; count += 1) assert.notEqual(memory.allocate(), foreign);
   });
 
-  it('has keys of another length where it is told so', () => {
+  it('holds keys of another length if told so', () => {
     const memory = new KeyMemory(3, 100);
     const keys = [memory.allocate(), memory.allocate(), memory.allocate()];
     assert.deepEqual(
@@ -66,7 +66,7 @@ describe('KeyMemory', () => {
     for (const [index, key] of keys.entries()) assert.ok(key.every((byte) => byte === index + 1));
   });
 
-  it('throws where too many keys are held', () => {
+  it('throws if too many keys are held', () => {
     const memory = new KeyMemory(KEYS_MAX);
     assert.ok(memory.hasRoom);
     const keys = Array.from({ length: KEYS_MAX }, () => memory.allocate());

@@ -8,7 +8,7 @@ import { decodeKey, encodeKey, KEY_TEXT_BYTES_MAX } from '../../../daemon/vault/
 const anyKey = fc.uint8Array({ minLength: KEY_BYTES, maxLength: KEY_BYTES });
 
 describe('a key as text', () => {
-  it('is what Node makes of it, and a line end', () => {
+  it("is Node's base64 of the key, and a line end", () => {
     fc.assert(
       fc.property(anyKey, (key) => {
         assert.equal(Buffer.from(encodeKey(key)).toString(), `${Buffer.from(key).toString('base64')}\n`);
@@ -16,7 +16,7 @@ describe('a key as text', () => {
     );
   });
 
-  it('is read back, with either line end and with none', () => {
+  it('is decoded with either line end and with none', () => {
     fc.assert(
       fc.property(anyKey, fc.constantFrom('', '\n', '\r\n'), (key, end) => {
         const text = Buffer.from(`${Buffer.from(key).toString('base64')}${end}`);
@@ -26,7 +26,7 @@ describe('a key as text', () => {
     );
   });
 
-  it('is nothing else', () => {
+  it('is refused in any other form', () => {
     const text = randomBytes(KEY_BYTES).toString('base64');
     for (const other of [
       '',

@@ -22,7 +22,7 @@ function isWiped(values: MaskedValues): boolean {
 }
 
 describe('MaskedValues', () => {
-  it('gives what was kept last under a key, as often as it is asked for', () => {
+  it('returns the value last kept under a key, as often as it is asked for', () => {
     const values = new MaskedValues();
     const of = {};
     for (const value of [randomBytes(40), randomBytes(1), randomBytes(VALUE_BYTES_MAX), Buffer.alloc(0)]) {
@@ -31,7 +31,7 @@ describe('MaskedValues', () => {
     }
   });
 
-  it('gives nothing for another key, object or version', () => {
+  it('returns nothing for another key, object or version', () => {
     const values = new MaskedValues();
     const of = {};
     values.keep('a', of, 1, Buffer.from('value'));
@@ -40,14 +40,14 @@ describe('MaskedValues', () => {
     assert.equal(values.openFor('a', of, 2, copyOf), undefined);
   });
 
-  it('leaves the value that it was given as it is', () => {
+  it("leaves the caller's value unchanged", () => {
     const values = new MaskedValues();
     const value = Buffer.from('value');
     values.keep('a', {}, 1, value);
     assert.equal(value.toString(), 'value');
   });
 
-  it('keeps no large value', () => {
+  it('does not keep a value above the size limit', () => {
     const values = new MaskedValues();
     const of = {};
     values.keep('a', of, 1, randomBytes(VALUE_BYTES_MAX + 1));
@@ -55,7 +55,7 @@ describe('MaskedValues', () => {
     assert.ok(isWiped(values));
   });
 
-  it('wipes the value that was opened, be it that its use fails', () => {
+  it('wipes the unmasked value after its use, even if that throws', () => {
     const values = new MaskedValues();
     const of = {};
     values.keep('a', of, 1, Buffer.from('value'));
@@ -77,7 +77,7 @@ describe('MaskedValues', () => {
     for (const value of seen) assert.ok(value.every((byte) => byte === 0));
   });
 
-  it('has a value in no memory between two calls, and its pad in none once it is forgotten', () => {
+  it('holds a value in no memory block between two calls, and no pad once the value is forgotten', () => {
     const values = new MaskedValues();
     const value = randomBytes(VALUE_BYTES_MAX);
     values.keep('a', {}, 1, value);
@@ -102,11 +102,11 @@ describe('MaskedValues', () => {
         Buffer.from(block.subarray(index * VALUE_BYTES_MAX, index * VALUE_BYTES_MAX + 16)).toString('hex'),
       ),
     );
-    // All pads, and the zeros of the places that are free.
+    // All pads, and the zeros of the free places.
     assert.equal(blocks.size, pads.length + 1);
   });
 
-  it('uses no pad twice, be it in the same place', () => {
+  it('uses no pad twice, even in the same place', () => {
     const values = new MaskedValues();
     const zeros = Buffer.alloc(VALUE_BYTES_MAX);
     const pads = new Set<string>();
@@ -119,7 +119,7 @@ describe('MaskedValues', () => {
   });
 
   it(
-    'has a value in clear nowhere in the memory of the process, after it was kept and opened',
+    'leaves a value in clear nowhere in the memory of the process after it was kept and opened',
     { skip: skipUnless(tracingOfOthers) },
     async (t) => {
       for (const bytes of [40, VALUE_BYTES_MAX]) {
@@ -149,7 +149,10 @@ describe('MaskedValues', () => {
         t.after(() => node.kill('SIGKILL'));
         const words = node.stdout.setEncoding('utf8')[Symbol.asyncIterator]();
         const { pid = 0 } = node;
-        /** How many pieces of it are there: its beginning, its middle and its end, if only a part of it is masked. */
+        /**
+         * Returns how many of three pieces are in memory: the beginning, the middle and the end, in case only a part is
+         * masked.
+         */
         const pieces = (): number => {
           const memory = memoryOf(pid);
           const starts = [0, bytes / 2, bytes - 8];
@@ -165,7 +168,7 @@ describe('MaskedValues', () => {
     },
   );
 
-  it('keeps what there is room for; of what comes then, one in sixteen takes the place of the one that was first', () => {
+  it('keeps values while there is room; of later ones, one in sixteen replaces the oldest', () => {
     const values = new MaskedValues();
     const of = {};
     const text = (index: number): Buffer => Buffer.from(`value ${index}`);
@@ -189,7 +192,7 @@ describe('MaskedValues', () => {
     assert.deepEqual(kept(VALUES_MAX + 160), []);
   });
 
-  it('keeps a name that is kept again, whatever else there is', () => {
+  it('keeps a value whose name is kept again, however full it is', () => {
     const values = new MaskedValues();
     const of = {};
     for (let index = 0; index < VALUES_MAX; index += 1) values.keep(`a${index}`, of, 1, Buffer.from('old'));
@@ -199,7 +202,7 @@ describe('MaskedValues', () => {
     }
   });
 
-  it('has room again for what is kept after it was wiped', () => {
+  it('has room for new values after it was wiped', () => {
     const values = new MaskedValues();
     const of = {};
     for (let round = 0; round < 3; round += 1) {
@@ -210,7 +213,7 @@ describe('MaskedValues', () => {
     }
   });
 
-  it('is a map that forgets', () => {
+  it('behaves like a map with deletion', () => {
     const key = fc.constantFrom('a', 'b', 'c');
     const value = fc.uint8Array({ maxLength: VALUE_BYTES_MAX });
     const step = fc.oneof(fc.tuple(fc.constant('keep'), key, value), fc.tuple(fc.constant('forget'), key));

@@ -5,7 +5,9 @@ import type { Scope } from '../../support/scope.ts';
 
 const MEMORY = '/dev/shm';
 
-/** A folder that goes away with its scope; in memory where there is such a place, since a disk takes its time to sync. */
+/**
+ * Makes a directory that is removed with its scope. It is on a tmpfs if there is one, since syncing a disk takes time.
+ */
 export function memoryDirectory(scope: Scope): string {
   const parent = isWritable(MEMORY) ? MEMORY : os.tmpdir();
   const directory = fs.mkdtempSync(path.join(parent, 'cio-test-'));

@@ -12,7 +12,7 @@ import { STORE_FILE, TestVault } from './open-vault.ts';
 import { deleteRow, editFile, putRow, rowsOf } from './raw-file.ts';
 
 describe('fillNewStore()', () => {
-  it('makes the first records of an empty store, and nothing else', async (t) => {
+  it('writes the first records of an empty store, and nothing else', async (t) => {
     const made = await TestVault.create(t);
     assert.deepEqual(
       rowsOf(made.path).map(({ kind }) => kind),
@@ -22,7 +22,7 @@ describe('fillNewStore()', () => {
     assert.equal(made.vault.unlocked().sealing.epoch, 1);
   });
 
-  it('leaves an empty store where the first slot cannot be made, and no key', async (t) => {
+  it('leaves the store empty if the first slot cannot be made, and leaves no key in memory', async (t) => {
     const directory = memoryDirectory(t);
     const sodium = await Sodium.load();
     const store = SqliteStore.open(path.join(directory, STORE_FILE));
@@ -35,7 +35,7 @@ describe('fillNewStore()', () => {
     assert.ok(sodium.memory[0]?.every((byte) => byte === 0));
   });
 
-  it('leaves an empty store where it cannot be written, and can make it then', async (t) => {
+  it('leaves the store empty if it cannot be written, and succeeds at the next attempt', async (t) => {
     const directory = memoryDirectory(t);
     const sodium = await Sodium.load();
     const store = SqliteStore.open(path.join(directory, STORE_FILE));
@@ -62,7 +62,7 @@ describe('fillNewStore()', () => {
     assert.equal(isEmptyStore(store), false);
   });
 
-  it('makes another id and other keys each time', async (t) => {
+  it('makes another store id and other keys each time', async (t) => {
     const [a, b] = [await TestVault.create(t), await TestVault.create(t)];
     assert.notDeepEqual(a.vault.storeId, b.vault.storeId);
     assert.notDeepEqual(a.vault.unlocked().rootKey, b.vault.unlocked().rootKey);
@@ -70,7 +70,7 @@ describe('fillNewStore()', () => {
 });
 
 describe('isEmptyStore()', () => {
-  it('is false as long as there is one record of any kind: nothing is made over what is left of a store', async (t) => {
+  it('is false if there is one record of any kind: nothing is made over the remains of a store', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value', 'uid:5');
     await made.close();

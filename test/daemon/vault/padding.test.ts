@@ -12,7 +12,7 @@ describe('pad()', () => {
     );
   });
 
-  it('never makes less than 256 bytes, nor more than 12 % on top', () => {
+  it('makes at least 256 bytes, and adds at most 12 % above that', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2_000_000 }), (length) => {
         const padded = pad(new Uint8Array(length)).length;
@@ -23,19 +23,19 @@ describe('pad()', () => {
     );
   });
 
-  it('makes few sizes of many', () => {
+  it('maps many lengths to few sizes', () => {
     const sizes = new Set(Array.from({ length: 20_000 }, (_, length) => pad(new Uint8Array(length)).length));
     assert.ok(sizes.size < 110, `${sizes.size} sizes`);
   });
 
-  it('has the sizes of Padmé', () => {
+  it('makes the sizes of Padmé', () => {
     const sizes = [0, 252, 253, 260, 261, 1000, 4092, 4093, 65_000, 1_048_576].map(
       (length) => pad(new Uint8Array(length)).length,
     );
     assert.deepEqual(sizes, [256, 256, 272, 272, 272, 1024, 4096, 4352, 65_536, 1_081_344]);
   });
 
-  it('writes the length in front and zeros behind', () => {
+  it('writes the length in front of the text, and zeros behind it', () => {
     const padded = pad(Buffer.from('abc'));
     assert.equal(Buffer.from(padded.subarray(0, 8)).toString('latin1'), '\0\0\0\x03abc\0');
     assert.ok(padded.subarray(7).every((byte) => byte === 0));
@@ -43,7 +43,7 @@ describe('pad()', () => {
 });
 
 describe('pad() with scratch', () => {
-  it('makes the same of a text, there where it is large enough', () => {
+  it('makes the same padding, inside the scratch memory if that is large enough', () => {
     const scratch = new Uint8Array(304);
     for (const [length, isInScratch] of [
       [0, true],
@@ -61,7 +61,7 @@ describe('pad() with scratch', () => {
 });
 
 describe('unpad()', () => {
-  it('gives a view, so that wiping the one wipes the other', () => {
+  it('returns a view, so that wiping the text wipes the padded bytes', () => {
     const padded = pad(Buffer.from('secret'));
     unpad(padded)?.fill(0);
     assert.ok(!Buffer.from(padded).includes('secret'));

@@ -13,7 +13,7 @@ async function derive(passphrase: string, parameters: Partial<ScryptParameters> 
 }
 
 describe('newScryptParameters()', () => {
-  it('are those that were chosen, with a salt of its own each time', () => {
+  it('returns the chosen cost, with a new salt each time', () => {
     const { salt, ...cost } = newScryptParameters();
     assert.deepEqual(cost, { N: 2 ** 17, r: 8, p: 1 });
     assert.equal(Buffer.from(salt, 'base64').length, 16);
@@ -31,7 +31,7 @@ describe('deriveFromPassphrase()', () => {
     );
   });
 
-  it('takes the same letters for the same, composed or not', async () => {
+  it('gives the same key for composed and decomposed letters', async () => {
     assert.equal(await derive('Zu\u0308rich'), await derive('Z\u00fcrich'));
     assert.notEqual(await derive('Zurich'), await derive('Z\u00fcrich'));
   });
@@ -49,11 +49,11 @@ describe('deriveFromPassphrase()', () => {
     assert.equal(new Set(keys).size, keys.length);
   });
 
-  it('refuses parameters out of bounds before it takes memory', async () => {
+  it('refuses parameters out of bounds before it allocates memory', async () => {
     await assert.rejects(derive('a', { N: 2 ** 30 }), RangeError);
   });
 
-  it('wipes the bytes of the passphrase, also where no key can be derived', async (t) => {
+  it('wipes the bytes of the passphrase, even if no key can be derived', async (t) => {
     const texts: Uint8Array[] = [];
     const { scrypt } = crypto;
     t.mock.method(crypto, 'scrypt', (...args: Parameters<typeof scrypt>) => {
@@ -75,7 +75,7 @@ describe('deriveFromPassphrase()', () => {
     for (const text of texts) assert.ok(text.every((byte) => byte === 0));
   });
 
-  it('works with whatever areUsable() allows', async () => {
+  it('works with all parameters that areUsable() accepts', async () => {
     const power = fc.integer({ min: 0, max: 12 }).map((exponent) => 2 ** exponent);
     const number = fc.oneof(power, fc.integer({ min: -1, max: 2000 }), fc.constantFrom(0.5, NaN, 2 ** 53));
     await fc.assert(
@@ -93,19 +93,19 @@ describe('areUsable()', () => {
   const hostile: Record<string, object> = {
     'N that asks for 2 GiB': { N: 2 ** 21, r: 8 },
     'N that asks for 512 MiB': { N: 2 ** 19, r: 8 },
-    'N and r that do': { N: 2 ** 17, r: 32 },
-    'N beyond every memory': { N: 2 ** 40 },
-    'N that is no power of two': { N: 1000 },
+    'N and r that together ask for 512 MiB': { N: 2 ** 17, r: 32 },
+    'N beyond any memory': { N: 2 ** 40 },
+    'N that is not a power of two': { N: 1000 },
     'N of 1': { N: 1 },
     'N of 0': { N: 0 },
     'a negative N': { N: -16 },
     'N as text': { N: '16' },
     'N that is infinite': { N: Infinity },
-    'N that is no number': { N: NaN },
+    'N that is not a number': { N: NaN },
     'no N': { N: undefined },
     'N too large for its r (RFC 7914, section 6)': { N: 2 ** 17, r: 1 },
     'r of 0': { r: 0 },
-    'r that asks for 8 GiB by p': { N: 2, r: 2 ** 22, p: 16 },
+    'r that asks for 8 GiB through p': { N: 2, r: 2 ** 22, p: 16 },
     'a large r': { N: 16, r: 4096 },
     'r as text': { r: '8' },
     'a fraction of r': { r: 1.5 },
@@ -122,7 +122,7 @@ describe('areUsable()', () => {
     });
   }
 
-  it('allows up to 256 MiB, and what slots are made with', () => {
+  it('accepts up to 256 MiB, and the parameters that slots are made with', () => {
     assert.equal(areUsable({ ...CHEAP, N: 2 ** 18, r: 8 }), true);
     assert.equal(areUsable({ ...CHEAP, N: 2 ** 16, r: 32, p: 16 }), true);
     assert.equal(areUsable(newScryptParameters()), true);

@@ -14,7 +14,7 @@ import { putRow, rowsOf } from './raw-file.ts';
 const GRANT: GrantEntry = { space: 'system', kind: 'name', target: 'token' };
 
 describe('Principals', () => {
-  it('follows a commit together with what was granted, by whom and to whom', () => {
+  it('updates the records and the grants per owner and per grantee on each commit', () => {
     const principals = new Principals();
     const granteesOf = (): PrincipalId[] => [...principals.grants.grantees('system', 'name', 'token').keys()];
     principals.follow([
@@ -31,7 +31,7 @@ describe('Principals', () => {
     assert.deepEqual([granteesOf(), principals.grants.given('system')], [[], 0]);
   });
 
-  it('knows what was granted as if it had been read anew, whatever changed of it', () => {
+  it('has the same grants after incremental updates as after reading all records anew', () => {
     const anyGrant = fc.record<GrantEntry>(
       {
         space: fc.constantFrom('system', 'uid:1'),
@@ -70,7 +70,7 @@ describe('Principals', () => {
 });
 
 describe('readPrincipals()', () => {
-  it('reads all of them, however many, and leaves out what is damaged', async (t) => {
+  it('reads any number of records, and leaves out damaged ones', async (t) => {
     const made = await TestVault.create(t);
     await made.vault.write((writer) => {
       for (let uid = 1; uid <= 1100; uid += 1)
@@ -87,7 +87,7 @@ describe('readPrincipals()', () => {
     assert.deepEqual([state.principals.size, state.arePrincipalsWhole], [1099, false]);
   });
 
-  it('has none of a damaged page, so that nothing is written; a disk that fails says so', async (t) => {
+  it('returns none if a page is damaged, so that nothing is written; throws if the disk fails', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     const { sealing } = made.vault.unlocked();

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { PublicRandom } from '../../../daemon/vault/public-random.ts';
 
 describe('PublicRandom', () => {
-  it('gives as many bytes as asked for, and none of them twice, over many refills', () => {
+  it('returns the requested number of bytes, and none of them twice, over many refills', () => {
     const random = new PublicRandom();
     const given = new Set<string>();
     const sizes = [16, 24, 24, 4096, 8, 1000];
@@ -17,7 +17,7 @@ describe('PublicRandom', () => {
     assert.equal(given.size, 500 * (sizes.reduce((sum, bytes) => sum + bytes, 0) / 8));
   });
 
-  it('gives others than another one', () => {
+  it('returns other bytes than another instance', () => {
     assert.notDeepEqual(new PublicRandom().take(16), new PublicRandom().take(16));
   });
 });

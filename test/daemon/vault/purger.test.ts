@@ -11,12 +11,12 @@ const LATER_MS = 60_000;
 interface Seen {
   purges: number;
   failures: unknown[];
-  /** How often it was told that it works again. */
+  /** How often `onPurged` was called. */
   mended: number;
   failure: Error | undefined;
 }
 
-/** A purger of a store that only counts how often it was purged, and fails when it is told to. */
+/** Starts a purger of a store that only counts its purges, and fails on request. */
 function startPurger(t: TestContext): { purger: Purger; seen: Seen } {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const seen: Seen = { purges: 0, failures: [], mended: 0, failure: undefined };
@@ -39,7 +39,7 @@ function startPurger(t: TestContext): { purger: Purger; seen: Seen } {
 }
 
 describe('Purger', () => {
-  it('purges once for all that was deleted in a moment', (t) => {
+  it('purges once for all deletions within a second', (t) => {
     const { purger, seen } = startPurger(t);
     for (let index = 0; index < 3; index += 1) purger.soon();
     t.mock.timers.tick(MOMENT_MS - 1);
@@ -54,7 +54,7 @@ describe('Purger', () => {
     assert.equal(seen.mended, 0, 'nothing had failed');
   });
 
-  it('moves what was only written later, and at once with what was deleted', (t) => {
+  it('purges a minute after a write, and together with a purge after a deletion', (t) => {
     const { purger, seen } = startPurger(t);
     purger.later();
     t.mock.timers.tick(LATER_MS - 1);
@@ -70,7 +70,7 @@ describe('Purger', () => {
     assert.equal(seen.purges, 2, 'it was all done');
   });
 
-  it('tries again, less often, where it could not, and tells of the first time and of the end', (t) => {
+  it('tries again, less often, after a failure, and reports the first failure and the recovery', (t) => {
     const { purger, seen } = startPurger(t);
     const first = new StoreError('changed_by_other', 'another program reads the store');
     for (const failure of [first, new StoreError('full', 'the disk is full')]) {
@@ -91,7 +91,7 @@ describe('Purger', () => {
     }
   });
 
-  it('says when what was deleted has waited for long, and is done at once for the only one who holds it', (t) => {
+  it('is overdue if deleted data has waited for long, and purges at once for its only holder', (t) => {
     const { purger, seen } = startPurger(t);
     purger.hold();
     purger.later();
@@ -111,7 +111,7 @@ describe('Purger', () => {
     assert.equal(seen.purges, 1);
   });
 
-  it('is done in a moment where somebody else holds it, too', (t) => {
+  it('purges a second later if there is another holder', (t) => {
     const { purger, seen } = startPurger(t);
     purger.hold();
     purger.hold();
@@ -123,7 +123,7 @@ describe('Purger', () => {
     assert.equal(seen.purges, 1);
   });
 
-  it('still knows after a failure that what was deleted waits', (t) => {
+  it('still knows after a failure that deleted data waits', (t) => {
     const { purger, seen } = startPurger(t);
     seen.failure = new StoreError('changed_by_other', 'another program reads the store');
     purger.soon();
@@ -135,7 +135,7 @@ describe('Purger', () => {
     assert.deepEqual([seen.purges, purger.isOverdue], [1, true]);
   });
 
-  it('waits while it is held, and comes to nothing when it is stopped', (t) => {
+  it('waits while it is held, and does nothing once it is stopped', (t) => {
     const { purger, seen } = startPurger(t);
     purger.soon();
     purger.hold();

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import Database from 'better-sqlite3';
 
-/** A row as it lies in the file. */
+/** A row as stored in the file. */
 export interface Row {
   readonly kind: number;
   readonly tag: Buffer;
@@ -11,7 +11,7 @@ export interface Row {
 
 export const PAGE_BYTES = 4096;
 
-/** What somebody does who can write to the file, and has no key: the file is opened, changed and closed. */
+/** Opens the file, changes it and closes it, as an attacker with write access and no key would. */
 export function editFile<T>(file: string, edit: (database: Database.Database) => T): T {
   const database = new Database(file);
   try {
@@ -21,7 +21,7 @@ export function editFile<T>(file: string, edit: (database: Database.Database) =>
   }
 }
 
-/** All rows of the file, in its order. A daemon may have it open. */
+/** Returns all rows of the file, in its order. A daemon may have the file open. */
 export function rowsOf(file: string, kind?: number): Row[] {
   const database = new Database(file, { readonly: true });
   try {
@@ -32,7 +32,7 @@ export function rowsOf(file: string, kind?: number): Row[] {
   }
 }
 
-/** The rows that `after` has and `before` has not, or not with this body. */
+/** Returns the rows of `after` that `before` does not have with the same body. */
 export function newRows(before: readonly Row[], after: readonly Row[]): Row[] {
   const old = new Set(before.map(textOf));
   return after.filter((row) => !old.has(textOf(row)));
@@ -46,7 +46,7 @@ export function deleteRow(database: Database.Database, { kind, tag }: Omit<Row, 
   database.prepare('DELETE FROM record WHERE kind = ? AND tag = ?').run(kind, tag);
 }
 
-/** The pages of the table by their part in it, by their number and in the order of the table; the root comes first. */
+/** Returns the page numbers of the table of one page type, in the order of the table; the root comes first. */
 export function pagesOf(file: string, type: 'internal' | 'leaf' | 'overflow'): number[] {
   const database = new Database(file, { readonly: true });
   try {
@@ -59,12 +59,12 @@ export function pagesOf(file: string, type: 'internal' | 'leaf' | 'overflow'): n
   }
 }
 
-/** The pages of the file that rows lie on; the root is left out where it only leads to others. */
+/** Returns the leaf pages that hold rows. The root is one of them only if the table has no other page. */
 export function leavesOf(file: string): number[] {
   return pagesOf(file, 'leaf');
 }
 
-/** Overwrites a page with zeros, past SQLite. */
+/** Overwrites a page with zeros, bypassing SQLite. */
 export function zeroPage(file: string, page: number): void {
   overwrite(file, (page - 1) * PAGE_BYTES, new Uint8Array(PAGE_BYTES));
 }
@@ -78,7 +78,7 @@ export function overwrite(file: string, offset: number, bytes: Uint8Array): void
   }
 }
 
-/** Every file of a folder, with a digest of what is in it. */
+/** Returns a digest of each file in a directory, by name. */
 export function contentOf(directory: string): Record<string, string> {
   const digestOf = (name: string): string =>
     createHash('sha256')

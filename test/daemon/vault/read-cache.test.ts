@@ -20,13 +20,13 @@ function text(value: Uint8Array): { text: string } {
   return { text: Buffer.from(value).toString() };
 }
 
-/** To look at an entry is to use it, which may cost an older one its place. */
+/** Looking up an entry counts as use, which may evict an older one. */
 function newestFirst(entries: number): number[] {
   return Array.from({ length: entries }, (_, index) => entries - 1 - index);
 }
 
 describe('ReadCache', () => {
-  it('gives back what it was given, by space and name', () => {
+  it('returns the kept record, by space and name', () => {
     const cache = new ReadCache(new MaskedValues());
     const [shared, mine] = [record('a'), record('a', 'uid:1')];
     cache.keepRecord(shared);
@@ -37,7 +37,7 @@ describe('ReadCache', () => {
     assert.equal(cache.record('system', 'b'), undefined);
   });
 
-  it('takes no space and name for others that are the same one after the other', () => {
+  it('does not confuse spaces and names that concatenate to the same text', () => {
     const cache = new ReadCache(new MaskedValues());
     const places = [
       ['uid:1', '1a'],
@@ -56,7 +56,7 @@ describe('ReadCache', () => {
     }
   });
 
-  it('remembers that nothing is there, until something is', () => {
+  it('remembers that a name is absent, until it is stored', () => {
     const cache = new ReadCache(new MaskedValues());
     cache.keepAbsent('system', 'a');
     assert.equal(cache.isAbsent('system', 'a'), true);
@@ -68,7 +68,7 @@ describe('ReadCache', () => {
     assert.equal(cache.isAbsent('system', 'a'), false);
   });
 
-  it('is bounded in absent names', () => {
+  it('limits the number of absent names', () => {
     const cache = new ReadCache(new MaskedValues());
     for (let index = 0; index < 20_000; index += 1) cache.keepAbsent('system', `n${index}`);
     const known = newestFirst(20_000).map((index) => cache.isAbsent('system', `n${index}`));
@@ -76,7 +76,7 @@ describe('ReadCache', () => {
     assert.ok(known.slice(0, 4096).every(Boolean));
   });
 
-  it('forgets what changed, and nothing else', () => {
+  it('forgets changed credentials, and nothing else', () => {
     const cache = new ReadCache(new MaskedValues());
     for (const name of ['a', 'b']) cache.keepRecord(record(name));
     cache.forget([record('a'), record('never known')]);
@@ -84,7 +84,7 @@ describe('ReadCache', () => {
     assert.equal(cache.record('system', 'b')?.name, 'b');
   });
 
-  it('remembers what is there of a set, until a field of it changes, comes or goes', () => {
+  it('remembers the members of a set until one of its fields changes, comes or goes', () => {
     for (const changed of ['cio_aws_region', 'cio_aws_access_key']) {
       const cache = new ReadCache(new MaskedValues());
       const members = new Map([['region', record('cio_aws_region')]]);
@@ -97,13 +97,13 @@ describe('ReadCache', () => {
     }
   });
 
-  it('remembers nothing of a set that goes by another name, which no change would be seen to concern', () => {
+  it('does not remember a set under a non-canonical name, which no change would invalidate', () => {
     const cache = new ReadCache(new MaskedValues());
     cache.keepSetMembers('system', 'alt_aws', new Map());
     assert.equal(cache.setMembers('system', 'alt_aws'), undefined);
   });
 
-  it('is bounded in sets', () => {
+  it('limits the number of sets', () => {
     const cache = new ReadCache(new MaskedValues());
     for (let index = 0; index < 1000; index += 1) cache.keepSetMembers('system', `s${index}`, new Map());
     const known = newestFirst(1000).map((index) => cache.setMembers('system', `s${index}`) !== undefined);
@@ -111,7 +111,7 @@ describe('ReadCache', () => {
     assert.ok(known.slice(0, 128).every(Boolean));
   });
 
-  it('keeps a value with its record: a record that was read anew has none', () => {
+  it('keeps a value with its record object: a record that is read anew has none', () => {
     const cache = new ReadCache(new MaskedValues());
     const old = record('a');
     const value = sealed(1, 300);
@@ -130,7 +130,7 @@ describe('ReadCache', () => {
     assert.notEqual(cache.sealedValue(large, 1), undefined);
   });
 
-  it('is bounded in records, and keeps the ones that were used last', () => {
+  it('limits the number of records, and keeps the most recently used ones', () => {
     const cache = new ReadCache(new MaskedValues());
     for (let index = 0; index < 5000; index += 1) {
       cache.keepRecord(record(`n${index}`));
@@ -141,7 +141,7 @@ describe('ReadCache', () => {
     assert.ok(known.slice(0, 1000).every(Boolean));
   });
 
-  it('gives a value that is read again to whoever asks for that version of that very record', () => {
+  it('returns a kept value only for the same version of the same record object', () => {
     const cache = new ReadCache(new MaskedValues());
     const [shared, mine] = [record('a'), record('a', 'uid:1')];
     cache.keepValue(shared, 1, Buffer.from('shared'));
@@ -152,7 +152,7 @@ describe('ReadCache', () => {
     assert.equal(cache.openFor(record('a'), 1, text), undefined);
   });
 
-  it('begins without what the one before it kept', () => {
+  it('starts without the values that an earlier cache kept', () => {
     const masked = new MaskedValues();
     const a = record('a');
     new ReadCache(masked).keepValue(a, 1, Buffer.from('value'));
@@ -162,7 +162,7 @@ describe('ReadCache', () => {
     assert.ok(masked.memory.every((block) => block.every((byte) => byte === 0)));
   });
 
-  it('wipes a value that changes, whoever has its record in his hands', () => {
+  it('wipes a value that changes, even while a caller still holds its record', () => {
     const masked = new MaskedValues();
     const cache = new ReadCache(masked);
     const old = record('a');

@@ -11,7 +11,7 @@ import { TestVault } from './open-vault.ts';
 import { deleteRow, editFile, putRow, rowsOf } from './raw-file.ts';
 
 describe('OpeningReader', () => {
-  it('knows no credential of another name or space', async (t) => {
+  it('finds no credential under another name or in another space', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     made.vault.read((reader) => {
@@ -28,7 +28,7 @@ describe('OpeningReader', () => {
     });
   });
 
-  it("gives bytes that are the caller's: wiping them changes nothing that is kept", async (t) => {
+  it('returns bytes that the caller owns: wiping them changes nothing that is cached', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     for (let count = 0; count < 3; count += 1) {
@@ -41,7 +41,7 @@ describe('OpeningReader', () => {
     }
   });
 
-  it('says Damaged, with the name, of a value that is not there', async (t) => {
+  it('throws Damaged, with the name, for a value that is missing', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value'.padEnd(INLINE_BYTES_MAX + 1));
     const opened = await made.tampered((database) => database.exec('DELETE FROM record WHERE kind = 6'));
@@ -55,7 +55,7 @@ describe('OpeningReader', () => {
     );
   });
 
-  it('says Damaged, with the name, of a record that does not open', async (t) => {
+  it('throws Damaged, with the name, for a record that cannot be decrypted', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     const [row] = rowsOf(made.path, KIND.credential);
@@ -67,7 +67,7 @@ describe('OpeningReader', () => {
     );
   });
 
-  it('lists every credential once, in pages of any length, and counts the damaged ones', async (t) => {
+  it('lists every credential once, in pages of any length, and counts damaged ones', async (t) => {
     const made = await TestVault.create(t);
     await Promise.all(
       Array.from({ length: 25 }, (_, index) => made.save(`a${index}`, 'v', index % 2 ? 'system' : 'uid:1')),
@@ -111,8 +111,8 @@ function isMasked({ sodium }: TestVault): boolean {
   return sodium.masked.memory.some((block) => block.some((byte) => byte !== 0));
 }
 
-describe('a value that is read again', () => {
-  it('is kept masked from the second time on, if it is small', async (t) => {
+describe('a value that is read repeatedly', () => {
+  it('is kept masked from the second read on, if it is small', async (t) => {
     const made = await TestVault.create(t);
     const small = 'a value that has no zeros as a pad';
     await made.save('large', 'x'.repeat(257));
@@ -132,7 +132,7 @@ describe('a value that is read again', () => {
     'is replaced': [(made) => made.save('a', 'another value'), 'another value'],
     'is removed': [(made) => made.remove('a'), undefined],
     'gets another data key': [(made) => made.rekey(), 'the first value'],
-    'is locked and opened again': [
+    'is locked and unlocked again': [
       async (made) => {
         await made.vault.lock();
         assert.ok(!isMasked(made));
@@ -152,7 +152,7 @@ describe('a value that is read again', () => {
   };
 
   for (const [what, [change, after]] of Object.entries(CHANGES)) {
-    it(`is masked no longer once it ${what}`, async (t) => {
+    it(`is no longer masked once it ${what}`, async (t) => {
       const made = await TestVault.create(t);
       await made.save('a', 'the first value');
       for (let count = 0; count < 3; count += 1) assert.equal(made.value('a'), 'the first value');
@@ -163,7 +163,7 @@ describe('a value that is read again', () => {
     });
   }
 
-  it('is what was stored as that version, whatever was read, changed, locked or held in between', async (t) => {
+  it('is the one stored as that version, whatever was read, changed, locked or held in between', async (t) => {
     const place = fc.record({
       name: fc.constantFrom('a', '1a'),
       space: fc.constantFrom<Space>('system', 'uid:1', 'uid:11'),
@@ -173,7 +173,7 @@ describe('a value that is read again', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), async (steps) => {
         const made = await TestVault.create(t);
-        /** By the id of a credential and version, as long as it is kept. */
+        /** The values by credential id and version, as long as they are kept. */
         const stored = new Map<string, string>();
         const held: CredentialRecord[] = [];
         let saved = 0;
@@ -211,7 +211,7 @@ describe('a value that is read again', () => {
           for (const each of older ? held.slice(-5) : [record]) {
             for (const { version } of each.versions.slice(-3)) {
               for (let count = 0; count < reads; count += 1) {
-                // Nothing else was stored as this version of it.
+                // A version of a credential never gets another value.
                 const value = countDamaged({ damaged: 0 }, () =>
                   made.vault.read((reader) => reader.value(each, version)),
                 );
@@ -229,7 +229,7 @@ describe('a value that is read again', () => {
 });
 
 describe('countDamaged()', () => {
-  it('counts what is damaged, and nothing else', () => {
+  it('counts Damaged errors, and nothing else', () => {
     const count = { damaged: 0 };
     assert.equal(
       countDamaged(count, () => 5),

@@ -5,20 +5,20 @@ import { RecentMap } from '../../../daemon/vault/recent-map.ts';
 
 const GENERATION = 4;
 
-/** A call, by its name, on one of some more keys than are kept. */
+/** Calls by name, each with one of slightly more keys than are kept. */
 const calls = fc.array(fc.tuple(fc.constantFrom('set', 'get', 'delete'), fc.integer({ min: 0, max: 12 })), {
   maxLength: 200,
   size: 'max',
 });
 
 describe('RecentMap', () => {
-  it('has what was used last, never an old value, and is bounded', () => {
+  it('has the most recently used entries, never an old value, and is bounded', () => {
     let forgotten = 0;
     fc.assert(
       fc.property(calls, (made) => {
         const map = new RecentMap<{ readonly at: number }>(GENERATION);
         const truth = new Map<string, { readonly at: number }>();
-        /** Keys, be they deleted since, the one that was used last at the end. */
+        /** The used keys, deleted ones included, the most recent one at the end. */
         let used: string[] = [];
         for (const [at, [call, number]] of made.entries()) {
           const key = `k${number}`;
@@ -45,7 +45,7 @@ describe('RecentMap', () => {
     assert.ok(forgotten > 0);
   });
 
-  it('keeps an entry that is used again and again, however many others come', () => {
+  it('keeps an entry that is used repeatedly, however many others come', () => {
     const map = new RecentMap<string>(GENERATION);
     map.set('kept', 'value');
     for (let index = 0; index < 100; index += 1) {

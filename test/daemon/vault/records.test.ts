@@ -60,7 +60,7 @@ describe('encodeValue()', () => {
 });
 
 describe('valueIn()', () => {
-  it('gives a view, so that wiping the one wipes the other', () => {
+  it('returns a view, so that wiping the value wipes the text', () => {
     const text = encodeValue({ space: 'system', name: 'a', version: 1, value: Buffer.from('secret') });
     valueIn(text).fill(0);
     assert.ok(!Buffer.from(text).includes('secret'));
@@ -76,7 +76,7 @@ describe('valueIn()', () => {
 });
 
 describe('encodeCredential()', () => {
-  it('keeps a value of any bytes beside the record, or none', () => {
+  it('keeps a value of any bytes with the record, or none', () => {
     fc.assert(
       fc.property(credential, fc.option(fc.uint8Array()), (record, value) => {
         const text = encodeCredential(record, value ?? undefined);
@@ -109,7 +109,7 @@ describe('encodeRecord()', () => {
 });
 
 describe('decodePrincipal()', () => {
-  it('takes one range of what was taken back for a list of one', () => {
+  it('reads a single restored range as a list of one', () => {
     const range = { after: 2, at: 5 };
     const record = { ...emptyPrincipal('system'), generation: 5 };
     for (const restored of [range, [range]]) {
@@ -121,7 +121,7 @@ describe('decodePrincipal()', () => {
 });
 
 describe('currentVersion()', () => {
-  it('is the last one', () => {
+  it('returns the last one', () => {
     fc.assert(
       fc.property(credential, (record) => {
         assert.equal(currentVersion(record as CredentialRecord), record.versions.at(-1));
@@ -129,7 +129,7 @@ describe('currentVersion()', () => {
     );
   });
 
-  it('throws on a credential without versions, which there is none', () => {
+  it('throws on a credential without versions, which cannot exist', () => {
     const record = { id: '', space: 'system', name: 'a', created: 0, createdBy: 0, versions: [] } as const;
     assert.throws(() => currentVersion(record), TypeError);
   });
@@ -145,7 +145,7 @@ describe('isSpace()', () => {
     'unit:uid:1.service': false,
   };
   for (const [principal, answer] of Object.entries(answers)) {
-    it(`says ${answer ? 'yes' : 'no'} to ${principal}`, () => assert.equal(isSpace(principal as PrincipalId), answer));
+    it(`returns ${answer} for ${principal}`, () => assert.equal(isSpace(principal as PrincipalId), answer));
   }
 });
 

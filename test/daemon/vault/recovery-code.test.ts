@@ -5,7 +5,7 @@ import { newRecoveryCode, parseRecoveryCode } from '../../../daemon/vault/recove
 import { withinCpuTime } from '../../support/cpu-time.ts';
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
-/** The code of the twenty bytes 0 to 19, and its key, made of docs/file-format.md by another program. */
+/** The code of the twenty bytes 0 to 19 and its key, computed from docs/file-format.md by another program. */
 const KNOWN = {
   code: '000G40-R40M30-E20918-5GR38E-1W8124-GKA062',
   key: 'f38025974f907094dfc93cdbccefdf13b8e45c684f87598cd54cc2c6ace15b3b',
@@ -23,30 +23,30 @@ function mustParse(code: string): string {
 }
 
 describe('newRecoveryCode()', () => {
-  it('makes six groups of six characters, none of them easily mistaken', () => {
+  it('makes six groups of six characters, all of them hard to confuse', () => {
     for (let count = 0; count < 50; count += 1) {
       assert.match(newRecoveryCode(), /^[0-9A-HJKMNP-TV-Z]{6}(-[0-9A-HJKMNP-TV-Z]{6}){5}$/);
     }
   });
 
-  it('makes another one each time', () => {
+  it('makes a different code each time', () => {
     assert.equal(new Set(Array.from({ length: 200 }, newRecoveryCode)).size, 200);
   });
 });
 
 describe('parseRecoveryCode()', () => {
-  it('gives a key of 32 bytes for a code, always the same, and another for another', () => {
+  it('returns a 32-byte key, always the same for a code, and different for another code', () => {
     const code = newRecoveryCode();
     assert.equal(mustParse(code).length, 64);
     assert.equal(mustParse(code), mustParse(code));
     assert.notEqual(mustParse(code), mustParse(newRecoveryCode()));
   });
 
-  it('gives the key that the file format says', () => {
+  it('returns the key that the file format specifies', () => {
     assert.equal(mustParse(KNOWN.code), KNOWN.key);
   });
 
-  it('does not mind case, spaces, dashes, and O, I and L for 0 and 1', () => {
+  it('ignores case, spaces and dashes, and accepts O, I and L for 0 and 1', () => {
     fc.assert(
       fc.property(anyCode, fc.infiniteStream(fc.nat()), (code, choices) => {
         const key = mustParse(code);
@@ -61,7 +61,7 @@ describe('parseRecoveryCode()', () => {
     );
   });
 
-  it('refuses every slip of one character', () => {
+  it('refuses every single wrong character', () => {
     const code = newRecoveryCode().replaceAll('-', '');
     let refused = 0;
     for (let index = 0; index < code.length; index += 1) {
@@ -71,11 +71,11 @@ describe('parseRecoveryCode()', () => {
         if (parseRecoveryCode(slip) === undefined) refused += 1;
       }
     }
-    // 20 bits of check: one slip in a million passes, and gives a key that opens nothing.
+    // With 20 check bits, one mistake in a million passes, and gives a key that opens nothing.
     assert.ok(refused >= 36 * 31 - 1, `${refused}`);
   });
 
-  it('refuses two characters changed about', () => {
+  it('refuses two swapped characters', () => {
     const code = newRecoveryCode().replaceAll('-', '');
     for (let index = 0; index + 1 < code.length; index += 1) {
       const [a = '', b = ''] = code.slice(index, index + 2);
@@ -84,14 +84,14 @@ describe('parseRecoveryCode()', () => {
     }
   });
 
-  it('refuses what is too short or too long', () => {
+  it('refuses a code that is too short or too long', () => {
     const code = newRecoveryCode();
     for (const text of ['', '-', code.slice(0, -1), code.slice(1), `${code}0`, `0${code}`, `${code}-${code}`]) {
       assert.equal(keyOf(text), undefined);
     }
   });
 
-  it('refuses letters that are not in its alphabet, and text that is no code', () => {
+  it('refuses characters outside its alphabet, and text that is not a code', () => {
     const code = newRecoveryCode();
     for (const other of ['U', 'u', '!', '\u0661', '\u{1f600}', '=', '\0', '\u212a', 'ı', 'ſ']) {
       assert.equal(keyOf(other + code.slice(1)), undefined, other);

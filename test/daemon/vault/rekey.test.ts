@@ -13,7 +13,7 @@ import type { Row } from './raw-file.ts';
 
 const history = await storeWithPast({ after });
 
-/** Those of the rows whose bodies are anywhere in the files of a store. */
+/** Returns the rows whose bodies are anywhere in the files of a store. */
 function foundInFiles(directory: string, rows: readonly Row[]): Row[] {
   const files = fs.readdirSync(directory).map((name) => fs.readFileSync(path.join(directory, name)));
   return rows.filter(({ body }) => files.some((content) => content.includes(body.subarray(0, 32))));
@@ -44,7 +44,7 @@ describe('rekey()', () => {
     assert.deepEqual(known(await again.reopened()), before);
   });
 
-  it('leaves nothing of the old key in the file or its journal', async (t) => {
+  it('leaves no record of the old key in the file or the WAL', async (t) => {
     const opened = await history.opened(t);
     await opened.save('plain', 'plain 2');
     const old = rowsOf(opened.path).filter(({ kind }) => kind !== KIND.store && kind !== KIND.slot);
@@ -56,11 +56,11 @@ describe('rekey()', () => {
     assert.ok(old.filter(({ kind }) => kind >= KIND.principal).every(({ tag }) => !tags.has(tag.toString('hex'))));
   });
 
-  it('leaves nothing that the old data key opens, and opens nothing that it sealed', async (t) => {
+  it('leaves nothing that the old data key decrypts, and decrypts nothing that it sealed', async (t) => {
     const opened = await history.opened(t);
     const old = rowsOf(opened.path);
     await opened.rekey();
-    // Every old record beside the new ones: none of them may count for anything.
+    // Put every old record beside the new ones: the daemon must ignore them all.
     const mixed = await opened.tampered((database) => {
       for (const row of old.filter(({ kind }) => kind >= KIND.principal || kind === KIND.dataKey))
         putRow(database, row);
@@ -80,7 +80,7 @@ describe('rekey()', () => {
     assert.equal(mixed.value('rotated'), large('rotated 3'));
   });
 
-  it('gives back the keys that it made where it cannot begin, however often it is tried', async (t) => {
+  it('releases its new keys if it cannot begin, however often it is tried', async (t) => {
     const opened = await TestVault.create(t);
     const ofAnother = { headBody: new Uint8Array(1) };
     for (let attempt = 0; attempt < 100; attempt += 1) {
@@ -90,14 +90,14 @@ describe('rekey()', () => {
     assert.equal((await opened.rekey()).keyEpoch, 2);
   });
 
-  it('gives back the keys that it made where a record is damaged, however often it is tried', async (t) => {
+  it('releases its new keys if a record is damaged, however often it is tried', async (t) => {
     const opened = await history.opened(t, ATTACKS['deletes the current value']?.edit);
     for (let attempt = 0; attempt < 50; attempt += 1) await assert.rejects(opened.rekey(), isDamaged);
     await opened.vault.lock();
     assert.ok(opened.sodium.memory[0]?.every((byte) => byte === 0));
   });
 
-  it('wipes every value that it sealed anew', async (t) => {
+  it('wipes every value that it seals again', async (t) => {
     const opened = await history.opened(t);
     const seal = t.mock.method(Sealing.prototype, 'seal');
     await opened.rekey();
@@ -108,10 +108,10 @@ describe('rekey()', () => {
     for (const [, , text] of values) assert.ok(text.every((byte) => byte === 0));
   });
 
-  it('lets reads go on meanwhile, and writes wait', async (t) => {
+  it('lets reads go on meanwhile, and makes writes wait', async (t) => {
     const made = await TestVault.create(t);
     await Promise.all(Array.from({ length: 1000 }, (_, index) => made.save(`a${index}`, `value ${index}`)));
-    // Up to 64 names are in each: the more commits it took, the more lists there are.
+    // Each list has up to 64 names: the more commits, the more lists.
     const lists = rowsOf(made.path, KIND.names).length;
     assert.ok(lists >= 16 && lists < 100, `${lists}`);
     let reads = 0;
@@ -123,14 +123,14 @@ describe('rekey()', () => {
       reads += 1;
     }
     assert.ok(reads > 3, `${reads}`);
-    // The credentials, their lists, and what is known of their space.
+    // The credentials, their lists, and the principal record of their space.
     assert.equal((await rekeying).records, 1000 + lists + 1);
     assert.equal(await saving, 2);
     assert.equal(made.value('a0'), 'new');
     assert.deepEqual((await made.fsck()).problems, []);
   });
 
-  it('runs after another one that was asked for at the same time', async (t) => {
+  it('runs after another one that was requested at the same time', async (t) => {
     const opened = await history.opened(t);
     const epochs = (await Promise.all([opened.rekey(), opened.rekey(), opened.rekey()])).map(
       ({ keyEpoch }) => keyEpoch,
@@ -139,11 +139,11 @@ describe('rekey()', () => {
     assert.equal(opened.value('plain'), large('plain 1'));
   });
 
-  it('holds no more keys afterwards', async (t) => {
+  it('holds no more keys afterwards than before', async (t) => {
     const opened = await history.opened(t);
     const held = (): number => opened.sodium.memory[0]?.filter((byte) => byte !== 0).length ?? 0;
     for (let round = 0; round < 30; round += 1) await opened.rekey();
-    // A root key and three subkeys, of which some bytes are zero by chance.
+    // One root key and three subkeys, some bytes of which are zero by chance.
     assert.ok(held() <= 4 * 32, `${held()}`);
   });
 
@@ -162,12 +162,12 @@ describe('rekey()', () => {
     'puts the value of a removed credential back',
     'puts a removed credential back in the place of the new one',
     'puts a grant back that was revoked',
-    'puts back what was known of a user',
-    'adds what no one owns',
-    'adds a slot that is none',
-    'adds an id of the store',
+    'puts the older principal record of a user back',
+    'adds records that no owner refers to',
+    'adds a slot record without a valid slot',
+    'adds a second store id',
   ]) {
-    it(`refuses, and hides nothing of it by a new head, after somebody ${what}`, async (t) => {
+    it(`refuses, and does not cover it up with a new head, after an attacker ${what}`, async (t) => {
       const edit =
         what === 'changes a bit of an older value'
           ? ATTACKS['changes a bit of the authenticator of a value']?.edit
@@ -184,7 +184,7 @@ describe('rekey()', () => {
     });
   }
 
-  it('is undone by nothing but the whole older file', async (t) => {
+  it('can only be undone by putting the whole older file back', async (t) => {
     const opened = await history.opened(t);
     const old = rowsOf(opened.path);
     await opened.rekey();

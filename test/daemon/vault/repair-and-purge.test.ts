@@ -9,13 +9,13 @@ import { TestVault } from './open-vault.ts';
 import { deleteRow, putRow, rowsOf } from './raw-file.ts';
 import type { Row } from './raw-file.ts';
 
-/** The row that a credential lies in. */
+/** Returns the row that holds a credential. */
 function rowOf(made: TestVault, name: string, space: Space = 'system'): Row {
   const tag = made.vault.unlocked().sealing.credentialTag(space, name);
   return rowsOf(made.path, KIND.credential).find((row) => row.tag.equals(tag)) ?? assert.fail();
 }
 
-describe('the journal', () => {
+describe('the WAL', () => {
   const CHANGES: Readonly<Record<string, (made: TestVault, space: Space) => Promise<unknown>>> = {
     'is removed': (made, space) => made.remove('a', space),
     'is removed and made again in one commit': (made, space) =>
@@ -25,16 +25,16 @@ describe('the journal', () => {
   };
   for (const [what, change] of Object.entries(CHANGES)) {
     for (const space of ['system', 'uid:5'] as const) {
-      it(`has nothing of a value a moment after its credential ${what} (${space})`, async (t) => {
+      it(`has nothing of a value shortly after its credential ${what} (${space})`, async (t) => {
         const made = await TestVault.create(t);
-        // The list of names stays for the other one.
+        // The second credential keeps the list of names in place.
         await Promise.all([made.save('a', 'secret', space), made.save('b', 'other', space)]);
         const { body } = rowOf(made, 'a', space);
         const isThere = (): boolean =>
           ['', '-wal'].some((end) => fs.readFileSync(`${made.path}${end}`).includes(body.subarray(0, 40)));
         assert.ok(isThere());
         await change(made, space);
-        // Long before what was only written is moved.
+        // Long before the checkpoint that follows a mere write.
         const end = performance.now() + 10_000;
         while (isThere() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 50));
         assert.ok(!isThere());
@@ -44,7 +44,7 @@ describe('the journal', () => {
 });
 
 describe('repair()', () => {
-  it('keeps no health of a set of which all was put back from an older copy', async (t) => {
+  it('drops the health of a set whose records were all put back from an older copy', async (t) => {
     const made = await TestVault.create(t);
     const name = memberName('one', FIELD_IDS[0] ?? '');
     await made.save(name, 'first');
@@ -58,7 +58,7 @@ describe('repair()', () => {
     assert.deepEqual((await opened.fsck()).problems, []);
   });
 
-  it('makes no removed value current where the record of the removed one took the place of the newer', async (t) => {
+  it('does not make a removed value current if the removed record has replaced the newer one', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'removed');
     const old = rowOf(made, 'a');
@@ -73,7 +73,7 @@ describe('repair()', () => {
     assert.equal(await opened.save('a', 'anew'), 1);
   });
 
-  it('keeps a credential whose list is lost, where the list of a removed one of its name was put back', async (t) => {
+  it('keeps a credential whose list is lost while a removed list with its name was put back', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'removed');
     const [old = assert.fail()] = rowsOf(made.path, KIND.names);
@@ -89,7 +89,7 @@ describe('repair()', () => {
     assert.deepEqual((await opened.fsck()).problems, []);
   });
 
-  it('leaves a trace of the current value where it drops the one before', async (t) => {
+  it('drops an older record that is put back after a repair has dropped the older value', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'first', 'uid:5');
     const old = rowOf(made, 'a', 'uid:5');
@@ -103,11 +103,11 @@ describe('repair()', () => {
     assert.deepEqual((await attacked.fsck()).problems, []);
   });
 
-  it('lists names again where a damaged list and the new one have one id', async (t) => {
+  it('lists names again if a damaged list and the new one have the same id', async (t) => {
     let opened = await TestVault.create(t);
     await opened.saveAll(['a', 'b']);
     const list = (made: TestVault): Row => rowsOf(made.path, KIND.names)[0] ?? assert.fail();
-    // Without a head, commits are counted from the first one again: twice, and the ids of lists come again.
+    // Without a head, commits are counted from one again: the second round makes lists with the same ids.
     for (let round = 0; round < 2; round += 1) {
       const damaged = list(opened);
       opened = await opened.tampered((database) => {

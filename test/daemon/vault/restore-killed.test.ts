@@ -13,7 +13,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const KILLS = Number(process.env['CIO_TEST_KILLS'] ?? 8);
 const NAMES = Array.from({ length: 100 }, (_, index) => `name-${index}`);
-/** Large enough for a restore to take a while: half of it goes to the disk before it is committed. */
+/** Large enough that a restore takes a while: half of it is written to the disk before the commit. */
 const VALUE_BYTES = 10_000;
 
 async function writeAll(client: CredentialClient, age: 'old' | 'new'): Promise<void> {
@@ -36,7 +36,7 @@ async function upload(client: CredentialClient, bytes: Buffer): Promise<{ upload
   return { upload: id ?? '', sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
-/** Which of the two contents there is: all of it, and nothing of the other. */
+/** Returns which of the two contents the store has. It must have all of one and nothing of the other. */
 async function ageOf(client: CredentialClient): Promise<string> {
   const values = await Promise.all(NAMES.map(async (name) => (await client.call('Get', { name })).value ?? ''));
   const ages = new Set(values.map((value) => value.slice(0, 3)));
@@ -54,40 +54,44 @@ interface Places {
   readonly runtimeDirectory: string;
 }
 
-describe('a daemon that is killed while it restores a copy', () => {
-  it(`has all of the old contents or all of the new ones, ${KILLS} times`, { timeout: 20_000 * KILLS }, async (t) => {
-    const folder = temporaryDirectory(t);
-    const places = { stateDirectory: path.join(folder, 'state'), runtimeDirectory: path.join(folder, 'run') };
-    let daemon = await startAgain(t, places);
-    let client = await connect({ socket: daemon.socketPath });
-    await writeAll(client, 'old');
-    const copy = await takeCopy(client);
-    const began = performance.now();
-    await client.call('Restore', await upload(client, copy));
-    let delayMs = performance.now() - began;
-    const seen = new Set<string>();
-    for (let round = 0; round < KILLS; round += 1) {
-      await writeAll(client, 'new');
-      const call = await upload(client, copy);
-      const answer = client.call('Restore', call).then(
-        () => 'restored',
-        () => 'cut off',
-      );
-      await wait(delayMs);
-      await daemon.service.stop('SIGKILL');
-      const said = await answer;
+describe('a daemon that is killed while restoring a copy', () => {
+  it(
+    `has all of the old contents or all of the new ones, in ${KILLS} kills`,
+    { timeout: 20_000 * KILLS },
+    async (t) => {
+      const folder = temporaryDirectory(t);
+      const places = { stateDirectory: path.join(folder, 'state'), runtimeDirectory: path.join(folder, 'run') };
+      let daemon = await startAgain(t, places);
+      let client = await connect({ socket: daemon.socketPath });
+      await writeAll(client, 'old');
+      const copy = await takeCopy(client);
+      const began = performance.now();
+      await client.call('Restore', await upload(client, copy));
+      let delayMs = performance.now() - began;
+      const seen = new Set<string>();
+      for (let round = 0; round < KILLS; round += 1) {
+        await writeAll(client, 'new');
+        const call = await upload(client, copy);
+        const answer = client.call('Restore', call).then(
+          () => 'restored',
+          () => 'cut off',
+        );
+        await wait(delayMs);
+        await daemon.service.stop('SIGKILL');
+        const said = await answer;
+        client.close();
+        daemon = await startAgain(t, places);
+        client = await connect({ socket: daemon.socketPath });
+        const age = await ageOf(client);
+        assert.ok(said === 'cut off' || age === 'old', 'what was acknowledged is not there');
+        seen.add(age);
+        // The kills approach the moment of the commit from both sides.
+        delayMs *= age === 'new' ? 1.5 : 0.6;
+        assert.equal(fs.existsSync(path.join(places.stateDirectory, 'copies')), false, 'a copy is left behind');
+      }
+      assert.deepEqual([...seen].toSorted(), ['new', 'old'], 'the kills were all too early, or all too late');
       client.close();
-      daemon = await startAgain(t, places);
-      client = await connect({ socket: daemon.socketPath });
-      const age = await ageOf(client);
-      assert.ok(said === 'cut off' || age === 'old', 'what was acknowledged is not there');
-      seen.add(age);
-      // So the kills come close to the moment of the commit, from both sides.
-      delayMs *= age === 'new' ? 1.5 : 0.6;
-      assert.equal(fs.existsSync(path.join(places.stateDirectory, 'copies')), false, 'a copy is left behind');
-    }
-    assert.deepEqual([...seen].toSorted(), ['new', 'old'], 'the kills were all too early, or all too late');
-    client.close();
-    await daemon.stop();
-  });
+      await daemon.stop();
+    },
+  );
 });

@@ -42,14 +42,14 @@ describe('Sealing.seal()', () => {
     );
   });
 
-  it('makes another body of the same text each time, of a size that many texts have', () => {
+  it('makes a different body of the same text each time, padded to one of a few sizes', () => {
     const t = randomBytes(ID_BYTES);
     const bodies = ['', 'a', 'a', 'b'.repeat(252)].map((plain) => sealing.seal(KIND.value, t, Buffer.from(plain)));
     assert.equal(new Set(bodies.map((body) => Buffer.from(body).toString('hex'))).size, 4);
     for (const body of bodies) assert.equal(body.length, 256 + 40);
   });
 
-  it('leaves the text, and no copy of it in the memory of the module', () => {
+  it('leaves the text unchanged, and no copy of it in the memory of the module', () => {
     const plain = randomBytes(300);
     const copy = Buffer.from(plain);
     sealing.seal(KIND.value, randomBytes(ID_BYTES), plain);
@@ -57,7 +57,7 @@ describe('Sealing.seal()', () => {
     assert.ok(sodium.memory[1]?.every((byte) => byte === 0));
   });
 
-  it('wipes the padded text, be it small or large, also where it cannot be sealed', (t) => {
+  it('wipes the padded text, small or large, even if sealing fails', (t) => {
     const padded: Uint8Array[] = [];
     let isFailing = false;
     t.mock.method(sodium, 'seal', (...args: Parameters<Sodium['seal']>) => {
@@ -79,7 +79,7 @@ describe('Sealing.seal()', () => {
 });
 
 describe('Sealing.open()', () => {
-  it('refuses a body of which any byte was changed', () => {
+  it('refuses a body with any changed bit', () => {
     const t = randomBytes(ID_BYTES);
     const body = sealing.seal(KIND.credential, t, randomBytes(40));
     for (let bit = 0; bit < body.length * 8; bit += 1) {
@@ -87,7 +87,7 @@ describe('Sealing.open()', () => {
     }
   });
 
-  it('refuses a body that was cut or grew', () => {
+  it('refuses a body that was truncated or extended', () => {
     fc.assert(
       fc.property(fc.nat({ max: 296 }), fc.uint8Array({ minLength: 1, maxLength: 40 }), (length, more) => {
         const t = randomBytes(ID_BYTES);
@@ -98,7 +98,7 @@ describe('Sealing.open()', () => {
     );
   });
 
-  it('refuses a body in the place of another record', () => {
+  it('refuses a body with the tag of another record', () => {
     fc.assert(
       fc.property(tag, text, fc.nat({ max: 127 }), (t, plain, bit) => {
         const body = sealing.seal(KIND.value, t, plain);
@@ -133,7 +133,7 @@ describe('Sealing.open()', () => {
     });
   }
 
-  it('refuses a tag that is shorter or longer than a tag is, and does not throw', () => {
+  it('refuses a tag of the wrong length, and does not throw', () => {
     fc.assert(
       fc.property(
         kind,
@@ -141,7 +141,7 @@ describe('Sealing.open()', () => {
         text,
         fc.uint8Array({ maxLength: 40 }),
         (k, start, plain, more) => {
-          // Tags are filled up with zeros: these two would be the same place.
+          // Tags are padded with zeros: without a length check, these two would be the same place.
           const short = Buffer.concat([start, Buffer.of(1)]);
           const t = Buffer.concat([short, Buffer.alloc(ID_BYTES - short.length)]);
           const body = sealing.seal(k, t, plain);
@@ -159,7 +159,7 @@ describe('Sealing.open()', () => {
     assert.equal(sealing.open(KIND.head, fixedTag('store'), body), undefined);
   });
 
-  it('never throws, whatever lies in the file', () => {
+  it('never throws, whatever is in the file', () => {
     const anyKind = fc.constantFrom(...Object.values(KIND)).filter((k) => k !== KIND.head);
     fc.assert(
       fc.property(anyKind, fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ maxLength: 400 }), (k, t, body) => {
@@ -170,7 +170,7 @@ describe('Sealing.open()', () => {
 });
 
 describe('Sealing tags', () => {
-  it("are 16 bytes that depend on everything in them, and on the store's key", () => {
+  it("are 16 bytes that depend on all their inputs and on the store's key", () => {
     const other = sealingOf({ dataKey: flipped(DATA_KEY, 1) });
     const tags = [
       sealing.credentialTag('system', 'a'),
@@ -188,7 +188,7 @@ describe('Sealing tags', () => {
     assert.equal(new Set(tags).size, tags.length);
   });
 
-  it('are the same each time', () => {
+  it('are deterministic', () => {
     fc.assert(
       fc.property(fc.string(), (name) => {
         assert.deepEqual(sealing.credentialTag('system', name), sealing.credentialTag('system', name));
@@ -200,7 +200,7 @@ describe('Sealing tags', () => {
 describe('Sealing.fingerprint()', () => {
   const places = fc.tuple(fc.constantFrom<Kind>(...Object.values(KIND)), fc.uint8Array({ maxLength: 20 }), text);
 
-  it('differs for everything that differs', () => {
+  it('differs whenever any input differs', () => {
     fc.assert(
       fc.property(places, places, (a, b) => {
         const same = JSON.stringify(a) === JSON.stringify(b);
@@ -209,20 +209,20 @@ describe('Sealing.fingerprint()', () => {
     );
   });
 
-  it('does not take a byte from the tag to the body', () => {
+  it('does not confuse a byte of the tag with one of the body', () => {
     assert.notDeepEqual(
       sealing.fingerprint(KIND.slot, Buffer.from('ab'), Buffer.from('c')),
       sealing.fingerprint(KIND.slot, Buffer.from('a'), Buffer.from('bc')),
     );
   });
 
-  it('is another one for every sealing of the same text', () => {
+  it('is different for every sealing of the same text', () => {
     const t = randomBytes(ID_BYTES);
     const [a, b] = [1, 2].map(() => sealing.fingerprint(KIND.value, t, sealing.seal(KIND.value, t, Buffer.from('x'))));
     assert.notDeepEqual(a, b);
   });
 
-  it('cannot be made without the key', () => {
+  it('depends on the key', () => {
     const other = sealingOf({ dataKey: flipped(DATA_KEY, 1) });
     const place = [KIND.slot, Buffer.from('a'), Buffer.from('b')] as const;
     assert.notDeepEqual(sealing.fingerprint(...place), other.fingerprint(...place));
@@ -231,7 +231,7 @@ describe('Sealing.fingerprint()', () => {
 });
 
 describe('Sealing.wipe()', () => {
-  it('leaves nothing of its keys', () => {
+  it('leaves none of its keys in memory', () => {
     const other = sealingOf({});
     const held = sodium.memory[0]?.filter((byte) => byte !== 0).length ?? 0;
     other.wipe();

@@ -8,7 +8,7 @@ import { Canaries, assertUnseen } from '../../support/canary.ts';
 import { NOW, TestVault } from './open-vault.ts';
 import { rowsOf } from './raw-file.ts';
 
-/** What lies in the files of the store, which is all but the key file. */
+/** Searches the files of the store, which is everything but the key file. */
 function findInStore(canaries: Canaries, directory: string): ReturnType<Canaries['findIn']> {
   return fs
     .readdirSync(directory)
@@ -17,13 +17,13 @@ function findInStore(canaries: Canaries, directory: string): ReturnType<Canaries
 }
 
 describe('the files of a store', () => {
-  it('show no name, value, owner, grant or unit, in no encoding and at no time', async (t) => {
+  it('show no name, value, owner, grant or unit, in any encoding and at any time', async (t) => {
     const canaries = new Canaries();
     const made = await TestVault.create(t);
     const [first, second] = ['first', 'second'].map((name) => canaries.plantWord(name));
     assert.ok(first !== undefined && second !== undefined);
     const set = canaries.plantWord('set');
-    // As long as a tag has room for.
+    // As short as the tag of a record.
     const short = canaries.add('short name', randomBytes(6).toString('hex'));
     const unit = `${canaries.plantWord('unit')}.service`;
     const owner = canaries.add('owner', 'uid:4123456789');
@@ -73,7 +73,7 @@ describe('the files of a store', () => {
     assert.ok(few.size <= 2, [...few].join());
   });
 
-  it('do not show which value is whose, nor in which order they came', async (t) => {
+  it('do not show which value belongs to which name, nor the order in which they were stored', async (t) => {
     const made = await TestVault.create(t);
     const order: string[] = [];
     let known = new Set(rowsOf(made.path, KIND.credential).map(({ tag }) => tag.toString('hex')));
@@ -93,7 +93,7 @@ describe('the files of a store', () => {
       );
   });
 
-  it('have another tag and another body for the same name and value in another store', async (t) => {
+  it('have other tags and bodies for the same name and value in another store', async (t) => {
     const [a, b] = [await TestVault.create(t), await TestVault.create(t)];
     for (const made of [a, b]) await made.save('cio_aws_secret_key', 'the same value');
     const parts = [a, b].map(({ path: file }) =>

@@ -10,15 +10,15 @@ import { PAGE_BYTES, deleteRow, putRow, rowsOf } from './raw-file.ts';
 
 const MINUTE_MS = 60_000;
 const SECOND_MS = 1000;
-/** Longer than what was deleted waits for a check; and how many checks in a row give way to it. */
+/** Longer than a purge waits for a check; and how many checks in a row are given up for a purge. */
 const PURGE_WAITS_SECONDS = 12;
 const GIVEN_UP_MAX = 3;
-/** More than a repair and a commit take. */
+/** More turns than a repair and a commit take. */
 const TURNS_OF_OTHERS = 500;
 
 interface Checked {
   readonly check: SelfCheck;
-  /** How often it found damage, and what it failed with. */
+  /** How often the check reported damage, and its failures. */
   readonly heard: { damaged: number; failures: unknown[] };
 }
 
@@ -40,14 +40,14 @@ async function withValues(scope: Scope): Promise<TestVault> {
   return made;
 }
 
-/** Has other long readings take their turns between its snapshot and its first look at it. */
+/** Queues other long reads, so that the check waits between its snapshot and its first read. */
 function runBehindOthers(check: SelfCheck, { vault }: TestVault): Promise<void> {
   for (let turn = 0; turn < TURNS_OF_OTHERS; turn += 1) void vault.turns.next(undefined);
   return check.run();
 }
 
 describe('SelfCheck.run()', () => {
-  it('finds a store as it was left, also while it is written', async (t) => {
+  it('finds an intact store intact, even while it is written to', async (t) => {
     const made = await withValues(t);
     const { check, heard } = checkOf(t, made);
     assert.equal(check.isIntact, undefined);
@@ -60,7 +60,7 @@ describe('SelfCheck.run()', () => {
     assert.deepEqual(made.purgeFailures, []);
   });
 
-  it('tells of what was put back, deleted or added while no daemon ran', async (t) => {
+  it('reports rows that were put back, deleted or added while no daemon ran', async (t) => {
     const made = await withValues(t);
     const before = rowsOf(made.path).filter(({ kind }) => kind !== KIND.head);
     await made.save('a0', 'newer');
@@ -80,11 +80,11 @@ describe('SelfCheck.run()', () => {
     }
   });
 
-  it('tells of a page that cannot be read', async (t) => {
+  it('reports a page that cannot be read', async (t) => {
     const made = await withValues(t);
     await made.close();
     const bytes = fs.readFileSync(made.path);
-    // Behind the schema and the root of the tree: leaves, with their kind and their number of records.
+    // Behind the page of the schema and the root page: leaves, whose headers hold their type and their number of cells.
     for (let page = 3; (page + 1) * PAGE_BYTES <= bytes.length; page += 1)
       bytes.fill(0xff, page * PAGE_BYTES, page * PAGE_BYTES + 8);
     fs.writeFileSync(made.path, bytes);
@@ -93,7 +93,7 @@ describe('SelfCheck.run()', () => {
     assert.deepEqual([check.isIntact, heard], [false, { damaged: 1, failures: [] }]);
   });
 
-  it('knows nothing of a store that is locked, or gets another key, while it looks', async (t) => {
+  it('has no result for a store that is locked or rekeyed during the check', async (t) => {
     const made = await withValues(t);
     const { check, heard } = checkOf(t, made);
     for (const work of [() => made.rekey(), () => made.vault.lock()]) {
@@ -105,7 +105,7 @@ describe('SelfCheck.run()', () => {
     assert.deepEqual(made.purgeFailures, []);
   });
 
-  it('takes nothing that it read before a repair for what is there after it', async (t) => {
+  it('does not apply what it read before a repair to the store after it', async (t) => {
     const made = await withValues(t);
     const opened = await made.tampered((database) => {
       for (const row of rowsOf(made.path, KIND.credential).slice(0, 1)) deleteRow(database, row);
@@ -119,11 +119,11 @@ describe('SelfCheck.run()', () => {
     assert.equal(check.isIntact, true);
   });
 
-  it('gives way to what was deleted and waits to be purged, and comes to its end all the same', async (t) => {
+  it('gives way to a waiting purge, but completes all the same in the end', async (t) => {
     const made = await withValues(t);
     const { check, heard } = checkOf(t, made);
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    // Each time that it cannot be done, it is put off anew.
+    // Each time the purge cannot run, it is put off again.
     const wait = (): void => {
       for (let second = 0; second < PURGE_WAITS_SECONDS; second += 1) t.mock.timers.tick(SECOND_MS);
     };
@@ -144,7 +144,7 @@ describe('SelfCheck.run()', () => {
 });
 
 describe('SelfCheck.start()', () => {
-  it('is tried again after what may pass', async (t) => {
+  it('tries again after a temporary failure', async (t) => {
     const made = await withValues(t);
     const { check, heard } = checkOf(t, made);
     t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -159,7 +159,7 @@ describe('SelfCheck.start()', () => {
     assert.equal(check.isIntact, true);
   });
 
-  it('looks once a minute after the store was opened, and again after it was repaired', async (t) => {
+  it('checks a minute after the store is opened, and again after a repair', async (t) => {
     const made = await withValues(t);
     const opened = await made.tampered((database) => {
       for (const row of rowsOf(made.path, KIND.credential).slice(0, 1)) deleteRow(database, row);

@@ -28,7 +28,7 @@ function refused<Code extends ErrorCode>(code: Code, fields?: Errors[Code]): (er
   };
 }
 
-/** A store that one passphrase slot was added to, which costs nothing to try. */
+/** Makes a store with an added passphrase slot that costs nothing to try. */
 async function withPassphrase(t: TestContext): Promise<TestVault> {
   const made = await TestVault.create(t);
   const slot = await cheapPassphraseSlot(made.vault.storeId, made.vault.unlocked().rootKey, PASSPHRASE);
@@ -37,7 +37,7 @@ async function withPassphrase(t: TestContext): Promise<TestVault> {
   return made;
 }
 
-/** The same store, locked: its key file is out of the way. */
+/** Opens the same store locked: its key file is removed. */
 async function locked(t: TestContext, made: TestVault, credentialsDirectory?: string): Promise<TestVault> {
   await made.close();
   fs.rmSync(path.join(made.directory, 'root.key'), { force: true });
@@ -53,7 +53,7 @@ function rewriteSlot(file: string, id: string, change: (slot: Record<string, unk
 }
 
 describe('SlotKeeper.unlockUnattended()', () => {
-  it('opens a store by its key file', async (t) => {
+  it('opens a store with its key file', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     await made.close();
@@ -63,7 +63,7 @@ describe('SlotKeeper.unlockUnattended()', () => {
     assert.equal(opened.value('a'), 'value');
   });
 
-  it('finds a key file that moved with its state directory', async (t) => {
+  it('finds a key file that was moved with its state directory', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     await made.close();
@@ -73,7 +73,7 @@ describe('SlotKeeper.unlockUnattended()', () => {
     assert.equal((await TestVault.open(t, moved)).value('a'), 'value');
   });
 
-  it('says why no slot opened, and nothing of a key', async (t) => {
+  it('says why no slot opened, and reveals nothing of a key', async (t) => {
     const made = await TestVault.create(t);
     const elsewhere = path.join(temporaryDirectory(t), 'second.key');
     await made.slots.add({ kind: 'keyfile', path: elsewhere });
@@ -89,7 +89,7 @@ describe('SlotKeeper.unlockUnattended()', () => {
     assert.equal(reasons[1], 'the key is not the one of this slot');
   });
 
-  it("opens a store by systemd's credential, read-only and of a folder that others may read", async (t) => {
+  it("opens a store with systemd's credential, even one that others may read", async (t) => {
     const credentials = temporaryDirectory(t);
     const key = randomBytes(32);
     fs.writeFileSync(path.join(credentials, 'backup-key'), `${key.toString('base64')}\n`, { mode: 0o444 });
@@ -108,7 +108,7 @@ describe('SlotKeeper.unlockUnattended()', () => {
     assert.match(troubles[0]?.reason ?? '', /CREDENTIALS_DIRECTORY is not set/);
   });
 
-  it('tries systemd before key files', async (t) => {
+  it("tries systemd's credential before key files", async (t) => {
     const credentials = temporaryDirectory(t);
     fs.writeFileSync(path.join(credentials, 'k'), randomBytes(32).toString('base64'));
     const made = await TestVault.create(t);
@@ -124,17 +124,17 @@ describe('SlotKeeper.unlockUnattended()', () => {
     'a path that is a number': (slot) => ({ ...slot, path: 5 }),
     'a path with a NUL': (slot) => ({ ...slot, path: 'a\0b' }),
     'a path to a device': (slot) => ({ ...slot, path: '/dev/zero' }),
-    'a path to a folder': (slot) => ({ ...slot, path: '/' }),
+    'a path to a directory': (slot) => ({ ...slot, path: '/' }),
     'another kind': (slot) => ({ ...slot, kind: 'systemd' }),
     'a credential that is a path': (slot) => ({ ...slot, kind: 'systemd', credential: '../../../dev/zero' }),
     'a credential that is a list': (slot) => ({ ...slot, kind: 'systemd', credential: [] }),
     'another label': (slot) => ({ ...slot, label: 'changed' }),
-    'a wrapped key that is cut': (slot) => ({ ...slot, wrapped: '' }),
-    'a kind that nobody knows': (slot) => ({ ...slot, kind: 'tpm' }),
-    'nothing that is a slot': () => [],
+    'an empty wrapped key': (slot) => ({ ...slot, wrapped: '' }),
+    'an unknown kind': (slot) => ({ ...slot, kind: 'tpm' }),
+    'a body that is not a slot': () => [],
   };
   for (const [what, damage] of Object.entries(damages)) {
-    it(`is not kept from the next slot by one with ${what}`, async (t) => {
+    it(`goes on to the next slot after one with ${what}`, async (t) => {
       const made = await TestVault.create(t);
       const [first] = made.vault.slots();
       await made.slots.add({ kind: 'keyfile', path: path.join(made.directory, 'second.key') });
@@ -148,7 +148,7 @@ describe('SlotKeeper.unlockUnattended()', () => {
     });
   }
 
-  it('opens nothing by a slot whose path was turned to another key file', async (t) => {
+  it('does not open a slot whose path was changed to another key file', async (t) => {
     const made = await TestVault.create(t);
     const [first] = made.vault.slots();
     await made.close();
@@ -177,12 +177,12 @@ describe('SlotKeeper.unlockWithPassphrase()', () => {
     assert.equal(opened.value('a'), 'value');
   });
 
-  it('says that there is no passphrase', async (t) => {
+  it('reports that there is no passphrase slot', async (t) => {
     const opened = await locked(t, await TestVault.create(t));
     await assert.rejects(opened.slots.unlockWithPassphrase('a'), refused('UnlockFailed', { reason: 'no_slot' }));
   });
 
-  it('is not kept from the right slot by ones with hostile parameters, and takes no memory for them', async (t) => {
+  it('goes on to the right slot after ones with hostile parameters, and allocates no memory for them', async (t) => {
     const made = await withPassphrase(t);
     const storeId = made.vault.storeId;
     await made.close();
@@ -216,7 +216,7 @@ describe('SlotKeeper.unlockWithPassphrase()', () => {
 });
 
 describe('SlotKeeper.unlockWithRecoveryCode()', () => {
-  it('opens a store by the code that was shown once, however it is typed', async (t) => {
+  it('opens a store with the code that was shown once, however it is typed', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     const { recoveryCode = '', slot } = await made.slots.add({ kind: 'recovery' });
@@ -227,7 +227,7 @@ describe('SlotKeeper.unlockWithRecoveryCode()', () => {
     assert.equal(opened.value('a'), 'value');
   });
 
-  it('tells a slip from a code of something else', async (t) => {
+  it('distinguishes a mistyped code from a valid code that opens no slot', async (t) => {
     const made = await TestVault.create(t);
     const { recoveryCode = '' } = await made.slots.add({ kind: 'recovery' });
     const opened = await locked(t, made);
@@ -241,7 +241,7 @@ describe('SlotKeeper.unlockWithRecoveryCode()', () => {
     );
   });
 
-  it('says that there is no recovery code', async (t) => {
+  it('reports that there is no recovery code', async (t) => {
     const opened = await locked(t, await withPassphrase(t));
     await assert.rejects(
       opened.slots.unlockWithRecoveryCode(newRecoveryCode()),
@@ -260,7 +260,7 @@ describe('SlotKeeper.add()', () => {
     assert.ok(!fs.existsSync(place));
   });
 
-  it('never overwrites a key file, and adds no slot where it cannot make one', async (t) => {
+  it('never overwrites a key file, and adds no slot if it cannot make one', async (t) => {
     const made = await TestVault.create(t);
     const file = path.join(made.directory, 'root.key');
     const content = fs.readFileSync(file, 'utf8');
@@ -283,7 +283,7 @@ describe('SlotKeeper.add()', () => {
     await assert.rejects(opened.slots.add({ kind: 'systemd', credential: 'none' }), refused('InvalidValue'));
   });
 
-  it(`refuses more than ${SLOTS_MAX}, also when they are asked for at once`, async (t) => {
+  it(`refuses more than ${SLOTS_MAX}, even if they are requested at once`, async (t) => {
     const made = await TestVault.create(t);
     const added = await Promise.allSettled(Array.from({ length: 20 }, () => made.slots.add({ kind: 'recovery' })));
     assert.equal(made.vault.slots().length, SLOTS_MAX);
@@ -294,7 +294,7 @@ describe('SlotKeeper.add()', () => {
     await assert.rejects(made.slots.add({ kind: 'recovery' }), refused('TooLarge'));
   });
 
-  it('keeps no key of its own when it is done', async (t) => {
+  it('keeps no key of its own afterwards', async (t) => {
     const made = await TestVault.create(t);
     await made.slots.add({ kind: 'keyfile', path: path.join(made.directory, 'second.key') });
     await assert.rejects(made.slots.add({ kind: 'keyfile', path: '/' }));
@@ -313,7 +313,7 @@ describe('SlotKeeper.add()', () => {
     assert.equal(made.vault.slots().length, 1);
   });
 
-  it('holds on to the root key when the store is locked meanwhile, and adds nothing then', async (t) => {
+  it('keeps the root key until it is done if the store is locked meanwhile, and adds nothing then', async (t) => {
     const made = await TestVault.create(t);
     const adding = made.slots.add({ kind: 'passphrase', passphrase: PASSPHRASE });
     await made.vault.lock();
@@ -324,7 +324,7 @@ describe('SlotKeeper.add()', () => {
 });
 
 describe('SlotKeeper', () => {
-  it('wipes every key and passphrase that a slot is made or opened with, also where it opens none', async (t) => {
+  it('wipes every key and passphrase that a slot is made or opened with, even if it opens none', async (t) => {
     const credentials = temporaryDirectory(t);
     fs.writeFileSync(path.join(credentials, 'backup-key'), randomBytes(32).toString('base64'), { mode: 0o400 });
     const first = await withPassphrase(t);
@@ -349,7 +349,7 @@ describe('SlotKeeper', () => {
 });
 
 describe('SlotKeeper.remove()', () => {
-  it('takes a way away, and leaves the others', async (t) => {
+  it('removes a slot, and leaves the others', async (t) => {
     const made = await withPassphrase(t);
     const keyFileSlot = made.vault.slots().find(({ kind }) => kind === 'keyfile');
     await made.slots.remove(keyFileSlot?.id ?? '');
@@ -360,13 +360,13 @@ describe('SlotKeeper.remove()', () => {
     assert.equal(opened.value('a'), 'value');
   });
 
-  it('refuses the last one', async (t) => {
+  it('refuses the last slot', async (t) => {
     const made = await TestVault.create(t);
     await assert.rejects(made.slots.remove(made.vault.slots()[0]?.id ?? ''), refused('LastSlot'));
     assert.equal(made.vault.slots().length, 1);
   });
 
-  it('refuses one of two that are removed in one turn', async (t) => {
+  it('refuses to remove the second of two slots in one turn', async (t) => {
     const made = await withPassphrase(t);
     const results = await Promise.allSettled(made.vault.slots().map(({ id }) => made.slots.remove(id)));
     assert.deepEqual(results.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected']);
@@ -374,7 +374,7 @@ describe('SlotKeeper.remove()', () => {
     assert.equal(made.vault.slots().length, 1);
   });
 
-  it('refuses one that is removed twice in one turn', async (t) => {
+  it('refuses to remove one slot twice in one turn', async (t) => {
     const made = await withPassphrase(t);
     const [{ id } = { id: '' }] = made.vault.slots();
     const results = await Promise.allSettled([made.slots.remove(id), made.slots.remove(id)]);
@@ -385,7 +385,7 @@ describe('SlotKeeper.remove()', () => {
     assert.equal(made.vault.slots().length, 1);
   });
 
-  it('lets the last one go for another that is added in the same turn', async (t) => {
+  it('removes the last slot if another is added in the same turn', async (t) => {
     const made = await TestVault.create(t);
     const [first] = made.vault.slots();
     const second = await cheapPassphraseSlot(made.vault.storeId, made.vault.unlocked().rootKey, PASSPHRASE);
@@ -396,7 +396,7 @@ describe('SlotKeeper.remove()', () => {
     );
   });
 
-  it('does not count a slot that nobody can open any more', async (t) => {
+  it('does not count a slot that cannot be opened any more', async (t) => {
     const made = await withPassphrase(t);
     const good = made.vault.slots().find(({ kind }) => kind === 'keyfile')?.id ?? '';
     await made.close();
@@ -405,14 +405,14 @@ describe('SlotKeeper.remove()', () => {
     await assert.rejects(opened.slots.remove(good), refused('LastSlot'));
   });
 
-  it('knows only slots that there are', async (t) => {
+  it('refuses ids that no slot has', async (t) => {
     const made = await withPassphrase(t);
     for (const id of ['', 'ffffffff', '0123ABCD', 'head']) {
       await assert.rejects(made.slots.remove(id), refused('NotFound', { name: id }));
     }
   });
 
-  it('takes the slot out of the file', async (t) => {
+  it('removes the slot from the file', async (t) => {
     const made = await withPassphrase(t);
     await made.slots.remove('0123abcd');
     await made.close();
@@ -420,7 +420,7 @@ describe('SlotKeeper.remove()', () => {
     assert.ok(!fs.readFileSync(made.path).includes('0123abcd'));
   });
 
-  it('cannot be undone by putting the slot back without it being seen', async (t) => {
+  it('cannot be undone unnoticed by putting the slot back', async (t) => {
     const made = await withPassphrase(t);
     const row = rowsOf(made.path, KIND.slot).find(({ tag }) => tag.toString() === '0123abcd') ?? assert.fail();
     await made.slots.remove('0123abcd');
@@ -444,6 +444,6 @@ describe('pathInSlot()', () => {
     '/root.key': '/root.key',
   };
   for (const [given, kept] of Object.entries(paths)) {
-    it(`keeps ${given} as ${kept}`, () => assert.equal(pathInSlot(places, given), kept));
+    it(`stores ${given} as ${kept}`, () => assert.equal(pathInSlot(places, given), kept));
   }
 });

@@ -50,19 +50,19 @@ function throughFile(slot: object): SlotRecord | undefined {
 
 describe('makeSlot()', () => {
   for (const [kind, { slot, secret, wrong }] of Object.entries(KINDS)) {
-    it(`makes a slot (${kind}) that its secret opens, also as it comes back from the file, and no other does`, async () => {
+    it(`makes a slot (${kind}) that only its secret opens, also after a round trip through the file`, async () => {
       const made = await make(slot, secret);
       const read = decodeSlot(Buffer.from(made.id), encodeSlot(made));
       assert.deepEqual(read, made);
       assert.ok(await opens(made, secret));
-      // One that takes half a second each time is tried below, where it is made to take none.
+      // A passphrase slot takes half a second for each attempt. A wrong one is tried below, on a slot that takes none.
       if (kind === 'passphrase') return;
       assert.ok(!(await opens(made, wrong)));
       assert.ok(!(await opens(made, secret, randomBytes(16))), 'not in another store');
     });
   }
 
-  it('gives each slot an id of its own, and notes when it was made', async () => {
+  it('gives each slot its own id, and records when it was made', async () => {
     const slots = await Promise.all(Array.from({ length: 20 }, () => make({ kind: 'recovery' })));
     assert.equal(new Set(slots.map(({ id }) => id)).size, 20);
     for (const { id, created } of slots) {
@@ -77,7 +77,7 @@ describe('makeSlot()', () => {
     assert.ok(!(await opens({ ...a, wrapped: b.wrapped })), 'one does not open with what the other wrapped');
   });
 
-  it('says nothing of the root key or the secret in clear', async () => {
+  it('reveals nothing of the root key or the secret in clear', async () => {
     const body = Buffer.from(encodeSlot(await cheapPassphraseSlot(STORE_ID, ROOT_KEY, 'correct horse')));
     for (const secret of [ROOT_KEY, Buffer.from('correct horse')]) {
       for (const encoding of ['latin1', 'base64', 'hex'] as const) {
@@ -86,7 +86,7 @@ describe('makeSlot()', () => {
     }
   });
 
-  it('leaves the secret and the root key as they are', async () => {
+  it('leaves the secret and the root key unchanged', async () => {
     const key = randomBytes(32);
     const copy = Buffer.from(key);
     const root = Buffer.from(ROOT_KEY);
@@ -96,7 +96,7 @@ describe('makeSlot()', () => {
 });
 
 describe('openSlot()', () => {
-  it('refuses a slot of which any clear field was changed, taken out or added', async () => {
+  it('refuses a slot with any clear field changed, removed or added', async () => {
     const slot = await make({ kind: 'keyfile', path: 'root.key', label: 'first' });
     const changes: Record<string, object> = {
       kind: { kind: 'systemd' },
@@ -118,13 +118,13 @@ describe('openSlot()', () => {
     }
   });
 
-  it('does not mind the order of the fields', async () => {
+  it('accepts the fields in any order', async () => {
     const slot = await make({ kind: 'keyfile', path: 'root.key', label: 'first' });
     const turned = Object.fromEntries(Object.entries(slot).toReversed()) as unknown as SlotRecord;
     assert.ok(await opens(turned));
   });
 
-  it('opens a passphrase slot that another program made by the file format, and none with changed parameters', async () => {
+  it('opens a passphrase slot that another program made from the file format, but not with changed parameters', async () => {
     const slot = await cheapPassphraseSlot(STORE_ID, ROOT_KEY, 'Zu\u0308rich');
     const { scrypt } = slot;
     assert.ok(scrypt !== undefined);
@@ -137,7 +137,7 @@ describe('openSlot()', () => {
     }
   });
 
-  it('refuses a changed wrapping, bit by bit', async () => {
+  it('refuses a wrapped key with any changed bit', async () => {
     const slot = await make({ kind: 'recovery' });
     const wrapped = Buffer.from(slot.wrapped, 'base64');
     for (let bit = 0; bit < wrapped.length * 8; bit += 1) {
@@ -152,7 +152,7 @@ describe('openSlot()', () => {
 });
 
 describe('decodeSlot()', () => {
-  it('passes over whatever is no slot', async () => {
+  it('returns undefined for anything that is not a slot', async () => {
     const slot = await make({ kind: 'keyfile', path: 'root.key' });
     const { scrypt } = await cheapPassphraseSlot(STORE_ID, ROOT_KEY, 'p');
     assert.deepEqual(throughFile(slot), slot);
@@ -184,7 +184,7 @@ describe('decodeSlot()', () => {
     assert.equal(decodeSlot(Buffer.from('00000000'), encodeSlot(slot)), undefined, 'the tag of another slot');
   });
 
-  it('never throws, and what it lets through can be tried', async () => {
+  it('never throws, and only returns slots that can be tried', async () => {
     const slot = await make({ kind: 'keyfile', path: 'root.key' });
     const field = fc.constantFrom('kind', 'path', 'label', 'credential', 'created', 'wrapped', 'scrypt', 'id');
     await fc.assert(
@@ -198,7 +198,7 @@ describe('decodeSlot()', () => {
 });
 
 describe('describeSlot()', () => {
-  it('tells the label, or where the key lies, and nothing that opens it', async () => {
+  it('returns the label, or the place of the key, and nothing that opens the slot', async () => {
     const slot = await make({ kind: 'keyfile', path: 'root.key' });
     const { id, created } = slot;
     assert.deepEqual(describeSlot(slot), { id, kind: 'keyfile', created, label: 'root.key' });

@@ -35,7 +35,7 @@ function hex(text: Uint8Array | undefined): string | undefined {
   return text === undefined ? undefined : Buffer.from(text).toString('hex');
 }
 
-/** All the memory of libsodium's module, its stack included. */
+/** Returns all memory of libsodium's module, its stack included. */
 function heap(): Buffer {
   const { HEAPU8 } = (official as unknown as { libsodium: { HEAPU8: Uint8Array } }).libsodium;
   return Buffer.from(HEAPU8.buffer, HEAPU8.byteOffset, HEAPU8.byteLength);
@@ -48,13 +48,13 @@ function assertWorkplaceWiped(): void {
 }
 
 describe('Sodium.open()', () => {
-  it('opens what the draft of XChaCha20-Poly1305 publishes', () => {
+  it('opens the test vector of the XChaCha20-Poly1305 draft', () => {
     const sealed = bytesOf(VECTOR.nonce + VECTOR.cipher + VECTOR.tag);
     const text = sodium.open(bytesOf(VECTOR.key), sealed, bytesOf(VECTOR.associated));
     assert.equal(Buffer.from(text ?? []).toString(), VECTOR.text);
   });
 
-  it("opens what libsodium's own function sealed", () => {
+  it("opens a text that libsodium's own function sealed", () => {
     fc.assert(
       fc.property(key, bytes, bytes, (k, text, associated) => {
         const nonce = official.randombytes_buf(24);
@@ -65,7 +65,7 @@ describe('Sodium.open()', () => {
     );
   });
 
-  it('refuses any changed byte of the sealed text, the key or the associated bytes', () => {
+  it('refuses any changed byte of the sealed text, the key or the associated data', () => {
     fc.assert(
       fc.property(
         key,
@@ -89,7 +89,7 @@ describe('Sodium.open()', () => {
     );
   });
 
-  it('refuses what was cut, or had something put to its ends', () => {
+  it('refuses a truncated or extended text', () => {
     const k = nodeRandomBytes(32);
     const sealed = sodium.seal(k, Buffer.from('text'), new Uint8Array());
     for (let length = 0; length < sealed.length; length += 1) {
@@ -100,7 +100,7 @@ describe('Sodium.open()', () => {
     assert.equal(sodium.open(k, Buffer.concat([Buffer.of(0), sealed]), new Uint8Array()), undefined);
   });
 
-  it('does not take a byte from the text to the associated bytes', () => {
+  it('does not confuse a byte of the text with one of the associated data', () => {
     const k = nodeRandomBytes(32);
     const sealed = sodium.seal(k, Buffer.from('b'), Buffer.from('a'));
     for (const associated of ['', 'ab', 'b', 'a\0'])
@@ -113,7 +113,7 @@ describe('Sodium.openFor()', () => {
   const associated = nodeRandomBytes(8);
   const plain = Buffer.from('a secret of some length');
 
-  it('shows the text, and wipes it where it lay, also where its use fails', () => {
+  it('shows the text to its callback, and wipes it in place, even if the callback throws', () => {
     const sealed = sodium.seal(k, plain, associated);
     const views: Uint8Array[] = [];
     const look = (text: Uint8Array): string => {
@@ -131,7 +131,7 @@ describe('Sodium.openFor()', () => {
     assertWorkplaceWiped();
   });
 
-  it('shows nothing of what does not open', () => {
+  it('does not call its callback for a text that does not authenticate', () => {
     const sealed = sodium.seal(k, plain, associated);
     assert.equal(
       sodium.openFor(k, sealed, Buffer.from('other'), () => assert.fail('it was shown')),
@@ -141,7 +141,7 @@ describe('Sodium.openFor()', () => {
 });
 
 describe('Sodium.seal()', () => {
-  it('is undone by open(), up to texts that are larger than the arena', () => {
+  it('is undone by open(), even for texts larger than the arena', () => {
     fc.assert(
       fc.property(key, bytes, bytes, (k, text, associated) => {
         const sealed = sodium.seal(k, text, associated);
@@ -172,20 +172,20 @@ describe('Sodium.seal()', () => {
     );
   });
 
-  it('takes another nonce each time', () => {
+  it('uses a different nonce each time', () => {
     const k = nodeRandomBytes(32);
     const nonces = Array.from({ length: 500 }, () =>
       hex(sodium.seal(k, new Uint8Array(), new Uint8Array()).subarray(0, 24)),
     );
     assert.equal(new Set(nonces).size, 500);
     assert.ok(!nonces.includes('00'.repeat(24)));
-    // Of 500 bytes by chance, some 220 are different ones.
+    // Of 500 random bytes, some 220 are distinct.
     for (let place = 0; place < 24; place += 1) {
       assert.ok(new Set(nonces.map((nonce) => nonce?.slice(2 * place, 2 * place + 2))).size > 150, `byte ${place}`);
     }
   });
 
-  it('leaves its inputs as they are', () => {
+  it('leaves its inputs unchanged', () => {
     const inputs = [nodeRandomBytes(32), Buffer.from('text'), Buffer.from('associated')] as const;
     const before_ = inputs.map(hex);
     sodium.seal(...inputs);
@@ -194,7 +194,7 @@ describe('Sodium.seal()', () => {
 });
 
 describe('Sodium.keyedHash()', () => {
-  it('is BLAKE2b under a key', () => {
+  it('is keyed BLAKE2b', () => {
     fc.assert(
       fc.property(key, bytes, fc.integer({ min: 16, max: 64 }), (k, message, length) => {
         assert.equal(hex(sodium.keyedHash(k, message, length)), hex(official.crypto_generichash(length, message, k)));
@@ -205,7 +205,7 @@ describe('Sodium.keyedHash()', () => {
 });
 
 describe('Sodium.hashedKey()', () => {
-  it('is the same hash, in the memory for keys', () => {
+  it('returns the same hash, in key memory', () => {
     const [k, message] = [nodeRandomBytes(32), nodeRandomBytes(20)];
     const hashed = sodium.hashedKey(k, message);
     assert.equal(hashed.buffer, sodium.memory[0]?.buffer);
@@ -233,7 +233,7 @@ describe('Sodium.deriveKey()', () => {
 });
 
 describe('Sodium keys', () => {
-  it('are random, and lie in the memory that is locked', () => {
+  it('are random, and in key memory', () => {
     const keys = [sodium.newKey(), sodium.newKey()];
     const block = sodium.memory[0];
     for (const one of keys) {
@@ -244,7 +244,7 @@ describe('Sodium keys', () => {
     sodium.release(...keys);
   });
 
-  it('copyKey() makes another one of the same bytes, and refuses what is no key', () => {
+  it('copyKey() copies a key, and refuses anything of another length', () => {
     const one = sodium.newKey();
     const wanted = hex(one);
     const copy = sodium.copyKey(one);
@@ -254,7 +254,7 @@ describe('Sodium keys', () => {
     for (const length of [0, 31, 33]) assert.throws(() => sodium.copyKey(new Uint8Array(length)), RangeError);
   });
 
-  it('openKey() opens a key that was sealed into the memory for keys, and nothing else', () => {
+  it('openKey() opens a sealed key into key memory, and nothing else', () => {
     const [outer, inner, associated] = [nodeRandomBytes(32), nodeRandomBytes(32), nodeRandomBytes(8)];
     const opened = sodium.openKey(outer, sodium.seal(outer, inner, associated), associated);
     assert.equal(opened?.buffer, sodium.memory[0]?.buffer);
@@ -268,7 +268,7 @@ describe('Sodium keys', () => {
     assert.ok(sodium.memory[0]?.every((byte) => byte === 0));
   });
 
-  it('are all zeros once they are released', () => {
+  it('are all zeros once released', () => {
     const keys = [
       sodium.newKey(),
       sodium.copyKey(nodeRandomBytes(32)),
@@ -279,11 +279,11 @@ describe('Sodium keys', () => {
   });
 });
 
-describe('Sodium wipes after each call', () => {
+describe('Sodium after each call', () => {
   const sizes = { 'in its arena': 100, 'beyond its arena': 100_000 };
   for (const [where, size] of Object.entries(sizes)) {
-    it(`what it worked with, ${where}: nothing is left anywhere in the module's memory`, () => {
-      // Made outside of the module, and never given to its other functions.
+    it(`has wiped everything it worked with ${where}: nothing is left anywhere in the module's memory`, () => {
+      // Made outside the module, and never passed to its other functions.
       const k = nodeRandomBytes(32);
       const text = nodeRandomBytes(size);
       const associated = nodeRandomBytes(40);
@@ -305,14 +305,14 @@ describe('Sodium wipes after each call', () => {
 });
 
 describe('randomBytes()', () => {
-  it('gives as many as asked for, others each time', () => {
+  it('returns as many bytes as requested, different ones each time', () => {
     assert.equal(randomBytes(0).length, 0);
     assert.notEqual(hex(randomBytes(16)), hex(randomBytes(16)));
   });
 });
 
 describe('wipe()', () => {
-  it('overwrites all that it is given, and passes over what is not there', () => {
+  it('overwrites everything it is given, and skips undefined', () => {
     const secrets = [Buffer.from('one'), Uint8Array.of(1, 2)];
     wipe(secrets[0], undefined, secrets[1]);
     assert.ok(secrets.every((secret) => secret.every((byte) => byte === 0)));
@@ -320,7 +320,7 @@ describe('wipe()', () => {
 });
 
 describe('Sodium.memory', () => {
-  it('has the places of keys, of what is worked with and of the stack, for locking', () => {
+  it('covers the keys, the arena and the stack, for locking', () => {
     const places = (part: Uint8Array): number[] =>
       [...sodium.memory.entries()]
         .filter(([, { buffer, byteOffset, length }]) => {
@@ -337,7 +337,7 @@ describe('Sodium.memory', () => {
     sodium.release(secret);
   });
 
-  it('is no more than any process may lock, also before Linux 5.16', { skip: skipUnless(root) }, async () => {
+  it('is no more than any process may lock, even before Linux 5.16', { skip: skipUnless(root) }, async () => {
     const script = `
       const [sodium, libc] = await Promise.all(process.argv.slice(1).map((file) => import(file)));
       for (const memory of (await sodium.Sodium.load()).memory) libc.lockPages(memory);
@@ -348,7 +348,7 @@ describe('Sodium.memory', () => {
       ['kernel', 'libc.ts'],
     ].map((file) => path.join(import.meta.dirname, '..', '..', '..', 'daemon', ...file));
     const node = [process.execPath, '--input-type=module', '-e', script, ...files];
-    // Without the capability by which root may do what limits forbid.
+    // Without CAP_IPC_LOCK, with which root may exceed the limit.
     const limited = ['setpriv', '--bounding-set=-ipc_lock', '--inh-caps=-ipc_lock', '--', 'prlimit', '--memlock=65536'];
     const { stdout, stderr } = await run([...limited, ...node]);
     assert.equal(stdout.toString(), 'locked\n', stderr);

@@ -16,7 +16,7 @@ const ANSWERS: Record<StoreFailure, [code: string, fields: object]> = {
 
 describe('toCredentialError()', () => {
   for (const [failure, [code, fields]] of Object.entries(ANSWERS)) {
-    it(`tells a caller of ${failure} as ${code}, without the words of the storage`, () => {
+    it(`maps ${failure} to ${code}, without the message of the storage`, () => {
       const error = toCredentialError(new StoreError(failure as StoreFailure, 'words'));
       assert.ok(error instanceof CredentialError);
       assert.deepEqual([error.code, error.fields], [code, fields]);
@@ -24,14 +24,14 @@ describe('toCredentialError()', () => {
     });
   }
 
-  it('has the words of the storage for the log, also where the caller’s error is all there is', () => {
+  it('keeps the message of the storage for the log, even if only the caller’s error is at hand', () => {
     const failure = new StoreError('io', 'words');
     assert.deepEqual(describeFailure(failure), { reason: 'words' });
     assert.deepEqual(describeFailure(toCredentialError(failure)), { reason: 'words' });
     assert.equal(describeFailure(new CredentialError('Locked', {}))['class'], 'CredentialError');
   });
 
-  it('leaves every other error as it is', () => {
+  it('returns every other error unchanged', () => {
     for (const error of [new CredentialError('Locked', {}), new TypeError('defect'), 'text', undefined]) {
       assert.equal(toCredentialError(error), error);
     }

@@ -7,17 +7,17 @@ import { afterRestore, isTakenBack } from '../../../daemon/vault/taken-back.ts';
 
 const RANGES_MAX = 16;
 
-/** What somebody does to a store; a number says which of the copies that there are. */
+/** A step in the life of a store; a number selects one of the copies made so far. */
 type Step = 'commit' | 'copy' | { readonly restore: number } | { readonly takeIn: number };
 
-/** A space with its history: what was done as each generation, undefined where that is gone. */
+/** A space and its history: what was committed as each generation, or undefined where that is gone. */
 interface Contents {
   readonly storeId: number;
   readonly record: PrincipalRecord;
   readonly history: readonly (symbol | undefined)[];
 }
 
-/** A store, what it has been, and what its clients have ever seen as each generation. */
+/** A store, the copies of it, and everything its clients have ever seen as each generation. */
 class Place {
   now: Contents;
   readonly copies: Contents[] = [];
@@ -65,7 +65,7 @@ class Place {
     return this;
   }
 
-  /** The generations that somebody has seen as something else than what they are now. */
+  /** Returns the generations that a client has seen with other contents than they have now. */
   lost(): number[] {
     return [...this.seen]
       .filter(([generation, done]) => [...done].some((one) => this.now.history[generation - 1] !== one))
@@ -115,7 +115,7 @@ const any = fc.array(
   },
 );
 
-/** As many restores as are asked for, each of which takes one commit back. */
+/** Makes a store with the given number of restores, each of which takes one commit back. */
 function placeWithRanges(count: number): Place {
   const place = new Place(0);
   for (let index = 0; index < count; index += 1) place.run(['copy', 'commit', { restore: index }]);
@@ -123,7 +123,7 @@ function placeWithRanges(count: number): Place {
 }
 
 describe('afterRestore()', () => {
-  it('takes back what clients have seen and is gone, and nothing else, whichever copies of a store are restored', () => {
+  it('takes back exactly the generations that clients saw and that are gone, whichever copies of the store are restored', () => {
     fc.assert(
       fc.property(own, (steps) => {
         const place = new Place(0).run(steps);
@@ -134,7 +134,7 @@ describe('afterRestore()', () => {
     );
   });
 
-  it('takes back all of that where copies of other stores are restored, too, and more of them than there are ranges', () => {
+  it('takes back at least those, also with copies of other stores and with more restores than there are ranges', () => {
     fc.assert(
       fc.property(any, own, own, (steps, first, second) => {
         const others = [first, second].map((made, index) => new Place(index + 1).run(made).now);
@@ -149,7 +149,7 @@ describe('afterRestore()', () => {
     );
   });
 
-  it('has one range cover the oldest ones where there are too many', () => {
+  it('merges the oldest ranges if there are too many', () => {
     const full = placeWithRanges(RANGES_MAX);
     assert.equal(full.now.record.restored?.length, RANGES_MAX);
     assert.deepEqual(full.takenBack(), full.lost());
@@ -162,7 +162,7 @@ describe('afterRestore()', () => {
     assert.deepEqual(new Set(over.takenBack()), both, 'those between the oldest ranges, too, and no others');
   });
 
-  it('keeps what else is known of the space of the copy', () => {
+  it("keeps everything else in the copy's record of the space", () => {
     const copied: PrincipalRecord = {
       principal: 'uid:7',
       generation: 3,
@@ -177,14 +177,14 @@ describe('afterRestore()', () => {
     assert.deepEqual(afterRestore(copied, replaced, true), { ...copied, generation: 6, restored });
   });
 
-  it('takes nothing back where nothing was done since the copy', () => {
+  it('takes nothing back if nothing was committed since the copy', () => {
     const place = new Place(0).run(['copy', { restore: 0 }, { restore: 0 }]);
     assert.deepEqual(place.now.record, { ...emptyPrincipal('system'), generation: 3, restored: [{ after: 1, at: 3 }] });
     const once = new Place(0).run(['copy', { restore: 0 }]);
     assert.deepEqual(once.now.record, { ...emptyPrincipal('system'), generation: 2 });
   });
 
-  it('takes a copy that is ahead for one that was counted on elsewhere', () => {
+  it('treats a copy that is ahead as one whose counting went on elsewhere', () => {
     const ahead = { ...emptyPrincipal('system'), generation: 9, restored: [{ after: 6, at: 8 }] };
     const behind = { ...emptyPrincipal('system'), generation: 4 };
     for (const isSameStore of [true, false]) {
@@ -200,7 +200,7 @@ describe('afterRestore()', () => {
 });
 
 describe('isTakenBack()', () => {
-  it('says yes to what is within a range, and to neither of its ends', () => {
+  it('is true for a generation within a range, and false for its two ends', () => {
     const restored = [
       { after: 1, at: 4 },
       { after: 4, at: 6 },

@@ -60,7 +60,7 @@ describe('a store to which an attacker without a key has written', () => {
     });
   }
 
-  /** All attacks but those that put an earlier state back as a whole. */
+  /** Attacks that put the complete earlier state of a credential back. */
   const REPLAYS = new Set([
     'puts the older record of a rotated credential back',
     'puts the oldest record of a rotated credential back',
@@ -166,13 +166,13 @@ describe('a store to which an attacker without a key has written', () => {
     assert.deepEqual(opened.vault.read((reader) => reader.principal('uid:5'))?.names.toSorted(), ['mine', 'other']);
   });
 
-  it('only shows in a check that a whole credential is older than it was', async (t) => {
+  it('is readable with a whole credential put back, which only fsck() reports', async (t) => {
     const opened = await history.opened(t, ATTACKS['puts an older record back and deletes the newer value']?.edit);
     assert.equal(outcome(opened, 'system/rotated'), large('rotated 2'));
     assert.notDeepEqual((await opened.fsck()).problems, []);
   });
 
-  it('keeps showing it, whatever is written afterwards', async (t) => {
+  it('is reported by fsck() whatever is written afterwards', async (t) => {
     const opened = await history.opened(t, ATTACKS['puts a grant back that was revoked']?.edit);
     await opened.save('plain', large('plain 2'));
     await opened.grant('gid:9', { space: 'system', kind: 'name', target: 'again' });

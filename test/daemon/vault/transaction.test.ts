@@ -22,7 +22,7 @@ function withVersion(record: CredentialRecord, version: number): CredentialRecor
 }
 
 describe('VaultTransaction', () => {
-  it('looks for each record in the store once, and writes in the order of the store', async (t) => {
+  it('looks up each record once, and writes in the order of the store', async (t) => {
     const made = await TestVault.create(t);
     const { sealing, principals, head, headBody } = made.vault.unlocked();
     const store = new CountingStore(made.store);
@@ -36,7 +36,7 @@ describe('VaultTransaction', () => {
       transaction.keep();
     }
     transaction.commit(head ?? assert.fail(), headBody);
-    // The credentials, the principal, and whether there is such a list of names; the head is known.
+    // The credentials, the list of names (which may exist) and the principal. The head is known.
     assert.deepEqual(store.reads, [
       ...Array.from({ length: 20 }, () => `get ${KIND.credential}`),
       `get ${KIND.names}`,
@@ -48,7 +48,7 @@ describe('VaultTransaction', () => {
     assert.equal(store.writes.at(-1)?.kind, KIND.head);
   });
 
-  it('writes no record that could not be read again', async (t) => {
+  it('writes no record that would be too large to read again', async (t) => {
     const made = await TestVault.create(t);
     const grants = (count: number) =>
       Array.from({ length: count }, (_, index) => ({
@@ -61,12 +61,12 @@ describe('VaultTransaction', () => {
     await put(20_000);
     await assert.rejects(put(30_000), { code: 'TooLarge' });
     assert.equal(made.vault.read((reader) => reader.principal('gid:7'))?.grants.length, 20_000);
-    // The store goes on, and what is in the file opens.
+    // The store goes on working, and its records can be decrypted.
     await put(1);
     assert.equal(made.vault.read((reader) => reader.principal('gid:7'))?.grants.length, 1);
   });
 
-  it('has no changes until something is kept', async (t) => {
+  it('has no changes until keep() is called', async (t) => {
     const made = await TestVault.create(t);
     const transaction = begin(made);
     transaction.generation('system');
@@ -106,7 +106,7 @@ describe('VaultTransaction', () => {
     assert.equal(valueOf(transaction, 'a', 1), 'value');
   });
 
-  it('gives a call one generation of a space, however often it asks', async (t) => {
+  it('gives a call one generation per space, however often it asks', async (t) => {
     const made = await TestVault.create(t);
     const transaction = begin(made);
     assert.deepEqual([transaction.generation('system'), transaction.generation('system')], [1, 1]);
@@ -117,7 +117,7 @@ describe('VaultTransaction', () => {
     assert.equal(transaction.generation('system'), 2, 'one that is dropped uses up none');
   });
 
-  it('shows the principals of calls before it, and not of dropped ones', async (t) => {
+  it('shows the principals that earlier calls kept, and not those of dropped calls', async (t) => {
     const made = await TestVault.create(t);
     const transaction = begin(made);
     const empty = { generation: 0, count: 0, names: [], bytes: 0, grants: [] };
@@ -140,7 +140,7 @@ describe('VaultTransaction', () => {
     assert.equal(transaction.principal('gid:2'), undefined);
   });
 
-  it('knows who was granted something, and how much a space has given, with its own changes', async (t) => {
+  it('counts grantees and grants, its own changes included', async (t) => {
     const made = await TestVault.create(t);
     const [a, b] = (['a', 'b'] as const).map((target) => ({ space: 'system', kind: 'name', target }) as const);
     const other = { space: 'uid:5', kind: 'name', target: 'a' } as const;
@@ -167,7 +167,7 @@ describe('VaultTransaction', () => {
     assert.deepEqual(known(), changed);
   });
 
-  it('keeps the digest and the counts of the head in step with what it changes', async (t) => {
+  it('updates the digest and counters of the head with every change', async (t) => {
     const made = await TestVault.create(t);
     const counts: (number | undefined)[] = [];
     const commits: (number | undefined)[] = [];
@@ -186,7 +186,7 @@ describe('VaultTransaction', () => {
     assert.deepEqual(commits, [2, 3, 4, 5, 6], 'the first one made the store');
   });
 
-  it('wipes what it made of a value, also where that cannot be sealed', async (t) => {
+  it('wipes the plaintext it made of a value, even if sealing fails', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'value');
     const { sealing } = made.vault.unlocked();
@@ -205,7 +205,7 @@ describe('VaultTransaction', () => {
     assert.equal(value.toString(), 'the new value', 'it stays the caller’s');
   });
 
-  it('drops the versions that are too many, with their values', async (t) => {
+  it('drops excess versions with their values', async (t) => {
     const made = await TestVault.create(t);
     for (let version = 1; version <= 13; version += 1) await made.save('a', `${version}`);
     assert.equal(rowsOf(made.path, KIND.value).length, 9);
@@ -214,7 +214,10 @@ describe('VaultTransaction', () => {
     assert.deepEqual((await made.fsck()).problems, []);
   });
 
-  /** Where a version of a credential lies: with its record, in a record of its own, or nowhere. */
+  /**
+   * Returns where each version of a credential is stored: inline in its record, in a record of its own ("apart"), or
+   * nowhere.
+   */
   function placesOf(made: TestVault, versions: readonly number[]): string[] {
     const { sealing } = made.vault.unlocked();
     const record = made.vault.read((reader) => reader.credential('system', 'a')) ?? assert.fail();
@@ -228,7 +231,7 @@ describe('VaultTransaction', () => {
     });
   }
 
-  it('puts a small value into the record of its credential, until one was too large for it', async (t) => {
+  it('stores small values inline until one was too large', async (t) => {
     const made = await TestVault.create(t);
     const sizes = [1, INLINE_BYTES_MAX, INLINE_BYTES_MAX + 1, 1, 2];
     const seen: string[][] = [];
@@ -254,7 +257,7 @@ describe('VaultTransaction', () => {
     );
   });
 
-  it('keeps a value where its record is stored anew without another one', async (t) => {
+  it('keeps the value of a record that is stored again without another value', async (t) => {
     const made = await TestVault.create(t);
     await made.save('a', 'first');
     await made.save('a', 'second');
@@ -263,13 +266,13 @@ describe('VaultTransaction', () => {
       writer.deleteValue(record, 1);
       writer.putCredential({ ...record, versions: record.versions.slice(1) });
     });
-    // The one before would be the trace of an older record that is put back.
+    // An inline value would lack the trace by which an older record that is put back is found out.
     assert.deepEqual(placesOf(made, [1, 2]), ['nowhere', 'apart']);
     assert.equal(made.value('a'), 'second');
     assert.deepEqual((await made.fsck()).problems, []);
   });
 
-  /** The lists of names, in the order of their ids. */
+  /** Returns the lists of names, in the order of their ids. */
   function listsOf({ vault, path }: TestVault): NamesRecord[] {
     const { sealing } = vault.unlocked();
     return rowsOf(path, KIND.names)
@@ -277,7 +280,7 @@ describe('VaultTransaction', () => {
       .toSorted((one, other) => one.id.localeCompare(other.id));
   }
 
-  it('lists the names that are stored for the first time in one commit, 64 in a record', async (t) => {
+  it('lists the names first stored in one commit, 64 to a record', async (t) => {
     const made = await TestVault.create(t);
     const names = Array.from({ length: 150 }, (_, index) => `n${index}`);
     await made.saveAll(names);
@@ -307,7 +310,7 @@ describe('VaultTransaction', () => {
     assert.deepEqual((await made.fsck()).problems, []);
   });
 
-  it('lists what is there in the end, however often a call of the same commit stored and removed it', async (t) => {
+  it('lists the final names, however often calls of the same commit stored and removed them', async (t) => {
     const made = await TestVault.create(t);
     const refused = made.vault.write((writer) => {
       saveVersion(writer, { ...NEW, name: 'refused', existing: undefined, value: Buffer.from('value') });

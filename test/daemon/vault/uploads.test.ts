@@ -11,7 +11,7 @@ import { memoryDirectory } from './memory-directory.ts';
 
 const TEN_MINUTES_MS = 600_000;
 const IDLE_MS = 5000;
-/** SHA-256 of nothing. */
+/** SHA-256 of the empty string. */
 const EMPTY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 function startUploads(scope: Scope): { uploads: Uploads; files: () => string[] } {
@@ -32,7 +32,7 @@ function refusalOf(work: () => unknown): string {
 }
 
 describe('Uploads', () => {
-  it('keeps the pieces in their order, in a file that is nobody else’s', (t) => {
+  it('appends the pieces in order to a file with mode 0600', (t) => {
     const { uploads } = startUploads(t);
     const { id, path: file } = uploads.take(undefined, Buffer.from('one '));
     assert.equal(uploads.take(id, Buffer.from('two')).size, 7);
@@ -41,7 +41,7 @@ describe('Uploads', () => {
     assert.equal(fs.statSync(path.dirname(file)).mode & 0o777, 0o700);
   });
 
-  it('has no file open of what was dropped', (t) => {
+  it('leaves no file open after an upload is dropped', (t) => {
     const { uploads } = startUploads(t);
     const folder = path.dirname(uploads.take(undefined, Buffer.from('one')).path);
     assert.equal(openFilesIn(folder).length, 1);
@@ -49,7 +49,7 @@ describe('Uploads', () => {
     assert.deepEqual(openFilesIn(folder), []);
   });
 
-  it('begins one at once after another could not be begun', (t) => {
+  it('begins an upload right after another one failed to begin', (t) => {
     const { uploads } = startUploads(t);
     const folder = path.dirname(uploads.take(undefined, Buffer.from('one')).path);
     uploads.drop();
@@ -65,7 +65,7 @@ describe('Uploads', () => {
     assert.equal(uploads.take(undefined, Buffer.from('three')).size, 5);
   });
 
-  it('gives the place of one of which nothing came for five seconds to another, and not before', (t) => {
+  it('gives the place of an upload that was idle for five seconds to another one, but not before', (t) => {
     let now = 1_000_000;
     t.mock.method(performance, 'now', () => now);
     const { uploads } = startUploads(t);
@@ -82,7 +82,7 @@ describe('Uploads', () => {
     assert.equal(uploads.take(undefined, Buffer.from('two')).size, 3);
   });
 
-  it('drops one of which nothing is heard for ten minutes, and not while it is worked on', async (t) => {
+  it('drops an upload that was idle for ten minutes, but not while it is in use', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { uploads, files } = startUploads(t);
     const { id } = uploads.take(undefined, new Uint8Array(0));
@@ -103,7 +103,7 @@ describe('Uploads', () => {
     );
   });
 
-  it('checks anew what something was added to, and has room for the next once there was an answer', async (t) => {
+  it('checks an upload again after more was added, and has room for the next one after a result', async (t) => {
     const { uploads, files } = startUploads(t);
     const first = uploads.take(undefined, new Uint8Array(0));
     assert.equal(
@@ -128,7 +128,7 @@ describe('Uploads', () => {
 });
 
 describe('CopyDirectory', () => {
-  it('removes a file with what SQLite has put beside it, and at the start all that was left', (t) => {
+  it("removes a file with SQLite's companion files, and at start everything that was left", (t) => {
     const state = memoryDirectory(t);
     const directory = new CopyDirectory(state);
     directory.clear();
@@ -141,11 +141,11 @@ describe('CopyDirectory', () => {
     assert.deepEqual(fs.readdirSync(state), []);
   });
 
-  it('leaves to the next start what cannot be removed, and removes the rest', (t) => {
+  it('leaves a file that cannot be removed to the next start, and removes the rest', (t) => {
     const state = memoryDirectory(t);
     const directory = new CopyDirectory(state);
     const file = directory.newFile();
-    // What unlink(2) refuses.
+    // unlink(2) fails on a directory.
     fs.mkdirSync(`${file}-wal`);
     fs.writeFileSync(`${file}-journal`, '');
     directory.remove(file);

@@ -7,7 +7,7 @@ import { LAST_FLUSH_MS, WriteQueue } from '../../../daemon/vault/write-queue.ts'
 import type { CredentialError } from '../../../src/errors.ts';
 import { TestVault } from './open-vault.ts';
 
-/** A queue that notes how many of its jobs went into each commit. */
+/** Makes a queue that records how many of its jobs went into each commit. */
 async function startQueue(t: TestContext): Promise<{ queue: WriteQueue; commits: number[]; job: () => Promise<void> }> {
   const made = await TestVault.create(t);
   const { sealing, principals } = made.vault.unlocked();
@@ -29,7 +29,7 @@ async function startQueue(t: TestContext): Promise<{ queue: WriteQueue; commits:
 }
 
 describe('WriteQueue', () => {
-  it('spreads what takes long over several commits, and leaves nothing where it is the last', async (t) => {
+  it('spreads long work over several commits, but does all of it in the last flush', async (t) => {
     let now = 0;
     t.mock.method(performance, 'now', () => now);
     const { queue, commits, job } = await startQueue(t);
@@ -45,7 +45,7 @@ describe('WriteQueue', () => {
     await rest;
   });
 
-  it('has users take turns, and keeps the order of what is of one of them', async (t) => {
+  it("lets users take turns, and keeps the order of each user's jobs", async (t) => {
     let now = 0;
     t.mock.method(performance, 'now', () => now);
     const { queue } = await startQueue(t);
@@ -64,7 +64,7 @@ describe('WriteQueue', () => {
     assert.deepEqual(done.slice(3), ['a2', 'b2', 'own 2', 'c1', 'a3', 'a4', 'a5']);
   });
 
-  it('does not do what would take too long where it is the last', async (t) => {
+  it('refuses jobs in the last flush that would take too long', async (t) => {
     let now = 0;
     t.mock.method(performance, 'now', () => now);
     const { queue, commits, job } = await startQueue(t);
@@ -82,7 +82,7 @@ describe('WriteQueue', () => {
     assert.deepEqual(commits, [5, 1]);
   });
 
-  it('commits nothing while it is held but what is flushed, and the rest when it is released', async (t) => {
+  it('commits only what is flushed while it is held, and the rest when it is released', async (t) => {
     const { queue, commits, job } = await startQueue(t);
     const before = job();
     queue.hold();

@@ -1,6 +1,6 @@
 /**
- * A process that writes into the store of a folder without end, several writes at a time, and says what it begins and what
- * was acknowledged: one line each on standard output, written at once. It is there to be killed.
+ * Writes endlessly into the store of a directory, several writes at a time, and prints one line when it begins each
+ * write and one when the write is acknowledged, synchronously on standard output. The tests kill this process.
  */
 import fs from 'node:fs';
 import { randomInt } from 'node:crypto';
@@ -12,14 +12,14 @@ const [directory = '', round = ''] = process.argv.slice(2);
 const made = await TestVault.open({ after: () => undefined }, directory);
 const say = (line: string): void => void fs.writeSync(STDOUT, `${line}\n`);
 
-/** What can be told of a write before and after it. */
+/** Prints a line before a write and a line after it. */
 async function told(what: string, write: () => Promise<unknown>): Promise<void> {
   say(`begin ${what}`);
   const result = await write();
   say(`done ${what}${typeof result === 'string' ? ` ${result}` : ''}`);
 }
 
-/** Adds a slot, and removes another one where there are many. */
+/** Adds a recovery slot, and removes another one if there are many. */
 async function changeSlots(label: string): Promise<void> {
   await told('slot', async () => {
     const { slot, recoveryCode } = await made.slots.add({ kind: 'recovery', label });
