@@ -11,32 +11,32 @@ interface Check {
   readonly findings: readonly { readonly what: string; readonly mend?: string }[];
 }
 
-/** What `doctor` finds, by check, and how it exits. */
+/** Returns what `doctor` finds, by check, and its exit code. */
 async function examine(machine: Machine, user?: string): Promise<{ code: number | null; checks: Map<string, Check> }> {
   const { code, stdout } = await cio(machine, ['doctor', '--json'], user === undefined ? {} : { user });
   const { checks } = JSON.parse(stdout) as { checks: readonly Check[] };
   return { code, checks: new Map(checks.map((check) => [check.id, check])) };
 }
 
-/** What is broken, the check that must see it, and what it must say. */
+/** What is broken, a script that breaks it, the check that must find it, and the finding's text. */
 const BREAKAGES = [
   ['a store that others can read', 'chmod 0644 /var/lib/cio-credentiald/credentials.db', 'store', /has mode 0644/],
   ['a LOAD socket that others can reach', 'chmod 0666 /run/cio-credentiald/load', 'sockets', /has mode 0666/],
-  ['probers that nobody starts', 'systemctl stop cio-credential-prober.socket', 'sockets', /is inactive/],
+  ['an inactive socket of the prober', 'systemctl stop cio-credential-prober.socket', 'sockets', /is inactive/],
   [
-    'probers that must not be started',
+    'a masked socket of the prober',
     'systemctl mask --quiet --now cio-credential-prober.socket',
     'sockets',
     /is inactive/,
   ],
   [
-    'a LOAD socket that must not be served, beside those that are',
+    'a masked LOAD socket next to the others',
     'systemctl mask --quiet --now cio-credentiald-load-encrypted.socket',
     'sockets',
     /load-encrypted\.socket is inactive/,
   ],
   [
-    'a LOAD socket that must not be served before the next boot',
+    'a LOAD socket that is masked until the next boot',
     'systemctl mask --quiet --runtime --now cio-credentiald-load.socket',
     'sockets',
     /credentiald-load\.socket is inactive/,
@@ -50,16 +50,19 @@ const BREAKAGES = [
     /has mode 0666/,
   ],
   [
-    'connections that no crash survives',
+    'a daemon whose connections do not survive a crash',
     `mkdir -p /etc/systemd/system/${DAEMON}.d
      printf '[Service]\\nFileDescriptorStoreMax=0\\n' > /etc/systemd/system/${DAEMON}.d/less.conf
      systemctl daemon-reload; systemctl restart ${DAEMON}`,
     'daemon',
-    /keeps 0 connections over a crash/,
+    /keeps 0 connections across a crash/,
   ],
 ] as const;
 
-/** What `cio credential doctor` says of the installed daemon, whole and broken; each is mended by what it says. */
+/**
+ * `cio credential doctor` on the installed daemon, intact and broken. Each breakage is repaired by the command that the
+ * finding suggests.
+ */
 export function doctor(machine: Machine): void {
   test('doctor finds nothing wrong with the daemon, its sockets, its sandbox and its store', async () => {
     const { checks } = await examine(machine);
@@ -68,7 +71,7 @@ export function doctor(machine: Machine): void {
     }
   });
 
-  test('doctor tells a user what he may see, and calls nothing good that he may not', async () => {
+  test('doctor checks what an unprivileged user may see, and skips what they may not', async () => {
     const { checks } = await examine(machine, 'cio-stranger');
     assert.equal(checks.get('sockets')?.state, 'ok', JSON.stringify(checks.get('sockets')));
     for (const id of ['hardening', 'core-dumps', 'store', 'slots']) {
@@ -77,7 +80,7 @@ export function doctor(machine: Machine): void {
   });
 
   for (const [what, script, id, expected] of BREAKAGES) {
-    test(`doctor tells of ${what}, and what it says mends it`, async () => {
+    test(`doctor finds ${what}, and the command that it suggests repairs it`, async () => {
       await machine.shell(script);
       await untilServing(machine);
       const { code, checks } = await examine(machine);
@@ -91,7 +94,7 @@ export function doctor(machine: Machine): void {
     });
   }
 
-  test('doctor looks at the store where a drop-in has moved it, and has nobody throw that away', async () => {
+  test('doctor finds the store that a drop-in has moved, and its suggestions do not discard the drop-in', async () => {
     const dropIn = `/etc/systemd/system/${DAEMON}.d/move.conf`;
     await machine.shell(
       `systemctl stop ${DAEMON}; cp -a /var/lib/cio-credentiald /srv/moved; mkdir -p "\${1%/*}"`,

@@ -6,16 +6,16 @@ import type { Session } from '../session.ts';
 import type { DaemonAnswer, StoredNames } from './facts.ts';
 import type { Seen } from './verdict.ts';
 
-/** A daemon that is well answers in microseconds. */
+/** A healthy daemon answers in microseconds. */
 const TIMEOUT_MS = 5000;
 
-/** Most credentials that are looked at: some seconds, and some 10 MiB. */
+/** The maximum number of credentials that are read: they take some seconds, and some 10 MiB of memory. */
 const CREDENTIALS_MAX = 50_000;
 
-/** How long a list is read: what answers may not be the daemon, and go on without an end. */
+/** Time limit for reading the list: the peer may not be the daemon, and may send without end. */
 const LIST_TIME_MAX_MS = 10_000;
 
-/** Asks the daemon how it is, and what is stored. That it does not answer is an answer, too. */
+/** Asks the daemon for its status and its list of credentials. A failure is a `silent` answer and is not thrown. */
 export async function askDaemon(session: Session): Promise<DaemonAnswer> {
   try {
     return await session.withClient(async (client) => {
@@ -44,14 +44,14 @@ async function listNames(client: CredentialClient, isAdministrator: boolean): Pr
         return { unseen: `there are more than ${CREDENTIALS_MAX} credentials, too many to look at` };
       }
       if (performance.now() - started > LIST_TIME_MAX_MS) {
-        return { unseen: `what is stored is not known: the list does not end within ${LIST_TIME_MAX_MS / 1000} s` };
+        return { unseen: `the credentials cannot be listed within ${LIST_TIME_MAX_MS / 1000} s` };
       }
       for (const { set, owner, ready, missing, grants } of reply.sets) {
         sets.push({ set, owner, ready, missing, grants: grants ?? null });
       }
     }
   } catch (error) {
-    return { unseen: `what is stored is not known: ${explain(error).message}` };
+    return { unseen: `the credentials cannot be listed: ${explain(error).message}` };
   }
   return { value: { credentials, sets } };
 }

@@ -16,7 +16,7 @@ import { gatherFacts } from './gather/facts.ts';
 import { formatReport } from './report.ts';
 import { stateOf, type CheckResult, type Verdict } from './verdict.ts';
 
-/** A check and what it looks at, in the order of the report. */
+/** All checks, in the order of the report. */
 const CHECKS: readonly (readonly [id: string, title: string, check: (facts: Facts) => Verdict])[] = [
   ['daemon', 'The daemon', checkDaemon],
   ['sockets', 'Sockets', checkSockets],
@@ -29,7 +29,7 @@ const CHECKS: readonly (readonly [id: string, title: string, check: (facts: Fact
   ['systemd', 'systemd', checkSystemd],
   ['units', 'Units that load credentials', checkUnits],
   ['names', 'Names', checkNames],
-  ['plain-secrets', 'Secrets in clear', checkPlainSecrets],
+  ['plain-secrets', 'Secrets in clear text', checkPlainSecrets],
 ];
 
 /** The result of all checks, for programs and for people. */
@@ -39,7 +39,7 @@ export interface Diagnosis {
   readonly exit: ExitCode;
 }
 
-/** Looks at the host, and judges what it sees. */
+/** Gathers the facts about the host and runs every check on them. */
 export function diagnose(daemon: DaemonAnswer, version: string, isColoured: boolean): Diagnosis {
   const checks = judge(gatherFacts(daemon, version));
   const isReachable = daemon.kind === 'answered' || daemon.isReachable;
@@ -51,7 +51,7 @@ export function diagnose(daemon: DaemonAnswer, version: string, isColoured: bool
   };
 }
 
-/** Runs every check. */
+/** Runs every check on the facts. */
 export function judge(facts: Facts): CheckResult[] {
   return CHECKS.map(([id, title, check]) => {
     const verdict = check(facts);

@@ -2,22 +2,22 @@ import type { Credential, Set as CredentialSet, StatusOut } from '../../../src/p
 import type { UnitFile } from './unit-file.ts';
 import type { Seen } from './verdict.ts';
 
-/** What the daemon said, or why it said nothing. */
+/** The daemon's answer, or why there is none. */
 export type DaemonAnswer =
   | {
       readonly kind: 'answered';
       readonly socket: string;
       readonly status: StatusOut;
-      /** What is stored, as far as the caller may see it. */
+      /** The credentials and sets that the caller may see. */
       readonly list: Seen<StoredNames>;
     }
   | {
       readonly kind: 'silent';
-      /** Where it was looked for last; undefined where it was not a matter of a socket. */
+      /** Path of the socket that was tried last; undefined where the failure has nothing to do with a socket. */
       readonly socket: string | undefined;
       readonly message: string;
       readonly hint: string | undefined;
-      /** Nobody listens; else somebody does, and does not answer as the daemon should, or may not be asked. */
+      /** Nothing listens there. False if something does, but refuses access or does not answer as the daemon should. */
       readonly isAbsent: boolean;
       readonly isReachable: boolean;
     };
@@ -30,24 +30,24 @@ export interface StoredNames {
 
 export type FileKind = 'file' | 'directory' | 'socket' | 'other';
 
-/** What lstat(2) says of a path. */
+/** What lstat(2), or stat(2) where links are followed, reports about a path. */
 export interface FileFacts {
   readonly path: string;
   readonly kind: FileKind;
   readonly uid: number;
-  /** Permission bits alone. */
+  /** The permission bits, without the file type. */
   readonly mode: number;
 }
 
-/** A file, or undefined where there is none. */
+/** A file; undefined where the path does not exist. */
 export type SeenFile = Seen<FileFacts | undefined>;
 
-/** Who calls `cio`. */
+/** The user who runs `cio`. */
 export interface CallerFacts {
   readonly uid: number;
   /** The version of this `cio`. */
   readonly version: string;
-  /** uid of the user `cio-credentiald`; undefined where there is none. */
+  /** The uid of the user `cio-credentiald`; undefined where there is no such user. */
   readonly serviceUid: number | undefined;
 }
 
@@ -58,82 +58,85 @@ export interface SocketFacts {
   readonly load: SeenFile;
   readonly loadEncrypted: SeenFile;
   readonly probe: SeenFile;
-  /** The process that the daemon says it is holds the listening socket; the kernel tells root only. */
+  /** Whether the process with the pid that the daemon reported holds the listening socket. Only root can see this. */
   readonly isHeldByDaemon: Seen<boolean>;
 }
 
-/** What the kernel says of the daemon's process. */
+/** What the kernel reports about the daemon's process. */
 export interface ProcessFacts {
   /** Real, effective, saved and file system uid. */
   readonly uids: readonly number[];
   readonly noNewPrivileges: string | undefined;
   readonly seccomp: string | undefined;
-  /** Hexadecimal masks. */
+  /** Capability masks, in hexadecimal. */
   readonly effectiveCapabilities: string | undefined;
   readonly boundingCapabilities: string | undefined;
-  /** The system unit that it runs in. */
+  /** The system unit that the process runs in. */
   readonly unit: Seen<string | undefined>;
-  /** Soft and hard limit of core files, as the kernel writes them. */
+  /** Soft and hard limit on core files, as the kernel prints them. */
   readonly coreLimit: Seen<{ readonly soft: string; readonly hard: string }>;
   readonly hasOwnNetwork: Seen<boolean>;
-  /** `memory.swap.max` of its cgroup; undefined where the cgroup has no such bound. */
+  /** `memory.swap.max` of its cgroup; undefined where the cgroup has no such file. */
   readonly swapMax: Seen<string | undefined>;
 }
 
-/** What systemd says of itself and of the daemon's service. */
+/** What systemd reports about itself and about the daemon's service. */
 export interface SystemdFacts {
-  /** It is PID 1 here. */
+  /** systemd is PID 1 here. */
   readonly isRunning: boolean;
   /** First line of `systemctl --version`. */
   readonly version: Seen<string>;
   /** Properties of the daemon's service. */
   readonly service: Seen<ReadonlyMap<string, string>>;
-  /** Properties of the socket units, by unit. */
+  /** Properties of the socket units, by the unit's name. */
   readonly socketUnits: Seen<ReadonlyMap<string, ReadonlyMap<string, string>>>;
-  /** Drop-ins of the daemon's service, read. */
+  /** The drop-ins of the daemon's service, parsed. */
   readonly dropIns: Seen<readonly UnitFile[]>;
-  /** The package's unit file is there, whether it counts or not. */
+  /** The package's unit file exists, even if another file overrides it. */
   readonly hasPackagedUnit: boolean;
-  /** With a TPM2 and Secure Boot, systemd takes no credential that is encrypted with its null key (systemd-creds(1)). */
+  /** systemd refuses credentials encrypted with its null key, as with a TPM2 and Secure Boot (systemd-creds(1)). */
   readonly refusesNullKey: boolean;
 }
 
 export interface SwapDevice {
   readonly name: string;
-  /** zram without a disk behind it, or a device that dm-crypt encrypts, never shows a clear page to a disk. */
+  /** `memory` is zram without a backing disk, `encrypted` is dm-crypt: neither writes pages in clear text to a disk. */
   readonly protection: 'none' | 'encrypted' | 'memory';
 }
 
 export interface StoreFacts {
   readonly directory: SeenFile;
-  /** The files that are there. */
+  /** The files of the store that exist. */
   readonly files: Seen<readonly FileFacts[]>;
   /** Type and options of the file system, as in proc_pid_mountinfo(5). */
   readonly mount: Seen<{ readonly type: string; readonly isReadOnly: boolean }>;
   readonly freeBytes: Seen<number>;
   readonly databaseBytes: Seen<number>;
-  /** systemd has a root key for the daemon. */
+  /** systemd has a root key for the daemon in its credential store. */
   readonly hasSystemdKey: Seen<boolean>;
 }
 
 export interface ClockFacts {
   readonly nowMs: number;
-  /** The service that timedatectl(1) can have set the clock; undefined where it is not known, or another host's matter. */
+  /**
+   * State of the time service that timedatectl(1) can switch on; undefined where it is not known, or where the clock is
+   * set outside this container.
+   */
   readonly setter: 'absent' | 'off' | 'on' | undefined;
   readonly isSynchronized: Seen<boolean>;
-  /** The program file's own time, before which it cannot run. */
+  /** Modification time of the program file: a clock that is behind it is wrong. */
   readonly programMs: number | undefined;
 }
 
-/** A file in which secrets are found in clear. */
+/** A file that holds secrets in clear text. */
 export interface SecretFile {
   readonly path: string;
   readonly file: SeenFile;
-  /** Of an environment file: the names of the variables in it that are secrets, one or more. */
+  /** For an environment file: the names of the secret variables in it, one or more. */
   readonly variables?: readonly string[];
 }
 
-/** Everything that the checks judge. */
+/** Everything that the checks look at. */
 export interface Facts {
   readonly caller: CallerFacts;
   readonly daemon: DaemonAnswer;
@@ -143,9 +146,9 @@ export interface Facts {
   readonly swap: Seen<readonly SwapDevice[]>;
   readonly store: Seen<StoreFacts>;
   readonly clock: ClockFacts;
-  /** Every unit file and drop-in that says something about credentials or secrets, the one that counts first. */
+  /** The host's unit files and drop-ins that load credentials or set variables, in the order in which they apply. */
   readonly units: UnitScan;
-  /** The same of the caller's own systemd, where the daemon is that of the caller; it alone loads from that one. */
+  /** The same for the caller's user manager, where the daemon is the caller's own: only those units load from it. */
   readonly userUnits: UnitScan | undefined;
   readonly secretFiles: readonly SecretFile[];
 }
@@ -153,9 +156,9 @@ export interface Facts {
 /** Unit files of the host, or of a user. */
 export interface UnitScan {
   readonly files: readonly UnitFile[];
-  /** Instances of templates that something starts. */
+  /** The instances of templates that another unit starts. */
   readonly instances: readonly string[];
-  /** Of the units of these, those that systemd has not: they are masked, or have drop-ins alone. */
+  /** Those units among `files` and `instances` that systemd cannot start: they are masked, or have only drop-ins. */
   readonly absent: readonly string[];
   /** Files and folders that could not be read, with the reason. */
   readonly unread: readonly { readonly path: string; readonly reason: string }[];

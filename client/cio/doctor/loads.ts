@@ -7,29 +7,29 @@ import { isForSeveral, rankOf, sortFiles, type UnitFile } from './unit-file.ts';
 /** A unit that loads a credential from one of the daemon's sockets. */
 export interface Load {
   readonly unit: string;
-  /** The file that says so. */
+  /** The file with the setting. */
   readonly path: string;
-  /** As it is written. */
+  /** The credential id as it is written in the file. */
   readonly rawId: string;
-  /** With its specifiers replaced; undefined where that takes an instance, or something of the host. */
+  /** The id with its specifiers expanded; undefined where that takes the instance's name, or data of the host. */
   readonly id: string | undefined;
   readonly isEncrypted: boolean;
-  /** A template of which nothing starts an instance. */
+  /** The unit is a template, and nothing starts an instance of it. */
   readonly isIdle: boolean;
 }
 
-/** Where the sockets are, and what systemd calls `%t`. */
+/** The folder of the sockets, and the runtime directory that `%t` stands for. */
 export interface Place {
   readonly folder: string;
   readonly runtime: string;
 }
 
 const SETTING = /^LoadCredential(?:Encrypted)?$/;
-/** Elsewhere systemd passes them over. */
+/** systemd ignores the settings in other sections. */
 const SECTION = /^(?:Service|Socket|Mount|Swap)$/;
 const SOCKET_NAMES: readonly string[] = ['load', 'load-encrypted'];
 
-/** What units load from the sockets of a daemon, and the drop-ins of several units that cannot be judged. */
+/** Returns what units load from a daemon's sockets, and the drop-ins that do so for units that are not known. */
 export function loadsOf(scan: UnitScan, place: Place): { loads: Load[]; unresolved: string[] } {
   const byUnit = new Map<string, UnitFile[]>();
   for (const file of scan.files) byUnit.set(file.unit, [...(byUnit.get(file.unit) ?? []), file]);
@@ -44,7 +44,7 @@ export function loadsOf(scan: UnitScan, place: Place): { loads: Load[]; unresolv
   const loads: Load[] = [];
   const unresolved: string[] = [];
   for (const [unit, files] of byUnit) {
-    // A template that is started is judged by its instances.
+    // The instances stand for a template that something starts.
     if (started.has(unit) || scan.absent.includes(unit)) continue;
     const own = loadsOfUnit(unit, files, place);
     const [first] = own;
@@ -54,7 +54,7 @@ export function loadsOf(scan: UnitScan, place: Place): { loads: Load[]; unresolv
   return { loads, unresolved };
 }
 
-/** A file of an instance comes in the place of one of the same name of its template. */
+/** Merges the files of a template and of its instance: an instance's file replaces the template's of the same name. */
 function mergeFiles(template: readonly UnitFile[], own: readonly UnitFile[]): UnitFile[] {
   const hidden = new Set(own.map(rankOf));
   return sortFiles([...template.filter((file) => !hidden.has(rankOf(file))), ...own]);
@@ -65,7 +65,7 @@ function loadsOfUnit(unit: string, files: readonly UnitFile[], { folder, runtime
   for (const { path, assignments } of files) {
     for (const { section, key, value } of assignments) {
       if (!SETTING.test(key) || !SECTION.test(section)) continue;
-      // Both settings fill one list: an empty one of either forgets it, and of one id the last counts.
+      // Both settings fill one list. An empty value of either clears it, and the last entry for an id wins.
       if (value === '') loads.clear();
       const colon = value.indexOf(':');
       const rawId = value.slice(0, colon === -1 ? undefined : colon);
@@ -81,7 +81,7 @@ function loadsOfUnit(unit: string, files: readonly UnitFile[], { folder, runtime
 }
 
 function isOurSocket(path: string, folder: string): boolean {
-  // /var/run leads to /run on every host that systemd runs.
+  // /var/run is a link to /run on every host that runs systemd.
   const clean = normalize(path).replace(/^\/var\/run\//, '/run/');
   return SOCKET_NAMES.some((socket) => clean === `${folder}/${socket}`);
 }

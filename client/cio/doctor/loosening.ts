@@ -12,11 +12,11 @@ const isNot =
   (value) =>
     !kept.includes(value);
 
-/** What lets somebody else in: modes and masks are octal. */
+/** The permission bits of the group and of others. Modes and masks in settings are octal. */
 const FOR_OTHERS = 0o077;
 const isOctal: Test = (value) => /^[0-7]{1,4}$/.test(value);
 
-/** Settings of the daemon's sandbox, and the values that take something away from it (systemd.exec(5)). */
+/** The settings of the daemon's sandbox, and a test for the values that weaken it (systemd.exec(5)). */
 const LOOSENED_BY: ReadonlyMap<string, Test> = new Map([
   ...[
     'LockPersonality',
@@ -36,7 +36,7 @@ const LOOSENED_BY: ReadonlyMap<string, Test> = new Map([
     'RestrictRealtime',
     'RestrictSUIDSGID',
   ].map((key) => [key, isOff] as const),
-  // What is listed is added to what the unit allows.
+  // Lists that add to what the unit allows.
   ...[
     'AmbientCapabilities',
     'BindPaths',
@@ -47,10 +47,10 @@ const LOOSENED_BY: ReadonlyMap<string, Test> = new Map([
     'ReadWritePaths',
     'SupplementaryGroups',
   ].map((key) => [key, isSaid] as const),
-  // Empty, they forget what the unit forbids.
+  // Lists of what the unit forbids: an empty value clears them.
   ...['IPAddressDeny', 'InaccessiblePaths', 'NoExecPaths'].map((key) => [key, isReset] as const),
   ['DevicePolicy', isNot('closed', 'strict')],
-  // With one of these before it, a command gets rights that the unit has not.
+  // With the prefix + or !, a command gets privileges that the unit does not have.
   ['ExecStart', (value) => /^[-@:|]*[+!]/.test(value)],
   ['KeyringMode', isNot('private')],
   ['LimitCORE', isNot('0', '0:0')],
@@ -62,16 +62,16 @@ const LOOSENED_BY: ReadonlyMap<string, Test> = new Map([
   ['RestrictNamespaces', (value) => !isOn(value)],
   ['StateDirectoryMode', (value) => !isOctal(value) || (parseInt(value, 8) & FOR_OTHERS) !== 0],
   ['SystemCallArchitectures', isNot('native')],
-  // One without ~ adds to what is allowed.
+  // A list without ~ adds to the allowed system calls.
   ['SystemCallFilter', (value) => !value.startsWith('~')],
   ['UMask', (value) => !isOctal(value) || (~parseInt(value, 8) & FOR_OTHERS) !== 0],
   ['User', (value) => value === 'root' || value === '0' || value === ''],
 ]);
 
-/** A folder that the daemon may write to, or has in another one's place: where its store is, it needs one. */
+/** Settings that make a folder writable, or mount one: a drop-in that moves the store needs one for its new place. */
 const FOLDER_SETTING = /^(?:Bind|ReadWrite)Paths$/;
 
-/** The settings by which a drop-in takes something away from the sandbox of the unit, each once. */
+/** Returns the settings by which a drop-in weakens the sandbox of the unit, each once. */
 export function looseningSettings({ assignments }: UnitFile, stateDirectory: string): string[] {
   const isForStore = (value: string): boolean =>
     value.split(/\s+/).every((each) => {

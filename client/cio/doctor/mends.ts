@@ -5,10 +5,13 @@ import type { UnitFile } from './unit-file.ts';
 
 export const RESTART: string = `systemctl restart ${SERVICE}`;
 
-/** What is found in a drop-in that moves the store: an option or a variable of the daemon, or another folder in its place. */
+/** Matches a value that moves the store: the daemon's option or variable for it, or a bind mount over its folder. */
 const MOVE = new RegExp(`--state-dir|CIO_STATE_DIR|:${SYSTEM_STATE}(?![^:\\s/])`);
 
-/** Takes back what an administrator has changed in the service. Where that says where the store is, he does it by hand. */
+/**
+ * Returns the command that reverts an administrator's changes to the service. If they move the store, the command opens
+ * them in an editor instead, so that the store's place can be kept.
+ */
 export function revertService({ daemon, systemd: { service, dropIns } }: Pick<Facts, 'daemon' | 'systemd'>): string {
   const directory = daemon.kind === 'answered' ? daemon.status.stateDirectory : undefined;
   const files = 'value' in dropIns ? dropIns.value : [];
@@ -18,17 +21,17 @@ export function revertService({ daemon, systemd: { service, dropIns } }: Pick<Fa
   return isMoved && paths.length > 0 ? editFiles(paths) : `systemctl revert ${SERVICE} && ${RESTART}`;
 }
 
-/** Without such a file the daemon would begin an empty store. */
+/** Whether a file moves the store. If such a file were deleted, the daemon would create an empty store. */
 export function movesStore({ assignments }: UnitFile): boolean {
   return assignments.some(({ value }) => MOVE.test(value));
 }
 
-/** Of drop-ins, systemctl edit knows one name alone. */
+/** Returns the command that opens the files in an editor. `systemctl edit` opens only the drop-in `override.conf`. */
 export function editFiles(paths: readonly string[]): string {
   return `"\${EDITOR:-vi}" ${paths.map(quoteIfNeeded).join(' ')} && systemctl daemon-reload && ${RESTART}`;
 }
 
-/** Lets systemd start a unit that was masked, be it until the next boot (systemctl(1)); nothing where it was not. */
+/** Returns the command to unmask a unit, masked for good or until the next boot (systemctl(1)), or an empty string. */
 export function unmask(unit: string, state: string | undefined): string {
   if (!isMasked(state)) return '';
   return `systemctl unmask ${state === 'masked' ? '' : '--runtime '}${unit} && `;

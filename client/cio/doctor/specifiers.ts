@@ -1,9 +1,9 @@
 import { isTemplate } from '../../../src/units.ts';
 
 /**
- * Replaces the specifiers that follow from the name of a unit (systemd.unit(5)).
+ * Expands the specifiers whose values follow from a unit's name, and `%t` (systemd.unit(5)).
  *
- * @returns undefined where one does not: that of another kind, or of the instance where the unit is a template
+ * @returns undefined if the text has any other specifier, or one of the instance's name while the unit is a template
  */
 export function expandSpecifiers(text: string, unit: string, runtime: string): string | undefined {
   let isKnown = true;
@@ -45,7 +45,7 @@ function valueOf(letter: string, unit: string, runtime: string): string | undefi
   }
 }
 
-/** As unit_name_unescape in systemd: `-` is a slash, `\x2d` a byte. */
+/** Unescapes like unit_name_unescape() in systemd: `-` is a slash, `\x2d` a byte. */
 function unescapeUnitName(text: string): string | undefined {
   const bytes: number[] = [];
   const rest = text.replaceAll(/\\x([0-9a-f]{2})|-|[^\\-]/g, (part, hex: string | undefined) => {

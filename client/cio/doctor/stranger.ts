@@ -1,8 +1,8 @@
 import type { Facts } from './facts.ts';
 
 /**
- * Why what answers is not believed to be a daemon of this host or of the caller; undefined where it is. What a stranger
- * says of itself must not become a command that somebody runs as root.
+ * Returns why the process that answers may not be a daemon of this host or of the caller; undefined if it is trusted.
+ * What an impostor says about itself must not become part of a command that somebody runs as root.
  */
 export function strangerReason({ daemon, caller, process, sockets }: Facts): string | undefined {
   if (daemon.kind === 'silent') return undefined;
@@ -11,7 +11,7 @@ export function strangerReason({ daemon, caller, process, sockets }: Facts): str
     return `it runs as uid ${uid}, which is neither root, nor the user cio-credentiald, nor you`;
   }
   if ('unseen' in process) return process.unseen;
-  // For root to see; everybody else relies on the folder, which is what the check of the sockets is for.
+  // Only root can see this. For other users the permissions of the folder must suffice, which the sockets check covers.
   const held = 'value' in sockets ? sockets.value.isHeldByDaemon : sockets;
   return 'value' in held && !held.value ? `process ${pid} does not hold its socket` : undefined;
 }

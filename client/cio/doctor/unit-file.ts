@@ -1,38 +1,38 @@
-/** One assignment of a unit file, with the specifiers in it as they are written. */
+/** One assignment of a unit file, with its specifiers not expanded. */
 export interface Assignment {
   readonly section: string;
   readonly key: string;
   readonly value: string;
 }
 
-/** A unit file, or a drop-in of one, as it was read. */
+/** A parsed unit file or drop-in. */
 export interface UnitFile {
   readonly path: string;
-  /** The unit that it belongs to: `restic@.service`. A drop-in of several units has their common start. */
+  /** The unit it belongs to, as `restic@.service`. For a drop-in of several units, their type or common prefix. */
   readonly unit: string;
   readonly isDropIn: boolean;
   readonly assignments: readonly Assignment[];
 }
 
-/** Units without a file of their own: a drop-in for all of a type, or for all that begin alike (systemd.unit(5)). */
+/** Whether the name stands for several units: the target of a drop-in for a type or for a prefix (systemd.unit(5)). */
 export function isForSeveral(unit: string): boolean {
   return !unit.includes('.') || /-\.[a-z]+$/.test(unit);
 }
 
-/** What files of a unit are sorted by, and hide each other by: the unit's own comes before its drop-ins. */
+/** The key by which files of a unit are ordered and override each other; empty for the unit file, which comes first. */
 export function rankOf({ isDropIn, path }: UnitFile): string {
   return isDropIn ? path.slice(path.lastIndexOf('/')) : '';
 }
 
-/** Files in the order in which their settings add up. */
+/** Sorts files into the order in which systemd applies their settings. */
 export function sortFiles(files: readonly UnitFile[]): UnitFile[] {
   const keyOf = (file: UnitFile): string => `${rankOf(file)} ${file.unit}`;
   return files.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 }
 
 /**
- * The assignments of a unit file in their order (systemd.syntax(7)): a backslash at the end joins the next line, comments
- * within joined lines are left out. Whatever is no assignment is passed over, as systemd does it.
+ * Parses the assignments of a unit file, in their order (systemd.syntax(7)). A backslash at the end of a line joins the
+ * next one; comments between joined lines are dropped. Lines that are not assignments are ignored, as systemd does.
  */
 export function parseUnitFile(text: string): Assignment[] {
   const assignments: Assignment[] = [];
@@ -59,13 +59,13 @@ export function parseUnitFile(text: string): Assignment[] {
   return assignments;
 }
 
-/** The names of the variables that `Environment=` sets: words, each in quotes or not. Their values are not kept. */
+/** Returns the names of the variables that an `Environment=` sets, without their values. Words may be in quotes. */
 export function environmentNames(value: string): string[] {
   const words = value.matchAll(/"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(\S+)/g);
   return [...words].flatMap(([, double, single, bare]) => {
     const word = double ?? single ?? bare ?? '';
     const equals = word.indexOf('=');
-    // An empty value takes a variable away; it is no secret.
+    // An empty value is no secret.
     return equals > 0 && equals < word.length - 1 ? [word.slice(0, equals)] : [];
   });
 }

@@ -1,45 +1,45 @@
-/** How bad something is. A hint is worth knowing, and leaves a check as good as it is. */
+/** How serious a finding is. A hint is worth knowing, and does not change the state of its check. */
 export type Severity = 'error' | 'warning' | 'hint';
 
-/** One thing to know: what is the case, why it matters, and the command that fixes it. */
+/** One finding: what is the case, why it matters, and the command that fixes it. */
 export interface Finding {
   readonly severity: Severity;
   readonly what: string;
   readonly why: string;
-  /** One line for a shell, exactly as it is to be typed. Absent where no single command does it. */
+  /** One shell command line, ready to be pasted. Absent where no single command line fixes it. */
   readonly mend?: string;
 }
 
-/** Something of the host: seen, or not to be seen, with the reason. What was not seen never counts as good. */
+/** A fact about the host, or the reason why it could not be determined. An unseen fact never counts as good. */
 export type Seen<Value> = { readonly value: Value } | { readonly unseen: string };
 
-/** What a check has to say. */
+/** The outcome of a check. */
 export interface Verdict {
   readonly findings: readonly Finding[];
-  /** What could not be looked at, each with its reason. */
+  /** The reasons why parts of the check could not be done. */
   readonly unseen: readonly string[];
 }
 
 export type State = 'ok' | 'warning' | 'error' | 'skipped';
 
-/** What one check found. */
+/** The outcome of a check, as it is reported. */
 export interface CheckResult {
   readonly id: string;
   readonly title: string;
   readonly state: State;
   readonly findings: readonly Finding[];
-  /** What was not looked at, and why. */
+  /** Why parts of the check could not be done. */
   readonly reason?: string;
 }
 
-/** The worst of a verdict: without a warning or an error, what was not seen keeps it from being good. */
+/** Returns the state of a check. Without an error or a warning, anything unseen makes it `skipped` instead of `ok`. */
 export function stateOf({ findings, unseen }: Verdict): State {
   if (findings.some(({ severity }) => severity === 'error')) return 'error';
   if (findings.some(({ severity }) => severity === 'warning')) return 'warning';
   return unseen.length > 0 ? 'skipped' : 'ok';
 }
 
-/** Collects findings while a check looks at its facts. */
+/** Collects the findings of a check while it runs. */
 export class Notes implements Verdict {
   readonly findings: Finding[] = [];
   readonly unseen: string[] = [];
@@ -60,7 +60,7 @@ export class Notes implements Verdict {
     if (!this.unseen.includes(reason)) this.unseen.push(reason);
   }
 
-  /** The value that was seen; else undefined, and the reason is noted. */
+  /** Returns the value if it was seen; otherwise records the reason and returns undefined. */
   see<Value>(seen: Seen<Value>): Value | undefined {
     if ('value' in seen) return seen.value;
     this.skip(seen.unseen);

@@ -10,7 +10,7 @@ import { packageVersion } from '../version.ts';
 import { nameOfAddress } from './names.ts';
 import { readInput } from './read-input.ts';
 
-/** What docker knows an error by, word for word (`docker-credential-helpers/credentials`). */
+/** The texts by which docker recognizes these errors, word for word (`docker-credential-helpers/credentials`). */
 const NOT_FOUND = 'credentials not found in native keychain';
 const NO_SERVER_URL = 'no credentials server URL';
 const NO_USERNAME = 'no credentials username';
@@ -18,17 +18,17 @@ const NO_USERNAME = 'no credentials username';
 const PROGRAM = 'docker-credential-cio';
 const USAGE = `Usage: ${PROGRAM} <store|get|erase|list|version>`;
 
-/** An answer that docker takes for an error: it is read from standard output. */
+/** An error whose message is printed as it is: docker reads it from standard output. */
 class Refusal extends Error {}
 
-/** What docker stores, and asks for. */
+/** A credential as docker stores and reads it. */
 interface DockerCredential {
   readonly ServerURL: string;
   readonly Username: string;
   readonly Secret: string;
 }
 
-/** Does what docker asks of a credential helper, and gives the exit code. */
+/** Runs one command of docker's protocol for credential helpers, and returns the exit code. */
 export async function helpDocker(words: readonly string[], session: Session): Promise<number> {
   const [verb = ''] = words;
   try {
@@ -86,7 +86,7 @@ async function erase(client: CredentialClient, server: string): Promise<string> 
   return '';
 }
 
-/** All that is stored, by server. What is gone by now, or was stored by others in another form, is left out. */
+/** Lists user names by server. A credential that was removed meanwhile, or was not stored by docker, is skipped. */
 async function list(client: CredentialClient): Promise<string> {
   const users = new Map<string, string>();
   for await (const { credentials } of client.stream('List', { patterns: ['docker.*'] })) {
@@ -121,13 +121,13 @@ function parseCredential(text: string): DockerCredential {
   return { ServerURL: ServerURL.trim(), Username, Secret: typeof Secret === 'string' ? Secret : '' };
 }
 
-/** V8's own message, which quotes the text, goes nowhere. */
+/** Parses a JSON object. V8's own error message is not passed on: it quotes the text, which holds a secret. */
 function parseObject(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch {
-    // Told below.
+    // Reported below.
   }
-  throw new Refusal('what is there is no credential of docker');
+  throw new Refusal('this is not a docker credential');
 }

@@ -8,25 +8,28 @@ import { bytesOf } from '../value-output.ts';
 import { nameOfAddress } from './names.ts';
 import { readInput } from './read-input.ts';
 
-/** What git says of an account besides the address, in the order in which it is told again (git-credential(1)). */
+/** The attributes of an account besides its address, in the order in which `get` prints them (git-credential(1)). */
 const ACCOUNT_KEYS = ['username', 'password', 'password_expiry_utc', 'oauth_refresh_token'] as const;
 
 type Account = { readonly [Key in (typeof ACCOUNT_KEYS)[number]]?: string };
 
-/** All accounts of an address, the one that was stored last in front. */
+/** All accounts of an address, the one stored last first. */
 interface Stored {
   readonly accounts: readonly Account[];
-  /** Of which generation they are; undefined where there are none. */
+  /** The generation of the credential that holds them; undefined if there is none. */
   readonly generation: number | undefined;
 }
 
-/** How often a change is tried anew where another one came in between. */
+/** How often a change is tried in all, if other changes get in between. */
 const ATTEMPTS_MAX = 5;
 
-/** What a change is refused with then. */
+/** The errors that mean that another change got in between. */
 const RACES = ['Conflict', 'AlreadyExists', 'NotFound'] as const;
 
-/** Does what git asks of a credential helper, and gives the exit code. Another verb than the three is ignored, as git wants it. */
+/**
+ * Runs one operation of git's protocol for credential helpers, and returns the exit code. Unknown operations are
+ * ignored, as git requires.
+ */
 export async function helpGit(words: readonly string[], session: Session): Promise<number> {
   const [verb] = words;
   if (verb === undefined || words.length > 1) throw usageError('it takes one of get, store and erase');
@@ -44,7 +47,7 @@ export async function helpGit(words: readonly string[], session: Session): Promi
   return EXIT.done;
 }
 
-/** Lines `key=value` up to an empty one. Of a key that is said twice, the last counts; keys that we do not know do no harm. */
+/** Parses lines `key=value` up to an empty line. The last value of a repeated key counts; unknown keys do no harm. */
 function parseAttributes(text: string): ReadonlyMap<string, string> {
   const attributes = new Map<string, string>();
   for (const line of text.split('\n')) {
@@ -55,7 +58,7 @@ function parseAttributes(text: string): ReadonlyMap<string, string> {
   return attributes;
 }
 
-/** Undefined where it does not say what it is for. */
+/** Returns the name of the credential for git's attributes; undefined if they do not contain an address. */
 function nameOf(said: ReadonlyMap<string, string>): string | undefined {
   const [protocol, host, path] = [said.get('protocol'), said.get('host'), said.get('path')];
   if (!protocol || (host === undefined && path === undefined)) return undefined;
@@ -74,7 +77,7 @@ async function get(client: CredentialClient, name: string, said: ReadonlyMap<str
   return lines.join('');
 }
 
-/** Changes the accounts of an address; what others do to them at the same time is not lost. */
+/** Changes the accounts of an address, without losing concurrent changes of other processes. */
 async function change(
   client: CredentialClient,
   name: string,
@@ -116,12 +119,12 @@ function withAccount(accounts: readonly Account[], said: ReadonlyMap<string, str
       return value === undefined ? [] : [[key, value] as const];
     }),
   );
-  // git stores what it was just given, each time that it worked.
+  // git stores the account that `get` returned after each use that succeeded.
   if (JSON.stringify(accounts[0]) === JSON.stringify(account)) return accounts;
   return [account, ...accounts.filter(({ username }) => username !== said.get('username'))];
 }
 
-/** git says the password that was refused: a newer one stays. */
+/** Removes the accounts that match. git sends the password that was refused: an account with a newer one stays. */
 function without(accounts: readonly Account[], said: ReadonlyMap<string, string>): readonly Account[] {
   const kept = accounts.filter((account) =>
     (['username', 'password'] as const).some((key) => said.has(key) && said.get(key) !== account[key]),
@@ -145,12 +148,12 @@ function parseAccounts(bytes: Uint8Array, name: string): readonly Account[] {
     const { accounts } = JSON.parse(takeText(bytes) ?? '') as { readonly accounts?: unknown };
     if (Array.isArray(accounts) && accounts.every(isAccount)) return accounts;
   } catch {
-    // Told below; V8's message would quote the value.
+    // Reported below. V8's message would quote the value.
   }
-  throw new CredentialError('InvalidValue', { name, reason: 'it is none that git-credential-cio stored' });
+  throw new CredentialError('InvalidValue', { name, reason: 'git-credential-cio did not store it' });
 }
 
-/** A line end in a value would be taken for another attribute. */
+/** Whether a value is an account that can be printed: git would take text after a line end for another attribute. */
 function isAccount(value: unknown): value is Account {
   if (typeof value !== 'object' || value === null) return false;
   const account = value as Readonly<Record<string, unknown>>;

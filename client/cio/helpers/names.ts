@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** What a name takes besides its kind, in characters; the kind has at most ten, and a hash needs some itself. */
+/** Maximum length of a name without its kind, in characters. It leaves room for a kind of at most ten. */
 const PLAIN_LENGTH_MAX = 100;
 const HASH_LENGTH = 32;
 
@@ -8,12 +8,12 @@ const PLAIN = /^[a-z0-9_.-]+$/;
 const ENDS_LIKE_A_HASH = /\.[0-9a-f]{32}$/;
 
 /**
- * The name of the credential for an address: `docker.registry.example.org`. Two addresses never have the same name: what
- * a name cannot say goes into a hash, 128 bits of SHA-256, behind what of it is readable.
+ * Returns the name of the credential for an address: `docker.registry.example.org`. Two addresses never get the same
+ * name: for an address that is not valid as a name, a hash (128 bits of SHA-256) follows its readable part.
  */
 export function nameOfAddress(kind: 'docker' | 'git', address: string): string {
   const readable = address.replace(/^https?:\/\//, '');
-  // Said by nothing but itself: no scheme was left out, and nothing that a hash could have made.
+  // The address itself is unambiguous as a name if no scheme was removed and it does not end like a hashed name.
   if (
     readable === address &&
     PLAIN.test(address) &&

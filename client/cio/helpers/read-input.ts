@@ -4,17 +4,17 @@ import { readBounded, STDIN } from '../file-descriptors.ts';
 import { takeText } from '../take-text.ts';
 
 /**
- * All that git or docker says on standard input; its bytes are wiped. What is no text is refused: it would be kept, and
- * given back, as another password.
+ * Reads all that git or docker sends on standard input, and wipes its bytes. Input that is not UTF-8 is refused:
+ * decoded with replacement characters, it would be stored and returned as a different password.
  *
  * @throws CommandError `ReadFailed`, `InvalidInput`
  */
 export function readInput(): string {
   const bytes = readBounded(STDIN, VALUE_BYTES_MAX, 'standard input');
   try {
-    if (bytes.length > VALUE_BYTES_MAX) throw new CommandError('ReadFailed', 'what came on standard input is too long');
+    if (bytes.length > VALUE_BYTES_MAX) throw new CommandError('ReadFailed', 'standard input is too long');
     const text = takeText(bytes);
-    if (text === undefined) throw new CommandError('InvalidInput', 'what came on standard input is not UTF-8 text');
+    if (text === undefined) throw new CommandError('InvalidInput', 'standard input is not UTF-8 text');
     return text;
   } finally {
     bytes.fill(0);

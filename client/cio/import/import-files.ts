@@ -24,13 +24,13 @@ export interface ImportOptions {
   readonly provider: string | undefined;
   readonly set: string | undefined;
   readonly profile: string | undefined;
-  /** A file with identities of age. */
+  /** Path of a file with age identities. */
   readonly identity: string | undefined;
   readonly validate: boolean;
   readonly isConfirmed: boolean;
 }
 
-/** Reads files, shows what becomes what, and stores it as one generation; gives the exit code. */
+/** Reads files, shows what is imported from them, stores it as one generation, and returns the exit code. */
 export async function importFiles(session: Session, paths: readonly string[], options: ImportOptions): Promise<number> {
   const format = parseFormat(options.format);
   const provider = parseProvider(options.provider);
@@ -49,10 +49,10 @@ export async function importFiles(session: Session, paths: readonly string[], op
   if (isLookingAround) await confirm(session, outlook, options.isConfirmed);
   else tellNotImported(session, outlook);
   if (plan.credentials.length === 0) {
-    throw new CommandError('NoValue', 'there is nothing in it that can be imported', 'nothing was stored');
+    throw new CommandError('NoValue', 'there is nothing that can be imported', 'nothing was stored');
   }
   const { generation, saved } = await store(session, plan, options);
-  // Before it is tried out, which may fail in many ways: it is stored all the same.
+  // Reported before the sets are tried out: that may fail in many ways, but they are stored all the same.
   if (!session.isJson) tellStored(session, outlook);
   const findings =
     options.validate || options.asAlternate
@@ -69,7 +69,7 @@ export async function importFiles(session: Session, paths: readonly string[], op
 function parseProvider(id: string | undefined): Provider | undefined {
   const provider = PROVIDERS.get(id ?? '');
   if (id !== undefined && provider === undefined) {
-    throw usageError('--provider is none that is known', `there are ${[...PROVIDERS.keys()].join(', ')}`);
+    throw usageError('--provider is not a known one', `the providers are ${[...PROVIDERS.keys()].join(', ')}`);
   }
   return provider;
 }
@@ -83,15 +83,15 @@ function placesHere(): string[] {
   if (places.length === 0) {
     throw new CommandError(
       'NoValue',
-      'HOME is not set, so that it is not known where the files of other tools are',
+      'HOME is not set, so the files of other tools cannot be found',
       'name one: cio credential import PATH',
     );
   }
   const looked = [...new Set(places.map(({ tool }) => tool))].join(', ');
   throw new CommandError(
     'NoValue',
-    `no file with credentials is where ${looked} keep theirs`,
-    `${isClosed ? 'HOME, or a folder below it, is closed to this user; ' : ''}name one: cio credential import PATH`,
+    `there is no file with credentials where ${looked} keep theirs`,
+    `${isClosed ? 'HOME, or a folder in it, is closed to this user; ' : ''}name one: cio credential import PATH`,
   );
 }
 
@@ -100,7 +100,7 @@ function planOf(files: readonly SourceFile[], options: PlanOptions): Plan {
   return inFile(files.length === 1 && first !== undefined ? first.name : 'the files', () => planImport(files, options));
 }
 
-/** What was not asked for by its path is shown, and asked for. */
+/** Shows what was found in the usual places and asks for confirmation: the user did not name these files. */
 async function confirm(session: Session, outlook: Outlook, isConfirmed: boolean): Promise<void> {
   if (!session.isJson) for (const row of formatOutlook(outlook).trimEnd().split('\n')) session.note(row);
   tellNotImported(session, outlook);
@@ -134,7 +134,7 @@ function tellStored(session: Session, { sets, credentials }: Outlook): void {
   }
 }
 
-/** What is to be done about files that still have secrets in clear. */
+/** Tells the user about files that still have the imported secrets in clear text. */
 function tellOfFiles(session: Session, texts: readonly SourceText[], { secretSources }: Plan): void {
   if (session.isJson) return;
   const withSecrets = texts.filter(({ name }) => secretSources.has(name));
@@ -147,6 +147,6 @@ function tellOfFiles(session: Session, texts: readonly SourceText[], { secretSou
   const plain = withSecrets.filter(({ isPlainFile }) => isPlainFile).map(({ name }) => name);
   if (plain.length === 0) return;
   session.note(
-    `Note: the secrets are still in clear in ${plain.join(', ')}. When nothing reads them there any more: shred -u FILE`,
+    `Note: the secrets are still in clear text in ${plain.join(', ')}. Once nothing reads them there: shred -u FILE`,
   );
 }

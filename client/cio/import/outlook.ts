@@ -6,17 +6,17 @@ import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 import { terminalWidth } from '../terminal.ts';
 
-/** What storing a plan would come to, beside what is there; nothing in it is a secret. */
+/** The outcome of storing a plan, given what is stored already. It contains no secrets. */
 export interface Outlook {
   readonly sets: readonly {
     readonly set: string;
     readonly provider: string | undefined;
-    /** Fields that are imported. */
+    /** The fields that are imported. */
     readonly fields: readonly string[];
-    /** Those of them that are there already. */
+    /** Those of `fields` that exist already. */
     readonly existing: readonly string[];
     readonly ready: boolean;
-    /** What the set still lacks then. */
+    /** The fields that the set still lacks after the import. */
     readonly missing: readonly string[];
     readonly source: string;
   }[];
@@ -24,7 +24,7 @@ export interface Outlook {
   readonly notImported: readonly { readonly what: string; readonly reason: string; readonly source: string }[];
 }
 
-/** Compares a plan with what the store has. */
+/** Compares a plan with the contents of the store. */
 export async function outlookOf(session: Session, plan: Plan, owner: number | null): Promise<Outlook> {
   const names = plan.credentials.map(({ credential }) => credential.name);
   const sets = [...new Set(names.flatMap((name) => membershipOf(name)?.set ?? []))];
@@ -72,7 +72,7 @@ export async function outlookOf(session: Session, plan: Plan, owner: number | nu
   };
 }
 
-/** The outlook for people. */
+/** Formats the outlook as a table for the terminal. */
 export function formatOutlook({ sets, credentials }: Pick<Outlook, 'sets' | 'credentials'>): string {
   const columns = [
     { title: 'NAME' },
@@ -87,12 +87,12 @@ export function formatOutlook({ sets, credentials }: Pick<Outlook, 'sets' | 'cre
       provider ?? '',
       fields.map((id) => (fieldOf(id, undefined)?.isSecret === false ? id : `${id}*`)).join(' '),
       [
-        existing.length === 0 ? 'new' : `exists already: ${existing.join(' ')}`,
+        existing.length === 0 ? 'new' : `already exists: ${existing.join(' ')}`,
         missing.length === 0 ? 'ready' : `lacks ${missing.join(' ')}`,
       ].join('; '),
       source,
     ]),
-    ...credentials.map(({ name, exists, source }) => [name, '', '', exists ? 'exists already' : 'new', source]),
+    ...credentials.map(({ name, exists, source }) => [name, '', '', exists ? 'already exists' : 'new', source]),
   ];
   const table = rows.length === 0 ? '' : formatTable(columns, rows, terminalWidth());
   const key = sets.some(({ fields }) => fields.length > 0) ? '* a secret\n' : '';

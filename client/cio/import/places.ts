@@ -1,13 +1,13 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A file that a tool keeps credentials in. */
+/** A file in which a tool keeps credentials. */
 export interface Place {
   readonly path: string;
   readonly tool: string;
 }
 
-/** Where the tools look by themselves, for this user; the variables by which they are told otherwise go first. */
+/** Returns the files in which the tools look for this user's credentials; the tools' own variables take precedence. */
 export function usualPlaces(environment: NodeJS.ProcessEnv): Place[] {
   const home = environment['HOME'];
   const below = (...parts: string[]): string | undefined => (home ? join(home, ...parts) : undefined);
@@ -24,12 +24,12 @@ export function usualPlaces(environment: NodeJS.ProcessEnv): Place[] {
   return places.flatMap(([path, tool]) => (path ? [{ path, tool }] : []));
 }
 
-/** Whether there is a file, whoever may read it; undefined where a folder on the way is closed. */
+/** Whether the file exists, readable or not; undefined if a folder on the way is closed to this user. */
 export function isThere({ path }: Place): boolean | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
   } catch (error) {
-    // Of another user, whose HOME is still in the environment; else something on the way is no folder.
+    // EACCES: HOME may still be that of another user, as under su. Otherwise a part of the path is not a folder.
     return (error as NodeJS.ErrnoException).code === 'EACCES' ? undefined : false;
   }
 }

@@ -14,13 +14,13 @@ import type { SourceText } from './read-source.ts';
 export function parseFormat(text: string | undefined): ImportFormat | undefined {
   const format = IMPORT_FORMATS.find((known) => known === text);
   if (text !== undefined && format === undefined) {
-    throw usageError('--format is none that is known', `there are ${IMPORT_FORMATS.join(', ')}`);
+    throw usageError('--format is not a known one', `the formats are ${IMPORT_FORMATS.join(', ')}`);
   }
   return format;
 }
 
 /**
- * Reads texts by what they are.
+ * Parses each text in the given format, or in the one that it is found to have.
  *
  * @throws CommandError `InvalidInput`, with file and line
  */
@@ -36,7 +36,7 @@ export function readTexts(texts: readonly SourceText[], format: ImportFormat | u
       return [{ name: source.name, found }];
     }
     if (source === config) return [];
-    // What a profile has in its config, its region above all, belongs to its keys in the other file.
+    // The config file's settings of a profile, above all its region, belong to the keys in the credentials file.
     const both = readAws(prepareText(credentials.text), prepareText(config.text));
     const names = [credentials.name, config.name];
     return names.map((name, index) => ({
@@ -51,7 +51,7 @@ export function readTexts(texts: readonly SourceText[], format: ImportFormat | u
   });
 }
 
-/** Text may be there as base64, too: the fields of a set are looked at as what they are. */
+/** Converts base64 values that are text into text, so that fields of a set can be checked. */
 function withTexts(found: Found): Found {
   return {
     ...found,
@@ -65,7 +65,7 @@ function asText(credential: ExportedCredential): ExportedCredential {
   return text === undefined ? credential : { name: credential.name, value: text };
 }
 
-/** The two files of the AWS tools, if these are they. */
+/** Returns the credentials and the config file of the AWS tools, if the sources are these two; else an empty array. */
 function pairOfAws(sources: readonly SourceText[]): readonly [] | readonly [SourceText, SourceText] {
   const config = sources.find(({ path }) => /(?:^|\/)[^/]*config[^/]*$/.test(path ?? ''));
   const credentials = sources.find((source) => source !== config);

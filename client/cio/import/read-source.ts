@@ -6,27 +6,27 @@ import { openForReading, readBounded, STDIN } from '../file-descriptors.ts';
 import type { Session } from '../session.ts';
 import { requireText } from '../take-text.ts';
 
-/** Room for what age puts around an export: header, a tag for each 64 KiB, and armor's lines. */
+/** Maximum size of a file. age adds to an export: a header, a tag for each 64 KiB, and the lines of the armor. */
 const AGE_BYTES_MAX: number = Math.ceil(EXPORT_BYTES_MAX * 1.5);
 
-/** Others than the owner may read it. */
+/** Read permission of the group and of others. */
 const READABLE_BY_OTHERS = 0o044;
 
-/** The text of a file, and what is told of the file. */
+/** The text of a file, and what the user is told about the file. */
 export interface SourceText {
-  /** As it is shown. */
+  /** The name shown to the user. */
   readonly name: string;
   /** Undefined for standard input. */
   readonly path: string | undefined;
   readonly text: string;
-  /** It lies somewhere, and was not encrypted there. */
+  /** The source is a regular file that was not encrypted. */
   readonly isPlainFile: boolean;
-  /** Its permissions, where others may read it. */
+  /** The permissions of an unencrypted file that others may read; else undefined. */
   readonly openMode: number | undefined;
 }
 
 /**
- * Reads a file, opens it where age has encrypted it, and wipes its bytes.
+ * Reads a file, decrypts it if it is an age file, and wipes its bytes.
  *
  * @param path `-` for standard input
  * @throws CommandError
@@ -37,7 +37,7 @@ export async function readSource(session: Session, path: string, identity: strin
   let plain = bytes;
   try {
     if (bytes.length > AGE_BYTES_MAX)
-      throw new CommandError('InvalidInput', `${name} is too large to be one of credentials`);
+      throw new CommandError('InvalidInput', `${name} is too large for a file of credentials`);
     const isEncrypted = isAgeFile(bytes);
     if (isEncrypted) {
       const { openAgeFile } = await import('../age/open-age-file.ts');

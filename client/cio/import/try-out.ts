@@ -4,7 +4,7 @@ import { VALIDATION_TIMEOUT_MS } from '../timeouts.ts';
 import { formatResult } from '../validation-report.ts';
 import type { Outlook } from './outlook.ts';
 
-/** Tries out the sets that are whole, without writing anything, and gives what was found by set. */
+/** Validates the complete sets without writing to their servers, and returns the findings by set. */
 export async function tryOut(
   session: Session,
   { sets }: Outlook,

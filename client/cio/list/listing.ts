@@ -1,18 +1,18 @@
 import type { Credential, Set as CredentialSet } from '../../../src/protocol/interface.generated.ts';
 
-/** What is listed, in the order in which it is shown. */
+/** The credentials and sets of a listing, in the order in which they are shown. */
 export interface Listing {
   readonly credentials: readonly Credential[];
   readonly sets: readonly CredentialSet[];
-  /** Records that could not be read, and are left out. */
+  /** Number of records that could not be read, and are not listed. */
   readonly damaged: number;
 }
 
-/** What a listing is shown with. */
+/** The settings with which a listing is formatted. */
 export interface View {
   readonly nowMs: number;
-  /** Columns of the terminal; undefined where it goes somewhere else. */
+  /** Columns of the terminal; undefined if the output does not go to one. */
   readonly width: number | undefined;
-  /** What an owner is called. */
+  /** Returns the name of an owner. */
   readonly ownerOf: (uid: number) => string;
 }

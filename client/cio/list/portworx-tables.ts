@@ -14,7 +14,7 @@ type Values = ReadonlyMap<string, string>;
 interface Kind {
   readonly heading: string;
   readonly takes: (provider: string) => boolean;
-  /** Between UUID and NAME, which all begin with, and STATE, by which all end. */
+  /** The columns between UUID and NAME, with which every table begins, and STATE, with which every table ends. */
   readonly columns: readonly (readonly [title: string, cell: (set: CredentialSet, values: Values) => string])[];
 }
 
@@ -66,7 +66,7 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
-/** The sets as `pxctl credentials list` shows its credentials: a table for each kind of provider. */
+/** Formats the sets as `pxctl credentials list` shows its credentials: a table for each kind of provider. */
 export function formatPortworxTables({ credentials, sets }: Listing, { nowMs, width }: View): string {
   const values = new Map<string, Map<string, string>>();
   for (const { set, owner, field, value } of credentials) {
@@ -88,7 +88,7 @@ export function formatPortworxTables({ credentials, sets }: Listing, { nowMs, wi
   return tables.join('\n');
 }
 
-/** Sets of two owners may have one name. */
+/** The key of a set: sets of different owners may have the same name. */
 function keyOf(set: string, owner: number): string {
   return `${owner} ${set}`;
 }
@@ -101,7 +101,7 @@ function bucketOf(repository: { readonly bucket: string } | { readonly reason: s
   return 'bucket' in repository ? repository.bucket : NONE;
 }
 
-/** The servers that are named, else that of the repository; none where neither is there, and it is Amazon. */
+/** Returns the servers of `endpoint`, else that of the repository; none if both are absent, which means Amazon. */
 function serversOf(values: Values): readonly { readonly host: string; readonly isTls: boolean }[] {
   const endpoint = values.get('endpoint');
   const named = endpoint?.split(',').map(parseServer) ?? [parseS3Repository(repositoryOf(values))];

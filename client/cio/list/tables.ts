@@ -19,7 +19,7 @@ const CREDENTIAL_COLUMNS: readonly Column[] = [
   { title: 'VALUE', isElastic: true },
 ];
 
-/** The sets, then the credentials. */
+/** Formats the sets, then the credentials. */
 export function formatTables({ credentials, sets }: Listing, { nowMs, width, ownerOf }: View): string {
   const setRows = sets.map((set) => [
     set.set,
@@ -44,7 +44,7 @@ export function formatTables({ credentials, sets }: Listing, { nowMs, width, own
   );
 }
 
-/** Tables with an empty line between them; those without a row are left out. */
+/** Formats tables with an empty line between them; tables without rows are omitted. */
 export function joinTables(
   tables: readonly (readonly [columns: readonly Column[], rows: readonly (readonly string[])[]])[],
   width: number | undefined,

@@ -29,7 +29,7 @@ const CREDENTIAL_COLUMNS: readonly Column[] = [
   { title: 'VALUE', isElastic: true },
 ];
 
-/** The sets, then the credentials, with all that is known of them. */
+/** Formats the sets, then the credentials, with everything known about them. */
 export function formatWideTables({ credentials, sets }: Listing, { nowMs, width, ownerOf }: View): string {
   const setRows = sets.map((set) => [
     set.set,

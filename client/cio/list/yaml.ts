@@ -1,7 +1,7 @@
 import { formatObject } from '../out/object-yaml.ts';
 
-/** A document as YAML, with everything that its JSON has. */
+/** Formats a document as YAML, with everything that its JSON has. */
 export function formatYaml(document: unknown): string {
-  // By way of JSON: what is undefined is not there, and nothing is an anchor.
+  // The detour through JSON drops undefined fields, and avoids anchors for objects that occur twice.
   return formatObject(JSON.parse(JSON.stringify(document)) as object);
 }

@@ -1,6 +1,6 @@
 import { usageError } from '../command-error.ts';
 
-/** What becomes of a command when its set has changed: it is started anew, or gets a signal by which it looks again. */
+/** What happens to a command when its set has changed: it is restarted, or gets a signal to read the set again. */
 export type OnChange = 'restart' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGTERM' | 'SIGINT';
 
 export const ON_CHANGE: readonly OnChange[] = ['restart', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGTERM', 'SIGINT'];

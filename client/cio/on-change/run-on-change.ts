@@ -7,38 +7,38 @@ import { ASK_AGAIN_MS, follow, passingReason } from '../watch/follow.ts';
 import type { OnChange } from './action.ts';
 import { SetFollower } from './set-follower.ts';
 
-/** How long a set is left to settle: what changes it field by field has as many commits. */
+/** How long a set must stay unchanged before it is acted on: a change made field by field takes several commits. */
 const SETTLE_MS = 1000;
 
-/** How long a command may take to end before it is killed; the time that Docker and others give. */
+/** How long a command may take to end before it is killed; Docker and others allow as much. */
 const GRACE_MS = 10_000;
 
-/** What ends a command from outside; `run-child` passes it on. */
+/** The signals that end a command from outside; `run-child` passes them on. */
 const ENDING = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
 
-/** What is run, and what for. */
+/** A command to run, and the set that it depends on. */
 export interface RunOnChange {
   /** Name or UUID of the set. */
   readonly set: string;
   readonly owner: number | null;
   readonly action: OnChange;
-  /** Reads the set. Called for each start of the command. */
+  /** Reads the set. It is called for each start of the command. */
   readonly prepare: () => Promise<PreparedRun>;
 }
 
-/** A command with the values of a set, as they were when it was prepared. */
+/** A command with the values of the set at the time of its preparation. */
 export interface PreparedRun {
   readonly command: readonly string[];
   readonly environment: Environment;
-  /** Descriptors of files in memory that the environment names; closed once the command has ended, or is not started. */
+  /** Descriptors of memory files that the environment names; closed once the command has ended, or is not started. */
   readonly files: readonly number[];
-  /** What is not to be seen on the terminal, and may become more; none where nothing is looked at. */
+  /** The secrets to mask in the output to a terminal; more may be added later. Empty if nothing is masked. */
   readonly secrets: ReadonlySet<string>;
 }
 
 /**
- * Runs a command beside this process, and restarts it or sends it a signal when the set has changed and is complete.
- * Without the daemon, and while the set is not complete, it is left as it is.
+ * Runs a command as a child, and restarts it or sends it a signal when the set has changed and is complete. Without the
+ * daemon, and while the set is incomplete, the command is left alone.
  *
  * @returns the exit code of the command, once it ends by itself
  */
@@ -51,14 +51,14 @@ class Supervisor {
   readonly #session: Session;
   readonly #run: RunOnChange;
   readonly #follower: SetFollower;
-  /** Of the command that runs; undefined between two. */
+  /** Process id of the running command; undefined between two runs. */
   #pid: number | undefined;
-  /** What the next start has in its environment, where the command was told to end for it. */
+  /** The next run, once the running command was told to end for a restart. */
   #next: PreparedRun | undefined;
   #settling: NodeJS.Timeout | undefined;
   #isBusy = false;
   #isStale = false;
-  /** It was told that a change waits until the daemon can be asked for it. */
+  /** The user was told that a change has to wait until the daemon can be asked for it. */
   #isWaiting = false;
 
   constructor(session: Session, run: RunOnChange) {
@@ -68,7 +68,7 @@ class Supervisor {
   }
 
   async run(): Promise<ChildExit> {
-    // Heard before the set is read: what changes from then on is told.
+    // The watch begins before the set is read, so that no change in between is missed.
     const { set, owner } = this.#run;
     const tellings = follow(this.#session, { patterns: [set], owner }, this.#events());
     const { value } = await tellings.next();
@@ -89,7 +89,7 @@ class Supervisor {
     return exit;
   }
 
-  /** Whoever ends the command means it: it is not started anew, though it was about to be. */
+  /** Cancels a pending restart: a signal that ends the command from outside is meant to end it for good. */
   readonly #stay = (): void => {
     if (this.#next !== undefined) closeFiles(this.#next);
     this.#next = undefined;
@@ -101,13 +101,13 @@ class Supervisor {
       for await (const { told } of tellings) if (this.#follower.hear(told)) this.#settle();
     } catch (error) {
       const { message } = explain(error);
-      this.#session.note(`The set is not watched any more, and the command goes on: ${message}`);
+      this.#session.note(`The set is no longer watched, but the command keeps running: ${message}`);
     }
   }
 
   #events(): Parameters<typeof follow>[2] {
     return {
-      onLost: () => this.#session.note('The daemon cannot be reached, or is locked; the command goes on meanwhile.'),
+      onLost: () => this.#session.note('The daemon cannot be reached, or is locked; the command keeps running.'),
       onBack: () => undefined,
     };
   }
@@ -116,14 +116,14 @@ class Supervisor {
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => {
       this.#settling = undefined;
-      // What is missing again will be told when it is there.
+      // If the set is incomplete again, the watch reports when it is complete.
       if (!this.#follower.isComplete) return;
       this.#isStale = true;
       void this.#react();
     }, waitMs);
   }
 
-  /** One at a time; what changes meanwhile is reacted to afterwards. */
+  /** Reacts to one change at a time; a change during a reaction is handled afterwards. */
   async #react(): Promise<void> {
     if (this.#isBusy) return;
     this.#isBusy = true;
@@ -140,26 +140,26 @@ class Supervisor {
       if (!this.#isWaiting)
         this.#session.note(`The command is left as it is${isPassing ? ' for now' : ''}: ${message}`);
       this.#isWaiting = isPassing;
-      // The change was told, and will not be told again: whoever tells was gone, or locked, when he was asked what it is.
+      // The watch reported this change once and will not repeat it, so ask for the set again later.
       if (isPassing) this.#settle(ASK_AGAIN_MS);
-      // Else it is incomplete again, or changed into something that no variable can hold: the next change tells.
+      // Otherwise the set is incomplete again, or has a value that no variable can hold: wait for the next change.
     } finally {
       this.#isBusy = false;
     }
   }
 
   async #restart(): Promise<void> {
-    // Read first: where that fails, the command goes on with what it has.
+    // Read first: if that fails, the command keeps running with the values it has.
     const next = await this.#run.prepare();
     const pid = this.#pid;
     if (pid === undefined) {
       closeFiles(next);
-      // Between two commands: the one that is about to start has what was read before.
+      // Between two runs: the run that is about to start has older values. Try again once it has started.
       return this.#settle();
     }
     if (this.#next !== undefined) closeFiles(this.#next);
     this.#next = next;
-    this.#session.note('The set has changed: the command is started anew.');
+    this.#session.note('The set has changed: the command is restarted.');
     process.kill(pid, 'SIGTERM');
     const killing = setTimeout(() => {
       if (this.#pid === pid) process.kill(pid, 'SIGKILL');

@@ -2,12 +2,12 @@ import type { WatchedSet } from '../../../src/protocol/interface.generated.ts';
 import { canonicalSetName } from '../../../src/sets.ts';
 import type { Told } from '../watch/picture.ts';
 
-/** Follows the set that a name or UUID means to whoever asks: his own where there is one, else the shared one. */
+/** Follows the set that a name or UUID means to the caller: the caller's own if there is one, else the shared one. */
 export class SetFollower {
   readonly #name: string | undefined;
   readonly #uuid: string;
   readonly #known: Map<number, WatchedSet> = new Map();
-  /** Which set it was when it was last complete: generations count by owner and by store, and UUIDs tell these apart. */
+  /** UUID and generation of the set when it was last complete. Generations alone count per owner and per store. */
   #heard: string | undefined;
 
   constructor(set: string) {
@@ -15,12 +15,12 @@ export class SetFollower {
     this.#uuid = set.toLowerCase();
   }
 
-  /** Whether the set can be used as it is now. */
+  /** Whether the set is complete at present. */
   get isComplete(): boolean {
     return this.#meant()?.ready === true;
   }
 
-  /** @returns whether the set is complete and another one than it was when it last was */
+  /** @returns whether the set is complete, and differs from what it was when it was last complete */
   hear(told: readonly Told[]): boolean {
     for (const each of told) {
       if (each.event === 'gone') {
@@ -41,7 +41,7 @@ export class SetFollower {
     return set === this.#name || uuid === this.#uuid;
   }
 
-  /** The shared one comes last: 0 is the lowest of all owners. */
+  /** Returns the set with the highest owner: the shared one has owner 0, the lowest of all. */
   #meant(): WatchedSet | undefined {
     return [...this.#known.values()].toSorted((a, b) => b.owner - a.owner)[0];
   }

@@ -1,4 +1,4 @@
-/** The forms that `get --output` prints: data alone, for what completes and explains them. */
+/** The forms that `get --output` prints. A file of its own, without code, for completion and help. */
 export const FORMS = [
   'yaml',
   'json',

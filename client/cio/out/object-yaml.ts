@@ -2,20 +2,20 @@ import { stringify, type DocumentOptions, type SchemaOptions, type ToStringOptio
 
 const OPTIONS: DocumentOptions & SchemaOptions & ToStringOptions = { lineWidth: 0, customTags: ['binary'] };
 
-/** What a terminal is not to be given, see {@link printable}, and YAML leaves as it is. */
+/** Characters that must not reach a terminal, see {@link printable}, and that YAML does not escape. */
 const UNPRINTABLE = /(?![\t\n])[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}]/gu;
 
-/** A block that begins with a line of white space: who reads it takes the line for an empty one (eemeli/yaml#695). */
+/** A block scalar that begins with a line of white space: parsers take that line for an empty one (eemeli/yaml#695). */
 const BLANK_BLOCK = /[|>][-+\d]{0,2}\n+[ \t]+$/m;
 
 /**
- * An object as YAML that a terminal can be given. Long lines stay whole, as other readers than ours may want them; bytes that
- * are no text are `!!binary`.
+ * Formats an object as YAML that is safe to print on a terminal. Long lines are not folded, for the sake of other
+ * parsers; bytes that are not text become `!!binary`.
  */
 export function formatObject(value: object): string {
   const text = stringify(value, OPTIONS);
   if (text.search(UNPRINTABLE) === -1 && !BLANK_BLOCK.test(text)) return text;
-  // Within quotes a character can be spelled out.
+  // Only within double quotes can a character be escaped.
   return stringify(value, { ...OPTIONS, defaultStringType: 'QUOTE_DOUBLE' }).replaceAll(
     UNPRINTABLE,
     (character) => `\\U${(character.codePointAt(0) ?? 0).toString(16).padStart(8, '0')}`,

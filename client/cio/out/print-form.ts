@@ -20,7 +20,7 @@ import { bytesOf } from '../value-output.ts';
 import { FORMS, type Form } from './forms.ts';
 import { encryptForUnit } from './systemd-creds.ts';
 
-/** What is to be printed, and how. */
+/** What to print, and in which form. */
 export interface FormRequest {
   readonly target: string;
   readonly form: string;
@@ -28,12 +28,12 @@ export interface FormRequest {
   readonly owner: number | null;
 }
 
-/** Forms for one credential as well as for a set. */
+/** The forms that exist for a credential as well as for a set. */
 const VALUE_FORMS = ['json', 'yaml', 'systemd-creds'] as const satisfies readonly Form[];
 
 type ValueForm = (typeof VALUE_FORMS)[number];
 
-/** Forms of a set as text. `notes` is told besides: what the reader of the file should know. */
+/** Formats a set as text, undefined if it does not suit the form. `notes` gets remarks for the user about the text. */
 type SetForm = (content: SetContent, notes: string[]) => string | undefined;
 
 const SET_FORMS: Readonly<Record<Exclude<Form, ValueForm>, SetForm>> = {
@@ -41,7 +41,7 @@ const SET_FORMS: Readonly<Record<Exclude<Form, ValueForm>, SetForm>> = {
   dotenv: (content, notes) => {
     const { text, quoted, misread } = formatDotenv(variablesOf(content));
     if (quoted.length > 0) {
-      notes.push(`Note: docker run --env-file would take the quotes for a part of ${quoted.join(', ')}.`);
+      notes.push(`Note: docker run --env-file would take the quotes as part of ${quoted.join(', ')}.`);
     }
     for (const [name, readers] of misread) {
       notes.push(`Note: ${name} is written as Compose reads it; ${readers.join(', ')} would read another value.`);
@@ -55,16 +55,16 @@ const SET_FORMS: Readonly<Record<Exclude<Form, ValueForm>, SetForm>> = {
   velero: formatVelero,
 };
 
-/** Prints a credential, or a set, in a form that programs take. @throws CredentialError, CommandError */
+/** Prints a credential or a set in a form for other programs. @throws CredentialError, CommandError */
 export async function printForm(request: FormRequest, session: Session): Promise<void> {
   const { target } = request;
   const form = FORMS.find((known) => known === request.form);
-  if (form === undefined) throw usageError('there is no such form', `it is one of: ${FORMS.join(', ')}`);
-  if (session.isJson && form !== 'json') throw usageError('--json and --output are two forms', 'give one of them');
+  if (form === undefined) throw usageError('--output is not a known form', `the forms are ${FORMS.join(', ')}`);
+  if (session.isJson && form !== 'json') throw usageError('--json and --output exclude each other', 'give one of them');
   await session.withClient(async (client) => {
     const credential = isValueForm(form) ? await readCredential(client, request) : undefined;
     if (credential !== undefined) return printCredential(session, form, credential, client.socket);
-    if (request.version !== null) throw usageError('--version is for a credential, and it is a set');
+    if (request.version !== null) throw usageError('--version is for a credential, and this is a set');
     const reply = await getAnySet(client, target, request.owner);
     await printSet(session, form, reply, client);
   });
@@ -74,7 +74,7 @@ function isValueForm(form: Form): form is ValueForm {
   return VALUE_FORMS.some((known) => known === form);
 }
 
-/** Undefined where a set is meant: a credential comes first, where the form is one for both. */
+/** Reads a credential; undefined if the target is a set. A credential takes precedence over a set of the same name. */
 async function readCredential(
   client: CredentialClient,
   { target, version, owner }: FormRequest,
@@ -132,7 +132,7 @@ async function printSet(
   for (const note of notes) session.note(note);
 }
 
-/** When the first of a set's credentials was stored; undefined where it is gone by now. */
+/** Returns when the first of a set's credentials was created; undefined if they were removed meanwhile. */
 async function createdOf(
   client: CredentialClient,
   { set, owner, members }: Methods['GetSet']['out'],
@@ -151,11 +151,11 @@ function variablesOf(content: SetContent): ReadonlyMap<string, string> {
 
 function unsuited(form: string, { set, provider }: SetContent): Error {
   if (provider === undefined) return new CredentialError('Incomplete', { set, missing: ['provider'] });
-  const hint = 'it is for sets with an access key and a secret key of S3';
+  const hint = 'it is for sets with an S3 access key and secret key';
   return new CommandError('NotInForm', `set ${set} (${provider.label}) has no form ${form}`, hint);
 }
 
-/** The library is loaded for this alone. */
+/** Formats YAML. Only this loads the library for it. */
 async function toYaml(value: object): Promise<string> {
   const { formatObject } = await import('./object-yaml.ts');
   return formatObject(value);

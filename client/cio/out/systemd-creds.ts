@@ -3,12 +3,12 @@ import { CommandError } from '../command-error.ts';
 
 const PROGRAM = 'systemd-creds';
 
-/** A TPM may take its time. */
+/** Generous, since a TPM can be slow. */
 const TIMEOUT_MS = 60_000;
 
 /**
- * A value, encrypted for this host as `LoadCredentialEncrypted=` and `SetCredentialEncrypted=` take it: base64 with line
- * ends. The value goes to the child by a pipe.
+ * Encrypts a value for this host, as `LoadCredentialEncrypted=` and `SetCredentialEncrypted=` take it: base64 with line
+ * breaks. The value goes to the child process through a pipe.
  *
  * @throws CommandError `HelperFailed`
  */
@@ -17,7 +17,7 @@ export function encryptForUnit(name: string, value: Uint8Array): Buffer {
     input: value,
     stdio: ['pipe', 'pipe', 'inherit'],
     timeout: TIMEOUT_MS,
-    // A blob is some 200 bytes and a third more than the largest value.
+    // The output is about 200 bytes plus 4/3 of the value's size, which is at most 1 MiB.
     maxBuffer: 4 * 1024 * 1024,
   });
   if (status === 0) return stdout;
@@ -25,6 +25,6 @@ export function encryptForUnit(name: string, value: Uint8Array): Buffer {
   throw new CommandError(
     'HelperFailed',
     isAbsent ? `there is no ${PROGRAM} on this host` : `${PROGRAM} could not encrypt ${name}`,
-    isAbsent ? 'it comes with systemd 250 and later' : 'its own message stands above; without a TPM it takes root',
+    isAbsent ? 'it comes with systemd 250 and later' : 'its own message is above; without a TPM this takes root',
   );
 }

@@ -1,13 +1,13 @@
 import type { Set as CredentialSet, StatusOut } from '../../../src/protocol/interface.generated.ts';
 import { memberName } from '../../../src/sets.ts';
 
-/** What to do next: a command line, or where there is none that would help, undefined. */
+/** The next step for the user. `command` is a command line, or undefined if none would help. */
 export interface NextStep {
   readonly command: string | undefined;
   readonly why: string;
 }
 
-/** The one thing that most keeps a backup from working, and the command that fixes it. */
+/** Returns the most serious obstacle to a working backup, and the command that removes it. */
 export function nextStep(
   { locked, administrator }: StatusOut,
   sets: readonly CredentialSet[],
@@ -18,14 +18,15 @@ export function nextStep(
       ? { command: 'cio credential unlock', why: 'the store is locked' }
       : { command: undefined, why: 'the store is locked: root, or a member of the group cio, can open it' };
   }
-  if (damaged > 0) return { command: 'cio credential fsck', why: `${damaged} damaged records are left out` };
+  if (damaged > 0) return { command: 'cio credential fsck', why: `damaged records: ${damaged}` };
   const [first] = sets;
   if (first === undefined) {
     const example = 's3:https://s3.amazonaws.com/BUCKET';
     return { command: `cio credential create cio_aws_backup_repo ${example}`, why: 'there is no set yet' };
   }
   const failing = sets.find(({ ready, health }) => ready && health.state === 'failed');
-  if (failing !== undefined) return { command: `cio credential validate ${failing.set}`, why: `${failing.set} fails` };
+  if (failing !== undefined)
+    return { command: `cio credential validate ${failing.set}`, why: `the last validation of ${failing.set} failed` };
   const incomplete = sets.find(({ ready, missing }) => !ready && missing.length > 0);
   if (incomplete !== undefined) {
     const { set, missing } = incomplete;
@@ -36,7 +37,10 @@ export function nextStep(
   }
   const unproved = sets.find(({ health }) => health.state === 'unproved');
   if (unproved !== undefined) {
-    return { command: `cio credential validate ${unproved.set}`, why: `${unproved.set} was never tried as it is` };
+    return {
+      command: `cio credential validate ${unproved.set}`,
+      why: `${unproved.set} has not been validated since its last change`,
+    };
   }
   return { command: `cio credential exec ${first.set} -- restic snapshots`, why: 'every set is complete and works' };
 }

@@ -8,7 +8,7 @@ import { terminalWidth } from '../terminal.ts';
 import { counted, printable } from '../text.ts';
 import { nextStep, type NextStep } from './next-step.ts';
 
-/** Shows where things stand, and what to do next: the answer to the group's name alone. */
+/** Shows the state of the daemon and its sets, and the next step: what `cio credential` without a command prints. */
 export async function showOverview(session: Session): Promise<number> {
   const { status, sets, damaged, socket } = await session.withClient(async (client) => {
     const found: CredentialSet[] = [];

@@ -2,13 +2,13 @@ import { encode, renderUnicodeCompact } from 'uqr';
 import { hasUnicode } from '../signs.ts';
 import { formatTime } from '../time.ts';
 
-/** Columns of a page that every printer takes. */
+/** Columns that fit on a page of every printer. */
 const PAGE_WIDTH = 80;
 
-/** Light modules around the code that a reader needs: four on each side (ISO/IEC 18004, "quiet zone"). */
+/** Light modules that a reader needs around the code, on each side (ISO/IEC 18004, "quiet zone"). */
 const QUIET_ZONE = 4;
 
-/** What is said of the store on the page. */
+/** The contents of a recovery page. */
 export interface RecoveryPage {
   readonly code: string;
   readonly slot: string;
@@ -19,9 +19,9 @@ export interface RecoveryPage {
 }
 
 /**
- * A page of plain text, for paper: the code in groups and as a QR code, what it is for, and how it is used.
+ * Formats a page of plain text to print on paper: the code in groups and as a QR code, its purpose, and its use.
  *
- * @param isPainted the QR code has colours of its own, for a terminal that may be light on dark
+ * @param isPainted the QR code sets its own colours, for a terminal that may show light text on dark
  */
 export function formatRecoveryPage(page: RecoveryPage, isPainted: boolean): string {
   const { code, slot, storeId, host, created } = page;
@@ -42,13 +42,13 @@ export function formatRecoveryPage(page: RecoveryPage, isPainted: boolean): stri
     `    ${code}`,
     '',
     '  Upper and lower case, spaces and dashes do not matter. The letters I, L, O and',
-    '  U do not occur; the last four characters show a slip of the pen.',
+    '  U do not occur; the last four characters reveal typing mistakes.',
     '',
     ...qrLines(code, isPainted),
     '',
     'WHAT IT IS FOR',
     '',
-    '  It opens the store where its key file, its TPM or its passphrase is lost.',
+    '  It opens the store when its key file, its TPM or its passphrase is lost.',
     '',
     '  On this host, with a store that is locked:',
     '',
@@ -59,7 +59,7 @@ export function formatRecoveryPage(page: RecoveryPage, isPainted: boolean): stri
     '    cio credential restore FILE --recovery',
     '    cio credential slot add keyfile /var/lib/cio-credentiald/recovered.key',
     '',
-    '  When somebody else may have seen it, make another one and remove this:',
+    '  If somebody else may have seen it, make another one and remove this one:',
     '',
     '    cio credential slot add recovery --print',
     `    cio credential slot remove ${slot}`,
@@ -69,8 +69,8 @@ export function formatRecoveryPage(page: RecoveryPage, isPainted: boolean): stri
 }
 
 /**
- * The code as half blocks, of which one line of text has two rows: dark on light, as paper is. It is the code alone,
- * with its dashes, so that what a reader shows can be typed or pasted as it is.
+ * Draws the QR code in half blocks, two rows of modules in a line of text: dark on light, as on paper. It contains only
+ * the code with its dashes, so that a reader's output can be typed or pasted unchanged.
  */
 function qrLines(code: string, isPainted: boolean): string[] {
   if (!hasUnicode(process.env)) return asciiQrLines(code, isPainted);
@@ -78,7 +78,7 @@ function qrLines(code: string, isPainted: boolean): string[] {
   return rows.map((row) => (isPainted ? `    \u001b[30;107m${row}\u001b[0m` : `    ${row}`.trimEnd()));
 }
 
-/** The same of two characters for each module, which are about square, where the locale has no blocks. */
+/** Draws the QR code for a locale without block characters: two characters, which are about square, for each module. */
 function asciiQrLines(code: string, isPainted: boolean): string[] {
   const [dark, light] = isPainted ? ['\u001b[40m  ', '\u001b[107m  '] : ['##', '  '];
   const { data } = encode(code, { ecc: 'M', border: isPainted ? QUIET_ZONE : 0 });

@@ -13,7 +13,7 @@ import { isColoured } from '../terminal.ts';
 import { VALIDATION_TIMEOUT_MS } from '../timeouts.ts';
 import { formatFindings, formatNotTried, formatResult, formatTitle, formatTrying } from '../validation-report.ts';
 
-/** One set, and what its validation found. */
+/** A set, and the findings of its validation. */
 interface Report {
   readonly set: string;
   readonly owner: number;
@@ -27,11 +27,11 @@ interface ValidateOptions {
 }
 
 /**
- * Tries sets out, and prints what is found.
+ * Validates sets and prints the findings.
  *
- * @param named names, sets and UUIDs; none for every set
+ * @param named names of credentials or sets, and UUIDs; empty for every set
  * @returns the exit code
- * @throws CredentialError, ConnectionError, CommandError where nothing could be tried
+ * @throws CredentialError, ConnectionError, CommandError if nothing could be tried
  */
 export async function validateSets(
   session: Session,
@@ -50,15 +50,15 @@ export async function validateSets(
 
 interface Outcome {
   readonly reports: readonly Report[];
-  /** Of names that could not be tried, each with its name: documents for programs. */
+  /** The errors of the names that could not be tried, as documents for programs, each with its name. */
   readonly errors: readonly object[];
-  /** The first failure's, in the order of the names; that of what ended the whole call. */
+  /** The exit code of the first failure in the order of the names, or of the error that ended the run. */
   readonly exit: number;
 }
 
 /**
- * A name that cannot be tried keeps no other from being tried; where it is the only one, it is thrown. What keeps every
- * further one from being tried ends it, and throws away nothing of those before.
+ * Validates each target. An error that concerns one name does not stop the others; with a single target it is thrown.
+ * An error that would repeat for all further targets ends the run, but the results so far are kept.
  */
 async function validateEach(
   session: Session,
@@ -87,25 +87,28 @@ async function validateEach(
   return { reports, errors, exit };
 }
 
-/** What is wrong with one name, and not with every call. */
+/** Whether an error concerns one name, and not every call. */
 function isOfName(error: unknown): boolean {
   if (error instanceof CommandError) return error.code === 'NotInForm';
   return NAME_ERRORS.some((code) => isCredentialError(error, code));
 }
 
-/** The daemon refuses, or is no more; all else is wrong on this side. */
+/** Whether the daemon refused the call or went away. Any other error arose in this process. */
 function isOfDaemon(error: unknown): boolean {
   return error instanceof CredentialError || error instanceof ConnectionError;
 }
 
 const NAME_ERRORS = ['NotFound', 'InvalidName', 'AccessDenied', 'Damaged'] as const;
 
-/** What is part of no set is there all the same. */
+/** Replaces `NotFound` for a credential that exists, but is not part of a set. */
 async function explainLoose(client: CredentialClient, { target, owner }: ValidateCall, error: unknown): Promise<never> {
   if (!isCredentialError(error, 'NotFound')) throw error;
   const { credentials } = await client.call('List', { patterns: [target], owner });
   if (!credentials.some(({ name }) => name === canonicalName(target))) throw error;
-  throw new CommandError('NotInForm', `${abbreviate(target)} is part of no set, and there is nothing to try it out at`);
+  throw new CommandError(
+    'NotInForm',
+    `${abbreviate(target)} is not part of a set, so there is nothing to try it against`,
+  );
 }
 
 interface ValidateCall extends ValidateOptions {
@@ -135,7 +138,7 @@ async function validate(session: Session, client: CredentialClient, call: Valida
   return report;
 }
 
-/** A set, and names of its members, mean it once: the daemon tells the set of a name by the name alone. */
+/** Drops names that mean the same set: the name of a credential is enough to tell its set, for the daemon as well. */
 function onePerSet(named: readonly string[]): string[] {
   const setOf = (name: string): string => membershipOf(canonicalName(name))?.set ?? canonicalSetName(name) ?? name;
   return [...Map.groupBy(named, setOf).values()].flatMap(([first = '']) => first);

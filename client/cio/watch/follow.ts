@@ -6,38 +6,38 @@ import { ConnectionError } from '../../connection-error.ts';
 import type { Session } from '../session.ts';
 import { Picture, type Told } from './picture.ts';
 
-/** Nothing may change for weeks. It is the longest time that a timer of Node has. */
+/** Time-out of a watch, in which nothing may change for weeks: the longest that Node's timers support. */
 const SILENCE_MAX_MS = 0x7fff_ffff;
 
-/** How soon a daemon that went away is looked for again; each time twice as long, up to the other. */
+/** Delay before a daemon that went away is tried again. It doubles with each attempt, up to the maximum. */
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2000;
 
-/** How soon something is asked for again that the daemon, told of as gone or locked, could not be asked for. */
+/** Delay before a call is repeated that failed because the daemon was gone or locked. */
 export const ASK_AGAIN_MS: number = RETRY_MAX_MS;
 
-/** Why a daemon cannot be listened to, for now: it will be again. */
+/** The connection failures that are temporary. */
 const PASSING: ReadonlySet<string> = new Set(['not_found', 'refused', 'closed', 'timed_out', 'failed']);
 
-/** What a follower hears besides the changes. */
+/** Events besides the changes. */
 export interface FollowEvents {
-  /** Why nothing is heard for now; once for each time. */
+  /** The watch is interrupted. Called once for each interruption and reason. */
   onLost(reason: 'gone' | 'locked'): void;
   onBack(): void;
 }
 
-/** What is told at once: the state to begin with, or changes. */
+/** A batch: the initial state, or changes. */
 export interface Telling {
   readonly isFirst: boolean;
   readonly told: readonly Told[];
 }
 
 /**
- * What there is, and then what changes, for ever: where the daemon goes away, or locks its store, it is waited for, and
- * what is different then is told like any other change.
+ * Yields the initial state, and then every change, without end. If the daemon goes away or locks its store, the
+ * generator waits for it, and yields what is different afterwards like any other change.
  *
- * @param isPatient waits for the daemon from the start
- * @throws CredentialError, ConnectionError what is not waited for; without `isPatient`, whatever keeps it from beginning
+ * @param isPatient waits for the daemon at the start, too
+ * @throws CredentialError, ConnectionError for errors that do not pass; without `isPatient`, for any error at the start
  */
 export async function* follow(
   session: Session,
@@ -84,10 +84,10 @@ export async function* follow(
   }
 }
 
-/** Why there is no answer for now; undefined for what does not pass by waiting. */
+/** Returns why the daemon cannot answer at present; undefined for an error that waiting does not help. */
 export function passingReason(error: unknown): 'gone' | 'locked' | 'busy' | undefined {
   if (isCredentialError(error, 'Locked')) return 'locked';
-  // A daemon that stops says so too; if it does not come back, the next attempt tells.
+  // A daemon that is stopping also answers Busy; if it does not come back, the next attempt shows it.
   if (isCredentialError(error, 'Busy')) return 'busy';
   return error instanceof ConnectionError && PASSING.has(error.reason) ? 'gone' : undefined;
 }

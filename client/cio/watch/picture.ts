@@ -1,23 +1,23 @@
 import type { Vanished, WatchOut, WatchedCredential, WatchedSet } from '../../../src/protocol/interface.generated.ts';
 
-/** One thing that is told: it is there to begin with, or new, or another than before, or not there any more. */
+/** One event: a credential or set is present at the start, is new, has changed, or is gone. */
 export type Told =
   | { readonly event: 'present' | 'new' | 'changed'; readonly kind: 'credential'; readonly item: WatchedCredential }
   | {
       readonly event: 'present' | 'new' | 'changed';
       readonly kind: 'set';
       readonly item: WatchedSet;
-      /** As it was told before. */
+      /** The set as it was last reported. */
       readonly before: WatchedSet | undefined;
     }
   | ({ readonly event: 'gone' } & Vanished);
 
-/** A watcher's idea of what there is. */
+/** A watcher's copy of the credentials and sets it has been told of. */
 export class Picture {
   readonly #credentials: Map<string, WatchedCredential> = new Map();
   readonly #sets: Map<string, WatchedSet> = new Map();
 
-  /** Takes a reply over, and gives what it changed. */
+  /** Applies a reply, and returns what it changed. */
   apply({ credentials, sets, vanished }: Omit<WatchOut, 'settled'>): Told[] {
     const told: Told[] = [];
     for (const item of credentials) {
@@ -37,7 +37,7 @@ export class Picture {
     return told;
   }
 
-  /** Takes another picture over, made by somebody who began anew, and gives what is different in it. */
+  /** Takes over the contents of another picture, made by a new watch, and returns the differences. */
   become(other: Picture): Told[] {
     const vanished: Vanished[] = [
       ...[...this.#credentials]

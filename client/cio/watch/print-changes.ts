@@ -7,7 +7,7 @@ import { formatTime } from '../time.ts';
 import { follow } from './follow.ts';
 import type { Told } from './picture.ts';
 
-/** Prints what there is and then every change, a line each, until it is interrupted, or nobody reads it any more. */
+/** Prints the initial state and then every change, a line each, until interrupted or until the reader is gone. */
 export async function printChanges(session: Session, parameters: WatchIn): Promise<number> {
   const users = localUsers();
   const events = {
@@ -22,7 +22,7 @@ export async function printChanges(session: Session, parameters: WatchIn): Promi
   };
   for await (const { isFirst, told } of follow(session, parameters, events)) {
     const shown = isFirst ? told.map(asPresent).toSorted(byName) : told;
-    if (!session.isJson && isFirst && shown.length === 0) session.note('There is nothing yet; waiting for it.');
+    if (!session.isJson && isFirst && shown.length === 0) session.note('There is nothing yet; waiting.');
     for (const each of shown) session.print(documentOf(each), () => formatTold(each, Date.now(), users));
     if (session.isJson && isFirst) session.printDocument({ event: 'settled' });
     if (session.isUnread) return EXIT.done;
@@ -34,7 +34,7 @@ function asPresent(told: Told): Told {
   return told.event === 'gone' ? told : { ...told, event: 'present' };
 }
 
-/** The credentials, then the sets. */
+/** Sorts credentials before sets, each by name and owner. */
 function byName(a: Told, b: Told): number {
   const [first, second] = [keyOf(a), keyOf(b)];
   return first < second ? -1 : first > second ? 1 : 0;
@@ -45,7 +45,7 @@ function keyOf(told: Told): string {
   return `${told.kind} ${name} ${owner}`;
 }
 
-/** One line of JSON: `event` and `kind`, and what the interface tells of it. */
+/** The document for a line of JSON: `event` and `kind`, and the fields from the interface. */
 function documentOf(told: Told): object {
   if (told.event === 'gone') return told;
   const { event, kind, item } = told;

@@ -9,21 +9,21 @@ import { explain } from '../messages.ts';
 import type { Session } from '../session.ts';
 import { ASK_AGAIN_MS, follow, passingReason } from './follow.ts';
 
-/** The credentials that all administrators share: no user has units of the host reloaded. */
+/** The owner of the shared credentials. Sets of users are not watched: no user may have units of the host reloaded. */
 const SHARED = 0;
 
-/** Sets with that field, however many credentials there are besides. */
+/** Matches only the sets with that field, however many other credentials exist. */
 const NAMING_UNITS = memberName('*', 'reload_units');
 
 const SYSTEMCTL = '/usr/bin/systemctl';
 
-/** How long a unit is left alone before it is reloaded: what changes a set field by field has as many commits. */
+/** How long a unit's set must stay unchanged before the reload: a change made field by field takes several commits. */
 const SETTLE_MS = 2000;
 
-/** systemctl has only to hand the job over. */
+/** systemctl only has to queue the job. */
 const SYSTEMCTL_TIME_MAX_MS = 30_000;
 
-/** Reloads the units that sets name (`reload_units`) after each change of such a set, for ever. */
+/** Reloads the units that a set names in `reload_units` after each change of that set, without end. */
 export async function reloadUnits(session: Session): Promise<never> {
   const units = new SettlingUnits(session);
   const events = {
@@ -31,7 +31,7 @@ export async function reloadUnits(session: Session): Promise<never> {
     onBack: () => session.note('Watching again.'),
   };
   for await (const { isFirst, told } of follow(session, { owner: SHARED, patterns: [NAMING_UNITS] }, events, true)) {
-    // What was so when this began is what the units began with.
+    // The initial state is no change: the units started with it.
     if (isFirst) continue;
     for (const each of told) {
       if (each.event === 'gone' || each.kind !== 'set' || !isChanged(each.item, each.before)) continue;
@@ -41,7 +41,10 @@ export async function reloadUnits(session: Session): Promise<never> {
   throw new TypeError('a watch has no end');
 }
 
-/** What was told once is not told again: where the daemon is gone, or locked, before it says which units, it is asked again. */
+/**
+ * Schedules the units of a set for a reload. The watch does not repeat a change, so if the daemon is gone or locked
+ * when it is asked for the units, it is asked again until it answers.
+ */
 async function touchUnitsOf(session: Session, units: SettlingUnits, set: string, isAgain = false): Promise<void> {
   try {
     const due = await session.withClient((client) => unitsOf(client, set));
@@ -56,14 +59,14 @@ async function touchUnitsOf(session: Session, units: SettlingUnits, set: string,
   }
 }
 
-/** Whether it is another set than it was, and one that can be used. Having been tried does not make it another. */
+/** Whether the contents of a set have changed, and it is complete. A validation alone is no change. */
 function isChanged(set: WatchedSet, before: WatchedSet | undefined): boolean {
-  // Of another store, whose copy was restored, an equal generation says nothing.
+  // After a restore, the same generation can mean other contents; the UUID tells the stores apart.
   const isAnother = set.generation !== before?.generation || set.uuid !== before.uuid;
   return set.reloadUnits && set.ready && set.owner === SHARED && isAnother;
 }
 
-/** The units that a set names: those that it, or one of its credentials, was granted to, and the others. */
+/** Returns the units that a set names, divided into those granted the set or one of its credentials, and the others. */
 async function unitsOf(
   client: CredentialClient,
   set: string,
@@ -93,7 +96,7 @@ async function namedUnits(client: CredentialClient, set: string): Promise<readon
   }
 }
 
-/** Units that are reloaded once they are named no more for a moment. */
+/** Delays the reload of each unit until its set has not changed for {@link SETTLE_MS}. */
 class SettlingUnits {
   readonly #session: Session;
   readonly #timers: Map<string, NodeJS.Timeout> = new Map();
@@ -111,11 +114,11 @@ class SettlingUnits {
     this.#timers.set(unit, timer);
   }
 
-  /** systemd is not waited for: it does what it can, one job of a unit at a time. A unit that does not run stays as it is. */
+  /** Queues a reload without waiting for it: systemd runs one job of a unit at a time. A stopped unit stays stopped. */
   #reload(unit: string): void {
     const words = ['--no-block', 'try-reload-or-restart', '--', unit];
     execFile(SYSTEMCTL, words, { timeout: SYSTEMCTL_TIME_MAX_MS }, (error, _stdout, stderr) => {
-      if (error === null) this.#session.note(`${unit} is to reload or restart, where it runs: its set has changed.`);
+      if (error === null) this.#session.note(`${unit} reloads or restarts, if it runs: its set has changed.`);
       else this.#session.note(`${unit} is not reloaded: ${stderr.trim() || 'systemctl failed'}`);
     });
   }

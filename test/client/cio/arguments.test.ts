@@ -16,7 +16,7 @@ function run(...argv: string[]): Request & { readonly kind: 'run' } {
   return request;
 }
 
-/** What a refused command line is told: message and hint. */
+/** Returns the message and the hint with which the command line is refused. */
 function refusal(...argv: string[]): string {
   try {
     parse(...argv);
@@ -28,7 +28,7 @@ function refusal(...argv: string[]): string {
 }
 
 describe('parseCommandLine()', () => {
-  it('finds every command by its name and its aliases, behind each word of the group', () => {
+  it('finds every command by its name and aliases, after each spelling of the group', () => {
     for (const group of ['credential', 'credentials', 'cred']) {
       for (const command of COMMANDS) {
         for (const name of [command.name, ...(command.aliases ?? [])]) {
@@ -39,7 +39,7 @@ describe('parseCommandLine()', () => {
     }
   });
 
-  it("takes pxctl's letters for its commands behind the words of its group, and behind no other", () => {
+  it("accepts pxctl's one-letter commands after the group names `credentials` and `cred`, but not after `credential`", () => {
     for (const group of ['credentials', 'cred']) {
       for (const [letter, name] of Object.entries({ c: 'create', l: 'list', d: 'remove', v: 'validate' })) {
         const request = parse(group, letter, '--help');
@@ -50,7 +50,7 @@ describe('parseCommandLine()', () => {
     }
   });
 
-  it('gives positionals by name, and options with their types', () => {
+  it('returns positionals by name, and options with their types', () => {
     const { input } = run('create', 'name', 'value', '--replace', '--from-file', 'path');
     assert.deepEqual(input.positionals, { NAME: 'name', VALUE: 'value' });
     assert.equal(input.options['replace'], true);
@@ -63,7 +63,7 @@ describe('parseCommandLine()', () => {
     assert.deepEqual(run('list', 'a', 'b').input.positionals, { PATTERN: ['a', 'b'] });
   });
 
-  it('takes --json and --socket in every place', () => {
+  it('accepts --json and --socket in any position', () => {
     for (const argv of [
       ['--json', '--socket', '/s', 'credential', 'list'],
       ['credential', '-j', '--socket=/s', 'list'],
@@ -77,20 +77,20 @@ describe('parseCommandLine()', () => {
     assert.deepEqual(run('list').globals, { isJson: false, socket: undefined });
   });
 
-  it('takes what begins with - behind --, and - for standard input', () => {
+  it('takes words that begin with - after -- as values, and a lone - for standard input', () => {
     assert.deepEqual(run('create', 'name', '-').input.positionals, { NAME: 'name', VALUE: '-' });
     assert.deepEqual(run('create', '--', 'name', '--json').input.positionals, { NAME: 'name', VALUE: '--json' });
     assert.deepEqual(run('create', '--', 'name', '--json').globals.isJson, false);
   });
 
-  it('hands everything behind -- of exec on as it is', () => {
+  it('passes everything after -- of exec on unchanged', () => {
     const { input, globals } = run('exec', 'aws', '--', 'restic', '--json', '--', '-x', '--help', '');
     assert.deepEqual(input.positionals, { SET: 'aws' });
     assert.deepEqual(input.rest, ['restic', '--json', '--', '-x', '--help', '']);
     assert.equal(globals.isJson, false);
   });
 
-  it('tells where the command of exec has to be', () => {
+  it('says where the command of exec must be given', () => {
     for (const argv of [
       ['exec', 'aws'],
       ['exec', 'aws', '--'],
@@ -101,7 +101,7 @@ describe('parseCommandLine()', () => {
     }
   });
 
-  it('takes the name of the group alone for the question where things stand', () => {
+  it('takes the group name alone as a request for the overview', () => {
     for (const [argv, globals] of [
       [['credential'], { isJson: false, socket: undefined }],
       [['cred', '--json'], { isJson: true, socket: undefined }],
@@ -111,7 +111,7 @@ describe('parseCommandLine()', () => {
     }
   });
 
-  it('gives help for a command, for a group of them and for all', () => {
+  it('returns help for one command, for a group of commands, and for all', () => {
     for (const [argv, words, isAsked] of [
       [[], [], false],
       [['cred', 'slot'], ['slot'], false],
@@ -135,13 +135,13 @@ describe('parseCommandLine()', () => {
     }
   });
 
-  it('gives the version, other than that of get', () => {
+  it('returns the version for --version and -V, but leaves --version of get to get', () => {
     assert.deepEqual(parse('--version'), { kind: 'version' });
     assert.deepEqual(parse('credential', '-V'), { kind: 'version' });
     assert.equal(run('get', 'x', '--version', '3').command.name, 'get');
   });
 
-  it('refuses what is missing, too much, or wrong', () => {
+  it('refuses missing, surplus and wrong arguments', () => {
     for (const [message, ...argv] of [
       ['NAME is missing', 'get'],
       ['NAME|SET|UUID is missing', 'remove'],
@@ -173,19 +173,19 @@ describe('parseCommandLine()', () => {
     ]) {
       assert.match(refusal(...argv), /--socket needs a path/);
     }
-    assert.match(refusal('--jsno', 'credential'), /^argument 1 is an option that cio .*did you mean --json\?/);
+    assert.match(refusal('--jsno', 'credential'), /^argument 1 is not an option of cio.*did you mean --json\?/);
     assert.match(refusal('credential', 'list', '--owner', '1', '--owner', '2'), /given twice \(\)$/);
     assert.match(refusal('credential', 'list', '--socket', '--owner=1'), /--socket needs PATH \(.*--socket=PATH\)$/);
   });
 
-  it('tells where a value goes that begins with dashes', () => {
+  it('says where to put a value that begins with dashes', () => {
     assert.match(
       refusal('credential', 'create', 'x', '-----BEGIN PRIVATE KEY-----'),
-      /goes behind --, or on standard input/,
+      /goes after --, or on standard input/,
     );
   });
 
-  it('never repeats an argument that can be a secret in the wrong place', () => {
+  it('never repeats an argument that may be a misplaced secret', () => {
     const secret = 'wJalrXUtnFEMIbPxRfiCYEXAMPLEKEY';
     for (const argv of [
       [secret],
@@ -204,7 +204,7 @@ describe('parseCommandLine()', () => {
     }
   });
 
-  it('throws nothing but usage errors, whatever is typed', () => {
+  it('throws nothing but usage errors for any command line', () => {
     const word = fc.oneof(
       fc.constantFrom('credential', 'create', 'get', 'exec', 'slot', '--', '--json', '-j', '--owner', '--version', '-'),
       anyText,
@@ -222,7 +222,7 @@ describe('parseCommandLine()', () => {
 });
 
 describe('wantsJson()', () => {
-  it('sees --json and -j, but not those of the command of exec', () => {
+  it('sees --json and -j, but not those after -- of exec', () => {
     assert.equal(wantsJson(['credential', 'nonsense', '--json']), true);
     assert.equal(wantsJson(['-j']), true);
     assert.equal(wantsJson(['credential', 'exec', 'aws', '--', 'x', '--json']), false);
@@ -230,7 +230,7 @@ describe('wantsJson()', () => {
 });
 
 describe('usageOf()', () => {
-  it('shows what has to be there and what may', () => {
+  it('marks required and optional arguments', () => {
     const usages = Object.fromEntries(COMMANDS.map((command) => [command.name, usageOf(command)]));
     assert.equal(usages['create'], 'cio credential create [NAME] [VALUE]');
     assert.equal(usages['list'], 'cio credential list [PATTERN...]');

@@ -44,7 +44,7 @@ function listReply(names: readonly string[], sets: readonly string[], missing: r
 }
 
 describe('completeLine()', () => {
-  it('offers the words of the command line, without the daemon', async () => {
+  it('offers commands and their arguments without asking the daemon', async () => {
     assert.deepEqual(await words('cio '), ['credential']);
     assert.deepEqual(await words('cio cre'), ['credential']);
     assert.ok((await words('cio credential ')).includes('create'));
@@ -63,7 +63,7 @@ describe('completeLine()', () => {
     assert.deepEqual(await words('cio --'), ['--help', '--json', '--socket']);
   });
 
-  it('never offers what is hidden, nor anything behind a value that is free', async () => {
+  it('never offers hidden commands, nor anything for a free-form value', async () => {
     assert.deepEqual(await words('cio cred __'), []);
     assert.deepEqual(await words('cio cred create name '), []);
     assert.deepEqual(await words('cio cred get name '), []);
@@ -77,20 +77,20 @@ describe('completeLine()', () => {
     assert.deepEqual(await complete('cio cred exec aws -- restic ba'), { kind: 'command', first: 5 });
   });
 
-  it('offers users and groups of the host', async () => {
+  it("offers the host's users and groups", async () => {
     assert.ok((await words('cio cred list --owner ')).includes('root'));
     assert.ok((await words('cio cred grant x --group ro')).includes('root'));
     assert.ok((await words('cio cred grant x --group=ro')).includes('--group=root'));
   });
 
-  it('offers services of the host, and templates, and no other units', (t) => {
+  it("offers the host's services and service templates, and no other units", (t) => {
     const [own, vendor] = [temporaryDirectory(t), temporaryDirectory(t)];
     for (const file of ['restic.service', 'restic@.service', 'x.timer']) fs.writeFileSync(path.join(own, file), '');
     fs.writeFileSync(path.join(vendor, 'restic.service'), '');
     assert.deepEqual(localUnits([own, vendor, '/nonexistent']).toSorted(), ['restic.service', 'restic@.service']);
   });
 
-  it('offers names and sets of the daemon', async (t) => {
+  it("offers the daemon's names and sets", async (t) => {
     const peer = await Peer.onCalls(t, (_call, socket) => {
       socket.write(listReply(['cio_aws_access_key', 'cio_aws_secret_key', 'other'], ['aws', 'minio']));
     });
@@ -101,7 +101,7 @@ describe('completeLine()', () => {
     assert.deepEqual(await words('cio --json cred --socket x get o', peer.path), ['other']);
   });
 
-  it('offers what sets lack, and providers, for what is new', async (t) => {
+  it('offers the missing fields of sets, and providers, when creating', async (t) => {
     const peer = await Peer.onCalls(t, (_call, socket) => {
       socket.write(listReply(['cio_aws_access_key'], ['aws'], ['secret_key', 'x y', '$(x)']));
     });
@@ -110,14 +110,14 @@ describe('completeLine()', () => {
     assert.deepEqual(await words('cio cred create g', '/nonexistent/socket'), ['google']);
   });
 
-  it('passes nothing on to a shell that is no name', async (t) => {
+  it('passes only valid names on to the shell', async (t) => {
     const peer = await Peer.onCalls(t, (_call, socket) => {
       socket.write(listReply(['$(rm -rf /)', 'a b', 'A', '`x`', 'a;b', '../x', 'good'], ['$(x)', 'set a', 'good_set']));
     });
     assert.deepEqual(await words('cio cred rm ', peer.path), ['good', 'good_set']);
   });
 
-  it('ends with what came so far where the daemon goes on and on', { timeout: 20_000 }, async (t) => {
+  it("returns what came so far when the daemon's reply does not end", { timeout: 20_000 }, async (t) => {
     const reply = listReply(['good', 'no name'], []).replace('{', '{"continues":true,');
     const peer = await Peer.onCalls(t, (_call, socket) => {
       const timer = setInterval(() => socket.write(reply), 50);
@@ -126,7 +126,7 @@ describe('completeLine()', () => {
     assert.deepEqual(await words('cio cred rm ', peer.path), ['good']);
   });
 
-  it('is silent where the daemon is away, refuses or talks nonsense', async (t) => {
+  it('offers nothing where the daemon is absent, refuses or sends nonsense', async (t) => {
     assert.deepEqual(await words('cio cred get ', '/nonexistent/socket'), []);
     for (const answer of [message({ error: 'io.cio.Credentials.Locked', parameters: {} }), 'junk\0', '']) {
       const peer = await Peer.onCalls(t, (_call, socket) => socket.end(answer));

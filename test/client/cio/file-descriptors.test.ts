@@ -5,8 +5,8 @@ import { CommandError } from '../../../client/cio/command-error.ts';
 import { readBounded, readLine } from '../../../client/cio/file-descriptors.ts';
 
 describe('readBounded() and readLine()', () => {
-  it('fail where a file cannot be read to its end: half a secret is none', (t) => {
-    // Nothing is at its beginning, and to read that is EIO (proc_pid_mem(5)).
+  it('throw where a file cannot be read to its end, rather than return half a secret', (t) => {
+    // Address 0 is not mapped, so reading it fails with EIO (proc_pid_mem(5)).
     const file = fs.openSync('/proc/self/mem', 'r');
     t.after(() => fs.closeSync(file));
     for (const read of [readBounded, readLine]) {

@@ -6,7 +6,7 @@ import { reasonOf, shownPath } from '../../../client/cio/file-error.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 describe('shownPath()', () => {
-  it('shows what is there whole, and of the rest no more than its begin', (t) => {
+  it('shows the existing part of a path whole, and no more than the beginning of the next part', (t) => {
     const folder = temporaryDirectory(t);
     const file = path.join(folder, 'a-file-with-a-rather-long-name');
     fs.writeFileSync(file, '');
@@ -23,10 +23,10 @@ describe('shownPath()', () => {
 });
 
 describe('reasonOf()', () => {
-  it('has words for what is usual, and the code of what is not', () => {
-    assert.equal(reasonOf(Object.assign(new Error('x'), { code: 'EACCES' })), 'no right to (EACCES)');
+  it('has words for common errors, and the code of any other', () => {
+    assert.equal(reasonOf(Object.assign(new Error('x'), { code: 'EACCES' })), 'permission denied (EACCES)');
     assert.equal(reasonOf(Object.assign(new Error('x'), { code: 'EXDEV' })), 'EXDEV');
-    // What Node calls EDQUOT, which it has no name for.
+    // Node's code for EDQUOT, which it has no name for.
     const code = 'Unknown system error -122';
     assert.equal(reasonOf(Object.assign(new Error('x'), { code })), 'the quota is used up (EDQUOT)');
     assert.equal(reasonOf(new Error('secret')), 'unknown error');

@@ -13,11 +13,11 @@ function line(text: string): LineEnd {
 }
 
 describe('LineEditor', () => {
-  it('ends a line with Enter, as CR, LF or both', () => {
+  it('ends a line at CR, LF or CR LF', () => {
     for (const end of ['\r', '\n', '\r\n']) assert.deepEqual(type(`secret${end}`), line('secret'));
   });
 
-  it('forgets what was typed ahead', () => {
+  it('forget() drops what was typed ahead', () => {
     const editor = new LineEditor(1000);
     assert.deepEqual(type('one\rtwo\rthr', editor), line('one'));
     editor.forget();
@@ -25,30 +25,30 @@ describe('LineEditor', () => {
     assert.deepEqual(type('four\r', editor), line('four'));
   });
 
-  it('has no end before Enter', () => {
+  it('returns no line before Enter', () => {
     const editor = new LineEditor(1000);
     assert.equal(type('sec', editor), undefined);
     assert.equal(editor.text, 'sec');
     assert.deepEqual(type('ret\r', editor), line('secret'));
   });
 
-  it('puts characters together that come byte by byte', () => {
+  it('assembles characters that arrive byte by byte', () => {
     const editor = new LineEditor(1000);
     for (const byte of Buffer.from('pä🔑')) assert.equal(editor.push(Uint8Array.of(byte)), undefined);
     assert.deepEqual(type('\r', editor), line('pä🔑'));
   });
 
-  it('takes the last character back with Backspace, however many bytes it has', () => {
+  it('deletes the last character on Backspace, however many bytes it has', () => {
     assert.deepEqual(type('abc\u007f\u007fx\r'), line('ax'));
     assert.deepEqual(type('a🔑\bx\r'), line('ax'));
     assert.deepEqual(type('\u007f\u007fx\r'), line('x'));
   });
 
-  it('begins anew with Ctrl-U', () => {
+  it('clears the line on Ctrl-U', () => {
     assert.deepEqual(type('wrong\u0015right\r'), line('right'));
   });
 
-  it('tells Ctrl-C at once, wherever it comes', () => {
+  it('reports Ctrl-C at once, at any position', () => {
     assert.deepEqual(type('\u0003'), { kind: 'interrupt' });
     assert.deepEqual(type('secret\u0003'), { kind: 'interrupt' });
   });
@@ -60,16 +60,16 @@ describe('LineEditor', () => {
 
   it('keeps arrows, function keys and control characters out of the text', () => {
     assert.deepEqual(type('a\u001b[Ab\u001bOPc\u001b[15;2~d\u001bxe\u0001\u001af\r'), line('abcdef'));
-    // F1 on Linux's console, and a terminal that tells that it lost the focus.
+    // F1 on the Linux console, and a terminal's report that it lost the focus.
     assert.deepEqual(type('a\u001b[[Ab\u001b[Oc\r'), line('abc'));
     assert.deepEqual(type('\u001b[200~pasted\u001b[201~\r'), line('pasted'));
   });
 
-  it('takes a tab, which a pasted secret can have', () => {
+  it('keeps a tab, which a pasted secret may contain', () => {
     assert.deepEqual(type('a\tb\r'), line('a\tb'));
   });
 
-  it('ends at the first of several pasted lines, and keeps the rest for the next question', () => {
+  it('ends at the first of several pasted lines, and keeps the rest for the next questions', () => {
     const editor = new LineEditor(1000);
     assert.deepEqual(type('one\r\ntwo\nthr', editor), line('one'));
     assert.deepEqual(editor.begin(), line('two'));
@@ -81,15 +81,15 @@ describe('LineEditor', () => {
     assert.deepEqual([editor.begin(), editor.begin()], [line(''), line('six')]);
   });
 
-  it('keeps a mark of the byte order, which a pasted secret can begin with', () => {
+  it('keeps a byte order mark, with which a pasted secret may begin', () => {
     assert.deepEqual(type('\ufeffa\r'), line('\ufeffa'));
   });
 
-  it('takes no more than its bound', () => {
+  it('drops what exceeds its limit', () => {
     assert.deepEqual(type('abcdef\r', new LineEditor(3)), line('abc'));
   });
 
-  it('gives back every text without control characters, however it is split', () => {
+  it('returns any text without control characters, however it is split', () => {
     fc.assert(
       fc.property(anyText, fc.array(fc.nat(20)), (text, sizes) => {
         const plain = text.replaceAll(/[\u0000-\u001f\u007f]/g, '');

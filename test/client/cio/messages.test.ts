@@ -6,7 +6,7 @@ import { ConnectionError, type ConnectionFailure } from '../../../client/connect
 import { CredentialError, EXIT, EXIT_OF_ERROR, type ErrorCode } from '../../../src/errors.ts';
 import type { Errors } from '../../../src/protocol/interface.generated.ts';
 
-/** One of every error; of those with a reason, one of every reason. */
+/** One instance of every error; for errors with a reason, one for every reason. */
 const ERRORS: { readonly [Code in ErrorCode]: readonly Errors[Code][] } = {
   NotFound: [{ name: 'cio_aws_access_key' }],
   AlreadyExists: [{ name: 'cio_aws_access_key' }],
@@ -49,7 +49,7 @@ const FAILURES: readonly ConnectionFailure[] = [
 ];
 
 describe('explain()', () => {
-  it('has words, a code and an exit code for every error of the interface', () => {
+  it('has a message, a code and an exit code for every error of the interface', () => {
     for (const [code, all] of Object.entries(ERRORS) as [ErrorCode, readonly Errors[ErrorCode][]][]) {
       for (const fields of all) {
         const explanation = explain(new CredentialError(code, fields));
@@ -61,7 +61,7 @@ describe('explain()', () => {
     }
   });
 
-  it('has words for every way in which there is no daemon', () => {
+  it('has a message for every connection failure', () => {
     for (const reason of FAILURES) {
       const explanation = explain(new ConnectionError(reason, '/run/x'));
       const isReached = reason === 'bad_reply' || reason === 'rejected';
@@ -71,7 +71,7 @@ describe('explain()', () => {
     }
   });
 
-  it('helps with every limit, of a call and of what is kept', () => {
+  it('has a hint for every count limit, of a call and of the store', () => {
     for (const limit of [100, 1000, 10_000]) {
       const { hint } = explain(new CredentialError('TooLarge', { limit }));
       assert.match(hint ?? '', /several steps.*remove.*revoke/);
@@ -86,21 +86,21 @@ describe('explain()', () => {
     }
   });
 
-  it('takes what the daemon does not accept for invalid or denied', () => {
+  it("exits as invalid or denied for what the daemon's Varlink layer rejects", () => {
     const rejected = (detail: string): number => explain(new ConnectionError('rejected', '/s', { detail })).exit;
     assert.equal(rejected('InvalidParameter: grantees[0].unit'), EXIT.invalid);
     assert.equal(rejected('PermissionDenied'), EXIT.accessDenied);
     assert.equal(rejected('MethodNotFound'), EXIT.failed);
   });
 
-  it('names the command that adds what a set lacks', () => {
+  it('names the command that adds a missing field', () => {
     const missing = (set: string, field: string): string | undefined =>
       explain(new CredentialError('Incomplete', { set, missing: [field] })).hint;
     assert.equal(missing('aws', 'secret_key'), 'cio credential create cio_aws_secret_key');
     assert.equal(missing('offsite', 'provider'), 'cio credential create cio_offsite_provider');
   });
 
-  it('shortens a name that may be a secret in the wrong place', () => {
+  it('shortens a name that may be a misplaced secret', () => {
     const secret = 'hunter2hunter2hunter2';
     for (const error of [
       new CredentialError('NotFound', { name: secret }),
@@ -116,7 +116,7 @@ describe('explain()', () => {
     assert.ok(explain(new CredentialError('NotFound', { name: whole })).message.includes(whole));
   });
 
-  it('keeps the exit code, the words and the hint of an error of its own', () => {
+  it('keeps the exit code, message and hint of a CommandError', () => {
     assert.deepEqual(explain(new CommandError('Usage', 'NAME is missing', 'usage: x')), {
       exit: EXIT.usage,
       code: 'Usage',
@@ -128,7 +128,7 @@ describe('explain()', () => {
     assert.equal(explain(new CommandError('CommandNotExecutable', 'x')).exit, 126);
   });
 
-  it('tells of a defect where it is, and not what it was about', () => {
+  it('reports where a defect occurred, without the message of the exception', () => {
     for (const defect of [new TypeError('canary is not a function'), 'canary', null, { canary: 1 }]) {
       const { exit, code, message, hint } = explain(defect);
       assert.deepEqual([exit, code], [EXIT.failed, 'Defect']);

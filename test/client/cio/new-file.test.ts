@@ -15,7 +15,7 @@ function textOf(file: string): string {
 }
 
 describe('NewFile', () => {
-  it('is not there under its name before it is committed, and is its owner’s alone', (t) => {
+  it('appears under its name only on commit(), with mode 0600', (t) => {
     const folder = temporaryDirectory(t);
     const target = path.join(folder, 'target');
     {
@@ -32,7 +32,7 @@ describe('NewFile', () => {
     assert.equal(fs.statSync(target).mode & 0o777, 0o600);
   });
 
-  it('leaves nothing where it is not committed', (t) => {
+  it('leaves nothing behind if it is not committed', (t) => {
     const folder = temporaryDirectory(t);
     assert.throws(() => {
       using file = NewFile.create(path.join(folder, 'target'), KEEP);
@@ -42,7 +42,7 @@ describe('NewFile', () => {
     assert.deepEqual(fs.readdirSync(folder), []);
   });
 
-  it('leaves nothing where a signal ends the process in the middle', async (t) => {
+  it('leaves nothing behind if a signal ends the process', async (t) => {
     const folder = temporaryDirectory(t);
     const module = path.join(import.meta.dirname, '../../../client/cio/new-file.ts');
     const program = `
@@ -60,7 +60,7 @@ describe('NewFile', () => {
     }
   });
 
-  it('replaces an older file by force only, also one that came meanwhile', (t) => {
+  it('replaces an existing file only with `force`, also one that appeared meanwhile', (t) => {
     const folder = temporaryDirectory(t);
     const target = path.join(folder, 'target');
     {
@@ -70,7 +70,7 @@ describe('NewFile', () => {
       assert.throws(() => file.commit(), CommandError);
     }
     assert.equal(textOf(target), 'of somebody else');
-    assert.throws(() => NewFile.create(target, KEEP), /exists already/);
+    assert.throws(() => NewFile.create(target, KEEP), /already exists/);
     {
       using file = NewFile.create(target, FORCE);
       file.write(Buffer.from('mine'));
@@ -81,35 +81,35 @@ describe('NewFile', () => {
     assert.deepEqual(fs.readdirSync(folder), ['target']);
   });
 
-  it('names the file in what it says', (t) => {
+  it('names the file in its messages', (t) => {
     const folder = temporaryDirectory(t);
     const there = path.join(folder, 'there');
     fs.writeFileSync(there, '');
-    assert.throws(() => NewFile.create(there, KEEP), { message: `${there} exists already` });
+    assert.throws(() => NewFile.create(there, KEEP), { message: `${there} already exists` });
     for (const options of [KEEP, FORCE]) {
       assert.throws(() => NewFile.create(folder, options), { message: `${folder} is a folder` });
     }
     using meanwhile = NewFile.create(path.join(folder, 'new'), KEEP);
     fs.writeFileSync(path.join(folder, 'new'), '');
-    assert.throws(() => meanwhile.commit(), { message: `${folder}/new exists already` });
+    assert.throws(() => meanwhile.commit(), { message: `${folder}/new already exists` });
     using replaced = NewFile.create(path.join(folder, 'old'), FORCE);
     fs.mkdirSync(path.join(folder, 'old'));
     assert.throws(() => replaced.commit(), { message: `${folder}/old is a folder` });
   });
 
-  it('takes no folder, link or device for a file, and names of a path what is there', (t) => {
+  it('refuses folders, links and devices, and shows only the existing part of a path', (t) => {
     const folder = temporaryDirectory(t);
     fs.symlinkSync('/etc/passwd', path.join(folder, 'link'));
-    // An empty one comes of a variable that is not set.
+    // An empty path comes from an unset variable.
     for (const place of [folder, path.join(folder, 'link'), '/dev/null', '', path.join(folder, 'new/')]) {
       for (const options of [KEEP, FORCE]) assert.throws(() => NewFile.create(place, options), CommandError);
     }
     assert.throws(
-      // Something else in the place of a path.
+      // A secret in the place of a path.
       () => NewFile.create(path.join(folder, 'wJalrXUtnFEMI', 'K7MDENG', 'bPxRfiCY'), KEEP),
       (error: unknown) => {
         assert.ok(error instanceof CommandError);
-        assert.equal(error.message, `cannot make a file in ${folder}/wJalrXUt…: it is not there (ENOENT)`);
+        assert.equal(error.message, `cannot make a file in ${folder}/wJalrXUt…: it does not exist (ENOENT)`);
         assert.equal(error.hint, 'make the folder first, or name another place');
         return true;
       },

@@ -6,7 +6,7 @@ import { run } from '../../support/process.ts';
 
 const MODULE = path.join(import.meta.dirname, '..', '..', '..', 'client', 'cio', 'on-ending.ts');
 
-/** A process that does this with `onEnding`, and has the signal sent to itself. */
+/** Runs a process that executes `body` and then sends the signal to itself. */
 function end(signal: NodeJS.Signals, body: string): ReturnType<typeof run> {
   const script = `import { onEnding } from ${JSON.stringify(MODULE)}; ${body}; process.kill(process.pid, '${signal}'); setTimeout(() => process.exit(7), 60_000);`;
   return run([process.execPath, '--input-type=module', '--eval', script]);
@@ -14,14 +14,14 @@ function end(signal: NodeJS.Signals, body: string): ReturnType<typeof run> {
 
 describe('onEnding()', () => {
   for (const signal of ALL_ENDING_SIGNALS) {
-    it(`does all that is to be done before ${signal} ends the process`, async () => {
+    it(`runs every listener before ${signal} ends the process`, async () => {
       const both = "for (const word of ['one', 'two']) onEnding(() => process.stderr.write(word))";
       const exit = await end(signal, both);
       assert.deepEqual([exit.signal, exit.stderr], [signal, 'onetwo']);
     });
   }
 
-  it('does nothing after it was disposed of, and on no signal that is not meant', async () => {
+  it('runs nothing once disposed of, nor for other signals than those given', async () => {
     const disposed = "onEnding(() => process.stderr.write('no'))[Symbol.dispose]()";
     const other = "onEnding(() => process.stderr.write('no'), ['SIGHUP'])";
     for (const body of [disposed, other]) {

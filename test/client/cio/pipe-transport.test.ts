@@ -29,7 +29,7 @@ describe('openPipeTransport()', () => {
     });
   }
 
-  it('hands out what the daemon said before it went, where nothing can be written any more', async (t) => {
+  it('delivers what the daemon sent before it closed, when nothing can be written any more', async (t) => {
     const peer = await Peer.listen(t, (socket) => {
       socket.end(message({ error: 'io.cio.Credentials.Busy', parameters: {} }));
       socket.destroySoon();
@@ -40,7 +40,7 @@ describe('openPipeTransport()', () => {
     }
   });
 
-  it('fails at once where a write does: nobody was asked anything, so nobody answers', async (t) => {
+  it('fails at once where a write fails, as no reply can follow', async (t) => {
     const peer = await Peer.listen(t, () => undefined);
     const { Pipe } = (internals.binding as (name: string) => { Pipe: { prototype: object } })('pipe_wrap');
     const { constants } = os;
@@ -55,7 +55,7 @@ describe('openPipeTransport()', () => {
     assert.equal(refused.mock.callCount(), 1);
   });
 
-  it('is destroyed before it is heard, and more than once', async (t) => {
+  it('can be destroyed before its first listener, and more than once', async (t) => {
     const peer = await Peer.listen(t, () => undefined);
     const transport = await openPipeTransport(peer.path);
     transport.destroy();

@@ -11,7 +11,7 @@ function refuses(code: CommandErrorCode, act: () => unknown): void {
 }
 
 describe('findCommand()', () => {
-  it('takes the first executable file in PATH', (t) => {
+  it('returns the first executable file in PATH', (t) => {
     const folder = temporaryDirectory(t);
     for (const name of ['plain', 'first', 'second']) fs.mkdirSync(path.join(folder, name));
     fs.writeFileSync(path.join(folder, 'plain/tool'), '', { mode: 0o644 });
@@ -23,7 +23,7 @@ describe('findCommand()', () => {
     refuses('CommandNotExecutable', () => findCommand('tool', path.join(folder, 'plain')));
   });
 
-  it('takes a name with a slash as a path', (t) => {
+  it('takes a name with a slash for a path', (t) => {
     const folder = temporaryDirectory(t);
     const tool = path.join(folder, 'tool');
     refuses('CommandNotFound', () => findCommand(tool, '/usr/bin'));
@@ -38,7 +38,7 @@ describe('findCommand()', () => {
     );
   });
 
-  it('finds nothing behind what cannot be looked into', (t) => {
+  it('treats unreadable places as not found', (t) => {
     const folder = temporaryDirectory(t);
     fs.symlinkSync('loop', path.join(folder, 'loop'));
     refuses('CommandNotFound', () => findCommand('x'.repeat(300), '/usr/bin'));
@@ -46,11 +46,11 @@ describe('findCommand()', () => {
     refuses('CommandNotFound', () => findCommand('tool', `/etc/passwd:${path.join(folder, 'loop')}`));
   });
 
-  it('finds no command without a name', () => {
+  it('finds nothing for an empty name', () => {
     refuses('CommandNotFound', () => findCommand('', '/usr/bin'));
   });
 
-  it('searches the usual folders without PATH, and the current one for an empty part of it', () => {
+  it('searches the default folders if PATH is unset, and the current folder for an empty entry', () => {
     assert.match(findCommand('sh', undefined), /\/bin\/sh$/);
     refuses('CommandNotFound', () => findCommand('sh', ''));
     assert.equal(findCommand('sh', ':/bin'), '/bin/sh');
@@ -58,7 +58,7 @@ describe('findCommand()', () => {
 });
 
 describe('assertFits()', () => {
-  it('lets pass what Linux takes', () => {
+  it('accepts what Linux accepts', () => {
     assertFits(['restic', 'x'.repeat(131_071)], { SMALL: '1', LARGE: 'x'.repeat(131_065) });
   });
 
@@ -67,7 +67,7 @@ describe('assertFits()', () => {
     assert.throws(() => assertFits([], { LARGE: 'x'.repeat(131_066) }), /the variable LARGE is too large/);
   });
 
-  it('refuses more than 6 MiB in all, whatever the limits are', () => {
+  it('refuses more than 6 MiB in all, whatever the resource limits', () => {
     const environment = Object.fromEntries(
       Array.from({ length: 60 }, (_, index) => [`V${index}`, 'x'.repeat(110_000)]),
     );

@@ -10,10 +10,10 @@ import { quoted, TERMINAL, TerminalProgram } from '../terminal.ts';
 const CLEAR_LINE = '\r\u001b[K';
 const DONE = 'Succeed: Rekey: 3 records sealed with data key 2';
 
-/** Longer than what is over too soon to be shown. */
+/** Longer than the delay before progress is shown, in ms. */
 const LONG_MS = 700;
 
-/** A daemon that answers Rekey when it is told to, or after a time. */
+/** A daemon that answers Rekey when told to, or after a time. */
 async function slowDaemon(
   scope: Scope,
   afterMs?: number,
@@ -32,11 +32,11 @@ function onTerminal(scope: Scope, socket: string, words: string, env: Readonly<R
 }
 
 describe('startProgress()', { skip: skipUnless(TERMINAL) }, () => {
-  it('shows one line on a terminal, says how long it takes, and leaves no trace', async (t) => {
+  it('shows one line on a terminal, with the time from 3 s on, and removes it at the end', async (t) => {
     const { path, answer } = await slowDaemon(t);
     const program = onTerminal(t, path, '');
     await program.shows('Sealing every record anew');
-    // From 3 s on, unless nobody had the time to say so just then.
+    // From 3 s on; later if the process was not scheduled just then.
     await program.shows(/Sealing every record anew \((?:[3-9]|\d{2}) s\)/);
     answer();
     assert.equal(await program.exit(), 0);
@@ -47,7 +47,7 @@ describe('startProgress()', { skip: skipUnless(TERMINAL) }, () => {
     for (const frame of shown.split(CLEAR_LINE).slice(1, -2)) assert.match(frame, /^[|/\\-] Sealing.{1,37}$/);
   });
 
-  it('leaves no trace of what is interrupted', async (t) => {
+  it('removes the line when interrupted', async (t) => {
     const { path } = await slowDaemon(t);
     const program = onTerminal(t, path, '; echo "exit $?"');
     await program.shows('Sealing');
@@ -56,7 +56,7 @@ describe('startProgress()', { skip: skipUnless(TERMINAL) }, () => {
     assert.match(program.screen, /\r\u001b\[K(?:\^C)?\r?\n?(?:exit 130\r\n)?$/);
   });
 
-  it('shows nothing on a terminal with --json, on one that cannot take a line back, and in a pipe', async (t) => {
+  it('shows nothing with --json, on a dumb terminal, or into a pipe', async (t) => {
     for (const [words, env] of [
       ['--json', {}],
       ['', { TERM: 'dumb' }],
@@ -74,7 +74,7 @@ describe('startProgress()', { skip: skipUnless(TERMINAL) }, () => {
 });
 
 describe('NO_PROGRESS', () => {
-  it('is what there is without a terminal', { skip: process.stderr.isTTY && 'needs no terminal' }, () => {
+  it('is returned without a terminal', { skip: process.stderr.isTTY && 'needs no terminal' }, () => {
     assert.equal(startProgress('x'), NO_PROGRESS);
   });
 });

@@ -19,7 +19,7 @@ describe('formatTable()', () => {
     );
   });
 
-  it('shortens the elastic column to the terminal, and no other', () => {
+  it('shortens only the elastic column to fit the terminal', () => {
     const name = 'n'.repeat(60);
     const lines = formatTable(COLUMNS, [[name, 'v'.repeat(100)]], 80).split('\n');
     assert.equal(lines[1], `${name}  ${'v'.repeat(17)}…`);
@@ -27,7 +27,7 @@ describe('formatTable()', () => {
     assert.equal(formatTable(COLUMNS, [[name, 'v'.repeat(100)]], undefined).split('\n')[1]?.length, 162);
   });
 
-  it('keeps every cell on its line, whatever is in it', () => {
+  it('keeps every cell on its line, for any content', () => {
     fc.assert(
       fc.property(anyText, anyText, fc.integer({ min: 30, max: 200 }), (name, value, width) => {
         const lines = formatTable(
@@ -41,7 +41,7 @@ describe('formatTable()', () => {
     );
   });
 
-  it('lets a wrapped column go on in the next line, in whole words', () => {
+  it('continues a wrapped column on the next line, in whole words', () => {
     const columns = [{ title: 'SET' }, { title: 'STATE', isWrapped: true }] as const;
     const rows = [['aws', 'failed 5 minutes ago: key (access denied); last good 3 hours ago']];
     assert.equal(
@@ -55,13 +55,13 @@ describe('formatTable()', () => {
 describe('formatTableOrRecords()', () => {
   const columns = [{ title: 'NAME' }, { title: 'OWNER' }, { title: 'VALUE', isElastic: true }] as const;
 
-  it('is a table wherever one fits', () => {
+  it('returns a table where one fits', () => {
     const rows = [['cio_aws_access_key', 'shared', 'AKIA']];
     assert.equal(formatTableOrRecords(columns, rows, 80), formatTable(columns, rows, 80));
     assert.equal(formatTableOrRecords(columns, rows, undefined), formatTable(columns, rows, undefined));
   });
 
-  it('gives each cell a line of its own where none does', () => {
+  it('puts each cell on a line of its own where no table fits', () => {
     const rows = [
       ['cio_aws_alt_access_key', 'shared', 'AKIA'],
       ['x', 'shared', 'a value of some length that has to go on'],
@@ -82,7 +82,7 @@ describe('formatTableOrRecords()', () => {
     );
   });
 
-  it('is never wider than the terminal, whatever is in it', () => {
+  it('is never wider than the terminal, for any content', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(anyText, anyText, anyText)), fc.integer({ min: 16, max: 90 }), (rows, width) => {
         const lines = formatTableOrRecords(columns, rows, width).split('\n');

@@ -3,13 +3,13 @@ import { describe, it } from 'node:test';
 import { takeText } from '../../../client/cio/take-text.ts';
 
 describe('takeText()', () => {
-  it('gives text as it is, with a byte order mark and NUL, and nothing for other bytes', () => {
+  it('returns UTF-8 text unchanged, with a byte order mark and NUL, and undefined for other bytes', () => {
     for (const text of ['', 'value', '\ufeffvalue\0\n', 'ключ 🔑']) assert.equal(takeText(Buffer.from(text)), text);
     for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80]])
       assert.equal(takeText(Buffer.from(bytes)), undefined);
   });
 
-  it('wipes the bytes, be they text or not, and none beside them', () => {
+  it('wipes the bytes, text or not, and none beside them', () => {
     for (const bytes of [
       [0x61, 0x62],
       [0x61, 0xff],

@@ -5,13 +5,13 @@ import { counted, printable, printableJson, truncate, widthOf } from '../../../c
 import { anyText } from '../../src/any-text.ts';
 
 describe('counted()', () => {
-  it('has the plural of all but one', () => {
+  it('uses the plural for every number but one', () => {
     assert.deepEqual([counted(0, 'set'), counted(1, 'set'), counted(2, 'set')], ['0 sets', '1 set', '2 sets']);
   });
 });
 
 describe('printable()', () => {
-  it('spells out what would do something to a terminal', () => {
+  it('escapes what a terminal would act upon', () => {
     assert.equal(printable('a\u001b[31mb'), 'a\\u{1b}[31mb');
     assert.equal(printable('\u0007\r\n\u009b'), '\\u{7}\\u{d}\\u{a}\\u{9b}');
     assert.equal(printable('abc\u202ecba'), 'abc\\u{202e}cba');
@@ -19,17 +19,17 @@ describe('printable()', () => {
     assert.equal(printable('\ud800'), '\\u{d800}');
   });
 
-  it('leaves everything else as it is', () => {
+  it('leaves everything else unchanged', () => {
     for (const text of ['', 's3:https://host/b?x=1', 'Größe', '日本語', '🔑']) assert.equal(printable(text), text);
   });
 
-  it('never lets a control character through', () => {
+  it('never passes a control character on', () => {
     fc.assert(fc.property(anyText, (text) => assert.doesNotMatch(printable(text), /\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/u)));
   });
 });
 
 describe('printableJson()', () => {
-  it('means the same as the document, and lets no control character through', () => {
+  it('parses to the same document, and contains no control character', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         const json = printableJson({ [text]: [text] });
@@ -42,7 +42,7 @@ describe('printableJson()', () => {
 });
 
 describe('widthOf()', () => {
-  it('counts columns: two for East Asian characters and emoji, none for what is combined', () => {
+  it('counts columns: two for East Asian characters and emoji, none for combining characters', () => {
     for (const [text, width] of [
       ['', 0],
       ['abc', 3],
@@ -57,7 +57,7 @@ describe('widthOf()', () => {
 });
 
 describe('truncate()', () => {
-  it('keeps a text that fits, and cuts the others with an ellipsis', () => {
+  it('keeps a text that fits, and cuts a longer one with an ellipsis', () => {
     assert.equal(truncate('abcdef', 6), 'abcdef');
     assert.equal(truncate('abcdef', 5), 'abcd…');
     assert.equal(truncate('日本語', 5), '日本…');
@@ -65,7 +65,7 @@ describe('truncate()', () => {
     assert.equal(truncate('abc', 1), '…');
   });
 
-  it('never gives more columns than asked', () => {
+  it('never returns more columns than asked for', () => {
     fc.assert(
       fc.property(anyText, fc.integer({ min: 1, max: 40 }), (text, width) => {
         assert.ok(widthOf(truncate(printable(text), width)) <= width);

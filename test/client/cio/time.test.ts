@@ -23,7 +23,7 @@ describe('formatAge()', () => {
     }
   });
 
-  it('tells of a clock that was set back, and not of two that differ a little', () => {
+  it('says "in …" for a time in the future, but tolerates a small difference between clocks', () => {
     assert.equal(formatAge(NOW + MINUTE - 1, NOW), 'just now');
     assert.equal(formatAge(NOW + MINUTE, NOW), 'in 1 minute');
     assert.equal(formatAge(NOW + 800 * DAY, NOW), 'in 2 years');
@@ -35,7 +35,7 @@ describe('formatTime()', () => {
     assert.equal(formatTime(NOW + 999), '2026-01-31 12:00:00 UTC');
   });
 
-  it('survives a time that is none', () => {
+  it('returns "unknown" for an invalid time', () => {
     assert.equal(formatTime(Number.MAX_SAFE_INTEGER), 'unknown');
   });
 });

@@ -28,16 +28,16 @@ const consequences: Finding[] = (['bucket', 'list'] as const).map((check) => ({
 }));
 const notMeant: Finding = { check: 'write', state: 'skipped', reason: 'restore_only' };
 
-describe('what a locale without more than ASCII is shown', () => {
-  it('has marks and arrows of ASCII', (t) => {
+describe('formatFindings() in a locale with ASCII only', () => {
+  it('uses marks and arrows of ASCII', (t) => {
     withLocale(t, 'C');
     assert.match(formatFindings('aws', [passed, failed, notMeant], false), /^[ -~\n]+$/);
     assert.match(formatFindings('aws', [passed, failed, notMeant], false), /^ {2}\+ name .*\n {2}x keys /);
   });
 });
 
-describe('checks that only a newer daemon has', () => {
-  it('are called what they are called there, and nothing else comes through', () => {
+describe('formatFindings(), formatResult() and formatTrying() for checks that only a newer daemon has', () => {
+  it('show the names that the newer daemon gives them, made printable', () => {
     for (const [check, title] of [
       ['object_lock', 'object lock'],
       ['constructor', 'constructor'],
@@ -53,12 +53,12 @@ describe('checks that only a newer daemon has', () => {
 });
 
 describe('formatFindings()', () => {
-  it('names the set in what to type', () => {
+  it('names the set in the suggested command', () => {
     const absent = { check: 'repository', state: 'warning', reason: 'no_repository' } as const;
     assert.match(formatFindings('s3_$&', [absent], false), /: cio credential exec s3_\$& -- restic init\n$/);
   });
 
-  it('is a line for each, with its mark, and the credential that is at fault', () => {
+  it('prints a line for each finding, with its mark and the credential at fault', () => {
     assert.equal(
       formatFindings('aws', [passed, warned, failed, notMeant], false),
       [
@@ -71,35 +71,35 @@ describe('formatFindings()', () => {
     );
   });
 
-  it('has what to do below', () => {
+  it('prints what to do on the line below', () => {
     const refused: Finding = { check: 'bucket', state: 'failed', reason: 'no_such_bucket', subject: 'backup-123' };
     assert.equal(
       formatFindings('aws', [refused], false),
-      '  ✖ bucket      there is no bucket backup-123\n                → make it, or mend the name\n',
+      '  ✖ bucket      there is no bucket backup-123\n                → make it, or correct the name\n',
     );
   });
 
-  it('leaves what follows from a failure to one line', () => {
+  it('leaves the consequences of a failure to formatNotTried()', () => {
     assert.equal(formatFindings('aws', consequences, false), '');
     assert.equal(formatNotTried([failed, ...consequences], false), '  – not tried after that: bucket, list\n');
     assert.equal(formatNotTried([failed, notMeant], false), '');
   });
 
-  it('is coloured where that is wanted, and prints nothing that moves a cursor', () => {
+  it('colours the marks if asked to, and never prints escape sequences from the daemon', () => {
     assert.match(formatFindings('aws', [failed], true), /^ {2}\u001b\[31m✖\u001b\[0m keys/);
     const hostile: Finding = { check: 'region', state: 'failed', reason: 'wrong_region', subject: '\u001b[2J' };
     assert.ok(!formatFindings('aws', [hostile], false).includes('\u001b'));
     assert.ok(!formatTitle('\u001b[2J').includes('\u001b'));
   });
 
-  it('shows words that it does not know as they are', () => {
+  it('shows unknown reasons as they are', () => {
     const unknown: Finding = { check: 'key', state: 'failed', reason: 'of_a_later_version', subject: 'x' };
     assert.equal(formatFindings('aws', [unknown], false), '  ✖ keys        of_a_later_version (x)\n');
   });
 });
 
 describe('formatResult()', () => {
-  it('names the first broken link', () => {
+  it('names the first failed check', () => {
     const broken = { ...failed, check: 'list' } as const;
     assert.equal(
       formatResult('aws', [passed, failed, broken]),
@@ -108,7 +108,7 @@ describe('formatResult()', () => {
     assert.ok(formatResult('aws', [passed, failed]).endsWith(formatMistake(failed)));
   });
 
-  it('says what passed, and what did not', () => {
+  it('counts what passed and what did not', () => {
     assert.equal(
       formatResult('aws', [passed, passed, warned, notMeant]),
       'aws works: 2 checks passed, 1 with a warning, 1 not tried',
@@ -117,7 +117,7 @@ describe('formatResult()', () => {
 });
 
 describe('formatTrying()', () => {
-  it('names the check behind the last one that was found, in whatever order they came', () => {
+  it('names the check after the last one found, whatever their order', () => {
     assert.equal(formatTrying([]), 'Trying: values');
     const found = (['region', 'shape', 'key'] as const).map((check) => ({ check, state: 'passed' as const }));
     assert.equal(formatTrying(found), 'Trying: bucket');

@@ -20,7 +20,7 @@ function refuses(code: CommandErrorCode, act: () => unknown): void {
 }
 
 describe('withoutNewline()', () => {
-  it('drops one line end, and no more', () => {
+  it('drops exactly one line end', () => {
     for (const [text, value] of [
       ['a\n', 'a'],
       ['a\r\n', 'a'],
@@ -40,17 +40,17 @@ describe('readValueFromFile()', () => {
   const read = (file: string, keepNewline = false): string =>
     Buffer.from(readValueFromFile(file, { keepNewline })).toString('latin1');
 
-  it('reads bytes as they are', (t) => {
+  it('reads any bytes unchanged', (t) => {
     assert.equal(read(fileWith(t, Buffer.from([0, 0xff, 0x0a, 0x61, 0x0a]))), '\u0000\u00ff\na');
   });
 
-  it('keeps the line end where it is told to', (t) => {
+  it('keeps the line end with `keepNewline`', (t) => {
     const file = fileWith(t, 'a\r\n');
     assert.equal(read(file), 'a');
     assert.equal(read(file, true), 'a\r\n');
   });
 
-  it('takes the largest value, with a line end after it', (t) => {
+  it('accepts the largest value, followed by a line end', (t) => {
     assert.equal(read(fileWith(t, `${'x'.repeat(VALUE_BYTES_MAX)}\r\n`)).length, VALUE_BYTES_MAX);
     const tooLarge = fileWith(t, 'x'.repeat(VALUE_BYTES_MAX + 1));
     assert.throws(
@@ -63,14 +63,14 @@ describe('readValueFromFile()', () => {
     );
   });
 
-  it('reads no more of an endless file than it needs to see that it is too large', () => {
+  it('reads no more of an endless file than needed to see that it is too large', () => {
     assert.throws(
       () => read('/dev/zero'),
       (error) => isCredentialError(error, 'TooLarge'),
     );
   });
 
-  it('refuses an empty file, a folder, and one that is not there', (t) => {
+  it('refuses an empty file, a folder, and a file that does not exist', (t) => {
     refuses('NoValue', () => read(fileWith(t, '')));
     refuses('NoValue', () => read(fileWith(t, '\n')));
     refuses('NoValue', () => read('/dev/null', true));

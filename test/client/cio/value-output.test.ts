@@ -3,12 +3,12 @@ import { describe, it } from 'node:test';
 import { bytesOf } from '../../../client/cio/value-output.ts';
 
 describe('bytesOf()', () => {
-  it('gives the bytes of a value that came as text or in base64', () => {
+  it('decodes a value sent as text or in base64', () => {
     assert.deepEqual(Buffer.from(bytesOf({ value: 'ü' }, '/s')), Buffer.from('ü'));
     assert.deepEqual(Buffer.from(bytesOf({ data: '/wA=' }, '/s')), Buffer.of(0xff, 0));
   });
 
-  it('takes no value for none, and not two for one', () => {
+  it('throws for a reply with no value, two values or invalid base64', () => {
     for (const wire of [{}, { value: 'a', data: 'YQ==' }, { data: '?' }]) {
       assert.throws(() => bytesOf(wire, '/s'), { reason: 'bad_reply', detail: 'value' }, JSON.stringify(wire));
     }

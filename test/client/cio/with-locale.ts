@@ -1,6 +1,6 @@
 import { atEnd, type Scope } from '../../support/scope.ts';
 
-/** Sets the locale of this process until the test is over. */
+/** Sets LC_ALL of this process until the test is over. */
 export function withLocale(scope: Scope, locale: string): void {
   const before = process.env['LC_ALL'];
   process.env['LC_ALL'] = locale;

@@ -3,7 +3,7 @@ import { isInService } from '../in-service.ts';
 import { RESTART, revertService } from '../mends.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
-/** Whether the memory of the daemon can get into a core file. */
+/** Checks whether the memory of the daemon can end up in a core file. */
 export function checkCoreDumps(facts: Facts): Verdict {
   const { daemon, process } = facts;
   const notes = new Notes();
@@ -14,20 +14,20 @@ export function checkCoreDumps(facts: Facts): Verdict {
   if (undumpable === undefined || undumpable === null) {
     notes.skip(
       daemon.kind === 'answered'
-        ? 'whether the process is dumpable is told to administrators only'
+        ? 'only administrators can see whether the process is dumpable'
         : 'the daemon does not answer',
     );
   } else if (!undumpable) {
     const what = 'the memory of the daemon can be dumped';
-    const why = 'keys and values can reach a core file, and debuggers of the same user';
+    const why = 'keys and values can end up in a core file, or in a debugger of the same user';
     const mend = isInService(process) ? RESTART : undefined;
-    if (isLimited) notes.warning(`${what}; only its limit keeps it from that`, why, mend);
+    if (isLimited) notes.warning(`${what}; only its limit on core files prevents it`, why, mend);
     else notes.error(what, why, mend);
   }
   if (limit !== undefined && !isLimited && isInService(process)) {
     notes.warning(
-      `the daemon's limit of core files is ${limit.soft}, not 0`,
-      'the limit is the second lock, should the process become dumpable',
+      `the daemon's limit on core files is ${limit.soft}, not 0`,
+      'the limit is the second safeguard, should the process become dumpable',
       revertService(facts),
     );
   }

@@ -10,12 +10,15 @@ const EXIT_CREDENTIALS = '243';
 /** FileDescriptorStoreMax= of the unit. */
 const KEPT_CONNECTIONS = 128;
 const START = `systemctl start ${SOCKET_UNIT}`;
-/** The store is one daemon's, and one that ends takes the path of its socket away, whoever listens there. */
-const END_FIRST = `it has to end before systemd can start its own, by ${SOCKET_UNIT}`;
-const STARTING = 'systemd has tried to start it: its log says what keeps it from that';
+/**
+ * Only one daemon can have the store open, and a daemon that exits unlinks its socket path, even if another process
+ * listens there by then.
+ */
+const END_FIRST = `it must stop before systemd can start its own through ${SOCKET_UNIT}`;
+const STARTING = 'systemd has tried to start it; its log says why that failed';
 const LOG = `journalctl -u ${SERVICE} -n 20`;
 
-/** Whether the daemon answers, is the one that is meant, is of this version, and is open. */
+/** Checks whether the daemon answers, is the genuine one, has the version of this `cio`, and has its store unlocked. */
 export function checkDaemon(facts: Facts): Verdict {
   const { daemon, caller, systemd, process } = facts;
   const notes = new Notes();
@@ -25,7 +28,7 @@ export function checkDaemon(facts: Facts): Verdict {
     if (isSystem && isKeyUnreadable(facts)) {
       notes.error(
         'systemd cannot decrypt the key of the store, and so cannot start the daemon',
-        'the key is bound to this host and its TPM, as they were; a recovery code or a passphrase opens the store',
+        'the key is bound to this host and its TPM, and one has changed; a recovery code or a passphrase opens the store',
         `mv ${ROOT_KEY} /root/ && systemctl restart ${SERVICE} && cio credential unlock --recovery`,
       );
       return notes;
@@ -48,7 +51,7 @@ export function checkDaemon(facts: Facts): Verdict {
   if (status.version !== caller.version) {
     notes.warning(
       `cio is version ${caller.version}, the daemon ${status.version}`,
-      'after an upgrade the old daemon serves on until it is started anew',
+      'after an upgrade the old daemon keeps running until it is restarted',
       isInService(process) ? RESTART : undefined,
     );
   }
@@ -56,10 +59,10 @@ export function checkDaemon(facts: Facts): Verdict {
     const isKeyGone = isKeyMissing(facts);
     notes.error(
       isKeyGone
-        ? `the store is locked, and the key by which systemd opens it is gone: ${ROOT_KEY}`
+        ? `the store is locked, and the key with which systemd opens it is gone: ${ROOT_KEY}`
         : 'the store is locked',
       isKeyGone
-        ? 'put the file back if you have it, and restart the daemon; else only what the other slots ask for opens the store'
+        ? 'put the file back if you have it, and restart the daemon; otherwise only another slot can open the store'
         : 'nothing can be read, and units that load credentials wait or do not start',
       'cio credential unlock',
     );
@@ -68,17 +71,17 @@ export function checkDaemon(facts: Facts): Verdict {
   return notes;
 }
 
-/** The unit fails before the daemon is run (systemd.exec(5), EXIT_CREDENTIALS). */
+/** Whether the unit fails before systemd executes the daemon (systemd.exec(5), EXIT_CREDENTIALS). */
 function isKeyUnreadable({ systemd }: Facts): boolean {
   return 'value' in systemd.service && systemd.service.value.get('ExecMainStatus') === EXIT_CREDENTIALS;
 }
 
-/** systemd starts it, mostly again and again, or has given it up: another start does not help. */
+/** Whether systemd is starting the service, usually over and over, or has given up: another start does not help. */
 function isFailing({ service }: Facts['systemd']): boolean {
   return 'value' in service && /^(?:activating|failed)$/.test(service.value.get('ActiveState') ?? '');
 }
 
-/** Those that an administrator has masked, of the units without which the daemon is not started. */
+/** Of the units without which systemd cannot start the daemon, those that an administrator has masked. */
 function maskedUnits({ service, socketUnits }: Facts['systemd']): (readonly [unit: string, state: string])[] {
   const units = new Map('value' in socketUnits ? socketUnits.value : []);
   if ('value' in service) units.set(SERVICE, service.value);
@@ -86,7 +89,7 @@ function maskedUnits({ service, socketUnits }: Facts['systemd']): (readonly [uni
   return states.filter(([, state]) => isMasked(state));
 }
 
-/** A slot of systemd's, and no key for it. */
+/** Whether the store has a slot of kind `systemd`, but systemd has no key for it. */
 function isKeyMissing({ daemon, store }: Facts): boolean {
   const slots = daemon.kind === 'answered' ? (daemon.status.slots ?? []) : [];
   const hasKey = 'value' in store && 'value' in store.value.hasSystemdKey ? store.value.hasSystemdKey.value : undefined;
@@ -95,16 +98,16 @@ function isKeyMissing({ daemon, store }: Facts): boolean {
 
 function checkStranger(notes: Notes, facts: Facts, socket: string): void {
   const reason = strangerReason(facts);
-  // A process that cannot be seen is told of as such.
+  // checkStarter() reports a process that cannot be seen.
   if (reason === undefined || ('unseen' in facts.process && facts.process.unseen === reason)) return;
   notes.error(
     `what answers at ${socket} may not be the daemon: ${reason}`,
-    'whoever it is reads what you store',
+    'whoever it is can read what you store',
     facts.systemd.isRunning && dirname(socket) === SYSTEM_RUNTIME ? `systemctl restart ${SOCKET_UNIT}` : undefined,
   );
 }
 
-/** A daemon in the system's place that systemd did not start goes away unnoticed, and has no sandbox. */
+/** Warns of a system-wide daemon that systemd did not start: nothing restarts it, and it has no sandbox. */
 function checkStarter(notes: Notes, facts: Facts, isSystem: boolean): void {
   const { systemd, process } = facts;
   const seen = notes.see(process);
@@ -114,14 +117,17 @@ function checkStarter(notes: Notes, facts: Facts, isSystem: boolean): void {
   if (unit === SERVICE || ('unseen' in seen.unit && unit === undefined)) return;
   notes.warning(
     unit === undefined ? 'the daemon was started by hand' : `the daemon runs in ${unit}, not in ${SERVICE}`,
-    `nobody starts it again when it ends, and it runs without the sandbox of its unit; ${END_FIRST}`,
+    `nothing restarts it when it stops, and it runs without the sandbox of its unit; ${END_FIRST}`,
     endOf(facts, unit),
   );
 }
 
-/** Ends the daemon, waits for that, and has systemd listen; nothing where another unit would start it again. */
+/**
+ * Returns the command that ends the daemon, waits for its exit and lets systemd listen; undefined where another service
+ * would start it again.
+ */
 function endOf({ daemon, sockets }: Facts, unit: string | undefined): string | undefined {
-  // Not whatever process somebody names who only says that he is the daemon.
+  // The pid is the peer's own claim: without proof that it holds the socket, the command could kill any process.
   const held = 'value' in sockets ? sockets.value.isHeldByDaemon : sockets;
   if (daemon.kind === 'silent' || !('value' in held) || !held.value || unit?.endsWith('.service') === true)
     return undefined;
@@ -129,7 +135,7 @@ function endOf({ daemon, sockets }: Facts, unit: string | undefined): string | u
   return `kill ${pid} && tail --pid=${pid} -f /dev/null && systemctl enable ${SOCKET_UNIT} && systemctl restart ${SOCKET_UNIT}`;
 }
 
-/** Whether the service comes back after a crash, and what waits meanwhile with it. */
+/** Checks whether the service restarts after a crash, and keeps the connections of waiting units until then. */
 function checkReturn(notes: Notes, facts: Facts): void {
   const properties = notes.see(facts.systemd.service);
   const { Restart, WatchdogUSec, StartLimitIntervalUSec, FileDescriptorStoreMax } = Object.fromEntries(
@@ -138,26 +144,26 @@ function checkReturn(notes: Notes, facts: Facts): void {
   const mend = revertService(facts);
   if (FileDescriptorStoreMax !== undefined && Number(FileDescriptorStoreMax) < KEPT_CONNECTIONS) {
     notes.error(
-      `systemd keeps ${FileDescriptorStoreMax} connections over a crash of the daemon, not ${KEPT_CONNECTIONS}`,
-      'to systemd a connection that ends is an empty secret: a unit that asks at that moment starts with one',
+      `systemd keeps ${FileDescriptorStoreMax} connections across a crash of the daemon, not ${KEPT_CONNECTIONS}`,
+      'systemd takes a closed connection for an empty secret: a unit that asks at that moment starts with one',
       mend,
     );
   }
   if (StartLimitIntervalUSec !== undefined && StartLimitIntervalUSec !== '0') {
     notes.warning(
-      'systemd gives the daemon up when it crashes several times in a row',
-      'it drops the connections of units that wait then, and these start with an empty secret',
+      'systemd gives up on the daemon when it crashes several times in a row',
+      'it then closes the connections of waiting units, and these start with an empty secret',
       mend,
     );
   }
   if (Restart !== undefined && Restart !== 'always') {
     notes.warning(
       `the service has Restart=${Restart}, not always`,
-      'once it has ended, those who wait go on waiting until somebody calls',
+      'once it has stopped, waiting units keep waiting until somebody calls it',
       mend,
     );
   }
   if (WatchdogUSec === '0' || WatchdogUSec === 'infinity') {
-    notes.warning('the service has no watchdog', 'a daemon that hangs is noticed by nobody, and answers nobody', mend);
+    notes.warning('the service has no watchdog', 'nothing restarts a daemon that hangs and answers nobody', mend);
   }
 }

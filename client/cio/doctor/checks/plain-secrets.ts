@@ -7,7 +7,7 @@ import { octal } from '../octal.ts';
 
 const READABLE_BY_OTHERS = 0o044;
 
-/** Whether secrets that the daemon could keep lie about in files that others can read. */
+/** Checks for secrets in clear text in unit files, and in files that other users can read. */
 export function checkPlainSecrets({ secretFiles, units }: Facts): Verdict {
   const notes = new Notes();
   for (const file of secretFiles) checkFile(notes, file);
@@ -22,8 +22,8 @@ function checkFile(notes: Notes, { path, file, variables }: SecretFile): void {
   notes.warning(
     `${path} has mode ${octal(seen.mode)}: others can read ${variables?.join(', ') ?? 'it'}`,
     variables === undefined
-      ? 'it has keys in clear; cio credential exec hands them to rclone, restic and the AWS tools without such a file'
-      : 'a unit takes its environment from there; LoadCredential= hands a secret to the unit alone',
+      ? 'it has keys in clear text; cio credential exec passes them to rclone, restic and the AWS tools without a file'
+      : 'a unit takes its environment from it; LoadCredential= passes a secret to the unit alone',
     `chmod 0600 ${quoteIfNeeded(path)}`,
   );
 }
@@ -35,9 +35,9 @@ function checkUnitFile(notes: Notes, { path, unit, isDropIn, assignments }: Unit
     .filter(isSecretVariable);
   if (names.length === 0) return;
   notes.warning(
-    `${path} has ${[...new Set(names)].join(', ')} in clear`,
-    'every user can read unit files and the environment that systemctl show prints; LoadCredential= hands a secret to the unit alone',
-    // Of a drop-in, systemctl edit knows one name alone.
+    `${path} has ${[...new Set(names)].join(', ')} in clear text`,
+    'every user can read unit files and the environment that systemctl show prints; LoadCredential= passes a secret to the unit alone',
+    // systemctl edit opens only one drop-in, `override.conf`.
     isDropIn
       ? `"\${EDITOR:-vi}" ${quoteIfNeeded(path)} && systemctl daemon-reload`
       : `systemctl edit --full ${quoteIfNeeded(unit)}`,

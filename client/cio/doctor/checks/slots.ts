@@ -11,26 +11,26 @@ const MAKE_KEY =
   ` systemd-creds encrypt --name=${ROOT_KEY_CREDENTIAL} --with-key=auto - ${ROOT_KEY_CREDENTIAL_PATH}; } &&` +
   ` systemctl restart ${SERVICE}`;
 
-/** By the kind of a slot. */
+/** What makes a slot useless, by its kind: completes "every secret is lost …". */
 const LOSS = {
   keyfile: 'when the key file is lost',
-  systemd: 'when its TPM2 or its host key is lost, as by a new mainboard or a reinstallation',
+  systemd: 'when its TPM2 or its host key is lost, as with a new mainboard or a reinstallation',
   passphrase: 'when the passphrase is forgotten',
   recovery: 'when the recovery code is lost, and somebody has to type it at every start',
 } as const;
 
-/** A newer daemon may have slots of a kind that is not known here. */
+/** A newer daemon may report kinds of slots that this `cio` does not know. */
 function lossOf({ kind }: Slot): string {
   return Object.hasOwn(LOSS, kind) ? LOSS[kind as keyof typeof LOSS] : 'when what it needs is lost';
 }
 
-/** Whether the store can be opened again when one of the ways to open it is lost. */
+/** Checks whether the store can still be opened after one of its slots is lost, and whether it opens unattended. */
 export function checkSlots({ daemon, store, process }: Facts): Verdict {
   const notes = new Notes();
   const slots = daemon.kind === 'answered' ? daemon.status.slots : undefined;
   if (slots === undefined || slots === null) {
     const isAnswered = daemon.kind === 'answered';
-    notes.skip(isAnswered ? 'slots are told to administrators only' : 'the daemon does not answer');
+    notes.skip(isAnswered ? 'only administrators can see the slots' : 'the daemon does not answer');
     return notes;
   }
   const [first] = slots;
@@ -41,11 +41,11 @@ export function checkSlots({ daemon, store, process }: Facts): Verdict {
       ADD_RECOVERY,
     );
   } else if (slots.length > 0 && slots.every(({ kind }) => kind === 'systemd')) {
-    notes.warning('all slots are those of systemd', `every secret is lost ${LOSS.systemd}`, ADD_RECOVERY);
+    notes.warning('all slots are of kind systemd', `every secret is lost ${LOSS.systemd}`, ADD_RECOVERY);
   }
   const unattended = slots.filter(({ kind }) => kind === 'keyfile' || kind === 'systemd');
   if (unattended.length === 0 && slots.length > 0) {
-    notes.hint('no slot opens the store without a person', 'it stays locked after every start until one unlocks it');
+    notes.hint('no slot opens the store unattended', 'it stays locked after every start until somebody unlocks it');
   }
   if (unattended.length === 0) return notes;
   if (unattended.every(({ kind }) => kind === 'systemd')) checkSystemdKey(notes, store, slots, isInService(process));
@@ -53,11 +53,11 @@ export function checkSlots({ daemon, store, process }: Facts): Verdict {
   return notes;
 }
 
-/** An open store does not show that what opened it is gone. */
+/** Warns if systemd's key is missing: the store may be open now, but its next start would not open it. */
 function checkSystemdKey(notes: Notes, store: Facts['store'], slots: readonly Slot[], isInUnit: boolean): void {
   const seen = isInUnit ? notes.see(store) : undefined;
   if (seen === undefined || notes.see(seen.hasSystemdKey) !== false) return;
-  // The restart locks the store: there has to be something that opens it again.
+  // The restart in MAKE_KEY locks the store, so another slot must be able to open it again.
   const asked = slots.find(({ kind }) => kind === 'passphrase' || kind === 'recovery')?.kind;
   const unlock = `cio credential unlock${asked === 'passphrase' ? '' : ' --recovery'}`;
   notes.warning(
@@ -67,7 +67,7 @@ function checkSystemdKey(notes: Notes, store: Facts['store'], slots: readonly Sl
   );
 }
 
-/** @param isInUnit systemd can hand the daemon a key */
+/** @param isInUnit the daemon runs in the host's service, so systemd can pass it a key */
 function checkKeyFile(notes: Notes, store: Facts['store'], isInUnit: boolean): void {
   const seen = notes.see(store);
   const files = seen && notes.see(seen.files);
@@ -75,8 +75,8 @@ function checkKeyFile(notes: Notes, store: Facts['store'], isInUnit: boolean): v
   if (seen === undefined || keyFile === undefined) return;
   const hasKey = notes.see(seen.hasSystemdKey) ?? false;
   notes.warning(
-    `the key file ${keyFile.path} lies beside the store, and nothing else opens it unattended`,
-    'whoever has a copy of the folder, as out of a backup, has every secret; with another slot the key file can go',
+    `the key file ${keyFile.path} is beside the store, and nothing else opens the store unattended`,
+    'whoever has a copy of the folder, as from a backup, has every secret; with another slot the key file can be removed',
     isInUnit ? (hasKey ? ADD_SYSTEMD : `${MAKE_KEY} && ${ADD_SYSTEMD}`) : undefined,
   );
 }

@@ -15,25 +15,25 @@ const PUBLIC_SOCKET = 0o666;
 const PRIVATE_SOCKET = 0o600;
 const PASSABLE_BY_ALL = 0o011;
 
-/** A socket that is for one peer alone. */
+/** A socket that only one peer may connect to. */
 interface ClosedSocket {
   readonly name: string;
   readonly unit: string;
-  /** What is wrong where it is not there, and where others can reach it. */
+  /** The consequence if the socket is missing, and the one if others can connect to it. */
   readonly loss: string;
   readonly exposure: string;
 }
 
 const FOR_SYSTEMD = {
   loss: 'units that load a credential from it do not start',
-  exposure: 'it is for systemd alone; others can ask there, and hold up its connections',
+  exposure: 'it is for systemd alone; others can send requests to it, and use up its connections',
 } as const;
 const FOR_DAEMON = {
   loss: 'no set of credentials can be validated',
-  exposure: 'it is for the daemon alone; others can have this host try out servers, and hold up its validations',
+  exposure: 'it is for the daemon alone; others can make this host contact servers, and hold up its validations',
 } as const;
 
-/** Whether the sockets are where they should be, and open to those alone whom they are for. */
+/** Checks whether the sockets exist where they should, and only the intended callers can connect to them. */
 export function checkSockets(facts: Facts): Verdict {
   const { daemon, sockets, caller, systemd } = facts;
   const notes = new Notes();
@@ -48,7 +48,7 @@ export function checkSockets(facts: Facts): Verdict {
   const daemonUid = daemon.kind === 'answered' ? daemon.status.uid : undefined;
   const isAbsent = daemon.kind === 'silent' && daemon.isAbsent;
   checkFolder(notes, seen, { isSystem, uids: [0, daemonUid ?? caller.uid, caller.serviceUid] });
-  // A root's daemon outside of the system's place may be for all or for root alone.
+  // A daemon of root's outside the system's folder may serve all users, or root alone.
   const modes = isSystem ? [PUBLIC_SOCKET] : daemonUid === 0 ? [PUBLIC_SOCKET, PRIVATE_SOCKET] : [PRIVATE_SOCKET];
   checkVarlink(notes, seen.varlink, modes, isSystem && systemd.isRunning ? systemd : undefined);
   const isExpected = isSystem && systemd.isRunning && !isAbsent;
@@ -56,7 +56,7 @@ export function checkSockets(facts: Facts): Verdict {
   checkClosed(notes, seen.load, { ...load, ...FOR_SYSTEMD, isExpected }, systemd);
   checkClosed(notes, seen.loadEncrypted, { ...loadEncrypted, ...FOR_SYSTEMD, isExpected }, systemd);
   checkClosed(notes, seen.probe, { ...PROBE_SOCKET, ...FOR_DAEMON, isExpected }, systemd);
-  // Where a daemon answers that systemd has not started, somebody does listen there, and ends first.
+  // A daemon that systemd did not start listens itself, whatever the socket unit's state; checkDaemon() has it stopped.
   const isByHand = daemon.kind === 'answered' && 'value' in facts.process && !isInService(facts.process);
   if (isExpected) checkListening(notes, isByHand ? { ...seen, varlink: { value: undefined } } : seen, systemd);
   return notes;
@@ -66,8 +66,8 @@ function checkLength(notes: Notes, path: string): void {
   const bytes = Buffer.byteLength(path);
   if (bytes <= SOCKET_PATH_BYTES_MAX) return;
   notes.error(
-    `the path ${path} has ${bytes} bytes`,
-    `the kernel takes ${SOCKET_PATH_BYTES_MAX}: give the daemon a shorter --runtime-dir, and cio the same by CIO_RUNTIME_DIR`,
+    `the path ${path} is ${bytes} bytes long`,
+    `the kernel takes ${SOCKET_PATH_BYTES_MAX}: give the daemon a shorter --runtime-dir, and cio the same in CIO_RUNTIME_DIR`,
   );
 }
 
@@ -78,27 +78,27 @@ function checkFolder(
 ): void {
   const file = notes.see(folder);
   if (file === undefined) {
-    if ('value' in folder) notes.skip('the folder of the sockets is not there');
+    if ('value' in folder) notes.skip('the folder of the sockets does not exist');
     return;
   }
   const { path, kind, uid, mode } = file;
   if (kind !== 'directory') {
-    notes.error(`${path} is no directory`, 'whoever made it decides where the sockets lead');
+    notes.error(`${path} is not a directory`, 'whoever made it decides where the sockets lead');
     return;
   }
   if (!uids.includes(uid)) {
-    notes.error(`${path} belongs to uid ${uid}`, "its owner can put a socket of his own in place of the daemon's");
+    notes.error(`${path} belongs to uid ${uid}`, "its owner can put another socket in place of the daemon's");
   }
   if ((mode & WRITABLE_BY_OTHERS) !== 0) {
     notes.error(
-      `${path} has mode ${octal(mode)}: others may write there`,
-      'whoever can write there can pose as the daemon, and is given what you store',
+      `${path} has mode ${octal(mode)}: others can write there`,
+      'whoever can write there can pose as the daemon, and receive what you store',
       `chmod go-w ${quoteIfNeeded(path)}`,
     );
   } else if (isSystem && (mode & PASSABLE_BY_ALL) !== PASSABLE_BY_ALL) {
     notes.warning(
       `${path} has mode ${octal(mode)}`,
-      'users cannot pass through to the daemon',
+      'users cannot reach the daemon through it',
       `chmod 0755 ${quoteIfNeeded(path)}`,
     );
   }
@@ -107,7 +107,7 @@ function checkFolder(
 function checkVarlink(notes: Notes, seen: SeenFile, modes: readonly number[], systemd?: SystemdFacts): void {
   const file = notes.see(seen);
   if (file === undefined) {
-    if ('value' in seen) notes.skip('the socket is not there');
+    if ('value' in seen) notes.skip('the socket does not exist');
     return;
   }
   if (!isSocket(notes, file)) return;
@@ -116,7 +116,7 @@ function checkVarlink(notes: Notes, seen: SeenFile, modes: readonly number[], sy
   const mend = systemd ? makeAnew(SOCKET_UNIT, systemd) : `chmod ${octal(wanted)} ${quoteIfNeeded(file.path)}`;
   const what = `${file.path} has mode ${octal(file.mode)}, not ${octal(wanted)}`;
   if (wanted === PUBLIC_SOCKET) {
-    notes.warning(what, 'users whom something was granted to cannot reach the daemon', mend);
+    notes.warning(what, 'users who were granted something cannot reach the daemon', mend);
   } else {
     notes.warning(what, 'other users can reach a daemon that is yours alone', mend);
   }
@@ -143,12 +143,12 @@ function checkClosed(
   );
 }
 
-/** A socket that is not served any more leaves its file. */
+/** Checks whether systemd listens on the sockets: the file of a socket stays after its unit has stopped. */
 function checkListening(notes: Notes, seen: SocketFacts, { service, socketUnits }: SystemdFacts): void {
   const units = notes.see(socketUnits);
   const isServiceEnabled = 'value' in service && service.value.get('UnitFileState') === 'enabled';
   for (const [file, unit, loss] of [
-    [seen.varlink, SOCKET_UNIT, 'nobody reaches the daemon'],
+    [seen.varlink, SOCKET_UNIT, 'nobody can reach the daemon'],
     [seen.load, LOAD_SOCKETS[0].unit, FOR_SYSTEMD.loss],
     [seen.loadEncrypted, LOAD_SOCKETS[1].unit, FOR_SYSTEMD.loss],
     [seen.probe, PROBE_SOCKET.unit, FOR_DAEMON.loss],
@@ -157,7 +157,7 @@ function checkListening(notes: Notes, seen: SocketFacts, { service, socketUnits 
     if (properties === undefined || !('value' in file) || file.value === undefined) continue;
     const state = properties.get('UnitFileState');
     if (properties.get('ActiveState') !== 'active') {
-      const what = `${unit} is ${properties.get('ActiveState') ?? 'not active'}: nobody listens there`;
+      const what = `${unit} is ${properties.get('ActiveState') ?? 'not active'}: nothing listens there`;
       notes.error(what, loss, listenAgain(unit, properties));
     } else if (state !== 'enabled' && !isServiceEnabled) {
       const mend = `systemctl enable --now ${unit}`;
@@ -166,12 +166,12 @@ function checkListening(notes: Notes, seen: SocketFacts, { service, socketUnits 
   }
 }
 
-/** systemd does not start the socket of a service that runs; with a restart, the service is started anew as well. */
+/** Uses `restart`, which also restarts the service: systemd refuses to start the socket of a running service. */
 function listenAgain(unit: string, properties: ReadonlyMap<string, string> | undefined): string {
   return `${unmask(unit, properties?.get('UnitFileState'))}systemctl enable ${unit} && systemctl restart ${unit}`;
 }
 
-/** A mode that an administrator has given to the unit comes again. */
+/** Returns the command that creates a socket anew, after reverting an administrator's changes to its unit. */
 function makeAnew(unit: string, systemd: SystemdFacts): string {
   const properties = propertiesOf(unit, systemd);
   const files = `${properties?.get('FragmentPath') ?? ''} ${properties?.get('DropInPaths') ?? ''}`;
@@ -185,8 +185,8 @@ function propertiesOf(unit: string, { socketUnits }: SystemdFacts): ReadonlyMap<
 function isSocket(notes: Notes, { path, kind }: FileFacts): boolean {
   if (kind === 'socket') return true;
   notes.error(
-    `${path} is no socket`,
-    'the daemon cannot listen there, and nobody reaches it',
+    `${path} is not a socket`,
+    'the daemon cannot listen there, and nobody can reach it',
     `rm -r ${quoteIfNeeded(path)}`,
   );
   return false;

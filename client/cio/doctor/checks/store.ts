@@ -7,15 +7,15 @@ import { octal } from '../octal.ts';
 const FOR_OTHERS = 0o077;
 const MIB = 1024 * 1024;
 
-/** Room for some thousand changes, and for SQLite's journal of them. */
+/** Room for some thousand changes, and for their pages in SQLite's WAL. */
 const FREE_BYTES_MIN: number = 64 * MIB;
 
-/** File systems behind a network: locks that do not hold, and an fsync that may not reach the other side's disk. */
+/** Network file systems: file locks are unreliable there, and an fsync may not reach the server's disk. */
 const NETWORK_FILE_SYSTEM =
   /^(?:nfs4?|cifs|smb3|smbfs|9p|afs|ceph|glusterfs|lustre|ncpfs|fuse\.(?:sshfs|glusterfs|ceph|s3fs|rclone|davfs|gvfsd-fuse)|davfs)$/;
 const MEMORY_FILE_SYSTEM = /^(?:tmpfs|ramfs)$/;
 
-/** Whether the store is the daemon's alone, on a disk that keeps it, with room. */
+/** Checks whether only the daemon can read the store, and whether it is intact, on a local disk, with enough room. */
 export function checkStore(facts: Facts): Verdict {
   const notes = new Notes();
   const { daemon } = facts;
@@ -23,23 +23,23 @@ export function checkStore(facts: Facts): Verdict {
   if (seen === undefined || daemon.kind !== 'answered') return notes;
   const reason = strangerReason(facts);
   if (reason !== undefined) {
-    notes.skip(`where the daemon says that its store is, is not believed: ${reason}`);
+    notes.skip(`the daemon is not trusted to say where its store is: ${reason}`);
     return notes;
   }
   const { uid } = daemon.status;
   const directory = notes.see(seen.directory);
   if (directory !== undefined) {
     if (directory.kind === 'directory') checkOwner(notes, directory, uid, '0700');
-    else notes.error(`${directory.path} is no directory`, 'the store of the daemon is not where it says');
+    else notes.error(`${directory.path} is not a directory`, 'the store of the daemon is not where it says');
   } else if ('value' in seen.directory) {
-    notes.error('the state directory is gone', 'what is stored from now on is lost with the process');
+    notes.error('the state directory is gone', 'what is stored from now on is lost when the daemon stops');
   }
   for (const file of notes.see(seen.files) ?? []) checkOwner(notes, file, uid, '0600');
   checkDisk(notes, seen, directory?.path ?? 'the state directory');
   if (daemon.status.intact === false) {
     notes.error(
-      'records of the store are missing, were added, or are older than they were left',
-      'somebody, or a disk, changed the file: an older value may be served for a newer one',
+      'records of the store are missing, were added, or were replaced by older ones',
+      'somebody, or a faulty disk, changed the file: the daemon may serve an older value for a newer one',
       'cio credential fsck',
     );
   }
@@ -57,7 +57,7 @@ function checkOwner(notes: Notes, { path, uid, mode }: FileFacts, daemonUid: num
   if (uid !== daemonUid) {
     notes.error(
       `${path} belongs to uid ${uid}, the daemon runs as uid ${daemonUid}`,
-      'its owner can give it to anybody, and the daemon may not be able to write it',
+      'its owner can give anybody access to it, and the daemon may not be able to write it',
       `chown ${daemonUid} ${quoteIfNeeded(path)}`,
     );
   }
@@ -68,7 +68,7 @@ function checkDisk(notes: Notes, { mount, freeBytes, databaseBytes }: StoreFacts
   if (on !== undefined && NETWORK_FILE_SYSTEM.test(on.type)) {
     notes.error(
       `${path} is on a network file system (${on.type})`,
-      'locks do not hold there and a write may not have reached a disk: two daemons can ruin the store; move it to a local disk',
+      'locks are unreliable there, and writes may not reach a disk: two daemons can ruin the store; move it to a local disk',
     );
   } else if (on !== undefined && MEMORY_FILE_SYSTEM.test(on.type)) {
     notes.error(
@@ -84,12 +84,12 @@ function checkDisk(notes: Notes, { mount, freeBytes, databaseBytes }: StoreFacts
     );
   }
   const free = notes.see(freeBytes);
-  // A rekey writes every record once more, by way of the journal.
+  // A rekey writes every record once more, through the WAL.
   const wanted = Math.max(FREE_BYTES_MIN, 2 * (notes.see(databaseBytes) ?? 0));
   if (free !== undefined && free < wanted) {
     notes.warning(
       `the file system of ${path} has ${Math.floor(free / MIB)} MiB left`,
-      `a change or a rekey may need ${Math.ceil(wanted / MIB)} MiB; where there is no room, nothing can be stored`,
+      `a change or a rekey may need ${Math.ceil(wanted / MIB)} MiB; without room, nothing can be stored`,
       `du -xh --max-depth=2 ${quoteIfNeeded(path)}`,
     );
   }

@@ -4,7 +4,7 @@ import { revertService } from '../mends.ts';
 import { SERVICE } from '../places.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
-/** Whether keys, or the values that pass through the daemon, can be written to a swap device. */
+/** Checks whether keys, or the values that pass through the daemon, can be written to a swap device. */
 export function checkSwap(facts: Facts): Verdict {
   const { daemon, process, swap } = facts;
   const notes = new Notes();
@@ -16,36 +16,37 @@ export function checkSwap(facts: Facts): Verdict {
   if (keysLocked === undefined || keysLocked === null) {
     notes.skip(
       daemon.kind === 'answered'
-        ? 'whether the keys are locked is told to administrators only'
+        ? 'only administrators can see whether the keys are locked'
         : 'the daemon does not answer',
     );
   } else if (!keysLocked) {
     const what = 'the keys are not locked in memory';
-    // One that runs is in the way of another, and its limit is that of who started it.
-    const again = isInUnit ? '' : '; end the daemon, and start it where ulimit -l says 8192 or more';
+    // A running daemon inherited its limit from the shell that started it, and has to stop before another can start.
+    const again = isInUnit ? '' : '; stop the daemon, and start it where ulimit -l says 8192 or more';
     const why = 'they can be written to a swap device, where they stay';
     const mend = isInUnit ? revertService(facts) : undefined;
     const isBounded = seen !== undefined && 'value' in seen.swapMax && seen.swapMax.value === '0';
-    if (isBounded) notes.hint(what, 'its control group keeps them from swap; the lock would be the second one', mend);
+    if (isBounded)
+      notes.hint(what, 'its control group keeps them out of swap; the lock would be a second safeguard', mend);
     else if (clear.length > 0) notes.error(what, why + again, mend);
     else notes.warning(what, `${why}; there is none now${again}`, mend);
   }
   if (devices.length === 0 || seen === undefined) return notes;
   const swapMax = notes.see(seen.swapMax);
   if (('unseen' in seen.swapMax && swapMax === undefined) || swapMax === '0') return notes;
-  // Without a file of it there is nothing that the setting could be written to, as on cgroup v1.
+  // Without a memory.swap.max file, as on cgroup v1, MemorySwapMax= has no effect.
   const mend = isInUnit && swapMax !== undefined ? `systemctl set-property ${SERVICE} MemorySwapMax=0` : 'swapoff -a';
   if (clear.length > 0) {
     notes.warning(
       `values can be written to ${clear.join(', ')}`,
-      'the keys are locked in memory, values on their way are not; what reached a disk stays there',
+      'the keys are locked in memory, but values in transit are not; what reached a disk stays there',
       mend,
     );
   } else {
     const names = devices.map(({ name }) => name).join(', ');
     notes.hint(
       `values can be written to ${names}`,
-      'it is encrypted or in memory, so that nothing reaches a disk in clear; the unit need not use it at all',
+      'it is encrypted or in memory, so nothing reaches a disk in clear text; the unit need not use it at all',
       mend,
     );
   }

@@ -3,32 +3,32 @@ import { Notes, type Verdict } from '../verdict.ts';
 
 const UPGRADE = 'apt-get update && apt-get install --only-upgrade systemd';
 
-/** The major version and the release of it. */
+/** A version of systemd: `major.point`. */
 export interface SystemdVersion {
   readonly major: number;
   readonly point: number;
 }
 
 /**
- * Reads the first line of `systemctl --version`: `systemd 252 (252.39-1~deb12u2)`. The release is 0 where it is not said.
+ * Parses the first line of `systemctl --version`: `systemd 252 (252.39-1~deb12u2)`. `point` is 0 where it is not given.
  */
 export function parseSystemdVersion(line: string): SystemdVersion | undefined {
   const match = /^systemd (\d{2,4})(?:\.(\d+))?(?:\s+\(v?\d+(?:\.(\d+))?)?/.exec(line);
   return match === null ? undefined : { major: Number(match[1]), point: Number(match[2] ?? match[3] ?? 0) };
 }
 
-/** Whether this systemd can load credentials from a socket. */
+/** Checks whether this version of systemd can load credentials from a socket. */
 export function checkSystemd({ systemd }: Facts): Verdict {
   const notes = new Notes();
   if (!systemd.isRunning) {
-    notes.skip('systemd does not run this host: no unit can load a credential, and nobody starts the daemon again');
+    notes.skip('this host does not run systemd: no unit can load a credential, and nothing restarts the daemon');
     return notes;
   }
   const line = notes.see(systemd.version);
   if (line === undefined) return notes;
   const version = parseSystemdVersion(line);
   if (version === undefined) {
-    notes.skip('systemctl --version has a form that is not known');
+    notes.skip('the output of systemctl --version is not understood');
     return notes;
   }
   const { major, point } = version;
@@ -43,7 +43,7 @@ export function checkSystemd({ systemd }: Facts): Verdict {
   } else if (major === 252 && point < 2) {
     notes.error(
       `systemd ${major}.${point} aborts when a unit loads a credential from a socket`,
-      'it is the manager of the whole host that ends (systemd#25719)',
+      'that takes down the service manager of the whole host (systemd#25719)',
       UPGRADE,
     );
   }

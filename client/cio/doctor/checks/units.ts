@@ -11,21 +11,21 @@ import { SERVICE, SYSTEM_RUNTIME } from '../places.ts';
 import { Notes, type Severity, type Verdict } from '../verdict.ts';
 
 /**
- * Most characters of a unit's name and a credential id together: systemd connects from an abstract address of NUL, 16
- * digits, `/unit/`, the unit, `/` and the id, and the kernel takes 107 bytes of it (systemd#36709).
+ * The maximum length of a unit's name and a credential id together, in characters. systemd binds its end to an abstract
+ * address of NUL, 16 digits, `/unit/`, the unit, `/` and the id, and uses at most 107 bytes for it (systemd#36709).
  */
 const UNIT_AND_ID_MAX: number = 107 - '\0'.length - 16 - '/unit/'.length - '/'.length;
 
-const WAITS = 'it was granted with --missing block: the start of the unit waits until it is there';
-/** A grant of what is not there is shown by no list. */
-const MISSES = 'the unit does not start, or waits where it was granted with --missing block';
+const WAITS = 'it was granted with --missing block: the start of the unit waits until it is created';
+/** Leaves both open: `List` does not show the grants of a credential that does not exist. */
+const MISSES = 'the unit does not start, or waits if it was granted with --missing block';
 
-/** Whether units that load credentials from the daemon will get them. */
+/** Checks whether the units that load credentials from the daemon will get them. */
 export function checkUnits({ daemon, units, userUnits, systemd }: Facts): Verdict {
   const notes = new Notes();
   const scan = userUnits ?? units;
   for (const { path, reason } of scan.unread) notes.skip(`${path} cannot be read (${reason})`);
-  // Another daemon's loads say nothing of this one's store.
+  // Only loads from the sockets of this daemon can be checked against its store.
   const folder = daemon.socket === undefined ? SYSTEM_RUNTIME : dirname(daemon.socket);
   const runtime = dirname(userUnits === undefined ? SYSTEM_RUNTIME : folder);
   const { loads, unresolved } = loadsOf(scan, { folder, runtime });
@@ -33,17 +33,17 @@ export function checkUnits({ daemon, units, userUnits, systemd }: Facts): Verdic
   for (const { unit, rawId } of astray) {
     notes.error(
       `${unit} loads ${rawId} from the daemon of the host`,
-      "that one is for the host's units alone, and the unit does not start; yours is at %t/cio-credentiald/load",
+      "that one serves only the host's units, and the unit does not start; yours is at %t/cio-credentiald/load",
     );
   }
-  for (const path of unresolved) notes.skip(`${path} is for several units; which ones is not known here`);
+  for (const path of unresolved) notes.skip(`${path} applies to several units, which are not known here`);
   const stored = loads.length === 0 ? undefined : storedNames(notes, daemon);
   const systemctl = `systemctl${userUnits === undefined ? '' : ' --user'}`;
   for (const load of loads) {
     if (load.isEncrypted && systemd.refusesNullKey) {
       notes.error(
         `${load.unit} loads ${load.rawId} encrypted, which this host refuses`,
-        `with a TPM2 and Secure Boot, systemd takes no null key; ${load.path} must say LoadCredential= and the socket load`,
+        `with a TPM2 and Secure Boot, systemd refuses a null key; ${load.path} must use LoadCredential= and the socket load`,
       );
     }
     checkLoad(notes, load, stored, systemctl);
@@ -57,19 +57,19 @@ function checkWaiting(notes: Notes, daemon: Facts['daemon'], systemctl: string):
   if (waiting === 0) return;
   notes.warning(
     waiting === 1 ? 'the start of a unit waits for a credential' : `${waiting} starts of units wait for a credential`,
-    'it was granted with --missing block and is not there yet; they go on when it is created, or fail when their time is up',
+    'it was granted with --missing block and does not exist yet; the start goes on when it is created, or fails by time-out',
     `${systemctl} list-jobs`,
   );
 }
 
-/** What is stored, with its grants; those are for administrators. */
+/** Returns the stored names with their grants; undefined if the caller is no administrator and cannot see them all. */
 function storedNames(notes: Notes, daemon: Facts['daemon']): StoredNames | undefined {
   if (daemon.kind === 'silent') {
     notes.skip('what units may load is not known: the daemon does not answer');
     return undefined;
   }
   if (daemon.status.administrator) return notes.see(daemon.list);
-  notes.skip('what units may load is told to administrators only');
+  notes.skip('only administrators can see what units may load');
   return undefined;
 }
 
@@ -82,7 +82,7 @@ function checkLoad(notes: Notes, load: Load, stored: StoredNames | undefined, sy
   if (unit === SERVICE) {
     notes.error(
       `${unit} loads ${id} from itself`,
-      'systemd asks before it starts the daemon, which alone could answer: neither goes on',
+      'systemd asks before it starts the daemon, and only the daemon could answer: neither can go on',
       `${systemctl} revert ${SERVICE} && ${systemctl} restart ${SERVICE}`,
     );
     return;
@@ -92,27 +92,27 @@ function checkLoad(notes: Notes, load: Load, stored: StoredNames | undefined, sy
   if (length > UNIT_AND_ID_MAX) {
     notes.error(
       `${unit} loads ${id}: the two names have ${length} characters${isOpen ? ' or more' : ''}`,
-      `more than ${UNIT_AND_ID_MAX} do not fit into the address that systemd asks from, and the unit does not start; give one a shorter name`,
+      `more than ${UNIT_AND_ID_MAX} do not fit into the address that systemd connects from, and the unit does not start; give one a shorter name`,
     );
   }
   const target = targetOf(id);
   if (target === undefined) {
     notes.error(
-      `${unit} loads ${id}, which can be no credential`,
+      `${unit} loads ${id}, which cannot be a credential`,
       `a name is a-z, 0-9 and _ . -, or a set and one of ${SET_FORMS.map((form) => `.${form}`).join(', ')}; the unit does not start`,
     );
     return;
   }
   if (target.name !== id) {
     notes.hint(
-      `${unit} loads ${id}, which is called ${target.name} today`,
-      `both are understood; the file in $CREDENTIALS_DIRECTORY is called as ${load.path} says`,
+      `${unit} loads ${id}, which is now called ${target.name}`,
+      `both names work; the file in $CREDENTIALS_DIRECTORY is named as in ${load.path}`,
     );
   }
   if (stored !== undefined) checkGrant(notes, load, target, stored);
 }
 
-/** What an id asks for: a credential, or all of a set in one file. */
+/** What a credential id names: a credential, or a whole set as one file. */
 interface Target {
   readonly name: string;
   readonly fileOf: string | undefined;
@@ -125,7 +125,7 @@ function targetOf(id: string): Target | undefined {
     const name = parseName(id);
     return { name: file && set !== undefined ? `${set}.${file.form}` : canonicalName(name), fileOf: set };
   } catch {
-    // Not a name; what is wrong with it stands in the finding.
+    // Not a name; the finding says what a name looks like.
     return undefined;
   }
 }
@@ -140,9 +140,9 @@ function checkGrant(notes: Notes, load: Load, { name, fileOf }: Target, all: Sto
   const ofSet = grantsFor(unit, set);
   const members = file === undefined ? [credential] : credentials.filter((each) => each.set === file);
   const ofMembers = members.map((member) => grantsFor(unit, member));
-  // Of a set in one file a unit needs to be granted all that there is.
+  // A set as one file takes a grant of the set, or grants of all its credentials.
   const isGranted = ofSet.length > 0 || (members.length > 0 && ofMembers.every((grants) => grants.length > 0));
-  // What is missing is waited for on purpose, or missed by nobody yet.
+  // With such a grant the unit waits for a missing credential on purpose, so it is no fault.
   const isAwaited = [...ofSet, ...ofMembers.flat()].some(({ missing }) => missing === 'block');
   const tell = (severity: Severity, what: string, why: string, mend: string): void =>
     notes[load.isIdle ? 'hint' : severity](`${unit} loads ${id}${what}`, why, mend);
@@ -154,7 +154,7 @@ function checkGrant(notes: Notes, load: Load, { name, fileOf }: Target, all: Sto
     tell(
       isAwaited ? 'hint' : 'warning',
       `: there is no ${own === undefined ? '' : 'shared '}${file === undefined ? `credential ${name}` : `set ${file}`}`,
-      own === undefined ? lack : `units load what is shared, and that of uid ${own.owner} is his own; ${lack}`,
+      own === undefined ? lack : `units load what is shared, and this one belongs to uid ${own.owner}; ${lack}`,
       file === undefined && !isGranted ? `${create} && ${grant}` : create,
     );
   } else if (!isGranted) {
@@ -164,7 +164,7 @@ function checkGrant(notes: Notes, load: Load, { name, fileOf }: Target, all: Sto
     tell(
       isAwaited ? 'hint' : 'error',
       `: set ${file} lacks ${set.missing.join(', ')}`,
-      isAwaited ? WAITS : 'a set that is not complete is not handed out, and the unit does not start',
+      isAwaited ? WAITS : 'an incomplete set is not handed out, and the unit does not start',
       `cio credential create ${quoteIfNeeded(memberName(file, missing))}`,
     );
   }
@@ -172,7 +172,7 @@ function checkGrant(notes: Notes, load: Load, { name, fileOf }: Target, all: Sto
 
 type Stored = StoredNames['credentials'][number] | StoredNames['sets'][number];
 
-/** LoadCredential= gets what is shared alone, whatever else was granted to the unit. */
+/** Whether the credential or set is shared. LoadCredential= gets nothing else, whatever was granted to the unit. */
 function isShared({ owner }: Stored): boolean {
   return owner === 0;
 }
@@ -181,7 +181,7 @@ function nameOf(stored: Stored): string {
   return 'name' in stored ? stored.name : stored.set;
 }
 
-/** The grants to the unit, its template, or, for a template, to one of its instances. */
+/** The grants to the unit, to its template, or, for a template, to one of its instances. */
 function grantsFor(unit: string, stored: Stored | undefined): readonly Grantee[] {
   return (stored?.grants ?? []).filter(({ unit: grantee }) => {
     if (typeof grantee !== 'string') return false;

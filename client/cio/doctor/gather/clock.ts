@@ -4,14 +4,14 @@ import type { Seen } from '../verdict.ts';
 import { attempt } from './files.ts';
 import { ask, parseProperties } from './run.ts';
 
-/** systemd-timesyncd makes it when the clock is right (systemd-timesyncd.service(8)). */
+/** systemd-timesyncd creates this file once the clock is synchronized (systemd-timesyncd.service(8)). */
 const TIMESYNC_MARK = '/run/systemd/timesync/synchronized';
 
-/** There in a container, whose clock its host sets (https://systemd.io/CONTAINER_INTERFACE). */
+/** Exists in a container, whose clock is set by its host (https://systemd.io/CONTAINER_INTERFACE). */
 const CONTAINER = '/run/systemd/container';
 
 /**
- * Looks at the clock.
+ * Gathers what is known about the clock.
  *
  * @param root the root of the host's file system
  */

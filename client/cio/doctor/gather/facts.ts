@@ -17,7 +17,7 @@ import { scanUnits, userFolders } from './units.ts';
 const SILENT = { unseen: 'the daemon does not answer' } as const;
 
 /**
- * Looks at the host. Changes nothing, and never fails: what cannot be seen is noted with its reason.
+ * Gathers all facts about the host. Changes nothing and never throws: what cannot be seen is recorded with its reason.
  *
  * @param version of this `cio`
  */
@@ -39,7 +39,7 @@ export function gatherFacts(daemon: DaemonAnswer, version: string): Facts {
         ? SILENT
         : typeof directory === 'string'
           ? { value: lookAtStore(directory, status.pid) }
-          : { unseen: 'where the store is, is told to administrators only' },
+          : { unseen: 'only administrators can see where the store is' },
     clock: lookAtClock(systemd.isRunning),
     units,
     userUnits: lookAtUserUnits(daemon),
@@ -63,7 +63,7 @@ function lookAtSockets(daemon: DaemonAnswer): Seen<SocketFacts> {
   };
 }
 
-/** A daemon in the folder that the caller's own systemd calls `%t` is for the units of that one. */
+/** Scans the units of the caller's user manager, if the daemon's socket is in the folder that `%t` means to them. */
 function lookAtUserUnits({ socket = '' }: DaemonAnswer): UnitScan | undefined {
   const runtime = process.env['XDG_RUNTIME_DIR'];
   const home = homeDirectory(process.env, homedir);
@@ -73,7 +73,7 @@ function lookAtUserUnits({ socket = '' }: DaemonAnswer): UnitScan | undefined {
   return scanUnits('', userFolders(process.env, home, runtime));
 }
 
-/** By the local user database: the package makes its user there. */
+/** Looks the service's user up in /etc/passwd alone: the package creates it there. */
 function serviceUid(): number | undefined {
   const text = attempt('/etc/passwd', () => readFileSync('/etc/passwd', 'utf8'));
   const line = 'value' in text ? text.value.split('\n').find((each) => each.startsWith(`${SERVICE_USER}:`)) : undefined;

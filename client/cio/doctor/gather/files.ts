@@ -5,12 +5,12 @@ import type { Seen } from '../verdict.ts';
 const MODE_BITS = 0o7777;
 const ABSENT: readonly string[] = ['ENOENT', 'ENOTDIR'];
 
-/** Looks at a path itself, not at what it leads to. */
+/** Looks at a path itself; a symbolic link is not followed. */
 export function lookAt(path: string): SeenFile {
   return look(path, lstatSync);
 }
 
-/** Looks at what a path leads to. */
+/** Looks at the target of a path; symbolic links are followed. */
 export function lookThrough(path: string): SeenFile {
   return look(path, statSync);
 }
@@ -24,11 +24,11 @@ function look(path: string, statOf: (path: string) => Stats): SeenFile {
   }
 }
 
-/** A regular file's start as text, at most `bytesMax` of it; undefined where there is none. */
+/** Reads at most the first `bytesMax` bytes of a regular file as UTF-8; undefined where there is no such file. */
 export function readText(path: string, bytesMax: number): Seen<string | undefined> {
   let descriptor: number | undefined;
   try {
-    // Not to wait for the writer of a pipe that somebody put there.
+    // O_NONBLOCK: opening a FIFO that somebody put there must not wait for a writer.
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     if (!fstatSync(descriptor).isFile()) return { value: undefined };
     const bytes = Buffer.alloc(bytesMax);
@@ -44,7 +44,7 @@ export function readText(path: string, bytesMax: number): Seen<string | undefine
   }
 }
 
-/** Does something with a path, and gives the reason where that is not allowed or possible. */
+/** Runs an operation on a path, and turns an error into its reason. */
 export function attempt<Value>(path: string, look: () => Value): Seen<Value> {
   try {
     return { value: look() };
@@ -53,13 +53,13 @@ export function attempt<Value>(path: string, look: () => Value): Seen<Value> {
   }
 }
 
-/** Why something of a path was not seen. */
+/** Returns why something about a path could not be seen. */
 export function reasonFor(path: string, error: unknown): string {
   const code = codeOf(error);
-  return code === 'EACCES' || code === 'EPERM' ? `${path} is for root to see` : `${path} cannot be read (${code})`;
+  return code === 'EACCES' || code === 'EPERM' ? `${path} is visible to root only` : `${path} cannot be read (${code})`;
 }
 
-/** The name of a system error. */
+/** Returns the code of a system error, such as `ENOENT`; the name of any other error. */
 export function codeOf(error: unknown): string {
   return error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : 'unknown error';
 }

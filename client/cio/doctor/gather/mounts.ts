@@ -1,14 +1,14 @@
-/** The file system that a path is on. */
+/** A mounted file system. */
 export interface Mount {
   readonly type: string;
-  /** The device, or what else the file system calls its source. */
+  /** The device, or whatever else the file system names as its source. */
   readonly source: string;
   readonly isReadOnly: boolean;
 }
 
 /**
- * Finds the file system of an absolute path without symbolic links, from the text of /proc/self/mountinfo
- * (proc_pid_mountinfo(5)). Of several at one place the last one is on top.
+ * Finds the file system of an absolute path without symbolic links in the text of /proc/self/mountinfo
+ * (proc_pid_mountinfo(5)). Of several on one mount point, the last one is on top.
  */
 export function mountOf(mountinfo: string, path: string): Mount | undefined {
   let found: { readonly point: string; readonly mount: Mount } | undefined;
@@ -28,7 +28,7 @@ function isBelow(path: string, point: string): boolean {
   return point === '/' || path === point || path.startsWith(`${point}/`);
 }
 
-/** Blanks and backslashes are written as `\040`. */
+/** Decodes the octal escapes for blanks and backslashes, such as `\040`. */
 function unescapeOctal(text: string): string {
   return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }

@@ -3,15 +3,15 @@ import type { ProcessFacts } from '../facts.ts';
 import type { Seen } from '../verdict.ts';
 import { attempt, readText } from './files.ts';
 
-/** Looks at a process in /proc. Files there are no regular ones to read with a bound; the kernel bounds them. */
+/** Looks at a process in /proc. Its files are read whole: the kernel limits their size. */
 export function lookAtProcess(pid: number, uid: number): Seen<ProcessFacts> {
   const folder = `/proc/${pid}`;
   const status = attempt(`${folder}/status`, () => readFileSync(`${folder}/status`, 'latin1'));
   if ('unseen' in status) return status;
   const fields = parseStatus(status.value);
   const uids = (fields.get('Uid') ?? '').split(/\s+/).map(Number);
-  // Another pid namespace: the number means another process here.
-  if (uids[1] !== uid) return { unseen: `process ${pid} is another one here than the daemon` };
+  // The daemon may be in another pid namespace, where the pid means another process.
+  if (uids[1] !== uid) return { unseen: `process ${pid} is not the daemon here` };
   const cgroup = attempt(`${folder}/cgroup`, () => readFileSync(`${folder}/cgroup`, 'latin1'));
   return {
     value: {
@@ -30,7 +30,7 @@ export function lookAtProcess(pid: number, uid: number): Seen<ProcessFacts> {
   };
 }
 
-/** Fields of /proc/<pid>/status (proc_pid_status(5)). */
+/** Parses the fields of /proc/<pid>/status (proc_pid_status(5)). */
 export function parseStatus(text: string): ReadonlyMap<string, string> {
   return new Map(
     text.split('\n').flatMap((line) => {
@@ -41,8 +41,8 @@ export function parseStatus(text: string): ReadonlyMap<string, string> {
 }
 
 /**
- * The system unit of a process: the first part of its cgroup's path that is no slice. One outside of the cgroup namespace of
- * this process begins with `..` (cgroup_namespaces(7)).
+ * Returns the system unit of a process: the first part of its cgroup's path that is not a slice. The path of a cgroup
+ * outside the cgroup namespace of this process begins with `..` (cgroup_namespaces(7)).
  */
 export function unitOfCgroup(text: string): string | undefined {
   for (const line of text.split('\n')) {
@@ -58,7 +58,7 @@ function coreLimitOf(folder: string): ProcessFacts['coreLimit'] {
   if ('unseen' in limits) return limits;
   const match = /^Max core file size\s+(\S+)\s+(\S+)/m.exec(limits.value);
   return match === null
-    ? { unseen: `${folder}/limits has another form` }
+    ? { unseen: `${folder}/limits is not understood` }
     : { value: { soft: match[1] ?? '', hard: match[2] ?? '' } };
 }
 
@@ -70,8 +70,8 @@ function swapMaxOf(cgroup: string): Seen<string | undefined> {
 }
 
 /**
- * Whether the process holds the socket that listens at a path: by the kernel's list of sockets in the process's own
- * network namespace and in that of the caller, where systemd makes them.
+ * Whether the process holds the socket that listens at a path. The kernel's list of sockets is read for two network
+ * namespaces: that of the process, and that of the caller, in which systemd creates its sockets.
  */
 export function holdsSocket(pid: number, path: string): Seen<boolean> {
   const inodes = new Set(['self', `${pid}`].flatMap((process) => listeningInodes(process, path)));
@@ -85,7 +85,7 @@ export function holdsSocket(pid: number, path: string): Seen<boolean> {
   return { value: targets.some((target) => 'value' in target && inodes.has(target.value)) };
 }
 
-/** Flag of a listening socket in /proc/net/unix (`__SO_ACCEPTCON`). */
+/** The flags of a listening socket in /proc/net/unix (`__SO_ACCEPTCON`). */
 const LISTENING = '00010000';
 
 function listeningInodes(process: string, path: string): string[] {

@@ -5,7 +5,7 @@ import { codeOf } from './files.ts';
 const TIMEOUT_MS = 2000;
 const OUTPUT_BYTES_MAX: number = 1024 * 1024;
 
-/** Runs a command that only tells something, with a deadline: its standard output. */
+/** Runs a command that changes nothing, with a time-out, and returns its standard output. */
 export function ask(command: string, args: readonly string[]): Seen<string> {
   const { status, stdout, error } = spawnSync(command, [...args], {
     encoding: 'utf8',
@@ -22,7 +22,7 @@ export function ask(command: string, args: readonly string[]): Seen<string> {
   return status === 0 ? { value: stdout } : { unseen: `${command} ${args[0] ?? ''} failed` };
 }
 
-/** Lines of `NAME=VALUE`. */
+/** Parses lines of `NAME=VALUE`; other lines are ignored. */
 export function parseProperties(text: string): ReadonlyMap<string, string> {
   const lines = text.split('\n').filter((line) => line.includes('='));
   return new Map(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));

@@ -6,10 +6,10 @@ import type { SecretFile, UnitScan } from '../facts.ts';
 import { isSecretVariable } from '../secret-variables.ts';
 import { attempt, lookThrough, readText } from './files.ts';
 
-/** Where rclone and the AWS tools keep keys in clear, below a home. */
+/** The files in a home directory in which rclone and the AWS tools keep keys in clear text. */
 const FILES: readonly string[] = ['.config/rclone/rclone.conf', '.aws/credentials'];
 
-/** Looks at the files of the caller; for root, at those of root besides, whoever's home he has kept. */
+/** Looks at the caller's files. For root, also at those in /root: under sudo, HOME may be that of another user. */
 export function lookAtSecretFiles(uid: number): SecretFile[] {
   const own = homeDirectory(process.env, homedir);
   const homes = new Set([...(own === undefined ? [] : [own]), ...(uid === 0 ? ['/root'] : [])]);
@@ -19,7 +19,7 @@ export function lookAtSecretFiles(uid: number): SecretFile[] {
     .map((path) => ({ path, file: lookThrough(path) }));
 }
 
-/** Neither the group nor others can pass through one of the folders on the way to it. */
+/** Whether the folders on the way to a file let neither the group nor others through. */
 function isClosed(path: string): boolean {
   const real = attempt(path, () => realpathSync(path));
   let folder = 'value' in real ? dirname(real.value) : '/';
@@ -31,18 +31,18 @@ function isClosed(path: string): boolean {
   return open === 0;
 }
 
-/** No environment of a person is larger. */
+/** No environment file that a person wrote is larger. */
 const ENVIRONMENT_BYTES_MAX: number = 64 * 1024;
 
-/** Looks at the files from which units take their environment: those with a secret in them, and those not to be seen. */
+/** Looks at the files from which units take their environment, and returns those that have secrets in them. */
 export function lookAtEnvironmentFiles({ files }: UnitScan): SecretFile[] {
   const values = files.flatMap(({ assignments }) => assignments.filter(({ key }) => key === 'EnvironmentFile'));
-  // One that may be missing has a dash in front; patterns and specifiers are left to systemd.
+  // A leading dash marks a file that may be missing. Patterns and specifiers are not expanded: such paths are skipped.
   const paths = new Set(values.map(({ value }) => value.replace(/^-/, '')).filter((path) => /^\/[^%*?[]+$/.test(path)));
   return [...paths].toSorted().flatMap((path) => {
     if (isClosed(path)) return [];
     const text = readText(path, ENVIRONMENT_BYTES_MAX);
-    // What this user may not read is closed to others as it should be.
+    // A file that this user may not read is closed to others, as it should be.
     if ('unseen' in text || text.value === undefined) return [];
     const names = [...text.value.matchAll(/^[ \t]*(?:export[ \t]+)?(\w+)=./gm)].map(([, name = '']) => name);
     const variables = [...new Set(names.filter(isSecretVariable))];

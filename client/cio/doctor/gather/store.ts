@@ -9,7 +9,7 @@ import { mountOf } from './mounts.ts';
 /**
  * Looks at the state directory, as far as the caller may.
  *
- * @param pid of the daemon, which can have another one of that path than this process: by BindPaths=, or a root of its own
+ * @param pid of the daemon, for which that path may be another directory, through BindPaths= or a root of its own
  */
 export function lookAtStore(stateDirectory: string, pid: number): StoreFacts {
   const own = `/proc/${pid}/root${stateDirectory}`;
@@ -52,7 +52,7 @@ function isSame(one: Stats, other: Stats | undefined): boolean {
   return one.dev === other?.dev && one.ino === other.ino;
 }
 
-/** @param placeOf where the path is, without links, for that process */
+/** @param placeOf returns the path without symbolic links, as that process sees it */
 function lookAtMount(path: string, process: string, placeOf: () => string): StoreFacts['mount'] {
   try {
     const mount = mountOf(readFileSync(`${process}/mountinfo`, 'utf8'), placeOf());

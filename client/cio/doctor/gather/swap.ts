@@ -6,7 +6,7 @@ import { attempt, readText } from './files.ts';
 import { mountOf } from './mounts.ts';
 
 /**
- * What the kernel swaps to now.
+ * Lists the devices and files that the kernel swaps to at present.
  *
  * @param root the root of the host's file system
  */
@@ -16,7 +16,7 @@ export function lookAtSwap(root: string = ''): Seen<readonly SwapDevice[]> {
   return { value: swapNames(swaps.value).map((name) => ({ name, protection: protectionOf(name, root) })) };
 }
 
-/** The names in /proc/swaps (proc_swaps(5)), below its heading. */
+/** Parses the names in /proc/swaps (proc_swaps(5)), below its heading. */
 export function swapNames(text: string): string[] {
   const lines = text.split('\n').slice(1);
   return lines.flatMap((line) => line.trim().split(/\s+/)[0] || []);
@@ -24,9 +24,9 @@ export function swapNames(text: string): string[] {
 
 function protectionOf(name: string, root: string): SwapDevice['protection'] {
   const seen = attempt(name, () => ({ device: basename(realpathSync(root + name)), stat: statSync(root + name) }));
-  // In a container the host's devices are not there, and the kernel tells of them under their names.
+  // In a container the host's devices do not exist, but the kernel still lists them by name.
   const { device, stat } = 'value' in seen ? seen.value : { device: basename(name), stat: undefined };
-  // Of a file, the disks that it lies on count.
+  // For a swap file, the disks below it count.
   if (stat?.isFile() === true) {
     const disks = disksOf(name, stat.dev, root);
     return disks.length > 0 && disks.every(isEncrypted) ? 'encrypted' : 'none';
@@ -36,7 +36,10 @@ function protectionOf(name: string, root: string): SwapDevice['protection'] {
   return isEncrypted(folder) ? 'encrypted' : 'none';
 }
 
-/** Of a file's system: on Btrfs the file's device is a number that no disk has, and there can be several disks. */
+/**
+ * Returns the disks below a file's file system, as folders in /sys. On Btrfs a file's device number is that of no disk,
+ * and there can be several disks.
+ */
 function disksOf(path: string, dev: number, root: string): string[] {
   const disk = `${root}/sys/dev/block/${majorOf(dev)}:${minorOf(dev)}`;
   if (existsSync(disk)) return [disk];
@@ -57,7 +60,7 @@ function namesIn(folder: string): string[] {
   return 'value' in names ? names.value : [];
 }
 
-/** By dm-crypt, or made of such devices alone, as a volume of LVM within LUKS is. */
+/** Whether a device is encrypted by dm-crypt, or consists only of such devices, as an LVM volume within LUKS does. */
 function isEncrypted(folder: string): boolean {
   if (attribute(folder, 'dm/uuid').startsWith('CRYPT-')) return true;
   const below = namesIn(join(folder, 'slaves'));
@@ -69,7 +72,7 @@ function attribute(folder: string, name: string): string {
   return 'value' in text ? (text.value ?? '').trim() : '';
 }
 
-/** As gnu_dev_major(3) and gnu_dev_minor(3), within the 32 bits that the kernel has. */
+/** Like gnu_dev_major(3) and gnu_dev_minor(3), for the 32 bits that the kernel uses. */
 function majorOf(dev: number): number {
   return (dev >>> 8) & 0xfff;
 }

@@ -7,10 +7,10 @@ import { attempt, readText } from './files.ts';
 import { ask, parseProperties } from './run.ts';
 import { UNIT_FILE_BYTES_MAX } from './units.ts';
 
-/** A second or so, in which one that ends at each start is started several times (`RestartSec=`). */
+/** Limit for asking systemd: about a second, in which a crashing service restarts repeatedly (`RestartSec=`). */
 const ASKED_MAX = 50;
 
-/** sd_booted(3) asks for this folder. */
+/** sd_booted(3) checks for this folder. */
 const BOOTED = '/run/systemd/system';
 const PROPERTIES = [
   'ActiveState',
@@ -28,10 +28,10 @@ const PROPERTIES = [
 const SOCKET_UNITS = [SOCKET_UNIT, ...LOAD_SOCKETS.map(({ unit }) => unit), PROBE_SOCKET.unit];
 const SOCKET_PROPERTIES = ['Id', 'ActiveState', 'UnitFileState', 'FragmentPath', 'DropInPaths'];
 
-/** Where the package has its units, and where what is installed from a checkout has them. */
+/** Where the units are of the package, and of an installation from a checkout. */
 const INSTALLED: readonly string[] = ['/usr/lib', '/usr/local/lib'];
 
-/** The kernel's resource manager of a TPM2, as systemd looks for it. */
+/** The kernel's resource manager for a TPM2; systemd looks for the same file. */
 const TPM2 = '/sys/class/tpmrm/tpmrm0';
 const SECURE_BOOT = '/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c';
 
@@ -46,7 +46,7 @@ export function lookAtSystemd(root: string = ''): SystemdFacts {
   const show = (units: readonly string[], names: readonly string[]): Seen<string> =>
     isRunning
       ? ask('systemctl', ['show', ...units, ...names.flatMap((name) => ['-p', name])])
-      : { unseen: 'systemd does not run this host' };
+      : { unseen: 'this host does not run systemd' };
   const look = (): SystemdFacts['service'] => mapSeen(show([SERVICE], PROPERTIES), parseProperties);
   let service = look();
   for (let asked = 1; asked < ASKED_MAX && isAtStart(service); asked++) service = look();
@@ -61,25 +61,25 @@ export function lookAtSystemd(root: string = ''): SystemdFacts {
   };
 }
 
-/** Of one that ends at each start, systemd says why between two starts alone. */
+/** Whether the service is just starting. systemd reports why a crashing service fails only between two starts. */
 function isAtStart(service: SystemdFacts['service']): boolean {
   if ('unseen' in service) return false;
   return service.value.get('ActiveState') === 'activating' && service.value.get('ExecMainStatus') === '0';
 }
 
-/** Properties of several units, by their `Id`: an empty line is between two. */
+/** Parses the properties of several units, by their `Id`. An empty line separates two units. */
 function parseUnits(text: string): ReadonlyMap<string, ReadonlyMap<string, string>> {
   const units = text.split('\n\n').map(parseProperties);
   return new Map(units.map((properties) => [properties.get('Id') ?? '', properties]));
 }
 
-/** Four bytes of attributes, then one of value (UEFI, global variables). */
+/** Reads an EFI variable: four bytes of attributes, then the value in one byte (UEFI, global variables). */
 function isSecureBoot(path: string): boolean {
   const variable = attempt(path, () => readFileSync(path));
   return 'value' in variable && variable.value[4] === 1;
 }
 
-/** Paths as systemctl lists them: between blanks, and in quotes where a shell would need them. */
+/** Reads the drop-ins that systemctl lists: paths between blanks, in quotes where a shell would need them. */
 function readDropIns(paths: string): Seen<readonly UnitFile[]> {
   const files: UnitFile[] = [];
   for (const [, quoted, bare] of paths.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)) {

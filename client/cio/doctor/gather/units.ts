@@ -12,13 +12,13 @@ import {
 } from '../unit-file.ts';
 import { codeOf, readText } from './files.ts';
 
-/** systemd's own longest line (`LONG_LINE_MAX`); no unit file of a person is larger. */
+/** systemd's limit for a line (`LONG_LINE_MAX`); no unit file that a person wrote is larger. */
 export const UNIT_FILE_BYTES_MAX: number = 1024 * 1024;
 
-/** Most files that are read: a host has some hundred. */
+/** The maximum number of files that are read: a host has some hundred. */
 const FILES_MAX = 20_000;
 
-/** Where systemd looks for system units, the folder that counts first (systemd.unit(5)). */
+/** The folders in which systemd looks for system units, highest precedence first (systemd.unit(5)). */
 const FOLDERS: readonly string[] = [
   '/etc/systemd/system.control',
   '/run/systemd/system.control',
@@ -35,7 +35,7 @@ const FOLDERS: readonly string[] = [
   '/run/systemd/generator.late',
 ];
 
-/** The same for the units of a user's own systemd. */
+/** Returns the same folders for the units of a user's service manager. */
 export function userFolders(
   environment: Readonly<Record<string, string | undefined>>,
   home: string,
@@ -62,18 +62,18 @@ export function userFolders(
 const UNIT_FILE = /\.(?:service|socket|mount|swap)$/;
 const DROP_IN_FOLDER = /^(.+\.(?:service|socket|mount|swap)|service|socket|mount|swap)\.d$/;
 
-/** Folders of links to the units that another one starts; instances of templates have their names only here. */
+/** Folders of links to units that another unit starts. The names of a template's instances appear only here. */
 const STARTED_FOLDER = /\.(?:wants|requires|upholds)$/;
 
-/** What of a unit file is kept. */
+/** The settings of a unit file that are kept. */
 const KEPT: readonly string[] = ['LoadCredential', 'LoadCredentialEncrypted', 'Environment', 'EnvironmentFile'];
 
 /**
- * Reads the unit files and drop-ins that load credentials or set variables. Of files with one name the first folder's
- * counts, as for systemd.
+ * Reads the unit files and drop-ins that load credentials or set variables. Of several files with one name, the one in
+ * the first folder counts, as for systemd.
  *
  * @param root the root of the host's file system
- * @param folders those of the host's units, or of a user's
+ * @param folders the folders of the host's units, or of a user's
  */
 export function scanUnits(root: string = '', folders: readonly string[] = FOLDERS): UnitScan {
   const paths = folders.map((folder) => join(root || '/', folder));
@@ -87,15 +87,15 @@ export function scanUnits(root: string = '', folders: readonly string[] = FOLDER
 
 class Scan {
   readonly #files: UnitFile[] = [];
-  /** Whether the file of a unit has something in it: an empty one, or none behind a link, masks the unit. */
+  /** Whether a unit's file has content. An empty file, or a link to something that is not a file, masks the unit. */
   readonly #isFull = new Map<string, boolean>();
-  /** What a unit is called, by another name of it. */
+  /** The names of units, by their aliases. */
   readonly #aliases = new Map<string, string>();
-  /** Where units are, without links. */
+  /** The folders of units, without symbolic links. */
   readonly #places: ReadonlySet<string>;
   readonly unread: { readonly path: string; readonly reason: string }[] = [];
   readonly instances = new Set<string>();
-  /** `unit` or `unit/drop-in.conf`, of which a later folder's does not count. */
+  /** The files seen so far, as `unit` or `unit/drop-in.conf`: one of the same name in a later folder is ignored. */
   readonly #taken = new Set<string>();
   readonly #folders = new Set<string>();
   #count = 0;
@@ -104,18 +104,18 @@ class Scan {
     this.#places = new Set(folders.flatMap(realPath));
   }
 
-  /** Unit files before their drop-ins, drop-ins by their names: the order in which settings add up. */
+  /** Sorts unit files before their drop-ins, and drop-ins by name: the order in which their settings apply. */
   sorted(): UnitFile[] {
     return sortFiles(this.#files.map((file) => ({ ...file, unit: this.#nameOf(file.unit) })));
   }
 
-  /** Whether systemd has no unit of that name to start: it is masked, or has drop-ins alone. */
+  /** Whether systemd has no unit of that name to start: it is masked, or has only drop-ins. */
   isAbsent(unit: string): boolean {
     if (isForSeveral(unit)) return false;
     return !(this.#isFull.get(unit) ?? this.#isFull.get(templateOf(unit) ?? '') ?? false);
   }
 
-  /** An alias can be one of an alias; of those that go round, any. */
+  /** Resolves aliases, also of aliases. For aliases in a circle, the result is any one of them. */
   #nameOf(unit: string): string {
     let name = unit;
     for (let hops = 0; hops <= this.#aliases.size; hops++) name = this.#aliases.get(name) ?? name;
@@ -134,8 +134,8 @@ class Scan {
   }
 
   /**
-   * A link to a unit of another name, which is read under its own. A link to a template makes an instance, and one to a file
-   * that lies somewhere else is the unit itself.
+   * Whether a link is an alias: it leads to a unit of another name, which is read under that name. A link to a template
+   * makes an instance, and a link to a file outside the unit folders is the unit itself.
    */
   #isAlias(path: string, { name }: Dirent): boolean {
     try {
@@ -147,12 +147,12 @@ class Scan {
       this.#taken.add(name);
       return true;
     } catch {
-      // It leads nowhere; reading it tells why.
+      // The link is broken; reading it reports why.
       return false;
     }
   }
 
-  /** A timer, a path and a socket start the service of their name, unless they say another one. */
+  /** Collects instances. A timer, path or socket starts the service of the same name, unless it names another one. */
   #readStarted(folder: string): void {
     for (const { name } of this.#list(folder)) {
       for (const unit of [name, name.replace(/\.(?:timer|path|socket)$/, '.service')]) {
@@ -167,7 +167,7 @@ class Scan {
     }
   }
 
-  /** Nothing for a folder that is not there, or was read by another way to it (/lib is /usr/lib). */
+  /** Lists a folder. The list is empty if it does not exist, or was read under another path (/lib is /usr/lib). */
   #list(folder: string): Dirent[] {
     try {
       const real = realpathSync(folder);
@@ -190,7 +190,7 @@ class Scan {
       return;
     }
     this.#count += 1;
-    // One byte more than the bound tells a file that is too large.
+    // Reading one byte more than the limit reveals a file that is too large.
     const text = readText(path, UNIT_FILE_BYTES_MAX + 1);
     if (!isDropIn && 'value' in text && !text.value) this.#isFull.set(unit, false);
     if ('unseen' in text) {
@@ -199,7 +199,7 @@ class Scan {
       this.#skip(path, 'it is larger than 1 MiB');
     } else {
       const assignments = keep(parseUnitFile(text.value ?? ''));
-      // What an instance has for itself can hide something of its template's.
+      // Even without such settings, an instance's own file can override one of its template.
       if (assignments.length > 0 || templateOf(unit) !== undefined)
         this.#files.push({ path, unit, isDropIn, assignments });
     }
@@ -210,7 +210,7 @@ class Scan {
   }
 }
 
-/** Nothing for a path that leads nowhere. */
+/** Returns the path without symbolic links, or nothing if it does not exist. */
 function realPath(path: string): string[] {
   try {
     return [realpathSync(path)];
@@ -219,7 +219,7 @@ function realPath(path: string): string[] {
   }
 }
 
-/** Of an environment the names alone: values can be secrets, and are in nobody's way here. */
+/** Keeps the relevant assignments; of `Environment=`, only the names of the variables: the values can be secrets. */
 function keep(assignments: readonly Assignment[]): Assignment[] {
   return assignments.flatMap((assignment) => {
     if (!KEPT.includes(assignment.key)) return [];

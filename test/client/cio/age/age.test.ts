@@ -20,7 +20,7 @@ async function refusalOf(work: Promise<unknown>): Promise<string> {
 }
 
 describe('encryptAge() and decryptAge()', () => {
-  it('give back what was put in, armored or not', async () => {
+  it('round-trip any plaintext, armored or not', async () => {
     for (const armor of [false, true]) {
       for (const plain of [PLAIN, new Uint8Array(0), Buffer.alloc(200_000, 7)]) {
         const file = await encryptAge(plain, { recipients: [recipient] }, armor);
@@ -30,10 +30,10 @@ describe('encryptAge() and decryptAge()', () => {
     }
   });
 
-  it('take a passphrase, and no other one', async () => {
+  it('decrypt with the right passphrase only', async () => {
     const encrypter = new Encrypter();
     encrypter.setPassphrase('right');
-    // As age makes it, at a thousandth of the cost.
+    // Like a file that age writes, at a thousandth of its scrypt cost.
     encrypter.setScryptWorkFactor(8);
     const file = await encrypter.encrypt(PLAIN);
     assert.equal(wantsPassphrase(file), true);
@@ -42,7 +42,7 @@ describe('encryptAge() and decryptAge()', () => {
     await assert.rejects(decryptAge(file, { passphrase: 'wrong' }), { code: 'WrongKey', exit: EXIT.accessDenied });
   });
 
-  it('refuse keys that are none or are others’, and repeat nothing of them', async () => {
+  it('refuse malformed and wrong keys, and never repeat a key in the message', async () => {
     const file = await encryptAge(PLAIN, { recipients: [recipient] }, false);
     const other = await generateX25519Identity();
     assert.match(await refusalOf(decryptAge(file, { identities: [other] })), /none of the identities/);
@@ -54,10 +54,10 @@ describe('encryptAge() and decryptAge()', () => {
     assert.match(await refusalOf(encryptAge(PLAIN, { recipients: [identity] }, false)), /an identity/);
   });
 
-  it('refuse a file that is damaged or cut off anywhere', async () => {
+  it('refuse a file that is damaged or truncated anywhere', async () => {
     for (const armor of [false, true]) {
       const file = Buffer.from(await encryptAge(PLAIN, { recipients: [recipient] }, armor));
-      // A newline at the end of armor is no part of it.
+      // The newline after the armor's last line is not part of the armor.
       const length = file.toString('latin1').trimEnd().length;
       for (let end = 24; end < (armor ? length : file.length); end += 7) {
         await refusalOf(decryptAge(file.subarray(0, end), { identities: [identity] }));
@@ -72,7 +72,7 @@ describe('encryptAge() and decryptAge()', () => {
 });
 
 describe('isAgeFile()', () => {
-  it('takes white space before armor, and nothing that is no file of age', () => {
+  it('accepts white space before armor, and rejects anything that is not an age file', () => {
     const armor = '-----BEGIN AGE ENCRYPTED FILE-----';
     assert.equal(isAgeFile(Buffer.from(`\r\n  ${armor}\n`)), true);
     assert.equal(isAgeFile(Buffer.from('age-encryption.org/v1\n-> X25519 ')), true);

@@ -36,7 +36,7 @@ const IDS = [
 
 const harness = await Harness.start({ after });
 
-/** A home without anything in it that would be found. */
+/** A home directory in which doctor finds nothing. */
 const env = { HOME: temporaryDirectory({ after }) };
 
 function parse(stdout: string): Map<string, Document['checks'][number]> {
@@ -44,7 +44,7 @@ function parse(stdout: string): Map<string, Document['checks'][number]> {
 }
 
 describe('cio credential doctor', () => {
-  it('judges a real daemon, and a warning is no error', async () => {
+  it('checks a real daemon, and does not fail for a warning', async () => {
     for (const command of [harness.built, CIO_SOURCE]) {
       const { code, stdout, stderr } = await harness.run(['doctor', '--json'], { env, command });
       assert.equal(stderr, '');
@@ -60,17 +60,17 @@ describe('cio credential doctor', () => {
     }
   });
 
-  it('has a line for each check, and one for each command', async () => {
+  it('prints one line for each check, and one for each command that repairs something', async () => {
     const { stdout, stderr } = await harness.run(['doctor'], { env });
     assert.equal(stderr, '');
     const lines = stdout.split('\n');
     assert.equal(lines.filter((line) => /^[✔!✖–] /.test(line)).length, IDS.length);
-    assert.ok(lines.includes('    mend: cio credential slot add recovery'), stdout);
-    assert.match(lines.at(-2) ?? '', /^\d+ of 12 checks are good, .*\.$/);
+    assert.ok(lines.includes('    fix: cio credential slot add recovery'), stdout);
+    assert.match(lines.at(-2) ?? '', /^\d+ of 12 checks passed, .*\.$/);
     assert.ok(!stdout.includes('\u001b'));
   });
 
-  it('finds what is wrong, and what it says mends it', async () => {
+  it('finds what is wrong, and the commands it suggests repair it', async () => {
     const { stateDirectory } = harness.daemon;
     fs.chmodSync(stateDirectory, 0o755);
     fs.mkdirSync(path.join(env.HOME, '.aws'));
@@ -100,7 +100,7 @@ describe('cio credential doctor', () => {
     );
   });
 
-  it("looks at the units of the caller's own systemd where the daemon is his", async (context) => {
+  it("checks the units of the caller's own systemd where the daemon is the caller's own", async (context) => {
     const [home, runtime] = [temporaryDirectory(context), temporaryDirectory(context)];
     fs.symlinkSync(path.dirname(harness.daemon.socketPath), path.join(runtime, 'cio-credentiald'));
     const socketPath = path.join(runtime, 'cio-credentiald', path.basename(harness.daemon.socketPath));
@@ -116,7 +116,7 @@ describe('cio credential doctor', () => {
     assert.deepEqual((await units(runtime))?.findings[0], {
       severity: 'warning',
       what: 'mine.service loads my_password: there is no credential my_password',
-      why: 'the unit does not start, or waits where it was granted with --missing block',
+      why: 'the unit does not start, or waits if it was granted with --missing block',
       mend: 'cio credential create my_password && cio credential grant my_password --unit mine.service',
     });
     await using client = await connect({ socket: harness.daemon.socketPath });
@@ -127,21 +127,25 @@ describe('cio credential doctor', () => {
     assert.equal((await units(runtime))?.state, 'ok');
   });
 
-  it('tells a user less, and passes nothing that he cannot see', { skip: skipUnless(root) }, async () => {
-    const { code, stdout } = await harness.run(['doctor', '--json'], {
-      env: { HOME: '/nonexistent' },
-      as: { uid: 65534, gid: 65534 },
-      command: harness.built,
-    });
-    const checks = parse(stdout);
-    for (const id of ['hardening', 'core-dumps', 'swap', 'store', 'slots']) {
-      assert.equal(checks.get(id)?.state, 'skipped', id);
-      assert.notEqual(checks.get(id)?.reason, undefined);
-    }
-    assert.equal(code, EXIT.done, stdout);
-  });
+  it(
+    'tells an ordinary user less, and passes no check that it could not make',
+    { skip: skipUnless(root) },
+    async () => {
+      const { code, stdout } = await harness.run(['doctor', '--json'], {
+        env: { HOME: '/nonexistent' },
+        as: { uid: 65534, gid: 65534 },
+        command: harness.built,
+      });
+      const checks = parse(stdout);
+      for (const id of ['hardening', 'core-dumps', 'swap', 'store', 'slots']) {
+        assert.equal(checks.get(id)?.state, 'skipped', id);
+        assert.notEqual(checks.get(id)?.reason, undefined);
+      }
+      assert.equal(code, EXIT.done, stdout);
+    },
+  );
 
-  it('goes on without a daemon, and ends with 7', async () => {
+  it('runs the other checks without a daemon, and exits with 7', async () => {
     const socketPath = '/nonexistent/io.cio.Credentials';
     const { code, stdout, stderr } = await harness.run(['doctor', '--json'], { env, socketPath });
     assert.deepEqual([code, stderr], [EXIT.notReachable, '']);
@@ -154,7 +158,7 @@ describe('cio credential doctor', () => {
     assert.equal(exit, EXIT.notReachable);
   });
 
-  it('goes on where a locked store has no list', async (context) => {
+  it('runs the other checks where a locked store gives no list', async (context) => {
     await harness.succeed(['lock']);
     context.after(async () => {
       await using client = await connect({ socket: harness.daemon.socketPath });
@@ -167,14 +171,14 @@ describe('cio credential doctor', () => {
     assert.match(checks.get('names')?.reason ?? '', /the store is locked/);
   });
 
-  it('does not wait for a daemon that hangs', { timeout: 60_000 }, async (context) => {
+  it('does not wait for a daemon that does not answer', { timeout: 60_000 }, async (context) => {
     const hanging = await Peer.listen(context, () => undefined);
     const { code, stdout } = await harness.run(['doctor', '--json'], { env, socketPath: hanging.path });
     assert.equal(code, EXIT.notReachable);
     assert.match(parse(stdout).get('daemon')?.findings[0]?.what ?? '', /does not answer$/);
   });
 
-  it('does not wait for the end of a list that has none', { timeout: 60_000 }, async (context) => {
+  it('does not wait for a list that never ends', { timeout: 60_000 }, async (context) => {
     const endless = await Peer.onCalls(context, ({ method }, socket) => {
       const status = { version: '9', pid: 1, uid: 4242, started: 1, locked: false, administrator: true };
       const list = message({ parameters: { credentials: [], sets: [], damaged: 0 }, continues: true });
@@ -185,10 +189,10 @@ describe('cio credential doctor', () => {
       }
     });
     const { stdout } = await harness.run(['doctor', '--json'], { env, socketPath: endless.path });
-    assert.match(parse(stdout).get('names')?.reason ?? '', /the list does not end within 10 s$/);
+    assert.match(parse(stdout).get('names')?.reason ?? '', /the credentials cannot be listed within 10 s$/);
   });
 
-  it('takes what a stranger answers for what it is', async (context) => {
+  it('does not trust the answers of a process that may not be the daemon', async (context) => {
     const nonsense = await Peer.onCalls(context, (_call, socket) => socket.end('nonsense\0'));
     const garbled = await harness.run(['doctor', '--json'], { env, socketPath: nonsense.path });
     assert.equal(garbled.code, EXIT.failed);
@@ -203,11 +207,11 @@ describe('cio credential doctor', () => {
     const { code, stdout } = await harness.run(['doctor'], { env, socketPath: stranger.path });
     assert.equal(code, EXIT.failed);
     assert.match(stdout, /✖ what answers at .* may not be the daemon: it runs as uid 4242/);
-    assert.match(stdout, /– The store: not seen: where the daemon says that its store is, is not believed/);
+    assert.match(stdout, /– The store: not checked: the daemon is not trusted to say where its store is/);
     assert.ok(!stdout.includes('\u001b') && !stdout.includes('/etc\n'), stdout);
   });
 
-  it('needs no command of systemd', async () => {
+  it('works without the commands of systemd', async () => {
     const { code, stdout } = await harness.run(['doctor', '--json'], { env: { ...env, PATH: '/nonexistent' } });
     assert.notEqual(code, null);
     assert.deepEqual([...parse(stdout).keys()], IDS);

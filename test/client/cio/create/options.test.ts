@@ -21,7 +21,7 @@ async function completed(line: string): Promise<readonly string[]> {
 }
 
 describe('meansSet()', () => {
-  it('is told by every option of a set, and by none of one credential', () => {
+  it('is true for every option of a set, and false for those of a single credential', () => {
     for (const words of [
       ['--provider', 's3'],
       ['-p', 's3'],
@@ -45,7 +45,7 @@ describe('meansSet()', () => {
 });
 
 describe('isNamedByProvider()', () => {
-  it('looks at the first word of what can name a set', () => {
+  it('looks at the first word of a valid set name', () => {
     for (const [name, expected] of [
       ['aws', true],
       ['aws_site2', true],
@@ -60,7 +60,7 @@ describe('isNamedByProvider()', () => {
 });
 
 describe('the options of create', () => {
-  it('are grouped in the help, without those that are only refused', async () => {
+  it('are grouped in the help, which leaves out those that are always refused', async () => {
     assert.ok(CREATE !== undefined);
     const help = await renderHelp({
       command: CREATE,
@@ -81,7 +81,7 @@ describe('the options of create', () => {
     assert.ok(help.split('\n').every((line) => line.length <= 80));
   });
 
-  it('are completed, with their values where those are known', async () => {
+  it('are completed, and so are their values where these are known', async () => {
     assert.deepEqual(await completed('cio cred create --azure'), ['--azure-account-key', '--azure-account-name']);
     assert.deepEqual(await completed('cio cred create --nfs'), []);
     assert.deepEqual(await completed('cio cred create --provider '), ['aws', 'azure', 'google', 'minio', 's3']);
@@ -90,8 +90,8 @@ describe('the options of create', () => {
   });
 });
 
-describe("Portworx's word for the group", () => {
-  it('is known to the command, and no other is', () => {
+describe('the group name `credentials`', () => {
+  it('is recognised as that of Portworx, and no other is', () => {
     for (const [group, isPortworx] of [
       ['credentials', true],
       ['credential', undefined],

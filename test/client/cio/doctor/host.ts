@@ -83,7 +83,7 @@ export const STORE: StoreFacts = {
   hasSystemdKey: { value: true },
 };
 
-/** A host on which all is well: the daemon of the package, under systemd, seen by root. */
+/** A host without a defect: the package's daemon, under systemd, seen by root. */
 export const WELL: Facts = {
   caller: { uid: 0, version: '1.0.0', serviceUid: SERVICE_UID },
   daemon: {
@@ -112,7 +112,7 @@ export const WELL: Facts = {
   secretFiles: [{ path: '/root/.aws/credentials', file: { value: undefined } }],
 };
 
-/** The daemon of {@link WELL}, with another answer. */
+/** The facts with another answer of the daemon to `Status`. */
 export function answering(status: Partial<StatusOut>, host: Facts = WELL): Facts {
   if (host.daemon.kind !== 'answered') throw new TypeError('the daemon of this host is silent');
   return { ...host, daemon: { ...host.daemon, status: { ...host.daemon.status, ...status } } };
@@ -141,7 +141,7 @@ export function seenFile(...facts: Parameters<typeof file>): SeenFile {
   return { value: file(...facts) };
 }
 
-/** A unit file of some assignments in [Service]. */
+/** A unit file with these assignments in [Service]. */
 export function unitFile(unit: string, ...assignments: readonly (readonly [key: string, value: string])[]): UnitFile {
   return {
     path: `/etc/systemd/system/${unit}`,
@@ -151,12 +151,15 @@ export function unitFile(unit: string, ...assignments: readonly (readonly [key: 
   };
 }
 
-/** A verdict in a form to compare: `severity: what`, each with what mends it where something does. */
+/**
+ * The findings of a verdict, for comparison: `severity: what`, followed by ` | ` and the command that repairs it, if
+ * any.
+ */
 export function told({ findings }: Verdict): string[] {
   return findings.map(({ severity, what, mend }) => `${severity}: ${what}${mend === undefined ? '' : ` | ${mend}`}`);
 }
 
-/** Everything was seen, and nothing of it is worth a word. */
+/** Asserts that everything was seen and nothing was found. */
 export function assertWell({ findings, unseen }: Verdict): void {
   assert.deepEqual({ findings, unseen }, { findings: [], unseen: [] });
 }

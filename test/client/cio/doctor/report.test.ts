@@ -18,38 +18,38 @@ const CHECKS: readonly CheckResult[] = [
 ];
 
 describe('formatReport()', () => {
-  it('has marks, findings, commands on lines of their own, and a summary', () => {
+  it('prints marks, findings, commands on lines of their own, and a summary', () => {
     assert.equal(
       formatReport(CHECKS, false),
       `✔ A
   · old
     so it is
-– B: not seen: for root
+– B: not checked: for root
 ✖ C
   ✖ bad\\u{1b}[2J
     it is
-    mend: mend it
-  – not seen: the rest is hidden
+    fix: mend it
+  – not checked: the rest is hidden
 
-1 of 3 checks are good, 1 found an error, 1 could not see everything, 1 hint.
+1 of 3 checks passed, 1 found an error, 1 could not check everything, 1 hint.
 `,
     );
   });
 
-  it('counts what there is, and nothing else', () => {
+  it('counts only the states that occur', () => {
     const summary = (...states: readonly CheckResult['state'][]): string => {
       const findings = states.map(() => ({ severity: 'hint', what: 'x', why: 'y' }) as const);
       const checks = states.map((state) => ({ id: 'a', title: 'A', state, findings: state === 'ok' ? [] : findings }));
       return formatReport(checks, false).split('\n').at(-2) ?? '';
     };
-    assert.equal(summary('ok'), '1 of 1 checks are good.');
-    assert.equal(summary('ok', 'warning'), '1 of 2 checks are good, 1 found a reason to warn, 2 hints.');
-    assert.equal(summary('skipped'), '0 of 1 checks are good, 1 could not see everything, 1 hint.');
+    assert.equal(summary('ok'), '1 of 1 checks passed.');
+    assert.equal(summary('ok', 'warning'), '1 of 2 checks passed, 1 gave a warning, 2 hints.');
+    assert.equal(summary('skipped'), '0 of 1 checks passed, 1 could not check everything, 1 hint.');
     const warning: CheckResult = { id: 'w', title: 'W', state: 'warning', findings: [] };
     assert.match(formatReport([warning], true), /^\u001b\[33m!\u001b\[0m W$/m);
   });
 
-  it('colours the marks alone', () => {
+  it('colours only the marks', () => {
     const coloured = formatReport(CHECKS, true);
     assert.match(coloured, /^\u001b\[32m✔\u001b\[0m A$/m);
     assert.equal(coloured.replaceAll(/\u001b\[\d+m/g, ''), formatReport(CHECKS, false));
@@ -57,7 +57,7 @@ describe('formatReport()', () => {
 });
 
 describe('judge()', () => {
-  it('has nothing to say of a host on which all is well', () => {
+  it('finds nothing on a healthy host', () => {
     assert.deepEqual(
       judge(WELL).filter(
         ({ state, findings, reason }) => state !== 'ok' || findings.length > 0 || reason !== undefined,
@@ -66,7 +66,7 @@ describe('judge()', () => {
     );
   });
 
-  it('runs every check where the daemon is silent', () => {
+  it('runs every check where the daemon does not answer', () => {
     const states = Object.fromEntries(judge(SILENT).map(({ id, state }) => [id, state]));
     assert.equal(states['daemon'], 'error');
     assert.deepEqual([states['clock'], states['systemd'], states['plain-secrets']], ['ok', 'ok', 'ok']);
@@ -76,7 +76,7 @@ describe('judge()', () => {
 });
 
 describe('Notes', () => {
-  it('note a reason once, and a mend where there is one', () => {
+  it('keep each reason once, and the repair command of a finding where there is one', () => {
     const notes = new Notes();
     for (const reason of ['a', 'b', 'a']) notes.skip(reason);
     notes.error('what', 'why');

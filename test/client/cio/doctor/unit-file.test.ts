@@ -6,7 +6,7 @@ import { environmentNames, parseUnitFile } from '../../../../client/cio/doctor/u
 import { anyText } from '../../../src/any-text.ts';
 
 describe('parseUnitFile()', () => {
-  it('reads sections, comments and joined lines as systemd does', () => {
+  it('reads sections, comments and continued lines as systemd does', () => {
     const text = `# LoadCredential=a:b
 [Unit]
 Description = x=y
@@ -29,18 +29,18 @@ WantedBy=x\r
     ]);
   });
 
-  it('takes a line that is to be joined, and is the last, for whole', () => {
+  it('accepts a continuation mark at the end of the file', () => {
     assert.deepEqual(parseUnitFile('[Service]\nA=b\\'), [{ section: 'Service', key: 'A', value: 'b' }]);
   });
 
-  it('takes a header only where it is all of a line', () => {
+  it('recognises a section header only if it fills the line', () => {
     assert.deepEqual(parseUnitFile('[A]\nx=[B]\n[C] y\nz=1'), [
       { section: 'A', key: 'x', value: '[B]' },
       { section: 'A', key: 'z', value: '1' },
     ]);
   });
 
-  it('finds no more than one line in an assignment, whatever the text', () => {
+  it('never puts a newline into a key or value, for any text', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         for (const { section, key, value } of parseUnitFile(`${text}\n[S]\nK=v`)) {
@@ -51,7 +51,7 @@ WantedBy=x\r
     );
   });
 
-  it('reads back what it is given', () => {
+  it('reads back the assignments of a generated file', () => {
     const word = fc.stringMatching(/^[A-Za-z][A-Za-z0-9.:]{0,9}$/);
     const assignment = fc.record({ section: word, key: word, value: word });
     fc.assert(

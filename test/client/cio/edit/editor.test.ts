@@ -4,7 +4,7 @@ import { editorOf, splitWords } from '../../../../client/cio/edit/editor.ts';
 import { CommandError } from '../../../../client/cio/command-error.ts';
 
 describe('splitWords()', () => {
-  it('splits as a shell does, and does nothing else of what a shell does', () => {
+  it('splits into words as a shell does, without any expansion', () => {
     for (const [text, words] of [
       ['vi', ['vi']],
       ['  code  --wait ', ['code', '--wait']],
@@ -19,7 +19,7 @@ describe('splitWords()', () => {
 });
 
 describe('editorOf()', () => {
-  it('prefers VISUAL to EDITOR, takes empty ones for none, and tells where there is no editor', () => {
+  it('prefers VISUAL to EDITOR, ignores empty ones, and throws where no editor is found', () => {
     assert.deepEqual(editorOf({ VISUAL: 'a b', EDITOR: 'c' }), ['a', 'b']);
     assert.deepEqual(editorOf({ VISUAL: '', EDITOR: 'c' }), ['c']);
     assert.throws(() => editorOf({ PATH: '/nonexistent' }), CommandError);

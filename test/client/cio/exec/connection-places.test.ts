@@ -8,7 +8,9 @@ import { ConnectionPlaces, ownConnections } from '../../../../client/cio/exec/co
 
 const USER = 1000;
 
-/** Rows as the kernel writes them: the other end at port 0xC0DE, this one at 0x1F90. */
+/**
+ * Rows in the kernel's format: connections from port 0xC0DE and above to port 0x1F90, on which this process listens.
+ */
 const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1587 1 0000000071f50a80 100 0 0 10 0
    1: 0100007F:C0DE 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1000        0 15 1 0000000071f50a80 20 4 30 10 -1
@@ -21,7 +23,7 @@ const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->whe
 `;
 
 describe('ownConnections()', () => {
-  it("knows this user's and root's by both ends, and nothing else", () => {
+  it('recognises connections of this user and root by both ends, and no others', () => {
     const isOwn = ownConnections(TABLE, USER);
     for (const [remoteAddress, remotePort, localPort, expected] of [
       ['127.0.0.1', 0xc0de, 0x1f90, true],
@@ -39,17 +41,17 @@ describe('ownConnections()', () => {
     }
   });
 
-  it('reads the table of this kernel', async (t) => {
+  it('reads the table of the running kernel', async (t) => {
     const accepted = await acceptOwn(t);
     const table = readFileSync('/proc/self/net/tcp', 'latin1');
     assert.equal(ownConnections(table)(accepted), true);
-    // Of somebody else's process, root's would be known all the same.
+    // For another user, the connection is known only if this process is root's.
     assert.equal(ownConnections(table, 54_321)(accepted), process.getuid?.() === 0);
   });
 });
 
 describe('ConnectionPlaces', () => {
-  it('hangs up on strangers, and on nobody else, once there is no place left', async (t) => {
+  it('closes only the connections of strangers when all places are taken', async (t) => {
     const own = await acceptOwn(t);
     const places = new ConnectionPlaces<Socket | ReturnType<typeof stray>>(2);
     const [first, second, third] = [stray(), stray(), stray()];
@@ -58,12 +60,12 @@ describe('ConnectionPlaces', () => {
     assert.deepEqual([own.destroyed, first.destroyed], [false, false]);
     places.take(second);
     assert.deepEqual([own.destroyed, first.destroyed, second.destroyed], [false, true, true]);
-    // Their places are free again.
+    // The strangers' places are free again.
     places.take(third);
     assert.deepEqual([own.destroyed, third.destroyed], [false, false]);
   });
 
-  /** A connection that nobody has the other end of. */
+  /** A connection that is not in the kernel's table. */
   const stray = (): {
     destroyed: boolean;
     remoteAddress: string;
@@ -84,7 +86,7 @@ describe('ConnectionPlaces', () => {
     return connection;
   };
 
-  it('asks nobody while there is room, and hangs up on the last one where nobody can be told apart', () => {
+  it('closes nothing while there is room, and only the newest connection where all are strangers or unknown', () => {
     const places = new ConnectionPlaces(2);
     const [first, second, third, fourth] = [stray(), stray(), stray(), stray()];
     places.take(first);
@@ -98,7 +100,7 @@ describe('ConnectionPlaces', () => {
   });
 });
 
-/** A connection of this process, as its server has it. */
+/** Connects to a server of this process, and returns the server's end. */
 async function acceptOwn(t: TestContext): Promise<Socket> {
   const server = createServer().listen(0, '127.0.0.1');
   t.after(() => server.close());

@@ -8,7 +8,7 @@ import { temporaryDirectory } from '../../../support/temporary-directory.ts';
 
 const FOLDER = path.join(import.meta.dirname, '..', '..', '..', '..', 'client', 'cio', 'exec');
 
-/** Ends with what the listeners of `exit` make of it, after what they write. */
+/** Writes in an `exit` listener, and ends with the exit code that the listener set. */
 const ENDING = `
   process.on('exit', () => {
     fs.writeSync(1, 'told');
@@ -17,7 +17,7 @@ const ENDING = `
   process.exit();`;
 
 describe('libc', { skip: skipUnless(tracer) }, () => {
-  it('lets a process end whose standard output the disk refuses to sync', async (t) => {
+  it('lets a process end even if fsync of its standard output fails', async (t) => {
     const folder = temporaryDirectory(t);
     const output = path.join(folder, 'output');
     const uses = [

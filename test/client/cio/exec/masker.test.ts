@@ -6,14 +6,14 @@ import { Masker } from '../../../../client/cio/exec/masker.ts';
 const bytes = (...texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
 const latin1 = (each: Uint8Array): string => Buffer.from(each).toString('latin1');
 
-/** All that a masker shows of a text that comes in these pieces. */
+/** Returns everything that a masker shows of a text that arrives in these pieces. */
 function mask(patterns: readonly Uint8Array[], pieces: readonly Uint8Array[]): string {
   const masker = new Masker(patterns);
   return [...pieces.map((piece) => masker.push(piece)), masker.flush()].map(latin1).join('');
 }
 
 describe('Masker', () => {
-  it('replaces every pattern, the longest where several begin', () => {
+  it('replaces every pattern, and the longest of those that begin at one place', () => {
     const patterns = bytes('secret', 'secret-longer', 'word');
     assert.equal(
       mask(patterns, bytes('a secret, a secret-longer, a secret-long, words')),
@@ -23,14 +23,14 @@ describe('Masker', () => {
     assert.equal(mask(patterns, bytes('secret', 'word', '.')), '<masked>.');
   });
 
-  it('shows nothing of a pattern that begins in another one', () => {
+  it('masks overlapping patterns completely', () => {
     for (const pieces of [bytes('x abcdefgh.'), bytes('x abcde', 'fgh.'), bytes('x abcdef', 'gh.')]) {
       assert.equal(mask(bytes('abcdef', 'defgh'), pieces), 'x <masked>.');
       assert.equal(mask(bytes('abcdefgh', 'cde'), pieces), 'x <masked>.');
     }
   });
 
-  it('shows at once what cannot be the begin of a pattern, and the rest when it is asked to', () => {
+  it('shows at once what cannot begin a pattern, and the rest on flush()', () => {
     const masker = new Masker(bytes('password'));
     assert.equal(latin1(masker.push(Buffer.from('Continue? [y/N] '))), 'Continue? [y/N] ');
     assert.equal(masker.isHolding, false);
@@ -42,13 +42,13 @@ describe('Masker', () => {
     assert.equal(masker.isHolding, true);
   });
 
-  it('holds back a pattern in which a shorter one is whole, until it is clear which of them it is', () => {
+  it('holds back a complete pattern as long as a longer one may follow', () => {
     const masker = new Masker(bytes('secret', 'secret-longer'));
     assert.equal(latin1(masker.push(Buffer.from('x secret-long'))), 'x ');
     assert.equal(latin1(masker.flush()), '<masked>-long');
   });
 
-  it('gives the same whatever the pieces are, and shows no pattern', () => {
+  it('masks the same bytes however the text is split', () => {
     const text = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 60 });
     const pattern = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 2, maxLength: 7 });
     fc.assert(
@@ -67,7 +67,7 @@ describe('Masker', () => {
     );
   });
 
-  it('takes the place of another one in the midst of a text, and of what that masked', () => {
+  it('takes over from another masker in mid-text, with what that one held back', () => {
     const before = new Masker(bytes('first-secret', 'et and'));
     const follow = (): Masker => new Masker(bytes('first-secret', 'et and', 'second'), before);
     assert.equal(latin1(before.push(Buffer.from('a first-'))), 'a ');
@@ -77,7 +77,7 @@ describe('Masker', () => {
     assert.equal(latin1(follow().push(Buffer.from('dsecond, a first'))), ', a ');
   });
 
-  it('takes any bytes', () => {
+  it('masks any byte sequence', () => {
     fc.assert(
       fc.property(fc.uint8Array(), fc.uint8Array({ minLength: 2 }), fc.uint8Array(), (before, secret, after) => {
         const shown = mask([secret], [before, secret, after]);
@@ -86,17 +86,17 @@ describe('Masker', () => {
     );
   });
 
-  it('takes as many patterns as a secret of the largest size has', () => {
+  it('handles as many patterns as the largest secret has', () => {
     const patterns = Array.from({ length: 200_000 }, (_, index) => Buffer.from(`${index}`.padStart(6, 'x')));
     assert.equal(mask(patterns, bytes('a x12345, 199999.')), 'a <masked>, <masked>.');
   });
 
-  it('refuses a pattern that it could not find', () => {
+  it('refuses a pattern that is too short to be found', () => {
     assert.throws(() => new Masker(bytes('x')), RangeError);
   });
 });
 
-/** The same, the simple way: every byte that belongs to a pattern. */
+/** The reference implementation: masks every byte that is part of a pattern. */
 function byHand(text: string, patterns: readonly string[]): string {
   const isMasked = Array.from(text, () => false);
   for (let at = 0; at < text.length; at += 1) {

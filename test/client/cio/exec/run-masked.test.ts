@@ -8,12 +8,12 @@ import { quoted, TERMINAL, TerminalProgram } from '../../terminal.ts';
 
 const MODULE = path.join(import.meta.dirname, '..', '..', '..', '..', 'client', 'cio', 'exec', 'run-masked.ts');
 
-/** Longer than anything is waited for. */
+/** Longer than any wait of the program, in ms. */
 const LATE_MS = 300;
 
 /**
- * Runs a command, and goes on late whenever something of it was read: it was stopped, or its terminal is a slow one. Where it
- * has a file to make, it makes that the first time, and waits until it is gone.
+ * Runs a command masked, and pauses after each read of its output, as if it had been stopped or its terminal were slow.
+ * Given a file, it creates the file at the first read and waits until the file is gone.
  */
 const PROGRAM = `
   import { existsSync, writeFileSync } from 'node:fs';
@@ -39,12 +39,12 @@ const PROGRAM = `
 
 function start(scope: Scope, ...words: readonly string[]): TerminalProgram {
   const node = [process.execPath, '--input-type=module', '--eval', PROGRAM, '--', ...words];
-  // Its input is another one, so that nothing but its output is read from a terminal.
+  // Standard input is not the terminal, so that only the command's output is read from one.
   return new TerminalProgram(scope, `${node.map(quoted).join(' ')} < /dev/null`);
 }
 
 describe('runMasked()', { skip: skipUnless(TERMINAL) }, () => {
-  it('masks a secret whose rest has come, however late this process is to read it', async (t) => {
+  it('masks a secret that is complete in the terminal, however late this process reads the rest of it', async (t) => {
     const file = path.join(temporaryDirectory(t), 'begin');
     const script = `printf 'a a-sec'; until [ -e ${file} ]; do sleep 0.01; done; printf 'ret.'; rm ${file}; sleep 1`;
     const program = start(t, script, file);
@@ -52,7 +52,7 @@ describe('runMasked()', { skip: skipUnless(TERMINAL) }, () => {
     assert.equal(program.screen, 'a <masked>.');
   });
 
-  it('shows all that a command left behind, however slow the terminal takes it', async (t) => {
+  it('shows all that a command has written, however slowly the terminal takes it', async (t) => {
     const program = start(t, 'seq 4000; exit 7');
     assert.equal(await program.exit(), 7);
     assert.equal(program.screen, Array.from({ length: 4000 }, (_, index) => `${index + 1}\r\n`).join(''));

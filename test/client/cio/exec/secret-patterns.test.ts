@@ -21,7 +21,7 @@ function maskerOf(values: Readonly<Record<string, string>>, provider?: string): 
 }
 
 describe('secretPatternsOf()', () => {
-  it('finds a secret in the forms in which programs write it', () => {
+  it('finds a secret in the encodings in which programs print it', () => {
     for (const secret of [
       'pä s/wörd+"%$',
       'ä!<"\t&',
@@ -79,9 +79,9 @@ describe('secretPatternsOf()', () => {
     }
   });
 
-  it('masks of base64 with something around it all that tells of nothing else', () => {
+  it('masks the base64 characters that depend on the secret alone', () => {
     const mask = maskerOf({ secret_key: 'nine-byte' });
-    // base64 of '.nine-byte.' and the like.
+    // base64 of 'nine-byte...', '.nine-byte..' and '..nine-byte.'.
     for (const [text, shown] of [
       ['bmluZS1ieXRlLi4u', '<masked>Li4u'],
       ['Lm5pbmUtYnl0ZS4u', 'Lm<masked>S4u'],
@@ -92,7 +92,7 @@ describe('secretPatternsOf()', () => {
     assert.equal(maskerOf({ secret_key: 'abcd' })('YWJjZ is too short'), 'YWJjZ is too short');
   });
 
-  it('leaves nothing of a secret that is found in base64, wherever it begins in it', () => {
+  it('leaves no part of a secret inside longer base64, at any offset', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 9 }), fc.string({ maxLength: 9 }), (before, after) => {
         const canaries = new Canaries();
@@ -104,7 +104,7 @@ describe('secretPatternsOf()', () => {
     );
   });
 
-  it('finds a secret of many lines line by line, with the line ends of a terminal, and unpacked from JSON', () => {
+  it("finds a multi-line secret line by line, with a terminal's line ends, and extracted from JSON", () => {
     const key = [
       '-----BEGIN PRIVATE KEY-----',
       'MIIEvQIBADANBgkqhkiG9w0B',
@@ -128,7 +128,7 @@ describe('secretPatternsOf()', () => {
     }
   });
 
-  it('finds short lines together, with the line ends of a terminal, and what has white space around it without that', () => {
+  it("finds short lines as a whole, also with a terminal's line ends, and a secret without its surrounding white space", () => {
     assert.equal(maskerOf({ secret_key: 'one\ntwo\n' })('a one\r\ntwo\r\n.'), 'a <masked>\r\n.');
     assert.equal(maskerOf({ secret_key: `'one"\n"two'\n` })(`a 'one"\n"two'.`), 'a <masked>.');
     assert.equal(maskerOf({ secret_key: ' short\n' })('a=short\r\n'), 'a=<masked>\r\n');
@@ -138,16 +138,16 @@ describe('secretPatternsOf()', () => {
     assert.equal(maskerOf({ secret_key: 'a:\n  an-indented-line' })('> an-indented-line'), '> <masked>');
   });
 
-  it('cuts a long secret in the midst of no character that it then does not find', () => {
+  it('does not split a long secret inside a multi-byte character', () => {
     for (const begin of ['', '.', '..', '...']) {
       const secret = begin + '\u{1f600}'.repeat(150);
       assert.equal(maskerOf({ secret_key: secret })(`a ${secret}.`), 'a <masked>.');
     }
   });
 
-  it('finds a line of eight bytes, and cuts a long secret nowhere so that less is left', () => {
+  it('finds a line of eight bytes, and splits a long secret into parts of at least eight', () => {
     assert.equal(maskerOf({ secret_key: 'shorter\nof-eight' })('a shorter of-eight.'), 'a shorter <masked>.');
-    // It looks the same wherever a piece of it could begin.
+    // Repetitive, so that every part of it looks alike.
     const canary = 'qZ7-'.repeat(100);
     for (let length = 100; length <= 300; length += 1) {
       const secret = canary.slice(0, length);
@@ -159,7 +159,7 @@ describe('secretPatternsOf()', () => {
     }
   });
 
-  it('has nothing of what is public, or too short', () => {
+  it('ignores public fields and secrets that are too short', () => {
     const mask = maskerOf({
       access_key: 'AKIAPUBLIC',
       region: 'eu-central-1',

@@ -5,7 +5,7 @@ import { nameOfAddress } from '../../../../client/cio/helpers/names.ts';
 import { parseName } from '../../../../src/names.ts';
 
 describe('nameOfAddress()', () => {
-  it('is readable', () => {
+  it('returns a readable name', () => {
     assert.equal(nameOfAddress('docker', 'registry.example.org'), 'docker.registry.example.org');
     assert.match(
       nameOfAddress('docker', 'https://index.docker.io/v1/'),
@@ -14,7 +14,7 @@ describe('nameOfAddress()', () => {
     assert.match(nameOfAddress('git', 'https://git.example.org'), /^git\.git\.example\.org\.[0-9a-f]{32}$/);
   });
 
-  it('is a valid name, in its canonical spelling, of any address', () => {
+  it('returns a valid canonical name for any address', () => {
     const address = fc.oneof(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 300 }), fc.webUrl(), fc.domain());
     fc.assert(
       fc.property(address, fc.constantFrom('docker' as const, 'git' as const), (address, kind) => {
@@ -24,7 +24,7 @@ describe('nameOfAddress()', () => {
     );
   });
 
-  it('is another one for another address, also for one that looks like a name made of a hash', () => {
+  it('returns different names for different addresses, also for an address that looks like a hashed name', () => {
     const hashed = nameOfAddress('git', 'https://git.example.org');
     const addresses = [
       'https://git.example.org',

@@ -19,16 +19,16 @@ function stateOf(set: Partial<CredentialSet>): string {
 }
 
 describe('formatSetState()', () => {
-  it('tells a set that was proved from one that was not', () => {
+  it('distinguishes proved sets from unproved ones', () => {
     assert.equal(stateOf({}), 'ready, unproved');
     assert.equal(stateOf({ health: { state: 'passed', checked: NOW - 2 * HOUR } }), 'ready, proved 2 hours ago');
   });
 
-  it('tells what failed, when, and when it last did not', () => {
+  it('says what failed, when, and when the set was last good', () => {
     assert.equal(stateOf({ health: DENIED }), 'failed 5 minutes ago: keys (access denied); last good 3 hours ago');
   });
 
-  it('tells what is missing first', () => {
+  it('names missing fields first', () => {
     const missing = ['backup_repo', 'secret_key'];
     assert.equal(stateOf({ ready: false, missing }), 'lacks backup_repo, secret_key');
     assert.equal(
@@ -37,14 +37,14 @@ describe('formatSetState()', () => {
     );
   });
 
-  it('tells that keys without a repository were not tried', () => {
+  it('says that keys without a repository are unproved', () => {
     const keys = stateOf({ ready: false, missing: ['backup_repo', 'backup_password'] });
     assert.equal(keys, 'lacks backup_repo, backup_password; unproved');
   });
 });
 
 describe('formatHealth()', () => {
-  it('does without what a daemon does not say', () => {
+  it('leaves out what the daemon does not report', () => {
     assert.equal(formatHealth({ state: 'failed' }, NOW), 'failed');
     assert.equal(formatHealth({ state: 'passed' }, NOW), 'proved');
     assert.equal(formatHealth({ state: 'unproved', good: NOW - HOUR }, NOW), 'unproved; last good 1 hour ago');

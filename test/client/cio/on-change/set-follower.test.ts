@@ -22,7 +22,7 @@ function told(generation: number, more: Partial<WatchedSet> = {}): Told[] {
 }
 
 describe('SetFollower.hear()', () => {
-  it('says when the set is another one than it was, and complete', () => {
+  it('returns true when a complete set has changed', () => {
     for (const name of ['aws', UUID, UUID.toUpperCase()]) {
       const follower = new SetFollower(name);
       assert.equal(follower.hear(told(1)), true);
@@ -35,7 +35,7 @@ describe('SetFollower.hear()', () => {
     }
   });
 
-  it('takes a user’s own set before the shared one, as long as it is there', () => {
+  it("follows a user's own set before the shared one, as long as it exists", () => {
     const follower = new SetFollower('aws');
     follower.hear(told(5));
     assert.equal(follower.hear(told(1, { owner: 1000 })), true);
@@ -45,7 +45,7 @@ describe('SetFollower.hear()', () => {
     assert.equal(follower.isComplete, false);
   });
 
-  it('does not take two sets for one because their generations are equal', () => {
+  it('distinguishes sets of equal generation by their UUIDs', () => {
     const follower = new SetFollower('aws');
     follower.hear(told(5));
     assert.equal(follower.hear(told(5, { owner: 1000, uuid: 'of the user' })), true);
@@ -54,7 +54,7 @@ describe('SetFollower.hear()', () => {
     assert.equal(follower.hear(told(5, { uuid: 'of another store' })), false);
   });
 
-  it('knows a set by Storidge’s other spelling', () => {
+  it("recognises a set by Storidge's other spelling", () => {
     assert.equal(new SetFollower('alt_aws').hear(told(1, { set: 'aws_alt' })), true);
   });
 });

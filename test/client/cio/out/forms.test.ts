@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { FORMS } from '../../../../client/cio/out/forms.ts';
 
 describe('FORMS', () => {
-  it('are those that README has, in its order', () => {
+  it("are those in README's table, in its order", () => {
     const readme = fs.readFileSync(path.join(import.meta.dirname, '../../../../README.md'), 'utf8');
     const [, row = ''] = /^\| .*`get SET -o FORM` \|.* a set as (.*) \|$/m.exec(readme) ?? [];
     assert.deepEqual(

@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { formatObject } from '../../../../client/cio/out/object-yaml.ts';
 
 describe('formatObject()', () => {
-  it('spells out what a terminal would act upon or hide, and means the same', () => {
+  it('escapes what a terminal would act upon or hide, and parses to the same object', () => {
     const texts = [
       '\u009b2Jx',
       'a\u202eb',
@@ -31,7 +31,7 @@ describe('formatObject()', () => {
     }
   });
 
-  it('leaves other text without quotes, in lines as long as it is', () => {
+  it('leaves other text unquoted and unfolded', () => {
     const long = 'word '.repeat(40).trim();
     assert.equal(formatObject({ a: 'ü', long, n: 1 }), `a: ü\nlong: ${long}\nn: 1\n`);
   });

@@ -25,7 +25,7 @@ describe('nextStep()', () => {
   const partial = set('partial', { ready: false, missing: ['secret_key'], health: { state: 'unproved' } });
   const unproved = set('unproved', { health: { state: 'unproved' } });
 
-  it('names what most keeps a backup from working', () => {
+  it('names the step that most keeps a backup from working', () => {
     const command = (sets: readonly CredentialSet[], damaged = 0): string | undefined =>
       nextStep(STATUS, sets, damaged).command;
     assert.match(command([]) ?? '', /^cio credential create cio_aws_backup_repo /);
@@ -36,7 +36,7 @@ describe('nextStep()', () => {
     assert.equal(command([failing], 1), 'cio credential fsck');
   });
 
-  it('asks of a locked store what whoever asks can do', () => {
+  it('suggests for a locked store what the caller may do', () => {
     assert.equal(nextStep({ ...STATUS, locked: true }, [], 0).command, 'cio credential unlock');
     const { command, why } = nextStep({ ...STATUS, locked: true, administrator: false }, [], 0);
     assert.equal(command, undefined);

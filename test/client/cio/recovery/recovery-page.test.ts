@@ -17,14 +17,14 @@ const PAGE = {
   created: 0,
 };
 
-/** Reads QR codes from pictures. */
+/** zbarimg reads QR codes from pictures. */
 const ZBAR = command('zbarimg', 'zbar-tools');
 
 const MODULE_PIXELS = 6;
-/** Of the paper around the page, in modules. */
+/** Width of the blank margin around the page, in QR modules. */
 const MARGIN = 8;
 
-/** What a printer puts on paper: two pixels of a column for each character, one over the other. */
+/** Renders a page as a PGM picture: each character is one module wide and two high. */
 function pictureOf(page: string): Buffer {
   const rows = page.split('\n').filter((row) => /[▀▄█]/.test(row));
   const width = Math.max(...rows.map((row) => row.length)) + 2 * MARGIN;
@@ -41,7 +41,7 @@ function pictureOf(page: string): Buffer {
   return Buffer.concat([Buffer.from(header), Buffer.from(pixels)]);
 }
 
-/** The code of a page in ASCII, as half blocks. */
+/** Converts the QR code of an ASCII page to half blocks. */
 function blocksOf(page: string): string {
   const rows = page.split('\n').filter((row) => row.includes('##'));
   const dark = rows.map((row) => row.padEnd(80).replaceAll(/(.)./g, '$1'));
@@ -57,7 +57,7 @@ function blocksOf(page: string): string {
 }
 
 describe('formatRecoveryPage()', () => {
-  it('has what one needs, and fits on a page', () => {
+  it('has all that a restore needs, and fits on one page', () => {
     const page = formatRecoveryPage(PAGE, false);
     for (const text of [CODE, PAGE.slot, PAGE.storeId, PAGE.host, '1970-01-01', 'unlock --recovery', 'restore FILE']) {
       assert.ok(page.includes(text), text);
@@ -68,7 +68,7 @@ describe('formatRecoveryPage()', () => {
     assert.ok(!formatRecoveryPage({ ...PAGE, storeId: undefined }, false).includes('undefined'));
   });
 
-  it('has the colours of paper on a terminal, whatever that has', () => {
+  it('sets black on white explicitly on a terminal', () => {
     const painted = formatRecoveryPage(PAGE, true)
       .split('\n')
       .filter((line) => /[▀▄█]/.test(line));
@@ -80,16 +80,20 @@ describe('formatRecoveryPage()', () => {
     ['C.UTF-8', (page: string) => page],
     ['C', blocksOf],
   ] as const) {
-    it(`has a QR code that a reader reads as the very code, in ${locale}`, { skip: skipUnless(ZBAR) }, async (t) => {
-      withLocale(t, locale);
-      const file = path.join(temporaryDirectory(t), 'page.pgm');
-      fs.writeFileSync(file, pictureOf(toBlocks(formatRecoveryPage(PAGE, false))));
-      const { stdout } = await run(['zbarimg', '--quiet', '--raw', file]);
-      assert.equal(stdout.toString(), `${CODE}\n`);
-    });
+    it(
+      `has a QR code that a reader decodes to the recovery code, in ${locale}`,
+      { skip: skipUnless(ZBAR) },
+      async (t) => {
+        withLocale(t, locale);
+        const file = path.join(temporaryDirectory(t), 'page.pgm');
+        fs.writeFileSync(file, pictureOf(toBlocks(formatRecoveryPage(PAGE, false))));
+        const { stdout } = await run(['zbarimg', '--quiet', '--raw', file]);
+        assert.equal(stdout.toString(), `${CODE}\n`);
+      },
+    );
   }
 
-  it('is ASCII alone where the locale has no more, and fits on paper and on a terminal', (t) => {
+  it('is pure ASCII where the locale has no more, and fits on paper and on a terminal', (t) => {
     withLocale(t, 'C');
     for (const isPainted of [false, true]) {
       const lines = formatRecoveryPage(PAGE, isPainted).split('\n');

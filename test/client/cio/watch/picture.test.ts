@@ -17,7 +17,7 @@ const AWS: WatchedSet = {
 };
 
 describe('Picture.apply()', () => {
-  it('tells what is new, another, and gone, and nothing of what is the same', () => {
+  it('reports what is new, changed and gone, and nothing for what is unchanged', () => {
     const picture = new Picture();
     assert.deepEqual(picture.apply({ ...NOTHING, credentials: [TOKEN], sets: [AWS] }), [
       { event: 'new', kind: 'credential', item: TOKEN },
@@ -33,7 +33,7 @@ describe('Picture.apply()', () => {
     assert.deepEqual(picture.apply({ ...NOTHING, vanished }), []);
   });
 
-  it('tells what one owner has from what another has, and a set from a credential of its name', () => {
+  it('distinguishes owners, and a set from a credential of the same name', () => {
     const picture = new Picture();
     picture.apply({
       ...NOTHING,
@@ -47,7 +47,7 @@ describe('Picture.apply()', () => {
 });
 
 describe('Picture.become()', () => {
-  it('tells what is different in another one, what is not in it any more included', () => {
+  it('reports the differences to another picture, including what is gone', () => {
     const picture = new Picture();
     picture.apply({ ...NOTHING, credentials: [TOKEN, { ...TOKEN, name: 'old' }], sets: [AWS] });
     const other = new Picture();

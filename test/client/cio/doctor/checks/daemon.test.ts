@@ -9,13 +9,13 @@ function inUnit(unit: string | undefined): Facts {
   return { ...WELL, process: { value: { ...PROCESS, unit: { value: unit } } } };
 }
 
-/** Its service, with one property changed. */
+/** The facts of a well daemon, with one property of its service changed. */
 function asSet(name: string, value: string): Facts {
   assert.ok('value' in SYSTEMD.service);
   return { ...WELL, systemd: { ...SYSTEMD, service: { value: new Map([...SYSTEMD.service.value, [name, value]]) } } };
 }
 
-/** The same, with a socket elsewhere. */
+/** The given facts, with the daemon's socket elsewhere. */
 function at(socket: string, host: Facts): Facts {
   assert.ok(host.daemon.kind === 'answered');
   return { ...host, daemon: { ...host.daemon, socket } };
@@ -27,23 +27,23 @@ const END =
 const REVERT = 'systemctl revert cio-credentiald.service && systemctl restart cio-credentiald.service';
 
 describe('checkDaemon()', () => {
-  it('has nothing to say of a daemon that is well', () => {
+  it('finds nothing about a healthy daemon', () => {
     assertWell(checkDaemon(WELL));
-    // As a user, whose own daemon it is.
+    // Run by an ordinary user who owns the daemon.
     const mine = answering({ uid: 1000 }, { ...WELL, caller: { ...WELL.caller, uid: 1000 } });
     assert.deepEqual(told(checkDaemon(mine)), []);
     const ofRoot = answering({ uid: 0 }, { ...WELL, caller: { ...WELL.caller, uid: 1000, serviceUid: undefined } });
     assert.deepEqual(told(checkDaemon(ofRoot)), []);
   });
 
-  it('judges nothing that systemd does not say', () => {
+  it('does not judge properties that systemd does not report', () => {
     assertWell(checkDaemon({ ...WELL, systemd: { ...SYSTEMD, service: { value: new Map() } } }));
     assert.deepEqual(told(checkDaemon({ ...inUnit(undefined), systemd: { ...SYSTEMD, isRunning: false } })), []);
     const unseen = checkDaemon({ ...WELL, process: { value: { ...PROCESS, unit: { unseen: 'hidden' } } } });
     assert.deepEqual([told(unseen), unseen.unseen], [[], ['hidden']]);
   });
 
-  it('goes on where systemd is not asked, or the store not seen', () => {
+  it('judges the rest where systemd is not asked, or the store cannot be seen', () => {
     const unseen = { service: { unseen: 'hidden' }, socketUnits: { unseen: 'hidden' } };
     assert.deepEqual(told(checkDaemon({ ...SILENT, systemd: { ...SYSTEMD, ...unseen } })), [
       'error: no daemon | systemctl start cio-credentiald.socket',
@@ -60,7 +60,7 @@ describe('checkDaemon()', () => {
     ]);
   });
 
-  it('says why, and what else there is to know', () => {
+  it('says why, and how to start or unlock the daemon', () => {
     const why = (host: Facts): string => checkDaemon(host).findings[0]?.why ?? '';
     const elsewhere = { ...SILENT.daemon, socket: '/tmp/x' } as Facts['daemon'];
     assert.match(why({ ...SILENT, daemon: elsewhere }), /do not start; start the daemon$/);
@@ -121,7 +121,7 @@ describe('checkDaemon()', () => {
     ],
     [
       'of a stranger that cannot be seen',
-      { ...answering({ uid: 1234 }), process: { unseen: 'process 100 is another one here than the daemon' } },
+      { ...answering({ uid: 1234 }), process: { unseen: 'process 100 is not the daemon here' } },
       'error: what answers at /run/cio-credentiald/io.cio.Credentials may not be the daemon: it runs as uid 1234, which is' +
         ' neither root, nor the user cio-credentiald, nor you | systemctl restart cio-credentiald.socket',
     ],
@@ -219,18 +219,18 @@ describe('checkDaemon()', () => {
     [
       'that is locked since the key of its slot is gone',
       answering({ locked: true }, { ...WELL, store: { value: { ...STORE, hasSystemdKey: { value: false } } } }),
-      'error: the store is locked, and the key by which systemd opens it is gone:' +
+      'error: the store is locked, and the key with which systemd opens it is gone:' +
         ' /etc/credstore.encrypted/cio-credentiald.root-key | cio credential unlock',
     ],
     [
       'that systemd keeps few connections for',
       asSet('FileDescriptorStoreMax', '0'),
-      `error: systemd keeps 0 connections over a crash of the daemon, not 128 | ${REVERT}`,
+      `error: systemd keeps 0 connections across a crash of the daemon, not 128 | ${REVERT}`,
     ],
     [
       'that systemd gives up after some crashes',
       asSet('StartLimitIntervalUSec', '10s'),
-      `warning: systemd gives the daemon up when it crashes several times in a row | ${REVERT}`,
+      `warning: systemd gives up on the daemon when it crashes several times in a row | ${REVERT}`,
     ],
     [
       'that is not started again',
@@ -245,30 +245,30 @@ describe('checkDaemon()', () => {
     ],
     ['in no unit', inUnit(undefined), 'warning: the daemon was started by hand' + END],
   ] as const) {
-    it(`tells of a daemon ${what}`, () => assert.deepEqual(told(checkDaemon(host)), [expected]));
+    it(`reports a daemon ${what}`, () => assert.deepEqual(told(checkDaemon(host)), [expected]));
   }
 
-  it('tells of a process that only says that it is the daemon', () => {
+  it("reports a process that answers in the daemon's place but does not hold its socket", () => {
     assert.ok('value' in WELL.sockets);
     const sockets = { value: { ...WELL.sockets.value, isHeldByDaemon: { value: false } } };
     const [said = ''] = told(checkDaemon({ ...WELL, sockets }));
     assert.match(said, /^error: what answers .* may not be the daemon: process 100 does not hold its socket/);
   });
 
-  it('does not take it for good where the process cannot be seen', () => {
-    const host = { ...WELL, process: { unseen: 'process 100 is another one here than the daemon' } };
+  it('does not pass where the process cannot be seen', () => {
+    const host = { ...WELL, process: { unseen: 'process 100 is not the daemon here' } };
     const verdict = checkDaemon(host);
     assert.deepEqual([stateOf(verdict), verdict.unseen.length], ['skipped', 1]);
   });
 
-  it("restarts no service of the host's for a user's own daemon of another version", () => {
+  it("does not suggest restarting the host's service for a user's own daemon of another version", () => {
     const host = answering({ version: '0.9.0' }, inUnit('user@1000.service'));
     assert.ok(host.daemon.kind === 'answered');
     const daemon = { ...host.daemon, socket: '/run/user/1000/cio-credentiald/io.cio.Credentials' };
     assert.deepEqual(told(checkDaemon({ ...host, daemon })), ['warning: cio is version 1.0.0, the daemon 0.9.0']);
   });
 
-  it('ends no process that may not be the daemon, nor one of another unit', () => {
+  it('does not suggest killing a process that may not be the daemon, or that belongs to another unit', () => {
     assert.ok('value' in WELL.sockets);
     const { value } = WELL.sockets;
     const sockets = (isHeldByDaemon: SocketFacts['isHeldByDaemon']): Facts => {
@@ -286,7 +286,7 @@ describe('checkDaemon()', () => {
     }
   });
 
-  it('lets a daemon that was started by hand elsewhere be', () => {
+  it('accepts a daemon that was started by hand with a socket elsewhere', () => {
     const host = inUnit(undefined);
     assert.ok(host.daemon.kind === 'answered');
     const daemon = { ...host.daemon, socket: '/tmp/run/io.cio.Credentials' };

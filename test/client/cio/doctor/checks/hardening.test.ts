@@ -17,7 +17,7 @@ function systemd(changed: Partial<SystemdFacts>): Facts {
 }
 
 describe('checkHardening()', () => {
-  it('has nothing to say of a daemon in its sandbox', () => {
+  it('finds nothing about a daemon in its sandbox', () => {
     assertWell(checkHardening(WELL));
   });
 
@@ -45,10 +45,10 @@ describe('checkHardening()', () => {
     [
       'a copy in /etc',
       systemd({ service: { value: new Map([['FragmentPath', '/etc/systemd/system/cio-credentiald.service']]) } }),
-      /^warning: \/etc\/.* hides the unit of the package/,
+      /^warning: \/etc\/.* overrides the unit of the package/,
     ],
   ] as const) {
-    it(`tells of ${what}`, () => {
+    it(`reports ${what}`, () => {
       const said = told(checkHardening(facts));
       assert.equal(said.length, 1, said.join('\n'));
       assert.match(said[0] ?? '', expected);
@@ -116,7 +116,7 @@ describe('checkHardening()', () => {
     ['User', '0', true],
     ['User', '', true],
   ] as const) {
-    it(`${isLoose ? 'tells of' : 'lets pass'} a drop-in with ${setting}=${value}`, () => {
+    it(`${isLoose ? 'reports' : 'accepts'} a drop-in with ${setting}=${value}`, () => {
       const dropIn = { ...unitFile('cio-credentiald.service', [setting, value]), path: `${FOLDER}/my file.conf` };
       const said = told(checkHardening(systemd({ dropIns: { value: [dropIn] } })));
       const mend = `rm -f '${FOLDER}/my file.conf' && systemctl daemon-reload && systemctl restart cio-credentiald.service`;
@@ -124,7 +124,7 @@ describe('checkHardening()', () => {
     });
   }
 
-  describe('where a drop-in says where the store is', () => {
+  describe('with a drop-in that moves the store', () => {
     const EDIT = '"${EDITOR:-vi}"';
     const RELOAD = 'systemctl daemon-reload && systemctl restart cio-credentiald.service';
     const moving = (...assignments: Parameters<typeof unitFile>[1][]): UnitFile => {
@@ -143,7 +143,7 @@ describe('checkHardening()', () => {
       ['BindPaths', '/srv/store:/mnt/a', true],
       ['ExecPaths', '/srv/store', true],
     ] as const) {
-      it(`${isLoose ? 'tells of' : 'lets pass'} ${key}=${value}`, () => {
+      it(`${isLoose ? 'reports' : 'accepts'} ${key}=${value}`, () => {
         const said = told(checkHardening(moved('/srv/store', moving([key, value]))));
         assert.deepEqual(
           said.map((each) => each.split(' | ')[0]),
@@ -152,7 +152,7 @@ describe('checkHardening()', () => {
       });
     }
 
-    it('takes the usual place for it where the daemon does not tell', () => {
+    it('assumes the default state directory where the daemon does not report one', () => {
       const dropIns = { value: [moving(['BindPaths', '/srv/store:/var/lib/cio-credentiald'])] };
       for (const facts of [systemd({ dropIns }), answering({ stateDirectory: null }, systemd({ dropIns }))]) {
         assert.deepEqual(told(checkHardening(facts)), []);
@@ -167,7 +167,7 @@ describe('checkHardening()', () => {
       ['BindPaths', '/srv/store:/var/lib/cio-credentiald2', false],
       ['Environment', 'CIO_RUNTIME_DIR', false],
     ] as const) {
-      it(`${isMoving ? 'has' : 'does not have'} one with ${key}=${value} edited, which goes with the store`, () => {
+      it(`suggests ${isMoving ? 'editing' : 'removing'} a drop-in with ${key}=${value}`, () => {
         const dropIn = moving([key, value], ['UMask', '0022']);
         const facts = systemd({ dropIns: { value: [dropIn] } });
         const mend = isMoving ? `${EDIT} ${dropIn.path} && ${RELOAD}` : `rm -f ${dropIn.path} && ${RELOAD}`;
@@ -182,7 +182,7 @@ describe('checkHardening()', () => {
       });
     }
 
-    it('has all files of the administrator edited, where the store is elsewhere', () => {
+    it("suggests editing all of the administrator's files where the store has been moved", () => {
       const FragmentPath = '/etc/systemd/system/cio-credentiald.service';
       const facts = (path: string, dropIns: readonly UnitFile[]): Facts => {
         const service = { value: new Map([['FragmentPath', path]]) };
@@ -216,7 +216,7 @@ describe('checkHardening()', () => {
     ['/usr/lib/systemd/system/cio-credentiald.service.d/x.conf', false],
     ['/usr/etc/systemd/system/cio-credentiald.service.d/x.conf', false],
   ] as const) {
-    it(`${isOwn ? 'removes' : 'hides from this unit alone'} ${path}`, () => {
+    it(`suggests ${isOwn ? 'removing' : 'masking for this unit only'} ${path}`, () => {
       const dropIn = { ...unitFile('cio-credentiald.service', ['UMask', '0']), path, isDropIn: true };
       const [said = ''] = told(checkHardening(systemd({ dropIns: { value: [dropIn] } })));
       const mend = isOwn ? `rm -f ${path}` : `mkdir -p ${FOLDER} && ln -s /dev/null ${FOLDER}/x.conf`;
@@ -227,7 +227,7 @@ describe('checkHardening()', () => {
     });
   }
 
-  it('knows what is on in the unit, and lets pass what says so again', () => {
+  it('knows which settings are on in the unit, and accepts a drop-in that repeats them', () => {
     for (const setting of [
       'LockPersonality',
       'PrivateDevices',
@@ -253,7 +253,7 @@ describe('checkHardening()', () => {
     assert.deepEqual(told(checkHardening(systemd({ dropIns: { value: [elsewhere] } }))), []);
   });
 
-  it('lets a unit in /etc be where the package has none, and finds a capability among zeros', () => {
+  it('accepts a unit in /etc where the package has none, and finds a single capability bit', () => {
     const service = { value: new Map([['FragmentPath', '/etc/systemd/system/cio-credentiald.service']]) };
     assert.deepEqual(told(checkHardening(systemd({ service, hasPackagedUnit: false }))), []);
     for (const mask of ['0000000000000100', undefined]) {
@@ -261,7 +261,7 @@ describe('checkHardening()', () => {
     }
   });
 
-  it('says that systemd may not be able to make a network, where it was asked for one', () => {
+  it('says that systemd may be unable to make a network namespace, where the unit asks for one', () => {
     const facts = process({ hasOwnNetwork: { value: false } });
     const asking = { ...SYSTEMD, service: { value: new Map([['PrivateNetwork', 'yes']]) } };
     const [[first], [second], [third]] = [
@@ -271,7 +271,7 @@ describe('checkHardening()', () => {
     ];
     assert.deepEqual(
       [first, second, third].map((finding) => [
-        /may not make any/.test(finding?.why ?? ''),
+        /cannot create one here/.test(finding?.why ?? ''),
         finding?.mend?.split(' ')[1],
       ]),
       [
@@ -285,9 +285,9 @@ describe('checkHardening()', () => {
   it('never passes what it could not see', () => {
     for (const [facts, reason] of [
       [SILENT, /does not answer/],
-      [process({ hasOwnNetwork: { unseen: '/proc/100/ns/net is for root to see' } }), /for root/],
+      [process({ hasOwnNetwork: { unseen: '/proc/100/ns/net is visible to root only' } }), /root only/],
       [process({ unit: { value: 'session-1.scope' } }), /does not run in cio-credentiald\.service/],
-      [process({ unit: { value: 'user@1000.service' } }), /^the daemon is one of a user's own/],
+      [process({ unit: { value: 'user@1000.service' } }), /^the daemon is a user's own/],
       [process({ unit: { unseen: 'gone' } }), /gone/],
       [systemd({ service: { unseen: 'there is no command systemctl' } }), /no command systemctl/],
       [systemd({ dropIns: { unseen: 'cannot be read' } }), /cannot be read/],

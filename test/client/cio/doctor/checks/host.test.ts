@@ -22,7 +22,7 @@ describe('checkClock()', () => {
     return { ...storing('name'), clock: { ...WELL.clock, ...changed } };
   }
 
-  /** One that nobody sets, as far as that is known. */
+  /** The same, where the host does not tell whether the clock is synchronized. */
   function unset(changed: Partial<ClockFacts>): Facts {
     return clock({ isSynchronized: { unseen: 'no timedatectl' }, ...changed });
   }
@@ -37,13 +37,13 @@ describe('checkClock()', () => {
       'one that was wrong once, and is synchronized since',
       clock({ nowMs: NOW_MS - 60 * MINUTE_MS }),
       'warning',
-      /^warning: name was changed at .*, which is yet to come$/,
+      /^warning: name was changed at .*, which is in the future$/,
     ],
     [
       'one of 1970',
       unset({ nowMs: 0, programMs: NOW_MS }),
       'error',
-      /^error: the clock says 1970-01-01 .* cio was made/,
+      /^error: the clock says 1970-01-01 .* cio was built/,
     ],
     ['one that is not known', clock({ isSynchronized: { unseen: 'no timedatectl' } }), 'skipped', /^$/],
   ] as const) {
@@ -55,7 +55,7 @@ describe('checkClock()', () => {
   }
 });
 
-describe('checkClock(), at the bounds', () => {
+describe('checkClock() at its thresholds', () => {
   function hostOf(clock: Partial<ClockFacts>, ...changed: readonly number[]): Facts {
     const credentials = changed.map((at, index) => ({
       name: `n${index}`,
@@ -87,7 +87,7 @@ describe('checkClock(), at the bounds', () => {
       hostOf({ ...unset, programMs: NOW_MS + 5 * MINUTE_MS }, NOW_MS + 5 * MINUTE_MS),
       /newest change of the store/,
     ],
-    ['a program without a store', hostOf({ ...unset, nowMs: -NOW_MS, programMs: 1 }), /before cio was made/],
+    ['a program without a store', hostOf({ ...unset, nowMs: -NOW_MS, programMs: 1 }), /before cio was built/],
   ] as const) {
     it(`judges ${what}`, () => {
       const said = told(checkClock(facts)).join();
@@ -105,7 +105,7 @@ describe('checkClock(), at the bounds', () => {
     ['on', undefined],
     [undefined, undefined],
   ] as const) {
-    it(`gives what sets the clock where that is ${setter}, and nothing else`, () => {
+    it(`suggests the same repair for every finding where the time service is ${setter}`, () => {
       const behind = NOW_MS + 20 * MINUTE_MS;
       for (const [changed, severity] of [
         [NOW_MS, undefined],
@@ -117,12 +117,12 @@ describe('checkClock(), at the bounds', () => {
           findings.map((finding) => [finding.severity, finding.mend]),
           [...(severity === undefined ? [] : [[severity, mend]]), ['warning', mend]],
         );
-        assert.equal(/; the service that sets it runs/.test(findings.at(-1)?.why ?? ''), setter === 'on');
+        assert.equal(/; the time service runs/.test(findings.at(-1)?.why ?? ''), setter === 'on');
       }
     });
   }
 
-  it('asks no list that there is not', () => {
+  it('does not judge by a list that it does not have', () => {
     assert.deepEqual(told(checkClock(SILENT)), []);
     assert.ok(WELL.daemon.kind === 'answered');
     assert.deepEqual(told(checkClock({ ...WELL, daemon: { ...WELL.daemon, list: { unseen: 'hidden' } } })), []);
@@ -176,16 +176,16 @@ describe('checkSystemd()', () => {
   it('says that systemd does not run', () => {
     const verdict = checkSystemd({ ...WELL, systemd: { ...SYSTEMD, isRunning: false } });
     assert.equal(stateOf(verdict), 'skipped');
-    assert.match(verdict.unseen.join(), /^systemd does not run this host/);
+    assert.match(verdict.unseen.join(), /^this host does not run systemd/);
   });
 });
 
 describe('checkNames()', () => {
-  it('has a hint for a name that looks like a field of a set, or is an old one', () => {
+  it('hints at names that look like a field of a set, or are an old spelling of one', () => {
     const said = told(checkNames(storing('cio_aws_access_key', 'other', 'cio_aws_passwort', 'cio_alt_aws_access_key')));
     assert.deepEqual(said, [
-      'hint: cio_aws_passwort looks like a field of a set, and is none',
-      'hint: cio_alt_aws_access_key is called cio_aws_alt_access_key today',
+      'hint: cio_aws_passwort looks like a field of a set, but is not one',
+      'hint: cio_alt_aws_access_key is now called cio_aws_alt_access_key',
     ]);
     assert.equal(stateOf(checkNames(storing('cio_aws_passwort'))), 'ok');
     assert.equal(stateOf(checkNames(SILENT)), 'skipped');
@@ -215,7 +215,7 @@ describe('checkPlainSecrets()', () => {
     }
   });
 
-  it('names the variables in an environment file of a unit', () => {
+  it('names the secret variables in an environment file of a unit', () => {
     const path = '/etc/restic.env';
     const secretFile = { path, file: seenFile(path, 'file', 0o644), variables: ['RESTIC_PASSWORD'] };
     assert.deepEqual(told(checkPlainSecrets({ ...WELL, secretFiles: [secretFile] })), [
@@ -223,28 +223,28 @@ describe('checkPlainSecrets()', () => {
     ]);
   });
 
-  it('names the variables of a unit file', () => {
+  it('names the secret variables of a unit file', () => {
     const files = [
       unitFile('backup.service', ['Environment', 'LANG RESTIC_PASSWORD'], ['Environment', 'AWS_SECRET_ACCESS_KEY']),
     ];
     assert.deepEqual(told(checkPlainSecrets({ ...WELL, units: { ...WELL.units, files } })), [
-      'warning: /etc/systemd/system/backup.service has RESTIC_PASSWORD, AWS_SECRET_ACCESS_KEY in clear' +
+      'warning: /etc/systemd/system/backup.service has RESTIC_PASSWORD, AWS_SECRET_ACCESS_KEY in clear text' +
         ' | systemctl edit --full backup.service',
     ]);
   });
 
-  it('names the drop-in, which systemctl edit would not find', () => {
+  it('suggests editing the drop-in itself, which systemctl edit would not find', () => {
     const dropIn = {
       ...unitFile('x.service', ['Environment', 'RESTIC_PASSWORD']),
       path: '/etc/a b.conf',
       isDropIn: true,
     };
     assert.deepEqual(told(checkPlainSecrets({ ...WELL, units: { ...WELL.units, files: [dropIn] } })), [
-      `warning: /etc/a b.conf has RESTIC_PASSWORD in clear | "\${EDITOR:-vi}" '/etc/a b.conf' && systemctl daemon-reload`,
+      `warning: /etc/a b.conf has RESTIC_PASSWORD in clear text | "\${EDITOR:-vi}" '/etc/a b.conf' && systemctl daemon-reload`,
     ]);
   });
 
-  it('lets units be whose environment has no secret, and what is no environment or in no section', () => {
+  it('accepts an environment without secrets, and other settings or sections', () => {
     const files = [
       unitFile('a.service', ['Environment', 'LANG'], ['EnvironmentFile', 'RESTIC_PASSWORD']),
       { ...unitFile('b.service'), assignments: [{ section: '', key: 'Environment', value: 'RESTIC_PASSWORD' }] },
@@ -254,7 +254,7 @@ describe('checkPlainSecrets()', () => {
     assert.deepEqual(told(checkPlainSecrets({ ...WELL, secretFiles: [folder] })), []);
   });
 
-  it('says what could be done without the file', () => {
+  it('says how the secret can do without the file', () => {
     const why = (variables?: readonly string[]): string => {
       const secretFile = { path: '/x', file: seenFile('/x', 'file', 0o644), ...(variables && { variables }) };
       return checkPlainSecrets({ ...WELL, secretFiles: [secretFile] }).findings[0]?.why ?? '';
@@ -266,7 +266,7 @@ describe('checkPlainSecrets()', () => {
   it('says what it could not read', () => {
     const unread = [{ path: '/etc/systemd/system/x.service', reason: 'EACCES' }];
     assert.equal(stateOf(checkPlainSecrets({ ...WELL, units: { ...WELL.units, unread } })), 'skipped');
-    const hidden = { path: '/root/.aws/credentials', file: { unseen: 'it is for root to see' } };
+    const hidden = { path: '/root/.aws/credentials', file: { unseen: 'it is visible to root only' } };
     assert.equal(stateOf(checkPlainSecrets({ ...WELL, secretFiles: [hidden] })), 'skipped');
   });
 });

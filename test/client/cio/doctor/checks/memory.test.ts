@@ -24,7 +24,7 @@ const FREE = { swapMax: { value: 'max' } };
 const BY_HAND = { unit: { value: undefined } };
 
 describe('checkCoreDumps()', () => {
-  it('has nothing to say of a process that cannot be dumped', () => {
+  it('finds nothing about a process that cannot be dumped', () => {
     assertWell(checkCoreDumps(WELL));
     assert.deepEqual(told(checkCoreDumps(host({ process: { ...UNLIMITED, ...BY_HAND } }))), []);
   });
@@ -39,18 +39,18 @@ describe('checkCoreDumps()', () => {
     it(`gives ${state} for ${what}`, () => assert.equal(stateOf(checkCoreDumps(host(memory))), state));
   }
 
-  it("names the host's service for a daemon that runs in it, and for no other", () => {
-    const what = 'warning: the memory of the daemon can be dumped; only its limit keeps it from that';
+  it("suggests restarting the host's service only for a daemon that runs in it", () => {
+    const what = 'warning: the memory of the daemon can be dumped; only its limit on core files prevents it';
     const restart = `${what} | systemctl restart cio-credentiald.service`;
     assert.deepEqual(told(checkCoreDumps(host({ status: { undumpable: false } }))), [restart]);
     const ofUser = host({ status: { undumpable: false }, process: { unit: { value: 'user@1000.service' } } });
     assert.deepEqual(told(checkCoreDumps(ofUser)), [what]);
   });
 
-  it('skips what is not told, and says why', () => {
+  it('skips what it is not told, and says why', () => {
     assert.ok(checkCoreDumps(SILENT).unseen.includes('the daemon does not answer'));
     const { unseen } = checkCoreDumps(host({ status: { undumpable: null } }));
-    assert.deepEqual(unseen, ['whether the process is dumpable is told to administrators only']);
+    assert.deepEqual(unseen, ['only administrators can see whether the process is dumpable']);
   });
 });
 
@@ -100,29 +100,29 @@ describe('checkSwap()', () => {
     it(`judges ${what}`, () => assert.deepEqual(told(checkSwap(host(memory))), expected));
   }
 
-  it("finds keys that can reach a disk an error, and mends it by the unit's own limit", () => {
+  it("reports keys that can reach a disk as an error, repaired by the unit's own limit", () => {
     const [finding] = checkSwap(host({ status: { keysLocked: false }, swap: [DISK], process: FREE })).findings;
     assert.equal(finding?.severity, 'error');
     assert.match(finding?.mend ?? '', /^systemctl revert cio-credentiald\.service && systemctl restart/);
   });
 
-  it('says how a daemon is started that may lock its keys, of one that no unit started', () => {
+  it('says how to start a daemon outside of a unit so that it may lock its keys', () => {
     const why = (process: Partial<ProcessFacts>, swap: readonly SwapDevice[]): string | undefined =>
       checkSwap(host({ status: { keysLocked: false }, process: { ...FREE, ...process }, swap })).findings[0]?.why;
-    const again = '; end the daemon, and start it where ulimit -l says 8192 or more';
+    const again = '; stop the daemon, and start it where ulimit -l says 8192 or more';
     const reach = 'they can be written to a swap device, where they stay';
     assert.equal(why(BY_HAND, []), `${reach}; there is none now${again}`);
     assert.equal(why(BY_HAND, [DISK]), reach + again);
     assert.equal(why({}, [DISK]), reach);
   });
 
-  it('says why it could not see', () => {
+  it('says what it could not see', () => {
     assert.ok(checkSwap(SILENT).unseen.includes('the daemon does not answer'));
     const { unseen } = checkSwap(host({ status: { keysLocked: null } }));
-    assert.deepEqual(unseen, ['whether the keys are locked is told to administrators only']);
+    assert.deepEqual(unseen, ['only administrators can see whether the keys are locked']);
   });
 
-  it('calls keys that are not locked no less than they are where the bound is not seen', () => {
+  it("keeps unlocked keys an error where the cgroup's swap limit cannot be seen", () => {
     const unlocked = { status: { keysLocked: false }, swap: [DISK] };
     for (const facts of [
       host({ ...unlocked, process: { swapMax: { unseen: 'hidden' } } }),

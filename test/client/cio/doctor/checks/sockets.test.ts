@@ -12,7 +12,7 @@ function host(changed: Partial<SocketFacts>): Facts {
   return { ...WELL, sockets: { value: { ...WELL.sockets.value, ...changed } } };
 }
 
-/** A socket unit, as systemctl shows it; and the service. */
+/** The facts with one socket unit, and the service, as `systemctl show` reports them. */
 function unit(name: string, active: string, file: string, service = 'enabled'): Facts {
   assert.ok('value' in SYSTEMD.socketUnits);
   const properties = new Map([
@@ -23,7 +23,7 @@ function unit(name: string, active: string, file: string, service = 'enabled'): 
   return { ...WELL, systemd: { ...SYSTEMD, service: { value: new Map([['UnitFileState', service]]) }, socketUnits } };
 }
 
-/** A user's own daemon. */
+/** The facts of a user's own daemon. */
 function own(changed: Partial<SocketFacts>, folder = '/run/user/1000/cio-credentiald'): Facts {
   const base = answering({ uid: 1000 }, { ...WELL, caller: { ...WELL.caller, uid: 1000 } });
   assert.ok(base.daemon.kind === 'answered');
@@ -41,7 +41,7 @@ function own(changed: Partial<SocketFacts>, folder = '/run/user/1000/cio-credent
 }
 
 describe('checkSockets()', () => {
-  it('has nothing to say of sockets as the package and as a user makes them', () => {
+  it("finds nothing about the sockets that the package or a user's own daemon makes", () => {
     assertWell(checkSockets(WELL));
     assertWell(checkSockets(own({})));
     assert.deepEqual(told(checkSockets(host({ folder: seenFile(RUN, 'directory', 0o755, SERVICE_UID) }))), []);
@@ -51,10 +51,10 @@ describe('checkSockets()', () => {
     [
       'a folder that others can write',
       host({ folder: seenFile(RUN, 'directory', 0o775, 0) }),
-      /^error: .* has mode 0775: others may write there \| chmod go-w \/run\/cio-credentiald$/,
+      /^error: .* has mode 0775: others can write there \| chmod go-w \/run\/cio-credentiald$/,
     ],
     ['a folder of a stranger', host({ folder: seenFile(RUN, 'directory', 0o755, 1234) }), /^error: .* uid 1234$/],
-    ['a folder that is a link', host({ folder: seenFile(RUN, 'other', 0o777, 0) }), /^error: .* is no directory$/],
+    ['a folder that is a link', host({ folder: seenFile(RUN, 'other', 0o777, 0) }), /^error: .* is not a directory$/],
     [
       'a folder that users cannot pass',
       host({ folder: seenFile(RUN, 'directory', 0o700, 0) }),
@@ -73,7 +73,7 @@ describe('checkSockets()', () => {
     [
       'a file in place of a socket',
       host({ varlink: seenFile(`${RUN}/io.cio.Credentials`, 'file', 0o666, 0) }),
-      /^error: .* is no socket \| rm -r /,
+      /^error: .* is not a socket \| rm -r /,
     ],
     [
       'a LOAD socket that others can reach',
@@ -103,7 +103,7 @@ describe('checkSockets()', () => {
     [
       'a socket that nobody serves, though its file is there',
       unit('cio-credential-prober', 'inactive', 'disabled'),
-      /^error: cio-credential-prober\.socket is inactive: nobody listens there \| systemctl enable (\S+) && systemctl restart \1$/,
+      /^error: cio-credential-prober\.socket is inactive: nothing listens there \| systemctl enable (\S+) && systemctl restart \1$/,
     ],
     [
       'a socket that was masked',
@@ -126,14 +126,14 @@ describe('checkSockets()', () => {
       /^warning: there is no socket .*load-encrypted \| systemctl enable (cio-credentiald-load-encrypted\.socket) && systemctl restart \1$/,
     ],
   ] as const) {
-    it(`tells of ${what}`, () => {
+    it(`reports ${what}`, () => {
       const said = told(checkSockets(facts));
       assert.equal(said.length, 1);
       assert.match(said[0] ?? '', expected);
     });
   }
 
-  it('tells of each socket that nobody serves, and what that costs', () => {
+  it('reports each socket that nobody serves, and the consequence', () => {
     const said = [
       'cio-credentiald',
       'cio-credentiald-load',
@@ -144,15 +144,15 @@ describe('checkSockets()', () => {
       return findings.map(({ severity, what, why }) => `${severity}: ${what}; ${why}`).join();
     });
     assert.deepEqual(said, [
-      'error: cio-credentiald.socket is failed: nobody listens there; nobody reaches the daemon',
-      'error: cio-credentiald-load.socket is failed: nobody listens there; units that load a credential from it do not start',
-      'error: cio-credentiald-load-encrypted.socket is failed: nobody listens there;' +
+      'error: cio-credentiald.socket is failed: nothing listens there; nobody can reach the daemon',
+      'error: cio-credentiald-load.socket is failed: nothing listens there; units that load a credential from it do not start',
+      'error: cio-credentiald-load-encrypted.socket is failed: nothing listens there;' +
         ' units that load a credential from it do not start',
-      'error: cio-credential-prober.socket is failed: nobody listens there; no set of credentials can be validated',
+      'error: cio-credential-prober.socket is failed: nothing listens there; no set of credentials can be validated',
     ]);
   });
 
-  it('expects no socket of systemd where it does not run, or the daemon is absent, or another', () => {
+  it("expects systemd's sockets only where systemd runs and its daemon is not absent", () => {
     const gone = { load: { value: undefined }, loadEncrypted: { value: undefined }, probe: { value: undefined } };
     const [base, stopped] = [host(gone), unit('cio-credentiald-load', 'inactive', 'disabled')];
     assert.equal(told(checkSockets(base)).length, 3);
@@ -170,17 +170,17 @@ describe('checkSockets()', () => {
     assert.deepEqual([told(hidden), hidden.unseen], [[], ['for root to see']]);
   });
 
-  it("says of a file in a socket's place only that it is none, and mends without systemd where there is none", () => {
+  it("reports only the kind of a file in a socket's place, and suggests chmod without systemd", () => {
     const file = host({ load: seenFile(`${RUN}/load`, 'file', 0o666, 0) });
     assert.deepEqual(told(checkSockets(file)), [
-      'error: /run/cio-credentiald/load is no socket | rm -r /run/cio-credentiald/load',
+      'error: /run/cio-credentiald/load is not a socket | rm -r /run/cio-credentiald/load',
     ]);
     assert.deepEqual(told(checkSockets(own({ load: seenFile('/run/x/load', 'socket', 0o666, 1000) }))), [
       'error: /run/x/load has mode 0666, not 0600 | chmod 0600 /run/x/load',
     ]);
   });
 
-  it('knows whose the folder may be', () => {
+  it('knows which users may own the folder', () => {
     const by = (uid: number): SocketFacts['folder'] => seenFile('/run/x', 'directory', 0o755, uid);
     const daemon = { ...SILENT.daemon, socket: '/run/x/s' } as Facts['daemon'];
     const silent = (facts: Facts): Facts => ({ ...facts, daemon });
@@ -188,25 +188,25 @@ describe('checkSockets()', () => {
     assert.deepEqual(told(checkSockets(silent(mine))), [
       'warning: /run/cio-credentiald/io.cio.Credentials has mode 0666, not 0600 | chmod 0600 /run/cio-credentiald/io.cio.Credentials',
     ]);
-    // The caller's own is not good where the daemon is another's.
+    // A folder of the caller's own is wrong where the daemon belongs to somebody else.
     assert.match(told(checkSockets({ ...mine, daemon: answering({ uid: 5 }).daemon })).join(), /belongs to uid 1000$/);
     assert.deepEqual(
       told(checkSockets({ ...host({ folder: by(SERVICE_UID) }), daemon: answering({ uid: 0 }).daemon })),
       [],
     );
     const nowhere = checkSockets(host({ folder: { value: undefined } }));
-    assert.deepEqual([told(nowhere), nowhere.unseen], [[], ['the folder of the sockets is not there']]);
+    assert.deepEqual([told(nowhere), nowhere.unseen], [[], ['the folder of the sockets does not exist']]);
     const hidden = checkSockets(host({ folder: { unseen: 'for root to see' } }));
     assert.deepEqual([told(hidden), hidden.unseen], [[], ['for root to see']]);
   });
 
-  it('says who is kept out, or let in', () => {
+  it('says who is kept out or let in', () => {
     const why = (facts: Facts): string => checkSockets(facts).findings[0]?.why ?? '';
     assert.match(why(host({ varlink: seenFile('/s', 'socket', 0o600, 0) })), /cannot reach the daemon$/);
     assert.match(why(own({ varlink: seenFile('/s', 'socket', 0o666, 1000) })), /that is yours alone$/);
   });
 
-  it('calls no socket unserved at which a daemon answers that systemd has not started', () => {
+  it('does not report a stopped socket unit where a daemon that systemd did not start answers', () => {
     const stopped = unit('cio-credentiald', 'inactive', 'enabled');
     const hidden = { ...stopped, process: { unseen: 'for root to see' } };
     const byHand = { ...stopped, process: { value: { ...PROCESS, unit: { value: 'session-2.scope' } } } };
@@ -218,7 +218,7 @@ describe('checkSockets()', () => {
     assert.match(told(checkSockets(load)).join(), /^error: cio-credentiald-load\.socket is inactive/);
   });
 
-  it('takes back what an administrator has changed in the unit of a socket with a wrong mode', () => {
+  it('suggests reverting a socket unit with the wrong mode where an administrator has changed it', () => {
     const open = {
       varlink: seenFile(`${RUN}/io.cio.Credentials`, 'socket', 0o660, 0),
       load: seenFile(`${RUN}/load`, 'socket', 0o666, 0),
@@ -243,26 +243,26 @@ describe('checkSockets()', () => {
     assert.deepEqual(mends(['FragmentPath', '/etc/systemd/system/x.socket']), revert);
   });
 
-  it('gives no command of systemd where it does not run', () => {
+  it('suggests no command of systemd where systemd does not run', () => {
     const facts = host({ varlink: seenFile(`${RUN}/io.cio.Credentials`, 'socket', 0o600, 0) });
     assert.deepEqual(told(checkSockets({ ...facts, systemd: { ...SYSTEMD, isRunning: false } })), [
       `warning: ${RUN}/io.cio.Credentials has mode 0600, not 0666 | chmod 0666 ${RUN}/io.cio.Credentials`,
     ]);
   });
 
-  it('takes a socket for enabled that the service brings along', () => {
+  it('accepts a disabled socket that the enabled service starts', () => {
     assert.deepEqual(told(checkSockets(unit('cio-credentiald-load', 'active', 'disabled'))), []);
   });
 
-  it('counts the bytes of the path', () => {
+  it('measures the path in bytes', () => {
     const atLimit = own({}, `/run/${'ä'.repeat(41)}x`);
     assert.equal(Buffer.byteLength(atLimit.daemon.socket ?? ''), 107);
     assert.deepEqual(told(checkSockets(atLimit)), []);
     const [said = ''] = told(checkSockets(own({}, `/run/${'ä'.repeat(42)}`)));
-    assert.match(said, /^error: the path .* has 108 bytes$/);
+    assert.match(said, /^error: the path .* is 108 bytes long$/);
   });
 
-  it("takes a root's own daemon with either mode", () => {
+  it("accepts either mode for root's own daemon", () => {
     for (const mode of [0o600, 0o666]) {
       const facts = answering(
         { uid: 0 },
@@ -272,7 +272,7 @@ describe('checkSockets()', () => {
     }
   });
 
-  it('goes on where systemd does not say how its sockets are', () => {
+  it('judges the rest where systemd does not report the state of its sockets', () => {
     const unseen = { service: { unseen: 'hidden' }, socketUnits: { unseen: 'hidden' } };
     const mute = checkSockets({ ...host({ load: { value: undefined } }), systemd: { ...SYSTEMD, ...unseen } });
     assert.deepEqual([told(mute).length, mute.unseen], [1, ['hidden']]);
@@ -285,8 +285,8 @@ describe('checkSockets()', () => {
     assert.deepEqual(checkSockets(host({ varlink: { unseen: 'for root' } })).unseen, ['for root']);
   });
 
-  it('skips what is not there, or not to be seen', () => {
-    for (const varlink of [{ value: undefined }, { unseen: 'it is for root to see' }]) {
+  it('skips sockets that are absent or cannot be seen', () => {
+    for (const varlink of [{ value: undefined }, { unseen: 'it is visible to root only' }]) {
       assert.equal(stateOf(checkSockets(host({ varlink }))), 'skipped');
     }
     assert.equal(

@@ -18,7 +18,7 @@ function withSlots(kinds: readonly Slot['kind'][], changed: Partial<StoreFacts> 
 }
 
 describe('checkStore()', () => {
-  it('has nothing to say of a store that is well', () => {
+  it('finds nothing about a healthy store', () => {
     assertWell(checkStore(WELL));
   });
 
@@ -29,7 +29,7 @@ describe('checkStore()', () => {
       /^error: .* has mode 0755, not 0700 \| chmod 0700 \/var\/lib\/cio-credentiald$/,
     ],
     ['a folder of another', { directory: seenFile(FOLDER, 'directory', 0o700, 5) }, /^error: .* uid 5.* \| chown 990 /],
-    ['a folder that is a file', { directory: seenFile(FOLDER, 'file', 0o600) }, /^error: .* is no directory$/],
+    ['a folder that is a file', { directory: seenFile(FOLDER, 'file', 0o600) }, /^error: .* is not a directory$/],
     ['a folder that is gone', { directory: { value: undefined } }, /^error: the state directory is gone$/],
     [
       'a key file open to others',
@@ -55,14 +55,14 @@ describe('checkStore()', () => {
       /^warning: .* has 100 MiB left/,
     ],
   ] as const) {
-    it(`tells of ${what}`, () => {
+    it(`reports ${what}`, () => {
       const said = told(checkStore(host(changed)));
       assert.equal(said.length, 1, said.join('\n'));
       assert.match(said[0] ?? '', expected);
     });
   }
 
-  it('counts what a rekey needs, and is content with just that', () => {
+  it('computes the space that a rekey needs, and accepts exactly that much', () => {
     const MIB = 1024 ** 2;
     const free = (freeBytes: number, databaseBytes: number): string[] => {
       const { findings } = checkStore(
@@ -78,26 +78,26 @@ describe('checkStore()', () => {
     assert.deepEqual(told(checkStore(host({ freeBytes: { unseen: 'hidden' } }))), []);
   });
 
-  it('tells of a store that is not as it was left, and of none that was not looked at', () => {
+  it('reports a store that the daemon found damaged, and nothing for one that is intact', () => {
     const said = told(checkStore(answering({ intact: false })));
     assert.equal(said.length, 1);
-    assert.match(said[0] ?? '', /^error: .* older than they were left \| cio credential fsck$/);
+    assert.match(said[0] ?? '', /^error: .* replaced by older ones \| cio credential fsck$/);
     assertWell(checkStore(answering({ intact: true })));
   });
 
-  it('takes a local file system with a name that is like one on a network', () => {
+  it('accepts local file systems whose names resemble those of network ones', () => {
     for (const type of ['xfs', 'btrfs', 'zfs', 'overlay', 'fuse.unionfs', 'nfsd', 'xnfs', 'devtmpfs', 'tmpfs2']) {
       assert.deepEqual(told(checkStore(host({ mount: { value: { type, isReadOnly: false } } }))), []);
     }
   });
 
-  it('gives no command for a place that a stranger names', () => {
+  it("suggests no command for a path that a stranger's daemon names", () => {
     const open = { directory: seenFile('/etc', 'directory', 0o755, 0) };
     assert.ok('value' in WELL.sockets);
     const sockets = { value: { ...WELL.sockets.value, isHeldByDaemon: { value: false } } };
     for (const facts of [
       answering({ uid: 4242 }, host(open)),
-      { ...host(open), process: { unseen: 'process 100 is another one here than the daemon' } },
+      { ...host(open), process: { unseen: 'process 100 is not the daemon here' } },
       { ...host(open), sockets },
     ]) {
       const verdict = checkStore(facts);
@@ -115,7 +115,7 @@ describe('checkStore()', () => {
 });
 
 describe('checkSlots()', () => {
-  it('says when all is lost, of a slot of any kind', () => {
+  it('says when everything is lost, for a slot of any kind', () => {
     assert.match(JSON.stringify(checkSlots(withSlots(['passphrase']))), /lost when the passphrase is forgotten/);
     assert.match(JSON.stringify(checkSlots(withSlots(['constructor']))), /lost when what it needs is lost/);
   });
@@ -135,7 +135,7 @@ describe('checkSlots()', () => {
       withSlots(['constructor']),
       [
         /^warning: there is one slot \(constructor\), .* \| cio credential slot add recovery$/,
-        /no slot opens the store without a person/,
+        /no slot opens the store unattended/,
       ],
     ],
     ['systemd alone, twice', withSlots(['systemd', 'systemd']), [/^warning: all slots .* \| cio credential slot add/]],
@@ -175,7 +175,7 @@ describe('checkSlots()', () => {
       [],
     ],
     ['a key file and systemd', withSlots(['keyfile', 'systemd', 'recovery'], keyFile), []],
-    ['nothing unattended', withSlots(['passphrase', 'recovery']), [/^hint: no slot opens the store without a person$/]],
+    ['nothing unattended', withSlots(['passphrase', 'recovery']), [/^hint: no slot opens the store unattended$/]],
   ] as const) {
     it(`judges ${what}`, () => {
       const said = told(checkSlots(facts));
@@ -184,14 +184,14 @@ describe('checkSlots()', () => {
     });
   }
 
-  it('says nothing of slots where there are none, nor of a key that the daemon is not given', () => {
+  it('finds nothing about a store without slots, nor about a systemd key that the daemon is not given', () => {
     assert.deepEqual(told(checkSlots(withSlots([]))), []);
     const keyless = withSlots(['systemd', 'recovery'], { hasSystemdKey: { value: false } });
     const byHand = { ...keyless, process: { value: { ...PROCESS, unit: { value: undefined } } } };
     assertWell(checkSlots(byHand));
   });
 
-  it('makes a key where it is not known whether there is one, and says so', () => {
+  it("suggests making systemd's key where it cannot see whether there is one, and says so", () => {
     const verdict = checkSlots(withSlots(['keyfile', 'recovery'], { ...keyFile, hasSystemdKey: { unseen: 'hidden' } }));
     assert.match(told(verdict).join(), / \| mkdir -p .* systemd-creds encrypt /);
     assert.deepEqual(verdict.unseen, ['hidden']);
@@ -201,14 +201,14 @@ describe('checkSlots()', () => {
     }
   });
 
-  it('names no systemd to a daemon that is not its own', () => {
+  it('suggests no systemd slot for a daemon that does not run in its unit', () => {
     const facts = withSlots(['keyfile', 'recovery'], keyFile);
     const byHand = { ...facts, process: { value: { ...PROCESS, unit: { value: undefined } } } };
     assert.match(told(checkSlots(byHand)).join(), /^warning: the key file [^|]*$/);
   });
 
   it('skips what only administrators are told', () => {
-    assert.deepEqual(checkSlots(answering({ slots: null })).unseen, ['slots are told to administrators only']);
+    assert.deepEqual(checkSlots(answering({ slots: null })).unseen, ['only administrators can see the slots']);
     assert.deepEqual(checkSlots(SILENT).unseen, ['the daemon does not answer']);
   });
 });

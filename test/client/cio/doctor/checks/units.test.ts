@@ -27,7 +27,7 @@ function loading(unit: string, ...ids: readonly string[]): UnitFile {
   return unitFile(unit, ...ids.map((id) => ['LoadCredential', `${id}:${LOAD}`] as const));
 }
 
-/** The same where a daemon of somebody's own answers. */
+/** The same, where a user's own daemon answers. */
 function elsewhere(facts: Facts): Facts {
   assert.ok(facts.daemon.kind === 'answered');
   return { ...facts, daemon: { ...facts.daemon, socket: '/run/user/1000/cio-credentiald/io.cio.Credentials' } };
@@ -234,7 +234,7 @@ describe('checkUnits()', () => {
       'a set that was not granted',
       host([loading('r.service', 'alt_aws.json')], { sets: [set('aws_alt')] }),
       [
-        'hint: r.service loads alt_aws.json, which is called aws_alt.json today',
+        'hint: r.service loads alt_aws.json, which is now called aws_alt.json',
         'error: r.service loads alt_aws.json, which was not granted to it' +
           ' | cio credential grant aws_alt --unit r.service',
       ],
@@ -249,12 +249,12 @@ describe('checkUnits()', () => {
       host([loading('r.service', 'cio_alt_aws_restic_password')], {
         credentials: [credential('cio_aws_alt_backup_password', [{ unit: 'r.service' }])],
       }),
-      ['hint: r.service loads cio_alt_aws_restic_password, which is called cio_aws_alt_backup_password today'],
+      ['hint: r.service loads cio_alt_aws_restic_password, which is now called cio_aws_alt_backup_password'],
     ],
     [
       'an id that can be no credential',
       host([loading('r.service', 'NotAName')]),
-      ['error: r.service loads NotAName, which can be no credential'],
+      ['error: r.service loads NotAName, which cannot be a credential'],
     ],
     [
       'a template that nothing starts',
@@ -410,7 +410,7 @@ describe('checkUnits()', () => {
     assertWell(checkUnits(host([loading('r@.service', '%i')], stored, ['r@home.service'])));
   });
 
-  it('tells of an encrypted load where systemd takes no null key', () => {
+  it('reports an encrypted load where systemd refuses the null key', () => {
     const file = unitFile('r.service', ['LoadCredentialEncrypted', `token:${LOAD}-encrypted`]);
     const facts = host([file, loading('s.service', 'token')], {
       credentials: [credential('token', [{ unit: 'r.service' }, { unit: 's.service' }])],
@@ -421,12 +421,12 @@ describe('checkUnits()', () => {
     ]);
   });
 
-  it('tells of a daemon that would wait for itself', () => {
+  it('reports a daemon that would wait for itself', () => {
     const [said = ''] = told(checkUnits(host([loading('cio-credentiald.service', 'token')])));
     assert.match(said, /^error: cio-credentiald\.service loads token from itself \| systemctl revert /);
   });
 
-  it('tells of units that wait', () => {
+  it('reports units that wait', () => {
     assert.deepEqual(told(checkUnits(answering({ waiting: 0 }))), []);
     assert.deepEqual(told(checkUnits(answering({ waiting: 1 }))), [
       'warning: the start of a unit waits for a credential | systemctl list-jobs',
@@ -436,7 +436,7 @@ describe('checkUnits()', () => {
     ]);
   });
 
-  it('counts what fits into the address that systemd asks from', () => {
+  it("checks that the names fit into the address of systemd's socket", () => {
     const id = 'i'.repeat(40);
     const unit = (length: number): string => `${'u'.repeat(length - '.service'.length)}.service`;
     const stored = { credentials: [credential(id, [{ unit: unit(43) }, { unit: unit(44) }])] };
@@ -449,7 +449,7 @@ describe('checkUnits()', () => {
     assert.match(open, /the two names have 84 characters or more$/);
   });
 
-  it('skips what follows from an instance that is not known, and drop-ins of several units', () => {
+  it('skips ids that depend on an unknown instance, and drop-ins for several units', () => {
     const dropIn = { ...loading('service', 'token'), isDropIn: true };
     for (const file of [
       loading('r@.service', '%i'),
@@ -463,7 +463,7 @@ describe('checkUnits()', () => {
     }
   });
 
-  it("judges the units of the caller's own systemd where the daemon is his own, and no others", () => {
+  it("judges only the units of the caller's own systemd where the daemon is the caller's own", () => {
     const runtime = '/run/user/1000';
     const users = host([
       unitFile('r.service', ['LoadCredential', 'token:%t/cio-credentiald/load']),
@@ -484,7 +484,7 @@ describe('checkUnits()', () => {
     assert.deepEqual(verdict.unseen, ['/x.service cannot be read (EACCES)']);
   });
 
-  it('says why what is missing is missed', () => {
+  it('explains what a missing field or credential means for the unit', () => {
     const why = (...grants: readonly Grantee[]): string | undefined =>
       checkUnits(host([loading('r.service', 'aws.env')], { sets: [set('aws', grants, ['region'])] })).findings[0]?.why;
     assert.match(why({ unit: 'r.service' }) ?? '', /and the unit does not start$/);
@@ -498,17 +498,20 @@ describe('checkUnits()', () => {
       sets: [set('aws', [{ unit: 'r.service', missing: 'block' }])],
     });
     assert.match(checkUnits(field).findings[0]?.why ?? '', /^it was granted with --missing block/);
-    assert.match(missing(1000), /^units load what is shared, and that of uid 1000 is his own; the unit does not start/);
+    assert.match(
+      missing(1000),
+      /^units load what is shared, and this one belongs to uid 1000; the unit does not start/,
+    );
   });
 
-  it('says of each id that follows from the host that it is not known', () => {
+  it('says of each id that depends on the host that it is unknown', () => {
     assert.deepEqual(checkUnits(host([loading('r.service', 'a%H', 'b%H', 'a%H')])).unseen, [
       'r.service loads b%H, which depends on the instance or the host',
       'r.service loads a%H, which depends on the instance or the host',
     ]);
   });
 
-  it('skips the grants where it is not told them', () => {
+  it('skips the grants where the daemon does not tell them', () => {
     const files = [loading('r.service', 'token')];
     for (const facts of [
       { ...SILENT, units: { files, instances: [], absent: [], unread: [] } },
@@ -522,14 +525,14 @@ describe('checkUnits()', () => {
     assert.deepEqual(verdict.unseen, ['what units may load is not known: the daemon does not answer']);
   });
 
-  it('says what it could not read', () => {
+  it('says which files it could not read', () => {
     const unread = [{ path: '/etc/systemd/system/x.service', reason: 'EACCES' }];
     assert.deepEqual(checkUnits({ ...WELL, units: { ...WELL.units, unread } }).unseen, [
       '/etc/systemd/system/x.service cannot be read (EACCES)',
     ]);
   });
 
-  it('has nothing to skip where no unit loads anything', () => {
+  it('skips nothing where no unit loads anything', () => {
     assert.equal(stateOf(checkUnits(answering({ administrator: false }, host([])))), 'ok');
   });
 });

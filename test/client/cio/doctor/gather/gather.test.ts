@@ -28,7 +28,7 @@ import { lookAtSystemd } from '../../../../../client/cio/doctor/gather/systemd.t
 import { unitFile } from '../host.ts';
 
 describe('lookAt() and readText()', () => {
-  it('see a file, and that there is none', (context) => {
+  it('see a file, and the absence of one', (context) => {
     const folder = temporaryDirectory(context);
     const file = path.join(folder, 'file');
     fs.writeFileSync(file, 'text', { mode: 0o640 });
@@ -40,7 +40,7 @@ describe('lookAt() and readText()', () => {
     assert.deepEqual([readText(file, 10), readText(file, 2)], [{ value: 'text' }, { value: 'te' }]);
   });
 
-  it('tell what kind a file is, and keep none open', async (context) => {
+  it('tell the kind of a file, and leave no descriptor open', async (context) => {
     const folder = temporaryDirectory(context);
     const socket = path.join(folder, 's');
     const server = net.createServer().listen(socket);
@@ -60,7 +60,7 @@ describe('lookAt() and readText()', () => {
     assert.deepEqual(lookThrough(loop), { unseen: `${loop} cannot be read (ELOOP)` });
   });
 
-  it('look at a link, or through it', (context) => {
+  it('look at a symbolic link itself, or through it', (context) => {
     const folder = temporaryDirectory(context);
     fs.writeFileSync(path.join(folder, 'file'), '', { mode: 0o604 });
     const link = path.join(folder, 'link');
@@ -70,7 +70,7 @@ describe('lookAt() and readText()', () => {
     assert.deepEqual([itself.value?.kind, target.value?.kind, target.value?.mode], ['other', 'file', 0o604]);
   });
 
-  it('read nothing from what is no regular file, and wait for nobody', (context) => {
+  it('read nothing but regular files, and never block', (context) => {
     const folder = temporaryDirectory(context);
     execFileSync('mkfifo', [path.join(folder, 'pipe')]);
     for (const file of [folder, path.join(folder, 'pipe'), '/dev/zero']) {
@@ -78,16 +78,16 @@ describe('lookAt() and readText()', () => {
     }
   });
 
-  it('say why something was not seen', (context) => {
+  it('say why something could not be seen', (context) => {
     const loop = path.join(temporaryDirectory(context), 'loop');
     fs.symlinkSync('loop', loop);
     assert.deepEqual(readText(loop, 10), { unseen: `${loop} cannot be read (ELOOP)` });
     const denied = attempt('/x', () => {
       throw Object.assign(new Error('EACCES: /x'), { code: 'EACCES' });
     });
-    assert.deepEqual(denied, { unseen: '/x is for root to see' });
+    assert.deepEqual(denied, { unseen: '/x is visible to root only' });
     for (const [thrown, unseen] of [
-      [Object.assign(new Error('x'), { code: 'EPERM' }), '/x is for root to see'],
+      [Object.assign(new Error('x'), { code: 'EPERM' }), '/x is visible to root only'],
       [new RangeError('x'), '/x cannot be read (RangeError)'],
       ['x', '/x cannot be read (unknown error)'],
     ] as const) {
@@ -100,7 +100,7 @@ describe('lookAt() and readText()', () => {
 });
 
 describe('ask()', () => {
-  it('gives what a command prints', () => assert.deepEqual(ask('printf', ['%s', 'x']), { value: 'x' }));
+  it('returns what a command prints', () => assert.deepEqual(ask('printf', ['%s', 'x']), { value: 'x' }));
 
   for (const [what, command, args, unseen] of [
     ['is not there', 'cio-no-such-command', [], 'there is no command cio-no-such-command'],
@@ -109,14 +109,14 @@ describe('ask()', () => {
     ['leaves its output to another one', 'sh', ['-c', 'sleep 5 & exit 0'], 'sh did not answer within 2 s'],
     ['prints without an end', 'yes', [], 'yes cannot be run (ENOBUFS)'],
   ] as const) {
-    it(`gives the reason for one that ${what}`, { timeout: 10_000 }, () => {
+    it(`gives the reason for a command that ${what}`, { timeout: 10_000 }, () => {
       assert.deepEqual(ask(command, args), { unseen });
     });
   }
 });
 
 describe('parseProperties()', () => {
-  it('cuts at the first equals sign', () => {
+  it('splits at the first equals sign', () => {
     assert.deepEqual(
       [...parseProperties('A=1=2\nB=\nnonsense\n')],
       [
@@ -149,7 +149,7 @@ garbage
     it(`finds ${type} for ${place}`, () => assert.deepEqual(mountOf(MOUNTINFO, place), { type, source, isReadOnly }));
   }
 
-  it('finds nothing in nothing', () => assert.equal(mountOf('', '/x'), undefined));
+  it('returns undefined for an empty table', () => assert.equal(mountOf('', '/x'), undefined));
 });
 
 describe('swapNames() and lookAtSwap()', () => {
@@ -159,7 +159,7 @@ describe('swapNames() and lookAtSwap()', () => {
     assert.deepEqual(swapNames('Filename\tType\n'), []);
   });
 
-  it('tell what reaches no disk in clear', (context) => {
+  it('tell which swap devices write nothing to a disk in clear', (context) => {
     const host = temporaryDirectory(context);
     const write = (name: string, text: string): void => {
       fs.mkdirSync(path.dirname(path.join(host, name)), { recursive: true });
@@ -175,9 +175,9 @@ describe('swapNames() and lookAtSwap()', () => {
     }
     write('sys/class/block/zram0/backing_dev', 'none\n');
     write('sys/class/block/zram1/backing_dev', '/dev/sdb1\n');
-    // One that only the host of a container has in its /dev.
+    // A device that is absent from a container's /dev, and present in its host's only.
     write('sys/class/block/zram9/backing_dev', 'none\n');
-    // LUKS on a disk; a volume in it; one in it and on a bare disk; a bare one.
+    // dm-0: LUKS on a disk; dm-1: a volume in it; dm-2: a volume on it and on a bare disk; dm-3: a volume on nothing.
     write('sys/class/block/dm-0/dm/uuid', 'CRYPT-LUKS2-0123-x\n');
     link('../../sda2', 'sys/class/block/dm-0/slaves/sda2');
     for (const volume of ['dm-1', 'dm-2', 'dm-3']) write(`sys/class/block/${volume}/dm/uuid`, 'LVM-0123\n');
@@ -231,7 +231,7 @@ describe('swapNames() and lookAtSwap()', () => {
     link('../../class/block/dm-1', `sys/dev/block/${numbers}`);
     assert.deepEqual(protections(), [...devices, 'encrypted']);
 
-    // Btrfs: the number is that of no disk.
+    // On Btrfs, the file's device number is not that of a block device.
     fs.rmSync(path.join(host, `sys/dev/block/${numbers}`));
     write('proc/self/mountinfo', '43 27 0:40 / / rw - btrfs /dev/mapper/swap rw,subvol=/\n');
     fs.mkdirSync(path.join(host, 'sys/fs/btrfs/features'), { recursive: true });
@@ -244,7 +244,7 @@ describe('swapNames() and lookAtSwap()', () => {
     assert.deepEqual(protections(), [...devices, 'none'], 'one of two disks is bare');
   });
 
-  it('see what the kernel swaps to', () => {
+  it('see the swap devices of this kernel', () => {
     assert.deepEqual(lookAtSwap('/nonexistent'), { unseen: '/proc/swaps cannot be read (ENOENT)' });
     const expected = fs.readFileSync('/proc/swaps', 'utf8').trim().split('\n').length - 1;
     const seen = lookAtSwap();
@@ -269,7 +269,7 @@ describe('unitOfCgroup() and parseStatus()', () => {
     it(`finds ${unit}`, () => assert.equal(unitOfCgroup(text), unit));
   }
 
-  it('reads fields', () => {
+  it('parseStatus() reads the fields', () => {
     const fields = parseStatus('Name:\ta:b\nUid:\t0\t1\t2\t3\nnonsense\n\n');
     assert.deepEqual(
       [...fields],
@@ -281,7 +281,7 @@ describe('unitOfCgroup() and parseStatus()', () => {
   });
 });
 
-/** What systemctl(1) does with `show`: of the units that are asked for, the properties that are asked for. */
+/** A stand-in for `systemctl show`: prints the requested properties of the requested units. */
 const SYSTEMCTL = `#!/bin/sh
 cd "\${0%/*}" || exit
 [ "$1" = --version ] && exec cat version
@@ -298,7 +298,7 @@ for unit in $units; do
 done
 `;
 
-/** Programs of a host, before those of this one. */
+/** Puts these programs before those of this host in PATH, and returns their folder. */
 function install(scope: Scope, files: Readonly<Record<string, string>>): string {
   const folder = temporaryDirectory(scope);
   for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(folder, name), text, { mode: 0o755 });
@@ -311,7 +311,7 @@ function install(scope: Scope, files: Readonly<Record<string, string>>): string 
 }
 
 describe('lookAtSystemd()', () => {
-  it('tells whether it runs this host, and asks it only then', () => {
+  it('tells whether systemd runs this host, and queries it only then', () => {
     const { isRunning, version, service, socketUnits, dropIns } = lookAtSystemd();
     assert.equal(isRunning, fs.existsSync('/run/systemd/system'));
     assert.equal('value' in version, findCommand('systemctl') !== undefined);
@@ -319,11 +319,11 @@ describe('lookAtSystemd()', () => {
     assert.ok(isRunning || ('unseen' in service && 'unseen' in socketUnits && 'unseen' in dropIns));
   });
 
-  it('reads what systemd says of the units, and the drop-ins however they are called', (context) => {
+  it('reads the properties of the units, and drop-ins with any file name', (context) => {
     const host = temporaryDirectory(context);
     const dropIns = ['plain.conf', 'a b.conf', 'q"d$x\\y.conf', 'ü.conf'].map((name) => path.join(host, name));
     for (const [index, file] of dropIns.entries()) fs.writeFileSync(file, `[Service]\nUMask=${index}\n`);
-    // As systemd 252 writes them.
+    // Quoted as systemd 252 does.
     const [plain = '', blank = '', , umlaut = ''] = dropIns;
     const DropInPaths = `${plain} "${blank}" "${host}/q\\"d\\$x\\\\y.conf" ${umlaut} ${host}/gone.conf`;
     const service = {
@@ -361,7 +361,7 @@ describe('lookAtSystemd()', () => {
       ...Object.fromEntries(sockets.map(([name, socket]) => [name, shown(socket)])),
     });
     const silent = lookAtSystemd(host);
-    assert.deepEqual(silent.service, { unseen: 'systemd does not run this host' });
+    assert.deepEqual(silent.service, { unseen: 'this host does not run systemd' });
     assert.deepEqual([silent.isRunning, silent.hasPackagedUnit], [false, false]);
     assert.deepEqual(silent.version, { value: 'systemd 252 (252.39-1~deb12u2)' });
     for (const folder of ['run/systemd/system', 'usr/lib/systemd/system/cio-credentiald.service']) {
@@ -387,7 +387,7 @@ describe('lookAtSystemd()', () => {
     assert.deepEqual(lookAtSystemd(host).dropIns, { unseen: `${plain} cannot be read (ELOOP)` });
   });
 
-  it('says where systemd does not tell', (context) => {
+  it('gives the reason where systemctl fails', (context) => {
     const host = temporaryDirectory(context);
     fs.mkdirSync(path.join(host, 'run/systemd/system'), { recursive: true });
     install(context, { systemctl: '#!/bin/sh\nexit 1\n' });
@@ -399,7 +399,7 @@ describe('lookAtSystemd()', () => {
     );
   });
 
-  it('asks again for what ended a service that is just being started once more', (context) => {
+  it('asks again for the last exit status of a service that is just being restarted', (context) => {
     const host = temporaryDirectory(context);
     fs.mkdirSync(path.join(host, 'run/systemd/system'), { recursive: true });
     const script = `#!/bin/sh
@@ -423,7 +423,7 @@ cd "\${0%/*}" && echo >> asked && . ./state
     assert.deepEqual(ask(say('activating', 0)), ['0', 50], 'a start that takes its time');
   });
 
-  it('knows a host whose systemd takes no null key', (context) => {
+  it('recognises a host whose systemd refuses the null key', (context) => {
     const host = temporaryDirectory(context);
     const variable = path.join(host, 'sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c');
     const refuses = (): boolean => lookAtSystemd(host).refusesNullKey;
@@ -441,7 +441,7 @@ cd "\${0%/*}" && echo >> asked && . ./state
 });
 
 describe('lookAtClock()', () => {
-  it('asks timedatectl what sets the clock', (context) => {
+  it('asks timedatectl whether a time service is absent, off or on', (context) => {
     const host = temporaryDirectory(context);
     const folder = install(context, { timedatectl: '#!/bin/sh\n[ "$*" = show ] && cat "${0%/*}/shown"\n' });
     const look = (CanNTP: string, NTP: string, NTPSynchronized: string): readonly unknown[] => {
@@ -467,7 +467,7 @@ describe('lookAtClock()', () => {
     assert.equal(programMs, fs.statSync(process.argv[1] ?? '').mtimeMs);
   });
 
-  it('looks for the mark of timesyncd where systemd does not run', (context) => {
+  it("looks for timesyncd's marker file where systemd does not run", (context) => {
     const host = temporaryDirectory(context);
     const { isSynchronized, setter } = lookAtClock(false, host);
     const unseen = { unseen: 'whether the clock is synchronized is not known without systemd' };
@@ -478,7 +478,7 @@ describe('lookAtClock()', () => {
 });
 
 describe('lookAtStore()', () => {
-  it('lists what is there, and says what it cannot see', (context) => {
+  it('lists the files, and says what it cannot see', (context) => {
     const folder = temporaryDirectory(context);
     const empty = lookAtStore(folder, process.pid);
     assert.deepEqual([empty.files, empty.databaseBytes], [{ value: [] }, { value: 0 }]);
@@ -505,7 +505,7 @@ describe('lookAtStore()', () => {
     }
   });
 
-  it('looks where the daemon has it', { skip: skipUnless(root, tracingOfOthers) }, async (context) => {
+  it("looks in the daemon's mount namespace", { skip: skipUnless(root, tracingOfOthers) }, async (context) => {
     const [moved = '', place = '', bound = ''] = [1, 2, 3].map(() => temporaryDirectory(context));
     fs.writeFileSync(path.join(moved, 'credentials.db'), 'moved', { mode: 0o640 });
     const script =
@@ -532,7 +532,7 @@ describe('lookAtStore()', () => {
     assert.equal(pathOf(`${place}/absent`), undefined);
   });
 
-  it('looks where it is for this process, where the other one is not there to see', (context) => {
+  it("looks in this process's mount namespace where the daemon's cannot be seen", (context) => {
     const folder = temporaryDirectory(context);
     const { directory, mount } = lookAtStore(folder, 2 ** 31 - 1);
     assert.ok('value' in directory && 'value' in mount);
@@ -541,7 +541,7 @@ describe('lookAtStore()', () => {
 });
 
 describe('holdsSocket()', () => {
-  it('takes nobody for the daemon who only has a connection of its socket', async (context) => {
+  it('is false for a process that only has an accepted connection of the socket', async (context) => {
     const socket = path.join(temporaryDirectory(context), 's');
     const server = net.createServer().listen(socket);
     await once(server, 'listening');
@@ -572,7 +572,7 @@ function running(scope: Scope, command: string, args: readonly string[]): ChildP
 }
 
 describe('lookAtSecretFiles() and lookAtEnvironmentFiles()', () => {
-  it("look below the caller's home, and for root below root's", (context) => {
+  it("look below the caller's home, and for root also below /root", (context) => {
     const paths = lookAtSecretFiles(1000).map(({ path: file }) => file);
     assert.deepEqual(
       paths.map((file) => path.basename(file)),
@@ -598,7 +598,7 @@ describe('lookAtSecretFiles() and lookAtEnvironmentFiles()', () => {
         [0o700, 1],
       ] as const) {
         fs.chmodSync(home, mode);
-        // One that is not there is not known to be closed.
+        // An absent file counts: its folder is not known to be closed.
         assert.equal(lookAtSecretFiles(1000).length, count);
       }
       process.env['HOME'] = 'relative';
@@ -608,7 +608,7 @@ describe('lookAtSecretFiles() and lookAtEnvironmentFiles()', () => {
     }
   });
 
-  it('leave out a file in a folder that nobody else can pass', (context) => {
+  it('leave out a file in a folder that others cannot traverse', (context) => {
     const folder = temporaryDirectory(context);
     const file = path.join(folder, 'closed/within/x.env');
     fs.mkdirSync(path.dirname(file), { recursive: true });
@@ -632,7 +632,7 @@ describe('lookAtSecretFiles() and lookAtEnvironmentFiles()', () => {
     }
   });
 
-  it('name the secrets of an environment file, and keep no value', (context) => {
+  it('name the secret variables of an environment file, and keep no value', (context) => {
     const folder = temporaryDirectory(context);
     fs.chmodSync(folder, 0o755);
     const text = 'export RESTIC_PASSWORD=canary-5e\n# AWS_SESSION_TOKEN=x\nAWS_SECRET_ACCESS_KEY=\nB=canary-5e\n';
@@ -661,8 +661,8 @@ describe('lookAtSecretFiles() and lookAtEnvironmentFiles()', () => {
   });
 });
 
-describe('a real daemon', () => {
-  it('is seen as it is', async (context) => {
+describe('lookAtProcess(), holdsSocket() and lookAtStore()', () => {
+  it('describe a real daemon correctly', async (context) => {
     const daemon = await startDaemon(context);
     const uid = process.geteuid?.() ?? 0;
     const seen = lookAtProcess(daemon.pid, uid);
@@ -682,7 +682,7 @@ describe('a real daemon', () => {
     const swapMax = folder !== undefined && fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim() : undefined;
     assert.deepEqual(seen.value.swapMax, { value: swapMax });
     assert.deepEqual(lookAtProcess(daemon.pid, uid + 1), {
-      unseen: `process ${daemon.pid} is another one here than the daemon`,
+      unseen: `process ${daemon.pid} is not the daemon here`,
     });
     if (uid === 0) {
       assert.deepEqual(holdsSocket(daemon.pid, daemon.socketPath), { value: true });
@@ -694,7 +694,7 @@ describe('a real daemon', () => {
       assert.ok('unseen' in holdsSocket(daemon.pid, path.dirname(daemon.socketPath)));
       await using client = await connect({ socket: daemon.socketPath });
       await client.call('Status', {});
-      // The other side of a connection has the path of the socket, too, and does not listen.
+      // The accepted end of a connection has the path of the socket, too, but does not listen.
       const listening = fs.readFileSync('/proc/self/net/unix', 'utf8').split('\n');
       assert.ok(listening.filter((each) => each.endsWith(daemon.socketPath)).length > 1);
       assert.deepEqual(holdsSocket(process.pid, daemon.socketPath), { value: false });

@@ -14,7 +14,7 @@ const ETC = 'etc/systemd/system';
 const LIB = 'usr/lib/systemd/system';
 const LOADS = '[Service]\nLoadCredential=token:/run/cio-credentiald/load\n';
 
-/** A file system with these files; a content that begins with `->` is a symbolic link. */
+/** Makes a file tree with these files; a content that begins with `->` is the target of a symbolic link. */
 function makeHost(context: TestContext, files: Readonly<Record<string, string | Uint8Array>>): string {
   const host = temporaryDirectory(context);
   for (const [name, content] of Object.entries(files)) {
@@ -26,13 +26,13 @@ function makeHost(context: TestContext, files: Readonly<Record<string, string | 
   return host;
 }
 
-/** The units that were found, each with its files below the root. */
+/** The units found, each with its file's path below the root. */
 function found(host: string): string[] {
   return scanUnits(host).files.map((file) => `${file.unit} ${path.relative(host, file.path)}`);
 }
 
 describe('scanUnits()', () => {
-  it('finds units and their drop-ins, the units first', (context) => {
+  it('finds units and their drop-ins, and returns the units first', (context) => {
     const host = makeHost(context, {
       [`${ETC}/a.service.d/20-b.conf`]: LOADS,
       [`${LIB}/a.service.d/10-a.conf`]: LOADS,
@@ -50,7 +50,7 @@ describe('scanUnits()', () => {
     ]);
   });
 
-  it('takes the file that counts for systemd', (context) => {
+  it('takes the file that takes precedence in systemd', (context) => {
     const host = makeHost(context, {
       [`${ETC}/a.service`]: '[Service]\n',
       [`${LIB}/a.service`]: LOADS,
@@ -62,7 +62,7 @@ describe('scanUnits()', () => {
     assert.deepEqual(found(host), []);
   });
 
-  it('reads a folder once that has two names, and an alias under the name of its unit', (context) => {
+  it("reads a folder with two names once, and an alias under its unit's name", (context) => {
     const host = makeHost(context, {
       [`${LIB}/a.service`]: LOADS,
       lib: '->usr/lib',
@@ -76,7 +76,7 @@ describe('scanUnits()', () => {
     assert.deepEqual(found(host), [`r@.service ${ETC}/r@.service`, `r@home.service ${ETC}/r@home.service`]);
   });
 
-  it('takes a link to a file of any name elsewhere for the unit', (context) => {
+  it('takes a link to a file elsewhere, of any name, for the unit', (context) => {
     const host = makeHost(context, {
       'opt/backup/deploy-2.service': LOADS,
       [`${ETC}/backup.service`]: '->../../../opt/backup/deploy-2.service',
@@ -88,7 +88,7 @@ describe('scanUnits()', () => {
     assert.deepEqual(found(host), ['b.service run/systemd/system/b.service', `backup.service ${ETC}/backup.service`]);
   });
 
-  it('counts the drop-ins of an alias for its unit, and no unit of that name behind it', (context) => {
+  it('counts the drop-ins of an alias for its unit, and ignores a unit file that the alias hides', (context) => {
     const host = makeHost(context, {
       [`${LIB}/ssh.service`]: '[Service]\n',
       [`${ETC}/sshd.service`]: `->../../../${LIB}/ssh.service`,
@@ -112,7 +112,7 @@ describe('scanUnits()', () => {
     assert.equal(scan.absent.length, 1, 'one of those that go round');
   });
 
-  it('tells which units there are not: masked ones, and drop-ins alone', (context) => {
+  it('lists units that do not exist: masked ones, and those with drop-ins only', (context) => {
     const host = makeHost(context, {
       [`${ETC}/masked.service`]: '->/dev/null',
       [`${ETC}/masked.service.d/a.conf`]: LOADS,
@@ -150,7 +150,7 @@ describe('scanUnits()', () => {
     ]);
   });
 
-  it('keeps what an instance has for itself, which may hide what its template has', (context) => {
+  it("keeps an instance's own files, which may override its template's", (context) => {
     const host = makeHost(context, {
       [`${LIB}/r@.service`]: LOADS,
       [`${ETC}/r@.service.d/override.conf`]: LOADS,
@@ -165,7 +165,7 @@ describe('scanUnits()', () => {
     ]);
   });
 
-  it('looks in every folder where systemd does', (context) => {
+  it("looks in every folder of systemd's search path", (context) => {
     const folders = [
       'etc/systemd/system.control',
       'run/systemd/system.control',
@@ -195,7 +195,7 @@ describe('scanUnits()', () => {
     );
   });
 
-  it("looks where a user's own systemd does, the folder that counts first", (context) => {
+  it("looks in the search path of a user's own systemd, in its order", (context) => {
     const folders = userFolders({ XDG_DATA_DIRS: '/nix/share:relative' }, '/home/a', '/run/user/1');
     assert.deepEqual(folders, [
       '/home/a/.config/systemd/user.control',
@@ -234,7 +234,7 @@ describe('scanUnits()', () => {
     );
   });
 
-  it('finds the instances that something starts', (context) => {
+  it('finds the instances that a target or another unit starts', (context) => {
     const host = makeHost(context, {
       [`${LIB}/r@.service`]: LOADS,
       [`${ETC}/multi-user.target.wants/r@home.service`]: '->/usr/lib/systemd/system/r@.service',
@@ -255,7 +255,7 @@ describe('scanUnits()', () => {
     ]);
   });
 
-  it('passes over what is no unit, nor a folder of drop-ins, by its name', (context) => {
+  it("ignores names that are neither a unit's nor a drop-in folder's", (context) => {
     const host = makeHost(context, {
       [`${ETC}/a.service.dpkg-old`]: LOADS,
       [`${ETC}/a.service.d.bak/x.conf`]: LOADS,
@@ -265,7 +265,7 @@ describe('scanUnits()', () => {
     assert.deepEqual(found(host), []);
   });
 
-  it('keeps what says something of credentials and of environments', (context) => {
+  it('keeps only the settings for credentials and environments', (context) => {
     const settings = ['LoadCredential=a:/x', 'LoadCredentialEncrypted=a:/x', 'EnvironmentFile=/x', 'Environment=A=b'];
     const text = `[Service]\n${settings.join('\n')}\nSetCredential=a:b\nImportCredential=a\nEnvironment=novalue=\n`;
     const [file] = scanUnits(makeHost(context, { [`${ETC}/a.service`]: text })).files;
@@ -275,7 +275,7 @@ describe('scanUnits()', () => {
     );
   });
 
-  it('keeps no value of an environment', (context) => {
+  it('keeps no value of an environment variable', (context) => {
     const secret = 'canary-9b1f';
     const host = makeHost(context, {
       [`${ETC}/a.service`]: `[Service]\nEnvironment="RESTIC_PASSWORD=${secret} x" B=${secret}\nEnvironment=\nPassEnvironment=C\n`,
@@ -288,7 +288,7 @@ describe('scanUnits()', () => {
     assert.ok(!JSON.stringify(scan).includes(secret));
   });
 
-  it('gets over whatever lies in a folder of units', { timeout: 30_000 }, (context) => {
+  it('survives any kind of file in a unit folder', { timeout: 30_000 }, (context) => {
     const host = makeHost(context, {
       [`${ETC}/good.service`]: LOADS,
       [`${ETC}/binary.service`]: Buffer.from(Array.from({ length: 4096 }, (_, index) => index % 256)),
@@ -320,7 +320,7 @@ describe('scanUnits()', () => {
     );
   });
 
-  it('is content with a host without systemd, and with a folder that is a file', (context) => {
+  it('finds nothing on a host without systemd, nor where a unit folder is a file', (context) => {
     assert.deepEqual(scanUnits(temporaryDirectory(context)), { files: [], instances: [], absent: [], unread: [] });
     assert.deepEqual(scanUnits(makeHost(context, { [ETC]: 'a file' })), {
       files: [],
@@ -330,7 +330,7 @@ describe('scanUnits()', () => {
     });
   });
 
-  it('says what it may not read', { skip: skipUnless(root) }, async (context) => {
+  it('says which files it may not read', { skip: skipUnless(root) }, async (context) => {
     const host = makeHost(context, { [`${ETC}/secret.service`]: LOADS, [`${ETC}/closed.service.d/x.conf`]: LOADS });
     fs.chmodSync(path.join(host, ETC, 'secret.service'), 0o600);
     fs.chmodSync(path.join(host, ETC, 'closed.service.d'), 0o700);
@@ -342,7 +342,7 @@ describe('scanUnits()', () => {
     assert.deepEqual(scan.files, []);
     assert.deepEqual(scan.unread.map(({ path: file, reason }) => `${path.basename(file)}: ${reason}`).toSorted(), [
       'closed.service.d: EACCES',
-      'secret.service: it is for root to see',
+      'secret.service: it is visible to root only',
     ]);
   });
 });
