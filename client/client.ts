@@ -5,17 +5,21 @@ import { ConnectionError } from './connection-error.ts';
 import type { Connection } from './connection.ts';
 import { readReply, type MethodName, type Reply } from './reply.ts';
 
-/** Bounds of one call. */
+/** Options of one call. */
 export interface CallOptions {
-  /** Longest time to the next reply, in milliseconds; it is the connection's where it is not given. */
+  /**
+   * Longest wait for each reply, in milliseconds, up to 2^31 - 1; by default that of the connection. It is counted from
+   * when all earlier calls are answered. A call that times out ends the connection.
+   */
   readonly timeoutMs?: number;
 }
 
-/** Replies of a stream that wait for their reader before the socket is paused. */
+/** How many replies of a stream are queued for the reader before the socket is paused. */
 const REPLIES_AHEAD_MAX = 4;
 
 /**
- * A connection to the daemon. Calls may be made before earlier ones are answered; the answers come in order.
+ * A connection to the daemon, made by `connect()`. Calls may be made before earlier ones are answered; the daemon
+ * answers them in order.
  *
  * @example
  * await using client = await connect();
@@ -30,16 +34,21 @@ export class CredentialClient implements AsyncDisposable {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** The path of the socket that answered. */
+  /** The path of the socket that the client is connected to. */
   get socket(): string {
     return this.#connection.path;
   }
 
   /**
-   * Makes one call.
+   * Calls a method and returns its reply. The methods and their parameters are those of the interface
+   * `io.cio.Credentials`.
    *
-   * @throws CredentialError what the daemon refuses, with the code and fields of the interface
-   * @throws ConnectionError no answer, or none of this interface
+   * @throws CredentialError the daemon refused the call: an error of the interface, with its code and fields. Also
+   *   `TooLarge`, before anything is sent, if the message would exceed 8 MiB (`MESSAGE_BYTES_MAX`)
+   * @throws ConnectionError there was no reply, or one that is not of this interface
+   *
+   * @example
+   * await client.call('Create', { credentials: [{ name: 'token', ...encodeValue(bytes) }], replace: true });
    */
   async call<Name extends MethodName>(
     method: Name,
@@ -59,10 +68,17 @@ export class CredentialClient implements AsyncDisposable {
   }
 
   /**
-   * Makes one call with `more`, and yields the replies as they come. The call is made when the first one is asked for.
-   * A reader that stops early leaves the connection usable; one that is slow holds up the daemon, not the memory.
+   * Calls a method with `more`, and yields the replies as they arrive. The call is sent when the first reply is
+   * requested. A slow reader exerts back-pressure on the daemon: only a few replies are buffered here. After a reader
+   * stops early, the remaining replies are discarded, and later calls wait for the last of them. `Watch` never ends, so
+   * give it a connection of its own and close that. A quiet `Watch` also needs a long `timeoutMs`.
    *
    * @throws CredentialError, ConnectionError as {@link CredentialClient.call}
+   *
+   * @example
+   * for await (const { credentials } of client.stream('List', { patterns: ['cio_aws_*'] })) {
+   *   for (const { name } of credentials) console.log(name);
+   * }
    */
   async *stream<Name extends MethodName>(
     method: Name,
@@ -82,7 +98,10 @@ export class CredentialClient implements AsyncDisposable {
     }
   }
 
-  /** Ends the connection at once; calls that wait for an answer fail with a ConnectionError `closed`. */
+  /**
+   * Closes the connection at once. Calls that are not answered yet, and any later ones, fail with a ConnectionError
+   * `closed`.
+   */
   close(): void {
     this.#connection.fail(new ConnectionError('closed', this.#connection.path));
   }
@@ -93,7 +112,7 @@ export class CredentialClient implements AsyncDisposable {
   }
 }
 
-/** @throws CredentialError `TooLarge`, before anything is sent */
+/** @throws CredentialError `TooLarge` if the message exceeds {@link MESSAGE_BYTES_MAX} */
 function encodeCall(method: MethodName, parameters: object, more: boolean): string {
   const message = JSON.stringify({ method: `${INTERFACE_NAME}.${method}`, parameters, ...(more && { more }) });
   if (Buffer.byteLength(message) > MESSAGE_BYTES_MAX) {
@@ -102,7 +121,7 @@ function encodeCall(method: MethodName, parameters: object, more: boolean): stri
   return message;
 }
 
-/** The replies to one call with `more`, between the socket and their reader. */
+/** Buffers the replies to one call with `more` between the socket and the reader. */
 class StreamReplies {
   readonly isStream = true;
   readonly timeoutMs: number;
@@ -147,7 +166,7 @@ class StreamReplies {
     });
   }
 
-  /** Replies that still come are read and dropped: the calls behind this one wait for theirs. */
+  /** Discards all further replies. They are still read from the socket, as the replies to later calls follow them. */
   abandon(): void {
     this.#isAbandoned = true;
     this.#ahead.length = 0;

@@ -5,29 +5,40 @@ import { reachDaemon } from './reach.ts';
 import { socketCandidates } from './socket-path.ts';
 import type { OpenTransport } from './transport.ts';
 
-/** How to reach the daemon. */
+/** Where the daemon is looked for, and how long it is waited for. */
 export interface ConnectOptions {
-  /** Path of the socket. Else `CIO_CREDENTIAL_SOCKET`, else where a daemon of the system or of this user listens. */
+  /**
+   * Path of the socket. By default the one in the environment variable `CIO_CREDENTIAL_SOCKET`, or else the socket in
+   * the directory `CIO_RUNTIME_DIR`. If neither is set, this user's daemon is tried first, then the system's; root
+   * tries them in the opposite order.
+   */
   readonly socket?: string | undefined;
-  /** Ends the connection, and whatever is under way on it, with the signal's reason. */
+  /** Closes the connection when aborted. Calls that are not answered yet, and any later ones, fail with its reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Longest time for the connection, and then for the next answer, in milliseconds. */
+  /**
+   * Longest wait for a place in the queue of a busy daemon's socket, and then, for each call that does not set its own
+   * limit, for each reply; in milliseconds, 30,000 by default.
+   */
   readonly timeoutMs?: number | undefined;
 }
 
-/** An answer takes microseconds; a passphrase some seconds on a slow machine. */
+/** Most replies take microseconds; deriving a key from a passphrase takes some seconds on a slow machine. */
 const TIMEOUT_MS = 30_000;
 
 /**
  * Connects to the daemon.
  *
- * @throws ConnectionError if it cannot be reached, with the reason
+ * @throws ConnectionError if the daemon cannot be reached, with the reason
+ * @throws the reason of an aborted signal
+ *
+ * @example
+ * await using client = await connect({ timeoutMs: 5000 });
  */
 export function connect(options: ConnectOptions = {}): Promise<CredentialClient> {
   return connectBy(openNetTransport, options);
 }
 
-/** The same over another transport than `node:net`. */
+/** Does the same as {@link connect}, over the transport that `open` makes. */
 export async function connectBy(open: OpenTransport, options: ConnectOptions): Promise<CredentialClient> {
   const { signal, timeoutMs = TIMEOUT_MS } = options;
   const uid = process.geteuid?.() ?? 0;

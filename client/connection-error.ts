@@ -1,33 +1,44 @@
-/** Why there is no answer of the daemon, or none that can be used. */
+/** Why there is no usable reply from the daemon. */
 export type ConnectionFailure =
-  /** No socket at the path: the daemon does not run. */
+  /** There is no socket at the path: the daemon is not running. */
   | 'not_found'
-  /** A socket that nobody listens on. */
+  /** No process listens on the socket, or it is not a stream socket. */
   | 'refused'
-  /** The socket's mode keeps the caller out. */
+  /** The mode of the socket or of a directory above it denies access. */
   | 'permission'
+  /** The path is longer than the kernel takes for a Unix socket (107 bytes). */
   | 'path_too_long'
-  /** The socket's folder belongs to, or can be written by, somebody else. */
+  /** The socket's directory belongs to another user, is writable by others, or is a symbolic link. */
   | 'untrusted'
+  /** The daemon did not accept the connection, or did not reply, within the time-out. */
   | 'timed_out'
-  /** The connection ended before the answer. */
+  /** The connection ended before the reply came. */
   | 'closed'
-  /** What came is no Varlink reply, or not one of this method. */
+  /** The peer sent something that is no Varlink reply, or no valid reply of this method. */
   | 'bad_reply'
-  /** The peer does not have this interface or method, or does not take these parameters: another version. */
+  /**
+   * The peer does not know this interface, method or parameter, or answered with an error that this client does not
+   * know: it is of another version.
+   */
   | 'rejected'
-  /** Another error of the operating system; it is the `cause`. */
+  /** Another error of the operating system, which is the `cause`. */
   | 'failed';
 
-/** There is no connection to a daemon, or the peer broke the protocol. It never carries anything that was received. */
+/**
+ * There is no connection to a daemon, or the peer violated the protocol. Of what was received, the error carries at
+ * most the name of an error or of a parameter, in `detail`.
+ *
+ * @example
+ * if (error instanceof ConnectionError && error.reason === 'not_found') startDaemon();
+ */
 export class ConnectionError extends Error {
   readonly reason: ConnectionFailure;
   /** Path of the socket. */
   readonly socket: string;
-  /** More about a `rejected` or a `bad_reply`: a name out of the interface. */
+  /** More about a `rejected` or `bad_reply`: the name of an error or parameter, or where a reply is invalid. */
   readonly detail: string | undefined;
 
-  /** Compares by name: parts of the client that are built into files of their own have a copy of this class each. */
+  /** Compares by name, as each bundle of the built client contains a copy of this class. */
   static override [Symbol.hasInstance](value: unknown): value is ConnectionError {
     return Error[Symbol.hasInstance](value) && (value as Error).name === 'ConnectionError';
   }

@@ -5,19 +5,19 @@ import { ConnectionError } from './connection-error.ts';
 import { errorOf, parseReply, type Reply } from './reply.ts';
 import type { Transport } from './transport.ts';
 
-/** Who waits for the replies to one call. The last thing to come is a reply without `continues`, or `onFailure`. */
+/** The recipient of the replies to one call. Its last event is a reply without `continues`, or `onFailure`. */
 export interface Waiting {
-  /** The call was made with `more`: replies may say that others follow. */
+  /** Whether the call was made with `more`, so that a reply may announce further ones. */
   readonly isStream: boolean;
-  /** Longest time to the next reply, counted from when all earlier calls are answered. */
+  /** Longest wait for each reply, in milliseconds, counted from when all earlier calls are answered. */
   readonly timeoutMs: number;
   onReply(reply: Reply): void;
   onFailure(error: unknown): void;
 }
 
 /**
- * Calls and replies on one socket. Varlink has no ids: replies come in the order of the calls, and whatever breaks that
- * order ends the connection for all who wait.
+ * Calls and replies on one socket. Varlink has no call ids: replies come in the order of the calls, so anything that
+ * breaks that order ends the connection and fails all pending calls.
  */
 export class Connection {
   readonly path: string;
@@ -38,7 +38,7 @@ export class Connection {
     });
   }
 
-  /** Sends one call; many may be under way. */
+  /** Sends one call, whether or not earlier ones are answered. */
   send(message: string, waiting: Waiting): void {
     if (this.#failure !== undefined) {
       waiting.onFailure(this.#failure.error);
@@ -49,7 +49,7 @@ export class Connection {
     this.#transport.write(`${message}\0`);
   }
 
-  /** Stops reading, for a reader that has enough for now; the clock stands still too. */
+  /** Stops reading from the socket until {@link Connection.resume}, and suspends the time-out meanwhile. */
   pause(): void {
     this.#isPaused = true;
     this.#transport.pause();
@@ -64,7 +64,7 @@ export class Connection {
     this.#startTimer();
   }
 
-  /** Ends the connection when the signal does, with its reason. */
+  /** Ends the connection when the signal is aborted, with the signal's reason as the error. */
   failOn(signal: AbortSignal): void {
     const onAbort = (): void => this.fail(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
@@ -72,7 +72,7 @@ export class Connection {
     if (signal.aborted) onAbort();
   }
 
-  /** Ends the connection at once. Whoever waits gets the error. */
+  /** Ends the connection at once. All pending calls, and any later ones, fail with the error. */
   fail(error: unknown): void {
     if (this.#failure !== undefined) return;
     this.#failure = { error };
@@ -91,7 +91,7 @@ export class Connection {
         frame.fill(0);
       }
     } catch (cause) {
-      // The splitter found a message over the limit; all else is a defect on this side.
+      // `TooLarge` means that the peer sent a message over the limit; anything else is a bug in this process.
       const isTooLarge = isCredentialError(cause, 'TooLarge');
       this.fail(isTooLarge ? new ConnectionError('bad_reply', this.path, { cause, detail: 'size' }) : cause);
     }
@@ -100,7 +100,7 @@ export class Connection {
   #dispatch(reply: Reply | undefined): void {
     const first = this.#waiting.first;
     if (first === undefined && reply?.error !== undefined) {
-      // Said to nobody in particular: why the daemon is about to end the connection.
+      // An error that answers no call is the reason why the daemon is about to close the connection.
       this.fail(errorOf(reply.error, reply.parameters, this.path));
       return;
     }
@@ -119,7 +119,8 @@ export class Connection {
     const first = this.#waiting.first;
     if (first === undefined || this.#isPaused) return;
     const timer = setTimeout(() => {
-      // What came while this process was stopped (Ctrl-Z) is read before, and ends this wait.
+      // If this process was stopped (Ctrl-Z), a reply may be waiting in the socket. The event loop reads it before it
+      // runs this callback, and the reply resets the timer.
       setImmediate(() => {
         if (this.#timer === timer) this.fail(new ConnectionError('timed_out', this.path));
       });
@@ -128,7 +129,7 @@ export class Connection {
   }
 }
 
-/** First in, first out, in constant time. */
+/** A first-in, first-out queue with amortized constant time per operation. */
 class Queue<Item> {
   #items: (Item | undefined)[] = [];
   #start = 0;

@@ -3,7 +3,7 @@ import { INTERFACE_DESCRIPTION } from '../src/protocol/interface.generated.ts';
 
 let parsed: Interface | undefined;
 
-/** The interface, parsed when it is first needed. The bundle of `cio` has it parsed already (`tools/build-client.ts`). */
+/** Returns the parsed interface, which is parsed on first use, or at build time in `cio` (`tools/build-client.ts`). */
 export function interfaceDefinition(): Interface {
   parsed ??= parseInterface(INTERFACE_DESCRIPTION);
   return parsed;

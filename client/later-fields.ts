@@ -1,22 +1,22 @@
 import type { Methods } from '../src/protocol/interface.generated.ts';
 
 interface LaterField {
-  /** Where it comes from: an array in the reply of a method. */
+  /** The method whose reply has the array with the field. */
   readonly method: keyof Methods;
   readonly array: string;
-  /** Of the array's elements. */
+  /** Type of the array's elements. */
   readonly type: string;
   readonly field: string;
-  /** What an older daemon means by leaving it out. */
+  /** The value that the field's absence stands for in the reply of an older daemon. */
   readonly meaning: unknown;
 }
 
-/** Fields that came into an answer after its method, and are not nullable. Whatever else comes into one is nullable. */
+/** Reply fields that are not nullable although they are newer than their method. Any other newer field is nullable. */
 const LATER_FIELDS: readonly LaterField[] = [
   { method: 'List', array: 'sets', type: 'Set', field: 'health', meaning: { state: 'unproved' } },
 ];
 
-/** Completes the reply of an older daemon, in place: what it does not know yet is as it means it. */
+/** Completes an older daemon's reply in place: sets each missing field to the value that its absence stands for. */
 export function completeReply(name: keyof Methods, parameters: unknown): void {
   for (const { method, array, field, meaning } of LATER_FIELDS) {
     const elements = method === name && isObject(parameters) ? parameters[array] : undefined;
@@ -25,7 +25,7 @@ export function completeReply(name: keyof Methods, parameters: unknown): void {
   }
 }
 
-/** Tells whether an answer of an older daemon may do without a field of a type. */
+/** Tells whether the reply of an older daemon may lack a field of a type, although the field is not nullable. */
 export function isLaterField(type: string, field: string): boolean {
   return LATER_FIELDS.some((later) => later.type === type && later.field === field);
 }

@@ -1,6 +1,6 @@
 import type { Transport } from './transport.ts';
 
-/** Connects by `node:net`, which is loaded only here. */
+/** Connects by `node:net`, which is loaded only when this is called. */
 export function openNetTransport(path: string): Promise<Transport> {
   const { createConnection } = process.getBuiltinModule('node:net');
   return new Promise((resolve, reject) => {

@@ -5,9 +5,11 @@ import { ConnectionError, type ConnectionFailure } from './connection-error.ts';
 import type { SocketCandidate } from './socket-path.ts';
 import type { OpenTransport, Transport } from './transport.ts';
 
-/** What bounds the way to the daemon. */
+/** Identity of the caller, and limits of the attempt to connect. */
 export interface ReachBounds {
+  /** Effective uid of this process. */
   readonly uid: number;
+  /** Longest wait for a place in a full accept queue, for each candidate. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -18,10 +20,10 @@ export interface ReachedDaemon {
   readonly path: string;
 }
 
-/** How long to wait before a full queue of connections (listen(2)) is tried again. */
+/** How long to wait before connecting again to a socket whose accept queue (the backlog of listen(2)) is full. */
 const BACKLOG_RETRY_MS = 20;
 
-/** What the errors of connect(2) mean here; all others are `failed`. */
+/** The failure for each error code of connect(2). All other codes are `failed`. */
 const REASON_OF_CODE: ReadonlyMap<string, ConnectionFailure> = new Map([
   ['ENOENT', 'not_found'],
   ['ENOTDIR', 'not_found'],
@@ -31,13 +33,14 @@ const REASON_OF_CODE: ReadonlyMap<string, ConnectionFailure> = new Map([
   ['EPERM', 'permission'],
 ]);
 
-/** Failures after which the next place is tried, the most telling one first. */
+/** Failures after which the next candidate is tried. If all fail, the one that comes first in this list is thrown. */
 const PASSED_OVER: readonly ConnectionFailure[] = ['untrusted', 'path_too_long', 'refused', 'not_found'];
 
 /**
- * Connects to the first place where somebody listens.
+ * Connects to the first candidate on which a process listens.
  *
- * @throws ConnectionError the first failure that is more than "nobody is here", else the most telling one
+ * @throws ConnectionError the first failure that is not one of {@link PASSED_OVER}; if there is none, the most
+ *   informative failure in the order of that list
  */
 export async function reachDaemon(
   candidates: readonly SocketCandidate[],
@@ -67,7 +70,7 @@ async function reachCandidate(
 ): Promise<Transport> {
   if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) throw new ConnectionError('path_too_long', path);
   const folder = needsOwnFolder ? openOwnFolder(path, bounds.uid) : undefined;
-  // By way of the open folder: nobody can put another one in its place between the check and the connection.
+  // Connect by way of the open directory, so that it cannot be replaced between the check and the connection.
   const address = folder === undefined ? path : `/proc/self/fd/${folder}/${basename(path)}`;
   try {
     return await connectWithin(address, path, open, bounds);
@@ -76,13 +79,13 @@ async function reachCandidate(
   }
 }
 
-/** Opens the socket's folder; only the caller may be able to put something there. */
+/** Opens the socket's directory, and checks that only this user could have put a socket there. */
 function openOwnFolder(path: string, uid: number): number {
   let folder: number;
   try {
     folder = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   } catch (error) {
-    // A symbolic link is ELOOP or ENOTDIR here, and as little to be trusted as a folder of somebody else.
+    // A symbolic link fails with ELOOP or ENOTDIR, and is trusted no more than another user's directory.
     throw new ConnectionError(codeOf(error) === 'ENOENT' ? 'not_found' : 'untrusted', path, { cause: error });
   }
   const { uid: owner, mode } = fstatSync(folder);
@@ -105,10 +108,11 @@ async function connectWithin(
       if (codeOf(error) !== 'EAGAIN') {
         throw new ConnectionError(REASON_OF_CODE.get(codeOf(error) ?? '') ?? 'failed', path, { cause: error });
       }
-      // The queue of the listener is full. connect(2) would wait here, if Node let it.
+      // The accept queue is full. A blocking connect(2) would wait; Node's sockets do not block.
       if (waitedMs >= timeoutMs) throw new ConnectionError('timed_out', path, { cause: error });
       const { setTimeout: delay } = process.getBuiltinModule('node:timers/promises');
-      await delay(BACKLOG_RETRY_MS, undefined, signal === undefined ? {} : { signal });
+      // Rejects only if it is aborted. The next round throws the signal's own reason.
+      await delay(BACKLOG_RETRY_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
     }
   }
 }

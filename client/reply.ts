@@ -10,22 +10,22 @@ import { completeReply } from './later-fields.ts';
 /** Name of a method of the daemon. */
 export type MethodName = keyof Methods;
 
-/** One reply, of which no more is known than that it is one. */
+/** A well-formed Varlink reply whose parameters are not checked yet. */
 export interface Reply {
-  /** Qualified name of the error, where it is one. */
+  /** Qualified name of the error; undefined in a reply that is none. */
   readonly error: string | undefined;
-  /** `{}` where the message has none. */
+  /** `{}` if the message has none. */
   readonly parameters: unknown;
-  /** More replies to the same call will follow. */
+  /** Whether more replies to the same call follow. */
   readonly continues: boolean;
 }
 
 const SERVICE = 'org.varlink.service.';
 
-/** The name of an error as Varlink has it, and no longer than one to be shown. */
+/** An error name of the form that Varlink allows, short enough to be shown to the user. */
 const ERROR_NAME = /^[A-Z][A-Za-z0-9]{0,39}$/;
 
-/** Reads one message. Undefined where it is no reply. */
+/** Parses one message. Returns undefined if it is not a Varlink reply. */
 export function parseReply(frame: Uint8Array): Reply | undefined {
   let message: unknown;
   try {
@@ -42,11 +42,12 @@ export function parseReply(frame: Uint8Array): Reply | undefined {
 }
 
 /**
- * What a reply says, checked against the interface. What a newer daemon says besides is let through, and what an older one
- * leaves out is as it means it.
+ * Returns the parameters of a reply, checked against the interface. Fields that only a newer daemon has are kept;
+ * fields that an older daemon leaves out are filled in (see {@link completeReply}).
  *
- * @throws CredentialError an error of the interface
- * @throws ConnectionError `rejected` for an error of `org.varlink.service`, `bad_reply` for what is not of the interface
+ * @throws CredentialError the reply is an error of the interface
+ * @throws ConnectionError `rejected` for an error of `org.varlink.service` or one that only a newer daemon has,
+ *   `bad_reply` for a reply that does not match the interface
  */
 export function readReply<Name extends MethodName>(name: Name, reply: Reply, socket: string): Methods[Name]['out'] {
   if (reply.error !== undefined) throw errorOf(reply.error, reply.parameters, socket);
@@ -61,7 +62,7 @@ export function readReply<Name extends MethodName>(name: Name, reply: Reply, soc
   return reply.parameters as Methods[Name]['out'];
 }
 
-/** The error that a reply tells, checked against the interface as {@link readReply} does. */
+/** Returns the error that a reply reports, checked against the interface as {@link readReply} does. */
 export function errorOf(qualified: string, parameters: unknown, socket: string): Error {
   if (qualified.startsWith(`${INTERFACE_NAME}.`)) {
     const code = qualified.slice(INTERFACE_NAME.length + 1);
@@ -69,7 +70,7 @@ export function errorOf(qualified: string, parameters: unknown, socket: string):
     if (check !== undefined && check(parameters) === undefined) {
       return new CredentialError(code as ErrorCode, parameters as Errors[ErrorCode]);
     }
-    // One that only a newer daemon has.
+    // An error that only a newer daemon has.
     if (check === undefined && ERROR_NAME.test(code)) return new ConnectionError('rejected', socket, { detail: code });
   }
   if (!qualified.startsWith(SERVICE)) return new ConnectionError('bad_reply', socket, { detail: 'error' });
@@ -82,7 +83,7 @@ export function errorOf(qualified: string, parameters: unknown, socket: string):
 const methodChecks = new Map<string, Check>();
 const errorChecks = new Map<string, Check>();
 
-/** Made when first needed: most processes make one call. */
+/** Returns the check for one method, compiled on first use, since most processes make only one call. */
 function checkOfMethod(name: MethodName): Check {
   let check = methodChecks.get(name);
   if (check === undefined) {

@@ -2,19 +2,20 @@ import { isAbsolute, join } from 'node:path';
 import { homeDirectory } from '../src/home-directory.ts';
 import { INTERFACE_NAME } from '../src/protocol/interface.generated.ts';
 
-/** A place where the daemon may listen. */
+/** A path at which the daemon may listen. */
 export interface SocketCandidate {
   readonly path: string;
   /**
-   * The place was not named by the caller but follows from variables that an environment hands down (sudo and su can
-   * keep those of another user): it is only good where its folder is the caller's own.
+   * Whether the path may be used only if its directory belongs to the caller. True for a path that the caller did not
+   * name but that follows from variables such as `XDG_RUNTIME_DIR` and `HOME`, which sudo and su can leave set to
+   * another user's.
    */
   readonly needsOwnFolder: boolean;
 }
 
-/** Variables and identity from which the places follow. */
+/** What determines the candidates. */
 export interface SocketPathInputs {
-  /** A path given for this connection; it beats everything else. */
+  /** A path given for this connection; nothing else is tried then. */
   readonly socket?: string | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Effective uid of this process. */
@@ -25,8 +26,9 @@ const FOLDER = 'cio-credentiald';
 const SYSTEM_PATH = join('/run', FOLDER, INTERFACE_NAME);
 
 /**
- * Where to look for the daemon, first place first: the given path; `CIO_CREDENTIAL_SOCKET`; the socket in
- * `CIO_RUNTIME_DIR`; else the system's and the user's daemon, root the system's first, anybody else his own first.
+ * Returns the paths at which to look for the daemon, in the order in which to try them. The first that is set of the
+ * given path, `CIO_CREDENTIAL_SOCKET`, and the socket in `CIO_RUNTIME_DIR` is the only candidate. If none is set, there
+ * are two: for root the system's daemon before the user's, for anybody else the user's before the system's.
  */
 export function socketCandidates({ socket, environment, uid }: SocketPathInputs): readonly SocketCandidate[] {
   const named = socket ?? (environment['CIO_CREDENTIAL_SOCKET'] || undefined);
@@ -40,7 +42,7 @@ export function socketCandidates({ socket, environment, uid }: SocketPathInputs)
   return uid === 0 ? [system, user] : [user, system];
 }
 
-/** Undefined for a user who has no home. */
+/** Returns the directory of the user's own daemon; undefined for a user without a home directory. */
 function userFolder(environment: SocketPathInputs['environment']): string | undefined {
   const runtime = absolute(environment['XDG_RUNTIME_DIR']);
   if (runtime !== undefined) return join(runtime, FOLDER);
@@ -55,7 +57,7 @@ function stateFolder(environment: SocketPathInputs['environment']): string | und
   return home === undefined ? undefined : join(home, '.local/state', FOLDER);
 }
 
-/** The XDG base directory specification has relative paths ignored. */
+/** The XDG base directory specification requires relative paths to be ignored. */
 function absolute(path: string | undefined): string | undefined {
   return path !== undefined && isAbsolute(path) ? path : undefined;
 }

@@ -1,14 +1,14 @@
-/** Who hears what comes from the daemon. */
+/** Receives what comes from the daemon. */
 export interface TransportListener {
-  /** The chunk is the listener's: it may be changed and kept. */
+  /** The chunk belongs to the listener, which may change and keep it. */
   onData(chunk: Uint8Array): void;
-  /** Nothing will come any more; once, whichever side ended it. */
+  /** Called once, when the connection has ended, whichever side closed it. */
   onClose(cause?: Error): void;
 }
 
 /** A connected stream of bytes. */
 export interface Transport {
-  /** Begins to read. To be called once, before the caller gives way to the event loop. */
+  /** Starts reading. To be called once, before control returns to the event loop. */
   listen(listener: TransportListener): void;
   write(text: string): void;
   pause(): void;
@@ -17,8 +17,8 @@ export interface Transport {
 }
 
 /**
- * Connects to a path.
+ * Connects to the Unix socket at a path.
  *
- * @throws Error with the `code` of connect(2)
+ * @throws Error with the error code of connect(2) in `code`
  */
 export type OpenTransport = (path: string) => Promise<Transport>;

@@ -1,6 +1,6 @@
 /**
- * The known word that `typed` was most likely meant to be; undefined where none is near. Only a known word is ever
- * given back, so that a secret in the wrong place is not repeated.
+ * Returns the known word that `typed` is most likely a misspelling of, or undefined if none is similar enough. Returns
+ * known words only, so that a secret typed in the wrong place is never repeated.
  */
 export function closest(typed: string, known: readonly string[]): string | undefined {
   if (typed.length < 2 || typed.length > 32) return undefined;
@@ -13,7 +13,7 @@ export function closest(typed: string, known: readonly string[]): string | undef
   return best;
 }
 
-/** How many letters have to be changed, added, left out or swapped with their neighbour. */
+/** Returns the edit distance of two words, in which swapping two neighbouring letters counts as one edit. */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, column) => column);

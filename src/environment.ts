@@ -1,17 +1,17 @@
 import type { Provider } from './providers/provider.ts';
 import { usesIdentity } from './sets.ts';
 
-/** What a command gets on top of its caller's environment. */
+/** How the environment of a command differs from that of its caller. */
 export interface EnvironmentChange {
   /** Variables to set, in a stable order. */
   readonly set: ReadonlyMap<string, string>;
-  /** Variables of the caller to leave out, because they would override or contradict the set. */
+  /** Variables of the caller to remove, because they would override or contradict the set. */
   readonly clear: readonly string[];
 }
 
 /**
- * The variables by which restic, rclone and the provider's own tools take a set. The rclone remote is called like the
- * set: `aws:`, `aws_alt:`.
+ * Returns the variables from which restic, rclone and the provider's own tools read a set. The rclone remote has the
+ * name of the set: `aws:`, `aws_alt:`.
  *
  * @param values the set's values by field id
  */
@@ -37,12 +37,12 @@ export function environmentOf(set: string, provider: Provider, values: ReadonlyM
   return { set: variables, clear: [...contradicting].filter((name) => !variables.has(name)) };
 }
 
-/** What the variables of a set's rclone remote begin with. */
+/** Returns the prefix of the variables that define a set's rclone remote, as in `RCLONE_CONFIG_AWS_`. */
 export function remoteVariablePrefix(set: string): string {
   return `RCLONE_CONFIG_${set.toUpperCase().replaceAll(/[^A-Z0-9_]/g, '_')}_`;
 }
 
-/** The variables that take the path of a file with a value, and the fields whose values these are. */
+/** Returns the variables that take the path of a file, each with the id of the field whose value the file contains. */
 export function fileVariablesOf(provider: Provider, values: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   const { given } = withIdentity(provider, values);
   return new Map(
@@ -52,7 +52,10 @@ export function fileVariablesOf(provider: Provider, values: ReadonlyMap<string, 
   );
 }
 
-/** A set that uses the machine's identity gives no keys, takes away those of the caller, and leaves what tells of a role. */
+/**
+ * Adapts a set that uses the machine's own identity: its keys are not given to the command, the caller's keys are
+ * removed, and the caller's variables that select an identity (a role) stay. Any other set is unchanged.
+ */
 function withIdentity(
   { fields, contradicting, identity }: Provider,
   values: ReadonlyMap<string, string>,

@@ -1,9 +1,9 @@
 import type { Errors } from './protocol/interface.generated.ts';
 
-/** Name of an operating error: one that a caller can meet and act on. */
+/** Name of an operating error: one that a caller can expect and handle. */
 export type ErrorCode = keyof Errors;
 
-/** Exit codes of `cio` that follow from an answer of the daemon. Others are the command line's own. */
+/** The exit codes of `cio`. Besides these, it exits with those of a command that it runs, and with 126, 127 or 130. */
 export const EXIT = {
   done: 0,
   failed: 1,
@@ -22,8 +22,8 @@ export const EXIT = {
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /**
- * The one table of operating errors: wire name (under `io.cio.Credentials.`) to exit code. A new line here is a new
- * error in the interface file, and needs a message in the client.
+ * The only table of operating errors: wire name (under `io.cio.Credentials.`) to exit code. A new line requires a new
+ * error in the interface file and a message in the client.
  */
 export const EXIT_OF_ERROR: { readonly [Code in ErrorCode]: ExitCode } = {
   NotFound: EXIT.notFound,
@@ -48,7 +48,7 @@ export const EXIT_OF_ERROR: { readonly [Code in ErrorCode]: ExitCode } = {
 };
 
 /**
- * An operating error. It carries the fields of its wire form; no field ever holds a secret or an unparsed input.
+ * An operating error, with the fields of its wire form. No field ever holds a secret or unparsed input.
  *
  * @example throw new CredentialError('NotFound', { name: 'cio_aws_access_key' });
  */
@@ -56,12 +56,12 @@ export class CredentialError<Code extends ErrorCode = ErrorCode> extends Error {
   readonly code: Code;
   readonly fields: Errors[Code];
 
-  /** Compares by name: parts of the client that are built into files of their own have a copy of this class each. */
+  /** Compares by name, as each bundle of the built client contains a copy of this class. */
   static override [Symbol.hasInstance](value: unknown): value is CredentialError {
     return Error[Symbol.hasInstance](value) && (value as Error).name === 'CredentialError';
   }
 
-  /** @param options its cause is for the log of whoever refuses; no caller is told of it */
+  /** @param options the `cause` is for the log of the process that throws; it is never sent to a caller */
   constructor(code: Code, fields: Errors[Code], options?: ErrorOptions) {
     super(code, options);
     this.name = 'CredentialError';
@@ -70,7 +70,11 @@ export class CredentialError<Code extends ErrorCode = ErrorCode> extends Error {
   }
 }
 
-/** Tells whether `error` is an operating error with this code. */
+/**
+ * Tells whether `error` is an operating error with this code.
+ *
+ * @example if (isCredentialError(error, 'NotFound')) console.error(`there is no ${error.fields.name}`);
+ */
 export function isCredentialError<Code extends ErrorCode>(error: unknown, code: Code): error is CredentialError<Code> {
   return error instanceof CredentialError && error.code === code;
 }

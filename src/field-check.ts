@@ -8,12 +8,12 @@ const FIELDS_OF_ANY = Map.groupBy(
 );
 
 /**
- * Why a value cannot be that of the field which the name stands for, in lower case and without the value; undefined where
- * it can, and for a name that stands for no field.
+ * Returns the reason why a value is invalid for the field that the credential's name stands for, in lower case and
+ * without the value. Undefined if the value is valid, and for a name that stands for no field.
  *
- * @param readText called only where there is something to check, so that no secret becomes a text for nothing; undefined
- *   for bytes that are none
- * @param providerField what is stored together with it as the set's field `provider`
+ * @param readText returns the value as text, or undefined if its bytes are not text. It is called only if there is
+ *   something to check, so that no secret becomes a JavaScript string without need
+ * @param providerField the value of the set's field `provider` if that is stored by the same call
  */
 export function refusalOfValue(
   name: string,
@@ -24,7 +24,7 @@ export function refusalOfValue(
   if (membership === undefined) return undefined;
   const { set, field: id } = membership;
   const own = providerOf(set, providerField)?.fields.filter((field) => field.id === id) ?? [];
-  // A set whose provider is not said here may be one of any: its field `provider` can be there already, or come later.
+  // If the provider is not given here, it may be any: the field `provider` may be stored already, or come later.
   const fields = own.length > 0 ? own : (FIELDS_OF_ANY.get(id) ?? []);
   const checks = fields.flatMap(({ check }) => (check === undefined ? [] : [check]));
   if (checks.length === 0) return undefined;

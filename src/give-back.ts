@@ -1,7 +1,7 @@
 /**
- * Frees memory at once, and not when V8 comes to collect it: a burst of large messages would have made the heap of the
- * process larger by then, with what was allocated in between spread all over it, and so large it would stay. Whoever has a
- * view of the memory finds it empty.
+ * Frees the memory at once instead of leaving it to V8's garbage collector. Otherwise a burst of large messages grows
+ * the process's heap before the next collection, and small allocations made meanwhile keep it from shrinking again.
+ * Existing views of the memory become empty.
  */
 export function giveBack(memory: ArrayBufferLike): void {
   if (memory instanceof ArrayBuffer && memory.byteLength > 0) memory.transfer(0);

@@ -2,8 +2,8 @@ const STAR = '*'.charCodeAt(0);
 const QUESTION_MARK = '?'.charCodeAt(0);
 
 /**
- * Tells whether a name fits a pattern with `*` (any characters, none too) and `?` (any one character); every other
- * character stands for itself. Takes time of at most the product of both lengths, whatever the pattern.
+ * Tells whether a name matches a pattern with `*` (any number of characters, including none) and `?` (exactly one
+ * character); every other character stands for itself. The time is at most proportional to the product of both lengths.
  */
 export function matchesGlob(pattern: string, name: string): boolean {
   let patternIndex = 0;
@@ -11,7 +11,7 @@ export function matchesGlob(pattern: string, name: string): boolean {
   let lastStar = -1;
   let nameAfterStar = 0;
   while (nameIndex < name.length) {
-    // By code, which is quicker; behind the end it is NaN, and equal to nothing.
+    // Comparing char codes is faster than comparing strings. Past the end the code is NaN, which equals nothing.
     const expected = pattern.charCodeAt(patternIndex);
     if (expected === STAR) {
       lastStar = patternIndex;

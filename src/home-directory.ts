@@ -1,9 +1,9 @@
 /**
- * Where a user's own files are: `$HOME`, else what the user database says. Undefined where it does not know the user, as
- * it may be for a unit with `DynamicUser=yes` and for a container that runs under any uid, and where it is not absolute:
- * another folder for every directory that a program is started in.
+ * Returns the user's home directory: `$HOME`, or else the one in the user database. Undefined if the database does not
+ * know the user, as can happen in a unit with `DynamicUser=yes` or in a container that runs under an arbitrary uid.
+ * Also undefined if the path is not absolute, since it would then depend on the working directory.
  *
- * @param lookUp asks the user database; Node's `os.homedir`
+ * @param lookUp looks the user up in the database; Node's `os.homedir`
  */
 export function homeDirectory(
   environment: Readonly<Record<string, string | undefined>>,
@@ -13,7 +13,7 @@ export function homeDirectory(
     const home = environment['HOME'] || lookUp();
     return home.startsWith('/') ? home : undefined;
   } catch (error) {
-    // Node's word for uv_os_homedir(3) that found no entry.
+    // Node throws this if uv_os_homedir() finds no entry for the user.
     if (error instanceof Error && 'code' in error && error.code === 'ERR_SYSTEM_ERROR') return undefined;
     throw error;
   }

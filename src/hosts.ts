@@ -1,13 +1,16 @@
 const PORT = /:\d+$/;
 const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
 
-/** Most characters of a name that the DNS can hold (RFC 1035, section 2.3.4). */
+/** Longest host name in the DNS, in characters (RFC 1035, section 2.3.4). */
 export const HOST_LENGTH_MAX = 253;
 
-/** Ends of names for private use: RFC 6761, RFC 6762 with its appendix G, RFC 8375, and of services in Kubernetes. No public name server has them. */
+/**
+ * Suffixes of names for private use, which no public name server resolves: RFC 6761, RFC 6762 with its appendix G,
+ * RFC 8375, and services in Kubernetes.
+ */
 const PRIVATE_SUFFIX = /\.(?:localhost|test|local|home\.arpa|internal|intranet|private|corp|home|lan|svc)$/;
 
-/** A host without its port, the brackets of an IPv6 address and the dot at the end of a full name; in lower case. */
+/** Returns a host in lower case without its port, the brackets of an IPv6 address, and the trailing dot of a name. */
 export function bareHost(host: string): string {
   return host
     .replace(PORT, '')
@@ -17,8 +20,8 @@ export function bareHost(host: string): string {
 }
 
 /**
- * Tells whether a host, with or without a port, is one that is reached across a public network: not this machine, no
- * private, shared or link-local address (RFC 1122, 1918, 3927, 4193, 4291, 6598) and no name of a private network.
+ * Tells whether a host, with or without a port, is reached across a public network: it is not this machine, no private,
+ * shared or link-local address (RFC 1122, 1918, 3927, 4193, 4291, 6598), and no name of a private network.
  */
 export function isPublicHost(host: string): boolean {
   const bare = bareHost(host);
@@ -30,7 +33,7 @@ export function isPublicHost(host: string): boolean {
 function isPublicIpv4(address: string): boolean {
   const [a = 0, b = 0] = address.split('.').map(Number);
   const isPrivate = a === 10 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168);
-  // Of providers' and of overlay networks, and never across the internet.
+  // 100.64.0.0/10 is shared address space (RFC 6598) of providers and overlay networks, not routed on the internet.
   const isShared = a === 100 && b >= 64 && b < 128;
   return !isPrivate && !isShared && a !== 0 && a !== 127 && !(a === 169 && b === 254);
 }

@@ -1,5 +1,5 @@
 /**
- * Every bound that client and daemon share. A limit that only one of them knows lives with its owner.
+ * The limits that client and daemon share. A limit that only one of them needs is defined where it is used.
  */
 
 /** Longest name of a credential, in characters (all of them ASCII). */
@@ -9,8 +9,8 @@ export const NAME_LENGTH_MAX = 128;
 export const VALUE_BYTES_MAX: number = 1024 * 1024;
 
 /**
- * Largest message in either direction, in bytes without its NUL: a value of full size in the worst form that JSON has for
- * text (six characters for a control character), and room.
+ * Largest message in either direction, in bytes without its NUL. It has room for a value of the largest size in the
+ * longest form that JSON has for text: six characters for a control character.
  */
 export const MESSAGE_BYTES_MAX: number = 8 * 1024 * 1024;
 
@@ -20,16 +20,16 @@ export const ITEMS_PER_CALL_MAX = 1000;
 /** Versions of a credential that are kept, the current one included. */
 export const VERSIONS_KEPT = 10;
 
-/** Longest path of a Unix socket, in bytes (`sun_path` less its NUL, unix(7)); Node cuts a longer one silently. */
+/** Longest path of a Unix socket, in bytes (`sun_path` less its NUL, unix(7)). Node silently truncates a longer one. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 
 /**
- * Most credentials and sets that one user's watchers remember together, some 100 to 250 bytes each. A user who is no
- * administrator sees a few thousand at most; an administrator of more watches them by pattern.
+ * Most credentials and sets that all watchers of one user remember together, at some 100 to 250 bytes each. A user who
+ * is no administrator sees a few thousand at most; an administrator who has more can watch some of them by pattern.
  */
 export const WATCHED_PER_USER_MAX = 100_000;
 
-/** Longest validation, in milliseconds: then the daemon ends a prober that hangs. The prober's own limit is shorter. */
+/** Longest validation, in milliseconds. After that the daemon ends a hanging prober, whose own limit is shorter. */
 export const VALIDATION_TIME_MAX_MS = 90_000;
 
 /** Most findings of one validation. */

@@ -12,51 +12,55 @@ import type { CheckState, Finding, Reason } from './validation.ts';
 import { wordOf } from './validation.ts';
 import { BYTE_ORDER_MARK, trim } from './white-space.ts';
 
-/** Values of a set, by the ids of their fields. */
+/** The values of a set by field id. */
 export type SetValues = ReadonlyMap<string, string>;
 
-/** The set that an alternate one stands in for. */
+/** The set that an alternate set stands in for. */
 export interface PrimarySet {
   readonly set: string;
   readonly values: SetValues;
 }
 
 /**
- * An access key of AWS: `AKIA`, or `ASIA` for a temporary one ("IAM identifiers", the unique ID prefixes), and 16 more
- * digits in base32, which is how gitleaks and trufflehog know them too. Other servers have keys of any form.
+ * An access key of AWS: `AKIA`, or `ASIA` for a temporary one (AWS documentation, "IAM identifiers", unique ID
+ * prefixes), followed by 16 base32 digits. gitleaks and trufflehog use the same pattern. Keys of other servers can have
+ * any form.
  */
 const AWS_ACCESS_KEY = /^(?:AKIA|ASIA)[A-Z2-7]{16}$/;
 
 /**
- * A secret key of AWS: 40 characters of base64 (git-secrets of awslabs looks for the same). Upper and lower case are
- * both in it but for two in 10^9, and never in a digest in hex, which is of the same length and a key elsewhere.
+ * A secret key of AWS: 40 characters of base64 (awslabs' git-secrets uses the same pattern). All but two in 10^9 have
+ * both upper and lower case, which a hexadecimal digest of the same length, a key on other servers, never has.
  */
 const AWS_SECRET_KEY = /^(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9/+]{40}$/;
 
-/** The form of access keys that MinIO makes, and most other servers: capital letters and digits, with secrets like Amazon's. */
+/**
+ * The form of access keys that MinIO and most other servers generate: capital letters and digits. The secret keys that
+ * go with them look like Amazon's.
+ */
 const MADE_ACCESS_KEY = /^[A-Z0-9]{16,24}$/;
 
 /**
- * Servers whose documentation puts the bucket in front of `s3.` in the host. The endpoints of a VPC, as in
- * `bucket.vpce-….s3.REGION.vpce.amazonaws.com`, begin with the word bucket by themselves.
+ * Hosts with the bucket in front of `s3.`, as in the documentation of these servers. Endpoints of a VPC are excluded:
+ * `bucket.vpce-….s3.REGION.vpce.amazonaws.com` begins with the literal word "bucket".
  */
 const VIRTUAL_HOST =
   /^(?!.*\.vpce\.).+\.s3[.-](?:.+\.)?(?:amazonaws\.com(?:\.cn)?|backblazeb2\.com|wasabisys\.com|scw\.cloud|cloud\.ovh\.(?:net|us))$/;
 
-/** The same of servers whose own host is that of a region, and nothing more. */
+/** Hosts with the bucket in front, of servers whose own host is just a region and a domain. */
 const VIRTUAL_HOST_OF_REGION =
   /^.+\.[a-z0-9-]+\.(?:digitaloceanspaces\.com|linodeobjects\.com|your-objectstorage\.com)$/;
 
-/** Server and path of a repository at S3. */
+/** Splits an S3 repository into its server and its path. */
 const S3_PARTS = /^(s3:(?:https?:\/\/|\/\/)?[^/]*)(.*)$/s;
 
 /**
- * Finds what is wrong with a set by its values alone. `failed` is what no backup can work with, `warning` what may work
- * and is hardly meant; nothing where there is nothing to say. A finding never has a value in it, but for the host that
- * keys would be sent to in clear.
+ * Finds what is wrong with a set by its values alone. A finding is `failed` if no backup can work with the value, and
+ * `warning` if it may work but is probably a mistake. Findings contain no value of the set, except the host that keys
+ * would be sent to unencrypted.
  *
  * @param set the set's name
- * @param provider undefined where the set has none that is known
+ * @param provider undefined if the set has no known provider
  * @param primary the set that this one is the alternate of
  */
 export function findMistakes(
@@ -84,7 +88,7 @@ function checkField(field: Field, value: string | undefined): Finding[] {
   if (value === undefined) return [];
   const trimmed = trim(value);
   const isRefused = field.check?.(value) !== undefined;
-  // A certificate and the like may well end in a line end.
+  // White space at the ends is normal in values of several lines, such as a certificate.
   const isSpaceMistaken = trimmed !== value && (isRefused || field.input !== 'textarea');
   const space = isSpaceMistaken ? [finding(isRefused ? 'failed' : 'warning', 'surrounding_space', field.id)] : [];
   if (field === BACKUP_REPO && trimmed.startsWith('s3:')) return [...space, ...checkS3Repository(trimmed)];
@@ -100,18 +104,18 @@ function checkS3Repository(text: string): Finding[] {
     return [...clear, finding('failed', 'repository_virtual_host', 'backup_repo')];
   if (isWithoutBucket(text)) return [...clear, finding('failed', 'repository_without_bucket', 'backup_repo')];
   if ('reason' in parseS3Repository(text)) return [...clear, invalidValue('backup_repo')];
-  // s3://BUCKET/PREFIX; there may be a host of that name in a private network.
+  // s3://BUCKET/PREFIX, the AWS tools' form; only a warning, since a private network may have a host of that name.
   const isLikeAwsTools = text.startsWith('s3://') && /^[^.:]+$/.test(server.host) && host !== 'localhost';
   return isLikeAwsTools ? [finding('warning', 'repository_bucket_as_host', 'backup_repo')] : clear;
 }
 
-/** restic takes a second slash, too, for a bucket without a name. */
+/** Tells whether a repository has no bucket. restic also reads a second slash as a bucket with an empty name. */
 function isWithoutBucket(text: string): boolean {
   const [, , path = ''] = S3_PARTS.exec(text) ?? [];
   return path === '' || path === '/' || path.startsWith('//');
 }
 
-/** Elsewhere than at Amazon, keys can look like anything, and a swap is a guess; the server decides. */
+/** Checks for swapped keys. Only a warning on servers other than Amazon's, where keys can have any form. */
 function checkKeys(provider: Provider, values: SetValues): Finding[] {
   const accessKey = values.get('access_key') ?? '';
   const secretKey = values.get('secret_key') ?? '';
@@ -129,7 +133,10 @@ function checkKeys(provider: Provider, values: SetValues): Finding[] {
   return [finding(state, reason, 'access_key')];
 }
 
-/** Other tools are told of servers besides the repository, which is all that restic goes by; without one, so is the prober. */
+/**
+ * Checks the field `endpoint`, the servers for tools that do not read the repository. restic reads only the repository.
+ * In a set without one, the prober uses the endpoint too.
+ */
 function checkServers(values: SetValues): Finding[] {
   const endpoint = values.get('endpoint');
   if (endpoint === undefined) return [];
@@ -173,7 +180,7 @@ function checkAlternate(values: SetValues, primary: PrimarySet): Finding[] {
   return isSame ? [finding('warning', 'same_as_primary', 'backup_repo', primary.set)] : [];
 }
 
-/** The same text for every way to write the same repository. */
+/** Returns a text that is the same for all spellings of the same repository. */
 function placeOf(values: SetValues): string | undefined {
   const text = values.get('backup_repo');
   const trimmed = trim(text ?? '');
@@ -191,14 +198,14 @@ function hostAndPort({ host, isTls }: Pick<S3Repository, 'host' | 'isTls'>): str
   return `${bareHost(host)}:${Number(port)}`;
 }
 
-/** Where a repository lies, whatever its path says. Undefined where it names no server that there can be. */
+/** Returns the server of an S3 repository, whatever its path. Undefined if the server is not valid. */
 function serverOf(text: string): S3Repository | undefined {
   const [, server = ''] = S3_PARTS.exec(text) ?? [];
   const repository = parseS3Repository(`${server}/bucket`);
   return 'reason' in repository || bareHost(repository.host).length > HOST_LENGTH_MAX ? undefined : repository;
 }
 
-/** The first server of a set that is for tools which take no repository. */
+/** Returns the first server of the field `endpoint`. */
 function serverNamed(endpoint = ''): Server | undefined {
   const server = parseServer(trim(endpoint.split(',', 1)[0] ?? ''));
   return 'reason' in server ? undefined : server;

@@ -6,10 +6,10 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const VALID_NAME = new RegExp(`^[a-z0-9][a-z0-9_.-]{0,${NAME_LENGTH_MAX - 1}}$`);
 const VALID_START = /^(?:[a-z0-9][a-z0-9_.-]*)?/;
 
-/** How much of a refused name is told back: enough to find the mistake, too little to repeat a pasted secret. */
+/** How many characters of a refused name an error repeats: enough to find the mistake, too few for a pasted secret. */
 const ECHO_LENGTH_MAX = 32;
 
-/** Tells whether `text` has the form of a UUID (RFC 9562), which names a set and can name no credential. */
+/** Tells whether `text` has the form of a UUID (RFC 9562), which can identify a set but never a credential. */
 export function isUuid(text: string): boolean {
   return text.length === UUID_LENGTH && UUID.test(text);
 }
@@ -18,7 +18,7 @@ export function isUuid(text: string): boolean {
  * Checks the name of a credential: `[a-z0-9][a-z0-9_.-]{0,127}`, and not a UUID.
  *
  * @returns the name in its canonical spelling, see {@link canonicalName}
- * @throws CredentialError `InvalidName`, with the valid start of the name only
+ * @throws CredentialError `InvalidName`, which contains only the start of the name up to the first invalid character
  */
 export function parseName(text: string): string {
   if (!VALID_NAME.test(text) || isUuid(text)) throw refusedName(text);
@@ -26,7 +26,7 @@ export function parseName(text: string): string {
 }
 
 /**
- * The canonical spelling of a valid name. Storidge's documentation has three more spellings for the same credentials:
+ * Returns the canonical spelling of a valid name. Storidge's documentation uses three other spellings:
  * `cio_alt_aws_backup_repo` for `cio_aws_alt_backup_repo`, and `…_restic_repo` and `…_restic_password` for
  * `…_backup_repo` and `…_backup_password`.
  */
@@ -36,7 +36,7 @@ export function canonicalName(name: string): string {
   return field.replace(/^cio_alt_(aws|minio)_/, 'cio_$1_alt_');
 }
 
-/** Why it is none, once it is known that it is. */
+/** Returns the error for a text that is not a valid name, with the reason. */
 function refusedName(text: string): CredentialError<'InvalidName'> {
   const validStart = VALID_START.exec(text)?.[0] ?? '';
   if (text === '') return invalidName('', 'it is empty');

@@ -1,15 +1,15 @@
 import { UNIT_NAME_LENGTH_MAX } from './units.ts';
 
-/** Units that a set may name, at most: they are reloaded after each change of it. */
+/** Most units that a set may name. All of them are reloaded after each change of the set. */
 const RELOAD_UNITS_MAX = 16;
 
 /**
- * A unit that systemd can reload or restart (systemd.unit(5)), of the kinds that something can be granted to. A template
- * by itself is none.
+ * A unit that systemd can reload or restart (systemd.unit(5)), of a type that credentials can be granted to. A template
+ * without an instance name does not match.
  */
 const UNIT_NAME = /^[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\-]*(?:@[A-Za-z0-9:_.\\@-]+)?\.(?:service|socket|mount|swap)$/;
 
-/** The units of a set's field `reload_units`, with commas or white space between them; or what is wrong with it. */
+/** Parses a set's field `reload_units`, units separated by commas or white space. Returns a reason if it is invalid. */
 export function parseReloadUnits(text: string): readonly string[] | { readonly reason: string } {
   const units = [...new Set(text.split(/[\s,]+/).filter((word) => word !== ''))];
   if (units.length === 0) return { reason: 'it names no unit' };

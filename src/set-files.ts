@@ -1,17 +1,17 @@
 import type { EnvironmentChange } from './environment.ts';
 
-/** Whole sets in one file, by the ending of its name. */
+/** The forms in which one file contains a whole set; each is the ending of the file's name. */
 export const SET_FORMS = ['env', 'json', 'aws'] as const;
 
 export type SetForm = (typeof SET_FORMS)[number];
 
-/** A set, and the form that a name like `aws.env` asks for. */
+/** The parts of a file name such as `aws.env`. */
 export interface SetFileName {
   readonly set: string;
   readonly form: SetForm;
 }
 
-/** Undefined for a name without such an ending. */
+/** Splits a name such as `aws.env`. Returns undefined for a name without one of these endings. */
 export function parseSetFileName(text: string): SetFileName | undefined {
   const form = SET_FORMS.find((ending) => text.endsWith(`.${ending}`));
   if (form === undefined || text.length === form.length + 1) return undefined;
@@ -19,21 +19,21 @@ export function parseSetFileName(text: string): SetFileName | undefined {
 }
 
 /**
- * The variables of a set as an environment file. It means the same to `sh` (`set -a; . FILE`) and to systemd
- * (`EnvironmentFile=`, systemd.exec(5)): in double quotes both take a backslash before `"`, `\`, `$` and `` ` `` away.
+ * Formats the variables of a set as an environment file. `sh` (`set -a; . FILE`) and systemd (`EnvironmentFile=`,
+ * systemd.exec(5)) read it alike: in double quotes, both remove a backslash before `"`, `\`, `$` and `` ` ``.
  */
 export function formatEnvironmentFile({ set }: EnvironmentChange): string {
   return [...set].map(([name, value]) => `${name}="${value.replaceAll(/["\\$`]/g, '\\$&')}"\n`).join('');
 }
 
-/** The fields of a set as one JSON object of strings. */
+/** Formats the fields of a set as one JSON object of strings. */
 export function formatJsonFile(values: ReadonlyMap<string, string>): string {
   return `${JSON.stringify(Object.fromEntries(values))}\n`;
 }
 
 /**
- * The keys of a set as the file that `AWS_SHARED_CREDENTIALS_FILE` names, with one profile, `default`. Undefined where the
- * set has no keys of that kind, or they do not fit into a line.
+ * Formats the keys of a set as a file for `AWS_SHARED_CREDENTIALS_FILE`, with the single profile `default`. Returns
+ * undefined if the set lacks one of the two keys, or if a value has characters other than visible ASCII.
  */
 export function formatAwsFile(values: ReadonlyMap<string, string>): string | undefined {
   const lines = AWS_OPTIONS.flatMap(([option, field]) => {
@@ -45,7 +45,7 @@ export function formatAwsFile(values: ReadonlyMap<string, string>): string | und
   return `[default]\n${lines.map(({ option, value }) => `${option} = ${value}\n`).join('')}`;
 }
 
-/** Options of the shared credentials file, and the fields that they come from. */
+/** Options of the shared credentials file, each with the field that its value comes from. */
 const AWS_OPTIONS = [
   ['aws_access_key_id', 'access_key'],
   ['aws_secret_access_key', 'secret_key'],

@@ -4,7 +4,7 @@ import { PROVIDER_IDS } from './providers/common-fields.ts';
 import type { Provider } from './providers/provider.ts';
 import { FIELD_IDS, PROVIDERS } from './providers/registry.ts';
 
-/** The set and the field that a credential's name stands for. */
+/** The set and the field that a credential belongs to, by its name. */
 export interface SetMembership {
   readonly set: string;
   readonly field: string;
@@ -12,19 +12,19 @@ export interface SetMembership {
 
 const SET_NAME = /^[a-z0-9][a-z0-9_.-]*$/;
 
-/** Every field with what goes before it in a name, longest first. */
+/** Every field with the suffix that it gives a name, longest first. */
 const SUFFIXES: readonly { readonly field: string; readonly suffix: string }[] = FIELD_IDS.map((field) => ({
   field,
   suffix: `_${field}`,
 }));
 
-/** Longest name of a set, in characters: with the shortest field, it still makes the name of a credential. */
+/** Longest name of a set, in characters: with the shortest field, it makes the longest name of a credential. */
 const SET_LENGTH_MAX: number = NAME_LENGTH_MAX - memberName('', FIELD_IDS.at(-1) ?? '').length;
 
 /**
- * The set and field of a canonical name `cio_<set>_<field>`: the field is the longest known suffix, the set is what
- * stands between. Undefined for every other name, and where a UUID stands between: one that is given as a target means
- * the set that it is derived from, never a set that is called like it.
+ * Returns the set and field of a canonical name `cio_<set>_<field>`: the field is the longest known suffix, the set is
+ * the part before it. Returns undefined for every other name, and if that part has the form of a UUID: a UUID given as
+ * a target always means the set that it is derived from.
  */
 export function membershipOf(name: string): SetMembership | undefined {
   if (!name.startsWith('cio_')) return undefined;
@@ -34,15 +34,18 @@ export function membershipOf(name: string): SetMembership | undefined {
   return isSetName(set) ? { set, field: found.field } : undefined;
 }
 
-/** The name of a set's field. */
+/** Returns the name of the credential for a field of a set. */
 export function memberName(set: string, field: string): string {
   return `cio_${set}_${field}`;
 }
 
-/** The canonical name of a set: Storidge's `alt_aws` is `aws_alt`. Undefined where the text can name no set. */
+/**
+ * Returns the canonical name of a set: `aws_alt` for Storidge's `alt_aws`. Undefined for a text that cannot be the name
+ * of a set.
+ */
 export function canonicalSetName(text: string): string | undefined {
   if (text.length > SET_LENGTH_MAX) return undefined;
-  // The same rewriting as in canonicalName, which sees the name of the set with a field behind it.
+  // The same replacement as in canonicalName, where a field follows the name of the set.
   const name = text.replace(/^alt_(aws|minio)(?=_|$)/, '$1_alt');
   return isSetName(name) ? name : undefined;
 }
@@ -52,8 +55,8 @@ function isSetName(text: string): boolean {
 }
 
 /**
- * The provider of a set: its first word where that names one, else the value of its field `provider`.
- * Undefined where neither names a provider that is supported.
+ * Returns the provider of a set: the one that the first word of its name stands for, or else the one in its field
+ * `provider`. Undefined if that is not a supported provider.
  */
 export function providerOf(set: string, providerField: string | undefined): Provider | undefined {
   const firstWord = set.split('_', 1)[0] ?? '';
@@ -61,12 +64,12 @@ export function providerOf(set: string, providerField: string | undefined): Prov
   return id === undefined ? undefined : PROVIDERS.get(id);
 }
 
-/** Tells whether a set uses the machine's own identity in place of keys, by the value of its field `use_iam`. */
+/** Tells whether a set uses the machine's own identity instead of keys, by the value of its field `use_iam`. */
 export function usesIdentity(useIamField: string | undefined): boolean {
   return useIamField === 'true';
 }
 
-/** The required fields that a set does not have; just `provider` where it has no supported one. */
+/** Returns the required fields that a set lacks; only `provider` if it has no supported provider. */
 export function missingOf(
   provider: Provider | undefined,
   presentFields: ReadonlySet<string>,

@@ -1,22 +1,22 @@
 import { fieldOf } from './providers/registry.ts';
 
 /**
- * What a validation finds out, in the order of the chain from a name to a repository that opens. A check that fails is the
- * first broken link: what comes behind it and needs it is skipped.
+ * The checks of a validation, in the order in which they are made. After a check has failed, the later checks that
+ * depend on it are skipped.
  */
 export const CHECKS = [
-  /** The values by themselves: their form, and mistakes that are known by sight. */
+  /** The values by themselves, without any server: their form, and common mistakes. */
   'shape',
-  /** The name of the server has an address. */
+  /** The server's host name resolves to an address. */
   'resolve',
   'connect',
   'tls',
   /** The host's clock is close enough to the server's for signatures. */
   'clock',
-  /** The server knows the access key and its secret. */
+  /** The server accepts the keys. */
   'key',
   'region',
-  /** The bucket (the container) is there. */
+  /** The bucket (Azure's container) exists. */
   'bucket',
   'list',
   'write',
@@ -24,28 +24,31 @@ export const CHECKS = [
   'delete',
   /** There is a restic repository in the bucket. */
   'repository',
-  /** The password opens a key of it. */
+  /** The password decrypts one of the repository's keys. */
   'password',
 ] as const;
 
 export type CheckId = (typeof CHECKS)[number];
 
-/** `skipped`: it was not tried, for the reason that is given; it never counts as passed. */
+/** The results of a check. `skipped` means that it was not made, for the given reason; it never counts as passed. */
 export const CHECK_STATES = ['passed', 'warning', 'failed', 'skipped'] as const;
 
 export type CheckState = (typeof CHECK_STATES)[number];
 
-/** What one check found. Its text is made from the reason where it is shown: no text of a server's is passed on. */
+/** What one check found. Its text is derived from the reason when it is shown; no text from a server is passed on. */
 export interface Finding {
   readonly check: CheckId;
   readonly state: CheckState;
-  /** Undefined where it passed and there is nothing to say. */
+  /** Undefined if the check passed and there is nothing to add. */
   readonly reason?: Reason;
-  /** The field of the set that is at fault, or that would mend it. */
+  /** The field of the set that is wrong, or that has to be set to solve the problem. */
   readonly field?: string;
-  /** A detail that the reason's text shows: a host, a region, the name of an object, a number. Printable ASCII, at most `SUBJECT_LENGTH_MAX` characters. */
+  /**
+   * A detail for the reason's text: a host, a region, the name of an object, a number. Printable ASCII, at most
+   * `SUBJECT_LENGTH_MAX` characters.
+   */
   readonly subject?: string;
-  /** How long it took. */
+  /** Duration of the check, in milliseconds. */
   readonly ms?: number;
 }
 
@@ -121,10 +124,11 @@ export type Reason =
   | 'prober_missing'
   | 'not_supported';
 
-/** For people: what was found, and what to do about it. `%` stands for the subject, `{field}` for what the field is called. */
+/** The texts shown to users: what was found, and what to do about it. */
 interface ReasonText {
+  /** `%` is replaced by the subject, `{field}` by the label of the field. */
   readonly what: string;
-  /** Other words for `what`, by the id of the field that is at fault. */
+  /** Texts that replace `what`, by the id of the field that is wrong. */
   readonly byField?: Readonly<Record<string, string>>;
   readonly hint?: string;
 }
@@ -133,7 +137,7 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   // shape
   missing_field: { what: 'the field % is missing', hint: 'store it with: cio credential create' },
   unknown_provider: { what: 'its provider is not known', hint: 'store one in the field provider' },
-  invalid_value: { what: 'the value is not of a form that % can have' },
+  invalid_value: { what: 'the value is not valid for %' },
   not_text: { what: 'the value is not text' },
   keys_swapped: { what: 'access key and secret key look swapped', hint: 'store each under the name of the other' },
   secret_in_access_key: {
@@ -141,11 +145,11 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
     hint: 'store the access key, and make a new secret: this one was shown in lists',
   },
   surrounding_space: {
-    what: 'it begins or ends with white space, which restic cuts off when it reads it from a file or a command',
+    what: 'it begins or ends with white space, which restic removes when it reads it from a file or a command',
     hint: 'store it without',
   },
   byte_order_mark: {
-    what: 'it begins with a byte order mark, which restic cuts off when it reads it from a file',
+    what: 'it begins with a byte order mark, which restic removes when it reads it from a file',
     hint: 'store it without',
   },
   repository_without_bucket: { what: 'the repository names no bucket', hint: 'it looks like s3:https://HOST/BUCKET' },
@@ -154,7 +158,7 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
     hint: 'write s3:https://HOST/BUCKET',
   },
   repository_bucket_as_host: {
-    what: 'it is written like for the AWS tools; restic reads the bucket in it as the host',
+    what: 'it has the form for the AWS tools; restic reads the bucket in it as the host',
     hint: 'write s3:https://HOST/BUCKET',
   },
   plain_http: { what: 'keys and data would cross the network to % unencrypted', hint: 'use https' },
@@ -167,8 +171,8 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
     hint: 'whoever learns one opens both; change the password',
   },
   differs_from_repository: {
-    what: 'the field % says something else than the repository, by which restic goes',
-    hint: 'mend one of the two, or delete the field',
+    what: 'the field % contradicts the repository, which is what restic uses',
+    hint: 'correct one of the two, or delete the field',
   },
   // resolve, connect, tls, clock
   name_not_found: { what: 'the name % has no address', hint: 'look for a mistyped host, or ask another name server' },
@@ -180,12 +184,12 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
     what: 'the address % is link-local or a metadata service',
     hint: 'such an address is used only for a shared set that says allow_link_local',
   },
-  connection_refused: { what: 'nobody listens at %' },
-  unreachable: { what: 'there is no way to %' },
+  connection_refused: { what: 'nothing listens at %' },
+  unreachable: { what: 'there is no network route to %' },
   timed_out: { what: 'there was no answer in time' },
   connection_lost: { what: 'the connection broke' },
-  by_proxy: { what: 'by the proxy %' },
-  proxy_refused: { what: 'the proxy does not lead there (%)', hint: 'see whom and what it lets through, and its log' },
+  by_proxy: { what: 'through the proxy %' },
+  proxy_refused: { what: 'the proxy refuses to connect (%)', hint: 'see its rules, and its log' },
   certificate_not_trusted: {
     what: 'the certificate is not signed by an authority that this host trusts',
     hint: 'store the authority in the field endpoint_ca',
@@ -195,8 +199,8 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
     what: 'the certificate is not valid today',
     hint: 'see the clock of this host, and the certificate',
   },
-  not_tls: { what: 'the server does not speak TLS there', hint: 'http:// or another port' },
-  tls_failed: { what: 'TLS could not be agreed on', hint: 'see whether the server speaks TLS 1.2 or 1.3' },
+  not_tls: { what: 'the server does not speak TLS there', hint: 'use http:// or another port' },
+  tls_failed: { what: 'the TLS handshake failed', hint: 'see whether the server speaks TLS 1.2 or 1.3' },
   certificate_not_verified: { what: 'the certificate is not verified, as the set says (skip_verify)' },
   clock_skewed: { what: "this host's clock is % seconds off the server's", hint: 'set it: timedatectl set-ntp true' },
   clock_not_told: { what: 'the server does not tell the time' },
@@ -213,11 +217,11 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   key_expired: { what: 'the {field} has expired' },
   user_suspended: { what: 'the user of the {field} is suspended' },
   identity_missing: {
-    what: "the machine's identity is not there: its cloud has given it none",
+    what: 'the machine has no identity: its cloud has given it none',
     hint: 'give the machine a role or an account of its own, or store keys and delete use_iam',
   },
   identity_not_told: {
-    what: "the machine's identity cannot be asked for (%)",
+    what: "the machine's identity cannot be read (%)",
     hint: 'see whether this machine is in that cloud, and its metadata service is switched on',
   },
   identity_elsewhere: {
@@ -229,22 +233,22 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
     hint: 'have an administrator keep it among the shared credentials, or store keys and delete use_iam',
   },
   wrong_region: { what: 'the bucket is in region %', hint: 'store it in the field region' },
-  no_such_bucket: { what: 'there is no bucket %', hint: 'make it, or mend the name' },
+  no_such_bucket: { what: 'there is no bucket %', hint: 'make it, or correct the name' },
   bucket_made: { what: 'there was no bucket %, and it was made' },
   bucket_taken: { what: 'there is a bucket % already, and it is not yours', hint: 'take another name' },
-  leftover_bucket: { what: 'the bucket % was made, and could not be taken away again', hint: 'delete it' },
+  leftover_bucket: { what: 'the bucket % was made, and could not be removed again', hint: 'delete it' },
   no_such_account: { what: 'there is no account %' },
   access_denied: {
     what: 'the keys have no right to %',
     byField: { use_iam: "the machine's identity has no right to %" },
     hint: 'see the policy of their user',
   },
-  redirected: { what: 'the server sends us to another one, to which no keys are sent' },
-  leftover_object: { what: 'the probe object % could not be taken away', hint: 'delete it' },
-  other_bytes: { what: 'what was written is not what is read' },
+  redirected: { what: 'the server redirects to another one, to which no keys are sent' },
+  leftover_object: { what: 'the probe object % could not be removed', hint: 'delete it' },
+  other_bytes: { what: 'what was read is not what had been written' },
   // repository, password
   no_repository: { what: 'there is no repository yet', hint: 'make it with: cio credential exec SET -- restic init' },
-  not_a_repository: { what: 'what lies there is no repository that restic would open: see %' },
+  not_a_repository: { what: 'what is there is not a repository that restic would open: see %' },
   no_keys: { what: 'the repository has no keys' },
   wrong_password: { what: 'the password opens none of the keys of the repository' },
   password_surrounded: {
@@ -256,14 +260,14 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
     hint: 'remove keys that nobody uses: restic key remove',
   },
   former_layout: {
-    what: 'the password opens the repository, which lies there as restic kept it before version 0.7; from 0.17 on restic refuses that',
+    what: 'the password opens the repository, but its layout is that of restic before 0.7, which restic refuses since 0.17',
     hint: 'move it with restic 0.16: restic migrate s3_layout',
   },
-  untrusted_parameters: { what: 'a key of the repository asks for more work or memory than it may: %' },
+  untrusted_parameters: { what: 'a key of the repository requires more work or memory than allowed: %' },
   // any
   server_error: { what: 'the server failed (%)', hint: 'try again later' },
-  unexpected_answer: { what: 'the server answered what is not understood (%)' },
-  answer_too_large: { what: 'the server answered without end' },
+  unexpected_answer: { what: 'the answer of the server is not understood (%)' },
+  answer_too_large: { what: 'the answer of the server is too large' },
   not_needed: { what: 'it is not needed here' },
   restore_only: { what: 'not tried: --restore-only needs no such right' },
   earlier_failure: { what: 'not tried, because % failed' },
@@ -273,12 +277,12 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   not_supported: { what: '% is not supported' },
 };
 
-/** Whether a validation found everything in order; what was skipped is not in order by that. */
+/** Tells whether any check failed. If none did, checks may still have been skipped. */
 export function hasFailed(findings: readonly Finding[]): boolean {
   return findings.some(({ state }) => state === 'failed');
 }
 
-/** The words for a finding, and what to do. */
+/** Returns the text for a finding, and a hint on what to do if there is one. */
 export function describeFinding(finding: Pick<Finding, 'reason' | 'field' | 'subject'>): {
   readonly what: string;
   readonly hint?: string;
@@ -287,12 +291,12 @@ export function describeFinding(finding: Pick<Finding, 'reason' | 'field' | 'sub
   if (reason === undefined) return { what: subject };
   const { what, byField = {}, hint } = REASONS[reason];
   const words = (field !== undefined && Object.hasOwn(byField, field) ? byField[field] : undefined) ?? what;
-  // By functions: a text to insert could hold patterns, as in `$&`.
+  // Replace by functions, because `replace` would interpret patterns such as `$&` in an inserted text.
   const text = words.replace('{field}', () => wordOf(field)).replace('%', () => subject);
   return { what: text, ...(hint === undefined ? {} : { hint }) };
 }
 
-/** What a field is called within a sentence. */
+/** Returns what a field is called within a sentence. */
 export function wordOf(field: string | undefined): string {
   if (field === 'use_iam') return "machine's identity";
   const { label } = (field === undefined ? undefined : fieldOf(field, undefined)) ?? { label: 'key' };
@@ -300,15 +304,15 @@ export function wordOf(field: string | undefined): string {
   return word.toLowerCase();
 }
 
-/** One set, for one job of the prober. */
+/** One job of the prober: the validation of one set. */
 export interface ProbeJob {
   readonly set: string;
   /** Id of a provider. */
   readonly provider: string;
-  /** By field id; all of them text. */
+  /** The values by field id. A set with a value that is not text is never probed. */
   readonly values: Readonly<Record<string, string>>;
-  /** Nothing is written and deleted. */
+  /** Whether to skip the checks that write and delete. */
   readonly restoreOnly: boolean;
-  /** The bucket is made where it is not there, and taken away again where what comes after fails. */
+  /** Whether to create a missing bucket, and to remove it again if a later check fails. */
   readonly makeBucket: boolean;
 }

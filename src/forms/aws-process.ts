@@ -2,12 +2,12 @@ import type { AwsKeys } from './aws.ts';
 import { toTimestamp } from './timestamp.ts';
 
 /**
- * How long tools may use keys before they ask again, in milliseconds. Keys without an end of their own get one, too: without,
- * the SDKs would never ask again, and minio-go would ask before every request.
+ * How long tools may use keys before they ask again, in milliseconds. Keys that do not expire get an expiration too:
+ * without one, the SDKs would never ask again, and minio-go would ask before every request.
  */
 export const PROCESS_LIFETIME_MS: number = 60 * 60 * 1000;
 
-/** The output of a `credential_process`, which ends at `expiration` (milliseconds since 1970). */
+/** Formats keys as the output of a `credential_process`, to expire at `expiration` (milliseconds since 1970). */
 export function formatCredentialProcess(
   { accessKeyId, secretAccessKey, sessionToken }: AwsKeys,
   expiration: number,
@@ -23,8 +23,8 @@ export function formatCredentialProcess(
 }
 
 /**
- * The answer of the endpoint from which containers have their credentials. The token is there in any case: the SDK for
- * JavaScript wants a text, and takes an empty one for none.
+ * Formats keys as the response of AWS's endpoint for containers. `Token` is always present: the SDK for JavaScript
+ * requires a string, and treats an empty one as none.
  */
 export function formatContainerCredentials(
   { accessKeyId, secretAccessKey, sessionToken = '' }: AwsKeys,

@@ -5,7 +5,7 @@ import { formatAwsFile } from '../set-files.ts';
 import { usesIdentity } from '../sets.ts';
 import { requireComplete, unfit, type SetContent } from './set-content.ts';
 
-/** The keys of a set that speaks S3. */
+/** The keys of a set whose provider speaks S3. */
 export interface AwsKeys {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -13,7 +13,7 @@ export interface AwsKeys {
 }
 
 /**
- * The keys of a set; undefined for one of another kind, or that uses the machine's own identity in place of keys.
+ * Returns the keys of a set. Undefined for a set of another kind, and for one that uses the machine's own identity.
  *
  * @throws CredentialError `Incomplete`
  */
@@ -27,7 +27,7 @@ export function awsKeysOf(content: SetContent): AwsKeys | undefined {
 }
 
 /**
- * A set as the AWS tools' shared credentials file, in the profile `default`. Undefined for a set without such keys.
+ * Formats a set as the AWS tools' shared credentials file, as profile `default`. Undefined for a set without AWS keys.
  *
  * @throws CredentialError `Incomplete`, `InvalidValue`
  */
@@ -39,7 +39,8 @@ export function formatAws(content: SetContent): string | undefined {
 }
 
 /**
- * The file `cloud` of Velero's plugins: a credentials file for S3, variables for Azure, the service account of Google.
+ * Formats the file `cloud` for Velero's plugins: a credentials file for S3, variables for Azure, the service account's
+ * JSON for Google. Undefined for a set without keys.
  *
  * @throws CredentialError `Incomplete`, `InvalidValue`
  */
@@ -57,13 +58,13 @@ export function formatVelero(content: SetContent): string | undefined {
     if (/[\0\r\n]/.test(key)) throw unfit(set, 'account_key', 'it does not fit into a line');
     return `AZURE_STORAGE_ACCOUNT_ACCESS_KEY=${key}\n${cloud === undefined ? '' : `AZURE_CLOUD_NAME=${cloud}\n`}`;
   }
-  // Velero's documentation has no spaces around the sign; region is said in the storage location.
+  // Velero's documentation has no spaces around the equals sign, and puts the region into the storage location.
   return formatAws(content)
     ?.replaceAll(' = ', '=')
     .replace(/^region=.*\n/m, '');
 }
 
-/** What Azure's tools call its clouds, by the end of their host names. */
+/** Azure's clouds by the suffix of their host names, as Azure's tools call them. */
 const AZURE_CLOUDS: ReadonlyMap<string, string> = new Map([
   [AZURE_ENDPOINT_SUFFIX, 'AzurePublicCloud'],
   ['core.usgovcloudapi.net', 'AzureUSGovernmentCloud'],
@@ -71,11 +72,13 @@ const AZURE_CLOUDS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Profiles that have the AWS tools ask for a set's keys. The SDKs and the AWS command line look for `credential_process`
- * in `~/.aws/config`, where a profile's name has a word in front; minio-go, which is in restic and kopia, in the shared
- * credentials file only, where it has none. One file with both serves as either.
+ * Formats profiles that make the AWS tools run a command for a set's keys. The SDKs and the AWS command line look for
+ * `credential_process` in `~/.aws/config`, where the section is called `profile NAME`. minio-go, which restic and kopia
+ * use, looks only in the shared credentials file, where it is called `NAME`. The text has both, and can be used as
+ * either file.
  *
- * @param command what prints the keys, as words without white space: minio-go splits it there, and knows no quotes
+ * @param command the command that prints the keys, in words without white space: minio-go splits it there, and does not
+ *   support quotes
  */
 export function formatAwsProfiles({ set, values }: SetContent, command: readonly string[]): string {
   const process = `credential_process = ${command.join(' ')}\n`;

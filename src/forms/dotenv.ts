@@ -1,23 +1,29 @@
-/** Characters that mean themselves to every reader, without quotes: docker(1) `--env-file`, which knows none, included. */
+/**
+ * Values that every reader takes literally without quotes. This includes docker(1) `--env-file`, which does not support
+ * quotes.
+ */
 const PLAIN = /^[A-Za-z0-9_@%+=:,./-]+$/;
 
-/** What in single quotes is something else to one of the readers: their end, a pair of backslashes, one before the quote. */
+/**
+ * Sequences that at least one reader does not take literally in single quotes: a single quote, a carriage return, two
+ * backslashes, a backslash before the closing quote.
+ */
 const UNFIT_FOR_SINGLE = /['\r]|\\(?:\\|$)/;
 
-/** An environment file, and what somebody who has it read should know. */
+/** An environment file, and which of its variables some readers may misread. */
 export interface DotenvFile {
   readonly text: string;
-  /** The variables in it that have quotes around them. */
+  /** The variables with quotes around their values. */
   readonly quoted: readonly string[];
-  /** The variables that not every reader reads as they are, each with these readers. Docker Compose is never one. */
+  /** The variables whose values some readers misread, each with those readers. Docker Compose is never among them. */
   readonly misread: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
- * Variables as a `.env` file, which Docker Compose (`github.com/compose-spec/compose-go/dotenv`), the dotenv libraries of
- * Node and Python, `sh` and systemd's `EnvironmentFile=` read alike as far as there is such a form: plain where no reader
- * needs quotes; else in single quotes, within which nothing is replaced; else in double quotes. What needs a backslash
- * there is written as Compose has it: a backtick is a number then, and to a shell that is given the file no command.
+ * Formats variables as a `.env` file that Docker Compose (`github.com/compose-spec/compose-go/dotenv`), the dotenv
+ * libraries of Node and Python, `sh` and systemd's `EnvironmentFile=` read alike as far as possible: unquoted if no
+ * reader needs quotes, else in single quotes, which expand nothing, else in double quotes. Escapes in double quotes are
+ * Compose's. A backtick becomes an octal number, so that a shell that reads the file runs no command.
  */
 export function formatDotenv(variables: ReadonlyMap<string, string>): DotenvFile {
   const entries = [...variables];
@@ -43,7 +49,10 @@ function quote(value: string): string {
   return `"${escaped}"`;
 }
 
-/** Node takes no backslash away (its `--env-file` not even that of `\r`), Python replaces `${…}` in any quotes and keeps `\$`, and `\0140` and `\r` are Compose's. */
+/**
+ * Returns the readers that misread a value. Node removes no backslashes (its `--env-file` does not even decode `\r`),
+ * Python expands `${…}` in any quotes and keeps the backslash of `\$`, and only Compose decodes `\0140` and `\r`.
+ */
 function misreadersOf(value: string): string[] {
   const isDouble = !PLAIN.test(value) && UNFIT_FOR_SINGLE.test(value);
   const isWrong = {

@@ -7,17 +7,18 @@ import { quoteIfNeeded } from './shell.ts';
 import { CredentialError } from '../errors.ts';
 import { refuseNul, requireComplete, type SetContent } from './set-content.ts';
 
-/** What a `kopia repository connect` of one kind of storage is told. */
+/** The arguments and variables of `kopia repository connect` for one kind of storage. */
 interface Connection {
   readonly kind: string;
-  /** Options that may be seen by everybody. */
+  /** Options without secrets. An option is left out if its value is undefined, and is a flag if it is empty. */
   readonly options: readonly (readonly [name: string, value: string | undefined])[];
-  /** Variables of kopia, and the fields that they come from. */
+  /** Variables of kopia, each with the field that its value comes from. */
   readonly variables: readonly (readonly [name: string, field: string])[];
 }
 
 /**
- * What kopia needs as an environment file, with the command that connects it in a comment: its flags are what is no secret.
+ * Formats a set as an environment file for kopia. A comment contains the command that connects the repository, with
+ * everything that is no secret in its options.
  *
  * @throws CredentialError `Incomplete`, `InvalidValue`
  */
@@ -101,13 +102,13 @@ interface Place {
   readonly prefix: string | undefined;
 }
 
-/** Where the repository lies; else where the set's own fields say. */
+/** Returns the bucket and prefix of the repository; without a valid repository, those in the fields of the set. */
 function placeOf({ set, values }: SetContent, repository: Place | { readonly reason: string }): Place {
   const isNamed = 'bucket' in repository;
   const bucket = isNamed ? repository.bucket : values.get('bucket');
   if (bucket === undefined) throw new CredentialError('Incomplete', { set, missing: ['backup_repo'] });
   const prefix = (isNamed ? repository.prefix : values.get('prefix')) ?? '';
-  // kopia puts it in front of its names as it is; restic puts a slash between.
+  // kopia prepends the prefix to its object names unchanged; restic puts a slash between them.
   return { bucket, prefix: prefix === '' ? undefined : `${prefix}/` };
 }
 

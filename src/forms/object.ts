@@ -1,7 +1,7 @@
 import type { SetContent } from './set-content.ts';
 import { toTimestamp } from './timestamp.ts';
 
-/** A set as pharmer's object. The keys of its data are the ids of our fields. */
+/** A set in the form of a credential object of pharmer. The keys of its data are field ids. */
 export interface CredentialObject {
   readonly apiVersion: 'cloud.pharmer.io/v1';
   readonly kind: 'Credential';
@@ -9,7 +9,11 @@ export interface CredentialObject {
   readonly spec: { readonly data: Readonly<Record<string, string>>; readonly provider?: string };
 }
 
-/** @param created when the first of its credentials was stored, in milliseconds since 1970; undefined where it is not known */
+/**
+ * Converts a set to a credential object.
+ *
+ * @param created when the first of its credentials was stored, in milliseconds since 1970; undefined if not known
+ */
 export function toObject({ set, provider, values }: SetContent, created: number | undefined): CredentialObject {
   return {
     apiVersion: 'cloud.pharmer.io/v1',

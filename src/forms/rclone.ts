@@ -2,12 +2,12 @@ import { environmentOf, remoteVariablePrefix } from '../environment.ts';
 import { REPOSITORY_FIELDS } from '../providers/common-fields.ts';
 import { requireComplete, unfit, type SetContent } from './set-content.ts';
 
-/** What `goconfig`, which rclone reads its file with, takes for the begin of a quotation. */
+/** The start of a quoted value in rclone's configuration file, which rclone reads with `goconfig`. */
 const QUOTATION = /^(?:`|""")/;
 
 /**
- * A set as a section of `rclone.conf`, called like the set. None of the options of these remotes is one that rclone wants
- * obscured: those are passwords of people, and of `crypt`.
+ * Formats a set as a section of `rclone.conf` with the name of the set. None of its options has to be obscured: rclone
+ * requires that only of users' passwords and those of `crypt`.
  *
  * @throws CredentialError `Incomplete`, `InvalidValue`
  */
@@ -24,7 +24,7 @@ export function formatRclone(content: SetContent): string {
   return `[${set}]\n${lines.join('')}`;
 }
 
-/** JSON, such as a service account, says the same without its line ends. */
+/** Returns a value in one line, quoted if needed. JSON of several lines, such as a service account, is compacted. */
 function inOneLine(set: string, field: string, value: string): string {
   const line = value.includes('\n') ? compactJson(value) : value;
   if (line === undefined || /[\0\r\n]/.test(line)) throw unfit(set, field, 'rclone.conf has no form for its line ends');

@@ -4,8 +4,8 @@ import { memberName } from '../sets.ts';
 import { refuseNul, requireComplete, type SetContent } from './set-content.ts';
 
 /**
- * What restic needs as an environment file, for `sh` and for systemd's `EnvironmentFile=` alike. A value that restic takes
- * as the path of a file only is named in a comment.
+ * Formats a set as an environment file for restic, to be read by `sh` or systemd's `EnvironmentFile=`. A value that
+ * restic reads only from a file is mentioned in a comment.
  *
  * @throws CredentialError `Incomplete`, `InvalidValue`
  */
@@ -23,5 +23,5 @@ export function formatRestic(content: SetContent): string {
   return comments.join('') + formatEnvironmentFile({ set: new Map(variables), clear: [] });
 }
 
-/** Of the variables that take a path, those that restic itself looks at. */
+/** The variables with the path of a file that restic itself reads. */
 const RESTIC_FILE_VARIABLES: readonly string[] = ['GOOGLE_APPLICATION_CREDENTIALS', 'RESTIC_CACERT'];

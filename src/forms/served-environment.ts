@@ -2,15 +2,15 @@ import { environmentOf, type EnvironmentChange } from '../environment.ts';
 import type { SetContent } from './set-content.ts';
 import { requireProvider } from './set-content.ts';
 
-/** Where a command asks for its keys, and what it has to show there. */
+/** The endpoint from which a command gets its keys, and the token that it has to send. */
 export interface CredentialEndpoint {
   readonly url: string;
   readonly token: string;
 }
 
 /**
- * Variables of the caller by which some SDK finds other keys, or asks elsewhere: botocore prefers the relative URI and
- * the file with a token, and minio-go has names of its own for static keys.
+ * Variables that make some SDK use other keys or another endpoint: botocore prefers the relative URI and the file with
+ * a token, and minio-go has its own names for static keys.
  */
 const CONTRADICTING: readonly string[] = [
   'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
@@ -27,15 +27,15 @@ const CONTRADICTING: readonly string[] = [
 ];
 
 /**
- * The variables of a set for a command that asks an endpoint for its keys, as it would do in a container: all but the
- * keys. The files of AWS and MinIO, in which SDKs look first, are empty for it, and the identity of the machine, where they
- * would look last, is switched off.
+ * Returns the variables of a set for a command that gets its keys from an endpoint, as in a container: all but the
+ * keys. The files of AWS and MinIO, which SDKs read before they ask the endpoint, are set to `/dev/null`; the machine's
+ * own identity, which they would try last, is disabled.
  *
  * @throws CredentialError `Incomplete`
  */
 export function servedEnvironmentOf(content: SetContent, endpoint: CredentialEndpoint): EnvironmentChange {
   const provider = requireProvider(content);
-  // To tools, it is a machine with an identity.
+  // Treat the set as one that uses the machine's own identity, so that its keys are left out.
   const { set, clear } = environmentOf(content.set, provider, new Map([...content.values, ['use_iam', 'true']]));
   const variables = new Map([
     ...set,

@@ -5,16 +5,16 @@ import { memberName, missingOf } from '../sets.ts';
 /** A set with its values as text, all from one generation. */
 export interface SetContent {
   readonly set: string;
-  /** Undefined where it has no supported one. */
+  /** Undefined if the set has no supported provider. */
   readonly provider: Provider | undefined;
   /** By field id. */
   readonly values: ReadonlyMap<string, string>;
 }
 
 /**
- * The provider of a set that the daemon found complete.
+ * Returns the provider of a set that the daemon has found complete.
  *
- * @throws CredentialError `Incomplete` where it is one that only the daemon knows
+ * @throws CredentialError `Incomplete` if only a newer daemon knows the provider
  */
 export function requireProvider({ set, provider }: SetContent): Provider {
   if (provider === undefined) throw new CredentialError('Incomplete', { set, missing: ['provider'] });
@@ -22,9 +22,9 @@ export function requireProvider({ set, provider }: SetContent): Provider {
 }
 
 /**
- * The provider of a set that has what it requires.
+ * Returns the provider of a set, after checking that the set has all required fields.
  *
- * @param dispensable required fields that this use of the set does without
+ * @param dispensable required fields that the caller does not need
  * @throws CredentialError `Incomplete`
  */
 export function requireComplete(content: SetContent, dispensable: readonly string[] = []): Provider {
@@ -36,14 +36,14 @@ export function requireComplete(content: SetContent, dispensable: readonly strin
   return provider;
 }
 
-/** @throws CredentialError `InvalidValue`, for the first value that a variable of a process would cut short */
+/** @throws CredentialError `InvalidValue` for the first value with a NUL byte, which ends an environment variable */
 export function refuseNul({ set, values }: SetContent): void {
   for (const [field, value] of values) {
     if (value.includes('\0')) throw unfit(set, field, 'it has a NUL byte, and no variable can hold it');
   }
 }
 
-/** The error for a value that cannot be written in some form. */
+/** Returns the error for a value that cannot be expressed in some form. */
 export function unfit(set: string, field: string, reason: string): CredentialError<'InvalidValue'> {
   return new CredentialError('InvalidValue', { name: memberName(set, field), reason });
 }

@@ -1,14 +1,14 @@
-/** One word of a POSIX shell, whatever is in it. */
+/** Quotes any text as one word for a POSIX shell. */
 function quoteWord(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** The same, with quotes only where the shell needs them. */
+/** Returns a text as one word for a POSIX shell, in quotes only if needed. */
 export function quoteIfNeeded(text: string): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : quoteWord(text);
 }
 
-/** Variables as lines that a POSIX shell evaluates. */
+/** Formats variables as `export` lines for a POSIX shell. */
 export function formatExports(variables: ReadonlyMap<string, string>): string {
   return [...variables].map(([name, value]) => `export ${name}=${quoteWord(value)}\n`).join('');
 }

@@ -1,8 +1,8 @@
 /**
- * A time as RFC 3339 has it, in UTC and whole seconds: not every reader takes a fraction, and Kubernetes' `metav1.Time` has
- * none.
+ * Formats a time by RFC 3339, in UTC and whole seconds: not every reader accepts fractions, and Kubernetes'
+ * `metav1.Time` has none.
  *
- * @param ms since 1970
+ * @param ms milliseconds since 1970
  */
 export function toTimestamp(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');

@@ -22,10 +22,10 @@ const FIELDS = {
 
 const SECRET_KEYS = ['aws_secret_access_key', 'aws_session_token', 'aws_security_token'];
 
-/** Sections of AWS's config that are no profiles. */
+/** Sections of AWS's config that are not profiles. */
 const OTHER_SECTIONS = /^(?:sso-session|services|plugins|preview)\b/;
 
-/** Keys of profiles whose keys come from elsewhere each time; a stored copy would be none of theirs. */
+/** Settings of profiles that obtain their keys from elsewhere each time, so that there are none to store. */
 const INDIRECT: readonly (readonly [key: string, reason: string])[] = [
   ['credential_process', 'its keys come from a program (credential_process)'],
   ['sso_session', 'its keys come from a login (SSO)'],
@@ -36,18 +36,20 @@ const INDIRECT: readonly (readonly [key: string, reason: string])[] = [
 ];
 
 interface Profile {
-  /** The first that has its name, and the text which that is in. */
+  /** The first section of the profile. */
   readonly section: Section;
+  /** Index of the text that has this section. */
   readonly text: number;
   entries: readonly Entry[];
+  /** Indices of the texts that have secrets of the profile. */
   readonly secretTexts: number[];
 }
 
 /**
- * Reads the files that the AWS tools share, `~/.aws/credentials` and `~/.aws/config`; Velero's file `cloud` is the first
- * of them. A profile that is in both is one set, with the keys of the first.
+ * Reads the shared files of the AWS tools, `~/.aws/credentials` and `~/.aws/config`. Velero's file `cloud` has the form
+ * of the first. A profile that is in both files becomes one set, in which values of the first file take precedence.
  *
- * @param texts prepared, see prepareText
+ * @param texts as returned by prepareText
  */
 export function readAws(...texts: readonly string[]): Found {
   const profiles = new Map<string, Profile>();
@@ -57,7 +59,7 @@ export function readAws(...texts: readonly string[]): Found {
     const known = profiles.get(name) ?? { section, text, entries: [], secretTexts: [] };
     profiles.set(name, known);
     known.entries = withDefaults(known.entries, section.entries);
-    // Also those of a key that is in both.
+    // Include a text whose key is overridden by an earlier one.
     if (SECRET_KEYS.some((key) => valueOf(section.entries, key) !== undefined)) known.secretTexts.push(text);
   }
   const sets: FoundSet[] = [];
@@ -73,7 +75,7 @@ export function readAws(...texts: readonly string[]): Found {
         ...foundSet(section.line, name === 'default' || name === '' ? undefined : name, values, 'aws'),
         text,
         secretTexts,
-        // Those of the other file are not in this one.
+        // With two files, a value's line number could belong to the other one.
         ...(texts.length > 1 && { lines: new Map() }),
       });
     else
@@ -87,7 +89,7 @@ export function readAws(...texts: readonly string[]): Found {
   return { sets, credentials: [], leftOut };
 }
 
-/** The entries of both, those of the first where a key is in both. */
+/** Returns the entries of both lists; for a key that is in both, the entry of the first. */
 function withDefaults(entries: readonly Entry[], others: readonly Entry[]): Entry[] {
   const keys = new Set(entries.map(({ key }) => key.toLowerCase()));
   return [...entries, ...others.filter(({ key }) => !keys.has(key.toLowerCase()))];

@@ -2,27 +2,27 @@ import type { Entry } from './entry.ts';
 import { ImportError } from './import-error.ts';
 import { describeKey, lineAt } from './text.ts';
 
-/** All of these begin behind the blanks of a line: two patterns of blanks in a row would take quadratic time. */
+/** The other patterns match after these blanks: two adjacent patterns for blanks would take quadratic time. */
 const BLANKS = /[ \t]*/y;
 const ASSIGNMENT = /(export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*/y;
-/** systemd has comments behind a semicolon, too. */
+/** A comment that starts with a semicolon, as in systemd. */
 const COMMENT = /;[^\n]*(?:\n|$)/y;
-/** What a shell may have besides assignments, and what changes nothing of them. */
+/** Shell commands other than assignments that do not affect the assignments. */
 const OTHER_COMMAND = /(?:set [-+][a-z]+|export(?:[ \t]+[A-Za-z_][A-Za-z0-9_]*)+)(?=[ \t;\n]|$)/y;
-/** Parameters, commands and sums: `$HOME`, `$1`, `$?`, `$(pass)`, `$[1+1]`. A `$` before anything else is one. */
+/** Expansion of parameters, commands and sums: `$HOME`, `$1`, `$?`, `$(pass)`, `$[1+1]`. Any other `$` is literal. */
 const EXPANSION = /`|\$[\w{([?@*#!$-]/;
-/** Quotes, commands, and the home directory: `~/x`, `x:~/y`. */
+/** Characters with a meaning to a shell: quotes, separators, redirections, the home directory in `~/x` and `x:~/y`. */
 const SHELL = /["'\\;&|<>()]|(?:^|:)~(?:[/:]|$)/;
 const BLANK = /[ \t]/;
-/** `A=x B=y` gives two variables, while `A=two words` is a value to systemd alone, and to a shell a mistake. */
+/** To a shell, `A=x B=y` sets two variables, and `A=two words` is an error. To systemd, the latter is a valid value. */
 const SECOND_ASSIGNMENT = /[ \t][A-Za-z_]\w*=/;
 const SEMICOLON = /;/y;
 const LINE_END = /(?:#[^\n]*)?(?:\n|$)/y;
 
 /**
  * Parses a file of variables: `KEY=VALUE`, `export KEY='VALUE'`, comments, quoted values of several lines. Shells,
- * systemd's EnvironmentFile= and the dotenv libraries read such files in different ways. What all of them take for the
- * same is taken; what a shell would make something else of is refused, and belongs into single quotes.
+ * systemd's EnvironmentFile= and the dotenv libraries read such files in different ways. A value that all of them read
+ * alike is accepted. One that a shell would expand or interpret is refused; in single quotes it is accepted.
  *
  * @throws ImportError
  */
@@ -46,7 +46,7 @@ export function parseDotenv(text: string): Entry[] {
     const [command, key] = assignment?.groups ?? [];
     if (assignment === undefined || key === undefined)
       throw new ImportError(line, 'it is neither KEY=VALUE nor a comment');
-    if (seen.has(key)) throw new ImportError(line, `${describeKey(key)} is there twice`);
+    if (seen.has(key)) throw new ImportError(line, `${describeKey(key)} occurs twice`);
     seen.add(key);
     const { value, end } = readValue(text, assignment.end, key, command !== undefined);
     entries.push({ key, value, line });
@@ -66,18 +66,18 @@ function readValue(text: string, start: number, key: string, isExport: boolean):
   const { value, end } = isQuoted ? readQuoted(text, start, key) : readBare(text, start, key, isExport);
   const lineEnd = endOfLine(text, end);
   if (lineEnd === undefined) {
-    throw new ImportError(lineAt(text, end), `something follows the value of ${describeKey(key)} behind its quotes`);
+    throw new ImportError(lineAt(text, end), `something follows the closing quote of the value of ${describeKey(key)}`);
   }
   return { value, end: lineEnd };
 }
 
-/** Behind the end of the line, where nothing but a semicolon and a comment comes before it. */
+/** Returns the start of the next line if the rest of this one is at most a semicolon and a comment; else undefined. */
 function endOfLine(text: string, position: number): number | undefined {
   const semicolon = skip(SEMICOLON, text, skip(BLANKS, text, position));
   return matchAt(LINE_END, text, skip(BLANKS, text, semicolon))?.end;
 }
 
-/** Up to the end of the line, or a comment behind a space. */
+/** Reads an unquoted value, up to the end of the line or to a comment after a blank. */
 function readBare(text: string, start: number, key: string, isExport: boolean): ReadValue {
   const lineEnd = text.indexOf('\n', start);
   const row = text.slice(start, lineEnd === -1 ? undefined : lineEnd);
@@ -88,13 +88,13 @@ function readBare(text: string, start: number, key: string, isExport: boolean): 
   if (SHELL.test(bare) || EXPANSION.test(bare) || (isExport ? BLANK : SECOND_ASSIGNMENT).test(bare)) {
     throw new ImportError(
       lineAt(text, start),
-      `the value of ${describeKey(key)} has characters that a shell makes something else of; put it in single quotes`,
+      `the value of ${describeKey(key)} has characters that a shell would interpret; put it in single quotes`,
     );
   }
   return { value: bare, end: start + bare.length };
 }
 
-/** Quoted parts right behind each other, as in `'it'\''s'`. */
+/** Reads a value of adjacent quoted and escaped parts, as in `'it'\''s'`. */
 function readQuoted(text: string, start: number, key: string): ReadValue {
   const parts: string[] = [];
   let at = start;
@@ -118,17 +118,20 @@ function readQuoted(text: string, start: number, key: string): ReadValue {
   }
 }
 
-/** As sh and systemd have it: a backslash is taken away before these four and at the end of a line, and stays elsewhere. */
+/**
+ * Reads a part in double quotes by the rules of sh and systemd: a backslash is removed before `"`, `\`, `$` and
+ * `` ` ``, and together with a line end that follows it. Elsewhere it is literal.
+ */
 function readDoubleQuoted(text: string, start: number, key: string): { readonly part: string; readonly end: number } {
   let end = start + 1;
   while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1;
   if (end >= text.length) throw unclosed(text, start, key);
   const raw = text.slice(start + 1, end);
-  // A line that goes on is put together before anything else is done with it.
+  // Join continued lines before looking for expansions, as a shell does.
   if (EXPANSION.test(raw.replaceAll(/\\(?:\n|.)/g, (escape) => (escape.endsWith('\n') ? '' : ' ')))) {
     throw new ImportError(
       lineAt(text, start),
-      `the value of ${describeKey(key)} has a $ or \` that a shell makes something else of; put it in single quotes`,
+      `the value of ${describeKey(key)} has a $ or \` that a shell would expand; put it in single quotes`,
     );
   }
   return { part: raw.replaceAll(/\\(?:(["\\$`])|\n)/g, '$1'), end: end + 1 };
@@ -138,7 +141,7 @@ function unclosed(text: string, at: number, key: string): ImportError {
   return new ImportError(lineAt(text, at), `the quote of the value of ${describeKey(key)} is not closed`);
 }
 
-/** Behind the pattern, where it is there. */
+/** Returns the position after a match of the pattern, or the given position if it does not match there. */
 function skip(pattern: RegExp, text: string, position: number): number {
   return matchAt(pattern, text, position)?.end ?? position;
 }

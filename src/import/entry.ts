@@ -1,11 +1,11 @@
-/** A key and a value of a file, with the line of the key. */
+/** A key with its value in a file, and the line of the key. */
 export interface Entry {
   readonly key: string;
   readonly value: string;
   readonly line: number;
 }
 
-/** A key without case and without what stands between its words: `AWS_ACCESS_KEY_ID` and `aws-access-key-id` are one. */
+/** Folds a key to lower case without separators: `AWS_ACCESS_KEY_ID` and `aws-access-key-id` are the same key. */
 export function foldKey(key: string): string {
   return key.toLowerCase().replaceAll(/[-_. ]/g, '');
 }

@@ -4,6 +4,7 @@ import { parseDotenv } from './dotenv.ts';
 import type { Entry } from './entry.ts';
 import {
   foundSet,
+  NO_KEYS,
   lackOf,
   pickValues,
   valueOf,
@@ -36,7 +37,7 @@ const FIELDS = {
 
 const BY_FILE = 'it names a file; store what is in it:';
 
-/** Variables that stand for a value which is somewhere else, or that no set has. */
+/** Variables whose values cannot be imported: they refer to a file or program, or no set has such a field. */
 const ELSEWHERE: readonly (readonly [pattern: RegExp, reason: string])[] = [
   [/^RESTIC_PASSWORD_FILE$/, `${BY_FILE} cio credential create cio_SET_backup_password --from-file PATH`],
   [/^RESTIC_REPOSITORY_FILE$/, `${BY_FILE} cio credential create cio_SET_backup_repo --from-file PATH`],
@@ -49,12 +50,12 @@ const ELSEWHERE: readonly (readonly [pattern: RegExp, reason: string])[] = [
   ],
 ];
 
-/** What restic has in front of a repository that no provider of ours is for. */
+/** The prefixes of repositories for which there is a provider. */
 const REPOSITORY_OF_PROVIDER = /^(?:s3|azure|gs):/;
 
 /**
- * Reads a file of variables, as restic's users have them for `EnvironmentFile=` and for their shells, and Velero's for
- * Azure; and the names of our own credentials, as in `cio_aws_access_key=…`.
+ * Reads a file of variables, such as those for restic in `EnvironmentFile=` or a shell, and Velero's file for Azure.
+ * Keys may also be the names of credentials, as in `cio_aws_access_key=…`.
  */
 export function readEnvironmentFile(text: string): Found {
   const entries = parseDotenv(text);
@@ -83,7 +84,11 @@ function readOwn({ key, value, line }: Entry): FoundCredential[] {
   return [{ line, credential: { name, value } }];
 }
 
-/** Variables that are there and empty are as a mistake, where they are what a set cannot be without. */
+/**
+ * Returns the reason why the variables make no set, or undefined if they do.
+ *
+ * @throws ImportError for an empty variable that stands for a field, which is a mistake
+ */
 function lackOfSet(entries: readonly Entry[], values: ReadonlyMap<string, string>): string | undefined {
   for (const { key, value, line } of entries) {
     if (key in FIELDS && value.trim() === '') throw new ImportError(line, `${describeKey(key)} has no value`);
@@ -99,5 +104,5 @@ function lackOfSet(entries: readonly Entry[], values: ReadonlyMap<string, string
     !values.has('account_key') &&
     !values.has('project_id') &&
     !values.has('backup_password');
-  return isAlone ? 'it has no keys' : undefined;
+  return isAlone ? NO_KEYS : undefined;
 }

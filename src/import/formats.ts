@@ -11,12 +11,12 @@ import { isS3cfg, readS3cfg } from './s3cfg.ts';
 import { parseSetFile, textKindOf } from './set-file.ts';
 import { prepareText } from './text.ts';
 
-/** The kinds of file that are imported, as `--format` names them. `set` is one set of any provider, see parseSetFile. */
+/** The formats that can be imported, as given to `--format`. `set` is one set of any provider, see parseSetFile. */
 export const IMPORT_FORMATS = ['aws', 'mc', 'rclone', 's3cfg', 'env', 'openstack', 'velero', 'export', 'set'] as const;
 
 export type ImportFormat = (typeof IMPORT_FORMATS)[number];
 
-/** Names of files that say what is in them; of others the content is looked at. */
+/** File names that determine the format. The format of any other file is detected from its content. */
 const FORMATS_OF_NAMES: readonly (readonly [pattern: RegExp, format: ImportFormat])[] = [
   [/(?:^|\/)\.aws\/(?:credentials|config)$/, 'aws'],
   [/(?:^|\/)\.mc(?:li)?\/config\.json$/, 'mc'],
@@ -26,16 +26,16 @@ const FORMATS_OF_NAMES: readonly (readonly [pattern: RegExp, format: ImportForma
 ];
 
 /**
- * What a file is, by its name and what is in it.
+ * Detects the format of a file by its name, or else by its content.
  *
- * @param path as it was given; undefined for a stream
+ * @param path as given by the user; undefined for a stream
  * @throws ImportError
  */
 export function formatOf(path: string | undefined, text: string): ImportFormat {
   const named = FORMATS_OF_NAMES.find(([pattern]) => pattern.test(path ?? ''))?.[1];
   if (named !== undefined) return named;
   if (isOwnExport(text)) return 'export';
-  // rclone's encrypted file is none of the kinds.
+  // An encrypted file of rclone is not text of any kind that textKindOf knows.
   if (/^RCLONE_ENCRYPT_V\d+:/m.test(text)) return 'rclone';
   const prepared = prepareText(text);
   switch (textKindOf(prepared)) {
@@ -53,7 +53,7 @@ export function formatOf(path: string | undefined, text: string): ImportFormat {
   }
 }
 
-/** Reads a text of a known kind. */
+/** Reads a text of a known format. */
 export function readFormat(format: ImportFormat, text: string, context: ReaderContext): Found {
   if (format === 'export') return readExportFile(text);
   const prepared = prepareText(text);
@@ -79,7 +79,7 @@ export function readFormat(format: ImportFormat, text: string, context: ReaderCo
   }
 }
 
-/** Velero's file is that of the provider's own tools: AWS's shared file, variables for Azure, Google's JSON. */
+/** Reads Velero's file, whose form depends on the provider: AWS's shared file, variables for Azure, Google's JSON. */
 function readVelero(text: string): Found {
   switch (textKindOf(text)) {
     case 'ini':
@@ -97,7 +97,7 @@ function readSet(text: string): Found {
   if (provider === undefined)
     throw new ImportError(
       undefined,
-      'it does not say whose keys they are; cio credential create SET --provider P --from-file PATH does',
+      'it does not say which provider the keys are for; use: cio credential create SET --provider P --from-file PATH',
     );
   return { sets: [{ line: undefined, label: set, provider, values }], credentials: [], leftOut: [] };
 }

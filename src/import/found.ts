@@ -5,64 +5,65 @@ import { inferProvider } from './resolve.ts';
 import type { Provider } from '../providers/provider.ts';
 import { describeKey } from './text.ts';
 
-/** What a file has of one set, before the set has its name. */
+/** A set found in a file, which has no name as a set yet. */
 export interface FoundSet {
-  /** Where it begins; undefined for what is all of a file. */
+  /** The line where it starts; undefined if it is the whole file. */
   readonly line: number | undefined;
-  /** Which of the texts of a reader that takes several; the first unless given. */
+  /** Index of the text that it is in, if the reader takes several texts; 0 if missing. */
   readonly text?: number;
-  /** Which of these texts have secrets of it; undefined where its reader takes one. */
+  /** Indices of the texts that have secrets of the set; undefined if the reader takes a single text. */
   readonly secretTexts?: readonly number[];
-  /** What the file calls it: a profile, an alias, a remote. Undefined for the file's only or default one. */
+  /** Name of the profile, alias or remote in the file. Undefined for the only or the default one of the file. */
   readonly label: string | undefined;
   readonly provider: Provider;
   readonly values: ReadonlyMap<string, string>;
-  /** Where each of them is, as far as its reader knows. */
+  /** The line of each value, as far as the reader knows it. */
   readonly lines?: ReadonlyMap<string, number>;
 }
 
-/** A credential that has its name already. */
+/** A credential found in a file with its name. */
 export interface FoundCredential {
   readonly line: number | undefined;
   readonly credential: ExportedCredential;
 }
 
-/** What is there and cannot be imported. */
+/** Something in a file that cannot be imported. */
 export interface LeftOut {
   readonly line: number | undefined;
   /** See {@link FoundSet.text}. */
   readonly text?: number;
-  /** What the file calls it; shown, and no secret. */
+  /** Its description for the user, which contains no secret. */
   readonly what: string;
   readonly reason: string;
 }
 
-/** All that a file has. */
+/** Everything found in a file. */
 export interface Found {
   readonly sets: readonly FoundSet[];
   readonly credentials: readonly FoundCredential[];
   readonly leftOut: readonly LeftOut[];
 }
 
-/** What a reader of one kind of file is given besides its text. */
+/** What readers need besides the text. */
 export interface ReaderContext {
-  /** Takes off what rclone puts over passwords (`rclone obscure`); undefined for what is nothing of that kind. */
+  /** Reveals a password obscured by `rclone obscure`. Returns undefined if the text is not an obscured password. */
   readonly reveal: (obscured: string) => string | undefined;
 }
 
-/** The entries of a section whose keys have a meaning, by field; what has no other meaning is not looked at. */
+/** The keys of a file that have a meaning, each with its field id. All other keys are ignored. */
 export type FieldsOfKeys = Readonly<Record<string, string>>;
 
-/** Values by field, and the line of each. */
+/** Values by field id, and the line of each. */
 export class PickedValues extends Map<string, string> {
   readonly lines: Map<string, number> = new Map();
 }
 
 /**
- * Picks the values of a section by its keys. An empty value is as none: tools write options that were never set so.
+ * Picks the values of a section by their keys. Empty values are ignored: that is how tools write options that are not
+ * set.
  *
- * @param fields keys, and the fields that they stand for
- * @throws ImportError where two keys give two values for one field
+ * @param fields keys, each with the id of the field that it stands for
+ * @throws ImportError if two keys give different values for the same field
  */
 export function pickValues(entries: readonly Entry[], fields: FieldsOfKeys): PickedValues {
   const byKey = new Map(Object.entries(fields).map(([key, field]) => [foldKey(key), field]));
@@ -71,27 +72,30 @@ export function pickValues(entries: readonly Entry[], fields: FieldsOfKeys): Pic
     const field = byKey.get(foldKey(key));
     if (field === undefined || value.trim() === '') continue;
     if ((values.get(field) ?? value) !== value)
-      throw new ImportError(line, `${describeKey(key)} says something else than a key before it`);
+      throw new ImportError(line, `${describeKey(key)} contradicts an earlier key of the same meaning`);
     values.set(field, value);
     values.lines.set(field, line);
   }
   return values;
 }
 
-/** The value of a key, whatever its case; undefined for an empty one. */
+/** Returns the value of a key, in any spelling that {@link foldKey} treats alike; undefined if missing or empty. */
 export function valueOf(entries: readonly Entry[], key: string): string | undefined {
   const value = entries.find((entry) => foldKey(entry.key) === foldKey(key))?.value.trim();
   return value === '' ? undefined : value;
 }
 
-/** What a pair of keys lacks to be one; undefined where it is whole. */
+/** Why a set cannot be imported that has neither an access key nor a secret key. */
+export const NO_KEYS = 'it has no keys';
+
+/** Returns a message on which key of a pair is missing; undefined if both are present. */
 export function lackOf(values: ReadonlyMap<string, string>, access: string, secret: string): string | undefined {
   const missing = [access, secret].filter((field) => !values.has(field));
   if (missing.length === 0) return undefined;
-  return missing.length === 2 ? 'it has no keys' : `it has no ${missing[0] === access ? 'access key' : 'secret key'}`;
+  return missing.length === 2 ? NO_KEYS : `it has no ${missing[0] === access ? 'access key' : 'secret key'}`;
 }
 
-/** A set with the provider that its values speak of. */
+/** Returns a set with the provider inferred from its values, or that of the id `hint`. */
 export function foundSet(
   line: number | undefined,
   label: string | undefined,
@@ -99,12 +103,12 @@ export function foundSet(
   hint: string,
 ): FoundSet {
   const provider = inferProvider(values, new Set([hint]));
-  // The hint is the id of a provider, so that there is always one.
+  // Cannot happen, as the hint is always the id of a provider.
   if (provider === undefined) throw new TypeError(`no provider ${hint}`);
   return { line, label, provider, values, lines: values.lines };
 }
 
-/** An endpoint without the slash that many write behind it. */
+/** Returns an endpoint without the slashes that users often append. */
 export function withoutSlash(url: string): string {
   return url.trim().replace(/\/+$/, '');
 }

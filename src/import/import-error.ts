@@ -1,8 +1,8 @@
-/** A text cannot be read as what it should be. It names a line and a key; no value of the text is ever in it. */
+/** A text cannot be imported. The error may name a line and a key, but never contains a value. */
 export class ImportError extends Error {
-  /** The line, from 1; undefined where it is about the whole text. */
+  /** The line, from 1; undefined if the error concerns the whole text. */
   readonly line: number | undefined;
-  /** Which of several texts, as it is shown; undefined where there is one, or it is about all of them. */
+  /** The name of the file concerned; undefined if there is only one, or if the error concerns all of them. */
   readonly source: string | undefined;
   /** Why, in lower case and without a full stop. */
   readonly reason: string;

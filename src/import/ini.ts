@@ -4,17 +4,17 @@ import { describeKey, showableKey } from './text.ts';
 
 /** A section of an INI file, as the AWS tools, rclone and s3cmd write them. */
 export interface Section {
-  /** Empty for what stands before the first header. */
+  /** Empty for the entries before the first header. */
   readonly name: string;
   readonly line: number;
-  /** A key is there once, whatever its case. Values have no white space at their ends; they may be empty. */
+  /** Each key occurs once, regardless of case. Values have no white space at their ends; they may be empty. */
   readonly entries: readonly Entry[];
 }
 
 /**
- * Parses INI. Comments are lines that begin with `#` or `;`: the tools take what follows a value for a part of it.
- * Lines below a key without a value that are indented deeper are a group of their own (`s3 =` in AWS's config), and no
- * part of what is given back.
+ * Parses INI. Comments are lines that begin with `#` or `;`. A comment after a value is part of the value, as it is to
+ * the tools. Lines that are indented below a key without a value are a nested group (`s3 =` in AWS's config), and are
+ * ignored.
  *
  * @throws ImportError
  */
@@ -29,7 +29,7 @@ export function parseIni(text: string): Section[] {
     if (content === '' || content.startsWith('#') || content.startsWith(';')) continue;
     const name = content.startsWith('[') ? parseHeader(content, line) : undefined;
     if (name !== undefined) {
-      if (names.has(name)) throw new ImportError(line, `${describeSection(name)} is there twice`);
+      if (names.has(name)) throw new ImportError(line, `${describeSection(name)} occurs twice`);
       names.add(name);
       sections.push({ name, line, entries: [] });
       [keys, previous] = [new Set(), undefined];
@@ -38,11 +38,11 @@ export function parseIni(text: string): Section[] {
     const indent = row.length - row.trimStart().length;
     if (previous !== undefined && indent > previous.indent) {
       if (previous.isEmpty) continue;
-      throw new ImportError(line, 'it is indented, as if it went on with the value of the line before');
+      throw new ImportError(line, 'it is indented as if it continued the value of the line before');
     }
     const entry = parseEntry(content, line);
     const folded = entry.key.toLowerCase();
-    if (keys.has(folded)) throw new ImportError(line, `${describeKey(entry.key)} is there twice`);
+    if (keys.has(folded)) throw new ImportError(line, `${describeKey(entry.key)} occurs twice`);
     keys.add(folded);
     previous = { indent, isEmpty: entry.value === '' };
     if (sections.length === 0) sections.push({ name: '', line, entries: [] });
@@ -51,7 +51,7 @@ export function parseIni(text: string): Section[] {
   return sections;
 }
 
-/** "the section [X]", or "a section" for one that is not to be repeated. */
+/** Returns "the section [X]", or "a section" if its name may be a misplaced secret. */
 export function describeSection(name: string): string {
   const words = name.split(' ');
   return words.every((word) => showableKey(word) !== undefined) ? `the section [${name}]` : 'a section';
@@ -59,7 +59,7 @@ export function describeSection(name: string): string {
 
 function parseHeader(content: string, line: number): string {
   const name = /^\[([^\][]*)\]\s*(?:[#;].*)?$/.exec(content)?.[1]?.trim();
-  if (name === undefined || name === '') throw new ImportError(line, 'it begins with [ and is no [section]');
+  if (name === undefined || name === '') throw new ImportError(line, 'it begins with [ but is not a [section]');
   return name;
 }
 

@@ -2,21 +2,21 @@ import { closest } from '../closest.ts';
 import { PROVIDERS } from '../providers/registry.ts';
 import { foldKey } from './entry.ts';
 
-/** What a key of a file stands for. `provider` says whose key it is, where its name does. */
+/** What a key of a file stands for. `provider` is set if the key is specific to one. */
 export type Meaning =
   | { readonly kind: 'field'; readonly id: string; readonly provider?: string }
-  /** A boolean that means the opposite of the field. */
+  /** A boolean with the opposite meaning of the field. */
   | { readonly kind: 'opposite'; readonly id: string }
-  /** Whether the endpoint is spoken to in clear. */
+  /** Whether the endpoint is used without TLS. */
   | { readonly kind: 'disable_ssl' }
   /** Names the set. */
   | { readonly kind: 'name' }
   | { readonly kind: 'provider' };
 
 /**
- * Other people's names of our fields, besides the ids and the variables of the providers: of pharmer's credentials,
- * Rancher's cloud credentials, Portworx's flags (`--s3-access-key`) and driver parameters (`CredAccessKey`), openstorage's
- * fields, the AWS tools' files, Keystone's EC2 credentials, Velero's files, MinIO.
+ * Names of fields in other programs, besides the field ids and the variables of the providers: in pharmer's
+ * credentials, Rancher's cloud credentials, Portworx's flags (`--s3-access-key`) and driver parameters
+ * (`CredAccessKey`), openstorage's fields, the AWS tools' files, Keystone's EC2 credentials, Velero's files, MinIO.
  */
 const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
   backup_repo: ['repository', 'resticRepo', 'resticRepository'],
@@ -62,7 +62,7 @@ const OPPOSITES: Readonly<Record<string, readonly string[]>> = {
   path_style: ['disablePathStyle', 's3DisablePathStyle', 'CredDisablePathStyle'],
 };
 
-/** Fields whose values are `true` and `false`, which files write in more ways. */
+/** Fields whose value is `true` or `false`, which files spell in more ways. */
 export const BOOLEAN_FIELDS: ReadonlySet<string> = new Set([
   'path_style',
   'skip_verify',
@@ -70,7 +70,7 @@ export const BOOLEAN_FIELDS: ReadonlySet<string> = new Set([
   'allow_link_local',
 ]);
 
-/** Keys that name their provider by how they begin, when folded. */
+/** The beginnings of folded keys that are specific to one provider. */
 const OWN_KEYS: readonly (readonly [start: string, provider: string])[] = [
   ['aws', 'aws'],
   ['accesskeyid', 'aws'],
@@ -85,7 +85,7 @@ const OWN_KEYS: readonly (readonly [start: string, provider: string])[] = [
   ['jsonkey', 'google'],
 ];
 
-/** How pharmer, Rancher, Portworx and rclone call our providers. */
+/** Names of providers in pharmer, Rancher, Portworx and rclone. */
 const PROVIDER_NAMES: ReadonlyMap<string, string> = new Map(
   Object.entries({
     aws: ['amazon', 'amazonec2', 'amazons3'],
@@ -116,22 +116,22 @@ function asField(name: string, id: string): [string, Meaning] {
   return [folded, { kind: 'field', id, ...(provider !== undefined && { provider }) }];
 }
 
-/** Undefined for a key that nobody uses. */
+/** Returns what a key stands for; undefined for an unknown key. */
 export function meaningOf(key: string): Meaning | undefined {
-  // Rancher's secrets in Kubernetes have the driver in front: `amazonec2credentialConfig-accessKey`.
+  // Rancher's secrets in Kubernetes have a prefix with the driver: `amazonec2credentialConfig-accessKey`.
   return MEANINGS.get(foldKey(key.replace(/^[a-z0-9]+credentialConfig-/, '')));
 }
 
-/** The id of the provider that a name stands for; undefined for one that is not supported. */
+/** Returns the id of the provider that a name stands for; undefined if it is not supported. */
 export function providerIdOf(name: string): string | undefined {
   const folded = foldKey(name);
   return PROVIDERS.has(folded) ? folded : PROVIDER_NAMES.get(folded);
 }
 
 /**
- * The known key that an unknown one was most likely meant to be, in its usual spelling for that kind of file.
+ * Returns the known key that an unknown one is most likely a misspelling of, in its usual spelling.
  *
- * @param ids the fields that are looked among
+ * @param ids the fields whose keys are considered
  */
 export function closestKey(key: string, ids: readonly string[]): string | undefined {
   const names = [...PROVIDERS.values()].flatMap(({ fields }) =>

@@ -7,19 +7,18 @@ import { parseTree, type MapEntry } from './tree.ts';
 
 const FIELDS = { url: 'endpoint', accessKey: 'access_key', secretKey: 'secret_key', sessionToken: 'session_token' };
 
-/** What `mc` writes into a new configuration, for its user to fill in. */
+/** The placeholders that `mc` writes into a new configuration. */
 const PLACEHOLDER = /^YOUR-(?:ACCESS|SECRET)-KEY-HERE$/;
 
-/** MinIO's server for everybody to try; `mc` has its keys in each new configuration. */
+/** MinIO's public test server. `mc` writes its keys into each new configuration. */
 const PLAYGROUND = 'play.min.io';
 
-/** Reads the configuration of MinIO's client, `~/.mc/config.json`: each alias is a set. */
+/** Reads the configuration of MinIO's client, `~/.mc/config.json`. Each alias becomes a set. */
 export function readMc(text: string): Found {
   const tree = parseTree(text);
   const aliases =
     tree.kind === 'map' ? tree.entries.find(({ key }) => key === 'aliases' || key === 'hosts')?.value : undefined;
-  if (aliases?.kind !== 'map')
-    throw new ImportError(tree.line, 'it has no aliases, as the configuration of mc has them');
+  if (aliases?.kind !== 'map') throw new ImportError(tree.line, 'it has no aliases, unlike a configuration of mc');
   const sets: FoundSet[] = [];
   const leftOut: LeftOut[] = [];
   for (const alias of aliases.entries) {

@@ -1,5 +1,5 @@
 import type { Entry } from './entry.ts';
-import { foundSet, lackOf, pickValues, valueOf, withoutSlash, type Found, type LeftOut } from './found.ts';
+import { NO_KEYS, foundSet, lackOf, pickValues, valueOf, withoutSlash, type Found, type LeftOut } from './found.ts';
 import { ImportError } from './import-error.ts';
 import { showableKey } from './text.ts';
 import { parseTree } from './tree.ts';
@@ -12,22 +12,22 @@ const FIELDS = {
   S3_URL: 'endpoint',
 };
 
-/** As `openstack ec2 credentials create -f json` calls them. */
+/** The keys in the output of `openstack ec2 credentials create -f json`. */
 const CREATED_FIELDS = { access: 'access_key', secret: 'secret_key' };
 
 const KEYSTONE =
-  'a login to Keystone is no set; keys for S3 are made by: openstack ec2 credentials create -f json, whose output can be imported';
+  'a Keystone login is not a set; to make keys for S3, run: openstack ec2 credentials create -f json, and import its output';
 
-/** The label of a set out of OpenStack: its provider is an S3 server like others. */
+/** The label of a set from OpenStack, whose provider is just `s3`. */
 const LABEL = 'openstack';
 
-/** An assignment of a script: with no quotes, or in quotes without anything that a shell would replace. */
+/** An assignment in a shell script, unquoted or quoted, without anything that a shell would expand. */
 const ASSIGNMENT =
   /^\s*(?:export\s+)?((?:OS|EC2|S3|AWS)_[A-Z0-9_]+)=(?:"([^"`$\\]*)"|'([^']*)'|([^\s"'`$\\;&|<>()]*))\s*;?\s*(?:#.*)?$/;
 
 /**
- * Reads what OpenStack's dashboard gives out as `openrc.sh` and `ec2rc.sh`. They are scripts, which ask for passwords and
- * look for files; of them the plain assignments are taken, and nothing is run.
+ * Reads `openrc.sh` and `ec2rc.sh`, which OpenStack's dashboard offers for download. They are scripts that ask for
+ * passwords and look for files. Only their plain assignments are read, and nothing is executed.
  */
 export function readOpenrc(text: string): Found {
   const entries = text.split('\n').flatMap((row, index): Entry[] => {
@@ -40,7 +40,7 @@ export function readOpenrc(text: string): Found {
     login === undefined ? [] : [{ line: login.line, what: `the login of ${login.key}`, reason: KEYSTONE }];
   const lack = lackOf(values, 'access_key', 'secret_key');
   if (lack !== undefined) {
-    if (login !== undefined && lack === 'it has no keys') return { sets: [], credentials: [], leftOut };
+    if (login !== undefined && lack === NO_KEYS) return { sets: [], credentials: [], leftOut };
     throw new ImportError(undefined, lack);
   }
   const endpoint = values.get('endpoint');
@@ -50,7 +50,7 @@ export function readOpenrc(text: string): Found {
   return { sets: [foundSet(entries[0]?.line, LABEL, values, 's3')], credentials: [], leftOut };
 }
 
-/** Reads `clouds.yaml`, or the JSON of keys that were just made. */
+/** Reads `clouds.yaml`, or the JSON output of `openstack ec2 credentials create`. */
 export function readClouds(text: string): Found {
   const tree = parseTree(text);
   if (tree.kind !== 'map') throw new ImportError(tree.line, 'it has no clouds');

@@ -11,45 +11,45 @@ import { alternateOf, setNameOf } from './set-name.ts';
 
 /** A file that was read. */
 export interface SourceFile {
-  /** As it is shown. */
+  /** The name shown to the user. */
   readonly name: string;
   readonly found: Found;
-  /** Where its reader takes several texts: the names of all. */
+  /** The names of all texts, if the reader takes several. */
   readonly texts?: readonly string[];
 }
 
-/** How the caller wants it. */
+/** The options of an import. */
 export interface PlanOptions {
-  /** The name of the one set that there is. */
+  /** The name for the set, of which there has to be exactly one. */
   readonly set: string | undefined;
   readonly provider: Provider | undefined;
-  /** Only what the file calls like this. */
+  /** Import only the profile, alias or remote of this name. */
   readonly profile: string | undefined;
-  /** Sets stand in for those of another place: `aws` becomes `aws_alt`. */
+  /** Import sets as alternates: `aws` becomes `aws_alt`. */
   readonly asAlternate: boolean;
 }
 
-/** A credential that is to be stored, and where it came from. */
+/** A credential that is to be stored, and where it comes from. */
 export interface PlannedCredential {
   readonly credential: ExportedCredential;
   readonly source: string;
   readonly line: number | undefined;
-  /** That of the value, where `line` is that of its set. */
+  /** The line of the value; `line` is that of its set. */
   readonly valueLine?: number | undefined;
 }
 
 export interface Plan {
-  /** In the order of the files; names are canonical, none is there twice. */
+  /** In the order of the files. Names are canonical and unique. */
   readonly credentials: readonly PlannedCredential[];
   readonly leftOut: readonly (LeftOut & { readonly source: string })[];
-  /** The files that have secrets of these credentials. */
+  /** The names of the files that contain secrets of these credentials. */
   readonly secretSources: ReadonlySet<string>;
 }
 
 /**
- * What would become what. Nothing is decided for the caller where two things would get one name.
+ * Decides which credentials an import stores, and under which names.
  *
- * @throws ImportError, with the file where it is about one
+ * @throws ImportError if two credentials would get the same name, among other reasons; with the file if it concerns one
  */
 export function planImport(files: readonly SourceFile[], options: PlanOptions): Plan {
   const sets = files.flatMap(({ name, found, texts = [name] }) =>
@@ -61,7 +61,7 @@ export function planImport(files: readonly SourceFile[], options: PlanOptions): 
   if (isPicked && wanted.length === 0) {
     throw new ImportError(
       undefined,
-      `there is nothing to import that is called so; there are ${
+      `there is nothing to import of that name; there are ${
         sets
           .map(({ label }) => label ?? 'default')
           .slice(0, 20)
@@ -72,7 +72,7 @@ export function planImport(files: readonly SourceFile[], options: PlanOptions): 
   const loose = isPicked
     ? []
     : files.flatMap(({ name, found }) => found.credentials.map((own) => ({ ...own, source: name })));
-  // Where there is nothing at all, it is told why.
+  // If nothing was found, do not complain about --set: the caller reports why nothing can be imported.
   const single = wanted.length + loose.length === 0 ? undefined : singleName(options.set, wanted.length);
   const credentials = [...wanted.flatMap((found) => planSet(found, found.source, single, options)), ...loose].map(
     (planned) => (options.asAlternate ? asAlternate(planned) : planned),
@@ -99,18 +99,17 @@ function secretSourcesOf({ values, secretTexts }: FoundSet, source: string, text
   return [...values.keys()].some(isSecret) ? [source] : [];
 }
 
-/** @param field undefined for what is in no set */
+/** @param field undefined for a credential that belongs to no set, which counts as secret */
 function isSecret(field: string | undefined): boolean {
   return field === undefined || fieldOf(field, undefined)?.isSecret !== false;
 }
 
 function singleName(asked: string | undefined, count: number): string | undefined {
   if (asked === undefined) return undefined;
-  if (count !== 1)
-    throw new ImportError(undefined, `--set names one set, and there are ${count} to name; --profile picks one`);
+  if (count !== 1) throw new ImportError(undefined, `--set names one set, but there are ${count}; --profile picks one`);
   const name = canonicalSetName(asked);
   if (name === undefined)
-    throw new ImportError(undefined, 'the name given by --set cannot be that of a set: a-z, 0-9 and _ . -');
+    throw new ImportError(undefined, 'the name given with --set cannot be that of a set: a-z, 0-9 and _ . -');
   return name;
 }
 
@@ -126,7 +125,7 @@ function planSet(
   if (name === undefined)
     throw new ImportError(
       line,
-      'what it is called makes no name of a set; pick it by --profile, and name it by --set',
+      'its name in the file cannot be that of a set; pick it with --profile, and name it with --set',
       source,
     );
   const ofName = providerOf(name, undefined);
@@ -134,7 +133,7 @@ function planSet(
   if (ofName !== undefined && !isSame && !(S3_PROVIDER_IDS.has(ofName.id) && S3_PROVIDER_IDS.has(provider.id))) {
     throw new ImportError(
       line,
-      `a set called ${name} is one of ${ofName.id}, and the keys are for ${provider.id}; --set names it otherwise`,
+      `a set called ${name} is for ${ofName.id}, but the keys are for ${provider.id}; give it another name with --set`,
       source,
     );
   }
@@ -147,7 +146,7 @@ function planSet(
   }));
 }
 
-/** A name that is one of the provider's sets already, as an object's in a file can be, stays. */
+/** Returns the name for a set. A label that is already the name of a set of this provider stays as it is. */
 function nameOf(provider: Provider, label: string | undefined): string {
   const isOwn =
     label !== undefined && canonicalSetName(label) !== undefined && providerOf(label, undefined)?.id === provider.id;
@@ -190,7 +189,7 @@ function assertUnique(credentials: readonly PlannedCredential[]): void {
   }
 }
 
-/** What the daemon would refuse when it is stored, it is said here, with the place. */
+/** Checks the values that the daemon would check later, so that the error can name the file and the line. */
 function assertValues(credentials: readonly PlannedCredential[]): void {
   const texts = new Map(
     credentials.map(({ credential }) => [credential.name, 'value' in credential ? credential.value : undefined]),
@@ -209,7 +208,7 @@ function assertValues(credentials: readonly PlannedCredential[]): void {
   }
 }
 
-/** "FILE, line 7". */
+/** Formats a place as "FILE, line 7". */
 export function placeOf({ source, line }: { readonly source: string; readonly line: number | undefined }): string {
   return line === undefined ? source : `${source}, line ${line}`;
 }

@@ -1,4 +1,5 @@
 import {
+  NO_KEYS,
   foundSet,
   lackOf,
   pickValues,
@@ -27,18 +28,18 @@ const S3_FIELDS = {
 const AZURE_FIELDS = { account: 'account_name', key: 'account_key' };
 const GOOGLE_FIELDS = { project_number: 'project_id', service_account_credentials: 'service_account' };
 
-/** How rclone begins a configuration that it has encrypted with a password (fs/config/crypt.go). */
+/** The first line of a configuration that rclone has encrypted with a password (fs/config/crypt.go). */
 const ENCRYPTED = /^RCLONE_ENCRYPT_V\d+:/m;
 
 /**
- * Reads `rclone.conf`: remotes of S3, Azure and Google are sets. The passwords of a `crypt` remote belong to no set, and
- * become the credentials `rclone_<remote>_password` and `…_password2`. They are what rclone obscures; keys it does not.
+ * Reads `rclone.conf`. Remotes of S3, Azure and Google become sets. The passwords of a `crypt` remote belong to no set,
+ * and become the credentials `rclone_<remote>_password` and `…_password2`. They are obscured in the file; keys are not.
  */
 export function readRclone(text: string, { reveal }: ReaderContext): Found {
   if (ENCRYPTED.test(text)) {
     throw new ImportError(
       undefined,
-      'rclone has encrypted it; take the password off first, by: rclone config encryption remove, or rclone config, s, u',
+      'rclone has encrypted it; remove the password first with: rclone config encryption remove, or rclone config, s, u',
     );
   }
   const sets: FoundSet[] = [];
@@ -57,7 +58,7 @@ export function readRclone(text: string, { reveal }: ReaderContext): Found {
   return { sets, credentials, leftOut };
 }
 
-/** The set, or why there is none. */
+/** Returns the set of a remote, or the reason why it cannot be imported. */
 function readRemote(remote: Section): FoundSet | string {
   const { entries } = remote;
   switch (valueOf(entries, 'type')) {
@@ -70,7 +71,7 @@ function readRemote(remote: Section): FoundSet | string {
     case undefined:
       return 'it has no type';
     default:
-      return 'its type is none that a set can have: s3, azureblob, google cloud storage';
+      return 'its type is not one that a set can have: s3, azureblob, google cloud storage';
   }
 }
 
@@ -80,7 +81,7 @@ function readS3({ name, line, entries }: Section): FoundSet | string {
   if (endpoint !== undefined) values.set('endpoint', withoutSlash(endpoint));
   const lack = lackOf(values, 'access_key', 'secret_key');
   if (lack !== undefined) {
-    if (lack !== 'it has no keys' || valueOf(entries, 'env_auth') !== 'true') return lack;
+    if (lack !== NO_KEYS || valueOf(entries, 'env_auth') !== 'true') return lack;
     values.set('use_iam', 'true');
   }
   const brand = valueOf(entries, 'provider')?.toLowerCase();
@@ -106,7 +107,7 @@ function readGoogle({ name, line, entries }: Section): FoundSet | string {
   if (values.has('service_account')) return foundSet(line, name, values, 'google');
   if (valueOf(entries, 'service_account_file') !== undefined)
     return 'its key is in a file of its own (service_account_file); import that file';
-  return 'it has no service account; the token of a login is no key';
+  return 'it has no service account; the token of a login cannot be imported';
 }
 
 function readCrypt({ name, line, entries }: Section, reveal: ReaderContext['reveal']): FoundCredential[] {
@@ -120,7 +121,7 @@ function readCrypt({ name, line, entries }: Section, reveal: ReaderContext['reve
   });
 }
 
-/** Whether sections are remotes of rclone's. */
+/** Tells whether sections are rclone remotes. */
 export function isRclone(sections: readonly Section[]): boolean {
   return sections.some(({ entries }) => valueOf(entries, 'type') !== undefined);
 }

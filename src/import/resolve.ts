@@ -9,21 +9,21 @@ import { ImportError } from './import-error.ts';
 import { BOOLEAN_FIELDS, closestKey, meaningOf, providerIdOf } from './keys.ts';
 import { describeKey, showableKey } from './text.ts';
 
-/** What a file says of one set. */
+/** One set as read from a file. */
 export interface ParsedSet {
-  /** The set's name, where the file has one that a set can have. */
+  /** The set's name, if the file has one that is valid for a set. */
   readonly set: string | undefined;
-  /** Named by the file, or plain from what is in it. It is in {@link ParsedSet.values} in no case. */
+  /** The provider that the file names, or that follows from its contents. Never part of {@link ParsedSet.values}. */
   readonly provider: Provider | undefined;
   /** By field id; never empty. */
   readonly values: ReadonlyMap<string, string>;
 }
 
 /**
- * Makes a set of the keys and values of a file.
+ * Makes a set from the keys and values of a file.
  *
- * @param told the provider that the caller means; undefined where he did not say
- * @throws ImportError for a key that is not known, is there twice in two spellings, or has no value
+ * @param told the provider that the user gave; undefined if none was given
+ * @throws ImportError for an unknown key, a key without a value, or two spellings of one key with different values
  */
 export function resolveEntries(entries: readonly Entry[], told: Provider | undefined): ParsedSet {
   const found = new Map<string, Entry>();
@@ -82,7 +82,7 @@ export function resolveEntries(entries: readonly Entry[], told: Provider | undef
   return { set, provider, values };
 }
 
-/** The provider that values speak of; undefined where they do not. */
+/** Infers the provider from the values of a set and the providers that its keys hint at; undefined if it cannot. */
 export function inferProvider(values: ReadonlyMap<string, string>, hints: ReadonlySet<string>): Provider | undefined {
   const repository = values.get('backup_repo') ?? '';
   if (repository.startsWith('azure:')) return PROVIDERS.get('azure');
@@ -132,7 +132,7 @@ function unknownKey({ key, line }: Entry, provider: Provider | undefined): Impor
   return new ImportError(line, `${describeKey(key)} is not known${whose}${instead}`);
 }
 
-/** Booleans and endpoints in our spelling; everything else as it is. */
+/** Normalizes the spelling of a boolean or an endpoint. Any other value stays as it is. */
 function withPlainValue(id: string, entry: Entry): Entry {
   if (BOOLEAN_FIELDS.has(id)) return { ...entry, value: String(parseBoolean(entry)) };
   return id === 'endpoint' ? { ...entry, value: entry.value.trim().replace(/\/$/, '') } : entry;
@@ -144,7 +144,7 @@ function parseBoolean({ key, value, line }: Entry): boolean {
   throw new ImportError(line, `${describeKey(key)} is neither true nor false`);
 }
 
-/** Portworx says apart from the servers, which it has without a scheme, whether they are spoken to in clear. */
+/** Adds the scheme to servers that have none. Portworx has an option of its own for whether to use TLS. */
 function setScheme(values: Map<string, string>, isWithoutTls: boolean): void {
   const endpoint = values.get('endpoint');
   if (endpoint === undefined) return;

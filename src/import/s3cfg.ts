@@ -8,7 +8,7 @@ const FIELDS = {
   storage_class: 'storage_class',
 };
 
-/** s3cmd's old name of Amazon's first region. */
+/** s3cmd's old names for regions of Amazon. */
 const OLD_REGIONS: ReadonlyMap<string, string> = new Map([
   ['US', 'us-east-1'],
   ['EU', 'eu-west-1'],
@@ -26,7 +26,7 @@ export function readS3cfg(text: string): Found {
   if (location !== undefined) values.set('region', OLD_REGIONS.get(location) ?? location);
   const host = withoutSlash(valueOf(entries, 'host_base') ?? '');
   const isTls = valueOf(entries, 'use_https')?.toLowerCase() !== 'false';
-  // Amazon's endpoint follows from the region by itself.
+  // Amazon's endpoint follows from the region.
   const isAtAmazon = host === '' || host === 's3.amazonaws.com';
   if (!isAtAmazon) values.set('endpoint', `${isTls ? 'https' : 'http'}://${host.replace(/^https?:\/\//, '')}`);
   const template = valueOf(entries, 'host_bucket');
@@ -48,7 +48,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   ca_certs_file: 'it names a file; cio credential create cio_SET_endpoint_ca --from-file PATH stores what is in it',
 };
 
-/** Whether sections are s3cmd's. */
+/** Tells whether sections are those of s3cmd's file. */
 export function isS3cfg(sections: readonly Section[]): boolean {
   return sections.some(({ entries }) =>
     ['host_base', 'host_bucket'].some((key) => entries.some((entry) => entry.key === key)),

@@ -11,20 +11,20 @@ import { parseTree, type MapNode, type Tree } from './tree.ts';
 export type { ParsedSet } from './resolve.ts';
 
 export interface SetFileOptions {
-  /** What the file is for; undefined where it is to say so itself. */
+  /** The provider of the set; undefined to determine it from the file. */
   readonly provider: Provider | undefined;
-  /** The section of an INI file, `default` unless given. */
+  /** The section of an INI file; `default` if undefined. */
   readonly profile: string | undefined;
 }
 
-/** The kinds of file that are told from each other by what is in them. */
+/** The kinds of text that are distinguished by their content. */
 export type TextKind = 'json' | 'yaml' | 'ini' | 'dotenv';
 
 /**
- * Reads the one set that a file has, of whatever kind: JSON, YAML, INI as in AWS's shared file, variables (dotenv), or the
- * JSON of a service account of Google's.
+ * Reads the single set in a file of any of these kinds: JSON, YAML, INI as in AWS's shared file, variables (dotenv), or
+ * the JSON of a Google service account.
  *
- * @throws ImportError with the line; never with a value
+ * @throws ImportError with the line, never with a value
  */
 export function parseSetFile(text: string, { provider, profile }: SetFileOptions): ParsedSet {
   const prepared = prepareText(text);
@@ -44,15 +44,15 @@ export function parseSetFile(text: string, { provider, profile }: SetFileOptions
 }
 
 /**
- * What a prepared text is, by its first line that says something.
+ * Detects the kind of a prepared text by its first line that is neither blank nor a comment.
  *
- * @throws ImportError where it is none of the kinds
+ * @throws ImportError if it is of none of the kinds
  */
 export function textKindOf(text: string): TextKind {
   const rows = text.split('\n');
   const index = rows.findIndex((row) => row.trim() !== '' && !/^\s*[#;]/.test(row));
   const first = rows[index]?.trim();
-  if (first === undefined) throw new ImportError(undefined, 'it has nothing but comments');
+  if (first === undefined) throw new ImportError(undefined, 'it has only comments');
   if (first.startsWith('{')) return 'json';
   if (/^\[[^\]"'{}[]+\]\s*(?:[#;].*)?$/.test(first)) return 'ini';
   if (/^(?:export\s|set -)/.test(first) || /^[A-Za-z_][A-Za-z0-9_.-]*[ \t]*=/.test(first)) return 'dotenv';
@@ -60,7 +60,7 @@ export function textKindOf(text: string): TextKind {
   throw new ImportError(index + 1, 'it is neither JSON, YAML, INI nor KEY=VALUE');
 }
 
-/** What an INI file has in one section. */
+/** Returns the entries of one profile in an INI file. */
 function entriesOfProfile(text: string, profile: string): readonly Entry[] {
   const sections = parseIni(text);
   const found = sections.find(({ name }) => name === profile || name === `profile ${profile}`);
@@ -73,13 +73,13 @@ function entriesOfProfile(text: string, profile: string): readonly Entry[] {
 }
 
 function readTree(text: string, tree: Tree, provider: Provider | undefined): ParsedSet {
-  if (tree.kind !== 'map') throw new ImportError(tree.line, `it is a ${tree.kind}, where keys and values belong`);
+  if (tree.kind !== 'map') throw new ImportError(tree.line, `it is a ${tree.kind} instead of keys and values`);
   if (textOf(tree, 'type') === 'service_account') return readServiceAccount(text, tree, provider);
   const isObject = tree.entries.some(({ key }) => key === 'kind' || key === 'spec');
   return resolveEntries(isObject ? entriesOfObject(tree) : entriesOfMap(tree), provider);
 }
 
-/** The file that Google gives out, kept as it is. */
+/** Reads the JSON file of a Google service account, which becomes the value of a field as a whole. */
 function readServiceAccount(text: string, tree: MapNode, provider: Provider | undefined): ParsedSet {
   const account = parseServiceAccount(text.trim());
   if ('reason' in account) throw new ImportError(tree.line, `as the JSON of a service account, ${account.reason}`);
@@ -90,7 +90,7 @@ function readServiceAccount(text: string, tree: MapNode, provider: Provider | un
   return resolveEntries(entries, provider);
 }
 
-/** pharmer's object, which is also how this program prints a set. */
+/** Returns the entries of a credential object of pharmer, a form in which this program also prints sets. */
 function entriesOfObject(tree: MapNode): Entry[] {
   const entries: Entry[] = [];
   for (const { key, line, value } of tree.entries) {
@@ -113,7 +113,7 @@ function entriesOfPart(part: 'metadata' | 'spec', map: MapNode): Entry[] {
 }
 
 function notOfObject(key: string, line: number): ImportError {
-  return new ImportError(line, `${describeKey(key)} is not one of a Credential's: its values are in spec.data`);
+  return new ImportError(line, `${describeKey(key)} does not belong to a Credential, whose values are in spec.data`);
 }
 
 function entriesOfMap(map: MapNode): Entry[] {
@@ -126,7 +126,7 @@ function asMap(key: string, line: number, value: Tree): MapNode {
 }
 
 function entryOf(key: string, line: number, value: Tree): Entry {
-  if (value.kind !== 'text') throw new ImportError(line, `the value of ${describeKey(key)} is no text`);
+  if (value.kind !== 'text') throw new ImportError(line, `the value of ${describeKey(key)} is not text`);
   return { key, line, value: value.isNull ? '' : value.text };
 }
 

@@ -1,6 +1,6 @@
 import { NAME_LENGTH_MAX } from '../limits.ts';
 
-/** What somebody called something, as a part of a name can be: `My Backup` is `my_backup`. Empty where nothing is left. */
+/** Converts a label to characters that a name can have: `My Backup` becomes `my_backup`. Empty if none remain. */
 export function labelOf(text: string): string {
   return text
     .slice(0, NAME_LENGTH_MAX)
@@ -10,8 +10,8 @@ export function labelOf(text: string): string {
 }
 
 /**
- * The name of a set: that of the provider, and what the file calls it behind that: `aws`, `aws_work`. A remote that is called
- * `minio` or `minio-lab` is not `minio_minio`.
+ * Returns the name of a set: the provider, followed by the label if there is one: `aws`, `aws_work`. The provider is
+ * not repeated: the labels `minio` and `minio-lab` give `minio` and `minio_lab`.
  */
 export function setNameOf(provider: string, label: string | undefined): string {
   const part = label === undefined ? '' : labelOf(label);
@@ -19,7 +19,7 @@ export function setNameOf(provider: string, label: string | undefined): string {
   return `${provider}_${part.replace(new RegExp(`^${provider}[_.-]`), '')}`;
 }
 
-/** The set that stands in for another one: `aws` and `aws_alt`. One that is an alternate already stays. */
+/** Returns the name of a set's alternate: `aws_alt` for `aws`. The name of an alternate is returned as it is. */
 export function alternateOf(set: string): string {
   return /(?:^|_)alt$/.test(set) ? set : `${set}_alt`;
 }

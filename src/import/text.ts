@@ -1,18 +1,19 @@
 import { ImportError } from './import-error.ts';
 
-/** Largest file that is imported, in bytes of UTF-8. The tools' own have a few kilobytes. */
+/** Largest file that is imported, in bytes of UTF-8. Those of the tools have a few kilobytes. */
 const IMPORT_BYTES_MAX: number = 1024 * 1024;
 
-/** Longest key that is named in an error, in characters: the longest variable of our providers has 39. */
+/** Longest key that an error names, in characters. The longest variable of the providers has 39. */
 const SHOWN_KEY_LENGTH_MAX = 48;
 
 /**
- * A file's text with its lines ended by LF alone and without a byte order mark, which Windows' editors write.
+ * Returns a file's text with LF line ends, and without the byte order mark that Windows editors write.
  *
- * @throws ImportError where it is larger than {@link IMPORT_BYTES_MAX}, or no text
+ * @throws ImportError if the file is larger than {@link IMPORT_BYTES_MAX}, empty, or not text
  */
 export function prepareText(text: string): string {
-  // No text of UTF-16 units is longer than its UTF-8; what is in between costs no more than twice as much.
+  // The length in UTF-16 units never exceeds that in bytes of UTF-8. A larger file of multi-byte characters may pass,
+  // but takes at most twice the limit in memory.
   if (text.length > IMPORT_BYTES_MAX) throw new ImportError(undefined, `it is larger than ${IMPORT_BYTES_MAX} bytes`);
   const lines = text.replace(/^\ufeff/, '').replaceAll(/\r\n?/g, '\n');
   const nul = lines.indexOf('\0');
@@ -22,7 +23,7 @@ export function prepareText(text: string): string {
   return lines;
 }
 
-/** The line, from 1, in which a position is. */
+/** Returns the number of the line, from 1, that contains a position. */
 export function lineAt(text: string, position: number): number {
   let line = 1;
   for (let at = text.indexOf('\n'); at !== -1 && at < position; at = text.indexOf('\n', at + 1)) line += 1;
@@ -30,8 +31,8 @@ export function lineAt(text: string, position: number): number {
 }
 
 /**
- * A key as an error may name it; undefined where it may be a part of a secret in the wrong place, as the second line of
- * one in base64 is, which ends in an equals sign. Words have few places in which the kind of character changes.
+ * Returns a key if an error may name it. Undefined if it may be part of a misplaced secret, such as the last line of a
+ * base64 text, which ends in an equals sign. In words, unlike in base64, the type of character seldom changes.
  */
 export function showableKey(key: string): string | undefined {
   if (key.length > SHOWN_KEY_LENGTH_MAX || !/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(key)) return undefined;
@@ -39,7 +40,7 @@ export function showableKey(key: string): string | undefined {
   return changes <= Math.max(1, key.length / 5) ? key : undefined;
 }
 
-/** "the key X", or "a key" for one that is not to be repeated. */
+/** Returns "the key X", or "a key" if it may be part of a misplaced secret. */
 export function describeKey(key: string): string {
   const shown = showableKey(key);
   return shown === undefined ? 'a key' : `the key ${shown}`;

@@ -2,14 +2,14 @@ import { isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, parseDocument, typ
 import { ImportError } from './import-error.ts';
 import { describeKey } from './text.ts';
 
-/** A parsed YAML or JSON text: scalars as the text they were, with the line of each part. */
+/** A parsed YAML or JSON text. Scalars are kept as text; each part has its line. */
 export type Tree = TextNode | MapNode | ListNode;
 
 export interface TextNode {
   readonly kind: 'text';
   readonly line: number;
   readonly text: string;
-  /** JSON's and YAML's null. */
+  /** Whether the text is a null of JSON or YAML. */
   readonly isNull: boolean;
 }
 
@@ -31,34 +31,34 @@ export interface MapEntry {
   readonly value: Tree;
 }
 
-/** Levels of maps and lists. clouds.yaml, the deepest that is read, has five. */
+/** Deepest nesting of maps and lists. clouds.yaml, the most deeply nested of the formats, has five levels. */
 const DEPTH_MAX = 16;
 
 /**
- * Tokens of YAML's lexer: some hundred sets. The parser takes up to 20 µs for one, much more where it goes wrong, so
- * that without a bound a file of 1 MiB keeps it busy for 20 s.
+ * Most tokens of YAML's lexer, enough for some hundred sets. The parser takes up to 20 µs for each, and much more in
+ * invalid text, so that without this limit a file of 1 MiB takes 20 s.
  */
 const TOKENS_MAX = 50_000;
 
-/** Escapes that there are not. Each is an error with a copy of what it is about, in time that grows with their square. */
+/** Most invalid escapes. The parser reports each as an error with a copy of the text around it, in quadratic time. */
 const WRONG_ESCAPES_MAX = 1000;
 const WRONG_ESCAPE = /\\(?!["\\/abefnrtvN_LP0 \t\n]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})/gi;
 
-/** The yaml library's messages quote the text: of an error, only its code and its place are used. */
+/** Messages for the yaml library's error codes. Its own messages quote the text, and are not used. */
 const REASONS: { readonly [Code in ErrorCode]?: string } = {
-  BAD_DQ_ESCAPE: 'it has an escape in a quoted text that there is not',
+  BAD_DQ_ESCAPE: 'it has an unknown escape sequence in a quoted text',
   BAD_INDENT: 'its indentation does not fit the lines before it',
-  BLOCK_AS_IMPLICIT_KEY: 'it has a second colon; a value with one belongs into quotes',
+  BLOCK_AS_IMPLICIT_KEY: 'it has a second colon; a value that contains a colon needs quotes',
   MISSING_CHAR: 'a quote, bracket, comma or line end is missing',
-  MULTIPLE_DOCS: 'a second document begins; one file has one',
-  TAB_AS_INDENT: 'it is indented by a tab; YAML takes spaces only',
+  MULTIPLE_DOCS: 'a second document begins; only one is supported',
+  TAB_AS_INDENT: 'it is indented by a tab; YAML allows only spaces',
   MULTILINE_IMPLICIT_KEY: 'a colon is missing',
   RESOURCE_EXHAUSTION: 'it is nested too deeply',
 };
 
 /**
- * Parses YAML, or JSON, which may have commas too many. Everything in them that makes something out of something else
- * is refused: aliases, merge keys, tags. Nothing of it is ever a property of an object, so that no name is special.
+ * Parses YAML or JSON; JSON may have superfluous commas. Aliases, anchors, merge keys and tags are refused, since they
+ * derive values from others. Keys never become properties of an object, so that no key has a special meaning.
  *
  * @throws ImportError
  */
@@ -67,13 +67,13 @@ export function parseTree(text: string): Tree {
   const lineCounter = new LineCounter();
   const { contents, errors } = parseDocument(text, {
     lineCounter,
-    // Scalars stay the text they are: a key of digits is no number, and `no` is no boolean.
+    // Keep scalars as text: a value of digits does not become a number, nor `no` a boolean.
     schema: 'failsafe',
     prettyErrors: false,
-    // More silence would also leave out the error about a second document.
+    // `silent` would also suppress the error about a second document.
     logLevel: 'error',
     merge: false,
-    // Their search takes quadratic time, and its message quotes the key.
+    // The library's search for duplicate keys takes quadratic time, and its message quotes the key.
     uniqueKeys: false,
   });
   const lineOf = (position: number): number => Math.max(1, lineCounter.linePos(position).line);
@@ -116,10 +116,10 @@ function toTree(node: unknown, lineOf: (position: number) => number, above: numb
   const entries = node.items.map((pair): MapEntry => {
     const at = lineOfNode(pair.key, lineOf) ?? line;
     assertPlain(pair.key, at);
-    if (!isScalar(pair.key)) throw new ImportError(at, 'a key is no text');
+    if (!isScalar(pair.key)) throw new ImportError(at, 'a key is not text');
     const key = String(pair.key.value);
-    if (key === '<<') throw new ImportError(at, 'merge keys (<<) are not taken; write the keys out');
-    if (seen.has(key)) throw new ImportError(at, `${describeKey(key)} is there twice`);
+    if (key === '<<') throw new ImportError(at, 'merge keys (<<) are not supported; write the keys out');
+    if (seen.has(key)) throw new ImportError(at, `${describeKey(key)} occurs twice`);
     seen.add(key);
     return { key, line: at, value: toTree(pair.value, lineOf, at, depth - 1) };
   });
@@ -127,10 +127,11 @@ function toTree(node: unknown, lineOf: (position: number) => number, above: numb
 }
 
 function assertPlain(node: unknown, line: number): void {
-  if (isAlias(node)) throw new ImportError(line, 'aliases (*) are not taken; write the value out');
+  if (isAlias(node)) throw new ImportError(line, 'aliases (*) are not supported; write the value out');
   const { anchor, tag } = node as { readonly anchor?: string; readonly tag?: string };
-  if (anchor !== undefined) throw new ImportError(line, 'anchors (&) are not taken');
-  if (tag !== undefined) throw new ImportError(line, 'tags (!) are not taken; a text that begins with ! needs quotes');
+  if (anchor !== undefined) throw new ImportError(line, 'anchors (&) are not supported');
+  if (tag !== undefined)
+    throw new ImportError(line, 'tags (!) are not supported; a text that begins with ! needs quotes');
 }
 
 function lineOfNode(node: unknown, lineOf: (position: number) => number): number | undefined {

@@ -1,37 +1,36 @@
 import type { Interface, SimpleType, StructField, StructType, Type } from './idl.ts';
 
 /**
- * Checks one value. Undefined where it is valid; else the path of what is not, as in `credentials[3].name`. A path is
- * made of names of the interface and of indices of arrays, and of nothing that the value contains. It is empty for the
- * value itself.
- *
- * The value is one that `JSON.parse` returned. It is never changed.
+ * Checks one value as returned by `JSON.parse`, without changing it. Returns undefined if the value is valid, or else
+ * the path of the first invalid part, as in `credentials[3].name`. A path consists only of names from the interface and
+ * array indices, never of anything from the value. It is empty for the value itself.
  */
 export type Check = (value: unknown) => string | undefined;
 
-/** How the parameters of one method are checked; parameters that a message leaves out are checked as `{}`. */
+/** The checks of one method's parameters. Parameters that a message leaves out are checked as `{}`. */
 export interface MethodCheck {
   /**
-   * Refuses fields that the interface does not have. An unknown field is not named: the path is that of its struct.
+   * Checks the parameters of a call, and rejects unknown fields. The path is then that of the struct, so that the
+   * unknown field is not named.
    *
-   * A nullable field may be `null` or absent, and handlers see it as it came: the generated types say `?: T | null`.
+   * A nullable field may be `null` or absent. Handlers receive it unchanged; the generated types say `?: T | null`.
    */
   readonly checkCall: Check;
-  /** Lets unknown fields pass, by which a later daemon can extend an answer. */
+  /** Checks the parameters of a reply. Unknown fields are allowed, so that a newer daemon can add some. */
   readonly checkReply: Check;
 }
 
 /** The checks of a whole interface, by the names of its members. */
 export interface InterfaceCheck {
   readonly methods: ReadonlyMap<string, MethodCheck>;
-  /** For the parameters of errors, under the rules of a reply. */
+  /** The checks of the parameters of errors, by the same rules as for replies. */
   readonly errors: ReadonlyMap<string, Check>;
 }
 
 /**
- * Makes the checks of an interface, once at start.
+ * Compiles the checks of an interface.
  *
- * @throws TypeError if a type contains itself: its values could nest without bound, and so could the check's recursion
+ * @throws TypeError if a type contains itself, since the recursion of its check would have no limit
  */
 export function compileInterface(parsed: Interface): InterfaceCheck {
   const call = new Compiler(parsed, true);
@@ -56,12 +55,12 @@ const SIMPLE_CHECKS: { readonly [Name in SimpleType['name']]: Check } = {
   any: checkAny,
 };
 
-/** A field, ready to be checked. */
+/** A field with its compiled check. */
 interface CompiledField {
   readonly name: string;
   readonly check: Check;
   readonly isNullable: boolean;
-  /** The field is named like something that every object inherits, as `constructor` is. */
+  /** Whether every object inherits a property of this name, such as `constructor`. */
   readonly isInherited: boolean;
 }
 
@@ -123,24 +122,24 @@ class Compiler {
   }
 }
 
-/** The path of the checked value itself: it is not what the interface says. */
+/** The path of the checked value itself. */
 const HERE = '';
 
 function checkBool(value: unknown): string | undefined {
   return typeof value === 'boolean' ? undefined : HERE;
 }
 
-/** A number that is exact as a double; others would have changed on their way. */
+/** Accepts integers that a double represents exactly; any other would have changed in transit. */
 function checkInt(value: unknown): string | undefined {
   return Number.isSafeInteger(value) ? undefined : HERE;
 }
 
-/** Finite: `JSON.parse` makes an infinity of 1e999, which no message can carry back. */
+/** Accepts finite numbers. `JSON.parse` turns 1e999 into infinity, which JSON cannot express. */
 function checkFloat(value: unknown): string | undefined {
   return Number.isFinite(value) ? undefined : HERE;
 }
 
-/** Unicode text. A lone surrogate, which JSON can spell, would become another character on its way into UTF-8. */
+/** Accepts well-formed Unicode. JSON can contain lone surrogates, which the conversion to UTF-8 would replace. */
 function checkString(value: unknown): string | undefined {
   return typeof value === 'string' && value.isWellFormed() ? undefined : HERE;
 }
@@ -172,7 +171,7 @@ function checkArray(checkElement: Check): Check {
   };
 }
 
-/** The keys of a map are input; so the path of a bad element is that of the map. */
+/** Checks a map. The path of an invalid element is that of the map, since the keys are part of the value. */
 function checkMap(checkElement: Check): Check {
   return (value) => {
     if (!isPlainObject(value) || hasPrototypeKey(value)) return HERE;
@@ -181,7 +180,7 @@ function checkMap(checkElement: Check): Check {
   };
 }
 
-/** Does not look at unknown fields, other than `__proto__`. */
+/** Checks a struct in which unknown fields are allowed, except `__proto__`. */
 function checkOpenStruct(fields: readonly CompiledField[]): Check {
   return (value) => {
     if (!isPlainObject(value) || hasPrototypeKey(value)) return HERE;
@@ -193,7 +192,7 @@ function checkOpenStruct(fields: readonly CompiledField[]): Check {
   };
 }
 
-/** As many keys as fields that are there means that no key is unknown: no key needs to be looked up. */
+/** Checks a struct in which unknown fields are not allowed. Counting keys and known fields avoids a look-up per key. */
 function checkStrictStruct(fields: readonly CompiledField[]): Check {
   return (value) => {
     if (!isPlainObject(value)) return HERE;
@@ -223,7 +222,10 @@ function isPlainObject(value: unknown): value is Readonly<Record<string, unknown
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** An own key `__proto__`, which `JSON.parse` makes, becomes a prototype where somebody copies the object by assignment. */
+/**
+ * Tells whether an object has an own key `__proto__`, as `JSON.parse` can create it. Copying such an object by
+ * assignment would set the prototype of the copy.
+ */
 function hasPrototypeKey(value: object): boolean {
   return Object.hasOwn(value, '__proto__');
 }

@@ -3,14 +3,14 @@ import { giveBack } from '../give-back.ts';
 
 const NUL = 0;
 
-/** First size of the buffer for a frame that comes in pieces, in bytes; most messages fit. */
+/** Initial size of the buffer for a frame that arrives in pieces, in bytes. Most messages fit. */
 const BUFFER_BYTES_MIN = 4096;
 
 /**
- * Cuts a stream of bytes into messages that each end with a NUL byte (https://varlink.org/Method-Call).
+ * Splits a stream of bytes into messages that each end with a NUL byte (https://varlink.org/Method-Call).
  *
- * Every byte that is pushed is in one place only, and so can be wiped: in a frame, which is the caller's from then on,
- * or in the splitter, until {@link FrameSplitter.wipe}.
+ * Every byte that is pushed exists in one place only, so that it can be wiped: in a frame, which belongs to the caller
+ * from then on, or in the splitter, until {@link FrameSplitter.wipe}.
  */
 export class FrameSplitter {
   readonly #frameBytesMax: number;
@@ -18,23 +18,25 @@ export class FrameSplitter {
   #pendingBytes = 0;
   #isOverrun = false;
 
-  /** @param frameBytesMax the longest frame that is let through, in bytes without its NUL */
+  /** @param frameBytesMax the longest frame that is accepted, in bytes without its NUL */
   constructor(frameBytesMax: number) {
-    if (!Number.isSafeInteger(frameBytesMax) || frameBytesMax < 0) throw new RangeError('frameBytesMax is no size');
+    if (!Number.isSafeInteger(frameBytesMax) || frameBytesMax < 0)
+      throw new RangeError('frameBytesMax is not a size in bytes');
     this.#frameBytesMax = frameBytesMax;
   }
 
-  /** How many bytes of an incomplete frame are held; 0 between two frames. */
+  /** Number of bytes held of an incomplete frame; 0 between two frames. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
 
   /**
-   * Takes the next bytes of the stream and yields the frames that they complete, without their NUL, in order. It is to
-   * be run to its end before the next call. Where a caller stops (`break`, `return()`), what follows is lost, and zeroed.
+   * Takes the next bytes of the stream and yields the frames that they complete, without their NUL, in order. The
+   * generator has to be run to its end before the next call. If the caller stops early (`break`, `return()`), the rest
+   * of the chunk is zeroed and lost.
    *
-   * The chunk is given away. Frames that lie in it whole are views of it; what has to wait is moved out, and zeroed in
-   * the chunk.
+   * The splitter takes ownership of the chunk. Frames that lie entirely in it are views of it; an incomplete frame is
+   * copied out, and zeroed in the chunk.
    *
    * @throws CredentialError `TooLarge` at the first byte over the limit, after the frames before it, and from then on
    */
@@ -59,13 +61,13 @@ export class FrameSplitter {
     }
   }
 
-  /** Zeroes what is held of an incomplete frame, and forgets it. */
+  /** Zeroes and discards what is held of an incomplete frame. */
   wipe(): void {
     this.#buffer.fill(0, 0, this.#pendingBytes);
     giveBack(this.#release().buffer);
   }
 
-  /** Moves a piece of a frame out of its chunk. The buffer doubles, so that many small pieces cost linear time. */
+  /** Moves a piece of a frame from its chunk to the buffer. Its size doubles, so that small pieces take linear time. */
   #hold(piece: Uint8Array): void {
     const bytes = this.#pendingBytes + piece.length;
     if (bytes > this.#buffer.length) {
@@ -81,7 +83,7 @@ export class FrameSplitter {
     this.#pendingBytes = bytes;
   }
 
-  /** Hands the buffer over as a frame. The next frame gets a buffer of its own. */
+  /** Gives the buffer away as a frame. The next frame gets a new buffer. */
   #release(): Uint8Array {
     const frame = this.#buffer.subarray(0, this.#pendingBytes);
     this.#buffer = new Uint8Array(0);

@@ -6,19 +6,19 @@ export type Type =
   | EnumType
   | StructType;
 
-/** A type without parts. An `object` is any JSON object, `any` is any JSON value but null. */
+/** A type without parts. `object` is any JSON object, `any` is any JSON value except null. */
 export interface SimpleType {
   readonly kind: 'simple';
   readonly name: 'bool' | 'int' | 'float' | 'string' | 'object' | 'any';
 }
 
-/** One of some words, which travel as strings. */
+/** An enumeration; its values are strings in a message. */
 export interface EnumType {
   readonly kind: 'enum';
   readonly values: readonly string[];
 }
 
-/** An object with known fields; without any, `()`. */
+/** An object with known fields. `()` has none. */
 export interface StructType {
   readonly kind: 'struct';
   readonly fields: readonly StructField[];
@@ -29,9 +29,9 @@ export interface StructField extends Documented {
   readonly type: Type;
 }
 
-/** A thing with a comment on the lines right before it. */
+/** Part of an interface that can have a comment on the lines directly before it. */
 export interface Documented {
-  /** The comment without its `#`; empty where there is none. */
+  /** The comment without its `#`; empty if there is none. */
   readonly doc: string;
 }
 
@@ -48,7 +48,7 @@ export interface ErrorDefinition extends Documented {
   readonly fields: StructType;
 }
 
-/** A parsed interface. Members are in the order of the text; every named type in it is one of `types`. */
+/** A parsed interface. Members are in the order of the text; every named type that is used is in `types`. */
 export interface Interface extends Documented {
   readonly name: string;
   readonly types: ReadonlyMap<string, TypeDefinition>;
@@ -56,7 +56,7 @@ export interface Interface extends Documented {
   readonly errors: ReadonlyMap<string, ErrorDefinition>;
 }
 
-/** Says where a text is no interface definition. Line and column count from 1, the column in UTF-16 code units. */
+/** A text is not a valid interface definition. Line and column count from 1, the column in UTF-16 code units. */
 export class IdlSyntaxError extends SyntaxError {
   readonly line: number;
   readonly column: number;
@@ -69,7 +69,7 @@ export class IdlSyntaxError extends SyntaxError {
   }
 }
 
-/** Deepest nesting of types that is read, as in systemd's `sd-varlink-idl.c`; it bounds the recursion. */
+/** Deepest nesting of types that is accepted, as in systemd's `sd-varlink-idl.c`. It limits the parser's recursion. */
 const NESTING_MAX = 64;
 
 const WHITESPACE = /[ \t\u00a0\ufeff\u1680\u180e\u2000-\u200a\u202f\u205f\u3000]+/y;
@@ -83,9 +83,9 @@ const MEMBER = /(?:type|method|error)(?![A-Za-z0-9_])/y;
 const SIMPLE_TYPE = /(?:bool|int|float|string|object|any)(?![A-Za-z0-9_])/y;
 
 /**
- * Reads an interface definition (https://varlink.org/Interface-Definition), with systemd's foreign type `any`.
+ * Parses an interface definition (https://varlink.org/Interface-Definition), including systemd's extension `any`.
  *
- * @throws IdlSyntaxError for what the grammar refuses, and for names that are used twice or mean nothing
+ * @throws IdlSyntaxError for a syntax error, a name that is defined twice, or a type that is not defined
  */
 export function parseInterface(text: string): Interface {
   return new Parser(text).interface();
@@ -98,7 +98,7 @@ class Parser {
   readonly #types = new Map<string, TypeDefinition>();
   readonly #methods = new Map<string, MethodDefinition>();
   readonly #errors = new Map<string, ErrorDefinition>();
-  /** Where each named type is used first. */
+  /** The offset at which each named type is first used. */
   readonly #uses = new Map<string, number>();
 
   constructor(text: string) {
@@ -177,7 +177,7 @@ class Parser {
     return type.kind === 'struct' ? type : this.#fail('fields have types, as in (name: string)', offset);
   }
 
-  /** `(a: T, b: T)` and `()` are structs, `(a, b)` is an enum. What comes after the first name decides. */
+  /** Parses a struct, `(a: T, b: T)` or `()`, or an enum, `(a, b)`. A colon after the first name makes it a struct. */
   #parentheses(): EnumType | StructType {
     this.#expect('(');
     let { doc } = this.#skip();
@@ -190,7 +190,7 @@ class Parser {
       const offset = this.#offset;
       const name =
         this.#match(FIELD_NAME) ?? this.#fail('a name is expected: letters, digits and single _ between them');
-      if (names.has(name)) this.#fail(`${name} is there twice`, offset);
+      if (names.has(name)) this.#fail(`${name} occurs twice`, offset);
       names.add(name);
       this.#skip();
       if (names.size === 1) isStruct = this.#text.startsWith(':', this.#offset);
@@ -205,14 +205,14 @@ class Parser {
     return isStruct ? { kind: 'struct', fields } : { kind: 'enum', values: [...names] };
   }
 
-  /** Skips white space, line ends and comments; `doc` is the comment on the lines right before what follows. */
+  /** Skips white space, line ends and comments. `doc` is the comment on the lines directly before the next token. */
   #skip(): { readonly hasLineEnd: boolean; readonly doc: string } {
     let hasLineEnd = this.#offset === 0;
     let doc: string[] = [];
     let isBlankLine = false;
     while (this.#offset < this.#text.length) {
       if (this.#match(LINE_END) !== undefined) {
-        // A comment behind something, on the same line, is not about what follows.
+        // A comment at the end of a line with other text does not document what follows.
         if (isBlankLine || !hasLineEnd) doc = [];
         hasLineEnd = true;
         isBlankLine = true;

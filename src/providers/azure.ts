@@ -14,7 +14,7 @@ import { parseColonRepository, type ColonRepository, type ColonRepositoryRefusal
 import type { Field, Provider } from './provider.ts';
 import { parseServer } from './server.ts';
 
-/** The end of all hosts of Azure's public cloud; restic's default, too. */
+/** The suffix of all hosts of Azure's public cloud. Also restic's default. */
 export const AZURE_ENDPOINT_SUFFIX = 'core.windows.net';
 
 /** Azure's rule for containers: 3 to 63 letters, digits and single hyphens between them. */
@@ -22,17 +22,17 @@ const CONTAINER_NAME = /^(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*$/;
 const ACCOUNT = /^[a-z0-9]{3,24}$/;
 const BASE64 = /^(?=.)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-/** Whether a container can be called so. */
+/** Tells whether a container can have this name. */
 export function isContainer(name: string): boolean {
   return CONTAINER_NAME.test(name);
 }
 
-/** Reads `azure:CONTAINER:/PATH`. */
+/** Parses `azure:CONTAINER:/PATH`. */
 export function parseAzureRepository(text: string): ColonRepository | ColonRepositoryRefusal {
   return parseColonRepository(text, 'azure', isContainer);
 }
 
-/** Host, with a port where the suffix has one, of an account: always by TLS, as restic asks it. */
+/** Returns the host of an account, with a port if the suffix has one. It is always reached by TLS, as in restic. */
 export function azureHostOf(account: string, suffix: string = AZURE_ENDPOINT_SUFFIX): string {
   return `${account}.blob.${suffix}`;
 }
@@ -46,10 +46,10 @@ const ACCOUNT_NAME: Field = {
   isRequired: true,
   input: 'text',
   variables: ['AZURE_ACCOUNT_NAME', 'AZURE_STORAGE_ACCOUNT'],
-  check: (text) => (ACCOUNT.test(text) ? undefined : 'it has more than 3 to 24 small letters and digits'),
+  check: (text) => (ACCOUNT.test(text) ? undefined : 'it is not 3 to 24 lower-case letters and digits'),
 };
 
-/** 64 bytes in base64, of which each account has two. */
+/** One of the two keys of an account: 64 bytes in base64. */
 const ACCOUNT_KEY: Field = {
   id: 'account_key',
   label: 'Account key',
@@ -61,18 +61,20 @@ const ACCOUNT_KEY: Field = {
   check: (text) => (BASE64.test(text) ? undefined : 'it is not base64'),
 };
 
-/** For other clouds than the public one. restic knows it from 0.16 on. */
+/** For clouds other than the public one. Supported by restic since version 0.16. */
 const ENDPOINT_SUFFIX: Field = {
   ...optionalText('endpoint_suffix', 'End of the host names'),
   example: 'core.usgovcloudapi.net',
   variables: ['AZURE_ENDPOINT_SUFFIX'],
   check(text) {
-    const server = /^[A-Za-z0-9]/.test(text) ? parseServer(`account.blob.${text}`) : { reason: 'it is no name' };
+    const server = /^[A-Za-z0-9]/.test(text)
+      ? parseServer(`account.blob.${text}`)
+      : { reason: 'it is not a host name' };
     return 'reason' in server ? `${server.reason}; it looks like ${AZURE_ENDPOINT_SUFFIX}` : undefined;
   },
 };
 
-/** By these an identity in Microsoft Entra is told (`DefaultAzureCredential`, which restic and rclone use). */
+/** Variables that select an identity in Microsoft Entra (`DefaultAzureCredential`, which restic and rclone use). */
 const IDENTITY: readonly string[] = [
   'AZURE_TENANT_ID',
   'AZURE_CLIENT_ID',
@@ -106,7 +108,7 @@ export const AZURE: Provider = {
     const account = values.get('account_name');
     const suffix = values.get('endpoint_suffix');
     if (account === undefined || suffix === undefined) return { rclone: {}, variables: {} };
-    // A URL is what rclone takes from 1.61 on; before, it put the account in front by itself.
+    // rclone takes a whole URL since version 1.61. Earlier versions put the account in front themselves.
     return { rclone: { ENDPOINT: `https://${azureHostOf(account, suffix)}` }, variables: {} };
   },
   contradicting: [

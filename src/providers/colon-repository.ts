@@ -1,19 +1,19 @@
-/** Where a repository lies in a container (Azure) or a bucket (Google). */
+/** The location of a repository in a container (Azure) or a bucket (Google). */
 export interface ColonRepository {
   readonly bucket: string;
   /** Name prefix without slashes at its ends; empty for the root. */
   readonly prefix: string;
 }
 
-/** Why a text is no such repository; a reason never repeats the text. */
+/** The reason why a text is not such a repository. It never repeats the text. */
 export type ColonRepositoryRefusal = { readonly reason: string };
 
 const UNSEEN = /[\s\p{Cc}\p{Cf}\p{Cs}]/u;
 
 /**
- * Reads `azure:CONTAINER:/PATH` and `gs:BUCKET:/PATH` like restic (`internal/backend/azure/config.go`,
- * `internal/backend/gs/config.go`): up to the next colon goes the name, and the path is cleaned like Go's `path.Clean`
- * does it. Nothing is percent-decoded. Stricter than restic, which takes any name, and `..` for a folder above the root.
+ * Parses `azure:CONTAINER:/PATH` and `gs:BUCKET:/PATH` as restic does (`internal/backend/azure/config.go`,
+ * `internal/backend/gs/config.go`): the name ends at the next colon, and the path is cleaned as by Go's `path.Clean`.
+ * Nothing is percent-decoded. Stricter than restic, which accepts any name, and `..` as a folder above the root.
  */
 export function parseColonRepository(
   text: string,

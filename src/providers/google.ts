@@ -15,23 +15,23 @@ import type { Field, Provider } from './provider.ts';
 import { checkServiceAccount } from './service-account.ts';
 import { parseServer, type Server } from './server.ts';
 
-/** Where Google Storage is asked. */
+/** The public endpoint of Google Cloud Storage. */
 export const GOOGLE_ENDPOINT = 'https://storage.googleapis.com';
 
-/** Google's rule for buckets: letters, digits, hyphens, underscores and, in up to 222 characters, dots. */
+/** Google's rule for buckets: up to 222 letters, digits, hyphens, underscores and dots, at most 63 between two dots. */
 const BUCKET_NAME = /^(?=.{3,222}$)[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?)*$/;
 
-/** Whether a bucket can be called so. */
+/** Tells whether a bucket can have this name. */
 export function isGoogleBucket(name: string): boolean {
   return BUCKET_NAME.test(name);
 }
 
-/** Reads `gs:BUCKET:/PATH`. */
+/** Parses `gs:BUCKET:/PATH`. */
 export function parseGoogleRepository(text: string): ColonRepository | ColonRepositoryRefusal {
   return parseColonRepository(text, 'gs', isGoogleBucket);
 }
 
-/** Reads the server of an endpoint; a token is a password for some time, and never goes out in clear. */
+/** Parses the server of an endpoint. Refuses http, since access tokens must not be sent unencrypted. */
 export function parseGoogleEndpoint(text: string): Server | { readonly reason: string } {
   const server = parseServer(text);
   return 'reason' in server || server.isTls ? server : { reason: 'it is not https' };
@@ -39,7 +39,7 @@ export function parseGoogleEndpoint(text: string): Server | { readonly reason: s
 
 const REPOSITORY: Field = repositoryField('gs:backup-123:/host-1', 'gs:BUCKET:/PATH', parseGoogleRepository);
 
-/** Letters, digits and hyphens; those of a company's domain have it and a colon in front. */
+/** Letters, digits and hyphens. The ids of projects in a company's domain start with that domain and a colon. */
 const PROJECT_ID: Field = {
   id: 'project_id',
   label: 'Project ID',
@@ -49,13 +49,15 @@ const PROJECT_ID: Field = {
   example: 'backups-415611',
   variables: ['GOOGLE_PROJECT_ID', 'GOOGLE_CLOUD_PROJECT'],
   check: (text) =>
-    /^(?:[a-z0-9.-]{1,63}:)?[a-z0-9-]{1,63}$/.test(text) ? undefined : 'it has more than small letters, digits and -',
+    /^(?:[a-z0-9.-]{1,63}:)?[a-z0-9-]{1,63}$/.test(text)
+      ? undefined
+      : 'it has characters other than lower-case letters, digits and -, or is too long',
 };
 
 /**
- * The JSON that Google gives out for a service account. restic and Google's tools take the *path* of a file with it: `exec`
- * gives one; a unit has it in its credentials directory, `LoadCredential=cio_google_service_account:…`. rclone takes the
- * JSON itself.
+ * The JSON that Google issues for a service account. restic and Google's tools take the *path* of a file with it:
+ * `exec` provides one; a unit finds it in its credentials directory, by `LoadCredential=cio_google_service_account:…`.
+ * rclone takes the JSON itself.
  */
 const SERVICE_ACCOUNT: Field = {
   id: 'service_account',
@@ -69,7 +71,7 @@ const SERVICE_ACCOUNT: Field = {
   check: checkServiceAccount,
 };
 
-/** For Google Storage at a private address; restic knows none. */
+/** For Google Cloud Storage at a private address. restic has no such setting. */
 const ENDPOINT: Field = {
   ...optionalText('endpoint', 'Endpoint'),
   example: GOOGLE_ENDPOINT,
@@ -79,14 +81,14 @@ const ENDPOINT: Field = {
   },
 };
 
-/** Where a bucket lies that is made; one that is there needs it nowhere. */
+/** The region in which a new bucket is created. Not used for an existing bucket. */
 const REGION: Field = {
   ...optionalText('region', 'Region'),
   example: 'europe-west1',
-  check: (text) => (/^[A-Za-z0-9-]{1,64}$/.test(text) ? undefined : 'it has more than letters, digits and -'),
+  check: (text) => (/^[A-Za-z0-9-]{1,64}$/.test(text) ? undefined : 'it is not 1 to 64 letters, digits and -'),
 };
 
-/** By these Google's libraries find keys that are not the set's. */
+/** Variables by which Google's libraries find credentials other than those of the set. */
 const IDENTITY: readonly string[] = [
   'GOOGLE_APPLICATION_CREDENTIALS',
   'GOOGLE_ACCESS_TOKEN',

@@ -1,7 +1,7 @@
-/** What people's tools call an rclone option, and the field whose value it takes. */
+/** Options of an rclone remote by the name that they have in variables, each with a value or with the id of a field. */
 export type RcloneOptions = { readonly [option: string]: string };
 
-/** One field of a provider: the last part of a credential's name, and what is known of its value. */
+/** One field of a provider: the last part of a credential's name, and the properties of its value. */
 export interface Field {
   /** The suffix of the name, as in `cio_<set>_<id>`. */
   readonly id: string;
@@ -10,19 +10,22 @@ export interface Field {
   readonly isSecret: boolean;
   /** A set is ready when it has all required fields. */
   readonly isRequired: boolean;
-  /** A key that a set does without, and that is not given to tools, where it uses the machine's own identity (its field `use_iam`). */
+  /**
+   * Whether the field is a key that is neither required nor given to tools if the set uses the machine's own identity
+   * (its field `use_iam`).
+   */
   readonly isReplacedByIdentity?: boolean;
   readonly input: 'text' | 'password' | 'textarea';
   readonly example?: string;
-  /** The environment variables by which restic and the provider's own tools take this value. */
+  /** The environment variables from which restic and the provider's own tools read this value. */
   readonly variables: readonly string[];
-  /** Those by which tools take the path of a file that has it. */
+  /** The environment variables from which tools read the path of a file with this value. */
   readonly fileVariables?: readonly string[];
-  /** Says what is wrong with a value, as text that does not repeat it; undefined where nothing is. */
+  /** Returns what is wrong with a value, in a text that does not repeat it; undefined if the value is valid. */
   readonly check?: (text: string) => string | undefined;
 }
 
-/** What tools are told that no field says by itself: it is a part of one, or follows from several. */
+/** Settings for tools that are not the value of a single field: part of one, or a combination of several. */
 export interface Derived {
   /** Options of the rclone remote, with their values. */
   readonly rclone: RcloneOptions;
@@ -30,24 +33,24 @@ export interface Derived {
   readonly variables: Readonly<Record<string, string>>;
 }
 
-/** A provider as data. Nothing here does any work on a network. */
+/** The definition of a provider. Nothing in it uses the network. */
 export interface Provider {
   /** The first word of the names of its sets. */
   readonly id: string;
   readonly label: string;
   readonly fields: readonly Field[];
-  /** The rclone remote of a set. */
+  /** How a set becomes an rclone remote. */
   readonly rclone: {
     readonly fixed: RcloneOptions;
-    /** Options and the fields that they come from. */
+    /** Options, each with the id of the field that its value comes from. */
     readonly fromFields: RcloneOptions;
-    /** Options that {@link Provider.derive} may give; where it does not, the caller's are taken away. */
+    /** Options that {@link Provider.derive} may set. If it does not, those in the caller's environment are removed. */
     readonly derived: readonly string[];
   };
-  /** @param values the set's values by field id, of any form */
+  /** @param values the set's values by field id; they may be invalid */
   readonly derive: (values: ReadonlyMap<string, string>) => Derived;
-  /** Variables of the caller that would override or contradict the set; they are taken from the environment. */
+  /** Variables that would override or contradict the set. They are removed from the caller's environment. */
   readonly contradicting: readonly string[];
-  /** Those of them by which the machine's own identity is told: left in place for a set that uses it. */
+  /** Those of them that select an identity. They are kept for a set that uses the machine's own. */
   readonly identity: readonly string[];
 }

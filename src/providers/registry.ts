@@ -6,17 +6,17 @@ import type { Field, Provider } from './provider.ts';
 import { S3_FIELDS } from './s3-fields.ts';
 import { S3 } from './s3.ts';
 
-/** Every provider that is known, by its id. A new provider is a file of its own and a line here. */
+/** All supported providers by id. A new provider takes a file of its own and a line here. */
 export const PROVIDERS: ReadonlyMap<string, Provider> = new Map(
   [AWS, MINIO, S3, AZURE, GOOGLE].map((provider) => [provider.id, provider]),
 );
 
-/** The providers that speak S3: they have the same fields, and one of them may be said to be another. */
+/** The ids of the providers that speak S3. They have the same fields, and a set of one may be declared as another. */
 export const S3_PROVIDER_IDS: ReadonlySet<string> = new Set(
   [...PROVIDERS.values()].filter(({ fields }) => fields === S3_FIELDS).map(({ id }) => id),
 );
 
-/** Every field of every provider, longest id first, so that the first match of a suffix is the longest. */
+/** The ids of all fields of all providers, longest first, so that the first that matches a suffix is the longest. */
 export const FIELD_IDS: readonly string[] = [
   ...new Set([...PROVIDERS.values()].flatMap((provider) => provider.fields.map((field) => field.id))),
 ].toSorted((a, b) => b.length - a.length || (a < b ? -1 : 1));
@@ -28,7 +28,10 @@ const fieldsById: ReadonlyMap<string, Field> = new Map(
     .flatMap((provider) => provider.fields.map((field) => [field.id, field] as const)),
 );
 
-/** What is known of a field where its provider is not: the first provider's idea of it. */
+/**
+ * Returns a provider's field by its id. If the provider is unknown or has no such field, returns the field of the first
+ * provider that has one.
+ */
 export function fieldOf(id: string, provider: Provider | undefined): Field | undefined {
   return provider?.fields.find((field) => field.id === id) ?? fieldsById.get(id);
 }

@@ -17,7 +17,7 @@ import type { Derived, Field, Provider, RcloneOptions } from './provider.ts';
 import { isAmazon, parseS3Repository } from './s3-repository.ts';
 import { parseServer } from './server.ts';
 
-/** Of S3; other providers have forms of their own. */
+/** The repository of an S3 provider. Those of other providers have other forms. */
 export const BACKUP_REPO: Field = repositoryField(
   's3:https://s3.amazonaws.com/backup-123',
   's3:https://HOST/BUCKET',
@@ -46,16 +46,15 @@ export const SECRET_KEY: Field = {
   check: checkHeaderText,
 };
 
-/** Part of host names and of what is signed. Servers other than Amazon's may call theirs as they like. */
+/** The region, part of host names and of signatures. Servers other than Amazon's can use any names. */
 export const REGION: Field = {
   ...optionalText('region', 'Region'),
   example: 'eu-central-1',
   variables: ['AWS_DEFAULT_REGION', 'AWS_REGION'],
-  check: (text) =>
-    /^[A-Za-z0-9._-]{1,64}$/.test(text) ? undefined : 'it has more than letters, digits and . _ -, or than 64 of them',
+  check: (text) => (/^[A-Za-z0-9._-]{1,64}$/.test(text) ? undefined : 'it is not 1 to 64 letters, digits and . _ -'),
 };
 
-/** Comes with temporary keys (AWS STS). */
+/** The session token of temporary keys (AWS STS). */
 export const SESSION_TOKEN: Field = {
   id: 'session_token',
   label: 'Session token',
@@ -68,8 +67,8 @@ export const SESSION_TOKEN: Field = {
 };
 
 /**
- * Servers, with commas between, for tools that take no repository; they get the first. restic knows the server of the
- * repository only.
+ * Servers, separated by commas, for tools that do not read the repository; these use the first. restic uses only the
+ * server in the repository.
  */
 export const ENDPOINT: Field = {
   ...optionalText('endpoint', 'Endpoint'),
@@ -83,12 +82,12 @@ export const ENDPOINT: Field = {
   },
 };
 
-/** Whether the bucket stands in the path and not before the host. restic has an option for it, and no variable. */
+/** Whether the bucket is in the path, not in front of the host. restic has an option for this, but no variable. */
 export const PATH_STYLE: Field = { ...optionalText('path_style', 'Bucket in the path'), check: checkBoolean };
 
 /**
- * The classes of Amazon's whose objects can be read at once; out of GLACIER and DEEP_ARCHIVE no repository can be opened.
- * restic has an option for it, and no variable.
+ * One of Amazon's storage classes whose objects can be read immediately. A repository in GLACIER or DEEP_ARCHIVE
+ * cannot be opened. restic has an option for this, but no variable.
  */
 export const STORAGE_CLASS: Field = {
   ...optionalText('storage_class', 'Storage class'),
@@ -103,7 +102,7 @@ export const STORAGE_CLASS: Field = {
   ]),
 };
 
-/** Encryption by the server, as the header `x-amz-server-side-encryption` has it. */
+/** Encryption by the server: a value of the header `x-amz-server-side-encryption`. */
 export const SSE: Field = {
   ...optionalText('sse', 'Encryption by the server'),
   example: 'AES256',
@@ -130,7 +129,7 @@ export const S3_FIELDS: readonly Field[] = [
   RELOAD_UNITS,
 ];
 
-/** Options of rclone's s3 backend that are fields of a set. */
+/** Options of rclone's s3 backend, each with the field that its value comes from. */
 const RCLONE_OPTIONS = {
   ACCESS_KEY_ID: 'access_key',
   SECRET_ACCESS_KEY: 'secret_key',
@@ -141,10 +140,10 @@ const RCLONE_OPTIONS = {
   ENV_AUTH: 'use_iam',
 } as const;
 
-/** Options of rclone's s3 backend that follow from the server. */
+/** Options of rclone's s3 backend that depend on the server. */
 const RCLONE_DERIVED: readonly string[] = ['ENDPOINT', 'PROVIDER', 'FORCE_PATH_STYLE'];
 
-/** By these the AWS tools and restic are told of a role, which would take the place of the set's keys or come on top. */
+/** Variables that make the AWS tools and restic use a role, in place of the set's keys or on top of them. */
 const IDENTITY: readonly string[] = [
   'RESTIC_AWS_ASSUME_ROLE_ARN',
   'AWS_ROLE_ARN',
@@ -154,8 +153,8 @@ const IDENTITY: readonly string[] = [
 ];
 
 /**
- * Where restic, rclone and the AWS tools look before, or besides, the variables that a set provides. Left in place, an
- * old session token or a password file would be used together with the set's own keys.
+ * Variables that restic, rclone and the AWS tools read in addition to, or in preference to, those that a set provides.
+ * If they were kept, an old session token or a password file would be used together with the set's keys.
  */
 export const S3_CONTRADICTING: readonly string[] = [
   ...RESTIC_CONTRADICTING,
@@ -178,10 +177,10 @@ export const S3_CONTRADICTING: readonly string[] = [
 ];
 
 /**
- * What all providers that speak S3 have in common.
+ * Returns what all providers that speak S3 have in common.
  *
  * @param rcloneName what rclone calls the provider
- * @param elsewhere what else rclone is told where the server is not Amazon's
+ * @param elsewhere additional rclone options for servers other than Amazon's
  */
 export function s3Provider(rcloneName: string, elsewhere?: RcloneOptions): Omit<Provider, 'id' | 'label'> {
   return {
@@ -194,9 +193,9 @@ export function s3Provider(rcloneName: string, elsewhere?: RcloneOptions): Omit<
 }
 
 /**
- * The server, for tools that do not read it in the repository.
+ * Returns the settings that name the server, for tools that do not read the repository.
  *
- * @param elsewhere what else rclone is told where the server is not Amazon's
+ * @param elsewhere additional rclone options for servers other than Amazon's
  */
 export function deriveS3(values: ReadonlyMap<string, string>, elsewhere: RcloneOptions = {}): Derived {
   const repository = parseS3Repository(values.get('backup_repo') ?? '');
@@ -206,7 +205,7 @@ export function deriveS3(values: ReadonlyMap<string, string>, elsewhere: RcloneO
   const style = pathStyle === undefined ? {} : { FORCE_PATH_STYLE: pathStyle };
   if (!('endpoint' in server) || isAmazon(server)) return { rclone: style, variables: {} };
   return {
-    // restic, too, puts the bucket into the path wherever the server is not Amazon's.
+    // Like restic, which puts the bucket into the path for every server other than Amazon's.
     rclone: { ENDPOINT: server.endpoint, ...elsewhere, FORCE_PATH_STYLE: 'true', ...style },
     variables: { AWS_ENDPOINT_URL_S3: server.endpoint },
   };

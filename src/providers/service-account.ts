@@ -1,6 +1,6 @@
 import { parseServer } from './server.ts';
 
-/** What is needed of a service account of Google's to ask for a token in its name. */
+/** The parts of a Google service account that are needed to request an access token. */
 export interface ServiceAccount {
   readonly email: string;
   /** RSA, in PEM (PKCS #8). */
@@ -10,16 +10,16 @@ export interface ServiceAccount {
   readonly tokenUri: string;
 }
 
-/** Where tokens are given out, if the account does not say. */
+/** Google's endpoint for tokens, used if the account does not name one. */
 const TOKEN_URI = 'https://oauth2.googleapis.com/token';
 
 const PRIVATE_KEY = /^\s*-----BEGIN PRIVATE KEY-----[A-Za-z0-9+/=\s]+-----END PRIVATE KEY-----\s*$/;
 const EMAIL = /^[A-Za-z0-9._%+-]{1,128}@[A-Za-z0-9.-]{1,253}$/;
 
-/** Reads the JSON that Google gives out for a service account; a reason never repeats a part of it. */
+/** Parses the JSON that Google issues for a service account. A reason never repeats any part of it. */
 export function parseServiceAccount(text: string): ServiceAccount | { readonly reason: string } {
   const account = parseObject(text);
-  if (account === undefined) return { reason: 'it is no JSON object' };
+  if (account === undefined) return { reason: 'it is not a JSON object' };
   const { type, client_email: email, private_key: privateKey, private_key_id: id, token_uri: uri } = account;
   if (type !== 'service_account') return { reason: 'its type is not service_account' };
   if (email === undefined || email === null) return { reason: 'it has no client_email' };
@@ -27,7 +27,7 @@ export function parseServiceAccount(text: string): ServiceAccount | { readonly r
   if (typeof privateKey !== 'string' || !PRIVATE_KEY.test(privateKey))
     return { reason: 'it has no private_key in PEM' };
   const tokenUri = uri ?? TOKEN_URI;
-  if (typeof tokenUri !== 'string' || !isHttpsUrl(tokenUri)) return { reason: 'its token_uri is no https URL' };
+  if (typeof tokenUri !== 'string' || !isHttpsUrl(tokenUri)) return { reason: 'its token_uri is not an https URL' };
   return { email, privateKey, privateKeyId: typeof id === 'string' ? id : undefined, tokenUri };
 }
 
@@ -36,7 +36,7 @@ export function checkServiceAccount(text: string): string | undefined {
   return 'reason' in account ? account.reason : undefined;
 }
 
-/** V8's own message, which quotes the text, goes nowhere. */
+/** Parses a JSON object without passing on V8's error messages, which quote the text. */
 function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(text);

@@ -23,7 +23,7 @@ for (const [transport, open] of [
   ['node:net', openNetTransport],
   ['the pipe binding', openPipeTransport],
 ] as const satisfies (readonly [string, OpenTransport])[]) {
-  /** A client of a peer that does what the test says on every call. */
+  /** Connects a client to a peer that runs `onCall` for every call. */
   const connectTo = async (
     scope: Scope,
     onCall: (call: ReceivedCall, socket: Socket) => void,
@@ -36,7 +36,7 @@ for (const [transport, open] of [
   };
 
   describe(`CredentialClient.call() over ${transport}`, () => {
-    it('sends the call as Varlink has it, and gives what is answered', async (t) => {
+    it('sends the call as Varlink specifies, and returns the reply', async (t) => {
       const calls: ReceivedCall[] = [];
       const { client, peer } = await connectTo(t, (call, socket) => {
         calls.push(call);
@@ -48,7 +48,7 @@ for (const [transport, open] of [
       assert.equal(client.socket, peer.path);
     });
 
-    it('has many calls under way, and gives every one its own answer', async (t) => {
+    it('has many calls under way, and returns each its own reply', async (t) => {
       const { client } = await connectTo(t, ({ parameters }, socket) => {
         socket.write(getReply(`value of ${String(parameters['name'])}`));
       });
@@ -60,7 +60,7 @@ for (const [transport, open] of [
       );
     });
 
-    it('puts an answer together that comes byte by byte', async (t) => {
+    it('assembles a reply that arrives byte by byte', async (t) => {
       const { client } = await connectTo(t, (_call, socket) => {
         const bytes = Buffer.from(getReply('ünïcödé'));
         const next = (index: number): void => {
@@ -71,7 +71,7 @@ for (const [transport, open] of [
       assert.equal((await client.call('Get', NAME)).value, 'ünïcödé');
     });
 
-    it('throws what the daemon refuses, with code and fields, and goes on', async (t) => {
+    it("throws the daemon's errors with code and fields, and the connection stays usable", async (t) => {
       const answers = [
         message({ error: 'io.cio.Credentials.NotFound', parameters: { name: 'name' } }),
         message({ error: 'io.cio.Credentials.Locked' }),
@@ -83,13 +83,13 @@ for (const [transport, open] of [
       assert.equal((await client.call('Get', NAME)).value, 'later');
     });
 
-    it('lets a later daemon add fields', async (t) => {
+    it('accepts fields that a later daemon adds', async (t) => {
       const parameters = { name: 'name', value: 'v', version: 1, generation: 1, shade: 'blue' };
       const { client } = await connectTo(t, (_call, socket) => socket.write(message({ parameters, later: true })));
       assert.equal((await client.call('Get', NAME)).value, 'v');
     });
 
-    it('tells an error of another version of the daemon from one of the interface', async (t) => {
+    it('distinguishes unknown, malformed and Varlink service errors from those of the interface', async (t) => {
       const answers = [
         { error: 'org.varlink.service.MethodNotFound', parameters: { method: 'io.cio.Credentials.Get' } },
         { error: 'org.varlink.service.InvalidParameter', parameters: { parameter: 'credentials[0].name' } },
@@ -116,7 +116,7 @@ for (const [transport, open] of [
       await assert.rejects(client.call('Get', NAME), failure('bad_reply'));
     });
 
-    it('refuses an answer of another shape, and says where, without what was in it', async (t) => {
+    it('refuses a malformed reply, and says at which field without its content', async (t) => {
       const good = { name: 'name', value: 'canary', version: 1, generation: 1 };
       const bad: [unknown, string][] = [
         [{ ...good, version: 'canary' }, 'Get: version'],
@@ -148,7 +148,7 @@ for (const [transport, open] of [
       ['a reply that goes on, to a call without more', '{"parameters":{},"continues":true}\0'],
       ['JSON nested without end', `{"parameters":${'['.repeat(1_000_000)}\0`],
     ] as const) {
-      it(`ends the connection for all where it gets ${what}`, async (t) => {
+      it(`fails all calls and closes the connection on ${what}`, async (t) => {
         const { client, peer } = await connectTo(t, (_call, socket) => socket.write(bytes));
         const results = await Promise.allSettled([client.call('Get', NAME), client.call('Get', NAME)]);
         for (const result of results) assert.ok(result.status === 'rejected' && failure('bad_reply')(result.reason));
@@ -157,13 +157,13 @@ for (const [transport, open] of [
       });
     }
 
-    it('takes no answer that nobody asked for', async (t) => {
+    it('refuses a reply that belongs to no call', async (t) => {
       const { client } = await connectTo(t, (_call, socket) => socket.write(getReply('one') + getReply('two')));
       assert.equal((await client.call('Get', NAME)).value, 'one');
       await assert.rejects(client.call('Get', NAME), failure('bad_reply'));
     });
 
-    it('takes an error that nobody asked for as the reason why the daemon ends the connection', async (t) => {
+    it('takes an error that belongs to no call for the reason why the daemon closes the connection', async (t) => {
       const busy = message({ error: 'io.cio.Credentials.Busy', parameters: {} });
       const { client, peer } = await connectTo(t, (_call, socket) => socket.end(getReply('one') + busy));
       assert.equal((await client.call('Get', NAME)).value, 'one');
@@ -171,7 +171,7 @@ for (const [transport, open] of [
       await assert.rejects(client.call('Get', NAME), (error) => isCredentialError(error, 'Busy'));
     });
 
-    it('does not grow with a message without end', async (t) => {
+    it('does not buffer a message without end', async (t) => {
       let sent = 0;
       const { client, peer } = await connectTo(t, (_call, socket) => {
         const junk = Buffer.alloc(64 * 1024, 'x');
@@ -186,7 +186,7 @@ for (const [transport, open] of [
       assert.ok(sent < 4 * MESSAGE_BYTES_MAX, `${sent}`);
     });
 
-    it('takes a message of the largest size, and none that is larger', async (t) => {
+    it('accepts a message of the largest size, and none that is larger', async (t) => {
       const room = MESSAGE_BYTES_MAX + 1 - getReply('').length;
       const values = ['x'.repeat(room), 'x'.repeat(room + 1)];
       const { client } = await connectTo(t, (_call, socket) => socket.write(getReply(values.shift() ?? '')));
@@ -194,7 +194,7 @@ for (const [transport, open] of [
       await assert.rejects(client.call('Get', NAME), failure('bad_reply', 'size'));
     });
 
-    it('sends nothing that is larger than a message may be', async (t) => {
+    it('does not send a call that is larger than a message may be', async (t) => {
       let calls = 0;
       const { client } = await connectTo(t, (_call, socket) => {
         calls += 1;
@@ -206,7 +206,7 @@ for (const [transport, open] of [
       assert.equal(calls, 1);
     });
 
-    it('tells every caller when the connection ends before the answer', async (t) => {
+    it('fails every unanswered call when the connection ends', async (t) => {
       const { client } = await connectTo(t, (_call, socket) => socket.end(getReply('first') + '{"parameters":'));
       const results = await Promise.allSettled([1, 2, 3].map(() => client.call('Get', NAME)));
       assert.equal(results[0]?.status, 'fulfilled');
@@ -216,7 +216,7 @@ for (const [transport, open] of [
       await assert.rejects(client.call('Get', NAME), failure('closed'));
     });
 
-    it('gives up on a daemon that does not answer, and on one that never ends its answer', async (t) => {
+    it('times out on a daemon that does not answer, and on one that never ends its reply', async (t) => {
       const silent = await connectTo(t, () => undefined, { timeoutMs: 30 });
       await assert.rejects(silent.client.call('Get', NAME), failure('timed_out'));
       await waitUntil(() => silent.peer.open === 0);
@@ -227,7 +227,7 @@ for (const [transport, open] of [
       await assert.rejects(slow.client.call('Get', NAME, { timeoutMs: 50 }), failure('timed_out'));
     });
 
-    it('gives up on one that answers the first of two calls only', { timeout: 20_000 }, async (t) => {
+    it('times out on a daemon that answers only the first of two calls', { timeout: 20_000 }, async (t) => {
       let calls = 0;
       const { client } = await connectTo(
         t,
@@ -241,17 +241,17 @@ for (const [transport, open] of [
       await Promise.all([first, assert.rejects(second, failure('timed_out'))]);
     });
 
-    it('takes an answer that came in time, though this process was stopped for longer', async (t) => {
+    it('accepts a reply that arrived in time, though this process was stopped for longer', async (t) => {
       t.mock.timers.enable({ apis: ['setTimeout'] });
       const { client } = await connectTo(t, (_call, socket) => {
         socket.write(getReply('in time'));
-        // Its time is over in the turn in which the answer is there and not yet read.
+        // The time-out expires in the turn of the event loop in which the reply has arrived and is not yet read.
         setImmediate(() => t.mock.timers.tick(10_001));
       });
       assert.equal((await client.call('Get', NAME)).value, 'in time');
     });
 
-    it('counts the time of a call from when the ones before it are answered', async (t) => {
+    it("starts a call's time-out when the calls before it are answered", async (t) => {
       t.mock.timers.enable({ apis: ['setTimeout'] });
       const waiting: Socket[] = [];
       const { client } = await connectTo(t, (_call, socket) => waiting.push(socket));
@@ -263,7 +263,7 @@ for (const [transport, open] of [
       assert.deepEqual([(await first).value, (await second).value], ['one', 'two']);
     });
 
-    it('ends by its signal, with the reason of it', async (t) => {
+    it('fails with the reason of its AbortSignal', async (t) => {
       const controller = new AbortController();
       const { client, peer } = await connectTo(t, () => undefined, { signal: controller.signal });
       const call = client.call('Get', NAME);
@@ -273,7 +273,7 @@ for (const [transport, open] of [
       await waitUntil(() => peer.open === 0);
     });
 
-    it('is closed by close(), more than once, and by await using', async (t) => {
+    it('is closed by close(), called any number of times, and by `await using`', async (t) => {
       const { client, peer } = await connectTo(t, () => undefined);
       const call = client.call('Get', NAME);
       client.close();
@@ -294,7 +294,7 @@ for (const [transport, open] of [
         ...(continues && { continues }),
       });
 
-    it('yields every reply, and ends with the one that does not continue', async (t) => {
+    it('yields every reply, and ends with the one without `continues`', async (t) => {
       const calls: ReceivedCall[] = [];
       const { client } = await connectTo(t, (call, socket) => {
         calls.push(call);
@@ -307,7 +307,7 @@ for (const [transport, open] of [
       assert.equal(calls[0]?.more, true);
     });
 
-    it('keeps the order with calls before and behind it', async (t) => {
+    it('keeps its place between the calls before and after it', async (t) => {
       const { client } = await connectTo(t, ({ method }, socket) => {
         const isList = method.endsWith('.List');
         socket.write(isList ? listReply(['a'], true) + listReply(['b'], false) : getReply('v'));
@@ -323,7 +323,7 @@ for (const [transport, open] of [
       assert.equal((await stream.next()).done, true);
     });
 
-    it('throws an error at the place where it comes', async (t) => {
+    it('throws an error at its place in the stream', async (t) => {
       const { client } = await connectTo(t, (_call, socket) => {
         socket.write(listReply(['a'], true) + message({ error: 'io.cio.Credentials.Locked', parameters: {} }));
       });
@@ -333,7 +333,7 @@ for (const [transport, open] of [
       assert.equal((await stream.next()).done, true);
     });
 
-    it('leaves the connection usable where its reader stops early', async (t) => {
+    it('leaves the connection usable if its reader stops early', async (t) => {
       const { client } = await connectTo(t, ({ method }, socket) => {
         if (!method.endsWith('.List')) socket.write(getReply('later'));
         else socket.write(listReply(['a'], true).repeat(100) + listReply([], false));
@@ -345,7 +345,7 @@ for (const [transport, open] of [
       assert.equal((await client.call('Get', NAME)).value, 'later');
     });
 
-    it('holds up a daemon whose replies nobody reads yet', async (t) => {
+    it('applies back-pressure to the daemon while its replies are not read', async (t) => {
       let written = 0;
       const reply = listReply(
         Array.from({ length: 500 }, () => 'name'),
@@ -360,7 +360,7 @@ for (const [transport, open] of [
       });
       const stream = client.stream('List', {});
       await stream.next();
-      // Until the peer's writes no longer get through: both sides live in this event loop.
+      // Until the peer's writes no longer get through: both ends run in this event loop.
       for (let before = -1; before !== written;) {
         before = written;
         await turns(100);
@@ -371,7 +371,7 @@ for (const [transport, open] of [
       await waitUntil(() => peer.open === 0);
     });
 
-    it('does not count the time in which its reader does something else', async (t) => {
+    it('does not count the time that its reader takes', async (t) => {
       t.mock.timers.enable({ apis: ['setTimeout'] });
       const { client } = await connectTo(t, (_call, socket) => {
         socket.write(listReply(['a'], true).repeat(20) + listReply([], false));
@@ -384,7 +384,7 @@ for (const [transport, open] of [
       assert.equal(replies, 21);
     });
 
-    it('fails in the middle where the connection ends', async (t) => {
+    it('throws when the connection ends in mid-stream', async (t) => {
       const { client } = await connectTo(t, (_call, socket) => socket.end(listReply(['a'], true)));
       const stream = client.stream('List', {});
       await stream.next();
@@ -402,10 +402,10 @@ async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Much longer than any of it takes. */
+/** Far more than any of these tests takes, in ms. */
 const TIME_MAX_MS = 20_000;
 
-/** As `eventually()`, but in turns of the event loop: some of these tests have a clock of their own. */
+/** Like `eventually()`, but waits in turns of the event loop, as some of these tests mock the timers. */
 async function waitUntil(isDone: () => boolean): Promise<void> {
   const deadline = performance.now() + TIME_MAX_MS;
   while (!isDone()) {

@@ -5,7 +5,7 @@ import { openNetTransport } from '../../client/net-transport.ts';
 import { getReply, Peer } from './peer.ts';
 
 describe('Connection', () => {
-  it('tells a defect of who is given a reply as what it is, and not as a wrong reply', async (t) => {
+  it("passes an exception of a reply's receiver on unchanged", async (t) => {
     const peer = await Peer.onCalls(t, (_call, socket) => socket.write(getReply('value')));
     const connection = new Connection(await openNetTransport(peer.path), peer.path);
     t.after(() => connection.fail(new Error('the test is over')));

@@ -16,7 +16,7 @@ const daemon = await startDaemon({ after });
 const options = { socket: daemon.socketPath };
 
 describe('connect()', () => {
-  it('gives typed calls to a real daemon, many at a time', async () => {
+  it('makes typed calls to a real daemon, many at a time', async () => {
     await using client = await connect(options);
     const bytes = Uint8Array.of(0, 0xff);
     await client.call('Create', { credentials: [{ name: 'bytes', ...encodeValue(bytes) }] });
@@ -30,7 +30,7 @@ describe('connect()', () => {
     assert.deepEqual([...(decodeValue(await client.call('Get', { name: 'bytes' })) ?? [])], [...bytes]);
   });
 
-  it('streams a list in the order of the calls around it', async () => {
+  it('streams a list', async () => {
     await using client = await connect(options);
     await client.call('Create', { credentials: [{ name: 'cio_aws_access_key', value: 'AK' }], replace: true });
     const seen: string[] = [];
@@ -50,7 +50,7 @@ describe('connect()', () => {
     await assert.rejects(client.call('Get', { name: 'NOWHERE' }), (error) => isCredentialError(error, 'InvalidName'));
   });
 
-  it('tells why there is no daemon', async (t) => {
+  it('says why there is no daemon', async (t) => {
     const socket = path.join(temporaryDirectory(t), 'socket');
     await assert.rejects(connect({ socket }), (error) => {
       assert.ok(error instanceof ConnectionError);
@@ -59,7 +59,7 @@ describe('connect()', () => {
     });
   });
 
-  it('fails what is under way when the daemon is killed, and what comes after', async (t) => {
+  it('fails calls under way and later ones when the daemon is killed', async (t) => {
     const doomed = await startDaemon(t);
     const client = await connect({ socket: doomed.socketPath });
     await client.call('Status', {});

@@ -23,9 +23,9 @@ function read<Name extends MethodName>(name: Name, message: object): ReturnType<
   return readReply(name, reply ?? assert.fail('no reply'), '/socket');
 }
 
-describe('readReply() of an older daemon', () => {
+describe('readReply() with an older daemon', () => {
   for (const [index, { method, ...message }] of RECORDED.entries()) {
-    it(`takes what it answered to ${method} (${index})`, () => {
+    it(`accepts its reply to ${method} (${index})`, () => {
       if (message.error === undefined) read(method, message);
       else
         assert.throws(
@@ -35,7 +35,7 @@ describe('readReply() of an older daemon', () => {
     });
   }
 
-  it('has what such a daemon does not know as it means it', () => {
+  it('fills in the fields that such a daemon does not send', () => {
     const { parameters } = RECORDED.find(({ method }) => method === 'List') ?? assert.fail();
     assert.ok((parameters as ListOut).sets.every((set) => !('health' in set)));
     const { sets, credentials } = read('List', { parameters });
@@ -49,7 +49,7 @@ describe('readReply() of an older daemon', () => {
     assert.deepEqual(credentials, (parameters as ListOut).credentials);
   });
 
-  it('takes no other hole, and nothing wrong in that place', () => {
+  it('accepts no other missing field, and nothing malformed in their place', () => {
     const { parameters } = RECORDED.find(({ method }) => method === 'List') ?? assert.fail();
     const { sets, ...rest } = parameters as ListOut;
     for (const wrong of [
@@ -64,8 +64,8 @@ describe('readReply() of an older daemon', () => {
   });
 });
 
-describe('readReply() of a newer daemon', () => {
-  it('takes fields and words that are not known here', () => {
+describe('readReply() with a newer daemon', () => {
+  it('accepts unknown fields and unknown words', () => {
     const finding = { check: 'retention', state: 'failed', reason: 'too_short', since: 3 };
     const reply = { set: 'aws', owner: 0, findings: [finding], failed: true, cost: { eur: 1 } };
     assert.deepEqual(read('Validate', { parameters: reply, trace: 'x' }), reply);
@@ -73,19 +73,19 @@ describe('readReply() of a newer daemon', () => {
     assert.deepEqual(read('ListSlots', { parameters: { slots: [slot] } }).slots, [slot]);
   });
 
-  it('tells the name of an error that is not known here', () => {
+  it('names an unknown error', () => {
     const message = { error: 'io.cio.Credentials.QuotaExceeded', parameters: { limit: 3 } };
     assert.throws(() => read('Get', message), { reason: 'rejected', detail: 'QuotaExceeded' });
   });
 });
 
-describe('io.cio.Credentials', () => {
+describe('io.cio.Credentials, compared with an older version', () => {
   const then = parseInterface(readFileSync(path.join(OLDER, 'io.cio.Credentials.varlink'), 'utf8'));
   const now = parseInterface(INTERFACE_DESCRIPTION);
 
   for (const [name, { input, output }] of then.methods) {
     const method = now.methods.get(name);
-    it(`${name} takes what it took, and gives what it gave`, () => {
+    it(`${name} still accepts the same parameters, and returns the same fields`, () => {
       assert.ok(method !== undefined);
       assertExtends(method.input, now, input, then, () => false);
       assertExtends(method.output, now, output, then, isLaterField);
@@ -93,13 +93,17 @@ describe('io.cio.Credentials', () => {
   }
 
   for (const [name, { fields }] of then.errors) {
-    it(`${name} has the fields that it had`, () => {
+    it(`${name} still has the same fields`, () => {
       assertExtends(now.errors.get(name)?.fields ?? assert.fail(), now, fields, then, () => false);
     });
   }
 });
 
-/** @param mayBeLeftOut a field that is not nullable, and came later */
+/**
+ * Asserts that a type still accepts and has what it did before.
+ *
+ * @param mayBeLeftOut whether a field that is not nullable was added later
+ */
 function assertExtends(
   type: Type,
   now: Interface,
@@ -115,7 +119,7 @@ function assertExtends(
     ];
     return assertExtends(newType ?? assert.fail(), now, oldType ?? assert.fail(), then, mayBeLeftOut, before.name);
   }
-  // A word of an older list is one of a string.
+  // An enum may become a string, which still admits its words.
   if (before.kind === 'enum' && type.kind === 'simple' && type.name === 'string') return;
   assert.equal(type.kind, before.kind, name);
   if (before.kind === 'enum') assert.deepEqual(type, before, `${name}: an enum gets no more words`);

@@ -5,17 +5,17 @@ import { atEnd } from '../support/scope.ts';
 import type { Scope } from '../support/scope.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
-/** A call as it came. */
+/** A call as received. */
 export interface ReceivedCall {
   readonly method: string;
   readonly parameters: Record<string, unknown>;
   readonly more?: boolean;
 }
 
-/** A socket whose other side does whatever a test wants, for the ways in which a client can be treated badly. */
+/** A socket server that does whatever a test wants, for the ways in which a server can misbehave towards a client. */
 export class Peer {
   readonly path: string;
-  /** How many connections are open. */
+  /** The number of open connections. */
   open = 0;
   readonly #server: net.Server;
 
@@ -24,7 +24,7 @@ export class Peer {
     this.path = socketPath;
   }
 
-  /** Listens, and hands over every connection. */
+  /** Listens, and passes every connection to the test. */
   static async listen(scope: Scope, onConnection: (socket: net.Socket) => void): Promise<Peer> {
     const socketPath = path.join(temporaryDirectory(scope), 'socket');
     const sockets = new Set<net.Socket>();
@@ -48,7 +48,7 @@ export class Peer {
     return peer;
   }
 
-  /** Listens, and hands over every call with a way to send something back. */
+  /** Listens, and passes every call to the test, with the socket to reply on. */
   static onCalls(scope: Scope, onCall: (call: ReceivedCall, socket: net.Socket) => void): Promise<Peer> {
     return Peer.listen(scope, (socket) => {
       let received = '';
@@ -60,7 +60,7 @@ export class Peer {
     });
   }
 
-  /** Refuses connections from now on, and leaves the socket's file. */
+  /** Refuses connections from now on, and leaves the socket's file in place. */
   stopListening(): void {
     const kept = `${this.path}.kept`;
     fs.renameSync(this.path, kept);
@@ -69,12 +69,12 @@ export class Peer {
   }
 }
 
-/** A message as it travels. */
+/** Encodes a message for the wire. */
 export function message(content: object): string {
   return `${JSON.stringify(content)}\0`;
 }
 
-/** What the daemon answers to Get. */
+/** A reply of the daemon to Get. */
 export function getReply(value: string): string {
   return message({ parameters: { name: 'name', value, version: 1, generation: 1 } });
 }

@@ -20,7 +20,7 @@ describe('socketCandidates()', () => {
     assert.deepEqual(pathsOf({ ...everything, CIO_CREDENTIAL_SOCKET: '' }), ['/c/io.cio.Credentials']);
   });
 
-  it("looks for a user's daemon first, for root in the system's place first", () => {
+  it("puts a user's own daemon first, but for root the system's", () => {
     const user = '/run/user/1000/cio-credentiald/io.cio.Credentials';
     assert.deepEqual(pathsOf({ XDG_RUNTIME_DIR: '/run/user/1000' }), [user, SYSTEM]);
     assert.deepEqual(pathsOf({ XDG_RUNTIME_DIR: '/run/user/1000' }, 0), [SYSTEM, user]);
@@ -42,7 +42,7 @@ describe('socketCandidates()', () => {
     }
   });
 
-  it('trusts a place that follows from inherited variables only if its folder is the own one', () => {
+  it("requires a folder of the caller's own where the path follows from inherited variables", () => {
     const trustOf = (environment: SocketPathInputs['environment'], socket?: string): boolean[] =>
       socketCandidates({ socket, environment, uid: 0 }).map(({ needsOwnFolder }) => needsOwnFolder);
     assert.deepEqual(trustOf({ XDG_RUNTIME_DIR: '/run/user/1000' }), [false, true]);

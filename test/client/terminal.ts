@@ -4,12 +4,12 @@ import { command, type Requirement } from '../support/requirements.ts';
 import { atEnd } from '../support/scope.ts';
 import type { Scope } from '../support/scope.ts';
 
-/** What makes a terminal for a test: script(1), which every Debian has. */
+/** Provides a terminal for a test: script(1), part of every Debian. */
 export const TERMINAL: Requirement = command('script', 'bsdutils');
 
 const TIMEOUT_MS = 20_000;
 
-/** A program on a terminal of its own, with somebody who reads the screen and types. */
+/** A program on a pseudo-terminal, whose screen a test reads and for which it types. */
 export class TerminalProgram {
   readonly #child;
   readonly #exited: Promise<number | null>;
@@ -17,7 +17,7 @@ export class TerminalProgram {
   #isClosed = false;
   #changed = Promise.withResolvers<void>();
 
-  /** @param shellCommand what a shell on the terminal runs */
+  /** @param shellCommand the command line that a shell on the terminal runs */
   constructor(scope: Scope, shellCommand: string, env: Readonly<Record<string, string>> = {}) {
     const args = ['--quiet', '--return', '--flush', '--command', shellCommand, '/dev/null'];
     const environment = { ...plainEnvironment(), TERM: 'xterm', SHELL: '/bin/sh', ...env };
@@ -36,18 +36,18 @@ export class TerminalProgram {
     });
     atEnd(scope, async () => {
       this.#child.kill('SIGKILL');
-      // What ran on the terminal may outlive it, and would hold them open.
+      // Processes that outlive script(1) would keep these pipes open.
       for (const stream of [this.#child.stdout, this.#child.stderr]) stream.destroy();
       await this.#exited;
     });
   }
 
-  /** All that was on the screen so far. */
+  /** Everything written to the screen so far. */
   get screen(): string {
     return this.#screen;
   }
 
-  /** Resolves once the screen has a text, and gives what fits. */
+  /** Resolves once the screen contains a text, and returns the match. */
   async shows(text: string | RegExp): Promise<string> {
     const deadline = setTimeout(
       () => this.#changed.reject(new Error(`it shows ${JSON.stringify(this.#screen)}`)),
@@ -69,7 +69,7 @@ export class TerminalProgram {
     this.#child.stdin.write(keys);
   }
 
-  /** The exit code, once it has ended; 128 and more for a signal, as a shell has it. */
+  /** The exit code once it has ended; for a signal 128 plus its number, as in a shell. */
   exit(): Promise<number | null> {
     return this.#exited;
   }
@@ -80,7 +80,7 @@ export class TerminalProgram {
   }
 }
 
-/** A word of a shell. */
+/** Quotes a word for a shell. */
 export function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -6,7 +6,7 @@ import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { anyText } from '../src/any-text.ts';
 
 describe('encodeValue()', () => {
-  it('gives what decodeValue() turns into the same bytes', () => {
+  it('encodes any bytes so that decodeValue() returns them', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         assert.deepEqual([...(decodeValue(encodeValue(bytes)) ?? [])], [...bytes]);
@@ -14,20 +14,20 @@ describe('encodeValue()', () => {
     );
   });
 
-  it('writes text as text, a byte order mark at its start included', () => {
+  it('sends text as text, including a leading byte order mark', () => {
     for (const text of ['s3:https://host/bucket', 'pässwörd 🔑', '\ufeffsecret', 'two\nlines']) {
       assert.deepEqual(encodeValue(Buffer.from(text)), { value: text });
       assert.equal(Buffer.from(decodeValue({ value: text }) ?? []).toString(), text);
     }
   });
 
-  it('writes what is not UTF-8 in base64', () => {
+  it('sends other bytes in base64', () => {
     for (const bytes of [[0xff], [0x61, 0xc3], [0xed, 0xa0, 0x80], [0xc0, 0x80]]) {
       assert.deepEqual(encodeValue(Uint8Array.from(bytes)), { data: Buffer.from(bytes).toString('base64') });
     }
   });
 
-  it('writes text that JSON would blow up as base64, so that every value fits into a message', () => {
+  it('sends text that JSON escapes would inflate in base64, so that every value fits into a message', () => {
     const controls = new Uint8Array(VALUE_BYTES_MAX).fill(1);
     const wire = encodeValue(controls);
     assert.ok('data' in wire);
@@ -40,13 +40,13 @@ describe('encodeValue()', () => {
     );
   });
 
-  it('takes a view of a larger buffer for what it shows', () => {
+  it('encodes only the viewed part of a buffer', () => {
     assert.deepEqual(encodeValue(Buffer.from('xxabcxx').subarray(2, 5)), { value: 'abc' });
   });
 });
 
 describe('decodeValue()', () => {
-  it('refuses neither and both', () => {
+  it('refuses a reply with neither field, or with both', () => {
     assert.equal(decodeValue({}), undefined);
     assert.equal(decodeValue({ value: null, data: null }), undefined);
     assert.equal(decodeValue({ value: 'a', data: 'YQ==' }), undefined);

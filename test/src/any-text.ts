@@ -6,5 +6,5 @@ const codePoint = fc.oneof(
   fc.integer({ min: 0xe000, max: 0x10ffff }),
 );
 
-/** Any text of Unicode. The unit `binary` of fast-check is the same, and takes a second to set up. */
+/** Any Unicode text. Generates the same as fast-check's unit `binary`, which takes a second to set up. */
 export const anyText: fc.Arbitrary<string> = fc.string({ unit: codePoint.map((code) => String.fromCodePoint(code)) });

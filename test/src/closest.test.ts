@@ -18,7 +18,7 @@ describe('closest()', () => {
     }
   });
 
-  it('finds none for what resembles nothing', () => {
+  it('returns undefined for a word that resembles none', () => {
     for (const typed of ['', 'x', 'frobnicate', 'AKIAYHD623GGZX7VDFMJ', 'create'.repeat(100)]) {
       assert.equal(closest(typed, KNOWN), undefined);
     }

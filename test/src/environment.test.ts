@@ -22,7 +22,7 @@ function environment(set: string, id: string, values: Readonly<Record<string, st
 }
 
 describe('environmentOf()', () => {
-  it('gives restic, rclone and the AWS tools the values of a set as they are', () => {
+  it('passes the values of a set to restic, rclone and the AWS tools unchanged', () => {
     assert.deepEqual(Object.fromEntries(environment('aws', 'aws', AWS_SET).set), {
       RESTIC_REPOSITORY: AWS_SET.backup_repo,
       RESTIC_PASSWORD: AWS_SET.backup_password,
@@ -35,7 +35,7 @@ describe('environmentOf()', () => {
     });
   });
 
-  it('gives the endpoint of a server that is not at Amazon', () => {
+  it("sets the endpoint of a server other than Amazon's", () => {
     const { set } = environment('minio_alt', 'minio', MINIO_SET);
     assert.equal(set.get('RCLONE_CONFIG_MINIO_ALT_ENDPOINT'), 'http://192.168.1.100:9001');
     assert.equal(set.get('AWS_ENDPOINT_URL_S3'), 'http://192.168.1.100:9001');
@@ -43,7 +43,7 @@ describe('environmentOf()', () => {
     assert.equal(set.get('RCLONE_CONFIG_MINIO_ALT_FORCE_PATH_STYLE'), 'true');
   });
 
-  it('makes the remote of a set aws whose server is not at Amazon that of any other server', () => {
+  it('configures rclone for any other server if a set aws names one', () => {
     const elsewhere = environment('aws', 'aws', { ...AWS_SET, backup_repo: 's3:http://127.0.0.1:9000/b' }).set;
     assert.equal(elsewhere.get('RCLONE_CONFIG_AWS_PROVIDER'), 'Other');
     assert.equal(elsewhere.get('RCLONE_CONFIG_AWS_FORCE_PATH_STYLE'), 'true');
@@ -53,7 +53,7 @@ describe('environmentOf()', () => {
     assert.ok(amazon.clear.includes('RCLONE_CONFIG_AWS_FORCE_PATH_STYLE'));
   });
 
-  it('gives the optional fields where they are there', () => {
+  it('passes the optional fields that the set has', () => {
     const { set } = environment('aws', 'aws', { ...AWS_SET, region: 'eu-central-1', session_token: 'token' });
     assert.equal(set.get('AWS_DEFAULT_REGION'), 'eu-central-1');
     assert.equal(set.get('AWS_REGION'), 'eu-central-1');
@@ -62,13 +62,13 @@ describe('environmentOf()', () => {
     assert.equal(set.get('RCLONE_CONFIG_AWS_SESSION_TOKEN'), 'token');
   });
 
-  it('calls the remote like the set, in what a variable can be called', () => {
+  it("names rclone's remote after the set, with only the characters that a variable name allows", () => {
     const { set } = environment('off.site-2', 's3', MINIO_SET);
     assert.equal(set.get('RCLONE_CONFIG_OFF_SITE_2_TYPE'), 's3');
     for (const [name] of set) assert.match(name, /^[A-Z][A-Z0-9_]*$/);
   });
 
-  it('clears what would override or contradict the set', () => {
+  it('clears variables that would override or contradict the set', () => {
     const { clear } = environment('aws', 'aws', AWS_SET);
     for (const name of [
       'AWS_SESSION_TOKEN',
@@ -83,14 +83,14 @@ describe('environmentOf()', () => {
     }
   });
 
-  it("clears what is left of another remote of the set's name", () => {
+  it("clears the remaining options of a remote with the set's name", () => {
     const { clear } = environment('aws', 'aws', AWS_SET);
     for (const option of ['SESSION_TOKEN', 'REGION', 'ENDPOINT'])
       assert.ok(clear.includes(`RCLONE_CONFIG_AWS_${option}`));
     assert.ok(environment('aws', 'aws', {}).clear.includes('RCLONE_CONFIG_AWS_SECRET_ACCESS_KEY'));
   });
 
-  it('never clears what it sets, and clears nothing twice', () => {
+  it('never clears a variable that it sets, nor any variable twice', () => {
     for (const values of [{}, AWS_SET, MINIO_SET, { ...MINIO_SET, region: 'x', session_token: 'y', provider: 's3' }]) {
       for (const id of PROVIDERS.keys()) {
         const { set, clear } = environment(id, id, values);
@@ -100,14 +100,14 @@ describe('environmentOf()', () => {
     }
   });
 
-  it('gives the variables in a stable order', () => {
+  it('returns the variables in a stable order', () => {
     const reversed = Object.fromEntries(Object.entries(MINIO_SET).toReversed());
     const [first, second] = [environment('s3', 's3', MINIO_SET), environment('s3', 's3', reversed)];
     assert.deepEqual([...first.set], [...second.set]);
     assert.deepEqual(first.clear, second.clear);
   });
 
-  it('gives of an incomplete set what is there', () => {
+  it('sets what an incomplete set has', () => {
     const { set } = environment('aws', 'aws', { access_key: AWS_SET.access_key });
     assert.deepEqual(
       [...set.keys()],
@@ -115,18 +115,18 @@ describe('environmentOf()', () => {
     );
   });
 
-  it('gives no endpoint where the repository is none of S3, and keeps its value', () => {
+  it('sets no endpoint for a repository outside S3, and passes its value on', () => {
     const { set } = environment('s3', 's3', { ...AWS_SET, backup_repo: '/srv/repo' });
     assert.equal(set.get('RESTIC_REPOSITORY'), '/srv/repo');
     assert.equal(set.has('AWS_ENDPOINT_URL_S3'), false);
   });
 
-  it('leaves out fields that the provider does not have', () => {
+  it('ignores fields that the provider does not have', () => {
     const { set } = environment('aws', 'aws', { constructor: 'x', account_key: 'y' });
     assert.ok(![...set.values()].some((value) => value === 'x' || value === 'y'));
   });
 
-  it('gives the proxy of a set by every name that tools know, and leaves that of the caller where there is none', () => {
+  it("sets the set's proxy under every usual name, and keeps the caller's proxy if the set has none", () => {
     const names = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'];
     const { set } = environment('aws', 'aws', { ...AWS_SET, proxy: 'http://proxy:3128' });
     for (const name of names) assert.equal(set.get(name), 'http://proxy:3128');
@@ -134,7 +134,7 @@ describe('environmentOf()', () => {
     assert.ok(!names.some((name) => without.set.has(name) || without.clear.includes(name)));
   });
 
-  it('gives no keys of a set that uses the identity of the machine, and leaves what tells of that', () => {
+  it("sets no keys if the set uses the machine's identity, and keeps the variables that lead to it", () => {
     const { set, clear } = environment('aws', 'aws', { ...AWS_SET, use_iam: 'true' });
     assert.equal(set.get('RCLONE_CONFIG_AWS_ENV_AUTH'), 'true');
     assert.equal(set.get('RESTIC_PASSWORD'), AWS_SET.backup_password);
@@ -148,7 +148,7 @@ describe('environmentOf()', () => {
     assert.ok(without.clear.includes('AWS_WEB_IDENTITY_TOKEN_FILE'));
   });
 
-  it('gives restic and rclone an account of Azure', () => {
+  it('passes an Azure account to restic and rclone', () => {
     const values = {
       backup_repo: 'azure:backup:/',
       account_name: 'account',
@@ -174,7 +174,7 @@ describe('environmentOf()', () => {
     }
   });
 
-  it('gives rclone the service account of Google, which restic takes as a file only', () => {
+  it('passes a Google service account to rclone; restic takes it as a file only', () => {
     const values = {
       backup_repo: 'gs:backup:/',
       project_id: 'p-1',

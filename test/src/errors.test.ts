@@ -9,11 +9,11 @@ const CREDENTIALS = parseInterface(
 );
 
 describe('EXIT_OF_ERROR', () => {
-  it('has a line for every error of the interface, and no other', () => {
+  it('has an entry for every error of the interface, and no other', () => {
     assert.deepEqual(Object.keys(EXIT_OF_ERROR).toSorted(), [...CREDENTIALS.errors.keys()].toSorted());
   });
 
-  it('never says that an error is a success', () => {
+  it('maps no error to success', () => {
     for (const code of Object.values(EXIT_OF_ERROR)) assert.notEqual(code, EXIT.done);
   });
 
@@ -52,7 +52,7 @@ describe('CredentialError', () => {
 });
 
 describe('isCredentialError()', () => {
-  it('tells an operating error of one code from everything else', () => {
+  it('recognises a CredentialError by its code', () => {
     assert.ok(isCredentialError(new CredentialError('Locked', {}), 'Locked'));
     for (const other of [
       new CredentialError('Busy', {}),

@@ -8,7 +8,7 @@ import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { anyText } from './any-text.ts';
 
 const GOOD = { format: 'cio-credential-export', version: 1, created: 1, credentials: [{ name: 'a', value: 'b' }] };
-/** What no message may repeat. */
+/** A secret that no message may repeat. */
 const SECRET = 'hunter2-of-the-export';
 
 function withCredential(credential: unknown): object {
@@ -34,7 +34,7 @@ const anyCredential: fc.Arbitrary<ExportedCredential> = fc
   .map(([name, wire]) => ({ name, ...wire }));
 
 describe('formatExport() and parseExport()', () => {
-  it('give back what was put in', () => {
+  it('round-trip any export', () => {
     const anyCredentials = fc.uniqueArray(anyCredential, { selector: ({ name }) => name, maxLength: 8 });
     fc.assert(
       fc.property(fc.maxSafeNat(), anyCredentials, fc.boolean(), (created, credentials, hasId) => {
@@ -44,7 +44,7 @@ describe('formatExport() and parseExport()', () => {
     );
   });
 
-  it('refuse a text that is cut off anywhere, and never throw anything else', () => {
+  it('refuse a text that is truncated anywhere, and throw nothing but ExportFormatError', () => {
     const text = formatExport({ created: 1, credentials: [{ name: 'a', value: SECRET }] });
     for (let length = 0; length < text.trimEnd().length; length += 1) {
       assert.throws(() => parseExport(text.slice(0, length)), ExportFormatError);
@@ -62,26 +62,23 @@ describe('formatExport() and parseExport()', () => {
 });
 
 describe('readExport()', () => {
-  it('takes other spellings of a name for the canonical one', () => {
+  it('returns canonical names for other spellings', () => {
     const { credentials } = readExport(withCredential({ name: 'cio_alt_aws_restic_repo', value: 'x' }));
     assert.deepEqual(credentials, [{ name: 'cio_aws_alt_backup_repo', value: 'x' }]);
   });
 
-  it('refuses what is no export, one of a newer version, and one with a field that is not known', () => {
+  it('refuses other documents, newer versions and unknown fields', () => {
     for (const document of [null, 1, 'x', [], {}, { ...GOOD, format: 'other' }]) {
       assert.equal(isExport(document), false);
-      assert.equal(refusalOf(document), 'it is no cio-credential-export');
+      assert.equal(refusalOf(document), 'it is not a cio-credential-export');
     }
     assert.equal(
       refusalOf({ ...GOOD, version: 2, future: SECRET }),
       'version: it is 2, and this program reads up to 1',
     );
     for (const version of [0, -1, 1.5, '1', null]) assert.match(refusalOf({ ...GOOD, version }), /^version: /);
-    assert.match(refusalOf({ ...GOOD, [SECRET]: 1 }), /a field that is none of/);
-    assert.match(
-      refusalOf(JSON.parse(`${JSON.stringify(GOOD).slice(0, -1)},"__proto__":{}}`)),
-      /a field that is none of/,
-    );
+    assert.match(refusalOf({ ...GOOD, [SECRET]: 1 }), /a field other than/);
+    assert.match(refusalOf(JSON.parse(`${JSON.stringify(GOOD).slice(0, -1)},"__proto__":{}}`)), /a field other than/);
     assert.match(refusalOf(withCredential({ name: 'a', value: 'b', owner: 0 })), /^credentials\[0\]: it has a field/);
     for (const created of [-1, 1.5, '1', undefined]) assert.match(refusalOf({ ...GOOD, created }), /^created: /);
     for (const storeId of ['', 'A'.repeat(32), 1, null]) assert.match(refusalOf({ ...GOOD, storeId }), /^storeId: /);
@@ -89,17 +86,17 @@ describe('readExport()', () => {
 
   it('refuses a credential that could not be stored, and says which', () => {
     const cases: readonly (readonly [unknown, RegExp])[] = [
-      [null, /^credentials\[0\]: it is no object$/],
-      [[], /^credentials\[0\]: it is no object$/],
-      [{ value: SECRET }, /\.name: it is no text$/],
+      [null, /^credentials\[0\]: it is not an object$/],
+      [[], /^credentials\[0\]: it is not an object$/],
+      [{ value: SECRET }, /\.name: it is not text$/],
       [{ name: `a ${SECRET}`, value: 'x' }, /\.name: the name is not valid: character 2/],
       [{ name: 'a'.repeat(129), value: 'x' }, /\.name: .*longer than 128/],
       [{ name: '123e4567-e89b-12d3-a456-426614174000', value: 'x' }, /UUID/],
       [{ name: 'a' }, /neither value nor data/],
       [{ name: 'a', value: SECRET, data: 'eA==' }, /both value and data/],
-      [{ name: 'a', value: 1 }, /\.value: it is no text/],
-      [{ name: 'a', value: null }, /\.value: it is no text/],
-      [{ name: 'a', value: '\ud800' }, /\.value: it is no text/],
+      [{ name: 'a', value: 1 }, /\.value: it is not text/],
+      [{ name: 'a', value: null }, /\.value: it is not text/],
+      [{ name: 'a', value: '\ud800' }, /\.value: it is not text/],
       [{ name: 'a', value: '' }, /\.value: it is empty/],
       [{ name: 'a', data: '' }, /\.data: it is empty/],
       [{ name: 'a', value: 'x'.repeat(VALUE_BYTES_MAX + 1) }, /\.value: it is larger than 1048576 bytes/],
@@ -110,17 +107,17 @@ describe('readExport()', () => {
     ];
     for (const [credential, expected] of cases) assert.match(refusalOf(withCredential(credential)), expected);
     for (const data of ['e', 'eA', 'eA=', 'eB==', 'eHl=', '=eA=', 'e===', 'eA==eA==', 'e A=', '-_==', SECRET]) {
-      assert.match(refusalOf(withCredential({ name: 'a', data })), /\.data: it is no base64/, data);
+      assert.match(refusalOf(withCredential({ name: 'a', data })), /\.data: it is not base64/, data);
     }
-    assert.match(refusalOf({ ...GOOD, credentials: {} }), /it is no list/);
+    assert.match(refusalOf({ ...GOOD, credentials: {} }), /it is not a list/);
     const twice = [
       { name: 'cio_aws_alt_access_key', value: 'x' },
       { name: 'cio_alt_aws_access_key', value: 'y' },
     ];
-    assert.match(refusalOf({ ...GOOD, credentials: twice }), /^credentials\[1\]\.name: .* is there twice$/);
+    assert.match(refusalOf({ ...GOOD, credentials: twice }), /^credentials\[1\]\.name: .* occurs twice$/);
   });
 
-  it('takes values and numbers of credentials up to their bounds, and no more', () => {
+  it('accepts values and credentials up to the limits, and no more', () => {
     for (const value of ['x'.repeat(VALUE_BYTES_MAX), '😀'.repeat(VALUE_BYTES_MAX / 4)]) {
       assert.equal(readExport(withCredential({ name: 'a', value })).credentials.length, 1);
     }

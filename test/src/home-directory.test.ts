@@ -7,7 +7,7 @@ describe('homeDirectory()', () => {
     throw Object.assign(new Error('uv_os_homedir returned ENOENT'), { code: 'ERR_SYSTEM_ERROR' });
   };
 
-  it('takes $HOME, and asks the user database only where there is none', () => {
+  it('returns $HOME, and asks the user database only if that is unset or empty', () => {
     assert.equal(homeDirectory({ HOME: '/home/ann' }, unknown), '/home/ann');
     for (const environment of [{}, { HOME: '' }]) {
       assert.equal(
@@ -17,9 +17,9 @@ describe('homeDirectory()', () => {
     }
   });
 
-  it('takes none that depends on where a program is started', () => {
+  it('returns undefined for a relative directory', () => {
     for (const home of ['.', 'home', '../ann', '~']) {
-      // Node's look-up gives $HOME as it is.
+      // Node's look-up returns $HOME as it is.
       assert.equal(
         homeDirectory({ HOME: home }, () => home),
         undefined,
@@ -27,9 +27,9 @@ describe('homeDirectory()', () => {
     }
   });
 
-  it('says so where the user database does not know the user, and of nothing else', () => {
+  it('returns undefined if the user database does not know the user, and passes other errors on', () => {
     assert.equal(homeDirectory({}, unknown), undefined);
-    // What Node makes of an empty HOME.
+    // os.homedir() returns an empty HOME.
     assert.equal(
       homeDirectory({ HOME: '' }, () => ''),
       undefined,

@@ -46,7 +46,7 @@ describe('isPublicHost()', () => {
     '[fec0::1]',
     '[::ffff:8.8.8.8]',
   ];
-  for (const host of publicHosts) it(`takes ${host} for public`, () => assert.equal(isPublicHost(host), true));
+  for (const host of publicHosts) it(`returns true for ${host}`, () => assert.equal(isPublicHost(host), true));
 
   const privateHosts = [
     'localhost',
@@ -85,5 +85,5 @@ describe('isPublicHost()', () => {
     '[::ffff:192.168.1.1]',
     '[0:0:0:0:0:ffff:10.0.0.1]',
   ];
-  for (const host of privateHosts) it(`takes ${host} for private`, () => assert.equal(isPublicHost(host), false));
+  for (const host of privateHosts) it(`returns false for ${host}`, () => assert.equal(isPublicHost(host), false));
 });

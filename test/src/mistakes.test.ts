@@ -8,7 +8,7 @@ import { FINDINGS_MAX, SUBJECT_LENGTH_MAX } from '../../src/limits.ts';
 import { describeFinding } from '../../src/validation.ts';
 import { anyText } from './any-text.ts';
 
-/** The ids and keys that Amazon's own documentation shows. */
+/** The key pair that Amazon's documentation uses as its example. */
 const ACCESS_KEY = 'AKIAIOSFODNN7EXAMPLE';
 const SECRET_KEY = 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY';
 
@@ -27,7 +27,7 @@ const MINIO: Values = {
   backup_password: 'mysecret',
 };
 
-/** What is found in a set, each as `state reason field`. */
+/** Returns the findings for a set, each as `state reason field`. */
 function found(values: Values, provider = 'aws', primary?: PrimarySet): string[] {
   const findings = findMistakes('offsite', PROVIDERS.get(provider), new Map(Object.entries(values)), primary);
   return findings.map(({ check, state, reason, field }) => {
@@ -100,7 +100,7 @@ describe('findMistakes()', () => {
     ['s3:s3.amazonaws.com', 'failed repository_without_bucket backup_repo'],
     ['s3://backup-123', 'failed repository_without_bucket backup_repo'],
     ['s3:backup-123/', 'failed repository_without_bucket backup_repo'],
-    // The bucket in the host.
+    // With the bucket in the host name.
     ['s3:https://bucket.s3.amazonaws.com', 'failed repository_virtual_host backup_repo'],
     ['s3:https://bucket.s3.amazonaws.com/', 'failed repository_virtual_host backup_repo'],
     ['s3:https://bucket.s3.amazonaws.com/prefix', 'failed repository_virtual_host backup_repo'],
@@ -117,14 +117,14 @@ describe('findMistakes()', () => {
     ['s3:https://fsn1.your-objectstorage.com/bucket'],
     ['s3:https://eu-central-1.linodeobjects.com/bucket'],
     ['s3:https://s3.gra.io.cloud.ovh.net/bucket'],
-    // Like the tools of AWS.
+    // In the form of the AWS tools.
     ['s3://backup-123/prefix', 'warning repository_bucket_as_host backup_repo'],
-    // In clear.
+    // Without TLS.
     ['s3:http://s3.amazonaws.com/bucket', 'warning plain_http backup_repo'],
     ['s3:http://203.0.113.7:9000/bucket', 'warning plain_http backup_repo'],
     ['s3:http://s3.example.org', 'warning plain_http backup_repo', 'failed repository_without_bucket backup_repo'],
     ['s3:http://b.s3.amazonaws.com/', 'warning plain_http backup_repo', 'failed repository_virtual_host backup_repo'],
-    // Other forms that restic does not take, or takes otherwise.
+    // Forms that restic refuses, or reads differently.
     ['https://s3.amazonaws.com/bucket', 'failed invalid_value backup_repo'],
     ['/srv/backup', 'failed invalid_value backup_repo'],
     ['bucket', 'failed invalid_value backup_repo'],
@@ -134,7 +134,7 @@ describe('findMistakes()', () => {
     ['s3:https://host/bucket?region=x', 'failed invalid_value backup_repo'],
     [`s3:https://${ACCESS_KEY}:${SECRET_KEY.replaceAll('/', '-')}@host/bucket`, 'failed invalid_value backup_repo'],
     [`s3:https://${'a.'.repeat(200)}example/bucket`, 'failed invalid_value backup_repo'],
-    // White space, and what else there is.
+    // With white space, alone and along with other mistakes.
     [' s3:https://s3.amazonaws.com/bucket', 'failed surrounding_space backup_repo'],
     ['s3:https://s3.amazonaws.com/bucket\r\n', 'failed surrounding_space backup_repo'],
     [
@@ -151,7 +151,7 @@ describe('findMistakes()', () => {
       assert.deepEqual(found(setAt(repository)), expected));
   }
 
-  describe('about the keys', () => {
+  describe('for keys', () => {
     const swapped = { ...AMAZON, access_key: SECRET_KEY, secret_key: ACCESS_KEY };
     const elsewhere = { backup_repo: 's3:https://s3.example.org/bucket' };
     const sets: readonly (readonly [what: string, values: Values, ...found: string[]])[] = [
@@ -205,10 +205,10 @@ describe('findMistakes()', () => {
     }
   });
 
-  describe('about the password', () => {
-    // By RESTIC_PASSWORD, restic takes it as it is.
+  describe('for the password', () => {
+    // restic takes RESTIC_PASSWORD as it is, white space included.
     for (const space of [' ', '\t', '\r\n', '\u0085', '\u00a0', '\u3000']) {
-      it(`warns of ${JSON.stringify(space)} at its ends`, () => {
+      it(`warns of ${JSON.stringify(space)} at either end`, () => {
         const expected = ['warning surrounding_space backup_password'];
         assert.deepEqual(found({ ...AMAZON, backup_password: `${space}password` }), expected);
         assert.deepEqual(found({ ...AMAZON, backup_password: `password${space}` }), expected);
@@ -221,7 +221,7 @@ describe('findMistakes()', () => {
       assert.deepEqual(found({ ...AMAZON, backup_password: 'pass\ufeffword\ufeff' }), []);
     });
 
-    it('knows every white space that Unicode knows', () => {
+    it('recognises all white space of Unicode', () => {
       for (let code = 1; code < 0x4000; code += 1) {
         const character = String.fromCodePoint(code);
         const isFound = found({ ...AMAZON, backup_password: `${character}password` }).length > 0;
@@ -229,19 +229,19 @@ describe('findMistakes()', () => {
       }
     });
 
-    it('says nothing of what Go takes for no space', () =>
+    it('accepts characters that Go does not take for white space', () =>
       assert.deepEqual(found({ ...AMAZON, backup_password: '\u200bpassword\ufeff' }), []));
 
     it('refuses a NUL character', () =>
       assert.deepEqual(found({ ...AMAZON, backup_password: 'pass\0word' }), ['failed invalid_value backup_password']));
 
-    it('warns where it is the secret key', () =>
+    it('warns if it equals the secret key', () =>
       assert.deepEqual(found({ ...AMAZON, backup_password: SECRET_KEY }), [
         'warning password_is_secret_key backup_password',
       ]));
   });
 
-  it('knows keys that were mixed up in a set that names its server besides a repository', () => {
+  it('recognises swapped keys in a set with an endpoint instead of a repository', () => {
     const keys = { access_key: SECRET_KEY, secret_key: ACCESS_KEY, backup_password: 'password' };
     const missing = 'failed missing_field backup_repo';
     assert.deepEqual(found(keys), [missing, 'failed keys_swapped access_key']);
@@ -252,7 +252,7 @@ describe('findMistakes()', () => {
     assert.deepEqual(found({ ...keys, endpoint: 'minio:9000' }, 's3'), [missing, 'warning keys_swapped access_key']);
   });
 
-  it('warns of a public server without TLS where there is no repository to say which one it is', () => {
+  it('warns of a public endpoint without TLS in a set without a repository', () => {
     const keys = { access_key: 'a', secret_key: 'b', backup_password: 'password' };
     const missing = 'failed missing_field backup_repo';
     for (const endpoint of ['http://s3.example.org', 'https://s3.example.org,http://203.0.113.7:9000']) {
@@ -267,7 +267,7 @@ describe('findMistakes()', () => {
     }
   });
 
-  it('warns of a bucket and a folder of their own that are not those of the repository, for every provider', () => {
+  it("warns of a bucket and a prefix that differ from the repository's, for every provider", () => {
     const key = Buffer.alloc(64).toString('base64');
     const azure = { backup_repo: 'azure:one:/a/b', account_name: 'account', account_key: key, backup_password: 'x' };
     const differs = ['warning differs_from_repository bucket', 'warning differs_from_repository prefix'];
@@ -278,7 +278,7 @@ describe('findMistakes()', () => {
     assert.deepEqual(found({ ...google, bucket: 'one' }, 'google'), []);
   });
 
-  it('names what is missing', () => {
+  it('names the missing fields', () => {
     assert.deepEqual(found({}), [
       'failed missing_field backup_repo',
       'failed missing_field access_key',
@@ -289,12 +289,12 @@ describe('findMistakes()', () => {
     assert.equal(finding && describeFinding(finding).what, 'the field backup_repo is missing');
   });
 
-  it('says so where the provider is not known, or none', () => {
+  it('reports an unknown provider', () => {
     assert.deepEqual(found(AMAZON, 'none'), ['failed unknown_provider provider']);
     assert.deepEqual(found({ ...AMAZON, provider: 'dropbox' }), ['failed invalid_value provider']);
   });
 
-  describe('about an alternate set', () => {
+  describe('for an alternate set', () => {
     const primaryAt = (repository: string): PrimarySet => ({
       set: 'aws',
       values: new Map([['backup_repo', repository]]),
@@ -306,7 +306,7 @@ describe('findMistakes()', () => {
       ['s3:http://10.0.0.1/bucket', 's3:http://10.0.0.1:80/bucket'],
     ];
     for (const [alternate, primary] of same) {
-      it(`warns of ${alternate} beside ${primary}`, () => {
+      it(`warns of ${alternate} next to ${primary}`, () => {
         assert.deepEqual(found(setAt(alternate), 'aws', primaryAt(primary)), ['warning same_as_primary backup_repo']);
       });
     }
@@ -318,7 +318,7 @@ describe('findMistakes()', () => {
       's3:https://s3.example.com/bucket',
     ];
     for (const primary of others) {
-      it(`says nothing of another place: ${primary}`, () =>
+      it(`accepts another place: ${primary}`, () =>
         assert.deepEqual(found(setAt('s3:https://s3.example.org/bucket'), 'aws', primaryAt(primary)), []));
     }
 
@@ -328,7 +328,7 @@ describe('findMistakes()', () => {
       assert.equal(finding?.subject, 'aws');
     });
 
-    it('says nothing of a set beside itself, nor where one has no repository', () => {
+    it('does not compare a set with itself, nor sets without a repository', () => {
       const values = new Map(Object.entries(AMAZON));
       assert.deepEqual(findMistakes('aws', PROVIDERS.get('aws'), values, { set: 'aws', values }), []);
       assert.deepEqual(found(AMAZON, 'aws', { set: 'aws', values: new Map() }), []);
@@ -337,8 +337,8 @@ describe('findMistakes()', () => {
     });
   });
 
-  it('never has a value in a finding, and stays within the bounds of one', () => {
-    // Long enough to be in no text by chance.
+  it('never puts a value into a finding, and keeps to the limits of findings', () => {
+    // Long enough not to occur by chance.
     const canary = fc.stringMatching(/^[a-zA-Z0-9/+]{20}$/).map((text) => `Canary${text}`);
     const secret = fc.oneof(
       canary,
@@ -388,7 +388,7 @@ describe('findMistakes()', () => {
     );
   });
 
-  it('takes no long time over a long value', () => {
+  it('checks a long value in bounded time', () => {
     const long = 1024 * 1024;
     const texts = [
       `x${' '.repeat(long)}x`,
@@ -404,7 +404,7 @@ describe('findMistakes()', () => {
     assert.ok(performance.now() - started < 5000);
   });
 
-  describe('about what is said besides the repository', () => {
+  describe('for fields that repeat parts of the repository', () => {
     const at = (rest: Values): string[] => found({ ...MINIO, ...rest }, 'minio');
     const agreeing: readonly Values[] = [
       { endpoint: '192.168.1.100:9001', bucket: 'cio-backup-bucket' },
@@ -422,12 +422,12 @@ describe('findMistakes()', () => {
 
     for (const values of [{ bucket: 'other' }, { prefix: 'other' }, { endpoint: 'http://minio:9001' }]) {
       const [field] = Object.keys(values);
-      it(`finds a ${field} that the repository does not have`, () =>
+      it(`warns of a ${field} that differs from the repository's`, () =>
         assert.deepEqual(at(values), [`warning differs_from_repository ${field}`]));
     }
   });
 
-  describe('in sets of other providers', () => {
+  describe('for sets of other providers', () => {
     const azure: Values = {
       backup_repo: 'azure:backup:/host',
       account_name: 'account',
@@ -435,7 +435,7 @@ describe('findMistakes()', () => {
       backup_password: 'password',
     };
 
-    it('finds nothing in a good one, and what is wrong in another', () => {
+    it('finds nothing in a correct set, and each mistake in others', () => {
       assert.deepEqual(found(azure, 'azure'), []);
       const wrong: readonly (readonly [Values, string])[] = [
         [{ backup_repo: 's3:https://s3.amazonaws.com/bucket' }, 'failed invalid_value backup_repo'],
@@ -449,13 +449,13 @@ describe('findMistakes()', () => {
       assert.deepEqual(found({ ...AMAZON, backup_repo: 'azure:backup:/' }), ['failed invalid_value backup_repo']);
     });
 
-    it('asks a set that uses the identity of the machine for no keys', () => {
+    it("requires no keys of a set that uses the machine's identity", () => {
       const { account_key: _key, ...keyless } = azure;
       assert.deepEqual(found(keyless, 'azure'), ['failed missing_field account_key']);
       assert.deepEqual(found({ ...keyless, use_iam: 'true' }, 'azure'), []);
     });
 
-    it('takes the same container of another account for another place', () => {
+    it('distinguishes the same container of different accounts', () => {
       const primary = (rest: Values): PrimarySet => ({
         set: 'azure',
         values: new Map(Object.entries({ ...azure, ...rest })),

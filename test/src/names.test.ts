@@ -9,7 +9,7 @@ import { withinCpuTime } from '../support/cpu-time.ts';
 
 const UUID = '0191e1f0-7c3a-7000-8000-00000000000a';
 
-/** The sixteen names of Storidge, each with every other spelling that its documentation has for it. */
+/** Storidge's sixteen names, each with all other spellings in its documentation. */
 const SPELLINGS = {
   cio_aws_backup_repo: ['cio_aws_restic_repo'],
   cio_aws_access_key: [],
@@ -58,7 +58,7 @@ describe('parseName()', () => {
   }
 
   for (const name of ['a', '0', 'a.b', 'a-b', 'a_', 'a..', 'db-password', 'cio_', `a${UUID}`, 'a'.repeat(128)]) {
-    it(`keeps ${name.slice(0, 40)}`, () => assert.equal(parseName(name), name));
+    it(`accepts ${name.slice(0, 40)}`, () => assert.equal(parseName(name), name));
   }
 
   const refused: readonly (readonly [what: string, text: string, name: string, reason: string])[] = [
@@ -87,7 +87,7 @@ describe('parseName()', () => {
     it(`refuses ${what}`, () => assert.deepEqual(refusal(text).fields, { name, reason }));
   }
 
-  it('repeats at most 32 characters of what it refuses, and no invalid one', () => {
+  it('repeats at most 32 characters of a refused name, and only valid ones', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -108,7 +108,7 @@ describe('parseName()', () => {
     );
   });
 
-  it('takes time in proportion to a long text', () => {
+  it('takes time in proportion to the length of the text', () => {
     withinCpuTime(5000, () => {
       for (const unit of ['a', '_', 'cio_', '_restic_', '0-']) refusal(`${unit.repeat(1_000_000)}!`);
     });
@@ -116,7 +116,7 @@ describe('parseName()', () => {
 });
 
 describe('canonicalName()', () => {
-  it('gives a canonical name back as it is, and keeps its length', () => {
+  it('keeps a canonical name, and the length of any name', () => {
     fc.assert(
       fc.property(anyName, (name) => {
         const canonical = canonicalName(name);
@@ -126,7 +126,7 @@ describe('canonicalName()', () => {
     );
   });
 
-  it('rewrites restic of any set, at the end only', () => {
+  it("rewrites `restic` in any set's name, at the end only", () => {
     assert.equal(canonicalName('cio_offsite_restic_repo'), 'cio_offsite_backup_repo');
     assert.equal(canonicalName('cio_offsite_restic_repo_restic_password'), 'cio_offsite_restic_repo_backup_password');
     for (const name of [
@@ -142,7 +142,7 @@ describe('canonicalName()', () => {
     }
   });
 
-  it('leaves sets alone that are called alt, or alt_ and something that Storidge does not have', () => {
+  it("keeps sets named alt, or alt_ followed by something other than Storidge's sets", () => {
     for (const name of [
       'cio_alt_backup_repo',
       'cio_alt_access_key',
@@ -159,11 +159,11 @@ describe('canonicalName()', () => {
 });
 
 describe('isUuid()', () => {
-  it('takes both cases and every version', () => {
+  it('accepts both cases and every version', () => {
     for (const text of [UUID, UUID.toUpperCase(), 'ffffffff-ffff-ffff-ffff-ffffffffffff']) assert.ok(isUuid(text));
   });
 
-  it('refuses what has more or less than a UUID', () => {
+  it('refuses anything but exactly a UUID', () => {
     for (const text of ['', `${UUID}\n`, ` ${UUID}`, `{${UUID}}`, UUID.replaceAll('-', ''), UUID.replace('a', 'g')]) {
       assert.ok(!isUuid(text));
     }

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { parseReloadUnits } from '../../src/reload-units.ts';
 
 describe('parseReloadUnits()', () => {
-  it('takes units with commas or white space between them, each once', () => {
+  it('reads units separated by commas or white space, each once', () => {
     assert.deepEqual(parseReloadUnits('restic.service'), ['restic.service']);
     assert.deepEqual(parseReloadUnits(' a.service, b@home-1.service\nsrv-data.mount  a.service,c.socket\n'), [
       'a.service',
@@ -35,7 +35,7 @@ describe('parseReloadUnits()', () => {
     `${'x'.repeat(250)}.service`,
     Array.from({ length: 17 }, (_, i) => `u${i}.service`).join(),
   ]) {
-    it(`refuses ${JSON.stringify(text.slice(0, 40))}, and repeats nothing of it`, () => {
+    it(`refuses ${JSON.stringify(text.slice(0, 40))}, without repeating any of it`, () => {
       const parsed = parseReloadUnits(text);
       assert.ok('reason' in parsed);
       assert.match(

@@ -93,24 +93,24 @@ describe('canonicalSetName()', () => {
     }
   });
 
-  it('refuses what can name no set', () => {
+  it('refuses what cannot name a set', () => {
     for (const text of ['', '_aws', '.aws', 'AWS', 'aws\n', 'a b', 'a/b', '*', 'caf\u00e9', UUID, UUID.toUpperCase()]) {
       assert.equal(canonicalSetName(text), undefined);
     }
   });
 
-  it('takes a name as long as the shortest field leaves room for', () => {
+  it('accepts a name as long as the shortest field leaves room for', () => {
     const longest = 'a'.repeat(128 - 'cio__sse'.length);
     assert.equal(canonicalSetName(longest), longest);
     assert.equal(parseName(memberName(longest, 'sse')).length, 128);
     assert.equal(canonicalSetName(`${longest}a`), undefined);
   });
 
-  it('can rely on it that no field ends in another one: what stands before would belong to the set, or to the field', () => {
+  it('relies on no field ending in another, which would make names ambiguous', () => {
     for (const field of FIELD_IDS) assert.ok(!FIELD_IDS.some((other) => other.endsWith(`_${field}`)), field);
   });
 
-  it('names the set that a name with it belongs to', () => {
+  it('returns the set to which a name built with it belongs', () => {
     fc.assert(
       fc.property(anySet, fc.constantFrom(...FIELD_IDS), (text, field) => {
         const set = canonicalSetName(text);
@@ -124,7 +124,7 @@ describe('canonicalSetName()', () => {
 });
 
 describe('memberName()', () => {
-  it('gives the name back that membershipOf() took apart', () => {
+  it('rebuilds the name that membershipOf() took apart', () => {
     fc.assert(
       fc.property(
         fc.tuple(anySet, word).map(([set, field]) => `cio_${set}_${field}`),
@@ -138,27 +138,27 @@ describe('memberName()', () => {
 });
 
 describe('providerOf()', () => {
-  it('goes by the first word where that names a provider', () => {
+  it('takes the first word if it names a provider', () => {
     assert.equal(providerOf('aws', undefined)?.id, 'aws');
     assert.equal(providerOf('minio_alt', 'aws')?.id, 'minio');
     assert.equal(providerOf('s3_x_y', undefined)?.id, 's3');
   });
 
-  it('goes by the field provider where it does not', () => {
+  it('takes the field `provider` otherwise', () => {
     assert.equal(providerOf('offsite', 's3')?.id, 's3');
     assert.equal(providerOf('alt_aws', 'minio')?.id, 'minio');
     assert.equal(providerOf('awsome', 'minio')?.id, 'minio');
     assert.equal(providerOf('aws-2', 'minio')?.id, 'minio');
   });
 
-  it('knows none where neither names one that is supported', () => {
+  it('returns undefined if neither names a supported provider', () => {
     assert.equal(providerOf('offsite', undefined), undefined);
     for (const text of ['', 'S3', 's3\n', 'constructor', '__proto__', 'openstack'])
       assert.equal(providerOf('offsite', text), undefined);
     assert.equal(providerOf('openstack', 's3'), undefined);
   });
 
-  it('finds a provider for the id of each that is supported', () => {
+  it('finds the provider of every supported id', () => {
     for (const id of PROVIDER_IDS) assert.equal(providerOf(id, undefined), PROVIDERS.get(id));
   });
 });
@@ -166,7 +166,7 @@ describe('providerOf()', () => {
 describe('missingOf()', () => {
   const aws = PROVIDERS.get('aws');
 
-  it('names the required fields that are not there, in the order of the provider', () => {
+  it("returns the missing required fields, in the provider's order", () => {
     assert.deepEqual(missingOf(aws, new Set(), undefined), STORIDGE_FIELDS);
     assert.deepEqual(missingOf(aws, new Set(['secret_key', 'region']), undefined), [
       'backup_repo',
@@ -176,7 +176,7 @@ describe('missingOf()', () => {
     assert.deepEqual(missingOf(aws, new Set(STORIDGE_FIELDS), undefined), []);
   });
 
-  it('asks for no keys where the set uses the identity of the machine', () => {
+  it("requires no keys if the set uses the machine's identity", () => {
     assert.deepEqual(missingOf(aws, new Set(['use_iam']), 'true'), ['backup_repo', 'backup_password']);
     for (const text of ['false', 'TRUE', '']) {
       assert.deepEqual(missingOf(aws, new Set(['use_iam']), text), STORIDGE_FIELDS);
@@ -186,7 +186,7 @@ describe('missingOf()', () => {
     ]);
   });
 
-  it('names just the provider where there is none', () => {
+  it('returns just the provider if that is unknown', () => {
     assert.deepEqual(missingOf(undefined, new Set(STORIDGE_FIELDS), 'true'), ['provider']);
   });
 });

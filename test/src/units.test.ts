@@ -17,12 +17,12 @@ describe('templateOf()', () => {
     '': undefined,
   };
   for (const [unit, template] of Object.entries(units)) {
-    it(`says ${template ?? 'none'} of ${JSON.stringify(unit)}`, () => assert.equal(templateOf(unit), template));
+    it(`returns ${template ?? 'none'} for ${JSON.stringify(unit)}`, () => assert.equal(templateOf(unit), template));
   }
 });
 
 describe('isTemplate()', () => {
-  it('tells a template from its instances and from what is neither', () => {
+  it('recognises templates, and neither instances nor plain units', () => {
     assert.ok(isTemplate('restic@.service'));
     const others = ['restic@home.service', 'restic.service', '@.service', '', 'a@b@.service', 'restic@.b.service'];
     for (const unit of others) assert.ok(!isTemplate(unit), unit);
@@ -58,8 +58,8 @@ describe('isUnitName()', () => {
     'ä.service',
     `${'a'.repeat(248)}.service`,
   ];
-  for (const name of good) it(`takes ${name}`, () => assert.ok(isUnitName(name)));
+  for (const name of good) it(`accepts ${name}`, () => assert.ok(isUnitName(name)));
   for (const name of bad) it(`refuses ${JSON.stringify(name.slice(0, 40))}`, () => assert.ok(!isUnitName(name)));
 
-  it('takes the longest name that systemd has', () => assert.ok(isUnitName(`${'a'.repeat(247)}.service`)));
+  it('accepts the longest name that systemd allows', () => assert.ok(isUnitName(`${'a'.repeat(247)}.service`)));
 });

@@ -15,7 +15,7 @@ const what = (reason: Reason, field?: string, subject?: string): string =>
   }).what;
 
 describe('wordOf()', () => {
-  it("is the field's label within a sentence", () => {
+  it("returns the field's label as used within a sentence", () => {
     const words = ['secret_key', 'account_key', 'service_account', 'session_token', 'use_iam', 'nothing', undefined];
     assert.deepEqual(words.map(wordOf), [
       'secret key',
@@ -30,7 +30,7 @@ describe('wordOf()', () => {
 });
 
 describe('describeFinding()', () => {
-  it("speaks of the provider's own keys", () => {
+  it("uses the provider's own names for keys", () => {
     assert.equal(what('wrong_secret_key', 'secret_key'), 'the secret key does not belong to the access key');
     assert.match(what('wrong_secret_key', 'account_key'), /^the account key is wrong/);
     assert.match(what('wrong_secret_key', 'service_account'), /^the service account is wrong/);
@@ -40,12 +40,12 @@ describe('describeFinding()', () => {
     assert.equal(what('key_expired', 'session_token'), 'the session token has expired');
   });
 
-  it('says what of a repository is not as it should be', () => {
+  it('names the part of a repository that is wrong', () => {
     assert.match(what('not_a_repository', undefined, 'config'), /config/);
     assert.match(what('untrusted_parameters', undefined, 'keys/00'), /keys\/00/);
   });
 
-  it('has words for every reason, whatever the field and the subject are', () => {
+  it('has a text for every reason, whatever the field and the subject', () => {
     const field = fc.option(fc.constantFrom('secret_key', 'use_iam', 'toString', '__proto__', 'x'), { nil: undefined });
     fc.assert(
       fc.property(fc.constantFrom(...REASON_IDS), field, anyText, (reason, field, subject) => {
@@ -56,7 +56,7 @@ describe('describeFinding()', () => {
     );
   });
 
-  it('repeats a subject as it is where there is no reason', () => {
+  it('returns the subject if there is no reason', () => {
     const finding: Finding = { check: 'region', state: 'passed', subject: 'eu-1' };
     assert.deepEqual(describeFinding(finding), { what: 'eu-1' });
   });

@@ -31,7 +31,7 @@ const VALUES = {
   },
 } as const;
 
-/** A complete set, with other values where they are given, and without those that are undefined. */
+/** Returns a complete set with the given values replaced, and those given as undefined left out. */
 function contentOf(provider: keyof typeof VALUES, more: Readonly<Record<string, string | undefined>> = {}): SetContent {
   const values = Object.entries({ ...VALUES[provider], ...more }).filter(([, value]) => value !== undefined);
   return { set: provider, provider: PROVIDERS.get(provider), values: new Map(values as [string, string][]) };
@@ -44,7 +44,7 @@ const misses =
     isCredentialError(error, 'Incomplete') && error.fields.missing.join() === missing.join();
 
 describe('requireComplete()', () => {
-  it('names what is missing, but for what can be done without', () => {
+  it('names the missing fields, except those that the caller can do without', () => {
     assert.equal(requireComplete(contentOf('aws')).id, 'aws');
     const portworx = contentOf('aws', { backup_repo: undefined, backup_password: undefined });
     assert.throws(() => requireComplete(portworx), misses('backup_repo', 'backup_password'));
@@ -54,14 +54,14 @@ describe('requireComplete()', () => {
 });
 
 describe('refuseNul()', () => {
-  it('refuses what a variable would cut short', () => {
+  it('refuses a value that would be cut short in a variable', () => {
     assert.throws(() => refuseNul(contentOf('aws', { backup_password: 'a\0b' })), isInvalid);
     refuseNul(contentOf('aws'));
   });
 });
 
 describe('formatDotenv()', () => {
-  it('writes plainly what every reader takes plainly, docker run included', () => {
+  it('leaves unquoted what every reader, including docker run, reads unquoted', () => {
     const { text, quoted } = formatDotenv(
       new Map([
         ['A', 's3:https://host/b_c-d.e,f=@%+'],
@@ -72,7 +72,7 @@ describe('formatDotenv()', () => {
     assert.deepEqual(quoted, []);
   });
 
-  it('is read alike by Node and by a shell, but for the values of which it says otherwise', () => {
+  it('is read back by Node and by a shell, except for the values that it reports as misread', () => {
     const unit = fc.constantFrom('a', ' ', "'", '"', '$', '#', '\n', '\r', '`', '=', 'ü', '{', '}', '\\', '(');
     const secrets = fc.sample(fc.string({ unit, minLength: 1, maxLength: 6 }), { numRuns: 2000, seed: 1 });
     const variables = new Map(secrets.map((secret, index) => [`V${index}`, secret]));
@@ -82,14 +82,14 @@ describe('formatDotenv()', () => {
     const byShell = execFileSync('/bin/sh', ['-c', script, 'sh', text], { encoding: 'utf8' }).split('\0');
     for (const [index, secret] of secrets.entries()) {
       const readers = misread.get(`V${index}`) ?? [];
-      // One by one: what it misreads can reach into the next line.
+      // One file per value for Node, as a misread value can extend into the next line.
       const byNode = parseEnv(formatDotenv(new Map([['A', secret]])).text);
       if (!readers.includes('Node')) assert.deepEqual({ ...byNode }, { A: secret });
       if (!readers.includes('sh and systemd')) assert.equal(byShell[index], secret);
     }
   });
 
-  it('says which variables have quotes, and whom it reaches as another value', () => {
+  it('reports which variables are quoted, and which readers misread them', () => {
     for (const [value, quoted, readers] of [
       ['x', [], []],
       ['$HOME', ['A'], []],
@@ -110,11 +110,11 @@ describe('formatDotenv()', () => {
     }
   });
 
-  it('escapes as Compose does where a single quote or a backslash is in the way', () => {
+  it('escapes as Compose does if the value has a single quote or a backslash', () => {
     assert.equal(formatDotenv(new Map([['A', 'it\'s "$5"\\\n']])).text, 'A="it\'s \\"\\$5\\"\\\\\n"\n');
   });
 
-  it('has no command in it for a shell', () => {
+  it('contains nothing that a shell would execute', () => {
     assert.equal(formatDotenv(new Map([['A', 'a`id`b']])).text, "A='a`id`b'\n");
     assert.equal(formatDotenv(new Map([['A', "it's `id`5\\`"]])).text, 'A="it\'s \\0140id\\01405\\\\\\0140"\n');
     const secret = fc.string({ unit: fc.constantFrom("'", '`', '$', '(', ')', '"', '\\', 'a'), minLength: 1 });
@@ -129,32 +129,32 @@ describe('formatDotenv()', () => {
 });
 
 describe('quoteIfNeeded()', () => {
-  it('leaves a plain word as it is', () => {
+  it('leaves a plain word unquoted', () => {
     assert.equal(quoteIfNeeded('--endpoint=host:9000'), '--endpoint=host:9000');
     assert.equal(quoteIfNeeded("--bucket=a'$b"), "'--bucket=a'\\''$b'");
   });
 });
 
 describe('formatRclone()', () => {
-  it('is a section called like the set', () => {
+  it('returns a section named after the set', () => {
     assert.equal(
       formatRclone(contentOf('aws', { region: 'eu-central-1' })),
       '[aws]\ntype = s3\nprovider = AWS\naccess_key_id = AK\nsecret_access_key = SK\nregion = eu-central-1\n',
     );
   });
 
-  it('needs no repository, and no password', () => {
+  it('needs neither a repository nor a password', () => {
     assert.match(
       formatRclone(contentOf('azure', { backup_repo: undefined, backup_password: undefined })),
       /^key = AAAA$/m,
     );
   });
 
-  it('writes a service account in one line', () => {
+  it('writes a service account on one line', () => {
     assert.match(formatRclone(contentOf('google')), /^service_account_credentials = \{"type":"service_account"\}$/m);
   });
 
-  it('refuses what a line of the file would end, or cut', () => {
+  it('refuses values that a line of the file would truncate or alter', () => {
     for (const value of ['a\nb', 'a\rb', ' a', 'a ', 'a\0b', '`a"""b', '"""a`b']) {
       assert.throws(() => formatRclone(contentOf('aws', { secret_key: value })), isInvalid, JSON.stringify(value));
     }
@@ -162,26 +162,26 @@ describe('formatRclone()', () => {
 });
 
 describe('formatRestic()', () => {
-  it('has nothing of rclone in it', () => {
+  it('has only the variables for restic', () => {
     const text = formatRestic(contentOf('aws'));
     assert.match(text, /^RESTIC_PASSWORD="PW"$/m);
     assert.doesNotMatch(text, /RCLONE/);
   });
 
-  it('names what restic takes from a file only', () => {
+  it('names the fields that restic takes only as a file', () => {
     const google = formatRestic(contentOf('google', { endpoint_ca: 'PEM' }));
     assert.match(google, /^# GOOGLE_APPLICATION_CREDENTIALS= .*: cio credential get cio_google_service_account$/m);
     assert.match(google, /^# RESTIC_CACERT= .*: cio credential get cio_google_endpoint_ca$/m);
     assert.doesNotMatch(google, /service_account"|PEM/);
   });
 
-  it('needs all that restic needs', () => {
+  it('requires the fields that restic requires', () => {
     assert.throws(() => formatRestic(contentOf('aws', { backup_password: undefined })), misses('backup_password'));
   });
 });
 
 describe('formatKopia()', () => {
-  it('has the command without a secret, and the secrets as variables', () => {
+  it('prints the command without secrets, and the secrets as variables', () => {
     const [command, ...variables] = formatKopia(
       contentOf('aws', { backup_repo: 's3:http://127.0.0.1:9000/b/p/q', session_token: 'ST', skip_verify: 'true' }),
     ).split('\n');
@@ -198,13 +198,13 @@ describe('formatKopia()', () => {
     ]);
   });
 
-  it('takes bucket and prefix of a set without a repository', () => {
+  it('uses bucket and prefix of a set without a repository', () => {
     const content = contentOf('aws', { backup_repo: undefined, bucket: "o'b", prefix: 'x' });
     assert.match(formatKopia(content), /^# kopia repository connect s3 '--bucket=o'\\''b' --prefix=x\/\n/);
     assert.throws(() => formatKopia(contentOf('aws', { backup_repo: undefined })), misses('backup_repo'));
   });
 
-  it('knows the other providers', () => {
+  it('supports the other providers', () => {
     assert.equal(
       formatKopia(contentOf('azure', { endpoint_suffix: 'core.usgovcloudapi.net' })),
       '# kopia repository connect azure --container=backup --prefix=host-1/ --storage-account=account ' +
@@ -219,7 +219,7 @@ describe('formatKopia()', () => {
 });
 
 describe('formatAws() and formatVelero()', () => {
-  it('are the shared credentials file, with and without region', () => {
+  it('return a shared credentials file, with and without the region', () => {
     const content = contentOf('aws', { region: 'eu-central-1' });
     assert.equal(
       formatAws(content),
@@ -228,11 +228,11 @@ describe('formatAws() and formatVelero()', () => {
     assert.equal(formatVelero(content), '[default]\naws_access_key_id=AK\naws_secret_access_key=SK\n');
   });
 
-  it('keep a key with an equals sign as it is', () => {
+  it('keep an equals sign in a key', () => {
     assert.match(formatVelero(contentOf('aws', { secret_key: 'a=b==' })) ?? '', /^aws_secret_access_key=a=b==$/m);
   });
 
-  it('have what Velero takes for the other providers', () => {
+  it('return what Velero takes for the other providers', () => {
     assert.equal(formatVelero(contentOf('google')), `${VALUES.google.service_account}\n`);
     assert.equal(
       formatVelero(contentOf('azure')),
@@ -244,7 +244,7 @@ describe('formatAws() and formatVelero()', () => {
     );
   });
 
-  it('are not there for a set without such keys', () => {
+  it('return undefined for a set without such keys', () => {
     assert.equal(formatAws(contentOf('azure')), undefined);
     assert.equal(formatAws(contentOf('aws', { use_iam: 'true' })), undefined);
     assert.throws(() => formatAws(contentOf('aws', { secret_key: 'a b' })), isInvalid);
@@ -252,7 +252,7 @@ describe('formatAws() and formatVelero()', () => {
 });
 
 describe('formatAwsProfiles()', () => {
-  it('says region and server where the AWS tools look for them', () => {
+  it('writes region and server where the AWS tools look for them', () => {
     const text = formatAwsProfiles(contentOf('aws', { backup_repo: 's3:http://host:9000/b', region: 'r' }), [
       '/usr/bin/cio',
       'x',
@@ -273,9 +273,9 @@ describe('formatAwsProfiles()', () => {
   });
 });
 
-describe('the documents of AWS', () => {
+describe('formatCredentialProcess() and formatContainerCredentials()', () => {
   const keys = { accessKeyId: 'AK', secretAccessKey: 'SK', sessionToken: undefined };
-  it('end at a time without a fraction, and have a token as text where one must be', () => {
+  it('return an expiry without fractions, and an empty token where the format requires one', () => {
     assert.deepEqual(JSON.parse(formatCredentialProcess(keys, 1_500)), {
       Version: 1,
       AccessKeyId: 'AK',
@@ -293,7 +293,7 @@ describe('the documents of AWS', () => {
 });
 
 describe('toObject()', () => {
-  it("is pharmer's object", () => {
+  it("returns pharmer's object", () => {
     assert.deepEqual(toObject(contentOf('aws'), 1_500), {
       apiVersion: 'cloud.pharmer.io/v1',
       kind: 'Credential',

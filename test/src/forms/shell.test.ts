@@ -4,7 +4,7 @@ import { quoteIfNeeded } from '../../../src/forms/shell.ts';
 import { runSuccessfully } from '../../support/process.ts';
 
 describe('quoteIfNeeded()', () => {
-  it('is one word to a shell, whatever is in it', async () => {
+  it('quotes any text as one word for a shell', async () => {
     const words = ['plain', '', "it's", '$(id) `id` ; & | > \\ "', 'two\nlines', '*', '~', '-rf', 'ü'];
     const output = await runSuccessfully(['/bin/sh', '-c', `printf '%s\\0' ${words.map(quoteIfNeeded).join(' ')}`]);
     assert.deepEqual(output.split('\0').slice(0, -1), words);

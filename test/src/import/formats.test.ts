@@ -18,7 +18,7 @@ function read(path: string, text: string): Found {
   return readFormat(formatOf(path, text), text, context);
 }
 
-/** Names and values of what a file becomes. */
+/** Returns the names and values of the planned credentials. */
 function credentials(plan: Plan): Record<string, string | undefined> {
   return Object.fromEntries(
     plan.credentials.map(({ credential }) => [
@@ -33,7 +33,7 @@ function plan(path: string, text: string, options: Partial<PlanOptions> = {}): R
 }
 
 describe('readFormat()', () => {
-  it('reads the two files of the AWS tools as one, and names the profiles that have no keys of their own', () => {
+  it('reads both files of the AWS tools together, and names the profiles without keys of their own', () => {
     const config =
       '[default]\nregion = eu-central-1\ns3 =\n    max_queue_size = 10\n[profile sso]\nsso_session = x\n[sso-session x]\nsso_region = r\n[profile proc]\ncredential_process = /bin/x\n';
     const found = readAws(
@@ -55,7 +55,7 @@ describe('readFormat()', () => {
     );
   });
 
-  it("reads mc's aliases, and leaves out those that it has by itself", () => {
+  it("reads mc's aliases, and leaves out its built-in ones", () => {
     const alias = (url: string, key: string): object => ({
       url,
       accessKey: key,
@@ -85,7 +85,7 @@ describe('readFormat()', () => {
     assert.equal(read('config.json', text).leftOut.length, 3);
   });
 
-  it("reads rclone's remotes, reveals what it obscures, and tells of an encrypted file", () => {
+  it("reads rclone's remotes, reveals obscured passwords, and refuses an encrypted file", () => {
     const text =
       '[minio]\ntype = s3\nprovider = Minio\naccess_key_id = A\nsecret_access_key = obscured-not\nendpoint = http://m:9000\n\n' +
       '[Iam]\ntype = s3\nprovider = AWS\nenv_auth = true\n\n[c]\ntype = crypt\nremote = minio:b\npassword = obscured-pw\npassword2 = obscured-salt\n\n[d]\ntype = drive\n';
@@ -97,12 +97,12 @@ describe('readFormat()', () => {
       rclone_c_password: 'pw',
       rclone_c_password2: 'salt',
     });
-    assert.match(read('x.conf', text).leftOut[0]?.reason ?? '', /its type is none/);
+    assert.match(read('x.conf', text).leftOut[0]?.reason ?? '', /its type is not one/);
     const encrypted = '# Encrypted rclone configuration File\n\nRCLONE_ENCRYPT_V0:\nQUJD\n';
     assert.throws(() => read('x.conf', encrypted), { name: 'ImportError', message: /rclone has encrypted it/ });
   });
 
-  it("reads s3cmd's file, a file of variables, and our own names in one", () => {
+  it("reads s3cmd's file, files of variables, and this program's own names in them", () => {
     const s3cfg =
       '[default]\naccess_key = A\nsecret_key = S\naccess_token =\nbucket_location = US\nhost_base = m.example.org:9000\nhost_bucket = m.example.org:9000\nuse_https = False\ngpg_passphrase = x\n';
     assert.deepEqual(plan('.s3cfg', s3cfg), {
@@ -126,7 +126,7 @@ describe('readFormat()', () => {
     assert.deepEqual([sftp.sets.length, sftp.leftOut.length], [0, 1]);
   });
 
-  it("reads OpenStack's keys for S3 out of its scripts, and names the logins", () => {
+  it("reads OpenStack's S3 keys from its scripts, and names its logins as left out", () => {
     const ec2rc =
       '#!/bin/bash\nNOVARC=$(readlink -f x)\nexport EC2_ACCESS_KEY=A\nexport EC2_SECRET_KEY=S\nexport S3_URL=https://s3.cloud.example.org:8080/\nalias x="y"\n';
     assert.deepEqual(plan('ec2rc.sh', ec2rc), {
@@ -150,7 +150,7 @@ describe('readFormat()', () => {
     );
   });
 
-  it("reads Velero's file for each cloud, and this program's own export", () => {
+  it("reads Velero's file for each cloud, and this program's export", () => {
     assert.deepEqual(Object.keys(plan('cloud', '[default]\naws_access_key_id=A\naws_secret_access_key=S\n')), [
       'cio_aws_access_key',
       'cio_aws_secret_key',
@@ -175,7 +175,7 @@ describe('readFormat()', () => {
     assert.deepEqual(plan('x', text, { asAlternate: true }), { cio_aws_alt_secret_key: 'S', free: '/w==' });
   });
 
-  it('throws nothing but ImportError, whatever the text and the format', () => {
+  it('throws nothing but ImportError for any text in any format', () => {
     const words = fc.constantFrom(
       '[default]',
       'type = s3',
@@ -212,7 +212,7 @@ describe('planImport()', () => {
   const profiles =
     '[default]\naws_access_key_id=A\naws_secret_access_key=S\n[Site 2]\naws_access_key_id=B\naws_secret_access_key=T\n';
 
-  it('names sets by provider and profile, and by --set where there is one', () => {
+  it('names sets by provider and profile, or by --set', () => {
     assert.deepEqual(
       Object.keys(plan('f', profiles)).map((name) => name.replace(/_(?:access|secret)_key/, '')),
       ['cio_aws', 'cio_aws', 'cio_aws_site_2', 'cio_aws_site_2'],
@@ -228,7 +228,7 @@ describe('planImport()', () => {
     ]);
   });
 
-  it('refuses two sets of one name, a name for two, and one of another provider', () => {
+  it('refuses two sets of one name, one name for two sets, and a set of another provider', () => {
     const found = read('f', profiles);
     assert.throws(
       () =>
@@ -241,23 +241,23 @@ describe('planImport()', () => {
         ),
       /set aws comes from f, line 1 already; .*--set/,
     );
-    assert.throws(() => plan('f', profiles, { set: 'x' }), /--set names one set, and there are 2/);
-    assert.throws(() => plan('.env', 'cio_x_aws_region=r\n', { set: 'x' }), /--set names one set, and there are 0/);
+    assert.throws(() => plan('f', profiles, { set: 'x' }), /--set names one set, but there are 2/);
+    assert.throws(() => plan('.env', 'cio_x_aws_region=r\n', { set: 'x' }), /--set names one set, but there are 0/);
     assert.throws(
       () => plan('f', profiles, { profile: 'default', set: 'azure_x' }),
-      /is one of azure, and the keys are for aws/,
+      /is for azure, but the keys are for aws/,
     );
     assert.throws(() => plan('f', profiles, { profile: 'nothing' }), /there are default, Site 2/);
     assert.throws(() => plan('f', profiles, { provider: PROVIDERS.get('google') }), /for aws, not for google/);
   });
 
-  it('leaves it to the rest to say why there is nothing, whatever --set names', () => {
+  it('ignores --set if there is nothing to import, so that the caller reports why', () => {
     const found = read('.env', 'AWS_ACCESS_KEY_ID=AKIA1\nB2_ACCOUNT_ID=x\n');
     const { credentials: none, leftOut } = planImport([{ name: 'f', found }], { ...plain, set: 'aws_x' });
     assert.deepEqual([none, leftOut.length], [[], 2]);
   });
 
-  it('names the line of a value that is not valid, and that of its section where it is of two files', () => {
+  it('names the line of an invalid value, or of its section if that has parts in two files', () => {
     const lineOf = (found: Found): number | undefined => {
       try {
         planImport([{ name: 'f', found }], plain);

@@ -5,7 +5,7 @@ import { ImportError } from '../../../src/import/import-error.ts';
 import { parseSetFile } from '../../../src/import/set-file.ts';
 import { PROVIDERS } from '../../../src/providers/registry.ts';
 
-/** Longest time that any text may take, in milliseconds; the slowest takes 1 to 2 s where nothing else runs. */
+/** Time limit for each hostile text, in ms. The slowest takes 1 to 2 s on an idle machine. */
 const PATIENCE_MS = 20_000;
 
 function parse(
@@ -30,7 +30,7 @@ function refusal(text: string, provider?: string, profile?: string): string {
 const KEYS = { access_key: 'AKIA1', secret_key: 'S/+=' };
 
 describe('parseSetFile()', () => {
-  it("takes pharmer's JSON with its trailing comma, and its object", () => {
+  it("reads pharmer's JSON, with its trailing comma, and pharmer's object", () => {
     assert.deepEqual(parse('{\n\t"accessKeyID": "AKIA1",\n\t"secretAccessKey": "S/+=",\n}\n'), [
       undefined,
       'aws',
@@ -41,7 +41,7 @@ describe('parseSetFile()', () => {
     assert.match(refusal(object.replace('Credential', 'Secret')), /line 2: its kind is not Credential/);
   });
 
-  it('takes a section of INI, variables as of a shell, and flat YAML', () => {
+  it('reads a section of INI, shell-like variables, and flat YAML', () => {
     const ini = '; comment\n[default]\naws_access_key_id=AKIA1\nAWS_SECRET_ACCESS_KEY = S/+=\n[other]\nfoo = bar\n';
     assert.deepEqual(parse(ini), [undefined, 'aws', KEYS]);
     assert.match(refusal(ini, undefined, 'other'), /^line 6: the key foo is not known/);
@@ -55,7 +55,7 @@ describe('parseSetFile()', () => {
     ]);
   });
 
-  it('takes the keys of Rancher, Portworx, restic, OpenStack and our own names', () => {
+  it("knows the keys of Rancher, Portworx, restic and OpenStack, and this program's names", () => {
     assert.deepEqual(
       parse(
         '{"accessKey":"A","secretKey":"S","defaultRegion":"r","defaultEndpoint":"m:9000","defaultFolder":"f","defaultSkipSSLVerify":"true"}',
@@ -82,7 +82,7 @@ describe('parseSetFile()', () => {
     assert.equal(parse('RESTIC_REPOSITORY=s3:https://m.example.org/b\nAWS_ACCESS_KEY_ID=A\n')[1], 's3');
   });
 
-  it('names an unknown key with its line and the key that was meant, and tells what else is wrong', () => {
+  it('names an unknown key with its line and the likely intended key, and reports other mistakes', () => {
     assert.match(
       refusal('AWS_ACCES_KEY_ID=canary12\n'),
       /^line 1: the key AWS_ACCES_KEY_ID is not known; is AWS_ACCESS_KEY_ID meant\?$/,
@@ -93,7 +93,7 @@ describe('parseSetFile()', () => {
     );
     assert.match(refusal('access_key:\n'), /^line 1: the key access_key has no value$/);
     assert.match(refusal("\nRESTIC_PASSWORD='  '\n"), /^line 2: the key RESTIC_PASSWORD has no value$/);
-    assert.match(refusal('{"access_key":"a",\n"access_key":"b"}'), /^line 2: the key access_key is there twice$/);
+    assert.match(refusal('{"access_key":"a",\n"access_key":"b"}'), /^line 2: the key access_key occurs twice$/);
     assert.match(refusal('AWS_REGION=a\nAWS_DEFAULT_REGION=b\n'), /^line 2: .* and that of line 1 are the same field/);
     assert.match(refusal('provider: nfs\naccess_key: a\n'), /^line 1: the provider nfs is not known; there are aws, /);
     assert.match(
@@ -102,7 +102,7 @@ describe('parseSetFile()', () => {
     );
   });
 
-  it('refuses what a shell, or YAML, would make something else of', () => {
+  it('refuses what a shell or YAML would interpret', () => {
     for (const value of [
       '$(pass aws)',
       '`pass`',
@@ -135,7 +135,7 @@ describe('parseSetFile()', () => {
     assert.match(refusal(`access_key: ${'a'.repeat(1024 * 1024)}`), /larger than 1048576 bytes/);
   });
 
-  it("takes systemd's comments and unquoted words, and what a shell leaves as it is", () => {
+  it("accepts systemd's comments and unquoted words, and what a shell leaves unchanged", () => {
     for (const [value, taken] of [
       ['two words', 'two words'],
       ['a=b $ c%', 'a=b $ c%'],
@@ -149,7 +149,7 @@ describe('parseSetFile()', () => {
     }
   });
 
-  it("takes the JSON of a service account of Google's as it is, and no half of one", () => {
+  it("keeps a Google service account's JSON unchanged, and refuses an incomplete one", () => {
     const account = {
       type: 'service_account',
       project_id: 'p-1',
@@ -164,12 +164,12 @@ describe('parseSetFile()', () => {
     );
   });
 
-  it('never names a second line of a secret, which ends in = as a key does', () => {
+  it('never names the second line of a secret as a key, though it ends in =', () => {
     const message = refusal('AWS_ACCESS_KEY_ID=a\ndGVzdENhbmFyeVNlY3JldEtleQ==\n');
     assert.equal(message, 'line 2: a key is not known');
   });
 
-  it('is done with every hostile text in bounded time', () => {
+  it('handles every hostile text in bounded time', () => {
     const hostile = [
       '['.repeat(1e6),
       '{"a":'.repeat(2e5),
@@ -221,7 +221,7 @@ describe('parseSetFile()', () => {
       fc.property(canary, shapes, fc.array(mutation, { maxLength: 4 }), (value, shape, mutations) => {
         let text = shape(value);
         for (const { at, drop, junk } of mutations) {
-          // Not into the value: half of it would be a key of its own, which nobody can tell from one.
+          // Not within the value: a part of it at the beginning of a line would be a key, and keys are repeated.
           const rows = text.split('\n');
           const row = Math.min(rows.length - 1, Math.floor(at * rows.length));
           const where = Math.floor(at * 7919) % Math.max(1, rows[row]?.indexOf(value) ?? 1);
@@ -239,7 +239,7 @@ describe('parseSetFile()', () => {
     );
   });
 
-  it('reads back any value that is written in single quotes, in JSON, or as a variable in double quotes', () => {
+  it('reads back any value in single quotes, in JSON, or in double quotes', () => {
     const value = fc
       .string({ unit: 'grapheme', minLength: 1 })
       .filter((text) => text.trim() !== '' && !/[\0\r\ufeff]/.test(text));

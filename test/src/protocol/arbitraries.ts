@@ -40,7 +40,7 @@ const { structType } = fc.letrec<{ structType: StructType; type: Type; plainType
   plainType: fc.oneof(
     { depthSize: 'small' },
     fc.constantFrom('bool', 'int', 'float', 'string', 'object', 'any').map((name): Type => ({ kind: 'simple', name })),
-    // Stands for one of the types that were defined before, see bindNames.
+    // A placeholder for one of the types defined before it; see bindNames.
     fc.nat().map((index): Type => ({ kind: 'named', name: String(index) })),
     enumType,
     tie('type').map((of): Type => ({ kind: 'array', of })),
@@ -56,7 +56,7 @@ const members = fc.record({
   names: fc.uniqueArray(memberName, { minLength: 10, maxLength: 10 }),
 });
 
-/** Any interface that is valid and has no type that contains itself. */
+/** Any valid interface without recursive types. */
 export const anyInterface: fc.Arbitrary<Interface> = fc
   .record({ name: interfaceName, doc, members })
   .map(({ name, doc, members: { types, methods, errors, names } }) => {
@@ -141,14 +141,14 @@ const SIMPLE_VALUES = {
   any: fc.jsonValue().filter((value) => value !== null),
 } as const;
 
-/** The type that a name stands for. */
+/** Returns the type that a name stands for. */
 export function typeNamed(name: string, types: Interface['types']): Type {
   const definition = types.get(name);
   if (definition === undefined) throw new TypeError(`no type ${name}`);
   return definition.type;
 }
 
-/** The text of an interface, the inverse of `parseInterface`. */
+/** Prints an interface; the inverse of `parseInterface`. */
 export function printInterface(parsed: Interface, lineEnd = '\n'): string {
   const text = [printDoc(parsed.doc), `interface ${parsed.name}\n`];
   for (const [name, { doc, type }] of parsed.types) text.push(`\n${printDoc(doc)}type ${name} ${printType(type)}\n`);

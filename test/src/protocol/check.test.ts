@@ -16,19 +16,19 @@ function method(name: string): MethodCheck {
   return compileInterface(CREDENTIALS).methods.get(name) ?? assert.fail(`no method ${name}`);
 }
 
-/** The checks of a method that takes and gives a field `a` of a type. */
+/** Returns the checks of a method with one field `a` of this type as input and output. */
 function checkOf(type: string): MethodCheck {
   const parsed = parseInterface(`interface a.b\nmethod M(a: ${type}) -> (a: ${type})`);
   return compileInterface(parsed).methods.get('M') ?? assert.fail();
 }
 
-/** A value that is broken in one place, and the path of that place. */
+/** A value with one defect, and the path of the defect. */
 interface Breakage {
   readonly path: string;
   readonly value: unknown;
 }
 
-/** Every way to break a valid value, in every place. */
+/** Yields every way to break a valid value, at every place in it. */
 function* breakagesOf(type: Type, value: unknown, types: Interface['types'], isStrict: boolean): Generator<Breakage> {
   switch (type.kind) {
     case 'simple':
@@ -111,20 +111,20 @@ function assertChecksOne(check: Check, type: Type, value: unknown, parsed: Inter
 
 describe('compileInterface()', () => {
   for (const [name, { input, output }] of CREDENTIALS.methods) {
-    it(`accepts what ${name} takes and gives, and says which part is broken`, () => {
+    it(`accepts the parameters and the reply of ${name}, and names a broken part`, () => {
       assertChecks(method(name).checkCall, input, CREDENTIALS, true);
       assertChecks(method(name).checkReply, output, CREDENTIALS, false);
     });
   }
 
-  it('accepts the fields of every error, and says which is broken', () => {
+  it('accepts the fields of every error, and names a broken one', () => {
     const { errors } = compileInterface(CREDENTIALS);
     for (const [name, { fields }] of CREDENTIALS.errors) {
       assertChecks(errors.get(name) ?? assert.fail(name), fields, CREDENTIALS, false);
     }
   });
 
-  it('does so for the members of any interface', () => {
+  it('checks the members of any interface', () => {
     fc.assert(
       fc.property(anyInterface, fc.gen(), (parsed, generate) => {
         const { methods } = compileInterface(parsed);
@@ -137,7 +137,7 @@ describe('compileInterface()', () => {
     );
   });
 
-  it('refuses a type that contains itself', () => {
+  it('refuses a recursive type', () => {
     for (const members of [
       'type T (a: ?T)',
       'type T (a: []T)',
@@ -149,7 +149,7 @@ describe('compileInterface()', () => {
     }
   });
 
-  it('lets a type be used many times', () => {
+  it('allows a type to be used many times', () => {
     const parsed = parseInterface('interface a.b\ntype T ()\ntype U (a: T, b: T)\nmethod M(a: U, b: T) -> (a: U)');
     const checkCall = compileInterface(parsed).methods.get('M')?.checkCall;
     assert.equal(checkCall?.({ a: { a: {}, b: {} }, b: {} }), undefined);
@@ -158,7 +158,7 @@ describe('compileInterface()', () => {
 });
 
 describe('checkCall()', () => {
-  it('accepts a nullable field as null and as absent', () => {
+  it('accepts a nullable field as null or absent', () => {
     const { checkCall } = method('Get');
     assert.equal(checkCall({ name: 'a' }), undefined);
     assert.equal(checkCall({ name: 'a', version: null, owner: null }), undefined);
@@ -182,17 +182,17 @@ describe('checkCall()', () => {
     assert.equal(checkOf('[][]int').checkCall({ a: [[1], [1, 'x']] }), 'a[1][1]');
   });
 
-  it('gives an unknown field the path of its struct', () => {
+  it('reports an unknown field at the path of its struct', () => {
     assert.equal(method('Get').checkCall({ name: 'a', nmae: 'b' }), '');
     assert.equal(method('Lock').checkCall({ now: true }), '');
     assert.equal(checkOf('(b: (c: int))').checkCall({ a: { b: { c: 1, d: 1 } } }), 'a.b');
   });
 
-  it('takes the place of an absent nullable field for no excuse of an unknown one', () => {
+  it('reports an unknown field even if a nullable one is absent', () => {
     assert.equal(method('Get').checkCall({ name: 'a', verison: 1, onwer: 1 }), '');
   });
 
-  it('refuses everything that is no object', () => {
+  it('refuses anything but an object', () => {
     for (const value of [undefined, null, [], [1], '', 'name', 0, true]) {
       assert.equal(method('Get').checkCall(value), '');
       assert.equal(method('Lock').checkCall(value), '');
@@ -207,7 +207,7 @@ describe('checkCall()', () => {
     assert.equal(checkCreate(JSON.parse('{"credentials":[{"name":"a","__proto__":null}]}')), 'credentials[0]');
   });
 
-  it('does not take what every object inherits for a field', () => {
+  it('does not take inherited properties for fields', () => {
     for (const name of ['constructor', 'toString', 'valueOf', 'hasOwnProperty', 'isPrototypeOf']) {
       assert.equal(method('Get').checkCall({ name: 'a', [name]: 1 }), '');
       const parsed = parseInterface(`interface a.b\nmethod M(${name}: any) -> ()\nmethod N(${name}: ?any) -> ()`);
@@ -219,14 +219,14 @@ describe('checkCall()', () => {
     }
   });
 
-  it('takes any key of a map but __proto__, and tells none of them', () => {
+  it('accepts any key of a map except __proto__, and names none of them', () => {
     const { checkCall } = checkOf('[string]int');
     assert.equal(checkCall({ a: { constructor: 1, '': 2 } }), undefined);
     assert.equal(checkCall({ a: { secret: 'x' } }), 'a');
     assert.equal(checkCall(JSON.parse('{"a":{"__proto__":1}}')), 'a');
   });
 
-  it('takes whole numbers that are exact', () => {
+  it('accepts exactly the safe integers', () => {
     const { checkCall } = checkOf('int');
     for (const value of [0, -1, 1.0, 2 ** 53 - 1, -(2 ** 53 - 1)]) assert.equal(checkCall({ a: value }), undefined);
     for (const text of ['9007199254740992', '1e999', '0.1', '"1"', 'true', '[]']) {
@@ -234,19 +234,19 @@ describe('checkCall()', () => {
     }
   });
 
-  it('takes words of an enum and nothing that turns into one', () => {
+  it('accepts the words of an enum, and nothing that converts to one', () => {
     const { checkCall } = checkOf('(one, two)');
     assert.equal(checkCall({ a: 'two' }), undefined);
     for (const value of ['three', 'ONE', '', ['one'], 0, null]) assert.equal(checkCall({ a: value }), 'a');
   });
 
-  it('refuses a string with a lone surrogate, which would be stored as another character', () => {
+  it('refuses a string with a lone surrogate, which UTF-8 could not store', () => {
     const { checkCall } = checkOf('string');
     assert.equal(checkCall(JSON.parse('{"a":"\\ud83d\\ude00\\u0000"}')), undefined);
     assert.equal(checkCall(JSON.parse('{"a":"\\ud83d"}')), 'a');
   });
 
-  it('never tells a part of the input', () => {
+  it('never repeats a part of the input', () => {
     const names = new Set(['credentials', 'name', 'value', 'data', 'replace', 'ifGeneration', 'owner']);
     const { checkCall } = method('Create');
     fc.assert(
@@ -269,13 +269,13 @@ describe('checkReply()', () => {
     assert.equal(checkReply({ generation: 1, saved: [{ ...saved, version: '1' }], more: 1 }), 'saved[0].version');
   });
 
-  it('refuses __proto__ all the same', () => {
+  it('refuses __proto__ nevertheless', () => {
     const { checkReply } = method('Fsck');
     assert.equal(checkReply(JSON.parse('{"records":1,"problems":[],"repaired":true,"__proto__":{}}')), '');
     assert.equal(checkReply(JSON.parse('{"records":1,"problems":[{"__proto__":1}],"repaired":true}')), 'problems[0]');
   });
 
-  it('lets the answer of a method that gives nothing be extended', () => {
+  it('allows added fields in an empty reply', () => {
     assert.equal(method('Lock').checkReply({}), undefined);
     assert.equal(method('Lock').checkReply({ since: 1 }), undefined);
     assert.equal(method('Lock').checkReply([]), '');

@@ -19,17 +19,17 @@ function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** The frames as text; their bytes are copied at once, as a frame is the caller's to wipe. */
+/** Pushes chunks, and returns the frames as text. They are decoded at once, as the caller may wipe a frame. */
 function push(splitter: FrameSplitter, ...chunks: readonly string[]): string[] {
   return chunks.flatMap((chunk) => [...splitter.push(bytesOf(chunk))].map((frame) => new TextDecoder().decode(frame)));
 }
 
-/** A stream of frames, and the start of one more. */
+/** A stream of frames, followed by the beginning of another one. */
 function streamOf(frames: readonly Uint8Array[], rest: Uint8Array): Uint8Array {
   return Uint8Array.from([...frames.flatMap((frame) => [...frame, 0]), ...rest]);
 }
 
-/** Cuts bytes at the given places, each piece in memory of its own. */
+/** Cuts bytes at the given places, each piece into a buffer of its own. */
 function cut(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
   const edges = [0, ...places.map((place) => place % (bytes.length + 1)), bytes.length].toSorted((a, b) => a - b);
   return edges.slice(1).map((edge, index) => bytes.slice(edges[index], edge));
@@ -43,7 +43,7 @@ function byLength(a: ArrayBufferLike, b: ArrayBufferLike): number {
   return a.byteLength - b.byteLength;
 }
 
-/** Pushes until the splitter refuses; the frames that came before. */
+/** Pushes until the splitter refuses, and returns the frames before that as text. */
 function pushTooMuch(splitter: FrameSplitter, chunk: Uint8Array, limit: number): string[] {
   const frames: string[] = [];
   assert.throws(
@@ -55,7 +55,9 @@ function pushTooMuch(splitter: FrameSplitter, chunk: Uint8Array, limit: number):
   return frames;
 }
 
-/** The memory that is given back while a test runs; it stays, to be looked at. */
+/**
+ * Collects the buffers that the splitter releases by `transfer()` during a test. They stay attached, for inspection.
+ */
 function buffersGivenBack(t: TestContext): Set<ArrayBufferLike> {
   const buffers = new Set<ArrayBufferLike>();
   t.mock.method(ArrayBuffer.prototype, 'transfer', function (this: ArrayBuffer) {
@@ -65,7 +67,7 @@ function buffersGivenBack(t: TestContext): Set<ArrayBufferLike> {
   return buffers;
 }
 
-/** The memory that bytes are copied from or to by the platform's `set` while a test runs. */
+/** Collects the buffers that are copied from or to by `Uint8Array.prototype.set` during a test. */
 function buffersCopied(t: TestContext): Set<ArrayBufferLike> {
   const buffers = new Set<ArrayBufferLike>();
   t.mock.method(Uint8Array.prototype, 'set', function (this: Uint8Array, source: Uint8Array, offset = 0) {
@@ -84,7 +86,7 @@ describe('FrameSplitter', () => {
     assert.deepEqual(push(new FrameSplitter(MAX), ...'one\0two\0'.split('')), ['one', 'two']);
   });
 
-  it('push() keeps the start of a message behind whole ones', () => {
+  it('push() keeps the beginning of a message that follows whole ones', () => {
     const splitter = new FrameSplitter(MAX);
     assert.deepEqual(push(splitter, 'one\0tw'), ['one']);
     assert.equal(splitter.pendingBytes, 2);
@@ -96,7 +98,7 @@ describe('FrameSplitter', () => {
     assert.deepEqual(push(new FrameSplitter(MAX), '\0', '', '\0\0', 'a', '', '\0'), ['', '', '', 'a']);
   });
 
-  it('push() yields the same messages however the bytes are cut', () => {
+  it('push() yields the same messages however the bytes are split', () => {
     fc.assert(
       fc.property(fc.array(anyFrame, { maxLength: 6 }), fc.array(fc.nat(), { maxLength: 12 }), (frames, places) => {
         const stream = streamOf(frames, new Uint8Array(0));
@@ -111,7 +113,7 @@ describe('FrameSplitter', () => {
     );
   });
 
-  it('push() leaves no byte anywhere but in its frames and in itself', () => {
+  it('push() leaves no byte anywhere but in its frames and in the splitter', () => {
     fc.assert(
       fc.property(
         fc.array(anyFrame, { maxLength: 6 }),
@@ -129,7 +131,7 @@ describe('FrameSplitter', () => {
     );
   });
 
-  it('push() zeroes what follows the frame at which a caller stops', () => {
+  it('push() zeroes what follows the frame at which its caller stops', () => {
     const splitter = new FrameSplitter(MAX);
     const chunk = bytesOf('one\0two\0thr');
     for (const frame of splitter.push(chunk)) {
@@ -140,12 +142,12 @@ describe('FrameSplitter', () => {
     assert.equal(splitter.pendingBytes, 0);
   });
 
-  it('push() copies no message that lies in one chunk', () => {
+  it('push() does not copy a message that lies in one chunk', () => {
     const chunk = bytesOf('one\0two\0');
     for (const frame of new FrameSplitter(MAX).push(chunk)) assert.equal(frame.buffer, chunk.buffer);
   });
 
-  it('push() gives every message that it assembled memory of its own', () => {
+  it('push() assembles every message in a buffer of its own', () => {
     const splitter = new FrameSplitter(MAX);
     const frames = ['on', 'e\0tw', 'o\0'].flatMap((chunk) => [...splitter.push(bytesOf(chunk))]);
     frames[0]?.fill(0x78);
@@ -155,7 +157,7 @@ describe('FrameSplitter', () => {
     );
   });
 
-  it('push() takes little more memory for the start of a message than it is long', (t) => {
+  it('push() needs little more memory for an incomplete message than its length', (t) => {
     const givenBack = buffersGivenBack(t);
     const splitter = new FrameSplitter(MAX);
     for (let count = 0; count < 10; count += 1) push(splitter, 'x'.repeat(1000));
@@ -191,7 +193,7 @@ describe('FrameSplitter', () => {
     });
   });
 
-  it('push() lets a message through that is as long as the limit', () => {
+  it('push() accepts a message of exactly the limit', () => {
     assert.deepEqual(push(new FrameSplitter(3), 'one\0', 't', 'wo\0', 't', 'e', 'n', '\0'), ['one', 'two', 'ten']);
     assert.deepEqual(push(new FrameSplitter(0), '\0\0'), ['', '']);
   });
@@ -202,13 +204,13 @@ describe('FrameSplitter', () => {
     assert.deepEqual(pushTooMuch(new FrameSplitter(0), bytesOf('\0a'), 0), ['']);
   });
 
-  it('push() refuses a message over the limit at the first byte too much', () => {
+  it('push() refuses a message over the limit at its first excess byte', () => {
     const splitter = new FrameSplitter(3);
     assert.deepEqual(push(splitter, 'f', 'ou'), []);
     pushTooMuch(splitter, bytesOf('r'), 3);
   });
 
-  it('push() goes on refusing, and keeps nothing of a message over the limit', () => {
+  it('push() keeps refusing after a message over the limit, and holds none of it', () => {
     const splitter = new FrameSplitter(3);
     push(splitter, 'fo');
     const chunk = bytesOf('ur\0one\0');
@@ -233,7 +235,7 @@ describe('FrameSplitter', () => {
     );
   });
 
-  it('wipe() zeroes what is held, and starts anew', (t) => {
+  it('wipe() zeroes the held bytes, and resets the splitter', (t) => {
     const buffers = buffersCopied(t);
     const givenBack = buffersGivenBack(t);
     const splitter = new FrameSplitter(MAX);

@@ -8,7 +8,7 @@ import { anyInterface, printInterface } from './arbitraries.ts';
 
 const CREDENTIALS = readFileSync(new URL('../../../src/protocol/io.cio.Credentials.varlink', import.meta.url), 'utf8');
 
-/** The type of the only field `a` of a struct. */
+/** Parses the type of a struct's only field `a`. */
 function parseType(text: string): unknown {
   const parsed = parseInterface(`interface a.b\ntype N ()\ntype T (a: ${text})\n`);
   const struct = parsed.types.get('T')?.type;
@@ -26,7 +26,7 @@ function refusal(text: string): IdlSyntaxError {
 }
 
 describe('parseInterface()', () => {
-  it('reads the interface of the daemon', () => {
+  it("reads the daemon's interface", () => {
     const parsed = parseInterface(CREDENTIALS);
     assert.equal(parsed.name, 'io.cio.Credentials');
     assert.match(parsed.doc, /^Credentials of backups: .*more is a string\.$/s);
@@ -43,7 +43,7 @@ describe('parseInterface()', () => {
     });
   });
 
-  it('reads back what was printed, whatever the line ends', () => {
+  it('reads back any printed interface, with any line ends', () => {
     fc.assert(
       fc.property(anyInterface, fc.constantFrom('\n', '\r\n', '\r', '\u2028', '\u2029'), (parsed, lineEnd) => {
         assert.deepEqual(parseInterface(printInterface(parsed, lineEnd)), parsed);
@@ -68,7 +68,7 @@ describe('parseInterface()', () => {
     });
   });
 
-  it('tells a struct from an enum by what follows the first name', () => {
+  it('distinguishes structs from enums by what follows the first name', () => {
     assert.deepEqual(parseType('(one,two , three)'), { kind: 'enum', values: ['one', 'two', 'three'] });
     assert.deepEqual(parseType('( one : N )'), {
       kind: 'struct',
@@ -77,12 +77,12 @@ describe('parseInterface()', () => {
     assert.deepEqual(parseType('()'), { kind: 'struct', fields: [] });
   });
 
-  it('takes keywords and names of types as names of fields', () => {
+  it('accepts keywords and type names as field names', () => {
     const values = ['type', 'method', 'error', 'interface', 'string', 'boolean', 'N'];
     assert.deepEqual(parseType(`(${values.join(', ')})`), { kind: 'enum', values });
   });
 
-  it('lets a type be used before it is defined', () => {
+  it('allows a type to be used before its definition', () => {
     assert.equal(parseInterface('interface a.b\nmethod M(a: T) -> ()\ntype T ()').types.size, 1);
   });
 
@@ -95,7 +95,7 @@ describe('parseInterface()', () => {
     );
   });
 
-  it('keeps the comment right before a member or a field, without its signs', () => {
+  it('keeps the comment right before a member or a field, without its number signs', () => {
     const parsed = parseInterface(
       [
         '# The\n#interface.',
@@ -116,7 +116,7 @@ describe('parseInterface()', () => {
     assert.equal(type?.type.kind === 'struct' && type.type.fields[0]?.doc, 'Field.');
   });
 
-  it('drops a comment that a blank line or something else on its line separates', () => {
+  it('drops a comment that is separated by a blank line or shares its line', () => {
     const parsed = parseInterface(
       'interface a.b # behind\ntype T (a: int) # behind\ntype U (a: int, # behind\nb: int)\n\n# apart\n\ntype V ()',
     );
@@ -137,7 +137,7 @@ describe('parseInterface()', () => {
     'a.0',
     'Org.0x.a9',
   ]) {
-    it(`takes ${name} as the name of an interface`, () => {
+    it(`accepts ${name} as the name of an interface`, () => {
       assert.equal(parseInterface(`interface ${name}\nerror E ()`).name, name);
     });
   }
@@ -224,7 +224,7 @@ describe('parseInterface()', () => {
     });
   }
 
-  it('bounds the nesting of types', () => {
+  it('limits the nesting of types', () => {
     assert.doesNotThrow(() => parseType(`${'[]'.repeat(63)}int`));
     assert.match(refusal(`interface a.b\ntype T (a: ${'[]'.repeat(64)}int)`).message, /64 deep/);
     assert.match(refusal(`interface a.b\ntype T ${'(a: '.repeat(100_000)}`).message, /64 deep/);
@@ -235,7 +235,7 @@ describe('parseInterface()', () => {
     assert.equal(parseInterface(`${filler}interface a.b\n${filler}error E ()${filler}`).name, 'a.b');
   });
 
-  it('refuses or reads any text, and any mutation of a valid one', () => {
+  it('reads or refuses any text, and any mutation of a valid one', () => {
     const mutated = fc
       .tuple(
         anyInterface.map((parsed) => printInterface(parsed)),

@@ -29,13 +29,13 @@ describe('the fields of AZURE and GOOGLE', () => {
     ],
   ];
   for (const [provider, id, taken, refused] of fields) {
-    it(`${id} takes what it is for, and nothing else`, () => {
+    it(`${id} accepts valid values only`, () => {
       for (const text of taken) assert.equal(check(provider, id, text), undefined, text);
       for (const text of refused) assert.equal(typeof check(provider, id, text), 'string', JSON.stringify(text));
     });
   }
 
-  it('never repeat a value in what is wrong with it', () => {
+  it('never repeat a value in an error', () => {
     const any = fc.constantFrom(...AZURE.fields, ...GOOGLE.fields);
     fc.assert(
       fc.property(any, fc.stringMatching(/^[ \n\0]canary[a-z]{8}[\n\0\u00e9]$/), (field, text) => {
@@ -44,7 +44,7 @@ describe('the fields of AZURE and GOOGLE', () => {
     );
   });
 
-  it('never show the keys', () => {
+  it('mark the keys as secret', () => {
     const secrets = [AZURE, GOOGLE].map(({ fields }) => fields.filter(({ isSecret }) => isSecret).map(({ id }) => id));
     assert.deepEqual(secrets, [
       ['account_key', 'backup_password'],
@@ -54,7 +54,7 @@ describe('the fields of AZURE and GOOGLE', () => {
 });
 
 describe('azureHostOf()', () => {
-  it('puts the account before the end of the cloud, the public one unless another is said', () => {
+  it('puts the account before the endpoint suffix, by default that of the public cloud', () => {
     assert.equal(azureHostOf('account'), 'account.blob.core.windows.net');
     assert.equal(azureHostOf('account', 'localhost:10000'), 'account.blob.localhost:10000');
   });

@@ -68,7 +68,7 @@ describe('parseAzureRepository() and parseGoogleRepository()', () => {
 });
 
 describe('parseColonRepository()', () => {
-  it('reads back what is written of its parts', () => {
+  it('reads back a repository composed of its parts', () => {
     const part = fc.stringMatching(/^[A-Za-z0-9_%:-][A-Za-z0-9._:%-]*$/);
     fc.assert(
       fc.property(fc.constantFrom('azure', 'gs'), fc.array(part), fc.constantFrom('', '/'), (scheme, parts, slash) => {
@@ -79,7 +79,7 @@ describe('parseColonRepository()', () => {
     );
   });
 
-  it('reads or refuses any text, with a reason that never repeats it', () => {
+  it('reads or refuses any text, and never repeats it in the reason', () => {
     const almost = fc.oneof(
       anyText,
       fc.array(fc.constantFrom(':', '/', 'bucket', '.', '..', ' ')).map((parts) => `gs:${parts.join('')}`),
@@ -93,7 +93,7 @@ describe('parseColonRepository()', () => {
     );
   });
 
-  it('takes time in proportion to a long text', () => {
+  it('takes time in proportion to the length of the text', () => {
     withinCpuTime(5000, () => {
       for (const unit of ['a', 'a-', 'a.', '/', ':', '-']) {
         parseAzureRepository(`azure:${unit.repeat(500_000)}`);

@@ -23,7 +23,7 @@ function check(field: Field, text: string): string | undefined {
 }
 
 describe('BACKUP_PASSWORD', () => {
-  it('takes any text that an environment variable can hold', () => {
+  it('accepts any text that an environment variable can hold', () => {
     for (const text of [' pw ', 'line one\nline two\n', 'p\u00e4ss', '\u{1f511}', 'a'.repeat(1024)]) {
       assert.equal(check(BACKUP_PASSWORD, text), undefined);
     }
@@ -35,16 +35,16 @@ describe('BACKUP_PASSWORD', () => {
 });
 
 describe('PROVIDER', () => {
-  it('takes an id that names a provider, in its exact spelling', () => {
+  it('accepts the exact id of a provider', () => {
     for (const id of PROVIDER_IDS) assert.equal(check(PROVIDER, id), undefined);
     for (const text of ['', 'S3', 's3\n', ' s3', 'dropbox', 'constructor'])
       assert.notEqual(check(PROVIDER, text), undefined);
   });
 });
 
-describe('the switches', () => {
+describe('SKIP_VERIFY, ALLOW_LINK_LOCAL and USE_IAM', () => {
   for (const field of [SKIP_VERIFY, ALLOW_LINK_LOCAL, USE_IAM]) {
-    it(`${field.id} is true or false`, () => {
+    it(`${field.id} accepts true and false only`, () => {
       for (const text of ['true', 'false']) assert.equal(check(field, text), undefined);
       for (const text of ['', 'yes', 'TRUE', '1', ' true']) {
         assert.equal(check(field, text), 'it is neither true nor false', text);
@@ -54,31 +54,31 @@ describe('the switches', () => {
 });
 
 describe('ENDPOINT_CA', () => {
-  it('takes certificates, with text between them', () => {
+  it('accepts certificates, with text between them', () => {
     for (const text of [CERTIFICATE, CERTIFICATE.trim(), `subject=CN\n${CERTIFICATE}\r\n${CERTIFICATE}`]) {
       assert.equal(check(ENDPOINT_CA, text), undefined);
     }
   });
 
-  it('refuses what is none', () => {
+  it('refuses other text', () => {
     for (const text of [
       '',
       '/etc/ssl/ca.pem',
       CERTIFICATE.replace('END', 'END OF'),
       `${CERTIFICATE}${CERTIFICATE.slice(0, 90)}`,
     ]) {
-      assert.equal(check(ENDPOINT_CA, text), 'it is no certificate in PEM', text);
+      assert.equal(check(ENDPOINT_CA, text), 'it is not a certificate in PEM', text);
     }
   });
 
-  it('refuses a private key beside them, which lists would show', () => {
+  it('refuses a private key among the certificates, which lists would show', () => {
     for (const kind of ['', 'EC ', 'RSA ', 'ENCRYPTED ']) {
       const key = `-----BEGIN ${kind}PRIVATE KEY-----\n${BODY}-----END ${kind}PRIVATE KEY-----\n`;
       assert.equal(check(ENDPOINT_CA, CERTIFICATE + key), 'it has a private key in it');
     }
   });
 
-  it('takes time in proportion to a long text', () => {
+  it('takes time in proportion to the length of the text', () => {
     withinCpuTime(5000, () => {
       for (const unit of ['A', '-', '-----BEGIN CERTIFICATE-----\n', '-----BEGIN ', ' ']) {
         check(ENDPOINT_CA, unit.repeat(1_000_000 / unit.length));
@@ -89,7 +89,7 @@ describe('ENDPOINT_CA', () => {
 });
 
 describe('PROXY', () => {
-  it('takes a URL of a proxy', () => {
+  it('accepts the URL of a proxy', () => {
     for (const text of [
       'http://proxy:3128',
       'https://proxy.example.org',
@@ -100,7 +100,7 @@ describe('PROXY', () => {
     }
   });
 
-  it('refuses anything else, most of all a password, which lists would show', () => {
+  it('refuses anything else, above all a password, which lists would show', () => {
     for (const text of [
       '',
       'proxy:3128',

@@ -4,14 +4,14 @@ import { FIELD_IDS, PROVIDERS, fieldOf } from '../../../src/providers/registry.t
 import { PROVIDER_IDS } from '../../../src/providers/common-fields.ts';
 
 describe('PROVIDERS', () => {
-  it('knows each provider by its own id, which is reserved for it', () => {
+  it('maps each provider by its id, which is a reserved one', () => {
     for (const [id, provider] of PROVIDERS) {
       assert.equal(provider.id, id);
       assert.ok(PROVIDER_IDS.includes(id));
     }
   });
 
-  it('has no field twice in a provider, and takes rclone options from fields that it has', () => {
+  it("has no field twice in a provider, and derives rclone's options from existing fields", () => {
     for (const { fields, rclone } of PROVIDERS.values()) {
       const ids = fields.map((field) => field.id);
       assert.equal(new Set(ids).size, ids.length);
@@ -19,7 +19,7 @@ describe('PROVIDERS', () => {
     }
   });
 
-  it('asks for every secret without echo', () => {
+  it('reads every secret without echo', () => {
     for (const field of [...PROVIDERS.values()].flatMap((provider) => provider.fields)) {
       if (field.isSecret) assert.notEqual(field.input, 'text', field.id);
       else assert.notEqual(field.input, 'password', field.id);
@@ -33,7 +33,7 @@ describe('PROVIDERS', () => {
     }
   });
 
-  it('needs four credentials, of which those that the machine itself can stand in for are no repository or password', () => {
+  it("has four required fields per provider, of which the machine's identity never replaces repository or password", () => {
     const required: Readonly<Record<string, readonly string[]>> = {
       aws: ['backup_repo', 'access_key', 'secret_key', 'backup_password'],
       minio: ['backup_repo', 'access_key', 'secret_key', 'backup_password'],
@@ -62,7 +62,7 @@ describe('PROVIDERS', () => {
     }
   });
 
-  it('contradicts itself nowhere: what tells of an identity is taken from the sets that use none', () => {
+  it("lists the identity's variables among the contradicting ones, and none twice", () => {
     for (const { contradicting, identity } of PROVIDERS.values()) {
       assert.equal(new Set(contradicting).size, contradicting.length);
       assert.ok(identity.every((name) => contradicting.includes(name)));
@@ -82,32 +82,32 @@ describe('FIELD_IDS', () => {
     );
   });
 
-  it('has no field that a name could not end in', () => {
+  it('has only fields in which a name can end', () => {
     for (const id of FIELD_IDS) assert.match(id, /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/);
   });
 });
 
-describe('the ids of fields', () => {
-  it('end in no other one, so that a name can be cut in one way only', () => {
+describe('FIELD_IDS as endings of names', () => {
+  it('are unambiguous: none ends in another', () => {
     for (const id of FIELD_IDS) assert.ok(!FIELD_IDS.some((other) => id.endsWith(`_${other}`)), id);
   });
 });
 
 describe('fieldOf()', () => {
-  it('goes by the provider where there is one', () => {
+  it("returns the given provider's field", () => {
     for (const provider of PROVIDERS.values()) {
       for (const field of provider.fields) assert.equal(fieldOf(field.id, provider), field);
     }
   });
 
-  it('goes by the first provider that has the field where there is none', () => {
+  it('returns the field of the first provider that has it, if no provider is given', () => {
     for (const id of FIELD_IDS) {
       const first = [...PROVIDERS.values()].flatMap((provider) => provider.fields).find((field) => field.id === id);
       assert.equal(fieldOf(id, undefined), first);
     }
   });
 
-  it('knows nothing of other fields', () => {
+  it('returns undefined for an unknown field', () => {
     for (const id of ['', 'key', 'Access_key', 'constructor'])
       assert.equal(fieldOf(id, PROVIDERS.get('aws')), undefined);
   });

@@ -25,21 +25,21 @@ function check(field: Field, text: string): string | undefined {
 }
 
 describe('BACKUP_REPO', () => {
-  it('takes its own example', () => assert.equal(check(BACKUP_REPO, BACKUP_REPO.example ?? ''), undefined));
+  it('accepts its own example', () => assert.equal(check(BACKUP_REPO, BACKUP_REPO.example ?? ''), undefined));
 
   it('says what is wrong and what it should look like', () => {
     assert.equal(check(BACKUP_REPO, 's3:https://host/'), 'it has no bucket; it looks like s3:https://HOST/BUCKET');
   });
 });
 
-describe('keys and tokens', () => {
+describe('ACCESS_KEY, SECRET_KEY and SESSION_TOKEN', () => {
   for (const field of HEADER_FIELDS) {
-    it(`${field.id} takes visible ASCII`, () => {
+    it(`${field.id} accepts visible ASCII`, () => {
       assert.equal(check(field, 'wJalrXUtnFEMI/K7MDENG+bPxRfiCY=='), undefined);
       assert.equal(check(field, '!~'), undefined);
     });
 
-    it(`${field.id} takes nothing that would end a header`, () => {
+    it(`${field.id} refuses anything that could end a header`, () => {
       for (const text of [
         '',
         ' ',
@@ -58,7 +58,7 @@ describe('keys and tokens', () => {
   }
 });
 
-describe('the optional fields', () => {
+describe('the optional S3 fields', () => {
   const fields: readonly (readonly [field: Field, taken: readonly string[], refused: readonly string[]])[] = [
     [REGION, ['eu-central-1', 'us_east', 'GARAGE', '1.2'], ['', 'a b', 'eu/1', 'a\n', 'r'.repeat(65), 'é']],
     [
@@ -73,7 +73,7 @@ describe('the optional fields', () => {
     [SSE, ['AES256', 'aws:kms'], ['', 'aes256', 'aws:kms ', 'none']],
   ];
   for (const [field, taken, refused] of fields) {
-    it(`${field.id} takes what it is for, and nothing else`, () => {
+    it(`${field.id} accepts valid values only`, () => {
       for (const text of taken) assert.equal(check(field, text), undefined, text);
       for (const text of refused) assert.equal(typeof check(field, text), 'string', JSON.stringify(text));
       if (field.example !== undefined) assert.equal(check(field, field.example), undefined);
@@ -88,27 +88,27 @@ describe('deriveS3()', () => {
   const elsewhere = { backup_repo: 's3:http://minio:9000/bucket' };
   const other = { ENDPOINT: 'http://minio:9000', PROVIDER: 'Other', FORCE_PATH_STYLE: 'true' };
 
-  it('tells the server of the repository where that is not Amazon', () => {
+  it("returns the repository's server unless it is Amazon's", () => {
     assert.deepEqual(derive(amazon), { rclone: {}, variables: {} });
     assert.deepEqual(derive(elsewhere), { rclone: other, variables: { AWS_ENDPOINT_URL_S3: 'http://minio:9000' } });
     assert.deepEqual(derive({}), { rclone: {}, variables: {} });
   });
 
-  it('goes by the first endpoint where the set names some', () => {
+  it('prefers the first endpoint of the set', () => {
     const { rclone, variables } = derive({ ...elsewhere, endpoint: 'https://one:9001,two:9002' });
     assert.equal(rclone['ENDPOINT'], 'https://one:9001');
     assert.equal(variables['AWS_ENDPOINT_URL_S3'], 'https://one:9001');
     assert.deepEqual(derive({ ...elsewhere, endpoint: 'no endpoint' }).rclone, other);
   });
 
-  it('goes by the path style that the set says', () => {
+  it("follows the set's path style", () => {
     assert.deepEqual(derive({ ...amazon, path_style: 'true' }).rclone, { FORCE_PATH_STYLE: 'true' });
     assert.deepEqual(derive({ ...elsewhere, path_style: 'false' }).rclone, { ...other, FORCE_PATH_STYLE: 'false' });
   });
 });
 
 describe('S3_FIELDS', () => {
-  it('never repeats a value in what is wrong with it', () => {
+  it('never repeat a value in an error', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...S3_FIELDS),
@@ -120,7 +120,7 @@ describe('S3_FIELDS', () => {
     );
   });
 
-  it('never shows the secrets, and shows the rest', () => {
+  it('mark exactly the secrets as secret', () => {
     const secrets = S3_FIELDS.filter((field) => field.isSecret).map((field) => field.id);
     assert.deepEqual(secrets, ['secret_key', 'backup_password', 'session_token']);
   });
@@ -133,7 +133,7 @@ describe('S3_CONTRADICTING', () => {
     assert.ok(!S3_CONTRADICTING.some((name) => required.includes(name)));
   });
 
-  it('has every variable of an optional field', () => {
+  it('has the variables of every optional field', () => {
     const own = S3_FIELDS.filter((field) => !field.isRequired && field !== PROXY);
     for (const name of own.flatMap((field) => field.variables)) {
       assert.ok(S3_CONTRADICTING.includes(name), name);

@@ -17,7 +17,7 @@ function reasonOf(text: string): string {
 }
 
 describe('parseS3Repository()', () => {
-  it('reads the form of the documentation', () => {
+  it('reads the form in the documentation', () => {
     assert.deepEqual(parse('s3:https://s3.amazonaws.com/backup-123'), {
       endpoint: 'https://s3.amazonaws.com',
       host: 's3.amazonaws.com',
@@ -34,7 +34,7 @@ describe('parseS3Repository()', () => {
     });
   });
 
-  // What restic's ParseConfig makes of the same texts.
+  // The results of restic's ParseConfig for the same texts.
   const read: readonly (readonly [text: string, endpoint: string, bucket: string, prefix: string])[] = [
     ['s3:https://host/bucket/', 'https://host', 'bucket', ''],
     ['s3:https://host/bucket/a/b', 'https://host', 'bucket', 'a/b'],
@@ -87,7 +87,7 @@ describe('parseS3Repository()', () => {
       's3:https://host?x/bucket',
       's3:https://host/bucket#a',
     ],
-    'it has a user or a key in it; those belong into credentials of their own': [
+    'it has a user or a key in it; store those as credentials of their own': [
       's3:https://key:secret@host/bucket',
       's3:https://@host/bucket',
       's3:user@host/bucket',
@@ -159,7 +159,7 @@ describe('parseS3Repository()', () => {
     }
   }
 
-  it('reads back what is written of its parts', () => {
+  it('reads back a repository composed of its parts', () => {
     const host = fc.tuple(fc.domain(), fc.option(fc.integer({ min: 1, max: 65_535 }), { nil: undefined }));
     const part = fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/);
     fc.assert(
@@ -179,7 +179,7 @@ describe('parseS3Repository()', () => {
     );
   });
 
-  it('reads or refuses any text, with a reason that is one of a few', () => {
+  it('reads or refuses any text, with one of a few reasons', () => {
     const reasons = Object.keys(refused);
     const almost = fc.oneof(
       anyText,
@@ -198,7 +198,7 @@ describe('parseS3Repository()', () => {
     );
   });
 
-  it('takes time in proportion to a long text', () => {
+  it('takes time in proportion to the length of the text', () => {
     withinCpuTime(5000, () => {
       for (const unit of ['a', 'a.', 'a-', '/', '%20', ':9', '_']) {
         parseS3Repository(`s3:https://${unit.repeat(300_000)}!`);
@@ -215,7 +215,7 @@ describe('isAmazon()', () => {
     's3.eu-central-1.amazonaws.com',
     's3.cn-north-1.amazonaws.com.cn',
   ]) {
-    it(`takes ${host}`, () => assert.ok(isAmazon(parse(`s3:https://${host}/bucket`))));
+    it(`is true for ${host}`, () => assert.ok(isAmazon(parse(`s3:https://${host}/bucket`))));
   }
 
   for (const host of [
@@ -225,6 +225,6 @@ describe('isAmazon()', () => {
     's3.amazonaws.community',
     '[::1]:443',
   ]) {
-    it(`does not take ${host}`, () => assert.ok(!isAmazon(parse(`s3:https://${host}/bucket`))));
+    it(`is false for ${host}`, () => assert.ok(!isAmazon(parse(`s3:https://${host}/bucket`))));
   }
 });

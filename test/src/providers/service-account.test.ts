@@ -16,7 +16,7 @@ const ACCOUNT = {
 const json = (rest: Readonly<Record<string, unknown>> = {}): string => JSON.stringify({ ...ACCOUNT, ...rest });
 
 describe('parseServiceAccount()', () => {
-  it('reads what Google gives out', () => {
+  it("reads a key file of Google's", () => {
     assert.deepEqual(parseServiceAccount(JSON.stringify(ACCOUNT, null, 2)), {
       email: ACCOUNT.client_email,
       privateKey: ACCOUNT.private_key,
@@ -25,7 +25,7 @@ describe('parseServiceAccount()', () => {
     });
   });
 
-  it('does without the key id and the server of tokens', () => {
+  it('does without a key ID, and defaults the token server', () => {
     const { private_key_id: _id, token_uri: _uri, ...rest } = ACCOUNT;
     const account = parseServiceAccount(JSON.stringify(rest));
     assert.ok(!('reason' in account));
@@ -33,7 +33,7 @@ describe('parseServiceAccount()', () => {
   });
 
   const refused: Readonly<Record<string, readonly string[]>> = {
-    'it is no JSON object': ['', '/etc/key.json', '[]', 'null', '"x"', json().slice(0, -1)],
+    'it is not a JSON object': ['', '/etc/key.json', '[]', 'null', '"x"', json().slice(0, -1)],
     'its type is not service_account': [json({ type: 'authorized_user' }), '{}'],
     'it has no client_email': [json({ client_email: undefined }), json({ client_email: null })],
     'its client_email is not valid': [
@@ -46,7 +46,7 @@ describe('parseServiceAccount()', () => {
       json({ private_key: 'key' }),
       json({ private_key: ACCOUNT.private_key.replaceAll('PRIVATE', 'PUBLIC') }),
     ],
-    'its token_uri is no https URL': [
+    'its token_uri is not an https URL': [
       'http://oauth2.googleapis.com/token',
       'https://',
       'https://user@host/token',
@@ -64,7 +64,7 @@ describe('parseServiceAccount()', () => {
     }
   }
 
-  it('reads or refuses any text, with a reason that is one of a few', () => {
+  it('reads or refuses any text, with one of a few reasons', () => {
     const almost = fc.dictionary(fc.constantFrom(...Object.keys(ACCOUNT)), fc.jsonValue()).map((rest) => json(rest));
     fc.assert(
       fc.property(fc.oneof(anyText, almost), (text) => {
