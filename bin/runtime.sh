@@ -1,11 +1,11 @@
-# Sourced by the launchers, with package= set: sets node= to the Node that is installed with this package, whatever
-# the host has. On the usual way no process is started.
+# Sourced by the launchers, with package= set. Sets node= to the Node that is installed with this package, regardless of
+# the host's own. Usually, this starts no process.
 
-# For what ends by process.exit(): that waits for V8's threads, and would wait without end for one that compiles and has
-# found the heap full (nodejs/node#54918).
+# Options for programs that end with process.exit(). That waits for V8's threads, and would never return if one of them
+# were compiling when the heap is full (nodejs/node#54918).
 compiling='--no-concurrent-recompilation --no-concurrent-sparkplug'
 
-# In the package's own folder, or beside it where npm hoisted it. npm installs only the one for this machine.
+# Node is in the package's own folder, or beside it if npm hoisted it. npm installs only the one for this machine.
 for node in "$package"/node_modules/node-linux-*/bin/node "$package"/../node-linux-*/bin/node ''; do
   if [ -x "$node" ]; then return; fi
 done

@@ -1,7 +1,7 @@
 /**
- * What `npm start`, `npm test` and the others call: installs what is missing, builds what is stale, and runs the task
- * on the pinned Node. It runs on the host's Node and has no dependencies; this file stays readable for any Node that
- * knows modules, so that an old one gets a message instead of a syntax error.
+ * The script behind `npm start`, `npm test` and the other tasks: installs what is missing, builds what is stale, and
+ * runs the task on the pinned Node. The script itself runs on the host's Node and has no dependencies. This file avoids
+ * recent syntax, so that on any old Node that supports modules the user gets a message instead of a syntax error.
  */
 const NODE_MAJOR_MIN = 18;
 

@@ -1,13 +1,13 @@
 /**
- * Bundles `cio` for a fast start: `node tools/build-client.ts [FOLDER]`, `dist` unless given. It writes
+ * Bundles `cio` for a fast start: `node tools/build-client.ts [FOLDER]`, by default into `dist`. It writes
  *
- * - `cio.cjs`: the program in one file, as a string, and the few lines that run it;
- * - `cio.<arch>.cache`: what V8 made of it in a run of `cio credential get`, so that no later run compiles that again;
- *   without it `cio` is a third slower;
- * - `cio-help.mjs`: yargs and what else only the help needs;
+ * - `cio.cjs`: the program in one file, as a string, with a few lines that run it;
+ * - `cio.<arch>.cache`: V8's code cache from a run of `cio credential get`, so that later runs need not compile that
+ *   code; without the cache, `cio` is a third slower;
+ * - `cio-help.mjs`: yargs, and everything else that only the help needs;
  * - `cio-doctor.mjs`: the checks of `cio credential doctor`;
- * - `cio-validate.mjs`: `cio credential validate`; `cio-validation.mjs`: its words, which `create` has too;
- * - `cio-age.mjs`, `cio-backup.mjs`, … : what single commands need, each named for it.
+ * - `cio-validate.mjs`: `cio credential validate`; `cio-validation.mjs`: its report, which `create` uses too;
+ * - `cio-age.mjs`, `cio-backup.mjs`, … : code that single commands need, each named after its purpose.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ import { parseInterface } from '../src/protocol/idl.ts';
 import { INTERFACE_DESCRIPTION } from '../src/protocol/interface.generated.ts';
 import { cacheOf, loaderOf } from './cached-program.ts';
 
-/** What most commands never load: the file of its own that each entry point becomes. */
+/** Modules that most commands never load: by entry point, the separate file that it is bundled into. */
 const SEPARATE_FILES: ReadonlyMap<string, string> = new Map([
   ['client/cio/help.ts', 'cio-help.mjs'],
   ['client/cio/doctor/diagnose.ts', 'cio-doctor.mjs'],
@@ -67,7 +67,9 @@ const common: BuildOptions = {
   logLevel: 'warning',
 };
 
-/** What is loaded by `import()` stays outside: yargs alone costs more than all the rest. */
+/**
+ * Keeps modules that are loaded by `import()` out of the bundle: loading yargs alone takes longer than all the rest.
+ */
 const separateFiles: Plugin = {
   name: 'separate-files',
   setup(build) {
@@ -78,7 +80,10 @@ const separateFiles: Plugin = {
   },
 };
 
-/** yargs measures text with regular expressions for all emoji: compiling them is half of its start. The help has none. */
+/**
+ * Replaces `string-width`, by which yargs measures text with regular expressions for all emoji: compiling these takes
+ * half of its start, and the help has no emoji.
+ */
 const plainWidth: Plugin = {
   name: 'plain-width',
   setup(build) {
@@ -90,7 +95,7 @@ const plainWidth: Plugin = {
   },
 };
 
-/** The interface, parsed now instead of in every process. */
+/** Parses the interface at build time instead of in every process. */
 const parsedInterface: Plugin = {
   name: 'parsed-interface',
   setup(build) {
@@ -108,9 +113,9 @@ for (const [entryPoint, file] of SEPARATE_FILES) {
     entryPoints: [entryPoint],
     outfile: join(dist, file),
     format: 'esm',
-    // Its file for Node is CommonJS, which requires Node's modules at run time; this is the same library as modules.
+    // The package's file for Node is CommonJS, which requires Node's modules at run time. This is the same code as ESM.
     alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },
-    // Machine code, which stays where it is installed.
+    // A native addon, which stays where it is installed.
     external: ['koffi'],
     define: { CIO_VERSION: JSON.stringify(version) },
     plugins: [plainWidth, separateFiles],
@@ -120,14 +125,14 @@ const program = await bundleProgram();
 writeFileSync(join(dist, `cio.${process.arch}.cache`), cacheOf(program, makeCache(program)));
 writeFileSync(join(dist, 'cio.cjs'), loaderOf('cio', program));
 
-/** The program, as an expression that is a function of `require` and `module`. */
+/** Bundles the program as an expression: a function of `require` and `module`. */
 async function bundleProgram(): Promise<string> {
   const { outputFiles } = await bundle({
     ...common,
     entryPoints: ['client/cio/main.ts'],
     write: false,
     format: 'cjs',
-    // A script has no import() of its own: the loader's require takes its place.
+    // A script has no import() of its own, so it uses the loader's require instead.
     supported: { 'dynamic-import': false },
     banner: { js: '(function(require,module){' },
     footer: { js: '})' },
@@ -137,7 +142,7 @@ async function bundleProgram(): Promise<string> {
   return outputFiles[0]?.text ?? '';
 }
 
-/** The code cache of a program, made by a process of its own. */
+/** Makes the code cache of a program, in a separate process. */
 function makeCache(program: string): Uint8Array {
   const folder = mkdtempSync(join(tmpdir(), 'cio-build-'));
   try {
@@ -151,7 +156,7 @@ function makeCache(program: string): Uint8Array {
   }
 }
 
-/** A value as an expression; of an interface, without the comments. */
+/** Renders a value as a JavaScript expression, without the comments of the interface (`doc`). */
 function sourceOf(value: unknown): string {
   if (value instanceof Map) return `new Map(${sourceOf([...(value as Map<unknown, unknown>)])})`;
   if (Array.isArray(value)) return `[${value.map(sourceOf).join()}]`;

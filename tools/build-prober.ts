@@ -1,10 +1,10 @@
 /**
- * Bundles the prober: `node tools/build-prober.ts [FOLDER]`, `dist/prober` unless given. It writes
+ * Bundles the prober: `node tools/build-prober.ts [FOLDER]`, by default into `dist/prober`. It writes
  *
- * - `main.cjs`: the program, and the few lines that run it;
- * - a file for each SDK, of which a job needs one: what is used of it, instead of the hundreds of files that it comes in;
- * - `failure.cjs`: what these have in common;
- * - `*.<arch>.cache`: what V8 made of each in a run, so that no job compiles it again.
+ * - `main.cjs`: the program, with a few lines that run it;
+ * - a file for each SDK, of which a job needs one: the code that is used, instead of the hundreds of files of the SDK;
+ * - `failure.cjs`: the class that all of these share;
+ * - `*.<arch>.cache`: V8's code cache of each from a run, so that no job compiles the code again.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,26 +15,28 @@ import { fileURLToPath } from 'node:url';
 import { build as bundle, type Plugin } from 'esbuild';
 import { cacheOf, loaderOf } from './cached-program.ts';
 
-/** What is loaded by `import()`, and the name of the file that it becomes. */
+/** Modules that are loaded by `import()`, and the name of the file that each is bundled into. */
 const PARTS: ReadonlyMap<string, string> = new Map([
   ['daemon/prober/providers/s3.ts', 's3'],
   ['daemon/prober/providers/minio.ts', 'minio'],
   ['daemon/prober/providers/azure.ts', 'azure'],
 ]);
 
-/** The class by which every part knows a failure of another: it may be there only once. */
+/**
+ * The class by which each part recognizes a failure thrown by another (`instanceof`), so there must be only one copy.
+ */
 const SHARED: ReadonlyMap<string, string> = new Map([['daemon/prober/failure.ts', 'failure']]);
 
 /**
- * Modules of Node that libraries import, and few jobs use: loaded when something in them is asked for, they cost the other
- * jobs nothing. `http2` alone is a tenth of what it takes to start.
+ * Modules of Node that libraries import, but few jobs use. They are loaded only when one of their names is used, so
+ * that other jobs pay nothing for them: `http2` alone takes a tenth of the time of a start.
  */
 const RARE_MODULES = /^(?:node:)?(?:child_process|fs\/promises|http2|https|os|tls|zlib)$/;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = resolve(process.argv[2] ?? join(root, 'dist', 'prober'));
 
-/** The parts, and what is shared, stay outside. */
+/** Keeps the parts and the shared module out of the bundle. */
 const separateParts: Plugin = {
   name: 'separate-parts',
   setup(build) {
@@ -47,7 +49,7 @@ const separateParts: Plugin = {
   },
 };
 
-/** In the place of a rare module: all its names, each of which loads it. */
+/** Replaces a rare module by getters for all its names, each of which loads the module. */
 const rareModules: Plugin = {
   name: 'rare-modules',
   setup(build) {
@@ -71,7 +73,7 @@ for (const [entryPoint, name] of [...SHARED, ...PARTS]) programs.set(name, await
 for (const [name, program] of programs) writeFileSync(join(dist, `${name}.cjs`), loaderOf(name, program));
 writeCaches();
 
-/** A program, as an expression that is a function of `require` and `module`. */
+/** Bundles a program as an expression: a function of `require`, `module` and `exports`. */
 async function bundleOf(entryPoint: string): Promise<string> {
   const { outputFiles } = await bundle({
     absWorkingDir: root,
@@ -80,24 +82,24 @@ async function bundleOf(entryPoint: string): Promise<string> {
     minify: true,
     platform: 'node',
     target: 'node24',
-    // As modules, libraries leave out what is not used of them; CommonJS comes whole.
+    // Unused code of a library is left out only if the library consists of ES modules, and not if it is CommonJS.
     mainFields: ['module', 'main'],
     legalComments: 'none',
     logLevel: 'warning',
     write: false,
     format: 'cjs',
-    // A script has no import() of its own: the loader's require takes its place.
+    // A script has no import() of its own, so it uses the loader's require instead.
     supported: { 'dynamic-import': false },
     banner: { js: '(function(require,module,exports){' },
     footer: { js: '})' },
-    // Only of use to what looks for files beside itself.
+    // Used only by code that looks for files beside its own, of which there is none here.
     define: { 'import.meta.url': '"file:///"' },
     plugins: [separateParts, rareModules],
   });
   return outputFiles[0]?.text ?? '';
 }
 
-/** V8 keeps what was compiled in a run of a job: one for each SDK. */
+/** Writes V8's code caches, each with the code that was compiled in a run of a job, one run for each SDK. */
 function writeCaches(): void {
   const folder = mkdtempSync(join(tmpdir(), 'cio-build-'));
   try {

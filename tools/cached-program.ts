@@ -1,20 +1,22 @@
 /**
- * Programs that start with what V8 made of them in an earlier run, so that no later run compiles that again.
+ * Programs that start with V8's code cache from an earlier run, so that they are not compiled again.
  *
- * V8 refuses a cache of another version or of other flags, but knows a changed program by its length only. So each cache
- * begins with the hash of its program.
+ * V8 rejects a cache that was made by another version or with other flags, but recognizes a changed program only by its
+ * length. Each cache therefore begins with the hash of its program.
  */
 import { createHash } from 'node:crypto';
 
 const HASH_CHARACTERS = 32;
 
-/** What the cache of a program holds; the loader looks for it in `<name>.<architecture>.cache` beside the program. */
+/**
+ * Returns the contents of the cache file. The loader looks for it as `<name>.<architecture>.cache` beside the program.
+ */
 export function cacheOf(program: string, made: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.from(hashOf(program)), made]);
 }
 
 /**
- * The file that is run: plain, because it is the one part that no cache helps.
+ * Returns the source of the file that is run. It is short, because it is the one part that is compiled at every start.
  *
  * @param program an expression that is a function of `require`, `module` and `exports`
  */

@@ -1,9 +1,9 @@
 /**
- * Makes the manual pages out of the sources that they describe and the hand-written parts in docs/man:
+ * Generates the manual pages from the sources that they describe and the hand-written parts in docs/man:
  *
  *     node tools/generate-man.ts [FOLDER]
  *
- * `dist/man` unless given. The date on them is SOURCE_DATE_EPOCH's, or today's.
+ * FOLDER is `dist/man` by default. The pages are dated by SOURCE_DATE_EPOCH, or else today.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -18,17 +18,17 @@ import { title } from './man/roff.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 
-/** By file, the parts of a page that are generated. The hand-written ones are in docs/man, under the same name. */
+/** The generated parts of each page, by file. The hand-written parts are in docs/man under the same name. */
 const PAGES: Readonly<Record<string, () => Parts>> = {
   'cio-credential.1': () => commandParts(COMMANDS),
   'cio-credentiald.8': daemonParts,
   'io.cio.Credentials.7': () => interfaceParts(parseInterface(INTERFACE_DESCRIPTION)),
 };
 
-/** The page of every command that has none of its own. */
+/** The page to which commands without a page of their own refer. */
 const COMMANDS_PAGE = 'cio-credential.1';
 
-/** Every page by its path below a folder `man`, as in `man1/cio.1`. */
+/** Renders every page, by its path below a folder `man`, such as `man1/cio.1`. */
 export function renderPages(date: string): ReadonlyMap<string, string> {
   const { version, bin } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as {
     readonly version: string;
@@ -52,7 +52,7 @@ function placeOf(file: string): string {
   return `man${file.at(-1)}/${file}`;
 }
 
-/** https://reproducible-builds.org/specs/source-date-epoch/ */
+/** The date of a reproducible build (https://reproducible-builds.org/specs/source-date-epoch/), or today. */
 function today(): string {
   const epoch = process.env['SOURCE_DATE_EPOCH'];
   return new Date(epoch === undefined ? Date.now() : Number(epoch) * 1000).toISOString().slice(0, 10);

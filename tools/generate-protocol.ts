@@ -1,9 +1,9 @@
 /**
- * Makes the TypeScript of the interface files: their types, their names and their text.
+ * Generates TypeScript from the interface files: their types, their names and their text.
  *
  *     node tools/generate-protocol.ts [--check] [DIRECTORY]
  *
- * With --check nothing is written, and the exit code is 1 where a file is stale. DIRECTORY is src/protocol unless given.
+ * With --check, nothing is written, and the exit code is 1 if a file is stale. DIRECTORY is src/protocol by default.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,9 +29,9 @@ const SIMPLE_TYPES = {
 } as const;
 
 /**
- * The module that stands for an interface file.
+ * Renders the module for an interface file.
  *
- * @param fileName of the interface file, for the head of the module
+ * @param fileName the name of the interface file, for the first line of the module
  * @throws IdlSyntaxError
  */
 export function renderModule(fileName: string, text: string): string {
@@ -119,7 +119,7 @@ function quote(text: string): string {
   return `'${text}'`;
 }
 
-/** Inside of a template literal, where an unescaped carriage return would be read as a line feed. */
+/** Escapes text for a template literal, in which an unescaped carriage return would be read as a line feed. */
 function escapeTemplate(text: string): string {
   return text.replaceAll(/[\\`]|\$(?=\{)/g, '\\$&').replaceAll('\r', '\\r');
 }

@@ -1,6 +1,6 @@
 /**
- * Runs the bundled `cio credential get` once, against a socket that answers, and writes what V8 compiled in that run:
- * `node tools/make-client-cache.ts FOLDER` reads `program` and writes `cache` there.
+ * Runs the bundled `cio credential get` once, against a socket that answers, and writes the code that V8 compiled in
+ * that run: `node tools/make-client-cache.ts FOLDER` reads `program` in FOLDER and writes `cache` there.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

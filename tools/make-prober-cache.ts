@@ -1,7 +1,7 @@
 /**
- * Runs one job of the bundled prober, against a bucket that plays along, and writes what V8 compiled in that run:
- * `node tools/make-prober-cache.ts FOLDER PART` reads the programs there, and writes a cache for each that was loaded. A
- * part whose servers speak TLS only is loaded, and not run.
+ * Runs one job of the bundled prober, against a simulated bucket, and writes the code that V8 compiled in that run:
+ * `node tools/make-prober-cache.ts FOLDER PART` reads the programs in FOLDER, and writes a cache for each that was
+ * loaded. A part whose servers use TLS only is loaded, but not run.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { Script } from 'node:vm';
 
-/** Those that speak plain HTTP as well. */
+/** The parts that can use plain HTTP. */
 const S3_PARTS: ReadonlySet<string> = new Set(['s3', 'minio']);
 
 const [, , folder = '', part = ''] = process.argv;
@@ -20,7 +20,7 @@ const scripts = new Map<string, Script>();
 const modules = new Map<string, { readonly exports: unknown }>();
 const objects = new Map<string, Buffer>();
 
-/** Every object is there that was written, and nothing else. */
+/** A bucket that has exactly the objects that were written. */
 const bucket: RequestListener = (request, response) => {
   const { method, url = '' } = request;
   const name = url.split('?', 1)[0] ?? '';
@@ -77,7 +77,7 @@ function runJob(port: number): void {
   });
   process.once('exit', (code) => {
     if (code !== 0 || !output.includes('"no_repository"')) {
-      process.stderr.write(`the job went wrong: ${output}\n`);
+      process.stderr.write(`the job failed: ${output}\n`);
       process.exitCode = 1;
       return;
     }

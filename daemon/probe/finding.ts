@@ -2,21 +2,23 @@ import { SUBJECT_LENGTH_MAX } from '../../src/limits.ts';
 import { CHECKS, CHECK_STATES, REASONS } from '../../src/validation.ts';
 import type { CheckId, CheckState, Finding, Reason } from '../../src/validation.ts';
 
-/** What the prober sent: something that it found, or that this was all. */
+/** A message of the prober: one finding, or the mark that there are no more. */
 export type ProberMessage = { readonly kind: 'finding'; readonly finding: Finding } | { readonly kind: 'done' };
 
-/** What is shown in the place of a detail that repeats a secret: a bucket may be called like a password, and a server may send one back. */
+/**
+ * Replaces a subject that contains a secret: a bucket may have the same name as a password, or a server may echo one.
+ */
 const HIDDEN = '***';
 
 const FIELD = /^[a-z0-9_]{1,64}$/;
 const SUBJECT = /^[\x20-\x7e]*$/;
 
 /**
- * Reads a message of the prober. It has talked to a far server, so it is not trusted: words come from closed sets, and
- * what is free text is short and printable.
+ * Parses a message of the prober. The prober talks to a remote server, so its output is not trusted: words must be in
+ * the closed sets, and free text must be short and printable.
  *
- * @param secrets texts that no finding repeats: {@link HIDDEN} stands in the place of a subject that did
- * @returns undefined for what is no such message
+ * @param secrets values that no finding may repeat: a subject that contains one is replaced by {@link HIDDEN}
+ * @returns undefined if the bytes are not a valid message
  */
 export function parseProberMessage(bytes: Uint8Array, secrets: readonly string[]): ProberMessage | undefined {
   const message = parseJson(bytes);

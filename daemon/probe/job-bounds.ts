@@ -1,31 +1,33 @@
 import { CredentialError } from '../../src/errors.ts';
 
-/** For whom a validation is done: a caller, or the daemon's own schedule. */
+/** On whose behalf a validation runs: a caller's, or that of the daemon's own schedule. */
 export type JobOwner = 'schedule' | { readonly uid: number; readonly isAdministrator: boolean };
 
-/** Most validations of callers at a time; each is a process that talks to a network. */
+/** Maximum number of concurrent validations for callers; each is a process that uses the network. */
 export const JOBS_MAX = 16;
 
-/** Most of the schedule's: on top of the callers', so that neither keeps the other waiting. */
+/** Maximum number of concurrent scheduled validations, on top of {@link JOBS_MAX}: neither kind delays the other. */
 export const SCHEDULED_JOBS_MAX = 2;
 
-/** Most of all users who are no administrators together: an administrator always finds some left. */
+/** Maximum for all users who are not administrators together; the rest is left for administrators. */
 export const USERS_JOBS_MAX = 12;
 
-/** Most of one user who is no administrator. */
+/** Maximum for one user who is not an administrator. */
 export const JOBS_PER_USER_MAX = 4;
 
-/** Counts the validations that are under way, so that no user of the host has all of them. */
+/** Counts the running validations and limits them, so that no single user of the host can occupy them all. */
 export class JobBounds {
-  /** Of administrators and users. */
+  /** Validations for callers, administrators included. */
   #callers = 0;
   #scheduled = 0;
   #users = 0;
   readonly #byUid: Map<number, number> = new Map();
 
   /**
-   * @returns what gives the place back; to be called once
-   * @throws CredentialError `Busy`
+   * Reserves a place for one validation.
+   *
+   * @returns a function that frees the place; to be called exactly once
+   * @throws CredentialError `Busy` if a limit is reached
    */
   take(owner: JobOwner): () => void {
     if (owner === 'schedule') {

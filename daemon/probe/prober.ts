@@ -10,15 +10,15 @@ import type { JobOwner } from './job-bounds.ts';
 import { END_TIME_MAX_MS, ProberMissingError } from './start-prober.ts';
 import type { ProberConnection, StartProber } from './start-prober.ts';
 
-/** Largest message of a prober. */
+/** Largest message that is accepted from a prober. */
 const MESSAGE_BYTES_MAX = 16 * 1024;
 
-/** Shorter values are in every text, and are no secret worth the name. */
+/** Shorter values are not searched for in findings: they occur in any text by chance, and are hardly secrets. */
 const SECRET_LENGTH_MIN = 8;
 
 /**
- * Has other processes look whether a set works. Each gets one set for one job; whatever it does, it costs that job and
- * nothing else.
+ * Validates sets in separate processes. Each process gets one set for one job, so whatever goes wrong in it affects
+ * that job only.
  */
 export class Prober {
   readonly #start: StartProber;
@@ -29,10 +29,11 @@ export class Prober {
   }
 
   /**
-   * What a validation finds, as it is found. A prober that fails is a finding as well.
+   * Runs a validation and yields its findings as they arrive. If the prober itself fails, that is a finding as well.
    *
-   * @param owner for whom
-   * @param gone calls back when nobody wants to know any more; returns what takes that back
+   * @param owner on whose behalf it runs
+   * @param gone registers a callback for the moment when nobody waits for the result any more; returns the function
+   * that unregisters it
    * @throws CredentialError `Busy`
    */
   async *probe(job: ProbeJob, owner: JobOwner, gone: Gone): AsyncGenerator<Finding, void, undefined> {
@@ -48,7 +49,7 @@ export class Prober {
     const forget = gone(end);
     try {
       connection = await this.#start();
-      // Whoever went away while it was started wants nothing tried.
+      // If the caller went away while the prober started, it gets no job.
       if (isEnded) connection.end();
       else connection.send(`${JSON.stringify(job)}\0`);
       isDone = yield* readFindings(connection, secretsOf(job));
@@ -60,14 +61,15 @@ export class Prober {
       clearTimeout(timer);
       forget();
       connection?.end();
-      // One that is told to stop takes its time to clean up: who begins and leaves, over and over, has no more of them.
+      // A prober that is told to stop takes some time to clean up. Until then its place stays taken, so that a caller
+      // who keeps starting and abandoning validations does not get more processes than the limit.
       if (isDone || connection === undefined) giveBack();
       else setTimeout(giveBack, END_TIME_MAX_MS).unref();
     }
   }
 }
 
-/** @returns whether the prober said that this was all */
+/** Yields the findings of a prober. @returns whether the prober marked the end of its findings */
 async function* readFindings(
   connection: ProberConnection,
   secrets: readonly string[],
@@ -86,7 +88,9 @@ async function* readFindings(
   return false;
 }
 
-/** The frames in a chunk; none where one is too large, and nothing after it. */
+/**
+ * The frames in a chunk. For a frame that is too large it yields an empty one, which is not a valid message, and stops.
+ */
 function* splitOrNothing(frames: FrameSplitter, chunk: Uint8Array): Generator<Uint8Array, void, undefined> {
   try {
     yield* frames.push(chunk);
@@ -102,7 +106,7 @@ function secretsOf({ values }: ProbeJob): string[] {
     .map(([, value]) => value);
 }
 
-/** Findings name hosts, buckets and regions. */
+/** Fields whose values findings may repeat: hosts, buckets, regions. */
 const PUBLIC_FIELDS: ReadonlySet<string> = new Set(
   [...PROVIDERS.values()].flatMap(({ fields }) => fields.filter(({ isSecret }) => !isSecret).map(({ id }) => id)),
 );

@@ -7,15 +7,18 @@ import { fileURLToPath } from 'node:url';
 
 import { runInBackground, SystemError } from '../kernel/libc.ts';
 
-/** The two ends of a prober that has a job. */
+/** The connection to a running prober. */
 export interface ProberConnection {
   readonly chunks: AsyncIterable<Uint8Array>;
   send(text: string): void;
-  /** Tells it to stop, by closing; it goes by itself, or is ended. May be called more than once. */
+  /**
+   * Closes the connection, which tells the prober to stop. It then exits by itself, or is killed if it takes too long.
+   * May be called more than once.
+   */
   end(): void;
 }
 
-/** There is no prober to be had. */
+/** The prober could not be started or connected to. */
 export class ProberMissingError extends Error {
   constructor(options?: ErrorOptions) {
     super('the prober cannot be started', options);
@@ -26,13 +29,16 @@ export class ProberMissingError extends Error {
 /** @throws ProberMissingError */
 export type StartProber = () => Promise<ProberConnection>;
 
-/** Task IAM roles (Amazon ECS). */
+/** Environment variable of Amazon ECS for task IAM roles. */
 const CONTAINER_PATH = 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI';
 
-/** How long a prober may take to clean up after it was told to stop. */
+/** Time that a prober has for its clean-up after it was told to stop. */
 export const END_TIME_MAX_MS = 5000;
 
-/** systemd starts one for each connection (`cio-credential-prober@.service`), in a sandbox of its own. */
+/**
+ * Connects to the prober's socket. systemd starts a prober for each connection (`cio-credential-prober@.service`), in a
+ * sandbox of its own.
+ */
 export function connectProber(path: string): StartProber {
   return async () => {
     const socket = connect(path);
@@ -47,14 +53,14 @@ export function connectProber(path: string): StartProber {
 }
 
 /**
- * A child of the daemon, for a daemon that is not systemd's. Of the daemon's environment it gets the path by which Amazon's
- * container agent gives a task its identity, and nothing else.
+ * Runs the prober as a child process, for a daemon that systemd did not start. The only variable that the child
+ * inherits from the daemon's environment is the path at which Amazon's container agent provides a task's identity.
  */
 export function spawnProber(): StartProber {
   return async () => {
     let child: ChildProcessByStdio<Writable, Readable, null>;
     try {
-      // Some errors of execve(2) are thrown, others told.
+      // spawn() throws some errors of execve(2) and emits the others as an event.
       child = spawn(launcherPath(), [], {
         cwd: '/',
         env: { PATH: '/usr/local/bin:/usr/bin:/bin', ...containerPath() },
@@ -79,33 +85,33 @@ export function spawnProber(): StartProber {
   };
 }
 
-/** What comes before the stream ends or breaks: a prober that dies says nothing more, either way. */
+/** Yields chunks until the stream ends or fails. Both mean the same: the prober is gone. */
 async function* untilBroken(stream: Readable): AsyncGenerator<Uint8Array, void, undefined> {
   try {
     for await (const chunk of stream) yield chunk as Uint8Array;
   } catch (error) {
-    // A read that fails, as of a process that is gone; what else could be thrown here is a defect.
+    // System errors have a code: the read failed because the process is gone. Anything else is a defect.
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
   }
 }
 
-/** Not a key, and not a host: the prober knows the one service that it is asked at. */
+/** The variable is neither a key nor a host: it is a path on the one service address that the prober has built in. */
 function containerPath(): Readonly<Record<string, string>> {
   const path = process.env[CONTAINER_PATH];
   return path === undefined ? {} : { [CONTAINER_PATH]: path };
 }
 
-/** Those who ask for credentials come first. */
+/** Lowers the prober's scheduling priority, so that requests for credentials are served first. */
 function letOthersFirst(pid: number): void {
   try {
     runInBackground(pid);
   } catch (error) {
-    // It is gone already, or this system does not let it: it runs like anybody.
+    // The process is gone already, or the system does not allow it. Then the prober runs with normal priority.
     if (!(error instanceof SystemError)) throw error;
   }
 }
 
-/** The sources and the build lie at different depths below the package. */
+/** Finds the launcher. The sources and the build lie at different depths below the package. */
 function launcherPath(): string {
   const paths = ['../../bin/cio-credential-prober', '../../../bin/cio-credential-prober'].map((path) =>
     fileURLToPath(new URL(path, import.meta.url)),

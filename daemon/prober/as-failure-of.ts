@@ -1,6 +1,6 @@
 import type { CheckId, Finding } from '../../src/validation.ts';
 
-/** A second way to a server says nothing while all goes well; where it breaks, that is the failure of one check. */
+/** Reports a further connection as part of one check: only failures are passed on, as failures of `check`. */
 export async function* asFailureOf<Value>(
   check: CheckId,
   findings: AsyncGenerator<Finding, Value>,

@@ -4,8 +4,8 @@ import type { Finding, ProbeJob } from '../../src/validation.ts';
 import { isGiven } from './providers/set-endpoint.ts';
 
 /**
- * The same findings, in the fields that this set has: a bucket may be named besides a repository, and keys may be the
- * machine's.
+ * Changes findings to name the fields that this set uses: it may have a bucket instead of a repository, and the
+ * machine's identity instead of keys.
  */
 export async function* asSetSays(
   { values }: ProbeJob,
@@ -13,7 +13,7 @@ export async function* asSetSays(
 ): AsyncGenerator<Finding, void> {
   for await (const finding of findings) {
     const { check, reason, field } = finding;
-    // What is wrong with the set itself stands in the field that it is told of.
+    // A mistake in the set itself already names the right field.
     if (check === 'shape' || reason === 'missing_field') yield finding;
     else if (usesIdentity(values['use_iam']) && isOfKeys(finding)) yield { ...finding, field: 'use_iam' };
     else if (field === 'backup_repo' && !isGiven(values['backup_repo'])) yield { ...finding, field: 'bucket' };

@@ -3,19 +3,19 @@ import { performance } from 'node:perf_hooks';
 import type { CheckId, Finding } from '../../src/validation.ts';
 import { findingOf, ProbeFailure } from './failure.ts';
 
-/** What was tried gave something. */
+/** An attempt that succeeded. */
 export interface Done<Value> {
   readonly value: Value;
   readonly failure?: undefined;
   readonly ms: number;
 }
 
-/** What became of something that was tried; it took its time either way. */
+/** The outcome of an attempt, and how long it took either way. */
 export type Attempt<Value> =
   | Done<Value>
   | { readonly value?: undefined; readonly failure: ProbeFailure; readonly ms: number };
 
-/** Tries something. @throws what is no ProbeFailure */
+/** Runs `work` and returns its outcome. @throws every error that is not a ProbeFailure */
 export async function attempt<Value>(work: () => Promise<Value>): Promise<Attempt<Value>> {
   const startedMs = performance.now();
   try {
@@ -27,7 +27,7 @@ export async function attempt<Value>(work: () => Promise<Value>): Promise<Attemp
   }
 }
 
-/** The finding of a check that is nothing but an attempt. */
+/** The finding of a check that consists of a single attempt. */
 export function findingOfAttempt(check: CheckId, { failure, ms }: Pick<Attempt<unknown>, 'failure' | 'ms'>): Finding {
   if (failure === undefined) return { check, state: 'passed', ms };
   return { ...findingOf(check, 'failed', failure.reason, failure.detail), ms };

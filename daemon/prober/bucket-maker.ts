@@ -7,7 +7,9 @@ import type { Steps } from './steps.ts';
 
 type Keeper = Pick<BucketStore, 'bucket' | 'makeBucket' | 'removeBucket'>;
 
-/** Makes a bucket that a set names and that is not there; it stays only where the set turns out to work with it. */
+/**
+ * Creates a bucket that a set names but that does not exist. The bucket is kept only if the set proves to work with it.
+ */
 export class BucketMaker {
   readonly #steps: Steps;
   #made: Keeper | undefined;
@@ -17,11 +19,11 @@ export class BucketMaker {
     this.#steps = steps;
   }
 
-  /** The finding of the check `bucket`; whether the bucket is there now. */
+  /** Creates the bucket, yields the finding of the check `bucket`, and returns whether the bucket exists now. */
   async *make(keeper: Keeper): AsyncGenerator<Finding, boolean> {
     const { signal } = this.#steps;
     const subject = keeper.bucket;
-    // A cancel leaves it a moment to arrive: what came after its own removal would stay.
+    // After a cancel the request gets a moment to complete: a bucket that was created after its removal would remain.
     const making = (): Promise<boolean> => (this.#arrival = this.#make(keeper, delayed(signal, PUT_GRACE_MS)));
     const made = yield* this.#steps.run('bucket', making);
     if (made === undefined) return false;
@@ -32,7 +34,7 @@ export class BucketMaker {
     return true;
   }
 
-  /** The same findings; where one of them failed, or they end before their time, the bucket that was made goes again. */
+  /** Passes findings on. If one of them is a failure, or the caller stops early, removes a bucket that was created. */
   async *keepIfGood(findings: AsyncGenerator<Finding, void>): AsyncGenerator<Finding, void> {
     let isGood = true;
     try {
@@ -67,7 +69,7 @@ export class BucketMaker {
     if (subject !== undefined) yield findingOf('bucket', 'warning', 'leftover_bucket', { subject });
   }
 
-  /** The name of a bucket that stays behind. */
+  /** Removes the bucket if one was created. Returns its name if it remains. */
   async #remove(): Promise<string | undefined> {
     await this.#arrival?.catch(() => undefined);
     const keeper = this.#made;
@@ -77,7 +79,7 @@ export class BucketMaker {
       await keeper.removeBucket(AbortSignal.timeout(this.#steps.cancel.aborted ? CLEAN_UP_MS : REQUEST_MS));
     } catch (error) {
       const isGone = error instanceof ProbeFailure && error.reason === 'no_such_bucket';
-      // Whatever else it was: nothing says that the bucket is gone.
+      // After any other error the bucket may still exist.
       if (!isGone) return keeper.bucket;
     }
     return undefined;

@@ -3,10 +3,10 @@ import { findingOf, type ProbeFailure } from './failure.ts';
 import { CLOCK_SKEW_REFUSED_S, CLOCK_SKEW_WARNED_S } from './limits.ts';
 import type { Wire } from './network/wire.ts';
 
-/** Refusals that a wrong clock makes servers give which do not know the code for it. */
+/** Reasons that a wrong clock has at servers that do not have an error code of its own for it. */
 const BY_WRONG_CLOCK: ReadonlySet<Reason> = new Set(['wrong_secret_key', 'key_rejected', 'access_denied']);
 
-/** What the first answer says of the clocks; undefined where there was none. */
+/** The finding of the check `clock`, from the `Date` header of the first answer; undefined if there was no answer. */
 export function clockFinding(wire: Wire, failure: ProbeFailure | undefined): Finding | undefined {
   if (!wire.hasAnswered) return undefined;
   const skewS = wire.clockSkewS === undefined ? undefined : Math.abs(wire.clockSkewS);
@@ -15,7 +15,7 @@ export function clockFinding(wire: Wire, failure: ProbeFailure | undefined): Fin
   if (skewS === undefined) return findingOf('clock', 'skipped', 'clock_not_told');
   const isAtFault = failure !== undefined && BY_WRONG_CLOCK.has(failure.reason) && skewS > CLOCK_SKEW_REFUSED_S;
   if (isAtFault) return findingOf('clock', 'failed', 'clock_skewed', detail);
-  // The server took the request all the same: it is not broken yet.
+  // The server did not refuse the request because of its clock, so this is only a warning.
   if (skewS > CLOCK_SKEW_WARNED_S) return findingOf('clock', 'warning', 'clock_skewed', detail);
   return { check: 'clock', state: 'passed' };
 }

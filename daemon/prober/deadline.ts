@@ -1,9 +1,9 @@
 import { ProbeFailure } from './failure.ts';
 
 /**
- * Runs a step that must not take longer than `ms`: it gets a signal, and is left behind where it does not heed it.
+ * Runs a step with a time-out of `ms`. The step gets a signal; if the step ignores that, it is abandoned.
  *
- * @throws ProbeFailure `timed_out` when it was late; the reason of `signal` when that was aborted
+ * @throws ProbeFailure `timed_out` after `ms`; the reason of `signal` if that was aborted
  */
 export async function within<Value>(
   ms: number,
@@ -22,7 +22,7 @@ export async function within<Value>(
   signal.addEventListener('abort', cancel, { once: true });
   try {
     const running = step(controller.signal);
-    // Where it was left behind, what becomes of it is of no interest.
+    // A late error of an abandoned step must not become an unhandled rejection.
     running.catch(() => undefined);
     return await Promise.race([running, stopped]);
   } finally {
@@ -31,7 +31,7 @@ export async function within<Value>(
   }
 }
 
-/** A signal that is aborted `ms` after another one. */
+/** Returns a signal that is aborted `ms` after `signal`. */
 export function delayed(signal: AbortSignal, ms: number): AbortSignal {
   const controller = new AbortController();
   const start = (): void => {

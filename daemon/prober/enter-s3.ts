@@ -9,23 +9,23 @@ import type { KeyedS3Target, S3Target } from './providers/s3-target.ts';
 import type { Steps } from './steps.ts';
 import { withoutBucket } from './without.ts';
 
-/** A bucket at the end of a connection, as it is asked now. */
+/** A target with the connection and the store by which it is reached. */
 export interface Entrance {
   readonly target: KeyedS3Target;
   readonly wire: Wire;
   readonly store: S3Store;
 }
 
-/** A way to the same bucket in another region, which may be at another host; undefined where there is none. */
+/** Connects to the same bucket in another region, which may be on another host; returns undefined if that fails. */
 export type Move = (region: string) => AsyncGenerator<Finding, Entrance | undefined>;
 
-/** Where the key was let in. */
+/** A store that accepted the key. */
 export interface Entered {
   readonly store: S3Store;
   readonly canList: boolean;
 }
 
-/** The link that a refusal of the list breaks; every other refusal is one of the key. */
+/** The check that fails when a list is refused for a reason; every other reason is a failure of `key`. */
 const CHECKS_BY_REASON: Readonly<Partial<Record<Reason, CheckId>>> = {
   clock_skewed: 'clock',
   wrong_region: 'region',
@@ -35,10 +35,11 @@ const CHECKS_BY_REASON: Readonly<Partial<Record<Reason, CheckId>>> = {
 };
 
 /**
- * The links from the clock to the list of a store that has regions, by one request for a list of one name: its refusal tells which of them is broken,
- * which that of a HEAD cannot. Undefined where there is no way on, or no bucket to go on with.
+ * Runs the checks from `clock` to `list` for a store that has regions, with one request, for a list of one name. A
+ * refusal of that tells which check fails; a refusal of a HEAD request would not. Returns undefined if the chain cannot
+ * go on, or if the set names no bucket.
  *
- * @param maker undefined where a bucket that is not there is to stay so
+ * @param maker undefined if a missing bucket is not to be created
  */
 export async function* enterS3(
   first: Entrance,
@@ -69,7 +70,7 @@ export async function* enterS3(
     yield* withoutBucket();
     return undefined;
   }
-  // With its region in the set nobody needs to ask where the bucket is.
+  // If the region is known, there is no need to ask for the location of the bucket.
   const { isRegionGiven } = first.target;
   const located = isRegionGiven || told !== undefined ? undefined : await locate(entrance, steps);
   yield regionFinding(entrance.target, told, located);
@@ -78,7 +79,7 @@ export async function* enterS3(
   return { store: entrance.store, canList: true };
 }
 
-/** The bucket comes first into being; whether one can list it is then as open as it was. */
+/** Creates the bucket. Whether the keys may list it is not known yet, so the list is requested again. */
 async function* make(
   entrance: Entrance,
   told: string | undefined,
@@ -94,12 +95,12 @@ async function* make(
   return { store: entrance.store, canList: knocked.failure === undefined };
 }
 
-/** Like restic, take the region that the server tells where the set says none. */
+/** The region that the server named. As in restic, it counts only if the set names none. */
 function regionTold({ isRegionGiven }: S3Target, failure: ProbeFailure | undefined): string | undefined {
   return isRegionGiven || failure?.reason !== 'wrong_region' ? undefined : failure.detail.subject;
 }
 
-/** Finds the broken link. There is a way on where just the list is refused, and the bucket is there. */
+/** Reports the check that a refused list belongs to. The chain goes on only if the list alone is denied to the keys. */
 async function* refuse(
   entrance: Entrance,
   failure: ProbeFailure,
@@ -126,7 +127,10 @@ async function* refuse(
   return { store, canList: false };
 }
 
-/** Not even where the bucket is may be asked. */
+/**
+ * Reports the refusal where the location of the bucket is refused like the list. To tell bad keys from missing rights,
+ * the server is asked once with a wrong secret.
+ */
 async function* refuseAll(
   { target, store }: Entrance,
   { reason, detail }: ProbeFailure,
@@ -144,12 +148,13 @@ async function* refuseAll(
       yield* withoutBucket();
       return;
     }
-    // Most likely the bucket is somebody else's.
+    // Most likely the bucket belongs to another account.
     const subject = `${detail.subject ?? 'it'} on ${target.bucket}`;
     yield findingOf('bucket', 'failed', reason, { field: 'backup_repo', subject });
     return;
   }
-  // A server that says the same of a wrong secret (RGW with STS) may mean the keys, or a token that has expired.
+  // A server that answers a wrong secret in the same way (RGW with STS) may mean that the keys are wrong, or that the
+  // session token has expired.
   const field = target.keys.sessionToken === undefined ? 'secret_key' : 'session_token';
   yield findingOf('key', 'failed', 'key_rejected', { field });
 }

@@ -8,18 +8,18 @@ import type { BucketStore } from './providers/object-store.ts';
 import type { Steps } from './steps.ts';
 import { withoutBucket } from './without.ts';
 
-/** The link that a refusal of the first request breaks; every other refusal is one of the key. */
+/** The check that fails when the first request is refused for a reason; every other reason is a failure of `key`. */
 const CHECKS_BY_REASON: Readonly<Partial<Record<Reason, CheckId>>> = {
   no_such_bucket: 'bucket',
   access_denied: 'list',
 };
 
 /**
- * The links from the clock to the list of a store that is asked without a region, by one request for a list of one name.
+ * Runs the checks from `clock` to `list` for a store without regions, with one request, for a list of one name.
  *
- * @param maker undefined where a bucket that is not there is to stay so
- * @param wire the one that the request goes over; undefined where the clocks were compared before
- * @returns whether one can list; undefined where there is no way on
+ * @param maker undefined if a missing bucket is not to be created
+ * @param wire the connection of that request; undefined if the clocks were compared before
+ * @returns whether the keys may list the bucket; undefined if the chain cannot go on
  */
 export async function* enterStore(
   store: BucketStore,
@@ -53,7 +53,7 @@ export async function* enterStore(
     yield findingOfAttempt('list', again);
     return { canList: again.failure === undefined };
   }
-  // Where it is not there, that is said before anything about rights.
+  // A missing bucket is reported before anything about rights.
   yield told('bucket');
   if (broken === 'bucket') return undefined;
   yield told('list');

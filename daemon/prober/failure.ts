@@ -1,19 +1,19 @@
 import type { CheckId, Finding, Reason } from '../../src/validation.ts';
 import { SUBJECT_LENGTH_MAX } from '../../src/limits.ts';
 
-/** What a finding says besides its check and its state. */
+/** The parts of a finding that name what exactly is at fault. */
 export type Detail = Pick<Finding, 'field' | 'subject'>;
 
-/** What there is of both. */
+/** Makes a {@link Detail} of the parts that are defined. */
 export function detailOf(field: string | undefined, subject: string | undefined): Detail {
   return { ...(field === undefined ? {} : { field }), ...(subject === undefined ? {} : { subject }) };
 }
 
-/** Why a step did not succeed, in the closed set of reasons: no message of a library or of a server is in it. */
+/** Failure of a step, with a reason of the closed set. It contains no message of a library or of a server. */
 export class ProbeFailure extends Error {
   readonly reason: Reason;
   readonly detail: Detail;
-  /** Whether a request before it ended so that nobody knows whether the server has done what it was asked. */
+  /** Whether an earlier request of the same call ended so that it is unknown if the server carried it out. */
   isAfterUnknown = false;
 
   constructor(reason: Reason, detail: Detail = {}) {
@@ -24,7 +24,7 @@ export class ProbeFailure extends Error {
   }
 }
 
-/** How a request can end so that nobody knows whether the server has done what it was asked. */
+/** Reasons after which it is unknown whether the server carried out the request. */
 const UNKNOWN_ENDS: ReadonlySet<Reason> = new Set([
   'timed_out',
   'connection_lost',
@@ -33,12 +33,12 @@ const UNKNOWN_ENDS: ReadonlySet<Reason> = new Set([
   'answer_too_large',
 ]);
 
-/** Tells whether what a request should have made may be there although it failed: it is to be taken away then. */
+/** Tells whether a failed request may have created an object or bucket nevertheless, which then has to be removed. */
 export function leavesUnknown(reason: Reason): boolean {
   return UNKNOWN_ENDS.has(reason);
 }
 
-/** The finding of a check that did not simply pass. */
+/** Makes the finding of a check with a reason. The subject is made safe to show. */
 export function findingOf(check: CheckId, state: Finding['state'], reason: Reason, detail: Detail = {}): Finding {
   const { field, subject } = detail;
   return { check, state, reason, ...detailOf(field, subject === undefined ? undefined : printable(subject)) };

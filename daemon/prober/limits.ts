@@ -1,62 +1,68 @@
-/** Bounds on what a far server, or whoever starts this process, may cost it. */
+/** Bounds on the time and memory that a remote server, or the process that starts the prober, can make it spend. */
 
-/** Largest job, in bytes of its JSON: a set has some dozen values of at most 1 MiB, of which most are short. */
+/** Largest job, in bytes of its JSON. A set has about a dozen values of at most 1 MiB each, and most are short. */
 export const JOB_BYTES_MAX: number = 16 * 1024 * 1024;
 
-/** Whole validation. */
+/** The whole validation. */
 export const TOTAL_MS = 60_000;
 
-/** One step: a name looked up, a connection, a handshake. */
+/** One step, such as a name look-up, a connection or a handshake. */
 export const STEP_MS = 10_000;
 
-/** All tries to connect together: less than a step, so that it can still be told what became of each. */
+/** All attempts to connect together. Less than a step, so that the outcome of each can still be reported. */
 export const CONNECT_MS = 9000;
 
-/** One request with its answer. Amazon's own tools give up on a connection after 60 s; a validation is waited for. */
+/** One request with its answer. Amazon's own tools wait 60 s for a connection, but a user waits for a validation. */
 export const REQUEST_MS = 10_000;
 
-/** The machine's identity: its service is one hop away, and where there is none nobody answers. Amazon's SDKs wait a second. */
+/**
+ * All requests for the machine's identity. The metadata service is one hop away, and on a machine without one nothing
+ * answers. Amazon's SDKs wait one second.
+ */
 export const IDENTITY_MS = 3000;
 
-/** The proof of the password: a key takes restic half a second by design, and there may be twenty. */
+/** The check of the password: one key takes half a second by restic's design, and up to twenty keys are tried. */
 export const PASSWORD_MS = 45_000;
 
-/** A server that was busy is asked once more, after this pause. */
+/** Pause before a request is sent for the second and last time, to a server that was busy. */
 export const RETRY_PAUSE_MS = 250;
 
-/** After a cancel: how long an object that is being written may take to be there, so that it can be taken away. */
+/** After a cancel: time for a write to complete, so that the object can be deleted. */
 export const PUT_GRACE_MS = 1000;
 
-/** After a cancel: how long it may take to take the probe object away. */
+/** After a cancel: time to delete the probe object. */
 export const CLEAN_UP_MS = 1000;
 
-/** Addresses of one name that are tried. */
+/** Number of addresses of one name that are tried. */
 export const ADDRESSES_MAX = 4;
 
-/** Head of an answer. Node's default, which servers keep to. */
+/** Header section of an answer. This is Node's default, and servers stay within it. */
 export const HEADER_BYTES_MAX: number = 16 * 1024;
 
-/** Answers that are none yet (1xx) before the one to a request: a server has little to say with one or two. */
+/** Interim answers (1xx) to one request. No server needs more than one or two. */
 export const INTERIM_ANSWERS_MAX = 8;
 
-/** Body of an answer that says what went wrong. Amazon's have less than 1 KiB. */
+/** Body of an error answer. Amazon's are shorter than 1 KiB. */
 export const ERROR_BYTES_MAX: number = 64 * 1024;
 
-/** List of one name more than {@link KEYS_LISTED_MAX}, of at most 1024 bytes each, which encoding can make six times as long. */
+/**
+ * Body of a list. It holds one name more than {@link KEYS_LISTED_MAX}, each of at most 1024 bytes, and encoding can
+ * make a name six times as long.
+ */
 export const LIST_BYTES_MAX: number = 256 * 1024;
 
-/** A page of a list may be short, even empty, and have a next one. */
+/** Pages of one list. A page may be short, or even empty, and still have a successor. */
 export const LIST_PAGES_MAX = 5;
 
-/** One more than restic tries, so that it is seen where there are more. */
+/** Keys of a repository that are listed: one more than restic tries, to see whether there are more. */
 export const KEYS_LISTED_MAX = 21;
 
-/** An object of a repository that is read: `config` or the file of a key. */
+/** Object of a repository: `config` or a key file. */
 export const OBJECT_BYTES_MAX: number = 64 * 1024;
 
-/** What is written and read back. */
+/** Size of the probe object, which is written and read back. */
 export const PROBE_BYTES = 64;
 
-/** Seconds by which the clocks may differ. Amazon refuses from 15 minutes on; a third of that is worth a word. */
+/** Seconds by which the clocks may differ. Amazon refuses requests from 15 minutes on; a third of that is a warning. */
 export const CLOCK_SKEW_REFUSED_S: number = 15 * 60;
 export const CLOCK_SKEW_WARNED_S: number = 5 * 60;

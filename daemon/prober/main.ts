@@ -1,4 +1,4 @@
-/** The prober: reads one job from standard input, writes what it finds to standard output, and ends. */
+/** The prober: reads one job from standard input, writes its findings to standard output, and exits. */
 import { writeSync } from 'node:fs';
 
 import { FrameSplitter } from '../../src/protocol/frame.ts';
@@ -13,17 +13,20 @@ import { surroundingsOf } from './surroundings.ts';
 
 const STDERR = 2;
 
-/** Where Amazon's container agent tells a task at which path of its own service the task's keys lie. It is no key, and no host. */
+/**
+ * Environment variable in which Amazon's container agent gives a task the path of the task's keys on the agent's
+ * service. The value is neither a key nor a host.
+ */
 const CONTAINER_PATH = 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI';
 
-/** As Debian has it in passwd(5) for users without a home. */
+/** The home directory that Debian enters in passwd(5) for users without one. */
 const NO_HOME = '/nonexistent';
 
 async function main(): Promise<void> {
   const log = createLog(writeAll, isJournal(process.env['JOURNAL_STREAM']));
-  // Node's own report would show the error's message and a line of the program.
+  // Node's own report would show the message of the error and a line of the source.
   process.on('uncaughtException', (error) => {
-    log.error('the prober ended by a defect', describeDefect(error));
+    log.error('the prober ended: internal error', describeDefect(error));
     leave(1);
   });
   const surroundings = surroundingsOf(process.env[CONTAINER_PATH]);
@@ -42,22 +45,25 @@ async function main(): Promise<void> {
   }
 }
 
-/** Ends at once. `process.exit()` would wait for threads that were left behind; what was written went out before. */
+/**
+ * Exits at once. `process.exit()` would wait for a look-up or a derivation that was abandoned in its thread, so a
+ * signal ends the process then. All output has been written before.
+ */
 function leave(code: number): void {
   if (isDeriving() || isLookingUp()) process.kill(process.pid, 'SIGTERM');
   process.exit(code);
 }
 
-/** No library finds keys, hosts, proxies or files of this machine in it. */
+/** Clears the environment, so that no library finds keys, hosts, proxies or files of this machine in it. */
 function leaveEnvironment(): void {
   for (const name of Object.keys(process.env)) delete process.env[name];
-  // Without these the AWS SDK would look into the home folder that the user database names, and fail where it names none.
+  // Without these, the AWS SDK would look in the home directory of the user database, and fail if that names none.
   process.env['HOME'] = NO_HOME;
   process.env['AWS_CONFIG_FILE'] = '/dev/null';
   process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null';
 }
 
-/** Reads up to the NUL; that the other side closes after it, is how it cancels. */
+/** Reads the job, up to the NUL. If the daemon closes the connection after that, it cancels the job. */
 function readJob(cancel: AbortController): Promise<ProbeJob> {
   const frames = new FrameSplitter(JOB_BYTES_MAX);
   const { promise, resolve, reject } = Promise.withResolvers<ProbeJob>();
@@ -89,7 +95,7 @@ function report(error: unknown, log: Log): number {
   return 1;
 }
 
-/** A reader who is gone is no reason to fail. */
+/** Writes to standard error, and ignores it if the reader is gone. */
 function writeAll(text: string): void {
   try {
     writeSync(STDERR, text);

@@ -10,7 +10,7 @@ import { runChain } from './run-chain.ts';
 import type { Steps } from './steps.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** The chain of a set that names an account of Azure's. */
+/** The chain of checks for a set with an Azure storage account. */
 export async function* probeAzure(
   job: ProbeJob,
   steps: Steps,
@@ -19,7 +19,7 @@ export async function* probeAzure(
   const target = yield* readTarget(() => readAzureTarget(job, surroundings));
   if (target === undefined) return;
   yield* runChain(job, steps, async function* (maker, wires) {
-    // Loaded while the network is waited for.
+    // The library is loaded while the prober waits for the network.
     const library = import('./providers/azure.ts');
     library.catch(() => undefined);
     const wire = yield* named(job, target, reach(target.endpoint, steps, surroundings.lookup));
@@ -43,7 +43,10 @@ async function* takeCredential(
   return told === undefined ? undefined : { token: told.value };
 }
 
-/** The host is made of the account's name, so that an account that there is not has no address. */
+/**
+ * Reports an unknown host as an unknown account: the name of the host contains that of the account, so an account that
+ * does not exist has no address.
+ */
 async function* named<Value>(
   { values }: ProbeJob,
   { account, endpoint }: AzureTarget,

@@ -16,7 +16,9 @@ import { runChain } from './run-chain.ts';
 import type { Steps } from './steps.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** The chain of a set that asks Google Storage: the way there, and then the one to the server of tokens. */
+/**
+ * The chain of checks for a set of Google Cloud Storage. It connects to the storage server, then to the token server.
+ */
 export async function* probeGoogle(
   job: ProbeJob,
   steps: Steps,
@@ -35,14 +37,15 @@ export async function* probeGoogle(
         : yield* takeToken(account, wires, steps, surroundings);
     if (token === undefined) return;
     const store = new GoogleStore(target, wire, token);
-    // With an account, the clocks were compared where a wrong one is in the way: a token knows no time.
+    // With a service account, the clocks were compared at the token server, where a wrong clock is refused. Requests
+    // with a token do not depend on the clock.
     const clocked = account === undefined ? wire : undefined;
     const entered = yield* enterStore(store, clocked, maker, steps);
     if (entered !== undefined) yield* probeObjects(job, store, entered.canList, steps);
   });
 }
 
-/** Says of the key only that it is refused: whether it is good for the bucket, comes out there. */
+/** Fetches a token. Reports the key only if it is refused: whether it is valid for the bucket is found out there. */
 async function* takeToken(
   account: GoogleAccount,
   wires: Wire[],

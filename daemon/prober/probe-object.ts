@@ -5,35 +5,40 @@ import { leavesUnknown, ProbeFailure } from './failure.ts';
 import { CLEAN_UP_MS, PROBE_BYTES, PUT_GRACE_MS, REQUEST_MS } from './limits.ts';
 import type { ObjectStore, Stored } from './providers/object-store.ts';
 
-/** The object that is written to see whether one can, with no name or content that anybody else would use. */
+/**
+ * The object that is written to test the right to write. Its name and content are random, so they collide with nothing.
+ */
 export class ProbeObject {
   readonly #name: string = `.cio-credential-probe-${randomBytes(8).toString('hex')}`;
   readonly #bytes: Uint8Array = randomBytes(PROBE_BYTES);
   readonly #store: ObjectStore;
   #state: 'absent' | 'uncertain' | 'stored' | 'left' = 'absent';
-  /** Of it and of its markers, those that are known by their ids and may still be there. */
+  /** Ids of the versions and delete markers of the object that may still exist. */
   readonly #versions = new Set<string>();
   #arrival: Promise<void> | undefined;
-  /** Whether the store keeps versions, and there may be one more of it than is known by its id. */
+  /** Whether the store keeps versions and may have one more of the object, whose id is unknown. */
   #mayBeOlder = false;
-  /** Whether there may be a marker that nobody knows by its id: what came of a deletion is not known. */
+  /** Whether there may be a delete marker whose id is unknown, because the outcome of a deletion is unknown. */
   #mayBeHidden = false;
 
   constructor(store: ObjectStore) {
     this.#store = store;
   }
 
-  /** With the prefix of the repository. */
+  /** The full name, with the prefix of the repository. */
   get name(): string {
     return this.#store.prefix + this.#name;
   }
 
-  /** Whether it, an older version of it, or its marker is still there, for good. */
+  /** Whether the object, an older version or a delete marker of it may remain in the store for good. */
   get isLeft(): boolean {
     return this.#state === 'left';
   }
 
-  /** A cancel leaves it a moment to arrive: what came after its own deletion would stay. */
+  /**
+   * Writes the object. After a cancel the request gets a moment to complete: an object that arrived after its deletion
+   * would remain.
+   */
   put(signal: AbortSignal): Promise<void> {
     this.#arrival = this.#put(delayed(signal, PUT_GRACE_MS));
     return this.#arrival;
@@ -45,8 +50,8 @@ export class ProbeObject {
   }
 
   /**
-   * Deletes it as restic deletes, and then what a store that keeps versions still has of it, if that is allowed: the five
-   * rights of a backup do not say so.
+   * Deletes the object as restic does, and then, in a store that keeps versions, the versions and markers of it, if
+   * that is permitted: the five rights that a backup needs do not include it.
    */
   async delete(signal: AbortSignal): Promise<void> {
     const isKnown = this.#state === 'stored' && !this.#mayBeOlder;
@@ -64,18 +69,19 @@ export class ProbeObject {
     }
     const { version: marker, isRepeated = false } = hidden;
     this.#mayBeHidden ||= isRepeated;
-    // Without its marker, a version that nobody knows by its id would be seen again.
+    // The marker is deleted only if all versions are known: without it, an unknown version would become visible again.
     if (isKnown && marker !== undefined) this.#versions.add(marker);
     const isGone = await this.#purge(signal);
-    // A second marker says that there may be a first one.
+    // If there is a marker and the outcome of an earlier deletion is unknown, that may have left another marker.
     const isMore = marker === undefined ? this.#mayBeOlder : this.#mayBeHidden || !isKnown;
     this.#state = isGone && !isMore ? 'absent' : 'left';
   }
 
   /**
-   * Takes it away if it may be there, and says whether it is left.
+   * Deletes the object if it may exist.
    *
-   * @param signal once it is aborted there is only a moment for it
+   * @param signal after it is aborted, the deletion gets only a moment
+   * @returns {@link isLeft}
    */
   async cleanUp(signal: AbortSignal): Promise<boolean> {
     await this.#arrival?.catch(() => undefined);
@@ -83,7 +89,7 @@ export class ProbeObject {
     try {
       await this.delete(AbortSignal.any([AbortSignal.timeout(REQUEST_MS), delayed(signal, CLEAN_UP_MS)]));
     } catch {
-      // Whatever it was: nothing says that the object is gone.
+      // After any error the object may still exist.
       this.#state = 'left';
     }
     return this.isLeft;
@@ -121,7 +127,7 @@ export class ProbeObject {
   }
 }
 
-/** Whether what a request should have made may be there although it failed. */
+/** Whether the server may have carried out a request that failed. */
 function mayHaveActed(error: unknown): boolean {
   return !(error instanceof ProbeFailure) || error.isAfterUnknown || leavesUnknown(error.reason);
 }

@@ -7,7 +7,7 @@ import { isGiven } from './providers/set-endpoint.ts';
 import type { Steps } from './steps.ts';
 import { withoutRepository } from './without.ts';
 
-/** What a backup and a restore do with objects, whatever keeps them: write, read, delete, and open the repository. */
+/** Tests what a backup and a restore do with objects in any store: write, read, delete, and open the repository. */
 export async function* probeObjects(
   job: ProbeJob,
   store: ObjectStore,
@@ -33,7 +33,7 @@ async function* writeAndDelete(store: ObjectStore, steps: Steps): AsyncGenerator
   try {
     const written = yield* steps.run('write', () => object.put(steps.signal));
     if (written === undefined) {
-      // It may be there all the same.
+      // The object may exist nevertheless.
       if (await object.cleanUp(steps.cancel)) yield leftover(object);
       return;
     }
@@ -47,7 +47,7 @@ async function* writeAndDelete(store: ObjectStore, steps: Steps): AsyncGenerator
     }
     const deleted = yield* steps.run('delete', (signal) => object.delete(signal));
     if (deleted !== undefined && !object.isLeft) yield { check: 'delete', state: 'passed', ms: deleted.ms };
-    // A request that was late, or lost, is made once more.
+    // If the deletion timed out or its answer was lost, it is repeated here.
     if (await object.cleanUp(steps.cancel)) yield leftover(object);
   } catch (error) {
     if (await object.cleanUp(steps.cancel)) yield leftover(object);

@@ -12,14 +12,14 @@ import type { Begun, Steps } from './steps.ts';
 
 const KEYS = 'keys/';
 
-/** With another password, the repository would open. */
+/** Reasons for which the field `backup_password` is at fault. */
 const PASSWORD_REASONS: ReadonlySet<Refusal['reason']> = new Set([
   'wrong_password',
   'password_surrounded',
   'too_many_keys',
 ]);
 
-/** What lies where a repository should be. */
+/** What was found at the place of the repository. */
 interface Found {
   readonly config: Uint8Array | undefined;
   readonly hasKeys: boolean;
@@ -27,24 +27,24 @@ interface Found {
 
 interface Opened {
   readonly outcome: RepositoryConfig | Refusal;
-  /** The one that the keys lie in. */
+  /** The folder of the keys. */
   readonly folder: string;
 }
 
-/** The links `repository` and `password`, begun before their turn. */
+/** The checks `repository` and `password`, started ahead of their turn. */
 export interface RepositoryProbe {
-  /** What was found, and how the rest goes on; for when it is their turn. */
+  /** Reports both checks when it is their turn, and lets the check of the password go on to further keys. */
   findings(): AsyncGenerator<Finding, void>;
-  /** Nobody wants to know any more. */
+  /** Cancels the checks if their results are not needed any more. */
   abandon(): void;
 }
 
 /**
- * Asks for the files of the repository, and resolves when the store is free again: mostly while a key is being made of
- * the password, which takes longer than everything else and needs no server.
+ * Requests the files of the repository, and resolves when the store is free for other requests. Usually a key is then
+ * being derived from the password, which takes longer than everything else and needs no server.
  *
- * The store gets one request at a time, as ever: where a password is not that of the first key, the next one is asked for
- * when it is the turn of the password.
+ * The store gets one request at a time, as always: if the password does not fit the first key, the next key is
+ * requested only when it is the turn of the check `password`.
  */
 export async function beginRepository(
   job: ProbeJob,
@@ -79,12 +79,12 @@ export async function beginRepository(
 
 async function find(store: ObjectStore, canList: boolean, signal: AbortSignal): Promise<Found> {
   const config = await store.get('config', OBJECT_BYTES_MAX, signal);
-  // Keys without it are what is left of a repository, and not a place for a new one.
+  // Keys without a config are the remains of a repository, and not an empty place for a new one.
   const hasKeys = config === undefined && canList && (await namesIn(store, KEYS, 1, signal)).length > 0;
   return { config, hasKeys };
 }
 
-/** Resolves when the first key was read. */
+/** Starts the check of the password, and resolves when the first key file was read. */
 async function beginPassword(
   store: ObjectStore,
   config: Uint8Array,
@@ -101,7 +101,7 @@ async function beginPassword(
       const known = read.get(name);
       if (known !== undefined) return known;
       if (read.size > 0) await turn;
-      // One that is gone by now is a file that is no key.
+      // A key file that was deleted meanwhile counts as one that is not valid.
       const bytes = (await store.get(folder + name, OBJECT_BYTES_MAX, signal)) ?? new Uint8Array(0);
       read.set(name, bytes);
       free();
@@ -113,7 +113,10 @@ async function beginPassword(
   return opened;
 }
 
-/** With the password as it is stored; where that is wrong, and there is time, as restic would read it from a file. */
+/**
+ * Opens the repository with the password as it is stored. If that is wrong and there is time, tries the password again
+ * as restic would read it from a file.
+ */
 async function open(
   files: RepositoryFiles,
   text: string,
@@ -125,7 +128,7 @@ async function open(
   const isWorthIt = plain !== text && plain !== '' && since(startedMs) < PASSWORD_MS / 3;
   if (!('reason' in outcome) || outcome.reason !== 'wrong_password' || !isWorthIt) return outcome;
   try {
-    // It ends before the whole step does: that the password is wrong is known.
+    // A time-out before that of the whole step: the result that the stored password is wrong must not get lost.
     const again = await within(PASSWORD_MS / 2, signal, (ending) => openWith(files, plain, ending));
     return 'reason' in again ? outcome : { reason: 'password_surrounded' };
   } catch (error) {
@@ -154,13 +157,16 @@ async function listKeys(
   return { folder: former.length > 0 ? (formerKeys ?? KEYS) : KEYS, keyNames: former };
 }
 
-/** As many names in a folder as `max`, if there are; restic, too, passes over the object that some tools make to stand for it. */
+/**
+ * Lists the names in a folder: at least `max` of them, if there are as many. One more is requested, because the object
+ * that some tools create to represent the folder itself is skipped, as restic does.
+ */
 async function namesIn(store: ObjectStore, folder: string, max: number, signal: AbortSignal): Promise<string[]> {
   const names = await store.list(folder, max + 1, signal);
   return names.map((name) => name.slice(folder.length)).filter((name) => name !== '');
 }
 
-/** Whether there is a repository. */
+/** Reports the check `repository`, and returns whether there is a repository. */
 async function* tellFound(begun: Begun<Found>): AsyncGenerator<Finding, boolean> {
   const found = yield* begun.tell('repository');
   if (found === undefined) return false;

@@ -13,11 +13,11 @@ import { runChain } from './run-chain.ts';
 import type { Steps } from './steps.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** The chain of a set that speaks S3. */
+/** The chain of checks for a set of an S3 provider. */
 export async function* probeS3(job: ProbeJob, steps: Steps, surroundings: Surroundings): AsyncGenerator<Finding, void> {
   const target = yield* readTarget(() => readS3Target(job));
   if (target === undefined) return;
-  // Loaded while the name server is waited for.
+  // The library is loaded while the prober waits for the name server.
   const makeCalls = setImmediate().then(() => callsOf(job.provider, target));
   makeCalls.catch(() => undefined);
   let { keys } = target;
@@ -39,12 +39,12 @@ export async function* probeS3(job: ProbeJob, steps: Steps, surroundings: Surrou
   });
 }
 
-/** The machine's own. They are asked for when there is a server to show them to, and not before. */
+/** Fetches the keys of the machine's identity, which is done only once there is a server to use them at. */
 async function* takeKeys({ metadata }: Surroundings, steps: Steps): AsyncGenerator<Finding, S3Keys | undefined> {
   return (yield* steps.run('key', (signal) => fetchAmazonKeys(metadata, signal)))?.value;
 }
 
-/** MinIO's library would choose the hosts of Amazon by itself. */
+/** Loads the library for a provider. MinIO's is not used for Amazon, since it would choose Amazon's host by itself. */
 async function callsOf(provider: string, { isAmazon }: S3Target): Promise<MakeCalls> {
   if (provider === 'minio' && !isAmazon) return (await import('./providers/minio.ts')).makeMinioCalls;
   return (await import('./providers/s3.ts')).makeAwsCalls;

@@ -9,13 +9,14 @@ import { probeS3 } from './probe-s3.ts';
 import { Steps } from './steps.ts';
 import { surroundingsOf, type Surroundings } from './surroundings.ts';
 
-/** Checks that the far side of a job decides; the shape of the values is found out before there is one. */
+/** Checks that the prober reports for every job. `shape` is not one: the values are checked before there is a job. */
 const PROBED: readonly CheckId[] = CHECKS.filter((check) => check !== 'shape');
 
 /**
- * Tries a set, from the name of its server to the key of its repository, and yields what it finds as it finds it: each
- * check once, those that were not tried last. Only `delete` comes twice where its failure leaves the probe object behind,
- * and `bucket` where one that was made stays behind. Returning early, or `signal`, ends it; what was made is taken away first.
+ * Validates a set, from the name of its server to the key of its repository, and yields each finding as soon as it is
+ * known: one for each check, with the checks that were not tried at the end. Only `delete` comes a second time if the
+ * probe object could not be deleted, and `bucket` if a bucket that was created could not be removed. An early return or
+ * `signal` ends the validation, which first removes what it created.
  */
 export async function* probe(
   job: ProbeJob,

@@ -13,8 +13,9 @@ import { Wire } from './network/wire.ts';
 import type { Steps } from './steps.ts';
 
 /**
- * The links of the chain up to a server that can be talked to; undefined where one broke. The caller closes the wire.
- * With a proxy, its name is looked up and its address connected to; of the server's name and address it alone knows.
+ * Runs the checks `resolve`, `connect` and `tls`, and returns a connection to the server, which the caller closes, or
+ * undefined if a check failed. With a proxy, the proxy's name is looked up and connected to; the name of the server is
+ * left to the proxy.
  */
 export async function* reach(
   endpoint: Endpoint,
@@ -55,7 +56,7 @@ export async function* reach(
   return wireOf(endpoint, address, options, secure);
 }
 
-/** @param tls undefined where the server speaks none */
+/** @param tls undefined if the connection does not use TLS */
 function wireOf(endpoint: Endpoint, address: LookupAddress, tls: ConnectionOptions | undefined, first: Socket): Wire {
   const { proxy, field } = endpoint;
   const open = async (signal: AbortSignal): Promise<Socket> => {

@@ -1,7 +1,7 @@
 import type { Finding } from '../../src/validation.ts';
 import { findingOf, ProbeFailure } from './failure.ts';
 
-/** Reads a set; where it is of no use that is the finding, and undefined is returned. */
+/** Reads a set. If the set cannot be used, yields that as a finding of `shape` and returns undefined. */
 export function* readTarget<Target>(read: () => Target): Generator<Finding, Target | undefined> {
   try {
     return read();

@@ -4,14 +4,17 @@ import type { Wire } from './network/wire.ts';
 import type { Steps } from './steps.ts';
 
 /**
- * What a provider's chain is given.
+ * The chain of checks of one provider.
  *
- * @param maker undefined where a bucket that is not there is to stay so
- * @param wires every wire that is to be closed when the chain has ended
+ * @param maker undefined if a missing bucket is not to be created
+ * @param wires to which the chain adds every wire that is to be closed when the chain has ended
  */
 export type Chain = (maker: BucketMaker | undefined, wires: Wire[]) => AsyncGenerator<Finding, void>;
 
-/** Runs the chain of a set; whatever becomes of it, its connections are closed, and a bucket that it made stays only where it is good. */
+/**
+ * Runs the chain of checks for a set. However it ends, its connections are closed, and a bucket that it created is kept
+ * only if no check failed.
+ */
 export async function* runChain(job: ProbeJob, steps: Steps, chain: Chain): AsyncGenerator<Finding, void> {
   const maker = new BucketMaker(steps);
   const wires: Wire[] = [];

@@ -3,22 +3,25 @@ import { attempt, findingOfAttempt, type Attempt, type Done } from './attempt.ts
 import { within } from './deadline.ts';
 import { STEP_MS } from './limits.ts';
 
-/** A step that was begun before its turn: what becomes of it is told at its own check, and not before. */
+/** A step that was started ahead of its turn. Its outcome is reported only at the turn of its check. */
 export interface Begun<Value> {
-  /** What it gave; undefined where it failed or was abandoned. */
+  /** Resolves with the result of the step, or with undefined if it failed or was abandoned. */
   readonly ended: Promise<Value | undefined>;
-  /** As {@link Steps.run} does it. */
+  /** Reports the outcome, as {@link Steps.run} does. */
   tell(check: CheckId): AsyncGenerator<Finding, Done<Value> | undefined>;
-  /** Ends it where nobody wants to know any more. May be called when it has ended. */
+  /** Cancels the step if its result is not needed any more. May be called after the step has ended. */
   abandon(): void;
 }
 
-/** What a chain's steps run in: each has a deadline, and all end with one signal. */
+/** Runs the steps of a chain: each has a time-out, and one signal ends them all. */
 export class Steps {
   readonly signal: AbortSignal;
-  /** Nobody waits any more: what was made is to be taken away in a moment. */
+  /** Aborted when nobody waits for the result any more: then there is only a moment to remove what was created. */
   readonly cancel: AbortSignal;
-  /** There is no time for more steps; to take away what was made, there is. Kept here: what `any` makes keeps it not. */
+  /**
+   * Aborted when the time for all steps is up; there is still time to remove what was created. The field keeps the
+   * signal alive, which the one that `AbortSignal.any()` returns does not.
+   */
   readonly late: AbortSignal;
 
   constructor(cancel: AbortSignal, late: AbortSignal) {
@@ -27,7 +30,7 @@ export class Steps {
     this.late = late;
   }
 
-  /** Runs a step. Where it fails, that is the finding of `check`, and undefined is returned; other errors are thrown. */
+  /** Runs a step. A ProbeFailure becomes the finding of `check`, and undefined is returned; other errors are thrown. */
   run<Value>(
     check: CheckId,
     step: (signal: AbortSignal) => Promise<Value>,
@@ -36,13 +39,13 @@ export class Steps {
     return tell(check, () => attempt(() => within(ms, this.signal, step)));
   }
 
-  /** Begins a step at once; others may run before it is asked what became of it. */
+  /** Starts a step at once; other steps may run before its outcome is asked for. */
   begin<Value>(step: (signal: AbortSignal) => Promise<Value>, ms: number = STEP_MS): Begun<Value> {
     const controller = new AbortController();
     const signal = AbortSignal.any([this.signal, controller.signal]);
     const attempted = attempt(() => within(ms, signal, step));
     return {
-      // Its turn may never come: then an error of it is nobody's.
+      // `tell` may never be called; then an error of the step must not become an unhandled rejection.
       ended: attempted.then(
         ({ value }) => value,
         () => undefined,

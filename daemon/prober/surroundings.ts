@@ -1,11 +1,11 @@
 import { metadataServices, type MetadataServices } from './identity/metadata.ts';
 import { systemLookup, type Lookup } from './network/resolve.ts';
 
-/** What a prober has of the machine that it runs on. Nothing of it comes with a job. */
+/** What the prober uses of the machine that it runs on. None of it comes from a job. */
 export interface Surroundings {
   readonly lookup: Lookup;
   readonly metadata: MetadataServices;
-  /** Authorities in PEM that take the place of the host's own where only those are good enough, in tests. */
+  /** For tests: certificate authorities in PEM that replace the host's own where the set's own are not accepted. */
   readonly authorities?: string;
 }
 

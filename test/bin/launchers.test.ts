@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');
 const NODE_PACKAGE = `node-linux-${process.arch}`;
 
-/** Stands where the command line or the daemon would: prints what it was run with. */
+/** Stands in for the command line or the daemon: prints how it was started, as JSON. */
 const REPORTER = `process.stdout.write(JSON.stringify({
   script: __filename, node: process.execPath, version: process.version, pid: process.pid,
   argv: process.argv.slice(2), execArgv: process.execArgv, env: process.env,
@@ -27,7 +27,7 @@ interface Report {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** A folder whose name has a space, with a package in it as npm lays it out. */
+/** Makes a package, laid out as npm does, in a folder whose path has a space. */
 function makePackage(scope: Scope, options: { readonly runtime?: 'own' | 'hoisted' | 'none' } = {}): string {
   const directory = path.join(temporaryDirectory(scope), 'a folder', 'node_modules', 'cio-credentiald');
   fs.cpSync(path.join(REPOSITORY, 'bin'), path.join(directory, 'bin'), { recursive: true });
@@ -53,17 +53,17 @@ async function report(command: readonly string[], options: Parameters<typeof run
 }
 
 describe('bin/cio', () => {
-  test('fails where what it says cannot be written, since its output is closed', async () => {
+  test('exits with 1 and an error message when standard output is closed', async () => {
     const cio = path.join(REPOSITORY, 'bin/cio');
     const { code, stderr } = await run(['/bin/sh', '-c', '"$0" --version >&-', cio]);
     assert.equal(code, 1);
     assert.match(stderr, /^Failed: cannot write to standard output: .*EBADF\)?\n$/);
     assert.equal((await run(['/bin/sh', '-c', '"$0" --version >/dev/null', cio])).code, 0);
-    // Nothing is to be written there.
+    // A usage error prints nothing to standard output.
     assert.equal((await run(['/bin/sh', '-c', '"$0" </dev/null >&-', cio])).code, 2);
   });
 
-  test('runs the built command line with its arguments as they are', async (t) => {
+  test('runs the built command line and passes its arguments on unchanged', async (t) => {
     const directory = makePackage(t);
     const args = ['credential', 'create', 'a b', '', '*', '$HOME', '"'];
     const seen = await report([path.join(directory, 'bin/cio'), ...args]);
@@ -73,7 +73,7 @@ describe('bin/cio', () => {
   });
 
   for (const runtime of ['own', 'hoisted'] as const) {
-    test(`runs on the ${runtime} pinned Node, whatever node is in PATH`, async (t) => {
+    test(`runs on the ${runtime} pinned Node, whichever node is in PATH`, async (t) => {
       const directory = makePackage(t, { runtime });
       const other = temporaryDirectory(t);
       writeFile(path.join(other, 'node'), '#!/bin/sh\nexit 99\n', 0o755);
@@ -83,7 +83,7 @@ describe('bin/cio', () => {
     });
   }
 
-  test('is found through links: one in node_modules/.bin, one in a home to that, and one that is relative', async (t) => {
+  test('can be started through links: in node_modules/.bin, from a home folder to that link, and relative', async (t) => {
     const directory = makePackage(t);
     const npmLink = path.join(directory, '..', '.bin', 'cio');
     fs.mkdirSync(path.dirname(npmLink));
@@ -98,7 +98,7 @@ describe('bin/cio', () => {
     assert.deepEqual((await report(['sh', 'cio', 'by name'], { cwd: path.join(directory, 'bin') })).argv, ['by name']);
   });
 
-  test('is found through a link to its folder', async (t) => {
+  test('can be started through a link to its folder', async (t) => {
     const directory = makePackage(t);
     const home = temporaryDirectory(t);
     fs.symlinkSync(path.join(directory, 'bin'), path.join(home, 'bin'));
@@ -108,7 +108,7 @@ describe('bin/cio', () => {
     }
   });
 
-  test('does not wait at its end for what V8 compiles', async (t) => {
+  test("does not wait at exit for V8's background compilation", async (t) => {
     const directory = makePackage(t);
     writeFile(path.join(directory, 'dist', 'cio.cjs'), `${COMPILING} process.exit(7);`);
     const node = path.join(directory, 'node_modules', NODE_PACKAGE, 'bin', 'node');
@@ -117,38 +117,38 @@ describe('bin/cio', () => {
     assert.equal((await run([path.join(directory, 'bin/cio')], { timeoutMs: 20_000 })).code, 7);
   });
 
-  test('needs nothing of the environment', async (t) => {
+  test('runs with an empty environment', async (t) => {
     const directory = makePackage(t);
     const seen = await report([path.join(directory, 'bin/cio')], { env: {} });
     assert.equal(seen.version, process.version);
   });
 
-  test('leaves no shell behind: the process is the one that was started', async (t) => {
+  test('leaves no shell behind: the command line runs under the pid that was started', async (t) => {
     const directory = makePackage(t);
     const service = new Service(t, [path.join(directory, 'bin/cio')]);
     await service.exited;
     assert.equal((JSON.parse(service.output) as Report).pid, service.pid);
   });
 
-  test('leaves the environment as it was, for the commands that it runs', async (t) => {
+  test('leaves the environment unchanged for the commands that cio runs', async (t) => {
     const directory = makePackage(t);
     const env = { ...plainEnvironment(), NODE_OPTIONS: '--no-deprecation', NODE_PATH: '/nowhere' };
     const seen = await report([path.join(directory, 'bin/cio')], { env });
     assert.deepEqual([seen.env['NODE_OPTIONS'], seen.env['NODE_PATH']], ['--no-deprecation', '/nowhere']);
   });
 
-  test('runs the sources where nothing is built', async (t) => {
+  test('runs the sources when nothing is built', async (t) => {
     const directory = makePackage(t);
     fs.rmSync(path.join(directory, 'dist'), { recursive: true });
     writeFile(path.join(directory, 'client', 'cio', 'main.js'), REPORTER);
     fs.renameSync(path.join(directory, 'client/cio/main.js'), path.join(directory, 'client/cio/main.ts'));
-    // Node reads no TypeScript below a folder called node_modules.
+    // Node does not strip types from TypeScript files below node_modules.
     const checkout = path.join(temporaryDirectory(t), 'checkout');
     fs.renameSync(directory, checkout);
     assert.deepEqual((await report([path.join(checkout, 'bin/cio'), 'x'])).argv, ['x']);
   });
 
-  test('without a pinned Node, runs on the one in PATH if that is recent enough', async (t) => {
+  test('runs on the Node in PATH if that is recent enough and there is no pinned Node', async (t) => {
     const directory = makePackage(t, { runtime: 'none' });
     const other = temporaryDirectory(t);
     fs.symlinkSync(process.execPath, path.join(other, 'node'));
@@ -161,7 +161,7 @@ describe('bin/cio', () => {
     ['says nothing sensible', 'what?'],
     ['is not there', undefined],
   ] as const) {
-    test(`without a pinned Node, says what to do if the one in PATH ${what}`, async (t) => {
+    test(`prints what to do if there is no pinned Node and the one in PATH ${what}`, async (t) => {
       const directory = makePackage(t, { runtime: 'none' });
       const other = temporaryDirectory(t);
       if (version !== undefined) writeFile(path.join(other, 'node'), `#!/bin/sh\necho '${version}'\n`, 0o755);
@@ -177,7 +177,7 @@ describe('bin/docker-credential-cio and bin/git-credential-cio', () => {
     ['docker-credential-cio', '__docker-credential'],
     ['git-credential-cio', '__git-credential'],
   ] as const) {
-    test(`${launcher} runs the command line, by its link, with its verb as it is`, async (t) => {
+    test(`${launcher} runs its hidden command of cio, through a link, and passes its arguments on unchanged`, async (t) => {
       const link = path.join(temporaryDirectory(t), launcher);
       fs.symlinkSync(path.join(makePackage(t), 'bin', launcher), link);
       const seen = await report([link, '--version']);
@@ -187,7 +187,7 @@ describe('bin/docker-credential-cio and bin/git-credential-cio', () => {
 });
 
 describe('bin/cio-credentiald', () => {
-  test('runs the built daemon with its arguments, in place of the shell', async (t) => {
+  test('runs the built daemon with its arguments, replacing the shell', async (t) => {
     const directory = makePackage(t);
     const service = new Service(t, [path.join(directory, 'bin/cio-credentiald'), '--user', '--state-dir', 'a b']);
     await service.exited;
@@ -197,7 +197,7 @@ describe('bin/cio-credentiald', () => {
     assert.equal(seen.script, fs.realpathSync(path.join(directory, 'dist/daemon/main.js')));
   });
 
-  test('lets the environment bring no options, modules or traces into the process that holds the keys', async (t) => {
+  test('removes the variables that would add Node options, modules or traces to the process that holds the keys', async (t) => {
     const directory = makePackage(t);
     const intruder = path.join(temporaryDirectory(t), 'intruder.cjs');
     writeFile(intruder, 'process.exit(98)');
@@ -219,7 +219,7 @@ describe('bin/cio-credentiald', () => {
     assert.deepEqual(seen.execArgv, ['--disable-sigusr1', '--max-semi-space-size=1', '--v8-pool-size=1']);
   });
 
-  test('opens no debugger when it gets SIGUSR1', async (t) => {
+  test('opens no debugger on SIGUSR1', async (t) => {
     const directory = makePackage(t);
     writeFile(
       path.join(directory, 'dist', 'daemon', 'main.js'),
@@ -235,11 +235,11 @@ describe('bin/cio-credentiald', () => {
 });
 
 describe('the package', () => {
-  test('runs from what npm packs, with nothing beside it but its dependencies', async (t) => {
+  test('runs as npm packs it, with only its dependencies installed', async (t) => {
     const directory = temporaryDirectory(t);
     const npm = npmCommand();
     if (npm === undefined) return t.skip('needs npm');
-    // Nothing in the home, which need not be writable.
+    // npm's cache and update notifier would write to the home folder, which need not be writable.
     const env = { ...process.env, npm_config_update_notifier: 'false', npm_config_cache: temporaryDirectory(t) };
     await runSuccessfully([process.execPath, path.join(REPOSITORY, 'tools/tasks/build.ts')]);
     await runSuccessfully([...npm, 'pack', '--ignore-scripts', '--pack-destination', directory], {
@@ -274,7 +274,7 @@ describe('the package', () => {
     assert.equal(imported.trim(), 'function');
   });
 
-  test('is what `npx cio` runs in a checkout and in its folders, without a network', async (t) => {
+  test('is what `npx cio` runs in a checkout and in its subfolders, without a network', async (t) => {
     const npm = npmCommand();
     if (npm === undefined) return t.skip('needs npm');
     const checkout = path.join(temporaryDirectory(t), 'checkout');
@@ -291,7 +291,7 @@ describe('the package', () => {
   });
 });
 
-/** The npm that runs the tests, else the one in PATH. */
+/** The npm that runs the tests, otherwise the one in PATH. */
 function npmCommand(): readonly string[] | undefined {
   const cli = process.env['npm_execpath'];
   if (cli !== undefined && path.basename(cli) === 'npm-cli.js') return [process.execPath, cli];

@@ -3,7 +3,7 @@ import path from 'node:path';
 
 export const SYSTEMD: string = path.join(import.meta.dirname, '..', '..', 'systemd');
 
-/** A directive of a unit file, and whether a comment says why it is there. */
+/** A directive of a unit file, and whether a comment explains it. */
 export interface Directive {
   readonly section: string;
   readonly name: string;
@@ -12,7 +12,7 @@ export interface Directive {
 }
 
 /**
- * The directives of a unit file. A comment explains those that follow it without an empty line between.
+ * Reads the directives of a unit file. A comment explains the directives that follow it up to the next empty line.
  *
  * @param file relative to `systemd/`
  */
@@ -32,7 +32,7 @@ export function readDirectives(file: string): readonly Directive[] {
   return directives;
 }
 
-/** The values of a directive, in their order. */
+/** The values of a directive, in the order of the file. */
 export function valuesOf(directives: readonly Directive[], name: string): readonly string[] {
   return directives.filter((directive) => directive.name === name).map((directive) => directive.value);
 }

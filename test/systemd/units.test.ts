@@ -8,12 +8,15 @@ import { KEPT_MAX } from '../../daemon/kernel/service-manager.ts';
 import { JOBS_MAX, SCHEDULED_JOBS_MAX } from '../../daemon/probe/job-bounds.ts';
 import { readDirectives, SYSTEMD, unitFiles, valuesOf } from './unit-file.ts';
 
-/** What `systemd-analyze security` may say of the daemon: 0 is least exposed, 10 most. */
+/**
+ * The highest exposure level that `systemd-analyze security` may report for the daemon: 0 is the least exposed, 10 the
+ * most.
+ */
 const EXPOSURE_MAX = 1.5;
 
 const SERVICE = 'cio-credentiald.service';
 
-/** By socket unit: the name by which the daemon knows the socket, its path and its mode. */
+/** By socket unit: the socket's FileDescriptorName=, path and mode. */
 const SOCKETS = {
   'cio-credentiald.socket': ['varlink', '/run/cio-credentiald/io.cio.Credentials', '0666'],
   'cio-credentiald-load.socket': ['load', '/run/cio-credentiald/load', '0600'],
@@ -23,7 +26,7 @@ const SOCKETS = {
 const PROBER_SOCKET = 'cio-credential-prober.socket';
 const PROBER = 'cio-credential-prober@.service';
 const PROBERS_SLICE = 'system-cio_credential_prober.slice';
-/** What a prober has while it waits for a server, and some more. */
+/** The threads of a prober that waits for a server, with some margin. */
 const PROBER_THREADS = 16;
 
 const needsAnalyze = {
@@ -31,8 +34,9 @@ const needsAnalyze = {
 };
 
 describe('systemd/', () => {
-  it('has nothing that systemd does not know or refuses', needsAnalyze, (t) => {
-    // What is not on this host yet: the program itself, and restic. systemd looks for both.
+  it('has only directives and values that systemd accepts', needsAnalyze, (t) => {
+    // systemd-analyze looks for the programs in ExecStart=. The daemon and restic are not on this host, so /bin/true
+    // takes their place.
     const copy = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-units-'));
     t.after(() => fs.rmSync(copy, { recursive: true }));
     const units = unitFiles().map((file) => {
@@ -59,7 +63,7 @@ describe('systemd/', () => {
     assert.doesNotMatch(stderr, /restic-backup/);
   });
 
-  it(`exposes the daemon by at most ${EXPOSURE_MAX}`, needsAnalyze, () => {
+  it(`gives the daemon an exposure level of at most ${EXPOSURE_MAX}`, needsAnalyze, () => {
     const { stdout } = spawnSync('systemd-analyze', ['security', '--offline=true', path.join(SYSTEMD, SERVICE)], {
       encoding: 'utf8',
     });
@@ -68,7 +72,7 @@ describe('systemd/', () => {
   });
 
   for (const file of unitFiles()) {
-    it(`${file} says why each directive is there`, () => {
+    it(`${file} explains each directive in a comment`, () => {
       const directives = readDirectives(file);
       assert.ok(directives.length > 0);
       const bare = directives.filter(({ isExplained }) => !isExplained);
@@ -79,7 +83,7 @@ describe('systemd/', () => {
     });
   }
 
-  it('says why the directives that a hardening guide asks for are left out', () => {
+  it('explains why the directives that hardening guides ask for are left out', () => {
     const text = fs.readFileSync(path.join(SYSTEMD, SERVICE), 'utf8');
     for (const name of ['MemoryDenyWriteExecute', 'PrivateUsers', 'ProtectProc', 'ProcSubset', 'RuntimeDirectory']) {
       assert.match(text, new RegExp(`^# ${name}= is left out: .{10,}`, 'm'));
@@ -91,18 +95,18 @@ describe('systemd/', () => {
 describe(SERVICE, () => {
   const directives = readDirectives(SERVICE);
 
-  it('starts the program where the package has it', () => {
+  it('starts the program at the path where the package installs it', () => {
     assert.deepEqual(valuesOf(directives, 'ExecStart'), ['/usr/lib/cio-credentiald/bin/cio-credentiald --system']);
   });
 
-  it('comes back for ever, and keeps connections meanwhile', () => {
+  it('is always restarted, and keeps connections over a restart', () => {
     assert.deepEqual(valuesOf(directives, 'Restart'), ['always']);
     assert.deepEqual(valuesOf(directives, 'StartLimitIntervalSec'), ['0']);
     assert.deepEqual(valuesOf(directives, 'FileDescriptorStoreMax'), [String(KEPT_MAX)]);
     assert.deepEqual(valuesOf(directives, 'NotifyAccess'), ['main']);
   });
 
-  it('never loads a credential from its own socket', () => {
+  it('does not load a credential from its own socket', () => {
     const loaded = directives.filter(({ name }) => /^(?:Load|Set|Import)Credential/.test(name));
     assert.deepEqual(
       loaded.map(({ name, value }) => `${name}=${value}`),
@@ -110,17 +114,18 @@ describe(SERVICE, () => {
     );
   });
 
-  it('starts after the key of its store was made', () => {
+  it('starts after the service that makes the key of its store', () => {
     const unit = 'cio-credentiald-root-key.service';
     assert.ok(valuesOf(directives, 'Wants').includes(unit));
     assert.ok(valuesOf(directives, 'After').includes(unit));
     const own = readDirectives(unit);
     assert.deepEqual(valuesOf(own, 'ExecStart'), ['/usr/lib/cio-credentiald/make-root-key']);
-    // Else a store on a disk that is mounted late is not seen, and a key is made that does not open it.
+    // Without RequiresMountsFor=, the service would not see a store on a disk that is mounted late, and would make a
+    // key that does not open that store.
     assert.deepEqual(valuesOf(own, 'RequiresMountsFor'), ['/var/lib/cio-credentiald']);
   });
 
-  it('follows and enables each of its sockets, requires the one, and starts and stops with the others', () => {
+  it('orders itself after each of its sockets and enables them, requires the Varlink socket, and starts and stops with the others', () => {
     const names = Object.keys(SOCKETS).toSorted();
     const own = (name: string): string[] => {
       const listed = valuesOf(directives, name).flatMap((value) => value.split(' '));
@@ -137,7 +142,7 @@ describe(SERVICE, () => {
 
 describe('the sockets', () => {
   for (const [file, [name, listen, mode]] of Object.entries(SOCKETS)) {
-    it(`${file} is ${listen}, handed over as ${name}`, () => {
+    it(`${file} listens at ${listen} and passes the socket as ${name}`, () => {
       const directives = readDirectives(file);
       assert.deepEqual(valuesOf(directives, 'FileDescriptorName'), [name]);
       assert.deepEqual(valuesOf(directives, 'ListenStream'), [listen]);
@@ -147,14 +152,14 @@ describe('the sockets', () => {
       assert.deepEqual(valuesOf(directives, 'WantedBy'), ['sockets.target']);
     });
 
-    it(`${file} outlives a daemon that crashes again and again`, () => {
+    it(`${file} keeps listening when the daemon crashes repeatedly`, () => {
       const directives = readDirectives(file);
       assert.deepEqual(valuesOf(directives, 'TriggerLimitIntervalSec'), ['0']);
       assert.deepEqual(valuesOf(directives, 'RemoveOnStop'), []);
     });
   }
 
-  it('are all that there is', () => {
+  it("are the only socket units, with the prober's", () => {
     assert.deepEqual(
       unitFiles().filter((file) => file.endsWith('.socket')),
       [...Object.keys(SOCKETS), PROBER_SOCKET].toSorted(),
@@ -163,7 +168,7 @@ describe('the sockets', () => {
 });
 
 describe('the prober', () => {
-  it('is a process for each validation, which only the daemon can ask for', () => {
+  it('runs one process per validation, and only the daemon can start it', () => {
     const directives = readDirectives(PROBER_SOCKET);
     assert.deepEqual(valuesOf(directives, 'Accept'), ['yes']);
     const [most] = valuesOf(directives, 'MaxConnections');
@@ -173,7 +178,7 @@ describe('the prober', () => {
     assert.deepEqual(valuesOf(directives, 'SocketUser'), ['cio-credentiald']);
   });
 
-  it('has no state, no lasting user, and sees nothing of the daemon', () => {
+  it("has no state and no persistent user, and cannot see the daemon's files", () => {
     const directives = readDirectives(PROBER);
     assert.deepEqual(valuesOf(directives, 'DynamicUser'), ['yes']);
     assert.deepEqual(
@@ -191,17 +196,18 @@ describe('the prober', () => {
 });
 
 describe('all probers together', () => {
-  it('share a slice beside the daemon, where their weight counts against it and the host’s services', () => {
+  it("share a slice next to the daemon, whose CPU weight is relative to the daemon and the host's services", () => {
     assert.deepEqual(valuesOf(readDirectives(PROBER), 'Slice'), [PROBERS_SLICE]);
     assert.match(PROBERS_SLICE, /^system-[^-]+\.slice$/, 'it would lie deeper, or not in system.slice');
     assert.deepEqual(valuesOf(readDirectives(PROBER), 'CPUWeight'), [], 'it would count among probers only');
     const [ofProbers] = valuesOf(readDirectives(PROBERS_SLICE), 'CPUWeight');
     const [ofDaemon] = valuesOf(readDirectives(SERVICE), 'CPUWeight');
-    // Others have 100 (systemd.resource-control(5)). Less than a tenth of what they get would not end in time.
+    // Other services have 100 (systemd.resource-control(5)). With less than a tenth of their share, validations would
+    // not end in time.
     assert.ok(Number(ofProbers) >= 10 && Number(ofProbers) < 100 && Number(ofDaemon) > 100);
   });
 
-  it('are bounded in memory and tasks, with room for as many as may run', () => {
+  it('are limited in memory and tasks, with room for the maximum number of probers', () => {
     const directives = readDirectives(PROBERS_SLICE);
     assert.match(valuesOf(directives, 'MemoryMax').join(), /^\d+%$/);
     const [most] = valuesOf(readDirectives(PROBER_SOCKET), 'MaxConnections');
@@ -213,7 +219,7 @@ describe('all probers together', () => {
 describe('examples/restic-backup@.service', () => {
   const directives = readDirectives('examples/restic-backup@.service');
 
-  it('takes every secret from the daemon, and has none in its environment', () => {
+  it('takes every secret from the daemon, and has no secret in its environment', () => {
     const credentials = valuesOf(directives, 'LoadCredential');
     assert.equal(credentials.length, 3);
     for (const credential of credentials) assert.match(credential, /^[\w.%]+:\/run\/cio-credentiald\/load$/);
@@ -222,7 +228,7 @@ describe('examples/restic-backup@.service', () => {
     }
   });
 
-  it('points restic at each of the files that systemd makes', () => {
+  it('points restic at each of the files that systemd creates', () => {
     const ids = valuesOf(directives, 'LoadCredential').flatMap((credential) => credential.split(':', 1));
     const files = valuesOf(directives, 'Environment').flatMap(
       (variable) => /=%d\/(?<id>.*)$/.exec(variable)?.[1] ?? [],
@@ -230,7 +236,7 @@ describe('examples/restic-backup@.service', () => {
     assert.deepEqual(files.toSorted(), ids.toSorted());
   });
 
-  it('starts the socket, and goes on when that is stopped', () => {
+  it('starts the socket, and keeps running when the socket is stopped', () => {
     const socket = 'cio-credentiald-load.socket';
     for (const name of ['Wants', 'After']) assert.ok(valuesOf(directives, name).includes(socket), name);
     for (const name of ['Requires', 'BindsTo', 'PartOf']) assert.deepEqual(valuesOf(directives, name), [], name);

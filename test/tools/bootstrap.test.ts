@@ -10,7 +10,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');
 const NODE_PACKAGE = `node_modules/node-linux-${process.arch}`;
 
-/** In npm's place: writes down that it was called, and installs empty packages as the lock file says. */
+/** Stands in for npm: logs its call, and installs empty packages as the lock file says. */
 const NPM = `
 import fs from 'node:fs';
 const { LOG, WAIT_FOR, FAIL_WITH, LEAVE_OUT } = process.env;
@@ -36,7 +36,7 @@ setInterval(() => undefined, 1e6);
 console.log('the daemon runs with ' + process.argv.slice(2).join(' '));
 `;
 
-/** A checkout with the real bootstrap, and little else. */
+/** A checkout with the real bootstrap and stand-ins for everything else. */
 class Checkout {
   readonly directory: string;
   readonly #log: string;
@@ -63,7 +63,9 @@ class Checkout {
     fs.writeFileSync(path.join(this.directory, file), content);
   }
 
-  /** Writes a lock file with these packages, the pinned Node, and one that no machine like this one gets. */
+  /**
+   * Writes a lock file with these packages, the pinned Node, and packages that npm does not install on this machine.
+   */
   lock(packages: Readonly<Record<string, string>>): void {
     const locked = Object.entries(packages).map(([name, version]) => [`node_modules/${name}`, { version }]);
     this.write(
@@ -80,7 +82,7 @@ class Checkout {
     );
   }
 
-  /** What npm and the build were called for since the last time this was asked. */
+  /** Returns the calls of npm and of the build since the last time this was called. */
   calls(): string[] {
     if (!fs.existsSync(this.#log)) return [];
     const lines = fs.readFileSync(this.#log, 'utf8').trimEnd().split('\n');
@@ -108,7 +110,7 @@ class Checkout {
 const INSTALLED = ['npm begins', 'npm ends', 'build'];
 
 describe('bootstrap: installing', () => {
-  test('installs what is missing and says so, and the second time does neither', async (t) => {
+  test('installs what is missing and reports it, and does neither the second time', async (t) => {
     const checkout = new Checkout(t);
     const first = await checkout.bootstrap(['build']);
     assert.equal(first.code, 0, first.stderr);
@@ -119,7 +121,7 @@ describe('bootstrap: installing', () => {
     assert.deepEqual(checkout.calls(), ['build']);
   });
 
-  test('asks npm for what the pinned Node needs: with development and optional packages, and no scripts', async (t) => {
+  test('calls npm on the pinned version of Node, with development and optional packages and without scripts', async (t) => {
     const checkout = new Checkout(t);
     await checkout.bootstrap(['build'], { NODE_ENV: 'production' });
     const [first] = fs.readFileSync(path.join(checkout.directory, '..', 'log'), 'utf8').split('\n');
@@ -148,12 +150,12 @@ describe('bootstrap: installing', () => {
   }
 
   const failures = {
-    'npm error code ENOTFOUND': /not reached\. Check the network/,
+    'npm error code ENOTFOUND': /cannot be reached\. Check the network/,
     'npm error code ENOSPC': /The disk is full/,
-    'npm error code EACCES': /may not be written to/,
-    'npm error code EACCES\nnpm error path /home/x/.npm': /may not write to \/home\/x\/\.npm\. Is HOME right\?/,
+    'npm error code EACCES': /is not writable/,
+    'npm error code EACCES\nnpm error path /home/x/.npm': /cannot write to \/home\/x\/\.npm\. Is HOME right\?/,
     'npm error code EUSAGE': /do not agree\. Run npm install/,
-    'npm error something new': /Mend what npm says/,
+    'npm error something new': /Fix what npm reports/,
   };
   for (const [output, next] of Object.entries(failures)) {
     test(`shows "${output}" with a next step, and starts nothing`, async (t) => {
@@ -166,19 +168,19 @@ describe('bootstrap: installing', () => {
     });
   }
 
-  test('does not take an install for complete that has no pinned Node', async (t) => {
+  test('does not accept an install without the pinned Node', async (t) => {
     const { code, stderr } = await new Checkout(t).bootstrap(['build'], { LEAVE_OUT: NODE_PACKAGE });
     assert.equal(code, 1);
     assert.match(stderr, /npm ci could not install node_modules\/node-linux-.*run this again/);
   });
 
-  test('says that npm is missing', async (t) => {
+  test('reports that npm is missing', async (t) => {
     const { code, stderr } = await new Checkout(t).bootstrap(['build'], { npm_execpath: '', PATH: '/nowhere' });
     assert.equal(code, 1);
     assert.match(stderr, /npm was not found/);
   });
 
-  test('says that Node is too old', async (t) => {
+  test('reports that Node is too old', async (t) => {
     const asOld = "data:text/javascript,Object.defineProperty(process, 'versions', { value: { node: '16.20.2' } })";
     const [node = '', ...args] = new Checkout(t).command('start');
     const { code, stderr } = await run([node, '--import', asOld, ...args]);
@@ -186,14 +188,14 @@ describe('bootstrap: installing', () => {
     assert.match(stderr, /^Node 16\.20\.2 is too old/);
   });
 
-  test('says how it is called when it is not called so', async (t) => {
+  test('prints its usage when called with an unknown task', async (t) => {
     const { code, stderr } = await new Checkout(t).bootstrap(['toString']);
     assert.equal(code, 2);
     assert.match(stderr, /^usage: .*start\|test\|test:host\|check\|build\|bench/);
   });
 });
 
-describe('bootstrap: two at once', () => {
+describe('bootstrap: two at the same time', () => {
   test('the second waits for the first, and finds everything installed', async (t) => {
     const checkout = new Checkout(t);
     const { first, finishInstall } = await beginInstall(t, checkout);
@@ -216,7 +218,7 @@ describe('bootstrap: two at once', () => {
     assert.deepEqual(checkout.calls(), INSTALLED);
   });
 
-  /** A bootstrap whose npm is at work, and stays so until it is told to finish. */
+  /** Starts a bootstrap whose npm stays at work until it is told to finish. */
   async function beginInstall(
     scope: Scope,
     checkout: Checkout,
@@ -224,12 +226,13 @@ describe('bootstrap: two at once', () => {
     const gate = path.join(checkout.directory, '..', 'gate');
     await runSuccessfully(['mkfifo', gate]);
     const first = checkout.service(scope, ['build'], { WAIT_FOR: gate });
-    // Where it ends without having read, which is a failure of its own.
+    // If the bootstrap ends without reading from the FIFO, which fails the test, the open() for writing below is
+    // released.
     const gone = first.exited.then(() => {
       fs.closeSync(fs.openSync(gate, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK));
       return assert.fail(first.output);
     });
-    // Opening a pipe for writing waits for its reader, which then waits for it to be closed.
+    // Opening a FIFO for writing waits for the reader, and the reader then waits until the FIFO is closed.
     const pipe = await Promise.race([fs.promises.open(gate, 'w'), gone]);
     return { first, finishInstall: () => pipe.close() };
   }
@@ -243,7 +246,7 @@ describe('bootstrap start', () => {
     assert.deepEqual(await service.stop('SIGTERM'), { code: 7, signal: null });
   });
 
-  test('passes each signal on once, also when it comes twice as from a terminal and npm', async (t) => {
+  test('forwards each signal once, even when it arrives twice, from the terminal and from npm', async (t) => {
     const checkout = new Checkout(t);
     const service = checkout.service(t, ['start']);
     await service.printed('the daemon runs with --user\n');
@@ -257,7 +260,7 @@ describe('bootstrap start', () => {
     assert.equal(service.output.slice(before), 'got SIGINT\ngot SIGHUP\n');
   });
 
-  test('ends by the signal that ended the daemon', async (t) => {
+  test('is ended by the same signal as the daemon', async (t) => {
     const checkout = new Checkout(t);
     checkout.write('dist/daemon/main.js', "setInterval(() => undefined, 1e6); console.log('up');");
     const service = checkout.service(t, ['start']);
@@ -279,7 +282,7 @@ describe('bootstrap test', () => {
   const SKIPS = "import test from 'node:test'; test('needs more', { skip: 'needs a server' }, () => undefined);";
   const FAILS = "import test from 'node:test'; test('fails', () => { throw new Error('so it does'); });";
 
-  test('runs all tests but benchmarks and those of a booted host, and closes with the counts', async (t) => {
+  test('runs all tests except for the benchmarks and those of a booted host, and ends with the counts', async (t) => {
     const checkout = new Checkout(t);
     for (const file of ['a.test.ts', 'deep/er/b.test.ts']) checkout.write(`test/${file}`, PASSES);
     for (const file of ['bench/a.test.ts', 'host/a.test.ts', 'support/c.ts']) checkout.write(`test/${file}`, FAILS);
@@ -288,7 +291,7 @@ describe('bootstrap test', () => {
     assert.match(stdout.toString(), /ℹ tests 2\n(?:ℹ .*\n)*ℹ pass 2\nℹ fail 0\n/);
   });
 
-  test('runs the files that are given, and fails where one does', async (t) => {
+  test('runs the given files, and fails if one of them does', async (t) => {
     const checkout = new Checkout(t);
     checkout.write('test/a.test.ts', PASSES);
     checkout.write('test/b.test.ts', FAILS);
@@ -298,7 +301,7 @@ describe('bootstrap test', () => {
     assert.match(stdout.toString(), /ℹ tests 1\n/);
   });
 
-  test('reports a skipped test as skipped; under CI=true it is a failure with its reason', async (t) => {
+  test('reports a skipped test as skipped, and under CI=true as a failure with the reason', async (t) => {
     const checkout = new Checkout(t);
     checkout.write('test/a.test.ts', PASSES);
     checkout.write('test/b.test.ts', SKIPS);

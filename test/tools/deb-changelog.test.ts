@@ -23,7 +23,7 @@ Text that is no list.
 `;
 
 describe('debianVersion()', () => {
-  it('orders a pre-release before its release, as dpkg does', () => {
+  it('sorts a pre-release before its release, as dpkg does', () => {
     const versions = ['0.1.0', '0.2.0-rc.1', '0.2.0-rc.2', '0.2.0', '0.10.0'].map(debianVersion);
     for (const [at, version] of versions.slice(1).entries()) {
       const { status } = spawnSync('dpkg', ['--compare-versions', versions[at] ?? '', 'lt', version]);
@@ -53,7 +53,7 @@ cio-credentiald (0.1.0) stable; urgency=medium
     );
   });
 
-  it('takes what is not released for what is built', () => {
+  it('gives the unreleased section the version that is built', () => {
     const changelog = debianChangelog(MARKDOWN, '0.2.0', RELEASED);
     assert.deepEqual(changelog.match(/^cio-credentiald \(.*?\)/gm), [
       'cio-credentiald (0.2.0)',
@@ -61,13 +61,13 @@ cio-credentiald (0.1.0) stable; urgency=medium
     ]);
   });
 
-  it('gives a version that the text does not name an entry of its own', () => {
+  it('adds an entry for a version that the text does not have', () => {
     const changelog = debianChangelog(MARKDOWN.replace('not released', '2026-10-10'), '0.3.0', RELEASED);
     assert.match(changelog, /^cio-credentiald \(0\.3\.0\) stable; urgency=medium\n\n {2}\* Version 0\.3\.0\.\n/);
     assert.equal(changelog.match(/^ -- /gm)?.length, 3);
   });
 
-  it('reads the changelog of this package', () => {
+  it('accepts the changelog of this package', () => {
     const markdown = fs.readFileSync(path.join(import.meta.dirname, '..', '..', 'CHANGELOG.md'), 'utf8');
     const changelog = debianChangelog(markdown, '0.1.0', RELEASED);
     assert.match(changelog, /^cio-credentiald \(0\.1\.0\)/);

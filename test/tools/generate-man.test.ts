@@ -18,7 +18,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const pages = renderPages('2026-11-22');
 
-/** What a reader sees of a page, with single spaces. */
+/** Renders a page as a reader sees it, with single spaces. */
 function textOf(place: string): string {
   const args = ['-Tutf8', '-man', '-P-cbou', '-rLL=4000n'];
   const { stdout, status } = spawnSync('groff', args, { input: pages.get(place) ?? '', encoding: 'utf8' });
@@ -26,7 +26,7 @@ function textOf(place: string): string {
   return stdout.replaceAll(/\s+/g, ' ');
 }
 
-/** The section of a page's variables. */
+/** The section of a page that lists the environment variables. */
 function environmentOf(place: string): string {
   return / ENVIRONMENT (.*) FILES /.exec(textOf(place))?.[1] ?? '';
 }
@@ -35,7 +35,7 @@ function assertHas(text: string, parts: readonly string[]): void {
   for (const part of parts) assert.ok(text.includes(part.replaceAll(/\s+/g, ' ').trim()), `it has no ${part}`);
 }
 
-/** Names of variables that the sources of a folder read from an environment. */
+/** The names of the environment variables that the sources of a folder read. */
 function variablesOf(folder: string, isWanted: (file: string) => boolean): ReadonlySet<string> {
   const files = fs.globSync('**/*.ts', { cwd: path.join(ROOT, folder) }).filter(isWanted);
   const text = files.map((file) => fs.readFileSync(path.join(ROOT, folder, file), 'utf8')).join('');
@@ -43,14 +43,14 @@ function variablesOf(folder: string, isWanted: (file: string) => boolean): Reado
 }
 
 describe('the manual pages', { skip: skipUnless(command('groff', 'groff-base')) }, () => {
-  it('are understood by man without a warning', { skip: skipUnless(command('man', 'man-db')) }, (t) => {
+  it('are accepted by man without a warning', { skip: skipUnless(command('man', 'man-db')) }, (t) => {
     const folder = temporaryDirectory(t);
     for (const [place, text] of pages) {
       fs.mkdirSync(path.dirname(path.join(folder, place)), { recursive: true });
       fs.writeFileSync(path.join(folder, place), text);
     }
     for (const place of pages.keys()) {
-      // What Debian's lintian runs.
+      // The options with which Debian's lintian runs man.
       const args = ['--warnings', '-E', 'UTF-8', '-l', '-Tutf8', '-Z', place];
       const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', MANROFFSEQ: '' };
       const { status, stderr } = spawnSync('man', args, { cwd: folder, env, encoding: 'utf8' });
@@ -60,7 +60,7 @@ describe('the manual pages', { skip: skipUnless(command('groff', 'groff-base')) 
     }
   });
 
-  it('tell every command with its aliases, words, options and examples, and nothing that is hidden', () => {
+  it('list every command with its aliases, arguments, options and examples, and nothing hidden', () => {
     const text = textOf('man1/cio-credential.1');
     for (const { name, aliases = [], summary, details = '', positionals, options, examples, isHidden } of COMMANDS) {
       if (isHidden === true) continue;
@@ -79,7 +79,7 @@ describe('the manual pages', { skip: skipUnless(command('groff', 'groff-base')) 
     );
   });
 
-  it('tell every exit code', () => {
+  it('list every exit code', () => {
     const text = textOf('man1/cio-credential.1');
     const [, status = ''] = /EXIT STATUS (.*) ENVIRONMENT/.exec(text) ?? [];
     for (const code of [...Object.values(EXIT), ...Object.values(COMMAND_EXIT)]) {
@@ -87,8 +87,8 @@ describe('the manual pages', { skip: skipUnless(command('groff', 'groff-base')) 
     }
   });
 
-  it('tell every variable that the programs read', () => {
-    // What the doctor passes on to others, and what systemd tells through a module that deletes it.
+  it('list every environment variable that the programs read', () => {
+    // Without the doctor, which passes variables on to other programs, and the prober.
     const client = variablesOf('client', (file) => !file.startsWith('cio/doctor/'));
     assert.ok(client.has('CIO_CREDENTIAL_SOCKET') && client.has('NO_COLOR'));
     assertHas(environmentOf('man1/cio-credential.1'), [...client]);
@@ -99,13 +99,13 @@ describe('the manual pages', { skip: skipUnless(command('groff', 'groff-base')) 
     assertHas(environmentOf('man8/cio-credentiald.8'), [...daemon, ...ofOptions]);
   });
 
-  it('tell every unit', () => {
+  it('list every unit', () => {
     const units = fs.globSync('*.{service,socket}', { cwd: path.join(ROOT, 'systemd') });
     assert.ok(units.length > 4);
     assertHas(textOf('man8/cio-credentiald.8'), units);
   });
 
-  it('tell every option of the daemon', () => {
+  it('list every option of the daemon', () => {
     const text = textOf('man8/cio-credentiald.8');
     assertHas(
       text,
@@ -113,7 +113,7 @@ describe('the manual pages', { skip: skipUnless(command('groff', 'groff-base')) 
     );
   });
 
-  it('tell every method, type and error of the interface, with its fields and comments', () => {
+  it('list every method, type and error of the interface, with its fields and comments', () => {
     const text = textOf('man7/io.cio.Credentials.7');
     const { doc, types, methods, errors } = parseInterface(INTERFACE_DESCRIPTION);
     const prose = (comment: string): string[] => comment.replaceAll('`', '').split('\n').filter(Boolean);
@@ -134,7 +134,7 @@ describe('the manual pages', { skip: skipUnless(command('groff', 'groff-base')) 
     }
   });
 
-  it('are there for every command of the package', () => {
+  it('exist for every command of the package', () => {
     const { bin } = JSON.parse(fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as { readonly bin: object };
     for (const name of Object.keys(bin)) {
       const page = pages.get(`man1/${name}.1`) ?? pages.get(`man8/${name}.8`);
@@ -146,7 +146,7 @@ describe('the manual pages', { skip: skipUnless(command('groff', 'groff-base')) 
 });
 
 describe('renderProse()', () => {
-  it('makes paragraphs, headings, items and examples of its Markdown', () => {
+  it('renders paragraphs, headings, items and examples', () => {
     const text =
       '# NAME\n\na - `b`\n\n## More\n- `-x`: one: two\n  three\n- y: z\n\n    $ .x\n\n      y\n\nend\n{{part}}\n';
     assert.equal(
@@ -156,7 +156,7 @@ describe('renderProse()', () => {
     );
   });
 
-  it('refuses a part that is not there, and one that has no place', () => {
+  it('rejects a placeholder without a part, and a part without a placeholder', () => {
     assert.throws(() => renderProse('{{x}}', {}), /no part \{\{x\}\}/);
     assert.throws(() => renderProse('text', { y: '' }), /no place for \{\{y\}\}/);
   });

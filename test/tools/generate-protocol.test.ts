@@ -31,12 +31,12 @@ function generate(...args: readonly string[]): number | null {
 }
 
 describe('generate-protocol', () => {
-  it('finds the committed files up to date', () => {
+  it('--check finds the committed files up to date', () => {
     assert.equal(generate('--check'), 0);
   });
 
   for (const name of ['io.cio.Credentials.varlink', 'org.varlink.service.varlink']) {
-    it(`--check fails where ${name} was changed, and writes nothing`, (t) => {
+    it(`--check fails when ${name} was changed, and writes nothing`, (t) => {
       const directory = copyOfProtocol(t);
       writeFileSync(join(directory, name), '\nerror OneMore ()\n', { flag: 'a' });
       const before = readFileSync(join(directory, 'interface.generated.ts'), 'utf8');
@@ -47,7 +47,7 @@ describe('generate-protocol', () => {
     });
   }
 
-  it('--check fails where only a comment was changed, or a generated file by hand', (t) => {
+  it('--check fails when only a comment was changed, or when a generated file was edited', (t) => {
     const directory = copyOfProtocol(t);
     writeFileSync(join(directory, 'io.cio.Credentials.varlink'), '# more\n', { flag: 'a' });
     assert.equal(generate('--check', directory), 1);
@@ -56,7 +56,7 @@ describe('generate-protocol', () => {
     assert.equal(generate('--check', directory), 1);
   });
 
-  it('--check fails where a generated file is not there', (t) => {
+  it('--check fails when a generated file is missing', (t) => {
     const directory = copyOfProtocol(t);
     rmSync(join(directory, 'service.generated.ts'));
     assert.equal(generate('--check', directory), 1);
@@ -70,7 +70,7 @@ describe('generate-protocol', () => {
 });
 
 describe('renderModule()', () => {
-  it('makes types of all that an interface has', () => {
+  it('makes types for everything that an interface can contain', () => {
     const text = [
       '# Things.',
       'interface a.b',
@@ -153,7 +153,7 @@ export interface Errors {
     );
   });
 
-  it('keeps the text of the interface to the last character', async (t) => {
+  it("preserves the interface's text exactly", async (t) => {
     const text = '# `${1}` \\n \\u0041 \\\\ $ { \' " */ \u2028\r\ninterface a.b\r\rerror E ()\r\n';
     const path = join(temporaryDirectory(t), 'module.ts');
     writeFileSync(path, renderModule('a.b.varlink', text));
@@ -162,7 +162,7 @@ export interface Errors {
     assert.equal(module['INTERFACE_NAME'], 'a.b');
   });
 
-  it('is one text for one interface, and no comment ends it early', () => {
+  it("returns the same module for the same interface, and no comment's text ends a comment early", () => {
     fc.assert(
       fc.property(anyInterface, (parsed) => {
         const text = printInterface(parsed);
@@ -173,7 +173,7 @@ export interface Errors {
     );
   });
 
-  it('refuses an invalid interface', () => {
+  it('rejects an invalid interface', () => {
     assert.throws(() => renderModule('a.varlink', 'interface a'), IdlSyntaxError);
   });
 });

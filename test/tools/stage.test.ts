@@ -8,13 +8,16 @@ import { packageVersion, stageCommands, stageProgram, stageUnits, verifyProgram 
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 
-/** Where the tree is staged for; not where the units in systemd/ say. */
+/** The prefix for which the tree is staged, different from the one in the units of systemd/. */
 const PREFIX = '/usr/local';
 
-/** Node alone is 121 MiB of it. */
+/** Node alone takes up 121 MiB. */
 const TREE_BYTES_MAX = 200 * 1024 * 1024;
 
-/** Built code, data and machine code; licences and documents; what has no ending is checked by name. */
+/**
+ * The permitted file name extensions: of built code, data, machine code, licences and documents. Files without one are
+ * checked by name.
+ */
 const ENDINGS = new Set([
   '',
   '.js',
@@ -54,14 +57,14 @@ describe('the staged tree', () => {
   });
 
   for (const launcher of ['cio', 'cio-credentiald']) {
-    it(`${launcher} runs by its link, with an empty environment, on the Node that comes with it`, () => {
+    it(`${launcher} runs through its link with an empty environment, on the Node that comes with it`, () => {
       const link = path.join(folder, launcher === 'cio' ? 'bin' : 'sbin', launcher);
       const { stdout, stderr } = spawnSync(link, ['--version'], { env: {}, cwd: '/', encoding: 'utf8' });
       assert.deepEqual({ stdout: stdout.trim(), stderr }, { stdout: packageVersion(), stderr: '' });
     });
   }
 
-  it('has what runs, its licences and its documents, and nothing else', () => {
+  it('has programs, licences and documents only', () => {
     const odd = filesOf(program)
       .filter(({ stat }) => stat.isFile())
       .map(({ name }) => name)
@@ -73,7 +76,7 @@ describe('the staged tree', () => {
     assert.deepEqual(bare, []);
   });
 
-  it('has no sources of ours, no types, no tests and no build inputs', () => {
+  it("has none of the project's sources, no types, no tests and no build inputs", () => {
     const names = filesOf(program).map(({ name }) => name);
     for (const pattern of [/\.ts$/, /\.map$/, /\.tsbuildinfo$/, /(?:^|\/)binding\.gyp$/, /\/deps\//, /\/include\//]) {
       assert.deepEqual(
@@ -95,7 +98,7 @@ describe('the staged tree', () => {
     }
   });
 
-  it('has machine code for this machine only, each kind once', () => {
+  it('has machine code for this machine only, and each file once', () => {
     const addons = filesOf(program)
       .map(({ name }) => name)
       .filter((name) => name.endsWith('.node'));
@@ -107,12 +110,12 @@ describe('the staged tree', () => {
     assert.deepEqual(nodes, [`node_modules/node-linux-${process.arch}`]);
   });
 
-  it('has the pinned Node as it was published', () => {
+  it('has the pinned Node unchanged', () => {
     const node = path.join('node_modules', `node-linux-${process.arch}`, 'bin', 'node');
     assert.ok(fs.readFileSync(path.join(program, node)).equals(fs.readFileSync(path.join(ROOT, node))));
   });
 
-  it('can be written by its owner only, and be read by all', () => {
+  it('is writable by its owner only and readable by everyone', () => {
     const odd = filesOf(folder)
       .filter(({ stat }) => !stat.isSymbolicLink())
       .filter(
@@ -127,7 +130,7 @@ describe('the staged tree', () => {
     assert.ok(bytes <= TREE_BYTES_MAX, `${bytes} bytes`);
   });
 
-  it('has units that start the program where it is installed', () => {
+  it('has units that start the program at its installed path', () => {
     const unit = fs.readFileSync(path.join(folder, 'lib/systemd/system/cio-credentiald.service'), 'utf8');
     assert.match(unit, /^ExecStart=\/usr\/local\/lib\/cio-credentiald\/bin\/cio-credentiald --system$/m);
     assert.match(unit, /^ExecPaths=.* \/usr\/local\/lib$/m);
@@ -159,7 +162,7 @@ describe('the staged tree', () => {
 });
 
 describe('verifyProgram()', () => {
-  it('names what does not run', (t) => {
+  it('names the program that does not run', (t) => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-stage-'));
     t.after(() => fs.rmSync(folder, { recursive: true }));
     assert.throws(() => verifyProgram(folder), /^Error: the staged bin\/cio does not run: /);

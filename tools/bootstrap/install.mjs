@@ -19,27 +19,28 @@ const NPM_CI = [
 
 const FREE_BYTES_MIN = 200 * 1024 * 1024;
 const DISK_FULL = 'The disk is full: the dependencies need about 400 MB. Make room and run this again.';
-const NOT_WRITABLE = 'It may not be written to: run this as its owner, or in a copy of your own.';
+const NOT_WRITABLE = 'The checkout is not writable: run this as its owner, or in a copy of your own.';
 
-/** What npm prints when it fails, and what can be done about it. */
+/** Patterns in the output of an npm that fails, and what the user can do. */
 const NEXT_STEPS = [
   [/ENOSPC/, DISK_FULL],
   [
     /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT/,
-    'The package registry was not reached. Check the network, or the proxy (npm config get proxy), and run this again.',
+    'The package registry cannot be reached. Check the network, or the proxy (npm config get proxy), and run this again.',
   ],
   [/EACCES|EPERM|EROFS/, notWritable],
   [/EUSAGE/, 'package.json and package-lock.json do not agree. Run npm install, and commit the lock file.'],
 ];
 
-/** Tells whether node_modules holds what package-lock.json says. */
+/** Tells whether node_modules has the packages of package-lock.json. */
 export function isInstalled(root) {
   return missingPackage(root) === undefined;
 }
 
 /**
- * The first package that is not there as package-lock.json says. `node_modules/.package-lock.json` is npm's record of
- * what it installed, written when an install is complete; each package is looked at besides, since folders go missing.
+ * Returns the first package that is not installed as package-lock.json says. npm writes its record of installed
+ * packages, `node_modules/.package-lock.json`, when an install is complete. Each package's folder is checked as well,
+ * since folders can get lost later.
  */
 function missingPackage(root) {
   const wanted = readJson(path.join(root, 'package-lock.json'))?.packages;
@@ -54,15 +55,15 @@ function missingPackage(root) {
   });
 }
 
-/** npm leaves out the optional packages that are for other machines, and what only they need. */
+/** npm leaves out the optional packages for other machines, and packages that only those need. */
 function isNeededHere({ optional, os, cpu, libc }) {
   if (optional !== true) return true;
   return os?.includes(process.platform) && cpu?.includes(process.arch) && libc?.includes('musl') !== true;
 }
 
-/** Installs by `npm ci`, quietly; what npm prints is shown when it fails. */
+/** Installs with `npm ci`. The output of npm is shown only if it fails. */
 export async function install(root, say, lockFd) {
-  if (!isWritable(root)) throw new BootstrapError(`${root} is to hold the dependencies. ${NOT_WRITABLE}`);
+  if (!isWritable(root)) throw new BootstrapError(`The dependencies are installed in ${root}. ${NOT_WRITABLE}`);
   say('Installing the pinned Node and the dependencies (about 30 s, once) …');
   const startedMs = performance.now();
   const [command, ...args] = npm();
@@ -74,13 +75,13 @@ export async function install(root, say, lockFd) {
   if (end.signal !== null) throw new BootstrapError('The install was interrupted. Run this again to repeat it.');
   if (end.code !== 0) {
     const known = NEXT_STEPS.find(([pattern]) => pattern.test(end.output));
-    const step = known?.[1] ?? 'Mend what npm says above, and run this again.';
+    const step = known?.[1] ?? 'Fix what npm reports above, and run this again.';
     const next = typeof step === 'function' ? step(root, end.output) : step;
     throw new BootstrapError(`${end.output.trimEnd()}\n\nnpm ci failed. ${next}`);
   }
   const missing = missingPackage(root);
   if (missing !== undefined) {
-    // npm says nothing when an optional package fails, and to npm the pinned Node is one.
+    // npm reports nothing if an optional package fails, and for npm the pinned Node is optional.
     const { bavail, bsize } = fs.statfsSync(root);
     const next = bavail * bsize < FREE_BYTES_MIN ? DISK_FULL : 'Remove node_modules and run this again.';
     throw new BootstrapError(`npm ci could not install ${missing}. ${next}`);
@@ -88,14 +89,14 @@ export async function install(root, say, lockFd) {
   say(`Installed in ${((performance.now() - startedMs) / 1000).toFixed(0)} s.`);
 }
 
-/** npm also writes to its cache, in the home directory. */
+/** Names the folder that npm could not write to: the checkout, or npm's cache in the home directory. */
 function notWritable(root, output) {
   const [, where = root] = /^npm error path (.+)$/m.exec(output) ?? [];
   if (where === root || where.startsWith(`${root}/`)) return NOT_WRITABLE;
-  return `It may not write to ${where}. Is HOME right? npm_config_cache names another folder to npm.`;
+  return `npm cannot write to ${where}. Is HOME right? Set npm_config_cache to have npm use another folder.`;
 }
 
-/** The npm that called, else the one in PATH. */
+/** The npm that called this script, or else the one in PATH. */
 function npm() {
   const cli = process.env['npm_execpath'] ?? '';
   return path.basename(cli) === 'npm-cli.js' ? [process.execPath, cli] : ['npm'];

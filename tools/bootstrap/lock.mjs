@@ -3,13 +3,13 @@ import fs from 'node:fs';
 import net from 'node:net';
 
 /**
- * Runs `action` while no other bootstrap of the same user works on the same checkout; waits for it if there is one.
+ * Runs `action` while no other bootstrap of the same user works on the same checkout, and waits for another one to end.
  *
- * The lock is a listening socket with an abstract name: the kernel gives it to one process, and takes it back when
- * that process is gone, however it went. Whoever waits holds a connection to it, which ends with it.
+ * The lock is a listening socket with an abstract name: the kernel gives that to one process only, and frees it when
+ * the process is gone, however it ended. A waiting process keeps a connection to the socket, which ends with it.
  *
- * @param action is called with the socket's descriptor. A child that is given it keeps the lock if this process is
- *   killed, so that nobody installs over an `npm ci` that goes on alone.
+ * @param action is called with the descriptor of the socket. A child that inherits it keeps the lock even if this
+ *   process is killed, so that no other process installs while the child's `npm ci` still runs.
  */
 export async function withCheckoutLock(root, say, action) {
   const checkout = createHash('sha256').update(fs.realpathSync(root)).digest('hex').slice(0, 16);
@@ -42,7 +42,7 @@ function isListening(server, name) {
 
 function connectionEnd(name) {
   return new Promise((resolve) => {
-    // Whether it ended, was refused or reset: the holder is gone, or will be seen again.
+    // Ended, refused or reset: the holder of the lock is gone, or else the next attempt will find it again.
     net.connect(name).on('error', resolve).on('close', resolve).resume();
   });
 }

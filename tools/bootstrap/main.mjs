@@ -9,8 +9,8 @@ import { run } from './run.mjs';
 const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 /**
- * What is run for each task, on the pinned Node. `build: false`: the task builds for itself, or needs nothing built.
- * `signals: 'process'`: a signal is for the process alone, and not for all that it started.
+ * The command for each task, on the pinned Node. `build: false`: the task builds what it needs, or needs no build.
+ * `signals: 'process'`: signals are sent to the process only, and not to the processes that it started.
  */
 const TASKS = {
   start: (node, args) => ({
@@ -44,7 +44,7 @@ const TASKS = {
   }),
 };
 
-/** Runs one task to its end. This process then ends as the task did: by the same exit code or the same signal. */
+/** Runs one task. This process then ends as the task did, with the same exit code or by the same signal. */
 export async function main([name = '', ...args]) {
   if (!Object.hasOwn(TASKS, name)) {
     say(`usage: node tools/bootstrap.mjs ${Object.keys(TASKS).join('|')} [ARGUMENT…]`);
@@ -77,7 +77,7 @@ function endLike({ code, signal }) {
   else process.kill(process.pid, signal);
 }
 
-/** What the bootstrap itself has to say goes to standard error; standard output is the task's. */
+/** Writes a message of the bootstrap to standard error; standard output is left to the task. */
 function say(text) {
   process.stderr.write(`${text}\n`);
 }

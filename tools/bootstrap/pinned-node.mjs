@@ -4,10 +4,10 @@ import { BootstrapError } from './error.mjs';
 
 const NODE_MAJOR = 24;
 
-/** The package that brings the pinned Node for this machine. */
+/** The package that contains the pinned Node for this machine. */
 export const NODE_PACKAGE = `node_modules/node-linux-${process.arch}`;
 
-/** Path of the pinned Node; on a machine that it is not made for, this very Node if it is recent enough. */
+/** Returns the path of the pinned Node, or, on a machine that has none, of the running Node if it is recent enough. */
 export function pinnedNode(root) {
   const pinned = path.join(root, NODE_PACKAGE, 'bin', 'node');
   if (spawnSync(pinned, ['--version']).status === 0) return pinned;

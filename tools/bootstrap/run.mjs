@@ -2,17 +2,17 @@ import { spawn } from 'node:child_process';
 
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-/** One Ctrl-C arrives twice: from the terminal, and from npm, which passes it on a moment later. */
+/** A Ctrl-C arrives twice: from the terminal, and from npm, which forwards it a moment later. */
 const SAME_SIGNAL_MS = 500;
 
 /**
- * Runs a command to its end, and passes signals on to it, each exactly once. It is detached by setsid(2), so that the
- * terminal does not send it the same signals besides.
+ * Runs a command, waits for its end, and forwards each signal to it exactly once. The command is detached with
+ * setsid(2), so that the terminal does not send it the same signals as well.
  *
  * @param options.cwd, options.env as for `spawn`
- * @param options.stdin `ignore`, or inherited
- * @param options.output `collect` for the text of both outputs in the result; else they are inherited
- * @param options.signals `process` for the command alone; else a signal goes to all processes that it started too
+ * @param options.stdin `ignore`; inherited by default
+ * @param options.output `collect` to return the text of both outputs in the result; inherited by default
+ * @param options.signals `process` to signal the command alone; by default, its child processes get signals too
  * @param options.lockFd see `withCheckoutLock`
  */
 export async function run(command, args, options = {}) {

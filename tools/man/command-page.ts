@@ -22,29 +22,29 @@ const EXIT_MEANINGS: { readonly [Name in keyof typeof EXIT]: string } = {
 
 const COMMAND_EXIT_MEANINGS: { readonly [Name in keyof typeof COMMAND_EXIT]: string } = {
   notExecutable: 'The command of exec cannot be run.',
-  notFound: 'The command of exec is not there. What it ends with itself is passed on.',
+  notFound: 'The command of exec was not found. If it is run, exec ends with its exit status.',
   interrupted: 'Ctrl-C at a question, or a signal while a recovery code was made.',
 };
 
-/** What `cio credential` itself reads of its environment. */
+/** The environment variables that `cio credential` itself reads. */
 const CLIENT_VARIABLES: Readonly<Record<string, string>> = {
-  CIO_CREDENTIAL_SOCKET: "The daemon's socket, where --socket is not given.",
+  CIO_CREDENTIAL_SOCKET: "The daemon's socket, if --socket is not given.",
   CIO_RUNTIME_DIR: 'Where the sockets are; the same as for cio-credentiald(8).',
-  CIO_STATE_DIR: 'Where the store is; without a runtime directory the sockets are in a folder run in it.',
+  CIO_STATE_DIR: 'Where the store is; without a runtime directory, the sockets are in its folder run.',
   XDG_RUNTIME_DIR:
-    "Where a user's own daemon has its sockets, in a folder cio-credentiald; and where edit has its file, in memory.",
+    "Where a user's own daemon has its sockets, in a folder cio-credentiald; and where edit keeps its file, in memory.",
   XDG_STATE_HOME: "Where a user's own daemon has its store; ~/.local/state unless set.",
-  HOME: 'Whose ~ it is.',
-  XDG_CONFIG_HOME: 'Where import looks for what other tools have; ~/.config unless set.',
+  HOME: 'The home directory, which ~ stands for.',
+  XDG_CONFIG_HOME: 'Where import looks for the files of other tools; ~/.config unless set.',
   AWS_SHARED_CREDENTIALS_FILE:
-    'With AWS_CONFIG_FILE, RCLONE_CONFIG and OS_CLIENT_CONFIG_FILE, where it looks for their files.',
-  VISUAL: 'The editor of edit; else that of EDITOR.',
-  EDITOR: 'The editor of edit; else editor, nano or vi.',
-  HTTPS_PROXY: 'What create --use-proxy takes, or HTTP_PROXY.',
+    'With AWS_CONFIG_FILE, RCLONE_CONFIG and OS_CLIENT_CONFIG_FILE, where import looks for the files of these tools.',
+  VISUAL: 'The editor of edit; if it is not set, EDITOR is used.',
+  EDITOR: 'The editor of edit; if it is not set either, editor, nano or vi is used.',
+  HTTPS_PROXY: 'The proxy that create --use-proxy stores, or else HTTP_PROXY.',
   PATH: 'Where exec looks for its command.',
-  NO_COLOR: 'Where it is set and not empty, nothing is coloured (https://no-color.org).',
-  LC_ALL: 'Else LC_CTYPE, else LANG. Where it is set, and is none of UTF-8, marks and QR codes are made of ASCII.',
-  TERM: 'With dumb, nothing is coloured, and no line is written anew.',
+  NO_COLOR: 'If it is set and not empty, output has no colours (https://no-color.org).',
+  LC_ALL: 'Or else LC_CTYPE, or else LANG. If it is set to a locale without UTF-8, marks and QR codes are ASCII only.',
+  TERM: 'If it is dumb, output has no colours, and no line is overwritten.',
 };
 
 /** The parts of cio-credential(1). */
@@ -80,7 +80,7 @@ function renderCommand(command: Command): string {
   ].join('');
 }
 
-/** The usage line: what is typed as it is in bold, what stands for something in italics. */
+/** Renders the usage line: words to be typed as they are in bold, placeholders in italics. */
 function usage(command: Command): string {
   const fixed = `cio credential ${command.name}`;
   const rest = usageOf(command).slice(fixed.length);
@@ -106,7 +106,7 @@ function optionItem(name: string, option: Option | undefined): string {
   return renderItem(value === undefined ? words : `${words} ${italic(value)}`, `${describe}${more}`);
 }
 
-/** The words that can stand in a place, where its description does not name them. */
+/** Lists the words that an argument accepts, unless its description names them already. */
 function choices(describe: string, completes: Completion | undefined): string {
   if (completes === undefined || typeof completes === 'string') return '';
   return completes.every((word) => describe.includes(word)) ? '' : `: ${completes.join(', ')}`;

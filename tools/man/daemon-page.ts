@@ -6,7 +6,7 @@ import { bold, inline, italic, item } from './roff.ts';
 export function daemonParts(): Parts {
   const options = Object.entries<DaemonOption>(DAEMON_OPTIONS);
   const ofOptions = options.flatMap(([name, { variable }]) =>
-    variable === undefined ? [] : [[variable, `The same as --${name}, which comes first.`] as const],
+    variable === undefined ? [] : [[variable, `The same as --${name}, which takes precedence.`] as const],
   );
   return {
     options: options.map(([name, option]) => optionItem(name, option)).join(''),

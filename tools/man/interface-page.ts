@@ -3,7 +3,7 @@ import type { Interface, StructType, Type } from '../../src/protocol/idl.ts';
 import { renderItem, renderParagraphs, type Parts } from './prose.ts';
 import { bold, escapeText, literal, subsection } from './roff.ts';
 
-/** Columns that a definition should have on the page, indented as it is there. */
+/** Maximum width of a definition, which is indented on the page. */
 const WIDTH_MAX = 66;
 
 /** The parts of io.cio.Credentials(7). */
@@ -25,12 +25,12 @@ function renderError(name: ErrorCode, fields: StructType, doc: string): string {
   return renderItem(term, `${withNames(doc)}\n\nExit status of cio-credential(1): ${EXIT_OF_ERROR[name]}`.trim());
 }
 
-/** The words of a comment. */
+/** Renders the text of a comment. */
 function renderDoc(doc: string): string {
   return renderParagraphs(withNames(doc));
 }
 
-/** A line that begins with names and a colon is a paragraph of its own, with the names in bold. */
+/** Turns each line that begins with names and a colon into a paragraph of its own, with the names in bold. */
 function withNames(doc: string): string {
   return doc.replaceAll(/(?:^|\n)(\w+(?:, \w+)*): /g, '\n\n`$1`: ').trim();
 }
@@ -46,7 +46,7 @@ function signature(name: string, input: StructType, output: StructType): string 
   return literal([...rest.toReversed(), ...layOut(`${head ?? ''} `, output, '')]);
 }
 
-/** A definition, on one line where that is short enough, else with a line for each of its parts. */
+/** Lays out a definition on one line if that is short enough, and else with a line for each of its parts. */
 function layOut(head: string, type: Type, tail: string): string[] {
   const flat = `${head}${inOneLine(type)}`;
   if (flat.length + tail.length <= WIDTH_MAX) return [`${flat}${tail}`];

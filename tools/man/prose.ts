@@ -1,22 +1,22 @@
 import { continuation, inline, item, join, literal, paragraph, section, subsection } from './roff.ts';
 
-/** Lines of an example are indented by as much. */
+/** The indentation of the lines of an example. */
 const LITERAL_INDENT = '    ';
 
-/** Lines that begin something, whatever stands before them. */
+/** Lines that begin a new block, whatever precedes them. */
 const BEGINS = /^(?:#|- |\{\{)/;
 
-/** Of these, the ones that end with their line. */
+/** Lines that begin a block and also end it. */
 const IS_ONE_LINE = /^(?:#|\{\{)/;
 
-/** By name, what a line such as `{{commands}}` stands for. */
+/** The generated text, by name, for lines such as `{{commands}}`. */
 export type Parts = Readonly<Record<string, string>>;
 
 /**
- * A hand-written part of a page, in what of Markdown it takes: `#` and `##` headings, paragraphs, `- term: text` items,
- * indented lines as they are, `code`, and lines `{{name}}` for what is generated.
+ * Renders the hand-written text of a page, in a subset of Markdown: `#` and `##` headings, paragraphs, `- term: text`
+ * items, indented lines, which are kept as they are, `code`, and lines `{{name}}` for generated parts.
  *
- * @throws Error for a name that is none of `parts`, and for one of these that has no place
+ * @throws Error if the text names a part that is not in `parts`, or does not use one of `parts`
  */
 export function renderProse(text: string, parts: Parts): string {
   const unused = new Set(Object.keys(parts));
@@ -32,12 +32,12 @@ export function renderProse(text: string, parts: Parts): string {
   return join(rendered);
 }
 
-/** Paragraphs and examples of a text that stands in a source, as a command's details. */
+/** Renders the paragraphs and examples of a text in a source file, such as the details of a command. */
 export function renderParagraphs(text: string): string {
   return blocksOf(text).map(renderBlock).join('');
 }
 
-/** What belongs together: lines between empty ones; an example keeps those within it. */
+/** Splits a text into blocks, which are separated by empty lines. An example keeps the empty lines within it. */
 function blocksOf(text: string): readonly string[][] {
   const blocks: string[][] = [];
   let isOpen = false;
@@ -74,7 +74,7 @@ function renderBlock(lines: readonly string[]): string {
   return item(inline(term), inline(rest.join(': ')));
 }
 
-/** The paragraphs of a text, the first beside a term and the others below it. */
+/** Renders a term with the paragraphs of a text, the first beside the term and the others below it. */
 export function renderItem(term: string, text: string): string {
   const [first = '', ...others] = text.split(/\n\s*\n/);
   return item(term, inline(first)) + others.map((other) => continuation(inline(other))).join('');

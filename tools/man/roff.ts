@@ -1,9 +1,9 @@
 /**
- * Text for troff with the man macros, man(7). Nothing of a text is ever taken for a request: every character that
- * troff gives a meaning is written by its name, groff_char(7).
+ * Text for troff with the man macros, man(7). No part of a text can become a request: every character that has a
+ * meaning for troff is written by its name, groff_char(7).
  */
 
-/** By character, what stands for it. The dash is one that can be copied into a shell. */
+/** The escape sequence for each character. The dash is one that can be copied into a shell. */
 const NAMED: Readonly<Record<string, string>> = {
   '\\': '\\(rs',
   '-': '\\-',
@@ -14,16 +14,16 @@ const NAMED: Readonly<Record<string, string>> = {
   '~': '\\(ti',
 };
 
-/** Length that lines of a source should have; a longer word stays whole. */
+/** Maximum length of a source line; a word that is longer is not split. */
 const LINE_LENGTH_MAX = 78;
 
-/** A command's or a page's name with its section, as in `restic(1)`. */
+/** The name of a manual page with its section, such as `restic(1)`. */
 const PAGE_REFERENCE = /(?<![\w(])([A-Za-z][\w.-]*)\((\d)\)/g;
 
-/** Characters that have no form on paper: control characters, and halves of surrogates. */
+/** Characters that cannot be printed: control characters and lone surrogates. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u;
 
-/** A text within a line. Characters without a form become a space. */
+/** Escapes text within a line. Characters that cannot be printed become spaces. */
 export function escapeText(text: string): string {
   return Array.from(text, (character) => {
     if (UNPRINTABLE.test(character)) return ' ';
@@ -33,17 +33,17 @@ export function escapeText(text: string): string {
   }).join('');
 }
 
-/** A text within a line, in bold. */
+/** Renders text within a line in bold. */
 export function bold(text: string): string {
   return text === '' ? '' : `\\fB${escapeText(text)}\\fR`;
 }
 
-/** A word that stands for something else, as in the usage of a command. */
+/** Renders a placeholder, as in the usage of a command, in italics. */
 export function italic(text: string): string {
   return text === '' ? '' : `\\fI${escapeText(text)}\\fR`;
 }
 
-/** Prose: what is between backticks is bold, and so are the names of manual pages. */
+/** Renders prose: text between backticks is bold, and so are the names of manual pages. */
 export function inline(text: string): string {
   return text
     .split(/`([^`]+)`/)
@@ -53,18 +53,18 @@ export function inline(text: string): string {
 
 function withReferences(text: string): string {
   const parts = text.split(PAGE_REFERENCE);
-  // Of three parts each: what stands before, the name, the section.
+  // In groups of three: the text before, the name, the section.
   return parts
     .map((part, index) => (index % 3 === 0 ? escapeText(part) : index % 3 === 1 ? bold(part) : `(${part})`))
     .join('');
 }
 
-/** Parts of a page, one behind the other. A heading makes room by itself. */
+/** Joins the parts of a page. A paragraph after a heading needs no space of its own. */
 export function join(parts: readonly string[]): string {
   return parts.join('').replaceAll(/^(\.S[HS] .*\n)\.PP\n/gm, '$1');
 }
 
-/** A section's heading. */
+/** The heading of a section. */
 export function section(title: string): string {
   return `.SH ${argument(title)}\n`;
 }
@@ -74,29 +74,29 @@ export function subsection(title: string): string {
   return `.SS ${argument(title)}\n`;
 }
 
-/** A paragraph of what {@link inline} and its like gave. */
+/** A paragraph of text that {@link inline} or a similar function has rendered. */
 export function paragraph(text: string): string {
   const filled = fill(text);
   return filled === '' ? '' : `.PP\n${filled}`;
 }
 
-/** A term, and what there is to say of it beside or below. */
+/** A term, with its description beside or below it. */
 export function item(term: string, text: string): string {
   return `.TP\n${oneLine(term)}\n${fill(text)}`;
 }
 
-/** Goes on in the item before. */
+/** A further paragraph of the preceding item. */
 export function continuation(text: string): string {
   const filled = fill(text);
   return filled === '' ? '' : `.IP\n${filled}`;
 }
 
-/** Lines as they are, indented. They are plain text. */
+/** Lines of plain text that are kept as they are, and indented. */
 export function literal(lines: readonly string[]): string {
   return `.PP\n.RS 4\n.EX\n${lines.map((line) => `${guarded(escapeText(line))}\n`).join('')}.EE\n.RE\n`;
 }
 
-/** What a page begins with: its title, and that words are not broken. The date is as in 2026-11-22. */
+/** The beginning of a page: its title, and requests against hyphenation. The date has the form 2026-11-22. */
 export function title(name: string, number: number, date: string, source: string, manual: string): string {
   return `.TH ${argument(name)} ${number} ${date} ${argument(source)} ${argument(manual)}\n.nr HY 0\n.nh\n.ad l\n`;
 }
@@ -105,7 +105,7 @@ function argument(text: string): string {
   return `"${escapeText(text)}"`;
 }
 
-/** Escaped text as lines of a source, broken at its spaces. */
+/** Breaks escaped text into source lines at its spaces. */
 function fill(text: string): string {
   const lines: string[] = [];
   for (const word of text.split(/\s+/).filter((word) => word !== '')) {
@@ -113,7 +113,7 @@ function fill(text: string): string {
     if (line === undefined || line.length + 1 + word.length > LINE_LENGTH_MAX) lines.push(word);
     else lines[lines.length - 1] = `${line} ${word}`;
   }
-  // A line that ends as a sentence does would get two spaces behind it, wherever it lands on the page.
+  // After a line that ends like a sentence, troff would put two spaces, wherever the line ends up on the page.
   return lines.map((line) => `${guarded(line).replace(/[.?!]$/, '$&\\&')}\n`).join('');
 }
 
@@ -121,7 +121,7 @@ function oneLine(text: string): string {
   return guarded(text.replaceAll(/\s+/g, ' ').trim());
 }
 
-/** A line that begins with a dot would be a request, and an empty one a gap; the apostrophe is escaped already. */
+/** Guards a line that begins with a dot, which would be a request, or is empty. Apostrophes are escaped already. */
 function guarded(line: string): string {
   return /^(?:\.|$)/.test(line) ? `\\&${line}` : line;
 }

@@ -1,4 +1,7 @@
-/** Builds dist where it is stale: the compiled daemon, the library with its types, the bundles of `cio` and of the prober, the manual. */
+/**
+ * Builds dist if it is stale: the compiled daemon, the library with its types, the bundles of `cio` and of the prober,
+ * and the manual.
+ */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -7,7 +10,7 @@ import { replaceFolder } from './replace-folder.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const STAMP = path.join(ROOT, 'dist', '.built-from');
-/** What is compiled for the package; the others import the first one. */
+/** The folders that are compiled for the package. The others import the first one. */
 const ROOMS = ['src', 'daemon', 'client'] as const;
 
 const INPUTS = [
@@ -33,7 +36,7 @@ const fingerprint = fingerprintOf(INPUTS);
 if (OUTPUTS.every((file) => fs.existsSync(path.join(ROOT, file))) && readStamp() === fingerprint) process.exit(0);
 
 process.stderr.write('Building dist …\n');
-// From nothing: whatever an earlier source left there would be packed along.
+// Starts with an empty folder: files that are left from earlier sources would be packed too.
 replaceFolder(path.join(ROOT, 'dist'), path.join(ROOT, 'build'), (dist) => {
   compile(dist);
   run('tools/build-client.ts', dist);
@@ -42,7 +45,7 @@ replaceFolder(path.join(ROOT, 'dist'), path.join(ROOT, 'build'), (dist) => {
   fs.writeFileSync(path.join(dist, path.basename(STAMP)), fingerprint);
 });
 
-/** Compiles the rooms as they are, into another folder: `tsc -b` takes that from configurations only. */
+/** Compiles the rooms into another folder. `tsc -b` takes an output folder only from configuration files. */
 function compile(dist: string): void {
   const folder = path.join(path.dirname(dist), 'tsc');
   for (const room of ROOMS) {
@@ -72,7 +75,7 @@ function readStamp(): string | undefined {
   return fs.existsSync(STAMP) ? fs.readFileSync(STAMP, 'utf8') : undefined;
 }
 
-/** Changes whenever one of the files does, is added or goes away. */
+/** Returns a hash that changes if a file is changed, added or removed. */
 function fingerprintOf(inputs: readonly string[]): string {
   const files = inputs.flatMap((input) => {
     const whole = path.join(ROOT, input);

@@ -1,4 +1,4 @@
-/** `npm run check`: what a change must pass before all tests are run. Every step is run, also after one that failed. */
+/** `npm run check`: the checks before all tests are run. Every step is run, even after one that failed. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -6,19 +6,21 @@ import { CONCURRENCY } from './node-test.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 
-/** Tests that need no process, no socket and no slow derivation of keys; `npm test` runs all. */
+/** Tests that need no process, no socket and no slow key derivation. `npm test` runs all tests. */
 const FAST_TESTS = ['test/src/**/*.test.ts', 'test/daemon/{access,store}/**/*.test.ts', 'test/support/*.test.ts'];
 
-/** For a step that hangs. The test runner, when it is interrupted, says which file it waited for. */
+/** The time-out for a step that hangs. On SIGINT, the test runner reports the file that it waits for. */
 const LIMIT = { timeout: 180_000, killSignal: 'SIGINT' } as const;
 
 interface Step {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
-  /** Why it cannot be done here, where it cannot. */
+  /** Why the step cannot be run here; undefined if it can. */
   readonly skipped?: string | undefined;
-  /** What is wrong, of what the command prints. Without it, its exit code tells, and all of its output is shown. */
+  /**
+   * Extracts problems from the output of the command. Without it, the exit code decides, and the whole output is shown.
+   */
   readonly findings?: (output: string) => readonly string[];
 }
 
@@ -62,7 +64,8 @@ function unitsStep(): Step {
   const hasTool = fs.existsSync('/usr/bin/systemd-analyze');
   const skipped = units.length === 0 ? 'there are no units' : hasTool ? undefined : 'systemd-analyze is not installed';
   const names = units.map((unit) => path.basename(unit));
-  // It also talks of the host's own units, and of what is not installed on this host; and an unknown key is 0 to it.
+  // systemd-analyze also reports the host's own units and programs that are not installed here, and exits with 0 for an
+  // unknown directive. So its output decides.
   const findings = (output: string): string[] =>
     output
       .split('\n')

@@ -1,28 +1,28 @@
-/** Who signs the entries; the package's Maintainer. */
+/** The author of the entries, who is the maintainer of the package. */
 const MAINTAINER = 'cio-credentiald developers <maintainers@cio-credentiald.invalid>';
 
-/** `## 0.1.0, 2026-11-22` or `## 0.2.0-rc.1, not released` */
+/** A heading such as `## 0.1.0, 2026-11-22` or `## 0.2.0-rc.1, not released`. */
 const HEADING = /^## (?<version>\d\S*?)(?:, (?:(?<day>\d{4}-\d{2}-\d{2})|.*))?$/;
 
-/** lintian wants lines of a Debian changelog within this; those of a change are indented. */
+/** The longest line of a Debian changelog that lintian accepts, with its indentation. */
 const LINE_LENGTH_MAX = 80;
 const INDENT = '    ';
 
-/** The version as Debian orders it: a pre-release comes before its release. */
+/** Converts a version for Debian's order, in which a tilde makes a pre-release come before its release. */
 export function debianVersion(version: string): string {
   return version.replace('-', '~');
 }
 
 /**
- * Makes a Debian changelog of CHANGELOG.md: an entry for each version in it, with its list.
+ * Converts CHANGELOG.md to a Debian changelog, with an entry for each version and its list of changes.
  *
- * @param version of the package that is built; it gets an entry of its own where CHANGELOG.md has none
- * @param released for versions that have no date yet
+ * @param version the version of the package; it gets an entry of its own if CHANGELOG.md has none
+ * @param released the date for versions that have none yet
  */
 export function debianChangelog(markdown: string, version: string, released: Date): string {
   const [latest, ...others] = entriesOf(markdown);
   const own = { version, day: undefined, changes: [`Version ${version}.`] };
-  // What is not released yet is what is built now.
+  // An entry without a date is not released yet, so it is the version that is built now.
   const isOwn = latest !== undefined && (latest.version === version || latest.day === undefined);
   const entries = isOwn
     ? [{ ...latest, version }, ...others]
@@ -59,7 +59,7 @@ function entriesOf(markdown: string): Entry[] {
   return entries;
 }
 
-/** One change as lines that are short enough; a word that is longer stays whole. */
+/** Wraps a change to lines that are short enough. A word that is longer is not split. */
 function wrapped(change: string): string {
   const lines = [''];
   for (const word of change.split(/\s+/)) {
@@ -70,7 +70,7 @@ function wrapped(change: string): string {
   return lines.map((line, at) => `${at === 0 ? '  * ' : INDENT}${line}\n`).join('');
 }
 
-/** `Sun, 22 Nov 2026 03:57:38 +0000` */
+/** Formats a date as `Sun, 22 Nov 2026 03:57:38 +0000`. */
 function rfc5322(date: Date): string {
   return date.toUTCString().replace('GMT', '+0000');
 }

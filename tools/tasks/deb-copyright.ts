@@ -4,24 +4,24 @@ import type { ProductionPackage } from './production-packages.ts';
 
 const LICENCE_FILE = /^(?:licen[cs]e|copying)(?:[-.]\w+)*$/i;
 
-/** Beyond these the text speaks of the licences of others. */
+/** Copyright notices after this many lines of a licence belong to software of others. */
 const HOLDER_LINES_MAX = 20;
 
-/** Where the program is on a host, without the leading slash: the `Files` of a machine-readable copyright file. */
+/** Where the program is installed, without the leading slash, as in `Files` of a machine-readable copyright file. */
 const INSTALLED = 'usr/lib/cio-credentiald';
 
-/** What tools/build-client.ts and tools/build-prober.ts make. */
+/** The files that tools/build-client.ts and tools/build-prober.ts write. */
 const BUNDLES = ['cio.cjs', 'cio-*.mjs', 'prober/*.cjs'].map((files) => `${INSTALLED}/dist/${files}`).join(' ');
 
-/** Its text is in Debian's base system; the file of our own paragraphs says where. */
+/** A licence whose text is in Debian's base system. The file with our own paragraphs says where. */
 const COMMON_LICENCE = 'Apache-2.0';
 
 /**
- * The copyright file of the package in Debian's format 1.0: its own paragraphs, and one for each package of others that
- * is in it, with the text of its licence as it came.
+ * Renders the copyright file of the package in Debian's format 1.0: our own paragraphs, and one for each third-party
+ * package that is included, with the unchanged text of its licence.
  *
- * @param own the head of the file, what is ours, and the paragraph of the Apache licence
- * @throws Error where a package says nothing about its licence
+ * @param own the header of the file, the paragraphs for our own files, and that of the Apache licence
+ * @throws Error if a package does not declare its licence
  */
 export function debianCopyright(own: string, root: string, packages: readonly ProductionPackage[]): string {
   const byId = new Map(packages.map((entry) => [`${entry.name}-${entry.version}`, entry]));
@@ -31,7 +31,8 @@ export function debianCopyright(own: string, root: string, packages: readonly Pr
 
 function paragraphOf(id: string, { name, location, version, isBundled }: ProductionPackage, root: string): string {
   const { licence, author } = statedBy(path.join(root, location), name);
-  const text = licenceText(root, name, location) ?? `Its package.json says "${licence}"; no text of it came along.`;
+  const text =
+    licenceText(root, name, location) ?? `Its package.json says "${licence}"; the package contains no text of it.`;
   const isCommon = licence === COMMON_LICENCE;
   return [
     `Files: ${isBundled ? BUNDLES : `${INSTALLED}/${location}/*`}`,
@@ -48,11 +49,11 @@ function statedBy(folder: string, name: string): { readonly licence: string; rea
     readonly license?: string;
     readonly author?: string | { readonly name?: string };
   };
-  if (license === undefined) throw new Error(`${name} does not say under which licence it is`);
+  if (license === undefined) throw new Error(`${name} does not declare its licence`);
   return { licence: license, author: (typeof author === 'string' ? author : author?.name) ?? `the authors of ${name}` };
 }
 
-/** The addon's folder for one machine has no licence file of its own: it is koffi's. */
+/** Returns the text of a package's licence. The package with koffi's addon has no licence file; koffi's own applies. */
 function licenceText(root: string, name: string, location: string): string | undefined {
   const folder = path.join(root, name.startsWith('@koromix/koffi-') ? 'node_modules/koffi' : location);
   const file = fs.readdirSync(folder).find((candidate) => LICENCE_FILE.test(candidate));
@@ -60,7 +61,7 @@ function licenceText(root: string, name: string, location: string): string | und
   return fs.readFileSync(path.join(folder, file), 'utf8').replaceAll('\r', '').trim();
 }
 
-/** The lines that say whose the work is; they are the first of a licence. */
+/** Returns the copyright holders, which the first lines of a licence name. */
 function holders(text: string): string {
   return text
     .split('\n')
@@ -70,7 +71,7 @@ function holders(text: string): string {
     .join('\n           ');
 }
 
-/** Debian Policy 5.6.13: continuation lines begin with a blank, and an empty one is a dot. */
+/** Formats continuation lines (Debian Policy 5.6.13): they begin with a space, and an empty line is a dot. */
 function indented(text: string): string {
   return text
     .split('\n')

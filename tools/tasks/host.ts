@@ -1,25 +1,25 @@
-/** Where `npm run install:host` puts things on this host, and what it asks of the system. */
+/** The places where `npm run install:host` installs files on this host, and what its tasks share. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { PROGRAM_DIRECTORY } from './stage.ts';
 
-/** For what an administrator installs without the distribution's packages. */
+/** The prefix for software that an administrator installs without the distribution's packages. */
 export const PREFIX = '/usr/local';
 
-/** A link to the version that is installed: it is swapped by one rename(2). */
+/** A link to the installed version, which is replaced by a single rename(2). */
 export const PROGRAM_LINK: string = path.join(PREFIX, 'lib', PROGRAM_DIRECTORY);
 
-/** The versions: the one that is installed, and for moments the one before. */
+/** The directory of the versions: the installed one and, during an upgrade, the previous one. */
 export const VERSIONS: string = path.join(PREFIX, 'lib', `${PROGRAM_DIRECTORY}-versions`);
 
 /**
- * The units that were enabled once, one a line. An upgrade enables what is new only: what the administrator disabled or
- * stopped stays so.
+ * The units that were enabled once, one per line. An upgrade enables only new units, so that units stay as they are if
+ * the administrator has disabled or stopped them.
  */
 export const ENABLED_UNITS: string = path.join(VERSIONS, 'enabled-units');
 
-/** In a version's directory: what was installed outside of it, one absolute path a line. */
+/** In the directory of a version: the files that were installed outside of it, one absolute path per line. */
 export const MANIFEST = 'installed-files';
 
 export const SERVICE_UNIT = 'cio-credentiald.service';
@@ -33,16 +33,16 @@ export const UNITS: readonly string[] = [
   SERVICE_UNIT,
 ];
 
-/** What all validations run in. It has nothing to enable, and is started with the first one. */
+/** The slice in which all validations run. It cannot be enabled, and is started with the first validation. */
 export const PROBERS_SLICE = 'system-cio_credential_prober.slice';
 
-/** What --purge removes: the store with its key file, and the key that systemd keeps for it. */
+/** What --purge removes: the store with its key file, and the root key that systemd keeps encrypted. */
 export const STATE: readonly string[] = [
   '/var/lib/cio-credentiald',
   '/etc/credstore.encrypted/cio-credentiald.root-key',
 ];
 
-/** Something that the operator can mend; the message says how. */
+/** A problem that the operator can fix. The message says how. */
 export class HostError extends Error {
   readonly exitCode: number;
 
@@ -52,7 +52,7 @@ export class HostError extends Error {
   }
 }
 
-/** Runs a task's steps and ends the process as they ended; what they say goes to standard error. */
+/** Runs the steps of a task. A HostError is reported on standard error, and sets the exit code. */
 export function runTask(steps: () => void): void {
   try {
     steps();
@@ -63,12 +63,12 @@ export function runTask(steps: () => void): void {
   }
 }
 
-/** @throws HostError where this is not root */
+/** @throws HostError if the task does not run as root */
 export function requireRoot(task: string): void {
   if (process.geteuid?.() !== 0) throw new HostError(`This changes the host and needs root: sudo npm run ${task}`);
 }
 
-/** The Debian package is installed on this host. */
+/** Tells whether the Debian package is installed on this host. */
 export function isPackageInstalled(): boolean {
   const query = spawnSync('dpkg-query', ['--show', '--showformat=${db:Status-Status}', PROGRAM_DIRECTORY], {
     encoding: 'utf8',
@@ -76,27 +76,27 @@ export function isPackageInstalled(): boolean {
   return query.stdout?.trim() === 'installed';
 }
 
-/** systemd is PID 1 here; sd_booted(3) looks at the same. */
+/** Tells whether systemd is PID 1 here, by the same test as sd_booted(3). */
 export function isSystemdRunning(): boolean {
   return fs.existsSync('/run/systemd/system');
 }
 
-/** The directory of the installed version, or undefined. */
+/** Returns the directory of the installed version, or undefined if there is none. */
 export function installedVersion(): string | undefined {
   const stat = fs.lstatSync(PROGRAM_LINK, { throwIfNoEntry: false });
   if (stat === undefined) return undefined;
   if (!stat.isSymbolicLink()) {
-    throw new HostError(`${PROGRAM_LINK} is there and was not installed by this. Move it away and run this again.`);
+    throw new HostError(`${PROGRAM_LINK} exists, but install:host did not create it. Move it away and run this again.`);
   }
   return path.resolve(path.dirname(PROGRAM_LINK), fs.readlinkSync(PROGRAM_LINK));
 }
 
-/** What a version installed outside of its own directory. */
+/** Returns the files that a version has installed outside of its own directory. */
 export function installedFiles(version: string): readonly string[] {
   return readLines(path.join(version, MANIFEST));
 }
 
-/** The lines of a file that may not be there. */
+/** Returns the lines of a file; none if the file does not exist. */
 export function readLines(file: string): readonly string[] {
   if (!fs.existsSync(file)) return [];
   return fs
@@ -105,20 +105,20 @@ export function readLines(file: string): readonly string[] {
     .filter((line) => line !== '');
 }
 
-/** Runs a command that must succeed; it says itself what is wrong. */
+/** Runs a command that must succeed, with its output on standard error. @throws HostError if it fails */
 export function run(command: string, ...args: string[]): void {
   const { status, error } = spawnSync(command, args, { stdio: ['ignore', process.stderr.fd, process.stderr.fd] });
   if (status === 0) return;
-  const reason = error === undefined ? `it ended with ${String(status)}, see above` : error.message;
+  const reason = error === undefined ? `it exited with ${String(status)}, see above` : error.message;
   throw new HostError(`Cannot go on: ${[command, ...args].join(' ')}: ${reason}`);
 }
 
-/** Tells whether a command succeeds, and shows nothing of it. */
+/** Tells whether a command succeeds. Its output is discarded. */
 export function succeeds(command: string, ...args: string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 }
 
-/** Tells the operator something. */
+/** Writes a message to the operator on standard error. */
 export function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }

@@ -1,7 +1,7 @@
 /**
- * `sudo npm run install:host`: installs the program on this host, or the new version in place of the old one. The store
- * stays as it is. Run again after an interruption, it goes on; until the one rename that swaps the versions, the old one
- * is there whole.
+ * `sudo npm run install:host`: installs the program on this host, or replaces the old version by the new one. The store
+ * stays as it is. After an interruption, the task can be run again. Until the single rename that switches versions, the
+ * old version stays complete.
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -29,7 +29,7 @@ import {
 import { copyFile, makeDirectory, writeFile } from './stage-files.ts';
 import { packageVersion, stageCommands, stageProgram, stageUnits, verifyProgram } from './stage.ts';
 
-/** In a version's directory, until it is installed: what goes elsewhere, as it will be below the prefix. */
+/** In the directory of a version, until it is installed: files for other places, laid out as below the prefix. */
 const OUTSIDE = 'outside';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
@@ -38,7 +38,7 @@ runTask(() => {
   requireRoot('install:host');
   if (isPackageInstalled()) {
     throw new HostError(
-      'The Debian package of cio-credentiald is installed here, and both would be in each other’s way.\n' +
+      'The Debian package of cio-credentiald is installed here, and the two would conflict.\n' +
         '  To go on with the package: npm run package:deb, and apt install the file.\n' +
         '  To go on without it, with the store as it is: apt remove cio-credentiald, and run this again.',
     );
@@ -53,7 +53,7 @@ runTask(() => {
   enableNewUnits(wasRunning);
 });
 
-/** A build by root in a checkout of somebody else would leave files there that its owner cannot replace. */
+/** Gives the build to the owner of the checkout, who could otherwise not replace files that root has built. */
 function giveBack(): void {
   const { uid, gid } = fs.statSync(ROOT);
   if (uid === 0) return;
@@ -67,7 +67,7 @@ function giveBack(): void {
   }
 }
 
-/** Lays out a version in a directory of its own, with all that will be installed beside it, and tries it. */
+/** Lays out a version in a directory of its own, with the files for other places, and checks that it runs. */
 function stageVersion(): string {
   makeDirectory(VERSIONS);
   const version = path.join(VERSIONS, `${packageVersion()}-${randomBytes(4).toString('hex')}`);
@@ -81,12 +81,14 @@ function stageVersion(): string {
     .filter((entry) => !entry.isDirectory())
     .map((entry) => path.join(PREFIX, path.relative(outside, path.join(entry.parentPath, entry.name))));
   writeFile(path.join(version, MANIFEST), files.map((file) => `${file}\n`).join(''));
-  // On the disk before anything refers to it: a rename can survive a power cut that the files do not.
+  // The files must be on the disk before anything refers to them: a rename can survive a power failure without them.
   run('sync', '--file-system', version);
   return version;
 }
 
-/** What the units need first, then the program by one rename, then the units and commands, each by one. */
+/**
+ * Installs first what the units need, then the program with a single rename, then units and commands, one rename each.
+ */
 function swapIn(version: string, oldFiles: readonly string[]): void {
   const files = installedFiles(version);
   const needed = files.filter((file) => /\/(?:sysusers|tmpfiles)\.d\//.test(file));
@@ -105,7 +107,7 @@ function swapIn(version: string, oldFiles: readonly string[]): void {
   fs.rmSync(path.join(version, OUTSIDE), { recursive: true });
 }
 
-/** Puts one staged file or link into its place, by a rename. */
+/** Installs one staged file or link with a rename. */
 function replace(version: string, file: string): void {
   makeDirectory(path.dirname(file));
   const beside = `${file}.new`;
@@ -124,7 +126,10 @@ function removeOtherVersions(version: string): void {
   }
 }
 
-/** The sockets are never stopped: whoever connects during an upgrade waits in their queue for the new daemon. */
+/**
+ * Enables new units and restarts the service. The sockets are never stopped: clients that connect during an upgrade
+ * wait in the sockets' queues for the new daemon.
+ */
 function enableNewUnits(wasRunning: boolean): void {
   const known = readLines(ENABLED_UNITS);
   const added = UNITS.filter((unit) => !known.includes(unit));

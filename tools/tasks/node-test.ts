@@ -6,13 +6,16 @@ import { settleSurroundings } from './surroundings.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 
-/** Longer than any test takes; a test that hangs is reported by name instead of holding up all. */
+/** Longer than any test takes. A test that hangs is reported by name instead of blocking all others. */
 const TEST_TIMEOUT_MS = 300_000;
 
-/** Longer than all tests take, also on a slow machine. A file whose tests are done but which does not end is known to the runner only. */
+/**
+ * Longer than all tests take, even on a slow machine. If the process of a file does not exit after its tests, only the
+ * runner knows which file that is.
+ */
 const RUN_TIMEOUT_MS = 3_600_000;
 
-/** Files at the same time: many of them wait for processes and servers more than they compute. */
+/** The number of files that run at the same time: many wait for processes and servers more than they compute. */
 export const CONCURRENCY: string = `--test-concurrency=${Math.max(2, os.availableParallelism())}`;
 
 const EXIT_USAGE = 2;
@@ -20,11 +23,11 @@ const EXIT_USAGE = 2;
 /** How a run of tests ended. */
 export interface TestRun {
   readonly code: number;
-  /** Name and reason of every skipped test. */
+  /** The name of every skipped test, with the reason. */
   readonly skipped: readonly string[];
 }
 
-/** Runs node's test runner over files, patterns and options of its own, with its report on standard output. */
+/** Runs Node's test runner with files, patterns and options for it. Its report goes to standard output. */
 export async function runTests(args: readonly string[]): Promise<TestRun> {
   const unfit = settleSurroundings();
   if (unfit !== undefined) {
@@ -46,7 +49,7 @@ export async function runTests(args: readonly string[]): Promise<TestRun> {
         `--test-reporter-destination=${skipsFile}`,
         ...args,
       ],
-      // Interrupted, the runner ends its files and says which ones it waited for.
+      // On SIGINT, the runner ends the processes of its files and reports the ones that it waited for.
       {
         cwd: ROOT,
         env: { ...process.env, LC_ALL: 'C.UTF-8' },
@@ -55,7 +58,7 @@ export async function runTests(args: readonly string[]): Promise<TestRun> {
         killSignal: 'SIGINT',
       },
     );
-    // The runner gets the same signal, ends its tests and says which ones it interrupted.
+    // The runner gets the same signal, ends its tests and reports the interrupted ones, so this process keeps waiting.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
     const code = await new Promise<number>((resolve, reject) => {
       child.once('error', reject).once('exit', (exitCode) => resolve(exitCode ?? 1));

@@ -1,9 +1,9 @@
 /**
  * `npm run package:deb [-- --version VERSION] [--fast]`: builds build/cio-credentiald_VERSION_ARCH.deb, with everything
- * that a host needs in it. The last line on standard output is its path.
+ * that a host needs. The last line on standard output is the path of the package.
  *
- * VERSION is package.json's unless given, for which the one use is to try an upgrade. With --fast it is packed in a
- * fifth of the time, and half as large again: for tests.
+ * VERSION is that of package.json by default; another one is only useful to test an upgrade. With --fast, for tests,
+ * packing takes a fifth of the time, and the package is half as large again.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -18,10 +18,10 @@ const ROOT = path.join(import.meta.dirname, '..', '..');
 const BUILD = path.join(ROOT, 'build');
 const NAME = 'cio-credentiald';
 
-/** What is run here, and the Debian package that it comes from. */
+/** The programs that are run here, and the Debian packages that contain them. */
 const TOOLS = { 'dpkg-buildpackage': 'dpkg-dev', dh: 'debhelper', fakeroot: 'fakeroot' } as const;
 
-/** Letters, digits and what semver has besides; a dash would be a Debian revision. */
+/** Letters, digits and the punctuation of semver. In a Debian version, a dash would begin the revision. */
 const VERSION = /^\d[\w.+~-]*$/;
 
 requireTools();
@@ -90,7 +90,7 @@ function parseOptions(): { readonly version: string; readonly isFast: boolean } 
   return { version: given, isFast: values.fast === true };
 }
 
-/** https://reproducible-builds.org/specs/source-date-epoch/ */
+/** The time of a reproducible build (https://reproducible-builds.org/specs/source-date-epoch/), or now. */
 function now(): Date {
   const epoch = process.env['SOURCE_DATE_EPOCH'];
   return epoch === undefined ? new Date() : new Date(Number(epoch) * 1000);

@@ -3,12 +3,14 @@ import path from 'node:path';
 
 /** A package of `node_modules` that is installed on a host. */
 export interface ProductionPackage {
-  /** As npm knows it, with its scope. */
+  /** The npm name, with its scope. */
   readonly name: string;
-  /** Folder, relative to the checkout: `node_modules/koffi`, or below another package. */
+  /** The folder, relative to the checkout: `node_modules/koffi`, or below another package. */
   readonly location: string;
   readonly version: string;
-  /** Code of it is in the bundled command line or prober; the package itself is not needed there. */
+  /**
+   * Whether its code is in the bundles of the command line or the prober, so that the package itself is not installed.
+   */
   readonly isBundled: boolean;
 }
 
@@ -18,17 +20,17 @@ interface LockedPackage {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-/** What the daemon loads. All others are bundled, see tools/build-client.ts and tools/build-prober.ts. */
+/** The packages that the daemon loads. All others are bundled: see tools/build-client.ts and tools/build-prober.ts. */
 const LOADED: ReadonlySet<string> = new Set(['better-sqlite3', 'koffi', 'libsodium-wrappers']);
 
-/** Headers, for those who compile better-sqlite3 themselves. */
+/** Headers that are needed only to compile better-sqlite3. */
 const BUILD_ONLY: ReadonlySet<string> = new Set(['node-addon-api']);
 
 /**
- * The packages that the installed program needs on this machine, and those that were bundled into it, as
- * package-lock.json says and as far as npm installed them: optional ones for other machines are not there.
+ * Returns the packages of package-lock.json that the installed program needs on this machine, and those that are
+ * bundled into it. Optional packages for other machines, which npm does not install, are left out.
  *
- * @throws Error where a package is missing that is not optional
+ * @throws Error if a package is missing that is not optional
  */
 export function productionPackages(root: string): readonly ProductionPackage[] {
   const lock = JSON.parse(fs.readFileSync(path.join(root, 'package-lock.json'), 'utf8')) as {
@@ -58,7 +60,9 @@ export function productionPackages(root: string): readonly ProductionPackage[] {
   return [...found.values()].toSorted((a, b) => (a.location < b.location ? -1 : 1));
 }
 
-/** Where Node would find `name` from the package at `from`: in its own node_modules, or in those around it. */
+/**
+ * Resolves `name` as Node does for the package at `from`: in its own node_modules, or in those of the folders above.
+ */
 function resolveLocation(from: string, name: string, exists: (location: string) => boolean): string | undefined {
   for (let folder = from; ; folder = folder.slice(0, Math.max(0, folder.lastIndexOf('node_modules/') - 1))) {
     const location = `${folder === '' ? '' : `${folder}/`}node_modules/${name}`;

@@ -2,11 +2,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 /**
- * Has a folder made beside another one, in whose place it comes when it is whole: whoever uses the old one finds it until
- * then, and keeps it where the making fails.
+ * Replaces a folder by a new one that is made in another place. The old folder stays in use until the new one is
+ * complete, and for good if making it fails.
  *
- * @param workshop what is made is made in a folder of its own in there, on the same file system
- * @param make fills the folder that it is given, which is not there yet
+ * @param workshop the folder, on the same file system, in which the new one is made
+ * @param make creates and fills the folder at the path that it is given
  */
 export function replaceFolder(folder: string, workshop: string, make: (next: string) => void): void {
   fs.mkdirSync(workshop, { recursive: true });
@@ -16,7 +16,7 @@ export function replaceFolder(folder: string, workshop: string, make: (next: str
   try {
     const next = path.join(work, 'next');
     make(next);
-    // Two names cannot be exchanged in one call from here: for some microseconds there is none.
+    // Node cannot exchange two names in one call, so for some microseconds the folder does not exist.
     if (fs.existsSync(folder)) setAside(folder, path.join(work, 'last'));
     fs.renameSync(next, folder);
   } finally {
@@ -29,7 +29,7 @@ function setAside(folder: string, to: string): void {
   try {
     fs.renameSync(folder, to);
   } catch (error) {
-    // In a container a folder of its image cannot be moved, only emptied (overlayfs, in the kernel's documentation).
+    // In a container, a folder of the image cannot be renamed, only removed (overlayfs in the kernel's documentation).
     if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
     fs.rmSync(folder, { recursive: true });
   }

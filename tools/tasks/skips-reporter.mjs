@@ -1,4 +1,4 @@
-/** A reporter for node:test: one line for each test that was skipped, with the reason it gave. */
+/** A reporter for node:test that writes one line for each skipped test, with its reason. */
 export default async function* skips(source) {
   for await (const { type, data } of source) {
     if (type !== 'test:pass' || data.skip === undefined || data.skip === false) continue;

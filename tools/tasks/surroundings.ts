@@ -3,29 +3,32 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-/** Below it are sockets, such as those of a user's daemon in his home, whose paths have 107 bytes at most. */
+/**
+ * Tests make sockets below the temporary folder, such as those of a user's daemon. Socket paths have at most 107 bytes.
+ */
 const TEMPORARY_BYTES_MAX = 40;
 
-/** What is taken where the temporary folder will not do, such as one in a home, or one for each user (pam_tmpdir). */
+/** Used if the temporary folder is not suitable, such as one in a home directory, or one per user (pam_tmpdir). */
 const USUAL = ['/tmp', '/var/tmp'];
 
 /**
- * Makes the same everywhere what whoever starts this process hands down to all that it starts: new files are for all to read, and
- * the temporary folder is the same from every folder. Says on standard error which one is taken where that is another.
+ * Sets the umask and the temporary folder that all processes of the tests inherit, so that they do not depend on the
+ * caller's: everybody can read new files, and the temporary folder has an absolute path. If another temporary folder is
+ * used instead, reports that on standard error.
  *
- * @returns why nothing can be run with what it is
+ * @returns why no tests can be run; undefined if they can
  */
 export function settleSurroundings(): string | undefined {
   process.umask(0o022);
   const wanted = path.resolve(os.tmpdir());
   const wrong = wrongWith(wanted);
   const fit = [wanted, ...USUAL].filter((folder) => wrongWith(folder) === undefined);
-  // Where programs run nowhere, most tests need none there.
+  // If no folder allows programs to run, the first one will do: most tests run no programs there.
   const folder = fit.find(runsPrograms) ?? fit[0];
   if (folder === undefined) return `TMPDIR: ${wanted} ${wrong}: name another folder`;
   if (folder !== wanted) {
     const reason = wrong ?? 'is mounted with noexec';
-    process.stderr.write(`TMPDIR: ${wanted} ${reason}: ${folder} is taken instead\n`);
+    process.stderr.write(`TMPDIR: ${wanted} ${reason}: ${folder} is used instead\n`);
   }
   process.env['TMPDIR'] = folder;
   return undefined;
@@ -37,9 +40,9 @@ function wrongWith(folder: string): string | undefined {
   } catch (error) {
     return `cannot be written to (${(error as NodeJS.ErrnoException).code ?? ''})`;
   }
-  // Root plays all the others too.
+  // Tests that run as root also run programs as other users.
   if (process.geteuid?.() === 0 && !isReachable(folder)) return 'is closed to other users';
-  if (!/^[\w./+-]+$/.test(folder)) return 'has characters that shells take for others';
+  if (!/^[\w./+-]+$/.test(folder)) return 'has characters that a shell would interpret';
   const bytes = Buffer.byteLength(folder);
   return bytes > TEMPORARY_BYTES_MAX
     ? `is ${bytes} bytes long, ${TEMPORARY_BYTES_MAX} leave room for sockets in it`
@@ -57,7 +60,7 @@ function runsPrograms(folder: string): boolean {
   }
 }
 
-/** Tells whether every user can pass through to what is in a folder. */
+/** Tells whether every user can reach the contents of a folder: all directories on its path are searchable. */
 export function isReachable(folder: string): boolean {
   const parent = path.dirname(folder);
   return (fs.statSync(folder).mode & 0o001) !== 0 && (parent === folder || isReachable(parent));

@@ -1,8 +1,8 @@
 /**
- * `npm run test:host [-- [--root DIRECTORY] PACKAGE.deb]`: installs the package on a booted systemd, and tests what it
- * does there. Builds the package unless one is given. Needs root; nothing of it stays on this host.
+ * `npm run test:host [-- [--root DIRECTORY] PACKAGE.deb]`: installs the package in a machine with a booted systemd, and
+ * tests it there. Builds the package unless one is given. Needs root, and leaves nothing on this host.
  *
- * The systemd is this host's, unless DIRECTORY has the root of another release, as debootstrap(8) makes it.
+ * The machine has this host's systemd, or that in DIRECTORY, a root of another release as debootstrap(8) makes it.
  */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
@@ -14,14 +14,14 @@ import { runTests } from './node-test.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 
-/** What a machine is made of; where the kernel forbids this, no systemd can be booted, whoever asks. */
+/** The mounts that a machine needs. If the kernel forbids them, no systemd can be booted, not even by root. */
 const PROBE =
   'mount -t tmpfs tmpfs /run && mkdir /run/u /run/w /run/m && mount -t overlay overlay -o lowerdir=/,upperdir=/run/u,workdir=/run/w /run/m';
 
-/** EPERM, in the words of unshare(1) and mount(8). */
+/** How unshare(1) and mount(8) report EPERM. */
 const FORBIDDEN = /^(?:unshare|mount): .*(?:operation not permitted|permission denied)/im;
 
-/** Commands that are run in the machine, and the Debian packages that have them. */
+/** Commands that are run in the machine, and the Debian packages that contain them. */
 const IN_MACHINE = {
   systemctl: 'systemd',
   'dbus-daemon': 'dbus',
@@ -47,14 +47,14 @@ const [first, ...rest] = IN_NAMESPACES;
 const probe = spawnSync(first, [...rest, 'sh', '-c', PROBE], { encoding: 'utf8' });
 if (probe.status !== 0) {
   const reason = probe.stderr.trim();
-  if (!FORBIDDEN.test(reason)) fail(`no test was run: a machine cannot be made here: ${reason}`);
+  if (!FORBIDDEN.test(reason)) fail(`no test was run: no machine can be created here: ${reason}`);
   process.stdout.write(
-    `SKIPPED, all of test:host: the kernel forbids to make a machine here: ${reason}\n0 tests ran\n`,
+    `SKIPPED, all of test:host: the kernel does not allow a machine to be created here: ${reason}\n0 tests ran\n`,
   );
   process.exit(0);
 }
 
-// For host.test.ts, which the runner passes no arguments.
+// For host.test.ts: the runner passes no arguments to it.
 process.env['CIO_DEB'] = packageFile();
 process.env['CIO_HOST_ROOT'] = machineRoot;
 const { code, skipped } = await runTests(['test/host/host.test.ts']);
@@ -66,7 +66,7 @@ function parseOptions(): { readonly machineRoot: string; readonly deb: string | 
   return { machineRoot: path.resolve(values.root ?? '/'), deb: positionals[0] };
 }
 
-/** The package to test, absolute. */
+/** Returns the absolute path of the package to test, which is built unless one was given. */
 function packageFile(): string {
   if (deb !== undefined) return path.resolve(deb);
   const task = path.join(import.meta.dirname, 'package-deb.ts');

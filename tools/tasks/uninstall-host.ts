@@ -1,6 +1,6 @@
 /**
- * `sudo npm run uninstall:host [-- --purge]`: takes away what `install:host` installed. The store and its key stay, for
- * another installation, unless --purge says otherwise; the user and the groups stay in any case.
+ * `sudo npm run uninstall:host [-- --purge]`: removes what `install:host` installed. The store and its key are kept for
+ * another installation, unless --purge is given. The user and the groups are kept in any case.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -24,7 +24,7 @@ import {
   VERSIONS,
 } from './host.ts';
 
-/** The sockets' directory: a stopped socket leaves its file. */
+/** The directory of the sockets, whose files remain when systemd stops them. */
 const RUNTIME_DIRECTORY = '/run/cio-credentiald';
 
 const EXIT_USAGE = 2;
@@ -36,13 +36,13 @@ runTask(() => {
   const hasPackage = isPackageInstalled();
   if (hasPackage && isPurge) {
     throw new HostError(
-      'The Debian package of cio-credentiald is installed here, and the store is in its use; nothing was removed.\n' +
+      'The Debian package of cio-credentiald is installed here, and it uses the store; nothing was removed.\n' +
         '  To remove what install:host installed, and go on with the package: npm run uninstall:host\n' +
         '  To remove the package with the store after that: apt purge cio-credentiald',
     );
   }
   if (version === undefined && !isPurge) {
-    say(`Nothing to do: ${PROGRAM_LINK} is not there.`);
+    say(`Nothing to do: ${PROGRAM_LINK} does not exist.`);
     return;
   }
   if (version !== undefined && hasPackage) giveWayToPackage(version);
@@ -68,13 +68,13 @@ function parsePurge(): boolean {
 
 function removeProgram(version: string): void {
   const files = installedFiles(version);
-  // An install that was interrupted may have left some of them.
+  // An interrupted installation may have only some of them.
   const units = UNITS.filter((unit) => files.some((file) => path.basename(file) === unit && fs.existsSync(file)));
   if (units.length > 0) {
     if (isSystemdRunning()) {
       run('systemctl', 'daemon-reload');
       run('systemctl', 'disable', '--quiet', '--now', ...units);
-      // With what still runs in it. An installation may have had no such slice.
+      // Also stops validations that still run in the slice, which an installation may not have.
       const slice = files.find((file) => path.basename(file) === PROBERS_SLICE);
       if (slice !== undefined && fs.existsSync(slice)) run('systemctl', 'stop', PROBERS_SLICE);
     } else {
@@ -87,17 +87,20 @@ function removeProgram(version: string): void {
   if (isSystemdRunning()) run('systemctl', 'daemon-reload');
 }
 
-/** The package was installed later, and what is in /usr/local came before it: it goes on with the sockets as they are. */
+/**
+ * Removes the program if the Debian package was installed later. Until then, the files in /usr/local took precedence.
+ * The package takes over the sockets as they are.
+ */
 function giveWayToPackage(version: string): void {
   const where = isSystemdRunning() ? [] : ['--root=/'];
   const enabled = UNITS.filter((unit) => succeeds('systemctl', ...where, 'is-enabled', '--quiet', unit));
   for (const file of installedFiles(version)) fs.rmSync(file, { force: true });
-  // What enables a unit is a link to its file.
+  // A unit is enabled by a link to its file, which has another path now.
   if (enabled.length > 0) run('systemctl', ...where, 'reenable', '--quiet', ...enabled);
   if (isSystemdRunning()) {
     run('systemctl', 'daemon-reload');
     run('systemctl', 'try-restart', SERVICE_UNIT);
   }
-  // Last: by the link a second attempt knows that there is something to do.
+  // Last, because the link shows a second attempt that something is left to do.
   fs.rmSync(PROGRAM_LINK);
 }

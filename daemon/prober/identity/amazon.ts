@@ -6,19 +6,20 @@ import { missingIdentity, refusalOf, withMetadata, type AskMetadata, type Metada
 
 const ROLES = '/latest/meta-data/iam/security-credentials/';
 
-/** The shortest that serves one validation; a token of the service is no key (IMDSv2). */
+/** Lifetime of the metadata token (IMDSv2): as short as one validation allows. The token is not a key. */
 const TOKEN_LIFETIME_S = 120;
 
-/** What keys and tokens of headers are made of. */
+/** Keys and tokens consist of visible ASCII: they go into headers. */
 const HEADER_TEXT = /^[\x21-\x7e]{1,16384}$/;
 const ROLE = /^[\w+=,.@-]{1,64}$/;
 
 /**
- * The keys that Amazon gives this machine, or this task of its container service, for some hours ("Retrieve security
- * credentials from instance metadata", version 2 only; "Task IAM role"). In a container the machine's own are not asked for:
- * they are not the task's.
+ * Fetches the keys that Amazon gives this machine, or this task of its container service, for some hours ("Retrieve
+ * security credentials from instance metadata", version 2 only; "Task IAM role"). In a container, the keys of the
+ * machine are not requested: they do not belong to the task.
  *
- * Not by the SDK's providers: they read the environment and files, and take an answer of any length.
+ * The credential providers of the SDK are not used: they read the environment and files, and accept an answer of any
+ * length.
  *
  * @throws ProbeFailure
  */
@@ -31,7 +32,7 @@ async function keysOfInstance(ask: AskMetadata): Promise<S3Keys> {
   const lifetime = { 'x-aws-ec2-metadata-token-ttl-seconds': String(TOKEN_LIFETIME_S) };
   const token = textIn(await ask('PUT', '/latest/api/token', lifetime), HEADER_TEXT);
   const headers = { 'x-aws-ec2-metadata-token': token };
-  // One role to a line, and there is but one.
+  // The answer has one role per line, and a machine has only one role.
   const roles = await ask('GET', ROLES, headers);
   if (roles.status === 404) throw missingIdentity();
   const role = textIn({ ...roles, body: firstLine(roles.body) }, ROLE);

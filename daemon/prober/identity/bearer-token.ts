@@ -2,17 +2,19 @@ import { ProbeFailure } from '../failure.ts';
 import { parseObject } from '../json.ts';
 import { missingIdentity, refusalOf, withMetadata, type MetadataServices } from './metadata.ts';
 
-/** Visible ASCII: it goes into a header. */
+/** Visible ASCII, since the token goes into a header. */
 const TOKEN = /^[\x21-\x7e]{1,16384}$/;
 
-/** What is asked, and by which statuses a service says that this machine has no identity. */
+/** A request for a token, and the statuses by which the service says that this machine has no identity. */
 interface TokenRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly missing: readonly number[];
 }
 
-/** "Authenticate workloads to Google Cloud APIs using service accounts": of the machine's service account. */
+/**
+ * The token of the machine's service account ("Authenticate workloads to Google Cloud APIs using service accounts").
+ */
 const GOOGLE: TokenRequest = {
   path:
     '/computeMetadata/v1/instance/service-accounts/default/token?scopes=' +
@@ -21,7 +23,10 @@ const GOOGLE: TokenRequest = {
   missing: [404],
 };
 
-/** "How to use managed identities for Azure resources on a VM to acquire an access token": of the one identity that is assigned. */
+/**
+ * The token of the only identity that is assigned to the machine ("How to use managed identities for Azure resources on
+ * a VM to acquire an access token").
+ */
 const AZURE: TokenRequest = {
   path: `/metadata/identity/oauth2/token?api-version=2018-02-01&resource=${encodeURIComponent('https://storage.azure.com/')}`,
   headers: { metadata: 'true' },
@@ -38,7 +43,7 @@ export function fetchAzureIdentity(services: MetadataServices, signal: AbortSign
   return fetchIdentity(AZURE, services, signal);
 }
 
-/** A token that whoever has it can use for some hours, unlike what Amazon's keys sign. */
+/** Fetches a bearer token. Unlike a signature by Amazon's keys, it can be used for some hours by anyone who has it. */
 function fetchIdentity(
   { path, headers, missing }: TokenRequest,
   { instance }: MetadataServices,

@@ -6,37 +6,38 @@ import { ERROR_BYTES_MAX, IDENTITY_MS } from '../limits.ts';
 import { connectTo } from '../network/connect.ts';
 import { Wire, type Answer } from '../network/wire.ts';
 
-/** A service of the cloud on this machine's own link, by its address: there is no name that could lead elsewhere. */
+/** A cloud's metadata service on this machine's own link, given by its address, since a name could lead elsewhere. */
 export interface MetadataPlace {
   readonly address: string;
   readonly port: number;
 }
 
-/** Where a machine asks who it is. Tests have their own; no set and no caller says it. */
+/** The services that tell a machine its identity. Tests use others; no set and no caller can name them. */
 export interface MetadataServices {
-  /** Of a machine: one address in all clouds. */
+  /** The service for a machine, which has the same address in all clouds. */
   readonly instance: MetadataPlace;
-  /** Of a task in a container of Amazon's; its keys lie at the path that Amazon gave the task. */
+  /** The service for a task in one of Amazon's containers. The keys are at the path that Amazon gave the task. */
   readonly container?: MetadataPlace & { readonly path: string };
 }
 
-/** The link-local address that Amazon, Google and Microsoft document for it. */
+/** The link-local address that Amazon, Google and Microsoft document for machines. */
 const INSTANCE: MetadataPlace = { address: '169.254.169.254', port: 80 };
 
-/** The one that Amazon documents for containers ("Task IAM role"). */
+/** The address that Amazon documents for containers ("Task IAM role"). */
 const CONTAINER: MetadataPlace = { address: '169.254.170.2', port: 80 };
 
 /**
- * The services of this machine.
+ * Returns the metadata services of this machine.
  *
- * @param containerPath what Amazon's container agent put into the environment of this service; it names no other server
+ * @param containerPath the path that Amazon's container agent put into this process's environment; it cannot name
+ * another server
  */
 export function metadataServices(containerPath: string | undefined): MetadataServices {
   const isPath = containerPath !== undefined && /^\/[\x21-\x7e]{1,1024}$/.test(containerPath);
   return { instance: INSTANCE, ...(isPath ? { container: { ...CONTAINER, path: containerPath } } : {}) };
 }
 
-/** One request to a metadata service. Nothing of the set goes there. */
+/** Sends a request to a metadata service. Nothing of the set is sent there. */
 export type AskMetadata = (
   method: 'GET' | 'PUT',
   path: string,
@@ -44,7 +45,8 @@ export type AskMetadata = (
 ) => Promise<Answer>;
 
 /**
- * Asks a metadata service: bounded in time and bytes like everything else, never by a proxy, no redirect followed.
+ * Connects to a metadata service for the requests of `use`. They are bounded in time and bytes as all others, never go
+ * through a proxy, and follow no redirect.
  *
  * @throws ProbeFailure `identity_missing` or `identity_not_told`
  */
@@ -72,7 +74,9 @@ export async function withMetadata<Value>(
   }
 }
 
-/** What a service says to a machine that has no identity is for each cloud to know; this is everything else. */
+/**
+ * The failure for a refusal other than the one that means "this machine has no identity", which differs between clouds.
+ */
 export function refusalOf({ status }: Answer): ProbeFailure {
   return new ProbeFailure('identity_not_told', { field: 'use_iam', subject: `HTTP ${status}` });
 }
@@ -81,7 +85,7 @@ export function missingIdentity(): ProbeFailure {
   return new ProbeFailure('identity_missing', { field: 'use_iam' });
 }
 
-/** Nobody was there, or something that is no metadata service. */
+/** Maps a failure of the connection or the request: nothing answered, or something that is not a metadata service. */
 function notTold(failure: ProbeFailure): ProbeFailure {
   if (failure.reason.startsWith('identity_')) return failure;
   return new ProbeFailure('identity_not_told', { field: 'use_iam', subject: failure.reason.replaceAll('_', ' ') });

@@ -2,18 +2,18 @@ import { ProbeFailure } from '../failure.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import type { ProbeJob } from '../../../src/validation.ts';
 
-/** Hosts of Google's own. */
+/** Google's own hosts. */
 const GOOGLE_HOST = /^(?:[a-z0-9-]+\.)*googleapis\.com$/;
 
-/** Hosts of Microsoft's own: its public cloud and those of China and of the government of the United States. */
+/** Microsoft's own hosts: of its public cloud, and of those for China and for the government of the United States. */
 const AZURE_HOST = /^[a-z0-9]+\.blob\.(?:core\.windows\.net|core\.chinacloudapi\.cn|core\.usgovcloudapi\.net)$/;
 
 /**
- * A server that a token of the machine's may be shown: whoever sees one is that machine. So a set that uses the machine's
- * identity, and anybody may have written one, takes it to hosts of its own cloud only, and nobody's certificate but one
- * that this host trusts is good enough.
+ * Returns the endpoint if a token of the machine's identity may be sent to it. Anyone who gets such a token can act as
+ * the machine, and anybody may have written the set. The token is therefore sent only to hosts of its own cloud, with a
+ * certificate that this host trusts.
  *
- * @param authorities those that this host trusts, in tests
+ * @param authorities for tests: the certificate authorities that this host trusts
  * @throws ProbeFailure naming the field that would lead elsewhere
  */
 export function ofOwnCloud(

@@ -8,12 +8,12 @@ import type { Endpoint } from './endpoint.ts';
 import { authorityOf } from './endpoint.ts';
 import { reasonOfSocketError } from './socket-error.ts';
 
-/** Of what several addresses gave, that which tells most. */
+/** Reasons in order of how much they tell: if several addresses failed, the first of these is reported. */
 const TELLING = ['connection_refused', 'timed_out', 'connection_lost', 'unreachable'] as const;
 
 /**
- * Connects to the first address that takes it. The socket has no listener for errors yet but one that ignores them: its
- * next owner sees them as the end of whatever it does with it.
+ * Connects to the first address that accepts the connection. The only error listener of the returned socket ignores
+ * errors: its next owner sees an error as the end of its own operation.
  *
  * @throws ProbeFailure
  */
@@ -40,7 +40,7 @@ export async function connectFirst(
 export function connectTo({ address, family }: LookupAddress, port: number, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
-    // Without a name there is nothing to look up again: the address that was checked is the one that is used.
+    // Connecting to an address avoids another look-up, so that the address that was checked is the one that is used.
     const socket = connect({ host: address, port, family, noDelay: true, autoSelectFamily: false });
     const stop = (): void => {
       socket.destroy();

@@ -4,19 +4,19 @@ export interface Endpoint {
   readonly host: string;
   readonly port: number;
   readonly isTls: boolean;
-  /** Authorities in PEM that take the place of the host's own. */
+  /** Certificate authorities in PEM that replace the host's own. */
   readonly authorities?: string;
-  /** False: any certificate is taken. */
+  /** If false, any certificate is accepted. */
   readonly isVerified: boolean;
   /** Whether link-local addresses and metadata services are allowed. */
   readonly isLinkLocalAllowed: boolean;
-  /** The field of the set that names it; absent: none does. */
+  /** The field of the set that names the server; absent if none does. */
   readonly field?: string;
-  /** Asked to pass everything on to it; its own `proxy` is of no account. */
+  /** The proxy through which the server is reached. A `proxy` of the proxy itself is ignored. */
   readonly proxy?: Endpoint;
 }
 
-/** As it is shown: `host:port`. */
+/** Formats a server as `host:port`. */
 export function authorityOf({ host, port }: Endpoint): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

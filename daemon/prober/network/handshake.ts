@@ -7,12 +7,12 @@ import type { Reason } from '../../../src/validation.ts';
 import { detailOf, ProbeFailure } from '../failure.ts';
 import type { Endpoint } from './endpoint.ts';
 
-/** What OpenSSL (`X509_V_ERR_…`) and Node say of a certificate that is in order but for its dates or its name. */
+/** Error codes of OpenSSL (`X509_V_ERR_…`) and Node that have a reason of their own. */
 const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
   ['ERR_TLS_CERT_ALTNAME_INVALID', 'certificate_wrong_host'],
   ['CERT_HAS_EXPIRED', 'certificate_expired'],
   ['CERT_NOT_YET_VALID', 'certificate_expired'],
-  // What comes back are not the records of TLS.
+  // The answer does not consist of TLS records.
   ['ERR_SSL_WRONG_VERSION_NUMBER', 'not_tls'],
   ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'not_tls'],
   ['ERR_SSL_HTTP_REQUEST', 'not_tls'],
@@ -21,10 +21,10 @@ const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
   ['EPIPE', 'connection_lost'],
 ]);
 
-/** The names of all other complaints of OpenSSL about a chain of certificates. */
+/** The names of all other errors of OpenSSL about a certificate chain. */
 const UNTRUSTED = /^(?:CERT_|CRL_|INVALID_|PATH_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|HOSTNAME_MISMATCH|ERROR_IN_CERT_)/;
 
-/** Where distributions keep the authorities that a host trusts, in the order in which Go, and so restic, looks. */
+/** Where distributions keep the authorities that a host trusts, in the order in which Go, and so restic, tries them. */
 const AUTHORITY_FILES = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/tls/certs/ca-bundle.crt',
@@ -35,10 +35,10 @@ const AUTHORITY_FILES = [
 ];
 
 /**
- * The options for every handshake with a server. Without authorities of its own, those of this host count, as they do
- * for restic; a host that has none falls back to those of Node.
+ * Returns the options for every handshake with a server. If the set has no authorities of its own, those of this host
+ * apply, as they do for restic; on a host that has none, those of Node.
  *
- * @throws ProbeFailure where the set's own authorities are no certificates
+ * @throws ProbeFailure if the set's own authorities are not valid certificates
  */
 export function tlsOptionsOf(endpoint: Endpoint): ConnectionOptions {
   const { host, authorities, isVerified } = endpoint;
@@ -54,7 +54,9 @@ export function tlsOptionsOf(endpoint: Endpoint): ConnectionOptions {
 }
 
 /**
- * @param field the one of the set that names the server
+ * Performs the TLS handshake on a connected socket.
+ *
+ * @param field the field of the set that names the server
  * @throws ProbeFailure
  */
 export function shakeHands(
@@ -89,19 +91,19 @@ function failureOf(code: string, host: string, field: string | undefined): Probe
   return new ProbeFailure(reason, detailOf(reason === 'not_tls' ? field : undefined, undefined));
 }
 
-/** The first that there is: a file of the host in PEM, or Node's own list. */
+/** Returns the authorities from the first file that exists on the host, in PEM, or else Node's own list. */
 function hostAuthorities(): string | string[] {
   for (const file of AUTHORITY_FILES) {
     try {
       return readFileSync(file, 'utf8');
     } catch {
-      // Another distribution's.
+      // The path of another distribution.
     }
   }
   return getCACertificates('bundled');
 }
 
-/** OpenSSL skips what is no certificate, and then trusts nobody: said here, it names the field. */
+/** OpenSSL would skip invalid certificates, and then trust nobody. An error here names the field that is wrong. */
 function parseAuthorities(text: string): string[] {
   const certificates = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (certificates.length === 0 || !certificates.every(isCertificate)) {

@@ -6,18 +6,18 @@ import { detailOf, ProbeFailure } from '../failure.ts';
 import { ADDRESSES_MAX } from '../limits.ts';
 import type { Endpoint } from './endpoint.ts';
 
-/** All addresses of a name. */
+/** Looks up all addresses of a name. */
 export type Lookup = (host: string) => Promise<readonly LookupAddress[]>;
 
-/** Look-ups in threads of this process's pool. */
+/** Number of look-ups that run in libuv's thread pool. */
 let underWay = 0;
 
-/** Tells whether a name is being looked up: Node does not end before that is over, and nothing stops it. */
+/** Tells whether a look-up is running: Node does not exit before it has ended, and it cannot be cancelled. */
 export function isLookingUp(): boolean {
   return underWay > 0;
 }
 
-/** As every program of this host looks names up: by `getaddrinfo`, /etc/hosts included. */
+/** Looks names up as every program of this host does: by getaddrinfo(3), /etc/hosts included. */
 export const systemLookup: Lookup = async (host) => {
   underWay += 1;
   try {
@@ -31,8 +31,8 @@ export const systemLookup: Lookup = async (host) => {
 const METADATA_IPV4 = ['100.100.100.200', '192.0.0.192', '168.63.129.16'];
 
 /**
- * The same: Amazon's, and the one that gives its Kubernetes' pods their identity; Google's, Oracle's, Scaleway's, Akamai's,
- * Alibaba's.
+ * The same for IPv6: Amazon's, and its service that gives Kubernetes pods their identity; Google's, Oracle's,
+ * Scaleway's, Akamai's, Alibaba's.
  */
 const METADATA_IPV6 = [
   'fd00:ec2::254',
@@ -45,15 +45,15 @@ const METADATA_IPV6 = [
 ];
 
 /**
- * What a server on the internet has no business to be, and what a set that somebody wrote could use to make this host
- * talk to its own cloud: link-local addresses (RFC 3927, RFC 4291) and the metadata services that lie elsewhere.
+ * Addresses that no server on the internet has, but with which the author of a set could make this host talk to its own
+ * cloud: link-local addresses (RFC 3927, RFC 4291), and metadata services at other addresses.
  */
 const REFUSED: BlockList = makeRefused();
 
 /**
- * Where an IPv4 address, by which a translator reaches it, lies in the 32 digits of an IPv6 one: behind the prefix of
- * RFC 6052; behind one of 96, 48, 56 or 64 bits out of RFC 8215's (RFC 6052, section 2.2: octet 8 is zero, and none of the
- * address); RFC 2765, RFC 3056, RFC 4291.
+ * Where IPv6 addresses contain an IPv4 address that a translator would connect to, in 32 hex digits: after the prefix
+ * of RFC 6052; after a prefix of 96, 48, 56 or 64 bits within that of RFC 8215 (RFC 6052, section 2.2: octet 8 is zero
+ * and not part of the IPv4 address); and as in RFC 2765, RFC 3056 and RFC 4291.
  */
 const TRANSLATED = [
   /^0064ff9b0{16}(.{4})(.{4})$/,
@@ -67,9 +67,9 @@ const TRANSLATED = [
 ];
 
 /**
- * Looks the name of a server up.
+ * Looks up the name of a server.
  *
- * @throws ProbeFailure where there is no address, or one that is refused: a name that has a good one besides is no better
+ * @throws ProbeFailure if there is no address, or if one of them is refused, even if there are permitted ones besides
  */
 export async function resolveAddresses(endpoint: Endpoint, find: Lookup): Promise<readonly LookupAddress[]> {
   const { host } = endpoint;
@@ -86,7 +86,7 @@ export async function resolveAddresses(endpoint: Endpoint, find: Lookup): Promis
 }
 
 /**
- * Looks at a server that a proxy looks up: where it is called by an address, that is checked all the same.
+ * Checks a server whose name the proxy looks up: if the server is given by an address, that must be permitted too.
  *
  * @throws ProbeFailure
  */
@@ -96,7 +96,7 @@ export function refuseLiteral(endpoint: Endpoint): void {
   throw new ProbeFailure('address_refused', detailOf(endpoint.field, host));
 }
 
-/** Whether an address is link-local or one of a metadata service. */
+/** Tells whether an address is link-local or that of a metadata service. */
 export function isRefused(address: string): boolean {
   const plain = address.split('%', 1)[0] ?? '';
   if (!isIPv6(plain)) return REFUSED.check(plain);
@@ -104,7 +104,7 @@ export function isRefused(address: string): boolean {
   return REFUSED.check(plain, 'ipv6') || TRANSLATED.some((form) => isRefusedInside(form.exec(digits)));
 }
 
-/** All of an IPv6 address, however that is written. */
+/** Returns all 32 hex digits of an IPv6 address, however it is written. */
 function digitsOf(address: string): string {
   const shortest = new URL(`http://[${address}]`).hostname.slice(1, -1);
   const [head = [], tail = []] = shortest

@@ -1,7 +1,7 @@
 import type { Reason } from '../../../src/validation.ts';
 import { ProbeFailure } from '../failure.ts';
 
-/** Names of errno(3) and of Node that say why there is no connection, or none any more. */
+/** Error names of errno(3) and Node that tell why there is no connection, or no longer one. */
 const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
   ['ECONNREFUSED', 'connection_refused'],
   ['ETIMEDOUT', 'timed_out'],
@@ -10,22 +10,22 @@ const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
   ['EADDRNOTAVAIL', 'unreachable'],
   ['EAFNOSUPPORT', 'unreachable'],
   ['EINVAL', 'unreachable'],
-  // A sandbox or a firewall of this host says no.
+  // Refused by a sandbox or a firewall of this host.
   ['EACCES', 'unreachable'],
   ['EPERM', 'unreachable'],
 ]);
 
-/** What an error of a socket means; what it is not known for is a connection that broke. */
+/** Maps an error of a socket to a reason; an unknown error counts as a lost connection. */
 export function reasonOfSocketError(error: Error): Reason {
   return REASONS_BY_CODE.get((error as NodeJS.ErrnoException).code ?? '') ?? 'connection_lost';
 }
 
-/** Whether what came is no HTTP, as llhttp reads it. */
+/** Tells whether llhttp could not parse what was received as HTTP. */
 export function isParseError(error: Error): boolean {
   return String((error as NodeJS.ErrnoException).code).startsWith('HPE_');
 }
 
-/** What an error of a request over HTTP means. */
+/** Maps an error of an HTTP request to a failure. */
 export function failureOfRequest(error: Error): ProbeFailure {
   if (error instanceof ProbeFailure) return error;
   const code = String((error as NodeJS.ErrnoException).code);

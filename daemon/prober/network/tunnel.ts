@@ -8,11 +8,12 @@ import { shakeHands, tlsOptionsOf } from './handshake.ts';
 import { failureOfRequest } from './socket-error.ts';
 
 /**
- * Makes a connection to a proxy one that a server's bytes come over: by TLS where the proxy speaks it, and by CONNECT
- * (RFC 9110, section 9.3.6) where the server does. For the other servers it is asked with whole URLs.
+ * Prepares a connection to a proxy for requests to a server: with a TLS handshake if the proxy uses TLS, and with
+ * CONNECT (RFC 9110, section 9.3.6) if the server does. For a server without TLS, the proxy gets requests with absolute
+ * URLs instead.
  *
- * Node's own support (`proxyEnv`) looks the proxy up by itself, and so may go to another address than the one that was
- * checked.
+ * Node's own support (`proxyEnv`) is not used: it looks the proxy up by itself, and so may connect to another address
+ * than the one that was checked.
  *
  * @throws ProbeFailure
  */
@@ -26,7 +27,7 @@ export async function passProxy(
   return endpoint.isTls ? openTunnel(toProxy, endpoint, signal) : toProxy;
 }
 
-/** What a proxy says of itself, with the status of its answer. */
+/** The failure for an answer in which the proxy itself refuses a request. */
 export function proxyRefusal(status: number): ProbeFailure {
   return new ProbeFailure('proxy_refused', { field: 'proxy', subject: `HTTP ${status}` });
 }
@@ -40,12 +41,12 @@ function openTunnel(socket: Socket, endpoint: Endpoint, signal: AbortSignal): Pr
       path,
       headers: { host: path },
       setHost: false,
-      // With a connection of one's own there is no agent, and nothing of the environment.
+      // With its own connection, the request uses no agent and nothing of the environment.
       createConnection: () => socket,
       maxHeaderSize: HEADER_BYTES_MAX,
       signal,
     });
-    // Comes with the first answer, and for Go, and so restic, one that is none yet (1xx) is no yes either.
+    // This event comes with the first answer, even an interim one (1xx), which Go, and so restic, refuses as well.
     asked.once('connect', ({ statusCode: status = 0 }, connected: Socket, head: Buffer) => {
       if (status >= 200 && status < 300) {
         if (head.length > 0) connected.unshift(head);

@@ -8,44 +8,44 @@ import { ERROR_BYTES_MAX, HEADER_BYTES_MAX, INTERIM_ANSWERS_MAX, REQUEST_MS, STE
 import { failureOfRequest, isParseError } from './socket-error.ts';
 import { proxyRefusal } from './tunnel.ts';
 
-/** A request, signed and encoded. */
+/** A request that is signed and encoded. */
 export interface WireRequest {
   readonly method: string;
-  /** With its query. */
+  /** Path and query. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;
 }
 
-/** A whole answer; names of headers in lower case. */
+/** A complete answer. Header names are in lower case. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
 }
 
-/** The way to a server. */
+/** How a server is connected to. */
 export interface Line {
-  /** The connection that was made when the server was tried; it serves the first request. */
+  /** The connection that was made for the checks `connect` and `tls`; it serves the first request. */
   readonly first: Socket;
-  /** Makes another one, to the same address. */
+  /** Opens another connection, to the same address. */
   readonly open: (signal: AbortSignal) => Promise<Socket>;
-  /** Where a proxy is asked with whole URLs, what they begin with; otherwise empty. */
+  /** The beginning of absolute URLs, if a proxy gets those; otherwise empty. */
   readonly base: string;
 }
 
-/** What a proxy answers that wants to know who one is (RFC 9110, section 15.5.8). */
+/** The status of a proxy that requires authentication (RFC 9110, section 15.5.8). */
 const PROXY_AUTHENTICATION_REQUIRED = 407;
 
 /**
- * HTTP to one address that was checked before: nothing is looked up again, no redirect is followed, no proxy but the
- * set's is used, and whatever the server sends is bounded in bytes and in time.
+ * An HTTP client for one address that was checked before: nothing is looked up again, no redirect is followed, no proxy
+ * but the set's is used, and every answer is bounded in bytes and in time.
  */
 export class Wire {
-  /** By how many seconds the server's clock is ahead, as the first answer told that had a date; undefined: none had. */
+  /** Seconds by which the server's clock is ahead, by the first answer with a `Date`; undefined if there was none. */
   clockSkewS: number | undefined;
 
-  /** Whether there was any answer. */
+  /** Whether the server has sent any answer. */
   hasAnswered = false;
 
   readonly #agent: FixedAgent;
@@ -56,7 +56,7 @@ export class Wire {
     this.#base = line.base;
   }
 
-  /** @throws ProbeFailure; the reason of `signal` */
+  /** Sends a request and reads the complete answer. @throws ProbeFailure; the reason of `signal` */
   exchange(wanted: WireRequest, bytesMax: number, signal: AbortSignal): Promise<Answer> {
     const startedMs = Date.now();
     return within(REQUEST_MS, signal, async (signal) => {
@@ -73,7 +73,10 @@ export class Wire {
     this.#agent.destroy();
   }
 
-  /** A server may end a connection just when it is used again (RFC 9112, section 9.3.1): what only reads is sent once more. */
+  /**
+   * Sends a request. A server may close a connection just when it is used again (RFC 9112, section 9.3.1); a request
+   * that only reads is then sent once more.
+   */
   async #sendTwice(wanted: WireRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const wasKept = this.#agent.isKept;
     try {
@@ -90,11 +93,11 @@ export class Wire {
       try {
         const options = { agent: this.#agent, method, path, headers, setHost: false, signal };
         const asked = request({ ...options, maxHeaderSize: HEADER_BYTES_MAX }, (message) => {
-          // What is wrong with how a body is written tells more than that it ended too early.
+          // A parse error in the body tells more than the premature end that it would otherwise look like.
           asked.once('error', (error) => isParseError(error) && message.destroy(error));
           resolve(message);
         });
-        // Nobody asked for it; without a listener there would be no answer at all.
+        // No upgrade was requested. Without this listener, Node would report no answer at all.
         asked.once('upgrade', ({ statusCode = 0 }, socket: Socket) => {
           socket.destroy();
           reject(new ProbeFailure('unexpected_answer', { subject: `HTTP ${statusCode}` }));
@@ -111,7 +114,7 @@ export class Wire {
         });
         asked.end(body);
       } catch {
-        // Node refuses characters that a header or a path cannot have.
+        // Node throws on characters that a header or a path cannot contain.
         reject(new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' }));
       }
     });
@@ -124,9 +127,9 @@ export class Wire {
   }
 }
 
-/** Connects by one line, whatever a request says. */
+/** Agent that connects by one {@link Line}, whatever host a request names. */
 class FixedAgent extends Agent {
-  /** Whether connections are used again: until one is gone that the server had let us keep. */
+  /** Whether connections are reused: until the server has closed one that it had agreed to keep open. */
   isKept = true;
 
   readonly #line: Line;
@@ -143,7 +146,7 @@ class FixedAgent extends Agent {
   }
 
   override keepSocketAlive(socket: Duplex): boolean {
-    // Node's types have it that it says nothing.
+    // Node's types declare that this returns nothing.
     const canBeKept: unknown = super.keepSocketAlive(socket);
     return this.isKept && canBeKept === true;
   }
@@ -172,7 +175,7 @@ class FixedAgent extends Agent {
   }
 }
 
-/** @throws ProbeFailure where the body is longer than `bytesMax`, or longer than any error's */
+/** Reads an answer. @throws ProbeFailure if the body exceeds `bytesMax` or, of an error, {@link ERROR_BYTES_MAX} */
 async function readAnswer(message: IncomingMessage, bytesMax: number): Promise<Answer> {
   const status = message.statusCode ?? 0;
   const isGood = status >= 200 && status < 300;

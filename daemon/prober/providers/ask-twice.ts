@@ -4,8 +4,9 @@ import { ProbeFailure } from '../failure.ts';
 import { RETRY_PAUSE_MS } from '../limits.ts';
 
 /**
- * Asks; a server that fails is asked once more, after a pause of our choice and not of its own. It may have done the first
- * time what it was asked: an answer is told by `isRepeated` that it is the second, and a failure by its `isAfterUnknown`.
+ * Sends a request. If the server fails, the request is sent once more, after a pause that the prober chooses and not
+ * the server. The server may have carried out the first request: `ask` is told by `isRepeated` that it sends the
+ * second, and a failure of that has `isAfterUnknown` set.
  */
 export async function askTwice<Value>(
   ask: (isRepeated: boolean) => Promise<Value>,
@@ -16,7 +17,7 @@ export async function askTwice<Value>(
   } catch (error) {
     if (!(error instanceof ProbeFailure) || error.reason !== 'server_error') throw error;
   }
-  // The reason of the signal is what callers look for, and not that of the timer.
+  // Callers expect the reason of the signal, and not the error of the timer.
   await pause(RETRY_PAUSE_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   try {
     return await ask(true);

@@ -3,10 +3,10 @@ import { detailOf, ProbeFailure } from '../failure.ts';
 import type { Answer } from '../network/wire.ts';
 import type { AzureTarget } from './azure-target.ts';
 
-/** What the codes of Azure's errors mean ("Status and error codes" of its REST API), and those of Azurite. */
+/** Reasons by the error codes of Azure ("Status and error codes" of its REST API) and of Azurite. */
 const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
   ['AuthenticationFailed', 'wrong_secret_key'],
-  // Of Azure's for an address that the account's firewall does not let in; of Azurite's for a wrong key.
+  // Azure: the account's firewall does not admit the client's address. Azurite: the key is wrong.
   ['AuthorizationFailure', 'key_rejected'],
   ['InvalidAuthenticationInfo', 'key_rejected'],
   ['KeyBasedAuthenticationNotPermitted', 'key_rejected'],
@@ -16,7 +16,7 @@ const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
   ['AuthorizationResourceTypeMismatch', 'access_denied'],
   ['AuthorizationServiceMismatch', 'access_denied'],
   ['InsufficientAccountPermissions', 'access_denied'],
-  // A policy keeps what was written for some time.
+  // A policy protects blobs from deletion for some time.
   ['BlobImmutableDueToPolicy', 'access_denied'],
   ['ContainerNotFound', 'no_such_bucket'],
   ['ContainerBeingDeleted', 'no_such_bucket'],
@@ -27,7 +27,7 @@ const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
   ['ServerBusy', 'server_error'],
 ]);
 
-/** The field that mends it. */
+/** The field that has to be corrected. */
 const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
   wrong_secret_key: 'account_key',
   key_rejected: 'account_key',
@@ -38,13 +38,13 @@ const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
 
 const CODE = /^[A-Za-z0-9]{1,64}$/;
 
-/** The code of an error: a header gives it wherever a body does, and where there is none. */
+/** Returns the code of an error. The header has the same code as the body, and is there without a body too. */
 export function azureCodeOf({ headers, body }: Answer): string | undefined {
   const told = headers['x-ms-error-code'] ?? /<Code>([^<]{1,64})<\/Code>/.exec(body.toString('latin1'))?.[1] ?? '';
   return CODE.test(told) ? told : undefined;
 }
 
-/** Why a request was refused, by the status and the code alone. */
+/** Maps the answer to a refused request to a failure, by its status and code alone. */
 export function azureFailureOf(
   answer: Answer,
   action: string,

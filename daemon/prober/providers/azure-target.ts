@@ -6,23 +6,23 @@ import type { Surroundings } from '../surroundings.ts';
 import { endpointOfSet, requiredValue, usesIdentity } from './set-endpoint.ts';
 import { readPath } from './set-path.ts';
 
-/** One account, mostly with a container of it, and its key: what a set says, once it was understood. */
+/** The parsed values of a set: an account, usually with one of its containers, and the account's key. */
 export interface AzureTarget {
   readonly endpoint: Endpoint;
-  /** Of the account. */
+  /** The URL of the account. */
   readonly url: string;
   readonly container: string | undefined;
-  /** Empty, or with a slash at its end. */
+  /** Empty, or ends with a slash. */
   readonly prefix: string;
   readonly account: string;
-  /** Undefined where the machine's own identity takes its place. */
+  /** Undefined if the machine's identity is used instead. */
   readonly key: string | undefined;
 }
 
 /**
- * Reads a set.
+ * Parses a set.
  *
- * @throws ProbeFailure naming the field that is missing or of no use
+ * @throws ProbeFailure naming the field that is missing or not valid
  */
 export function readAzureTarget({ values }: ProbeJob, { authorities }: Pick<Surroundings, 'authorities'>): AzureTarget {
   const suffix = values['endpoint_suffix'];

@@ -20,13 +20,13 @@ type HttpClient = NonNullable<StoragePipelineOptions['httpClient']>;
 type SdkRequest = Parameters<HttpClient['sendRequest']>[0];
 type SdkResponse = Awaited<ReturnType<HttpClient['sendRequest']>>;
 
-/** What is asked, and what an answer to it looks like. */
+/** A kind of request, and what a valid answer to it looks like. */
 interface Call {
-  /** The right that it needs, as Azure's roles name it. */
+  /** The right that the request needs, as Azure's roles name it. */
   readonly action: string;
   readonly bytesMax: number;
   readonly isAnswer: (answer: Answer) => boolean;
-  /** Whether it is of one blob, which may not be there. */
+  /** Whether the request is for one blob, which may not exist. */
   readonly isOfBlob?: boolean;
 }
 
@@ -44,7 +44,7 @@ const LIST_CONTAINERS: Call = { action: 'containers/read', bytesMax: LIST_BYTES_
 const MAKE: Call = { action: 'containers/write', bytesMax: ERROR_BYTES_MAX, isAnswer: isFromAzure };
 const REMOVE: Call = { action: 'containers/delete', bytesMax: ERROR_BYTES_MAX, isAnswer: isFromAzure };
 
-/** As whom an account is asked: with one of its keys, or by a token of the machine's. */
+/** What authorizes requests to an account: one of its keys, or a token of the machine's identity. */
 export type AzureCredential = { readonly key: string } | { readonly token: string };
 
 /** The clients of one request. */
@@ -53,7 +53,7 @@ interface Clients {
   readonly account: BlobServiceClient;
 }
 
-/** A container, by Azure's own library over one wire. One call at a time. */
+/** A container, accessed with Azure's own library over one wire. One call at a time. */
 export class AzureStore implements BucketStore {
   readonly bucket: string;
   readonly prefix: string;
@@ -79,7 +79,7 @@ export class AzureStore implements BucketStore {
       );
   }
 
-  /** One that is there by now is the same account's, and so ours. */
+  /** A container that exists by now belongs to the same account, so it is as good as one that was created here. */
   async makeBucket(signal: AbortSignal): Promise<boolean> {
     try {
       await this.#call(MAKE, ({ container }) => container.create(), signal);
@@ -90,7 +90,7 @@ export class AzureStore implements BucketStore {
     }
   }
 
-  /** Azure would take one away with everything in it. */
+  /** Azure would delete a container together with everything in it, so the prober checks first that it is empty. */
   async removeBucket(signal: AbortSignal): Promise<void> {
     const names = await this.#listAll('', 1, signal);
     if (names.length > 0) throw new ProbeFailure('leftover_bucket', { subject: this.bucket });
@@ -140,7 +140,7 @@ export class AzureStore implements BucketStore {
     }
   }
 
-  /** Where the account keeps versions, the one that was deleted stays as an old one; a marker there is none. */
+  /** If the account keeps versions, the deleted blob remains as an old version. Azure has no delete markers. */
   async delete(name: string, version: string | undefined, signal: AbortSignal): Promise<Stored> {
     const remove = ({ container }: Clients): Promise<unknown> => {
       const blob = container.getBlobClient(this.prefix + name);
@@ -149,7 +149,7 @@ export class AzureStore implements BucketStore {
     try {
       await this.#call(DELETE, remove, signal);
     } catch (error) {
-      // A request that was lost has done it.
+      // An earlier request, whose answer was lost, has deleted the blob.
       if (!(error instanceof MissingBlob)) throw error;
     }
     return {};
@@ -163,7 +163,9 @@ export class AzureStore implements BucketStore {
     return askTwice(async (isRepeated) => ({ ...(await this.#ask(call, ask, signal)), isRepeated }), signal);
   }
 
-  /** What the library throws is not looked at: the answer tells, or what kept it from coming. */
+  /**
+   * Runs one call of the library. Errors of the library are ignored: the answer, or the lack of one, tells the outcome.
+   */
   async #ask<Value>(
     call: Call,
     ask: (clients: Clients) => Promise<Value>,
@@ -184,7 +186,7 @@ export class AzureStore implements BucketStore {
     try {
       outcome = { value: await ask(clientsOf(this.#target, this.#credential, { sendRequest })) };
     } catch {
-      // See above.
+      // Ignored, as explained above.
     }
     if (failure !== undefined) throw failure;
     if (answer === undefined) throw new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' });
@@ -199,21 +201,21 @@ export class AzureStore implements BucketStore {
   }
 }
 
-/** There is no blob of that name. */
+/** There is no blob with that name. */
 class MissingBlob extends ProbeFailure {
   constructor() {
     super('no_repository');
   }
 }
 
-/** There is a container of that name. */
+/** There is already a container with that name. */
 class ExistingContainer extends ProbeFailure {
   constructor() {
     super('bucket_taken');
   }
 }
 
-/** Longer than any validation takes. */
+/** The lifetime that the library is told for the token: longer than any validation takes. */
 const TOKEN_LIFETIME_MS = 3_600_000;
 
 function clientsOf(
@@ -227,14 +229,14 @@ function clientsOf(
     expiresOnTimestamp: Date.now() + TOKEN_LIFETIME_MS,
   });
   const signer = key === undefined ? { getToken } : new StorageSharedKeyCredential(account, key);
-  // One attempt: what the first answer said is what is told.
+  // One attempt, so that the first answer is the one that is reported.
   const pipeline = newPipeline(signer, { httpClient, retryOptions: { maxTries: 1 } });
   const service = new BlobServiceClient(url, pipeline);
-  // Without a name of its own: the one that Azure takes where none is said. Nobody asks for it.
+  // If the set names no container, this is Azure's default container, which is never requested.
   return { account: service, container: service.getContainerClient(container ?? '$root') };
 }
 
-/** It may send to no other host than the one that was looked up and checked. */
+/** Converts a request of the library. It may only go to the host that was looked up and checked. */
 function wired({ url, method, headers, body }: SdkRequest, target: AzureTarget): Parameters<Wire['exchange']>[0] {
   const { origin, host, pathname, search } = new URL(url);
   if (origin !== new URL(target.url).origin) throw new TypeError('the library wants another host');
@@ -246,7 +248,10 @@ function wired({ url, method, headers, body }: SdkRequest, target: AzureTarget):
   };
 }
 
-/** The library would follow a redirect to the same host, with a new signature for whatever path that one names. */
+/**
+ * Converts an answer for the library, without the header `location`: the library would follow a redirect to the same
+ * host, and sign a request for whatever path that names.
+ */
 function responseOf(request: SdkRequest, { status, headers, body }: Answer): SdkResponse {
   const { location: _location, ...rest } = headers;
   const all = { toJson: () => ({ ...rest }) };
@@ -259,13 +264,15 @@ function responseOf(request: SdkRequest, { status, headers, body }: Answer): Sdk
   };
 }
 
-/** No document type: entities could make a small answer large. */
+/** Tells whether an answer is a list. A document type is not accepted: its entities could make a small answer large. */
 function isList({ body }: Answer): boolean {
   const text = body.toString('latin1').replace(/^\xef\xbb\xbf/, '');
   return /^\s*(?:<\?xml[^>]{0,100}\?>\s*)?<EnumerationResults[\s/>]/.test(text) && !text.includes('<!');
 }
 
-/** A captive portal says 200 to everything, but has no number for the request. */
+/**
+ * Tells whether Azure sent an answer. A captive portal answers everything with 200, but without an id for the request.
+ */
 function isFromAzure({ headers }: Answer): boolean {
   return headers['x-ms-request-id'] !== undefined;
 }

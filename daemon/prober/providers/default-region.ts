@@ -1,2 +1,2 @@
-/** Amazon's first region, in which its tools and restic sign where they are told none. */
+/** Amazon's first region, for which its tools and restic sign requests if they are given none. */
 export const DEFAULT_REGION = 'us-east-1';

@@ -3,13 +3,13 @@ import { detailOf, ProbeFailure } from '../failure.ts';
 import { asObject, parseObject } from '../json.ts';
 import type { Answer } from '../network/wire.ts';
 
-/** What was asked for, to be named where it was refused. */
+/** What was requested, which a finding names if it was refused. */
 export interface Asked {
   readonly action: string;
   readonly bucket: string;
 }
 
-/** OAuth's codes (RFC 6749, section 5.2) and Google's own, as its token server gives them. */
+/** Reasons by the error codes of the token server: OAuth's (RFC 6749, section 5.2) and Google's own. */
 const REASONS_BY_GRANT_ERROR: ReadonlyMap<string, Reason> = new Map([
   ['invalid_grant', 'key_rejected'],
   ['invalid_client', 'unknown_access_key'],
@@ -20,7 +20,7 @@ const REASONS_BY_GRANT_ERROR: ReadonlyMap<string, Reason> = new Map([
   ['internal_failure', 'server_error'],
 ]);
 
-/** `invalid_grant` has one code for everything; Google's texts beside it have been the same for years. */
+/** `invalid_grant` covers many cases. Google's texts tell them apart, and have been the same for years. */
 const REASONS_BY_GRANT_TEXT: readonly (readonly [text: RegExp, reason: Reason])[] = [
   [/account not found/i, 'unknown_access_key'],
   [/signature/i, 'wrong_secret_key'],
@@ -28,19 +28,19 @@ const REASONS_BY_GRANT_TEXT: readonly (readonly [text: RegExp, reason: Reason])[
   [/disabled/i, 'user_suspended'],
 ];
 
-/** The `reason` of errors of Google Storage's JSON API, where the status does not tell. */
+/** Reasons by the `reason` of an error of Google Cloud Storage's JSON API, where the status does not tell. */
 const REASONS_BY_STORAGE_ERROR: ReadonlyMap<string, Reason> = new Map([
   ['accountDisabled', 'user_suspended'],
   ['userProjectAccountProblem', 'user_suspended'],
   ['accessNotConfigured', 'access_denied'],
   ['rateLimitExceeded', 'server_error'],
   ['userRateLimitExceeded', 'server_error'],
-  // A policy or a hold keeps what was written for some time.
+  // A policy or a hold protects objects from deletion for some time.
   ['retentionPolicyNotMet', 'access_denied'],
   ['objectUnderActiveHold', 'access_denied'],
 ]);
 
-/** The field that mends it. */
+/** The field that has to be corrected. */
 const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
   unknown_access_key: 'service_account',
   wrong_secret_key: 'service_account',
@@ -51,9 +51,9 @@ const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
 };
 
 /**
- * Why a request was refused, by the status and the codes alone.
+ * Maps the answer to a refused request to a failure, by its status and code and, for `invalid_grant`, its text.
  *
- * @param asked undefined for a token
+ * @param asked undefined for the request for a token
  */
 export function googleFailureOf(answer: Answer, asked?: Asked): ProbeFailure {
   const { error, error_description: text } = parseObject(answer.body) ?? {};
@@ -67,12 +67,14 @@ export function googleFailureOf(answer: Answer, asked?: Asked): ProbeFailure {
     server_error: shown,
     unexpected_answer: shown,
   };
-  // The account names the server of its tokens.
+  // The service account names its token server.
   const field = asked === undefined && reason === 'redirected' ? 'service_account' : FIELDS[reason];
   return new ProbeFailure(reason, detailOf(field, subjects[reason]));
 }
 
-/** The token server's `error` is a code; that of the API an object, in which each error has its own. */
+/**
+ * In an answer of the token server, `error` is a code; in one of the API, an object with a list of errors with codes.
+ */
 function codeOf(error: unknown): string | undefined {
   const errors = asObject(error)?.['errors'];
   const code = Array.isArray(errors) ? asObject(errors[0])?.['reason'] : error;
@@ -90,7 +92,7 @@ function storageReasonOf(status: number, code: string | undefined): Reason {
   if (status >= 300 && status < 400) return 'redirected';
   const known = REASONS_BY_STORAGE_ERROR.get(code ?? '');
   if (known !== undefined) return known;
-  // Objects that are not there never come to this.
+  // This is the bucket: a missing object is not treated as a failure.
   if (status === 404 && code === 'notFound') return 'no_such_bucket';
   if (status === 403 && code === 'forbidden') return 'access_denied';
   return otherReasonOf(status);

@@ -12,28 +12,29 @@ import type { Surroundings } from '../surroundings.ts';
 import { endpointOfSet, invalidValue, isGiven, requiredValue, usesIdentity } from './set-endpoint.ts';
 import { readPath } from './set-path.ts';
 
-/** Google Storage, mostly with a bucket, and the account that asks for it: what a set says, once it was understood. */
+/** The parsed values of a set: the endpoint, usually a bucket, and the service account that accesses it. */
 export interface GoogleTarget {
   readonly endpoint: Endpoint;
   readonly bucket: string | undefined;
-  /** Empty, or with a slash at its end. */
+  /** Empty, or ends with a slash. */
   readonly prefix: string;
-  /** In which a bucket is made, and where; undefined: where Google likes. */
+  /** The project in which a bucket is created. */
   readonly project: string | undefined;
+  /** Where a bucket is created; undefined leaves the choice to Google. */
   readonly location: string | undefined;
-  /** Undefined where the machine's own identity takes its place. */
+  /** Undefined if the machine's identity is used instead. */
   readonly account: GoogleAccount | undefined;
 }
 
 export interface GoogleAccount extends ServiceAccount {
-  /** The server that gives out tokens, as the account names it. */
+  /** The token server that the account names. */
   readonly tokenEndpoint: Endpoint;
 }
 
 /**
- * Reads a set.
+ * Parses a set.
  *
- * @throws ProbeFailure naming the field that is missing or of no use
+ * @throws ProbeFailure naming the field that is missing or not valid
  */
 export function readGoogleTarget(
   { values }: ProbeJob,

@@ -9,20 +9,24 @@ import { googleFailureOf } from './google-failure.ts';
 import type { GoogleAccount } from './google-target.ts';
 import { hostOf } from './set-endpoint.ts';
 
-/** What restic asks for: to read, write and delete objects, and not to change who may. */
+/** The scope that restic requests: it allows to read, write and delete objects, but not to change permissions. */
 const SCOPE = 'https://www.googleapis.com/auth/devstorage.read_write';
 
 const GRANT_TYPE = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
-/** An assertion lives as long as a validation may take and some; Google takes up to an hour. */
+/** Lifetime of an assertion: somewhat longer than a validation may take. Google accepts up to an hour. */
 const LIFETIME_S = 300;
 
-/** Visible ASCII: it goes into a header. Google's have some hundred characters, those of federations some thousand. */
+/**
+ * Visible ASCII, since the token goes into a header. Google's tokens have some hundred characters, those of federated
+ * identities some thousand.
+ */
 const TOKEN = /^[\x21-\x7e]{1,8192}$/;
 
 /**
- * Asks for a token in the name of a service account (RFC 7523; "Using OAuth 2.0 for server to server applications"): a
- * statement signed by its key, good for this one server, is exchanged for it. The key itself is sent nowhere.
+ * Requests a token for a service account (RFC 7523; "Using OAuth 2.0 for server to server applications"): an assertion
+ * that is signed with the account's key, and valid for this server only, is exchanged for the token. The key itself is
+ * never sent.
  *
  * @throws ProbeFailure
  */
@@ -44,7 +48,7 @@ export async function fetchToken(account: GoogleAccount, wire: Wire, signal: Abo
   return token;
 }
 
-/** A JSON Web Token, signed with RSA and SHA-256 (RFC 7515, RFC 7519). */
+/** Makes the assertion: a JSON Web Token, signed with RSA and SHA-256 (RFC 7515, RFC 7519). */
 function assertionOf({ email, privateKey, privateKeyId, tokenUri }: ServiceAccount, nowS: number): string {
   const issuedS = Math.floor(nowS);
   const header = { alg: 'RS256', typ: 'JWT', ...(privateKeyId === undefined ? {} : { kid: privateKeyId }) };
@@ -58,7 +62,7 @@ function keyOf(pem: string): KeyObject {
   try {
     key = createPrivateKey(pem);
   } catch {
-    // What OpenSSL says of it is of no use to anybody.
+    // The error of OpenSSL would tell the user nothing more.
   }
   if (key?.asymmetricKeyType !== 'rsa') {
     throw new ProbeFailure('invalid_value', { field: 'service_account', subject: 'service_account' });

@@ -8,18 +8,20 @@ import type { GoogleTarget } from './google-target.ts';
 import type { BucketStore, Stored } from './object-store.ts';
 import { hostOf, invalidValue, missingValue } from './set-endpoint.ts';
 
-/** One call of the JSON API. */
+/** A request of the JSON API. */
 interface Call extends Pick<WireRequest, 'method' | 'path' | 'body'> {
-  /** The right that it needs. */
+  /** The right that the request needs. */
   readonly action: string;
   readonly bytesMax: number;
-  /** Of the body. */
+  /** The media type of the body. */
   readonly type?: string;
 }
 
 /**
- * A bucket of Google Storage, by its JSON API. Google's own library brings along its own connections, to hosts that
- * nobody checked, and its own search for keys on this machine; of all that it can do, six requests are needed. One call at a time.
+ * A bucket of Google Cloud Storage, accessed with its JSON API. One call at a time.
+ *
+ * Google's own library is not used: it makes connections of its own, to hosts that were not checked, and searches this
+ * machine for keys. Only six of its many requests would be needed.
  */
 export class GoogleStore implements BucketStore {
   readonly bucket: string;
@@ -27,7 +29,7 @@ export class GoogleStore implements BucketStore {
   readonly #target: GoogleTarget;
   readonly #wire: Wire;
   readonly #token: string;
-  /** Of what was put here, the one generation of it that is ours. */
+  /** By name, the generation of each object that was written here. */
   readonly #generations = new Map<string, string>();
 
   constructor(target: GoogleTarget, wire: Wire, token: string) {
@@ -38,12 +40,12 @@ export class GoogleStore implements BucketStore {
     this.#token = token;
   }
 
-  /** Without a bucket there is nothing to ask: that there is a token says all that can be known of the key. */
+  /** Without a bucket there is nothing to request: that a token was issued is all that can be known about the key. */
   async knock(signal: AbortSignal): Promise<void> {
     if (this.bucket !== '') await this.list('', 1, signal);
   }
 
-  /** Names are Google's as a whole: one that is taken may be anybody's. */
+  /** Bucket names are global at Google: a bucket that exists already may belong to anybody. */
   async makeBucket(signal: AbortSignal): Promise<boolean> {
     const { project = '', location } = this.#target;
     if (project === '') throw missingValue('project_id');
@@ -56,7 +58,7 @@ export class GoogleStore implements BucketStore {
     return true;
   }
 
-  /** Google takes none away that is not empty. */
+  /** Google deletes no bucket that is not empty. */
   async removeBucket(signal: AbortSignal): Promise<void> {
     const call = { method: 'DELETE', action: 'storage.buckets.delete', bytesMax: ERROR_BYTES_MAX };
     await this.#call({ ...call, path: this.#bucketPath() }, signal);
@@ -86,7 +88,8 @@ export class GoogleStore implements BucketStore {
     const query = new URLSearchParams({ uploadType: 'media', name: this.prefix + name });
     const path = `/upload${this.#bucketPath()}/o?${query.toString()}`;
     const call = { method: 'POST', path, body: bytes, action: 'storage.objects.create', bytesMax: ERROR_BYTES_MAX };
-    // A second one beside the first, which may have arrived, would stay in a bucket that keeps versions.
+    // The first request may have succeeded. In a bucket that keeps versions, a second object would replace that one,
+    // which would then remain as an old version.
     const second = { ...call, path: `${path}&ifGenerationMatch=0` };
     const answer = await askTwice((isRepeated) => this.#ask(isRepeated ? second : call, signal, [412]), signal);
     const generation = answer.status === 412 ? await this.#findGeneration(name, signal) : generationIn(answer);
@@ -101,7 +104,9 @@ export class GoogleStore implements BucketStore {
     return answer.status === 404 ? undefined : answer.body;
   }
 
-  /** With its generation, it is gone for good at once, where the bucket keeps versions, too; the right is the same. */
+  /**
+   * A deletion with a generation is permanent at once, even in a bucket that keeps versions, and needs the same right.
+   */
   async delete(name: string, _version: string | undefined, signal: AbortSignal): Promise<Stored> {
     const generation = this.#generations.get(name) ?? (await this.#findGeneration(name, signal));
     const path = this.#objectPath(name) + (generation === undefined ? '' : `?generation=${generation}`);
@@ -110,7 +115,10 @@ export class GoogleStore implements BucketStore {
     return {};
   }
 
-  /** Of an object whose own answer was lost; undefined where there is none, or nothing of it may be known. */
+  /**
+   * Requests the generation of an object for which the answer to the write was lost; undefined if there is no object,
+   * or if the request is denied.
+   */
   async #findGeneration(name: string, signal: AbortSignal): Promise<string | undefined> {
     const path = `${this.#objectPath(name)}?fields=generation`;
     const call = { method: 'GET', path, action: 'storage.objects.get', bytesMax: ERROR_BYTES_MAX };

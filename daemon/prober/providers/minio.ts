@@ -11,7 +11,7 @@ import type { S3Keys, S3Target } from './s3-target.ts';
 
 type Transport = NonNullable<ClientOptions['transport']>;
 
-/** The calls by MinIO's own library. */
+/** The calls of S3 with MinIO's own library. */
 export const makeMinioCalls: MakeCalls = (target, keys, send) => {
   const { bucket = '', region } = target;
   const client = new Client({ ...optionsOf(target, keys, send), region });
@@ -19,11 +19,11 @@ export const makeMinioCalls: MakeCalls = (target, keys, send) => {
     list: async (prefix, max, after = '') => {
       const page = await client.listObjectsV2Query(bucket, prefix, after, '', max, '');
       const names = page.objects.flatMap(({ name }) => (name === undefined ? [] : [name]));
-      // The library makes numbers of tokens that look like some.
+      // The library converts a token that looks like a number to a number.
       const token: unknown = page.nextContinuationToken;
       return { names, next: page.isTruncated && token !== '' ? String(token) : undefined };
     },
-    // Only a client that knows no region asks for it.
+    // Only a client that was given no region sends the request.
     locate: () => new Client(optionsOf(target, keys, send)).getBucketRegionAsync(bucket),
     put: (name, bytes) => client.putObject(bucket, name, bytes, bytes.length, metadataOf(target)),
     get: (name) => client.getObject(bucket, name),
@@ -46,7 +46,7 @@ function optionsOf(target: S3Target, keys: S3Keys, send: Send): ClientOptions {
     accessKey,
     secretKey,
     ...(sessionToken === undefined ? {} : { sessionToken }),
-    // One attempt: what the first answer said is what is told.
+    // One attempt, so that the first answer is the one that is reported.
     retryOptions: { disableRetry: true },
     transport: { request: requestOver(send, endpoint.host) } as unknown as Transport,
   };
@@ -59,13 +59,13 @@ function metadataOf({ storageClass, encryption }: S3Target): Record<string, stri
   };
 }
 
-/** Stands in for `http.request` in what the library uses of it: its requests go over our own wire. */
+/** Replaces the parts of `http.request` that the library uses, so that its requests go over the prober's own wire. */
 function requestOver(send: Send, host: string) {
   return (options: RequestOptions, onResponse: (response: Readable) => void): EventEmitter => {
     const request = new EventEmitter();
     const end = (body?: Buffer | string | null): void => {
       const bytes = body === undefined || body === null || body.length === 0 ? undefined : Buffer.from(body as Buffer);
-      // It may send to no other host than the one that was looked up and checked.
+      // A request may only go to the host that was looked up and checked.
       const isOther = options.host?.toLowerCase() !== host.toLowerCase();
       const sent = isOther
         ? Promise.reject(new TypeError('the library wants another host'))
@@ -85,7 +85,7 @@ function wired({ method = 'GET', path, headers }: RequestOptions, body: Buffer |
     path: path ?? '/',
     headers: {
       ...(headers as Record<string, string>),
-      // Buckets with object lock take nothing without; the library adds it over TLS only.
+      // Buckets with object lock accept no write without this header, which the library adds over TLS only.
       ...(body === undefined ? {} : { 'content-md5': createHash('md5').update(body).digest('base64') }),
     },
     body,

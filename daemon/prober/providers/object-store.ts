@@ -1,38 +1,46 @@
 import type { ProbeFailure } from '../failure.ts';
 
-/** What the chain needs of a place where objects lie. Every call throws a ProbeFailure, or the reason of its signal. */
+/** The operations of an object store that the checks need. They throw a ProbeFailure, or the reason of their signal. */
 export interface ObjectStore {
-  /** Before every name: empty, or with a slash at its end. Names are given and taken without it. */
+  /** The prefix of every name: empty, or ends with a slash. Names are passed and returned without it. */
   readonly prefix: string;
-  /** The folder besides `keys/` in which restic once kept keys at such a store; undefined: there was none. */
+  /** The folder other than `keys/` in which older versions of restic kept keys in such a store; undefined if none. */
   readonly formerKeys?: string;
-  /** Names below a prefix, at most `max`. */
+  /** Lists names below a prefix, at most `max`. */
   list(prefix: string, max: number, signal: AbortSignal): Promise<readonly string[]>;
   put(name: string, bytes: Uint8Array, signal: AbortSignal): Promise<Stored>;
-  /** Undefined where there is no such object. */
+  /** Reads an object; undefined if it does not exist. */
   get(name: string, bytesMax: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
-  /** Takes an object away or, where the store keeps versions, hides it behind a marker; with a version: exactly that. */
+  /**
+   * Without a version, deletes an object or, if the store keeps versions, hides it behind a delete marker. With a
+   * version, deletes exactly that.
+   */
   delete(name: string, version: string | undefined, signal: AbortSignal): Promise<Stored>;
 }
 
-/** A store that can be made. */
+/** An object store in a bucket that can be created. */
 export interface BucketStore extends ObjectStore {
-  /** What it is called; empty where the set names none. */
+  /** The name of the bucket; empty if the set names none. */
   readonly bucket: string;
-  /** The first request, which shows whether the keys are good: for a list of names or, without a bucket, whatever there is. */
+  /**
+   * Sends the first request, which shows whether the keys are valid: for a list of names or, without a bucket, for
+   * whatever else the provider can list.
+   */
   knock(signal: AbortSignal): Promise<void>;
-  /** Makes it, where the set says it shall lie; false where it was there by then, and is ours. */
+  /** Creates the bucket, in the set's region if it names one. Returns false if the bucket exists by now and is ours. */
   makeBucket(signal: AbortSignal): Promise<boolean>;
-  /** Takes it away where it is empty, and otherwise fails. */
+  /** Deletes the bucket if it is empty, and fails otherwise. */
   removeBucket(signal: AbortSignal): Promise<void>;
 }
 
-/** What a write left in a store. */
+/** What a write or a deletion left in a store. */
 export interface Stored {
-  /** Of the object that was put, or of the marker that hides one that was deleted, where the store keeps versions. */
+  /** If the store keeps versions: the id of the version that was written, or of the marker of a deletion. */
   readonly version?: string;
-  /** Whether the server was asked twice: then there may be another version besides, which nobody knows. */
+  /** Whether the request was sent twice: then there may be another version or marker, whose id is unknown. */
   readonly isRepeated?: boolean;
-  /** What is wrong with how the set wants objects to be kept, where the object could be put without that only. */
+  /**
+   * If the object could be written only without a setting of the set, such as the storage class: why that was refused.
+   */
   readonly refused?: ProbeFailure;
 }

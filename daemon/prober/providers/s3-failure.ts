@@ -4,8 +4,8 @@ import type { Answer } from '../network/wire.ts';
 import type { S3Target } from './s3-target.ts';
 
 /**
- * What the codes of S3's errors mean: Amazon's, and those of MinIO, Ceph and Swift. The text beside a code differs from
- * server to server, and RGW's is empty.
+ * Reasons by the error codes of S3: Amazon's, and those of MinIO, Ceph and Swift. The text that comes with a code
+ * differs from server to server, and is empty in Ceph's RGW.
  */
 const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
   ['InvalidAccessKeyId', 'unknown_access_key'],
@@ -38,7 +38,7 @@ const REASONS_BY_CODE: ReadonlyMap<string, Reason> = new Map([
 
 type Settings = Pick<S3Target, Setting>;
 
-/** With these a server says that the bucket is elsewhere; where, is told by a header or by the element Region. */
+/** Codes for a bucket that is in another region, which a header or the element `Region` names. */
 const REGION_CODES: ReadonlySet<string> = new Set([
   'AuthorizationHeaderMalformed',
   'PermanentRedirect',
@@ -48,21 +48,21 @@ const REGION_CODES: ReadonlySet<string> = new Set([
   'InvalidRegion',
 ]);
 
-/** How the set wants objects to be kept. */
+/** Settings of a set for the way in which objects are stored. */
 export type Setting = 'storageClass' | 'encryption';
 
-/** Codes for a storage class that a server does not have, and for an encryption that it does not offer or has no keys for. */
+/** Codes for a storage class that a server lacks, and for an encryption that it does not offer or has no keys for. */
 const CODES_OF_SETTINGS: readonly (readonly [setting: Setting, codes: RegExp])[] = [
   ['storageClass', /^InvalidStorageClass$/],
   ['encryption', /^(?:InvalidEncryptionAlgorithmError|KMS\..+|KMSNotConfigured)$/],
 ];
 
-/** Codes by which Amazon, MinIO and RGW say one or the other, and much else as well. */
+/** Codes with which Amazon, MinIO and RGW refuse a storage class or an encryption, but much else as well. */
 const UNCLEAR_CODES: ReadonlySet<string> = new Set(['NotImplemented', 'InvalidRequest', 'InvalidArgument']);
 
 const FIELDS_OF_SETTINGS: Readonly<Record<Setting, string>> = { storageClass: 'storage_class', encryption: 'sse' };
 
-/** The field that mends it. */
+/** The field that has to be corrected. */
 const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
   unknown_access_key: 'access_key',
   wrong_secret_key: 'secret_key',
@@ -78,19 +78,19 @@ const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
 const CODE = /<Code>([A-Za-z0-9._-]{1,64})<\/Code>/;
 const REGION = /<Region>([A-Za-z0-9._-]{1,64})<\/Region>/;
 
-/** The code of an error, as the server gave it; MinIO gives it in a header where there is no body. */
+/** Returns the code of an error, as the server gave it. MinIO puts it in a header if there is no body. */
 export function codeOf({ headers, body }: Answer): string | undefined {
   const fromHeader = /^[A-Za-z0-9._-]{1,64}$/.exec(headers['x-minio-error-code'] ?? '')?.[0];
   return CODE.exec(body.toString('latin1'))?.[1] ?? fromHeader;
 }
 
-/** The region that an answer says the bucket is in. */
+/** Returns the region of the bucket, if an answer names it. */
 function regionOf({ headers, body }: Answer): string | undefined {
   const fromHeader = /^[A-Za-z0-9._-]{1,64}$/.exec(headers['x-amz-bucket-region'] ?? '')?.[0];
   return fromHeader ?? REGION.exec(body.toString('latin1'))?.[1];
 }
 
-/** Why a request was refused, by the status and the code alone. */
+/** Maps the answer to a refused request to a failure, by its status and code alone. */
 export function failureOf(answer: Answer, action: string, bucket: string): ProbeFailure {
   const code = codeOf(answer);
   const reason = reasonOf(answer, code);
@@ -99,7 +99,7 @@ export function failureOf(answer: Answer, action: string, bucket: string): Probe
   return new ProbeFailure(reason, detailOf(field, subject));
 }
 
-/** Why a write was refused, where that may be how the set wants objects to be kept. */
+/** The refusal of a write that may be caused by a storage class or an encryption that the set asks for. */
 export class UnclearRefusal extends ProbeFailure {
   constructor({ reason, detail }: ProbeFailure) {
     super(reason, detail);
@@ -107,7 +107,7 @@ export class UnclearRefusal extends ProbeFailure {
   }
 }
 
-/** Why a write was refused. */
+/** Maps the answer to a refused write to a failure. */
 export function writeFailureOf(answer: Answer, action: string, bucket: string, target: Settings): ProbeFailure {
   const code = codeOf(answer) ?? '';
   const failure = failureOf(answer, action, bucket);
@@ -129,7 +129,7 @@ function reasonOf(answer: Answer, code: string | undefined): Reason {
   const known = REASONS_BY_CODE.get(code ?? '');
   if (known !== undefined) return known;
   if (status >= 500 || status === 429) return status === 501 ? 'not_supported' : 'server_error';
-  // A code that is not known is shown as it is; a bare 401 or 403 says as much as: not these keys, or not so.
+  // An unknown code is shown as it is. A 401 or 403 without a code means that the keys or the signature are rejected.
   return code === undefined && (status === 401 || status === 403) ? 'key_rejected' : 'unexpected_answer';
 }
 

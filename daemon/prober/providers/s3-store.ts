@@ -7,10 +7,10 @@ import type { BucketStore, Stored } from './object-store.ts';
 import { codeOf, failureOf, settingRefused, UnclearRefusal, writeFailureOf, type Setting } from './s3-failure.ts';
 import type { KeyedS3Target, S3Keys } from './s3-target.ts';
 
-/** Sends one signed request; the SDK hands it over with its headers and its encoded path. */
+/** Sends one request, which the library has signed, with all its headers and its encoded path. */
 export type Send = (request: WireRequest) => Promise<Answer>;
 
-/** The calls of S3 as a library makes them: signed, and sent by `send`. What it throws is not looked at: the answer tells. */
+/** The calls of S3, signed by a library and sent by `send`. The answer tells the outcome, not errors of the library. */
 export interface S3Calls {
   list(prefix: string, max: number, after?: string): Promise<Page>;
   locate(): Promise<unknown>;
@@ -22,23 +22,23 @@ export interface S3Calls {
   removeBucket(): Promise<unknown>;
 }
 
-/** A part of a list; it may be short, even empty, and have a next one. */
+/** A page of a list. It may be short, or even empty, and still have a successor. */
 export interface Page {
   readonly names: readonly string[];
-  /** What the next one is asked for with; undefined: this was the last. */
+  /** The token for the next page; undefined if this is the last. */
   readonly next: string | undefined;
 }
 
-/** Makes the calls of one library; where the target has no bucket, only that for the list of buckets works. */
+/** Creates the calls of one library. If the target has no bucket, only `listBuckets` works. */
 export type MakeCalls = (target: KeyedS3Target, keys: S3Keys, send: Send) => S3Calls;
 
-/** What is asked, and what an answer to it looks like. */
+/** A kind of request, and what a valid answer to it looks like. */
 interface Call {
-  /** The right in the policy of a user that it needs. */
+  /** The right that the request needs, as policies name it. */
   readonly action: string;
   readonly bytesMax: number;
   readonly isAnswer: (answer: Answer) => boolean;
-  /** Whether it is of one object, which may not be there. */
+  /** Whether the request is for one object, which may not exist. */
   readonly isOfObject?: boolean;
 }
 
@@ -48,7 +48,7 @@ const LOCATE: Call = {
   bytesMax: ERROR_BYTES_MAX,
   isAnswer: hasRoot('LocationConstraint'),
 };
-// A captive portal says 200 to everything, but knows no digests of what was stored.
+// A captive portal answers everything with 200, but without the ETag of what was stored.
 const PUT: Call = {
   action: 's3:PutObject',
   bytesMax: ERROR_BYTES_MAX,
@@ -71,20 +71,22 @@ const LIST_BUCKETS: Call = {
 const MAKE_BUCKET: Call = { action: 's3:CreateBucket', bytesMax: ERROR_BYTES_MAX, isAnswer: () => true };
 const REMOVE_BUCKET: Call = { action: 's3:DeleteBucket', bytesMax: ERROR_BYTES_MAX, isAnswer: () => true };
 
-/** In the order in which they are left out of a write, to see which of them is refused: one by one, and then both. */
+/** The settings to leave out of a write, in this order, to find out which is refused: one by one, and then both. */
 const SETTINGS: readonly (readonly [Setting, ...Setting[]])[] = [
   ['storageClass'],
   ['encryption'],
   ['storageClass', 'encryption'],
 ];
 
-/** With it, an answer is a refusal whatever its status is: some servers begin to answer before they know. */
+/** An error document is a refusal whatever its status: some servers begin to answer before they know the outcome. */
 const isError: (answer: Answer) => boolean = hasRoot('Error');
 
-/** No server knows it; shorter than Amazon's, and like theirs. */
+/**
+ * An access key, in the form of Amazon's, that no server knows. It also serves as a secret key that is certainly wrong.
+ */
 const UNKNOWN_ACCESS_KEY = 'CIOUNKNOWNPROBEKEY00';
 
-/** How a request ends that says nothing of the keys that it was made with. */
+/** Reasons that say nothing about the keys with which a request was made. */
 const SAYS_NOTHING: ReadonlySet<Reason> = new Set([
   'timed_out',
   'connection_lost',
@@ -93,11 +95,11 @@ const SAYS_NOTHING: ReadonlySet<Reason> = new Set([
   'server_error',
 ]);
 
-/** A bucket, by the calls of one library over one wire. One call at a time. */
+/** A bucket, accessed with one library over one wire. One call at a time. */
 export class S3Store implements BucketStore {
   readonly bucket: string;
   readonly prefix: string;
-  /** Before version 0.7; up to 0.16 restic looks there where `keys/` is empty (`s3legacy`). */
+  /** Used by restic before version 0.7. Up to 0.16, restic looks there if `keys/` is empty (`s3legacy`). */
   readonly formerKeys = 'key/';
   readonly #target: KeyedS3Target;
   readonly #wire: Wire;
@@ -139,12 +141,12 @@ export class S3Store implements BucketStore {
     }
   }
 
-  /** No server takes away one that is not empty. */
+  /** No server deletes a bucket that is not empty. */
   async removeBucket(signal: AbortSignal): Promise<void> {
     await this.#call(REMOVE_BUCKET, (calls) => calls.removeBucket(), signal);
   }
 
-  /** Asks for the region of the bucket, as restic does where it was told none. */
+  /** Requests the region of the bucket, as restic does if it was given none. */
   async locate(signal: AbortSignal): Promise<void> {
     await this.#call(LOCATE, (calls) => calls.locate(), signal);
   }
@@ -161,8 +163,8 @@ export class S3Store implements BucketStore {
   }
 
   /**
-   * Finds the setting that keeps objects from being written, by leaving it out; where none does, the refusal is thrown:
-   * what else becomes of a request that is not the set's says nothing of the set.
+   * Finds the setting for which the server refuses a write, by leaving settings out. If no setting is the cause, throws
+   * the refusal: any other failure of such a request says nothing about the set, which asks for these settings.
    */
   async #putWithout(
     refusal: UnclearRefusal,
@@ -203,17 +205,17 @@ export class S3Store implements BucketStore {
     try {
       ({ answer, isRepeated } = await this.#call(call, remove, signal));
     } catch (error) {
-      // A request that was lost has done it.
+      // An earlier request, whose answer was lost, has deleted the object.
       if (error instanceof MissingObject) return {};
       throw error;
     }
     const stored = storedOf(answer);
-    // MinIO tells nothing of the marker that it makes where versions were kept once.
+    // MinIO does not mention the marker that it creates in a bucket whose versioning was on, and is suspended now.
     const isUntold = version === undefined && stored.version === undefined && isMinio(answer);
     return { ...(isUntold ? await this.#markerOf(name, signal) : stored), isRepeated };
   }
 
-  /** What hides an object that is not there. */
+  /** Finds the marker that hides a deleted object, from the answer to a request for the object. */
   async #markerOf(name: string, signal: AbortSignal): Promise<Stored> {
     try {
       const get = (calls: S3Calls): Promise<unknown> => calls.get(this.prefix + name);
@@ -222,14 +224,15 @@ export class S3Store implements BucketStore {
       if (error instanceof MissingObject) return error.hiddenBy;
       if (!(error instanceof ProbeFailure)) throw error;
     }
-    // It was deleted, and more than that may not be asked.
+    // The object was deleted. Whether there is a marker cannot be found out.
     return {};
   }
 
   /**
-   * Whether the server says of a secret that is wrong for sure more than that the access is denied.
+   * Tells whether the server answers a wrong secret with something other than "access denied". It is asked with a
+   * secret key that is certainly wrong.
    *
-   * @throws ProbeFailure where it says nothing of it
+   * @throws ProbeFailure if the answer says nothing about the keys
    */
   async tellsWrongSecrets(signal: AbortSignal): Promise<boolean> {
     const keys = { ...this.#target.keys, secretKey: UNKNOWN_ACCESS_KEY };
@@ -283,17 +286,17 @@ export class S3Store implements BucketStore {
     try {
       outcome = { value: await ask(this.#make(target, keys, send)) };
     } catch {
-      // What went wrong is in the answer, or in what kept it from coming.
+      // The answer, or the failure to get one, tells what went wrong.
     }
     if (failure !== undefined) throw failure;
-    // It refused to send anything: a name of a bucket or of a host that it does not take.
+    // The library sent nothing, because it does not accept the name of the bucket or of the host.
     if (answer === undefined) throw new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' });
     const code = codeOf(answer);
     if (call.isOfObject === true && answer.status === 404 && code === 'NoSuchKey') {
       throw new MissingObject(storedOf(answer));
     }
     if (call === MAKE_BUCKET && code === 'BucketAlreadyOwnedByYou') throw new OwnBucket();
-    // An object may look like anything.
+    // The contents of an object may look like an error document.
     if (answer.status < 200 || answer.status >= 300 || (call.action !== GET.action && isError(answer))) {
       throw call === PUT
         ? writeFailureOf(answer, call.action, this.bucket, target)
@@ -305,7 +308,10 @@ export class S3Store implements BucketStore {
     return { value: outcome.value, answer };
   }
 
-  /** Some servers (Swift) say of every key that its signature is wrong: then which of the two is wrong is not known. */
+  /**
+   * Checks a failure `wrong_secret_key` with a request whose access key is unknown. Some servers (Swift) report a wrong
+   * signature for that as well; then it is not known which of the two keys is wrong, and the failure is `key_rejected`.
+   */
   async #withoutGuess<Value>(
     failure: ProbeFailure,
     call: Call,
@@ -322,9 +328,9 @@ export class S3Store implements BucketStore {
   }
 }
 
-/** There is no object of that name. */
+/** There is no object with that name. */
 class MissingObject extends ProbeFailure {
-  /** Its marker, where there is one. */
+  /** The delete marker that hides the object, if there is one. */
   readonly hiddenBy: Stored;
 
   constructor(hiddenBy: Stored) {
@@ -333,20 +339,23 @@ class MissingObject extends ProbeFailure {
   }
 }
 
-/** Somebody else of the same account has just made it. */
+/** The bucket exists already, and belongs to the same account: another client has just created it. */
 class OwnBucket extends ProbeFailure {
   constructor() {
     super('bucket_taken');
   }
 }
 
-/** The SDK would set its own clock by the server's, and so hide that this host's is wrong. */
+/** Removes the `Date`: the SDK would adjust its clock to the server's, and so hide that this host's is wrong. */
 function withoutClock(answer: Answer): Answer {
   const { date: _date, ...headers } = answer.headers;
   return { ...answer, headers };
 }
 
-/** No document type: entities could make a small answer large. */
+/**
+ * Returns a test for XML answers with a given root element. A document type is not accepted: its entities could make a
+ * small answer large.
+ */
 function hasRoot(element: string): (answer: Answer) => boolean {
   const root = new RegExp(`^\\s*(?:<\\?xml[^>]{0,100}\\?>\\s*)?<${element}[\\s/>]`);
   return ({ body }) => {
@@ -355,7 +364,10 @@ function hasRoot(element: string): (answer: Answer) => boolean {
   };
 }
 
-/** Behind a proxy, too, which has a name of its own: its id of a host is a digest in hex, and Amazon's is base64. */
+/**
+ * Tells whether MinIO sent an answer. Behind a proxy the header `server` names the proxy; then the host id tells, which
+ * is a digest in hex for MinIO and base64 for Amazon.
+ */
 function isMinio({ headers }: Answer): boolean {
   return headers['server'] === 'MinIO' || /^[0-9a-f]{64}$/.test(headers['x-amz-id-2'] ?? '');
 }
@@ -371,7 +383,8 @@ function withoutSettings(target: KeyedS3Target, left: readonly Setting[]): Keyed
 
 function storedOf({ headers }: Answer): Stored {
   const version = headers['x-amz-version-id'];
-  // An object that was written while versions were not kept has the version `null`, and so has a marker of such a time.
+  // `null` is the version of objects and markers that were written while the bucket kept no versions. Such an object is
+  // gone once it is deleted; such a marker has to be deleted.
   const isMissing = version === undefined || (version === 'null' && headers['x-amz-delete-marker'] !== 'true');
   return isMissing || version.length > 1024 ? {} : { version };
 }

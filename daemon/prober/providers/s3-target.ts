@@ -9,29 +9,29 @@ import type { Endpoint } from '../network/endpoint.ts';
 import { DEFAULT_REGION } from './default-region.ts';
 import { endpointOf, invalidValue, isGiven, missingValue, requiredValue, usesIdentity } from './set-endpoint.ts';
 
-/** One S3 server, mostly with a bucket, and the keys for it: what a set says, once it was understood. */
+/** The parsed values of a set: an S3 server, usually with a bucket, and the keys for it. */
 export interface S3Target {
   readonly endpoint: Endpoint;
-  /** Scheme, host and port that the SDK is given; with virtual hosts it puts the bucket before the host. */
+  /** Scheme, host and port for the SDK, which with virtual hosts puts the bucket before the host by itself. */
   readonly url: string;
-  /** Undefined where the set names none: then there is nothing to try but the keys. */
+  /** Undefined if the set names none: then only the keys can be tried. */
   readonly bucket: string | undefined;
-  /** Empty, or with a slash at its end. */
+  /** Empty, or ends with a slash. */
   readonly prefix: string;
   readonly isPathStyle: boolean;
   readonly isAmazon: boolean;
-  /** The one that requests are signed for. */
+  /** The region for which requests are signed. */
   readonly region: string;
-  /** Whether the set says so, and not only Amazon's default. */
+  /** Whether the set names the region; otherwise it is Amazon's default, or the one that the server named. */
   readonly isRegionGiven: boolean;
-  /** Undefined where the machine's own identity takes their place. */
+  /** Undefined if the machine's identity is used instead. */
   readonly keys: S3Keys | undefined;
-  /** What objects are to be stored with, where the set says so. */
+  /** Storage class and encryption for new objects, if the set names them. */
   readonly storageClass?: string;
   readonly encryption?: string;
 }
 
-/** A target whose keys are there. */
+/** A target with keys, of the set or of the machine's identity. */
 export type KeyedS3Target = S3Target & { readonly keys: S3Keys };
 
 export interface S3Keys {
@@ -40,26 +40,26 @@ export interface S3Keys {
   readonly sessionToken?: string;
 }
 
-/** Where the objects lie, and the field that says at which server. */
+/** Where the objects are, and the field that names the server. */
 interface Place extends Server {
   readonly bucket: string | undefined;
   readonly prefix: string;
   readonly field: string | undefined;
 }
 
-/** The one host of Amazon's that stands for all regions; its tools replace it by the region's own. */
+/** Amazon's host for all regions, which its tools replace with the region's own. */
 const AMAZON_GLOBAL_HOST = 's3.amazonaws.com';
 
 const REGION = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** A bucket that can be the first part of a host's name (Amazon's rules for names). */
+/** A bucket name that can be the first part of a host name (Amazon's rules for names). */
 const HOST_LABEL = /^[a-z0-9][a-z0-9.-]*[a-z0-9]$/;
 
 /**
- * Reads a set.
+ * Parses a set.
  *
- * @param region the one that the server told, where it is another one than the set's
- * @throws ProbeFailure naming the field that is missing or of no use
+ * @param region the region that the server named, if it differs from the one that was tried first
+ * @throws ProbeFailure naming the field that is missing or not valid
  */
 export function readS3Target({ provider, values }: ProbeJob, region?: string): S3Target {
   const place = placeOf(provider, values);
@@ -85,7 +85,7 @@ export function readS3Target({ provider, values }: ProbeJob, region?: string): S
   };
 }
 
-/** By the repository, by which restic goes; a set without one has its parts in fields of their own. */
+/** Reads the place from the repository, which restic uses, or from fields of their own if the set has no repository. */
 function placeOf(provider: string, values: ProbeJob['values']): Place {
   const { backup_repo: text, endpoint, bucket, prefix } = values;
   if (isGiven(text)) {
@@ -96,7 +96,7 @@ function placeOf(provider: string, values: ProbeJob['values']): Place {
   if (isGiven(bucket) && BUCKET.check?.(bucket) !== undefined) throw invalidValue('bucket');
   if (isGiven(prefix) && PREFIX.check?.(prefix) !== undefined) throw invalidValue('prefix');
   const path = { bucket: isGiven(bucket) ? bucket : undefined, prefix: prefix ?? '' };
-  // Amazon's own tools need no endpoint either.
+  // As for Amazon's own tools, an endpoint at Amazon need not be given.
   if (!isGiven(endpoint) && provider !== 'aws') throw missingValue('endpoint');
   const server = parseServer(isGiven(endpoint) ? (endpoint.split(',', 1)[0] ?? '').trim() : AMAZON_GLOBAL_HOST);
   if ('reason' in server) throw invalidValue('endpoint');
@@ -113,7 +113,7 @@ function keysOf(values: ProbeJob['values']): S3Keys {
   };
 }
 
-/** As restic does it (`s3.bucket-lookup=auto`): virtual hosts at Amazon only, and not where no certificate would fit. */
+/** As restic does (`s3.bucket-lookup=auto`): virtual hosts at Amazon only, and only if a certificate would match. */
 function isPathStyleOf(place: Pick<S3Repository, 'host' | 'isTls' | 'bucket'>, wanted: string | undefined): boolean {
   if (wanted === 'true') return true;
   const { host, bucket, isTls } = place;
@@ -121,7 +121,7 @@ function isPathStyleOf(place: Pick<S3Repository, 'host' | 'isTls' | 'bucket'>, w
   return wanted === 'false' ? !fits : !(fits && isAmazon(place));
 }
 
-/** An address has no name that a bucket could stand before; Amazon's SDKs, too, put it into the path there. */
+/** Tells whether a host is a name. A bucket cannot precede an IP address; Amazon's SDKs use the path there too. */
 function isNamed(host: string): boolean {
   const url = `http://${host}`;
   return isIP(bareHost(URL.canParse(url) ? new URL(url).hostname : host)) === 0;

@@ -24,7 +24,7 @@ import type { S3Keys, S3Target } from './s3-target.ts';
 type Handler = Extract<S3ClientConfig['requestHandler'], { handle: unknown }>;
 type SdkRequest = Parameters<Handler['handle']>[0];
 
-/** The calls by Amazon's own SDK, for Amazon and for servers that are like it. */
+/** The calls of S3 with Amazon's own SDK, for Amazon and compatible servers. */
 export const makeAwsCalls: MakeCalls = (target, keys, send) => {
   const client = new S3Client(configurationOf(target, keys, send));
   const { bucket: Bucket, region, storageClass, encryption } = target;
@@ -42,7 +42,7 @@ export const makeAwsCalls: MakeCalls = (target, keys, send) => {
           Bucket,
           Key,
           Body,
-          // Buckets with object lock take nothing without; every server checks it.
+          // Buckets with object lock accept no write without this header, which every server checks.
           ContentMD5: createHash('md5').update(Body).digest('base64'),
           ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
           ...(encryption === undefined ? {} : { ServerSideEncryption: encryption as ServerSideEncryption }),
@@ -56,7 +56,7 @@ export const makeAwsCalls: MakeCalls = (target, keys, send) => {
       client.send(
         new CreateBucketCommand({
           Bucket,
-          // The one region that must not be said, at Amazon's and at servers that are like it.
+          // Amazon and compatible servers refuse the default region as a constraint.
           ...(region === DEFAULT_REGION
             ? {}
             : { CreateBucketConfiguration: { LocationConstraint: region as BucketLocationConstraint } }),
@@ -66,7 +66,7 @@ export const makeAwsCalls: MakeCalls = (target, keys, send) => {
   };
 };
 
-/** Everything that the SDK would otherwise look up in the environment or in files of this host is said here. */
+/** Sets every option that the SDK would otherwise look up in the environment or in files of this host. */
 function configurationOf(target: S3Target, keys: S3Keys, send: Send): S3ClientConfig {
   const { accessKey, secretKey, sessionToken } = keys;
   return {
@@ -78,11 +78,11 @@ function configurationOf(target: S3Target, keys: S3Keys, send: Send): S3ClientCo
       secretAccessKey: secretKey,
       ...(sessionToken === undefined ? {} : { sessionToken }),
     },
-    // One attempt: what the first answer said is what is told.
+    // One attempt, so that the first answer is the one that is reported.
     maxAttempts: 1,
     retryMode: 'standard',
     followRegionRedirects: false,
-    // Other servers than Amazon's do not know the checksums that are the SDK's default.
+    // Servers other than Amazon's do not know the checksums that the SDK uses by default.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     authSchemePreference: ['sigv4'],
@@ -97,15 +97,15 @@ function configurationOf(target: S3Target, keys: S3Keys, send: Send): S3ClientCo
   };
 }
 
-/** The SDK's requests over our own wire. */
+/** Sends the requests of the SDK over the prober's own wire. */
 function handlerOf({ endpoint }: S3Target, send: Send): Handler {
   return {
     async handle(request: SdkRequest) {
-      // It may send to no other host than the one that was looked up and checked.
+      // A request may only go to the host that was looked up and checked.
       if (request.hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase() !== endpoint.host.toLowerCase()) {
         throw new TypeError('the SDK wants another host');
       }
-      // The body is there at once, so that nothing is to be asked for before.
+      // The body is sent at once, so the server must not be asked for a `100 Continue` first.
       const { expect: _expect, ...headers } = request.headers;
       const body = request.body as Uint8Array | undefined;
       const {
@@ -123,7 +123,7 @@ function handlerOf({ endpoint }: S3Target, send: Send): Handler {
   } as Handler;
 }
 
-/** Encoded as it was signed (RFC 3986). */
+/** Encodes the query as it was signed (RFC 3986). */
 function queryOf(query: SdkRequest['query'] = {}): string {
   const pairs = Object.entries(query).flatMap(([name, value]) => {
     if (value === null || value === undefined) return [encode(name)];

@@ -7,11 +7,11 @@ const HTTP_PORT = 80;
 const HTTPS_PORT = 443;
 
 /**
- * A server, reached as the set says.
+ * Makes the endpoint of a server, with the set's settings for TLS and its proxy.
  *
- * @param url its scheme, host and port; what comes behind them is of no account
- * @param field the one that names the server; undefined where none does
- * @throws ProbeFailure where that is no server, or the set's proxy is none
+ * @param url scheme, host and port of the server; anything after them is ignored
+ * @param field the field that names the server; undefined if none does
+ * @throws ProbeFailure if the server or the set's proxy is not valid
  */
 export function endpointOf(url: string, values: ProbeJob['values'], field: string | undefined): Endpoint {
   const server = hostAndPortOf(url, field ?? 'endpoint');
@@ -31,7 +31,7 @@ export function endpointOf(url: string, values: ProbeJob['values'], field: strin
 }
 
 /**
- * The same for a server that is asked by TLS only.
+ * Like {@link endpointOf}, for a server that must use TLS.
  *
  * @throws ProbeFailure
  */
@@ -41,7 +41,7 @@ export function endpointOfSet(url: string, values: ProbeJob['values'], field: st
   return endpoint;
 }
 
-/** The value of the header Host: without the port that https has anyway. */
+/** Returns the value of the header `Host`, without the port if that is the default of https. */
 export function hostOf(endpoint: Endpoint): string {
   const authority = authorityOf(endpoint);
   return endpoint.port === HTTPS_PORT ? authority.slice(0, -`:${HTTPS_PORT}`.length) : authority;
@@ -51,14 +51,14 @@ export function isGiven(value: string | undefined): value is string {
   return value !== undefined && value !== '';
 }
 
-/** @throws ProbeFailure where the set does not have it */
+/** Returns the value of a field. @throws ProbeFailure if the set does not have the field */
 export function requiredValue(values: ProbeJob['values'], field: string): string {
   const value = values[field];
   if (!isGiven(value)) throw missingValue(field);
   return value;
 }
 
-/** Whether the machine's own identity takes the place of keys. @throws ProbeFailure where the set says neither yes nor no */
+/** Tells whether the machine's identity is used instead of keys. @throws ProbeFailure if `use_iam` is not a boolean */
 export function usesIdentity({ use_iam: text = '' }: ProbeJob['values']): boolean {
   if (!['', 'true', 'false'].includes(text)) throw invalidValue('use_iam');
   return text === 'true';
@@ -72,14 +72,14 @@ export function invalidValue(field: string): ProbeFailure {
   return new ProbeFailure('invalid_value', { field, subject: field });
 }
 
-/** A proxy with a user or a path is none that the field takes. */
+/** Reads a proxy. The field accepts none with a user or a path. */
 function proxyServerOf(text: string): Pick<Endpoint, 'host' | 'port' | 'isTls'> {
   const server = /^https?:\/\//.test(text) ? parseServer(text.replace(/\/$/, '')) : undefined;
   if (server === undefined || 'reason' in server) throw invalidValue('proxy');
   return hostAndPortOf(server.endpoint, 'proxy');
 }
 
-/** Reads 0x7f.1 and [::1]:9000 as everybody else does. */
+/** Parses a URL as browsers and Node do, forms such as 0x7f.1 and [::1]:9000 included. */
 function hostAndPortOf(url: string, field: string): Pick<Endpoint, 'host' | 'port' | 'isTls'> {
   const { protocol, hostname, port } = URL.canParse(url) ? new URL(url) : {};
   const isTls = protocol === 'https:';

@@ -3,18 +3,18 @@ import { PREFIX } from '../../../src/providers/common-fields.ts';
 import type { ProbeJob } from '../../../src/validation.ts';
 import { invalidValue, isGiven } from './set-endpoint.ts';
 
-/** Where objects lie in a store. */
+/** Where objects are in a store. */
 export interface SetPath {
-  /** Undefined where the set names none. */
+  /** Undefined if the set names none. */
   readonly bucket: string | undefined;
-  /** Empty, or with a slash at its end. */
+  /** Empty, or ends with a slash. */
   readonly prefix: string;
 }
 
 /**
- * Reads the repository, by which restic goes; a set without one has bucket and folder in fields of their own.
+ * Reads the path from the repository, which restic uses, or from fields of their own if the set has no repository.
  *
- * @throws ProbeFailure naming the field that is of no use
+ * @throws ProbeFailure naming the field that is not valid
  */
 export function readPath(
   { backup_repo: repository, bucket, prefix }: ProbeJob['values'],

@@ -3,36 +3,36 @@ import type { Refusal } from './refusal.ts';
 import type { SealingKey } from './sealed.ts';
 import { openSealed, SEAL_BYTES, wipe } from './sealed.ts';
 
-/** What the file `config` says of a repository. */
+/** The contents of a repository's file `config`. */
 export interface RepositoryConfig {
   readonly version: RepositoryVersion;
-  /** 64 digits in hex. */
+  /** 64 hexadecimal digits. */
   readonly id: string;
 }
 
-/** The versions that there are: restic's `MinRepoVersion` to `MaxRepoVersion`. */
+/** All versions: restic's `MinRepoVersion` to `MaxRepoVersion`. */
 type RepositoryVersion = 1 | 2;
 
-/** Largest `config`: restic's have 155 bytes. */
+/** Largest `config` that is accepted; restic's have 155 bytes. */
 export const CONFIG_BYTES_MAX = 4096;
 
 const REFUSAL: Refusal = { reason: 'not_a_repository', subject: 'config' };
 const ID = /^[0-9a-f]{64}$/;
-/** A polynomial over GF(2) in hex. That it is irreducible, as restic wants it, is the word of whoever holds the key. */
+/** A polynomial over GF(2) in hex. That it is irreducible, as restic requires, is left to the holder of the key. */
 const POLYNOMIAL = /^[0-9a-f]{1,16}$/i;
 
-/** Tells whether a file has a length that a `config` can have; worth asking before a key is derived. */
+/** Tells whether a file has a length that a `config` can have, which is checked before a key is derived. */
 export function isConfigLength(bytes: number): boolean {
   return bytes > SEAL_BYTES && bytes <= CONFIG_BYTES_MAX;
 }
 
-/** Opens `config` under the master key; in both versions it is sealed JSON and never compressed. */
+/** Decrypts `config` with the master key. In both versions it is encrypted JSON and never compressed. */
 export function openConfig(master: SealingKey, bytes: Uint8Array): RepositoryConfig | Refusal {
   if (!isConfigLength(bytes.length)) return REFUSAL;
   const text = openSealed(master, bytes);
   if (typeof text === 'string') return REFUSAL;
   const object = parseObject(text);
-  // The polynomial decides where files are cut, which restic keeps to itself.
+  // The text holds the polynomial, which decides where files are split into chunks, and which restic keeps secret.
   wipe(text);
   const { version, id, chunker_polynomial: polynomial } = object ?? {};
   if (version !== 1 && version !== 2) return REFUSAL;

@@ -7,34 +7,34 @@ import type { ScryptParameters } from './scrypt.ts';
 import { isAffordable, isScrypt } from './scrypt.ts';
 import { SEAL_BYTES } from './sealed.ts';
 
-/** A file below `keys/`: the master key, sealed under what scrypt makes of a password. Nothing in it is secret. */
+/** A file below `keys/`: the master key, encrypted with a key from scrypt and a password. Nothing here is secret. */
 export interface KeyFile {
   readonly parameters: ScryptParameters;
   readonly salt: Uint8Array;
   readonly sealed: Uint8Array;
 }
 
-/** Largest file of a key: restic's have 450 bytes, with the names of a user and a host among them. */
+/** Largest key file that is accepted; restic's have 450 bytes, which include the names of a user and a host. */
 export const KEY_FILE_BYTES_MAX: number = 16 * 1024;
 
-/** restic's own length of a salt (`internal/crypto/kdf.go`); it takes no other. */
+/** Length of a salt in restic (`internal/crypto/kdf.go`), which accepts no other. */
 const SALT_BYTES = 64;
 
-/** Largest sealed master key: restic's have 163 bytes. */
+/** Largest encrypted master key that is accepted; restic's have 163 bytes. */
 const SEALED_BYTES_MAX = 1024;
 
 const NAME = /^[0-9a-f]{64}$/;
 
-/** Tells whether a file is called like a key; restic passes over the others. */
+/** Tells whether a file has a name that a key file can have; restic skips all others. */
 export function isKeyName(name: string): boolean {
   return NAME.test(name);
 }
 
 /**
- * Reads the file of a key, which whoever can write to the bucket may have made. What it asks for is bounded here, before
- * anything is derived.
+ * Parses a key file, which anyone who can write to the bucket may have made. The work and memory that it asks for are
+ * bounded here, before anything is derived.
  *
- * @param name its name below `keys/`: the SHA-256 of its bytes, in hex
+ * @param name the name of the file below `keys/`: the SHA-256 of its bytes, in hex
  */
 export function parseKeyFile(bytes: Uint8Array, name: string): KeyFile | Refusal {
   const subject = `keys/${name}`;

@@ -6,12 +6,12 @@ import type { SealingKey } from './sealed.ts';
 import { ENCRYPT_KEY_BYTES, isUsable, MAC_KEY_BYTES, openSealed, wipe, wipeKey } from './sealed.ts';
 
 /**
- * The master key of a repository, out of the file of one of its keys; the caller wipes it by `wipeKey`.
+ * Decrypts the master key of a repository from one of its key files. The caller wipes the key with `wipeKey`.
  *
- * Like in restic, only a tag that does not fit means a wrong password, after which the next key is tried. Everything else
- * that is wrong with the file ends the search.
+ * As in restic, only a tag that does not match means a wrong password, after which the next key is tried. Any other
+ * fault of the file ends the search.
  *
- * @param name its name below `keys/`
+ * @param name the name of the file below `keys/`
  */
 export async function openKey(password: Uint8Array, bytes: Uint8Array, name: string): Promise<SealingKey | Refusal> {
   const file = parseKeyFile(bytes, name);
@@ -27,7 +27,7 @@ export async function openKey(password: Uint8Array, bytes: Uint8Array, name: str
   }
 }
 
-/** Reads `{"mac":{"k","r"},"encrypt"}`, and wipes the text. */
+/** Parses `{"mac":{"k","r"},"encrypt"}`, and wipes the text. */
 function takeMasterKey(text: Uint8Array): SealingKey | undefined {
   const object = parseObject(text);
   wipe(text);

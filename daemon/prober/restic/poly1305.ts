@@ -1,25 +1,25 @@
 /** Bytes of a tag, of each half of a key, and of a block. */
 export const TAG_BYTES = 16;
 
-/** Numbers modulo 2^130 - 5 are kept as ten limbs of 13 bits, so that a sum of ten products is exact in a double. */
+/** Numbers modulo 2^130 - 5 have ten limbs of 13 bits, so that a sum of ten products is exact in a double. */
 const LIMBS = 10;
 const LIMB_BITS = 13;
 const LIMB_SIZE: number = 2 ** LIMB_BITS;
 
 /**
- * Poly1305 (RFC 8439, section 2.5), which neither node:crypto nor this build of libsodium offers by itself.
+ * Computes Poly1305 (RFC 8439, section 2.5), which neither node:crypto nor this build of libsodium offers on its own.
  *
- * There is no branch and no index that depends on a secret, and what is worked with is wiped.
+ * No branch and no index depends on a secret, and intermediate values are wiped.
  *
- * @param r the multiplier, {@link TAG_BYTES} long; it is clamped here
- * @param s what is added at the end, {@link TAG_BYTES} long and never used for another message
+ * @param r the multiplier, {@link TAG_BYTES} long, which is clamped here
+ * @param s the number that is added at the end, {@link TAG_BYTES} long and never used for another message
  */
 export function poly1305(r: Uint8Array, s: Uint8Array, message: Uint8Array): Uint8Array {
-  if (r.length !== TAG_BYTES || s.length !== TAG_BYTES) throw new RangeError('a key of Poly1305 has 2 × 16 bytes');
+  if (r.length !== TAG_BYTES || s.length !== TAG_BYTES) throw new RangeError('a Poly1305 key has 2 × 16 bytes');
   const clamped = clamp(r);
   const multiplier = new Float64Array(LIMBS);
   addNumber(multiplier, clamped);
-  // 2^130 is 5 modulo the prime, so what is carried out at the top comes in at the bottom five times.
+  // 2^130 is 5 modulo the prime, so a carry out of the top limb is added to the bottom one five times.
   const wrapped = multiplier.map((limb) => 5 * limb);
   const sum = new Float64Array(LIMBS);
   const product = new Float64Array(LIMBS);
@@ -38,7 +38,7 @@ export function poly1305(r: Uint8Array, s: Uint8Array, message: Uint8Array): Uin
   return tag;
 }
 
-/** `r` with the bits cleared that RFC 8439 wants cleared, and a zero byte behind. */
+/** Returns `r` with the bits cleared as RFC 8439 requires, and a zero byte appended. */
 function clamp(r: Uint8Array): Uint8Array {
   const clamped = new Uint8Array(TAG_BYTES + 1);
   clamped.set(r);
@@ -56,7 +56,10 @@ function addNumber(sum: Float64Array, bytes: Uint8Array): void {
   }
 }
 
-/** `product` becomes `a` · `multiplier` modulo the prime, with limbs of 13 bits but for the second, which may be a little over. */
+/**
+ * Sets `product` to `a` · `multiplier` modulo the prime. Its limbs have 13 bits, except the second, which may be
+ * slightly larger.
+ */
 function multiply(product: Float64Array, a: Float64Array, multiplier: Float64Array, wrapped: Float64Array): void {
   for (let limb = 0; limb < LIMBS; limb += 1) {
     let total = 0;
@@ -71,13 +74,13 @@ function multiply(product: Float64Array, a: Float64Array, multiplier: Float64Arr
   product[1] = at(product, 1) + over;
 }
 
-/** Brings every limb but the lowest to 13 bits, modulo the prime. */
+/** Reduces every limb but the lowest to 13 bits, modulo the prime. */
 function wrap(number: Float64Array): void {
   const over = carry(number);
   number[0] = at(number, 0) + 5 * over;
 }
 
-/** Brings every limb to 13 bits; what is left over at the top is returned. */
+/** Reduces every limb to 13 bits, and returns the carry out of the top limb. */
 function carry(number: Float64Array): number {
   let over = 0;
   for (let limb = 0; limb < LIMBS; limb += 1) {
@@ -88,10 +91,10 @@ function carry(number: Float64Array): number {
   return over;
 }
 
-/** The tag: the sum, reduced for good, plus `s` modulo 2^128. */
+/** Returns the tag: the sum, fully reduced, plus `s`, modulo 2^128. */
 function finish(sum: Float64Array, s: Uint8Array): Uint8Array {
   wrap(sum);
-  // Adding 5 reaches 2^130 exactly where the sum is not below the prime; the sum less the prime is then what remains.
+  // Adding 5 carries out of the top limb exactly if the sum is not below the prime; what remains is then sum - prime.
   const less = sum.slice();
   less[0] = at(less, 0) + 5;
   const isOver = carry(less);
@@ -121,7 +124,7 @@ function addBytes(sum: Float64Array, s: Uint8Array): Uint8Array {
   return tag;
 }
 
-/** What stands at an index that is within bounds by its making; the compiler does not know that. */
+/** Returns the element at an index that is within bounds by construction, which the compiler cannot know. */
 function at(numbers: Float64Array | Uint8Array, index: number): number {
   return numbers[index] ?? 0;
 }

@@ -5,22 +5,23 @@ import { openKey } from './master-key.ts';
 import type { Refusal } from './refusal.ts';
 import { wipeKey } from './sealed.ts';
 
-/** What there is of a repository on a server that is not trusted. */
+/** The files that are needed to open a repository. They come from a server that is not trusted. */
 export interface RepositoryFiles {
   /** The bytes of `config`. */
   readonly config: Uint8Array;
   /** The names below `keys/`, in the order of the server's list: restic tries them in that order. */
   readonly keyNames: readonly string[];
-  /** The bytes of `keys/<name>`; what it throws is thrown on. */
+  /** Returns the bytes of `keys/<name>`. Its errors are passed on. */
   readonly readKey: (name: string) => Promise<Uint8Array>;
 }
 
-/** As many keys as restic tries (`maxKeys`). */
+/** Number of keys that restic tries (`maxKeys`). */
 export const KEYS_TRIED_MAX = 20;
 
 /**
- * Proves that a password opens a repository, as restic does it: it opens one of the keys, and what that holds opens
- * `config`. One key is tried after the other, each for about half a second of work; the password stays the caller's.
+ * Proves that a password opens a repository, in the same way as restic: the password decrypts one of the key files, and
+ * the master key in that decrypts `config`. Keys are tried one after the other, each with about half a second of work.
+ * The caller keeps the password, and wipes it.
  *
  * @throws the reason of `signal`, between two keys
  */
@@ -32,7 +33,7 @@ export async function openRepository(
   const { config, keyNames, readKey } = files;
   if (!isConfigLength(config.length)) return { reason: 'not_a_repository', subject: 'config' };
   if (!keyNames.some(isKeyName)) return { reason: 'no_keys' };
-  // Like in restic, a file that is no key counts too.
+  // As in restic, a file that is not a key counts towards the limit.
   for (const name of keyNames.slice(0, KEYS_TRIED_MAX).filter(isKeyName)) {
     signal.throwIfAborted();
     const master = await openKey(password, await readKey(name), name);

@@ -11,34 +11,36 @@ export interface ScryptParameters {
 }
 
 /**
- * Most memory for a derivation. restic stays below 60 MiB when it makes a key, rustic takes 128 MiB; whoever can write
- * to the bucket could ask for any amount.
+ * Maximum memory for a derivation. restic stays below 60 MiB when it creates a key, and rustic uses 128 MiB; anyone who
+ * can write to the bucket could ask for any amount.
  */
 export const SCRYPT_MEMORY_BYTES_MAX: number = 256 * 1024 * 1024;
 
 /**
- * Most work for a derivation, as N·r·p: restic aims at half a second when it makes a key, which is about 2^20 on the
+ * Maximum work for a derivation, as N·r·p. restic aims at half a second when it creates a key, which is about 2^20 on
  * machines of 2020. This is eight times as much.
  */
 const SCRYPT_WORK_MAX: number = 2 ** 23;
 
 const KEY_BYTES: number = ENCRYPT_KEY_BYTES + 2 * MAC_KEY_BYTES;
 
-/** Derivations in threads of this process's pool. */
+/** Number of derivations that run in libuv's thread pool. */
 let underWay = 0;
 
-/** Tells whether a key is being derived: Node does not end before that does, and nothing stops it. */
+/** Tells whether a key is being derived: Node does not exit before that has ended, and it cannot be cancelled. */
 export function isDeriving(): boolean {
   return underWay > 0;
 }
 
-/** Tells whether these are parameters of scrypt at all: RFC 7914, section 6. */
+/** Tells whether parameters are valid for scrypt at all (RFC 7914, section 6). */
 export function isScrypt({ N, r, p }: ScryptParameters): boolean {
   const areCounts = [N, r, p].every((count) => Number.isSafeInteger(count) && count > 0);
   return areCounts && N > 1 && Number.isInteger(Math.log2(N)) && r * p < 2 ** 30;
 }
 
-/** Tells whether a derivation stays within the bounds here. OpenSSL refuses N from 2^(16·r) on, as the RFC does. */
+/**
+ * Tells whether a derivation stays within the bounds of this file. OpenSSL, like the RFC, refuses N from 2^(16·r) on.
+ */
 export function isAffordable(parameters: ScryptParameters): boolean {
   const { N, r, p } = parameters;
   const isBounded = memoryOf(parameters) <= SCRYPT_MEMORY_BYTES_MAX && N * r * p <= SCRYPT_WORK_MAX;
@@ -46,9 +48,9 @@ export function isAffordable(parameters: ScryptParameters): boolean {
 }
 
 /**
- * The key that a password makes, which the caller wipes. It works in a thread of libuv's pool.
+ * Derives a key from a password, in a thread of libuv's pool. The caller wipes the key.
  *
- * @throws RangeError where the parameters were not checked before
+ * @throws RangeError if the parameters are not valid or out of bounds; callers check them before
  */
 export async function deriveKey(
   password: Uint8Array,
@@ -72,7 +74,7 @@ export async function deriveKey(
   };
 }
 
-/** What OpenSSL counts: p blocks, N blocks for the table and two to work with, of 128·r bytes each. */
+/** The memory that OpenSSL counts: p blocks, N blocks for the table and two to work with, of 128·r bytes each. */
 function memoryOf({ N, r, p }: ScryptParameters): number {
   return 128 * r * (N + p + 2);
 }

@@ -3,15 +3,15 @@ import { createCipheriv, createDecipheriv, timingSafeEqual } from 'node:crypto';
 import { poly1305, TAG_BYTES } from './poly1305.ts';
 
 /**
- * What restic seals a file with: the key that is derived from a password, and the master key of a repository.
- * Whoever got it wipes it by {@link wipeKey}.
+ * A key with which restic encrypts and authenticates files: either derived from a password, or the master key of a
+ * repository. The owner wipes it with {@link wipeKey}.
  */
 export interface SealingKey {
   /** For AES-256 in counter mode. */
   readonly encrypt: Uint8Array;
-  /** For AES-128, which makes of each nonce the second half of a key of Poly1305. */
+  /** For AES-128, which encrypts each nonce to the second half of the Poly1305 key. */
   readonly macK: Uint8Array;
-  /** The first half. */
+  /** The first half of the Poly1305 key. */
   readonly macR: Uint8Array;
 }
 
@@ -19,7 +19,7 @@ export const ENCRYPT_KEY_BYTES = 32;
 export const MAC_KEY_BYTES = 16;
 const NONCE_BYTES = 16;
 
-/** What sealing adds to a text: the nonce in front and the tag behind. */
+/** Bytes that sealing adds: the nonce before the ciphertext, and the tag after it. */
 export const SEAL_BYTES: number = NONCE_BYTES + TAG_BYTES;
 
 export function wipeKey(key: SealingKey): void {
@@ -31,15 +31,16 @@ export function wipe(...secrets: readonly (Uint8Array | undefined)[]): void {
   for (const secret of secrets) secret?.fill(0);
 }
 
-/** Tells whether restic would work with a key: no part of it is all zeros. */
+/** Tells whether restic would accept a key: no part of it is all zeros. */
 export function isUsable(key: SealingKey): boolean {
   return [key.encrypt, key.macK, key.macR].every((part) => part.some((byte) => byte !== 0));
 }
 
 /**
- * Opens nonce ‖ ciphertext ‖ tag: AES-256-CTR under Poly1305-AES of the ciphertext (restic's `internal/crypto`).
+ * Decrypts nonce ‖ ciphertext ‖ tag: AES-256-CTR, authenticated by Poly1305-AES over the ciphertext (restic's
+ * `internal/crypto`).
  *
- * @returns the text, which the caller wipes; `malformed` is what restic takes for an error and never for a wrong key
+ * @returns the plaintext, which the caller wipes; `malformed` if restic would report an error rather than a wrong key
  */
 export function openSealed(key: SealingKey, sealed: Uint8Array): Uint8Array | 'malformed' | 'unauthenticated' {
   const nonce = sealed.subarray(0, NONCE_BYTES);
@@ -48,10 +49,10 @@ export function openSealed(key: SealingKey, sealed: Uint8Array): Uint8Array | 'm
   const oneTime = encryptBlock(key.macK, nonce);
   const tag = poly1305(key.macR, oneTime, ciphertext);
   const isAuthentic = timingSafeEqual(tag, sealed.subarray(-TAG_BYTES));
-  // The right tag of a forged text would let it pass.
+  // With the correct tag, a forged ciphertext would be accepted, so the tag does not stay in memory.
   wipe(oneTime, tag);
   if (!isAuthentic) return 'unauthenticated';
-  // In counter mode, the last call has nothing to add.
+  // In counter mode, final() would return nothing.
   return createDecipheriv('aes-256-ctr', key.encrypt, nonce).update(ciphertext);
 }
 

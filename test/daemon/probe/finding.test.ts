@@ -21,12 +21,12 @@ const anyFinding: fc.Arbitrary<Finding> = fc.record(
 );
 
 describe('parseProberMessage()', () => {
-  it('reads every finding, and that it was all', () => {
+  it('parses every finding, and the end', () => {
     fc.assert(fc.property(anyFinding, (finding) => assert.deepEqual(parse(finding), { kind: 'finding', finding })));
     assert.deepEqual(parse({ done: true }), { kind: 'done' });
   });
 
-  it('rounds times', () => {
+  it('rounds durations', () => {
     const finding = { check: 'tls', state: 'passed', ms: 1.6 };
     assert.deepEqual(parse(finding), { kind: 'finding', finding: { ...finding, ms: 2 } });
   });
@@ -60,21 +60,21 @@ describe('parseProberMessage()', () => {
     { ...good, ms: '5' },
     { ...good, ms: 1e300 },
   ]) {
-    it(`takes no ${JSON.stringify(bad)}`, () => assert.equal(parse(bad), undefined));
+    it(`refuses ${JSON.stringify(bad)}`, () => assert.equal(parse(bad), undefined));
   }
 
-  it('reads what is just within the bounds', () => {
+  it('accepts values at the bounds', () => {
     const finding = { ...good, field: 'x'.repeat(64), subject: 'x'.repeat(200), ms: 0 };
     assert.deepEqual(parse(finding), { kind: 'finding', finding });
   });
 
-  it('takes no bytes that are no JSON, and drops what it does not know', () => {
+  it('refuses bytes that are not JSON, and drops unknown members', () => {
     assert.equal(parseProberMessage(Buffer.from('{"check":'), []), undefined);
     assert.equal(parseProberMessage(new Uint8Array(), []), undefined);
     assert.deepEqual(parse({ ...good, detail: 'of the server' }), { kind: 'finding', finding: good });
   });
 
-  it('shows nothing of a subject that repeats a secret, and takes the finding for what it is', () => {
+  it('masks a subject that repeats a secret, and keeps the finding', () => {
     const told = (subject: string): unknown => parse({ ...good, subject }, ['another', 'the-secret-key']);
     assert.deepEqual(told('a the-secret-key b'), { kind: 'finding', finding: { ...good, subject: '***' } });
     assert.deepEqual(told('a the-secret b'), { kind: 'finding', finding: { ...good, subject: 'a the-secret b' } });

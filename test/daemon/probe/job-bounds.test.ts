@@ -17,7 +17,7 @@ function user(uid: number): JobOwner {
   return { uid, isAdministrator: false };
 }
 
-/** What gives the place back; undefined where there is none left. */
+/** Takes a place and returns the function that gives it back, or undefined if there is none left. */
 function take(bounds: JobBounds, owner: JobOwner): (() => void) | undefined {
   try {
     return bounds.take(owner);
@@ -34,12 +34,12 @@ function takeAll(bounds: JobBounds, owner: JobOwner): (() => void)[] {
 }
 
 describe('JobBounds', () => {
-  it('lets an administrator have all that is for callers, and no user more than a part', () => {
+  it('allows an administrator all places of callers, and a user only some', () => {
     assert.equal(takeAll(new JobBounds(), ROOT).length, JOBS_MAX);
     assert.equal(takeAll(new JobBounds(), user(1000)).length, JOBS_PER_USER_MAX);
   });
 
-  it('leaves an administrator some, however many users there are', () => {
+  it('reserves some places for administrators, however many users there are', () => {
     const bounds = new JobBounds();
     const users = Array.from({ length: 100 }, (_, index) => takeAll(bounds, user(1000 + index)).length);
     assert.equal(
@@ -49,7 +49,7 @@ describe('JobBounds', () => {
     assert.equal(takeAll(bounds, ROOT).length, JOBS_MAX - USERS_JOBS_MAX);
   });
 
-  it('keeps the schedule and the callers out of each other’s way', () => {
+  it('keeps the places of the schedule and of callers apart', () => {
     const bounds = new JobBounds();
     takeAll(bounds, ROOT);
     assert.equal(takeAll(bounds, 'schedule').length, SCHEDULED_JOBS_MAX);
@@ -58,7 +58,7 @@ describe('JobBounds', () => {
     assert.equal(takeAll(other, ROOT).length, JOBS_MAX);
   });
 
-  it('has room as far as its bounds go, whoever took and gave back what, in any order', () => {
+  it('has a place exactly if the bounds allow one, whatever was taken and given back before', () => {
     const owner = fc.oneof(
       fc.constant(ROOT),
       fc.constant<JobOwner>('schedule'),

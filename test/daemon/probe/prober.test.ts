@@ -22,14 +22,14 @@ const FINDING: Finding = { check: 'resolve', state: 'passed' };
 const FAILED: Finding = { check: 'resolve', state: 'failed', reason: 'prober_failed' };
 const DONE = '{"done":true}\0';
 
-/** A prober at the other end of a connection, which says what a test has it say. */
+/** A prober at the other end of a connection that sends what the test tells it to. */
 class FarProber implements ProberConnection {
   readonly sent: string[] = [];
   readonly ended: Promise<void>;
   readonly chunks: AsyncIterable<Uint8Array>;
   #end: () => void = () => undefined;
 
-  /** @param hangs whether it says no more after the chunks, instead of closing */
+  /** @param hangs whether it stays silent after the chunks, instead of closing */
   constructor(chunks: Iterable<string>, hangs = false) {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
@@ -65,7 +65,7 @@ const text = (...found: readonly object[]): string => found.map((one) => `${JSON
 const repeat = (count: number): Finding[] => Array.from({ length: count }, () => FINDING);
 
 describe('Prober', () => {
-  it('hands over one job, and gives what is found as it is found', async () => {
+  it('hands over one job, and yields findings as they come', async () => {
     const second: Finding = { check: 'key', state: 'failed', reason: 'wrong_secret_key', field: 'secret_key' };
     const far = new FarProber([text(FINDING), text(second).slice(0, 10), text(second).slice(10), DONE]);
     assert.deepEqual(await findings(far), [FINDING, second]);
@@ -75,22 +75,22 @@ describe('Prober', () => {
 
   for (const [what, chunks, before] of [
     ['ends too early', [text(FINDING)], 1],
-    ['says nothing', [], 0],
-    ['talks nonsense', [text(FINDING), 'nonsense\0', DONE], 1],
-    ['invents words', [text({ check: 'resolve', state: 'splendid' }), DONE], 0],
+    ['sends nothing', [], 0],
+    ['sends an invalid message', [text(FINDING), 'nonsense\0', DONE], 1],
+    ['sends unknown words', [text({ check: 'resolve', state: 'splendid' }), DONE], 0],
     ['sends a message without end', ['x'.repeat(20_000), 'x'.repeat(20_000), DONE], 0],
-    ['sends more than there is to say', [text(...repeat(FINDINGS_MAX + 1)), DONE], FINDINGS_MAX],
+    ['sends too many findings', [text(...repeat(FINDINGS_MAX + 1)), DONE], FINDINGS_MAX],
   ] as const) {
-    it(`says that the prober failed where it ${what}, and ends it`, async () => {
+    it(`reports prober_failed if it ${what}, and ends it`, async () => {
       const far = new FarProber(chunks, true);
       const found =
-        what === 'ends too early' || what === 'says nothing' ? findings(new FarProber(chunks)) : findings(far);
+        what === 'ends too early' || what === 'sends nothing' ? findings(new FarProber(chunks)) : findings(far);
       assert.deepEqual(await found, [...repeat(before), FAILED]);
       if (chunks.length > 1) await far.ended;
     });
   }
 
-  it('says that there is no prober where none can be started', async () => {
+  it('reports prober_missing if none can be started', async () => {
     const prober = new Prober(() => Promise.reject(new ProberMissingError()));
     const found = prober.probe(JOB, ROOT, NEVER_GONE);
     const missing = { check: 'resolve', state: 'failed', reason: 'prober_missing' };
@@ -98,19 +98,19 @@ describe('Prober', () => {
     assert.equal((await found.next()).done, true);
   });
 
-  it('has room for the next where none could be started', async () => {
+  it('has room for the next job after a failed start', async () => {
     const prober = new Prober(() => Promise.reject(new ProberMissingError()));
     for (let count = 0; count <= JOBS_MAX; count += 1) {
       for await (const { reason } of prober.probe(JOB, ROOT, NEVER_GONE)) assert.equal(reason, 'prober_missing');
     }
   });
 
-  it('makes no finding of a defect', async () => {
+  it('does not turn a defect into a finding', async () => {
     const prober = new Prober(() => Promise.reject(new RangeError('by the test')));
     await assert.rejects(prober.probe(JOB, ROOT, NEVER_GONE).next(), RangeError);
   });
 
-  it('lets a finding name what is no secret, or too short for one', async () => {
+  it('masks secrets in findings, but not other values or very short ones', async () => {
     const found = ['s3:https://host.example/bucket', 'short'].map((subject) => ({ ...FINDING, subject }));
     const job = { ...JOB, values: { ...JOB.values, backup_password: 'short' } };
     assert.deepEqual(await findings(new FarProber([text(...found), DONE]), job), found);
@@ -120,7 +120,7 @@ describe('Prober', () => {
     assert.deepEqual(await findings(new FarProber([repeated, DONE]), withSecret), [hidden]);
   });
 
-  it('waits for nobody to go away any more when it is done', async () => {
+  it('no longer waits for the caller to leave once it is done', async () => {
     let waiting = 0;
     const gone = (): (() => void) => {
       waiting += 1;
@@ -140,7 +140,7 @@ describe('Prober', () => {
     assert.deepEqual(await found, [FINDING, FAILED]);
   });
 
-  it('ends a prober whose job nobody wants any more', async () => {
+  it('ends a prober whose caller has left', async () => {
     const far = new FarProber([text(FINDING)], true);
     let leave: () => void = () => undefined;
     const gone = (callback: () => void): (() => void) => {
@@ -155,7 +155,7 @@ describe('Prober', () => {
     assert.equal((await found.next()).done, true);
   });
 
-  it('gives no job to a prober that comes when nobody wants it any more, and ends it', async () => {
+  it('gives no job to a prober that starts after its caller has left, and ends it', async () => {
     const far = new FarProber([], true);
     const { promise: started, resolve: start } = Promise.withResolvers<ProberConnection>();
     let leave: () => void = () => undefined;
@@ -173,7 +173,7 @@ describe('Prober', () => {
     assert.deepEqual(far.sent, []);
   });
 
-  it(`runs ${JOBS_MAX} at a time and no more, and others again when one is done, or had its time to end`, async (t) => {
+  it(`runs at most ${JOBS_MAX} at a time, and more once one is done or its time to end is over`, async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const probers: FarProber[] = [];
     const prober = new Prober(() => {

@@ -14,7 +14,7 @@ import type { Finding, ProbeJob } from '../../../src/validation.ts';
 import { eventually } from '../../support/eventually.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-/** A set whose server is not there: port 9 is for what nobody serves. */
+/** A set without a server: nobody listens on port 9 (discard). */
 const JOB: ProbeJob = {
   set: 'minio',
   provider: 'minio',
@@ -28,13 +28,13 @@ const JOB: ProbeJob = {
   makeBucket: false,
 };
 
-/** The processes that this one has started and that run. */
+/** Returns the pids of this process's running children. */
 function children(): number[] {
   const ids = fs.readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').split(' ');
   return ids.filter((id) => id !== '').map(Number);
 }
 
-/** A prober that this process has just started. */
+/** Starts a prober as a child of this process. */
 async function startOne(): Promise<{ readonly connection: ProberConnection; readonly pid: number }> {
   const before = new Set(children());
   const connection = await spawnProber()();
@@ -50,7 +50,7 @@ async function findings(prober: Prober): Promise<Finding[]> {
 }
 
 describe('spawnProber()', () => {
-  it('starts the prober itself, which looks and ends', async () => {
+  it('starts the real prober, which runs the job and ends', async () => {
     const found = await findings(new Prober(spawnProber()));
     assert.deepEqual(
       found.slice(0, 2).map(({ check, state, reason }) => [check, state, reason]),
@@ -62,20 +62,20 @@ describe('spawnProber()', () => {
     assert.ok(found.slice(2).every(({ state }) => state === 'skipped'));
   });
 
-  it('lets others first', async () => {
+  it('gives it the lowest priority', async () => {
     const { connection, pid } = await startOne();
     assert.equal(os.getPriority(pid), os.constants.priority.PRIORITY_LOW);
     connection.end();
   });
 
-  it('has it end by itself when it is told to', async (t) => {
+  it('lets it end by itself when told to', async (t) => {
     const { connection, pid } = await startOne();
     t.mock.timers.enable({ apis: ['setTimeout'] });
     connection.end();
     await eventually(() => !children().includes(pid));
   });
 
-  it('ends one that does not, after a time', async (t) => {
+  it('kills one that does not end in time', async (t) => {
     const { connection, pid } = await startOne();
     process.kill(pid, 'SIGSTOP');
     t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -86,7 +86,7 @@ describe('spawnProber()', () => {
     await eventually(() => !children().includes(pid));
   });
 
-  it('outlives one that ends before it has read its job', async () => {
+  it('survives one that ends before it has read its job', async () => {
     const { connection, pid } = await startOne();
     connection.send('x'.repeat(4 * JOB_BYTES_MAX));
     for await (const _chunk of connection.chunks) assert.fail('it has nothing to say');
@@ -96,7 +96,7 @@ describe('spawnProber()', () => {
 });
 
 describe('connectProber()', () => {
-  it('says that there is none where nobody listens', async (t) => {
+  it('throws ProberMissingError if nobody listens', async (t) => {
     const start = connectProber(path.join(temporaryDirectory(t), 'probe'));
     await assert.rejects(start(), ProberMissingError);
   });
@@ -105,7 +105,7 @@ describe('connectProber()', () => {
     ['ends', (socket: net.Socket) => socket.end()],
     ['ends with something unread', (socket: net.Socket) => socket.destroy()],
   ] as const) {
-    it(`takes a connection that ${what} for a prober that failed`, async (t) => {
+    it(`treats a connection that ${what} as a prober that failed`, async (t) => {
       const file = path.join(temporaryDirectory(t), 'probe');
       const server = net.createServer(serve);
       await new Promise<void>((resolve) => server.listen(file, resolve));
@@ -116,7 +116,7 @@ describe('connectProber()', () => {
     });
   }
 
-  it('outlives one that ends before it has read its job', async (t) => {
+  it('survives one that ends before it has read its job', async (t) => {
     const file = path.join(temporaryDirectory(t), 'probe');
     const { promise: refused, resolve } = Promise.withResolvers<void>();
     const server = net.createServer((socket) => socket.once('close', resolve).destroy());

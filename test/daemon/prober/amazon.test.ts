@@ -9,7 +9,7 @@ import { failureIn, findingFor, findingsOf, jobOf, suiteScope } from './harness.
 const LIST = '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult><Name>b</Name></ListBucketResult>';
 const LOCATION = '<LocationConstraint>eu-central-1</LocationConstraint>';
 
-/** How a set of Amazon's reaches its hosts, played by a server that stands for all of them. */
+/** How the prober reaches Amazon's hosts, all played by one server. */
 describe('probe() of a set at Amazon', { skip: skipUnless(command('openssl')) }, () => {
   const scope = suiteScope(after);
   let authority: Authority;
@@ -47,13 +47,13 @@ describe('probe() of a set at Amazon', { skip: skipUnless(command('openssl')) },
     return findingsOf(job, { lookup: toThisHost });
   };
 
-  it('asks the host of the region that the set names, with the bucket in its name', async () => {
+  it("asks the host of the set's region, with the bucket in its name", async () => {
     const findings = await find({ region: 'eu-central-1' });
     assert.equal(failureIn(findings), undefined, JSON.stringify(findings));
     assert.deepEqual(new Set(hosts), new Set(['bucket-1.s3.eu-central-1.amazonaws.com']));
   });
 
-  it('goes to the host of the region that it is told where the set names none, and to no other', async () => {
+  it('goes to the host of the region that the server names if the set has none, and to no other', async () => {
     const findings = await find();
     assert.equal(failureIn(findings), undefined, JSON.stringify(findings));
     const expected = {
@@ -68,7 +68,7 @@ describe('probe() of a set at Amazon', { skip: skipUnless(command('openssl')) },
     assert.deepEqual(new Set(hosts.slice(1)), new Set(['bucket-1.s3.eu-central-1.amazonaws.com']));
   });
 
-  it('names the region where the set names another one', async () => {
+  it('names the right region if the set has another one', async () => {
     const findings = await find({ region: 'eu-central-1' }, 's3.eu-central-1.amazonaws.com');
     assert.equal(failureIn(findings), undefined);
     const wrong = await find({ region: 'us-west-2' }, 's3.eu-central-1.amazonaws.com');
@@ -82,14 +82,14 @@ describe('probe() of a set at Amazon', { skip: skipUnless(command('openssl')) },
     assert.deepEqual(failureIn(wrong), expected);
   });
 
-  it('puts the bucket into the path where no certificate fits its name, or the set says so', async () => {
+  it('puts the bucket into the path if no certificate fits its name, or if the set says so', async () => {
     await find({ region: 'eu-central-1' }, undefined, 'a.b.c');
     assert.deepEqual(new Set(hosts), new Set(['s3.eu-central-1.amazonaws.com']));
     await find({ region: 'eu-central-1', path_style: 'true' });
     assert.deepEqual(new Set(hosts), new Set(['s3.eu-central-1.amazonaws.com']));
   });
 
-  it('says of the host of the region what keeps it from being reached', async () => {
+  it('reports why the host of the region cannot be reached', async () => {
     hosts = [];
     const job = jobOf(
       { backup_repo: `s3:https://s3.amazonaws.com:${server.port}/bucket-1`, endpoint_ca: authority.certificate },

@@ -2,14 +2,14 @@ import { createHash, createHmac } from 'node:crypto';
 
 import type { S3Server, S3User } from '../../support/s3-server.ts';
 
-/** Keys that last some seconds, as a set has them. */
+/** Temporary keys as the fields of a set. */
 export interface TemporaryKeys extends Readonly<Record<string, string>> {
   readonly access_key: string;
   readonly secret_key: string;
   readonly session_token: string;
 }
 
-/** Lets a user of RGW take a role that may do everything with every bucket. */
+/** Lets a user of RGW assume a role with all rights on all buckets. */
 export async function makeRole({ admin }: S3Server, user: S3User): Promise<string> {
   const policyOf = (statement: object): string =>
     JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', ...statement }] });
@@ -20,7 +20,7 @@ export async function makeRole({ admin }: S3Server, user: S3User): Promise<strin
   return 'arn:aws:iam:::role/backup';
 }
 
-/** Takes a role for some seconds; libraries ask for a quarter of an hour at least. */
+/** Assumes a role for some seconds. Client libraries ask for at least 15 minutes. */
 export async function assumeRole(
   { endpoint }: S3Server,
   user: S3User,
@@ -46,7 +46,7 @@ export async function assumeRole(
   return keys;
 }
 
-/** Amazon's signature, version 4, for the service sts. */
+/** Returns the headers of a request to the STS service, with Amazon's signature version 4. */
 function signed(host: string, body: string, { accessKey, secretKey }: S3User): Record<string, string> {
   const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
   const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();

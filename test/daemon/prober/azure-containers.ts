@@ -3,7 +3,7 @@ import { ContainerClient, newPipeline, StorageSharedKeyCredential } from '@azure
 import type { AzuriteServer } from '../../support/azurite-server.ts';
 import type { RepositoryFiles } from './s3-buckets.ts';
 
-/** The containers of Azurite's account, made ready for a test. */
+/** The containers of Azurite's account, prepared for tests. */
 export class Containers {
   readonly #server: AzuriteServer;
   readonly #ca: string;
@@ -20,7 +20,7 @@ export class Containers {
     return name;
   }
 
-  /** Puts a repository there, file by file. */
+  /** Uploads the files of a repository. */
   async putRepository(container: string, files: RepositoryFiles, prefix = ''): Promise<void> {
     for (const [name, bytes] of files) {
       const blob = this.#client(container).getBlockBlobClient(prefix === '' ? name : `${prefix}/${name}`);
@@ -34,7 +34,7 @@ export class Containers {
     return names;
   }
 
-  /** By the address: a name that no name server has is of use to the prober only. */
+  /** Connects by the IP address, as the test host name exists in the prober's lookup only. */
   #client(container: string): ContainerClient {
     const { port, account, keys } = this.#server;
     const options = { retryOptions: { maxTries: 1 }, tlsOptions: { ca: this.#ca } };

@@ -16,7 +16,7 @@ import { startProxy } from './proxy-server.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..', '..');
 
-/** Stands where the prober would: prints what it was run with. */
+/** Takes the place of the built prober, and prints how it was run. */
 const REPORTER = `process.stdout.write(JSON.stringify({
   version: process.version, argv: process.argv.slice(2), execArgv: process.execArgv, env: process.env,
 }));`;
@@ -30,7 +30,7 @@ describe('the built prober', () => {
     await runSuccessfully([process.execPath, path.join(ROOT, 'tools', 'build-prober.ts'), directory]);
   });
 
-  it('needs no packages beside it, and takes what V8 made of it before', async (t) => {
+  it("needs no packages beside it, and uses V8's code cache", async (t) => {
     const server = await startHttp(t, refusal('InvalidAccessKeyId'));
     const caches = fs.readdirSync(directory).filter((file) => file.endsWith(`.${process.arch}.cache`));
     const parts = ['azure', 'failure', 'main', 'minio', 's3'];
@@ -46,7 +46,7 @@ describe('the built prober', () => {
     }
   });
 
-  it('speaks TLS, which it loads only then', { skip: skipUnless(command('openssl')) }, async (t) => {
+  it('speaks TLS, which it loads only when needed', { skip: skipUnless(command('openssl')) }, async (t) => {
     const authority = await makeAuthority(t);
     const identity = await authority.sign('IP:127.0.0.1,DNS:account.blob.azure.test');
     const server = await startHttp(t, refusal('AuthenticationFailed'), identity);
@@ -73,7 +73,7 @@ describe('the built prober', () => {
     }
   });
 
-  it('runs without them as well, and with those of another program', async (t) => {
+  it('runs without the code caches too, and with invalid ones', async (t) => {
     const copy = temporaryDirectory(t);
     fs.cpSync(directory, copy, { recursive: true });
     for (const part of ['main', 's3'])
@@ -89,7 +89,7 @@ describe('the built prober', () => {
 });
 
 describe('bin/cio-credential-prober', () => {
-  it('runs the built prober on the pinned Node, without what a shell or a debugger left in the environment', async (t) => {
+  it("runs the built prober on the pinned Node, without Node's variables from the environment", async (t) => {
     const folder = path.join(temporaryDirectory(t), 'a folder', 'node_modules', 'cio-credentiald');
     fs.cpSync(path.join(ROOT, 'bin'), path.join(folder, 'bin'), { recursive: true });
     fs.mkdirSync(path.join(folder, 'dist', 'prober'), { recursive: true });
@@ -116,7 +116,7 @@ describe('bin/cio-credential-prober', () => {
     for (const name of ['NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS', 'NODE_DEBUG']) assert.equal(seen.env[name], undefined);
   });
 
-  it('runs the sources where nothing is built', async (t) => {
+  it('runs the sources if nothing is built', async (t) => {
     const server = await startHttp(t, refusal('InvalidAccessKeyId'));
     const folder = path.join(temporaryDirectory(t), 'checkout');
     fs.mkdirSync(folder);
@@ -127,7 +127,7 @@ describe('bin/cio-credential-prober', () => {
     fs.cpSync(path.join(ROOT, 'bin'), path.join(folder, 'bin'), { recursive: true });
     const input = `${JSON.stringify(jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` }))}\0`;
     const { stdout } = await run([path.join(folder, 'bin', 'cio-credential-prober')], { input });
-    // Its input ended with the job: that is a cancel, which it says of every check that it did not come to.
+    // Its input ended with the job, which cancels it: all remaining checks are reported as cancelled.
     const findings = messagesIn(stdout.toString()).slice(0, -1) as Finding[];
     assert.ok(findings.some(({ reason }) => reason === 'cancelled'));
   });

@@ -6,9 +6,12 @@ import { runSuccessfully } from '../../support/process.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-/** Signs the certificates of servers of tests; its own is in PEM, as the field endpoint_ca takes it. */
+/** Signs the certificates of test servers. Its own certificate is in PEM, like the field endpoint_ca. */
 export interface Authority extends ServerIdentity {
-  /** Signs a certificate for a name as in `IP:127.0.0.1` or `DNS:localhost`, valid for some days from today; -1: until yesterday. */
+  /**
+   * Signs a certificate for a name such as `IP:127.0.0.1` or `DNS:localhost`, valid for some days from today (-1:
+   * expired yesterday).
+   */
   sign(name: string, days?: number): Promise<ServerIdentity>;
 }
 

@@ -7,7 +7,7 @@ const forever = (): Promise<never> => new Promise(() => undefined);
 const open = new AbortController().signal;
 
 describe('within()', () => {
-  it('gives what the step gives, or throws what it throws', async () => {
+  it('returns the result of the step, or throws its error', async () => {
     assert.equal(await within(1000, open, async () => 7), 7);
     const error = new Error('its own');
     await assert.rejects(
@@ -16,7 +16,7 @@ describe('within()', () => {
     );
   });
 
-  it('leaves a step behind that is late, and tells it so', async () => {
+  it('abandons a late step, and aborts its signal', async () => {
     let stopped: AbortSignal | undefined;
     const late = within(10, open, (signal) => {
       stopped = signal;
@@ -26,7 +26,7 @@ describe('within()', () => {
     assert.equal(stopped?.aborted, true);
   });
 
-  it('ends with its signal, for the reason of that', async () => {
+  it('ends with its signal, for the same reason', async () => {
     const controller = new AbortController();
     const running = within(1000, controller.signal, forever);
     const reason = new Error('enough');
@@ -35,13 +35,13 @@ describe('within()', () => {
     await assert.rejects(within(1000, controller.signal, forever), reason);
   });
 
-  it('says nothing of what becomes of a step that was left behind', async () => {
+  it('ignores the later result of an abandoned step', async () => {
     const { promise, reject } = Promise.withResolvers<never>();
     await assert.rejects(
       within(1, open, () => promise),
       { reason: 'timed_out' },
     );
-    // Unhandled, it would end this process.
+    // An unhandled rejection would end this process.
     reject(new Error('too late'));
     await new Promise((resolve) => setImmediate(resolve));
   });
@@ -55,7 +55,7 @@ describe('delayed()', () => {
       controller.abort();
       const signal = later ?? delayed(controller.signal, 20);
       assert.equal(signal.aborted, false);
-      // The timer of the signal itself keeps no process alive.
+      // The timer of the signal does not keep the process alive.
       await new Promise((resolve) => setTimeout(resolve, 60));
       assert.equal(signal.aborted, true);
     }

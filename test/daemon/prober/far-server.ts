@@ -7,21 +7,21 @@ import type { Lookup } from '../../../daemon/prober/network/resolve.ts';
 import type { ServerIdentity } from '../../support/minio-server.ts';
 import type { Scope } from '../../support/scope.ts';
 
-/** A server that is not what one expects. */
+/** A server whose behaviour the test defines. */
 export interface FarServer {
   readonly port: number;
-  /** As in `127.0.0.1:9000`. */
+  /** The host and port, as in `127.0.0.1:9000`. */
   readonly authority: string;
-  /** The head of every request that came, with each header's name and value on a line of its own. */
+  /** The head of every request, with each header's name and value on separate lines. */
   readonly seen: string[];
-  /** Lets nobody connect any more. */
+  /** Stops accepting connections. */
   readonly stop: () => void;
 }
 
-/** Answers a request that has come whole. */
+/** Answers a completely received request. */
 export type Answerer = (request: http.IncomingMessage, response: http.ServerResponse, body: Buffer) => void;
 
-/** Answers every HTTP request as it likes, with TLS where it has a certificate. */
+/** Starts a server that answers every HTTP request with `answer`, over TLS if it has a certificate. */
 export async function startHttp(
   scope: Scope,
   answer: Answerer,
@@ -45,7 +45,7 @@ export async function startHttp(
   return listen(scope, server, seen, host);
 }
 
-/** Does with every connection what it likes. */
+/** Starts a server that passes every connection to `connected`. */
 export function startTcp(scope: Scope, connected: (socket: net.Socket) => void): Promise<FarServer> {
   const seen: string[] = [];
   const server = net.createServer((socket) => {
@@ -55,7 +55,7 @@ export function startTcp(scope: Scope, connected: (socket: net.Socket) => void):
   return listen(scope, server, seen);
 }
 
-/** An answer of S3's that refuses. */
+/** Returns a listener that answers with an S3 error. */
 export function refusal(code: string, status = 403, rest = ''): http.RequestListener {
   return (_request, response) => {
     response.writeHead(status, { 'content-type': 'application/xml' });
@@ -65,10 +65,10 @@ export function refusal(code: string, status = 403, rest = ''): http.RequestList
   };
 }
 
-/** Sends every name to this machine. */
+/** Resolves every name to this machine. */
 export const toThisHost: Lookup = async () => [{ address: '127.0.0.1', family: 4 }];
 
-/** A name server's answer. */
+/** Returns a lookup that answers with these addresses. */
 export function lookupOf(...addresses: string[]): Lookup {
   return async () => addresses.map((address): LookupAddress => ({ address, family: net.isIP(address) }));
 }

@@ -16,14 +16,14 @@ const PROVIDERS = ['s3', 'minio'] as const;
 const LIST = '<ListBucketResult><Name>bucket-1</Name></ListBucketResult>';
 const ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>InternalError</Code></Error>';
 
-/** Answers a request in place of the bucket, and says so. */
+/** May answer a request in place of the bucket, and returns true if it does. */
 type Fault = (request: IncomingMessage, response: ServerResponse, objects: Map<string, Buffer>) => boolean;
 
 interface Bucket extends FarServer {
   readonly objects: ReadonlyMap<string, Buffer>;
 }
 
-/** A bucket without a repository. What is put arrives, whatever the answer to it is. */
+/** Starts a bucket without a repository. Objects are stored whatever the answer to the request is. */
 async function startBucket(scope: Scope, fault: Fault): Promise<Bucket> {
   const objects = new Map<string, Buffer>();
   const server = await startHttp(scope, (request, response, body) => {
@@ -42,7 +42,7 @@ async function startBucket(scope: Scope, fault: Fault): Promise<Bucket> {
   return Object.assign(server, { objects });
 }
 
-/** What becomes of the requests with one method, by their count. */
+/** Answers the requests with one method, by their count. */
 function onlyAt(method: string, answers: readonly (((response: ServerResponse) => void) | undefined)[]): Fault {
   let count = 0;
   return (request, response) => {
@@ -67,13 +67,13 @@ function find(server: FarServer, provider: string, rest?: Readonly<Record<string
   return findingsOf(jobAt(server, provider, rest));
 }
 
-/** The name of the object that stays behind, as it was told. */
+/** Returns the name of the object that was reported as left behind. */
 function leftoverIn(findings: readonly Finding[]): string | undefined {
   return findings.find(({ reason }) => reason === 'leftover_object')?.subject;
 }
 
-describe('probe(): a request that goes wrong halfway', () => {
-  it('deletes the probe object by a second request where the first one was lost', async (t) => {
+describe('probe(): requests that fail halfway', () => {
+  it('deletes the probe object with a second request if the first one was lost', async (t) => {
     for (const provider of PROVIDERS) {
       const bucket = await startBucket(t, onlyAt('DELETE', [reset]));
       const findings = await find(bucket, provider);
@@ -82,7 +82,7 @@ describe('probe(): a request that goes wrong halfway', () => {
     }
   });
 
-  it('takes the probe object for gone where the lost request has deleted it', async (t) => {
+  it('counts the probe object as deleted if the lost request has deleted it', async (t) => {
     for (const provider of PROVIDERS) {
       let lost = 0;
       const bucket = await startBucket(t, ({ method, socket }, _response, objects) => {
@@ -98,7 +98,7 @@ describe('probe(): a request that goes wrong halfway', () => {
     }
   });
 
-  it('names the probe object where the second request fails as well', async (t) => {
+  it('reports the probe object if the second request fails as well', async (t) => {
     for (const second of [reset, refuse]) {
       const bucket = await startBucket(t, onlyAt('DELETE', [reset, second]));
       const findings = await find(bucket, 's3');
@@ -107,21 +107,21 @@ describe('probe(): a request that goes wrong halfway', () => {
     }
   });
 
-  it('names the probe object where nobody answers its deletion', async (t) => {
+  it('reports the probe object if its deletion is not answered', async (t) => {
     const bucket = await startBucket(t, onlyAt('DELETE', [nothing, refuse]));
     const findings = await find(bucket, 's3');
     assert.equal(failureIn(findings)?.reason, 'timed_out');
     assert.deepEqual([...bucket.objects.keys()], [`/bucket-1/${leftoverIn(findings)}`]);
   });
 
-  it('names the probe object where a lost request may have left a marker that nobody knows', async (t) => {
+  it('reports the probe object if a lost request may have left an unknown delete marker', async (t) => {
     const deleted = (response: ServerResponse): void =>
       void response.writeHead(204, { 'x-amz-version-id': 'marker-2', 'x-amz-delete-marker': 'true' }).end();
     const bucket = await startBucket(t, onlyAt('DELETE', [reset, deleted]));
     assert.match(leftoverIn(await find(bucket, 's3')) ?? '', /^\.cio-credential-probe-/);
   });
 
-  it('needs nothing of a server that ends every connection, and does not say so', async (t) => {
+  it('works with a server that closes every connection without saying so', async (t) => {
     for (const provider of PROVIDERS) {
       for (const end of [(socket: Socket) => socket.end(), (socket: Socket) => socket.resetAndDestroy()]) {
         const bucket = await startBucket(t, ({ socket }, response) => {
@@ -139,13 +139,13 @@ describe('probe(): a request that goes wrong halfway', () => {
     }
   });
 
-  it('asks once more over a new connection where a kept one is gone, and no oftener', async (t) => {
+  it('retries once over a new connection if a kept one is gone, and not more often', async (t) => {
     const bucket = await startBucket(t, onlyAt('GET', [undefined, reset, reset]));
     const { reason } = findingFor(await find(bucket, 's3', { region: 'us-east-1' }), 'repository');
     assert.equal(reason, 'connection_lost');
   });
 
-  it('names the server where nobody listens there any more', async (t) => {
+  it('names the server if nobody listens there any more', async (t) => {
     for (const provider of PROVIDERS) {
       const bucket = await startBucket(t, ({ url = '' }, response) => {
         response.setHeader('connection', 'close');
@@ -157,7 +157,7 @@ describe('probe(): a request that goes wrong halfway', () => {
     }
   });
 
-  it('takes an error for one, whatever the status of the answer is', async (t) => {
+  it('reports an error in the body, whatever the HTTP status', async (t) => {
     for (const provider of PROVIDERS) {
       for (const [method, check] of [
         ['PUT', 'write'],
@@ -178,7 +178,7 @@ describe('probe(): a request that goes wrong halfway', () => {
     }
   });
 
-  it('is told of an answer that is none, and does not wait for another', async (t) => {
+  it('reports an invalid answer, and does not wait for another', async (t) => {
     const switching = say('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\nmore');
     const chunk = say('HTTP/1.1 200 OK\r\netag: "x"\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\nmore');
     for (const [answer, subject] of [
@@ -197,7 +197,7 @@ describe('probe(): a request that goes wrong halfway', () => {
     }
   });
 
-  it('is told by its own code, where that is one for something else', async (t) => {
+  it('reports an error code that belongs to another request by that code', async (t) => {
     const cases = [
       ['GET', 'key', 'NoSuchKey', 'unexpected_answer', 'NoSuchKey'],
       ['PUT', 'write', 'NoSuchKey', 'unexpected_answer', 'NoSuchKey'],
@@ -213,7 +213,7 @@ describe('probe(): a request that goes wrong halfway', () => {
     }
   });
 
-  it('says nothing of the keys where it should have shown which of them is wrong', async (t) => {
+  it('reports nothing about the keys if the server fails while it is asked which of them is wrong', async (t) => {
     const busy = refusal('SlowDown', 503);
     for (const provider of PROVIDERS) {
       for (const [answer, reason, subject] of [
@@ -230,7 +230,7 @@ describe('probe(): a request that goes wrong halfway', () => {
     }
   });
 
-  it('leaves time to take the probe object away where the time for everything else is over', async (t) => {
+  it('leaves time to delete the probe object after the time for everything else is over', async (t) => {
     const late = new AbortController();
     const over = new Error('the time is over');
     const bucket = await startBucket(t, ({ method, url = '', socket }, response, objects) => {
@@ -239,7 +239,7 @@ describe('probe(): a request that goes wrong halfway', () => {
         return true;
       }
       if (method !== 'DELETE') return false;
-      // Longer than after a cancel; one who has gone by then has nothing deleted.
+      // Longer than the time after a cancel; a prober that has left by then gets nothing deleted.
       setTimeout(() => {
         if (socket.destroyed) return;
         objects.clear();
@@ -255,7 +255,7 @@ describe('probe(): a request that goes wrong halfway', () => {
     assert.deepEqual([[...bucket.objects.keys()], leftoverIn(findings)], [[], undefined]);
   });
 
-  it('is made once more, and not when the server would like, where there are too many', async (t) => {
+  it("retries once on too many requests, and ignores the server's retry-after", async (t) => {
     for (const provider of PROVIDERS) {
       const server = await startHttp(t, (_request, response) =>
         response.writeHead(429, { 'retry-after': '86400' }).end(),
@@ -267,11 +267,11 @@ describe('probe(): a request that goes wrong halfway', () => {
   });
 });
 
-describe('probe(): how the set wants objects to be kept', () => {
+describe('probe(): storage class and encryption', () => {
   const BOTH = { storage_class: 'COLD', sse: 'aws:kms' } as const;
   const HEADERS = { storage_class: 'x-amz-storage-class', sse: 'x-amz-server-side-encryption' } as const;
 
-  /** Refuses what has one of these headers, by a code that says little. */
+  /** Refuses requests with one of these headers, with an unspecific code. */
   const refusing =
     (headers: readonly string[], code: string): Fault =>
     (request, response) => {
@@ -280,7 +280,7 @@ describe('probe(): how the set wants objects to be kept', () => {
       return isRefused;
     };
 
-  it('blames what an object can be written without, and nothing by a guess', async (t) => {
+  it('blames the setting without which an object can be written, and guesses nothing', async (t) => {
     const cases = [
       [BOTH, ['storage_class'], 'storage_class'],
       [BOTH, ['sse'], 'sse'],
@@ -300,7 +300,7 @@ describe('probe(): how the set wants objects to be kept', () => {
     }
   });
 
-  it('blames none where an object cannot be written without them either', async (t) => {
+  it('blames neither setting if an object cannot be written without them either', async (t) => {
     for (const provider of PROVIDERS) {
       const bucket = await startBucket(t, refusing(['host'], 'InvalidArgument'));
       const findings = await find(bucket, provider, BOTH);
@@ -310,12 +310,12 @@ describe('probe(): how the set wants objects to be kept', () => {
     }
   });
 
-  it('tells the refusal, whatever else becomes of an object without them', async (t) => {
+  it('reports the refusal, whatever becomes of an object without the setting', async (t) => {
     for (const provider of PROVIDERS) {
       for (const [code, status, reason, subject, other, otherStatus, deleted] of [
         ['InvalidArgument', 400, 'unexpected_answer', 'InvalidArgument', 'AccessDenied', 403, 1],
         ['NotImplemented', 501, 'not_supported', 's3:PutObject', 'AccessDenied', 403, 0],
-        // What a busy server has done nobody knows.
+        // Nobody knows whether a busy server has written the object.
         ['NotImplemented', 501, 'not_supported', 's3:PutObject', 'SlowDown', 503, 1],
       ] as const) {
         const bucket = await startBucket(t, (request, response) => {
@@ -331,7 +331,7 @@ describe('probe(): how the set wants objects to be kept', () => {
     }
   });
 
-  it('blames a setting where objects with another one are denied', async (t) => {
+  it('blames a setting even if objects with another one are denied', async (t) => {
     for (const provider of PROVIDERS) {
       const bucket = await startBucket(t, (request, response) => {
         if (request.method !== 'PUT') return false;
@@ -347,7 +347,7 @@ describe('probe(): how the set wants objects to be kept', () => {
     }
   });
 
-  it('asks no more where the code is clear', async (t) => {
+  it('makes no further attempt if the code is specific', async (t) => {
     for (const [code, field] of [
       ['InvalidStorageClass', 'storage_class'],
       ['KMS.DisabledException', 'sse'],

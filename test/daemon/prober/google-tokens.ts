@@ -4,16 +4,16 @@ import type { Answerer } from './far-server.ts';
 
 const EMAIL = 'backup@project.iam.gserviceaccount.com';
 
-/** What the prober asks for, and restic. */
+/** The scope that the prober and restic ask for. */
 const SCOPE = 'https://www.googleapis.com/auth/devstorage.read_write';
 
-/** What rclone asks for, who can change rights, too. */
+/** The scope that rclone asks for, which includes changing access rights. */
 export const RCLONE_SCOPE = 'https://www.googleapis.com/auth/devstorage.full_control';
 
-/** What the storage server gets to see. */
+/** The token that the storage server receives. */
 export const TOKEN = 'ya29.a-token-of-this-test';
 
-/** The key of a service account, as JSON of Google's form and as its server of tokens knows it. */
+/** The key of a service account, as JSON in Google's form and as known to the token server. */
 export class ServiceAccountKey {
   readonly #private: KeyObject;
   readonly publicKey: KeyObject;
@@ -36,7 +36,7 @@ export class ServiceAccountKey {
   }
 }
 
-/** Gives {@link TOKEN} for an assertion that RFC 7523 lets in, and otherwise answers as Google does. */
+/** Grants {@link TOKEN} for a valid assertion (RFC 7523), and otherwise answers as Google does. */
 export function grantTokens(publicKey: KeyObject, audience: () => string, scopes: readonly string[] = []): Answerer {
   return (_request, response, body) => {
     const answer = (status: number, content: object): void => {

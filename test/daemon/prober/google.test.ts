@@ -18,10 +18,10 @@ const PASSWORD = 'the password of the repository';
 const STORAGE_HOST = 'storage.google.test';
 const TOKEN_HOST = 'oauth2.google.test';
 
-/** All but the shape, which the prober is not asked for, and the region, which Google asks for nowhere. */
+/** All checks but the shape, which the daemon checks, and the region, which Google never asks for. */
 const PROBED = CHECKS.filter((check) => check !== 'shape' && check !== 'region');
 
-/** A second takes long to find. */
+/** One key for all tests, since generating a second one takes long. */
 const KEY = new ServiceAccountKey();
 
 const VALUES: Values = {
@@ -133,7 +133,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       assert.deepEqual(await namesIn('backup'), [...files.keys()].map((name) => `host-1/${name}`).toSorted());
     });
 
-    it('looks for keys nowhere else than restic does: a former layout there never was', async () => {
+    it('looks for keys only where restic does: Google never had a former layout', async () => {
       const failure = failureIn(await find(values(url, { backup_repo: 'gs:once:/' })));
       assert.deepEqual(failure, { check: 'password', state: 'failed', reason: 'no_keys' });
     });
@@ -145,7 +145,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       assert.deepEqual(await namesIn('versions'), [...files.keys()].toSorted());
     });
 
-    it('makes a bucket that is not there, and takes it for what it is afterwards', async () => {
+    it('makes a missing bucket, and finds it afterwards', async () => {
       const own = values(url, { backup_repo: '', bucket: 'made-1' });
       const findings = await find(own, { makeBucket: true });
       const made = { check: 'bucket', state: 'passed', reason: 'bucket_made', subject: 'made-1' };
@@ -156,7 +156,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       assert.deepEqual(findingFor(again, 'bucket'), { check: 'bucket', state: 'passed' });
     });
 
-    it('tries what can be tried of a set without a repository, and without a bucket', async () => {
+    it('tries as much as possible without a repository, and without a bucket', async () => {
       const findings = await find(values(url, { backup_repo: '', bucket: 'empty' }));
       assert.equal(findingFor(findings, 'delete').state, 'passed', JSON.stringify(findings));
       assert.deepEqual(findingFor(findings, 'password').reason, 'missing_field');
@@ -166,7 +166,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       assert.equal(findingFor(account, 'write').field, 'bucket');
     });
 
-    it('writes nothing for a restore', async () => {
+    it('writes nothing with restoreOnly', async () => {
       const findings = await find(values(url), { restoreOnly: true });
       assert.deepEqual(findingFor(findings, 'write'), { check: 'write', state: 'skipped', reason: 'restore_only' });
       assert.equal(findingFor(findings, 'password').state, 'passed');
@@ -184,13 +184,13 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
     });
   });
 
-  describe('where no token is given', () => {
+  describe('without a token', () => {
     const cases: readonly (readonly [what: string, account: () => string, reason: Reason])[] = [
-      ['an account that there is not', () => KEY.json(tokenUri, { client_email: 'x@y.org' }), 'unknown_access_key'],
-      ['a key that the account does not have', () => new ServiceAccountKey().json(tokenUri), 'wrong_secret_key'],
+      ['a missing account', () => KEY.json(tokenUri, { client_email: 'x@y.org' }), 'unknown_access_key'],
+      ['a key of another account', () => new ServiceAccountKey().json(tokenUri), 'wrong_secret_key'],
     ];
     for (const [what, account, reason] of cases) {
-      it(`tells ${what}`, async () => {
+      it(`reports ${what}`, async () => {
         const server = await start(refusing(500, 'backendError'));
         const findings = await find(values(server.url, { service_account: account() }));
         assert.deepEqual(failureIn(findings), { check: 'key', state: 'failed', reason, field: 'service_account' });
@@ -198,7 +198,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       });
     }
 
-    it('blames the clock where the assertion is out of its time', async () => {
+    it('reports the clock if the assertion is out of its time', async () => {
       const server = await start(refusing(500, 'backendError'));
       const late = await start((_request, response) => {
         response.writeHead(400, { date: new Date(Date.now() - 7_200_000).toUTCString() });
@@ -213,7 +213,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       assert.ok(Math.abs(Number(subject) - 7200) <= 2, subject);
     });
 
-    it('says of the key what keeps its server from being reached, and sends nothing to a metadata service', async () => {
+    it('reports why the token server cannot be reached, and sends nothing to a metadata service', async () => {
       const server = await start(refusing(500, 'backendError'));
       const lookup: Lookup = (host) => (host === TOKEN_HOST ? lookupOf('169.254.169.254') : toThisHost)(host);
       const refused = { check: 'key', state: 'failed', reason: 'address_refused', field: 'service_account' };
@@ -227,7 +227,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       assert.equal(failureIn(findings)?.check, 'key');
     });
 
-    it('takes no answer without a token in it', async () => {
+    it('refuses an answer without a token', async () => {
       const server = await start(refusing(500, 'backendError'));
       for (const body of ['', '[]', '{"access_token":1}', '{"access_token":""}', '{"access_token":"a\\r\\nb: c"}']) {
         const portal = await start((_request, response) => response.end(body), TOKEN_HOST);
@@ -239,7 +239,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
     });
   });
 
-  describe('where the storage answers something else', () => {
+  describe('with unexpected answers of the storage', () => {
     const answers: readonly (readonly [status: number, reason: string, expected: Partial<Finding>])[] = [
       [401, 'authError', { check: 'key', reason: 'key_rejected', field: 'service_account' }],
       [403, 'forbidden', { check: 'list', reason: 'access_denied', subject: 'storage.objects.list' }],
@@ -250,13 +250,13 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       [400, 'somethingNew', { check: 'key', reason: 'unexpected_answer', subject: 'somethingNew' }],
     ];
     for (const [status, reason, expected] of answers) {
-      it(`knows ${status} ${reason}`, async () => {
+      it(`maps ${status} ${reason} to a finding`, async () => {
         const server = await start(refusing(status, reason));
         assert.deepEqual(failureIn(await find(values(server.url))), { state: 'failed', ...expected });
       });
     }
 
-    it('names what keeps a bucket from being made, and the one that it could not take away again', async () => {
+    it('reports why a bucket cannot be made, and a bucket that it could not delete again', async () => {
       const bodies: string[] = [];
       const startMaking = (reason: string, status: number, isMade = false): ReturnType<typeof start> => {
         let isThere = false;
@@ -289,7 +289,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       assert.deepEqual(about, ['bucket_made', 'leftover_bucket']);
     });
 
-    it('names the right that is missing for each request, and what stays behind', async () => {
+    it('names the missing right for each request, and the object left behind', async () => {
       const rights = [
         ['POST', 'write', 'storage.objects.create'],
         ['DELETE', 'delete', 'storage.objects.delete'],
@@ -309,9 +309,9 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       }
     });
 
-    it('takes away what it wrote by a request that failed or was lost, and only that', async () => {
+    it('deletes what a failed or lost request wrote, and only that', async () => {
       for (const fault of ['fails', 'is lost', 'is lost before']) {
-        // Of each that is there; a generation that is not named stays as an old one.
+        // The generations of the object; deleting without a generation would keep the old ones.
         const generations: string[] = [];
         let count = 0;
         const server = await start((request, response, body) => {
@@ -347,7 +347,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       }
     });
 
-    it('follows no redirect, and shows neither token nor key to anybody else', async () => {
+    it('follows no redirect, and sends neither token nor key to anybody else', async () => {
       const other = await start((_request, response) => response.end());
       const server = await start((_request, response) => {
         response.writeHead(302, { location: `${other.url}/storage/v1/b/backup/o` }).end();
@@ -361,7 +361,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
       assert.ok(!tokens.seen.join('').includes('PRIVATE KEY'));
     });
 
-    it('takes neither an answer without end nor one of another kind', async () => {
+    it('refuses endless answers and answers of another kind', async () => {
       const endless = await start((_request, response) => {
         const more = (): void => {
           while (response.write(' '.repeat(65_536)));
@@ -384,7 +384,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
     });
   });
 
-  it('names what it cannot try, and what is missing or of no use', async () => {
+  it('reports values that are missing, invalid or not supported', async () => {
     const elliptic = KEY.json(tokenUri).replace(
       /"private_key":"[^"]+"/,
       '"private_key":"-----BEGIN PRIVATE KEY-----\\nMC4=\\n-----END PRIVATE KEY-----\\n"',

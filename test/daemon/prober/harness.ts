@@ -3,7 +3,7 @@ import { surroundingsOf, type Surroundings } from '../../../daemon/prober/surrou
 import type { CheckId, Finding, ProbeJob } from '../../../src/validation.ts';
 import type { Scope } from '../../support/scope.ts';
 
-/** A set with which nothing is wrong but that its server is missing. */
+/** A valid set whose server does not exist. */
 export const VALUES = {
   backup_repo: 's3:http://127.0.0.1:1/bucket-1',
   access_key: 'AKIAIOSFODNN7EXAMPLE',
@@ -22,7 +22,7 @@ export function jobOf(values: Readonly<Record<string, string>> = {}, rest: Parti
   };
 }
 
-/** The scope of a whole suite: node:test ends what is registered in a hook with the hook. */
+/** Returns a scope for a whole suite: node:test ends clean-ups registered in a hook together with the hook. */
 export function suiteScope(after: (cleanUp: () => Promise<void>) => void): Scope {
   const cleanUps: (() => void | Promise<void>)[] = [];
   after(async () => {
@@ -31,7 +31,7 @@ export function suiteScope(after: (cleanUp: () => Promise<void>) => void): Scope
   return { after: (cleanUp) => void cleanUps.push(cleanUp) };
 }
 
-/** All findings, without how long they took. */
+/** Returns all findings, without their durations. */
 export async function findingsOf(
   job: ProbeJob,
   options: { readonly signal?: AbortSignal } & Partial<Surroundings> = {},
@@ -43,12 +43,12 @@ export async function findingsOf(
   return findings;
 }
 
-/** The first broken link. */
+/** Returns the first failed check. */
 export function failureIn(findings: readonly Finding[]): Finding | undefined {
   return findings.find(({ state }) => state === 'failed');
 }
 
-/** The only finding of a check. */
+/** Returns the only finding of a check. */
 export function findingFor(findings: readonly Finding[], check: CheckId): Finding {
   const [finding, ...others] = findings.filter((finding) => finding.check === check);
   if (finding === undefined || others.length > 0)
@@ -56,7 +56,7 @@ export function findingFor(findings: readonly Finding[], check: CheckId): Findin
   return finding;
 }
 
-/** The checks in each state, to compare at a glance. */
+/** Returns the checks in one state, for comparisons. */
 export function checksIn(findings: readonly Finding[], state: Finding['state']): CheckId[] {
   return findings.filter((finding) => finding.state === state).map(({ check }) => check);
 }

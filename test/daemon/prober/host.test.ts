@@ -15,7 +15,7 @@ import { failureIn, findingsOf, jobOf } from './harness.ts';
 import { messagesIn, PROBER_SOURCE } from './prober-child.ts';
 import type { Finding } from '../../../src/validation.ts';
 
-/** A name server that knows no name, on the port where they are looked for. */
+/** A name server on port 53 that knows no name. */
 const KNOWS_NOTHING = `import dgram from 'node:dgram';
 const server = dgram.createSocket('udp4');
 server.on('message', (query, peer) => {
@@ -26,7 +26,7 @@ server.on('message', (query, peer) => {
 await new Promise((resolve) => server.bind(53, '127.0.0.1', resolve));
 server.unref();`;
 
-/** Runs a job on a host of its own: with nothing but a loopback, and the name server that is said. */
+/** Runs a job in a network namespace with only a loopback, with or without a name server. */
 async function findingsOnLonelyHost(scope: Scope, repository: string, node: readonly string[]): Promise<Finding[]> {
   const file = path.join(temporaryDirectory(scope), 'resolv.conf');
   fs.writeFileSync(file, 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n');
@@ -45,7 +45,7 @@ async function findingsOnLonelyHost(scope: Scope, repository: string, node: read
 const UNSHARE = [root, command('unshare', 'util-linux'), command('ip', 'iproute2')];
 
 describe('probe() on a host whose network is broken', () => {
-  it('tells a name that does not exist by the word of a name server', { skip: skipUnless(...UNSHARE) }, async (t) => {
+  it('reports a missing name if a name server says so', { skip: skipUnless(...UNSHARE) }, async (t) => {
     const server = ['--import', `data:text/javascript,${encodeURIComponent(KNOWS_NOTHING)}`];
     const { ms: _ms, ...failure } = failureIn(await findingsOnLonelyHost(t, 's3:https://nobody.test/b', server)) ?? {};
     const expected = {
@@ -58,7 +58,7 @@ describe('probe() on a host whose network is broken', () => {
     assert.deepEqual(failure, expected);
   });
 
-  it('tells a name server that is not there', { skip: skipUnless(...UNSHARE) }, async (t) => {
+  it('reports a missing name server', { skip: skipUnless(...UNSHARE) }, async (t) => {
     const { ms: _ms, ...failure } = failureIn(await findingsOnLonelyHost(t, 's3:https://nobody.test/b', [])) ?? {};
     assert.deepEqual(failure, {
       check: 'resolve',
@@ -68,7 +68,7 @@ describe('probe() on a host whose network is broken', () => {
     });
   });
 
-  it('tells a host to which there is no way', { skip: skipUnless(...UNSHARE) }, async (t) => {
+  it('reports a host without a route', { skip: skipUnless(...UNSHARE) }, async (t) => {
     const failure = failureIn(await findingsOnLonelyHost(t, 's3:https://192.0.2.1/b', []));
     assert.deepEqual([failure?.check, failure?.reason, failure?.subject], ['connect', 'unreachable', '192.0.2.1:443']);
   });
@@ -89,7 +89,7 @@ describe('probe() on a host whose network is broken', () => {
   );
 });
 
-/** A process that was stopped, and whose queue of connections is full: the kernel drops what else comes. */
+/** Starts a stopped process with a full accept queue: the kernel drops further connections. */
 async function startDeafServer(scope: Scope): Promise<number> {
   const program = `require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, function () {
     process.stdout.write(String(this.address().port));
@@ -102,7 +102,7 @@ async function startDeafServer(scope: Scope): Promise<number> {
   for (let count = 0; count < 4; count += 1) {
     const socket = net.connect(port, '127.0.0.1').on('error', () => undefined);
     scope.after(() => void socket.destroy());
-    // The first ones are taken into the queue, the last ones are not.
+    // The first connections fit into the queue, the last ones do not.
     await Promise.race([once(socket, 'connect'), new Promise((resolve) => setTimeout(resolve, 300))]);
   }
   return port;

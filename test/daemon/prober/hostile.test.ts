@@ -12,7 +12,7 @@ const LIST =
   '<?xml version="1.0"?><ListBucketResult><Name>b</Name><Contents><Key>config</Key></Contents></ListBucketResult>';
 const ERROR = '<?xml version="1.0"?><Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-1</Region></Error>';
 
-/** Answers to begin with; what a server says is one of them with some of its bytes changed. */
+/** Answers to start from: a server sends one of them with some bytes changed. */
 const ANSWERS = [
   [200, LIST],
   [200, '<LocationConstraint>eu</LocationConstraint>'],
@@ -47,7 +47,7 @@ const said = fc.oneof(
   fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
 );
 
-describe('probe() against a server that says anything', () => {
+describe('probe() against a server that sends anything', () => {
   const scope = suiteScope(after);
   let server: FarServer;
   let script: readonly Buffer[] = [];
@@ -60,7 +60,7 @@ describe('probe() against a server that says anything', () => {
   });
 
   for (const provider of ['s3', 'minio'] as const) {
-    it(`finds something in the closed set for every check, and ends, by the library of ${provider}`, async () => {
+    it(`yields findings from the closed lists for every check, and ends, with the library for ${provider}`, async () => {
       const property = fc.asyncProperty(fc.array(said, { minLength: 1, maxLength: 4 }), async (answers) => {
         script = answers;
         turn = 0;

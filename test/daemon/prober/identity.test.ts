@@ -13,7 +13,7 @@ import { MACHINE_TOKEN, ROLE_KEYS, startMetadata, type MetadataServer } from './
 
 const LIST = '<ListBucketResult><Name>bucket-1</Name></ListBucketResult>';
 
-/** A bucket that takes every key, so that what came can be looked at. */
+/** A bucket that accepts every key, so that the test can inspect the requests. */
 const taking: Answerer = ({ method, url = '' }, response) => {
   if (url.includes('location')) response.end('<LocationConstraint></LocationConstraint>');
   else if (url.includes('list-type')) response.end(LIST);
@@ -22,7 +22,7 @@ const taking: Answerer = ({ method, url = '' }, response) => {
 };
 
 describe('metadataServices()', () => {
-  it('takes the path that the container agent told, and nothing that leads to another server', () => {
+  it('accepts the path of a container agent, and nothing that leads to another server', () => {
     const instance = { address: '169.254.169.254', port: 80 };
     const container = { address: '169.254.170.2', port: 80, path: '/v2/credentials/x' };
     assert.deepEqual(metadataServices('/v2/credentials/x'), { instance, container });
@@ -32,7 +32,7 @@ describe('metadataServices()', () => {
   });
 });
 
-describe('probe() as the machine itself, by S3', () => {
+describe("probe() with the machine's identity, for S3", () => {
   const scope = suiteScope(after);
   let metadata: MetadataServer;
   let server: FarServer;
@@ -49,7 +49,7 @@ describe('probe() as the machine itself, by S3', () => {
   };
 
   for (const provider of ['aws', 's3', 'minio']) {
-    it(`signs with the keys of the machine's role, by the library of ${provider}`, async () => {
+    it(`signs with the keys of the machine's role, with the library for ${provider}`, async () => {
       const asked = metadata.seen.length;
       const known = server.seen.length;
       const findings = await findingsOf(job(provider), { metadata: metadata.services });
@@ -70,7 +70,7 @@ describe('probe() as the machine itself, by S3', () => {
     });
   }
 
-  it("asks for the keys of a task, and not for the machine's, where it is one", async () => {
+  it("asks for the keys of a task instead of the machine's in a container", async () => {
     const asked = metadata.seen.length;
     const container = { ...metadata.services.instance, path: '/v2/credentials/task' };
     const services: MetadataServices = { instance: { address: '127.0.0.1', port: 1 }, container };
@@ -80,7 +80,7 @@ describe('probe() as the machine itself, by S3', () => {
     assert.match(metadata.seen[asked] ?? '', new RegExp(`host\n127\\.0\\.0\\.1:${container.port}\n`, 'i'));
   });
 
-  it('asks nobody where the set does not say so, nor before there is a server to show the keys to', async () => {
+  it('asks only if the set says so, and only once there is a server to send the keys to', async () => {
     const asked = metadata.seen.length;
     const options = { metadata: metadata.services };
     for (const text of ['false', '']) {
@@ -93,14 +93,14 @@ describe('probe() as the machine itself, by S3', () => {
     assert.equal(metadata.seen.length, asked);
   });
 
-  it('does not go to a metadata service as the server of a set, whatever it uses', async () => {
+  it('refuses a metadata service as the server of a set, whatever keys it uses', async () => {
     for (const host of ['169.254.169.254', '169.254.170.2', '[fd00:ec2::254]']) {
       const findings = await findingsOf(job('aws', { backup_repo: `s3:http://${host}/bucket-1` }));
       assert.equal(failureIn(findings)?.reason, 'address_refused', host);
     }
   });
 
-  it('says of the identity what the server says of keys', async (t) => {
+  it('reports what the server says about the keys as about the identity', async (t) => {
     const cases = [
       ['InvalidAccessKeyId', "the server does not know the machine's identity"],
       ['SignatureDoesNotMatch', "the machine's identity is wrong: the server does not accept what it signs"],
@@ -127,7 +127,7 @@ describe('probe() as the machine itself, by S3', () => {
     assert.equal(failure && describeFinding(failure).what, "the machine's identity has no right to s3:ListBucket");
   });
 
-  it('ends where nobody waits any more, though the service says nothing', async (t) => {
+  it('ends once the job is cancelled, even if the service is silent', async (t) => {
     const cancel = new AbortController();
     const silent = await startTcp(t, (socket) => void socket.once('data', () => cancel.abort()).resume());
     const services: MetadataServices = { instance: { address: '127.0.0.1', port: silent.port } };
@@ -135,11 +135,11 @@ describe('probe() as the machine itself, by S3', () => {
     assert.deepEqual(findingFor(findings, 'key'), { check: 'key', state: 'skipped', reason: 'cancelled' });
   });
 
-  describe('where there is no identity to be had', () => {
+  describe('without an identity', () => {
     const found = async (services: MetadataServices): Promise<Finding | undefined> => {
       const known = server.seen.length;
       const failure = failureIn(await findingsOf(job('aws'), { metadata: services }));
-      // Nobody was asked for anything with keys of somebody else.
+      // No server got a request with other keys.
       assert.equal(server.seen.length, known);
       return failure;
     };
@@ -151,16 +151,16 @@ describe('probe() as the machine itself, by S3', () => {
       ...(subject === undefined ? {} : { subject }),
     });
 
-    it('names it, where the machine has no role', async (t) => {
+    it('reports identity_missing if the machine has no role', async (t) => {
       const { services } = await startMetadata(t, ({ url = '' }, response) => {
         if (url.endsWith('/security-credentials/')) response.writeHead(404).end();
       });
       const failure = await found(services);
       assert.deepEqual(failure, key('identity_missing'));
-      assert.match(failure ? describeFinding(failure).what : '', /^the machine's identity is not there/);
+      assert.match(failure ? describeFinding(failure).what : '', /^the machine has no identity/);
     });
 
-    it('names it, where nobody listens, answers, or says anything of use', async (t) => {
+    it('reports identity_not_told if nobody listens, answers, or sends anything useful', async (t) => {
       const server = createServer().listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { port } = server.address() as { port: number };
@@ -188,7 +188,7 @@ describe('probe() as the machine itself, by S3', () => {
   });
 });
 
-describe('probe() as the machine itself, by tokens', { skip: skipUnless(command('openssl')) }, () => {
+describe("probe() with the machine's identity, for tokens", { skip: skipUnless(command('openssl')) }, () => {
   const scope = suiteScope(after);
   let authority: Authority;
   let metadata: MetadataServer;
@@ -253,7 +253,7 @@ describe('probe() as the machine itself, by tokens', { skip: skipUnless(command(
   });
 
   for (const provider of ['google', 'azure'] as const) {
-    it(`shows the machine's token to the hosts of ${provider}, and asks for no key`, async () => {
+    it(`sends the machine's token to the hosts of ${provider}, and needs no key`, async () => {
       const server = provider === 'google' ? google : azure;
       const findings = await findingsOf(jobs()[provider], surroundings());
       assert.equal(failureIn(findings), undefined, JSON.stringify(findings));
@@ -263,7 +263,7 @@ describe('probe() as the machine itself, by tokens', { skip: skipUnless(command(
         assert.match(request, new RegExp(`authorization\nBearer ${MACHINE_TOKEN}\n`, 'i'));
     });
 
-    it(`shows it to nobody else, and by no certificate of the set's own (${provider})`, async () => {
+    it(`sends it to no other host, and not with the set's own certificate authority (${provider})`, async () => {
       const job = jobs()[provider];
       const asked = metadata.seen.length;
       const elsewhere =
@@ -283,14 +283,14 @@ describe('probe() as the machine itself, by tokens', { skip: skipUnless(command(
       assert.equal(metadata.seen.length, asked);
     });
 
-    it(`names the identity where the machine has none (${provider})`, async (t) => {
+    it(`reports identity_missing if the machine has none (${provider})`, async (t) => {
       const { services } = await startMetadata(t, (_request, response) => response.writeHead(404).end());
       const findings = await findingsOf(jobs()[provider], { ...surroundings(), metadata: services });
       const expected = { check: 'key', state: 'failed', reason: 'identity_missing', field: 'use_iam' };
       assert.deepEqual(failureIn(findings), expected);
     });
 
-    it(`shows nothing that is no token (${provider})`, async (t) => {
+    it(`sends nothing that is not a token (${provider})`, async (t) => {
       const server = provider === 'google' ? google : azure;
       const known = server.seen.length;
       const cases: readonly (readonly [Answerer, string])[] = [
@@ -310,7 +310,7 @@ describe('probe() as the machine itself, by tokens', { skip: skipUnless(command(
   }
 });
 
-/** A body without end. */
+/** Sends an endless body. */
 function pour(socket: Socket): void {
   socket.write('HTTP/1.1 200 OK\r\n\r\n');
   const chunk = Buffer.alloc(65_536, 'x');

@@ -6,7 +6,7 @@ import { build } from 'esbuild';
 
 const ROOT = path.join(import.meta.dirname, '..', '..', '..');
 
-/** Everything that a program imports, now or later: files of this repository, and packages. */
+/** Returns everything that a program imports, dynamically too: files of this repository, and packages. */
 async function importsOf(entryPoint: string): Promise<{ readonly files: string[]; readonly packages: string[] }> {
   const { metafile } = await build({
     absWorkingDir: ROOT,
@@ -25,7 +25,7 @@ async function importsOf(entryPoint: string): Promise<{ readonly files: string[]
 }
 
 describe('the process that holds the keys', () => {
-  it('has nothing of the prober in it, and no library that talks to a provider', async () => {
+  it('imports nothing of the prober, and no library that talks to a provider', async () => {
     const { files, packages } = await importsOf('daemon/main.ts');
     assert.ok(files.includes('daemon/app.ts'));
     assert.deepEqual(
@@ -37,14 +37,14 @@ describe('the process that holds the keys', () => {
 });
 
 describe('the prober', () => {
-  it('has nothing of the daemon in it but its log, and no library but the SDKs', async () => {
+  it('imports nothing of the daemon but its log, and no library but the SDKs', async () => {
     const { files, packages } = await importsOf('daemon/prober/main.ts');
     const others = files.filter((file) => !file.startsWith('src/') && !file.startsWith('daemon/prober/'));
     assert.deepEqual(others, ['daemon/log.ts']);
     assert.deepEqual(packages, ['@aws-sdk/client-s3', '@azure/storage-blob', 'minio']);
   });
 
-  it('can start no process, and writes no file', async () => {
+  it('cannot start processes, and writes no files', async () => {
     const { metafile } = await build({
       absWorkingDir: ROOT,
       entryPoints: ['daemon/prober/main.ts'],

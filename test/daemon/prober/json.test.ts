@@ -5,7 +5,7 @@ import { asObject, decodeBase64, parseObject } from '../../../daemon/prober/json
 import { watchWipes } from './restic/wiped.ts';
 
 describe('asObject()', () => {
-  it('takes objects, and neither lists nor what has no members', () => {
+  it('returns objects, but no lists and no primitive values', () => {
     const object = { member: 1 };
     assert.equal(asObject(object), object);
     for (const other of [null, undefined, [], [object], 'text', 1, true]) assert.equal(asObject(other), undefined);
@@ -13,7 +13,7 @@ describe('asObject()', () => {
 });
 
 describe('parseObject()', () => {
-  it('reads one object, from the middle of a buffer as well', () => {
+  it('parses one object, also from the middle of a buffer', () => {
     const bytes = Buffer.from('[{"member":"\u00e4"}]');
     assert.deepEqual(parseObject(bytes.subarray(1, -1)), { member: '\u00e4' });
     for (const text of ['', '{', 'null', '[]', '"text"', '1', '{}{}'])
@@ -22,7 +22,7 @@ describe('parseObject()', () => {
 });
 
 describe('decodeBase64()', () => {
-  it('wipes what it made of a text that is none', (t) => {
+  it('wipes the bytes decoded from an invalid text', (t) => {
     const bytes = Buffer.from('nearly a key, and so a secret');
     const text = bytes.toString('base64');
     const wiped = watchWipes(t);

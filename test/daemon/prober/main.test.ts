@@ -20,7 +20,7 @@ const LOCATION = '<LocationConstraint></LocationConstraint>';
 const line = (job: ProbeJob): string => `${JSON.stringify(job)}\0`;
 
 describe('the prober', () => {
-  it('answers one job with its findings, says that this was all, and ends', async (t) => {
+  it('answers one job with its findings and an end message, and exits', async (t) => {
     const server = await startHttp(t, refusal('InvalidAccessKeyId'));
     for (const provider of ['s3', 'minio']) {
       const child = new ProberChild(t);
@@ -32,14 +32,14 @@ describe('the prober', () => {
     }
   });
 
-  it('takes a job that comes in pieces, over a socket that is both its input and its output', async (t) => {
+  it('accepts a job in pieces, over a socket that is both its input and its output', async (t) => {
     const directory = temporaryDirectory(t);
     const server = net.createServer().listen(path.join(directory, 'socket'));
     await once(server, 'listening');
     t.after(() => void server.close());
     const peer = net.connect(path.join(directory, 'socket'));
     const [socket] = (await once(server, 'connection')) as [net.Socket];
-    // As systemd does it with Accept=yes and StandardInput=socket.
+    // As systemd does with Accept=yes and StandardInput=socket.
     const [program = '', ...args] = PROBER_SOURCE;
     const child = spawn(program, args, { stdio: [socket, socket, 'pipe'], env: plainEnvironment() });
     t.after(() => void child.kill('SIGKILL'));
@@ -53,7 +53,7 @@ describe('the prober', () => {
     assert.equal(failureIn(messagesIn(text).slice(0, -1) as Finding[])?.reason, 'connection_refused');
   });
 
-  it('does not wait for a name server that does not answer when its caller has gone', async (t) => {
+  it('does not wait for a silent name server once its caller has left', async (t) => {
     const fifo = path.join(temporaryDirectory(t), 'fifo');
     await runSuccessfully(['mkfifo', fifo]);
     const child = new ProberChild(t, { STUCK_AT: fifo }, STUCK);
@@ -64,7 +64,7 @@ describe('the prober', () => {
     assert.equal(child.process.signalCode, 'SIGTERM', child.stderr);
   });
 
-  it('ends without a word of it where what comes is no job', async (t) => {
+  it('exits without repeating the input if it is not a job', async (t) => {
     const canaries = new Canaries();
     const secret = canaries.plant('secret');
     const half = new ProberChild(t);
@@ -74,12 +74,12 @@ describe('the prober', () => {
     for (const child of [half, wrong, none]) {
       assert.equal(await child.ended, 1);
       assert.equal(child.stdout, '');
-      assert.match(child.stderr, /what was received is no job/);
+      assert.match(child.stderr, /the bytes received are not a valid job/);
       assertUnseen(canaries.findIn('log', child.stderr));
     }
   });
 
-  it('takes no job without end', async (t) => {
+  it('refuses an endless job', async (t) => {
     const child = new ProberChild(t);
     const chunk = 'x'.repeat(1 << 20);
     for (let count = 0; count < 17; count += 1) child.send(chunk);
@@ -87,7 +87,7 @@ describe('the prober', () => {
     assert.equal(child.stdout, '');
   });
 
-  it('finds no keys, hosts or files of this machine', async (t) => {
+  it('uses no keys, hosts or files of this machine', async (t) => {
     const canaries = new Canaries();
     const server = await startHttp(t, refusal('InvalidAccessKeyId'));
     const thief = await startHttp(t, refusal('AccessDenied'));
@@ -122,7 +122,7 @@ describe('the prober', () => {
     assertUnseen(canaries.findIn('requests', server.seen.join('\n')));
   });
 
-  it('works for a user whom the user database does not know', async (t) => {
+  it('works under a uid without an entry in the user database', async (t) => {
     const server = await startHttp(t, refusal('InvalidAccessKeyId'));
     for (const provider of ['aws', 's3', 'minio']) {
       const child = new ProberChild(t, {}, WITHOUT_HOME).send(
@@ -133,7 +133,7 @@ describe('the prober', () => {
     }
   });
 
-  it('says no secret of a job on any output, nor where other processes look', async (t) => {
+  it('reveals no secret of a job in any output, nor to other processes', async (t) => {
     const canaries = new Canaries();
     const job = jobOf({
       secret_key: canaries.plantWord('secret key'),
@@ -151,7 +151,7 @@ describe('the prober', () => {
     assertUnseen(canaries.findIn('standard error', child.stderr));
   });
 
-  it('ends at once when its input is closed, after it took away what it had put', async (t) => {
+  it('exits soon after its input is closed, once it has deleted its probe object', async (t) => {
     const child = new ProberChild(t);
     const server = await startHttp(t, (request, response) => {
       const { method, url = '' } = request;
@@ -160,7 +160,7 @@ describe('the prober', () => {
       else if (method === 'PUT') response.writeHead(200, { etag: '"x"' }).end();
       else if (method === 'DELETE') response.writeHead(204).end();
       else if (!url.includes('.cio-')) refusal('NoSuchKey', 404)(request, response);
-      // The reading back never comes to an end: that is when the other side loses its patience.
+      // The read-back is never answered; the caller closes its side then.
       else child.process.stdin?.end();
     });
     child.send(line(jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` })));
@@ -168,11 +168,11 @@ describe('the prober', () => {
     assert.match(server.seen.at(-1) ?? '', /^DELETE \/bucket-1\/\.cio-credential-probe-/);
   });
 
-  it("tells that this host's clock is wrong, as its programs see it", async (t) => {
+  it('reports the wrong clock of this host as its programs see it', async (t) => {
     const server = await startHttp(t, (request, response) => {
       const [, stamp = ''] = /x-amz-date\n(\d{8}T\d{6})Z/i.exec(request.rawHeaders.join('\n')) ?? [];
       const at = Date.parse(stamp.replace(/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)/, '$1-$2-$3T$4:$5:$6Z'));
-      // A server's own rule (Amazon, MinIO, Ceph): a quarter of an hour.
+      // The rule of servers (Amazon, MinIO, Ceph): at most 15 minutes.
       refusal(Math.abs(at - Date.now()) > 900_000 ? 'RequestTimeTooSkewed' : 'InvalidAccessKeyId')(request, response);
     });
     for (const provider of ['s3', 'minio']) {

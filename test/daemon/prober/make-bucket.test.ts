@@ -8,13 +8,13 @@ import { failureIn, findingsOf, jobOf } from './harness.ts';
 
 const LIST = '<ListBucketResult><Name>bucket-1</Name></ListBucketResult>';
 
-/** How far a bucket has come. */
+/** Whether the bucket exists, and the requests so far. */
 interface Bucket {
   isThere: boolean;
   readonly requests: string[];
 }
 
-/** A bucket that is not there, until somebody makes it; another answer comes first. */
+/** Starts a server without a bucket until one is made. `first` may answer before it. */
 async function startEmpty(scope: Scope, first: Answerer): Promise<{ server: FarServer; bucket: Bucket }> {
   const bucket: Bucket = { isThere: false, requests: [] };
   const server = await startHttp(scope, (request, response, body) => {
@@ -47,8 +47,8 @@ const deletedOf = ({ requests }: Bucket): string[] => requests.filter((request) 
 const isMake = (method = '', url = ''): boolean => method === 'PUT' && /^\/bucket-1\/?$/.test(url);
 
 for (const provider of ['s3', 'minio'] as const) {
-  describe(`probe() that makes a bucket, by the library of ${provider}`, () => {
-    it('says the region of the set where it makes one', async (t) => {
+  describe(`probe() that makes a bucket, with the library for ${provider}`, () => {
+    it('requests the region of the set for the bucket', async (t) => {
       const bodies: string[] = [];
       const { server } = await startEmpty(t, ({ method, url }, _response, body) => {
         if (isMake(method, url)) bodies.push(body.toString());
@@ -57,7 +57,7 @@ for (const provider of ['s3', 'minio'] as const) {
       assert.match(bodies.join(), /<LocationConstraint>eu-1<\/LocationConstraint>/);
     });
 
-    it('takes away what it made, and the probe object before it, where a check fails or the job is cancelled', async (t) => {
+    it('deletes the probe object and then the bucket if a check fails or the job is cancelled', async (t) => {
       const { server, bucket } = await startEmpty(t, () => undefined);
       const findings = await findingsOf(jobAt(server, provider));
       assert.equal(failureIn(findings)?.check, 'read_back', JSON.stringify(findings));
@@ -73,7 +73,7 @@ for (const provider of ['s3', 'minio'] as const) {
       assert.equal(late.bucket.isThere, false, JSON.stringify(cancelled));
     });
 
-    it('names what it made and cannot take away, where a check fails or the job is cancelled', async (t) => {
+    it('reports a bucket that it made and cannot delete if a check fails or the job is cancelled', async (t) => {
       const told = { check: 'bucket', state: 'warning', reason: 'leftover_bucket', subject: 'bucket-1' };
       for (const [code, isCancelled, expected] of [
         ['AccessDenied', false, [told]],
@@ -103,19 +103,19 @@ for (const provider of ['s3', 'minio'] as const) {
       ['TooManyBuckets', 400, { reason: 'unexpected_answer', subject: 'TooManyBuckets' }],
     ];
     for (const [code, status, expected] of refusals) {
-      it(`makes none where the server says ${code}`, async (t) => {
+      it(`makes none if the server answers ${code}`, async (t) => {
         const { server, bucket } = await startEmpty(t, (request, response) => {
           if (isMake(request.method, request.url)) refusal(code, status)(request, response);
         });
         const failed = (await findingsOf(jobAt(server, provider))).filter(({ state }) => state === 'failed');
         assert.deepEqual(failed, [{ check: 'bucket', state: 'failed', ...expected }]);
-        // What it did not make it does not take away, unless nobody knows.
+        // It deletes only what it made, or may have made.
         const isUncertain = expected.reason === 'unexpected_answer';
         assert.equal(bucket.requests.includes('DELETE bucket'), isUncertain);
       });
     }
 
-    it('takes one for its own that came into being meanwhile, and leaves it', async (t) => {
+    it('accepts its own bucket that appeared meanwhile, and does not delete it', async (t) => {
       const { server, bucket } = await startEmpty(t, (request, response) => {
         if (!isMake(request.method, request.url)) return;
         bucket.isThere = true;
@@ -129,7 +129,7 @@ for (const provider of ['s3', 'minio'] as const) {
       assert.equal(bucket.requests.includes('DELETE bucket'), false);
     });
 
-    it('looks for one that may have been made although the answer never came', async (t) => {
+    it('deletes a bucket that may have been made although the answer was lost', async (t) => {
       const { server, bucket } = await startEmpty(t, (request, response) => {
         if (!isMake(request.method, request.url)) return;
         bucket.isThere = true;
@@ -140,7 +140,7 @@ for (const provider of ['s3', 'minio'] as const) {
       assert.equal(bucket.isThere, false, JSON.stringify(bucket.requests));
     });
 
-    it('makes none unless it is told to', async (t) => {
+    it('makes none unless told to', async (t) => {
       const { server, bucket } = await startEmpty(t, () => undefined);
       for (const rest of [{ makeBucket: false }, { restoreOnly: true }]) {
         const findings = await findingsOf({ ...jobAt(server, provider), ...rest });

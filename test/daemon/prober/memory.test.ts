@@ -13,14 +13,14 @@ import { ServiceAccountKey } from './google-tokens.ts';
 import { failureIn, jobOf, suiteScope } from './harness.ts';
 import { ProberChild } from './prober-child.ts';
 
-/** What a server without end may cost beyond what any job costs, in MiB: buffers of sockets, and garbage. */
+/** The most memory that an endless answer may cost beyond an ordinary job, in MiB: socket buffers and garbage. */
 const EXTRA_MIB_MAX = 48;
 
 const KIB = 1024;
 const HEAD = 'HTTP/1.1 200 OK\r\n';
 const LIST = '<ListBucketResult><Name>bucket-1</Name></ListBucketResult>';
 
-/** What comes after the first bytes, for as long as anybody takes it. */
+/** The first bytes, and what follows for as long as the peer reads. */
 interface Stream {
   readonly first: string;
   readonly more: string;
@@ -30,7 +30,7 @@ const endless = (text: string): string => text.repeat(Math.ceil((64 * KIB) / tex
 
 const HEADERS: Stream = { first: HEAD, more: endless('x-more: of this\r\n') };
 
-/** What a server can send without end in place of an answer. */
+/** The endless streams that a server can send in place of an answer. */
 const STREAMS: readonly (readonly [what: string, stream: Stream, expected: Finding['reason'][]])[] = [
   ['headers', HEADERS, ['answer_too_large']],
   ['one header', { first: `${HEAD}x-more: `, more: endless('x') }, ['answer_too_large']],
@@ -55,10 +55,10 @@ const STREAMS: readonly (readonly [what: string, stream: Stream, expected: Findi
     ['answer_too_large', 'connection_lost'],
   ],
   ['an error', { first: 'HTTP/1.1 403 No\r\n\r\n<Error>', more: endless('<Code>') }, ['answer_too_large']],
-  ['answers that are none yet', { first: '', more: endless('HTTP/1.1 103 Hints\r\n\r\n') }, ['answer_too_large']],
+  ['interim answers', { first: '', more: endless('HTTP/1.1 103 Hints\r\n\r\n') }, ['answer_too_large']],
 ];
 
-describe('the memory of the prober, against a server that streams without end', () => {
+describe('the memory of the prober, against a server that streams endlessly', () => {
   const scope = suiteScope(after);
   let ordinary: Readonly<Record<string, number>>;
 
@@ -74,7 +74,7 @@ describe('the memory of the prober, against a server that streams without end', 
     assert.ok(peakMib <= (ordinary[provider] ?? 0) + EXTRA_MIB_MAX, `${peakMib} MiB, otherwise ${ordinary[provider]}`);
 
   for (const [what, stream, expected] of STREAMS) {
-    it(`is bounded where it sends ${what}, and the job ends with a finding`, async (t) => {
+    it(`is bounded if the server sends ${what}, and the job ends with a finding`, async (t) => {
       const server = await startTcp(t, (socket) => void socket.once('data', () => pour(socket, stream)));
       const { failure, peakMib } = await run(t, jobAt(server, 's3'));
       assert.ok(expected.includes(failure?.reason), JSON.stringify(failure));
@@ -83,7 +83,7 @@ describe('the memory of the prober, against a server that streams without end', 
   }
 
   for (const provider of ['s3', 'minio']) {
-    it(`is bounded where an object has no end, by the library of ${provider}`, async (t) => {
+    it(`is bounded if an object is endless, with the library for ${provider}`, async (t) => {
       let kept: Uint8Array = Buffer.alloc(0);
       const server = await startHttp(t, ({ method, url = '' }, response, body) => {
         if (url.includes('location')) response.end('<LocationConstraint></LocationConstraint>');
@@ -101,7 +101,7 @@ describe('the memory of the prober, against a server that streams without end', 
     });
   }
 
-  describe('by TLS', { skip: skipUnless(command('openssl')) }, () => {
+  describe('over TLS', { skip: skipUnless(command('openssl')) }, () => {
     let authority: Authority;
 
     before(async () => {
@@ -119,7 +119,7 @@ describe('the memory of the prober, against a server that streams without end', 
       return server.port;
     };
 
-    it('is bounded where a token of Google, or a list, has no end', async (t) => {
+    it('is bounded if a token of Google is endless', async (t) => {
       const token = { first: `${HEAD}content-type: application/json\r\n\r\n{"access_token":"`, more: endless('a') };
       const port = await startSecure(t, token);
       const job = {
@@ -140,7 +140,7 @@ describe('the memory of the prober, against a server that streams without end', 
       assertBounded('s3', peakMib);
     });
 
-    it('is bounded where what comes is no TLS', async (t) => {
+    it('is bounded if the server does not speak TLS', async (t) => {
       const server = await startTcp(t, (socket) => void socket.once('data', () => pour(socket, HEADERS)));
       const values = { backup_repo: `s3:https://${server.authority}/bucket-1`, endpoint_ca: authority.certificate };
       const { failure, peakMib } = await run(t, jobOf(values));
@@ -154,7 +154,7 @@ function jobAt(server: FarServer, provider: string): ProbeJob {
   return jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` }, { provider });
 }
 
-/** Runs a job in a process of its own, and watches the most memory that it ever held. */
+/** Runs a job in a process of its own, and measures its peak memory. */
 async function run(scope: Scope, job: ProbeJob): Promise<{ failure: Finding | undefined; peakMib: number }> {
   const child = new ProberChild(scope).send(`${JSON.stringify(job)}\0`);
   let peakMib = 0;
@@ -178,7 +178,7 @@ function peakOf(pid = 0): number {
   }
 }
 
-/** Sends for as long as the other side takes it. */
+/** Sends for as long as the peer reads. */
 function pour(socket: Socket, { first, more }: Stream): void {
   const chunk = Buffer.from(more);
   const go = (): void => {

@@ -2,7 +2,7 @@ import type { MetadataServices } from '../../../daemon/prober/identity/metadata.
 import type { Scope } from '../../support/scope.ts';
 import { startHttp, type Answerer, type FarServer } from './far-server.ts';
 
-/** What the machine of a test is, to its cloud. */
+/** The identity of the test machine in its cloud. */
 export const ROLE = 'backup-role';
 export const ROLE_KEYS = {
   accessKey: 'ASIAROLEACCESSKEY001',
@@ -13,12 +13,14 @@ export const MACHINE_TOKEN = 'machine.bearer-token';
 
 const SESSION = 'imds-session';
 
-/** A metadata service of this machine. */
+/** A metadata service on this machine. */
 export interface MetadataServer extends FarServer {
   readonly services: MetadataServices;
 }
 
-/** Amazon's, Google's and Microsoft's metadata services in one, as they are documented; another answer comes first. */
+/**
+ * Starts the metadata services of Amazon, Google and Microsoft in one, as documented. `first` may answer before them.
+ */
 export async function startMetadata(scope: Scope, first: Answerer = () => undefined): Promise<MetadataServer> {
   const server = await startHttp(scope, (request, response, body) => {
     first(request, response, body);

@@ -48,7 +48,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
     ...rest,
   });
 
-  /** Keys that last a quarter of an hour, and may do only this. */
+  /** Returns keys that last 15 minutes and have only these rights. */
   const session = async (
     rights: readonly (Right | 's3:CreateBucket' | 's3:DeleteBucket')[],
   ): Promise<Record<string, string>> => {
@@ -92,7 +92,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         ['s3:ListBucket', { check: 'list', subject: 's3:ListBucket' }],
       ];
       for (const [missing, expected] of without) {
-        it(`names ${missing} where it is missing`, async () => {
+        it(`names ${missing} if it is missing`, async () => {
           const findings = await find(await session(RIGHTS.filter((right) => right !== missing)));
           assert.deepEqual(
             failureIn(findings),
@@ -102,14 +102,14 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         });
       }
 
-      it('tells a wrong secret from an unknown key', async () => {
+      it('distinguishes a wrong secret key from an unknown access key', async () => {
         const wrong = failureIn(await find({ secret_key: 'something else' }));
         assert.deepEqual(wrong, { check: 'key', state: 'failed', reason: 'wrong_secret_key', field: 'secret_key' });
         const unknown = failureIn(await find({ access_key: 'NOBODYACCESSKEY00001' }));
         assert.deepEqual(unknown, { check: 'key', state: 'failed', reason: 'unknown_access_key', field: 'access_key' });
       });
 
-      it('tells keys that come with a token which is not theirs', async () => {
+      it('reports keys with a wrong session token', async () => {
         const { session_token = '', ...keys } = await session(RIGHTS);
         const findings = await find({ ...keys, session_token: session_token.slice(0, -8) });
         assert.deepEqual(failureIn(findings), {
@@ -120,7 +120,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         });
       });
 
-      it('names the region where the set has another one, and takes it where the set has none', async () => {
+      it('reports a wrong region of the set, and finds the region if the set has none', async () => {
         const wrong = { check: 'region', state: 'failed', reason: 'wrong_region', field: 'region', subject: REGION };
         assert.deepEqual(failureIn(await find({ region: 'eu-central-1' })), wrong);
         const { region: _region, ...unsaid } = values();
@@ -130,7 +130,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         assert.equal(findingFor(findings, 'password').state, 'passed');
       });
 
-      it('names a bucket that is not there', async () => {
+      it('reports a missing bucket', async () => {
         const findings = await find({ backup_repo: buckets.repository('nobody-made-it') });
         const expected = {
           check: 'bucket',
@@ -152,7 +152,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         subject,
       });
 
-      it('makes a bucket that is not there in the region of the set, and none where nothing is to be written', async () => {
+      it('makes a missing bucket in the region of the set, but not with restoreOnly', async () => {
         const name = named('good');
         const repository = { backup_repo: buckets.repository(name) };
         assert.equal(failureIn(await makes(repository, { restoreOnly: true }))?.reason, 'no_such_bucket');
@@ -165,13 +165,13 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         assert.deepEqual(findingFor(await makes(repository), 'bucket'), { check: 'bucket', state: 'passed' });
       });
 
-      it('names the right that it lacks to make one', async () => {
+      it('names the missing right to make a bucket', async () => {
         const findings = await makes({ ...(await session(RIGHTS)), backup_repo: buckets.repository(named('denied')) });
         const expected = { check: 'bucket', state: 'failed', reason: 'access_denied', subject: 's3:CreateBucket' };
         assert.deepEqual(failureIn(findings), expected, JSON.stringify(findings));
       });
 
-      it('takes the bucket away again where what comes after fails, and names it where it may not', async () => {
+      it('deletes the bucket again if a later check fails, and reports it if it may not', async () => {
         const few = ['s3:CreateBucket', 's3:ListBucket', 's3:GetObject'] as const;
         const name = named('broken');
         const own = { ...(await session([...few, 's3:DeleteBucket'])), backup_repo: buckets.repository(name) };
@@ -186,7 +186,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         assert.deepEqual(await buckets.namesIn(name), []);
       });
 
-      it('tries what can be tried of a set without a repository, without its password, and without a bucket', async () => {
+      it('tries as much as possible without a repository, without its password, and without a bucket', async () => {
         const place = { backup_repo: '', endpoint: `${server.endpoint},https://127.0.0.1:1`, bucket, prefix: 'a/b' };
         const { backup_password: _password, ...rest } = values(place);
         const findings = await findingsOf(jobOf({ ...rest, backup_password: '' }, { provider }));
@@ -209,7 +209,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         assert.equal(failureIn(wrong)?.reason, 'wrong_secret_key');
       });
 
-      it('leaves no version behind where it may delete them, and names what a lock keeps', async () => {
+      it('leaves no version if it may delete versions, and reports what a lock keeps', async () => {
         const versions = await buckets.make({ keeps: 'versions' });
         const findings = await find({ backup_repo: buckets.repository(versions) });
         assert.equal(findingFor(findings, 'delete').state, 'passed');
@@ -225,7 +225,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         assert.ok((await buckets.namesIn(locked)).includes(subject));
       });
 
-      it('leaves no marker in a bucket that has kept versions once, or names it', async () => {
+      it('leaves no delete marker in a bucket whose versioning is suspended, or reports it', async () => {
         const once = await buckets.make({ keeps: 'kept' });
         const values = { backup_repo: buckets.repository(once) };
         const findings = await find(values);
@@ -235,7 +235,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         assert.deepEqual([few.state, [few.subject]], ['warning', await buckets.namesIn(once)]);
       });
 
-      it('knows the server behind a proxy that has a name of its own', async (t) => {
+      it('recognizes the server behind a proxy that names itself', async (t) => {
         const once = await buckets.make({ keeps: 'kept' });
         const proxy = await startReverseProxy(t, server.endpoint, authority);
         const findings = await find({ backup_repo: `s3:https://${proxy.authority}/${once}` });
@@ -243,13 +243,13 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         assert.deepEqual(await buckets.namesIn(once), []);
       });
 
-      it('names how the set wants objects to be kept where the server does not offer it', async () => {
+      it('reports a storage class or encryption that the server does not offer', async () => {
         for (const [field, value, rest] of [
           ['storage_class', 'STANDARD_IA', {}],
           ['sse', 'AES256', {}],
           ['sse', 'aws:kms', {}],
           ['sse', 'AES256', { storage_class: 'STANDARD' }],
-          // It says no more of it than InvalidArgument.
+          // The server answers with a mere InvalidArgument.
           ['sse', 'nobodys', { storage_class: 'STANDARD' }],
         ] as const) {
           const before = await buckets.namesIn(bucket);
@@ -266,14 +266,14 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         }
       });
 
-      it('needs no right to write for a restore', async () => {
+      it('needs no right to write with restoreOnly', async () => {
         const rights = await session(['s3:GetObject', 's3:ListBucket']);
         const findings = await find(rights, true);
         assert.equal(failureIn(findings), undefined, JSON.stringify(findings));
         assert.equal(findingFor(findings, 'password').state, 'passed');
       });
 
-      it('tells plain HTTP to a port of TLS', async () => {
+      it('reports plain HTTP to a TLS port', async () => {
         const findings = await find({ backup_repo: buckets.repository(bucket).replace('https', 'http') });
         assert.equal(failureIn(findings)?.reason, 'unexpected_answer');
       });
@@ -281,7 +281,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
   }
 });
 
-/** Passes everything on as it came, and says that it is another server, as nginx does. */
+/** Passes everything on unchanged, but reports another server name, as nginx does. */
 async function startReverseProxy(scope: Scope, endpoint: string, authority: Authority): Promise<FarServer> {
   const agent = new Agent({ ca: authority.certificate });
   scope.after(() => agent.destroy());

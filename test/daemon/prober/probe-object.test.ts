@@ -9,20 +9,22 @@ import { failureIn, findingFor, findingsOf, jobOf } from './harness.ts';
 
 const PROVIDERS = ['s3', 'minio'] as const;
 
-/** What lies in a bucket of a name, the latest last: objects by `v`, markers by `m`, counted together. */
+/**
+ * The version ids of each object, the latest last: `v` for contents and `m` for delete markers, numbered together.
+ */
 type Versions = Map<string, string[]>;
 
-/** Answers a request that was done in place of the bucket, and says so. */
+/** Answers a request that was carried out, in place of the bucket; returns false to leave the answer to the bucket. */
 type Fault = (request: IncomingMessage, response: ServerResponse, versions: readonly string[]) => boolean;
 
 interface Bucket extends FarServer {
-  /** Everything that lies there, with the name of it. */
+  /** The objects that are left, with their versions. */
   readonly left: () => { readonly name: string; readonly versions: readonly string[] }[];
 }
 
 /**
- * A bucket without a repository that keeps versions, as Amazon's do. What is asked is done, whatever the answer to it is;
- * only what is lost is neither done nor answered.
+ * Starts a bucket without a repository that keeps versions, like Amazon's. Every request is carried out, whatever is
+ * answered; only lost requests are neither carried out nor answered.
  */
 async function startBucket(
   scope: Scope,
@@ -76,7 +78,7 @@ function deedOf({ method, url = '' }: IncomingMessage): Deed | undefined {
   return url.includes('versionId=') ? 'purge' : 'hide';
 }
 
-/** Answers the requests for one deed, by their count; where there is no answer, the bucket gives its own. */
+/** Answers the requests for one deed in the given order; the bucket itself answers those without an answer. */
 function onlyAt(deed: Deed, answers: readonly (((response: ServerResponse) => void) | undefined)[]): Fault {
   let count = 0;
   return (request, response) => {
@@ -97,13 +99,13 @@ function find(server: FarServer, provider: string, signal?: AbortSignal): Promis
   return findingsOf(job, signal === undefined ? {} : { signal });
 }
 
-/** The names of the objects that stay behind, as they were told. */
+/** Returns the names of the leftover objects in the findings. */
 function leftoversIn(findings: readonly Finding[]): (string | undefined)[] {
   return findings.filter(({ reason }) => reason === 'leftover_object').map(({ subject }) => subject);
 }
 
-describe('probe(): the probe object in a bucket that keeps versions', () => {
-  it('leaves nothing, where nothing goes wrong', async (t) => {
+describe('probe(): the probe object in a bucket with versioning', () => {
+  it('leaves nothing behind if nothing goes wrong', async (t) => {
     for (const provider of PROVIDERS) {
       const bucket = await startBucket(t, () => false);
       const findings = await find(bucket, provider);
@@ -112,7 +114,7 @@ describe('probe(): the probe object in a bucket that keeps versions', () => {
     }
   });
 
-  it('is named where it may have been written twice, and stays hidden', async (t) => {
+  it('is reported if it may have been written twice, and stays hidden', async (t) => {
     for (const provider of PROVIDERS) {
       const bucket = await startBucket(t, onlyAt('put', [fail]));
       const findings = await find(bucket, provider);
@@ -124,7 +126,7 @@ describe('probe(): the probe object in a bucket that keeps versions', () => {
     }
   });
 
-  it('is named where it was written by a request that failed, and the next one is refused', async (t) => {
+  it('is reported if a failed request wrote it and the next one is refused', async (t) => {
     for (const provider of PROVIDERS) {
       const bucket = await startBucket(t, onlyAt('put', [fail, refuse]));
       const findings = await find(bucket, provider);
@@ -136,7 +138,7 @@ describe('probe(): the probe object in a bucket that keeps versions', () => {
     }
   });
 
-  it('is named where a second request has left a marker that nobody knows', async (t) => {
+  it('is reported if a repeated request left a delete marker of unknown version', async (t) => {
     for (const provider of PROVIDERS) {
       for (const answers of [[fail], [fail, refuse], [reset, refuse]]) {
         const bucket = await startBucket(t, onlyAt('hide', answers));
@@ -151,7 +153,7 @@ describe('probe(): the probe object in a bucket that keeps versions', () => {
     }
   });
 
-  it('is gone where its marker was known, and what should have taken that away was cut short', async (t) => {
+  it("is gone if the marker's version is known, even if its removal was cancelled", async (t) => {
     for (const provider of PROVIDERS) {
       const cancel = new AbortController();
       const isLost = (request: IncomingMessage): boolean => {

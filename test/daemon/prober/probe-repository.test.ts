@@ -14,20 +14,19 @@ import { makeKeyFile, randomKey, seal, type NamedFile } from './restic/reference
 const PROVIDERS = ['s3', 'minio'] as const;
 const PASSWORD = 'a password';
 
-/** As much work as a key may ask for: seconds, wherever the tests run. */
+/** The most work that a key may ask for: seconds on any machine. */
 const COSTLY = { N: 2 ** 17, r: 8, p: 8 } as const;
 
 interface Repository {
   readonly config: Uint8Array | undefined;
   readonly keys: readonly NamedFile[];
-  /** Where the keys lie. */
+  /** The directory of the keys. */
   readonly folder?: string;
 }
 
 /**
- * A bucket with a repository in it, of a server that can be told what to do before it answers.
- *
- * @param page what stands in the place of the names in a list
+ * Starts a bucket with a repository, on a server that can act before it answers.
+ * @param page returns what replaces the names in a list
  */
 async function startRepository(
   scope: Scope,
@@ -62,7 +61,7 @@ async function startRepository(
   return Object.assign(server, { mostAtOnce: () => most });
 }
 
-/** A repository that one of its keys opens. */
+/** Makes a repository with one key for each password. */
 function repositoryOf(passwords: readonly string[], parameters: object = {}): Repository {
   const master = randomKey();
   const text = { version: 2, id: 'ab'.repeat(32), chunker_polynomial: '3da3358b4dc173' };
@@ -71,7 +70,7 @@ function repositoryOf(passwords: readonly string[], parameters: object = {}): Re
 }
 
 const [restic] = made;
-/** With a key that costs what restic's cost. */
+/** With a key as costly as restic makes them. */
 const RESTIC: Repository = {
   config: Buffer.from(restic?.config ?? '', 'base64'),
   keys: [{ name: restic?.key.name ?? '', bytes: Buffer.from(restic?.key.bytes ?? '', 'base64') }],
@@ -82,7 +81,7 @@ const valuesFor = ({ authority }: FarServer, password = PASSWORD): Record<string
   backup_password: password,
 });
 
-/** What was asked for of the probe object and of the keys, in short. */
+/** Returns the requests for the probe object and the keys, abbreviated. */
 function stepsIn({ seen }: FarServer): string[] {
   return seen.flatMap((request) => {
     const [, method = '', key] = /^(\w+) \/bucket-1\/(?:\.cio-|keys\/(\w{64}))/.exec(request) ?? [];
@@ -90,8 +89,8 @@ function stepsIn({ seen }: FarServer): string[] {
   });
 }
 
-describe('probe(): the password of the repository', () => {
-  it('makes its key while it writes, reads back and deletes, and tells everything in its turn', async (t) => {
+describe('probe(): the repository password', () => {
+  it('derives the key during write, read_back and delete, and yields all findings in order', async (t) => {
     for (const provider of PROVIDERS) {
       const during: boolean[] = [];
       const server = await startRepository(t, RESTIC, (method) => {
@@ -114,7 +113,7 @@ describe('probe(): the password of the repository', () => {
     }
   });
 
-  it('finds a key on a later page of the list, and asks for a few', async (t) => {
+  it('finds a key on a later page of the list, and asks for no more than five pages', async (t) => {
     const repository = repositoryOf([PASSWORD]);
     for (const provider of PROVIDERS) {
       for (const [pages, expected] of [
@@ -135,7 +134,7 @@ describe('probe(): the password of the repository', () => {
     }
   });
 
-  it('passes over the object that stands for a folder: it is no key, and there need be none', async (t) => {
+  it('ignores the object that stands for the directory of the keys', async (t) => {
     const others = Array.from({ length: 19 }, (_, index) => `of number ${index}`);
     const twenty = repositoryOf([...others, PASSWORD]);
     const wrong = repositoryOf([...others, 'of another']);
@@ -165,7 +164,7 @@ describe('probe(): the password of the repository', () => {
     }
   });
 
-  it('asks for the next key in its turn only, one request at a time', async (t) => {
+  it('asks for the next key only when it is needed, one request at a time', async (t) => {
     for (const provider of PROVIDERS) {
       const repository = repositoryOf(['of another', 'of a third', PASSWORD]);
       const server = await startRepository(t, repository);
@@ -177,7 +176,7 @@ describe('probe(): the password of the repository', () => {
     }
   });
 
-  it('looks for keys where restic kept them once, and says so; what is wrong with them is told as elsewhere', async (t) => {
+  it('looks for keys in the former directory of restic, and warns about it; errors are reported as usual', async (t) => {
     for (const provider of PROVIDERS) {
       const repository = { ...repositoryOf([PASSWORD]), folder: 'key' };
       const server = await startRepository(t, repository);
@@ -193,7 +192,7 @@ describe('probe(): the password of the repository', () => {
     assert.deepEqual([failure?.reason, failure?.subject], ['not_a_repository', `key/${damaged.name}`]);
   });
 
-  it('tells at its own check what went wrong before its turn', async (t) => {
+  it('reports an earlier failure at its own check', async (t) => {
     const repository = repositoryOf([PASSWORD]);
     const tried = ['resolve', 'connect', 'clock', 'key', 'region', 'bucket', 'list', 'write', 'read_back', 'delete'];
     for (const [check, part] of [
@@ -215,7 +214,7 @@ describe('probe(): the password of the repository', () => {
     }
   });
 
-  it('is still tried where the bucket cannot be written to, and told after that', async (t) => {
+  it('is still checked if the bucket cannot be written to, and reported after that', async (t) => {
     const server = await startRepository(t, repositoryOf(['of another']), (method) =>
       method === 'PUT' ? 'refuse' : undefined,
     );
@@ -224,7 +223,7 @@ describe('probe(): the password of the repository', () => {
     assert.equal(findingFor(findings, 'password').reason, 'wrong_password');
   });
 
-  it('takes a key that is listed, and gone by the time it is read, for a file that is none', async (t) => {
+  it('reports not_a_repository for a key that is listed but gone when it is read', async (t) => {
     const [gone, name] = [repositoryOf([PASSWORD]), 'ab'.repeat(32)];
     for (const provider of PROVIDERS) {
       const server = await startRepository(t, gone, undefined, (parameters) =>
@@ -238,7 +237,7 @@ describe('probe(): the password of the repository', () => {
     }
   });
 
-  it('makes no key by parameters that nobody can afford, nor without a password', async (t) => {
+  it('derives no key with excessive parameters, nor without a password', async (t) => {
     const server = await startRepository(t, repositoryOf([PASSWORD], { ...COSTLY, p: COSTLY.p + 1 }));
     const derivations = await countDerivations(async () => {
       const refused = findingFor(await findingsOf(jobOf(valuesFor(server))), 'password');
@@ -253,7 +252,7 @@ describe('probe(): the password of the repository', () => {
     assert.equal(derivations, 0);
   });
 
-  it('tells where the password would open it without what is stored around it, as restic reads it from a file', async (t) => {
+  it('reports password_surrounded if the password would open it without the surrounding characters, as restic reads it from a file', async (t) => {
     const server = await startRepository(t, repositoryOf(['of another', PASSWORD]));
     const expected = { check: 'password', state: 'failed', reason: 'password_surrounded', field: 'backup_password' };
     for (const password of [`\ufeff${PASSWORD}`, `${PASSWORD}\n`, `${PASSWORD}\r\n`, `\ufeff ${PASSWORD}\u00a0`]) {
@@ -263,13 +262,13 @@ describe('probe(): the password of the repository', () => {
       const failure = failureIn(await findingsOf(jobOf(valuesFor(server, password))));
       assert.deepEqual(failure, { ...expected, reason: 'wrong_password' });
     }
-    // Where the key was made with it, that is the password.
+    // If the key was made with them, they belong to the password.
     const exact = await startRepository(t, repositoryOf([`\ufeff${PASSWORD}\n`]));
     const findings = await findingsOf(jobOf(valuesFor(exact, `\ufeff${PASSWORD}\n`)));
     assert.equal(findingFor(findings, 'password').state, 'passed');
   });
 
-  it('stays the wrong one where the server has no more to say: no key is read twice', async (t) => {
+  it('reports wrong_password for a surrounded password that opens nothing, and reads no key twice', async (t) => {
     const repository = repositoryOf(['of another', 'of a third']);
     const read = new Set<string>();
     const server = await startRepository(t, repository, (_method, name) => {
@@ -287,14 +286,14 @@ describe('probe(): the password of the repository', () => {
     );
   });
 
-  it('makes a second key of no password that has nothing around it', async (t) => {
+  it('derives a second key only for a surrounded password', async (t) => {
     const server = await startRepository(t, repositoryOf(['of another']));
     const count = (password: string): Promise<number> =>
       countDerivations(async () => void (await findingsOf(jobOf(valuesFor(server, password)))));
     assert.deepEqual([await count('a password'), await count('a password\n')], [1, 2]);
   });
 
-  it('asks for no keys where it may not list them, or there is no config that they could open', async (t) => {
+  it('asks for no keys if it must not list them, or there is no config that they could open', async (t) => {
     const repository = repositoryOf([PASSWORD]);
     for (const provider of PROVIDERS) {
       for (const [config, canList] of [
@@ -317,7 +316,7 @@ describe('probe(): the password of the repository', () => {
     }
   });
 
-  it('needs nothing written where the set is for restoring only', async (t) => {
+  it('needs nothing written if the set is for restoring only', async (t) => {
     const repository = repositoryOf([PASSWORD]);
     const server = await startRepository(t, repository);
     const findings = await findingsOf(jobOf(valuesFor(server), { restoreOnly: true }));
@@ -325,7 +324,7 @@ describe('probe(): the password of the repository', () => {
     assert.deepEqual(stepsIn(server), [repository.keys[0]?.name]);
   });
 
-  it('keeps nobody waiting who cancels while its key is made', async (t) => {
+  it('does not delay a cancelled probe while its key is derived', async (t) => {
     const cancel = new AbortController();
     const server = await startRepository(t, RESTIC, (method) => {
       if (method === 'PUT') cancel.abort();
@@ -337,7 +336,7 @@ describe('probe(): the password of the repository', () => {
     assert.deepEqual(findingFor(findings, 'password'), { check: 'password', state: 'skipped', reason: 'cancelled' });
   });
 
-  it('does not hold the process whose caller has gone', async (t) => {
+  it('does not keep the process running once its caller has gone', async (t) => {
     const child = new ProberChild(t);
     const server = await startRepository(t, repositoryOf([PASSWORD], COSTLY), (method) => {
       if (method === 'PUT') child.process.stdin?.end();
@@ -345,7 +344,7 @@ describe('probe(): the password of the repository', () => {
     });
     child.send(`${JSON.stringify(jobOf(valuesFor(server)))}\0`);
     await child.ended;
-    // It ends by a signal only while a key is made.
+    // It ends by a signal only while a key is being derived.
     assert.equal(child.process.signalCode, 'SIGTERM', child.stderr);
     assert.equal(stepsIn(server).at(-1), 'DELETE');
     assert.deepEqual(child.messages.at(-1), { done: true });

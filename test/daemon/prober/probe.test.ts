@@ -17,7 +17,7 @@ const PROVIDERS = ['s3', 'minio'] as const;
 const LIST = '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult><Name>bucket-1</Name></ListBucketResult>';
 const LOCATION = '<?xml version="1.0" encoding="UTF-8"?>\n<LocationConstraint></LocationConstraint>';
 
-/** A failure, field by field. */
+/** Returns a failed finding. */
 function failed(check: Finding['check'], reason: Finding['reason'], rest: Partial<Finding> = {}): Partial<Finding> {
   return { check, state: 'failed', reason, ...rest } as Finding;
 }
@@ -26,8 +26,8 @@ const plain = (server: FarServer, rest = ''): Record<string, string> => ({
   backup_repo: `s3:http://${server.authority}/bucket-1${rest}`,
 });
 
-describe('probe(): the set', () => {
-  it('names what is missing, or of no use, and asks nobody', async () => {
+describe('probe(): the shape of the set', () => {
+  it('reports a missing or invalid field, and makes no request', async () => {
     const cases: readonly (readonly [Record<string, string>, Partial<Finding>])[] = [
       [{ access_key: '' }, failed('shape', 'missing_field', { field: 'access_key', subject: 'access_key' })],
       [{ secret_key: '' }, failed('shape', 'missing_field', { field: 'secret_key', subject: 'secret_key' })],
@@ -52,7 +52,7 @@ describe('probe(): the set', () => {
   });
 });
 
-describe('probe(): the way to the server', { skip: skipUnless(command('openssl')) }, () => {
+describe('probe(): the connection to the server', { skip: skipUnless(command('openssl')) }, () => {
   const scope = suiteScope(after);
   let authority: Authority;
   let other: Authority;
@@ -73,7 +73,7 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
   const startSecure = (identity: ServerIdentity): Promise<FarServer> =>
     startHttp(scope, refusal('InvalidAccessKeyId'), identity);
 
-  it('does not go to the metadata service of a cloud by name, unless the set says so', async () => {
+  it('refuses the metadata service of a cloud behind a name, unless the set allows it', async () => {
     const lookup = lookupOf('169.254.169.254');
     const values = { backup_repo: 's3:http://metadata.test/bucket-1' };
     const expected = failed('resolve', 'address_refused', { field: 'backup_repo', subject: '169.254.169.254' });
@@ -86,7 +86,7 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     }
   });
 
-  it('looks the name up once, and goes to that address', async (t) => {
+  it('looks the name up once, and connects to that address', async (t) => {
     const server = await startHttp(t, refusal('InvalidAccessKeyId'));
     let count = 0;
     const lookup = (): Promise<readonly { address: string; family: number }[]> => {
@@ -102,13 +102,13 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     assert.match(server.seen[0] ?? '', /^host\nrebinding\.test:\d+$/im);
   });
 
-  it('leaves no connection open behind it', { timeout: 30_000 }, async (t) => {
+  it('closes its connections', { timeout: 30_000 }, async (t) => {
     const body = '<Error><Code>InvalidAccessKeyId</Code></Error>';
     for (const provider of PROVIDERS) {
       const { promise: closed, resolve } = Promise.withResolvers<void>();
       const server = await startTcp(t, (socket) => {
         socket.once('close', () => resolve());
-        // It would keep the connection for ever.
+        // It would keep the connection open for ever.
         socket.on('data', () => socket.write(`HTTP/1.1 403 No\r\ncontent-length: ${body.length}\r\n\r\n${body}`));
       });
       const job = jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` }, { provider });
@@ -117,7 +117,7 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     }
   });
 
-  it('hears a server out, but for no more than eight answers that are none yet', async (t) => {
+  it('accepts up to eight informational answers before the final one', async (t) => {
     const body = '<Error><Code>InvalidAccessKeyId</Code></Error>';
     for (const [count, reason] of [
       [8, 'unknown_access_key'],
@@ -136,7 +136,7 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     }
   });
 
-  it('tells where nobody listens', async () => {
+  it('reports connection_refused if nobody listens', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as { port: number };
@@ -146,7 +146,7 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     assert.deepEqual(failureIn(findings), failed('connect', 'connection_refused', { field: 'backup_repo', subject }));
   });
 
-  it('goes to an address of IPv6 as well', { skip: skipUnless(ipv6) }, async (t) => {
+  it('connects to an IPv6 address', { skip: skipUnless(ipv6) }, async (t) => {
     const server = await startHttp(t, refusal('InvalidAccessKeyId'), undefined, '::1');
     for (const provider of PROVIDERS) {
       const findings = await findingsOf(jobOf(plain(server), { provider }));
@@ -155,7 +155,7 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     assert.match(server.seen[0] ?? '', /^host\n\[::1\]:\d+$/im);
   });
 
-  it('goes on to the next address where one refuses', async (t) => {
+  it('tries the next address if one refuses', async (t) => {
     const server = await startHttp(t, refusal('InvalidAccessKeyId'));
     const findings = await findingsOf(jobOf({ backup_repo: `s3:http://two.test:${server.port}/bucket-1` }), {
       lookup: lookupOf('127.0.0.2', '127.0.0.1'),
@@ -163,7 +163,7 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     assert.equal(findingFor(findings, 'connect').state, 'passed');
   });
 
-  it('passes a certificate of the authority of the set, and no other', async (t) => {
+  it("accepts a certificate of the set's authority, and no other", async (t) => {
     const server = await startSecure(await authority.sign('IP:127.0.0.1'));
     const findings = await findingsOf(jobOf(secure(server)));
     assert.equal(findingFor(findings, 'tls').state, 'passed');
@@ -182,7 +182,7 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     void t;
   });
 
-  it('trusts no certificate that signed itself', async () => {
+  it('refuses a self-signed certificate', async () => {
     const server = await startSecure(await selfSigned(scope));
     const { endpoint_ca: _ca, ...values } = secure(server);
     assert.deepEqual(
@@ -191,7 +191,7 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     );
   });
 
-  it('tells a certificate for another host, and one of yesterday', async () => {
+  it('distinguishes a certificate for another host from an expired one', async () => {
     const elsewhere = await startSecure(await authority.sign('DNS:elsewhere.test'));
     const wrong = failed('tls', 'certificate_wrong_host', { field: 'backup_repo', subject: '127.0.0.1' });
     assert.deepEqual(failureIn(await findingsOf(jobOf(secure(elsewhere)))), wrong);
@@ -201,7 +201,7 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     assert.deepEqual(failureIn(await findingsOf(jobOf(secure(expired)))), failed('tls', 'certificate_expired'));
   });
 
-  it('goes on without verification where the set says so, and says that each time', async () => {
+  it('goes on without verification if the set says so, with a warning each time', async () => {
     const server = await startSecure(await other.sign('DNS:elsewhere.test'));
     const findings = await findingsOf(jobOf(secure(server, '127.0.0.1', { skip_verify: 'true' })));
     const expected = {
@@ -217,7 +217,7 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     assert.equal(failureIn(not)?.check, 'tls');
   });
 
-  it('names an authority that is no certificate', async () => {
+  it('reports an authority that is not a certificate', async () => {
     const server = await startSecure(await authority.sign('IP:127.0.0.1'));
     const expected = failed('tls', 'invalid_value', { field: 'endpoint_ca', subject: 'endpoint_ca' });
     for (const text of ['', 'garbage', authority.certificate.slice(0, 300), authority.certificate.replace(/M/g, 'N')]) {
@@ -228,7 +228,7 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
     }
   });
 
-  it('tells a server that does not speak TLS, and one that breaks off', async (t) => {
+  it('distinguishes a server that does not speak TLS from one that ends the connection', async (t) => {
     const http = await startHttp(t, refusal('InvalidAccessKeyId'));
     assert.equal(failureIn(await findingsOf(jobOf(secure(http))))?.reason, 'not_tls');
     const breaking = await startTcp(t, (socket) => socket.once('data', () => socket.destroy()));
@@ -240,13 +240,13 @@ describe('probe(): the way to the server', { skip: skipUnless(command('openssl')
   });
 });
 
-/** A certificate that vouches for itself. */
+/** Returns a self-signed certificate. */
 async function selfSigned(scope: { after(cleanUp: () => void): void }): Promise<ServerIdentity> {
   const authority = await makeAuthority(scope);
   return { certificate: authority.certificate, key: authority.key };
 }
 
-describe('probe(): what the server answers', () => {
+describe('probe(): the answers of the server', () => {
   const codes: readonly (readonly [string, number, Partial<Finding>])[] = [
     ['InvalidAccessKeyId', 403, failed('key', 'unknown_access_key', { field: 'access_key' })],
     ['SignatureDoesNotMatch', 403, failed('key', 'key_rejected', { field: 'secret_key' })],
@@ -254,7 +254,7 @@ describe('probe(): what the server answers', () => {
     ['InvalidToken', 400, failed('key', 'key_rejected', { field: 'session_token' })],
     ['UserSuspended', 403, failed('key', 'user_suspended')],
     ['NoSuchBucket', 404, failed('bucket', 'no_such_bucket', { field: 'backup_repo', subject: 'bucket-1' })],
-    // It says so of every key.
+    // It answers so for every key.
     ['AccessDenied', 403, failed('key', 'key_rejected', { field: 'secret_key' })],
     ['SlowDown', 503, failed('key', 'server_error', { subject: 'SlowDown' })],
     ['InternalError', 500, failed('key', 'server_error', { subject: 'InternalError' })],
@@ -263,7 +263,7 @@ describe('probe(): what the server answers', () => {
     ['PermanentRedirect', 301, failed('region', 'redirected', { field: 'backup_repo' })],
   ];
   for (const [code, status, expected] of codes) {
-    it(`${status} ${code} is ${expected.reason}, by both libraries`, async (t) => {
+    it(`${status} ${code} is ${expected.reason}, with both libraries`, async (t) => {
       const server = await startHttp(t, refusal(code, status));
       for (const provider of PROVIDERS) {
         const findings = await findingsOf(jobOf(plain(server), { provider }));
@@ -272,13 +272,13 @@ describe('probe(): what the server answers', () => {
     });
   }
 
-  it('asks a server that failed once more, and no oftener', async (t) => {
+  it('repeats a request that failed on the server once', async (t) => {
     const server = await startHttp(t, refusal('SlowDown', 503));
     await findingsOf(jobOf(plain(server)));
     assert.equal(server.seen.length, 2);
   });
 
-  it('names the region that the server tells, where the set names another one', async (t) => {
+  it("reports the server's region if the set names another one", async (t) => {
     for (const [status, code] of [
       [400, 'AuthorizationHeaderMalformed'],
       [301, 'PermanentRedirect'],
@@ -292,7 +292,7 @@ describe('probe(): what the server answers', () => {
     }
   });
 
-  it('takes a bare 401 or 403 for rejected keys, and anything else for what it is', async (t) => {
+  it('reports a bare 401 or 403 as rejected keys, and other statuses as they are', async (t) => {
     const cases = [
       [401, failed('key', 'key_rejected', { field: 'secret_key' })],
       [403, failed('key', 'key_rejected', { field: 'secret_key' })],
@@ -312,7 +312,7 @@ describe('probe(): what the server answers', () => {
     }
   });
 
-  it('is not taken in by a page that is there for every request', async (t) => {
+  it('reports unexpected_answer for a server that answers every request with the same page', async (t) => {
     const bodies = [
       '<html><body>Log in</body></html>',
       '',
@@ -345,7 +345,7 @@ describe('probe(): what the server answers', () => {
     assert.deepEqual(thief.seen, []);
   });
 
-  it('reads no answer that has no end, in a body, a head or a chunk', async (t) => {
+  it('stops reading an endless answer, in its body or its headers', async (t) => {
     const endless = await startHttp(t, (_request, response) => {
       response.writeHead(200);
       const more = (): void => {
@@ -373,7 +373,7 @@ describe('probe(): what the server answers', () => {
     }
   });
 
-  it('says so where the answer is no HTTP, or breaks off', async (t) => {
+  it('reports an answer that is not HTTP, or is cut off', async (t) => {
     const garbage = await startTcp(t, (socket) => socket.once('data', () => socket.end('SSH-2.0-OpenSSH_9.2\r\n')));
     const lost = await startTcp(t, (socket) => socket.once('data', () => socket.destroy()));
     const half = await startTcp(t, (socket) =>
@@ -391,7 +391,7 @@ describe('probe(): what the server answers', () => {
     }
   });
 
-  it('waits ten seconds for an answer, also for one that comes byte by byte', { timeout: 30_000 }, async (t) => {
+  it('waits ten seconds for an answer, even if it arrives byte by byte', { timeout: 30_000 }, async (t) => {
     const silent = await startTcp(t, (socket) => socket.resume());
     const slow = await startTcp(t, (socket) => {
       const timer = setInterval(() => socket.write('x'), 100);
@@ -403,7 +403,7 @@ describe('probe(): what the server answers', () => {
     assert.ok(performance.now() - startedMs < 12_000);
   });
 
-  it('tells a clock that is an hour off from keys that are wrong', async (t) => {
+  it('distinguishes a clock that is off by an hour from wrong keys', async (t) => {
     const hour = 3600_000;
     for (const offMs of [hour, -hour]) {
       const date = new Date(Date.now() + offMs).toUTCString();
@@ -421,7 +421,7 @@ describe('probe(): what the server answers', () => {
     }
   });
 
-  it("does not set its clock by the server's: a wrong one is told, and every request has the time of this host", async (t) => {
+  it("warns about the server's clock, but signs with the time of this host", async (t) => {
     const server = await startHttp(t, (request, response) => {
       response.setHeader('date', new Date(Date.now() + 3600_000).toUTCString());
       response.end(request.url?.includes('location') === true ? LOCATION : LIST);
@@ -441,7 +441,7 @@ describe('probe(): what the server answers', () => {
     }
   });
 
-  it('says that a server tells no time', async (t) => {
+  it('reports that a server sends no time', async (t) => {
     const server = await startHttp(t, (request, response) => {
       response.sendDate = false;
       refusal('InvalidAccessKeyId')(request, response);
@@ -450,7 +450,7 @@ describe('probe(): what the server answers', () => {
     assert.deepEqual(findingFor(findings, 'clock'), { check: 'clock', state: 'skipped', reason: 'clock_not_told' });
   });
 
-  it("never repeats a server's words", async (t) => {
+  it('never repeats text of the server', async (t) => {
     const canaries = new Canaries();
     const word = canaries.plantWord('words');
     const server = await startHttp(t, (_request, response) => {
@@ -472,8 +472,8 @@ describe('probe(): what the server answers', () => {
   });
 });
 
-describe('probe(): what lies in the bucket', () => {
-  /** A bucket that takes and gives everything; `act` may answer otherwise. */
+describe('probe(): the content of the bucket', () => {
+  /** Starts a bucket that stores and returns everything; `act` may answer otherwise. */
   const startBucket = (
     t: Parameters<typeof startHttp>[0],
     act: (method: string, url: string) => { status: number; body?: string | Buffer } | undefined | 'never',
@@ -505,7 +505,7 @@ describe('probe(): what lies in the bucket', () => {
   };
   const deletesIn = (server: FarServer): string[] => server.seen.filter((request) => request.startsWith('DELETE'));
 
-  it('connects anew to a server that ends every connection after an answer', async (t) => {
+  it('reconnects to a server that closes every connection after an answer', async (t) => {
     for (const provider of PROVIDERS) {
       let connections = 0;
       const server = await startBucket(t, () => undefined, {
@@ -518,7 +518,7 @@ describe('probe(): what lies in the bucket', () => {
     }
   });
 
-  it('needs one connection and seven requests where the server keeps it, and there is no repository', async (t) => {
+  it('needs one connection and seven requests if the server keeps it open and there is no repository', async (t) => {
     for (const provider of PROVIDERS) {
       let connections = 0;
       const server = await startBucket(t, () => undefined, { onConnection: () => (connections += 1) });
@@ -529,7 +529,7 @@ describe('probe(): what lies in the bucket', () => {
     }
   });
 
-  it('writes as the set wants objects to be kept, and with a digest', async (t) => {
+  it('writes with the storage class and encryption of the set, and with a digest', async (t) => {
     for (const provider of PROVIDERS) {
       const server = await startBucket(t, () => undefined);
       await findingsOf(jobOf({ ...plain(server), storage_class: 'STANDARD_IA', sse: 'AES256' }, { provider }));
@@ -540,7 +540,7 @@ describe('probe(): what lies in the bucket', () => {
     }
   });
 
-  it('tells bytes that are not those that were written, and takes the object away all the same', async (t) => {
+  it('reports other bytes than those written, and still deletes the object', async (t) => {
     const cases = PROVIDERS.flatMap((provider) => [0, 63, 64].map((length) => [provider, length] as const));
     for (const [provider, length] of cases) {
       const server = await startBucket(t, (method, url) =>
@@ -553,7 +553,7 @@ describe('probe(): what lies in the bucket', () => {
     }
   });
 
-  it('takes away what may have been written by a request that failed', async (t) => {
+  it('deletes what a failed request may have written', async (t) => {
     for (const provider of PROVIDERS) {
       const server = await startBucket(t, (method) => (method === 'PUT' ? { status: 500 } : undefined));
       const findings = await findingsOf(jobOf(plain(server), { provider }));
@@ -563,7 +563,7 @@ describe('probe(): what lies in the bucket', () => {
     }
   });
 
-  it('names an object that it may not delete', async (t) => {
+  it('reports the object that it must not delete', async (t) => {
     for (const provider of PROVIDERS) {
       const server = await startBucket(t, (method) => (method === 'DELETE' ? { status: 403 } : undefined));
       const findings = await findingsOf(jobOf(plain(server, '/deep'), { provider }));
@@ -573,7 +573,7 @@ describe('probe(): what lies in the bucket', () => {
     }
   });
 
-  it('reads no object that has no end', async (t) => {
+  it('stops reading an endless object', async (t) => {
     for (const provider of PROVIDERS) {
       const server = await startBucket(t, (_method, url) =>
         url.endsWith('/config') || url.includes('/config?') ? { status: 200, body: Buffer.alloc(1 << 20) } : undefined,
@@ -583,7 +583,7 @@ describe('probe(): what lies in the bucket', () => {
     }
   });
 
-  it('takes the probe object away when it is cancelled while it reads it back, and says that it was cancelled', async (t) => {
+  it('deletes the probe object if it is cancelled during read_back, and reports the cancellation', async (t) => {
     for (const provider of PROVIDERS) {
       const cancel = new AbortController();
       const server = await startBucket(t, (method, url) => {
@@ -602,7 +602,7 @@ describe('probe(): what lies in the bucket', () => {
     }
   });
 
-  it('lets an object that is being written arrive before it takes it away', async (t) => {
+  it('waits for an object that is being written before it deletes it', async (t) => {
     const cancel = new AbortController();
     const order: string[] = [];
     const server = await startHttp(t, (request, response) => {
@@ -622,7 +622,7 @@ describe('probe(): what lies in the bucket', () => {
     assert.deepEqual(order.slice(-3), ['PUT', 'stored', 'DELETE']);
   });
 
-  it('takes it away when the reader of its findings goes', async (t) => {
+  it('deletes it if the consumer of the findings stops', async (t) => {
     const server = await startBucket(t, () => undefined);
     for await (const { check } of probe(jobOf(plain(server)), new AbortController().signal)) {
       if (check === 'write') break;
@@ -630,7 +630,7 @@ describe('probe(): what lies in the bucket', () => {
     assert.equal(deletesIn(server).length, 1);
   });
 
-  it('is ended by a signal while it waits to ask once more', async (t) => {
+  it('is cancelled while it waits to repeat a request', async (t) => {
     const cancel = new AbortController();
     const server = await startHttp(t, (request, response) => {
       refusal('SlowDown', 503)(request, response);
@@ -641,7 +641,7 @@ describe('probe(): what lies in the bucket', () => {
     assert.equal(server.seen.length, 1);
   });
 
-  it('is ended by a signal that was there before', async () => {
+  it('is cancelled by a signal that is aborted already', async () => {
     const findings = await findingsOf(jobOf(VALUES), { signal: AbortSignal.abort() });
     assert.ok(findings.every(({ reason }) => reason === 'cancelled'));
   });

@@ -5,7 +5,7 @@ import type { Finding } from '../../../src/validation.ts';
 import { plainEnvironment } from '../../support/process.ts';
 import type { Scope } from '../../support/scope.ts';
 
-/** The prober from its sources, under the Node of the tests. */
+/** The prober from its sources, run by the Node of the tests. */
 export const PROBER_SOURCE: readonly string[] = [
   process.execPath,
   path.join(import.meta.dirname, '..', '..', '..', 'daemon', 'prober', 'main.ts'),
@@ -17,7 +17,7 @@ globalThis.Date = class extends Real {
   static now() { return Real.now() + 3600000; }
 };`;
 
-/** Options of Node that put the clock forward, for one process. */
+/** Options of Node that put the clock forward for one process. */
 export const AN_HOUR_AHEAD: readonly string[] = ['--import', `data:text/javascript,${encodeURIComponent(SHIFT)}`];
 
 const UNKNOWN_USER = `import { syncBuiltinESMExports } from 'node:module';
@@ -29,7 +29,7 @@ os.homedir = () => {
 };
 syncBuiltinESMExports();`;
 
-/** Options of Node that make the user one whom the user database does not know, as one of DynamicUser= may be. */
+/** Options of Node for a user who is not in the user database, as with DynamicUser=. */
 export const WITHOUT_HOME: readonly string[] = ['--import', `data:text/javascript,${encodeURIComponent(UNKNOWN_USER)}`];
 
 const STUCK_LOOKUP = `import dns from 'node:dns/promises';
@@ -43,12 +43,12 @@ dns.lookup = () => new Promise((resolve, reject) => {
 syncBuiltinESMExports();`;
 
 /**
- * Options of Node that have every look-up wait in a thread of the pool, as for a name server that does not answer: until somebody
- * writes to the FIFO that the variable STUCK_AT names.
+ * Options of Node that make every look-up wait in a thread of the pool, as for a name server that does not answer,
+ * until something is written to the FIFO in the variable STUCK_AT.
  */
 export const STUCK: readonly string[] = ['--import', `data:text/javascript,${encodeURIComponent(STUCK_LOOKUP)}`];
 
-/** A prober as a child, whose standard input stays open until it is ended. */
+/** A prober as a child process, with its standard input open until it is ended. */
 export class ProberChild {
   readonly process: ChildProcess;
   /** Its exit code. */
@@ -80,7 +80,7 @@ export class ProberChild {
   }
 }
 
-/** What the prober writes: JSON objects, each followed by NUL. */
+/** Returns the messages in the prober's output: JSON objects, each followed by NUL. */
 export function messagesIn(text: string): readonly unknown[] {
   return text
     .split('\0')

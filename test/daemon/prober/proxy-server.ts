@@ -5,21 +5,20 @@ import net from 'node:net';
 import type { ServerIdentity } from '../../support/minio-server.ts';
 import type { Scope } from '../../support/scope.ts';
 
-/** A forward proxy that passes on what it is asked for, and remembers it. */
+/** A forward proxy that records what it is asked for. */
 export interface ProxyServer {
   /** As the field `proxy` has it. */
   readonly url: string;
   readonly authority: string;
-  /** The names of the servers that a tunnel was asked for to. */
+  /** The servers that tunnels were requested to. */
   readonly tunnels: string[];
-  /** Whole URLs that were asked for. */
+  /** The whole URLs that were requested. */
   readonly urls: string[];
 }
 
 /**
- * Starts a proxy that takes every name to this machine, as the name server of a proxy may.
- *
- * @param refusal the status by which it refuses everything
+ * Starts a proxy that connects to this machine whatever the requested host name.
+ * @param refusal the status with which it refuses every request
  */
 export async function startProxy(
   scope: Scope,

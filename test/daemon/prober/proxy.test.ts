@@ -12,15 +12,15 @@ import { startProxy, type ProxyServer } from './proxy-server.ts';
 
 const HOST = 'storage.test';
 
-/** No name server of this machine knows the servers. */
+/** Fails: no name server of this machine knows the servers. */
 const noNames = async (host: string): Promise<never> => {
   throw new Error(`${host} was looked up`);
 };
 
-/** Looks up no name but that of the proxy, which is an address. */
+/** Looks up no name but the proxy's, which is an address. */
 const LOOKUP = lookupOf('127.0.0.1');
 
-/** A bucket of S3 that keeps one object. */
+/** Returns an S3 bucket with one object. */
 function bucket(): Answerer {
   let kept: Uint8Array = Buffer.alloc(0);
   return (request, response, body) => {
@@ -36,7 +36,7 @@ function bucket(): Answerer {
   };
 }
 
-describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
+describe('probe() through a proxy', { skip: skipUnless(command('openssl')) }, () => {
   const scope = suiteScope(after);
   let authority: Authority;
   let proxy: ProxyServer;
@@ -67,13 +67,13 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
   });
 
   for (const provider of ['s3', 'minio'] as const) {
-    it(`goes through a tunnel to a server of TLS, and says so, by the library of ${provider}`, async () => {
+    it(`opens a tunnel to a TLS server, and reports the proxy, with the library for ${provider}`, async () => {
       const [before, urls] = [proxy.tunnels.length, proxy.urls.length];
       const findings = await findingsOf(jobOf(values(true), { provider }), { lookup: LOOKUP });
       for (const check of ['resolve', 'connect', 'tls'] as const) {
         assert.deepEqual(findingFor(findings, check), by(proxy, check));
       }
-      assert.equal(describeFinding(findingFor(findings, 'tls')).what, `by the proxy ${proxy.authority}`);
+      assert.equal(describeFinding(findingFor(findings, 'tls')).what, `through the proxy ${proxy.authority}`);
       assert.deepEqual(checksIn(findings, 'failed'), [], JSON.stringify(findings));
       assert.equal(findingFor(findings, 'delete').state, 'passed');
       // One connection serves all requests.
@@ -81,7 +81,7 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
       assert.equal(proxy.urls.length, urls);
     });
 
-    it(`asks for whole URLs of a server without TLS, by the library of ${provider}`, async () => {
+    it(`sends whole URLs for a server without TLS, with the library for ${provider}`, async () => {
       const [before, tunnels, seen] = [proxy.urls.length, proxy.tunnels.length, plain.seen.length];
       const findings = await findingsOf(jobOf(values(false), { provider }), { lookup: LOOKUP });
       assert.deepEqual(checksIn(findings, 'failed'), [], JSON.stringify(findings));
@@ -94,7 +94,7 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     });
   }
 
-  it('goes through TLS again, and a tunnel, to a server that ends every connection', async () => {
+  it('opens a new tunnel, with TLS, for a server that closes every connection', async () => {
     const answer = bucket();
     const ending = await startHttp(
       scope,
@@ -115,7 +115,7 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     }
   });
 
-  it('reaches a proxy by TLS as well, and names it where its certificate is for another', async () => {
+  it('connects to a proxy by TLS, and reports it if its certificate is for another host', async () => {
     const safe = await startProxy(scope, { identity: await authority.sign('IP:127.0.0.1') });
     for (const isTls of [true, false]) {
       const findings = await findingsOf(jobOf(values(isTls, { proxy: safe.url })), { lookup: LOOKUP });
@@ -128,7 +128,7 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     assert.deepEqual(failureIn(findings), { ...expected, subject: '127.0.0.1' });
   });
 
-  it('names the proxy where it is not there, or does not lead to the server', async () => {
+  it('reports a proxy that is not there, or refuses to connect to the server', async () => {
     const lookup = LOOKUP;
     const gone = await findingsOf(jobOf(values(true, { proxy: 'http://127.0.0.1:1' })), { lookup });
     const broken = { state: 'failed', field: 'proxy' };
@@ -148,7 +148,7 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     assert.deepEqual(failureIn(unknown), expected);
   });
 
-  it('is not flooded by a proxy, nor kept waiting', async () => {
+  it('reads only a limited answer from a proxy', async () => {
     const flood = await startTcp(scope, (socket) => {
       socket.once('data', () => {
         const chunk = Buffer.from(`x: ${'y'.repeat(1000)}\r\n`.repeat(64));
@@ -167,7 +167,7 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     assert.equal(failureIn(other)?.reason, 'unexpected_answer');
   });
 
-  it('leaves a proxy that refuses, and passes over nothing that one says behind its yes', async () => {
+  it("closes the connection to a proxy that refuses, and drops no data behind the proxy's 200", async () => {
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     const refusing = await startTcp(scope, (socket) => {
       socket.once('close', () => resolve());
@@ -184,7 +184,7 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     assert.deepEqual([failureIn(findings)?.check, failureIn(findings)?.reason], ['tls', 'not_tls']);
   });
 
-  it('goes to no metadata service: not as a proxy, and not behind one', async () => {
+  it('refuses a metadata service, as a proxy or behind one', async () => {
     const behind = proxy.tunnels.length + proxy.urls.length;
     for (const host of [
       '169.254.169.254',
@@ -212,7 +212,7 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     assert.deepEqual(failureIn(findings), { ...expected, subject: '169.254.169.254' });
   });
 
-  it('asks a proxy for other addresses, and for such a one where the set says so', async () => {
+  it('reaches other addresses through the proxy, and link-local ones if the set allows it', async () => {
     for (const provider of ['s3', 'minio'] as const) {
       for (const [host, rest] of [
         ['127.0.0.1', {}],
@@ -229,7 +229,7 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     }
   });
 
-  it('goes to the address that it found first with every connection, to a server and to a proxy', async () => {
+  it('connects to the first looked-up address each time, of a server or a proxy', async () => {
     const answer = bucket();
     const server = await startHttp(scope, (request, response, body) => {
       response.setHeader('connection', 'close');
@@ -247,13 +247,13 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
         const findings = await findingsOf(jobOf(own, { provider }), { lookup });
         assert.deepEqual(checksIn(findings, 'failed'), [], JSON.stringify(findings));
         assert.deepEqual(asked, ['rebinding.test']);
-        // Each on a connection of its own.
+        // Each on its own connection.
         assert.ok(server.seen.length - before >= 5);
       }
     }
   });
 
-  it('follows no redirect behind a proxy either', async () => {
+  it('follows no redirect behind a proxy', async () => {
     const thief = await startHttp(scope, (_request, response) => response.end());
     const server = await startHttp(scope, (_request, response) =>
       response.writeHead(307, { location: `http://127.0.0.1:${thief.port}/` }).end(),
@@ -263,7 +263,7 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     assert.deepEqual(thief.seen, []);
   });
 
-  it('takes Azure and Google there as well, with the server of their tokens', async () => {
+  it("is used for Azure, Google and Google's token server", async () => {
     const azure = await startHttp(
       scope,
       (_request, response) => response.writeHead(403, { 'x-ms-error-code': 'AccountIsDisabled' }).end(),
@@ -304,7 +304,7 @@ describe('probe() by a proxy', { skip: skipUnless(command('openssl')) }, () => {
     ]);
   });
 
-  it('looks up no name that the proxy looks up, and uses no proxy that the set does not name', async (t) => {
+  it('looks up no name behind the proxy, and uses no proxy that the set does not name', async (t) => {
     const lookup = async (host: string): ReturnType<typeof LOOKUP> =>
       host === '127.0.0.1' ? LOOKUP(host) : noNames(host);
     assert.equal(failureIn(await findingsOf(jobOf(values(true)), { lookup })), undefined);

@@ -19,7 +19,7 @@ const STRANGER: S3User = {
   secretKey: 'other/secret+key/0000000000000000000001',
 };
 
-/** With STS the gateway says AccessDenied of keys that are wrong, and of a token that has expired. */
+/** With STS the gateway answers AccessDenied for wrong keys and for an expired token. */
 describe('probe() against Ceph RGW with STS', { skip: skipUnless(...S3_SERVER) }, () => {
   const scope = suiteScope(after);
   let server: S3Server;
@@ -43,7 +43,7 @@ describe('probe() against Ceph RGW with STS', { skip: skipUnless(...S3_SERVER) }
     };
     const rejected = (field: string): Finding => ({ check: 'key', state: 'failed', reason: 'key_rejected', field });
 
-    it(`passes keys with a session token until they have expired, by the library of ${provider}`, async () => {
+    it(`accepts keys with a session token until they expire, with the library for ${provider}`, async () => {
       const taken = await find(OWNER, await assumeRole(server, OWNER, role, 900));
       assert.equal(failureIn(taken), undefined, JSON.stringify(taken));
       const short = await assumeRole(server, OWNER, role, 2);
@@ -51,9 +51,9 @@ describe('probe() against Ceph RGW with STS', { skip: skipUnless(...S3_SERVER) }
       assert.deepEqual(failureIn(await find(OWNER, short)), rejected('session_token'));
     });
 
-    it(`does not take a wrong secret for a missing right, by the library of ${provider}`, async () => {
+    it(`does not report a wrong secret as a missing right, with the library for ${provider}`, async () => {
       assert.deepEqual(failureIn(await find(OWNER, { secret_key: STRANGER.secretKey })), rejected('secret_key'));
-      // Of a stranger's good keys the server says the same: it is not known more.
+      // The server answers the same for a stranger's valid keys, so they cannot be told apart.
       assert.deepEqual(failureIn(await find(STRANGER)), rejected('secret_key'));
     });
   }

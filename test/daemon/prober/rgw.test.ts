@@ -26,12 +26,12 @@ const SUSPENDED: S3User = {
   secretKey: 'gone/secret+key/00000000000000000000001',
 };
 
-/** What libraries encode in different ways before they sign it. */
+/** Characters that libraries encode differently before they sign. */
 const STRANGE_PREFIX = "hosts/a b+ä(1)!'*&=~%41;,:@$[]";
 
 const PASSWORD = 'the password of the repository';
 const PROBED = CHECKS.filter((check) => check !== 'shape');
-/** Nothing is encrypted on the way to it. */
+/** The connection to it is not encrypted. */
 const PASSED = PROBED.filter((check) => check !== 'tls');
 
 describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('restic')) }, () => {
@@ -59,7 +59,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
     backup_password: PASSWORD,
   });
 
-  /** A bucket in which a guest has these rights, and there is a repository. */
+  /** Makes a bucket with a repository, in which the guest has these rights. */
   const guestBucket = async (rights: readonly Right[], keeps?: 'versions' | 'kept' | 'locks'): Promise<string> => {
     const name = await buckets.make(keeps === undefined ? {} : { keeps });
     await buckets.putRepository(name, files);
@@ -72,7 +72,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
       const find = (values: Record<string, string>, restoreOnly = false): Promise<Finding[]> =>
         findingsOf(jobOf(values, { provider, restoreOnly }));
 
-      it('passes every check of a good set, in order, and leaves nothing behind', async () => {
+      it('passes every check with a valid set, in order, and leaves nothing behind', async () => {
         for (const prefix of ['', encodeURIComponent(STRANGE_PREFIX)]) {
           const repository = buckets.repository(bucket, prefix);
           const findings = await find(valuesOf(OWNER, repository));
@@ -90,7 +90,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         );
       });
 
-      it("makes a bucket, and none that is somebody else's", async () => {
+      it('makes a bucket, but not if it belongs to another user', async () => {
         const name = `rgw-made-${provider}-${process.pid}`;
         const own = valuesOf(GUEST, buckets.repository(name));
         const findings = await findingsOf(jobOf(own, { provider, makeBucket: true }));
@@ -103,7 +103,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         assert.deepEqual([failureIn(taken)?.check, failureIn(taken)?.reason], ['bucket', 'access_denied']);
       });
 
-      it('tells a wrong secret from an unknown key and from a user who is suspended', async () => {
+      it('distinguishes a wrong secret, an unknown key and a suspended user', async () => {
         const wrong = await find({ ...valuesOf(OWNER), secret_key: GUEST.secretKey });
         assert.deepEqual(failureIn(wrong), {
           check: 'key',
@@ -125,7 +125,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         assert.deepEqual(checksIn(wrong, 'passed'), ['resolve', 'connect', 'clock']);
       });
 
-      it('tells a clock that is an hour off, for which the server refuses what is signed', async (t) => {
+      it('reports a clock that is off by an hour, because of which the server refuses signatures', async (t) => {
         const child = new ProberChild(t, {}, AN_HOUR_AHEAD);
         child.send(`${JSON.stringify(jobOf(valuesOf(OWNER), { provider }))}\0`);
         await child.ended;
@@ -134,7 +134,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         assert.ok(Math.abs(Number(subject) - 3600) <= 2, subject);
       });
 
-      it('names a bucket that is not there', async () => {
+      it('reports a bucket that does not exist', async () => {
         const findings = await find(valuesOf(OWNER, buckets.repository('nobody-made-it')));
         const expected = {
           check: 'bucket',
@@ -147,7 +147,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         assert.equal(findingFor(findings, 'key').state, 'passed');
       });
 
-      it('needs the five rights of a backup, and no more', async () => {
+      it('needs no more than the five rights of a backup', async () => {
         const name = await guestBucket(RIGHTS);
         const findings = await find(valuesOf(GUEST, buckets.repository(name)));
         assert.deepEqual(checksIn(findings, 'passed'), PASSED, JSON.stringify(findings));
@@ -164,13 +164,13 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
 
       const without: readonly (readonly [Right, Finding])[] = [
         ['s3:PutObject', { check: 'write', state: 'failed', reason: 'access_denied', subject: 's3:PutObject' }],
-        // RGW lets everybody read what they wrote themselves.
+        // RGW lets all users read what they wrote themselves.
         ['s3:GetObject', { check: 'repository', state: 'failed', reason: 'access_denied', subject: 's3:GetObject' }],
         ['s3:DeleteObject', { check: 'delete', state: 'failed', reason: 'access_denied', subject: 's3:DeleteObject' }],
         ['s3:ListBucket', { check: 'list', state: 'failed', reason: 'access_denied', subject: 's3:ListBucket' }],
       ];
       for (const [missing, expected] of without) {
-        it(`names ${missing} where it is missing`, async () => {
+        it(`reports that ${missing} is missing`, async () => {
           const name = await guestBucket(RIGHTS.filter((right) => right !== missing));
           const findings = await find(valuesOf(GUEST, buckets.repository(name)));
           assert.deepEqual(failureIn(findings), expected, JSON.stringify(findings));
@@ -181,7 +181,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         });
       }
 
-      it('warns where it may not ask for the region, and does not ask where the set names it', async () => {
+      it('warns if it must not ask for the region, and does not ask if the set names it', async () => {
         const name = await guestBucket(RIGHTS.filter((right) => right !== 's3:GetBucketLocation'));
         const values = valuesOf(GUEST, buckets.repository(name));
         const expected = {
@@ -195,7 +195,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         assert.equal(findingFor(await find({ ...values, region: 'us-east-1' }), 'region').state, 'passed');
       });
 
-      it('names what stays in a bucket that keeps versions where only the five rights are given', async () => {
+      it('reports what stays in a bucket with versioning if only the five rights are granted', async () => {
         const name = await guestBucket(RIGHTS, 'versions');
         const findings = await find(valuesOf(GUEST, buckets.repository(name)));
         const left = [...new Set((await buckets.namesIn(name)).filter((object) => object.includes('.cio-')))];
@@ -204,7 +204,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         assert.equal(failureIn(findings), undefined);
       });
 
-      it('leaves no version and no marker where it may delete them', async () => {
+      it('leaves no version and no marker if it may delete them', async () => {
         const name = await guestBucket([...RIGHTS, 's3:DeleteObjectVersion'], 'versions');
         for (const user of [OWNER, GUEST]) {
           const findings = await find(valuesOf(user, buckets.repository(name)));
@@ -217,7 +217,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         );
       });
 
-      it('leaves no marker in a bucket that has kept versions once, or names it', async () => {
+      it('leaves no marker in a bucket with suspended versioning, or reports it', async () => {
         const name = await buckets.make({ keeps: 'kept' });
         const findings = await find(valuesOf(OWNER, buckets.repository(name)));
         assert.equal(findingFor(findings, 'delete').state, 'passed', JSON.stringify(findings));
@@ -228,7 +228,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         assert.deepEqual([state, await buckets.namesIn(few, '.cio-')], ['warning', [subject]]);
       });
 
-      it('names the one setting of how objects are to be kept that the server does not offer', async () => {
+      it('reports which setting, storage_class or sse, the server does not offer', async () => {
         for (const [field, settings] of [
           ['storage_class', { storage_class: 'NOBODYS' }],
           ['storage_class', { storage_class: 'NOBODYS', sse: 'nobodys' }],
@@ -242,7 +242,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         }
       });
 
-      it('names what a lock keeps', async () => {
+      it('reports an object that a lock keeps', async () => {
         const name = await buckets.make({ keeps: 'locks' });
         const findings = await find(valuesOf(OWNER, buckets.repository(name)));
         const delete_ = findingFor(findings, 'delete');
@@ -250,7 +250,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         assert.ok((await buckets.namesIn(name)).includes(delete_.subject ?? ''));
       });
 
-      it('writes and deletes nothing for a restore, for which two rights are enough', async () => {
+      it('writes and deletes nothing for a restore, which passes with three rights', async () => {
         const name = await guestBucket(['s3:GetObject', 's3:ListBucket', 's3:GetBucketLocation']);
         const findings = await find(valuesOf(GUEST, buckets.repository(name)), true);
         for (const check of ['write', 'read_back', 'delete'] as const) {
@@ -260,7 +260,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         assert.equal(failureIn(findings), undefined);
       });
 
-      it('says that there is no repository yet, and does not fail for it', async () => {
+      it('warns that there is no repository yet, and does not fail', async () => {
         const findings = await find(valuesOf(OWNER, buckets.repository(bucket, 'nothing/here')));
         assert.deepEqual(findingFor(findings, 'repository'), {
           check: 'repository',
@@ -275,7 +275,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
         assert.equal(failureIn(findings), undefined);
       });
 
-      it('tells a wrong password, and a repository that lost its config', async () => {
+      it('distinguishes a wrong password from a repository without its config', async () => {
         const wrong = await find({ ...valuesOf(OWNER), backup_password: `${PASSWORD}.` });
         const expected = { check: 'password', state: 'failed', reason: 'wrong_password', field: 'backup_password' };
         assert.deepEqual(failureIn(wrong), expected);

@@ -16,7 +16,7 @@ import type { S3User } from '../../support/s3-server.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-/** The five rights that a backup's user has by the documentation that our users follow. */
+/** The five rights of a backup user in the documentation that our users follow. */
 export const RIGHTS = [
   's3:PutObject',
   's3:GetObject',
@@ -30,7 +30,7 @@ export type Right = (typeof RIGHTS)[number] | 's3:DeleteObjectVersion';
 /** The files of a repository, by their names. */
 export type RepositoryFiles = ReadonlyMap<string, Buffer>;
 
-/** Makes a repository with restic: once for many buckets, since its key takes half a second. */
+/** Makes a repository with restic, once for many buckets since its key takes half a second. */
 export async function makeRepository(scope: Scope, password: string): Promise<RepositoryFiles> {
   const directory = temporaryDirectory(scope, 'cio-restic');
   const env = { ...plainEnvironment(), HOME: directory, RESTIC_PASSWORD: password };
@@ -40,7 +40,7 @@ export async function makeRepository(scope: Scope, password: string): Promise<Re
   return new Map(names.map((name) => [name, fs.readFileSync(`${directory}/repository/${name}`)]));
 }
 
-/** The buckets of one user, made ready for a test. */
+/** The buckets of one user, prepared for tests. */
 export class Buckets {
   readonly client: S3Client;
   readonly #endpoint: string;
@@ -58,7 +58,7 @@ export class Buckets {
     });
   }
 
-  /** `kept`: it kept versions once, and does not any more. */
+  /** Makes a bucket. `kept`: its versioning is suspended. */
   async make(options: { readonly keeps?: 'versions' | 'kept' | 'locks' } = {}): Promise<string> {
     const Bucket = `probe-${process.pid}-${(this.#count += 1)}`;
     const isLocking = options.keeps === 'locks';
@@ -76,7 +76,7 @@ export class Buckets {
     return Bucket;
   }
 
-  /** Gives rights to another user of RGW. */
+  /** Grants rights to another user of RGW. */
   async allow(bucket: string, user: S3User, rights: readonly Right[]): Promise<void> {
     const Policy = JSON.stringify({
       Version: '2012-10-17',
@@ -90,7 +90,7 @@ export class Buckets {
     await this.client.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy }));
   }
 
-  /** Everything that lies in a bucket below a prefix, markers and old versions too. */
+  /** Returns the names of everything in a bucket below a prefix, including markers and old versions. */
   async namesIn(bucket: string, Prefix = ''): Promise<string[]> {
     const { Versions = [], DeleteMarkers = [] } = await this.client.send(
       new ListObjectVersionsCommand({ Bucket: bucket, Prefix }),
@@ -98,12 +98,12 @@ export class Buckets {
     return [...Versions, ...DeleteMarkers].map(({ Key = '' }) => Key);
   }
 
-  /** A repository as restic names it. */
+  /** Returns the name that restic has for a repository. */
   repository(bucket: string, prefix = ''): string {
     return `s3:${this.#endpoint}/${bucket}${prefix === '' ? '' : `/${prefix}`}`;
   }
 
-  /** Puts a repository there, file by file. */
+  /** Uploads a repository file by file. */
   async putRepository(bucket: string, files: RepositoryFiles, prefix = ''): Promise<void> {
     for (const [name, Body] of files) {
       const Key = prefix === '' ? name : `${prefix}/${name}`;

@@ -7,13 +7,13 @@ import { command, skipUnless } from '../../support/requirements.ts';
 
 const TITLE = title('test', 7, '2026-11-22', 'test', 'test');
 
-/** Lines so long that nothing is wrapped. */
+/** A line length at which nothing is wrapped. */
 const WIDTH = 4000;
 
-/** Texts in one document: a run of groff takes longer than all of them. */
+/** The number of texts in one document, since starting groff takes longer than rendering all of them. */
 const SAMPLES = 400;
 
-/** What troff could take for something else: its characters, names, requests, and how they are written out. */
+/** Text that troff could misread: its special characters, names, requests, and their escapes. */
 const hostileWord: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom('.', '..', "'", '.SH', "'br", '\\', '\\\\', '\\n', '\\fB', '\\(', '\\[', '\\"', '.\\"', '.so', '\\&'),
   fc.constantFrom('-', '--json', '-----BEGIN', '"', '`', '^', '~', '%', '@', '#', '\\s-10', '.if', '\\e', '\\*', '\\k'),
@@ -44,18 +44,18 @@ function printableAscii(): string[] {
   return Array.from({ length: 0x7f - 0x20 }, (_, index) => String.fromCodePoint(0x20 + index));
 }
 
-/** What a reader of a page sees, without bold and italics, and what groff complains of. */
+/** Returns the lines that a reader of the page sees, without bold and italics, and groff's warnings. */
 function read(page: string): { readonly lines: readonly string[]; readonly complaints: string } {
   const args = ['-Tutf8', '-ww', '-man', '-P-cbou', `-rLL=${WIDTH}n`];
   const { stdout, stderr, error } = spawnSync('groff', args, { input: page, encoding: 'utf8' });
   if (error !== undefined) throw error;
   const lines = stdout.split('\n').filter((line) => line.trim() !== '');
-  // The title above, the footer below.
+  // The first line is the title, the last one the footer.
   return { lines: lines.slice(1, -1).map((line) => line.trim()), complaints: stderr };
 }
 
 describe('troff', { skip: skipUnless(command('groff', 'groff-base')) }, () => {
-  it('shows a paragraph as it was written, whatever is in it', () => {
+  it('shows a paragraph verbatim, whatever characters it has', () => {
     const texts = fc.sample(hostileText, SAMPLES);
     const { lines, complaints } = read(TITLE + texts.map((text) => paragraph(escapeText(text))).join(''));
     assert.equal(complaints, '');
@@ -65,18 +65,18 @@ describe('troff', { skip: skipUnless(command('groff', 'groff-base')) }, () => {
     );
   });
 
-  it('shows an example as it was written, line by line', () => {
+  it('shows an example verbatim, line by line', () => {
     const texts = fc.sample(hostileText, SAMPLES);
     const { lines, complaints } = read(TITLE + literal(texts));
     assert.equal(complaints, '');
     assert.deepEqual(lines, texts);
   });
 
-  it('shows terms and bold text as they were written', () => {
+  it('shows terms and bold text verbatim', () => {
     const texts = fc.sample(hostileText, SAMPLES);
     const { lines, complaints } = read(TITLE + texts.map((text) => item(bold(text), bold(text))).join(''));
     assert.equal(complaints, '');
-    // A term that is short has its text beside it.
+    // A short term is on the same line as its text.
     assert.equal(lines.join(' ').replaceAll(/ +/g, ' '), texts.flatMap((text) => [text, text]).join(' '));
   });
 
@@ -90,7 +90,7 @@ describe('troff', { skip: skipUnless(command('groff', 'groff-base')) }, () => {
 });
 
 describe('escapeText()', () => {
-  it('leaves only ASCII, on one line, and nothing that begins a request', () => {
+  it('returns ASCII only, on one line, and nothing that begins a request', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         const page = paragraph(escapeText(text));

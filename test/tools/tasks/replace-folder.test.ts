@@ -11,7 +11,7 @@ import { replaceFolder } from '../../../tools/tasks/replace-folder.ts';
 const NEEDS = skipUnless(root, command('unshare', 'util-linux'), privateMounts);
 
 describe('replaceFolder()', () => {
-  it('leaves the old folder to whoever uses it until the new one is whole, and nothing of it then', (t) => {
+  it('leaves the old folder in place until the new one is complete, and removes it then', (t) => {
     const place = temporaryDirectory(t);
     const [folder, workshop] = [path.join(place, 'dist'), path.join(place, 'build')];
     const make = (name: string) => (next: string) => {
@@ -27,7 +27,7 @@ describe('replaceFolder()', () => {
     assert.deepEqual(fs.readdirSync(workshop), []);
   });
 
-  it('keeps the old folder where no new one comes of it', (t) => {
+  it('keeps the old folder if making the new one fails', (t) => {
     const place = temporaryDirectory(t);
     const [folder, workshop] = [path.join(place, 'dist'), path.join(place, 'build')];
     fs.mkdirSync(path.join(folder, 'old'), { recursive: true });
@@ -39,7 +39,7 @@ describe('replaceFolder()', () => {
     assert.deepEqual([fs.readdirSync(folder), fs.readdirSync(workshop)], [['old'], []]);
   });
 
-  it('replaces a folder of the image that a container was made of', { skip: NEEDS }, (t) => {
+  it("replaces a folder that is on the lower layer of an overlay, as in a container's image", { skip: NEEDS }, (t) => {
     const place = temporaryDirectory(t);
     const module = path.join(import.meta.dirname, '..', '..', '..', 'tools', 'tasks', 'replace-folder.ts');
     const script = `

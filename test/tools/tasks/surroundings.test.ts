@@ -15,7 +15,10 @@ const SCRIPT = `
   console.log(JSON.stringify([settleSurroundings() ?? '', process.env.TMPDIR, process.umask()]));
 `;
 
-/** What is said of a temporary folder, what is made of it, the umask afterwards, and what was said besides. */
+/**
+ * Returns the error about the temporary folder or '', the folder that is used, the umask afterwards, and the text on
+ * standard error.
+ */
 async function settle(folder: string, cwd = '/', prefix: string[] = []): Promise<[string, string, number, string]> {
   const env = { ...plainEnvironment(), TMPDIR: folder };
   const node = [process.execPath, '--input-type=module', '-e', SCRIPT, MODULE];
@@ -24,46 +27,46 @@ async function settle(folder: string, cwd = '/', prefix: string[] = []): Promise
 }
 
 describe('settleSurroundings()', () => {
-  it('makes files readable for all, and a relative folder the same from everywhere', async () => {
-    // One in it may be too long.
+  it('sets a umask that makes files readable for all, and makes a relative folder absolute', async () => {
+    // A folder inside it might have too long a path.
     const folder = path.resolve(os.tmpdir());
     assert.deepEqual(await settle(path.basename(folder), path.dirname(folder)), ['', folder, 0o022, '']);
   });
 
-  it('takes another folder for one that is not there, has a space, or leaves no room for the path of a socket', async (t) => {
+  it('takes another folder if TMPDIR does not exist, has a space, or is too long for the paths of sockets', async (t) => {
     const folder = temporaryDirectory(t);
     const [none, instead, , said] = await settle(path.join(folder, 'none'));
     assert.equal(none, '');
     assert.match(instead, /^(\/var)?\/tmp$/);
-    assert.match(said, /^TMPDIR: .* cannot be written to \(ENOENT\): (\/var)?\/tmp is taken instead\n$/);
+    assert.match(said, /^TMPDIR: .* cannot be written to \(ENOENT\): (\/var)?\/tmp is used instead\n$/);
     const spaced = path.join(folder, 'a b');
     fs.mkdirSync(spaced);
-    assert.match((await settle(spaced))[3], /a b has characters that shells take for others: .*tmp is taken/);
+    assert.match((await settle(spaced))[3], /a b has characters that a shell would interpret: .*tmp is used/);
     const long = path.join(folder, 'x'.repeat(40));
     fs.mkdirSync(long);
     assert.match((await settle(long))[3], /^TMPDIR: .* bytes long, 40 leave room for sockets/);
     assert.deepEqual(fs.readdirSync(long), [], 'nothing is left of the attempt');
   });
 
-  it('says to root that others cannot get there', { skip: skipUnless(root) }, async (t) => {
+  it('takes another folder, as root, if other users cannot reach TMPDIR', { skip: skipUnless(root) }, async (t) => {
     const folder = path.join(temporaryDirectory(t), 'x');
     fs.mkdirSync(folder, { mode: 0o700 });
-    assert.match((await settle(folder))[3], /^TMPDIR: .* is closed to other users: .*tmp is taken/);
+    assert.match((await settle(folder))[3], /^TMPDIR: .* is closed to other users: .*tmp is used/);
   });
 
   it(
-    'takes another folder for one where no program can be run',
+    'takes another folder if TMPDIR does not permit running programs',
     { skip: skipUnless(root, privateMounts) },
     async (t) => {
       const folder = temporaryDirectory(t);
       const script = 'mount --bind "$0" "$0" && mount -o remount,bind,noexec "$0" && exec "$@"';
       const said = (await settle(folder, '/', ['unshare', '--mount', 'sh', '-c', script, folder]))[3];
-      assert.match(said, /^TMPDIR: \S+ is mounted with noexec: \S+ is taken instead\n$/);
+      assert.match(said, /^TMPDIR: \S+ is mounted with noexec: \S+ is used instead\n$/);
     },
   );
 
-  it('says where no folder will do', { skip: skipUnless(root, privateMounts) }, async () => {
-    // Read only, and not covered: the checkout may lie there.
+  it('returns an error if no folder is usable', { skip: skipUnless(root, privateMounts) }, async () => {
+    // The folders are made read-only but not covered by another mount, since the checkout may be in one of them.
     const readOnly = 'mount --bind "$folder" "$folder" && mount -o remount,bind,ro "$folder"';
     const script = `for folder in /tmp /var/tmp; do ${readOnly}; done; exec "$@"`;
     const mounts = ['unshare', '--mount', 'sh', '-c', script, 'sh'];

@@ -8,7 +8,7 @@ import { connectFirst } from '../../../../daemon/prober/network/connect.ts';
 import type { Endpoint } from '../../../../daemon/prober/network/endpoint.ts';
 
 const LOOPBACK: LookupAddress = { address: '127.0.0.1', family: 4 };
-/** A group, to which nobody connects: the kernel refuses it at once (ENETUNREACH). */
+/** A multicast address: the kernel refuses a connection at once (ENETUNREACH). */
 const NOWHERE: LookupAddress = { address: '224.0.0.1', family: 4 };
 
 const neverAborted = new AbortController().signal;
@@ -22,7 +22,7 @@ const endpointAt = (port: number): Endpoint => ({
   field: 'endpoint',
 });
 
-/** A port at which nobody listens any more. */
+/** Returns a port on which nobody listens any more. */
 async function deadPort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -33,7 +33,7 @@ async function deadPort(): Promise<number> {
 }
 
 describe('connectFirst()', () => {
-  it('tells of several failures the one that says most, and names the server', async () => {
+  it('reports the most specific of several failures, and names the server', async () => {
     const port = await deadPort();
     for (const [addresses, reason] of [
       [[LOOPBACK, NOWHERE], 'connection_refused'],
@@ -46,7 +46,7 @@ describe('connectFirst()', () => {
     }
   });
 
-  it('goes on to no other address where nobody waits any more, nor with a defect', async () => {
+  it('tries no other address once it is cancelled, nor after a defect', async () => {
     const reason = new Error('nobody waits');
     await assert.rejects(connectFirst(endpointAt(1), [LOOPBACK], AbortSignal.abort(reason)), reason);
     await assert.rejects(connectFirst(endpointAt(70_000), [LOOPBACK], neverAborted), RangeError);

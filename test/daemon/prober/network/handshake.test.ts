@@ -9,7 +9,7 @@ import { tlsOptionsOf } from '../../../../daemon/prober/network/handshake.ts';
 const ENDPOINT: Endpoint = { host: 'host.test', port: 443, isTls: true, isVerified: true, isLinkLocalAllowed: false };
 
 describe('tlsOptionsOf()', () => {
-  it('trusts the authorities of this host where the set has none', () => {
+  it('trusts the authorities of this host if the set has none', () => {
     const { ca } = tlsOptionsOf(ENDPOINT);
     assert.doesNotThrow(() => createSecureContext({ ca }));
     const [first = ''] =
@@ -20,7 +20,7 @@ describe('tlsOptionsOf()', () => {
     assert.equal(new X509Certificate(first).ca, true);
   });
 
-  it('checks the name of the host, by which it is also asked for, and an address without asking', () => {
+  it('verifies the host name and sends it as SNI, but verifies an address without SNI', () => {
     assert.deepEqual([tlsOptionsOf(ENDPOINT).host, tlsOptionsOf(ENDPOINT).servername], ['host.test', 'host.test']);
     const dotted = tlsOptionsOf({ ...ENDPOINT, host: 'host.test.' });
     assert.deepEqual([dotted.host, dotted.servername], ['host.test', 'host.test']);
@@ -28,7 +28,7 @@ describe('tlsOptionsOf()', () => {
     assert.deepEqual([address.host, address.servername], ['::1', undefined]);
   });
 
-  it('verifies unless it is told not to', () => {
+  it('verifies unless told not to', () => {
     assert.equal(tlsOptionsOf(ENDPOINT).rejectUnauthorized, true);
     assert.equal(tlsOptionsOf({ ...ENDPOINT, isVerified: false }).rejectUnauthorized, false);
   });

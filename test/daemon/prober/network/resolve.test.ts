@@ -43,7 +43,7 @@ describe('isRefused()', () => {
     '64:ff9b:1::a9fe:a9fe',
     '64:ff9b:1:abcd::a9fe:a9fe',
     '64:ff9b:1:ab00:12:3456:a9fe:a9fe',
-    // The other lengths of a prefix (RFC 6052, section 2.2): 48, 56 and 64 bits.
+    // The other prefix lengths (RFC 6052, section 2.2): 48, 56 and 64 bits.
     '64:ff9b:1:a9fe:a9:fe00::',
     '64:FF9B:0001:a9fe:00a9:fe12:3456:789a',
     '64:ff9b:1:6464:64:c800::',
@@ -74,21 +74,21 @@ describe('isRefused()', () => {
     '64:ff9b:1::5db8:d822',
     '64:ff9b:1:5db8:d8:2200::',
     '64:ff9b:2:a9fe:a9:fe00::',
-    // Octet 64 to 71 is no zero: no address lies around it.
+    // Bits 64 to 71 are not zero: no address is embedded.
     '64:ff9b:1:a9fe:1a9:fe00::',
     '::ffff:0:5db8:d822',
     '2002:5db8:d822::1',
-    // What stands for a prefix does so at the begin alone.
+    // The prefixes count only at the start.
     '2a05:2002:a9fe:a9fe::1',
     '2a05:64:ff9b:1:a9fe:a9:fe00:0',
     '2a05:64:ff9b:1:aba9:fe:a9fe:0',
     '2a05:64:ff9b:1:abcd:a9:fea9:fe00',
   ];
-  for (const address of taken) it(`takes ${address}`, () => assert.equal(isRefused(address), false));
+  for (const address of taken) it(`accepts ${address}`, () => assert.equal(isRefused(address), false));
 });
 
 describe('resolveAddresses()', () => {
-  it('refuses a name that has one bad address among good ones, and names the address', async () => {
+  it('refuses a name if one of its addresses is refused, and reports that address', async () => {
     const lookup = lookupOf('93.184.216.34', '169.254.169.254');
     await assert.rejects(resolveAddresses(ENDPOINT, lookup), {
       reason: 'address_refused',
@@ -96,18 +96,18 @@ describe('resolveAddresses()', () => {
     });
   });
 
-  it('takes it where the set allows it', async () => {
+  it('accepts such an address if the set allows it', async () => {
     const addresses = await resolveAddresses({ ...ENDPOINT, isLinkLocalAllowed: true }, lookupOf('169.254.169.254'));
     assert.deepEqual(addresses, [{ address: '169.254.169.254', family: 4 }]);
   });
 
-  it('reads every writing of an address as the system does, and so refuses them all', async () => {
+  it('refuses a refused address in every notation that the system accepts', async () => {
     for (const host of ['169.254.169.254', '0xa9.0xfe.0xa9.0xfe', '2852039166', '0251.0376.0251.0376', 'fe80::1']) {
       await assert.rejects(resolveAddresses({ ...ENDPOINT, host }, systemLookup), { reason: 'address_refused' }, host);
     }
   });
 
-  it('tells a name that does not exist from a name server that does not answer', async () => {
+  it('distinguishes a name that does not exist from a name server that does not answer', async () => {
     // Longer than a label of a name may be: no name server is asked.
     const host = `${'a'.repeat(64)}.test`;
     await assert.rejects(resolveAddresses({ ...ENDPOINT, host }, systemLookup), {
@@ -125,14 +125,14 @@ describe('resolveAddresses()', () => {
     await assert.rejects(resolveAddresses(ENDPOINT, lookupOf()), { reason: 'name_not_found' });
   });
 
-  it('tries no more than four addresses', async () => {
+  it('returns no more than four addresses', async () => {
     const many = Array.from({ length: 100 }, (_, index) => `10.0.0.${index}`);
     assert.equal((await resolveAddresses(ENDPOINT, lookupOf(...many))).length, 4);
   });
 });
 
 describe('isLookingUp()', () => {
-  it('says so as long as a name is looked up, again and again, and not when that failed either', async () => {
+  it('is true during look-ups, even concurrent or failing ones, and false afterwards', async () => {
     for (const host of ['127.0.0.1', `${'a'.repeat(64)}.test`, '::1']) {
       assert.equal(isLookingUp(), false);
       const both = [systemLookup(host), systemLookup(host)];

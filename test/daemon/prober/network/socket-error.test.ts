@@ -8,7 +8,7 @@ const errorOf = (code?: string): Error =>
   Object.assign(new Error('text of a library'), code === undefined ? {} : { code });
 
 describe('reasonOfSocketError()', () => {
-  it('tells why there is no connection; what it does not know is one that broke', () => {
+  it('maps the codes of a failed connection to reasons, and any other code to connection_lost', () => {
     for (const [reason, codes] of [
       ['connection_refused', ['ECONNREFUSED']],
       ['timed_out', ['ETIMEDOUT']],
@@ -21,7 +21,7 @@ describe('reasonOfSocketError()', () => {
 });
 
 describe('failureOfRequest()', () => {
-  it('tells what is no HTTP, and what has no end, from a connection that broke', () => {
+  it('distinguishes an answer that is not HTTP, or too large, from a lost connection', () => {
     for (const [code, reason, subject] of [
       ['HPE_HEADER_OVERFLOW', 'answer_too_large', undefined],
       ['HPE_CHUNK_EXTENSIONS_OVERFLOW', 'answer_too_large', undefined],
@@ -35,7 +35,7 @@ describe('failureOfRequest()', () => {
     }
   });
 
-  it('leaves alone what is known already', () => {
+  it('returns a ProbeFailure unchanged', () => {
     const failure = new ProbeFailure('timed_out');
     assert.equal(failureOfRequest(failure), failure);
   });

@@ -6,7 +6,7 @@ import { askTwice } from '../../../../daemon/prober/providers/ask-twice.ts';
 
 const open = new AbortController().signal;
 
-/** Fails as it is told, one failure after the other, and counts. */
+/** Fails with the given failures one after the other, then succeeds, and counts its calls. */
 function failing(...failures: readonly Error[]): { readonly ask: () => Promise<string>; readonly count: () => number } {
   let count = 0;
   const ask = async (): Promise<string> => {
@@ -19,7 +19,7 @@ function failing(...failures: readonly Error[]): { readonly ask: () => Promise<s
 }
 
 describe('askTwice()', () => {
-  it('asks a server that fails once more, and no oftener', async () => {
+  it('repeats a request that failed on the server once', async () => {
     const once = failing(new ProbeFailure('server_error'));
     assert.deepEqual([await askTwice(once.ask, open), once.count()], ['an answer', 2]);
     const last = new ProbeFailure('server_error');
@@ -28,7 +28,7 @@ describe('askTwice()', () => {
     assert.equal(ever.count(), 2);
   });
 
-  it('tells that the first request may have done what the second one was asked again', async () => {
+  it('passes isRepeated to a repeated request, and sets isAfterUnknown on its failure', async () => {
     const last = new ProbeFailure('access_denied');
     let count = 0;
     const asked = (...failures: readonly Error[]): Promise<boolean> =>
@@ -47,7 +47,7 @@ describe('askTwice()', () => {
     await assert.rejects(asked(new ProbeFailure('server_error'), last), { isAfterUnknown: true });
   });
 
-  it('takes every other answer for what it is', async () => {
+  it('does not repeat a request that failed for any other reason', async () => {
     for (const error of [new ProbeFailure('access_denied'), new TypeError('a defect')]) {
       const { ask, count } = failing(error);
       await assert.rejects(askTwice(ask, open), error);
@@ -55,7 +55,7 @@ describe('askTwice()', () => {
     }
   });
 
-  it('ends with its signal while it waits, for the reason of that', async () => {
+  it("is aborted by its signal while it waits, with the signal's reason", async () => {
     const controller = new AbortController();
     const { ask, count } = failing(new ProbeFailure('server_error'));
     const asked = askTwice(ask, controller.signal);

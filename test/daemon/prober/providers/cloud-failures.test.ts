@@ -29,7 +29,7 @@ function answerOf(status: number, body: string, headers: Readonly<Record<string,
   return { status, headers, body: Buffer.from(body) };
 }
 
-/** What a mapping makes of an answer, as `reason field subject`. */
+/** Returns the failure that an answer is mapped to, as `reason field subject`. */
 function told({ reason, detail }: ProbeFailure): string {
   return [reason, detail.field ?? '-', detail.subject ?? '-'].join(' ');
 }
@@ -66,7 +66,7 @@ describe('azureFailureOf()', () => {
     [302, 'AuthenticationFailed', 'redirected backup_repo -'],
   ];
   for (const [status, code, expected] of cases) {
-    it(`makes ${expected} of ${status} '${code}', in a header or a body`, () => {
+    it(`maps ${status} '${code}' to ${expected}, in a header or a body`, () => {
       assert.equal(told(azure(answerOf(status, '', { 'x-ms-error-code': code }))), expected);
       assert.equal(told(azure(answerOf(status, `<Error><Code>${code}</Code></Error>`))), expected);
     });
@@ -112,7 +112,7 @@ describe('googleFailureOf()', () => {
   ];
   for (const [status, body, expected] of grants) {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
-    it(`makes ${expected} of the token server's ${status} ${text}`, () =>
+    it(`maps the token server's ${status} ${text} to ${expected}`, () =>
       assert.equal(told(tokens(answerOf(status, text))), expected));
   }
 
@@ -135,15 +135,15 @@ describe('googleFailureOf()', () => {
     [401, 'authError', 'key_rejected service_account -'],
   ];
   for (const [status, reason, expected] of refusals) {
-    it(`makes ${expected} of the storage's ${status} ${reason}`, () => {
+    it(`maps the storage's ${status} ${reason} to ${expected}`, () => {
       const body = JSON.stringify({ error: { code: status, errors: [{ reason, message: 'text' }] } });
       assert.equal(told(storage(answerOf(status, body))), expected);
     });
   }
 });
 
-describe('every mapping', () => {
-  it('makes a known reason of any answer, and passes no text of the server on', () => {
+describe('all mappings', () => {
+  it('return a known reason for any answer, and pass no text of the server on', () => {
     const canary = 'canary of the server';
     const value = fc.oneof(fc.constant(canary), fc.jsonValue());
     const json = fc

@@ -23,11 +23,11 @@ describe('readS3Target()', () => {
     ['s3:https://s3.amazonaws.com/b-1', { path_style: 'true' }, 's3.amazonaws.com', 443, true],
     ['s3:https://minio.test:9000/b-1', {}, 'minio.test', 9000, true],
     ['s3:https://minio.test:9000/b-1', { path_style: 'false' }, 'b-1.minio.test', 9000, false],
-    // No bucket makes a host of somebody else's, nor a user of an address.
+    // No bucket changes the host to another one, or adds a user to the URL.
     ['s3:https://minio.test/evil.test%2F', { path_style: 'false' }, 'minio.test', 443, true],
     ['s3:https://minio.test/evil@x', { path_style: 'false' }, 'minio.test', 443, true],
     ['s3:http://minio.test/evil.test:80', { path_style: 'false' }, 'minio.test', 80, true],
-    // Nor does it stand before an address.
+    // Nor is it put before an IP address.
     ['s3:http://127.0.0.1:9000/b-1', { path_style: 'false' }, '127.0.0.1', 9000, true],
     ['s3:https://0x7f.1/b-1', { path_style: 'false' }, '127.0.0.1', 443, true],
     ['s3:http://[::1]:9000/b-1', { path_style: 'false' }, '::1', 9000, true],
@@ -36,19 +36,19 @@ describe('readS3Target()', () => {
     ['s3:http://192.168.1.100:9001/b-1', {}, '192.168.1.100', 9001, true],
   ];
   for (const [repository, values, host, port, isPathStyle] of hosts) {
-    it(`${repository} ${JSON.stringify(values)} is served by ${host}:${port}`, () => {
+    it(`${repository} ${JSON.stringify(values)} is on ${host}:${port}`, () => {
       const target = read(repository, values);
       assert.deepEqual([target.endpoint.host, target.endpoint.port, target.isPathStyle], [host, port, isPathStyle]);
     });
   }
 
-  it('takes a region that was told before the one of the set, and signs for it', () => {
+  it('prefers the region that the server reported to the one in the set, and signs for it', () => {
     const target = read('s3:https://s3.amazonaws.com/b-1', {}, 'ap-south-1');
     assert.deepEqual([target.region, target.endpoint.host], ['ap-south-1', 'b-1.s3.ap-south-1.amazonaws.com']);
     assert.equal(target.isRegionGiven, false);
   });
 
-  it('names as the field of the host the region only where the host was made of it', () => {
+  it('blames the region for the host only if the host was made from it', () => {
     const cases: readonly (readonly [Record<string, string>, string | undefined, string | undefined])[] = [
       [{ backup_repo: 's3:https://s3.amazonaws.com/b-1' }, undefined, 'backup_repo'],
       [{ backup_repo: 's3:https://s3.amazonaws.com/b-1', region: 'us-east-1' }, undefined, 'backup_repo'],
@@ -67,7 +67,7 @@ describe('readS3Target()', () => {
     }
   });
 
-  it('verifies certificates, and refuses link-local addresses, unless the set says the one word', () => {
+  it('verifies certificates and refuses link-local addresses, unless the set says "true"', () => {
     for (const word of ['', 'false', 'TRUE', 'yes', ' true']) {
       const { endpoint } = read('s3:https://h.test/b', { skip_verify: word, allow_link_local: word });
       assert.deepEqual([endpoint.isVerified, endpoint.isLinkLocalAllowed], [true, false]);
@@ -76,7 +76,7 @@ describe('readS3Target()', () => {
     assert.deepEqual([endpoint.isVerified, endpoint.isLinkLocalAllowed], [false, true]);
   });
 
-  it('names the field that it cannot use', () => {
+  it('throws with the invalid field', () => {
     const cases: readonly (readonly [Record<string, string>, string, string])[] = [
       [{ access_key: '' }, 'missing_field', 'access_key'],
       [{ region: 'eu central' }, 'invalid_value', 'region'],
@@ -90,7 +90,7 @@ describe('readS3Target()', () => {
     assert.doesNotThrow(() => read('s3:https://h.test/b', { use_iam: 'false' }));
   });
 
-  it('names the field that it cannot use of a set whose place is in parts', () => {
+  it('throws with the invalid field of a set that has endpoint, bucket and prefix', () => {
     const parts = { backup_repo: '', endpoint: 'https://minio.test', bucket: 'b-1', prefix: 'in/it' };
     const readParts = (values: Record<string, string>) =>
       readS3Target(jobOf({ ...parts, ...values }, { provider: 'minio' }));

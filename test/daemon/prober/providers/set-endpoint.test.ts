@@ -15,7 +15,7 @@ function failureOf(run: () => unknown): readonly (string | undefined)[] {
 }
 
 describe('endpointOfSet()', () => {
-  it('reads a server and how it is reached', () => {
+  it('returns the server, its TLS settings and the proxy', () => {
     const plain = {
       host: 'host',
       port: 443,
@@ -41,14 +41,14 @@ describe('endpointOfSet()', () => {
     assert.equal(endpointOfSet('https://host', { proxy: 'https://proxy' }, 'endpoint').proxy?.port, 443);
   });
 
-  it('takes nothing but true for a switch', () => {
+  it('accepts only "true" for a switch', () => {
     for (const text of ['TRUE', '1', 'yes', ' true']) {
       const endpoint = endpointOfSet('https://host', { skip_verify: text, allow_link_local: text }, 'endpoint');
       assert.deepEqual([endpoint.isVerified, endpoint.isLinkLocalAllowed], [true, false]);
     }
   });
 
-  it('refuses what is no server of TLS, and a way to it that there is not', () => {
+  it('refuses a URL that is not https, and an invalid proxy', () => {
     for (const url of ['', 'host', 'http://host', 'https://', 'https://a b', 'ftp://host']) {
       assert.deepEqual(
         failureOf(() => endpointOfSet(url, {}, 'endpoint')),
@@ -67,7 +67,7 @@ describe('endpointOfSet()', () => {
 });
 
 describe('hostOf()', () => {
-  it('leaves out the port that https has anyway', () => {
+  it('omits the default port', () => {
     const host = (url: string): string => hostOf(endpointOfSet(url, {}, 'endpoint'));
     assert.equal(host('https://host'), 'host');
     assert.equal(host('https://host:8443'), 'host:8443');
@@ -77,7 +77,7 @@ describe('hostOf()', () => {
 });
 
 describe('requiredValue()', () => {
-  it('names the field that is missing', () => {
+  it('throws with the missing field', () => {
     assert.equal(requiredValue({ account_key: 'x' }, 'account_key'), 'x');
     assert.deepEqual(
       failureOf(() => requiredValue({}, 'account_key')),

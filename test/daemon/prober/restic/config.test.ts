@@ -13,7 +13,7 @@ const master = randomKey();
 const opened = (object: unknown): unknown => openConfig(master, seal(master, Buffer.from(JSON.stringify(object))));
 
 describe('openConfig()', () => {
-  it('reads both versions', () => {
+  it('accepts versions 1 and 2', () => {
     assert.deepEqual(opened(CONFIG), { version: 2, id: ID });
     assert.deepEqual(opened({ ...CONFIG, version: 1, other: true }), { version: 1, id: ID });
   });
@@ -25,20 +25,20 @@ describe('openConfig()', () => {
     ['no version', { ...CONFIG, version: undefined }],
     ['an id that is too short', { ...CONFIG, id: ID.slice(1) }],
     ['an id that is too long', { ...CONFIG, id: `${ID}0` }],
-    ['an id behind something else', { ...CONFIG, id: `x${ID}` }],
-    ['an id that is no hex', { ...CONFIG, id: 'x'.repeat(64) }],
+    ['an id after another character', { ...CONFIG, id: `x${ID}` }],
+    ['an id that is not hex', { ...CONFIG, id: 'x'.repeat(64) }],
     ['an id as a number', { ...CONFIG, id: 1 }],
-    ['an id in a list', { ...CONFIG, id: [ID] }],
+    ['an id in an array', { ...CONFIG, id: [ID] }],
     ['no polynomial', { ...CONFIG, chunker_polynomial: undefined }],
     ['an empty polynomial', { ...CONFIG, chunker_polynomial: '' }],
     ['a polynomial of more than 64 bits', { ...CONFIG, chunker_polynomial: '1'.repeat(17) }],
     ['a polynomial as a number', { ...CONFIG, chunker_polynomial: 12 }],
     ['null', null],
-    ['a list', [CONFIG]],
+    ['an array', [CONFIG]],
   ];
   for (const [what, object] of refused) it(`refuses ${what}`, () => assert.deepEqual(opened(object), REFUSED));
 
-  it('wipes what it opened, whatever that holds', (t) => {
+  it('wipes the opened text, whatever it contains', (t) => {
     const wiped = watchWipes(t);
     for (const object of [CONFIG, { ...CONFIG, version: 3 }, 'no object']) {
       opened(object);
@@ -46,7 +46,7 @@ describe('openConfig()', () => {
     }
   });
 
-  it('refuses what is sealed under another key, or a byte of which is another', () => {
+  it('refuses a config that is sealed with another key, or has a changed byte', () => {
     const sealed = seal(master, Buffer.from(JSON.stringify(CONFIG)));
     assert.deepEqual(openConfig(randomKey(), sealed), REFUSED);
     fc.assert(
@@ -58,7 +58,7 @@ describe('openConfig()', () => {
     );
   });
 
-  it('refuses what is too short or too long, and never throws', () => {
+  it('refuses a config that is too short or too long, and never throws', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => assert.deepEqual(openConfig(master, bytes), REFUSED)),
     );

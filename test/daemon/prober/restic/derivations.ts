@@ -1,9 +1,9 @@
 import { createHook } from 'node:async_hooks';
 
-/** What Node calls a call of scrypt that works in its pool. */
+/** Node's type for a call of scrypt in its thread pool. */
 const SCRYPT_REQUEST = 'SCRYPTREQUEST';
 
-/** How often scrypt was called during some work, as the runtime itself tells it. */
+/** Returns how often scrypt is called during some work, as reported by the runtime. */
 export async function countDerivations(work: () => unknown): Promise<number> {
   let count = 0;
   const hook = createHook({

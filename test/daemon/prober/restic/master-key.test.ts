@@ -13,7 +13,7 @@ const PASSWORD = 'correct horse battery staple';
 const MASTER = randomKey();
 const password: Uint8Array = Buffer.from(PASSWORD);
 
-/** One other byte: where, and what its bits are changed by. */
+/** A changed byte: where, and the mask of its changed bits. */
 const mutation = fc.record({ place: fc.nat(), mask: fc.integer({ min: 1, max: 255 }) });
 
 function mutate(bytes: Uint8Array, { place, mask }: { readonly place: number; readonly mask: number }): Uint8Array {
@@ -29,19 +29,19 @@ async function open(options: Partial<Parameters<typeof makeKeyFile>[0]> = {}): P
 }
 
 describe('openKey()', () => {
-  it('gives the master key for the right password', async () => {
+  it('returns the master key for the right password', async () => {
     const master = await open();
     assert.ok(!('reason' in master));
     assert.equal(masterJson(master), masterJson(MASTER));
   });
 
   for (const other of [PASSWORD.toUpperCase(), ` ${PASSWORD}`, `${PASSWORD}\n`, PASSWORD.slice(1), 'x']) {
-    it(`says that it is the wrong password: ${JSON.stringify(other)}`, async () => {
+    it(`reports a wrong password: ${JSON.stringify(other)}`, async () => {
       assert.deepEqual(await open({ password: other }), { reason: 'wrong_password' });
     });
   }
 
-  it('leaves the password as it is', async () => {
+  it('does not change the password', async () => {
     await open();
     assert.equal(Buffer.from(password).toString(), PASSWORD);
   });
@@ -60,13 +60,13 @@ describe('openKey()', () => {
     ['a key of zeros', JSON.stringify({ ...json, encrypt: Buffer.alloc(32).toString('base64') })],
   ];
   for (const [what, text] of texts) {
-    it(`ends the search at a key that opens and holds ${what}`, async () => {
+    it(`reports not_a_repository for a key that opens and contains ${what}`, async () => {
       const { bytes, name } = makeKeyFile({ password: PASSWORD, master: MASTER, text });
       assert.deepEqual(await openKey(password, bytes, name), { reason: 'not_a_repository', subject: `keys/${name}` });
     });
   }
 
-  it('wipes the key that it derived, the text that this opened, and a master key that is of no use', async (t) => {
+  it('wipes the derived key, the opened text, and an unusable master key', async (t) => {
     const useless = { encrypt: randomKey().encrypt, macK: new Uint8Array(16), macR: randomKey().macR };
     for (const [master, password] of [
       [MASTER, PASSWORD],
@@ -86,7 +86,7 @@ describe('openKey()', () => {
     }
   });
 
-  it('ends the search at a nonce of zeros, whatever the password', async () => {
+  it('reports not_a_repository for a nonce of zeros, whatever the password', async () => {
     for (const other of [PASSWORD, 'x']) {
       const refused = await open({ password: other, nonce: new Uint8Array(16) });
       assert.ok('reason' in refused);
@@ -94,7 +94,7 @@ describe('openKey()', () => {
     }
   });
 
-  it('derives one key, and none for a file of which a byte is another than its name says', async () => {
+  it('derives one key, and none for a file that does not match its name', async () => {
     const { bytes, name } = makeKeyFile({ password: PASSWORD, master: MASTER });
     assert.equal(await countDerivations(() => openKey(password, bytes, name)), 1);
     const derivations = await countDerivations(() =>
@@ -109,7 +109,7 @@ describe('openKey()', () => {
     assert.equal(derivations, 0);
   });
 
-  it('never gives another master key, nor throws, where a byte is another and the name fits', async () => {
+  it('never returns another master key, nor throws, for a changed file with a matching name', async () => {
     const { bytes } = makeKeyFile({ password: PASSWORD, master: MASTER });
     const outcomes = new Map<string, number>();
     for (let place = 0; place < bytes.length; place += 1) {
@@ -121,7 +121,8 @@ describe('openKey()', () => {
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
       }
     }
-    // Names and times may be any; the salt and what is sealed decide about the password; the rest about the form.
+    // Names and times are free; the salt and the sealed data decide about the password; the rest is checked for its
+    // format.
     assert.deepEqual([...outcomes.keys()].toSorted(), ['not_a_repository', 'opened', 'wrong_password']);
   });
 
@@ -133,7 +134,7 @@ describe('openKey()', () => {
       fc.record({ N: power(10).map((N) => N * 2 ** 23), r: fc.constant(8), p: fc.integer({ min: 1, max: 100 }) }),
       // Too much memory.
       fc.record({ N: power(4).map((N) => N * 2 ** 14), r: fc.integer({ min: 129, max: 2 ** 20 }), p: fc.constant(1) }),
-      // No parameters at all.
+      // Invalid parameters.
       fc.record({ N: anyNumber.filter((N) => !Number.isInteger(Math.log2(N)) || N < 2), r: anyNumber, p: anyNumber }),
       fc.record({ N: power(40), r: anyNumber.filter((r) => r < 1 || !Number.isInteger(r)), p: anyNumber }),
       fc.record({ N: power(40), r: fc.constant(8), p: anyNumber.filter((p) => p < 1 || p > 2 ** 23) }),

@@ -18,7 +18,9 @@ function aes(key: string, nonce: string): Uint8Array {
   return createCipheriv('aes-128-ecb', bytes(key), null).setAutoPadding(false).update(bytes(nonce));
 }
 
-/** A tag of ChaCha20-Poly1305 (RFC 8439, section 2.8), put together from OpenSSL's ChaCha20 and the function here. */
+/**
+ * Returns a tag of ChaCha20-Poly1305 (RFC 8439, section 2.8), computed with OpenSSL's ChaCha20 and the tested function.
+ */
 function chachaTag(key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array): Uint8Array {
   const start = Buffer.concat([new Uint8Array(4), nonce]);
   const oneTime = createCipheriv('chacha20', key, start).update(new Uint8Array(32));
@@ -55,11 +57,11 @@ describe('poly1305()', () => {
     ],
   ];
   for (const [text, r, k, nonce, tag] of aesVectors) {
-    it(`makes the tag of Bernstein's message of ${text.length / 2} bytes`, () =>
+    it(`returns the tag of Bernstein's message of ${text.length / 2} bytes`, () =>
       assert.equal(hex(poly1305(bytes(r), aes(k, nonce), bytes(text))), tag));
   }
 
-  // RFC 8439, section 2.5.2 and appendix A.3, vectors 7 to 9 and 11: the ends of the field.
+  // RFC 8439, section 2.5.2 and appendix A.3, vectors 7 to 9 and 11: the edges of the field.
   const rfcVectors: readonly (readonly [r: string, s: string, message: string, tag: string])[] = [
     [
       '85d6be7857556d337f4452fe42d506a8',
@@ -84,10 +86,11 @@ describe('poly1305()', () => {
     [`02${'00'.repeat(15)}`, '00'.repeat(16), `fd${'ff'.repeat(15)}`, `fa${'ff'.repeat(15)}`],
   ];
   for (const [r, s, text, tag] of rfcVectors) {
-    it(`makes the tag ${tag} of RFC 8439`, () => assert.equal(hex(poly1305(bytes(r), bytes(s), bytes(text))), tag));
+    it(`returns the tag ${tag} of RFC 8439 for s = ${s}`, () =>
+      assert.equal(hex(poly1305(bytes(r), bytes(s), bytes(text))), tag));
   }
 
-  it('agrees with arithmetic on whole numbers', () => {
+  it('agrees with integer arithmetic', () => {
     fc.assert(
       fc.property(half, half, message, (r, s, text) => {
         assert.equal(hex(poly1305(r, s, text)), hex(referencePoly1305(r, s, text)));
@@ -109,13 +112,13 @@ describe('poly1305()', () => {
     );
   });
 
-  it('leaves the key as it is', () => {
+  it('does not change the key', () => {
     const [r, s] = [new Uint8Array(16).fill(255), new Uint8Array(16).fill(255)];
     poly1305(r, s, new Uint8Array(40));
     assert.ok([...r, ...s].every((byte) => byte === 255));
   });
 
-  it('wipes what it works with: the clamped key, the block, and five numbers', (t) => {
+  it('wipes its working memory: the clamped key, the block, and five numbers', (t) => {
     const { arrays } = watchWipes(t);
     poly1305(new Uint8Array(16).fill(15), new Uint8Array(16).fill(1), new Uint8Array(16).fill(255));
     const wiped = [...arrays];

@@ -4,7 +4,7 @@ import type { SealingKey } from '../../../../daemon/prober/restic/sealed.ts';
 const PRIME = 2n ** 130n - 5n;
 const CLAMP = 0x0ffffffc0ffffffc0ffffffc0fffffffn;
 
-/** Poly1305 by its definition (RFC 8439, section 2.5.1), in one line of arithmetic per step and with no regard to time. */
+/** Poly1305 by its definition (RFC 8439, section 2.5.1), with one line of arithmetic per step, not in constant time. */
 export function referencePoly1305(r: Uint8Array, s: Uint8Array, message: Uint8Array): Uint8Array {
   let sum = 0n;
   for (let offset = 0; offset < message.length; offset += 16) {
@@ -38,14 +38,14 @@ export function masterJson(key: SealingKey): string {
 export interface KeyFileOptions {
   readonly password: string;
   readonly master: SealingKey;
-  /** The text that is sealed, where it is not the master key's own. */
+  /** The text to seal, if not the master key's own. */
   readonly text?: string;
   readonly nonce?: Uint8Array;
-  /** Members that are not as restic would write them. */
+  /** Members that differ from what restic would write. */
   readonly members?: Readonly<Record<string, unknown>>;
 }
 
-/** The file of a key, with parameters of scrypt that cost nothing. */
+/** Makes a key file, with scrypt parameters that cost nothing. */
 export function makeKeyFile({ password, master, text, nonce, members }: KeyFileOptions): NamedFile {
   const salt = randomBytes(64);
   const derived = scryptSync(password, salt, 64, { N: 2, r: 1, p: 1 });
@@ -66,13 +66,13 @@ export function makeKeyFile({ password, master, text, nonce, members }: KeyFileO
   return named(Buffer.from(JSON.stringify(object)));
 }
 
-/** A file below `keys/`. */
+/** A file in `keys/`. */
 export interface NamedFile {
   readonly name: string;
   readonly bytes: Uint8Array;
 }
 
-/** With the name that belongs to these bytes. */
+/** Returns a file with the name for these bytes. */
 export function named(bytes: Uint8Array): NamedFile {
   return { name: createHash('sha256').update(bytes).digest('hex'), bytes };
 }

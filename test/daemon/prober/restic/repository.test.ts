@@ -17,7 +17,7 @@ const password = Buffer.from('password');
 const keyOf = (password: string): NamedFile => makeKeyFile({ password, master: MASTER });
 const keysOf = (count: number): NamedFile[] => Array.from({ length: count }, (_, index) => keyOf(`other ${index}`));
 
-/** A repository with keys in this order, and the names that were read of it. */
+/** Returns a repository with keys in this order, and records the names that are read. */
 function repository(keys: readonly NamedFile[], config: Uint8Array = CONFIG): RepositoryFiles & { read: string[] } {
   const read: string[] = [];
   return {
@@ -42,18 +42,18 @@ describe('openRepository()', () => {
     );
   });
 
-  it('wipes the master key, and leaves the password to its owner', async (t) => {
+  it('wipes the master key, but not the password', async (t) => {
     const wiped = watchWipes(t);
     await openRepository(repository([keyOf('password')]), password, neverAborted);
     for (const part of [MASTER.encrypt, MASTER.macK, MASTER.macR]) assert.ok(wiped.has(part));
     assert.ok(!wiped.has(password));
   });
 
-  it('says that the password is wrong where it opens no key', async () => {
+  it('reports a wrong password if it opens no key', async () => {
     assert.deepEqual(await openRepository(repository(keysOf(3)), password, neverAborted), { reason: 'wrong_password' });
   });
 
-  it('says that there are no keys, where nothing is called like one', async () => {
+  it('reports no_keys if no file is named like a key', async () => {
     for (const keys of [[], [{ name: 'README', bytes: Buffer.from('x') }]]) {
       assert.deepEqual(await openRepository(repository(keys), password, neverAborted), { reason: 'no_keys' });
     }
@@ -70,13 +70,13 @@ describe('openRepository()', () => {
     assert.deepEqual(await openRepository(exactly, password, neverAborted), { reason: 'wrong_password' });
   });
 
-  it('passes over files that are not called like a key', async () => {
+  it('skips files that are not named like a key', async () => {
     const files = repository([{ name: '.DS_Store', bytes: Buffer.from('x') }, keyOf('password')]);
     assert.deepEqual(await openRepository(files, password, neverAborted), OPENED);
     assert.equal(files.read.length, 1);
   });
 
-  it('ends at a key that is none, though the next one would open', async () => {
+  it('ends at an invalid key, even if the next one would open', async () => {
     const damaged = named(Buffer.from('{}'));
     const files = repository([damaged, keyOf('password')]);
     const refused = await openRepository(files, password, neverAborted);
@@ -88,13 +88,13 @@ describe('openRepository()', () => {
     });
   });
 
-  it('says that it is no repository where the key is not the one of config', async () => {
+  it('reports not_a_repository if the key does not open the config', async () => {
     const other = makeKeyFile({ password: 'password', master: randomKey() });
     const refused = await openRepository(repository([other]), password, neverAborted);
     assert.deepEqual(refused, { reason: 'not_a_repository', subject: 'config' });
   });
 
-  it('derives nothing for a config that cannot be one', async () => {
+  it('derives nothing for an invalid config', async () => {
     for (const config of [new Uint8Array(), new Uint8Array(32), new Uint8Array(5000)]) {
       const files = repository([keyOf('password')], config);
       const derivations = await countDerivations(async () => {
@@ -105,7 +105,7 @@ describe('openRepository()', () => {
     }
   });
 
-  it('works on one key at a time, and stops between two when it is told to', async () => {
+  it('tries one key at a time, and stops between two when it is aborted', async () => {
     const cancel = new AbortController();
     const files = repository(keysOf(5));
     const readKey: RepositoryFiles['readKey'] = async (name) => {
@@ -116,7 +116,7 @@ describe('openRepository()', () => {
     assert.equal(files.read.length, 3);
   });
 
-  it('throws on what reading a key throws', async () => {
+  it('throws the error of reading a key', async () => {
     const files = { ...repository([keyOf('password')]), readKey: () => Promise.reject(new Error('lost')) };
     await assert.rejects(openRepository(files, password, neverAborted), /lost/);
   });

@@ -14,7 +14,7 @@ import made from './made-by-restic.json' with { type: 'json' };
 const skip = skipUnless(command('restic'));
 const neverAborted = new AbortController().signal;
 
-/** A repository in a folder, opened by restic and by us. */
+/** A repository in a directory, to be opened by restic and by this code. */
 class Repository {
   readonly #directory: string;
 
@@ -22,7 +22,7 @@ class Repository {
     this.#directory = path.join(temporaryDirectory(t), 'repository');
   }
 
-  /** Its standard output; undefined where it failed. */
+  /** Runs restic and returns its standard output, or undefined if it fails. */
   async restic(password: string, ...args: readonly string[]): Promise<string | undefined> {
     const env = { ...plainEnvironment(), RESTIC_REPOSITORY: this.#directory, RESTIC_PASSWORD: password };
     const { code, stdout } = await run(['restic', '--no-cache', ...args], { env });
@@ -54,7 +54,7 @@ class Repository {
     return openRepository(files, Buffer.from(password), neverAborted);
   }
 
-  /** Both open it, and read the same in it. */
+  /** Asserts that both open it and read the same. */
   async isOpenedByBoth(password: string, version: number): Promise<void> {
     const [theirs, ours] = await Promise.all([this.restic(password, 'cat', 'config'), this.open(password)]);
     const { id, version: theirVersion } = JSON.parse(
@@ -72,24 +72,24 @@ class Repository {
 }
 
 describe('openRepository() and restic', { concurrency: 2 }, () => {
-  it('agree about version 1: the right password and a wrong one', { skip }, async (t) => {
+  it('agree on version 1: the right password and a wrong one', { skip }, async (t) => {
     const repository = new Repository(t);
     await repository.init('password', 1);
     await repository.isOpenedByBoth('password', 1);
     await repository.isOpenedByNobody('Password');
   });
 
-  it('agree about version 2, two keys, and passwords with spaces and characters outside ASCII', { skip }, async (t) => {
+  it('agree on version 2, two keys, and passwords with spaces and non-ASCII characters', { skip }, async (t) => {
     const repository = new Repository(t);
     const [first, second] = [' p\u00e4ss w\u00f6rd \u{1f511}\t', 'cl\u00e9 n\u00ba 2'];
     await repository.init(first, 2);
     await repository.addKey(first, second);
     for (const password of [first, second]) await repository.isOpenedByBoth(password, 2);
-    // White space counts, and so does the form of an umlaut.
+    // White space matters, and so does the Unicode normalization.
     await repository.isOpenedByNobody(first.trim().normalize('NFD'));
   });
 
-  it('agree that a key whose file is damaged ends the search', { skip }, async (t) => {
+  it('agree that a damaged key file ends the search', { skip }, async (t) => {
     const repository = new Repository(t);
     await repository.init('password', 2);
     const [keyFile = assert.fail('there is no key')] = repository.keyFiles();
@@ -106,7 +106,7 @@ describe('openRepository() and restic', { concurrency: 2 }, () => {
 
 describe('openRepository()', () => {
   for (const { version, id, config, key, password } of made) {
-    it(`opens a repository of version ${version} that restic 0.14 made`, async () => {
+    it(`opens a repository of version ${version} made by restic 0.14`, async () => {
       const files = {
         config: Buffer.from(config, 'base64'),
         keyNames: [key.name],

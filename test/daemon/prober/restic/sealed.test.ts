@@ -8,7 +8,7 @@ import { watchWipes } from './wiped.ts';
 const bytes = (hex: string): Uint8Array => Buffer.from(hex, 'hex');
 
 describe('openSealed()', () => {
-  it("opens a text that restic's own tests have", () => {
+  it("opens the sealed text of restic's own tests", () => {
     const key = {
       encrypt: bytes('303e8687b1d7db18421bdc6bb8588ccadac4d59ee87b8ff70c44e635790cafef'),
       macK: bytes('ef4d8824cb80b2bcc5fbff8a9b12a42c'),
@@ -21,7 +21,7 @@ describe('openSealed()', () => {
     assert.equal(Buffer.from(text).toString(), 'Dies ist ein Test!');
   });
 
-  it('opens what was sealed under its key, and says so where a bit of it is another', () => {
+  it('opens what was sealed with its key, and reports a changed bit', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(), fc.nat(7), (text, place, bit) => {
         const key = randomKey();
@@ -35,7 +35,7 @@ describe('openSealed()', () => {
     );
   });
 
-  it('wipes the tag that would fit, so that nobody finds it who forged a text', (t) => {
+  it('wipes the expected tag, so that it is no help to forge a text', (t) => {
     const key = randomKey();
     const sealed = seal(key, Buffer.from('text'));
     const tag = Uint8Array.from(sealed.subarray(-16));
@@ -45,7 +45,7 @@ describe('openSealed()', () => {
     assert.ok(wiped.has(tag));
   });
 
-  it('refuses a nonce of zeros, even with a tag that fits', () => {
+  it('refuses a nonce of zeros, even with a matching tag', () => {
     const key = randomKey();
     assert.equal(openSealed(key, seal(key, Buffer.from('text'), new Uint8Array(16))), 'malformed');
   });
@@ -69,7 +69,7 @@ describe('openSealed()', () => {
 });
 
 describe('wipeKey()', () => {
-  it('leaves zeros', () => {
+  it('fills the key with zeros', () => {
     const key = randomKey();
     wipeKey(key);
     assert.ok([...key.encrypt, ...key.macK, ...key.macR].every((byte) => byte === 0));

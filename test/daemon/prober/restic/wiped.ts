@@ -1,19 +1,19 @@
 import type { TestContext } from 'node:test';
 
-/** What all kinds of arrays of numbers have their methods from. */
+/** The common prototype of all typed arrays. */
 const ANY_NUMBERS = Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array;
 
 type FillParameters = Parameters<Uint8Array['fill']>;
 
-/** What is worked with. */
+/** The kinds of working memory. */
 type Numbers = Uint8Array | Float64Array;
 
 const hex = (bytes: Numbers): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 
-/** What is overwritten with zeros from now on, where there was something else before. */
+/** What is overwritten with zeros from now on, unless it was all zeros. */
 export interface Wipes {
   readonly arrays: ReadonlySet<Numbers>;
-  /** Whether something was that read so. */
+  /** Whether bytes with this content were wiped. */
   readonly has: (bytes: Uint8Array) => boolean;
 }
 
@@ -28,7 +28,7 @@ export function watchWipes(t: TestContext): Wipes {
     }
     return fill.apply(this, rest);
   };
-  // Node has one of its own for its buffers.
+  // Buffer has its own method.
   for (const prototype of [ANY_NUMBERS, Buffer.prototype]) t.mock.method(prototype, 'fill', watched as never);
   return { arrays, has: (bytes) => texts.has(hex(bytes)) };
 }
