@@ -1,9 +1,9 @@
 import { sign } from './signs.ts';
 
-/** Longest name, other than one of a set's field, that is shown whole: a secret in the wrong place is longer. */
+/** Longest word not starting with `cio_` that is shown whole. A secret typed in the wrong place is usually longer. */
 const SHOWN_LENGTH_MAX = 16;
 
-/** What of a word of the command line may be shown, where it can be a secret in the wrong place. */
+/** Shortens a word of the command line for a message, as it may be a secret typed in the wrong place. */
 export function abbreviate(word: string): string {
   if (word.startsWith('cio_') || word.length <= SHOWN_LENGTH_MAX) return word;
   return `${word.slice(0, SHOWN_LENGTH_MAX / 2)}${sign('…')}`;

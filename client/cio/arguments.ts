@@ -5,10 +5,10 @@ import type { Globals } from './session.ts';
 import { counted } from './text.ts';
 import { closest } from '../../src/closest.ts';
 
-/** What the command line asks for. */
+/** A parsed command line: the action that it asks for. */
 export type Request =
   | { readonly kind: 'version' }
-  /** The name of the group alone: where do things stand? */
+  /** `cio credential` without a command: an overview of how things stand. */
   | { readonly kind: 'overview'; readonly globals: Globals }
   /** Help for one command, or for all that begin with `words`. */
   | {
@@ -19,13 +19,13 @@ export type Request =
     }
   | { readonly kind: 'run'; readonly command: Command; readonly input: Input; readonly globals: Globals };
 
-/** What pxctl calls its group of the same commands. */
+/** pxctl's name for its group of the same commands. */
 const PORTWORX_WORD = 'credentials';
 
-/** The word before all commands, and its other spellings. */
+/** The word that precedes all commands, and its other spellings. */
 export const GROUP_WORDS: readonly string[] = ['credential', PORTWORX_WORD, 'cred'];
 
-/** The letters that pxctl has for its commands, whose group `cred` is one of, too. */
+/** pxctl's one-letter names of its commands; valid after its group name and after `cred`, which pxctl also has. */
 const PORTWORX_LETTERS: ReadonlyMap<string, string> = new Map([
   ['c', 'create'],
   ['l', 'list'],
@@ -33,7 +33,7 @@ const PORTWORX_LETTERS: ReadonlyMap<string, string> = new Map([
   ['v', 'validate'],
 ]);
 
-/** An option or a word of the command line. An argument can be a secret in the wrong place: no message repeats one. */
+/** One token of the command line. An argument may be a secret typed in the wrong place, so no message repeats one. */
 type Token =
   | {
       readonly kind: 'option';
@@ -46,8 +46,9 @@ type Token =
   | { readonly kind: 'terminator' };
 
 /**
- * Reads the command line, without the words `node` and `cio`.
+ * Parses the command line.
  *
+ * @param argv the arguments, without the words `node` and `cio`
  * @throws CommandError `Usage`
  */
 export function parseCommandLine(argv: readonly string[], commands: readonly Command[]): Request {
@@ -79,7 +80,7 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Com
   return { kind: 'run', command, globals, input: input as Input };
 }
 
-/** Whether a command line wants JSON, for the errors of one that cannot be read. */
+/** Tells whether a command line asks for JSON, so that an error in parsing it can be reported as JSON too. */
 export function wantsJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--');
   return argv.slice(0, end === -1 ? undefined : end).some((word) => word === '--json' || word === '-j');
@@ -93,10 +94,10 @@ interface Head {
   isVersion: boolean;
   isJson: boolean;
   isPortworx: boolean;
-  /** Commands by their short names, where they have some. */
+  /** Commands by their one-letter names; empty unless the group name is one of pxctl's. */
   letters: ReadonlyMap<string, string>;
   socket: string | undefined;
-  /** How many arguments stand before those of the command. */
+  /** How many arguments precede those of the command. */
   length: number;
 }
 
@@ -138,14 +139,14 @@ function readHead(argv: readonly string[], commands: readonly Command[]): Head {
       throw usageError(
         `there is no such command${didYouMean(word, GROUP_WORDS)}`,
         commands.some(({ name, aliases = [] }) => name === word || aliases.includes(word))
-          ? `it stands behind credential: cio credential ${word}`
-          : 'cio credential --help shows what there is',
+          ? `it needs the word credential: cio credential ${word}`
+          : 'cio credential --help lists the commands',
       );
   }
   return head;
 }
 
-/** Takes the next word of a command's name. Undefined where one more has to follow. */
+/** Adds the next word of a command's name, and returns the command, or undefined if another word must follow. */
 function readCommandWord(word: string, words: string[], commands: readonly Command[]): Command | undefined {
   words.push(word);
   const typed = words.join(' ');
@@ -160,11 +161,12 @@ function readCommandWord(word: string, words: string[], commands: readonly Comma
     .filter((name) => words.every((before, index) => name.split(' ')[index] === before))
     .flatMap((name) => name.split(' ')[place] ?? []);
   const group = ['cio', 'credential', ...words].join(' ');
-  throw usageError(`${group} has no such command${didYouMean(word, offered)}`, `${group} --help shows what there is`);
+  throw usageError(`${group} has no such command${didYouMean(word, offered)}`, `${group} --help lists them`);
 }
 
 /**
- * No options in one word, as in `-jy`: a password that begins with a dash would be taken for some, and be lost.
+ * Refuses short options combined in one word, as in `-jy`: a password that begins with a dash would be read as options,
+ * and be lost.
  *
  * @throws CommandError `Usage`
  */
@@ -172,11 +174,14 @@ function refuseClusters(words: readonly string[], offset: number): void {
   const end = words.indexOf('--');
   const index = words.slice(0, end === -1 ? undefined : end).findIndex((word) => /^-[^-]./s.test(word));
   if (index === -1) return;
-  const hint = 'a value that begins with - goes behind --, or better on standard input';
-  throw usageError(`argument ${offset + index + 1} begins with - and is no option`, hint);
+  const hint = 'a value that begins with - goes after --, or better on standard input';
+  throw usageError(`argument ${offset + index + 1} begins with - but is not an option`, hint);
 }
 
-/** Not strict: the messages of `parseArgs` quote the arguments. What it lets pass is found in {@link readOptions}. */
+/**
+ * Splits the arguments into tokens. `parseArgs` is not run in strict mode, as its messages quote the arguments;
+ * {@link readOptions} finds the mistakes that it lets pass.
+ */
 function tokenize(argv: readonly string[], offset: number, options: Options): Token[] {
   const config = Object.fromEntries(
     Object.entries(options).map(([name, { type, short }]) => [
@@ -217,7 +222,7 @@ function readOptions(command: Command, tokens: readonly Token[]): OptionValues {
       const isList = option.value?.endsWith(',...') === true;
       throw usageError(
         `--${token.name} is given twice`,
-        isList ? 'several go into one, with commas between' : undefined,
+        isList ? 'give several as one, with commas between' : undefined,
       );
     }
     seen.add(token.name);
@@ -228,7 +233,7 @@ function readOptions(command: Command, tokens: readonly Token[]): OptionValues {
   return values;
 }
 
-/** The options that may be told of. */
+/** Returns the names of the options that help and completion may show. */
 export function shownOptions(options: Options): string[] {
   return Object.keys(options).filter((name) => options[name]?.isHidden !== true);
 }
@@ -246,10 +251,10 @@ function readOption(
   const what = option.value ?? 'a value';
   if (text === undefined || text === '') throw usageError(`--${name} needs ${what}`);
   if (!isInline && text.startsWith('-') && text.length > 1) {
-    throw usageError(`--${name} needs ${what}`, `one that begins with - is written --${name}=${what}`);
+    throw usageError(`--${name} needs ${what}`, `if it begins with -, write --${name}=${what}`);
   }
   if (option.type === 'string') return text;
-  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw usageError(`--${name} needs a whole number from 1 on`);
+  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw usageError(`--${name} needs a whole number above 0`);
   return Number(text);
 }
 
@@ -275,7 +280,7 @@ function readWords(command: Command, tokens: readonly Token[]): Words {
 }
 
 function missingCommand(command: Command): Error {
-  return usageError('the command is missing', `it goes behind --, as in: ${command.examples[0]?.[0] ?? ''}`);
+  return usageError('the command is missing', `it goes after --, as in: ${command.examples[0]?.[0] ?? ''}`);
 }
 
 function wordsOf(tokens: readonly Token[]): string[] {
@@ -288,7 +293,7 @@ function tooMany(command: Command, extra: number): string {
   return most === 0 ? `${what}: it takes none` : what;
 }
 
-/** The usage line: `cio credential get NAME`. */
+/** Returns the usage line of a command: `cio credential get NAME`. */
 export function usageOf(command: Command): string {
   const words = Object.entries(command.positionals).map(([name, { count }]) => {
     const dots = count === 'some' || count === 'any' ? `${name}...` : name;
@@ -298,15 +303,15 @@ export function usageOf(command: Command): string {
   return ['cio credential', command.name, ...words, ...rest].join(' ');
 }
 
-/** @param place which argument it is, counted from 1 */
+/** @param place position of the argument, counted from 1 */
 function unknownOption(name: string, place: number, known: readonly string[], commandLine: string): Error {
-  // As in -----BEGIN PRIVATE KEY-----; two of the dashes are cut off already.
+  // As in -----BEGIN PRIVATE KEY-----, whose first two dashes are already cut off.
   const hint = name.startsWith('---')
-    ? 'a value that begins with - goes behind --, or on standard input'
+    ? 'a value that begins with - goes after --, or on standard input'
     : `${commandLine} --help shows its options`;
   const guess = closest(name.replace(/^-+/, ''), known);
   const guessed = guess === undefined ? '' : `; did you mean --${guess}?`;
-  return usageError(`argument ${place} is an option that ${commandLine} does not have${guessed}`, hint);
+  return usageError(`argument ${place} is not an option of ${commandLine}${guessed}`, hint);
 }
 
 function didYouMean(word: string, known: readonly string[]): string {

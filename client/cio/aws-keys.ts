@@ -7,15 +7,15 @@ import { readContent } from './set-environment.ts';
 import type { Session } from './session.ts';
 
 /**
- * The keys that a set has now, over a connection of its own.
+ * Reads the keys that a set has now, over a new connection.
  *
- * @throws CredentialError, ConnectionError; CommandError `NotInForm` for a set without such keys
+ * @throws CredentialError, ConnectionError; CommandError `NotInForm` for a set without S3 keys
  */
 export async function readAwsKeys(session: Session, set: string, owner: number | null): Promise<AwsKeys> {
   return requireAwsKeys(await session.withClient((client) => readContent(client, set, owner)));
 }
 
-/** @throws CredentialError `Incomplete`, CommandError `NotInForm` */
+/** Returns the S3 keys of a set. @throws CredentialError `Incomplete`, CommandError `NotInForm` */
 export function requireAwsKeys(content: SetContent): AwsKeys {
   const keys = awsKeysOf(content);
   if (keys !== undefined) return keys;
@@ -24,5 +24,5 @@ export function requireAwsKeys(content: SetContent): AwsKeys {
   if (usesIdentity(values.get('use_iam'))) {
     throw new CommandError('NotInForm', `set ${set} has no keys: it uses the machine's own identity`);
   }
-  throw new CommandError('NotInForm', `set ${set} (${provider.label}) has no keys of S3`);
+  throw new CommandError('NotInForm', `set ${set} (${provider.label}) has no S3 keys`);
 }

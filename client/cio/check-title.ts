@@ -1,6 +1,6 @@
 import type { CheckId } from '../../src/validation.ts';
 
-/** What checks are called on a screen, where it is not the name that they have in the interface. */
+/** Titles of checks that differ from their names in the interface. */
 const TITLES: { readonly [Check in CheckId]?: string } & Readonly<Record<string, string>> = {
   shape: 'values',
   resolve: 'name',
@@ -9,7 +9,7 @@ const TITLES: { readonly [Check in CheckId]?: string } & Readonly<Record<string,
   key: 'keys',
 };
 
-/** What a check is called on a screen; a newer daemon may check more than is known here. */
+/** Returns the title of a check for display. A newer daemon may have checks that are not known here. */
 export function titleOfCheck(check: string): string {
   return (Object.hasOwn(TITLES, check) ? TITLES[check] : undefined) ?? check.replaceAll('_', ' ');
 }

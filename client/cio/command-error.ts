@@ -1,31 +1,31 @@
 import { EXIT } from '../../src/errors.ts';
 
-/** Exit codes of the command line that are not the daemon's doing: a shell's own (127, 126), and 128 + SIGINT. */
+/** Exit codes that no error of the daemon leads to: those of a shell (127, 126), and 128 + SIGINT. */
 export const COMMAND_EXIT = { notExecutable: 126, notFound: 127, interrupted: 130 } as const;
 
-/** What goes wrong on the command line's own side. */
+/** Codes of the errors that arise in the client itself. */
 export type CommandErrorCode =
   /** The command line is wrong. */
   | 'Usage'
   /** Ctrl-C at a prompt. */
   | 'Interrupted'
-  /** The question was not answered with yes. */
+  /** The user did not answer a question with yes. */
   | 'NotConfirmed'
-  /** No value came where one was asked for. */
+  /** A value was asked for, and none was given. */
   | 'NoValue'
-  /** What came from a file, the environment or a terminal cannot be what it is for. */
+  /** Input from a file, the environment or a terminal is not valid for its purpose. */
   | 'InvalidInput'
-  /** What was given does not open the file of age. */
+  /** The given passphrase or identities do not decrypt the age file. */
   | 'WrongKey'
   | 'ReadFailed'
   | 'WriteFailed'
-  /** What was to be written is there already. */
+  /** The file to be written already exists. */
   | 'FileExists'
-  /** What is there does not fit into the form that was asked for. */
+  /** A stored value or set cannot be put into the requested form. */
   | 'NotInForm'
-  /** Another program that is needed. */
+  /** Another program or facility that is needed failed. */
   | 'HelperFailed'
-  /** The command of `exec`. */
+  /** The command of `exec`, or the editor, is not in PATH. */
   | 'CommandNotFound'
   | 'CommandNotExecutable';
 
@@ -45,13 +45,13 @@ const EXIT_OF_CODE: { readonly [Code in CommandErrorCode]: number } = {
   CommandNotExecutable: COMMAND_EXIT.notExecutable,
 };
 
-/** An error with its own message: no full stop, no secret, and nothing of an argument that may be one. */
+/** An error with its own message, which has no full stop, no secret, and no part of an argument that may be one. */
 export class CommandError extends Error {
   readonly code: CommandErrorCode;
   readonly exit: number;
   readonly hint: string | undefined;
 
-  /** Compares by name: parts of the client that are built into files of their own have a copy of this class each. */
+  /** Compares by name, as each part of the client that is bundled into a file of its own has a copy of this class. */
   static override [Symbol.hasInstance](value: unknown): value is CommandError {
     return Error[Symbol.hasInstance](value) && (value as Error).name === 'CommandError';
   }
@@ -65,11 +65,11 @@ export class CommandError extends Error {
   }
 }
 
-/** An error in the words of one command: its code, its fields and the exit code stay as they are. */
+/** Wraps an error to give it another message or hint. Its code, its fields and its exit code stay. */
 export class RewordedError extends Error {
   readonly words: { readonly message?: string; readonly hint?: string };
 
-  /** By its name, see {@link CommandError}. */
+  /** Compares by name, see {@link CommandError}. */
   static override [Symbol.hasInstance](value: unknown): value is RewordedError {
     return Error[Symbol.hasInstance](value) && (value as Error).name === 'RewordedError';
   }
@@ -81,7 +81,7 @@ export class RewordedError extends Error {
   }
 }
 
-/** The command line is wrong. */
+/** Returns an error for a wrong command line. */
 export function usageError(message: string, hint?: string): CommandError {
   return new CommandError('Usage', message, hint);
 }

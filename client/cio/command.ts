@@ -1,6 +1,9 @@
 import type { Session } from './session.ts';
 
-/** What a shell offers in a place of the command line; never a secret. `new`: what sets lack, and names of providers. */
+/**
+ * What shell completion offers at a place of the command line; never a secret. `new` stands for the fields that sets
+ * lack and for the names of the providers.
+ */
 export type Completion =
   | 'credential'
   | 'set'
@@ -13,7 +16,7 @@ export type Completion =
   | 'slot'
   | readonly string[];
 
-/** One word that a command takes by its place. */
+/** A positional argument of a command. */
 export interface Positional {
   readonly describe: string;
   /** `some` is one or more, `any` is none or more; both only in the last place. */
@@ -21,7 +24,7 @@ export interface Positional {
   readonly completes?: Completion;
 }
 
-/** The options of one heading in the help of a command that has many. */
+/** Identifies a heading under which the help of a command with many options lists some of them. */
 export type OptionGroup = 'set' | 'fields' | 's3' | 'azure' | 'google';
 
 /** One option. Without `multiple`, giving it twice is an error. */
@@ -29,13 +32,13 @@ export interface Option {
   readonly type: 'boolean' | 'string' | 'integer';
   readonly describe: string;
   readonly short?: string;
-  /** What the value is called in the help. */
+  /** Name of the value in the help. */
   readonly value?: string;
   readonly multiple?: boolean;
   readonly completes?: Completion;
-  /** Under which heading it is in the help; without, among those that come last. */
+  /** The heading that lists the option in the help; options without one come last. */
   readonly group?: OptionGroup;
-  /** Known only to be refused with a reason: neither in the help nor offered by a shell. */
+  /** Accepted by the parser only so that it can be refused with a reason; neither the help nor completion shows it. */
   readonly isHidden?: true;
 }
 
@@ -43,14 +46,14 @@ export interface Option {
 export type Positionals = { readonly [name: string]: Positional };
 export type Options = { readonly [name: string]: Option };
 
-/** What every command takes besides its own options. */
+/** The options that every command takes besides its own. */
 export const GLOBAL_OPTIONS = {
   json: { type: 'boolean', short: 'j', describe: 'Print one JSON document on standard output' },
   socket: { type: 'string', value: 'PATH', describe: "The daemon's socket", completes: 'file' },
   help: { type: 'boolean', short: 'h', describe: 'Show this help' },
 } as const;
 
-/** Whose credentials are meant; for the commands whose method has an owner. */
+/** Selects whose credentials are meant; for the commands whose Varlink method has a parameter `owner`. */
 export const OWNER_OPTION = {
   owner: {
     type: 'string',
@@ -60,7 +63,7 @@ export const OWNER_OPTION = {
   },
 } as const;
 
-/** For the commands that ask before they do something that cannot be undone. */
+/** Skips the confirmation, in commands that ask before they do something that cannot be undone. */
 export const YES_OPTION = {
   yes: { type: 'boolean', short: 'y', describe: 'Do not ask' },
 } as const;
@@ -87,34 +90,34 @@ type OptionValue<O extends Option> = O extends { readonly multiple: true }
 export interface Input<P extends Positionals = Positionals, O extends Options = Options> {
   readonly positionals: { readonly [Name in keyof P]: PositionalValue<P[Name]> };
   readonly options: { readonly [Name in keyof O]: OptionValue<O[Name]> };
-  /** What stands behind `--`, for the commands that take another command there. */
+  /** The words after `--`, for the commands that take another command there. */
   readonly rest: readonly string[];
 }
 
 interface CommandData<P extends Positionals, O extends Options> {
-  /** The words behind `cio credential`: one, or two as in `slot add`. */
+  /** The words after `cio credential`: one, or two as in `slot add`. */
   readonly name: string;
   readonly aliases?: readonly string[];
-  /** What is done, as a message names it: `Create credential`. */
+  /** The name of the operation in messages: `Create credential`. */
   readonly operation: string;
   readonly summary: string;
-  /** More for the command's own help. */
+  /** More text for the command's own help. */
   readonly details?: string;
   readonly positionals: P;
   readonly options: O;
   readonly examples: readonly (readonly [commandLine: string, what: string])[];
-  /** Takes another command behind `--`. */
+  /** The command takes another command after `--`. */
   readonly takesCommand?: true;
-  /** Not in the help. */
+  /** Not shown in the help. */
   readonly isHidden?: true;
-  /** Arguments to calls to output. Gives the exit code. */
+  /** Runs the command: arguments to calls to output. Returns the exit code. */
   run(input: Input<P, O>, session: Session): Promise<number>;
 }
 
-/** One command: all that parsing, help and completion need to know of it, and what it does. */
+/** A command: all that parsing, help and completion need to know about it, and the code that runs it. */
 export type Command = CommandData<Positionals, Options>;
 
-/** Checks that a command's code fits its data, and forgets the particulars. */
+/** Has the compiler check a command's code against its arguments, and returns it without their particular types. */
 export function defineCommand<const P extends Positionals, const O extends Options>(data: CommandData<P, O>): Command {
   return data;
 }

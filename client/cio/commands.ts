@@ -30,7 +30,7 @@ import { UNLOCK } from './commands/unlock.ts';
 import { VALIDATE } from './commands/validate.ts';
 import { WATCH } from './commands/watch.ts';
 
-/** The one table of commands, in the order of the help. A new command is a file of its own and a line here. */
+/** All commands, in the order of the help. A new command is a file of its own and a line here. */
 export const COMMANDS: readonly Command[] = [
   CREATE,
   LIST,

@@ -7,25 +7,25 @@ import { GLOBAL_OPTIONS, type Command, type Completion, type Option, type Option
 import { localUnits } from './local-units.ts';
 import { localGroups, localUsers } from './principals.ts';
 
-/** What a shell is told, see {@link COMPLETION_SCRIPTS}. */
+/** The answer to a shell's completion script, see {@link COMPLETION_SCRIPTS}. */
 export type Answer =
   | { readonly kind: 'words'; readonly words: readonly string[] }
   | { readonly kind: 'files' }
-  /** Another command's line begins at word `first`. */
+  /** The command line of another command begins at word `first`. */
   | { readonly kind: 'command'; readonly first: number };
 
-/** Most words that a shell is given. */
+/** Most words that a shell is offered. */
 const WORDS_MAX = 1000;
 
-/** How long names are gathered: a shell does not wait longer than a person does. */
+/** How long names are read from the daemon, in milliseconds: a person at the shell waits no longer. */
 const GATHERING_MS = 1000;
 
 /**
- * The words that fit at a place of a command line.
+ * Returns the words that fit at a place of a command line.
  *
  * @param line the words of the line, `cio` the first
- * @param index the word that is being typed
- * @param connect opens a connection to the daemon; only called where its names are needed
+ * @param index index of the word that is being typed
+ * @param connect opens a connection to the daemon; called only if names from it are needed
  */
 export async function completeLine(
   line: readonly string[],
@@ -56,7 +56,7 @@ export async function completeLine(
 
 type Place = { readonly first: number } | { readonly options: Options; readonly completes: Completion | undefined };
 
-/** What the words before the current one leave open. */
+/** Determines from the words before the current one what may stand in its place. */
 function findPlace(before: readonly string[], commands: readonly Command[]): Place {
   let isInGroup = false;
   let words: string[] = [];
@@ -113,7 +113,7 @@ async function completeWith(
   return matching([...others, ...(await namesOf(completes, current, connect))], current);
 }
 
-/** Names out of the daemon; none where it does not answer. */
+/** Reads names from the daemon; returns none if it does not answer. */
 async function namesOf(
   what: 'credential' | 'set' | 'target' | 'new' | 'slot',
   current: string,
@@ -140,7 +140,7 @@ async function namesOf(
   }
 }
 
-/** What a shell is given must be a name, whoever answered: words of a shell can do harm. */
+/** Tells whether a text is a valid name. Words can harm a shell, and the daemon that sent them need not be ours. */
 function isName(text: string): boolean {
   try {
     return parseName(text) === text;

@@ -1,10 +1,11 @@
 /**
- * By shell, what asks `cio credential __complete` for the words that fit. Its first line says what they are: `words`
- * (the other lines), `files`, or `command N` (another command's line begins at word N).
+ * The completion script of each shell. It asks `cio credential __complete` for the words that fit. The first line of
+ * the answer is `words` (the other lines are the words), `files`, or `command N` (the command line of another command
+ * begins at word N).
  */
 export const COMPLETION_SCRIPTS: Readonly<Record<string, string | undefined>> = {
   bash: `_cio() {
-  # Bash cuts words at = and :, which are a part of a word here: put together is what follows without a space.
+  # Bash splits words at = and :, which are part of a word here: join again what no space separates.
   local -a answer words=() places=()
   local rest=\${COMP_LINE-} word current prefix i
   for ((i = 0; i <= COMP_CWORD; i++)); do
@@ -18,7 +19,7 @@ export const COMPLETION_SCRIPTS: Readonly<Record<string, string | undefined>> = 
     rest=\${rest#"\${rest%%[![:space:]]*}"}
     rest=\${rest#"$word"}
   done
-  # What is completed is what stands behind the last = or :, and without what stands before it.
+  # Bash completes only what follows the last = or :, so what precedes it is cut off the answers.
   [[ $word == [=:] ]] && word=
   current=\${words[-1]}
   prefix=\${current%"$word"}

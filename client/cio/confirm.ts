@@ -2,9 +2,9 @@ import { CommandError, usageError } from './command-error.ts';
 import type { Session } from './session.ts';
 
 /**
- * Has something confirmed that cannot be undone: by `--yes`, or by whoever sits at the terminal.
+ * Asks the user at the terminal to confirm something that cannot be undone.
  *
- * @throws CommandError `Usage` where nobody can be asked, `NotConfirmed`, `Interrupted`
+ * @throws CommandError `Usage` if there is no terminal, `NotConfirmed`, `Interrupted`
  */
 export async function assertConfirmed(session: Session, question: string): Promise<void> {
   assertCanConfirm(session);
@@ -12,7 +12,7 @@ export async function assertConfirmed(session: Session, question: string): Promi
     throw new CommandError('NotConfirmed', 'not confirmed; nothing was changed');
 }
 
-/** @throws CommandError `Usage` where nobody can be asked; to be called before anything else is done */
+/** To be called before anything else is done. @throws CommandError `Usage` if there is no terminal to ask on */
 export function assertCanConfirm(session: Session): void {
-  if (!session.prompter.canAsk) throw usageError('there is no terminal to ask for a confirmation', 'give --yes');
+  if (!session.prompter.canAsk) throw usageError('there is no terminal to ask for confirmation', 'give --yes');
 }

@@ -6,7 +6,7 @@ export const STDIN = 0;
 export const STDOUT = 1;
 export const STDERR = 2;
 
-/** How long to wait where a descriptor that somebody else made non-blocking has nothing, or no room, yet. */
+/** Wait before the next try, in milliseconds, on EAGAIN: another process may have made the descriptor non-blocking. */
 const RETRY_MS = 5;
 
 const CHUNK_BYTES = 64 * 1024;
@@ -14,12 +14,12 @@ const CHUNK_BYTES = 64 * 1024;
 const CR = 0x0d;
 const LF = 0x0a;
 
-/** The reader of a pipe has gone: there is nobody to write for, and nothing to complain about. */
+/** Thrown when the reader of a pipe has closed it (EPIPE). That is not a failure by itself. */
 export class ReaderGone extends Error {}
 
 /**
- * Writes everything, and waits until it is written: `process.stdout` would cost start-up time, and loses on exit what a
- * pipe has not taken yet.
+ * Writes all of the content, and blocks until it is written. `process.stdout` would cost start-up time, and on exit it
+ * loses what a pipe has not taken yet.
  *
  * @throws ReaderGone, CommandError `WriteFailed`
  */
@@ -38,9 +38,9 @@ export function writeAll(descriptor: number, content: Uint8Array | string): void
 }
 
 /**
- * The same for what is told beside the work, which is done, and has its exit code, whether anybody is told or not.
+ * Writes a message, and ignores failure: the work that the message is about has its result and its exit code anyway.
  *
- * @returns whether it could be written
+ * @returns whether the message could be written
  */
 export function isWritten(descriptor: number, text: string): boolean {
   try {
@@ -52,9 +52,9 @@ export function isWritten(descriptor: number, text: string): boolean {
 }
 
 /**
- * Opens a file that somebody named; for the writer of a named pipe it waits, unless the flags say otherwise.
+ * Opens a file that the user named. A named pipe blocks until it has a writer, unless the flags say otherwise.
  *
- * @param what names the file in a message
+ * @param what the file's name in a message
  * @throws CommandError `ReadFailed`
  */
 export function openForReading(path: string, what: string, hint?: string, flags: OpenMode = 'r'): number {
@@ -66,8 +66,8 @@ export function openForReading(path: string, what: string, hint?: string, flags:
 }
 
 /**
- * Reads to the end, or until there are more bytes than the bound: what comes back is then longer than it. It is the
- * caller's, who wipes it where it is a secret.
+ * Reads to the end of the file. Of a file that is longer than `bytesMax`, `bytesMax + 1` bytes are returned. The caller
+ * owns them, and wipes them if they are a secret.
  *
  * @throws CommandError `ReadFailed`
  */
@@ -85,8 +85,8 @@ export function readBounded(descriptor: number, bytesMax: number, source: string
 }
 
 /**
- * Reads up to the first line end, one byte at a time: what follows is left to whoever reads next. A line that is longer
- * than the bound comes back longer than it.
+ * Reads a line, without its end. It reads one byte at a time, and so leaves what follows to the next reader. Of a line
+ * that is longer than `bytesMax`, `bytesMax + 1` bytes are returned.
  *
  * @throws CommandError `ReadFailed`
  */
@@ -105,14 +105,14 @@ function readChunk(descriptor: number, into: Buffer, source: string): number {
   return retry(
     () => readSync(descriptor, into, 0, into.length, null),
     (code) => {
-      // A terminal that has hung up; there is nothing more to come. Of a disk that fails, half a secret would have come.
+      // EIO from a terminal means that it has hung up: end of input. From a failing disk it would cut a secret short.
       if ((code === 'EIO' && fstatSync(descriptor).isCharacterDevice()) || code === 'EOF') return 0;
       throw new CommandError('ReadFailed', `cannot read ${source}: ${reasonOfCode(code)}`);
     },
   );
 }
 
-/** Joins and wipes pieces that may be a secret. */
+/** Joins chunks, and wipes them, as they may hold a secret. */
 function join(chunks: readonly Buffer[]): Buffer {
   const joined = Buffer.concat(chunks);
   for (const chunk of chunks) chunk.fill(0);

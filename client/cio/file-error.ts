@@ -2,35 +2,35 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { abbreviate } from './abbreviate.ts';
 
-/** What the codes of open(2) and write(2) mean for a file that somebody named. */
+/** Error codes of open(2) and write(2) in words, for a file that the user named. */
 const WORDS: Readonly<Record<string, string>> = {
-  ENOENT: 'it is not there',
-  EEXIST: 'it is there already',
-  EACCES: 'no right to',
+  ENOENT: 'it does not exist',
+  EEXIST: 'it already exists',
+  EACCES: 'permission denied',
   EPERM: 'not permitted',
   EISDIR: 'it is a folder',
-  ENOTDIR: 'a part of the path is no folder',
+  ENOTDIR: 'part of the path is not a folder',
   ELOOP: 'it is a link, or there are too many',
   EROFS: 'its file system is read-only',
   ENOSPC: 'the disk is full',
   EDQUOT: 'the quota is used up',
   ENAMETOOLONG: 'the name is too long',
   EBADF: 'it is closed',
-  ENXIO: 'nobody reads or writes at its other end',
+  ENXIO: 'its other end is not open',
 };
 
-/** Codes that Node has no names for. */
+/** Names of error codes that Node does not know. */
 const NAMES: Readonly<Record<string, string>> = {
   'Unknown system error -116': 'ESTALE',
   'Unknown system error -122': 'EDQUOT',
 };
 
-/** Why a call for a file failed, as in `it is not there (ENOENT)`. */
+/** Returns why a system call on a file failed, as in `it does not exist (ENOENT)`. */
 export function reasonOf(error: unknown): string {
   return reasonOfCode((error as NodeJS.ErrnoException).code ?? 'unknown error');
 }
 
-/** The same of its code. */
+/** Returns the same for an error code. */
 export function reasonOfCode(code: string): string {
   const name = NAMES[code] ?? code;
   const words = WORDS[name];
@@ -38,8 +38,8 @@ export function reasonOfCode(code: string): string {
 }
 
 /**
- * A path for a message: whole as far as it is there; of the rest no more than of any other word of a command line, which
- * may be a secret in the wrong place.
+ * Returns a path for a message. The part that exists is shown whole; the rest is abbreviated like any other word of the
+ * command line, as it may be a secret typed in the wrong place.
  */
 export function shownPath(path: string): string {
   let there = resolve(path);

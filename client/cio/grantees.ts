@@ -2,7 +2,7 @@ import type { Grantee } from '../../src/protocol/interface.generated.ts';
 import { usageError } from './command-error.ts';
 import { resolveGroup, resolveUser } from './principals.ts';
 
-/** The options that name to whom something is granted. */
+/** The options that name the grantees. */
 export const GRANTEE_OPTIONS = {
   unit: {
     type: 'string',
@@ -21,7 +21,7 @@ interface GranteeValues {
   readonly group: readonly string[];
 }
 
-/** @throws CommandError `Usage` without any, or for a name that nobody has */
+/** Reads the grantees from the options. @throws CommandError `Usage` if there are none, or one does not exist */
 export function readGrantees({ unit, user, group }: GranteeValues): Grantee[] {
   const grantees: Grantee[] = [
     ...unit.map((name) => ({ unit: name })),
@@ -29,10 +29,10 @@ export function readGrantees({ unit, user, group }: GranteeValues): Grantee[] {
     ...group.map((name) => ({ gid: resolveGroup(name) })),
   ];
   if (grantees.length > 0) return grantees;
-  throw usageError('it is not said to whom', 'give one or more of --unit, --user and --group');
+  throw usageError('no unit, user or group is given', 'give one or more of --unit, --user and --group');
 }
 
-/** The words for some grantees: `unit restic.service and user 1000`. */
+/** Formats grantees for a message: `unit restic.service and user 1000`. */
 export function formatGrantees(grantees: readonly Grantee[]): string {
   const words = grantees.map(({ unit, uid, gid, missing }) => {
     const waits = missing === 'block' ? ', which waits for it' : '';

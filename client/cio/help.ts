@@ -1,18 +1,18 @@
 import yargs from 'yargs';
 import { GLOBAL_OPTIONS, type Command, type OptionGroup, type Options } from './command.ts';
 
-/** The headings of options. */
+/** The headings of groups of options. */
 export const GROUPS: { readonly [Group in OptionGroup]: string } = {
   set: 'A whole set:',
-  fields: "A set's fields, as pxctl has them:",
+  fields: "A set's fields, as in pxctl:",
   s3: 'Fields for s3, aws and minio:',
   azure: 'Fields for azure:',
   google: 'Fields for google:',
 };
 
-/** What help is asked for. */
+/** A request for help. */
 export interface HelpRequest {
-  /** The command, or undefined for all of those whose name begins with `words`. */
+  /** The command, or undefined for all commands whose names begin with `words`. */
   readonly command: Command | undefined;
   readonly words: readonly string[];
   readonly commands: readonly Command[];
@@ -23,8 +23,8 @@ export interface HelpRequest {
 }
 
 /**
- * The help for one command or for all, made by yargs from the table of commands. yargs costs more than a whole call of
- * the daemon: only those who ask for help load this file.
+ * Returns the help for one command, or for several, made by yargs from the table of commands. Loading yargs takes
+ * longer than a whole call of the daemon, so this file is loaded only when help is asked for.
  */
 export async function renderHelp(request: HelpRequest): Promise<string> {
   const { command, words, commands, usage, width } = request;
@@ -45,7 +45,7 @@ export async function renderHelp(request: HelpRequest): Promise<string> {
     ...GLOBAL_OPTIONS,
   } as Options)) {
     if (isHidden === true) continue;
-    // The value's name as part of the option's: yargs has no place for it.
+    // yargs has no place for the name of the value, so it is appended to the name of the option.
     parser.option(value === undefined ? name : `${name} ${value}`, {
       describe,
       ...(short !== undefined && { alias: short }),
@@ -53,7 +53,7 @@ export async function renderHelp(request: HelpRequest): Promise<string> {
     });
   }
   for (const [line, what] of command?.examples ?? []) parser.example(line, what);
-  if (command === undefined) parser.epilogue(`${group} COMMAND --help tells more of a command.`);
+  if (command === undefined) parser.epilogue(`${group} COMMAND --help describes a command.`);
   return `${await parser.getHelp()}\n`;
 }
 
@@ -66,7 +66,7 @@ function describe({ summary, details, aliases = [] }: Command): string {
   return `${summary}${others}${details === undefined ? '' : `\n\n${details}`}`;
 }
 
-/** A command's name, and its aliases where they are one word, without the words of the group. */
+/** Returns a command's name, and its one-word aliases, without the words of the group. */
 function namesBehind(words: readonly string[], { name, aliases = [] }: Command): string[] {
   const [own = '', ...others] = [name, ...aliases].map((each) => each.split(' ').slice(words.length).join(' '));
   return [own, ...others.filter((other) => !other.includes(' '))];

@@ -1,4 +1,4 @@
-/** How a line came to its end. */
+/** How the input of a line ended. */
 export type LineEnd =
   | { readonly kind: 'line'; readonly text: string }
   /** Ctrl-C. */
@@ -6,31 +6,31 @@ export type LineEnd =
   /** Ctrl-D on an empty line. */
   | { readonly kind: 'end' };
 
-/** What the keys of a terminal in raw mode do to one line. */
+/** A line of input, edited by the keys of a terminal in raw mode. */
 export class LineEditor {
   readonly #lengthMax: number;
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   #characters: string[] = [];
   #escape: '' | 'start' | 'sequence' = '';
-  /** What was typed, or pasted, after the end of the line; it belongs to the next question. */
+  /** Characters that were typed or pasted after the end of the line; they answer the next question. */
   #ahead = '';
 
-  /** @param lengthMax characters above which nothing more is taken */
+  /** @param lengthMax longest line in characters; more are ignored */
   constructor(lengthMax: number) {
     this.#lengthMax = lengthMax;
   }
 
-  /** The line as it stands, for a terminal that shows it. */
+  /** The line so far, for a terminal that shows it. */
   get text(): string {
     return this.#characters.join('');
   }
 
-  /** Takes keys, as bytes in UTF-8. Undefined as long as the line has not ended. */
+  /** Takes keys, as bytes in UTF-8. Returns undefined until the line has ended. */
   push(bytes: Uint8Array): LineEnd | undefined {
     return this.#take(this.#decoder.decode(bytes, { stream: true }));
   }
 
-  /** Begins the next line, with what was already typed. */
+  /** Begins the next line with what was typed ahead. */
   begin(): LineEnd | undefined {
     this.#characters = [];
     const ahead = this.#ahead;
@@ -86,8 +86,8 @@ export class LineEditor {
   }
 
   /**
-   * Arrows and function keys are no part of the text: ESC [ … letter, or ESC and one character (ECMA-48); on Linux's
-   * console ESC [ [ and a letter.
+   * Skips the sequences of arrow and function keys: ESC [ … letter, or ESC and one character (ECMA-48); on the Linux
+   * console, ESC [ [ and a letter.
    */
   #skipEscape(character: string): void {
     const opens = this.#escape === 'start' && (character === '[' || character === 'O');

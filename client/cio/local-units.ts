@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 
-/** Where systemd has the units of a host, systemd.unit(5); an administrator's first. */
+/** Folders of the system's units, systemd.unit(5); the administrator's comes first. */
 const FOLDERS = [
   '/etc/systemd/system',
   '/run/systemd/system',
@@ -8,7 +8,7 @@ const FOLDERS = [
   '/usr/lib/systemd/system',
 ];
 
-/** The services of this host and the templates of such, by their files; a unit that reads a credential is one of them. */
+/** Lists the services of this host and their templates, by unit file. A unit that reads a credential is one of them. */
 export function localUnits(folders: readonly string[] = FOLDERS): string[] {
   return [...new Set(folders.flatMap(namesIn))].filter((name) => name.endsWith('.service'));
 }
@@ -17,7 +17,7 @@ function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch {
-    // Not every host has each of them.
+    // Not every host has all of these folders.
     return [];
   }
 }

@@ -16,11 +16,11 @@ import { packageVersion } from './version.ts';
 
 const ALL_COMMANDS: readonly Command[] = [...COMMANDS, COMPLETE, DOCKER_CREDENTIAL, GIT_CREDENTIAL, RELOAD_UNITS];
 
-/** The process edge of `cio`: arguments in, exit code out. Nothing else ends the process. */
+/** The process edge of `cio`: arguments in, exit code out. No other part ends the process. */
 async function main(argv: readonly string[]): Promise<number> {
   let isJson = wantsJson(argv);
   let operation: string | undefined;
-  // A defect in a callback; Node would show the line of the program that it is in, which is all of it.
+  // A defect in a callback. By itself Node would print the source line of the defect, which in the bundle is all of it.
   process.once('uncaughtException', (error) => process.exit(fail(error, operation, isJson)));
   process.on('SIGUSR1', onUserSignal);
   try {
@@ -45,8 +45,9 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 /**
- * Without a listener, SIGUSR1 has Node open a debugger's port to every user of this host. Node's `--disable-sigusr1` blocks
- * the signal, and would leave it blocked for the command that this process becomes. One that runs beside it has its own listener.
+ * Ends the process on SIGUSR1. Without a listener, Node would open a debugger port to every user of this host. Node's
+ * `--disable-sigusr1` blocks the signal, and it would stay blocked in the command that this process becomes. While a
+ * command runs beside this process, another listener passes the signal on to it.
  */
 function onUserSignal(): void {
   if (process.listenerCount('SIGUSR1') === 1) process.exit(128 + constants.signals.SIGUSR1);
@@ -57,12 +58,12 @@ function fail(error: unknown, operation: string | undefined, isJson: boolean): n
   const { exit, message, hint } = explanation;
   const text = formatFailure(operation, message, hint);
   const json = `${printableJson({ error: documentOf(explanation) })}\n`;
-  // Where the one cannot be written, the other may. If nobody is left to be told, the exit code still says it.
+  // If standard output cannot be written, standard error may. If neither can, the exit code remains.
   if (!isJson || !isWritten(STDOUT, json)) isWritten(STDERR, text);
   return exit;
 }
 
-/** Asked for, help is the product; else it is the answer to a command line that is not complete. */
+/** Prints help: to standard output if it was asked for, else to standard error, for an incomplete command line. */
 async function help({ command, words, isAsked }: Request & { readonly kind: 'help' }): Promise<number> {
   leaveRemovedDirectory();
   const { renderHelp } = await import('./help.ts');
@@ -75,7 +76,7 @@ async function help({ command, words, isAsked }: Request & { readonly kind: 'hel
   return isAsked ? EXIT.done : EXIT.usage;
 }
 
-/** yargs asks for the working directory while it is loaded, and does nothing with it. */
+/** Leaves a working directory that was removed: yargs reads it when it is loaded, and would throw. */
 function leaveRemovedDirectory(): void {
   try {
     process.cwd();
@@ -84,5 +85,5 @@ function leaveRemovedDirectory(): void {
   }
 }
 
-// Not the natural end: an open pipe or a timer would hold the process, and Node's clean-up costs milliseconds.
+// Exits explicitly: an open pipe or a timer would keep the process alive, and Node's own clean-up costs milliseconds.
 void main(process.argv.slice(2)).then((code) => process.exit(code));

@@ -6,26 +6,26 @@ import type { Errors } from '../../src/protocol/interface.generated.ts';
 import { abbreviate } from './abbreviate.ts';
 import { CommandError, RewordedError } from './command-error.ts';
 
-/** All there is to say about an error: what failed, on what, why, and the next step. */
+/** What the user is told about an error: what failed, on what, why, and the next step. */
 export interface Explanation {
   readonly exit: number;
-  /** A name for programs: that of the interface, or one of this side's own. */
+  /** A name for programs: the error's name in the Varlink interface, or one of the client's own. */
   readonly code: string;
   readonly message: string;
   readonly hint?: string | undefined;
-  /** The fields of the interface's error. */
+  /** The parameters of the Varlink error. */
   readonly fields?: object;
 }
 
-/** The same as a document for programs. */
+/** Returns an explanation as a JSON document for programs. */
 export function documentOf({ code, fields, message, hint }: Explanation): object {
   return { code, ...fields, message, ...(hint && { hint }) };
 }
 
-/** `exit` where it is not that of the code. */
+/** Message and hint. `exit` is set only if the exit code differs from the one that belongs to the error code. */
 type Words = Pick<Explanation, 'message' | 'hint'> & { readonly exit?: number };
 
-/** The words for an error, and the exit code that follows from it. */
+/** Returns the message and hint for an error, and its exit code. */
 export function explain(error: unknown): Explanation {
   if (error instanceof CredentialError) return explainRefusal(error);
   if (error instanceof RewordedError) return { ...explain(error.cause), ...error.words };
@@ -34,7 +34,7 @@ export function explain(error: unknown): Explanation {
   }
   if (error instanceof ConnectionError) return explainConnection(error);
   if (error instanceof Error && (error as NodeJS.ErrnoException).syscall === 'uv_cwd') return WITHOUT_DIRECTORY;
-  // A defect. Messages of Node can quote what they were given; the places in the code cannot.
+  // A defect in cio. A message from Node may quote its input, which can be a secret; stack frames cannot.
   const frames = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^ {4}at /.test(line)) : [];
   const where =
     frames.length === 0
@@ -43,14 +43,14 @@ export function explain(error: unknown): Explanation {
           .slice(0, 3)
           .map((frame) => frame.trim())
           .join(' ')}`;
-  return { exit: EXIT.failed, code: 'Defect', message: `cio has a defect:${where}`, hint: 'please report it' };
+  return { exit: EXIT.failed, code: 'Defect', message: `internal error in cio:${where}`, hint: 'please report it' };
 }
 
-/** A path is relative to what is gone, or to what this user may not look at. */
+/** The working directory was removed, or this user may not search it: relative paths cannot be resolved. */
 const WITHOUT_DIRECTORY: Explanation = {
   exit: EXIT.failed,
   code: 'ReadFailed',
-  message: 'the directory that this runs in was removed, or is closed to this user',
+  message: 'the current directory was removed, or this user may not enter it',
   hint: 'change to another one: cd',
 };
 
@@ -60,12 +60,12 @@ function explainRefusal({ code, fields }: CredentialError): Explanation {
 }
 
 const SEE_LIST = 'cio credential list shows what there is';
-const SEE_LOG = "the daemon's log has more";
+const SEE_LOG = "see the daemon's log";
 
 const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) => Words } = {
   NotFound: ({ name }) => ({ message: `${subject(name)} not found`, hint: SEE_LIST }),
   AlreadyExists: ({ name }) => ({
-    message: `${subject(name)} exists already`,
+    message: `${subject(name)} already exists`,
     hint: '--replace gives it a new value; the old one is kept as a version',
   }),
   InvalidName: ({ name, reason }) => invalidName(name, reason),
@@ -74,7 +74,7 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
     message: name ? `no right to ${right} ${abbreviate(name)}` : `no right to ${right}`,
     hint:
       right === 'administer'
-        ? 'this takes root, a member of the group cio, or the user that the daemon runs as'
+        ? 'root, a member of the group cio, or the user that the daemon runs as can do it'
         : 'root, a member of the group cio, or its owner can do it',
   }),
   Incomplete: ({ set, missing }) => ({
@@ -83,12 +83,12 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
   }),
   Conflict: ({ expected, actual }) => ({
     message: `it was changed in the meantime: generation ${actual}, not ${expected}`,
-    hint: 'look at it again, and repeat the command',
+    hint: 'check what changed, and repeat the command',
   }),
   Locked: () => ({ message: 'the store is locked', hint: 'an administrator can open it: cio credential unlock' }),
   UnlockFailed: ({ reason }) => UNLOCK_FAILED[reason],
   LastSlot: () => ({
-    message: 'it is the last slot: without it nothing could open the store again',
+    message: 'this is the last slot: without it, nothing could open the store again',
     hint: 'add another one first: cio credential slot add',
   }),
   TooLarge: ({ limit }) => tooLarge(limit),
@@ -104,22 +104,22 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
       : 'cio credential fsck names what is damaged, and says what can be done',
   }),
   BadCopy: ({ reason }) => BAD_COPY[reason],
-  Busy: () => ({ message: 'the daemon has too much to do at the moment', hint: 'repeat the command a little later' }),
+  Busy: () => ({ message: 'the daemon is too busy at the moment', hint: 'repeat the command a little later' }),
   TimedOut: () => ({ message: 'the daemon gave up waiting', hint: 'repeat the command' }),
   MalformedMessage: () => ({
     message: 'the daemon did not understand the call',
-    hint: 'cio and the daemon may be of different versions: cio --version, cio credential status',
+    hint: 'the versions of cio and the daemon may differ: cio --version, cio credential status',
   }),
-  InternalError: () => ({ message: 'the daemon has a defect', hint: SEE_LOG }),
+  InternalError: () => ({ message: 'internal error in the daemon', hint: SEE_LOG }),
 };
 
-/** Without a name the reason may be about something else than a credential: it says what. */
+/** Without a name, the reason may concern something other than a credential, such as a unit, and names it itself. */
 function invalidName(name: string, reason: string): Words {
   if (name === '' && !/^(?:it|character)\b/.test(reason)) {
     const isOfUnit = reason.includes('unit name');
     return {
       message: reason,
-      ...(isOfUnit && { hint: 'it is one as in restic.service, or restic@.service for all its instances' }),
+      ...(isOfUnit && { hint: 'for example restic.service, or restic@.service for all its instances' }),
     };
   }
   return {
@@ -128,15 +128,15 @@ function invalidName(name: string, reason: string): Words {
   };
 }
 
-/** What a rollback is refused for is no matter of the value. */
+/** A refused rollback arrives as `InvalidValue` too, but is no fault of a value: it is a usage error, or not found. */
 function invalidValue(name: string, reason: string): Words {
   if (reason.startsWith('a set goes back'))
-    return { exit: EXIT.usage, message: `${name}: ${reason}`, hint: 'give --generation in place of --version' };
+    return { exit: EXIT.usage, message: `${name}: ${reason}`, hint: 'use --generation instead of --version' };
   if (!reason.startsWith('no such version')) return { message: `the value of ${name} is not valid: ${reason}` };
   return {
     exit: EXIT.notFound,
     message: `${name}: ${reason}`,
-    hint: 'cio credential history shows which of them are',
+    hint: 'cio credential history shows which versions are kept',
   };
 }
 
@@ -146,12 +146,12 @@ function tooLarge(limit: number): Words {
       return { message: `the value is larger than 1 MiB (${limit} bytes)` };
     case WATCHED_PER_USER_MAX:
       return {
-        message: `it is more than ${limit} credentials and sets, too many to watch at a time`,
-        hint: "name a part of them: cio credential watch 'aws*'",
+        message: `more than ${limit} credentials and sets are too many to watch at once`,
+        hint: "watch only some of them: cio credential watch 'aws*'",
       };
     default:
       return {
-        message: `it is over the limit of ${limit}`,
+        message: `this exceeds the limit of ${limit}`,
         hint: 'do it in several steps, or remove or revoke what is not needed',
       };
   }
@@ -159,35 +159,38 @@ function tooLarge(limit: number): Words {
 
 const UNLOCK_FAILED: { readonly [Reason in Errors['UnlockFailed']['reason']]: Words } = {
   wrong_secret: {
-    message: 'it opens none of the slots',
-    hint: 'try again; is the key file in its place? cio credential unlock --recovery takes the recovery code',
+    message: 'no slot opens with that key, passphrase or code',
+    hint: 'try again; is the key file in place? The recovery code is for: cio credential unlock --recovery',
   },
   no_slot: {
-    message: 'there is no slot for it',
+    message: 'there is no slot of this kind',
     hint: 'a recovery code may open the store: cio credential unlock --recovery',
   },
-  bad_code: { message: 'the recovery code is mistyped: its check digits are wrong', hint: 'compare it with the print' },
+  bad_code: {
+    message: 'the recovery code is mistyped: its check digits are wrong',
+    hint: 'compare it with the printed code',
+  },
 };
 
 const BAD_COPY: { readonly [Reason in Errors['BadCopy']['reason']]: Words } = {
-  gone: { message: 'the daemon has dropped the copy; nothing was changed', hint: 'repeat the command' },
+  gone: { message: 'the daemon has discarded the copy; nothing was changed', hint: 'repeat the command' },
   not_whole: {
     message: 'the copy did not arrive as it was sent; nothing was changed',
-    hint: 'repeat the command; if it stays so, something is wrong with the memory or the disk',
+    hint: 'repeat the command; if it fails again, the memory or the disk may be faulty',
   },
   foreign: {
-    message: 'the file is no copy of a store; nothing was changed',
-    hint: 'such a copy is made by cio credential backup; an encrypted export is for cio credential import',
+    message: 'the file is not a copy of a store; nothing was changed',
+    hint: 'cio credential backup makes such a copy; cio credential import reads an encrypted export',
   },
   newer: {
     message: 'the copy was made by a newer version; nothing was changed',
     hint: 'install that version of cio-credentiald first',
   },
   damaged: {
-    message: 'the copy is damaged: something of it is missing, changed or added; nothing was changed',
-    hint: 'take another copy; what can still be read of this one: docs/disaster-recovery.md',
+    message: 'the copy is damaged: part of it is missing, changed or added; nothing was changed',
+    hint: 'use another copy; to recover what can still be read of this one: docs/disaster-recovery.md',
   },
-  too_large: { message: 'the copy is larger than the daemon takes; nothing was changed', hint: SEE_LOG },
+  too_large: { message: 'the copy is larger than the daemon accepts; nothing was changed', hint: SEE_LOG },
 };
 
 const STORAGE_FAILED: { readonly [Reason in Errors['StorageFailed']['reason']]: Words } = {
@@ -196,13 +199,13 @@ const STORAGE_FAILED: { readonly [Reason in Errors['StorageFailed']['reason']]: 
     hint: "make the daemon's state directory writable, and repeat the command",
   },
   changed_by_other: {
-    message: 'somebody else changed the store; nothing was changed by this command',
-    hint: `one daemon must have the store to itself; ${SEE_LOG}`,
+    message: 'another process changed the store; this command changed nothing',
+    hint: `only one daemon may use the store; ${SEE_LOG}`,
   },
   io: { message: 'the store cannot be read or written', hint: SEE_LOG },
 };
 
-/** In the place of an error’s code. */
+/** Stands in for the code of a system error that has none. */
 const UNKNOWN = 'unknown error';
 
 function explainConnection(error: ConnectionError): Explanation {
@@ -224,17 +227,17 @@ function exitOfConnection({ reason, detail = '' }: ConnectionError): Pick<Explan
   return { exit: EXIT.notReachable, code: 'NotReachable' };
 }
 
-/** What is known where the daemon did it. */
+/** Error codes that a connection fails with when the daemon closes it. */
 const ENDED_THERE: ReadonlySet<string> = new Set([UNKNOWN, 'ECONNRESET', 'EPIPE']);
 
 const START = 'start the daemon: systemctl start cio-credentiald.socket, or npm start in a checkout';
 
 const CONNECTION_FAILED: { readonly [Reason in ConnectionFailure]: (socket: string, detail: string) => Words } = {
   not_found: (socket) => ({ message: `no daemon: there is no socket ${socket}`, hint: START }),
-  refused: (socket) => ({ message: `no daemon: nobody listens on ${socket}`, hint: START }),
+  refused: (socket) => ({ message: `no daemon: nothing listens on ${socket}`, hint: START }),
   permission: (socket) => ({
     message: `no access to the socket ${socket}`,
-    hint: 'its folder or mode keeps you out; run it as root, or as a member of the group cio',
+    hint: 'its mode or its folder keeps you out; run cio as root, or as a member of the group cio',
   }),
   path_too_long: (socket) => ({
     message: `the path of the socket has ${Buffer.byteLength(socket)} bytes, more than ${SOCKET_PATH_BYTES_MAX}`,
@@ -242,25 +245,25 @@ const CONNECTION_FAILED: { readonly [Reason in ConnectionFailure]: (socket: stri
   }),
   untrusted: (socket) => ({
     message: `the folder of ${socket} is not yours alone: whoever can write there could pose as the daemon`,
-    hint: 'the variable XDG_RUNTIME_DIR may be that of another user; --socket names a socket that you trust',
+    hint: "the variable XDG_RUNTIME_DIR may be another user's; name a socket that you trust with --socket",
   }),
   timed_out: (socket) => ({
     message: `the daemon at ${socket} does not answer`,
-    hint: 'look at its log, or restart it',
+    hint: "check the daemon's log, or restart it",
   }),
   closed: (socket, detail) => ({
     message: ENDED_THERE.has(detail)
-      ? `the daemon at ${socket} ended the connection`
+      ? `the daemon at ${socket} closed the connection`
       : `the connection to ${socket} broke: ${detail}`,
     hint: SEE_LOG,
   }),
   bad_reply: (socket) => ({
-    message: `what listens on ${socket} does not answer as the daemon does`,
-    hint: 'cio and the daemon may be of different versions: cio --version',
+    message: `the reply from ${socket} is not valid`,
+    hint: 'is it the daemon, and of the same version as cio? See cio --version',
   }),
   rejected: (socket, detail) => ({
-    message: `the daemon at ${socket} does not take this call (${detail})`,
-    hint: 'it may be of another version than cio: compare cio --version with cio credential status; an upgrade restarts it',
+    message: `the daemon at ${socket} rejected this call (${detail})`,
+    hint: 'its version may not be that of cio: compare cio --version with cio credential status; an upgrade restarts it',
   }),
   failed: (socket, detail) => ({ message: `cannot connect to ${socket}: ${detail}`, hint: START }),
 };

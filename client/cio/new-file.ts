@@ -5,18 +5,18 @@ import { CommandError } from './command-error.ts';
 import { reasonOf, shownPath } from './file-error.ts';
 import { onEnding } from './on-ending.ts';
 
-/** What to do, by the code of the error. */
+/** Hints by error code. */
 const HINTS: Readonly<Record<string, string>> = {
   ENOSPC: 'make room on that disk, or write to another one',
   ENOENT: 'make the folder first, or name another place',
-  EACCES: 'name another place, where you may write',
+  EACCES: 'name a place where you may write',
   EROFS: 'name a place on another file system',
 };
 
 const NAME_A_FILE = 'give the name of a file';
 
 /**
- * A file in the making: nobody sees it under its name before it is whole and on the disk, and nobody else may read it.
+ * A new file, readable by its owner alone, that appears under its name only once it is complete and on the disk.
  *
  * @example
  * using file = NewFile.create('copy.db', { force: false });
@@ -28,7 +28,7 @@ export class NewFile implements Disposable {
   readonly #temporary: string;
   readonly #descriptor: number;
   readonly #force: boolean;
-  /** The half of a file would be left behind. */
+  /** Removes the incomplete file if a signal ends the process. */
   readonly #ending: Disposable = onEnding(() => this[Symbol.dispose]());
   #isOpen = true;
   #isThere = true;
@@ -41,9 +41,9 @@ export class NewFile implements Disposable {
   }
 
   /**
-   * Begins one in the folder where it will be.
+   * Creates a temporary file in the folder of the new file.
    *
-   * @param force an older file of the name is replaced
+   * @param force replaces an existing file of that name
    * @throws CommandError `WriteFailed`, `FileExists`
    */
   static create(path: string, { force }: { readonly force: boolean }): NewFile {
@@ -61,7 +61,7 @@ export class NewFile implements Disposable {
     });
   }
 
-  /** Gives it its name, when all of it is on the disk. @throws CommandError `WriteFailed`, `FileExists` */
+  /** Flushes the file to the disk, and gives it its name. @throws CommandError `WriteFailed`, `FileExists` */
   commit(): void {
     refusing(`write ${shownPath(this.#path)}`, () => fsyncSync(this.#descriptor));
     this.#close();
@@ -73,7 +73,7 @@ export class NewFile implements Disposable {
     refusing(`write the folder of ${shownPath(this.#path)}`, () => syncFolder(dirname(this.#path)));
   }
 
-  /** Leaves nothing of what was not committed. */
+  /** Removes a file that was not committed. */
   [Symbol.dispose](): void {
     this.#ending[Symbol.dispose]();
     this.#close();
@@ -81,13 +81,13 @@ export class NewFile implements Disposable {
     this.#isThere = false;
   }
 
-  /** A link fails where a rename would replace what somebody else has put there meanwhile. */
+  /** Links the file to its name. Unlike a rename, that fails if another process has created such a file meanwhile. */
   #link(): boolean {
     try {
       linkSync(this.#temporary, this.#path);
       return true;
     } catch (error) {
-      // A memory stick's file system has no links.
+      // Some file systems, such as FAT on a memory stick, have no links.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return false;
       throw existsAlready(this.#path);
     }
@@ -103,12 +103,12 @@ function assertFree(path: string, force: boolean): void {
   const stat = refusing(`look for ${shownPath(path)}`, () => lstatSync(path, { throwIfNoEntry: false }));
   if (stat === undefined) {
     if (path !== '' && !path.endsWith('/')) return;
-    throw new CommandError('WriteFailed', 'the path has no name of a file at its end', NAME_A_FILE);
+    throw new CommandError('WriteFailed', 'the path does not end in a file name', NAME_A_FILE);
   }
   if (!stat.isFile()) {
     throw new CommandError(
       'WriteFailed',
-      `${shownPath(path)} is ${stat.isDirectory() ? 'a folder' : 'no regular file'}`,
+      `${shownPath(path)} is ${stat.isDirectory() ? 'a folder' : 'not a regular file'}`,
       NAME_A_FILE,
     );
   }
@@ -118,7 +118,7 @@ function assertFree(path: string, force: boolean): void {
 function existsAlready(path: string): CommandError {
   return new CommandError(
     'FileExists',
-    `${shownPath(path)} exists already`,
+    `${shownPath(path)} already exists`,
     'give another name, or --force to replace it',
   );
 }

@@ -3,7 +3,11 @@ import type { CredentialClient } from '../client.ts';
 import { abbreviate } from './abbreviate.ts';
 import { RewordedError, usageError } from './command-error.ts';
 
-/** A set, which this command cannot take as a whole, is told apart from a name that is not there. */
+/**
+ * Rethrows an error, but reports `NotFound` for the name of a set as a usage error: the command does not take sets.
+ *
+ * @param hintOf returns the hint, given the set and one of its credentials
+ */
 export async function tellOfSet(
   client: CredentialClient,
   error: unknown,
@@ -12,12 +16,12 @@ export async function tellOfSet(
   if (!isCredentialError(error, 'NotFound') || error.fields.name.startsWith('cio_')) throw error;
   const { name } = error.fields;
   const { sets, credentials } = await client.call('List', { patterns: [name] });
-  // Beside a credential of that name, which is meant, it is something of the credential that is not there.
+  // If a credential has that name too, it is what is meant, and something of it, such as a version, was not found.
   if (credentials.some((credential) => credential.name === name) || !sets.some(({ set }) => set === name)) throw error;
   throw usageError(`${name} is a set`, hintOf(name, credentials.find(({ set }) => set === name)?.name));
 }
 
-/** A credential, which is no set, is told apart from a name that is not there. */
+/** Rethrows an error, but rewords `NotFound` for the name of a single credential where a set is needed. */
 export async function tellOfCredential(client: CredentialClient, error: unknown, owner: number | null): Promise<never> {
   if (!isCredentialError(error, 'NotFound')) throw error;
   const { name } = error.fields;
@@ -25,7 +29,7 @@ export async function tellOfCredential(client: CredentialClient, error: unknown,
   const credential = credentials.find((one) => one.name === name);
   if (credential === undefined) throw error;
   throw new RewordedError(error, {
-    message: `${abbreviate(name)} is a single credential, and no set`,
+    message: `${abbreviate(name)} is a single credential, not a set`,
     hint: credential.set ? `its set is ${credential.set}` : 'cio credential get prints it as it is',
   });
 }

@@ -1,7 +1,10 @@
-/** Signals by which a process is usually ended, and would leave behind what it has begun. */
+/** The signals that usually end a process, which would then leave its work half done. */
 export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
-/** All that end one (signal(7)), but for those of a fault of its own, those that Node ignores, and those that it has no names for. */
+/**
+ * All signals that end a process (signal(7)), except those for its own faults, those that Node ignores, and those that
+ * Node has no names for.
+ */
 export const ALL_ENDING_SIGNALS: readonly NodeJS.Signals[] = [
   ...ENDING_SIGNALS,
   'SIGABRT',
@@ -17,10 +20,10 @@ export const ALL_ENDING_SIGNALS: readonly NodeJS.Signals[] = [
 ];
 
 /**
- * Does something before a signal ends this process, as the signal does then; not after it was disposed of.
+ * Does some work before a signal ends this process. The signal then ends it as usual. Disposing removes the listeners.
  *
- * @param work is to be synchronous, and to bear being called once more
- * @param signals all that end a process, unless given
+ * @param work must be synchronous, and safe to call twice
+ * @param signals all that end a process by default
  */
 export function onEnding(work: () => void, signals: readonly NodeJS.Signals[] = ALL_ENDING_SIGNALS): Disposable {
   const forget = (): void => {
@@ -31,7 +34,7 @@ export function onEnding(work: () => void, signals: readonly NodeJS.Signals[] = 
     try {
       work();
     } finally {
-      // Without its listener the signal does what it always does.
+      // Without a listener, the signal has its default effect.
       process.kill(process.pid, signal);
     }
   };

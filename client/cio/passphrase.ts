@@ -6,22 +6,22 @@ import { takeText } from './take-text.ts';
 /** Longest passphrase or recovery code that is read from a pipe, in bytes. */
 const PASSPHRASE_BYTES_MAX = 64 * 1024;
 
-/** Shorter ones are warned of, in characters (as gpg-agent does: `min-passphrase-len`). */
+/** Shorter passphrases, in characters, get a warning (as by gpg-agent: `min-passphrase-len`). */
 const PASSPHRASE_LENGTH_GOOD = 8;
 
-/** Asks for what opens the store; where there is no terminal, the first line of standard input is taken. */
+/** Asks for a passphrase or recovery code; without a terminal, reads the first line of standard input. */
 export async function readPassphrase(session: Session, question: string): Promise<string> {
   return session.prompter.canAsk ? session.prompter.ask(question, { isHidden: true }) : readPassphraseLine();
 }
 
-/** The same for a new one: a person has to repeat it, and whoever sits at the terminal is warned of a short one. */
+/** Asks for a new passphrase, which the user has to repeat on a terminal, and warns of a short one. */
 export async function readNewPassphrase(session: Session, question: string): Promise<string> {
   const passphrase = session.prompter.canAsk ? await session.prompter.askNew(question) : readPassphraseLine();
-  // As in text of UTF-16: no terminal could give it again.
-  if (passphrase.includes('\0')) throw new CommandError('NoValue', 'the line has a NUL character');
+  // As in UTF-16 text. A NUL could never be typed on a terminal again.
+  if (passphrase.includes('\0')) throw new CommandError('NoValue', 'the line contains a NUL character');
   if (Array.from(passphrase).length < PASSPHRASE_LENGTH_GOOD) {
     session.warn(
-      `with fewer than ${PASSPHRASE_LENGTH_GOOD} characters it can be found by trying, by whoever has a copy of what it opens`,
+      `fewer than ${PASSPHRASE_LENGTH_GOOD} characters can be guessed by whoever has a copy of what it opens`,
     );
   }
   return passphrase;
@@ -30,7 +30,7 @@ export async function readNewPassphrase(session: Session, question: string): Pro
 function readPassphraseLine(): string {
   const line = readLine(STDIN, PASSPHRASE_BYTES_MAX, 'standard input');
   try {
-    if (line.length === 0) throw new CommandError('NoValue', 'standard input has no line with what is asked for');
+    if (line.length === 0) throw new CommandError('NoValue', 'the first line of standard input is empty');
     if (line.length > PASSPHRASE_BYTES_MAX)
       throw new CommandError('NoValue', `the line is longer than ${PASSPHRASE_BYTES_MAX} bytes`);
     const text = takeText(line);

@@ -3,9 +3,9 @@ import { openNetTransport } from '../net-transport.ts';
 import type { Transport, TransportListener } from '../transport.ts';
 
 /**
- * The part of Node's internal bindings that `node:net` stands on. A process that makes one call spends a quarter of its
- * life on loading `node:net` and the streams below it: 10 ms of 50. The bindings are what a pinned Node has; where they
- * are not as they are written down here, `node:net` takes over.
+ * The part of Node's internal bindings that `node:net` is built on. A process that makes one call spends a quarter of
+ * its time on loading `node:net` and the streams below it: 10 ms of 50. These are the bindings of the pinned Node; if
+ * they differ from this declaration, `node:net` is used instead.
  */
 interface PipeBinding {
   readonly Pipe: new (type: number) => PipeHandle;
@@ -15,7 +15,7 @@ interface PipeBinding {
 
 interface StreamBinding {
   readonly WriteWrap: new () => WriteRequest;
-  /** State of the operation that was last run: how many bytes were read, or the error. */
+  /** State of the last operation: the number of bytes read, or the error. */
   readonly streamBaseState: Int32Array;
   readonly kReadBytesOrError: number;
   readonly kArrayBufferOffset: number;
@@ -38,10 +38,10 @@ interface WriteRequest {
   oncomplete: (status: number) => void;
 }
 
-/** What a write says where the other side, or this one, has ended the connection. */
+/** Errors of a write on a connection that either side has closed. */
 const GONE: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET', 'ENOTCONN', 'ECANCELED']);
 
-/** Connects without `node:net`, or with it where this Node has no such bindings. */
+/** Connects without `node:net`, or with it if this Node does not have the bindings. */
 export function openPipeTransport(path: string): Promise<Transport> {
   const bindings = loadBindings();
   if (bindings === undefined) return openNetTransport(path);
@@ -93,8 +93,8 @@ class PipeTransport implements Transport {
   }
 
   /**
-   * That the other one is gone is left to the reading side, which first hands out what he said before he went. Where a write fails
-   * otherwise, as for want of memory (ENOBUFS), nobody was asked anything, and no answer would ever come.
+   * Ends the connection if a write failed, as for want of memory (ENOBUFS): the call was not sent, and no reply would
+   * come. A connection that the peer closed is left to the reading side, which first delivers what the peer had sent.
    */
   #afterWrite(status: number): void {
     if (status < 0 && !GONE.has(getSystemErrorName(status))) this.#end(systemError(status));
@@ -120,9 +120,9 @@ class PipeTransport implements Transport {
   }
 }
 
-/** Undefined where this Node does not have them, or has others. */
+/** Loads the bindings. Returns undefined if this Node lacks them, or has different ones. */
 function loadBindings(): { readonly pipe: PipeBinding; readonly stream: StreamBinding } | undefined {
-  // Node would write a warning for whoever asked to be warned of what may go away.
+  // With pending deprecations enabled, `process.binding` prints a warning.
   const { NODE_OPTIONS, NODE_PENDING_DEPRECATION } = process.env;
   if (NODE_PENDING_DEPRECATION === '1' || NODE_OPTIONS?.includes('--pending-deprecation') === true) return undefined;
   try {

@@ -1,28 +1,28 @@
 import { readFileSync } from 'node:fs';
 import { usageError } from './command-error.ts';
 
-/** The largest uid or gid; the next one up stands for "none" in the kernel's calls. */
+/** The largest uid or gid; the next number stands for "none" in system calls. */
 const ID_MAX = 0xffff_fffe;
 
-/** A directory of users may be on another host. */
+/** Limit for getent, as the user database may be on another host (LDAP). */
 const GETENT_TIME_MAX_MS = 10_000;
 
-/** The uid that a user name or a number stands for. */
+/** Returns the uid that a user name or a number stands for. @throws CommandError `Usage` */
 export function resolveUser(text: string): number {
   return resolve(text, 'passwd', 'user');
 }
 
-/** The gid that a group name or a number stands for. */
+/** Returns the gid that a group name or a number stands for. @throws CommandError `Usage` */
 export function resolveGroup(text: string): number {
   return resolve(text, 'group', 'group');
 }
 
-/** The uid of an `--owner`; null, which is as if it was not given, without one. */
+/** Returns the uid that `--owner` names, or null, which a call takes as no owner, if the option is not given. */
 export function resolveOwner(text: string | undefined): number | null {
   return text === undefined ? null : resolveUser(text);
 }
 
-/** The system's own way to a name, which knows every source of users that the host has. */
+/** Resolves a name with getent, which uses every source of users that the host has (nsswitch.conf(5)). */
 function resolve(text: string, database: 'passwd' | 'group', what: string): number {
   if (/^[0-9]{1,10}$/.test(text)) {
     const id = Number(text);
@@ -41,18 +41,18 @@ function resolve(text: string, database: 'passwd' | 'group', what: string): numb
   return id;
 }
 
-/** Names of the local users by uid, to show instead of numbers; only ever for the eye. */
+/** Returns the names of the local users by uid. They are for display only. */
 export function localUsers(): ReadonlyMap<number, string> {
   return readNames('/etc/passwd');
 }
 
-/** What an owner is called: credentials of 0 are those that administrators share. */
+/** Returns a function that names an owner: those of uid 0 are the shared credentials. */
 export function nameOwners(): (uid: number) => string {
   const users = localUsers();
   return (uid) => (uid === 0 ? 'shared' : (users.get(uid) ?? `${uid}`));
 }
 
-/** Names of the local groups by gid, to show instead of numbers; only ever for the eye. */
+/** Returns the names of the local groups by gid. They are for display only. */
 export function localGroups(): ReadonlyMap<number, string> {
   return readNames('/etc/group');
 }

@@ -3,28 +3,28 @@ import { onEnding } from './on-ending.ts';
 import { COLUMNS, isTerminal } from './terminal.ts';
 import { printable, truncate } from './text.ts';
 
-/** What is over sooner needs no line. */
+/** Work that is done sooner shows no line. */
 const DELAY_MS = 300;
 
 const FRAME_MS = 120;
 
-/** From when on it is said how long it has taken so far. */
+/** Work that takes longer shows the elapsed time. */
 const ELAPSED_FROM_MS = 3000;
 
-/** Nothing that the console of a host without fonts does not have. */
+/** Frames of the spinner, in ASCII for consoles without other fonts. */
 const FRAMES = ['|', '/', '-', '\\'] as const;
 
 const CLEAR_LINE = '\r\u001b[K';
 
-/** A line on standard error that says what is being done, while it is done. */
+/** A line on standard error that shows the work in progress. */
 export interface Progress extends Disposable {
-  /** Says what is done now. */
+  /** Changes the text of the line. */
   say(what: string): void;
-  /** Takes the line away, for something else to be written there; it comes back by itself, below that. */
+  /** Removes the line so that other output can be written in its place; it reappears below that output by itself. */
   clear(): void;
 }
 
-/** Where nobody would see it. */
+/** A progress that shows nothing, for when nobody would see it. */
 export const NO_PROGRESS: Progress = {
   say: () => undefined,
   clear: () => undefined,
@@ -32,8 +32,8 @@ export const NO_PROGRESS: Progress = {
 };
 
 /**
- * Begins a line that is written anew every moment, and is gone without a trace once it is disposed of, or a signal ends
- * the process. It is one of no effect where standard error is no terminal that can take a line back.
+ * Starts a line that is redrawn continually, and erased when it is disposed of or a signal ends the process. It has no
+ * effect if standard error is not a terminal that can erase a line.
  *
  * @param what as in `Sealing every record anew`
  */
@@ -44,7 +44,7 @@ export function startProgress(what: string): Progress {
 class ProgressLine implements Progress {
   readonly #startedMs = performance.now();
   readonly #timer: NodeJS.Timeout;
-  /** The line would be left behind. */
+  /** Erases the line if a signal ends the process. */
   readonly #ending: Disposable = onEnding(() => this[Symbol.dispose]());
   #what: string;
   #frame = 0;
@@ -77,7 +77,7 @@ class ProgressLine implements Progress {
     try {
       this.#draw(elapsedMs);
     } catch {
-      // The terminal has hung up: nobody is left to be shown anything, and what is being done goes on.
+      // The terminal has hung up. The work goes on without a line.
       clearInterval(this.#timer);
       this.#isShown = false;
     }
@@ -87,7 +87,7 @@ class ProgressLine implements Progress {
     const elapsed = elapsedMs < ELAPSED_FROM_MS ? '' : ` (${Math.floor(elapsedMs / 1000)} s)`;
     this.#frame = (this.#frame + 1) % FRAMES.length;
     const head = `${FRAMES[this.#frame]} `;
-    // One column stays free: a terminal that writes into its last one may begin a new line.
+    // The last column stays free: a terminal may begin a new line after writing to it.
     const room = (process.stderr.columns || COLUMNS) - head.length - elapsed.length - 1;
     writeAll(STDERR, `${CLEAR_LINE}${head}${truncate(printable(this.#what), Math.max(1, room))}${elapsed}`);
     this.#isShown = true;

@@ -9,30 +9,32 @@ import { printable, widthOf } from './text.ts';
 
 const CTRL_Z = 0x1a;
 
-/** A talk of several questions, see {@link Prompter.talk}. */
+/** A dialogue of several questions, see {@link Prompter.talk}. */
 export interface Talk {
   /**
-   * Asks for one line; an empty one is an answer, too.
+   * Asks for one line; an empty line is an answer, too.
    *
-   * @throws CommandError `Interrupted` on Ctrl-C, `NoValue` on Ctrl-D or what is not UTF-8
+   * @throws CommandError `Interrupted` on Ctrl-C, `NoValue` on Ctrl-D or input that is not UTF-8
    */
   readonly ask: (question: string, options: { readonly isHidden: boolean }) => Promise<string>;
   /** Shows a line between the questions. */
   readonly tell: (line: string) => void;
-  /** Shows why an answer does not do. What was typed after it, as the rest of a paste, was meant for another question. */
+  /**
+   * Shows why an answer is refused, and drops what was typed ahead: the rest of a paste was meant for another question.
+   */
   readonly refuse: (line: string) => void;
 }
 
 /**
- * Asks questions of whoever sits at the terminal. Questions go to standard error, or past a redirection of it to the
- * terminal itself, so that they are never part of the output.
+ * Asks the user at the terminal. Questions go to standard error, or if that is redirected, to the terminal itself, and
+ * so are never part of the output.
  */
 export class Prompter {
-  /** What could not be written to standard error: it may be what the next question is about. */
+  /** Text that could not be written to standard error; it is shown before the next question, which may be about it. */
   untold = '';
   #editor: LineEditor | undefined;
 
-  /** Whether there is somebody to ask: standard input is a terminal. */
+  /** Whether a user can be asked: standard input is a terminal. */
   get canAsk(): boolean {
     return isTerminal(STDIN);
   }
@@ -40,7 +42,7 @@ export class Prompter {
   /**
    * Asks for one line.
    *
-   * @throws CommandError `Interrupted` on Ctrl-C, `NoValue` on an empty line, Ctrl-D or what is not UTF-8
+   * @throws CommandError `Interrupted` on Ctrl-C, `NoValue` on an empty line, Ctrl-D or input that is not UTF-8
    */
   ask(question: string, { isHidden }: { readonly isHidden: boolean }): Promise<string> {
     return this.#inRawMode((screen) => this.#askLine(screen, question, isHidden));
@@ -48,7 +50,7 @@ export class Prompter {
 
   /** Asks for a secret twice, without showing it. */
   askNew(question: string): Promise<string> {
-    // Without a moment between the two in which the terminal would show what is typed.
+    // The terminal stays in raw mode between the two entries, so that it never echoes what is typed.
     return this.#inRawMode(async (screen) => {
       const secret = await this.#askLine(screen, question, true);
       const again = await this.#askLine(screen, 'Repeat', true);
@@ -57,7 +59,7 @@ export class Prompter {
     });
   }
 
-  /** Asks a question that only `y` or `yes` answers with yes. */
+  /** Asks a yes/no question. Only `y` or `yes` means yes. */
   confirm(question: string): Promise<boolean> {
     return this.#inRawMode(async (screen) => {
       const end = await this.#readLine(screen, `${question} [y/N] `, false);
@@ -65,7 +67,7 @@ export class Prompter {
     });
   }
 
-  /** Asks several questions, without a moment between them in which the terminal would show what is typed. */
+  /** Asks several questions, in raw mode throughout, so that the terminal never echoes what is typed. */
   talk<Answer>(hold: (talk: Talk) => Promise<Answer>): Promise<Answer> {
     return this.#inRawMode((screen) =>
       hold({
@@ -142,7 +144,7 @@ export class Prompter {
   }
 }
 
-/** What takes a line back, all its rows: a character can be wider than one column, and Ctrl-U takes many. */
+/** Returns what erases all rows of a line: one key may remove several columns (Ctrl-U, wide characters). */
 function takenBack(line: string): string {
   const columns = process.stderr.columns || process.stdout.columns || COLUMNS;
   const rowsAbove = Math.ceil(widthOf(line) / columns) - 1;
@@ -156,7 +158,7 @@ function textOf(end: LineEnd & { readonly kind: 'line' | 'end' }): string {
   return end.text;
 }
 
-/** The terminal itself; standard error where there is none to be had. */
+/** Opens the controlling terminal; returns standard error if there is none. */
 function openTerminal(): number {
   try {
     return openSync('/dev/tty', 'w');
@@ -166,8 +168,8 @@ function openTerminal(): number {
 }
 
 /**
- * Whether another job has the terminal (`pgrp` and `tpgid` in proc_pid_stat(5)): whoever changes its mode then is stopped,
- * and could not be ended by a signal that it listens to.
+ * Tells whether another job has the terminal (`pgrp` and `tpgid` in proc_pid_stat(5)). A background process that
+ * changes the mode of the terminal is stopped (SIGTTOU), and then no signal that it has a listener for can end it.
  */
 function isInBackground(): boolean {
   try {
@@ -179,7 +181,10 @@ function isInBackground(): boolean {
   }
 }
 
-/** Switches echo and line editing off, and gives back what switches them on again, whatever ends the process. */
+/**
+ * Switches off the terminal's echo and line editing. Returns a function that switches them on again, which also happens
+ * if a signal ends the process or it exits.
+ */
 function enterRawMode(): () => void {
   const setRaw = (isRaw: boolean): void => {
     try {
@@ -189,19 +194,21 @@ function enterRawMode(): () => void {
     }
   };
   const leave = (): void => {
-    // Who has it in the foreground has set it as he wants it.
+    // The job in the foreground has set the terminal as it needs it.
     if (!isInBackground()) setRaw(false);
   };
-  // Whoever had the terminal meanwhile may have left it otherwise; what Node takes for the mode already, it does not set. In the
-  // background it would stop the process, be it that this signal has overtaken the one that is to end it.
+  // Another job may have changed the terminal's mode meanwhile. Node does not set a mode that it believes to be set
+  // already, so raw mode is left first. In the background, either would stop the process, even one that a signal is
+  // about to end.
   const enterAgain = (): void => {
     if (isInBackground()) return;
     leave();
     setRaw(true);
   };
-  // As a stop does where a terminal is not in raw mode: the shell finds it as it was. Without a shell that could continue this
-  // job, the kernel stops nothing. Ctrl-Z, which has no number as a signal has it, stops all of the job at once: the shell hears
-  // of a script that runs this, and may go on as soon as that is stopped.
+  // Stops the process as if the terminal were not in raw mode: the shell gets it back as it was. Without a shell that
+  // could continue this job, the kernel does not stop it. For the key Ctrl-Z, which unlike a signal comes without a
+  // number, the whole process group is stopped at once: the shell waits for the script that runs this process, and may
+  // go on as soon as that script is stopped.
   const stop = (_: NodeJS.Signals, number?: number): void => {
     process.off('SIGTSTP', stop);
     leave();

@@ -9,23 +9,23 @@ import { Prompter } from './prompter.ts';
 import { isColoured, isTerminal } from './terminal.ts';
 import { printable, printableJson } from './text.ts';
 
-/** The global options that concern a run. */
+/** The global options of one run. */
 export interface Globals {
   readonly isJson: boolean;
   readonly socket: string | undefined;
-  /** The group is called as pxctl calls its own: what is said has Portworx's words. */
+  /** The group was given as `credentials`, as in pxctl: output uses Portworx's wording. */
   readonly isPortworx?: true;
 }
 
-/** What a command works with: the daemon, the person at the terminal, and the three standard streams. */
+/** The surroundings of a command: the daemon, the user at the terminal, and the three standard streams. */
 export class Session {
   readonly isJson: boolean;
-  /** What is told is told in Portworx's words, see {@link Globals.isPortworx}. */
+  /** Output uses Portworx's wording, see {@link Globals.isPortworx}. */
   readonly isPortworx: boolean;
   readonly prompter: Prompter = new Prompter();
-  /** Whoever read standard output has gone. What a command does goes on all the same, and gives its exit code. */
+  /** The reader of standard output has closed it. The command goes on all the same, and its exit code is its own. */
   isUnread = false;
-  /** The path that the command line names; undefined where it names none. */
+  /** The path of the socket that the command line names, if any. */
   readonly socket: string | undefined;
   #progress: Progress = NO_PROGRESS;
 
@@ -35,12 +35,12 @@ export class Session {
     this.socket = socket;
   }
 
-  /** Connects to the daemon; the caller closes. */
+  /** Connects to the daemon; the caller closes the connection. */
   connect(timeoutMs?: number): Promise<CredentialClient> {
     return connectBy(openPipeTransport, { socket: this.socket, timeoutMs });
   }
 
-  /** Makes one connection for some calls. */
+  /** Opens a connection for some calls, and closes it after them. */
   async withClient<Result>(use: (client: CredentialClient) => Promise<Result>, timeoutMs?: number): Promise<Result> {
     const client = await this.connect(timeoutMs);
     try {
@@ -51,7 +51,7 @@ export class Session {
   }
 
   /**
-   * Begins to show on a terminal what takes so long; nothing with `--json`. Whatever this session writes goes above it.
+   * Starts a progress line on a terminal; none with `--json`. Other output of this session appears above it.
    *
    * @example using progress = session.progress('Sealing every record anew');
    */
@@ -60,18 +60,18 @@ export class Session {
     return this.#progress;
   }
 
-  /** The product of a command, on standard output: a document with `--json`, else text. */
+  /** Prints the result of a command to standard output: a document with `--json`, else text. */
   print(document: unknown, text: () => string): void {
     if (this.isJson) this.printDocument(document);
     else this.printRaw(text());
   }
 
-  /** One document for programs, in a line of its own. */
+  /** Prints one JSON document on a line of its own. */
   printDocument(document: unknown): void {
     this.printRaw(`${printableJson(document)}\n`);
   }
 
-  /** The product of a command, as it is, with `--json` too. */
+  /** Prints the result of a command as it is, with `--json` too. */
   printRaw(content: Uint8Array | string): void {
     this.#progress.clear();
     try {
@@ -83,43 +83,43 @@ export class Session {
   }
 
   /**
-   * The same for what is of no use in part, or is never to be had again: a reader that has gone is a failure.
+   * Prints a result that is useless in part, or cannot be had again: it is a failure if the reader has gone.
    *
    * @throws CommandError `WriteFailed`
    */
   deliver(content: Uint8Array | string): void {
     this.printRaw(content);
-    if (this.isUnread) throw new CommandError('WriteFailed', 'whoever was to read standard output has gone');
+    if (this.isUnread) throw new CommandError('WriteFailed', 'the reader of standard output has gone');
   }
 
-  /** Tells of something done, in Storidge's words: `Succeed: Create credential: Credential NAME saved`. */
+  /** Reports success in Storidge's wording: `Succeed: Create credential: Credential NAME saved`. */
   succeed(document: unknown, operation: string, result: string): void {
     if (this.isJson) this.printDocument(document);
     else this.#tell(`${paint('Succeed:', GREEN, isColoured(STDERR))} ${operation}: ${printable(result)}\n`);
   }
 
-  /** Tells of something done in the words that are given, where {@link Session.succeed} has Storidge's. */
+  /** Reports success in the given words, where {@link Session.succeed} has Storidge's wording. */
   succeedAs(document: unknown, message: string): void {
     if (this.isJson) this.printDocument(document);
     else this.#tell(`${printable(message)}\n`);
   }
 
-  /** Shows something to whoever sits at the terminal, and to no log: text that is printable already. */
+  /** Shows text, which must be printable already, if standard error is a terminal; a log does not get it. */
   show(text: string): void {
     if (!this.isJson && isTerminal(STDERR)) this.#tell(text);
   }
 
-  /** Tells of something that failed, where the command goes on. */
+  /** Reports a failure after which the command goes on. */
   fail(operation: string, result: string, hint?: string): void {
     if (!this.isJson) this.#tell(formatFailure(operation, result, hint));
   }
 
-  /** Tells something that is no part of the product. */
+  /** Writes a note that is not part of the result to standard error. */
   note(text: string): void {
     this.#tell(`${printable(text)}\n`);
   }
 
-  /** Warns whoever sits at the terminal; a log is not warned. */
+  /** Writes a warning if standard error is a terminal; a log does not get it. */
   warn(text: string): void {
     if (isTerminal(STDERR)) this.#tell(`${paint('Warning:', YELLOW, isColoured(STDERR))} ${printable(text)}\n`);
   }
@@ -130,7 +130,7 @@ export class Session {
   }
 }
 
-/** The form of an error on standard error. */
+/** Formats an error for standard error. */
 export function formatFailure(operation: string | undefined, message: string, hint: string | undefined): string {
   const what = operation === undefined ? '' : `${operation}: `;
   return `${paint('Failed:', RED, isColoured(STDERR))} ${what}${printable(message)}\n${hint === undefined ? '' : `Hint: ${printable(hint)}\n`}`;

@@ -11,20 +11,20 @@ import { bytesOf } from './value-output.ts';
 type SetCall = Methods['GetSet']['in'] & { readonly owner: number | null };
 type SetReply = Methods['GetSet']['out'];
 
-/** One of a set's values, as it is stored. */
+/** A value of a set, as it is stored. */
 export interface Member {
   readonly name: string;
   readonly field: string;
   readonly bytes: Uint8Array;
 }
 
-/** The values of a set's reply. */
+/** Returns the values in a reply to `GetSet`. */
 export function membersOf({ members }: SetReply, socket: string): readonly Member[] {
   return members.map((member) => ({ name: member.name, field: member.field, bytes: bytesOf(member, socket) }));
 }
 
 /**
- * The values of a set's reply as text.
+ * Returns the values in a reply to `GetSet` as text.
  *
  * @throws CredentialError `InvalidValue`
  */
@@ -37,18 +37,19 @@ export function contentOf(reply: SetReply, socket: string): SetContent {
   return { set: reply.set, provider: PROVIDERS.get(reply.provider ?? ''), values: new Map(values) };
 }
 
-/** A set as it is answered, be it complete or not. */
+/** Asks the daemon for a set, complete or not. */
 export function getAnySet(client: CredentialClient, set: string, owner: number | null): Promise<SetReply> {
   return getSet(client, { set, allowIncomplete: true, owner });
 }
 
-/** The values of a set, be it complete or not. */
+/** Reads the values of a set, complete or not. */
 export async function readContent(client: CredentialClient, set: string, owner: number | null): Promise<SetContent> {
   return contentOf(await getAnySet(client, set, owner), client.socket);
 }
 
 /**
- * A complete set, none of whose values a variable would cut short. The connection is closed when it is there.
+ * Reads a complete set whose values all fit in environment variables, with no NUL to cut them short. The connection is
+ * closed when this returns.
  *
  * @throws CredentialError `Incomplete`, `InvalidValue`
  */
@@ -62,7 +63,7 @@ export async function readCompleteSet(session: Session, set: string, owner: numb
 }
 
 /**
- * The variables of a complete set. The connection is closed when they are there.
+ * Reads the environment variables of a complete set. The connection is closed when this returns.
  *
  * @throws CredentialError `Incomplete`, or `InvalidValue` for a value that no variable can hold
  */

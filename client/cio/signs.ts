@@ -1,9 +1,9 @@
-/** What stands for signs of ours where there is ASCII only, of the same width. */
+/** The signs that the client uses, each with a substitute in ASCII of the same width. */
 const ASCII = { '!': '!', '✔': '+', '✖': 'x', '–': '-', '·': '.', '→': '>', '…': '~', '•': '*' } as const;
 
 /**
- * Tells whether the locale has more than ASCII: its character set is in its name, as in `de_DE.UTF-8` (locale(7)). Where none
- * is set, as under cron, nobody said that it has not.
+ * Tells whether the locale has more than ASCII: its name has the character set, as in `de_DE.UTF-8` (locale(7)). If no
+ * locale is set, as under cron, Unicode is assumed.
  */
 export function hasUnicode(environment: Readonly<Record<string, string | undefined>>): boolean {
   const locale = environment['LC_ALL'] || environment['LC_CTYPE'] || environment['LANG'];
@@ -12,7 +12,7 @@ export function hasUnicode(environment: Readonly<Record<string, string | undefin
 
 export type Sign = keyof typeof ASCII;
 
-/** A sign as the locale can show it. */
+/** Returns a sign in a form that the locale can show. */
 export function sign(character: Sign): string {
   return hasUnicode(process.env) ? character : ASCII[character];
 }

@@ -1,24 +1,24 @@
 import { printable, truncate, widthOf } from './text.ts';
 
-/** A column of a table. At most one of a table, the last, gives way where the table is wider than the terminal. */
+/** A column of a table. Only the last one may shrink if the table is wider than the terminal. */
 export interface Column {
   readonly title: string;
-  /** It gives way by being cut off. */
+  /** Shrinks by truncating its cells. */
   readonly isElastic?: true;
-  /** It gives way by going on in the next line. */
+  /** Shrinks by wrapping its cells. */
   readonly isWrapped?: true;
 }
 
 const GAP = '  ';
 const ELASTIC_WIDTH_MIN = 8;
 
-/** A word or two; what is narrower is hard to read. */
+/** Room for a word or two; a narrower column is hard to read. */
 const WRAPPED_WIDTH_MIN = 20;
 
 /**
- * Lines of padded columns under a header. Every cell is made printable.
+ * Formats a table of padded columns under a header. Every cell is made printable.
  *
- * @param width columns of the terminal; undefined where the table goes somewhere else, and nothing is cut
+ * @param width columns of the terminal; undefined if the output is not a terminal, and the table is as wide as it needs
  */
 export function formatTable(
   columns: readonly Column[],
@@ -35,7 +35,7 @@ export function formatTable(
   return lines.map((line) => `${formatLine(line, widths, columns)}\n`).join('');
 }
 
-/** The same, or where the terminal is too narrow for it, a line for each cell and an empty one between the rows. */
+/** Formats a table; if the terminal is too narrow, a line for each cell, and an empty line between the rows. */
 export function formatTableOrRecords(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
@@ -69,7 +69,7 @@ function fit(cell: string, width: number, column: Column | undefined): readonly 
   return [column?.isElastic === true ? truncate(cell, width) : cell];
 }
 
-/** Lines of whole words; a word that is wider than a line goes over several. */
+/** Wraps text into lines of whole words; a word that is wider than a line is split. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
@@ -97,7 +97,7 @@ function cut(word: string, width: number): string[] {
   return [...parts, part];
 }
 
-/** What stands before a column, with the gaps. */
+/** Returns the width of some columns, each with its gap. */
 function widthOfAll(widths: readonly number[]): number {
   return widths.reduce((sum, each) => sum + each + GAP.length, 0);
 }

@@ -2,8 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import { CommandError } from './command-error.ts';
 
 /**
- * The encoding of text, by the mark at its start (Unicode, 2.6), else by the NULs of its first two characters, which are ASCII
- * (RFC 4627, 3); UTF-16 is what Windows calls Unicode.
+ * Detects the encoding of text by its byte order mark (Unicode, 2.6), else by the NULs in its first two characters,
+ * which are assumed to be ASCII (RFC 4627, 3). UTF-16 is what Windows calls Unicode.
  */
 export function encodingOf(bytes: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
   const [a = 0, b = 0, c = 0, d = 0] = bytes;
@@ -11,7 +11,7 @@ export function encodingOf(bytes: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be'
   return (a === 0xfe && b === 0xff) || (!a && b && !c && d) ? 'utf-16be' : 'utf-8';
 }
 
-/** The text of bytes, which are wiped; undefined where they are not UTF-8. */
+/** Decodes bytes as text, and wipes them. Returns undefined if they are not UTF-8. */
 export function takeText(bytes: Uint8Array): string | undefined {
   const text = isUtf8(bytes)
     ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
@@ -21,10 +21,10 @@ export function takeText(bytes: Uint8Array): string | undefined {
 }
 
 /**
- * The same, where text is asked for.
+ * Decodes bytes that must be text, and wipes them.
  *
- * @param what has the text, as a message calls it
- * @param end of the message
+ * @param what the source of the text, as a message calls it
+ * @param end appended to the message
  * @throws CommandError `InvalidInput`
  */
 export function requireText(bytes: Uint8Array, what: string, end = ''): string {

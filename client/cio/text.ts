@@ -1,11 +1,11 @@
 import { sign } from './signs.ts';
 
-/** Printable ASCII alone, which is nearly everything: nothing to look at any closer. */
+/** Printable ASCII, which nearly all text is: the fast path. */
 const PLAIN = /^[\x20-\x7e]*$/;
 
 /**
- * Text that a terminal can be given: control characters, those that turn or hide text (bidirectional and zero-width
- * ones) and broken surrogates are spelled out, as in `\u{1b}`.
+ * Makes text safe for a terminal: escapes control characters, characters that reorder or hide text (bidirectional and
+ * zero-width ones) and lone surrogates, as in `\u{1b}`.
  */
 export function printable(text: string): string {
   if (PLAIN.test(text)) return text;
@@ -15,14 +15,14 @@ export function printable(text: string): string {
 }
 
 /**
- * A document as JSON, which means the same and which a terminal can be given, see {@link printable}.
+ * Formats a document as JSON that is safe for a terminal, see {@link printable}. The escapes do not change its meaning.
  *
- * @param indent spaces before each level; without, it is all in one line
+ * @param indent spaces per level; without it, all is on one line
  */
 export function printableJson(document: unknown, indent?: number): string {
   const text = JSON.stringify(document, undefined, indent);
   if (PLAIN.test(text)) return text;
-  // A line end in it is one of the layout: within a text JSON has spelled it out.
+  // Any line end here belongs to the layout: within strings, JSON has escaped them.
   return text.replaceAll(/(?!\n)[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}]/gu, (character) =>
     character
       .split('')
@@ -31,12 +31,12 @@ export function printableJson(document: unknown, indent?: number): string {
   );
 }
 
-/** A number of things: `1 record`, `2 records`. */
+/** Formats a number of things: `1 record`, `2 records`. */
 export function counted(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? '' : 's'}`;
 }
 
-/** How many columns of a terminal a printable text takes. */
+/** Returns the width of a printable text on a terminal, in columns. */
 export function widthOf(text: string): number {
   if (PLAIN.test(text)) return text.length;
   let width = 0;
@@ -44,7 +44,7 @@ export function widthOf(text: string): number {
   return width;
 }
 
-/** The start of a printable text, with an ellipsis where something was left out, in at most `width` columns. */
+/** Truncates a printable text to at most `width` columns, with an ellipsis if something was cut off. */
 export function truncate(text: string, width: number): string {
   if (widthOf(text) <= width) return text;
   let kept = '';

@@ -9,8 +9,8 @@ const UNITS: readonly (readonly [name: string, ms: number])[] = [
 ];
 
 /**
- * How long ago something was, in its largest unit: `3 days ago`. What a clock has told that was set back since is said as it
- * is, `in 3 days`.
+ * Formats how long ago something was, in the largest unit that fits: `3 days ago`. A time that lies in the future,
+ * because the clock was set back since, is shown as `in 3 days`.
  */
 export function formatAge(timeMs: number, nowMs: number): string {
   const age = nowMs - timeMs;
@@ -22,13 +22,13 @@ export function formatAge(timeMs: number, nowMs: number): string {
   return 'just now';
 }
 
-/** A span of time in its largest unit that it is a multiple of: `6 hours`, `90 minutes`. */
+/** Formats a time span in the largest unit that divides it: `6 hours`, `90 minutes`. */
 export function formatInterval(ms: number): string {
   const [name, unit] = UNITS.find(([, each]) => ms >= each && ms % each === 0) ?? ['second', 1000];
   return counted(Math.round(ms / unit), name);
 }
 
-/** A point in time, to the second: `2026-01-31 12:00:00 UTC`. */
+/** Formats a point in time, to the second: `2026-01-31 12:00:00 UTC`. */
 export function formatTime(timeMs: number): string {
   const date = new Date(timeMs);
   return Number.isNaN(date.getTime()) ? 'unknown' : `${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`;

@@ -16,12 +16,12 @@ const MARKS: { readonly [State in WireFinding['state']]: readonly [mark: Sign, c
 const TITLE_WIDTH: number = Math.max(...CHECKS.map((check) => titleOfCheck(check).length));
 const INDENT: string = ' '.repeat(TITLE_WIDTH + 6);
 
-/** The line above the findings of a set. */
+/** Returns the line above the findings of a set. */
 export function formatTitle(set: string): string {
   return `${printable(set)}\n`;
 }
 
-/** What is being tried now, for whoever waits: the check behind the last one that was found. */
+/** Returns the text of the progress line: the check that follows the last one with a finding. */
 export function formatTrying(findings: readonly WireFinding[]): string {
   const known: readonly string[] = CHECKS;
   const last = Math.max(-1, ...findings.map(({ check }) => known.indexOf(check)));
@@ -29,7 +29,9 @@ export function formatTrying(findings: readonly WireFinding[]): string {
   return next === undefined ? 'Trying' : `Trying: ${titleOfCheck(next)}`;
 }
 
-/** A line for each finding of a set, and one more for what to do about it; what was not tried for an earlier failure is left out. */
+/**
+ * Formats the findings of a set: a line for each, and one for its hint. Checks skipped after a failure are left out.
+ */
 export function formatFindings(set: string, findings: readonly WireFinding[], isColoured: boolean): string {
   return findings
     .filter((finding) => !isConsequence(finding))
@@ -37,7 +39,7 @@ export function formatFindings(set: string, findings: readonly WireFinding[], is
     .join('');
 }
 
-/** One line for all that was not tried because something before it failed; nothing where there is nothing. */
+/** Formats one line that names all checks skipped after a failure; empty if there are none. */
 export function formatNotTried(findings: readonly WireFinding[], isColoured: boolean): string {
   const titles = findings.filter(isConsequence).map(titleOf);
   return titles.length === 0
@@ -56,13 +58,20 @@ function formatFinding(set: string, wire: WireFinding, isColoured: boolean): str
     : `${line}\n${INDENT}${sign('→')} ${printable(hint.replace(/\bSET\b/, () => set))}\n`;
 }
 
-/** A mistake in one line: what is wrong with which credential, and what to do unless that is told otherwise. */
+/**
+ * Formats a mistake on one line: the credential, and what is wrong with it.
+ *
+ * @param isHinted adds what to do about it
+ */
 export function formatMistake(wire: WireFinding, isHinted = true): string {
   const { what, hint } = wordsOf(wire);
   return `${wire.name ? `${wire.name}: ` : ''}${what}${hint === undefined || !isHinted ? '' : `; ${hint}`}`;
 }
 
-/** The first broken link in one line, or that there is none; and what was not seen. */
+/**
+ * Formats the result on one line: the first failure, or that there is none, with the numbers of warnings and skipped
+ * checks.
+ */
 export function formatResult(set: string, findings: readonly WireFinding[], isHinted = true): string {
   const broken = findings.find(({ state }) => state === 'failed');
   if (broken !== undefined) {
@@ -87,14 +96,14 @@ function isConsequence({ state, reason }: WireFinding): boolean {
   return state === 'skipped' && reason === 'earlier_failure';
 }
 
-/** With the name of the credential, where that is what is missing. */
+/** Appends the name of the credential to a hint if it is a missing field. */
 function withName(hint: string, { reason, name }: WireFinding): string {
   return reason === 'missing_field' && name ? `${hint} ${name}` : hint;
 }
 
 function wordsOf(wire: WireFinding): { readonly what: string; readonly hint?: string } {
   const reason = wire.reason;
-  // A newer daemon may have words that are not known here.
+  // A newer daemon may send reasons that are not known here.
   if (reason && !Object.hasOwn(REASONS, reason)) return { what: wire.subject ? `${reason} (${wire.subject})` : reason };
   const finding = {
     ...(reason ? { reason: reason as Reason } : {}),

@@ -7,10 +7,10 @@ import { openForReading, readBounded, STDIN } from './file-descriptors.ts';
 const CR = 0x0d;
 const LF = 0x0a;
 
-/** The newline that may follow a value and is no part of it, in bytes: CR LF. */
+/** Longest newline that may follow a value without being part of it, in bytes: CR LF. */
 const NEWLINE_BYTES_MAX = 2;
 
-/** How the bytes of a value are taken from a stream. */
+/** Rules for reading a value from a stream. */
 export interface ValueRules {
   /** The newline at the end is part of the value. */
   readonly keepNewline: boolean;
@@ -24,7 +24,7 @@ export function readValueFromStdin(rules: ValueRules): Buffer {
 /**
  * Reads a value from a file, see {@link readValue}.
  *
- * @param file what a message calls it
+ * @param file the file's name in a message
  */
 export function readValueFromFile(path: string, rules: ValueRules, file = 'the file'): Buffer {
   const descriptor = openForReading(path, file);
@@ -36,7 +36,8 @@ export function readValueFromFile(path: string, rules: ValueRules, file = 'the f
 }
 
 /**
- * Reads a value, without the one newline that editors and `echo` put at the end. No more is read than a value can have.
+ * Reads a value, without the one newline that editors and `echo` put at the end. It reads no more than a value can
+ * have.
  *
  * @throws CommandError `NoValue`, `ReadFailed`
  * @throws CredentialError `TooLarge`
@@ -49,7 +50,7 @@ function readValue(descriptor: number, source: string, { keepNewline }: ValueRul
   return value;
 }
 
-/** Bytes without one LF, or CR LF, at their end. */
+/** Returns bytes without one LF or CR LF at their end. */
 export function withoutNewline(bytes: Buffer): Buffer {
   if (bytes.at(-1) !== LF) return bytes;
   return bytes.subarray(0, bytes.at(-2) === CR ? -2 : -1);

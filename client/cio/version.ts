@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 
-/** Put in by the bundler. */
+/** Defined by the bundler. */
 declare const CIO_VERSION: string | undefined;
 
-/** The version of the package. */
+/** Returns the version of the package. */
 export function packageVersion(): string {
   if (typeof CIO_VERSION === 'string') return CIO_VERSION;
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');

@@ -1,16 +1,16 @@
-/** The first line of every file of age (https://age-encryption.org/v1). */
+/** The first line of every age file (https://age-encryption.org/v1). */
 const BINARY_START = Buffer.from('age-encryption.org/v1\n');
 const ARMOR_START = Buffer.from('-----BEGIN AGE ENCRYPTED FILE-----');
 
-/** White space that may stand before an armored file. */
+/** White space that may precede an armored file. */
 const WHITE_SPACE = /^[ \t\r\n]{0,1024}/;
 
-/** Tells whether bytes begin as a file of age does, armored or not. */
+/** Tells whether bytes begin like an age file, armored or not. */
 export function isAgeFile(bytes: Uint8Array): boolean {
   return startsWith(bytes, BINARY_START) || isArmored(bytes);
 }
 
-/** Tells whether they are armored: text, in the manner of PEM. */
+/** Tells whether an age file is armored: text in a format like PEM. */
 export function isArmored(bytes: Uint8Array): boolean {
   const start = Buffer.from(bytes.subarray(0, 2048)).toString('latin1');
   return startsWith(bytes.subarray(WHITE_SPACE.exec(start)?.[0].length ?? 0), ARMOR_START);

@@ -2,17 +2,17 @@ import { Decrypter, Encrypter, armor as pem } from 'age-encryption';
 import { CommandError } from '../command-error.ts';
 import { isArmored } from './age-file.ts';
 
-/** Whom a file is for: whoever has an identity of one of the recipients, or the passphrase. */
+/** What a file is encrypted to: recipients, each of whose identities opens it, or a passphrase. */
 export type AgeLock = { readonly recipients: readonly string[] } | { readonly passphrase: string };
 
-/** What may open a file. */
+/** Keys that may open a file. */
 export type AgeKeys = { readonly identities: readonly string[] } | { readonly passphrase: string };
 
 /**
- * Encrypts bytes, which stay the caller's, as `age` does.
+ * Encrypts bytes as `age` does. The caller keeps ownership of them.
  *
- * @param armor as text, in the manner of PEM
- * @throws CommandError `Usage` where a recipient is none
+ * @param armor writes the file as text, in a format like PEM
+ * @throws CommandError `Usage` if a recipient is not valid
  */
 export async function encryptAge(plain: Uint8Array, lock: AgeLock, armor: boolean): Promise<Uint8Array> {
   const encrypter = new Encrypter();
@@ -22,18 +22,22 @@ export async function encryptAge(plain: Uint8Array, lock: AgeLock, armor: boolea
   return armor ? Buffer.from(pem.encode(file)) : file;
 }
 
-/** Tells whether a file wants a passphrase, and no identity. @throws CommandError `InvalidInput` where it is damaged */
+/**
+ * Tells whether a passphrase opens a file, and not an identity.
+ *
+ * @throws CommandError `InvalidInput` if it is damaged
+ */
 export function wantsPassphrase(file: Uint8Array): boolean {
-  // The stanza of a passphrase is the only one of its file (https://age-encryption.org/v1, "The scrypt recipient type").
+  // A scrypt stanza is the only stanza of its file (https://age-encryption.org/v1, "The scrypt recipient type").
   return (
     Buffer.from(binaryOf(file).subarray(0, 64)).toString('latin1').split('\n')[1]?.startsWith('-> scrypt ') === true
   );
 }
 
 /**
- * Decrypts a file, armored or not. The caller wipes what it gives.
+ * Decrypts a file, armored or not. The caller owns and wipes the plaintext.
  *
- * @throws CommandError `WrongKey` where the keys are not the file's, `InvalidInput` where it is damaged
+ * @throws CommandError `WrongKey` if the keys do not open the file, `InvalidInput` if it is damaged
  */
 export async function decryptAge(file: Uint8Array, keys: AgeKeys): Promise<Uint8Array> {
   const decrypter = new Decrypter();
@@ -52,7 +56,7 @@ function binaryOf(file: Uint8Array): Uint8Array {
   try {
     return pem.decode(Buffer.from(file).toString('latin1'));
   } catch {
-    // The library's own message says less.
+    // The library's message would say less.
     throw damaged();
   }
 }
@@ -61,18 +65,18 @@ function addRecipient(encrypter: Encrypter, recipient: string): void {
   if (/^AGE-SECRET-KEY-/i.test(recipient)) {
     throw new CommandError(
       'Usage',
-      'that is an identity, which opens files, and no recipient',
-      'it is a secret that is now in the history of the shell; age-keygen -y FILE prints the recipient of an identity',
+      'the recipient given is an identity, which is a secret',
+      'it is in the history of the shell now; age-keygen -y FILE prints the recipient of an identity',
     );
   }
   try {
     encrypter.addRecipient(recipient);
   } catch {
-    // What was given is not repeated.
+    // The message does not repeat the argument, which may be a secret in the wrong place.
     throw new CommandError(
       'Usage',
       'a recipient is not valid',
-      'it is age1... as age-keygen prints it; SSH keys are none',
+      'give age1... as age-keygen prints it; SSH keys are not supported',
     );
   }
 }
@@ -84,7 +88,7 @@ function addIdentity(decrypter: Decrypter, identity: string): void {
     throw new CommandError(
       'InvalidInput',
       'an identity is not valid',
-      'it is AGE-SECRET-KEY-1… as age-keygen prints it',
+      'it has to be AGE-SECRET-KEY-1… as age-keygen prints it',
     );
   }
 }
@@ -97,7 +101,11 @@ function explained(error: unknown, keys: AgeKeys): CommandError {
       : new CommandError('WrongKey', 'none of the identities opens the file', 'it is for other recipients');
   }
   if (reason === 'scrypt work factor is too high') {
-    return new CommandError('InvalidInput', 'its passphrase was made too costly to try', 'decrypt it with age itself');
+    return new CommandError(
+      'InvalidInput',
+      'the work factor of its passphrase is too high',
+      'decrypt it with age itself',
+    );
   }
   return damaged();
 }

@@ -4,14 +4,14 @@ import { openForReading, readBounded } from '../file-descriptors.ts';
 import { readPassphrase } from '../passphrase.ts';
 import type { Session } from '../session.ts';
 
-/** Largest file of identities or recipients, in bytes. */
+/** Size limit of a file of identities or recipients, in bytes. */
 const KEYS_BYTES_MAX: number = 64 * 1024;
 
 /**
- * Decrypts a file of age: with the identities of a file, or with a passphrase that is asked for. The caller wipes what it
- * gives.
+ * Decrypts an age file with the identities in a file, or with a passphrase, for which it asks. The caller owns and
+ * wipes the plaintext.
  *
- * @param identityFile a path; undefined for a passphrase
+ * @param identityFile path of the file with identities, if one was given
  * @throws CommandError
  */
 export async function openAgeFile(
@@ -31,9 +31,9 @@ export async function openAgeFile(
 }
 
 /**
- * The lines of a file of identities or recipients, without comments and empty ones.
+ * Reads the lines of a file of identities or recipients, without comments and empty lines.
  *
- * @param what names the file in a message
+ * @param what the file's name in a message
  * @throws CommandError `ReadFailed`, `InvalidInput`
  */
 export function readKeysFile(path: string, what: string): string[] {

@@ -4,10 +4,10 @@ import type { CredentialClient } from '../../client.ts';
 import { ConnectionError } from '../../connection-error.ts';
 import type { Session } from '../session.ts';
 
-/** The daemon makes a copy on its own disk before the first reply. */
+/** Time-out of the call. The daemon makes the copy on its own disk before it sends the first reply. */
 const TIMEOUT_MS = 600_000;
 
-/** What is told of a copy that came whole. */
+/** Facts about a copy that arrived complete. */
 export interface ReceivedCopy {
   readonly bytes: number;
   readonly sha256: string;
@@ -15,9 +15,9 @@ export interface ReceivedCopy {
 }
 
 /**
- * Has the daemon send a copy of the store, and checks it against the hash that comes with it.
+ * Has the daemon send a copy of the store, and checks it against the SHA-256 that comes with it.
  *
- * @param write takes the pieces in their order; what it was given is of no use where this throws
+ * @param write takes the pieces in order; if this function throws, they are to be discarded
  * @throws CredentialError, ConnectionError
  */
 export function receiveCopy(session: Session, write: (piece: Uint8Array) => void): Promise<ReceivedCopy> {
@@ -43,5 +43,5 @@ async function receive(client: CredentialClient, write: (piece: Uint8Array) => v
 }
 
 function badReply(client: CredentialClient): ConnectionError {
-  return new ConnectionError('bad_reply', client.socket, { detail: 'the copy is not what its hash is of' });
+  return new ConnectionError('bad_reply', client.socket, { detail: 'the copy does not match its hash' });
 }

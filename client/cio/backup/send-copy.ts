@@ -12,10 +12,10 @@ import type { Session } from '../session.ts';
 import { formatAge, formatTime } from '../time.ts';
 import { WHOLE_STORE_TIMEOUT_MS } from '../timeouts.ts';
 
-/** Bytes of a copy that are sent at once. */
+/** Bytes of a copy that are sent in one call. */
 const PIECE_BYTES: number = 256 * 1024;
 
-/** What a restore is asked for with. */
+/** Options of a restore. */
 export interface RestoreOptions {
   readonly isConfirmed: boolean;
   readonly isDryRun: boolean;
@@ -25,13 +25,13 @@ export interface RestoreOptions {
 type Secret = Pick<RestoreIn, 'passphrase' | 'recoveryCode'>;
 
 /**
- * Sends a copy to the daemon, tells what it is, asks, and has it take the place of the store.
+ * Sends a copy to the daemon, has it checked, describes it, asks for confirmation, and replaces the store with it.
  *
- * @throws CredentialError, ConnectionError, CommandError: nothing was changed then
+ * @throws CredentialError, ConnectionError, CommandError; the store is then unchanged
  */
 export async function restoreCopy(session: Session, path: string, options: RestoreOptions): Promise<number> {
   if (!options.isConfirmed && !options.isDryRun) assertCanConfirm(session);
-  // Before anything is sent: who has the code in front of him waits for nothing.
+  // Asked before anything is sent, so that the user need not wait with the code at hand.
   const given: Secret = options.usesRecoveryCode
     ? { recoveryCode: await readPassphrase(session, 'Recovery code') }
     : {};
@@ -46,7 +46,7 @@ export async function restoreCopy(session: Session, path: string, options: Resto
       return EXIT.done;
     }
     if (!session.isJson) session.note(describe(report));
-    if (!options.isConfirmed && !(await session.prompter.confirm('Put it in the place of the present store?'))) {
+    if (!options.isConfirmed && !(await session.prompter.confirm('Replace the present store with it?'))) {
       throw new CommandError('NotConfirmed', 'not confirmed; nothing was changed');
     }
     const done = await during(session, 'Putting the copy in place', () =>
@@ -58,7 +58,7 @@ export async function restoreCopy(session: Session, path: string, options: Resto
   }, WHOLE_STORE_TIMEOUT_MS);
 }
 
-/** Says on a terminal what is done, while it is done. */
+/** Shows a progress line on a terminal while some work is done. */
 async function during<T>(session: Session, what: string, work: () => Promise<T>): Promise<T> {
   using _progress = session.progress(what);
   return await work();
@@ -82,7 +82,7 @@ async function upload(client: CredentialClient, path: string): Promise<Pick<Rest
   }
 }
 
-/** Has the copy opened and checked; asks for what opens it, where it takes that. */
+/** Has the daemon open and check the copy. Asks for the passphrase if the daemon's own keys do not open it. */
 async function check(
   session: Session,
   client: CredentialClient,
@@ -104,7 +104,7 @@ async function check(
   }
 }
 
-/** What does not open a copy: the other hints are for the store that is here. */
+/** Gives `UnlockFailed` a hint that fits a copy: the usual ones are for the store on this host. */
 function ofCopy(error: unknown): unknown {
   if (!isCredentialError(error, 'UnlockFailed') || error.fields.reason === 'bad_code') return error;
   return new RewordedError(error, {
@@ -117,31 +117,29 @@ function describe({ sameStore, storeId, credentials, commits, storeCommits, chan
   const when = changed ? `last changed ${formatTime(changed)} (${formatAge(changed, Date.now())})` : 'empty';
   const older = storeCommits ? storeCommits - commits : 0;
   const behind =
-    sameStore && older > 0
-      ? `; ${older === 1 ? '1 change was' : `${older} changes were`} made since, to be undone`
-      : '';
+    sameStore && older > 0 ? `; restoring it undoes ${older === 1 ? '1 change' : `${older} changes`} made since` : '';
   return `It is ${whose}: ${credentials} credentials, ${when}${behind}.`;
 }
 
 function nextSteps({ opensByItself, kept, sameStore, storeCommits }: RestoreOut): string[] {
   const slot = 'cio credential slot add keyfile PATH';
   return [
-    ...(kept ? [`What was there before is in ${kept}; remove it when it is not needed any more.`] : []),
+    ...(kept ? [`The previous store is in ${kept}; remove it when it is no longer needed.`] : []),
     ...(sameStore || storeCommits !== undefined
       ? []
       : [
-          'The other store was locked, so its generations are not known, and may come again: whoever watches is to begin anew.',
+          'The previous store was locked, so its generations are unknown and may recur: restart all programs that watch.',
         ]),
-    ...(opensByItself ? [] : [`No slot opens the store by itself at the next start. To add one: ${slot}`]),
+    ...(opensByItself ? [] : [`No slot opens the store unattended at the next start. To add one: ${slot}`]),
   ];
 }
 
 function openCopy(path: string): number {
-  // A named pipe that nobody writes into would be waited for.
+  // Without O_NONBLOCK, opening a named pipe that has no writer would block.
   const file = openForReading(path, 'the copy', undefined, constants.O_RDONLY | constants.O_NONBLOCK);
   if (fstatSync(file).isFile()) return file;
   closeSync(file);
-  throw new CommandError('ReadFailed', `the copy ${shownPath(path)} is no regular file`);
+  throw new CommandError('ReadFailed', `the copy ${shownPath(path)} is not a regular file`);
 }
 
 function readPiece(file: number, buffer: Buffer): number {

@@ -8,7 +8,7 @@ import { resolveOwner } from '../principals.ts';
 import { findCommand } from '../process-image.ts';
 import { readContent } from '../set-environment.ts';
 
-/** Prints the profiles by which the AWS tools ask for a set's keys themselves. */
+/** Prints profiles with which the AWS tools fetch a set's keys themselves. */
 export const AWS_CONFIG: Command = defineCommand({
   name: 'aws-config',
   operation: 'Print AWS profiles',
@@ -30,7 +30,7 @@ export const AWS_CONFIG: Command = defineCommand({
     if (command.some((word) => /[\s"'\\$]/.test(word))) {
       throw usageError(
         'the path of cio or of its socket has a space or a quote',
-        'minio-go would cut the command there',
+        'minio-go would split the command there',
       );
     }
     const profiles = formatAwsProfiles(content, command);
@@ -39,7 +39,7 @@ export const AWS_CONFIG: Command = defineCommand({
   },
 });
 
-/** The path of `cio`: that in PATH, else beside the program that runs. What asks may have another PATH. */
+/** Returns the path of `cio`: in PATH, else beside the running program. The tool that runs it may have another PATH. */
 function locateCio(): string {
   const besides = join(dirname(process.argv[1] ?? ''), '..', 'bin', 'cio');
   try {

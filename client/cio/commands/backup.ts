@@ -3,16 +3,16 @@ import { defineCommand, type Command } from '../command.ts';
 import { STDOUT } from '../file-descriptors.ts';
 import { isTerminal } from '../terminal.ts';
 
-/** Copies the store itself, as ciphertext, while the daemon runs. */
+/** Copies the store as it is, encrypted, while the daemon runs. */
 export const BACKUP: Command = defineCommand({
   name: 'backup',
   operation: 'Backup store',
   summary: 'Copy the whole store, still encrypted, while it is in use',
   details:
-    'All credentials of all users, with their versions and grants, as they are at one moment. The copy opens with what ' +
-    'opens the store: add a recovery slot, or it is of no use when this host is lost. restore puts it back.',
+    'Copies all credentials of all users, with their versions and grants, as of one moment. What opens the store opens ' +
+    'the copy: add a recovery slot, or it is useless when this host is lost. restore puts it back.',
   positionals: { 'FILE|-': { describe: 'Where to; - is standard output', count: 'one', completes: 'file' } },
-  options: { force: { type: 'boolean', describe: 'Replace a file that is there already' } },
+  options: { force: { type: 'boolean', describe: 'Replace an existing file' } },
   examples: [
     ['cio credential backup /mnt/stick/credentials.db', ''],
     ['cio credential backup - | ssh host "cat > credentials.db"', ''],
@@ -20,8 +20,8 @@ export const BACKUP: Command = defineCommand({
   async run({ positionals, options }, session) {
     const path = positionals['FILE|-'];
     const isStream = path === '-';
-    if (isStream && session.isJson) throw usageError('--json and - both want standard output');
-    if (isStream && isTerminal(STDOUT)) throw usageError('a terminal shows no bytes', 'give a file, or a pipe');
+    if (isStream && session.isJson) throw usageError('--json and - both need standard output');
+    if (isStream && isTerminal(STDOUT)) throw usageError('a terminal cannot show a copy', 'give a file, or a pipe');
     const { NewFile } = await import('../new-file.ts');
     const { receiveCopy } = await import('../backup/receive-copy.ts');
     using file = isStream ? undefined : NewFile.create(path, options);
@@ -34,7 +34,7 @@ export const BACKUP: Command = defineCommand({
     session.succeed({ file: path, ...copy }, 'Backup store', `${copy.bytes} bytes copied, SHA-256 ${copy.sha256}`);
     if (!copy.opensElsewhere && !session.isJson) {
       session.note(
-        "This copy opens with this host's own key only. For the day on which the host is lost: cio credential slot add recovery",
+        "Only this host's own key opens this copy. For when the host is lost: cio credential slot add recovery",
       );
     }
     return 0;

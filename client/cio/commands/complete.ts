@@ -2,10 +2,10 @@ import { completeLine } from '../completer.ts';
 import { defineCommand, type Command } from '../command.ts';
 import { COMMANDS } from '../commands.ts';
 
-/** A shell does not wait longer than a person does. */
+/** Time-out of a call, in milliseconds: a person at the shell waits no longer. */
 const TIMEOUT_MS = 1000;
 
-/** Answers the shell's completion; what it says is made for the scripts in `completion-scripts.ts`. */
+/** Answers shell completion, in the format that the scripts in `completion-scripts.ts` read. */
 export const COMPLETE: Command = defineCommand({
   name: '__complete',
   operation: 'Complete',

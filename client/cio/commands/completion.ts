@@ -4,11 +4,11 @@ import { defineCommand, type Command } from '../command.ts';
 
 const SHELLS: readonly string[] = Object.keys(COMPLETION_SCRIPTS);
 
-/** Prints what makes a shell complete command lines of `cio`. */
+/** Prints the script with which a shell completes command lines of `cio`. */
 export const COMPLETION: Command = defineCommand({
   name: 'completion',
   operation: 'Print completion',
-  summary: 'Print what makes a shell complete names, sets and options',
+  summary: 'Print the script that completes names, sets and options',
   positionals: { SHELL: { describe: SHELLS.join(', '), count: 'one', completes: SHELLS } },
   options: {},
   examples: [

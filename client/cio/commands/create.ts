@@ -22,8 +22,8 @@ export const CREATE: Command = defineCommand({
   operation: 'Create credential',
   summary: 'Store a credential, or a whole set',
   details:
-    'Without VALUE, it asks for it on a terminal, and elsewhere reads it from standard input, as it always does with - for ' +
-    'VALUE. Do not give a secret as VALUE: other users of the host can see it, and the shell remembers it.\n\n' +
+    'Without VALUE, it asks for it on a terminal; elsewhere, or with - as VALUE, it reads it from standard input. ' +
+    'Do not give a secret as VALUE: other users of the host can see it, and the shell remembers it.\n\n' +
     'With --provider, or if NAME begins with a provider as in aws_site2, NAME is a set. It asks for the fields, or takes ' +
     "them from the environment, a file (JSON, YAML, INI, KEY=VALUE) or pxctl's options. The set is tried out, and stored " +
     'only if nothing failed. A --from-file with the keys of a provider is a set; - < PATH is always one value.',
@@ -36,7 +36,7 @@ export const CREATE: Command = defineCommand({
     VALUE: { describe: 'Its value; - for standard input', count: 'optional' },
   },
   options: {
-    replace: { type: 'boolean', describe: 'Give a new value to what exists' },
+    replace: { type: 'boolean', describe: 'Replace existing values' },
     'from-file': {
       type: 'string',
       short: 'f',
@@ -50,7 +50,7 @@ export const CREATE: Command = defineCommand({
     ...FIELD_OPTIONS,
   },
   examples: [
-    ['cio credential create cio_aws_backup_repo s3:https://s3.amazonaws.com/backup-123', 'a value that is no secret'],
+    ['cio credential create cio_aws_backup_repo s3:https://s3.amazonaws.com/backup-123', 'a value that is not secret'],
     ['cio credential create cio_aws_secret_key', 'asks for the value'],
     ['pass show aws | cio credential create cio_aws_secret_key --replace', 'a new value from a pipe'],
     ['cio credential create aws', 'a set, asked for field by field'],
@@ -66,7 +66,7 @@ export const CREATE: Command = defineCommand({
     const NAME = positionals.NAME ?? (meansSet(options) ? undefined : await askName(session));
     if (NAME === undefined || (await isForSet(NAME, positionals.VALUE, options))) {
       if (positionals.VALUE !== undefined)
-        throw usageError('VALUE is for one credential', 'a set has options for each');
+        throw usageError('VALUE is for one credential', 'a set has options for its fields');
       const { createSet } = await import('../create/create-set.ts');
       return createSet(session, { name: NAME, options, owner });
     }
@@ -89,43 +89,45 @@ export const CREATE: Command = defineCommand({
   },
 });
 
-/** What somebody may have meant who stored a credential of that name. */
+/** Returns a note for a credential whose name suggests that the user meant something else. */
 function noteOf(name: string): string | undefined {
   if (name.startsWith('cio_')) {
-    return membershipOf(name) ? undefined : `part of no set, since it ends in no known field (${FIELD_IDS.join(', ')})`;
+    return membershipOf(name)
+      ? undefined
+      : `not part of a set: it does not end in a known field (${FIELD_IDS.join(', ')})`;
   }
   if (!isNamedByProvider(name)) return undefined;
   return membershipOf(`cio_${name}`) === undefined
-    ? 'one credential, and no set; create makes the set of that name where no value is given'
-    : `part of no set; cio_${name} would be`;
+    ? 'a single credential, not a set; create without a value makes the set'
+    : `not part of a set; cio_${name} would be`;
 }
 
-/** Whether a whole set is meant. What can be one credential is one, as ever. */
+/** Tells whether a whole set is meant. In doubt, it is a single credential. */
 async function isForSet(NAME: string, VALUE: string | undefined, options: SetOptions & ValueWays): Promise<boolean> {
   if (meansSet(options)) return true;
   if (VALUE !== undefined || NAME.startsWith('cio_') || options['keep-newline']) return false;
   const file = options['from-file'];
   if (PROVIDERS.has(NAME.replace(/_alt$/, ''))) return true;
-  // What can be read only once is not looked at before.
+  // Standard input can be read only once, and so cannot be inspected first.
   if (file === undefined || file === '-') return isNamedByProvider(NAME);
   const { isSetFile } = await import('../create/from-file.ts');
   return isSetFile(file, NAME);
 }
 
-/** What is wrong with the set now, by its values alone; that a part is still missing is no mistake. */
+/** Returns what is wrong with the values of the set now. A field that is still missing is not a mistake. */
 async function findMistakes(client: CredentialClient, name: string, owner: number | null): Promise<readonly Finding[]> {
   if (membershipOf(name) === undefined) return [];
   try {
     const { findings } = await client.call('Validate', { target: name, shapeOnly: true, owner });
     return findings.filter(({ state, reason }) => state !== 'passed' && !UNFINISHED.has(reason ?? ''));
   } catch (error) {
-    // The credential is saved; whatever keeps the daemon from looking at it is told by the next command.
+    // The credential is saved. If the daemon has a problem with checking it, the next command reports it.
     if (error instanceof CredentialError || error instanceof ConnectionError) return [];
     throw error;
   }
 }
 
-/** Reasons that a set has while it is being made. */
+/** Reasons of findings that are normal while a set is being made. */
 const UNFINISHED: ReadonlySet<string> = new Set(['missing_field', 'unknown_provider']);
 
 interface ValueWays {
@@ -167,7 +169,7 @@ function readTyped(session: Session, name: string, typed: string): Uint8Array {
 }
 
 async function askValue(session: Session, name: string, { replace, owner }: ValueOptions): Promise<Uint8Array> {
-  // Before anybody types a long secret twice, and is then told that it was for nothing.
+  // Checked first, so that nobody types a long secret twice for nothing.
   if (!replace) await assertIsNew(session, name, owner);
   const field = knownField(name);
   const question = field === undefined ? `Value of ${name}` : `${field.label} (${name})`;
@@ -183,7 +185,7 @@ async function assertIsNew(session: Session, name: string, owner: number | null)
   }
 }
 
-/** Undefined for a name that belongs to no set: it is treated as a secret. */
+/** Returns the field that a name stands for. Undefined for a name outside of any set, which is treated as a secret. */
 function knownField(name: string): Field | undefined {
   const membership = membershipOf(name);
   return membership && fieldOf(membership.field, providerOf(membership.set, undefined));

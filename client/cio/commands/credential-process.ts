@@ -3,11 +3,11 @@ import { readAwsKeys } from '../aws-keys.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { resolveOwner } from '../principals.ts';
 
-/** Prints the keys of a set as the AWS tools take them from a `credential_process`. */
+/** Prints the keys of a set in the format that AWS tools read from a `credential_process`. */
 export const CREDENTIAL_PROCESS: Command = defineCommand({
   name: 'credential-process',
   operation: 'Print AWS credentials',
-  summary: 'Print the keys of a set for credential_process of AWS',
+  summary: "Print the keys of a set for AWS's credential_process",
   details:
     'The AWS SDKs, the AWS command line and minio-go (restic, kopia) run it by themselves if a profile says so, see ' +
     'aws-config. They ask again within the hour, so changed keys reach them while they run.',

@@ -1,6 +1,6 @@
 import { defineCommand, type Command } from '../command.ts';
 
-/** What docker runs as `docker-credential-cio`. */
+/** The command behind `docker-credential-cio`, which docker runs. */
 export const DOCKER_CREDENTIAL: Command = defineCommand({
   name: '__docker-credential',
   operation: 'Docker credential',

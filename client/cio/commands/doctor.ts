@@ -4,15 +4,15 @@ import { STDOUT } from '../file-descriptors.ts';
 import { isColoured } from '../terminal.ts';
 import { packageVersion } from '../version.ts';
 
-/** Looks at the host, and says what is wrong, why it matters, and how to fix it. */
+/** Examines the host, and reports what is wrong, why it matters, and how to fix it. */
 export const DOCTOR: Command = defineCommand({
   name: 'doctor',
   operation: 'Examine host',
   summary: 'Look for what is wrong on this host, and say how to fix it',
   details:
-    'The daemon, its sockets, sandbox and store, core dumps, swap, slots, the clock, systemd, units that load ' +
-    'credentials, and secrets that lie about in clear. Nothing is changed. As root it sees most. ' +
-    'Exit code 1 if there is an error, 7 if the daemon cannot be reached; a warning is no error.',
+    'Checks the daemon, its sockets, sandbox and store, core dumps, swap, slots, the clock, systemd, units that load ' +
+    'credentials, and secrets left in clear text. Changes nothing. Sees most as root. ' +
+    'Exit code 1 if there is an error, 7 if the daemon cannot be reached; a warning is not an error.',
   positionals: {},
   options: {},
   examples: [['sudo cio credential doctor', '']],

@@ -9,7 +9,7 @@ export const EDIT: Command = defineCommand({
   details:
     'A set is YAML with all fields of its provider; what is changed or added gets a new version, the rest stays as it is. ' +
     'The editor is that of VISUAL or EDITOR, else editor, nano or vi. The file is in memory only, for you alone, and is ' +
-    'wiped when the editor ends. An editor that fails changes nothing.',
+    'wiped when the editor exits. An editor that fails changes nothing.',
   positionals: { 'NAME|SET': { describe: 'What to change', count: 'one', completes: 'target' } },
   options: OWNER_OPTION,
   examples: [

@@ -15,7 +15,9 @@ import type { Session } from '../session.ts';
 import { readCompleteSet } from '../set-environment.ts';
 import { isTerminal } from '../terminal.ts';
 
-/** Runs a command that has a set's values in its environment: becomes it, where nothing has to be done beside it. */
+/**
+ * Runs a command with a set's values in its environment. Replaces this process by it if nothing has to run beside it.
+ */
 export const EXEC: Command = defineCommand({
   name: 'exec',
   operation: 'Execute command',
@@ -23,19 +25,19 @@ export const EXEC: Command = defineCommand({
   details:
     'restic, rclone and the AWS tools find there what they need; variables of yours that would contradict the set are left ' +
     "out. The exit code is the command's. What tools read only from a file, such as a Google service account or a " +
-    'certificate authority, they get as a file in memory. With --server, the keys are not in the environment: AWS SDKs ' +
-    'ask for them whenever they need them, so changed keys reach a command that is running. ' +
+    'certificate authority, is given as a file in memory. With --server, the keys are not in the environment: AWS SDKs ' +
+    'ask for them whenever they need them, so changed keys reach a running command. ' +
     'If the command writes a secret of the set to this terminal, as it is, in base64, or as URLs, JSON and shells write it, ' +
     '<masked> is shown instead; pipes and files get it as it is. Ctrl-Z does not stop a command whose output is masked; ' +
     'with --no-masking it does.',
   positionals: { SET: { describe: 'Name or UUID of the set', count: 'one', completes: 'set' } },
   options: {
-    server: { type: 'boolean', describe: 'Serve the keys of S3 to the command while it runs' },
+    server: { type: 'boolean', describe: 'Serve the S3 keys to the command while it runs' },
     file: {
       type: 'string',
       value: 'VARIABLE=FIELD',
       multiple: true,
-      describe: 'Set a variable to the path of a file with a field',
+      describe: 'Set a variable to the path of a file with this field',
     },
     'no-masking': { type: 'boolean', describe: 'Show secrets that the command writes to this terminal' },
     'on-change': {
@@ -68,12 +70,12 @@ export const EXEC: Command = defineCommand({
       );
     }
     const isMasked = !options['no-masking'] && (isTerminal(STDOUT) || isTerminal(STDERR));
-    // Before any secret is asked for.
+    // Fails early, before any secret is read from the daemon.
     findCommand(rest[0] ?? '', process.env['PATH']);
     const owner = resolveOwner(options.owner);
     const read = (): Promise<SetContent> => readCompleteSet(session, positionals.SET, owner);
     const secrets = new Set<string>();
-    // What a command was given before, it may still show.
+    // Only adds secrets: a command may still print one that it was given earlier.
     const mask = (more: readonly string[]): void => {
       if (isMasked) for (const secret of more) secrets.add(secret);
     };
@@ -98,10 +100,10 @@ export const EXEC: Command = defineCommand({
 function requireIntact(command: readonly string[]): void {
   const broken = command.findIndex((argument) => !isIntact(argument));
   if (broken === -1) return;
-  throw usageError(`word ${broken + 1} of the command is not UTF-8 text`, 'it would reach the command as another one');
+  throw usageError(`word ${broken + 1} of the command is not UTF-8 text`, 'it would reach the command changed');
 }
 
-/** Runs a command, and ends as it does. */
+/** Runs a command beside this process, and ends as the command does. */
 async function runBeside({ command, environment, secrets }: PreparedRun): Promise<number> {
   const { endAs, runChild } = await import('../exec/run-child.ts');
   if (secrets.size === 0) return endAs(await runChild(command, environment, { stdio: 'inherit' }));
@@ -109,7 +111,7 @@ async function runBeside({ command, environment, secrets }: PreparedRun): Promis
   return endAs(await runMasked(command, environment, secrets));
 }
 
-/** Serves the keys of a set as they are whenever they are asked for; what it gives is masked before. */
+/** Serves the current keys of a set on each request. Keys are added to the masked secrets before they are served. */
 async function serve(
   session: Session,
   content: SetContent,
@@ -127,10 +129,10 @@ async function serve(
   return server;
 }
 
-/** What a command is given: its environment, and the descriptors of the files that are named there. */
+/** The environment of a command, and the descriptors of the files that it names. */
 type Given = Pick<PreparedRun, 'environment' | 'files'>;
 
-/** The environment of the command, with its files made. */
+/** Builds the environment of the command, and creates the files that it names. */
 async function give(session: Session, { change, files }: Execution): Promise<Given> {
   const environment: Record<string, string> = { ...applyChange(process.env, change) };
   const kept = Object.entries(process.env).filter(

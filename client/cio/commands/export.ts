@@ -8,7 +8,7 @@ import type { Session } from '../session.ts';
 import { isTerminal } from '../terminal.ts';
 import { counted } from '../text.ts';
 
-/** A file can be tried against by whoever has it, for as long as he likes. */
+/** A shorter passphrase, in characters, gets a warning: whoever has the file can guess without limit. */
 const PASSPHRASE_LENGTH_MIN = 16;
 
 /** Writes credentials into one encrypted file. */
@@ -17,18 +17,18 @@ export const EXPORT: Command = defineCommand({
   operation: 'Export credentials',
   summary: 'Write credentials into one file, encrypted with age',
   details:
-    'Without a name, all of your own credentials (for an administrator, the shared ones), as they are at one moment. ' +
-    'The file is for whoever has an identity of a recipient, or the passphrase; age opens it, too. ' +
+    'Without a name, exports all your own credentials (for an administrator, the shared ones), as of one moment. ' +
+    'The identity of a recipient, or the passphrase, opens the file, also with age itself. ' +
     'It asks for the passphrase on a terminal, and elsewhere reads it from the first line of standard input.',
   positionals: { 'NAME|SET': { describe: 'What to export: names, sets, patterns', count: 'any', completes: 'target' } },
   options: {
     to: { type: 'string', value: 'FILE|-', describe: 'Where to; - is standard output', completes: 'file' },
     set: { type: 'string', value: 'SET', describe: 'A set', multiple: true, completes: 'set' },
-    recipient: { type: 'string', short: 'r', value: 'age1...', describe: 'Whom it is for', multiple: true },
-    'recipients-file': { type: 'string', value: 'FILE', describe: 'The same, one a line', completes: 'file' },
-    passphrase: { type: 'boolean', short: 'p', describe: 'For whoever has a passphrase' },
-    armor: { type: 'boolean', short: 'a', describe: 'As text' },
-    force: { type: 'boolean', describe: 'Replace a file that is there already' },
+    recipient: { type: 'string', short: 'r', value: 'age1...', describe: 'Who can open it', multiple: true },
+    'recipients-file': { type: 'string', value: 'FILE', describe: 'The same, one per line', completes: 'file' },
+    passphrase: { type: 'boolean', short: 'p', describe: 'A passphrase opens it' },
+    armor: { type: 'boolean', short: 'a', describe: 'Write it as text' },
+    force: { type: 'boolean', describe: 'Replace an existing file' },
     ...OWNER_OPTION,
   },
   examples: [
@@ -38,11 +38,11 @@ export const EXPORT: Command = defineCommand({
   ],
   async run({ positionals, options }, session) {
     const { to, armor, force } = options;
-    if (to === undefined) throw usageError('it is not said where to', 'give --to FILE, or --to - for standard output');
+    if (to === undefined) throw usageError('--to is missing', 'give --to FILE, or --to - for standard output');
     const isStream = to === '-';
-    if (isStream && session.isJson) throw usageError('--json and --to - both want standard output');
+    if (isStream && session.isJson) throw usageError('--json and --to - both need standard output');
     if (isStream && !armor && isTerminal(STDOUT))
-      throw usageError('a terminal shows no bytes', 'give --armor, or a file');
+      throw usageError('a terminal cannot show the file', 'give --armor, or a file');
     const { NewFile } = await import('../new-file.ts');
     using file = isStream ? undefined : NewFile.create(to, { force });
     const lock = await readLock(session, options);
@@ -73,14 +73,14 @@ async function readLock(session: Session, options: LockOptions): Promise<AgeLock
   const isForRecipients = recipient.length > 0 || file !== undefined;
   if (isForRecipients === passphrase) {
     throw usageError(
-      passphrase ? 'a file is for recipients or for a passphrase, not for both' : 'it is not said for whom it is',
+      passphrase ? 'a file is for recipients or for a passphrase, not for both' : 'no recipient or passphrase is given',
       'give --recipient age1..., --recipients-file FILE, or --passphrase',
     );
   }
   if (passphrase) {
     const entered = await readNewPassphrase(session, 'New passphrase of the file');
     if (entered.length < PASSPHRASE_LENGTH_MIN) {
-      session.warn('whoever gets hold of the file can try short passphrases: take five random words or more');
+      session.warn('whoever gets the file can guess a short passphrase: use five random words or more');
     }
     return { passphrase: entered };
   }

@@ -13,7 +13,7 @@ export const FSCK: Command = defineCommand({
   name: 'fsck',
   operation: 'Check store',
   summary: 'Read and check every record of the store',
-  details: 'Exit code 10 if something is damaged. --repair drops what cannot be read, and takes the rest as the truth.',
+  details: 'Exit code 10 if something is damaged. --repair drops what cannot be read, and keeps the rest.',
   positionals: {},
   options: { repair: { type: 'boolean', describe: 'Drop what is damaged' }, ...YES_OPTION },
   examples: [['cio credential fsck', '']],
@@ -41,12 +41,13 @@ function report(session: Session, reply: FsckOut): void {
   else session.note(`${found} in ${counted(records, 'record')}. ${nextStep(problems)}`);
 }
 
-/** A repair would take for deleted what only cannot be found. */
+/**
+ * Suggests the next step. Not --repair if pages are damaged: it would treat records that cannot be found as deleted.
+ */
 function nextStep(problems: readonly Problem[]): string {
-  if (problems.some(({ what }) => what === 'unchecked'))
-    return 'Not all of it was looked at, and nothing was repaired.';
+  if (problems.some(({ what }) => what === 'unchecked')) return 'Not everything was checked, and nothing was repaired.';
   return problems.some(({ what }) => what === 'page')
-    ? 'Pages of the file are damaged; what lies on the others is brought back by: cio-credentiald --salvage, see docs/disaster-recovery.md'
+    ? 'Pages of the file are damaged; cio-credentiald --salvage recovers what is on the others: docs/disaster-recovery.md'
     : '--repair drops what cannot be read.';
 }
 

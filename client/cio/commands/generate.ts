@@ -7,13 +7,13 @@ import { resolveOwner } from '../principals.ts';
 import type { Session } from '../session.ts';
 import { printableJson } from '../text.ts';
 
-/** Has the daemon make a password. */
+/** Has the daemon generate and store a password. */
 export const GENERATE: Command = defineCommand({
   name: 'generate',
   operation: 'Generate credential',
   summary: 'Make a strong password and store it',
   details:
-    'The daemon makes it of random letters and digits, without those that are mistaken for each other, or of words from ' +
+    'The daemon makes it of random letters and digits, without those that look alike, or of words from ' +
     'a list of 7772. Nobody sees it unless --show prints it. Whoever loses a repository password loses the backups: keep a copy.',
   positionals: {
     NAME: { describe: 'The name of the credential, as in cio_aws_backup_password', count: 'one', completes: 'new' },
@@ -55,8 +55,8 @@ export const GENERATE: Command = defineCommand({
 });
 
 /**
- * Refuses the name of a set, for which `create` would make one: a credential called like the set would be what every later
- * command means by that name. Where there is such a credential already, it is meant, and takes the new value.
+ * Refuses the name of a set, or one for which `create` would make a set: later commands would take that name for the
+ * new credential instead of the set. A credential of that name that already exists takes the new value.
  *
  * @throws CommandError `Usage`
  */
@@ -64,7 +64,7 @@ async function refuseSet(client: CredentialClient, target: string, owner: number
   const set = target.startsWith('cio_') ? undefined : canonicalSetName(target);
   if (set === undefined) return;
   const { credentials } = await client.call('List', { patterns: [target], owner });
-  // What is not writable is somebody else's, and granted to the caller.
+  // A credential that is not writable belongs to another user, who granted it to the caller.
   const own = credentials.filter(({ writable }) => writable);
   if (own.some(({ name }) => name === target)) return;
   if (!isNamedByProvider(set) && !own.some((credential) => credential.set === set)) return;
@@ -72,7 +72,7 @@ async function refuseSet(client: CredentialClient, target: string, owner: number
   throw usageError(`${set} is the name of a set`, `its password: cio credential generate ${member}`);
 }
 
-/** Prints what nobody has seen yet; where that fails, it is stored all the same. */
+/** Prints the new value. If that fails, the error says that it is stored all the same. */
 function deliver(session: Session, name: string, text: string): void {
   try {
     session.deliver(text);

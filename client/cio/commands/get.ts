@@ -11,20 +11,20 @@ import { STDOUT } from '../file-descriptors.ts';
 import { isTerminal } from '../terminal.ts';
 import { bytesOf } from '../value-output.ts';
 
-/** Prints the value of a credential, or a set in the form that some tool reads. */
+/** Prints the value of a credential, or a set in the format of another tool. */
 export const GET: Command = defineCommand({
   name: 'get',
   operation: 'Get credential',
   summary: 'Print the value of a credential, or a set for some tool',
   details:
-    'The bytes as they are, with nothing added; on a terminal, a newline after them. With --output, a set as a whole: ' +
+    'Prints the bytes as they are; on a terminal, with a newline after them. With --output, prints a whole set: ' +
     `${FORMS.join(', ')}. env is for a shell, dotenv for Docker Compose, restic and kopia are environment files, rclone is ` +
     'a section of rclone.conf, aws a shared credentials file, velero the file "cloud", yaml and json are the object that ' +
     'pharmer prints; systemd-creds encrypts for SetCredentialEncrypted= on this host. yaml, json and systemd-creds take a ' +
     'single credential, too.',
   positionals: { NAME: { describe: 'Its name; with --output, also that of a set', count: 'one', completes: 'target' } },
   options: {
-    output: { type: 'string', short: 'o', value: 'FORM', describe: 'In this form', completes: FORMS },
+    output: { type: 'string', short: 'o', value: 'FORM', describe: 'Print it in this form', completes: FORMS },
     version: { type: 'integer', value: 'N', describe: 'An older version that is kept, see history' },
     ...OWNER_OPTION,
   },
@@ -56,7 +56,7 @@ export const GET: Command = defineCommand({
   },
 });
 
-/** Says that it is a set, or what is not there: the version, which is asked for besides, or the credential. */
+/** Rethrows an error, but says if the name is that of a set, or if it is the requested version that was not found. */
 async function tellOfAbsence(client: CredentialClient, error: unknown, version: number | null): Promise<never> {
   const hintOf = (set: string): string => `in which form? cio credential get ${set} -o ${FORMS.join('|')}`;
   return tellOfSet(client, error, hintOf).catch((told: unknown) => {

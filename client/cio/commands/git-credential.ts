@@ -1,6 +1,6 @@
 import { defineCommand, type Command } from '../command.ts';
 
-/** What git runs as `git-credential-cio`. */
+/** The command behind `git-credential-cio`, which git runs. */
 export const GIT_CREDENTIAL: Command = defineCommand({
   name: '__git-credential',
   operation: 'Git credential',

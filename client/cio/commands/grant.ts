@@ -24,7 +24,7 @@ export const GRANT: Command = defineCommand({
   examples: [
     ['cio credential grant aws --unit restic.service', ''],
     ['cio credential grant cio_aws_backup_repo --user backup --group operators', ''],
-    ['cio credential grant minio --unit restic@.service --missing block', 'what is not there yet is waited for'],
+    ['cio credential grant minio --unit restic@.service --missing block', 'its start waits for what is missing'],
   ],
   async run({ positionals, options }, session) {
     const target = positionals['NAME|SET'];

@@ -4,7 +4,7 @@ import { usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, YES_OPTION, type Command } from '../command.ts';
 import { resolveOwner } from '../principals.ts';
 
-/** As `src/import/formats` has them, which is loaded with all its readers only where something is imported. */
+/** The formats of `src/import/formats`, which is loaded, with all its readers, only when something is imported. */
 const FORMATS: readonly ImportFormat[] = [
   'aws',
   'mc',
@@ -17,7 +17,7 @@ const FORMATS: readonly ImportFormat[] = [
   'set',
 ];
 
-/** Stores what other tools have in their files. */
+/** Stores the credentials found in the files of other tools. */
 export const IMPORT: Command = defineCommand({
   name: 'import',
   operation: 'Import credentials',
@@ -40,12 +40,12 @@ export const IMPORT: Command = defineCommand({
     provider: {
       type: 'string',
       value: 'PROVIDER',
-      describe: 'Whose keys they are, where the file does not say',
+      describe: 'Whose keys they are, if the file does not say',
       completes: [...PROVIDERS.keys()],
     },
     set: { type: 'string', value: 'NAME', describe: 'The name of the one set', completes: 'set' },
     profile: { type: 'string', value: 'NAME', describe: 'Only this profile, alias or remote' },
-    identity: { type: 'string', value: 'FILE', describe: 'Opens an export, as age has it', completes: 'file' },
+    identity: { type: 'string', value: 'FILE', describe: 'File of the age identity for an export', completes: 'file' },
     validate: { type: 'boolean', describe: 'Try out what was stored, without writing; exit code 9 if it fails' },
     ...YES_OPTION,
     ...OWNER_OPTION,

@@ -9,7 +9,7 @@ import type { Session } from '../session.ts';
 import { terminalWidth } from '../terminal.ts';
 import { printable, printableJson } from '../text.ts';
 
-/** The forms of a listing. */
+/** The output forms of a listing. */
 const OUTPUTS = ['table', 'wide', 'json', 'yaml', 'name'] as const;
 
 type Output = (typeof OUTPUTS)[number];
@@ -19,7 +19,7 @@ export const LIST: Command = defineCommand({
   name: 'list',
   aliases: ['ls'],
   operation: 'List credentials',
-  summary: 'Show what is stored, and which sets are complete and proved',
+  summary: 'Show what is stored, and which sets are complete and work',
   details:
     'The values of public fields, such as a repository, are shown; secrets never. cio credentials list shows ' +
     "pxctl's tables.",
@@ -42,7 +42,7 @@ export const LIST: Command = defineCommand({
     ['cio credential list aws', 'one set'],
     ["cio credential list '*_alt_*'", 'a pattern'],
     ['cio credential list --json', 'with the grants'],
-    ['cio credentials list', 'a table for each provider, as pxctl has them'],
+    ['cio credentials list', 'a table for each provider, as in pxctl'],
   ],
   async run({ positionals, options }, session) {
     const output = parseOutput(options.output, session.isJson);
@@ -63,7 +63,7 @@ export const LIST: Command = defineCommand({
     session.printRaw(text);
     if (output === 'table' && session.isPortworx) tellOfOthers(session, credentials);
     if (damaged === 0) return EXIT.done;
-    session.note(`${damaged} damaged records are left out: cio credential fsck tells more.`);
+    session.note(`${damaged} damaged records are left out; for details: cio credential fsck`);
     return EXIT.damaged;
   },
 });
@@ -71,7 +71,7 @@ export const LIST: Command = defineCommand({
 /** @throws CommandError `Usage` */
 function parseOutput(typed: string | undefined, isJson: boolean): Output {
   const output = OUTPUTS.find((one) => one === (typed ?? (isJson ? 'json' : 'table')));
-  if (output === undefined) throw usageError('--output names no form', `there are ${OUTPUTS.join(', ')}`);
+  if (output === undefined) throw usageError('--output is not a known form', `the forms are ${OUTPUTS.join(', ')}`);
   if (isJson && output !== 'json') throw usageError('--json and another --output exclude each other');
   return output;
 }
@@ -114,7 +114,7 @@ async function format(listing: Listing, output: Output, isPortworx: boolean): Pr
   }
 }
 
-/** To pxctl, a credential is what a set is here. */
+/** Lists names: of the credentials, or for pxctl of the sets, which are what it calls credentials. */
 function namesOf({ credentials, sets }: Listing, isPortworx: boolean): string[] {
   const names = isPortworx ? sets.map(({ set }) => set) : credentials.map(({ name }) => name);
   return names.map((name) => `${printable(name)}\n`);
@@ -124,7 +124,7 @@ function view(): View {
   return { nowMs: Date.now(), width: terminalWidth(), ownerOf: nameOwners() };
 }
 
-/** pxctl's tables have no place for what is in no set. */
+/** Counts the credentials that are in no set, for which pxctl's tables have no place. */
 function tellOfOthers(session: Session, credentials: readonly Credential[]): void {
   const others = credentials.filter(({ set }) => typeof set !== 'string').length;
   if (others === 0) return;
@@ -132,7 +132,7 @@ function tellOfOthers(session: Session, credentials: readonly Credential[]): voi
   session.note(`${others} ${are} in no set; cio credential list shows ${them}.`);
 }
 
-/** By character codes: the same order in every locale. */
+/** Compares by character code, so that the order is the same in every locale. */
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

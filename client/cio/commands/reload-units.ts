@@ -1,10 +1,10 @@
 import { defineCommand, type Command } from '../command.ts';
 
-/** What cio-credential-reload.service runs. */
+/** The command that cio-credential-reload.service runs. */
 export const RELOAD_UNITS: Command = defineCommand({
   name: 'reload-units',
   operation: 'Reload units',
-  summary: 'Reload the units that sets name whenever these change',
+  summary: 'Reload the units that a set names whenever the set changes',
   positionals: {},
   options: {},
   examples: [],

@@ -21,7 +21,8 @@ export const REMOVE: Command = defineCommand({
   async run({ positionals, options }, session) {
     const names = positionals['NAME|SET|UUID'];
     const owner = resolveOwner(options.owner);
-    // pxctl takes one name, asks nobody, and knows no --yes: where there is no terminal, what was written for it goes on.
+    // pxctl takes one name, does not ask, and has no --yes. Scripts written for it run without a terminal, and keep
+    // working.
     const isUnasked = options.yes || (session.isPortworx && names.length === 1 && !session.prompter.canAsk);
     const ifGeneration = isUnasked ? null : await confirmRemoval(session, names, owner);
     const reply = await session.withClient((client) => client.call('Remove', { names, owner, ifGeneration }));
@@ -32,7 +33,10 @@ export const REMOVE: Command = defineCommand({
   },
 });
 
-/** Shows what would go, and gives the generation that was shown: nothing that came later goes unseen. */
+/**
+ * Shows what would be removed, and asks. Returns the generation of what was shown, so that the daemon refuses to remove
+ * anything that was stored later.
+ */
 async function confirmRemoval(
   session: Session,
   names: readonly string[],
@@ -41,14 +45,14 @@ async function confirmRemoval(
   assertCanConfirm(session);
   const { credentials, sets } = await session.withClient((client) => client.call('List', { patterns: names, owner }));
   const going = credentials.filter(({ writable }) => writable);
-  // What is not there, no name, or somebody else's is told by Remove itself.
+  // The call itself reports a name that does not exist, is not valid, or belongs to another user.
   if (going.length === 0) return null;
   for (const { name } of going) session.note(`  ${name}`);
   await assertConfirmed(
     session,
     `Remove ${going.length === 1 ? 'this credential' : `these ${going.length} credentials`}, with all kept versions, for good?`,
   );
-  // A set's own generation counts what was removed of it, too. What others granted has generations of its own.
+  // The generation of a set also counts removals. Sets that other users granted to the caller do not matter here.
   const owners = new Set(going.map((credential) => credential.owner));
   const own = [...going, ...sets.filter((set) => owners.has(set.owner))];
   return Math.max(...own.map(({ generation }) => generation));

@@ -1,14 +1,14 @@
 import { defineCommand, YES_OPTION, type Command } from '../command.ts';
 
-/** Puts a copy of the store in its place, while the daemon runs. */
+/** Replaces the store with a copy, while the daemon runs. */
 export const RESTORE: Command = defineCommand({
   name: 'restore',
   operation: 'Restore store',
-  summary: 'Put a copy that backup made in the place of the store',
+  summary: 'Replace the store with a copy that backup made',
   details:
-    'First the copy is opened and every record of it checked; then all of it replaces the store, or nothing changes. It ' +
+    'First opens the copy and checks every record of it; then all of it replaces the store, or nothing changes. It ' +
     "opens with this host's key, or with the passphrase, which it asks for or reads as the first line of standard input. " +
-    'What was there before is kept beside the store.',
+    'The previous store is kept beside the new one.',
   positionals: { FILE: { describe: 'The copy', count: 'one', completes: 'file' } },
   options: {
     'dry-run': { type: 'boolean', short: 'n', describe: 'Check the copy, and change nothing' },

@@ -2,7 +2,7 @@ import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { formatGrantees, GRANTEE_OPTIONS, readGrantees } from '../grantees.ts';
 import { resolveOwner } from '../principals.ts';
 
-/** Takes grants back. */
+/** Revokes grants. */
 export const REVOKE: Command = defineCommand({
   name: 'revoke',
   operation: 'Revoke credential',

@@ -2,7 +2,7 @@ import { usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { resolveOwner } from '../principals.ts';
 
-/** Brings an older value back, without showing it. */
+/** Makes an older value a new version, without showing it. */
 export const ROLLBACK: Command = defineCommand({
   name: 'rollback',
   operation: 'Rollback credential',
@@ -37,7 +37,7 @@ export const ROLLBACK: Command = defineCommand({
     const results = reply.saved.map(({ name, version }) => `Credential ${name} restored as version ${version}`);
     if (session.isJson) session.printDocument(reply);
     else for (const result of results) session.succeed(reply, 'Rollback credential', result);
-    if (!session.isJson && results.length === 0) session.note('It is as it was then already; nothing was changed.');
+    if (!session.isJson && results.length === 0) session.note('It already is as it was then; nothing was changed.');
     return 0;
   },
 });

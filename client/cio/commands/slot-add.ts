@@ -21,7 +21,7 @@ export const SLOT_ADD: Command = defineCommand({
   operation: 'Add slot',
   summary: 'Add a way to open the store',
   details:
-    'passphrase asks for one; recovery prints a code, this once; keyfile has the daemon make a key file at PATH; ' +
+    'passphrase asks for one; recovery prints a code, only once; keyfile has the daemon make a key file at PATH; ' +
     "systemd uses the credential NAME that the daemon's unit loads with LoadCredentialEncrypted=.",
   positionals: {
     KIND: { describe: KINDS.join(', '), count: 'one', completes: KINDS },
@@ -43,16 +43,16 @@ export const SLOT_ADD: Command = defineCommand({
   async run({ positionals, options }, session) {
     const { print } = options;
     if (print && positionals.KIND !== 'recovery') throw usageError('--print is for the code of a recovery slot');
-    if (print && session.isJson) throw usageError('--print and --json both want standard output');
+    if (print && session.isJson) throw usageError('--print and --json both need standard output');
     if (positionals.KIND === 'recovery' && isNull(STDOUT))
       throw new CommandError('WriteFailed', 'nobody would see the code: standard output is closed, or /dev/null');
     const particulars = await readParticulars(positionals.KIND, positionals['PATH|NAME'], session);
     const parameters = { ...particulars, label: options.label ?? null };
     const reply = await session.withClient(async (client) => {
-      // Before there is a code that could be lost by it.
+      // Asked first: if this failed after the slot was added, its code would be lost.
       const storeId = print ? (await client.call('Status', {})).storeId : undefined;
       let isInterrupted = false;
-      // Ended from here on, this would leave a slot whose code nobody has seen. A signal that comes again ends it all the same.
+      // A process that ended from here on would leave a slot whose code nobody has seen. A second signal still ends it.
       if (particulars.kind === 'recovery')
         for (const signal of ENDING_SIGNALS) process.once(signal, () => (isInterrupted = true));
       const added = await client
@@ -71,25 +71,25 @@ export const SLOT_ADD: Command = defineCommand({
   },
 });
 
-/** What is refused is no value of a credential, but what the daemon was to make the slot of. */
+/** Rewords a refusal: the value at fault is not that of a credential, but an argument for the new slot. */
 function rewordRefusal(error: unknown, kind: string): never {
   if (kind === 'keyfile' && isCredentialError(error, 'AccessDenied')) {
     throw new RewordedError(error, {
-      hint: 'root may name any place for a key file; a member of the group cio, one in the state directory of the daemon',
+      hint: "root may put a key file anywhere; members of the group cio, only in the daemon's state directory",
     });
   }
   if (!isCredentialError(error, 'InvalidValue')) throw error;
   const { name, reason } = error.fields;
-  // What is to be made is never there before.
-  const message = reason.replace(/\bENOENT$/, 'its folder is not there ($&)').replace(/\bE[A-Z]+$/, reasonOfCode);
+  // The key file is to be created, so ENOENT means that its folder does not exist.
+  const message = reason.replace(/\bENOENT$/, 'its folder does not exist ($&)').replace(/\bE[A-Z]+$/, reasonOfCode);
   if (name !== 'path') throw new RewordedError(error, { message: `the ${name}: ${message}` });
   throw new RewordedError(error, { message, hint: 'give it a new name, in a folder that the daemon can write to' });
 }
 
 /**
- * Shows a code, this once. A slot whose code nobody could be shown opens nothing: it is removed again.
+ * Shows a recovery code, this once. If it cannot be shown, the slot is of no use, and is removed again.
  *
- * @param text undefined where this was interrupted
+ * @param text undefined if the command was interrupted
  */
 async function handOut(
   session: Session,
@@ -99,7 +99,7 @@ async function handOut(
 ): Promise<void> {
   if (text !== undefined && !session.isJson) {
     session.note(
-      'This code opens the store when everything else is lost. It is shown this once: print it, keep it away from this host.',
+      'This code opens the store when all else is lost. It is shown only once: print it, and keep it away from this host.',
     );
   }
   try {

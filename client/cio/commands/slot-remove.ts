@@ -15,13 +15,13 @@ export const SLOT_REMOVE: Command = defineCommand({
   async run({ positionals, options }, session) {
     const id = positionals.ID;
     if (!options.yes)
-      await assertConfirmed(session, 'Remove this slot? What it opened the store with will open it no more.');
+      await assertConfirmed(session, 'Remove this slot? Its key, passphrase or code will no longer open the store.');
     try {
       await session.withClient((client) => client.call('RemoveSlot', { id }));
     } catch (error) {
       if (!isCredentialError(error, 'NotFound')) throw error;
       throw new RewordedError(error, {
-        message: 'there is no slot of this id',
+        message: 'there is no slot with this id',
         hint: 'cio credential slot list shows them',
       });
     }

@@ -6,11 +6,11 @@ import { localUsers } from '../principals.ts';
 import { printable } from '../text.ts';
 import { formatAge, formatInterval, formatTime } from '../time.ts';
 
-/** Shows how the daemon and the store are. */
+/** Shows the state of the daemon and the store. */
 export const STATUS: Command = defineCommand({
   name: 'status',
   operation: 'Show status',
-  summary: 'Show how the daemon and the store are, and which sets fail',
+  summary: 'Show the state of the daemon and the store, and which sets fail',
   positionals: {},
   options: {},
   examples: [['cio credential status', '']],
@@ -26,7 +26,7 @@ export const STATUS: Command = defineCommand({
   },
 });
 
-/** The sets that failed when they were last tried, by name. Nothing is asked for where there are none. */
+/** Returns the sets that failed their last validation. The daemon is asked for them only if there are any. */
 async function findFailing(client: CredentialClient, { locked, failing }: StatusOut): Promise<CredentialSet[]> {
   const found: CredentialSet[] = [];
   if (locked || (failing ?? 0) === 0) return found;

@@ -9,10 +9,10 @@ export const UNLOCK: Command = defineCommand({
   operation: 'Unlock',
   summary: 'Open a locked store',
   details:
-    'The slots that need nobody (key file, systemd) are tried first. Then it asks for the passphrase on a terminal, ' +
+    'First tries the slots that need no person (key file, systemd). Then it asks for the passphrase on a terminal, ' +
     'and elsewhere reads it from the first line of standard input.',
   positionals: {},
-  options: { recovery: { type: 'boolean', describe: 'With the printed recovery code' } },
+  options: { recovery: { type: 'boolean', describe: 'Use the printed recovery code' } },
   examples: [
     ['cio credential unlock', ''],
     ['cio credential unlock --recovery', ''],
@@ -30,10 +30,10 @@ async function unlock(session: Session): Promise<string> {
   } catch (error) {
     if (!isCredentialError(error, 'UnlockFailed')) throw error;
     const passphrase = await readPassphrase(session, 'Passphrase').catch((reading: unknown) => {
-      // Nobody is there to give one: then it is the key file, or systemd's credential, that has to be looked at.
+      // Without a user to ask, report the first error: the key file, or systemd's credential, needs attention.
       throw !session.prompter.canAsk && error.fields.reason === 'wrong_secret' ? error : reading;
     });
-    // A person takes time: not on the connection of the first call.
+    // The first connection is closed while the user types, which may take long.
     return session.withClient(async (client) => (await client.call('Unlock', { passphrase })).slot);
   }
 }

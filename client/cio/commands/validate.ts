@@ -2,7 +2,7 @@ import { usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
 import { resolveOwner } from '../principals.ts';
 
-/** Tries sets out, up to the password that opens the repository. */
+/** Tries sets out, from the values to the password that opens the repository. */
 export const VALIDATE: Command = defineCommand({
   name: 'validate',
   operation: 'Validate credential',
@@ -10,8 +10,8 @@ export const VALIDATE: Command = defineCommand({
   details:
     'Checks the values, the name of the server, the connection, TLS, the clock, the keys, the region, the bucket, the rights ' +
     'to list, write, read and delete, the restic repository, and its password. An object is written and deleted again. ' +
-    'Exit code 9 if anything failed. Each of several names is tried, and the first failure gives the exit code: 3 for one ' +
-    'that is not there.',
+    'Exit code 9 if anything failed. All names are tried, and the first failure gives the exit code: 3 for one ' +
+    'that does not exist.',
   positionals: { 'NAME|SET|UUID': { describe: 'What to try out', count: 'any', completes: 'target' } },
   options: {
     all: { type: 'boolean', describe: 'Every set that you may read' },
@@ -25,7 +25,7 @@ export const VALIDATE: Command = defineCommand({
   ],
   async run({ positionals, options }, session) {
     const named = positionals['NAME|SET|UUID'];
-    if (named.length === 0 && !options.all) throw usageError('it is not said what to try out', 'name a set, or --all');
+    if (named.length === 0 && !options.all) throw usageError('no set is given', 'name a set, or --all');
     if (named.length > 0 && options.all) throw usageError('--all and names exclude each other');
     const owner = resolveOwner(options.owner);
     const { validateSets } = await import('../validate/validate-sets.ts');

@@ -10,17 +10,17 @@ import { givenFieldOptions, type SetOptions } from './options.ts';
 import { assertIsNew, chooseProvider, findTarget, parseProvider, parseSetName, type SetTarget } from './set-target.ts';
 import { storeSet } from './store-set.ts';
 
-/** The command line of `create`, where it is for a whole set. */
+/** The command line of `create` for a whole set. */
 export interface SetRequest {
   readonly name: string | undefined;
   readonly options: SetOptions & { readonly 'from-file': string | undefined; readonly replace: boolean };
   readonly owner: number | null;
 }
 
-/** Where most of the fields come from; options for single fields go with each. */
+/** Source of most of the fields; options for single fields can be combined with each. */
 type Source = 'environment' | 'file' | 'options' | 'questions';
 
-/** Makes a set, or changes the fields of it that are given. All of them are stored, or none. */
+/** Creates a set, or changes the given fields of one. All of them are stored, or none. */
 export async function createSet(session: Session, request: SetRequest): Promise<ExitCode> {
   const { options, owner } = request;
   refuseUnsupported(options);
@@ -40,7 +40,7 @@ export async function createSet(session: Session, request: SetRequest): Promise<
   return storeSet(session, { target, provider, values, isUnproved: options['no-validate'], makeBucket });
 }
 
-/** @throws CommandError `Usage` where two exclude each other */
+/** Returns the source that the options name. @throws CommandError `Usage` if they name two */
 function sourceOf(options: SetRequest['options']): Source {
   const named = [
     options['from-env'] && '--from-env',
@@ -76,7 +76,7 @@ async function askName(session: Session): Promise<string> {
 
 async function providerByMenu(session: Session, options: SetOptions): Promise<Provider> {
   if (session.prompter.canAsk && !options['from-env']) return askProvider(session);
-  throw usageError('the provider of the set is not said', '--provider names it, as in --provider s3');
+  throw usageError('the provider of the set is missing', 'give it, as in --provider s3');
 }
 
 interface Collecting {
@@ -87,7 +87,7 @@ interface Collecting {
   readonly fromFile: GivenValues;
 }
 
-/** All the values; what an option says goes before what another source does. */
+/** Collects all values. An option overrides what the environment or the file says. */
 async function collect(
   session: Session,
   { target, provider, source, options, fromFile }: Collecting,

@@ -2,18 +2,18 @@ import { usageError } from '../command-error.ts';
 import type { FieldOptions } from './options.ts';
 
 /**
- * The servers of a set with their schemes. What is not said stays as it is: other servers keep the scheme of the present
- * ones, and the same servers can be given another.
+ * Returns the servers of a set with their schemes. What the options leave open stays: new servers take the scheme of
+ * the present ones, and `--s3-disable-ssl` alone changes the scheme of the present servers.
  *
- * @param present the field `endpoint` of the set as it is
- * @throws CommandError `Usage` where there is no server, or two schemes are said
+ * @param present the present value of the set's field `endpoint`
+ * @throws CommandError `Usage` if there is no server, or two schemes are given
  */
 export function endpointValue(options: FieldOptions, present: string | undefined): string {
   const typed = options['s3-endpoint'];
   const isClear = options['s3-disable-ssl'];
   const text = typed ?? present?.replaceAll('https://', '');
   if (text === undefined) {
-    throw usageError('--s3-disable-ssl needs --s3-endpoint', 'without one it is Amazon, which is asked by https');
+    throw usageError('--s3-disable-ssl needs --s3-endpoint', 'without one, the server is Amazon, over https');
   }
   const servers = text.split(',').map((server) => server.trim());
   if (isClear && servers.some((server) => server.startsWith('https://'))) {

@@ -7,8 +7,8 @@ import { readFileText } from './read-text.ts';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * More variables than those that restic and the provider's own tools take, by field id: pharmer's, and the AWS SDKs'
- * for a server that is not Amazon's.
+ * Variables besides those of restic and the provider's own tools, by field id: those of pharmer, and those of the AWS
+ * SDKs for a server other than Amazon's.
  */
 const MORE_VARIABLES: { readonly [provider: string]: { readonly [field: string]: readonly string[] } } = {
   google: { project_id: ['GCE_PROJECT_ID'], service_account: ['GCE_SERVICE_ACCOUNT'] },
@@ -17,19 +17,21 @@ const MORE_VARIABLES: { readonly [provider: string]: { readonly [field: string]:
   s3: { endpoint: ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'] },
 };
 
-/** Variables with the path of a file that has the value, by field id. */
+/** Variables that hold the path of a file with the value, by field id. */
 const FILE_VARIABLES: { readonly [provider: string]: { readonly [field: string]: string } } = {
   google: { service_account: 'GOOGLE_APPLICATION_CREDENTIALS' },
 };
 
-/** The proxy is how this host goes out, and no part of a credential: it is taken only where it is asked for. */
+/**
+ * Fields that are not read: a proxy belongs to this host, not to a credential, and is taken only with `--use-proxy`.
+ */
 const LEFT_OUT: readonly string[] = ['proxy'];
 
 /**
- * Reads the fields of a provider out of its variables. The provider's own keys have to be there; the repository and its
- * password are taken where they are.
+ * Reads the fields of a provider from its environment variables. The provider's own keys are required; the repository
+ * and its password are taken if they are set.
  *
- * @param isGiven tells whether a field comes from elsewhere, and is not needed here
+ * @param isGiven tells whether a field is given elsewhere, and not read here
  * @throws CommandError `InvalidInput`, which names the variable that is missing, empty or not valid
  */
 export function readEnvironment(
@@ -66,9 +68,9 @@ function readField(
 }
 
 /**
- * The variable to take: of those that mean the same to all tools, which must not differ, else the first of the others.
+ * Chooses the variable for a field: one of the field's own variables, which must agree, else the first of the others.
  *
- * @param others in the order of their preference
+ * @param others variables of single tools, in order of preference
  */
 function chooseVariable(field: Field, others: readonly string[], environment: Environment): string | undefined {
   const found = field.variables.filter((name) => isThere(environment[name], field));
@@ -80,7 +82,7 @@ function chooseVariable(field: Field, others: readonly string[], environment: En
   return blank ?? first;
 }
 
-/** To unset a variable, people make it empty; what a set cannot do without is not unset by that. */
+/** Tells whether a variable is set. An empty one counts as unset, but for a required field, where it is an error. */
 function isThere(value: string | undefined, { isRequired }: Field): boolean {
   return value !== undefined && (isRequired || value !== '');
 }

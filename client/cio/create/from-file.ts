@@ -14,21 +14,23 @@ import { readValueFromFile } from '../value-input.ts';
 import type { GivenValue, GivenValues } from './given-values.ts';
 import { readFileText, readPipe } from './read-text.ts';
 
-/** What people write a set into has a line or two for each field; what is larger is one value. */
+/**
+ * Largest file that is examined for a set, in bytes. A set takes a line or two per field; a larger file is one value.
+ */
 const RECOGNISED_BYTES_MAX = 65_536;
 
-/** A file with a set in it, as it was read. */
+/** The content of a file with a set. */
 export interface SetFile {
-  /** Undefined where the file does not say. */
+  /** Undefined if the file does not name the provider. */
   readonly provider: Provider | undefined;
   readonly values: GivenValues;
 }
 
 /**
- * Reads a file with a set in it: JSON, YAML, INI as of the AWS tools, or variables.
+ * Reads a file with a set: JSON, YAML, INI as of the AWS tools, or variables.
  *
  * @param path `-` for standard input
- * @throws CommandError `InvalidInput` with the line, and nothing out of the file but names of fields
+ * @throws CommandError `InvalidInput`, which names the line, and quotes nothing from the file but names of fields
  */
 export function readSetFile(path: string, provider: Provider | undefined, profile: string | undefined): SetFile {
   try {
@@ -50,11 +52,11 @@ function valuesOf({ values }: ParsedSet): GivenValues {
 }
 
 /**
- * Tells whether a file, of which nothing was said, is a set and not one value: it names the keys of a provider, or
- * has fields of the provider that the name begins with. The key of a service account is a value of its own, that many keep
- * as it is.
+ * Tells whether a file is a set rather than a single value, if the options do not say: it has the keys of a provider,
+ * or fields of the provider that the name begins with. A service account's key file counts as a single value, as many
+ * users keep it as it is.
  *
- * @throws CommandError `InvalidInput` where it would be a set of that provider, but for a mistake in how it is written
+ * @throws CommandError `InvalidInput` if it would be a set of that provider, but for a syntax error
  */
 export function isSetFile(path: string, name: string): boolean {
   const set = canonicalSetName(name);
@@ -72,11 +74,14 @@ export function isSetFile(path: string, name: string): boolean {
   }
 }
 
-/** The text of a file that may be a set; one in UTF-16 is known as such here, and refused where it is read. */
+/**
+ * Returns the text of a file that may be a set. UTF-16 is decoded too, so that such a set is recognised, and then
+ * refused.
+ */
 function readRecognised(path: string): string | undefined {
   try {
     const stat = statSync(path);
-    // What can be read only once is left to whoever takes it as it is.
+    // A pipe can be read only once: it is left for reading the value.
     if (!stat.isFile() || stat.size > RECOGNISED_BYTES_MAX) return undefined;
     const bytes = readValueFromFile(path, { keepNewline: true });
     try {
@@ -89,12 +94,14 @@ function readRecognised(path: string): string | undefined {
   }
 }
 
-/** Where a key may stand in JSON and YAML; no key is longer. */
+/** Matches anything that may be a key in JSON or YAML; no known key is longer. */
 const KEYS = /(?<![\w.-])([\w.-]{1,64})["']?[ \t]{0,8}:/g;
-/** Elsewhere only a line begins with one: connection strings and addresses have the same words farther in. */
+/**
+ * Matches a key in other formats, at the start of a line only: connection strings and addresses have such words inside.
+ */
 const FIRST_KEYS = /^[ \t]*(?:export[ \t]+)?([\w.-]{1,64})[ \t]*=/gm;
 
-/** Whether a text is meant as a file with keys of a provider, and is not as such a file should be. */
+/** Tells whether a text has keys of a provider, but a syntax error as a file of its kind. */
 function isMalformed(text: string): boolean {
   let prepared: string;
   let kind: TextKind;

@@ -10,7 +10,7 @@ import { proxyOf } from './proxy.ts';
 import { readFileText, readPipe } from './read-text.ts';
 import { assertIsNew, UNSUPPORTED_PROVIDERS, type SetTarget } from './set-target.ts';
 
-/** Where the value of a field comes from: text as it is, a secret that can be asked for, or a file. */
+/** An option that sets a field: its value is text as it is, a secret that can be asked for, or the path of a file. */
 interface Flag {
   readonly option: FieldOption;
   readonly field: string;
@@ -48,16 +48,16 @@ const ANY_FLAGS: readonly Flag[] = [
 
 const { nfs: NFS } = UNSUPPORTED_PROVIDERS;
 
-/** What pxctl has, and what there is in its place. */
+/** Options of pxctl that are not supported, each with the reason or an alternative. */
 const UNSUPPORTED: { readonly [Option in FieldOption]?: string } = {
-  'use-workload-identity': 'it is a token of Kubernetes, which a host does not have; --use-iam is its own identity',
+  'use-workload-identity': "it needs a Kubernetes token, which a host does not have; --use-iam is the host's identity",
   'nfs-server': NFS,
   'nfs-sub-path': NFS,
   'nfs-mount-opts': NFS,
   'nfs-timeout-seconds': NFS,
 };
 
-/** @throws CommandError `Usage` for an option that is known, and not supported */
+/** @throws CommandError `Usage` for an option of pxctl that is not supported */
 export function refuseUnsupported(options: FieldOptions): void {
   for (const option of givenFieldOptions(options)) {
     const reason = UNSUPPORTED[option];
@@ -65,7 +65,7 @@ export function refuseUnsupported(options: FieldOptions): void {
   }
 }
 
-/** The fields that the options are for, before any of their values is read. */
+/** Returns the fields that the options set, without reading any value. */
 export function fieldsOfFlags(provider: Provider, options: FieldOptions): string[] {
   return flagsOf(provider, options).map(({ field }) => field);
 }
@@ -73,7 +73,7 @@ export function fieldsOfFlags(provider: Provider, options: FieldOptions): string
 /**
  * Reads the fields that are given as pxctl's options.
  *
- * @param isWhole they are all that there will be: keys that a new set needs and that are not given are asked for
+ * @param isWhole the options are the only source of fields: required keys of a new set that are not given are asked for
  * @throws CommandError `Usage` for an option of another provider, or a key that is missing and cannot be asked for
  */
 export async function readFlags(
@@ -107,11 +107,11 @@ function flagsOf(provider: Provider, options: FieldOptions): Flag[] {
     const flag = known.get(option);
     if (flag !== undefined) return flag;
     const names = own.map((each) => `--${each.option}`).join(', ');
-    throw usageError(`--${option} is not for provider ${provider.id}`, `that has ${names}`);
+    throw usageError(`--${option} is not for provider ${provider.id}`, `its options are ${names}`);
   });
 }
 
-/** The option that gives a field its value; undefined where there is none. */
+/** Returns the option that sets a field, if there is one. */
 export function optionOf(provider: Provider, field: string): FieldOption | undefined {
   return [...ownFlags(provider), ...ANY_FLAGS].find((flag) => flag.field === field)?.option;
 }
@@ -121,7 +121,7 @@ function ownFlags({ id }: Provider): readonly Flag[] {
   return id === 'google' ? GOOGLE_FLAGS : S3_FLAGS;
 }
 
-/** The keys that the set would not have. */
+/** Returns the options for keys that the set would lack. */
 function missingFlags(
   { fields, publicValues }: SetTarget,
   provider: Provider,
@@ -136,14 +136,14 @@ function missingFlags(
   return ownFlags(provider).filter(({ field }) => keys.includes(field) && !isThere(field));
 }
 
-/** Secrets are asked for on a terminal; whatever else is missing is an error. */
+/** Refuses missing keys, except secrets, which can be asked for on a terminal. */
 function refuseMissing(session: Session, missing: readonly Flag[]): void {
   const needed = missing.filter(({ kind }) => kind !== 'secret' || !session.prompter.canAsk);
   if (needed.length === 0) return;
   const names = needed.map(({ option }) => `--${option}`);
   throw usageError(
     `${names.join(' and ')} ${names.length === 1 ? 'is' : 'are'} missing`,
-    '--use-iam does without keys; --provider alone asks on a terminal',
+    '--use-iam needs no keys; --provider alone asks on a terminal',
   );
 }
 
@@ -175,7 +175,7 @@ async function readFlag(
     return session.prompter.askNew(`${label} (--${option})`);
   }
   if (given.filter((flag) => flag.kind === 'secret' && options[flag.option] === '-').length > 1) {
-    throw usageError('two secrets are to be read from one pipe', 'give one of them with --from-env');
+    throw usageError('two secrets cannot be read from one pipe', 'give one of them with --from-env');
   }
   return readPipe();
 }

@@ -11,19 +11,19 @@ import { assertIsNew, type SetTarget } from './set-target.ts';
 
 const SOURCE = 'what was entered';
 
-/** As many dots for every secret: their number says nothing. */
+/** Shown for every secret: the number of dots does not reveal its length. */
 const DOTS = sign('•').repeat(8);
 
-/** @throws CommandError `Usage` where there is nobody to ask */
+/** @throws CommandError `Usage` if there is no terminal to ask on */
 export function assertCanAsk(session: Session): void {
   if (session.prompter.canAsk) return;
   throw usageError(
-    'it is not said where the fields come from, and there is no terminal to ask at',
-    '--from-env, --from-file PATH, or the options of its provider; - for VALUE makes one credential of a pipe',
+    'no source of the fields is given, and there is no terminal to ask on',
+    'give --from-env, --from-file PATH, or options of its provider; with - as VALUE, a pipe is one credential',
   );
 }
 
-/** Asks for a provider by a menu. */
+/** Asks for a provider with a menu. */
 export function askProvider(session: Session): Promise<Provider> {
   const providers = [...PROVIDERS.values()];
   return session.prompter.talk(async ({ ask, tell, refuse }) => {
@@ -32,16 +32,16 @@ export function askProvider(session: Session): Promise<Provider> {
       const answer = (await ask('Provider', { isHidden: false })).trim().toLowerCase();
       const chosen = providers[Number(answer) - 1] ?? PROVIDERS.get(answer);
       if (chosen !== undefined) return chosen;
-      refuse(`There is no such one; a number from 1 to ${providers.length}, or a name.`);
+      refuse(`There is no such provider: enter a number from 1 to ${providers.length}, or a name.`);
     }
   });
 }
 
 /**
- * Asks for the fields of a provider one by one: those that are required, then the others if they are wanted. Of a set that
- * is there, what it has is kept, or can be.
+ * Asks for the fields of a provider one by one: the required ones, then the others if the user wants. Fields that the
+ * set already has are not asked for, or with `--replace`, may be kept.
  *
- * @param given what is known already, and not asked for
+ * @param given values that are already known, and not asked for
  * @throws CommandError `Interrupted`, `NoValue` on Ctrl-D
  */
 export async function askFields(
@@ -56,7 +56,7 @@ export async function askFields(
   const required = open.filter(({ isRequired }) => isRequired);
   if (required.length === 0 && !target.isReplaced) assertIsNew(target, target.fields);
   return session.prompter.talk(async (talk) => {
-    talk.tell(`${provider.label}, set ${target.set}. Ctrl-C ends it, and stores nothing.`);
+    talk.tell(`${provider.label}, set ${target.set}. Ctrl-C cancels, and stores nothing.`);
     const questions = new Questions(talk, target, given);
     for (const field of required) await questions.askRequired(field);
     await questions.askOptional(open.filter(({ isRequired }) => !isRequired));
@@ -65,7 +65,7 @@ export async function askFields(
 }
 
 /**
- * Shows what was entered, and asks whether it is to be stored.
+ * Shows the values, and asks whether to store them.
  *
  * @throws CommandError `NotConfirmed`
  */
@@ -98,7 +98,7 @@ class Questions {
     this.answers = new Map(given);
   }
 
-  /** Asks until there is an answer. In place of keys, the machine's own identity is one, too. */
+  /** Asks until there is an answer. For a key, the machine's own identity is an answer, too. */
   async askRequired(field: Field): Promise<void> {
     const mayHaveIdentity = field.isReplacedByIdentity === true;
     if (mayHaveIdentity && this.answers.get('use_iam')?.text === 'true') return;
@@ -113,18 +113,18 @@ class Questions {
     }
   }
 
-  /** The others are many, and seldom needed. */
+  /** Asks for the optional fields if the user wants: they are many, and seldom needed. */
   async askOptional(fields: readonly Field[]): Promise<void> {
     const open = fields.filter(({ id }) => !this.answers.has(id));
     if (open.length === 0) return;
     const labels = open.map(({ label }) => label.charAt(0).toLowerCase() + label.slice(1)).join(', ');
     this.#talk.tell(`There are also ${labels}.`);
     if (!(await this.#agree('Ask for them?'))) return;
-    this.#talk.tell('Enter leaves one out.');
+    this.#talk.tell('Press Enter to skip one.');
     for (const field of open) await this.#askOne(field);
   }
 
-  /** Asks until the answer is valid; false where there is none. */
+  /** Asks until the answer is valid. Returns false for an empty answer. */
   async #askOne(field: Field): Promise<boolean> {
     for (;;) {
       const text = await this.#read(field);
@@ -138,7 +138,7 @@ class Questions {
     }
   }
 
-  /** Undefined where what was entered does not do, and it was said why. */
+  /** Reads one answer. Returns undefined if it was not usable, and the user was told why. */
   async #read(field: Field): Promise<string | undefined> {
     const question = this.#questionOf(field);
     if (field.input === 'textarea') return this.#readFile(field, question);
@@ -146,7 +146,7 @@ class Questions {
     return text === '' || !field.isSecret ? text : this.#repeated(text);
   }
 
-  /** What has several lines, or is very long, is in a file; a dash lets one type it all the same. */
+  /** Asks for the path of a file, for a value of several lines or great length; `-` lets the user type it instead. */
   async #readFile(field: Field, question: string): Promise<string | undefined> {
     const path = await this.#talk.ask(`${question}, path of its file, or - to type it`, { isHidden: false });
     if (path === '') return '';

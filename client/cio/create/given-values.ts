@@ -3,29 +3,29 @@ import type { Field, Provider } from '../../../src/providers/provider.ts';
 import { closest } from '../../../src/closest.ts';
 import { CommandError } from '../command-error.ts';
 
-/** A value of a set, and what it came from, as a message calls it: `--s3-region`, `AWS_REGION`. */
+/** A value of a set, and the name of its source in messages: `--s3-region`, `AWS_REGION`. */
 export interface GivenValue {
   readonly text: string;
   readonly source: string;
 }
 
-/** What a source gives: values by the ids of their fields. */
+/** The values from a source, by field id. */
 export type GivenValues = ReadonlyMap<string, GivenValue>;
 
-/** A field that a set uses no keys without: its provider's own, other than the repository and its password. */
+/** Tells whether a field is one of the provider's keys: a required field other than the repository and its password. */
 export function isKeyField({ id, isRequired }: Field): boolean {
   return isRequired && !REPOSITORY_FIELDS.includes(id);
 }
 
-/** What is wrong with a value, as text that does not repeat it; undefined where nothing is. */
+/** Returns what is wrong with a value, in words that do not repeat it, or undefined if it is valid. */
 export function refusalOf(field: Field, text: string): string | undefined {
   if (text === '') return 'it is empty';
-  if (/^\s+$/u.test(text)) return 'it is white space alone';
+  if (/^\s+$/u.test(text)) return 'it is only white space';
   return field.check?.(text);
 }
 
 /**
- * Checks that the provider has all the fields, and takes all the values.
+ * Checks that the provider has all the fields, and that all the values are valid.
  *
  * @throws CommandError `InvalidInput`, which names the source and not the value
  */
@@ -43,7 +43,7 @@ function unknownField(provider: Provider, id: string, source: string): CommandEr
   const guess = closest(id, known);
   return new CommandError(
     'InvalidInput',
-    `${source} is no field of ${provider.label}${guess === undefined ? '' : `; did you mean ${guess}?`}`,
+    `${source} is not a field of ${provider.label}${guess === undefined ? '' : `; did you mean ${guess}?`}`,
     `its fields are ${known.join(', ')}`,
   );
 }

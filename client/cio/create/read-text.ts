@@ -1,15 +1,15 @@
 import { requireText } from '../take-text.ts';
 import { readValueFromFile, readValueFromStdin } from '../value-input.ts';
 
-/** The text of a pipe, less one newline at its end. */
+/** Reads text from standard input, without one newline at its end. */
 export function readPipe(): string {
   return requireText(readValueFromStdin({ keepNewline: false }), 'standard input');
 }
 
 /**
- * The text of a file, less one newline at its end.
+ * Reads text from a file, without one newline at its end.
  *
- * @param source what has the path, as a message calls it: `--from-file`; undefined where it was asked for
+ * @param source where the path comes from, as a message calls it: `--from-file`; undefined if the user was asked for it
  */
 export function readFileText(path: string, source: string | undefined): string {
   const file = source === undefined ? 'the file' : `the file of ${source}`;

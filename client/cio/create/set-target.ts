@@ -7,31 +7,31 @@ import { closest } from '../../../src/closest.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import type { Session } from '../session.ts';
 
-/** A set that is to be made or changed, and what of it is there already. */
+/** A set that is to be created or changed, and what exists of it already. */
 export interface SetTarget {
   readonly set: string;
-  /** Null: the caller's own, or the shared ones. */
+  /** Null for the caller: their own credentials, or for an administrator the shared ones. */
   readonly owner: number | null;
-  /** Existing values of a set are replaced. */
+  /** Existing values may be replaced. */
   readonly isReplaced: boolean;
-  /** The fields that are there. */
+  /** The fields that exist. */
   readonly fields: ReadonlySet<string>;
-  /** The values of those that are no secret. */
+  /** The values of those that are not secret. */
   readonly publicValues: ReadonlyMap<string, string>;
-  /** What the set says by itself, or by its field `provider`. */
+  /** The provider that the name of the set or its field `provider` says. */
   readonly ownProvider: Provider | undefined;
 }
 
-/** Longest name that is shown in a message: a secret in the wrong place is longer. */
+/** Longest name that a message shows. A secret typed in the wrong place is usually longer. */
 const SHOWN_LENGTH_MAX = 32;
 
-/** Why Portworx's other providers are none here. */
+/** Why Portworx's other providers are not supported. */
 export const UNSUPPORTED_PROVIDERS = {
-  nfs: 'a server of NFS has no keys to keep; mount it, and give restic the path',
-  openstack: 'there is no openstack yet; its EC2 credentials are keys for s3',
+  nfs: 'an NFS server has no keys to keep; mount it, and give restic the path',
+  openstack: 'openstack is not supported yet; use its EC2 credentials with s3',
 } as const;
 
-/** @throws CommandError `Usage` for a word that is no provider */
+/** Returns the provider of a name. @throws CommandError `Usage` if there is none */
 export function parseProvider(word: string): Provider {
   const provider = PROVIDERS.get(word);
   if (provider !== undefined) return provider;
@@ -40,17 +40,20 @@ export function parseProvider(word: string): Provider {
   if (reason !== undefined) throw usageError(`--provider ${word} is not supported`, reason);
   const guess = closest(word, known);
   const guessed = guess === undefined ? '' : `; did you mean ${guess}?`;
-  throw usageError(`--provider names none that is known${guessed}`, `there are ${known.join(', ')}`);
+  throw usageError(`--provider is not a known one${guessed}`, `the providers are ${known.join(', ')}`);
 }
 
 /**
- * The name of a set.
+ * Returns the canonical name of a set.
  *
- * @throws CommandError `Usage` for the name of one credential, `InvalidInput` for what can name no set
+ * @throws CommandError `Usage` for the name of one credential, `InvalidInput` for a text that cannot name a set
  */
 export function parseSetName(text: string): string {
   if (text.startsWith('cio_')) {
-    throw usageError('NAME is that of one credential', 'a set has the name between cio_ and its fields, as in aws');
+    throw usageError(
+      'NAME is the name of one credential',
+      'a set is named by what is between cio_ and the field, as in aws',
+    );
   }
   const name = canonicalSetName(text);
   if (name !== undefined) return name;
@@ -62,12 +65,12 @@ export function parseSetName(text: string): string {
   const isShown = text.length <= SHOWN_LENGTH_MAX && canonicalSetName(likely) !== undefined;
   throw new CommandError(
     'InvalidInput',
-    'NAME can be no name of a set',
+    'NAME cannot be the name of a set',
     `it is a-z, 0-9 and _ . -, and does not end in the name of a field${isShown ? `; ${likely} would be one` : ''}`,
   );
 }
 
-/** Looks at what there is of a set; only what the caller may change counts. */
+/** Finds out what exists of a set. Only credentials that the caller may change count. */
 export async function findTarget(
   session: Session,
   set: string,
@@ -89,7 +92,7 @@ export async function findTarget(
   };
 }
 
-/** A set as it is: that of the caller, for one of the same name may be somebody else's, and granted to him. */
+/** Lists the caller's set of a name: another user may have granted the caller a set of the same name. */
 export async function findSet(
   session: Session,
   set: string,
@@ -102,17 +105,17 @@ export async function findSet(
 }
 
 /**
- * The provider of a set that is to be made: what its name says, else what was given. Names of sets and `s3`, `aws` and
- * `minio` go together in any way: their fields are the same.
+ * Chooses the provider of a set: the one in its name, else the given one. `s3`, `aws` and `minio` do not contradict
+ * each other, as their fields are the same.
  *
- * @throws CommandError `Usage` where two say different things
+ * @throws CommandError `Usage` if the two contradict each other
  */
 export function chooseProvider({ set, ownProvider }: SetTarget, given: Provider | undefined): Provider | undefined {
   if (ownProvider === undefined || given === undefined) return ownProvider ?? given;
   if (fieldIds(ownProvider) !== fieldIds(given)) {
     throw usageError(
       `set ${set} is of provider ${ownProvider.id}, not ${given.id}`,
-      'another provider takes a set of another name',
+      'use another set name for another provider',
     );
   }
   return providerOf(set, undefined) === undefined ? given : ownProvider;
@@ -122,13 +125,13 @@ function fieldIds({ fields }: Provider): string {
   return fields.map(({ id }) => id).join(' ');
 }
 
-/** The value that tells the provider of the set, where its name does not and it is not there yet. */
+/** Returns the field `provider` and its value, if neither the name of the set nor a stored value says the provider. */
 export function providerValue({ set, publicValues }: SetTarget, { id }: Provider): readonly [string, string][] {
   const isTold = providerOf(set, undefined) !== undefined || publicValues.get('provider') === id;
   return isTold ? [] : [['provider', id]];
 }
 
-/** @throws CredentialError `AlreadyExists`; to be called before anything is asked for, or tried out */
+/** To be called before anything is asked for, or tried out. @throws CredentialError `AlreadyExists` */
 export function assertIsNew({ set, fields, isReplaced }: SetTarget, wanted: Iterable<string>): void {
   if (isReplaced) return;
   const taken = [...wanted].find((field) => fields.has(field));

@@ -19,14 +19,14 @@ import { findSet, providerValue, type SetTarget } from './set-target.ts';
 
 const OPERATION = 'Create credential';
 
-/** What is stored, and how. */
+/** The values to store, and how to store them. */
 export interface Storing {
   readonly target: SetTarget;
   readonly provider: Provider;
   readonly values: GivenValues;
-  /** It is stored as it is, and not tried out. */
+  /** The set is stored without being tried out. */
   readonly isUnproved: boolean;
-  /** A bucket is made where the set names none. */
+  /** A bucket is created if the set names none. */
   readonly makeBucket: boolean;
 }
 
@@ -36,7 +36,7 @@ interface Outcome {
   readonly findings: readonly Finding[];
 }
 
-/** Tries a set out as it would be, and stores it if nothing failed; or just stores it. */
+/** Tries a set out with its new values, and stores it if nothing failed; or stores it untried. */
 export async function storeSet(session: Session, storing: Storing): Promise<ExitCode> {
   const { target, provider, isUnproved } = storing;
   const outcome = isUnproved ? await store(session, storing) : await prove(session, storing);
@@ -53,7 +53,7 @@ async function store(session: Session, { target, provider, values }: Storing): P
   return { ...reply, findings: [] };
 }
 
-/** The last reply where something failed, with all the findings: nothing is stored then. */
+/** Tries a set out. If anything failed, nothing is stored, and the last reply is returned with all the findings. */
 async function prove(session: Session, storing: Storing): Promise<Outcome | (ProveOut & { readonly failed: true })> {
   const { target, provider, values, makeBucket } = storing;
   const credentials = credentialsOf(target, provider, values);
@@ -76,7 +76,7 @@ async function prove(session: Session, storing: Storing): Promise<Outcome | (Pro
   return { generation, saved, findings };
 }
 
-/** What is only missing is told at the end, with what to do. */
+/** Tells whether to show a finding now. A missing field is not an error yet; the report at the end names it. */
 function isNews({ state, reason }: Finding): boolean {
   return state !== 'warning' || reason !== 'missing_field';
 }
@@ -112,16 +112,16 @@ function report(session: Session, storing: Storing, outcome: Outcome, stored: Cr
   if (!session.isPortworx) session.succeed(document, OPERATION, `Set ${target.set} saved`);
   else {
     const done = target.fields.size === 0 ? 'created' : 'updated';
-    // The one line of pxctl's that scripts take something out of.
+    // The same line as pxctl prints, as scripts parse it.
     session.print(document, () => `Credentials ${done} successfully, UUID:${uuid ?? ''}\n`);
   }
   warn(session, outcome.findings);
   if (session.isJson) return;
-  if (isUnproved) session.note(`Note: it was not tried out; that is done by: cio credential validate ${target.set}`);
+  if (isUnproved) session.note(`Note: it was not tried out; to do so: cio credential validate ${target.set}`);
   const [server, ...otherServers] = storing.values.get('endpoint')?.text.split(',') ?? [];
-  // A repository names its server itself.
+  // A repository includes its own server.
   if (otherServers.length > 0 && !storing.values.has('backup_repo') && !target.fields.has('backup_repo')) {
-    session.note(`Note: ${server} is the server that is tried and used; the others are kept, and only shown.`);
+    session.note(`Note: only ${server} is tried and used; the other servers are kept for display.`);
   }
   const [first] = missing;
   if (first === undefined) return;
@@ -129,7 +129,7 @@ function report(session: Session, storing: Storing, outcome: Outcome, stored: Cr
   session.note(`Note: set ${target.set} is not ready for backups, it lacks ${missing.join(', ')}: ${next}`);
 }
 
-/** What is known by sight may well be why something failed. */
+/** Prints the warnings: a mistake that shows in the values alone may well be why something failed. */
 function warn(session: Session, findings: readonly Finding[]): void {
   if (session.isJson) return;
   for (const finding of findings) {

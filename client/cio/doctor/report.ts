@@ -21,10 +21,10 @@ export function formatReport(checks: readonly CheckResult[], isColoured: boolean
   };
   const lines = checks.flatMap(({ title, state, findings, reason }) => [
     `${mark(state)} ${title}${reason !== undefined && state === 'skipped' ? `: not checked: ${printable(reason)}` : ''}`,
-    ...findings.flatMap(({ severity, what, why, mend }) => [
+    ...findings.flatMap(({ severity, what, why, fix }) => [
       `  ${mark(severity)} ${printable(what)}`,
       `${INDENT}${printable(why)}`,
-      ...(mend === undefined ? [] : [`${INDENT}fix: ${printable(mend)}`]),
+      ...(fix === undefined ? [] : [`${INDENT}fix: ${printable(fix)}`]),
     ]),
     ...(reason !== undefined && state !== 'skipped' ? [`  ${mark('skipped')} not checked: ${printable(reason)}`] : []),
   ]);

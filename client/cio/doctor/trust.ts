@@ -4,7 +4,7 @@ import type { Facts } from './facts.ts';
  * Returns why the process that answers may not be a daemon of this host or of the caller; undefined if it is trusted.
  * What an impostor says about itself must not become part of a command that somebody runs as root.
  */
-export function strangerReason({ daemon, caller, process, sockets }: Facts): string | undefined {
+export function distrustReason({ daemon, caller, process, sockets }: Facts): string | undefined {
   if (daemon.kind === 'silent') return undefined;
   const { uid, pid } = daemon.status;
   if (uid !== 0 && uid !== caller.uid && uid !== caller.serviceUid) {

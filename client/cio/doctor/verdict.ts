@@ -7,7 +7,7 @@ export interface Finding {
   readonly what: string;
   readonly why: string;
   /** One shell command line, ready to be pasted. Absent where no single command line fixes it. */
-  readonly mend?: string;
+  readonly fix?: string;
 }
 
 /** A fact about the host, or the reason why it could not be determined. An unseen fact never counts as good. */
@@ -44,16 +44,16 @@ export class Notes implements Verdict {
   readonly findings: Finding[] = [];
   readonly unseen: string[] = [];
 
-  error(what: string, why: string, mend?: string): void {
-    this.#add('error', what, why, mend);
+  error(what: string, why: string, fix?: string): void {
+    this.#add('error', what, why, fix);
   }
 
-  warning(what: string, why: string, mend?: string): void {
-    this.#add('warning', what, why, mend);
+  warning(what: string, why: string, fix?: string): void {
+    this.#add('warning', what, why, fix);
   }
 
-  hint(what: string, why: string, mend?: string): void {
-    this.#add('hint', what, why, mend);
+  hint(what: string, why: string, fix?: string): void {
+    this.#add('hint', what, why, fix);
   }
 
   skip(reason: string): void {
@@ -67,7 +67,7 @@ export class Notes implements Verdict {
     return undefined;
   }
 
-  #add(severity: Severity, what: string, why: string, mend: string | undefined): void {
-    this.findings.push({ severity, what, why, ...(mend !== undefined && { mend }) });
+  #add(severity: Severity, what: string, why: string, fix: string | undefined): void {
+    this.findings.push({ severity, what, why, ...(fix !== undefined && { fix }) });
   }
 }

@@ -10,7 +10,7 @@ import { MemoryFolder } from './memory-folder.ts';
 import { storeChanges, tellUnchanged } from './store-changes.ts';
 import { wantsAgain } from './wants-again.ts';
 
-/** Has the value of one credential edited, as the text that it is. */
+/** Lets the user edit the value of one credential as text. */
 export async function editCredential(session: Session, name: string, owner: number | null): Promise<number> {
   let current = await readCredential(session, name, owner);
   let shown = current.value;
@@ -60,7 +60,7 @@ async function readCredential(session: Session, name: string, owner: number | nu
   });
 }
 
-/** The line end that editors want at the end of a file is no part of the value. */
+/** Lets the user edit a value. Editors want a line end at the end of a file; it is not part of the value. */
 async function editValue(value: string): Promise<string> {
   using folder = MemoryFolder.make(process.env);
   const typed = await editText(folder, 'value.txt', `${value}\n`);

@@ -12,13 +12,13 @@ import { formatSet, readSetChanges, type EditedSet } from './set-document.ts';
 import { storeChanges, tellUnchanged } from './store-changes.ts';
 import { wantsAgain } from './wants-again.ts';
 
-/** What stands above a document that was opened again, so that the next time it is taken off. */
+/** Begins the line above a document that is opened again; that line is removed the next time. */
 const REMARK = '# NOT STORED: ';
 
-/** How often a document is given back: a program that takes the place of an editor may never leave a valid one. */
+/** Times that a document is opened: a program in place of an editor may never produce a valid one. */
 const ROUNDS_MAX = 10;
 
-/** Has a set edited as YAML, until it is valid, or nothing of it is changed any more. */
+/** Lets the user edit a set as YAML, until it is valid, or no longer changes anything. */
 export async function editSet(session: Session, target: string, owner: number | null): Promise<number> {
   let current = await readSet(session, target, owner);
   let text = formatSet(current, []);
@@ -63,10 +63,11 @@ async function readSet(session: Session, target: string, owner: number | null): 
 }
 
 /**
- * Has a document edited until it is valid.
+ * Lets the user edit a document until it is valid.
  *
- * @param isStored the document is what is stored: as it was, it changes nothing, whatever is in it
- * @throws CommandError `InvalidInput` where what is not valid comes back as it was, or is not valid again and again
+ * @param isStored the document is what is stored: if it comes back unedited, nothing changes, even if it is not valid
+ * @throws CommandError `InvalidInput` if an invalid document comes back unedited, or is still invalid after
+ *   {@link ROUNDS_MAX} rounds
  */
 async function editUntilValid(
   text: string,
@@ -82,7 +83,7 @@ async function editUntilValid(
     } catch (error) {
       if (!(error instanceof ImportError)) throw error;
       const plain = withoutRemark(typed);
-      // In the document without the remark, which is a line of its own.
+      // The line number in the document without the remark, which takes one line.
       const line = error.line === undefined ? undefined : error.line - (plain === typed ? 0 : 1);
       if (round === ROUNDS_MAX || (round > 1 && plain === withoutRemark(given))) {
         throw new CommandError('InvalidInput', `${placeOf(line)}${error.reason}`, 'nothing was changed');
@@ -97,7 +98,7 @@ function placeOf(line: number | undefined): string {
 }
 
 async function editOnce(text: string): Promise<string> {
-  // Anew for each time: while nobody edits, there is no file.
+  // A new folder each time: between edits, there is no file.
   using folder = MemoryFolder.make(process.env);
   return await editText(folder, 'set.yaml', text);
 }
@@ -111,7 +112,6 @@ function remarkOn(before: EditedSet, now: EditedSet, changes: ReadonlyMap<string
     (id) => before.values.get(id) !== now.values.get(id),
   );
   const both = others.filter((id) => changes.has(id));
-  const clash =
-    both.length === 0 ? '' : ` Of these, ${both.join(', ')} has below what you typed, and not what is stored now.`;
+  const clash = both.length === 0 ? '' : ` For ${both.join(', ')}, what you typed is below, not what is stored now.`;
   return `The set was changed by somebody else: ${others.join(', ') || 'no value'}.${clash}`;
 }

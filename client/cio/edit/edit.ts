@@ -4,7 +4,7 @@ import type { Session } from '../session.ts';
 import { editCredential } from './edit-credential.ts';
 import { editSet } from './edit-set.ts';
 
-/** Has a credential or a set edited, whichever the word names; gives the exit code. */
+/** Lets the user edit the credential or set that `target` names. Returns the exit code. */
 export async function edit(session: Session, target: string, owner: number | null): Promise<number> {
   const { credentials, sets } = await session.withClient((client) =>
     client.call('List', { patterns: [target], owner }),

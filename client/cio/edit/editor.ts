@@ -9,27 +9,27 @@ import { takeText } from '../take-text.ts';
 import { isTerminal } from '../terminal.ts';
 import type { MemoryFolder } from './memory-folder.ts';
 
-/** Without a wish: what Debian's alternatives name, then what most systems have. */
+/** The editors to try if the user names none: Debian's alternative, then those that most systems have. */
 const EDITORS = ['editor', 'nano', 'vi'];
 
-/** Vim keeps what was in a file elsewhere, too: in its swap and undo files, in backups, in viminfo. */
+/** Keeps Vim from writing the text to other files: swap and undo files, backups, viminfo. */
 const VIM_ARGUMENTS = ['-n', '-i', 'NONE', '-c', 'set nobackup nowritebackup noundofile'];
 
-/** Editors that show the file on a terminal, and without one in whatever takes their output: a log, a pipe. */
+/** Editors that show the file on a terminal. Without one, they would write it to standard output: a log, a pipe. */
 const TERMINAL_EDITOR = /^(?:(?:sensible-)?editor|r?nano|nano-tiny|pico|n?vim?|vim\..*|view|joe|jed|mg|ne|micro|hx)$/;
 
-/** Vim without a screen, as scripts have it. */
+/** Options that run Vim without a screen, for scripts. */
 const VIM_BATCH = /^-[A-Za-z]*[eE]/;
 
-/** Room for what a set has besides one value of full size. */
+/** Size limit of an edited file, in bytes: one value of full size, and room for the rest of a set. */
 const FILE_BYTES_MAX: number = 2 * VALUE_BYTES_MAX;
 
 /**
- * Has a text edited, and gives what became of it.
+ * Lets the user edit a text, and returns the edited text.
  *
- * @param name of the file, by which an editor knows what is in it
- * @throws CommandError `HelperFailed` where the editor failed, `CommandNotFound`, `InvalidInput`; `Usage` for an editor that
- *   needs a terminal where there is none
+ * @param name name of the file, from which editors tell its format
+ * @throws CommandError `HelperFailed` if the editor fails, `CommandNotFound`, `InvalidInput`; `Usage` for an editor that
+ *   needs a terminal if there is none
  */
 export async function editText(folder: MemoryFolder, name: string, text: string): Promise<string> {
   const [command = '', ...words] = editorOf(process.env);
@@ -45,7 +45,7 @@ export async function editText(folder: MemoryFolder, name: string, text: string)
 }
 
 /**
- * The editor of this user, as words.
+ * Returns the command line of the user's editor, as words.
  *
  * @throws CommandError `CommandNotFound`
  */
@@ -63,7 +63,7 @@ export function editorOf(environment: NodeJS.ProcessEnv): string[] {
   throw new CommandError('CommandNotFound', 'there is no editor', 'name one in the variable EDITOR');
 }
 
-/** The words of a command line, with the quotes and backslashes of a shell, and nothing else of it. */
+/** Splits a command line into words, with a shell's quotes and backslashes, but none of its expansions. */
 export function splitWords(text: string): string[] {
   const words = text.match(/(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+/gs) ?? [];
   return words.map((word) =>

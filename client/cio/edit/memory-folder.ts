@@ -15,22 +15,22 @@ import { join } from 'node:path';
 import { CommandError } from '../command-error.ts';
 import { ALL_ENDING_SIGNALS, onEnding } from '../on-ending.ts';
 
-/** File systems without a disk, statfs(2). */
+/** Types of file systems in memory, statfs(2). */
 const TMPFS_MAGIC = 0x0102_1994;
 const RAMFS_MAGIC = 0x8584_58f6;
 
-/** Others may write there, or everybody may but keeps his hands off what others own. */
+/** Mode bits: writable by group or others; the sticky bit, by which only the owner of a file may remove it. */
 const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
 
 const CHUNK_BYTES = 64 * 1024;
 
-/** Signals that end this process; Ctrl-C is the editor's while it runs. */
+/** Signals that end this process. SIGINT is not among them: while the editor runs, Ctrl-C is for the editor. */
 const ENDING_HERE = ALL_ENDING_SIGNALS.filter((signal) => signal !== 'SIGINT');
 
 /**
- * A folder in memory that nobody else can look into. What is in it, backups and swap files of an editor too, is
- * overwritten and removed whatever ends this process, but for SIGKILL.
+ * A folder in memory that other users cannot read. Its content, including an editor's backups and swap files, is
+ * overwritten and removed however this process ends, except by SIGKILL.
  *
  * @example using folder = MemoryFolder.make(process.env);
  */
@@ -45,7 +45,7 @@ export class MemoryFolder implements Disposable {
     process.on('exit', this.#onExit).on('SIGINT', this.#onInterrupt);
   }
 
-  /** @throws CommandError `WriteFailed` where no place in memory is to be had */
+  /** Creates a folder. @throws CommandError `WriteFailed` if there is no suitable file system in memory */
   static make(environment: NodeJS.ProcessEnv): MemoryFolder {
     const uid = process.getuid?.() ?? 0;
     const places = [environment['XDG_RUNTIME_DIR'], `/run/user/${uid}`, '/dev/shm'];
@@ -54,13 +54,13 @@ export class MemoryFolder implements Disposable {
       try {
         return new MemoryFolder(mkdtempSync(join(place, 'cio-edit-')));
       } catch {
-        // Full, or read-only: the next place may do.
+        // Full or read-only: try the next place.
       }
     }
     throw new CommandError(
       'WriteFailed',
-      'there is no place in memory for the file: neither XDG_RUNTIME_DIR nor /dev/shm is one',
-      'a secret is not written to a disk; cio credential create NAME - --replace takes it without a file',
+      'there is no place in memory for the file: neither XDG_RUNTIME_DIR nor /dev/shm will do',
+      'secrets are not written to a disk; cio credential create NAME - --replace takes one without a file',
     );
   }
 
@@ -76,7 +76,7 @@ export class MemoryFolder implements Disposable {
         if (entry.isFile()) overwrite(join(entry.parentPath, entry.name));
       }
     } catch (error) {
-      // An editor may have taken the folder away, too.
+      // The editor may have removed the folder, too.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     } finally {
       rmSync(this.path, { recursive: true, force: true });
@@ -101,7 +101,7 @@ function overwrite(path: string): void {
   try {
     descriptor = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
   } catch {
-    // Gone meanwhile, or closed to its own owner: it is removed with the folder.
+    // It is gone, or its mode keeps even the owner out. It is removed with the folder.
     return;
   }
   try {

@@ -7,22 +7,22 @@ import type { Field, Provider } from '../../../src/providers/provider.ts';
 import { fieldOf } from '../../../src/providers/registry.ts';
 import { memberName } from '../../../src/sets.ts';
 
-/** A set as it is edited. */
+/** A set that is being edited. */
 export interface EditedSet {
   readonly set: string;
   readonly provider: Provider | undefined;
   /** By field id. */
   readonly values: ReadonlyMap<string, string>;
-  /** Fields that are no text, and stay as they are. */
+  /** Fields that are not text, and stay as they are. */
   readonly binary: readonly string[];
 }
 
-/** The YAML of a set: each field with its help, those that are not there as comments. */
+/** Formats a set as YAML: each field with its help; fields that the set does not have are comments. */
 export function formatSet(edited: EditedSet, remarks: readonly string[]): string {
   const { set, provider, values, binary } = edited;
   const head = [
     ...remarks.flatMap((remark) => comment(remark)),
-    `# Set ${set}${provider === undefined ? '' : ` (${provider.label})`}. Change what is to be changed, save, and end the editor.`,
+    `# Set ${set}${provider === undefined ? '' : ` (${provider.label})`}. Make your changes, save, and exit the editor.`,
     '# To leave everything as it is, change nothing. Lines that begin with # are comments.',
   ];
   const fields = fieldsOf(edited).map((id) => {
@@ -31,16 +31,16 @@ export function formatSet(edited: EditedSet, remarks: readonly string[]): string
     const line = value === undefined ? `#${id}:` : formatValue(id, value);
     return [
       ...describe(id, field),
-      ...(binary.includes(id) ? [`# ${id} is no text, and stays as it is.`] : [line]),
+      ...(binary.includes(id) ? [`# ${id} is not text, and stays as it is.`] : [line]),
     ].join('\n');
   });
   return `${[head.join('\n'), ...fields].join('\n\n')}\n`;
 }
 
 /**
- * Reads an edited document, and gives what it changes or adds.
+ * Reads an edited document, and returns the values that it changes or adds.
  *
- * @throws ImportError where it is no such document, or a line is missing
+ * @throws ImportError if it is not such a document, or the line of a stored field is missing
  */
 export function readSetChanges(text: string, edited: EditedSet): Map<string, string> {
   const { set, provider, values } = edited;
@@ -55,10 +55,10 @@ export function readSetChanges(text: string, edited: EditedSet): Map<string, str
       const near = closest(key, known);
       throw new ImportError(
         line,
-        `${describeKey(key)} is no field of the set${near === undefined ? '' : `; is ${near} meant?`}`,
+        `${describeKey(key)} is not a field of the set${near === undefined ? '' : `; did you mean ${near}?`}`,
       );
     }
-    if (value.kind !== 'text') throw new ImportError(line, `the value of ${key} is no text`);
+    if (value.kind !== 'text') throw new ImportError(line, `the value of ${key} is not text`);
     seen.add(key);
     if (!value.isNull && value.text === values.get(key)) continue;
     if (value.isNull || value.text.trim() === '')
@@ -68,14 +68,14 @@ export function readSetChanges(text: string, edited: EditedSet): Map<string, str
     changes.set(key, value.text);
   }
   for (const id of values.keys()) {
-    // Create and Remove are two calls, and half of an edit is never stored.
-    if (!seen.has(id)) throw new ImportError(undefined, `the line of ${id} is gone; ${howToRemove(set, id)}`);
+    // A removal would take a second call, and if that failed, half of the edit would be stored.
+    if (!seen.has(id)) throw new ImportError(undefined, `the line of ${id} is missing; ${howToRemove(set, id)}`);
   }
   return changes;
 }
 
 function howToRemove(set: string, id: string): string {
-  return `bring it back here, and remove it by: cio credential remove ${memberName(set, id)}`;
+  return `restore it here, and remove it with: cio credential remove ${memberName(set, id)}`;
 }
 
 function fieldsOf({ provider, values, binary }: EditedSet): string[] {
@@ -93,9 +93,9 @@ function comment(text: string): string[] {
   return text.split('\n').map((row) => `# ${row}`.trimEnd());
 }
 
-/** Text of several lines as a block; what an editor or YAML would change, as a JSON string. */
+/** Formats a value: several lines as a YAML block, and text that an editor or YAML would change as a JSON string. */
 function formatValue(id: string, value: string): string {
   if (/[^\P{C}\n]|[\u2028\u2029]|^\s|[ \t]$/mu.test(value)) return `${id}: ${JSON.stringify(value)}`;
-  // A line end at the end of the value is told by the mark of the block, and by nothing behind it.
+  // The block's own indicator says whether the value ends in a line end, so the last one of the output is cut off.
   return stringify({ [id]: value }, { lineWidth: 0, blockQuote: 'literal' }).slice(0, -1);
 }

@@ -2,14 +2,14 @@ import type { SavedCredential } from '../../../src/protocol/interface.generated.
 import { encodeText } from '../../value.ts';
 import type { Session } from '../session.ts';
 
-/** Values to store, by their credentials' names, over what was there at a generation. */
+/** Values to store, by credential name, and the generation at which they were read. */
 export interface Changes {
   readonly values: ReadonlyMap<string, string>;
   readonly generation: number;
   readonly owner: number | null;
 }
 
-/** @throws CredentialError `Conflict` where somebody else was faster */
+/** Stores the changes. @throws CredentialError `Conflict` if something was changed since that generation */
 export async function storeChanges(session: Session, { values, generation, owner }: Changes): Promise<void> {
   const credentials = [...values].map(([name, text]) => ({ name, ...encodeText(text) }));
   const reply = await session.withClient((client) =>
@@ -23,7 +23,7 @@ function tell({ name, version, created }: SavedCredential): string {
   return `Credential ${name} ${created ? 'saved' : `replaced, now version ${version}`}`;
 }
 
-/** Nothing is to be stored. Gives the exit code. */
+/** Reports that nothing was changed. Returns the exit code. */
 export function tellUnchanged(session: Session): number {
   if (session.isJson) session.printDocument({ saved: [] });
   else session.note('Edit cancelled, no changes made.');

@@ -1,6 +1,6 @@
 import type { Session } from '../session.ts';
 
-/** Whether whoever sits at the terminal wants to go on with what was typed; without one, what was typed is lost. */
+/** Asks the user whether to go on with the edited text. Without a terminal, or with `--json`, the text is lost. */
 export async function wantsAgain(session: Session, why: string): Promise<boolean> {
   if (!session.prompter.canAsk || session.isJson) return false;
   session.note(why);

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { isIPv4, type Socket } from 'node:net';
 
-/** proc_pid_net(5): a row of `/proc/net/tcp` and `tcp6` has the addresses as words of this machine, which is little-endian. */
+/** proc_pid_net(5): `/proc/net/tcp` and `tcp6` have addresses as words in the byte order of the host: little-endian. */
 const TABLES = ['/proc/self/net/tcp', '/proc/self/net/tcp6'] as const;
 const ROW = /^ *\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) 01 \S+ \S+ \S+ +(\d+) /gm;
 
-/** How `tcp6` begins an address of IPv4, as of a program that makes sockets of IPv6 only. */
+/** Prefix of an IPv4 address in `tcp6`, as of a program that uses only IPv6 sockets. */
 const MAPPED = '0000000000000000FFFF0000';
 
-/** What can be taken from a connection to know whose it is. */
+/** The properties of a connection that identify its owner. */
 export interface Peer {
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
@@ -16,9 +16,9 @@ export interface Peer {
 }
 
 /**
- * The places of a server on the loopback device. Who takes the last one has it looked up whose they all are: other users,
- * who have no business here, lose theirs, so that they cannot keep the command from its keys. Until then nobody is asked:
- * a command may have become another user, and its token is what counts.
+ * The connection limit of a server on the loopback interface. When it is exceeded, the owners of all connections are
+ * looked up, and those of other users are closed, so that they cannot keep the command from its keys. Until then owners
+ * are not checked: the command may have become another user, and access depends on the token.
  */
 export class ConnectionPlaces<Connection extends Peer & Pick<Socket, 'destroy'>> {
   readonly #taken = new Set<Connection>();
@@ -28,13 +28,13 @@ export class ConnectionPlaces<Connection extends Peer & Pick<Socket, 'destroy'>>
     this.#count = count;
   }
 
-  /** Gives a place to a connection, or hangs up on it. */
+  /** Accepts a connection, or closes it if there is no place for it. */
   take(connection: Connection): void {
     this.#taken.add(connection);
     if (this.#taken.size <= this.#count) return;
     const isOwn = ownConnections(readTables());
     const strangers = [...this.#taken].filter((taken) => !isOwn(taken));
-    // Where all seem to be strangers, nothing can be told: a command that became another user, or has users of its own.
+    // If all seem to be strangers, nothing can be concluded: the command became another user, or has a user namespace.
     if (strangers.length < this.#taken.size) for (const stranger of strangers) this.#hangUp(stranger);
     if (this.#taken.size > this.#count) this.#hangUp(connection);
   }
@@ -51,8 +51,9 @@ export class ConnectionPlaces<Connection extends Peer & Pick<Socket, 'destroy'>>
 }
 
 /**
- * Tells of a connection to this host whether the other end is this user's, or root's. What is not established any more, or
- * is not in the tables, is nobody's: the kernel says 0 of a socket that its process has left.
+ * Returns a function that tells whether the peer of a local connection belongs to this user, or to root. A connection
+ * that is no longer established, or not in the tables, belongs to neither: the kernel shows uid 0 for a socket that its
+ * process has closed.
  *
  * @param tables the text of `/proc/net/tcp` and `/proc/net/tcp6`
  */
@@ -72,7 +73,7 @@ function readTables(): string {
     try {
       return readFileSync(path, 'latin1');
     } catch {
-      // A kernel without IPv6; without the other one, nobody is known to be ours.
+      // A kernel without IPv6 has no tcp6. Without tcp, no connection is known to be ours.
       return '';
     }
   }).join('');

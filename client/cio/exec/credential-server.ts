@@ -11,18 +11,18 @@ const HOST = '127.0.0.1';
 const PATH = '/credentials';
 const TOKEN_BYTES = 32;
 
-/** What tools take for the end of keys, in milliseconds: they ask again some minutes before. */
+/** Lifetime of keys as told to the tools, in milliseconds: they ask again some minutes before it ends. */
 const LIFETIME_MS = 15 * 60 * 1000;
 
-/** A request is one line and some headers, and a tool of the command's sends few at a time. */
+/** Limits of the server: a request is one line and some headers, and the command's tools send few at a time. */
 const HEADER_BYTES_MAX = 8192;
 const CONNECTIONS_MAX = 32;
 const REQUEST_TIMEOUT_MS = 5000;
 
-/** How often Node looks for requests that take longer; by itself it looks each 30 seconds. */
+/** How often Node checks for requests that take longer; its default is 30 seconds. */
 const TIMEOUT_CHECK_MS = 1000;
 
-/** A server that is there for one command. */
+/** A server that serves one command. */
 export interface CredentialServer extends Disposable {
   readonly endpoint: CredentialEndpoint;
 }
@@ -33,8 +33,8 @@ interface Answer {
 }
 
 /**
- * Serves keys to whoever has the token, as ECS does to containers: on the loopback device, at a port that the kernel
- * chooses. They are read anew for each request.
+ * Starts a server that gives keys to whoever has the token, as ECS does for containers: on the loopback interface, at a
+ * port that the kernel chooses. The keys are read anew for each request.
  */
 export async function startCredentialServer(readKeys: () => Promise<AwsKeys>): Promise<CredentialServer> {
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
@@ -67,22 +67,22 @@ export async function startCredentialServer(readKeys: () => Promise<AwsKeys>): P
   };
 }
 
-/** Never fails: whatever is wrong is an answer. */
+/** Answers a request. Never rejects: errors become answers. */
 async function answer(
   { method, url, headers }: IncomingMessage,
   token: string,
   authority: string,
   readKeys: () => Promise<AwsKeys>,
 ): Promise<Answer> {
-  // A page in a browser that had the name of its own server point to us would say that name.
+  // Guards against DNS rebinding: a web page whose host name resolves to this server would send that name as Host.
   if (headers.host !== authority) return refusal(403, 'Forbidden', 'the request is for another host');
   if (headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined) {
     return refusal(403, 'Forbidden', 'the request came through a proxy');
   }
   if (!isSame(headers.authorization ?? '', token))
-    return refusal(401, 'Unauthorized', 'the token is not the one of this command');
+    return refusal(401, 'Unauthorized', "the token is not this command's");
   if (url !== PATH) return refusal(404, 'NotFound', 'there is nothing here');
-  if (method !== 'GET') return refusal(405, 'MethodNotAllowed', 'it can be read only');
+  if (method !== 'GET') return refusal(405, 'MethodNotAllowed', 'only GET is allowed');
   try {
     return { status: 200, body: formatContainerCredentials(await readKeys(), Date.now() + LIFETIME_MS) };
   } catch (error) {
@@ -91,7 +91,7 @@ async function answer(
   }
 }
 
-/** Without a hint, by the time it takes, of how much is right. */
+/** Compares in constant time, so that the time taken does not reveal how much of the token is right. */
 function isSame(given: string, expected: string): boolean {
   const [a, b] = [given, expected].map((text) => createHash('sha256').update(text).digest());
   return a !== undefined && b !== undefined && timingSafeEqual(a, b);

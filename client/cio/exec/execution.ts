@@ -7,11 +7,11 @@ import { usageError } from '../command-error.ts';
 import type { Environment } from '../process-image.ts';
 import { SECRET_BYTES_MIN } from './secret-patterns.ts';
 
-/** A variable that takes the path of a file, and the field that is its content. */
+/** Variables to set to the path of a file, each with the field that is the file's content. */
 export type FileVariables = ReadonlyMap<string, string>;
 
 /**
- * Reads `VARIABLE=FIELD`, as many as there are.
+ * Parses the arguments of `--file`, each `VARIABLE=FIELD`.
  *
  * @throws CommandError `Usage`
  */
@@ -25,14 +25,16 @@ export function parseFileVariables(words: readonly string[]): FileVariables {
   );
 }
 
-/** What a command runs with: variables, and the variables that take a file together with its content. */
+/** The changes to a command's environment, and by variable, the contents of the files to create. */
 export interface Execution {
   readonly change: EnvironmentChange;
   readonly files: ReadonlyMap<string, string>;
 }
 
 /**
- * @param endpoint where the command asks for its keys; undefined where it has them in its environment
+ * Plans the environment and the files of a command.
+ *
+ * @param endpoint where the command asks for its keys; undefined if it has them in its environment
  * @throws CredentialError `Incomplete`
  */
 export function planExecution(
@@ -51,14 +53,14 @@ export function planExecution(
   return { change, files: new Map(files) };
 }
 
-/** The caller's environment, with what a set adds to it and takes from it. */
+/** Returns the caller's environment with the changes of a set applied. */
 export function applyChange(caller: NodeJS.ProcessEnv, { set, clear }: EnvironmentChange): Environment {
   const cleared = new Set(clear);
   const kept = Object.entries(caller).filter(([name]) => !cleared.has(name));
   return Object.fromEntries([...kept, ...set]) as Record<string, string>;
 }
 
-/** The secrets of a set that are long enough to be masked. */
+/** Returns the secrets of a set that are long enough to be masked. */
 export function secretsOf({ provider, values }: SetContent): string[] {
   return [...values]
     .filter(

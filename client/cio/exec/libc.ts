@@ -1,8 +1,8 @@
 import koffi, { type LibraryHandle } from 'koffi';
 
-/** The C library, for what Node has no words for. */
+/** The C library, for system calls that Node does not offer. */
 export const libc: LibraryHandle = koffi.load('libc.so.6');
 
-// At its end koffi syncs the standard outputs, and where a disk refuses that (EIO, EDQUOT), waits for itself without end.
-// Of process.exit() this leaves out what comes behind the listeners of `exit` (_exit(2)).
+// When the process exits, koffi syncs the standard outputs, and if the disk fails that (EIO, EDQUOT), deadlocks.
+// Calling _exit(2) skips everything that process.exit() does after the listeners of `exit`.
 Object.assign(process, { reallyExit: libc.func('void _exit(int)') });

@@ -1,34 +1,34 @@
-/** What stands in place of a secret. */
+/** The text that replaces a secret. */
 export const MASK: Uint8Array = Buffer.from('<masked>');
 
-/** Bytes of a pattern that decide how far the search may go ahead, at most: more would not make it faster. */
+/** Largest window of the search, in bytes, which limits how far it can skip ahead: more would not make it faster. */
 const WINDOW_BYTES_MAX = 16;
 
-/** Bytes that are looked up at once. */
+/** Bytes of a block, the unit of the lookup tables, and the number of different blocks. */
 const BLOCK_BYTES = 2;
 const BLOCKS = 65_536;
 
 /**
- * Replaces patterns in bytes that come in pieces, wherever they are cut (Wu and Manber, "A fast algorithm for
- * multi-pattern searching", 1994). Only what may be the begin of a pattern is held back.
+ * Replaces patterns in a stream of bytes, however it is cut into pieces (Wu and Manber, "A fast algorithm for
+ * multi-pattern searching", 1994). Only bytes that may begin a pattern are held back.
  */
 export class Masker {
-  /** Bytes of each pattern that are searched for; the rest is compared. */
+  /** Bytes at the start of each pattern that are searched for; the rest is then compared. */
   readonly #window: number;
-  /** By the block at the end of the window: how many bytes on the next pattern can begin. */
+  /** By the block at the end of the window: how many bytes further on the next pattern can begin. */
   readonly #shift: Uint8Array;
-  /** By the block that ends their window: the patterns, longest first. */
+  /** The patterns by the block that ends their window, longest first. */
   readonly #candidates = new Map<number, Uint8Array[]>();
-  /** By their first byte. */
+  /** The patterns by their first byte. */
   readonly #beginnings = new Map<number, Uint8Array[]>();
   #held: Uint8Array = new Uint8Array(0);
-  /** How many of the bytes that are held belong to what was masked. */
+  /** How many of the held bytes belong to a secret that is already masked. */
   #heldMasked = 0;
   #isAfterMask = false;
 
   /**
-   * @param patterns of two bytes or more each
-   * @param before one whose place this takes in the midst of a text
+   * @param patterns two bytes or more each
+   * @param before a masker that this one replaces in the middle of a stream
    */
   constructor(patterns: readonly Uint8Array[], before?: Masker) {
     if (before !== undefined) {
@@ -50,17 +50,17 @@ export class Masker {
     }
   }
 
-  /** Whether something waits for what follows it. */
+  /** Whether bytes are held back until more follow. */
   get isHolding(): boolean {
     return this.#held.length > 0;
   }
 
-  /** Takes the next bytes, and gives what can be shown by now; it may share their memory. */
+  /** Takes the next bytes, and returns what can be shown so far. The result may share their memory. */
   push(bytes: Uint8Array): Uint8Array {
     return this.#run(this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]), false);
   }
 
-  /** Gives what was held back: nothing follows it, or not in time. */
+  /** Returns the bytes held back, as none follow, or not in time. */
   flush(): Uint8Array {
     return this.#run(this.#held, true);
   }
@@ -81,7 +81,7 @@ export class Masker {
       if (found === 'unfinished') break;
       if (found > 0) {
         this.#show(shown, text.subarray(from, at));
-        // Parts of one secret that follow each other are one, and so are those that overlap.
+        // Adjacent and overlapping parts of a secret get one mask.
         if (!this.#isAfterMask) shown.push(MASK);
         this.#isAfterMask = true;
         from = Math.max(from, at + found);
@@ -102,7 +102,7 @@ export class Masker {
     this.#isAfterMask = false;
   }
 
-  /** Length of the longest pattern at a place; `unfinished` where a longer one may come to be there. */
+  /** Returns the length of the longest pattern at a place, or `unfinished` if more bytes may complete a longer one. */
   #matchAt(text: Uint8Array, at: number, block: number, isFinal: boolean): number | 'unfinished' {
     for (const pattern of this.#candidates.get(block) ?? []) {
       const length = Math.min(pattern.length, text.length - at);
@@ -113,7 +113,7 @@ export class Masker {
     return 0;
   }
 
-  /** Where, from a place on after which no whole window is left, a pattern may begin; the end where none does. */
+  /** Returns where a pattern may begin in the last bytes, which are fewer than a window, or the end if none does. */
   #beginOfPattern(text: Uint8Array, from: number): number {
     for (let at = from; at < text.length; at += 1) {
       const length = text.length - at;

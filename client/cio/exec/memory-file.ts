@@ -7,19 +7,19 @@ const MFD_ALLOW_SEALING = 2;
 const F_ADD_SEALS = 1033;
 const EVERY_SEAL = 0x0f;
 
-/** The first descriptor that is none of the standard streams. */
+/** The first descriptor after the standard streams. */
 const FIRST_FREE = 3;
 
 /**
- * Makes a file that has no name and is in memory only, whose content nobody can change, and gives its descriptor, by which
- * this process, and what it becomes or starts, can open `/dev/fd/N` any number of times. It is not closed when another
- * program is executed.
+ * Creates a sealed memory file, which has no name and cannot be changed, and returns its descriptor N. This process,
+ * the program that it becomes and its children can open `/dev/fd/N` any number of times: the descriptor stays open
+ * across execve(2).
  *
  * @throws CommandError `WriteFailed`
  */
 export function makeMemoryFile(content: string): number {
   const descriptor = libc.func('int memfd_create(const char *, unsigned int)')('cio', MFD_ALLOW_SEALING) as number;
-  // A standard stream that the caller had closed would be taken for the file.
+  // If the caller had closed a standard stream, the file would take its place.
   if (descriptor < FIRST_FREE)
     throw new CommandError('WriteFailed', 'cannot make a file in memory', 'are the standard streams open?');
   const bytes = Buffer.from(content);

@@ -12,7 +12,7 @@ const TCSADRAIN = 1;
 /** sizeof(struct winsize), and no less than sizeof(struct termios), in bytes. */
 const WINSIZE_BYTES = 8;
 const TERMIOS_BYTES = 64;
-/** Of `c_lflag`, behind three words of four bytes: keys make signals. */
+/** Offset of `c_lflag`, after three words of four bytes, and its bit for keys that send signals. */
 const LFLAG_OFFSET = 12;
 const ISIG = 1;
 const PATH_BYTES = 64;
@@ -28,13 +28,13 @@ const tcgetpgrp = libc.func('int tcgetpgrp(int)');
 const getpgrp = libc.func('int getpgrp()');
 const ioctl = libc.func('int ioctl(int, unsigned long, ...)');
 
-/** The two ends of a pseudoterminal: what a command has, and what one sees and types on its other side. */
+/** The descriptors of a pseudoterminal: the command uses the slave, and this process the master. */
 export interface PseudoTerminal {
   readonly master: number;
   readonly slave: number;
 }
 
-/** Both are closed where another program is executed. @throws CommandError `HelperFailed` */
+/** Opens a pseudoterminal. Both descriptors are close-on-exec. @throws CommandError `HelperFailed` */
 export function openPseudoTerminal(): PseudoTerminal {
   const master = posixOpenpt(constants.O_RDWR | constants.O_NOCTTY | O_CLOEXEC) as number;
   const path = Buffer.alloc(PATH_BYTES);
@@ -42,27 +42,27 @@ export function openPseudoTerminal(): PseudoTerminal {
     if (master >= 0) closeSync(master);
     throw new CommandError(
       'HelperFailed',
-      'there is no terminal to be had for the command',
-      'with --no-masking it needs none',
+      'cannot open a pseudoterminal for the command',
+      'with --no-masking, it needs none',
     );
   }
   const slave = openSync(path.toString('latin1', 0, path.indexOf(0)), constants.O_RDWR | constants.O_NOCTTY);
   return { master, slave };
 }
 
-/** Gives one terminal the size of another. */
+/** Copies the window size from one terminal to another. */
 export function copySize(from: number, to: number): void {
   const size = Buffer.alloc(WINSIZE_BYTES);
   if (ioctl(from, TIOCGWINSZ, 'uint8_t *', size) === 0) ioctl(to, TIOCSWINSZ, 'uint8_t *', size);
 }
 
-/** Gives one terminal the keys and modes of another. */
+/** Copies the modes and special characters from one terminal to another. */
 export function copyModes(from: number, to: number): void {
   const modes = Buffer.alloc(TERMIOS_BYTES);
   if (tcgetattr(from, modes) === 0) tcsetattr(to, TCSANOW, modes);
 }
 
-/** Has a terminal pass on every byte as it is, and gives what undoes that, as often as it is called. */
+/** Puts a terminal into raw mode. Returns a function that restores its modes, and can be called more than once. */
 export function makeRaw(terminal: number): () => void {
   const before = Buffer.alloc(TERMIOS_BYTES);
   if (tcgetattr(terminal, before) !== 0) return () => undefined;
@@ -72,13 +72,13 @@ export function makeRaw(terminal: number): () => void {
   return () => void tcsetattr(terminal, TCSADRAIN, before);
 }
 
-/** Whether the keys of a terminal make signals, as Ctrl-C does; of either end of a pseudoterminal. */
+/** Tells whether keys such as Ctrl-C send signals on a terminal. Works on either end of a pseudoterminal. */
 export function makesSignals(terminal: number): boolean {
   const modes = Buffer.alloc(TERMIOS_BYTES);
   return tcgetattr(terminal, modes) === 0 && (modes.readUInt32LE(LFLAG_OFFSET) & ISIG) !== 0;
 }
 
-/** Whether the keys of a terminal are for this process: it does not run in the background. */
+/** Tells whether this process is in the foreground of a terminal, and so may read its keys. */
 export function isInForeground(terminal: number): boolean {
   return tcgetpgrp(terminal) === getpgrp();
 }

@@ -4,18 +4,18 @@ import { constants } from 'node:os';
 import { CommandError } from '../command-error.ts';
 import { assertFits, type Environment } from '../process-image.ts';
 
-/** Passed on to the command. Those of a terminal's keys reach it by themselves, unless it has a terminal of its own. */
+/** Signals to pass on to the command. Those of keys reach it by themselves, unless it has a terminal of its own. */
 const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
 const KEY_SIGNALS = ['SIGINT', 'SIGQUIT'] as const;
 
-/** By these this process ends as the command did; the others would leave a core file, or are none that end Node. */
+/** Signals by which this process ends if the command did. The others would leave a core file, or do not end Node. */
 const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGKILL', 'SIGUSR2', 'SIGALRM'];
 
 export interface ChildOptions {
   readonly stdio: StdioOptions;
-  /** The command has a terminal of its own, so that no key's signal reaches it but by us. */
+  /** The command has a terminal of its own, so that the signals of keys reach it only through this process. */
   readonly hasOwnTerminal?: boolean;
-  /** Called once it runs. */
+  /** Called when the command has started. */
   readonly onStarted?: (pid: number) => void;
 }
 
@@ -26,7 +26,7 @@ export interface ChildExit {
 }
 
 /**
- * Runs a command beside this process, which stands for it: the signals that it gets are the command's.
+ * Runs a command as a child, for which this process stands: the signals that it receives are passed on to the command.
  *
  * @throws CommandError `CommandNotExecutable`
  */
@@ -36,13 +36,13 @@ export async function runChild(
   options: ChildOptions,
 ): Promise<ChildExit> {
   const [file = '', ...arguments_] = command;
-  // Node throws its own error where the system refuses that.
+  // If the system refused the size, Node would throw an error of its own.
   assertFits(command, environment);
   const isReached = options.hasOwnTerminal !== true && hasTerminal();
   let child: ChildProcess | undefined;
   const passOn = (signal: NodeJS.Signals): void => void child?.kill(signal);
   const onKey = (signal: NodeJS.Signals): void => void (isReached || child?.kill(signal));
-  // Before there is a command: a signal that came just behind its start would end us, and leave it running.
+  // The listeners come first: a signal just after the start would end this process, and leave the command running.
   for (const signal of SIGNALS) process.on(signal, passOn);
   for (const signal of KEY_SIGNALS) process.on(signal, onKey);
   try {
@@ -63,14 +63,14 @@ export async function runChild(
   }
 }
 
-/** Ends as a command ended: by the same signal, else with its exit code, as a shell has it. */
+/** Ends this process as the command ended: by the same signal, or returns its exit code in a shell's convention. */
 export function endAs({ code, signal }: ChildExit): number {
   if (signal === null) return code ?? 1;
   if (ENDING_SIGNALS.includes(signal)) process.kill(process.pid, signal);
   return 128 + constants.signals[signal];
 }
 
-/** Whether this process has a controlling terminal (`tty_nr` in proc_pid_stat(5)). */
+/** Tells whether this process has a controlling terminal (`tty_nr` in proc_pid_stat(5)). */
 function hasTerminal(): boolean {
   const stat = readFileSync('/proc/self/stat', 'latin1');
   return stat.slice(stat.lastIndexOf(')')).split(' ')[5] !== '0';

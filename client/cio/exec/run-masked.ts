@@ -9,36 +9,38 @@ import { copyModes, copySize, isInForeground, makeRaw, makesSignals, openPseudoT
 import { runChild, type ChildExit } from './run-child.ts';
 import { secretPatternsOf } from './secret-patterns.ts';
 
-/** Gives a command a session with a terminal of its own (util-linux). */
+/** Runs a command in a new session with a controlling terminal of its own (util-linux). */
 const SETSID = '/usr/bin/setsid';
 
-/** The command's, which is told of them: they do not end us. */
+/** Signals that are passed on to the command, and do not end this process; the others end it. */
 const COMMAND_SIGNALS: readonly NodeJS.Signals[] = [...ENDING_SIGNALS, 'SIGUSR1', 'SIGUSR2'];
 const OWN_SIGNALS = ALL_ENDING_SIGNALS.filter((signal) => !COMMAND_SIGNALS.includes(signal));
 
-/** Ctrl-C, as a terminal has it whose keys were not changed. */
+/** Ctrl-C, the default interrupt key of a terminal. */
 const INTERRUPT = 0x03;
 
-/** How long the begin of what may be a secret waits for its end, in milliseconds: less than people notice. */
+/** How long the beginning of a possible secret is held back for its end, in milliseconds: too short to notice. */
 const HOLD_MS = 50;
 
 /**
- * What a command that has ended left behind in the terminal comes at once; what it left running may hold it open. Counted, as a
- * slow terminal may take its time for each piece: Linux keeps 68 KiB, and gives 4 at a time.
+ * How long to read what a command that has ended left in the pseudoterminal: its remaining children may hold that open.
+ * The limit is a count of rounds, as a slow terminal may take long for each piece: Linux buffers 68 KiB, and delivers 4
+ * KiB at a time.
  */
 const DRAIN_ROUNDS = 40;
 const DRAIN_ROUND_MS = 5;
 
-/** Of keys that a terminal has no room for, the next try comes after some milliseconds. */
+/** Wait before keys that the pseudoterminal had no room for are written again, in milliseconds. */
 const KEYS_RETRY_MS = 5;
 
 /**
- * Runs a command whose output to this terminal goes through here, and has its secrets masked. It still sees a terminal: a
- * second one, with the size of ours. Where its input, too, is ours, this second one is all that it has, with its keys;
- * else it stays on ours, and only what it writes takes the detour. What is no terminal is left alone.
+ * Runs a command, and masks secrets in what it writes to this terminal. The command still sees a terminal: a
+ * pseudoterminal with the size of this one. If its input is this terminal too, the pseudoterminal becomes its
+ * controlling terminal, with all keys; else it stays on this terminal, and only its output goes through the
+ * pseudoterminal. Streams that are not terminals are passed on as they are.
  *
- * @param secrets may become more while it runs
- * @param onInterrupt is called where Ctrl-C was typed to interrupt it, of which the command's own terminal tells nobody but it
+ * @param secrets may grow while the command runs
+ * @param onInterrupt called when Ctrl-C was typed to interrupt the command; its own terminal signals only the command
  */
 export async function runMasked(
   command: readonly string[],
@@ -53,7 +55,8 @@ export async function runMasked(
   copySize(screen, master);
   if (ownsKeys) copyModes(STDIN, slave);
   else makeRaw(slave);
-  // Whatever comes before the command runs is told to it then; what comes behind it must not leave the terminal as it is now.
+  // A signal that comes before the command runs is passed on to it then. One that comes after it has ended must not end
+  // this process before the terminal's modes are restored.
   const stay = (): void => undefined;
   for (const signal of COMMAND_SIGNALS) process.on(signal, stay);
   const restore = ownsKeys ? makeRaw(STDIN) : (): void => undefined;
@@ -64,11 +67,12 @@ export async function runMasked(
   let pid = 0;
   const onResize = (): void => {
     copySize(screen, master);
-    // Its own terminal tells the command; ours told it before the size was right.
+    // As the command's controlling terminal, the pseudoterminal signals this itself. Else the command was signalled by
+    // this terminal, while the pseudoterminal still had the old size.
     if (!ownsKeys && pid !== 0) tellResized(pid);
   };
   process.on('SIGWINCH', onResize);
-  // A shell that has stopped us takes the terminal back to its own modes: what is typed would be shown, were it a passphrase.
+  // When this process was stopped, the shell restored its own modes, and the terminal would echo even a passphrase.
   const onContinue = (): void => {
     if (ownsKeys && isInForeground(STDIN)) makeRaw(STDIN);
   };
@@ -84,7 +88,8 @@ export async function runMasked(
         onStarted(started);
       },
     });
-    // Held open as long as the command runs: the terminal of one that closes its own would hang up, and end it.
+    // The slave stays open while the command runs: if the command closed its own, the terminal would hang up and end
+    // it.
     const exit = await running.finally(() => closeSync(slave));
     pid = 0;
     await output.drain();
@@ -104,17 +109,17 @@ function tellResized(pid: number): void {
   try {
     process.kill(pid, 'SIGWINCH');
   } catch {
-    // It has ended, and we are about to hear of it.
+    // The command has ended, and its exit event is about to come.
   }
 }
 
 interface MaskedOutput {
-  /** Resolves once all that was written is shown. */
+  /** Resolves when all output is shown. */
   drain(): Promise<void>;
   close(): void;
 }
 
-/** Shows on a terminal what comes out of another one. */
+/** Shows the output of a pseudoterminal on a terminal, with secrets masked. */
 function showMasked(master: number, screen: number, secrets: ReadonlySet<string>): MaskedOutput {
   let known = secrets.size;
   let masker = new Masker(secretPatternsOf(secrets));
@@ -128,7 +133,7 @@ function showMasked(master: number, screen: number, secrets: ReadonlySet<string>
     try {
       writeAll(screen, bytes);
     } catch {
-      // The terminal has hung up. The command will be told so by the kernel, and ends as it likes.
+      // The terminal has hung up. The kernel tells the command, which ends as it likes.
       isGone = true;
     }
   };
@@ -144,10 +149,10 @@ function showMasked(master: number, screen: number, secrets: ReadonlySet<string>
       masker = new Masker(secretPatternsOf(secrets), masker);
     }
     show(masker.push(bytes));
-    // This process may have been stopped in between: what has come by then is read first.
+    // This process may have been stopped meanwhile: the immediate lets output that has arrived be read first.
     if (masker.isHolding) timer = setTimeout(() => (late = setImmediate(flush)), HOLD_MS);
   });
-  // EIO: nobody has the other end any more.
+  // EIO: no process has the other end open any more.
   stream.on('error', () => ended.resolve()).on('close', () => ended.resolve());
   return {
     async drain() {
@@ -167,7 +172,7 @@ function showMasked(master: number, screen: number, secrets: ReadonlySet<string>
   };
 }
 
-/** Types on a terminal what is typed on ours. */
+/** Passes the keys typed on this terminal to a pseudoterminal. Returns a function that stops that. */
 function passKeysTo(master: number, onInterrupt: () => void): () => void {
   const { stdin } = process;
   let keys: Buffer = Buffer.alloc(0);
@@ -177,7 +182,7 @@ function passKeysTo(master: number, onInterrupt: () => void): () => void {
     try {
       while (keys.length > 0) keys = keys.subarray(writeSync(master, keys));
     } catch (error) {
-      // A command that reads no keys has no room for more; one that has gone needs none.
+      // EAGAIN: the command reads no keys, and there is no room for more. Else the command has gone, and needs none.
       if ((error as NodeJS.ErrnoException).code === 'EAGAIN') timer = setTimeout(type, KEYS_RETRY_MS);
       else keys = Buffer.alloc(0);
     }

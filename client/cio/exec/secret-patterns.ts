@@ -1,18 +1,18 @@
-/** A shorter secret is not masked: it would be found in words that have nothing to do with it. */
+/** A shorter secret, in bytes, is not masked: it would match in unrelated words. */
 export const SECRET_BYTES_MIN = 4;
 
-/** The same for what is only a part of a secret, or another form of one. */
+/** The same for a part of a secret, or an encoded form of one. */
 const PART_BYTES_MIN = 8;
 
-/** Longer patterns are cut into pieces, so that no more than that has to wait for its end. */
+/** Longer patterns are cut into pieces of this size, so that no more output than that is ever held back. */
 const PIECE_BYTES = 128;
 
-/** Where base64(1) begins a new line. */
+/** Line length of base64(1). */
 const BASE64_LINE_BYTES = 76;
 
 /**
- * What to look for in the output of a command to find secrets: as they are, also without the white space around them, line by
- * line, in base64 wherever they begin in it, and as URLs, forms, JSON and shells write them.
+ * Returns the patterns that reveal secrets in the output of a command: verbatim, also without surrounding white space
+ * and line by line, in base64 at any alignment, and as URLs, forms, JSON and shells write them.
  */
 export function secretPatternsOf(secrets: Iterable<string>): readonly Uint8Array[] {
   const patterns = new Set<string>();
@@ -25,7 +25,7 @@ export function secretPatternsOf(secrets: Iterable<string>): readonly Uint8Array
 function* formsOf(secret: string): Generator<string> {
   const bytes = Buffer.from(secret);
   if (bytes.length < SECRET_BYTES_MIN) return;
-  // A terminal gets another line end than a file, and programs unpack what JSON has packed.
+  // Split at line ends, which differ on a terminal, and at escaped ones, as programs may decode a secret that is JSON.
   for (const line of secret.split(/\r?\n|\\r|\\n/)) {
     const part = line.trim();
     if (Buffer.byteLength(part) >= PART_BYTES_MIN) yield* piecesOf(part, PIECE_BYTES);
@@ -41,7 +41,7 @@ function* formsOf(secret: string): Generator<string> {
   }
 }
 
-/** As JavaScript, RFC 3986 and forms have it, and before a host as browsers and Go do; a form has + for a space. */
+/** Encodings as by JavaScript, RFC 3986 and forms, and in user info as by browsers and Go; forms have + for a space. */
 function formsInUrls(secret: string): string[] {
   const url = encodeURIComponent(secret);
   const strict = url.replaceAll(/[!'()*]/g, escapeByte);
@@ -56,7 +56,7 @@ function formsInUrls(secret: string): string[] {
     .flatMap((form) => [form, form.replaceAll(/%../g, (escape) => escape.toLowerCase())]);
 }
 
-/** As most write it, as Go does, which thinks of HTML, and in ASCII, as Python does; PHP escapes each slash besides. */
+/** Encodings in JSON: the usual one, Go's, which is safe for HTML, and Python's, in ASCII. PHP also escapes slashes. */
 function formsInJson(secret: string): string[] {
   const json = JSON.stringify(secret).slice(1, -1);
   return [json, json.replaceAll(/[<>&]/g, escapeUnit), json.replaceAll(/[^ -~]/g, escapeUnit)].flatMap((form) => [
@@ -65,7 +65,7 @@ function formsInJson(secret: string): string[] {
   ]);
 }
 
-/** As `export -p` and `set -x` quote it: bash in two ways, and dash. */
+/** Quotings by `export -p` and `set -x`: two of bash, and that of dash. */
 function formsInShells(secret: string): string[] {
   return [
     secret.replaceAll(/["$\\`]/g, String.raw`\$&`),
@@ -74,7 +74,7 @@ function formsInShells(secret: string): string[] {
   ];
 }
 
-/** The pieces of a long text, as `latin1`; a rest that would be too short belongs to the one before it. */
+/** Cuts a long text into pieces, as `latin1`. A remainder that would be too short stays with the piece before it. */
 function* piecesOf(text: string, length: number): Generator<string> {
   const bytes = Buffer.from(text).toString('latin1');
   let from = 0;
@@ -82,7 +82,10 @@ function* piecesOf(text: string, length: number): Generator<string> {
   yield bytes.slice(from);
 }
 
-/** What base64 makes of a secret whatever stands around it, where it begins `offset` bytes into a group of three. */
+/**
+ * Returns the base64 of a secret that does not depend on its surroundings, if it begins `offset` bytes into a group of
+ * 3.
+ */
 function base64Inside(secret: Uint8Array, offset: number): string {
   const encoded = Buffer.concat([Buffer.alloc(offset), secret])
     .toString('base64')

@@ -7,7 +7,7 @@ import type { Session } from '../session.ts';
 import { readCredentials } from './read-credentials.ts';
 import type { Selection } from './read-credentials.ts';
 
-/** An encrypted export, and what is told of it. */
+/** An encrypted export, and a summary of its content. */
 export interface EncryptedExport {
   readonly file: Uint8Array;
   readonly credentials: number;
@@ -15,7 +15,7 @@ export interface EncryptedExport {
 }
 
 /**
- * Reads credentials and encrypts them; in between they are in this process's memory, and nowhere else.
+ * Reads credentials and encrypts them. In between, they are only in the memory of this process.
  *
  * @throws CredentialError, CommandError
  */

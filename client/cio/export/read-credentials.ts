@@ -8,25 +8,25 @@ import { encodeValue } from '../../value.ts';
 import { CommandError } from '../command-error.ts';
 import { bytesOf } from '../value-output.ts';
 
-/** How often all is read again because something was changed meanwhile. */
+/** Attempts at a consistent reading, before the export fails because the credentials keep changing. */
 const ATTEMPTS = 5;
 
-/** Calls that are sent before the first of them is answered. */
+/** Calls in flight at a time. */
 const CALLS_AHEAD = 50;
 
-/** What is to be exported. */
+/** The credentials to export. */
 export interface Selection {
-  /** Names, sets, UUIDs and patterns; everything where there are neither these nor sets. */
+  /** Names, sets, UUIDs and patterns. If both this and `sets` are empty, everything is exported. */
   readonly targets: readonly string[];
   readonly sets: readonly string[];
   readonly owner: number | null;
 }
 
 /**
- * The credentials of one owner, all as they were at one moment: what there is is listed before and after the values are
- * read, and where the two differ, all is read again. A version is never changed, and never comes back.
+ * Reads the credentials of one owner as of one moment: it lists them before and after it reads the values, and if the
+ * lists differ, starts again. The value of a version never changes, and version numbers are never reused.
  *
- * @throws CredentialError `NotFound` where something that is named is not there; CommandError where it changes all the time
+ * @throws CredentialError `NotFound` if a named one does not exist; CommandError if the credentials keep changing
  */
 export async function readCredentials(client: CredentialClient, selection: Selection): Promise<ExportedCredential[]> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
@@ -38,7 +38,7 @@ export async function readCredentials(client: CredentialClient, selection: Selec
   }
   throw new CommandError(
     'ReadFailed',
-    'the credentials are being changed all the time',
+    'the credentials keep changing',
     'repeat the command a little later, or name the sets that you want',
   );
 }
@@ -70,7 +70,7 @@ async function listNamed(
   return found;
 }
 
-/** What the caller may only read belongs to somebody else, and is left to him. */
+/** Lists the credentials that the caller may change. Those that others only granted to the caller are left out. */
 async function list(
   client: CredentialClient,
   pattern: string | undefined,
@@ -86,7 +86,7 @@ async function list(
   return found;
 }
 
-/** Undefined where one of them is not there any more. */
+/** Reads the values of the listed credentials. Returns undefined if one of them no longer exists. */
 async function readValues(
   client: CredentialClient,
   list: readonly Credential[],

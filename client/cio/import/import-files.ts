@@ -7,7 +7,7 @@ import { encodeText } from '../../value.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import { assertConfirmed } from '../confirm.ts';
 import type { Session } from '../session.ts';
-import { formatOutlook, outlookOf, type Outlook } from './outlook.ts';
+import { formatPreview, previewOf, type ImportPreview } from './preview.ts';
 import { isThere, usualPlaces } from './places.ts';
 import { inFile, parseFormat, readTexts } from './read-files.ts';
 import { readSource, type SourceText } from './read-source.ts';
@@ -40,26 +40,26 @@ export async function importFiles(session: Session, paths: readonly string[], op
     texts.push(await readSource(session, path, options.identity));
   }
   const plan = planOf(readTexts(texts, format), { ...options, provider });
-  const outlook = await outlookOf(session, plan, options.owner);
+  const preview = await previewOf(session, plan, options.owner);
   if (options.isDryRun) {
-    session.print({ dryRun: true, ...outlook }, () => formatOutlook(outlook));
-    tellNotImported(session, outlook);
+    session.print({ dryRun: true, ...preview }, () => formatPreview(preview));
+    tellNotImported(session, preview);
     return EXIT.done;
   }
-  if (isLookingAround) await confirm(session, outlook, options.isConfirmed);
-  else tellNotImported(session, outlook);
+  if (isLookingAround) await confirm(session, preview, options.isConfirmed);
+  else tellNotImported(session, preview);
   if (plan.credentials.length === 0) {
     throw new CommandError('NoValue', 'there is nothing that can be imported', 'nothing was stored');
   }
   const { generation, saved } = await store(session, plan, options);
   // Reported before the sets are tried out: that may fail in many ways, but they are stored all the same.
-  if (!session.isJson) tellStored(session, outlook);
+  if (!session.isJson) tellStored(session, preview);
   const findings =
     options.validate || options.asAlternate
-      ? await tryOut(session, outlook, options.owner)
+      ? await tryOut(session, preview, options.owner)
       : new Map<string, readonly Finding[]>();
   if (session.isJson) {
-    session.printDocument({ generation, saved, ...outlook, findings: Object.fromEntries(findings) });
+    session.printDocument({ generation, saved, ...preview, findings: Object.fromEntries(findings) });
   }
   tellOfFiles(session, texts, plan);
   const isFailed = [...findings.values()].some((found) => found.some(({ state }) => state === 'failed'));
@@ -101,14 +101,14 @@ function planOf(files: readonly SourceFile[], options: PlanOptions): Plan {
 }
 
 /** Shows what was found in the usual places and asks for confirmation: the user did not name these files. */
-async function confirm(session: Session, outlook: Outlook, isConfirmed: boolean): Promise<void> {
-  if (!session.isJson) for (const row of formatOutlook(outlook).trimEnd().split('\n')) session.note(row);
-  tellNotImported(session, outlook);
-  if (outlook.sets.length === 0 && outlook.credentials.length === 0) return;
+async function confirm(session: Session, preview: ImportPreview, isConfirmed: boolean): Promise<void> {
+  if (!session.isJson) for (const row of formatPreview(preview).trimEnd().split('\n')) session.note(row);
+  tellNotImported(session, preview);
+  if (preview.sets.length === 0 && preview.credentials.length === 0) return;
   if (!isConfirmed) await assertConfirmed(session, 'Store these?');
 }
 
-function tellNotImported(session: Session, { notImported }: Outlook): void {
+function tellNotImported(session: Session, { notImported }: ImportPreview): void {
   if (session.isJson) return;
   for (const { what, reason, source } of notImported) session.note(`Not imported: ${what} (${source}): ${reason}`);
 }
@@ -124,7 +124,7 @@ async function store(
   return session.withClient((client) => client.call('Create', { credentials, replace, owner }));
 }
 
-function tellStored(session: Session, { sets, credentials }: Outlook): void {
+function tellStored(session: Session, { sets, credentials }: ImportPreview): void {
   for (const { set, fields } of sets) session.succeed(undefined, OPERATION, `Set ${set} saved: ${fields.join(', ')}`);
   for (const { name } of credentials) session.succeed(undefined, OPERATION, `Credential ${name} saved`);
   for (const { set, missing } of sets) {

@@ -7,7 +7,7 @@ import { formatTable } from '../table.ts';
 import { terminalWidth } from '../terminal.ts';
 
 /** The outcome of storing a plan, given what is stored already. It contains no secrets. */
-export interface Outlook {
+export interface ImportPreview {
   readonly sets: readonly {
     readonly set: string;
     readonly provider: string | undefined;
@@ -25,7 +25,7 @@ export interface Outlook {
 }
 
 /** Compares a plan with the contents of the store. */
-export async function outlookOf(session: Session, plan: Plan, owner: number | null): Promise<Outlook> {
+export async function previewOf(session: Session, plan: Plan, owner: number | null): Promise<ImportPreview> {
   const names = plan.credentials.map(({ credential }) => credential.name);
   const sets = [...new Set(names.flatMap((name) => membershipOf(name)?.set ?? []))];
   const loose = plan.credentials.filter(({ credential }) => membershipOf(credential.name) === undefined);
@@ -72,8 +72,8 @@ export async function outlookOf(session: Session, plan: Plan, owner: number | nu
   };
 }
 
-/** Formats the outlook as a table for the terminal. */
-export function formatOutlook({ sets, credentials }: Pick<Outlook, 'sets' | 'credentials'>): string {
+/** Formats the preview as a table for the terminal. */
+export function formatPreview({ sets, credentials }: Pick<ImportPreview, 'sets' | 'credentials'>): string {
   const columns = [
     { title: 'NAME' },
     { title: 'PROVIDER' },

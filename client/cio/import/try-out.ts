@@ -2,12 +2,12 @@ import type { Finding } from '../../../src/protocol/interface.generated.ts';
 import type { Session } from '../session.ts';
 import { VALIDATION_TIMEOUT_MS } from '../timeouts.ts';
 import { formatResult } from '../validation-report.ts';
-import type { Outlook } from './outlook.ts';
+import type { ImportPreview } from './preview.ts';
 
 /** Validates the complete sets without writing to their servers, and returns the findings by set. */
 export async function tryOut(
   session: Session,
-  { sets }: Outlook,
+  { sets }: ImportPreview,
   owner: number | null,
 ): Promise<ReadonlyMap<string, readonly Finding[]>> {
   const found = new Map<string, readonly Finding[]>();

@@ -3,7 +3,7 @@ import { explain } from '../messages.ts';
 import { endAs, runChild, type ChildExit } from '../exec/run-child.ts';
 import type { Environment } from '../process-image.ts';
 import type { Session } from '../session.ts';
-import { ASK_AGAIN_MS, follow, passingReason } from '../watch/follow.ts';
+import { ASK_AGAIN_MS, follow, passingReason, type FollowListener } from '../watch/follow.ts';
 import type { OnChange } from './action.ts';
 import { SetFollower } from './set-follower.ts';
 
@@ -70,12 +70,12 @@ class Supervisor {
   async run(): Promise<ChildExit> {
     // The watch begins before the set is read, so that no change in between is missed.
     const { set, owner } = this.#run;
-    const tellings = follow(this.#session, { patterns: [set], owner }, this.#events());
-    const { value } = await tellings.next();
-    this.#follower.hear(value.told);
+    const batches = follow(this.#session, { patterns: [set], owner }, this.#listener());
+    const { value } = await batches.next();
+    this.#follower.apply(value.events);
     let next: PreparedRun | undefined = await this.#run.prepare();
     let exit: ChildExit = { code: null, signal: null };
-    void this.#listen(tellings);
+    void this.#listen(batches);
     for (const signal of ENDING) process.on(signal, this.#stay);
     while (next !== undefined) {
       exit = await start(next, (pid) => (this.#pid = pid), this.#stay);
@@ -96,16 +96,16 @@ class Supervisor {
     clearTimeout(this.#settling);
   };
 
-  async #listen(tellings: ReturnType<typeof follow>): Promise<void> {
+  async #listen(batches: ReturnType<typeof follow>): Promise<void> {
     try {
-      for await (const { told } of tellings) if (this.#follower.hear(told)) this.#settle();
+      for await (const { events } of batches) if (this.#follower.apply(events)) this.#settle();
     } catch (error) {
       const { message } = explain(error);
       this.#session.note(`The set is no longer watched, but the command keeps running: ${message}`);
     }
   }
 
-  #events(): Parameters<typeof follow>[2] {
+  #listener(): FollowListener {
     return {
       onLost: () => this.#session.note('The daemon cannot be reached, or is locked; the command keeps running.'),
       onBack: () => undefined,

@@ -1,6 +1,6 @@
 import type { WatchedSet } from '../../../src/protocol/interface.generated.ts';
 import { canonicalSetName } from '../../../src/sets.ts';
-import type { Told } from '../watch/picture.ts';
+import type { WatchEvent } from '../watch/picture.ts';
 
 /** Follows the set that a name or UUID means to the caller: the caller's own if there is one, else the shared one. */
 export class SetFollower {
@@ -8,7 +8,7 @@ export class SetFollower {
   readonly #uuid: string;
   readonly #known: Map<number, WatchedSet> = new Map();
   /** UUID and generation of the set when it was last complete. Generations alone count per owner and per store. */
-  #heard: string | undefined;
+  #lastComplete: string | undefined;
 
   constructor(set: string) {
     this.#name = canonicalSetName(set);
@@ -21,8 +21,8 @@ export class SetFollower {
   }
 
   /** @returns whether the set is complete, and differs from what it was when it was last complete */
-  hear(told: readonly Told[]): boolean {
-    for (const each of told) {
+  apply(events: readonly WatchEvent[]): boolean {
+    for (const each of events) {
       if (each.event === 'gone') {
         if (each.kind === 'set' && each.name === this.#name) this.#known.delete(each.owner);
       } else if (each.kind === 'set' && this.#isMeant(each.item)) {
@@ -31,9 +31,9 @@ export class SetFollower {
     }
     const meant = this.#meant();
     if (meant?.ready !== true) return false;
-    const heard = `${meant.uuid} ${meant.generation}`;
-    const isChanged = this.#heard !== heard;
-    this.#heard = heard;
+    const complete = `${meant.uuid} ${meant.generation}`;
+    const isChanged = this.#lastComplete !== complete;
+    this.#lastComplete = complete;
     return isChanged;
   }
 

@@ -4,7 +4,7 @@ import type { WatchIn } from '../../../src/protocol/interface.generated.ts';
 import type { CredentialClient } from '../../client.ts';
 import { ConnectionError } from '../../connection-error.ts';
 import type { Session } from '../session.ts';
-import { Picture, type Told } from './picture.ts';
+import { Picture, type WatchEvent } from './picture.ts';
 
 /** Time-out of a watch, in which nothing may change for weeks: the longest that Node's timers support. */
 const SILENCE_MAX_MS = 0x7fff_ffff;
@@ -19,17 +19,17 @@ export const ASK_AGAIN_MS: number = RETRY_MAX_MS;
 /** The connection failures that are temporary. */
 const PASSING: ReadonlySet<string> = new Set(['not_found', 'refused', 'closed', 'timed_out', 'failed']);
 
-/** Events besides the changes. */
-export interface FollowEvents {
+/** Is told when the watch is interrupted, and when it goes on. */
+export interface FollowListener {
   /** The watch is interrupted. Called once for each interruption and reason. */
   onLost(reason: 'gone' | 'locked'): void;
   onBack(): void;
 }
 
 /** A batch: the initial state, or changes. */
-export interface Telling {
+export interface WatchBatch {
   readonly isFirst: boolean;
-  readonly told: readonly Told[];
+  readonly events: readonly WatchEvent[];
 }
 
 /**
@@ -42,9 +42,9 @@ export interface Telling {
 export async function* follow(
   session: Session,
   parameters: WatchIn,
-  events: FollowEvents,
+  listener: FollowListener,
   isPatient = false,
-): AsyncGenerator<Telling, never, undefined> {
+): AsyncGenerator<WatchBatch, never, undefined> {
   const picture = new Picture();
   let isFirst = true;
   let retryMs = RETRY_MIN_MS;
@@ -58,15 +58,15 @@ export async function* follow(
         if (fresh !== undefined) {
           fresh.apply(reply);
           if (!reply.settled) continue;
-          const told = picture.become(fresh);
+          const events = picture.replaceWith(fresh);
           fresh = undefined;
-          if (lost !== undefined) events.onBack();
+          if (lost !== undefined) listener.onBack();
           lost = undefined;
           retryMs = RETRY_MIN_MS;
-          if (isFirst || told.length > 0) yield { isFirst, told };
+          if (isFirst || events.length > 0) yield { isFirst, events };
           isFirst = false;
         } else {
-          yield { isFirst: false, told: picture.apply(reply) };
+          yield { isFirst: false, events: picture.apply(reply) };
         }
       }
     } catch (error) {
@@ -74,7 +74,7 @@ export async function* follow(
       if (reason === undefined || (isFirst && !isPatient)) throw error;
       if (lost !== reason && reason !== 'busy') {
         lost = reason;
-        events.onLost(reason);
+        listener.onLost(reason);
       }
     } finally {
       client?.close();

@@ -1,7 +1,7 @@
 import type { Vanished, WatchOut, WatchedCredential, WatchedSet } from '../../../src/protocol/interface.generated.ts';
 
 /** One event: a credential or set is present at the start, is new, has changed, or is gone. */
-export type Told =
+export type WatchEvent =
   | { readonly event: 'present' | 'new' | 'changed'; readonly kind: 'credential'; readonly item: WatchedCredential }
   | {
       readonly event: 'present' | 'new' | 'changed';
@@ -12,33 +12,33 @@ export type Told =
     }
   | ({ readonly event: 'gone' } & Vanished);
 
-/** A watcher's copy of the credentials and sets it has been told of. */
+/** A watcher's copy of the credentials and sets that the daemon has reported to it. */
 export class Picture {
   readonly #credentials: Map<string, WatchedCredential> = new Map();
   readonly #sets: Map<string, WatchedSet> = new Map();
 
   /** Applies a reply, and returns what it changed. */
-  apply({ credentials, sets, vanished }: Omit<WatchOut, 'settled'>): Told[] {
-    const told: Told[] = [];
+  apply({ credentials, sets, vanished }: Omit<WatchOut, 'settled'>): WatchEvent[] {
+    const events: WatchEvent[] = [];
     for (const item of credentials) {
       const event = replace(this.#credentials, placeOf(item.owner, item.name), item);
-      if (event !== undefined) told.push({ event, kind: 'credential', item });
+      if (event !== undefined) events.push({ event, kind: 'credential', item });
     }
     for (const item of sets) {
       const place = placeOf(item.owner, item.set);
       const before = this.#sets.get(place);
       const event = replace(this.#sets, place, item);
-      if (event !== undefined) told.push({ event, kind: 'set', item, before });
+      if (event !== undefined) events.push({ event, kind: 'set', item, before });
     }
     for (const { kind, name, owner } of vanished) {
       const known = kind === 'set' ? this.#sets : this.#credentials;
-      if (known.delete(placeOf(owner, name))) told.push({ event: 'gone', kind, name, owner });
+      if (known.delete(placeOf(owner, name))) events.push({ event: 'gone', kind, name, owner });
     }
-    return told;
+    return events;
   }
 
   /** Takes over the contents of another picture, made by a new watch, and returns the differences. */
-  become(other: Picture): Told[] {
+  replaceWith(other: Picture): WatchEvent[] {
     const vanished: Vanished[] = [
       ...[...this.#credentials]
         .filter(([place]) => !other.#credentials.has(place))

@@ -5,12 +5,12 @@ import type { Session } from '../session.ts';
 import { printable } from '../text.ts';
 import { formatTime } from '../time.ts';
 import { follow } from './follow.ts';
-import type { Told } from './picture.ts';
+import type { WatchEvent } from './picture.ts';
 
 /** Prints the initial state and then every change, a line each, until interrupted or until the reader is gone. */
 export async function printChanges(session: Session, parameters: WatchIn): Promise<number> {
   const users = localUsers();
-  const events = {
+  const listener = {
     onLost: (reason: 'gone' | 'locked') => {
       session.note(
         reason === 'gone'
@@ -20,52 +20,51 @@ export async function printChanges(session: Session, parameters: WatchIn): Promi
     },
     onBack: () => session.note('Watching again.'),
   };
-  for await (const { isFirst, told } of follow(session, parameters, events)) {
-    const shown = isFirst ? told.map(asPresent).toSorted(byName) : told;
+  for await (const { isFirst, events } of follow(session, parameters, listener)) {
+    const shown = isFirst ? events.map(asPresent).toSorted(byName) : events;
     if (!session.isJson && isFirst && shown.length === 0) session.note('There is nothing yet; waiting.');
-    for (const each of shown) session.print(documentOf(each), () => formatTold(each, Date.now(), users));
+    for (const each of shown) session.print(documentOf(each), () => formatEvent(each, Date.now(), users));
     if (session.isJson && isFirst) session.printDocument({ event: 'settled' });
     if (session.isUnread) return EXIT.done;
   }
   throw new TypeError('a watch has no end');
 }
 
-function asPresent(told: Told): Told {
-  return told.event === 'gone' ? told : { ...told, event: 'present' };
+function asPresent(event: WatchEvent): WatchEvent {
+  return event.event === 'gone' ? event : { ...event, event: 'present' };
 }
 
 /** Sorts credentials before sets, each by name and owner. */
-function byName(a: Told, b: Told): number {
+function byName(a: WatchEvent, b: WatchEvent): number {
   const [first, second] = [keyOf(a), keyOf(b)];
   return first < second ? -1 : first > second ? 1 : 0;
 }
 
-function keyOf(told: Told): string {
-  const { name, owner } = partsOf(told);
-  return `${told.kind} ${name} ${owner}`;
+function keyOf(event: WatchEvent): string {
+  const { name, owner } = partsOf(event);
+  return `${event.kind} ${name} ${owner}`;
 }
 
 /** The document for a line of JSON: `event` and `kind`, and the fields from the interface. */
-function documentOf(told: Told): object {
-  if (told.event === 'gone') return told;
-  const { event, kind, item } = told;
-  return { event, kind, ...item };
+function documentOf(event: WatchEvent): object {
+  if (event.event === 'gone') return event;
+  return { event: event.event, kind: event.kind, ...event.item };
 }
 
-function formatTold(told: Told, nowMs: number, users: ReadonlyMap<number, string>): string {
-  const { name, owner, details } = partsOf(told);
+function formatEvent(event: WatchEvent, nowMs: number, users: ReadonlyMap<number, string>): string {
+  const { name, owner, details } = partsOf(event);
   const whose = owner === 0 ? '' : `  (${users.get(owner) ?? `uid ${owner}`})`;
-  const line = `${formatTime(nowMs)}  ${told.event.padEnd(7)}  ${told.kind.padEnd(10)}  ${name}${details}${whose}`;
+  const line = `${formatTime(nowMs)}  ${event.event.padEnd(7)}  ${event.kind.padEnd(10)}  ${name}${details}${whose}`;
   return `${printable(line)}\n`;
 }
 
-function partsOf(told: Told): { readonly name: string; readonly owner: number; readonly details: string } {
-  if (told.event === 'gone') return { name: told.name, owner: told.owner, details: '' };
-  const { owner, generation } = told.item;
-  if (told.kind === 'set') {
-    return { name: told.item.set, owner, details: `  ${formatState(told.item)}, generation ${generation}` };
+function partsOf(event: WatchEvent): { readonly name: string; readonly owner: number; readonly details: string } {
+  if (event.event === 'gone') return { name: event.name, owner: event.owner, details: '' };
+  const { owner, generation } = event.item;
+  if (event.kind === 'set') {
+    return { name: event.item.set, owner, details: `  ${formatState(event.item)}, generation ${generation}` };
   }
-  return { name: told.item.name, owner, details: `  version ${told.item.version}, generation ${generation}` };
+  return { name: event.item.name, owner, details: `  version ${event.item.version}, generation ${generation}` };
 }
 
 function formatState({ ready, missing, health }: WatchedSet): string {

@@ -26,14 +26,19 @@ const SYSTEMCTL_TIME_MAX_MS = 30_000;
 /** Reloads the units that a set names in `reload_units` after each change of that set, without end. */
 export async function reloadUnits(session: Session): Promise<never> {
   const units = new SettlingUnits(session);
-  const events = {
+  const listener = {
     onLost: () => session.note('The daemon cannot be reached, or is locked; waiting until it is back.'),
     onBack: () => session.note('Watching again.'),
   };
-  for await (const { isFirst, told } of follow(session, { owner: SHARED, patterns: [NAMING_UNITS] }, events, true)) {
+  for await (const { isFirst, events } of follow(
+    session,
+    { owner: SHARED, patterns: [NAMING_UNITS] },
+    listener,
+    true,
+  )) {
     // The initial state is no change: the units started with it.
     if (isFirst) continue;
-    for (const each of told) {
+    for (const each of events) {
       if (each.event === 'gone' || each.kind !== 'set' || !isChanged(each.item, each.before)) continue;
       await touchUnitsOf(session, units, each.item.set);
     }

@@ -60,7 +60,7 @@ describe('NewFile', () => {
     }
   });
 
-  it('replaces an existing file only with `force`, also one that appeared meanwhile', (t) => {
+  it('replaces an existing file only with `force`, even one that appears while the command runs', (t) => {
     const folder = temporaryDirectory(t);
     const target = path.join(folder, 'target');
     {

@@ -55,7 +55,7 @@ describe('formatTable()', () => {
 describe('formatTableOrRecords()', () => {
   const columns = [{ title: 'NAME' }, { title: 'OWNER' }, { title: 'VALUE', isElastic: true }] as const;
 
-  it('returns a table where one fits', () => {
+  it('returns a table if it fits', () => {
     const rows = [['cio_aws_access_key', 'shared', 'AKIA']];
     assert.equal(formatTableOrRecords(columns, rows, 80), formatTable(columns, rows, 80));
     assert.equal(formatTableOrRecords(columns, rows, undefined), formatTable(columns, rows, undefined));

@@ -92,7 +92,7 @@ describe('formatFindings()', () => {
     assert.ok(!formatTitle('\u001b[2J').includes('\u001b'));
   });
 
-  it('shows unknown reasons as they are', () => {
+  it('shows unknown reasons unchanged', () => {
     const unknown: Finding = { check: 'key', state: 'failed', reason: 'of_a_later_version', subject: 'x' };
     assert.equal(formatFindings('aws', [unknown], false), '  ✖ keys        of_a_later_version (x)\n');
   });

@@ -15,7 +15,7 @@ import { GONE, Harness } from './harness.ts';
 const harness = await Harness.start({ after });
 
 describe('cio credential backup', () => {
-  it('writes a copy that nobody else can read, and that a daemon starts with', async (t) => {
+  it('writes a copy with mode 0600 that a daemon can start with', async (t) => {
     const folder = temporaryDirectory(t);
     const file = path.join(folder, 'copy.db');
     const name = await harness.store('canary-in-the-backup');
@@ -24,7 +24,7 @@ describe('cio credential backup', () => {
     const bytes = fs.readFileSync(file);
     const hash = createHash('sha256').update(bytes).digest('hex');
     assert.ok(stderr.startsWith(`Succeed: Backup store: ${bytes.length} bytes copied, SHA-256 ${hash}\n`), stderr);
-    assert.match(stderr, /opens with this host's own key only.*cio credential slot add recovery/);
+    assert.match(stderr, /Only this host's own key opens this copy.*cio credential slot add recovery/);
     assert.equal(fs.statSync(file).mode & 0o777, 0o600);
     assert.ok(!bytes.includes('canary-in-the-backup') && !bytes.includes(name));
     assert.deepEqual(fs.readdirSync(folder), ['copy.db']);
@@ -37,31 +37,31 @@ describe('cio credential backup', () => {
     await other.stop();
   });
 
-  it('goes to standard output as it is, and says nothing of a missing slot where there is one', async (t) => {
+  it('writes the bytes alone to standard output, and warns of no missing slot where there is a recovery slot', async (t) => {
     const own = await startDaemon(t);
     const options = { socketPath: own.socketPath };
     await harness.succeed(['slot', 'add', 'recovery'], options);
     const { code, stdoutBytes, stderr } = await harness.run(['backup', '-'], options);
     assert.equal(code, EXIT.done, stderr);
     assert.equal(stdoutBytes.toString('latin1', 0, 15), 'SQLite format 3');
-    assert.doesNotMatch(stderr, /own key only/);
+    assert.doesNotMatch(stderr, /own key opens/);
     const report = (await harness.json(['backup', path.join(temporaryDirectory(t), 'x')], options)) as object;
     assert.deepEqual(Object.keys(report).toSorted(), ['bytes', 'file', 'opensElsewhere', 'sha256']);
     await own.stop();
   });
 
-  it('fails where its reader goes before all of it is there', async () => {
+  it('fails if its reader closes the pipe early', async () => {
     const line = [...harness.built, 'credential', 'backup', '-'].map(quoted).join(' ');
     const script = `${GONE}; ${line}; echo "exit $?" >&2`;
     const { stderr } = await run(['/bin/bash', '--norc', '-c', script], { env: harness.environment });
-    assert.match(stderr, /Failed: Backup store: whoever was to read standard output has gone\nexit 1\n/);
+    assert.match(stderr, /Failed: Backup store: the reader of standard output has gone\nexit 1\n/);
   });
 
-  it('replaces no file without --force, and never by half', { skip: skipUnless(mounting) }, async (t) => {
+  it('replaces a file only with --force, and leaves no partial copy', { skip: skipUnless(mounting) }, async (t) => {
     const folder = temporaryDirectory(t);
     const file = path.join(folder, 'copy.db');
     fs.writeFileSync(file, 'precious');
-    assert.match(await harness.fail(EXIT.alreadyExists, ['backup', file]), /exists already/);
+    assert.match(await harness.fail(EXIT.alreadyExists, ['backup', file]), /already exists/);
     fs.symlinkSync('copy.db', path.join(folder, 'link'));
     await harness.fail(EXIT.failed, ['backup', path.join(folder, 'link')]);
     await harness.fail(EXIT.failed, ['backup', path.join(folder, 'link'), '--force']);

@@ -13,7 +13,7 @@ import { Harness, newName, REPOSITORY, UNTOLD } from './harness.ts';
 const harness = await Harness.start({ after });
 
 describe('cio', () => {
-  it("speaks Storidge's words for Storidge's four credentials", async () => {
+  it("prints Storidge's messages for Storidge's four credentials", async () => {
     for (const [name, value] of [
       ['cio_aws_backup_repo', REPOSITORY],
       ['cio_aws_access_key', 'AKIAYHD623GGZX7VDFMJ'],
@@ -35,7 +35,7 @@ describe('cio', () => {
     assert.equal(await harness.succeed(['list', 'aws']), '');
   });
 
-  it('knows its aliases', async () => {
+  it('accepts the aliases of its commands', async () => {
     const name = newName();
     for (const [group, ...words] of [
       ['credentials', 'add', name, 'v'],
@@ -52,14 +52,14 @@ describe('cio', () => {
     }
   });
 
-  it('runs from its sources as it does when it is built', async () => {
+  it('runs from its sources as it does when built', async () => {
     const name = newName();
     await harness.succeed(['create', name, 'v'], { command: CIO_SOURCE });
     assert.equal(await harness.succeed(['get', name], { command: CIO_SOURCE }), 'v');
     await harness.fail(EXIT.notFound, ['get', newName()], { command: CIO_SOURCE });
   });
 
-  it('writes no warning for whoever asked Node for all of them', async () => {
+  it('prints no deprecation warning, even if Node is told to', async () => {
     const name = await harness.store('v');
     for (const env of [{ NODE_PENDING_DEPRECATION: '1' }, { NODE_OPTIONS: '--pending-deprecation' }]) {
       const { stdout, stderr } = await harness.run(['get', name], { env });
@@ -67,7 +67,7 @@ describe('cio', () => {
     }
   });
 
-  it('tells its version', async () => {
+  it('prints its version', async () => {
     const { version } = JSON.parse(
       fs.readFileSync(path.join(import.meta.dirname, '../../../package.json'), 'utf8'),
     ) as {
@@ -78,7 +78,7 @@ describe('cio', () => {
     }
   });
 
-  it('shows help on standard output where it is asked for, else on standard error with exit code 2', async () => {
+  it('prints help to standard output if asked, else to standard error with exit code 2', async () => {
     for (const command of [harness.built, CIO_SOURCE]) {
       const asked = await cio(['credential', '--help'], { command });
       assert.deepEqual([asked.code, asked.stderr], [EXIT.done, '']);
@@ -99,7 +99,7 @@ describe('cio', () => {
     assert.match(await harness.succeed(['export', '--help']), /^[\n -~]+$/, 'every locale can show it');
   });
 
-  it('tells a command line that is wrong by exit code 2, without the daemon', async () => {
+  it('exits with 2 for a wrong command line, without asking the daemon', async () => {
     const options = { socketPath: '/nonexistent/socket' };
     for (const words of [
       ['nonsense'],
@@ -129,7 +129,7 @@ describe('cio', () => {
     }
   });
 
-  it('does its work where nobody can be told of it, and tells how it went by its exit code', async () => {
+  it('does its work though its output cannot be written, and reports success by its exit code', async () => {
     for (const untold of UNTOLD) {
       const name = newName();
       assert.equal((await harness.runAfter(untold, ['create', name, 'v'])).code, EXIT.done);
@@ -139,7 +139,7 @@ describe('cio', () => {
     }
   });
 
-  it('works in a directory that was removed, and says so where it is asked for a path in it', async (t) => {
+  it('works in a directory that was removed, and says so when given a relative path', async (t) => {
     const name = await harness.store('value');
     const inRemoved = (...words: string[]): Promise<CioResult> => {
       const folder = path.join(temporaryDirectory(t), 'removed');
@@ -158,17 +158,17 @@ describe('cio', () => {
     ]) {
       const { code, stderr } = await inRemoved(...words);
       assert.equal(code, EXIT.failed);
-      assert.match(stderr, /: the directory that this runs in was removed, [^\n]+\nHint: change to another one: cd\n$/);
+      assert.match(stderr, /: the current directory was removed, [^\n]+\nHint: change to another one: cd\n$/);
     }
   });
 
-  it('says where a command stands that was typed without credential', async () => {
+  it('says where to put a command that was typed without `credential`', async () => {
     const { code, stderr } = await cio(['list'], { command: harness.built });
     assert.equal(code, EXIT.usage);
-    assert.match(stderr, /\nHint: it stands behind credential: cio credential list\n$/);
+    assert.match(stderr, /\nHint: it needs the word credential: cio credential list\n$/);
   });
 
-  it('opens no debugger when it gets SIGUSR1, and leaves the signal to a command as it was', async (t) => {
+  it("opens no debugger on SIGUSR1, and leaves the signal's disposition to a command unchanged", async (t) => {
     const service = new Service(t, [...harness.built, 'credential', 'watch', '--json'], { env: harness.environment });
     await service.printed('"settled"');
     service.signal('SIGUSR1');
@@ -181,7 +181,7 @@ describe('cio', () => {
 });
 
 describe('cio without a daemon', () => {
-  it('says so by exit code 7, and how to start one', async (t) => {
+  it('exits with 7, and says how to start one', async (t) => {
     const nowhere = { socketPath: path.join(temporaryDirectory(t), 'socket') };
     for (const words of [
       ['list'],
@@ -210,21 +210,21 @@ describe('cio without a daemon', () => {
   it('says what is wrong with the socket', async (t) => {
     const stale = await Peer.listen(t, () => undefined);
     stale.stopListening();
-    assert.match(await harness.fail(EXIT.notReachable, ['list'], { socketPath: stale.path }), /nobody listens/);
+    assert.match(await harness.fail(EXIT.notReachable, ['list'], { socketPath: stale.path }), /nothing listens/);
     assert.match(
       await harness.fail(EXIT.notReachable, ['list'], { socketPath: `/tmp/${'x'.repeat(110)}` }),
       /115 bytes, more than 107/,
     );
     const mute = await Peer.listen(t, (socket) => void socket.end());
-    assert.match(await harness.fail(EXIT.notReachable, ['list'], { socketPath: mute.path }), /ended the connection/);
+    assert.match(await harness.fail(EXIT.notReachable, ['list'], { socketPath: mute.path }), /closed the connection/);
     const other = await Peer.listen(t, (socket) => void socket.write('220 smtp ready\r\n\0'));
     assert.match(
       await harness.fail(EXIT.failed, ['list'], { socketPath: other.path }),
-      /does not answer as the daemon does/,
+      /the reply from \S+ is not valid/,
     );
   });
 
-  it('keeps what was tried out of several sets, where the daemon then refuses everything or goes away', async (t) => {
+  it('reports the sets validated so far if the daemon then refuses everything or goes away', async (t) => {
     const gone = { exit: EXIT.notReachable, error: { code: 'NotReachable', name: 'third' } };
     const busy = { exit: EXIT.failed, error: { code: 'Busy', name: 'third' } };
     for (const { exit, error } of [busy, gone]) {
@@ -248,7 +248,7 @@ describe('cio without a daemon', () => {
     }
   });
 
-  it("does not trust another user's folder that the environment names", { skip: skipUnless(root) }, async (t) => {
+  it("does not trust another user's directory that the environment names", { skip: skipUnless(root) }, async (t) => {
     const runtime = temporaryDirectory(t);
     const trap = path.join(runtime, 'cio-credentiald');
     fs.mkdirSync(trap);
@@ -261,7 +261,7 @@ describe('cio without a daemon', () => {
     assert.match(told.stderr, /is not yours alone/);
   });
 
-  it('finds the daemon of the folder that the environment names', async () => {
+  it('finds the daemon by the directory in the environment', async () => {
     const env = { CIO_RUNTIME_DIR: harness.daemon.runtimeDirectory, CIO_CREDENTIAL_SOCKET: '' };
     const { code } = await cio(['credential', 'status'], { command: harness.built, env });
     assert.equal(code, EXIT.done);
@@ -269,7 +269,7 @@ describe('cio without a daemon', () => {
 });
 
 describe('cio for other users', { skip: skipUnless(root, command('setpriv', 'util-linux')) }, () => {
-  it('shows each his own, and refuses what is for administrators', async (t) => {
+  it('shows users their own credentials, and refuses what is for administrators', async (t) => {
     const ann = harness.asUser(t, 54321);
     const [name, granted] = [newName(), await harness.store('shared')];
     await harness.succeed(['create', name, "ann's"], ann);
@@ -302,7 +302,7 @@ describe('cio for other users', { skip: skipUnless(root, command('setpriv', 'uti
 });
 
 describe('the built cio', () => {
-  it('runs from its code cache, and also without one or with one of another program', async (t) => {
+  it("runs with its code cache, without one, and with another program's", async (t) => {
     const copy = temporaryDirectory(t);
     for (const file of fs.readdirSync(harness.folder))
       fs.copyFileSync(path.join(harness.folder, file), path.join(copy, file));

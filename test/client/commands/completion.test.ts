@@ -13,10 +13,10 @@ import { Harness } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
-/** A shell waits a second for a daemon; the rest is for its start, and for a machine that has more to do. */
+/** The completion scripts wait a second for a daemon; the rest is for their start on a busy machine. */
 const WAIT_MS_MAX = 6000;
 
-/** How each shell is started with nothing of its user's, and with the completion that is in a file. */
+/** How each shell is started without its user's files, and with the completion in a file. */
 const SHELLS = {
   bash: (script: string) => `exec bash --noprofile --rcfile ${script} -i`,
   zsh: (_script: string, home: string) => `ZDOTDIR=${home} exec zsh -d -i`,
@@ -31,7 +31,10 @@ const PREPARATION = {
 
 type Shell = keyof typeof SHELLS;
 
-/** Somebody at a shell of his own. His `cio` completes as ever, and says how it was called else. */
+/**
+ * Starts a shell in an empty home. Its `cio` completes as usual, and otherwise prints the arguments that it was called
+ * with.
+ */
 async function startShell(scope: Scope, shell: Shell, socket: string): Promise<TerminalProgram> {
   const home = temporaryDirectory(scope);
   const built = harness.built.map(quoted).join(' ');
@@ -40,7 +43,7 @@ async function startShell(scope: Scope, shell: Shell, socket: string): Promise<T
   fs.writeFileSync(path.join(home, 'a_file'), '');
   const script = path.join(home, '.zshrc');
   fs.writeFileSync(script, PREPARATION[shell] + COMPLETION_SCRIPTS[shell]);
-  // Else fish makes a folder of its user's name in /tmp, and complains where he has none.
+  // Otherwise fish makes a folder in /tmp with the user's name, and complains if the user has none.
   const runtime = path.join(home, 'run');
   fs.mkdirSync(runtime, { mode: 0o700 });
   const env = {
@@ -56,7 +59,7 @@ async function startShell(scope: Scope, shell: Shell, socket: string): Promise<T
 }
 
 for (const shell of Object.keys(SHELLS) as Shell[]) {
-  describe(`completion in ${shell}, as it is typed`, { skip: skipUnless(TERMINAL, command(shell)) }, () => {
+  describe(`completion typed in ${shell}`, { skip: skipUnless(TERMINAL, command(shell)) }, () => {
     it('completes names, sets, options and their values, and paths', async (t) => {
       const set = await harness.storeSet();
       const program = await startShell(t, shell, harness.daemon.socketPath);
@@ -72,18 +75,18 @@ for (const shell of Object.keys(SHELLS) as Shell[]) {
         ['cio cred create x --from-file=a_f', ['cred', 'create', 'x', '--from-file=a_file']],
         ['cio cred create x --from-file a_f', ['cred', 'create', 'x', '--from-file', 'a_file']],
         ['cio cred exec a --file X=y -- ls a_f', ['cred', 'exec', 'a', '--file', 'X=y', '--', 'ls', 'a_file']],
-        // What does not fit stays as it was typed.
+        // What has no completion stays as it was typed.
         ['cio cred get nosuchname', ['cred', 'get', 'nosuchname']],
       ] as const) {
         program.type(`${typed}\t\r`);
         const told = `called:${called.map((word) => `[${word}]`).join('')}.`;
         await program.shows(told);
-        // What is typed before a shell asks again may be thrown away.
+        // A shell may discard input that is typed before its prompt.
         await program.shows(new RegExp(`^[^]{${program.screen.indexOf(told)}}[^]*ready> `));
       }
     });
 
-    it('says nothing, and does not keep anybody waiting, where there is no daemon, or one that does not answer', async (t) => {
+    it('prints nothing, and returns soon, if there is no daemon or the daemon does not answer', async (t) => {
       const mute = await Peer.listen(t, () => undefined);
       for (const socket of ['/nonexistent/socket', mute.path]) {
         const program = await startShell(t, shell, socket);
@@ -98,7 +101,7 @@ for (const shell of Object.keys(SHELLS) as Shell[]) {
 }
 
 describe('cio credential __complete', () => {
-  it('gives nothing out of a store that is locked', async (t) => {
+  it('offers nothing if the store is locked', async (t) => {
     const locked = await Peer.onCalls(t, (_call, socket) => {
       socket.write(message({ error: 'io.cio.Credentials.Locked', parameters: {} }));
     });

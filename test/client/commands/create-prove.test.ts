@@ -35,7 +35,7 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
     assert.deepEqual(await harness.json(['list', set]), { credentials: [], sets: [], damaged: 0 });
   };
 
-  it('makes a bucket where none is named, proves the keys with it, and stores both', async () => {
+  it('makes a bucket if none is given, proves the keys with it, and stores both', async () => {
     const name = newName();
     const { code, stdout, stderr } = await harness.runPortworx(['create', ...keys, ...place, name]);
     assert.equal(code, EXIT.done, stderr);
@@ -47,7 +47,7 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
     assert.match(await harness.succeed(['list', name]), /proved just now/);
     const validated = await harness.runPortworx(['validate', sets[0]?.uuid ?? '']);
     assert.deepEqual([validated.code, validated.stderr], [EXIT.done, 'Credential validated successfully\n']);
-    // The next one finds it there.
+    // The next set finds the bucket.
     const again = newName();
     const report = (await harness.json(['create', ...keys, ...place, '--bucket', bucket, again])) as Report;
     for (const check of ['key', 'bucket', 'list', 'write', 'read_back', 'delete']) {
@@ -56,7 +56,7 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
     assert.equal((await valuesOf(again))['bucket'], bucket);
   });
 
-  it('stores nothing that failed, and leaves what was there', async () => {
+  it('stores nothing that failed, and leaves the stored set unchanged', async () => {
     const name = newName();
     const wrong = ['--provider', 's3', '--s3-access-key', server.accessKey, '--s3-secret-key', 'canary-wrong-secret'];
     const told = await harness.fail(EXIT.validationFailed, ['create', ...wrong, ...place, name]);
@@ -74,7 +74,7 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
     assert.deepEqual(await valuesOf(name), { ...before, storage_class: 'STANDARD' });
   });
 
-  it('says with what failed which mistakes it knows by sight', async () => {
+  it('names mistakes that it recognises in the values along with the failure', async () => {
     const swapped = ['--s3-access-key', 'aB3+'.repeat(10), '--s3-secret-key', 'AKIAYHD623GGZX7VDFMJ'];
     const { code, stderr } = await harness.run(['create', '--provider', 's3', ...swapped, ...place, newName()]);
     assert.equal(code, EXIT.validationFailed, stderr);
@@ -82,11 +82,11 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
     assert.match(stderr, /^Warning: .*access key and secret key look swapped/m);
   });
 
-  it('lists what was stored unproved as that, until it is proved', async () => {
+  it('lists a set that was stored untried as unproved until it is validated', async () => {
     const name = newName();
     const stderr = (await harness.run(['create', ...keys, ...place, '--bucket', 'not-there', '--no-validate', name]))
       .stderr;
-    assert.match(stderr, /Note: it was not tried out; that is done by: cio credential validate/);
+    assert.match(stderr, /Note: it was not tried out; to do so: cio credential validate/);
     const { sets } = (await harness.json(['list', name])) as { sets: Report[] };
     assert.equal(sets[0]?.health.state, 'unproved');
     assert.match(await harness.succeed(['list', name]), /lacks backup_repo, backup_password; unproved$/m);
@@ -99,7 +99,7 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
   });
 
   it(
-    'proves what the environment says, and shows each check on a terminal',
+    'proves the values of the environment, and shows each check on a terminal',
     { skip: skipUnless(TERMINAL) },
     async (t) => {
       const [bucketOwner, name] = [newName(), newName()];
@@ -127,7 +127,7 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
     },
   );
 
-  it('validates every name that is given, tells of those that it cannot, and has the first failure for its exit code', async () => {
+  it('validates every given name, reports those that it cannot, and exits with the code of the first failure', async () => {
     const [good, bad, loose, absent] = [newName(), newName(), await harness.store('value'), newName()];
     await harness.succeed(['create', ...keys, ...place, good]);
     await harness.succeed(['create', ...keys, ...place, '--bucket', 'not-there', '--no-validate', bad]);
@@ -137,7 +137,7 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
     const told = stderr.split('\n').filter((line) => /^(?:Failed|Succeed): /.test(line));
     assert.match(told[0] ?? '', new RegExp(`^Failed: Validate credential: ${absent} not found$`));
     assert.match(told[1] ?? '', new RegExp(`^Failed: Validate credential: ${bad}: bucket: `));
-    assert.match(told[2] ?? '', new RegExp(`^Failed: .*: ${loose.slice(0, 8)}… is part of no set, `));
+    assert.match(told[2] ?? '', new RegExp(`^Failed: .*: ${loose.slice(0, 8)}… is not part of a set, `));
     assert.match(told[3] ?? '', new RegExp(`^Succeed: .*: ${good} works: `));
     assert.match(stdout, new RegExp(`^${good}$`, 'm'));
     for (const [first, exit] of [
@@ -167,7 +167,7 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
         ['NotInForm', loose],
       ],
     );
-    // A set and its members are one thing to try out, and the first word says it.
+    // A set and its members are validated once, at the place of the first of them.
     const { sets } = JSON.parse(
       (await harness.run(['validate', good, `cio_${good}_access_key`, good, '--json'])).stdout,
     ) as typeof document;
@@ -175,8 +175,8 @@ describe('cio credentials create against MinIO', { skip: skipUnless(...MINIO_SER
       sets.map(({ set }) => set),
       [good],
     );
-    // One alone is an error as everywhere.
+    // A single name fails like that of any other command.
     assert.match(await harness.fail(EXIT.notFound, ['validate', absent]), /not found/);
-    assert.match(await harness.fail(EXIT.invalid, ['validate', loose]), /part of no set/);
+    assert.match(await harness.fail(EXIT.invalid, ['validate', loose]), /not part of a set/);
   });
 });

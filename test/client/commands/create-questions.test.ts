@@ -13,10 +13,10 @@ import { Harness, newSetName, REPOSITORY } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
-/** What is asked, in its order, and what is typed for it. */
+/** The expected questions in order, and the keys typed for each. */
 type Dialog = readonly (readonly [question: string, keys: string])[];
 
-/** A name that does not say its provider. */
+/** Returns a set name that does not say its provider. */
 function newPlainSetName(): string {
   return newSetName().replace('s3_', 'set-');
 }
@@ -32,7 +32,7 @@ async function isAbsent(set: string): Promise<boolean> {
   return credentials.length === 0;
 }
 
-/** What is asked of the optional fields of a provider: Enter for all, but for the answers that are given. */
+/** The questions for a provider's optional fields, answered with Enter except for the given answers. */
 function optionalDialog(id: string, answers: Readonly<Record<string, Dialog>>, given: readonly string[] = []): Dialog {
   const fields = PROVIDERS.get(id)?.fields ?? [];
   return fields
@@ -51,7 +51,7 @@ async function hold(
   const program = new TerminalProgram(scope, line, env);
   let seen = 0;
   for (const [question, keys] of dialog) {
-    // On a line of its own behind what was typed last: some are asked twice, and each is written anew in its line.
+    // On a new line after the last answer; a question may be redrawn on its line.
     const before = seen === 0 ? '(?:[^]*\\n)?' : `[^]{${seen}}[^]*\\n`;
     await program.shows(new RegExp(`^${before}${question}: (?:\\r\u001b\\[K${question}: )*$`));
     seen = program.screen.length;
@@ -87,7 +87,7 @@ describe('cio credential create on a terminal, for a set', { skip: skipUnless(TE
     assert.deepEqual(await valuesOf(set), WANTED);
   });
 
-  it('has a menu of providers, asks again for what is not valid, and for optional fields', async (t) => {
+  it('offers a menu of providers, repeats a question after an invalid answer, and asks for optional fields', async (t) => {
     const set = newPlainSetName();
     const { exit, screen } = await hold(
       t,
@@ -120,18 +120,18 @@ describe('cio credential create on a terminal, for a set', { skip: skipUnless(TE
       ],
     );
     assert.equal(exit, 0, screen);
-    assert.match(screen, /There is no such one/);
+    assert.match(screen, /There is no such provider/);
     assert.match(screen, /Repository is not valid: it does not start with s3:/);
     assert.match(screen, /Access key is needed/);
     assert.match(screen, /The two entries differ/);
-    assert.match(screen, /cannot open the file \/nonexistent: it is not there \(ENOENT\)/);
+    assert.match(screen, /cannot open the file \/nonexistent: it does not exist \(ENOENT\)/);
     assert.match(screen, /it is neither true nor false/);
     assert.doesNotMatch(screen, /canarySK|canary pw|canarytoken/);
     const more = { provider: 'minio', region: 'eu-central-1', session_token: 'canarytoken', path_style: 'true' };
     assert.deepEqual(await valuesOf(set), { ...WANTED, ...more });
   });
 
-  it('takes the identity of the machine in place of keys, and a file where a value is long', async (t) => {
+  it("accepts the machine's identity instead of keys, and a file for a long value", async (t) => {
     const identity = newPlainSetName();
     const file = path.join(harness.folder, 'ca.pem');
     fs.writeFileSync(file, '-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n');
@@ -166,7 +166,7 @@ describe('cio credential create on a terminal, for a set', { skip: skipUnless(TE
     });
   });
 
-  it('stores nothing where it is ended, or not agreed to', async (t) => {
+  it('stores nothing if it is interrupted or the user declines', async (t) => {
     for (const [dialog, wanted] of [
       [[['Repository \\(as in [^)]*\\)', '\u0003']], 130],
       [[['Repository \\(as in [^)]*\\)', '\u0004']], 8],
@@ -183,11 +183,11 @@ describe('cio credential create on a terminal, for a set', { skip: skipUnless(TE
     }
   });
 
-  it('asks for what a set lacks, and with --replace keeps what is there by Enter', async (t) => {
+  it("asks for a set's missing fields, and with --replace keeps a value on Enter", async (t) => {
     const set = await harness.storeSet();
     const taken = await hold(t, [set, '--ask', '--no-validate'], []);
     assert.equal(taken.exit, 4);
-    assert.match(taken.screen, /exists already/);
+    assert.match(taken.screen, /already exists/);
     await harness.succeed(['remove', `cio_${set}_secret_key`, '--yes']);
     const filled = await hold(
       t,
@@ -243,7 +243,7 @@ describe('cio credential create on a terminal, for a set', { skip: skipUnless(TE
     assert.match(screen, /Warning: other users of this host can see/);
   });
 
-  it('takes the rest of a paste for no answer to another question', async (t) => {
+  it('does not take the rest of a paste for answers to other questions', async (t) => {
     const set = newPlainSetName();
     const { exit, screen } = await hold(
       t,
@@ -260,7 +260,7 @@ describe('cio credential create on a terminal, for a set', { skip: skipUnless(TE
     assert.ok(await isAbsent(set));
   });
 
-  it('stores nothing where it is interrupted while the set is tried out', async (t) => {
+  it('stores nothing if it is interrupted while it validates the set', async (t) => {
     const silent = net.createServer(() => undefined).listen(0, '127.0.0.1');
     t.after(() => silent.close());
     await once(silent, 'listening');

@@ -20,12 +20,12 @@ function words(line: string): string[] {
   return line.split(' ');
 }
 
-/** A name as people give to their credentials in Portworx; its set needs a field `provider`. */
+/** A name as Portworx users give to credentials; its set needs a field `provider`. */
 function newPortworxName(): string {
   return newSetName().replace('s3_', 'my-cred-');
 }
 
-/** What is stored of a set, secrets too. */
+/** Returns all stored values of a set, secrets included. */
 async function valuesOf(set: string): Promise<Record<string, string>> {
   await using client = await connect({ socket: harness.daemon.socketPath });
   const { members } = await client.call('GetSet', { set, allowIncomplete: true });
@@ -37,7 +37,7 @@ async function assertAbsent(set: string): Promise<void> {
   assert.deepEqual(credentials, []);
 }
 
-/** Runs `cio credentials create`, in Portworx's words, where it has to succeed. */
+/** Runs `cio credentials create`, the command as in Portworx, which must succeed. */
 async function create(...words: string[]): Promise<string> {
   const { code, stdout, stderr } = await harness.runPortworx(['create', ...words]);
   assert.equal(code, EXIT.done, stderr);
@@ -45,7 +45,7 @@ async function create(...words: string[]): Promise<string> {
 }
 
 describe("cio credentials create with pxctl's options", () => {
-  it('stores what they say under the fields of the set', async () => {
+  it('stores them as the fields of the set', async () => {
     const name = newPortworxName();
     const stdout = await create(
       ...words('--provider s3 --s3-access-key AK --s3-secret-key SK --s3-region eu-1 --s3-storage-class STANDARD_IA'),
@@ -71,7 +71,7 @@ describe("cio credentials create with pxctl's options", () => {
     });
   });
 
-  it('says which of several servers is used, and wants them as one list', async () => {
+  it('says which of several servers is used, and takes them as one list only', async () => {
     const keys = words('--provider s3 --s3-access-key AK --s3-secret-key SK --no-validate');
     const run = (...endpoints: string[]): Promise<CioResult> =>
       harness.runPortworx(['create', ...keys, ...endpoints, newPortworxName()]);
@@ -79,13 +79,13 @@ describe("cio credentials create with pxctl's options", () => {
     assert.doesNotMatch(one.stderr, /is tried and used/);
     const several = await run('--s3-endpoint', 'a.example:9000, b.example');
     assert.equal(several.code, EXIT.done);
-    assert.match(several.stderr, /^Note: https:\/\/a\.example:9000 is the server that is tried and used; /m);
+    assert.match(several.stderr, /^Note: only https:\/\/a\.example:9000 is tried and used; /m);
     const twice = await run('--s3-endpoint', 'a.example', '--s3-endpoint', 'b.example');
     assert.equal(twice.code, EXIT.usage);
-    assert.match(twice.stderr, /--s3-endpoint is given twice\nHint: several go into one, with commas between\n$/);
+    assert.match(twice.stderr, /--s3-endpoint is given twice\nHint: give several as one, with commas between\n$/);
   });
 
-  it('stores accounts of Azure and of Google', async (t) => {
+  it('stores accounts of Azure and Google', async (t) => {
     const azure = newPortworxName();
     await create(
       '--provider',
@@ -116,7 +116,7 @@ describe("cio credentials create with pxctl's options", () => {
     assert.deepEqual(await valuesOf(google), { provider: 'google', project_id: 'p-1', service_account: account });
   });
 
-  it('changes what is named, and nothing else', async () => {
+  it('changes only the given fields', async () => {
     const name = newPortworxName();
     const first = ['--provider', 's3', '--s3-access-key', 'AK', '--s3-secret-key', 'SK', '--s3-endpoint', 'old:9000'];
     await create(...first, '--s3-disable-ssl', '--disable-path-style', '--no-validate', name);
@@ -128,7 +128,7 @@ describe("cio credentials create with pxctl's options", () => {
     assert.deepEqual(await valuesOf(name), { ...before, region: 'eu-2', endpoint: 'http://new:9000' });
   });
 
-  it('reads a secret out of a pipe', async () => {
+  it('reads a secret from a pipe', async () => {
     const name = newPortworxName();
     const words = [
       'create',
@@ -148,7 +148,7 @@ describe("cio credentials create with pxctl's options", () => {
     assert.match(told, /two secrets/);
   });
 
-  it("takes the caller's proxy, and says which variables it looked for", async () => {
+  it("takes the proxy of the caller's environment, and names the variables it looked for", async () => {
     const name = newPortworxName();
     const words = ['create', '--provider', 's3', '--use-iam', '--use-proxy', '--no-validate'];
     const env = { HTTPS_PROXY: 'http://proxy.example:3128', HTTP_PROXY: 'http://other.example:3128' };
@@ -178,17 +178,21 @@ describe("cio credentials create with pxctl's options", () => {
     [['--provider', 's3', '--s3-region', 'eu', 'x'], EXIT.usage, /--s3-access-key and --s3-secret-key are missing/],
     [['--provider', 'azure', '--use-iam', 'aws'], EXIT.usage, /set aws is of provider aws, not azure/],
     [['--provider', 's3', '--use-iam', 'My Cred'], EXIT.invalid, /Hint: .*my-cred would be one/],
-    [['--provider', 's3', '--use-iam', 'cio_aws_access_key'], EXIT.usage, /that of one credential/],
+    [['--provider', 's3', '--use-iam', 'cio_aws_access_key'], EXIT.usage, /the name of one credential/],
     [['--provider', 's3', '--use-iam', 'x', 'value'], EXIT.usage, /VALUE is for one credential/],
-    [['--use-iam', 'no-provider'], EXIT.usage, /the provider of the set is not said/],
-    [['aws_site2'], EXIT.usage, /no terminal to ask at\nHint: .*- for VALUE/],
-    [['--provider', 's3', 'x'], EXIT.usage, /no terminal to ask at/],
+    [['--use-iam', 'no-provider'], EXIT.usage, /the provider of the set is missing/],
+    [['aws_site2'], EXIT.usage, /no terminal to ask on\nHint: .*- as VALUE/],
+    [['--provider', 's3', 'x'], EXIT.usage, /no terminal to ask on/],
     [
       ['--provider', 's3', '--use-iam', '--s3-region', 'a canary', 'x'],
       EXIT.invalid,
-      /--s3-region is not valid: it has/,
+      /--s3-region is not valid: it is not 1 to 64/,
     ],
-    [['--provider', 's3', '--use-iam', '--s3-sse', ' ', 'x'], EXIT.invalid, /--s3-sse is not valid: it is white space/],
+    [
+      ['--provider', 's3', '--use-iam', '--s3-sse', ' ', 'x'],
+      EXIT.invalid,
+      /--s3-sse is not valid: it is only white space/,
+    ],
     [['--provider', 's3', '--from-env', '--ask', 'x'], EXIT.usage, /exclude each other/],
   ] as const) {
     it(`refuses ${words.join(' ')}, and stores nothing`, async () => {
@@ -199,24 +203,24 @@ describe("cio credentials create with pxctl's options", () => {
     });
   }
 
-  it('takes a name that begins with a provider for that of a set, unless - says that it is one credential', async () => {
+  it('takes a name that begins with a provider for a set, unless the value is -', async () => {
     const set = newSetName();
     for (const words of [[set], [set, '--replace']]) {
-      assert.match(await harness.fail(EXIT.usage, ['create', ...words], { stdin: 'value' }), /no terminal to ask at/);
+      assert.match(await harness.fail(EXIT.usage, ['create', ...words], { stdin: 'value' }), /no terminal to ask on/);
     }
     assert.match(await harness.fail(EXIT.notFound, ['get', set]), /not found/);
     await harness.succeed(['create', set, '-'], { stdin: 'value' });
     assert.equal(await harness.succeed(['get', set]), 'value');
   });
 
-  it('refuses a name that is taken', async () => {
+  it('refuses a name that exists', async () => {
     const set = await harness.storeSet();
     const words = ['create', '--s3-access-key', 'NEW', '--s3-secret-key', 'NEW', '--no-validate', set];
-    assert.match(await harness.fail(EXIT.alreadyExists, words), /exists already\nHint: --replace/);
+    assert.match(await harness.fail(EXIT.alreadyExists, words), /already exists\nHint: --replace/);
     assert.equal((await valuesOf(set))['access_key'], 'AK');
   });
 
-  it('names the option that gives what is missing', async () => {
+  it('names the option that gives a missing field', async () => {
     const words = ['--provider', 's3', '--s3-access-key', 'AK', '--s3-secret-key', '-', newSetName()];
     const { code, stderr } = await harness.run(['create', ...words], { stdin: 'SK' });
     assert.equal(code, EXIT.validationFailed);
@@ -238,7 +242,7 @@ describe("cio credentials create with pxctl's options", () => {
     assert.ok(report.findings.some(({ state }) => state === 'failed'));
   });
 
-  it("has pxctl's words for what is removed, and needs none of ours where there is nobody to ask", async () => {
+  it("prints pxctl's message for a removal, and needs no --yes without a terminal", async () => {
     const name = newPortworxName();
     await create('--provider', 's3', '--use-iam', '--no-validate', name);
     const { sets } = (await harness.json(['list', name])) as { sets: { uuid: string }[] };
@@ -251,7 +255,7 @@ describe("cio credentials create with pxctl's options", () => {
 describe('cio credential create --from-env', () => {
   const env = { AWS_ACCESS_KEY_ID: 'AK', AWS_SECRET_ACCESS_KEY: 'canarySK' };
 
-  it('stores the variables of the provider, and says what is missing', async () => {
+  it("stores the provider's variables, and says what is missing", async () => {
     const set = newSetName();
     const { code, stdout, stderr } = await harness.run(
       ['create', set, '--provider', 's3', '--from-env', '--no-validate'],
@@ -267,7 +271,7 @@ describe('cio credential create --from-env', () => {
     assert.deepEqual(await valuesOf(set), { access_key: 'AK', secret_key: 'canarySK' });
   });
 
-  it('stores nothing by half', async () => {
+  it('stores nothing if one variable is invalid', async () => {
     const set = newSetName();
     const words = ['create', set, '--from-env', '--no-validate'];
     const told = await harness.fail(EXIT.invalid, words, { env: { ...env, AWS_SECRET_ACCESS_KEY: '' } });
@@ -275,7 +279,7 @@ describe('cio credential create --from-env', () => {
     await assertAbsent(set);
   });
 
-  it('takes no variable that is not UTF-8, which would become another', async () => {
+  it('refuses a variable that is not UTF-8, as Node would change it', async () => {
     const set = newSetName();
     const line = [...harness.built, 'credential', 'create', set, '--from-env', '--no-validate'].map(quoted).join(' ');
     const shell = `AWS_SECRET_ACCESS_KEY="$(printf 'caf\\351')" exec ${line}`;
@@ -285,7 +289,7 @@ describe('cio credential create --from-env', () => {
     await assertAbsent(set);
   });
 
-  it('lets an option say more, or something else', async () => {
+  it('lets options add to the variables or override them', async () => {
     const set = newSetName();
     await harness.succeed(['create', set, '--from-env', '--s3-access-key', 'OTHER', '--bucket', 'b', '--no-validate'], {
       env,
@@ -313,7 +317,7 @@ describe('cio credential create SET --from-file', () => {
     assert.deepEqual(await store(ini, '--provider', 's3', '--profile', 'work'), wanted);
   });
 
-  it('takes the provider out of the file where nothing else says it', async () => {
+  it('takes the provider from the file if nothing else says it', async () => {
     const set = newPortworxName();
     assert.deepEqual(await store('provider: minio\naccess_key: AK\nsecret_key: SK\n', set), {
       provider: 'minio',
@@ -322,17 +326,17 @@ describe('cio credential create SET --from-file', () => {
     });
   });
 
-  it('takes it for a set where the name begins with a provider, and the file has fields of it', async () => {
+  it('stores a set if the name begins with a provider and the file has fields of it', async () => {
     const [set, file] = [newSetName(), path.join(harness.folder, 'fields')];
     await store('{"access_key": "AK1", "secret_key": "SK1"}', set);
     fs.writeFileSync(file, '{"access_key": "AK2", "secret_key": "SK2"}');
-    assert.match(await harness.fail(EXIT.alreadyExists, ['create', set, '--from-file', file]), /_key exists already/);
+    assert.match(await harness.fail(EXIT.alreadyExists, ['create', set, '--from-file', file]), /_key already exists/);
     fs.writeFileSync(file, '{"color": "red"}');
     await harness.succeed(['create', set, '--from-file', file]);
     assert.equal(await harness.succeed(['get', set]), '{"color": "red"}');
   });
 
-  it('reads standard input for -, and goes by the name alone', async () => {
+  it('reads standard input for -, and decides by the name alone', async () => {
     const stdin = 'access_key: AK\nsecret_key: SK\n';
     const wanted = { access_key: 'AK', secret_key: 'SK' };
     const set = newSetName();
@@ -347,7 +351,7 @@ describe('cio credential create SET --from-file', () => {
     assert.match(await harness.fail(EXIT.invalid, ['create', newPortworxName(), '-f', '-']), /standard input has no/);
   });
 
-  it('keeps a file as one value where it is no set, or the name is that of a credential', async () => {
+  it('stores the file as one value if it is no set, or the name is that of a member', async () => {
     const file = path.join(harness.folder, 'one-value');
     fs.writeFileSync(file, 'access_key: AK\nsecret_key: SK\n');
     const member = `cio_${newSetName()}_backup_password`;
@@ -359,7 +363,7 @@ describe('cio credential create SET --from-file', () => {
     assert.equal(await harness.succeed(['get', name]), 'just: some\nother: yaml');
   });
 
-  it('does not take a set for one value that is malformed, and says how one value is stored all the same', async () => {
+  it('does not store a malformed set as one value, and says how to do so', async () => {
     const file = path.join(harness.folder, 'malformed');
     const hint = 'Hint: to store the file as one value, as it is: cio credential create NAME - < PATH';
     for (const [text, line] of [
@@ -388,7 +392,7 @@ describe('cio credential create SET --from-file', () => {
     }
   });
 
-  it('does not take a set in UTF-16 for one value, and says how it is to be saved', async () => {
+  it('does not store a set in UTF-16 as one value, and says how to save it', async () => {
     const file = path.join(harness.folder, 'utf16');
     const encode = (text: string): Buffer => Buffer.from(`\ufeff${text}`, 'utf16le');
     const marked = [encode('provider: s3\r\naccess_key: AK\r\n'), encode('access_key: AK\r\n').swap16()];
@@ -405,7 +409,7 @@ describe('cio credential create SET --from-file', () => {
     assert.deepEqual((await harness.run(['get', name])).stdoutBytes, text, 'a value is in any encoding');
   });
 
-  it('names the line of what is wrong, and nothing of the value', async () => {
+  it('names the line of a mistake, without the value', async () => {
     const set = newSetName();
     const file = path.join(harness.folder, 'wrong');
     for (const [text, told] of [
@@ -430,7 +434,7 @@ describe(
   'cio credential create for a set of another user',
   { skip: skipUnless(root, command('setpriv', 'util-linux')) },
   () => {
-    it('makes his own, also where somebody granted him one of that name', async (t) => {
+    it('makes their own set, even if one of that name was granted to them', async (t) => {
       const ann = harness.asUser(t, 54321);
       const set = newPortworxName();
       await create('--provider', 's3', '--s3-access-key', 'AK', '--s3-secret-key', 'SK', '--no-validate', set);

@@ -11,14 +11,14 @@ import { Harness } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
-/** An editor that does what a shell script says; the file is `$1`. Gives the words for EDITOR. */
+/** Makes an editor that runs a shell script with the file as `$1`, and returns the words for EDITOR. */
 function editor(scope: { after(run: () => void): void }, script: string): string {
   const file = path.join(temporaryDirectory(scope), 'my editor');
   fs.writeFileSync(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   return `'${file}'`;
 }
 
-/** What others left, or have there. */
+/** Folders that existed before this test: of other processes, or left by them. */
 const LEFT_BEFORE = editFolders();
 
 function leftovers(): string[] {
@@ -34,7 +34,7 @@ async function versionOf(name: string): Promise<number> {
   return credentials.find((credential) => credential.name === name)?.version ?? 0;
 }
 
-/** Where `edit` has its file, for a caller without XDG_RUNTIME_DIR. */
+/** The requirement of a memory folder, which `edit` needs for a caller without XDG_RUNTIME_DIR. */
 function memoryFolder(): string | undefined {
   try {
     fs.accessSync('/dev/shm', fs.constants.W_OK);
@@ -45,7 +45,7 @@ function memoryFolder(): string | undefined {
 }
 
 describe('cio credential edit', { skip: skipUnless(memoryFolder) }, () => {
-  it('shows the fields with their help, in a file in memory that is gone afterwards, and changes nothing by itself', async (t) => {
+  it('shows the fields with their help in a file in memory, removes the file, and changes nothing by itself', async (t) => {
     const set = await harness.storeSet({ backup_password: 'two\nlines\n' });
     const copy = path.join(temporaryDirectory(t), 'copy');
     const script = `cat "$1" > ${copy}; stat -c '%a %n' "$1" "$(dirname "$1")" >> ${copy}; cp "$1" "$1~"`;
@@ -59,7 +59,7 @@ describe('cio credential edit', { skip: skipUnless(memoryFolder) }, () => {
     assert.deepEqual(leftovers(), []);
   });
 
-  it('stores what was changed and added as new versions in one generation, and nothing else', async (t) => {
+  it('stores the changed and added fields as new versions in one generation', async (t) => {
     const set = await harness.storeSet({ region: 'eu-central-1' });
     const script = `sed -i 's/^region: .*/region: us-west-1/; s/^#bucket:/bucket: "buck"/' "$1"`;
     const { stderr } = await harness.run(['edit', set], { env: { EDITOR: editor(t, script) } });
@@ -68,24 +68,27 @@ describe('cio credential edit', { skip: skipUnless(memoryFolder) }, () => {
     assert.deepEqual([await versionOf(`cio_${set}_region`), await versionOf(`cio_${set}_access_key`)], [2, 1]);
   });
 
-  it('gives invalid content back with the reason on top, and gives up where it stays invalid', async (t) => {
+  it('returns invalid content to the editor with the reason on top, and fails if it stays invalid', async (t) => {
     const set = await harness.storeSet({ region: 'eu-central-1' });
     const mend = editor(
       t,
-      `if grep -q 'NOT STORED: line .*regoin is no field of the set; is region meant' "$1"; then sed -i 's/regoin/region/' "$1"; else sed -i 's/^region: .*/regoin: us-west-2/' "$1"; fi`,
+      `if grep -q 'NOT STORED: line .*regoin is not a field of the set; did you mean region' "$1"; then sed -i 's/regoin/region/' "$1"; else sed -i 's/^region: .*/regoin: us-west-2/' "$1"; fi`,
     );
     const { code, stderr } = await harness.run(['edit', set], { env: { EDITOR: mend } });
     assert.equal(code, EXIT.done, stderr);
     assert.equal(await harness.succeed(['get', `cio_${set}_region`]), 'us-west-2');
     for (const [script, message] of [
-      [`sed -i '/^region/d' "$1"`, new RegExp(`the line of region is gone; .*cio credential remove cio_${set}_region`)],
+      [
+        `sed -i '/^region/d' "$1"`,
+        new RegExp(`the line of region is missing; .*cio credential remove cio_${set}_region`),
+      ],
       [
         `sed -i 's/^secret_key: .*/secret_key: "can ary/' "$1"`,
         /line \d+: a quote, bracket, comma or line end is missing/,
       ],
       [`sed -i 's/^secret_key: .*/secret_key:/' "$1"`, /line \d+: secret_key has no value/],
       [`echo nothing > "$1"`, /line 1: it is not FIELD: VALUE/],
-      [': > "$1"', /the line of .* is gone/],
+      [': > "$1"', /the line of .* is missing/],
     ] as const) {
       const failure = await harness.fail(EXIT.invalid, ['edit', set], { env: { EDITOR: editor(t, script) } });
       assert.match(failure, message);
@@ -94,7 +97,7 @@ describe('cio credential edit', { skip: skipUnless(memoryFolder) }, () => {
     assert.equal(await versionOf(`cio_${set}_secret_key`), 1);
   });
 
-  it('changes nothing where the editor fails, is killed, or removes the file', async (t) => {
+  it('changes nothing if the editor fails, is killed or removes the file', async (t) => {
     const set = await harness.storeSet();
     const gone = ['rm "$1"', 'rm -r "$(dirname "$1")"'];
     for (const script of ['sed -i s/SK/XX/ "$1"; exit 3', 'sed -i s/SK/XX/ "$1"; kill -9 $$', ...gone]) {
@@ -109,7 +112,7 @@ describe('cio credential edit', { skip: skipUnless(memoryFolder) }, () => {
     assert.deepEqual(leftovers(), []);
   });
 
-  it('refuses to store over what somebody else changed meanwhile', async (t) => {
+  it('refuses to overwrite a change that another client made during the edit', async (t) => {
     const set = await harness.storeSet({ region: 'eu-central-1' });
     const other = [...harness.built, 'credential', 'create', `cio_${set}_prefix`, 'theirs'].map(quoted).join(' ');
     const { code, stderr } = await harness.run(['edit', set], {
@@ -120,7 +123,7 @@ describe('cio credential edit', { skip: skipUnless(memoryFolder) }, () => {
     assert.equal(await harness.succeed(['get', `cio_${set}_region`]), 'eu-central-1');
   });
 
-  it('offers on a terminal to go on over the new state', { skip: skipUnless(TERMINAL) }, async (t) => {
+  it('offers on a terminal to edit again, based on the new state', { skip: skipUnless(TERMINAL) }, async (t) => {
     const set = await harness.storeSet({ region: 'eu-central-1' });
     const other = [...harness.built, 'credential', 'create', `cio_${set}_prefix`, 'theirs'].map(quoted).join(' ');
     const script = `if grep -q '^# The set was changed by somebody else: prefix' "$1"; then grep -q '^region: mine' "$1" && grep -q '^prefix: theirs' "$1"; else sed -i 's/^region: .*/region: mine/' "$1"; ${other}; fi`;
@@ -135,7 +138,7 @@ describe('cio credential edit', { skip: skipUnless(memoryFolder) }, () => {
     assert.equal(await harness.succeed(['get', `cio_${set}_region`]), 'mine');
   });
 
-  it('has no secret drawn where there is no terminal', async (t) => {
+  it('refuses to run a full-screen editor without a terminal', async (t) => {
     const set = await harness.storeSet({ secret_key: 'canary' });
     const folder = temporaryDirectory(t);
     const vim = path.join(folder, 'vim.basic');
@@ -148,14 +151,14 @@ describe('cio credential edit', { skip: skipUnless(memoryFolder) }, () => {
       const message = await harness.fail(EXIT.usage, ['edit', set], { env: { EDITOR } });
       assert.match(message, /no terminal for the editor[^]*create NAME - --replace takes a value from a pipe/);
     }
-    // What a script asks of Vim needs none.
+    // Vim needs no terminal in Ex mode (-es).
     const { code, stdout } = await harness.run(['edit', set], { env: { EDITOR: `${vim} -es` } });
     assert.deepEqual([code, stdout.includes('canary')], [EXIT.done, true]);
-    // It keeps nothing elsewhere.
+    // Vim is told to keep no swap, backup or undo file.
     assert.match(stdout, /^-es -n -i NONE -c set nobackup nowritebackup noundofile \/dev\/shm\/cio-edit-/m);
   });
 
-  it('edits one credential as its text, and knows what is not text', async (t) => {
+  it('edits one credential as plain text, and refuses one that is not text', async (t) => {
     const name = await harness.store('line 1\nline 2\n');
     await harness.succeed(['edit', name], { env: { EDITOR: editor(t, `sed -i 's/line 2/line two/' "$1"`) } });
     assert.equal(await harness.succeed(['get', name]), 'line 1\nline two\n');
@@ -171,7 +174,7 @@ describe('cio credential edit', { skip: skipUnless(memoryFolder) }, () => {
     await harness.fail(EXIT.notFound, ['edit', 'no-such-thing'], { env: { EDITOR: 'true' } });
   });
 
-  it('wipes the file when a signal ends it', { skip: skipUnless(TERMINAL) }, async (t) => {
+  it('removes the file when a signal ends it', { skip: skipUnless(TERMINAL) }, async (t) => {
     const set = await harness.storeSet();
     const line = [...harness.built, 'credential', 'edit', set].map(quoted).join(' ');
     const waiting = editor(t, 'echo opened; exec sleep 60');

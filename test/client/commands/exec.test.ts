@@ -13,7 +13,7 @@ import { Harness, REPOSITORY } from './harness.ts';
 const harness = await Harness.start({ after });
 
 describe('cio credential exec', () => {
-  it('runs a command with the variables of the set on top of its own, and nothing of it in its arguments', async () => {
+  it("runs a command with the set's variables added to its own environment, and no secret in its arguments", async () => {
     const set = await harness.storeSet({ secret_key: 'canarykey', backup_password: 'it\'s $HOME\n`x` "y"' });
     const script =
       'printf "%s|" "$RESTIC_REPOSITORY" "$AWS_SECRET_ACCESS_KEY" "$RESTIC_PASSWORD" "$MINE" "${AWS_PROFILE-none}" "$@"; tr "\\0" " " < /proc/$$/cmdline';
@@ -25,7 +25,7 @@ describe('cio credential exec', () => {
     assert.doesNotMatch(commandLine, /canary/);
   });
 
-  it('becomes the command: same process, standard streams as they were, no signal ignored', async () => {
+  it('becomes the command: same process, unchanged standard streams, no signal ignored', async () => {
     const set = await harness.storeSet();
     const script =
       'cat; echo " $$"; ls -l /proc/self/fd; grep -E "Sig(Ign|Blk)" /proc/self/status; echo out; echo err >&2';
@@ -54,7 +54,7 @@ describe('cio credential exec', () => {
     assert.equal(piped.stdout, 'y\n141\n');
   });
 
-  it('tells a command that is not there by 127, one that cannot be executed by 126', async (t) => {
+  it('exits with 127 for a command that does not exist, and with 126 for one that cannot be executed', async (t) => {
     const set = await harness.storeSet();
     const directory = temporaryDirectory(t);
     const file = path.join(directory, 'file');
@@ -63,7 +63,7 @@ describe('cio credential exec', () => {
     await harness.fail(127, ['exec', set, '--', './no-such-command']);
     await harness.fail(126, ['exec', set, '--', file]);
     await harness.fail(126, ['exec', set, '--', directory]);
-    // Before any secret is asked for: nothing is told of the set.
+    // Checked before the daemon is asked for a secret, so the message says nothing about the set.
     await harness.fail(127, ['exec', 'no-such-set', '--', 'no-such-command']);
     fs.chmodSync(file, 0o755);
     assert.equal(await harness.succeed(['exec', set, '--', file]), 'as a script\n');
@@ -75,7 +75,7 @@ describe('cio credential exec', () => {
     assert.match(told, /the variable AWS_SESSION_TOKEN is too large for a command/);
   });
 
-  it('tells exactly what a set lacks', async () => {
+  it('names exactly the fields that a set lacks', async () => {
     await harness.store('AK', 'cio_minio_alt_access_key');
     const told = await harness.fail(EXIT.notFound, ['exec', 'minio_alt', '--', 'true']);
     assert.match(told, /set minio_alt is not complete: it lacks /);
@@ -101,7 +101,7 @@ describe('cio credential exec', () => {
         missing: [],
         members,
       };
-      // The daemon refuses to store such a value; another one may not.
+      // This daemon refuses to store such a value; another version might not.
       const peer = await Peer.onCalls(t, (_call, socket) => socket.write(message({ parameters })));
       for (const words of [
         ['exec', 'aws', '--', 'true'],
@@ -113,7 +113,7 @@ describe('cio credential exec', () => {
     }
   });
 
-  it('refuses to pass on an argument that is not UTF-8, which would become another', async () => {
+  it('refuses to pass on an argument that is not UTF-8, as Node would change it', async () => {
     const set = await harness.storeSet();
     const shell = `exec ${harness.built.map(quoted).join(' ')} credential exec ${set} -- echo "$(printf 'caf\\351')"`;
     const { code, stderr } = await runProcess(['/bin/sh', '-c', shell], {
@@ -124,7 +124,7 @@ describe('cio credential exec', () => {
     assert.equal(await harness.succeed(['exec', set, '--', 'echo', 'caf\ufffd']), 'caf\ufffd\n');
   });
 
-  it('finds a command whose name has a = in it', async (t) => {
+  it('runs a command with = in its name', async (t) => {
     const set = await harness.storeSet();
     const file = path.join(temporaryDirectory(t), 'a=b');
     fs.writeFileSync(file, '#!/bin/sh\necho "ran $1"\n', { mode: 0o755 });
@@ -138,7 +138,7 @@ describe('cio credential exec', () => {
 });
 
 describe('cio credential env', () => {
-  it('prints what a shell turns into the same values', async () => {
+  it('prints lines that a shell evaluates to the same values', async () => {
     const password = 'a\'b"c $HOME `id` \\ \n ü';
     const set = await harness.storeSet({ backup_password: password });
     const lines = await harness.succeed(['env', set], { env: { AWS_PROFILE: 'other' } });
@@ -153,7 +153,7 @@ describe('cio credential env', () => {
     assert.equal(stdout.toString(), `${password}|`);
   });
 
-  it('gives an object, with null for what has to go', async () => {
+  it('prints an object with --json, with null for variables to unset', async () => {
     const set = await harness.storeSet();
     const variables = (await harness.json(['env', set])) as Record<string, string | null>;
     assert.equal(variables['RESTIC_REPOSITORY'], REPOSITORY);
@@ -187,7 +187,7 @@ describe('cio credential completion', () => {
   it('completes in zsh', { skip: skipUnless(command('zsh')) }, async () => {
     const set = await harness.storeSet();
     const complete = async (...words: string[]): Promise<string> => {
-      // What zsh would call, in words: its completion needs somebody who types.
+      // Stand-ins for zsh's own functions, as its completion needs an interactive shell.
       const stand =
         'compadd() { shift; print -l -- "$@" }; _files() { print files }; _normal() { print -- "$CURRENT: $words" }';
       const script = line(`eval "$(cio credential completion zsh)"; ${stand}; words=("$@"); CURRENT=$#; _cio`);
@@ -216,7 +216,7 @@ describe('cio credential completion', () => {
     assert.match(await complete(`cio credential exec ${set} -- basen`), /^basename\b/m);
   });
 
-  it('is silent, and quick, where the daemon is away', async () => {
+  it('prints no candidates and no error if the daemon is absent', async () => {
     const { code, stdout, stderr } = await harness.run(['__complete', '--', '3', 'cio', 'credential', 'get', ''], {
       socketPath: '/nonexistent/socket',
     });

@@ -29,7 +29,7 @@ async function opened(file: Uint8Array): Promise<Map<string, string>> {
 }
 
 describe('cio credential export', () => {
-  it('writes what is named into a file that its recipient opens, and nobody else can read', async (t) => {
+  it('writes the named credentials to a file with mode 0600 that its recipient can decrypt', async (t) => {
     const folder = temporaryDirectory(t);
     const file = path.join(folder, 'export.age');
     const set = await harness.storeSet();
@@ -53,7 +53,7 @@ describe('cio credential export', () => {
     assert.ok(!bytes.includes(set));
   });
 
-  it('takes everything of one’s own where nothing is named, for each of several recipients', async (t) => {
+  it("exports all of the caller's own credentials if none are named, to several recipients", async (t) => {
     const folder = temporaryDirectory(t);
     const second = await generateX25519Identity();
     const recipients = path.join(folder, 'recipients.txt');
@@ -68,13 +68,13 @@ describe('cio credential export', () => {
     await decryptAge(Buffer.from(text), { identities: [second] });
   });
 
-  it('refuses a file that is there, what is no recipient, and what is not there; nothing is left behind', async (t) => {
+  it('refuses existing files, invalid recipients and unknown names, and leaves nothing behind', async (t) => {
     const folder = temporaryDirectory(t);
     const file = path.join(folder, 'export.age');
     fs.writeFileSync(file, 'precious');
     const to = ['--to', file];
     const name = await harness.store('value');
-    assert.match(await harness.fail(EXIT.alreadyExists, ['export', name, ...to, '-r', recipient]), /exists already/);
+    assert.match(await harness.fail(EXIT.alreadyExists, ['export', name, ...to, '-r', recipient]), /already exists/);
     const fresh = ['--to', path.join(folder, 'other.age')];
     await harness.fail(EXIT.usage, ['export', name, ...fresh]);
     await harness.fail(EXIT.usage, ['export', name, '-r', recipient]);
@@ -84,7 +84,7 @@ describe('cio credential export', () => {
       assert.match(await harness.fail(EXIT.usage, ['export', name, ...fresh, '-r', wrong]), /recipient/);
     }
     const told = await harness.fail(EXIT.usage, ['export', name, ...fresh, '-r', identity]);
-    assert.match(told, /that is an identity/);
+    assert.match(told, /the recipient given is an identity/);
     assert.ok(!told.includes(identity));
     await harness.fail(EXIT.notFound, ['export', 'not-there', ...fresh, '-r', recipient]);
     await harness.fail(EXIT.notFound, ['export', '--set', name, ...fresh, '-r', recipient]);
@@ -102,19 +102,23 @@ describe('cio credential export', () => {
     assert.equal((await opened(fs.readFileSync(file))).get(name), 'value');
   });
 
-  it('says of which store it is, and is not written where nothing is there', { skip: skipUnless(root) }, async (t) => {
-    const { storeId } = (await harness.json(['status'])) as { storeId: string };
-    const name = await harness.store('value');
-    const { stdoutBytes } = await harness.run(['export', name, '--to', '-', '-r', recipient]);
-    const plain = await decryptAge(stdoutBytes, { identities: [identity] });
-    assert.equal(parseExport(Buffer.from(plain).toString()).storeId, storeId);
-    const folder = temporaryDirectory(t);
-    const words = ['export', '--owner', '45679', '--to', path.join(folder, 'export.age'), '-r', recipient];
-    assert.match(await harness.fail(EXIT.invalid, words), /there is nothing to export/);
-    assert.deepEqual(fs.readdirSync(folder), []);
-  });
+  it(
+    "records the store's ID, and writes no file if there is nothing to export",
+    { skip: skipUnless(root) },
+    async (t) => {
+      const { storeId } = (await harness.json(['status'])) as { storeId: string };
+      const name = await harness.store('value');
+      const { stdoutBytes } = await harness.run(['export', name, '--to', '-', '-r', recipient]);
+      const plain = await decryptAge(stdoutBytes, { identities: [identity] });
+      assert.equal(parseExport(Buffer.from(plain).toString()).storeId, storeId);
+      const folder = temporaryDirectory(t);
+      const words = ['export', '--owner', '45679', '--to', path.join(folder, 'export.age'), '-r', recipient];
+      assert.match(await harness.fail(EXIT.invalid, words), /there is nothing to export/);
+      assert.deepEqual(fs.readdirSync(folder), []);
+    },
+  );
 
-  it('has all values of one moment, whoever writes meanwhile', async () => {
+  it('exports all values of one moment while others write', async () => {
     const names = ['pair-one', 'pair-two'];
     await using client = await connect({ socket: harness.daemon.socketPath });
     const write = (round: number): Promise<unknown> =>
@@ -122,7 +126,7 @@ describe('cio credential export', () => {
     await write(0);
     const startedMs = performance.now();
     await harness.succeed(['export', ...names, '--to', '-', '-r', recipient]);
-    // As fast as a person who types, not as fast as the daemon can; slower on a machine that is.
+    // At the pace of a person who types rather than the daemon's, and in proportion to this machine's speed.
     const pauseMs = Math.max(40, (performance.now() - startedMs) / 6);
     for (let round = 1; round <= 3; round += 1) {
       const state = { isDone: false };
@@ -140,22 +144,26 @@ describe('cio credential export', () => {
     }
   });
 
-  it('gives a user his own, and nothing that was only granted to him', { skip: skipUnless(root) }, async () => {
-    const as = { uid: 45_678, gid: 45_678 };
-    const granted = await harness.store('of the administrators');
-    await harness.succeed(['grant', granted, '--user', '45678']);
-    await harness.succeed(['create', 'mine', 'my own'], { as });
-    assert.equal(await harness.succeed(['get', granted], { as }), 'of the administrators');
-    const { code, stdoutBytes, stderr } = await harness.run(['export', '--to', '-', '-r', recipient], { as });
-    assert.equal(code, EXIT.done, stderr);
-    assert.deepEqual([...(await opened(stdoutBytes))], [['mine', 'my own']]);
-    const ofUser = await harness.run(['export', '--owner', '45678', '--to', '-', '-r', recipient]);
-    assert.deepEqual([...(await opened(ofUser.stdoutBytes))], [['mine', 'my own']]);
-    await harness.fail(EXIT.accessDenied, ['backup', '/tmp/never-there'], { as });
-    assert.equal(fs.existsSync('/tmp/never-there'), false);
-  });
+  it(
+    "exports users' own credentials, and none that were only granted to them",
+    { skip: skipUnless(root) },
+    async () => {
+      const as = { uid: 45_678, gid: 45_678 };
+      const granted = await harness.store('of the administrators');
+      await harness.succeed(['grant', granted, '--user', '45678']);
+      await harness.succeed(['create', 'mine', 'my own'], { as });
+      assert.equal(await harness.succeed(['get', granted], { as }), 'of the administrators');
+      const { code, stdoutBytes, stderr } = await harness.run(['export', '--to', '-', '-r', recipient], { as });
+      assert.equal(code, EXIT.done, stderr);
+      assert.deepEqual([...(await opened(stdoutBytes))], [['mine', 'my own']]);
+      const ofUser = await harness.run(['export', '--owner', '45678', '--to', '-', '-r', recipient]);
+      assert.deepEqual([...(await opened(ofUser.stdoutBytes))], [['mine', 'my own']]);
+      await harness.fail(EXIT.accessDenied, ['backup', '/tmp/never-there'], { as });
+      assert.equal(fs.existsSync('/tmp/never-there'), false);
+    },
+  );
 
-  it('asks a terminal for the passphrase, twice, and does not show it', { skip: skipUnless(TERMINAL) }, async (t) => {
+  it('asks for the passphrase twice on a terminal, without showing it', { skip: skipUnless(TERMINAL) }, async (t) => {
     const file = path.join(temporaryDirectory(t), 'export.age');
     const name = await harness.store('value');
     const words = [...harness.built, 'credential', 'export', name, '--to', file, '--passphrase'].map(quoted).join(' ');
@@ -184,11 +192,11 @@ describe('cio credential export', () => {
   });
 });
 
-/** Debian's own implementation, in Go. */
+/** The age implementation in Go that Debian packages. */
 const AGE = command('age', 'age');
 
 describe('age', () => {
-  it('opens an export, by an identity and by a passphrase', { skip: skipUnless(AGE, TERMINAL) }, async (t) => {
+  it('decrypts an export, with an identity and with a passphrase', { skip: skipUnless(AGE, TERMINAL) }, async (t) => {
     const folder = temporaryDirectory(t);
     const name = await harness.store('value for age');
     const keys = path.join(folder, 'key.txt');
@@ -202,7 +210,7 @@ describe('age', () => {
     const file = path.join(folder, 'passphrase.age');
     await harness.succeed(['export', name, '--to', file, '--passphrase'], { stdin: `${PASSPHRASE}\n` });
     const plain = path.join(folder, 'plain.json');
-    // It reads a passphrase from a terminal only.
+    // age reads a passphrase from a terminal only.
     const program = new TerminalProgram(t, `age --decrypt --output ${quoted(plain)} ${quoted(file)}`);
     await program.shows('passphrase');
     program.type(`${PASSPHRASE}\r`);
@@ -211,7 +219,7 @@ describe('age', () => {
   });
 
   it(
-    'makes files that decryptAge() opens, by an identity and by a passphrase',
+    'makes files that decryptAge() decrypts, with an identity and with a passphrase',
     { skip: skipUnless(AGE, TERMINAL) },
     async (t) => {
       const folder = temporaryDirectory(t);

@@ -22,7 +22,7 @@ interface PharmerObject {
 }
 
 describe('cio credential get --output', () => {
-  it("prints pharmer's object as YAML and as JSON, of a set that is not complete, too", async () => {
+  it("prints pharmer's object as YAML and JSON, also for an incomplete set", async () => {
     const set = await harness.storeSet({ backup_password: PASSWORD });
     const documents = [
       parse(await harness.succeed(['get', set, '-o', 'yaml'])) as PharmerObject,
@@ -44,7 +44,7 @@ describe('cio credential get --output', () => {
     await harness.fail(EXIT.notFound, ['get', half, '-o', 'env']);
   });
 
-  it('prints a credential as YAML and JSON, whatever its bytes are', async () => {
+  it('prints a credential as YAML and JSON, for any bytes', async () => {
     const bytes = Buffer.from([0xff, 0, 0x0a]);
     const name = await harness.store(bytes);
     const binary = await harness.succeed(['get', name, '-o', 'yaml']);
@@ -61,7 +61,7 @@ describe('cio credential get --output', () => {
     assert.match(await harness.succeed(['get', text, '-o', 'yaml', '--version', '1']), /^version: 1$/m);
   });
 
-  it('prints environment files that a shell reads back', async () => {
+  it('prints environment files that a shell reads back to the same values', async () => {
     const set = await harness.storeSet({ backup_password: PASSWORD });
     for (const [form, read] of [
       ['env', 'eval "$1"'],
@@ -80,13 +80,13 @@ describe('cio credential get --output', () => {
     }
   });
 
-  it('says which values docker run would take wrongly', async () => {
+  it('names the values that docker run and others would read differently', async () => {
     const set = await harness.storeSet({ backup_password: PASSWORD });
     const { stdout, stderr } = await harness.run(['get', set, '-o', 'dotenv']);
     assert.match(stdout, /^RESTIC_PASSWORD="/m);
     assert.equal(
       stderr,
-      'Note: docker run --env-file would take the quotes for a part of RESTIC_PASSWORD.\n' +
+      'Note: docker run --env-file would take the quotes as part of RESTIC_PASSWORD.\n' +
         'Note: RESTIC_PASSWORD is written as Compose reads it; Node, python-dotenv, sh and systemd would read another value.\n',
     );
     const plain = await harness.run(['get', await harness.storeSet(), '-o', 'dotenv']);
@@ -129,9 +129,9 @@ describe('cio credential get --output', () => {
     assert.equal(decrypt(name, blob), PASSWORD);
   });
 
-  it('tells what has not that form, and what is not there', async () => {
+  it('fails for unknown forms, for unknown sets and for sets that the form cannot express', async () => {
     const set = await harness.storeSet();
-    assert.match(await harness.fail(EXIT.usage, ['get', set, '-o', 'nonsense']), /Hint: it is one of: yaml, json, env/);
+    assert.match(await harness.fail(EXIT.usage, ['get', set, '-o', 'nonsense']), /Hint: the forms are yaml, json, env/);
     await harness.fail(EXIT.notFound, ['get', set, '-o', 'yaml', '--version', '1']);
     const loose = await harness.store('value');
     for (const words of [
@@ -139,13 +139,10 @@ describe('cio credential get --output', () => {
       ['exec', loose, '--', 'true'],
       ['aws-config', loose],
     ]) {
-      assert.match(
-        await harness.fail(EXIT.notFound, words),
-        / is a single credential, and no set\nHint: .* get prints/,
-      );
+      assert.match(await harness.fail(EXIT.notFound, words), / is a single credential, not a set\nHint: .* get prints/);
     }
     const ofMember = await harness.fail(EXIT.notFound, ['env', `cio_${set}_access_key`]);
-    assert.match(ofMember, new RegExp(`_access_key is a single credential, and no set\nHint: its set is ${set}\n`));
+    assert.match(ofMember, new RegExp(`_access_key is a single credential, not a set\nHint: its set is ${set}\n`));
     await harness.fail(EXIT.usage, ['get', set, '-o', 'env', '--version', '1']);
     for (const form of ['yaml', 'json', 'env', 'rclone'])
       await harness.fail(EXIT.notFound, ['get', 'nothing', '-o', form]);
@@ -159,17 +156,17 @@ describe('cio credential get --output', () => {
     );
   });
 
-  it('is asked for where a set is named without a form', async () => {
+  it('is required for the name of a set', async () => {
     const set = await harness.storeSet();
     assert.match(await harness.fail(EXIT.usage, ['get', set]), / is a set\nHint: in which form\? .* -o yaml\|json\|/);
     assert.match(await harness.fail(EXIT.usage, ['get', set, '--version', '2']), / is a set\nHint: in which form\? /);
     await harness.fail(EXIT.notFound, ['get', 'no-such-set']);
-    // Beside a credential of its name, that one is meant.
+    // A credential with the name of a set takes precedence.
     await harness.store('value', set);
     assert.match(await harness.fail(EXIT.notFound, ['get', set, '--version', '2']), /: version 2 of .* not found\n/);
   });
 
-  it('names the field that is no text', async (t) => {
+  it('names the field that is not text', async (t) => {
     const members = [{ name: 'cio_aws_secret_key', field: 'secret_key', data: '/w==', version: 1 }];
     const reply = {
       set: 'aws',

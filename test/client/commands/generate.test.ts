@@ -10,7 +10,7 @@ import { Harness, newName } from './harness.ts';
 const harness = await Harness.start({ after });
 
 describe('cio credential generate', () => {
-  it('tells that it stored a password, and shows nothing of it', async () => {
+  it('reports that it stored a password, without showing it', async () => {
     const name = newName();
     const { code, stdout, stderr } = await harness.run(['generate', name]);
     assert.deepEqual([code, stdout], [EXIT.done, '']);
@@ -20,7 +20,7 @@ describe('cio credential generate', () => {
     assert.ok(!stderr.includes(value));
   });
 
-  it('prints it on standard output with --show, and in the document with --json', async () => {
+  it('prints the password with --show, and in the document with --json', async () => {
     const [words, letters] = [newName(), newName()];
     const shown = await harness.succeed(['generate', words, '--words', '7', '--show']);
     assert.equal(shown, `${await harness.succeed(['get', words])}\n`);
@@ -31,12 +31,12 @@ describe('cio credential generate', () => {
     assert.ok(!('value' in ((await harness.json(['generate', letters, '--replace'])) as object)));
   });
 
-  it('says that it stored what it could not show', async (t) => {
-    // A pipe that nobody reads any more: the last one who could is closed before the command begins.
+  it('reports that it stored a password which it could not print', async (t) => {
+    // A FIFO without a reader: the last descriptor that could read it is closed before the command starts.
     const withoutReader = 'mkfifo "$0"; exec 4<>"$0" 3>"$0" 4<&-; exec "$@" >&3';
     for (const [line, why] of [
       ['exec "$@" > /dev/full', /the disk is full/],
-      [withoutReader, /whoever was to read standard output has gone/],
+      [withoutReader, /the reader of standard output has gone/],
     ] as const) {
       const name = newName();
       const pipe = path.join(temporaryDirectory(t), 'pipe');
@@ -49,7 +49,7 @@ describe('cio credential generate', () => {
     }
   });
 
-  it('refuses the name of a set, which one credential would hide, and says what is meant', async () => {
+  it('refuses the name of a set, which a credential would hide, and suggests the member', async () => {
     const offsite = newName();
     await harness.store('s3', `cio_${offsite}_provider`);
     for (const set of ['aws', 'minio_alt', 'aws_site2', await harness.storeSet(), offsite]) {
@@ -59,12 +59,12 @@ describe('cio credential generate', () => {
       }
     }
     assert.match(await harness.fail(EXIT.usage, ['generate', 'alt_aws']), /generate cio_aws_alt_backup_password\n$/);
-    // A part of one is no set, nor is what stands there already.
+    // The name of a member is no set's, nor is that of an existing credential.
     await harness.succeed(['generate', `cio_${offsite}_backup_password`]);
     await harness.succeed(['generate', await harness.store('value', 'aws_token'), '--replace']);
   });
 
-  it('refuses what is there, what could be guessed, and what contradicts itself', async () => {
+  it('refuses existing names, weak lengths and contradictory options', async () => {
     const name = await harness.store('mine');
     await harness.fail(EXIT.alreadyExists, ['generate', name]);
     assert.match(await harness.fail(EXIT.invalid, ['generate', newName(), '--length', '15']), /16 to 1024 characters/);
@@ -74,19 +74,23 @@ describe('cio credential generate', () => {
     assert.equal(await harness.succeed(['get', name]), 'mine');
   });
 
-  it('makes passwords that open what restic made with them', { skip: skipUnless(command('restic')) }, async (t) => {
-    for (const option of [
-      ['--words', '5'],
-      ['--length', '24'],
-    ]) {
-      const name = newName();
-      await harness.succeed(['generate', name, ...option]);
-      const repository = path.join(temporaryDirectory(t), 'repository');
-      const words = `${harness.built.join(' ')} credential get ${name}`;
-      const env = { ...harness.environment, RESTIC_REPOSITORY: repository, HOME: temporaryDirectory(t) };
-      await runSuccessfully(['restic', 'init'], { env: { ...env, RESTIC_PASSWORD_COMMAND: words } });
-      const value = await harness.succeed(['get', name]);
-      await runSuccessfully(['restic', '--no-cache', 'snapshots'], { env: { ...env, RESTIC_PASSWORD: value } });
-    }
-  });
+  it(
+    'makes passwords that restic reads the same from a command and from its environment',
+    { skip: skipUnless(command('restic')) },
+    async (t) => {
+      for (const option of [
+        ['--words', '5'],
+        ['--length', '24'],
+      ]) {
+        const name = newName();
+        await harness.succeed(['generate', name, ...option]);
+        const repository = path.join(temporaryDirectory(t), 'repository');
+        const words = `${harness.built.join(' ')} credential get ${name}`;
+        const env = { ...harness.environment, RESTIC_REPOSITORY: repository, HOME: temporaryDirectory(t) };
+        await runSuccessfully(['restic', 'init'], { env: { ...env, RESTIC_PASSWORD_COMMAND: words } });
+        const value = await harness.succeed(['get', name]);
+        await runSuccessfully(['restic', '--no-cache', 'snapshots'], { env: { ...env, RESTIC_PASSWORD: value } });
+      }
+    },
+  );
 });

@@ -14,17 +14,17 @@ import { quoted } from '../terminal.ts';
 
 export const REPOSITORY = 's3:https://s3.amazonaws.com/backup-123';
 
-/** What makes a bash write into a pipe that nobody reads any more. */
+/** Makes a bash write its standard output into a pipe without a reader. */
 export const GONE = 'exec > >(:); wait $!';
 
-/** What lets nothing of a bash's standard error be written: its reader has gone, or its disk is full. */
+/** Make a bash's standard error fail: on a pipe without a reader, and on a full disk. */
 export const UNTOLD: readonly string[] = [GONE.replace('>', '2>'), 'exec 2> /dev/full'];
 
 /** The built `cio`, and a real daemon that it talks to. */
 export class Harness {
-  /** Where the built `cio` is. */
+  /** The folder of the built `cio`. */
   readonly folder: string;
-  /** What runs it. */
+  /** The command that runs the built `cio`. */
   readonly built: readonly string[];
   readonly daemon: Daemon;
 
@@ -38,12 +38,12 @@ export class Harness {
     return new Harness(buildCio(scope), await startDaemon(scope));
   }
 
-  /** What a process finds `cio`'s daemon by, and nothing else. */
+  /** An environment with just PATH and the daemon's socket. */
   get environment(): Record<string, string> {
     return { PATH: '/usr/bin:/bin', CIO_CREDENTIAL_SOCKET: this.daemon.socketPath };
   }
 
-  /** Runs `cio` as another user, from a copy that he can reach. */
+  /** Returns options that run `cio` as another user, from a copy that this user can reach. */
   asUser(scope: Scope, uid: number): Required<Pick<CioOptions, 'as' | 'command'>> {
     const folder = temporaryDirectory(scope);
     fs.chmodSync(folder, 0o755);
@@ -62,12 +62,12 @@ export class Harness {
     return cio(['credential', ...words], { command: this.built, socketPath: this.daemon.socketPath, ...options });
   }
 
-  /** Runs `cio credentials WORDS`, which has Portworx's words. */
+  /** Runs `cio credentials WORDS`, which prints Portworx's messages. */
   runPortworx(words: readonly string[], options: CioOptions = {}): Promise<CioResult> {
     return cio(['credentials', ...words], { command: this.built, socketPath: this.daemon.socketPath, ...options });
   }
 
-  /** As {@link Harness.run}, by a bash that does something before: what comes on standard output. */
+  /** Like {@link Harness.run}, after a script in the same bash. Returns the exit code and standard output. */
   async runAfter(
     script: string,
     words: readonly string[],
@@ -77,19 +77,22 @@ export class Harness {
     return { code: code ?? -1, stdout: stdout.toString() };
   }
 
-  /** As {@link Harness.run}, where it has to succeed: its standard output. */
+  /** Like {@link Harness.run}, but asserts success, and returns standard output. */
   async succeed(words: readonly string[], options: CioOptions = {}): Promise<string> {
     const { code, stdout, stderr } = await this.run(words, options);
     assert.equal(code, EXIT.done, `cio credential ${words.join(' ')}: ${stderr}${stdout}`);
     return stdout;
   }
 
-  /** The same, for what it gives as JSON. */
+  /** Like {@link Harness.succeed}, with `--json`. Returns the parsed document. */
   async json(words: readonly string[], options: CioOptions = {}): Promise<unknown> {
     return JSON.parse(await this.succeed([...words, '--json'], options));
   }
 
-  /** The same, where it has to fail: what it says, in one line that tells and perhaps one that helps. */
+  /**
+   * Like {@link Harness.run}, but asserts failure with this exit code and a message of one line, perhaps with a hint in
+   * a second one. Returns standard error.
+   */
   async fail(exit: number, words: readonly string[], options: CioOptions = {}): Promise<string> {
     const { code, signal, stdout, stderr } = await this.run(words, options);
     assert.deepEqual([code, signal], [exit, null], `cio credential ${words.join(' ')}: ${stderr}${stdout}`);
@@ -98,7 +101,7 @@ export class Harness {
     return stderr;
   }
 
-  /** Stores something, for a test whose subject is something else; gives its name, which is new unless given. */
+  /** Stores a value through the client, for tests of other commands. Returns its name, which is new unless given. */
   async store(value: string | Uint8Array, name: string = newName()): Promise<string> {
     await using client = await connect({ socket: this.daemon.socketPath });
     const data = Buffer.from(value as Uint8Array).toString('base64');
@@ -106,7 +109,7 @@ export class Harness {
     return name;
   }
 
-  /** Stores the four credentials of a new set, and gives its name. */
+  /** Stores the four credentials of a new set, and returns the set's name. */
   async storeSet(values: Readonly<Record<string, string>> = {}): Promise<string> {
     const set = newSetName();
     const fields = { backup_repo: REPOSITORY, access_key: 'AK', secret_key: 'SK', backup_password: 'PW', ...values };
@@ -117,12 +120,12 @@ export class Harness {
   }
 }
 
-/** A name that no other test has. */
+/** Returns a name that no other test uses. */
 export function newName(): string {
   return `name-${randomBytes(6).toString('hex')}`;
 }
 
-/** The name of a set that no other test has. */
+/** Returns the name of a set that no other test uses. */
 export function newSetName(): string {
   return `s3_${randomBytes(6).toString('hex')}`;
 }

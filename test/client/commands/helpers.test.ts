@@ -21,13 +21,13 @@ describe('docker-credential-cio', () => {
     const { code, stdout, stderr } = await docker('store', JSON.stringify({ ServerURL, Username, Secret }));
     assert.deepEqual([code, stdout, stderr], [EXIT.done, '', '']);
   };
-  /** An error, as docker reads it: on standard output. */
+  /** Asserts that the helper fails, with the message on standard output, where docker reads it. */
   const refused = async (verb: string, stdin: string, text: string): Promise<void> => {
     const { code, stdout, stderr } = await docker(verb, stdin);
     assert.deepEqual([code, stdout, stderr], [EXIT.failed, `${text}\n`, '']);
   };
 
-  it('gives back what was stored, replaces it, lists it and erases it', async () => {
+  it('returns what was stored, replaces it, lists it and erases it', async () => {
     await store(HUB, 'ann', 'first');
     await store(HUB, 'ann', 'pass"word\nü');
     await store('registry.example.org', '<token>', 'identity token');
@@ -40,7 +40,7 @@ describe('docker-credential-cio', () => {
     assert.equal((await docker('list')).stdout, '{}\n');
   });
 
-  it('says in the very words of docker what is missing', async () => {
+  it("uses docker's exact words for missing credentials and fields", async () => {
     await refused('get', 'https://nobody.example.org', 'credentials not found in native keychain');
     await refused('erase', 'https://nobody.example.org', 'credentials not found in native keychain');
     await refused('get', ' \n', 'no credentials server URL');
@@ -49,7 +49,7 @@ describe('docker-credential-cio', () => {
     await refused('store', '{"ServerURL":"https://x","Username":"","Secret":"x"}', 'no credentials username');
   });
 
-  it('tells of anything else on standard output, too, and repeats nothing of what it was given', async () => {
+  it('prints any other error to standard output too, and repeats nothing of its input', async () => {
     for (const stdin of ['canary', '[]', '{"canary"', 'null', '']) {
       const { code, stdout, stderr } = await docker('store', stdin);
       assert.deepEqual([code, stderr], [EXIT.failed, '']);
@@ -58,13 +58,13 @@ describe('docker-credential-cio', () => {
     assert.match((await docker('nonsense')).stdout, /unknown action/);
     const latin1 = Buffer.from('{"ServerURL":"https://l.example.org","Username":"ann","Secret":"\xe9"}', 'latin1');
     const kept = await harness.run(['__docker-credential', '--', 'store'], { stdin: latin1 });
-    assert.deepEqual([kept.code, kept.stdout], [EXIT.failed, 'what came on standard input is not UTF-8 text\n']);
+    assert.deepEqual([kept.code, kept.stdout], [EXIT.failed, 'standard input is not UTF-8 text\n']);
     const away = await harness.run(['__docker-credential', '--', 'list'], { socketPath: '/nonexistent/\u001b[31m' });
     assert.deepEqual([away.code, away.stderr], [EXIT.failed, '']);
     assert.match(away.stdout, /^no daemon: there is no socket \/nonexistent\/\\u\{1b\}\[31m\n$/);
   });
 
-  it('keeps addresses apart that look alike in a name', async () => {
+  it('distinguishes addresses that look alike in a name', async () => {
     const addresses = [
       'a.example.org',
       'https://a.example.org',
@@ -80,12 +80,12 @@ describe('docker-credential-cio', () => {
     for (const address of addresses) await docker('erase', address);
   });
 
-  it('leaves out of its list what others stored under such a name', async () => {
+  it('leaves foreign credentials under such a name out of its list', async () => {
     await harness.store('no JSON', 'docker.foreign');
     assert.equal((await docker('list')).stdout, '{}\n');
   });
 
-  it('says its version, by its launcher', async () => {
+  it('prints its version, and its launcher is valid shell', async () => {
     const launcher = path.join(import.meta.dirname, '../../../bin/docker-credential-cio');
     assert.match((await docker('version')).stdout, /^docker-credential-cio \(cio-credentiald\) \d+\.\d+\.\d+\n$/);
     const { stdout } = await runProcess(['/bin/sh', '-n', launcher]);
@@ -94,7 +94,7 @@ describe('docker-credential-cio', () => {
 });
 
 describe('git-credential-cio', { skip: skipUnless(command('git')) }, () => {
-  /** Real git, with the helper as one of its programs. */
+  /** Returns a function that runs real git with the built helper in its PATH. */
   async function startGit(
     scope: Parameters<typeof temporaryDirectory>[0],
   ): Promise<(verb: string, stdin: string) => Promise<string>> {
@@ -118,7 +118,7 @@ describe('git-credential-cio', { skip: skipUnless(command('git')) }, () => {
   const of = (host: string, ...more: readonly string[]): string =>
     ['protocol=https', `host=${host}`, ...more, '', ''].join('\n');
 
-  it('fills in what was approved, and forgets what was rejected', async (t) => {
+  it('fills in approved credentials, and forgets rejected ones', async (t) => {
     const git = await startGit(t);
     const ann = of('git.example.org', 'username=ann', 'password=p=w "ü$x', 'unknown=key');
     assert.match(await git('fill', of('git.example.org')), /could not read Username/);
@@ -130,7 +130,7 @@ describe('git-credential-cio', { skip: skipUnless(command('git')) }, () => {
     assert.deepEqual(credentials, []);
   });
 
-  it('keeps several users of a host, and other hosts, ports and protocols apart', async (t) => {
+  it('distinguishes several users of a host, and other hosts, ports and protocols', async (t) => {
     const git = await startGit(t);
     await git('approve', of('two.example.org', 'username=ann', 'password=a'));
     await git('approve', of('two.example.org', 'username=bob', 'password=b'));
@@ -144,7 +144,7 @@ describe('git-credential-cio', { skip: skipUnless(command('git')) }, () => {
     assert.match(await git('fill', of('two.example.org')), /^username=ann\npassword=new$/m);
   });
 
-  it('does not forget a newer password than the one that was refused', async () => {
+  it('does not erase a newer password than the rejected one', async () => {
     const helper = (verb: string, stdin: string): Promise<CioResult> =>
       harness.run(['__git-credential', '--', verb], { stdin });
     await helper('store', of('new.example.org', 'username=ann', 'password=new'));
@@ -152,7 +152,7 @@ describe('git-credential-cio', { skip: skipUnless(command('git')) }, () => {
     assert.match((await helper('get', of('new.example.org'))).stdout, /^password=new$/m);
   });
 
-  it('hands out nothing that another one stored in a form of his own', async () => {
+  it('hands out nothing from a credential that it did not store', async () => {
     const helper = (verb: string, stdin: string): Promise<CioResult> =>
       harness.run(['__git-credential', '--', verb], { stdin });
     await helper('store', of('foreign.example.org', 'username=ann', 'password=x'));
@@ -162,11 +162,11 @@ describe('git-credential-cio', { skip: skipUnless(command('git')) }, () => {
       await harness.store(JSON.stringify({ accounts }), name);
       const { code, stdout, stderr } = await helper('get', of('foreign.example.org'));
       assert.deepEqual([code, stdout], [EXIT.invalid, '']);
-      assert.match(stderr, /none that git-credential-cio stored/);
+      assert.match(stderr, /git-credential-cio did not store it/);
     }
   });
 
-  it('is silent where there is nothing to say, and where git says something new', async () => {
+  it('is silent when it has nothing to say, and for unknown verbs of git', async () => {
     for (const [verb, stdin] of [
       ['get', of('nothing.example.org')],
       ['erase', of('nothing.example.org')],

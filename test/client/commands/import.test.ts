@@ -14,7 +14,7 @@ import { Harness, newName, newSetName } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
-/** A file with these lines, for its owner only. */
+/** Writes a file with mode 0600, and returns its path. */
 function fileWith(scope: { after(run: () => void): void }, name: string, text: string): string {
   const file = path.join(temporaryDirectory(scope), name);
   fs.writeFileSync(file, text, { mode: 0o600 });
@@ -26,7 +26,7 @@ function profile(access: string, secret: string): string {
 }
 
 describe('cio credential import', () => {
-  it('shows with --dry-run what would become what, no secret in it, and stores nothing', async (t) => {
+  it('shows with --dry-run what would be stored, without secrets, and stores nothing', async (t) => {
     const canaries = new Canaries();
     const [set, secret] = [newSetName(), canaries.plantWord('secret')];
     const file = fileWith(t, 'credentials', profile('AK', secret));
@@ -44,7 +44,7 @@ describe('cio credential import', () => {
     assert.equal(await harness.succeed(['list', set]), '');
   });
 
-  it('stores all as one generation, tells of a file that others could read, and of what is left to do', async (t) => {
+  it('stores everything in one generation, and reports readable files and what is left to do', async (t) => {
     const set = newSetName();
     const file = fileWith(
       t,
@@ -67,18 +67,18 @@ describe('cio credential import', () => {
     await harness.succeed(['import', file, '--set', set, '--replace']);
   });
 
-  it('shows with --dry-run what is there already', async (t) => {
+  it('shows with --dry-run which fields exist already', async (t) => {
     const word = newName().replace('name-', 'again');
     const file = fileWith(t, 'credentials', profile('AK', 'SK').replace('default', word));
-    const outlook = async (): Promise<Record<string, unknown>[]> =>
+    const preview = async (): Promise<Record<string, unknown>[]> =>
       ((await harness.json(['import', file, '--dry-run'])) as { sets: Record<string, unknown>[] }).sets;
-    const [before] = await outlook();
+    const [before] = await preview();
     assert.deepEqual([before?.['set'], before?.['existing']], [`aws_${word}`, []]);
     await harness.store('AK', `cio_aws_${word}_access_key`);
-    assert.deepEqual((await outlook())[0]?.['existing'], ['access_key']);
+    assert.deepEqual((await preview())[0]?.['existing'], ['access_key']);
   });
 
-  it('tells of those files only in which there are secrets', async (t) => {
+  it('warns only of files with secrets in them', async (t) => {
     const name = newSetName().slice(3);
     const folder = temporaryDirectory(t);
     const [credentials, config] = [path.join(folder, 'credentials'), path.join(folder, 'config')];
@@ -99,7 +99,8 @@ describe('cio credential import', () => {
         Array.from(warnings, ([, file]) => file),
         told,
       );
-      const [, inClear] = /^Note: the secrets are still in clear in (.*)\. When .* shred -u FILE$/m.exec(stderr) ?? [];
+      const [, inClear] =
+        /^Note: the secrets are still in clear text in (.*)\. Once .* shred -u FILE$/m.exec(stderr) ?? [];
       assert.deepEqual(inClear?.split(', '), told);
     }
     const plain = fileWith(t, 'env', 'RESTIC_REPOSITORY=s3:https://m.example.org/b\n');
@@ -108,7 +109,7 @@ describe('cio credential import', () => {
     assert.doesNotMatch(stderr, /in clear/);
   });
 
-  it('stores nothing where anything is wrong, and says where without repeating it', async (t) => {
+  it('stores nothing if anything is wrong, and says where without repeating it', async (t) => {
     const canaries = new Canaries();
     const [good, secret] = [newSetName(), canaries.plantWord('secret')];
     const right = fileWith(t, 'a', `cio_${good}_access_key=A\n`);
@@ -132,12 +133,12 @@ describe('cio credential import', () => {
       }
     }
     const lost = await harness.fail(EXIT.failed, ['import', `/nonexistent/${secret}`]);
-    assert.match(lost, /cannot open the file \/nonexist…: it is not there \(ENOENT\)/);
+    assert.match(lost, /cannot open the file \/nonexist…: it does not exist \(ENOENT\)/);
     assertUnseen(canaries.findIn('error', lost));
     assert.equal(await harness.succeed(['list', good]), '');
   });
 
-  it('takes a text that an export has as base64 for the text that it is', async (t) => {
+  it('stores a value that an export has in base64 as text if it is text', async (t) => {
     const [set, name] = [newSetName(), newName()];
     const [key, blob] = ['A\u0001\u0002K', Uint8Array.of(0xff, 0, 10)];
     const entry = (of: string, bytes: string | Uint8Array): object => ({
@@ -161,19 +162,19 @@ describe('cio credential import', () => {
     assert.equal(await harness.succeed(['get', `cio_${set}_backup_password`]), key);
     const { data } = (await harness.json(['get', name])) as { readonly data: string };
     assert.equal(data, Buffer.from(blob).toString('base64'));
-    // As one, it is held to what its field takes.
+    // As text, it must be valid for its field.
     fs.writeFileSync(file, JSON.stringify({ ...document, credentials: [entry(`cio_${set}_access_key`, key)] }));
     assert.match(await harness.fail(EXIT.invalid, ['import', file]), /access_key is not valid: (?!it is not text)/);
   });
 
-  it('says that it may not look where another user is at home', { skip: skipUnless(root) }, async (t) => {
+  it("says that it may not look into another user's home", { skip: skipUnless(root) }, async (t) => {
     const home = temporaryDirectory(t);
     fs.chmodSync(home, 0o700);
     const words = ['credential', 'import'];
     const env = { HOME: home, CIO_CREDENTIAL_SOCKET: harness.daemon.socketPath };
     const { code, stderr } = await cio(words, { as: { uid: 54_321, gid: 54_321 }, env });
     assert.equal(code, EXIT.invalid, stderr);
-    assert.match(stderr, /\nHint: HOME, or a folder below it, is closed to this user; name one/);
+    assert.match(stderr, /\nHint: HOME, or a folder in it, is closed to this user; name one/);
   });
 
   it('says that it does not know where to look without HOME', async () => {
@@ -183,7 +184,7 @@ describe('cio credential import', () => {
     );
   });
 
-  it('takes a stream, and one profile of it as an alternate set, which it tries out', async () => {
+  it('reads standard input, and stores one profile of it as an alternate set', async () => {
     const set = newSetName();
     const stdin = `${profile('A', 'S')}[b]\naws_access_key_id=B\naws_secret_access_key=T\n`;
     await harness.succeed(['import', '-', '--profile', 'b', '--set', set, '--as-alt'], { stdin });
@@ -191,7 +192,7 @@ describe('cio credential import', () => {
   });
 
   it(
-    'reads what rclone itself writes, revealing what it obscures',
+    'reads a file that rclone wrote, and reveals obscured passwords',
     { skip: skipUnless(command('rclone')) },
     async (t) => {
       const home = temporaryDirectory(t);
@@ -218,7 +219,7 @@ describe('cio credential import', () => {
     },
   );
 
-  it('reads what the AWS tools themselves write', { skip: skipUnless(command('aws', 'awscli')) }, async (t) => {
+  it('reads files that the AWS command line wrote', { skip: skipUnless(command('aws', 'awscli')) }, async (t) => {
     const home = temporaryDirectory(t);
     const env = {
       ...process.env,
@@ -226,7 +227,7 @@ describe('cio credential import', () => {
       AWS_SHARED_CREDENTIALS_FILE: path.join(home, 'credentials'),
     };
     const profileName = newSetName().slice(3);
-    // Its questions: access key, secret key, region, form of the output.
+    // Answers its questions for access key, secret key, region and output format.
     const input = 'AKIAIOSFODNN7EXAMPLE\nwJalrXUtnFEMI/K7MDENG\neu-central-1\n\n';
     execFileSync('aws', ['configure', '--profile', profileName], { env, input, stdio: 'pipe' });
     await harness.succeed(['import', env.AWS_SHARED_CREDENTIALS_FILE, env.AWS_CONFIG_FILE]);
@@ -234,7 +235,7 @@ describe('cio credential import', () => {
     assert.equal(await harness.succeed(['get', `cio_aws_${profileName}_region`]), 'eu-central-1');
   });
 
-  it('looks in the usual places without PATH, and asks before it stores', { skip: skipUnless(TERMINAL) }, async (t) => {
+  it('searches the usual places without PATH, and asks before it stores', { skip: skipUnless(TERMINAL) }, async (t) => {
     const home = temporaryDirectory(t);
     const name = newSetName();
     fs.mkdirSync(path.join(home, '.mc'));

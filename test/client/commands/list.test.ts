@@ -22,7 +22,7 @@ async function uuidOf(set: string): Promise<string> {
 }
 
 describe('cio credentials list', () => {
-  it("shows pxctl's tables, and never a secret", async () => {
+  it("prints pxctl's tables, and never a secret", async () => {
     const [s3, repository, azure, google, other] = Array.from({ length: 5 }, () => newSetName().replace('s3_', 'px-'));
     assert.ok(s3 && repository && azure && google && other);
     await store(s3, {
@@ -64,20 +64,20 @@ describe('cio credentials list', () => {
     await harness.succeed(['remove', '--yes', s3, repository, azure, google, other, free]);
   });
 
-  it('gives the document that cio credential list gives', async () => {
+  it('prints the same document as cio credential list', async () => {
     const set = await harness.storeSet();
     const { stdout } = await harness.runPortworx(['list', set, '-j']);
     assert.deepEqual(JSON.parse(stdout), await harness.json(['list', set]));
   });
 
-  it('tells of nothing in one line', async () => {
+  it('says in one line that nothing matches', async () => {
     const { code, stdout, stderr } = await harness.runPortworx(['list', newName()]);
     assert.deepEqual([code, stdout, stderr], [EXIT.done, '', 'Nothing matches.\n']);
   });
 });
 
 describe('cio credential list --output', () => {
-  it('gives names, JSON, and the same as YAML', async () => {
+  it('prints names, JSON, and the same document as YAML', async () => {
     const set = await harness.storeSet({ secret_key: 'canary' });
     const document = await harness.json(['list', set]);
     const { sets } = document as { sets: { health: { state: string } }[] };
@@ -93,7 +93,7 @@ describe('cio credential list --output', () => {
     assert.equal((await harness.runPortworx(['list', set, '-o', 'name'])).stdout, `${set}\n`);
   });
 
-  it('shows more in the wide form', async () => {
+  it('shows more columns in the wide form', async () => {
     const set = await harness.storeSet({ secret_key: 'canary' });
     await harness.succeed(['grant', set, '--unit', 'restic.service']);
     const stdout = await harness.succeed(['list', set, '-o', 'wide']);
@@ -106,7 +106,7 @@ describe('cio credential list --output', () => {
     assert.doesNotMatch(stdout, /canary/);
   });
 
-  it('prints nothing in any form that a terminal would act upon, whoever answers', async (t) => {
+  it('prints no control characters in any form, even if a hostile daemon sends them', async (t) => {
     const evil = 'x\u001b]0;x\u0007\u009b2J\u202e\r';
     const numbers = { owner: 0, version: 1, generation: 1, changed: 1 };
     const unfit = { ...numbers, name: evil, createdBy: 0, set: evil, field: evil, created: 1, size: 1, value: evil };
@@ -127,15 +127,15 @@ describe('cio credential list --output', () => {
     }
   });
 
-  it('refuses a form that there is none of, and two at once', async () => {
-    assert.match(await harness.fail(EXIT.usage, ['list', '-o', 'xml']), /there are table, wide, json, yaml, name/);
+  it('refuses an unknown form, and two at once', async () => {
+    assert.match(await harness.fail(EXIT.usage, ['list', '-o', 'xml']), /the forms are table, wide, json, yaml, name/);
     const { code } = await harness.run(['list', '--json', '-o', 'yaml']);
     assert.equal(code, EXIT.usage);
   });
 });
 
 describe('cio credential list on a narrow terminal', { skip: skipUnless(TERMINAL) }, () => {
-  it('breaks no word of a name, and keeps to the width', async (t) => {
+  it('breaks no name, and keeps to the width', async (t) => {
     const set = await harness.storeSet();
     const line = [...harness.built, 'credential', 'list', set].map(quoted).join(' ');
     const env = { CIO_CREDENTIAL_SOCKET: harness.daemon.socketPath, NO_COLOR: '1' };

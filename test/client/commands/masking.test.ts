@@ -13,7 +13,7 @@ const harness = await Harness.start({ after });
 describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, () => {
   const SECRET = 'kept/from+the"screen';
 
-  /** A shell's command under `exec`, for a set with {@link SECRET} as its password. */
+  /** Runs a shell script under `exec` for a set with {@link SECRET} as its password. */
   async function start(
     scope: Scope,
     script: string,
@@ -29,7 +29,7 @@ describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, ()
     );
   }
 
-  it('masks secrets on both outputs, also when they come in pieces, and ends as the command ends', async (t) => {
+  it('masks secrets on both outputs, also if they are written in pieces, and exits as the command does', async (t) => {
     const script =
       'echo "out $RESTIC_PASSWORD"; echo "err $RESTIC_PASSWORD" >&2; printf kept/from; printf "+the\\"screen\\n"; exit 7';
     const program = await start(t, script);
@@ -37,7 +37,7 @@ describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, ()
     assert.equal(program.screen, 'out <masked>\r\nerr <masked>\r\n<masked>\r\n');
   });
 
-  it('gives the command a terminal of its own, of the same size, which follows', async (t) => {
+  it('gives the command a terminal of its own that follows the size of the outer one', async (t) => {
     const ready = path.join(temporaryDirectory(t), 'ready');
     const script = `test -t 0 && test -t 1 && test -t 2 && echo all; test "$(tty)" != "$OUTER" && echo own; stty size; trap "stty size; exit" WINCH; echo ready; : > ${ready}; while :; do sleep 0.05; done`;
     const resize = `(until [ -e ${ready} ]; do sleep 0.05; done; stty rows 41 cols 121 < "$OUTER") &`;
@@ -49,7 +49,7 @@ describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, ()
     assert.match(program.screen, /^all\r\nown\r\n31 97\r\nready\r\n41 121\r\n$/);
   });
 
-  it('shows a prompt that may be the begin of a secret, and passes on what is typed', async (t) => {
+  it('shows a prompt that may be the beginning of a secret, and passes input on', async (t) => {
     const program = await start(t, 'printf "What is kept/"; read -r answer; echo "it is $answer"');
     await program.shows('What is kept/');
     program.type('nothing\r');
@@ -57,8 +57,8 @@ describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, ()
     assert.match(program.screen, /it is nothing\r\n$/);
   });
 
-  it('passes Ctrl-C on to the command, and brings the terminal back whatever ends it', async (t) => {
-    // Caught: dash loses a SIGINT that comes just before it becomes the last command of its line.
+  it('passes Ctrl-C on to the command, and restores the terminal however it ends', async (t) => {
+    // With a trap: dash loses a SIGINT that arrives just before it executes the last command of its line.
     const script = 'trap "trap - INT; kill -INT $$" INT; echo ready; while :; do sleep 0.05; done';
     const program = await start(t, script, { around: '%; echo "code $?"; stty -a' });
     await program.shows('ready');
@@ -77,13 +77,13 @@ describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, ()
     assert.match(alarmed.screen, /code 142\r\n[^]*\nisig icanon iexten echo /);
   });
 
-  it('passes on an interrupt that is no key', async (t) => {
+  it('passes on a SIGINT that does not come from the terminal', async (t) => {
     const program = await start(t, 'trap "echo told; exit 9" INT; kill -INT $PPID; while :; do sleep 0.05; done');
     await program.shows('told');
     assert.equal(await program.exit(), 9);
   });
 
-  it('brings the terminal back, though a signal comes when the command has just ended', async (t) => {
+  it('restores the terminal even if a signal arrives when the command has just ended', async (t) => {
     for (const signal of ['TERM', 'USR2']) {
       const script = `trap "" HUP; (sleep 0.1; kill -${signal} $PPID) & exit 3`;
       const program = await start(t, script, { around: '%; echo "code $?"; stty -a' });
@@ -92,7 +92,7 @@ describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, ()
     }
   });
 
-  it('takes its terminal back where it was stopped, and a shell has set other modes meanwhile', async (t) => {
+  it("sets raw mode again when continued after a shell has changed the terminal's modes", async (t) => {
     const isRaw = 'stty -a < "$OUTER" | grep -q -e -icanon';
     const script = `kill -STOP $PPID; stty sane < "$OUTER"; kill -CONT $PPID; until ${isRaw}; do sleep 0.05; done`;
     const program = await start(t, `${script}; stty -a < "$OUTER"; exit 7`, {
@@ -103,7 +103,7 @@ describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, ()
     assert.match(program.screen, /-isig -icanon -iexten -echo [^]*code 7\r\n[^]*\nisig icanon iexten echo /);
   });
 
-  it('leaves a pipe as it is, on either side, and masks what goes to the terminal besides', async (t) => {
+  it('leaves a pipe on either side unmasked, and masks what goes to the terminal', async (t) => {
     const script = 'cat; echo "out $RESTIC_PASSWORD"; echo "err $RESTIC_PASSWORD" >&2';
     const program = await start(t, script, { around: 'echo in | % | tr a-z A-Z' });
     assert.equal(await program.exit(), 0);
@@ -124,19 +124,19 @@ describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, ()
     assert.match(program.screen, /^(\d+)\r\n\1 kept/);
   });
 
-  it('lets a command run on that closes its input and its outputs', async (t) => {
+  it('lets a command run on that closes its standard streams', async (t) => {
     const done = path.join(temporaryDirectory(t), 'done');
-    // A hang-up would come at once, while it sleeps.
+    // A SIGHUP would end it during its sleep.
     const program = await start(t, `exec <&- >&- 2>&-; sleep 0.5; : > ${done}; exit 5`);
     assert.equal(await program.exit(), 5, program.screen);
     assert.ok(existsSync(done));
   });
 
-  it('does not wait for what the command leaves running', async (t) => {
+  it('does not wait for processes that the command leaves running', async (t) => {
     const program = await start(t, 'trap "" HUP; sleep 60 & echo $!');
     assert.equal(await program.exit(), 0);
     assert.match(program.screen, /^\d+\r\n$/);
-    // Throws where it is gone.
+    // Throws if the process no longer exists.
     process.kill(Number(program.screen), 'SIGKILL');
   });
 
@@ -146,7 +146,7 @@ describe('cio credential exec on a terminal', { skip: skipUnless(TERMINAL) }, ()
     assert.equal(program.screen, '<masked> none\r\n');
   });
 
-  it('masks what --server gives later, too, and by which the command asks for it', async (t) => {
+  it('masks keys that --server gives later, and the token with which the command requests them', async (t) => {
     const set = await harness.storeSet({ secret_key: 'first-key', session_token: 'first-token' });
     const ask = `
       const { AWS_CONTAINER_CREDENTIALS_FULL_URI: url, AWS_CONTAINER_AUTHORIZATION_TOKEN: authorization } = process.env;

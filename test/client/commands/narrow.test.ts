@@ -9,7 +9,7 @@ const harness = await Harness.start({ after });
 const COLUMNS = 40;
 
 describe(`cio on a terminal of ${COLUMNS} columns`, { skip: skipUnless(TERMINAL) }, () => {
-  it('has no table that is wider', async (t) => {
+  it('prints no table that is wider', async (t) => {
     const set = await harness.storeSet({ backup_repo: `s3:https://s3.example.com/${'long'.repeat(12)}` });
     for (const words of [
       ['list', set],

@@ -11,13 +11,13 @@ import { Harness } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
-/** Of short sleeps, in which signals wait; where a test fails in the middle, it ends with whoever started it. */
+/** Sleeps briefly, so that traps run in time, and ends with its parent if a test fails half-way. */
 const LOOP = 'while kill -0 $PPID; do sleep 0.05; done';
 
-/** Says what it has, and ends with 7 when it is told to. */
+/** Prints the password and SIGHUPs, and exits with 7 on SIGTERM. */
 const TALKATIVE = `trap 'echo ended; exit 7' TERM; trap 'echo HUP' HUP; echo "with $RESTIC_PASSWORD"; ${LOOP}`;
 
-/** Less than what a set is left to settle. */
+/** Less than the time for which a changed set is left to settle, in ms. */
 const SETTLED_MS = 900;
 
 function supervised(scope: Scope, set: string, action: string, script = TALKATIVE, h = harness): Service {
@@ -25,13 +25,15 @@ function supervised(scope: Scope, set: string, action: string, script = TALKATIV
   return new Service(scope, [...h.built, ...words], { env: h.environment });
 }
 
-/** The command must not outlive the test: killed, its supervisor could not end it. */
+/** Ends the command through its supervisor, as a killed supervisor would leave the command running. */
 async function end(service: Service): Promise<void> {
   service.signal('SIGTERM');
   assert.deepEqual(await service.exited, { code: 7, signal: null });
 }
 
-/** All of it is told to a supervisor at once, however slow this machine is. Gives when. */
+/**
+ * Stops the supervisor while `change` runs, so that it sees all changes at once. Returns the time of its continuation.
+ */
 async function tellAtOnce(service: Service, change: () => Promise<void>): Promise<number> {
   service.signal('SIGSTOP');
   await change();
@@ -44,7 +46,7 @@ function count(service: Service, text: string): number {
   return service.output.split(text).length - 1;
 }
 
-/** Types Ctrl-C on a terminal where a script, which says that it is running, is about to be started anew. */
+/** Types Ctrl-C on a terminal while a command, whose script prints "running", is about to be restarted. */
 async function interruptRestart(
   scope: Scope,
   set: string,
@@ -56,13 +58,13 @@ async function interruptRestart(
   const program = new TerminalProgram(scope, line, harness.environment);
   await program.shows('running');
   await harness.store('second', `cio_${set}_backup_password`);
-  await program.shows('is started anew.');
+  await program.shows('is restarted.');
   program.type('\u0003');
   return program;
 }
 
 describe('cio credential exec --on-change', () => {
-  it('restarts the command with the new values, once for changes in a row, and passes SIGTERM on', async (t) => {
+  it('restarts the command with the new values, once for several changes, and passes SIGTERM on', async (t) => {
     const set = await harness.storeSet({ backup_password: 'first' });
     const service = supervised(t, set, 'restart');
     await service.printed('with first\n');
@@ -72,13 +74,13 @@ describe('cio credential exec --on-change', () => {
     });
     await service.printed('with third\n');
     assert.ok(performance.now() - told > SETTLED_MS);
-    assert.match(service.output, /The set has changed: the command is started anew\.\n/);
+    assert.match(service.output, /The set has changed: the command is restarted\.\n/);
     assert.deepEqual([count(service, 'ended\n'), count(service, 'with second')], [1, 0]);
     await end(service);
     assert.equal(count(service, 'with '), 2);
   });
 
-  it('closes the files of the command before, and nothing that a value only names', async (t) => {
+  it('closes the memory files of the previous command, and no descriptor that a value merely names', async (t) => {
     const set = await harness.storeSet({ backup_password: '/dev/fd/1', secret_key: 'first' });
     const script = `cat "$K"; ls -l /proc/self/fd | grep -c memfd; ${TALKATIVE}`;
     const words = ['credential', 'exec', set, '--file', 'K=secret_key', '--on-change', 'restart'];
@@ -101,7 +103,7 @@ describe('cio credential exec --on-change', () => {
     assert.equal(count(service, 'with '), 1);
   });
 
-  it('leaves it as it is while the set is not complete, and restarts it when it is again', async (t) => {
+  it('leaves the command running while the set is incomplete, and restarts it once the set is complete', async (t) => {
     const set = await harness.storeSet({ backup_password: 'first' });
     const service = supervised(t, set, 'restart');
     await service.printed('with first\n');
@@ -127,7 +129,7 @@ describe('cio credential exec --on-change', () => {
     assert.deepEqual(await service.exited, { code: 7, signal: null });
   });
 
-  it('does not start it anew where Ctrl-C ends it', { skip: skipUnless(TERMINAL) }, async (t) => {
+  it('does not restart a command that Ctrl-C ends', { skip: skipUnless(TERMINAL) }, async (t) => {
     for (const words of [[], ['--no-masking']]) {
       const set = await harness.storeSet({ backup_password: 'first' });
       const script = `trap '' TERM; trap 'exit 7' INT; [ $RESTIC_PASSWORD = first ] || exit 8; echo running; ${LOOP}`;
@@ -136,7 +138,7 @@ describe('cio credential exec --on-change', () => {
     }
   });
 
-  it('starts it anew where it takes Ctrl-C for a key as any other', { skip: skipUnless(TERMINAL) }, async (t) => {
+  it('restarts a command that reads Ctrl-C as an ordinary key', { skip: skipUnless(TERMINAL) }, async (t) => {
     for (const words of [[], ['--no-masking']]) {
       const set = await harness.storeSet({ backup_password: 'first' });
       const script = `[ $RESTIC_PASSWORD = first ] || exit 7; trap '' TERM; stty -isig -icanon; echo running; head -c 1; exit 8`;
@@ -145,25 +147,25 @@ describe('cio credential exec --on-change', () => {
     }
   });
 
-  it('ends with the exit code of the command, changed or not', async () => {
+  it('exits as the command does', async () => {
     const set = await harness.storeSet();
     const words = ['exec', set, '--on-change', 'restart', '--', 'sh', '-c'];
     assert.equal((await harness.run([...words, 'exit 42'])).code, 42);
     assert.equal((await harness.run([...words, 'kill -KILL $$'])).signal, 'SIGKILL');
   });
 
-  it('keeps the command running without the daemon, and misses no change: after it, nor while the store is locked', async (t) => {
+  it('keeps the command running without the daemon or with a locked store, and misses no change', async (t) => {
     const own = await Harness.start(t);
     const set = await own.storeSet({ backup_password: 'first' });
     const service = supervised(t, set, 'restart', TALKATIVE, own);
     await service.printed('with first\n');
     await own.daemon.stop();
-    await service.printed('the command goes on meanwhile');
+    await service.printed('the command keeps running');
     const { stateDirectory, runtimeDirectory } = own.daemon;
     await startDaemon(t, { stateDirectory, runtimeDirectory });
     await own.store('second', `cio_${set}_backup_password`);
     await service.printed('with second\n');
-    // Told, and locked away before it is read.
+    // The change is announced, and the store locked before the values are read.
     await tellAtOnce(service, async () => {
       await own.store('third', `cio_${set}_backup_password`);
       await own.succeed(['lock']);
@@ -175,7 +177,7 @@ describe('cio credential exec --on-change', () => {
     assert.equal(count(service, 'left as it is'), 1);
   });
 
-  it('refuses what is no action, and a set that is not there, before anything is started', async () => {
+  it('refuses an unknown action and an unknown set before it starts anything', async () => {
     const set = await harness.storeSet();
     assert.match(
       await harness.fail(EXIT.usage, ['exec', set, '--on-change', 'SIGKILL', '--', 'true']),

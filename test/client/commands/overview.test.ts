@@ -6,7 +6,7 @@ import { Harness, REPOSITORY } from './harness.ts';
 const harness = await Harness.start({ after });
 
 describe('cio credential', () => {
-  it('shows where things stand and what to do next, from an empty store to a complete set', async () => {
+  it('shows the state and the next step, from an empty store to a complete set', async () => {
     assert.match(
       await harness.succeed([]),
       /with 0 credentials\.\n\nNext: {2}cio credential create cio_aws_backup_repo s3:/,
@@ -24,7 +24,7 @@ describe('cio credential', () => {
     assert.doesNotMatch(whole, /canary|AKIA|s3:/);
   });
 
-  it('gives the same as one document', async () => {
+  it('prints the same as one document with --json', async () => {
     const shown = (await harness.json([])) as {
       readonly daemon: object;
       readonly sets: readonly { readonly set: string }[];
@@ -34,7 +34,10 @@ describe('cio credential', () => {
       shown.sets.map(({ set }) => set),
       ['aws'],
     );
-    assert.deepEqual(shown.next, { command: 'cio credential validate aws', why: 'aws was never tried as it is' });
+    assert.deepEqual(shown.next, {
+      command: 'cio credential validate aws',
+      why: 'aws has not been validated since its last change',
+    });
     assert.doesNotMatch(JSON.stringify(shown), /canary/);
   });
 
@@ -43,7 +46,7 @@ describe('cio credential', () => {
     assert.match(told, /no daemon: there is no socket .*\nHint: start the daemon: systemctl start/);
   });
 
-  it('says what opens a store that is locked', async () => {
+  it('says how to open a locked store', async () => {
     await harness.succeed(['lock']);
     assert.match(await harness.succeed([]), /its store is locked\.\n\nNext: {2}cio credential unlock /);
     await harness.succeed(['unlock']);

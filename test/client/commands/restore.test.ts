@@ -13,7 +13,7 @@ import { Harness, UNTOLD } from './harness.ts';
 const harness = await Harness.start({ after });
 
 describe('cio credential restore', () => {
-  it('tells what a copy is, and puts it in the place of the store', async (t) => {
+  it('describes a copy, and replaces the store with it', async (t) => {
     const file = path.join(temporaryDirectory(t), 'copy.db');
     const name = await harness.store('before');
     await harness.succeed(['backup', file]);
@@ -23,14 +23,14 @@ describe('cio credential restore', () => {
     assert.match(checked.stderr, /^Succeed: Check copy: every record of the copy is good; nothing was changed\n/);
     assert.match(
       checked.stderr,
-      /a copy of this store: \d+ credentials, last changed .* UTC \(.*\); 1 change was made since/,
+      /a copy of this store: \d+ credentials, last changed .* UTC \(.*\); restoring it undoes 1 change made since/,
     );
     assert.equal(await harness.succeed(['get', name]), 'after');
     assert.match(await harness.fail(EXIT.usage, ['restore', file]), /--yes/);
     const { code, stderr } = await harness.run(['restore', file, '--yes']);
     assert.equal(code, EXIT.done, stderr);
     const kept = path.join(harness.daemon.stateDirectory, 'credentials.db.before-restore');
-    assert.ok(stderr.includes(`What was there before is in ${kept}`), stderr);
+    assert.ok(stderr.includes(`The previous store is in ${kept}`), stderr);
     assert.doesNotMatch(stderr, /slot add/);
     assert.equal(await harness.succeed(['get', name]), 'before');
     const report = (await harness.json(['restore', kept, '--yes'])) as Record<string, unknown>;
@@ -38,7 +38,7 @@ describe('cio credential restore', () => {
     assert.equal(await harness.succeed(['get', name]), 'after');
   });
 
-  it('puts it in the place of the store where nobody can be told of it', async (t) => {
+  it('replaces the store though its report cannot be written', async (t) => {
     const file = path.join(temporaryDirectory(t), 'copy.db');
     const name = await harness.store('before');
     await harness.succeed(['backup', file]);
@@ -49,7 +49,7 @@ describe('cio credential restore', () => {
     }
   });
 
-  it('asks a terminal, and takes nothing but yes for it', { skip: skipUnless(TERMINAL) }, async (t) => {
+  it('asks on a terminal, and accepts only yes', { skip: skipUnless(TERMINAL) }, async (t) => {
     const file = path.join(temporaryDirectory(t), 'copy.db');
     const name = await harness.store('before');
     await harness.succeed(['backup', file]);
@@ -62,7 +62,7 @@ describe('cio credential restore', () => {
     ] as const) {
       const program = new TerminalProgram(t, words, harness.environment);
       await program.shows('It is a copy of this store');
-      await program.shows('Put it in the place of the present store? [y/N]');
+      await program.shows('Replace the present store with it? [y/N]');
       program.type(keys);
       assert.equal(await program.exit(), exit, program.screen);
       assert.equal(await harness.succeed(['get', name]), value);
@@ -70,21 +70,21 @@ describe('cio credential restore', () => {
   });
 
   it(
-    'shows what it asks about where the question is, if nothing can be told elsewhere',
+    'shows the summary along with the question if standard error cannot be written',
     { skip: skipUnless(TERMINAL) },
     async (t) => {
       const file = path.join(temporaryDirectory(t), 'copy.db');
       await harness.succeed(['backup', file]);
       const words = [...harness.built, 'credential', 'restore', file].map(quoted).join(' ');
       const program = new TerminalProgram(t, `exec 2> /dev/full; ${words}`, harness.environment);
-      await program.shows(/It is a copy of this store[^]*\n.*Put it in the place of the present store\? \[y\/N\]/);
+      await program.shows(/It is a copy of this store[^]*\n.*Replace the present store with it\? \[y\/N\]/);
       program.type('n\r');
       assert.equal(await program.exit(), EXIT.failed, program.screen);
       assert.equal(program.screen.match(/It is a copy/g)?.length, 1);
     },
   );
 
-  it('brings a store to another host by its recovery code or passphrase, and says what to do there', async (t) => {
+  it('moves a store to another host by its recovery code or passphrase, and says what to do there', async (t) => {
     const folder = temporaryDirectory(t);
     const file = path.join(folder, 'copy.db');
     const first = await startDaemon(t);
@@ -99,7 +99,7 @@ describe('cio credential restore', () => {
     const here = { socketPath: second.socketPath };
     assert.match(
       await harness.fail(EXIT.accessDenied, ['restore', file, '--yes'], here),
-      /opens none of the slots\nHint: a copy opens with what opened the store when it was made: .* --recovery /,
+      /no slot opens with that key, passphrase or code\nHint: a copy opens with what opened the store when it was made: .* --recovery /,
     );
     await harness.fail(EXIT.accessDenied, ['restore', file, '--yes'], { ...here, stdin: 'wrong\n' });
     await harness.fail(EXIT.accessDenied, ['restore', file, '--yes', '--recovery'], { ...here, stdin: 'A-B\n' });
@@ -109,7 +109,7 @@ describe('cio credential restore', () => {
     assert.match(dry.stderr, /a copy of another store, [0-9a-f-]{36}: 1 credentials?/);
     const done = await harness.run(['restore', file, '--yes', '--recovery'], { ...here, stdin: `${code}\n` });
     assert.equal(done.code, EXIT.done, done.stderr);
-    assert.match(done.stderr, /No slot opens the store by itself at the next start.*cio credential slot add keyfile/);
+    assert.match(done.stderr, /No slot opens the store unattended at the next start.*cio credential slot add keyfile/);
     assert.equal(await harness.succeed(['get', 'token'], here), 'from the first host');
     await harness.succeed(['slot', 'add', 'keyfile', path.join(second.stateDirectory, 'second.key')], here);
     await second.stop();
@@ -118,21 +118,21 @@ describe('cio credential restore', () => {
     await again.stop();
   });
 
-  it('does not wait for a named pipe that nobody writes into', async (t) => {
+  it('does not wait for a writer of a FIFO', async (t) => {
     const pipe = path.join(temporaryDirectory(t), 'pipe');
     execFileSync('mkfifo', [pipe]);
-    assert.match(await harness.fail(EXIT.failed, ['restore', pipe, '--dry-run']), /is no regular file/);
+    assert.match(await harness.fail(EXIT.failed, ['restore', pipe, '--dry-run']), /is not a regular file/);
   });
 
-  it('refuses what is no copy, and says why', async (t) => {
+  it('refuses a file that is no copy, and says why', async (t) => {
     const folder = temporaryDirectory(t);
     const file = path.join(folder, 'copy.db');
     const name = await harness.store('untouched');
     await harness.succeed(['backup', file]);
     const copy = fs.readFileSync(file);
     const cases: readonly (readonly [string, Uint8Array, RegExp])[] = [
-      ['empty', new Uint8Array(0), /no copy of a store/],
-      ['text', Buffer.from('hello'), /no copy of a store/],
+      ['empty', new Uint8Array(0), /not a copy of a store/],
+      ['text', Buffer.from('hello'), /not a copy of a store/],
       ['cut', copy.subarray(0, copy.length / 2), /the copy is damaged/],
     ];
     for (const [what, bytes, message] of cases) {
@@ -141,7 +141,7 @@ describe('cio credential restore', () => {
       assert.match(await harness.fail(EXIT.invalid, ['restore', wrong, '--yes']), message);
     }
     assert.match(await harness.fail(EXIT.failed, ['restore', path.join(folder, 'nothing'), '--yes']), /ENOENT/);
-    assert.match(await harness.fail(EXIT.failed, ['restore', folder, '--yes']), /no regular file/);
+    assert.match(await harness.fail(EXIT.failed, ['restore', folder, '--yes']), /not a regular file/);
     assert.equal(await harness.succeed(['get', name]), 'untouched');
   });
 });

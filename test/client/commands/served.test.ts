@@ -19,18 +19,18 @@ import { Harness } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
-/** As many connections as the server takes, and somebody who has nothing to do with it. */
+/** As many connections as the server accepts. */
 const CONNECTIONS_MAX = 32;
 const STRANGER = { uid: 54_321, gid: 54_321 };
 
 interface Served {
   readonly url: URL;
   readonly token: string;
-  /** Ends the command, and gives the exit code of `cio`. */
+  /** Ends the command, and returns the exit code of `cio`. */
   end(): Promise<number | null>;
 }
 
-/** A command under `exec --server` that says where its keys are, and ends with its input. */
+/** Runs a command under `exec --server` that prints its URL and token, and ends when its input ends. */
 async function serve(scope: Scope, set: string): Promise<Served> {
   const script = 'echo "$AWS_CONTAINER_CREDENTIALS_FULL_URI $AWS_CONTAINER_AUTHORIZATION_TOKEN"; cat; exit 3';
   const [file, ...args] = [...harness.built, 'credential', 'exec', set, '--server', '--', 'sh', '-c', script];
@@ -69,7 +69,7 @@ function ask(url: URL, options: http.RequestOptions): Promise<Reply> {
 }
 
 describe('cio credential exec --server', () => {
-  it('gives the keys to whoever has the token, with an end that makes SDKs ask again', async (t) => {
+  it('gives the keys to a client with the token, with an expiry that makes SDKs ask again', async (t) => {
     const set = await harness.storeSet({ session_token: 'ST' });
     const { url, token } = await serve(t, set);
     const { status, headers, body } = await ask(url, { headers: { Authorization: token } });
@@ -84,7 +84,7 @@ describe('cio credential exec --server', () => {
     assert.ok(token.length >= 40, 'more than 128 bits');
   });
 
-  it('gives nothing to anybody else', async (t) => {
+  it('gives the keys only to direct requests for its path with its own token and host', async (t) => {
     const { url, token } = await serve(t, await harness.storeSet());
     const right = { Authorization: token };
     const other = await serve(t, await harness.storeSet());
@@ -117,7 +117,7 @@ describe('cio credential exec --server', () => {
     assert.equal((await ask(url, { headers: right })).status, 200);
   });
 
-  it('hangs up on whoever says nothing, or not all, after seconds', async (t) => {
+  it('closes a connection without a complete request after some seconds', async (t) => {
     const { url } = await serve(t, await harness.storeSet());
     await Promise.all(
       ['', 'GET /credentials HTTP/1.1\r\nHost:'].map(async (said) => {
@@ -131,7 +131,7 @@ describe('cio credential exec --server', () => {
     );
   });
 
-  it('has a place for its own user, whatever others hold', { skip: skipUnless(root) }, async (t) => {
+  it('serves its own user even if others hold all connections', { skip: skipUnless(root) }, async (t) => {
     const { url, token } = await serve(t, await harness.storeSet());
     const line = `for i in $(seq ${CONNECTIONS_MAX + 8}); do exec {fd}<>/dev/tcp/${url.hostname}/${url.port}; done; echo held; read -r`;
     const [file = '', ...args] = asIdentity(STRANGER, ['/bin/bash', '--norc', '-c', line]);
@@ -144,13 +144,13 @@ describe('cio credential exec --server', () => {
     assert.deepEqual(replies, [200, 200, 200]);
   });
 
-  it('is gone with its command, and ends as it does', async (t) => {
+  it('stops serving when the command ends, and exits as the command does', async (t) => {
     const served = await serve(t, await harness.storeSet());
     assert.equal(await served.end(), 3);
     await assert.rejects(ask(served.url, { headers: { Authorization: served.token } }), { code: 'ECONNREFUSED' });
   });
 
-  it('asks the daemon each time: a new key is there at once, and a set that is gone is told', async (t) => {
+  it('asks the daemon for each request: a new key takes effect at once, a removed set is reported', async (t) => {
     const set = await harness.storeSet();
     const { url, token } = await serve(t, set);
     const options = { headers: { Authorization: token } };
@@ -162,7 +162,7 @@ describe('cio credential exec --server', () => {
     assert.equal((JSON.parse(body) as { readonly Code: string }).Code, 'NotFound');
   });
 
-  it('takes away whatever names other keys or another endpoint', async () => {
+  it('unsets every variable that names other keys or another endpoint', async () => {
     const set = await harness.storeSet();
     const env = {
       AWS_ACCESS_KEY_ID: 'stale',
@@ -185,27 +185,27 @@ describe('cio credential exec --server', () => {
     assert.match(stdout, /^RESTIC_PASSWORD=PW$/m);
   });
 
-  it('is for sets with keys of S3', async () => {
+  it('refuses sets without S3 keys', async () => {
     await harness.store('azure:backup:/x', 'cio_azure_backup_repo');
     await harness.store('account', 'cio_azure_account_name');
     await harness.store('AAAA', 'cio_azure_account_key');
     await harness.store('PW', 'cio_azure_backup_password');
-    assert.match(await harness.fail(EXIT.invalid, ['exec', 'azure', '--server', '--', 'true']), /has no keys of S3/);
-    assert.match(await harness.fail(EXIT.invalid, ['credential-process', 'azure']), /has no keys of S3/);
+    assert.match(await harness.fail(EXIT.invalid, ['exec', 'azure', '--server', '--', 'true']), /has no S3 keys/);
+    assert.match(await harness.fail(EXIT.invalid, ['credential-process', 'azure']), /has no S3 keys/);
     const identity = await harness.storeSet({ use_iam: 'true' });
     assert.match(await harness.fail(EXIT.invalid, ['credential-process', identity]), /the machine's own identity/);
   });
 
-  it('tells what the system would refuse to execute', async () => {
+  it('reports what the system would refuse to execute', async () => {
     const large = await harness.storeSet({ backup_password: 'x'.repeat(131_072) });
     const told = await harness.fail(126, ['exec', large, '--server', '--', 'true']);
     assert.match(told, /the variable RESTIC_PASSWORD is too large for a command/);
     await harness.fail(127, ['exec', large, '--server', '--', 'no-such-command']);
   });
 
-  it('passes on signals, and ends by the one that ended the command', async (t) => {
+  it('passes on signals, and ends by the signal that ended the command', async (t) => {
     const set = await harness.storeSet();
-    // Where this fails in the middle, it ends with whoever started it.
+    // Ends with its parent if the test fails half-way.
     const script = 'trap "echo got; exit 9" TERM; echo ready; while kill -0 $PPID; do sleep 0.05; done';
     const [file, ...args] = [...harness.built, 'credential', 'exec', set, '--server', '--', 'sh', '-c', script];
     const child = spawn(file, args, { env: harness.environment, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -218,7 +218,7 @@ describe('cio credential exec --server', () => {
 });
 
 describe('cio credential credential-process', () => {
-  it('prints the keys, with an end in any case, and nothing else', async () => {
+  it('prints the keys, always with an expiry, and nothing else', async () => {
     const set = await harness.storeSet();
     const { stdout, stderr } = await harness.run(['credential-process', set]);
     const { Expiration, ...keys } = JSON.parse(stdout) as { readonly Expiration: string };
@@ -237,7 +237,7 @@ describe('cio credential credential-process', () => {
 });
 
 describe('cio credential exec --file', () => {
-  it('gives the path of a file that is in memory, that can be opened again and again, and that nobody can change', async () => {
+  it('gives the path of a memory file that can be opened repeatedly and is sealed against changes', async () => {
     const set = await harness.storeSet({ backup_password: 'in a file' });
     const script =
       'cat "$PASSFILE"; cat "$PASSFILE"; sh -c "cat \\"\\$PASSFILE\\""; (echo changed > "$PASSFILE") 2>/dev/null || echo sealed; readlink "$PASSFILE"';
@@ -246,14 +246,14 @@ describe('cio credential exec --file', () => {
     assert.match(await harness.succeed(words), new RegExp(`^${text}sealed\n/memfd:cio`));
   });
 
-  it('does so by itself for an authority', async () => {
+  it('passes a certificate authority as a file without being asked', async () => {
     const certificate = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
     const set = await harness.storeSet({ endpoint_ca: certificate });
     const script = 'cat "$RESTIC_CACERT" "$AWS_CA_BUNDLE" "$SSL_CERT_FILE"';
     assert.equal(await harness.succeed(['exec', set, '--', 'sh', '-c', script]), certificate.repeat(3));
   });
 
-  it('refuses what is no variable or no field, and a field that is not there', async () => {
+  it('refuses invalid variables, unknown fields, and fields that the set lacks', async () => {
     const set = await harness.storeSet();
     for (const word of ['X', 'X=nonsense', '=backup_password', '1X=backup_password', 'X=backup_password=']) {
       const told = await harness.fail(EXIT.usage, ['exec', set, '--file', word, '--', 'true']);
@@ -267,7 +267,7 @@ describe('cio credential exec --file', () => {
 });
 
 describe('RCLONE_PASSWORD_COMMAND', { skip: skipUnless(command('rclone')) }, () => {
-  it('opens an encrypted configuration', async (t) => {
+  it('decrypts an encrypted configuration', async (t) => {
     const password = await harness.store('config password ü');
     const directory = temporaryDirectory(t);
     const config = path.join(directory, 'rclone.conf');
@@ -286,7 +286,7 @@ describe('RCLONE_PASSWORD_COMMAND', { skip: skipUnless(command('rclone')) }, () 
   });
 });
 
-/** A configuration as rclone encrypts it: NaCl's secretbox, under the SHA-256 of the password in brackets. */
+/** Encrypts a configuration as rclone does: NaCl secretbox with the SHA-256 of the bracketed password as its key. */
 async function encryptConfig(text: string, password: string): Promise<string> {
   await sodium.ready;
   const key = createHash('sha256').update(`[${password}][rclone-config]`).digest();

@@ -12,7 +12,7 @@ import { GONE, Harness, UNTOLD } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
-/** Whether a process listens to a signal (`SigCgt` in proc_pid_status(5)). */
+/** Tells whether a process catches a signal (`SigCgt` in proc_pid_status(5)). */
 function catches(pid: number, signal: number): boolean {
   const [, mask = ''] = /^SigCgt:\t([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
   return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
@@ -35,7 +35,7 @@ describe('cio credential slot add recovery --print', () => {
     await harness.succeed(['unlock', '--recovery'], { stdin: `${recoveryCode}\n` });
   });
 
-  it('leaves no slot whose code nobody could be shown', async () => {
+  it('leaves no slot behind if the code could not be shown', async () => {
     const before = await count();
     for (const words of [[], ['--print'], ['--json']]) {
       const line = [...harness.built, 'credential', 'slot', 'add', 'recovery', ...words].map(quoted).join(' ');
@@ -54,13 +54,14 @@ describe('cio credential slot add recovery --print', () => {
     assert.equal(await count(), before);
   });
 
-  it('leaves none where it is interrupted before there is a code', async (t) => {
+  it('leaves no slot behind if it is interrupted before there is a code', async (t) => {
     const before = await count();
     for (const signal of ENDING_SIGNALS) {
       harness.daemon.service.signal('SIGSTOP');
       const words = ['credential', 'slot', 'add', 'recovery'];
       const adding = new Service(t, [...harness.built, ...words], { env: harness.environment });
-      // What Node itself takes, it takes from its start on; SIGQUIT is held back from the call on.
+      // Node catches some of these signals from its start. The command catches SIGQUIT only from its call on, so that
+      // mask tells when it is ready.
       await eventually(() => catches(adding.pid, constants.signals.SIGQUIT));
       adding.signal(signal);
       await eventually(() => !catches(adding.pid, constants.signals[signal]));
@@ -71,7 +72,7 @@ describe('cio credential slot add recovery --print', () => {
     assert.equal(await count(), before);
   });
 
-  it('is ended by a second signal at once', async (t) => {
+  it('is ended at once by a second signal', async (t) => {
     harness.daemon.service.signal('SIGSTOP');
     try {
       const words = ['credential', 'slot', 'add', 'recovery'];
@@ -86,7 +87,7 @@ describe('cio credential slot add recovery --print', () => {
     }
   });
 
-  it('hands out the code where nothing else that is told can be written', async () => {
+  it('prints the code though its report cannot be written', async () => {
     for (const untold of UNTOLD) {
       const before = await count();
       const { code, stdout } = await harness.runAfter(untold, ['slot', 'add', 'recovery']);
@@ -96,7 +97,7 @@ describe('cio credential slot add recovery --print', () => {
     }
   });
 
-  it('is refused for what has no code, before a slot is made', async () => {
+  it('is refused for slots without a code, before a slot is made', async () => {
     const before = await count();
     await harness.fail(EXIT.usage, ['slot', 'add', 'passphrase', '--print'], { stdin: 'x\n' });
     assert.equal((await harness.run(['slot', 'add', 'recovery', '--print', '--json'])).code, EXIT.usage);

@@ -21,21 +21,21 @@ describe('cio credential status, lock, unlock and slot', () => {
     const status = (await harness.json(['status'], options)) as Record<string, unknown>;
     assert.deepEqual([status['locked'], status['administrator'], status['socket']], [false, true, own.socketPath]);
 
-    // The key file, which needs nobody.
+    // The key file opens the store unattended.
     assert.equal(await told('lock'), 'Succeed: Lock: The store is locked\n');
     assert.match(await harness.succeed(['status'], options), /^Store +locked; open it with cio credential unlock$/m);
     assert.match(await harness.fail(EXIT.locked, ['get', 'kept'], options), /cio credential unlock/);
     await harness.fail(EXIT.locked, ['list'], options);
     assert.match(await told('unlock'), /^Succeed: Unlock: The store is open, by slot [0-9a-f]+\n$/);
 
-    // A passphrase and a recovery code, and then no key file any more.
+    // Then with a passphrase and a recovery code, and without the key file.
     await harness.fail(EXIT.invalid, ['slot', 'add', 'passphrase'], at(''));
     await harness.fail(EXIT.invalid, ['slot', 'add', 'passphrase'], at('o\0p\0e\0n\0\n'));
     const { slot } = (await harness.json(['slot', 'add', 'passphrase', '--label', 'mine'], at('open sesame\n'))) as {
       slot: { id: string };
     };
     const recovery = await harness.run(['slot', 'add', 'recovery'], options);
-    assert.match(recovery.stderr, /shown this once/);
+    assert.match(recovery.stderr, /shown only once/);
     const code = recovery.stdout.trim();
     assert.match(code, /^[A-Z0-9-]{20,}$/i);
     const { slots } = (await harness.json(['slot', 'list'], options)) as {
@@ -49,7 +49,7 @@ describe('cio credential status, lock, unlock and slot', () => {
     await harness.succeed(['slot', 'remove', keyfile, '--yes'], options);
     for (const absent of [keyfile, 'a']) {
       const told = await harness.fail(EXIT.notFound, ['slot', 'remove', absent, '--yes'], options);
-      assert.match(told, /no slot of this id\nHint: cio credential slot list shows them\n$/);
+      assert.match(told, /no slot with this id\nHint: cio credential slot list shows them\n$/);
     }
 
     await harness.succeed(['lock'], options);
@@ -61,7 +61,7 @@ describe('cio credential status, lock, unlock and slot', () => {
     await harness.succeed(['unlock', '--recovery'], at(`${code}\n`));
     assert.equal(await harness.succeed(['get', 'kept'], options), 'value');
 
-    // The last one stays.
+    // The last slot cannot be removed.
     await harness.succeed(['slot', 'remove', slot.id, '--yes'], options);
     const last = ((await harness.json(['slot', 'list'], options)) as { slots: { id: string }[] }).slots[0]?.id ?? '';
     assert.match(await harness.fail(EXIT.failed, ['slot', 'remove', last, '--yes'], options), /last slot/);
@@ -77,21 +77,21 @@ describe('cio credential status, lock, unlock and slot', () => {
       socketPath: own.socketPath,
       cwd,
     });
-    assert.match(again, /: cannot make the key file \S+: it is there already \(EEXIST\)\nHint: give it a new name, /);
+    assert.match(again, /: cannot make the key file \S+: it already exists \(EEXIST\)\nHint: give it a new name, /);
     const nowhere = path.join(cwd, 'nowhere', 'key');
     assert.match(
       await harness.fail(EXIT.invalid, ['slot', 'add', 'keyfile', nowhere], { socketPath: own.socketPath }),
-      /: cannot make the key file \S+: its folder is not there \(ENOENT\)\nHint: /,
+      /: cannot make the key file \S+: its folder does not exist \(ENOENT\)\nHint: /,
     );
     await harness.fail(EXIT.usage, ['slot', 'add', 'keyfile', ''], { socketPath: own.socketPath });
     const bad = await harness.fail(EXIT.invalid, ['slot', 'add', 'systemd', 'no name'], { socketPath: own.socketPath });
-    assert.match(bad, /: the credential: it is no name of a systemd credential\n$/);
+    assert.match(bad, /: the credential: it is not a name of a systemd credential\n$/);
     await own.stop();
   });
 });
 
 describe('cio credential fsck and rekey', () => {
-  it('find nothing wrong with a good store', async () => {
+  it('find nothing wrong with an intact store', async () => {
     const { stdout, stderr } = await harness.run(['fsck']);
     assert.equal(stdout, '');
     assert.match(stderr, /^Succeed: Check store: \d+ records, all of them good\n$/);
@@ -100,7 +100,7 @@ describe('cio credential fsck and rekey', () => {
     assert.deepEqual(reply.problems, []);
   });
 
-  it('tell by exit code 10 what is damaged, and repair it', async (t) => {
+  it('exit with 10 for a damaged store, and repair it', async (t) => {
     const own = await startDaemon(t);
     const options = { socketPath: own.socketPath };
     for (const name of ['first', 'second', 'third'])
@@ -121,7 +121,7 @@ describe('cio credential fsck and rekey', () => {
   });
 });
 
-/** Changes one byte in the middle of a row. */
+/** Changes one byte in the middle of the largest row. */
 async function damageOneRow(file: string): Promise<void> {
   const { default: Database } = await import('better-sqlite3');
   const database = new Database(file);

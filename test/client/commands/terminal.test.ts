@@ -12,14 +12,14 @@ const harness = await Harness.start({ after });
 describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
   const cioLine = (...words: string[]): string => [...harness.built, 'credential', ...words].map(quoted).join(' ');
   const env = (): Record<string, string> => ({ CIO_CREDENTIAL_SOCKET: harness.daemon.socketPath, NO_COLOR: '1' });
-  /** The command, then what became of the terminal. */
+  /** Runs the command, then prints its exit code and the terminal's settings. */
   const withState = (line: string): string => `${line}; echo "exit $?"; stty -a`;
   const assertRestored = (screen: string): void => {
     const state = screen.slice(screen.lastIndexOf('exit '));
     for (const setting of ['echo', 'icanon', 'isig', 'icrnl']) assert.match(state, new RegExp(`[ \\n]${setting}[ ;]`));
   };
 
-  it('asks for a secret twice, and does not show it', async (t) => {
+  it('asks for a secret twice, without showing it', async (t) => {
     const name = newName();
     const program = new TerminalProgram(t, withState(cioLine('create', name)), env());
     await program.shows(`Value of ${name}: `);
@@ -43,7 +43,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     assert.doesNotMatch(program.screen, /canary/);
   });
 
-  it('asks by the label of the field, and shows what is no secret', async (t) => {
+  it("asks by the field's label, and echoes what is no secret", async (t) => {
     const set = newSetName();
     const secret = new TerminalProgram(t, cioLine('create', `cio_${set}_secret_key`), env());
     await secret.shows(`Secret key (cio_${set}_secret_key): `);
@@ -58,13 +58,13 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     assert.equal(await harness.succeed(['get', `cio_${set}_access_key`]), 'AKIA');
   });
 
-  it('shows a line that is longer than the terminal is wide once, and takes back all of its rows', async (t) => {
+  it('shows a line that is wider than the terminal once, and clears all of its rows on Backspace', async (t) => {
     const name = `cio_${newSetName()}_access_key`;
     const program = new TerminalProgram(t, `stty cols 30; ${cioLine('create', name)}`, env());
     const question = `Access key (${name}): `;
     await program.shows(question);
     const before = program.screen.length;
-    // Each is waited for: what comes at once is shown at once.
+    // One key at a time, as keys that arrive together are shown together.
     for (const typed of ['A', 'AK', 'AKI']) {
       program.type(typed.slice(-1));
       await program.shows(`${question}${typed}`);
@@ -78,7 +78,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     assert.equal(await harness.succeed(['get', name]), 'AK');
   });
 
-  it('asks for the name too', async (t) => {
+  it('asks for the name if none is given', async (t) => {
     const name = newName();
     const program = new TerminalProgram(t, cioLine('create'), env());
     await program.shows('Name of the credential: ');
@@ -90,11 +90,11 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     assert.equal(await program.exit(), 0);
   });
 
-  it('takes the name of a set that is typed for a set', async (t) => {
+  it("asks for a whole set if the name typed is a set's", async (t) => {
     const program = new TerminalProgram(t, cioLine('create'), env());
     await program.shows('Name of the credential: ');
     program.type('aws_site2\r');
-    await program.shows('Amazon S3, set aws_site2. Ctrl-C ends it, and stores nothing.');
+    await program.shows('Amazon S3, set aws_site2. Ctrl-C cancels, and stores nothing.');
     program.type('\u0003');
     assert.equal(await program.exit(), 130);
   });
@@ -119,7 +119,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     }
   });
 
-  it('ends by Ctrl-C with exit code 130, and brings the echo back', async (t) => {
+  it('exits with 130 on Ctrl-C, and restores the echo', async (t) => {
     const program = new TerminalProgram(t, withState(cioLine('create', newName())), env());
     await program.shows('Value of');
     program.type('canary\u0003');
@@ -138,7 +138,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     ['USR2', 140],
     ['ALRM', 142],
   ] as const) {
-    it(`brings the echo back when SIG${signal} ends it`, async (t) => {
+    it(`restores the echo when SIG${signal} ends it`, async (t) => {
       const inner = `echo "pid $$."; exec ${cioLine('create', newName())}`;
       const program = new TerminalProgram(t, withState(`trap : ${signal}; ulimit -c 0; sh -c ${quoted(inner)}`), env());
       const pid = /\d+/.exec(await program.shows(/pid \d+\./))?.[0];
@@ -150,7 +150,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     });
   }
 
-  // A shell with job control; each marker is one that its own echo of the line does not show.
+  // A shell with job control. The markers are split by quotes, so that the echoed command line does not contain them.
   const shell = 'bash --norc --noprofile -i';
   const stoppedBy: Readonly<Record<string, (program: TerminalProgram) => void>> = {
     'Ctrl-Z': (program) => program.type('\u001a'),
@@ -161,7 +161,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
   const pidOf = (program: TerminalProgram): string =>
     /pid=(\d+)/.exec(program.screen)?.[1] ?? assert.fail(program.screen);
   for (const [how, stopIt] of Object.entries(stoppedBy)) {
-    it(`is stopped by ${how} as any job, and asks on without echo after fg`, async (t) => {
+    it(`is stopped by ${how} like any job, and asks on without echo after fg`, async (t) => {
       const name = newName();
       const program = new TerminalProgram(t, shell, { ...env(), PS1: '$ ' });
       program.type('echo pid=$$\n');
@@ -203,7 +203,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     });
   }
 
-  it('leaves the echo to a shell that does not bring it back itself, where it is stopped from elsewhere', async (t) => {
+  it('restores the echo before SIGTSTP from elsewhere stops it, for a shell that does not', async (t) => {
     const program = new TerminalProgram(t, 'dash -i', { ...env(), PS1: '$ ' });
     program.type('echo pid=$$\n');
     await program.shows(/pid=\d+/);
@@ -225,7 +225,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     await program.exit();
   });
 
-  it('leaves the echo to such a shell also where a script runs it, at Ctrl-Z', async (t) => {
+  it('restores the echo before Ctrl-Z stops it as part of a script, for a shell that does not', async (t) => {
     const program = new TerminalProgram(t, 'dash -i', { ...env(), PS1: '$ ' });
     program.type(`sh -c ${quoted(`${cioLine('create', newName())}; exit`)}\n`);
     await program.shows('Value of');
@@ -242,7 +242,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     await program.exit();
   });
 
-  it('is ended by kill where it was continued in the background before', async (t) => {
+  it('is ended by kill after it was continued in the background', async (t) => {
     const program = new TerminalProgram(t, shell, { ...env(), PS1: '$ ' });
     program.type('echo pid=$$\n');
     await program.shows(/pid=\d+/);
@@ -250,13 +250,13 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     await program.shows('Value of');
     program.type('\u001a');
     await program.shows('Stopped');
-    // A terminal that it set from there would stop it again.
+    // Setting the terminal from the background would stop it again.
     program.type('bg; sleep 0.3; env kill -s TERM "$!"; wait; echo "end"ed; exit\n');
     await program.shows(/\nended/);
     await program.exit();
   });
 
-  it('goes on asking at Ctrl-Z where no shell could continue it', async (t) => {
+  it('keeps asking on Ctrl-Z where no shell could continue it', async (t) => {
     const name = newName();
     const program = new TerminalProgram(t, withState(cioLine('create', name)), env());
     await program.shows('Value of');
@@ -268,14 +268,14 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     assertRestored(program.screen);
   });
 
-  it('tells of a name that exists before it asks for a value', async (t) => {
+  it('reports an existing name before it asks for a value', async (t) => {
     const name = await harness.store('v');
     const program = new TerminalProgram(t, cioLine('create', name), env());
     assert.equal(await program.exit(), EXIT.alreadyExists);
     assert.doesNotMatch(program.screen, /Value of/);
   });
 
-  it('asks on the terminal also where standard error goes elsewhere', async (t) => {
+  it('asks on the terminal even if standard error is redirected', async (t) => {
     const name = newName();
     const program = new TerminalProgram(t, `${cioLine('create', name)} 2>/dev/null`, env());
     await program.shows('Value of');
@@ -293,7 +293,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     assert.doesNotMatch(silent.screen, /Warning/);
   });
 
-  it('shows what will be removed, and asks', async (t) => {
+  it('lists what it will remove, and asks', async (t) => {
     const set = await harness.storeSet();
     for (const [answer, exit] of [
       ['\r', 1],
@@ -312,7 +312,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     await harness.fail(EXIT.notFound, ['get', `cio_${set}_secret_key`]);
   });
 
-  it('does not remove what came after it asked', async (t) => {
+  it('does not remove what was added after it asked', async (t) => {
     const set = await harness.storeSet();
     const program = new TerminalProgram(t, cioLine('remove', set), env());
     await program.shows('[y/N] ');
@@ -324,7 +324,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
   });
 
   it(
-    'does not remove what changed after it asked, whatever is granted',
+    'does not remove what changed after it asked, also with credentials granted to the caller',
     { skip: skipUnless(root, command('setpriv', 'util-linux')) },
     async (t) => {
       const ann = harness.asUser(t, 54321);
@@ -344,7 +344,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     },
   );
 
-  it('ends a value with a newline', async (t) => {
+  it('prints a newline after a value', async (t) => {
     const name = await harness.store('value');
     const program = new TerminalProgram(t, `${cioLine('get', name)}; echo next`, env());
     await program.exit();
@@ -369,7 +369,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     assert.doesNotMatch(plain.screen, /\u001b/);
   });
 
-  it('asks for a passphrase to unlock, once, without showing it', async (t) => {
+  it('asks for a passphrase to unlock once, without showing it', async (t) => {
     const own = await startDaemon(t);
     const options = { socketPath: own.socketPath };
     await harness.succeed(['slot', 'add', 'passphrase'], { ...options, stdin: 'canary phrase\n' });
@@ -384,7 +384,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     await own.stop();
   });
 
-  it('warns of a short passphrase, and takes it', async (t) => {
+  it('warns of a short passphrase, and accepts it', async (t) => {
     const own = await startDaemon(t);
     for (const [passphrase, isShort] of [
       ['7 chars', true],
@@ -397,7 +397,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
       await program.shows('Repeat: ');
       program.type(`${passphrase}\r`);
       assert.equal(await program.exit(), 0, program.screen);
-      assert.equal(program.screen.includes('Warning: with fewer than 8 characters'), isShort);
+      assert.equal(program.screen.includes('Warning: fewer than 8 characters'), isShort);
     }
   });
 
@@ -414,7 +414,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     assert.equal(await program.exit(), 0);
   });
 
-  it('gives the command of exec one Ctrl-C, not two', async (t) => {
+  it('delivers Ctrl-C to the command of exec once', async (t) => {
     const set = await harness.storeSet();
     const script = 'trap "echo interrupted" INT; echo ready; while :; do read line && break; done; echo "got $line"';
     const program = new TerminalProgram(t, cioLine('exec', set, '--', 'bash', '-c', script), env());

@@ -14,7 +14,7 @@ import { GONE, Harness, newName } from './harness.ts';
 const harness = await Harness.start({ after });
 
 describe('cio credential create', () => {
-  it('says the name under which it stored what was called by another spelling', async () => {
+  it('reports the canonical name under which it stored an alternative spelling', async () => {
     const { stderr } = await harness.run([
       'create',
       'cio_alt_minio_restic_repo',
@@ -24,15 +24,12 @@ describe('cio credential create', () => {
     assert.equal(await harness.succeed(['get', 'cio_minio_alt_restic_repo']), 's3:http://192.168.1.100:9001/bucket');
   });
 
-  it('tells of a credential that is called as a set or a part of one, that it is none', async () => {
+  it('notes that a credential named like a set or a part of one is not one', async () => {
     for (const [name, note] of [
-      [
-        'aws_site9',
-        /^Note: aws_site9 is one credential, and no set; create makes the set of that name where no value/m,
-      ],
-      ['minio', /^Note: minio is one credential, and no set; /m],
-      ['aws_backup_repo', /^Note: aws_backup_repo is part of no set; cio_aws_backup_repo would be\.$/m],
-      ['cio_aws_site9', /^Note: cio_aws_site9 is part of no set, since it ends in no known field \(/m],
+      ['aws_site9', /^Note: aws_site9 is a single credential, not a set; create without a value makes the set\.$/m],
+      ['minio', /^Note: minio is a single credential, not a set; /m],
+      ['aws_backup_repo', /^Note: aws_backup_repo is not part of a set; cio_aws_backup_repo would be\.$/m],
+      ['cio_aws_site9', /^Note: cio_aws_site9 is not part of a set: it does not end in a known field \(/m],
     ] as const) {
       const { code, stderr } = await harness.run(['create', name, '-'], { stdin: 'value' });
       assert.equal(code, EXIT.done);
@@ -61,7 +58,7 @@ describe('cio credential create', () => {
     }
   });
 
-  it('keeps every byte, and a value of the largest size', async () => {
+  it('keeps every byte, and accepts a value of the largest size', async () => {
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
     for (const value of [bytes, randomBytes(VALUE_BYTES_MAX), Buffer.alloc(VALUE_BYTES_MAX, 1), Buffer.from('ü🔑\0')]) {
       const name = newName();
@@ -81,7 +78,7 @@ describe('cio credential create', () => {
     await harness.fail(EXIT.failed, ['create', newName(), '--from-file', path.dirname(file)]);
   });
 
-  it('refuses an empty value, wherever it comes from', async (t) => {
+  it('refuses an empty value from any source', async (t) => {
     const empty = path.join(temporaryDirectory(t), 'empty');
     fs.writeFileSync(empty, '\n');
     await harness.fail(EXIT.invalid, ['create', newName(), '']);
@@ -91,12 +88,12 @@ describe('cio credential create', () => {
     await harness.fail(EXIT.invalid, ['create', newName(), '--from-file', empty]);
   });
 
-  it('refuses a value that is too large, and does not read it to its end', async () => {
+  it('refuses a value that is too large, without reading all of it', async () => {
     await harness.fail(EXIT.invalid, ['create', newName()], { stdin: Buffer.alloc(VALUE_BYTES_MAX + 1, 'x') });
     await harness.fail(EXIT.invalid, ['create', newName(), '--from-file', '/dev/zero']);
   });
 
-  it('refuses a name that is none, without repeating more than what is valid of it', async () => {
+  it('refuses an invalid name, and repeats only its valid part', async () => {
     for (const name of ['UPPER', 'ünïcode', 'two words', 'new\nline', '../path', 'x'.repeat(129), '-', '_x']) {
       await harness.fail(EXIT.invalid, ['create', '--', name, 'v']);
     }
@@ -106,7 +103,7 @@ describe('cio credential create', () => {
     assert.doesNotMatch(await harness.fail(EXIT.invalid, ['create', '--', 'a\u001b[31m', 'v']), /\u001b/);
   });
 
-  it('refuses a value that its field cannot have, without repeating it', async () => {
+  it('refuses a value that is not valid for its field, without repeating it', async () => {
     for (const [name, value] of [
       ['cio_aws_backup_repo', 'https://canary.example/bucket'],
       ['cio_aws_access_key', 'canary with spaces'],
@@ -117,17 +114,17 @@ describe('cio credential create', () => {
     }
   });
 
-  it('leaves what exists alone unless --replace is given', async () => {
+  it('leaves an existing value unchanged without --replace', async () => {
     const name = newName();
     await harness.succeed(['create', name, 'old']);
     const told = await harness.fail(EXIT.alreadyExists, ['create', name, 'new']);
-    assert.match(told, /exists already\nHint: --replace/);
+    assert.match(told, /already exists\nHint: --replace/);
     assert.equal(await harness.succeed(['get', name]), 'old');
     await harness.succeed(['create', name, 'new', '--replace']);
     assert.equal(await harness.succeed(['get', name]), 'new');
   });
 
-  it('gives what it did as JSON', async () => {
+  it('reports what it did as JSON', async () => {
     const name = newName();
     const { generation, saved } = (await harness.json(['create', name, 'v'])) as { generation: number; saved: unknown };
     assert.ok(generation > 0);
@@ -145,13 +142,13 @@ describe('cio credential create', () => {
 });
 
 describe('cio credential get', () => {
-  it('gives the bytes with nothing added', async () => {
+  it('prints the bytes with nothing added', async () => {
     const name = await harness.store('value');
     const { stdout, stderr } = await harness.run(['get', name]);
     assert.deepEqual([stdout, stderr], ['value', '']);
   });
 
-  it('gives older versions', async () => {
+  it('prints older versions', async () => {
     const name = await harness.store('one');
     await harness.store('two', name);
     assert.equal(await harness.succeed(['get', name, '--version', '1']), 'one');
@@ -159,14 +156,14 @@ describe('cio credential get', () => {
     await harness.fail(EXIT.notFound, ['get', name, '--version', '3']);
   });
 
-  it('gives JSON, with text as text and bytes in base64', async () => {
+  it('prints JSON, with text as text and other bytes in base64', async () => {
     const [text, bytes] = [await harness.store('ü'), await harness.store(Buffer.from([0xff]))];
     const reply = (await harness.json(['get', text])) as Record<string, unknown>;
     assert.deepEqual([reply['name'], reply['value'], reply['version']], [text, 'ü', 1]);
     assert.deepEqual(((await harness.json(['get', bytes])) as Record<string, unknown>)['data'], '/w==');
   });
 
-  it('tells what is not there, as text and as JSON', async () => {
+  it('reports a name that does not exist, as text and as JSON', async () => {
     assert.match(
       await harness.fail(EXIT.notFound, ['get', 'cio_aws_nowhere']),
       /credential cio_aws_nowhere not found\nHint: cio credential list/,
@@ -183,12 +180,12 @@ describe('cio credential get', () => {
     });
   });
 
-  it('does not repeat a secret that was typed for the name', async () => {
+  it('does not repeat a secret that was typed in place of the name', async () => {
     const told = await harness.fail(EXIT.notFound, ['get', 'wjalrxutnfemik7mdengbpxrficyexamplekey']);
     assert.ok(!told.includes('wjalrxutnfemik7'));
   });
 
-  it('ends quietly where nobody reads, and tells where nothing can be written', async () => {
+  it('ends quietly if its reader has gone, and fails if its output cannot be written', async () => {
     const name = await harness.store(Buffer.alloc(VALUE_BYTES_MAX, 'x'));
     const shell = (line: string): Promise<{ code: number | null; stderr: string }> =>
       runProcess(['/bin/bash', '--norc', '-c', line, 'sh', ...harness.built, 'credential', 'get', name], {
@@ -205,7 +202,7 @@ describe('cio credential get', () => {
 });
 
 describe('cio credential validate', () => {
-  it('fails where a set does, though nobody reads', async () => {
+  it('exits as for a failed set even if its reader has gone', async () => {
     const set = await harness.storeSet({ backup_repo: 's3:http://127.0.0.1:1/backup-123' });
     for (const options of [[], ['--json']]) {
       const { code, stdout } = await harness.runAfter(GONE, ['validate', set, ...options]);
@@ -215,7 +212,7 @@ describe('cio credential validate', () => {
 });
 
 describe('cio credential list', () => {
-  it('shows what a set lacks', async () => {
+  it('shows the fields that a set lacks', async () => {
     await harness.store('AK', 'cio_minio_access_key');
     assert.match(
       await harness.succeed(['list', 'minio']),
@@ -224,7 +221,7 @@ describe('cio credential list', () => {
     await harness.succeed(['remove', 'minio', '--yes']);
   });
 
-  it('takes names, sets, UUIDs and patterns', async () => {
+  it('accepts names, sets, UUIDs and patterns', async () => {
     const set = await harness.storeSet();
     const { sets, credentials } = (await harness.json(['list', set])) as {
       sets: { set: string; uuid: string; ready: boolean }[];
@@ -248,7 +245,7 @@ describe('cio credential list', () => {
     assert.deepEqual(await namesOf('nothing-like-it'), []);
   });
 
-  it('tells on standard error that nothing matches', async () => {
+  it('says on standard error that nothing matches', async () => {
     const { code, stdout, stderr } = await harness.run(['list', 'nothing-like-it']);
     assert.deepEqual([code, stdout, stderr], [EXIT.done, '', 'Nothing matches.\n']);
   });
@@ -265,7 +262,7 @@ describe('cio credential list', () => {
     }
   });
 
-  it('sorts by name, and lists more than one reply of the daemon holds', async () => {
+  it('sorts by name, and assembles a list of several replies', async () => {
     await using client = await connect({ socket: harness.daemon.socketPath });
     const prefix = newName();
     const names = Array.from({ length: 700 }, (_, index) => `${prefix}-${index}`);
@@ -279,7 +276,7 @@ describe('cio credential list', () => {
 });
 
 describe('cio credential remove', () => {
-  it('removes several or none', async () => {
+  it('removes all of several credentials or none', async () => {
     const [one, two] = [await harness.store('v'), await harness.store('v')];
     await harness.fail(EXIT.notFound, ['remove', one, newName(), two, '--yes']);
     assert.equal(await harness.succeed(['get', one]), 'v');
@@ -297,7 +294,7 @@ describe('cio credential remove', () => {
     }
   });
 
-  it('asks no pipe, and says how to do without', async () => {
+  it('does not ask without a terminal, and names --yes', async () => {
     const name = await harness.store('v');
     assert.match(await harness.fail(EXIT.usage, ['remove', name], { stdin: 'y\n' }), /give --yes/);
     assert.equal(await harness.succeed(['get', name]), 'v');
@@ -305,7 +302,7 @@ describe('cio credential remove', () => {
 });
 
 describe('cio credential grant and revoke', () => {
-  it('grant to units, users and groups, show it, and take it back', async () => {
+  it('grant to units, users and groups, show the grants, and revoke them', async () => {
     const name = await harness.store('v');
     const grantsOf = async (): Promise<unknown> =>
       ((await harness.json(['list', name])) as { credentials: { grants: unknown }[] }).credentials[0]?.grants;
@@ -338,7 +335,7 @@ describe('cio credential grant and revoke', () => {
     assert.match((await harness.run(['revoke', name, '--user', '12'])).stderr, /was not granted/);
   });
 
-  it('refuse what is not there, and what is no unit', async () => {
+  it('refuse a credential that does not exist, and an invalid unit name', async () => {
     await harness.fail(EXIT.notFound, ['grant', newName(), '--user', '12']);
     const name = await harness.store('v');
     const message = await harness.fail(EXIT.invalid, ['grant', name, '--unit', 'no unit']);
@@ -347,7 +344,7 @@ describe('cio credential grant and revoke', () => {
 });
 
 describe('cio credential history and rollback', () => {
-  it('say which versions there are, where one is asked for that is not kept', async () => {
+  it('refer to the history for a version that is not kept', async () => {
     const name = await harness.store('1');
     const history = 'cio credential history shows which';
     const absent = await harness.fail(EXIT.notFound, ['get', name, '--version', '9']);
@@ -358,17 +355,17 @@ describe('cio credential history and rollback', () => {
     for (const options of [[], ['--version', '9']]) {
       const refused = await harness.fail(EXIT.notFound, ['rollback', name, ...options]);
       assert.ok(
-        refused.endsWith(`: ${name.slice(0, 8)}…: no such version of it is kept\nHint: ${history} of them are\n`),
+        refused.endsWith(`: ${name.slice(0, 8)}…: no such version of it is kept\nHint: ${history} versions are kept\n`),
         refused,
       );
     }
     await harness.fail(EXIT.notFound, ['rollback', newName()]);
   });
 
-  it('take a set for a set', async () => {
+  it("take a set's name as such, and say what a set needs instead", async () => {
     const set = await harness.storeSet();
     const refused = await harness.fail(EXIT.usage, ['rollback', set, '--version', '1']);
-    assert.match(refused, /: a set goes back to a generation, not a version\nHint: give --generation in place of/);
+    assert.match(refused, /: a set goes back to a generation, not a version\nHint: use --generation instead of/);
     const told = await harness.fail(EXIT.usage, ['history', set]);
     assert.ok(told.includes(`: ${set} is a set\n`), told);
     const member = /: cio credential history (cio_\S+)\n$/.exec(told)?.[1] ?? '';
@@ -376,7 +373,7 @@ describe('cio credential history and rollback', () => {
     await harness.fail(EXIT.notFound, ['history', 'no-such-set']);
   });
 
-  it('show the versions and bring one back, without showing it', async () => {
+  it('show the versions, and restore one without printing it', async () => {
     const name = newName();
     for (const value of ['canary1', 'canary2', 'canary3']) await harness.store(value, name);
     const { stdout, stderr } = await harness.run(['rollback', name]);
@@ -399,7 +396,7 @@ describe('cio credential history and rollback', () => {
     await harness.fail(EXIT.notFound, ['history', newName()]);
   });
 
-  it('bring a whole set back to a generation', async () => {
+  it('restore a whole set to a generation', async () => {
     const set = await harness.storeSet();
     const { sets } = (await harness.json(['list', set])) as { sets: { generation: number }[] };
     await harness.store('AK2', `cio_${set}_access_key`);

@@ -19,7 +19,7 @@ function documents(service: Service): Record<string, unknown>[] {
 }
 
 describe('cio credential watch', () => {
-  it('prints a line for what there is, and one for each change, with no value in it', async (t) => {
+  it('prints a line for each credential and set, and one for each change, without values', async (t) => {
     const set = await harness.storeSet({ secret_key: 'canary-key' });
     const service = watching(t, [set]);
     await service.printed(`set         ${set}  ready, unproved, generation `);
@@ -39,7 +39,7 @@ describe('cio credential watch', () => {
     assert.doesNotMatch(service.output, /Failed|at /);
   });
 
-  it('prints a document a line with --json, as soon as something happens', async (t) => {
+  it('prints one JSON document per line with --json, as soon as something happens', async (t) => {
     const name = newName();
     const service = watching(t, [name, '--json']);
     await service.printed('{"event":"settled"}\n');
@@ -60,27 +60,27 @@ describe('cio credential watch', () => {
     );
   });
 
-  it('ends quietly when its reader is gone', async () => {
+  it('ends quietly when its reader has gone', async () => {
     await harness.store('x');
     const script = `${harness.built.join(' ')} credential watch | head -1; echo "$?" "\${PIPESTATUS[0]}"`;
     const running = run(['/bin/bash', '--norc', '-c', script], { env: harness.environment });
     const ended = new AbortController();
     void running.finally(() => ended.abort());
-    // It is noticed with the next line that nobody reads.
+    // The closed pipe is noticed at the next line written.
     while (!ended.signal.aborted) await harness.store('x');
     const { stdout, stderr } = await running;
     assert.match(stdout.toString(), /\n0 0\n$/);
     assert.equal(stderr, '');
   });
 
-  it('fails like any other command where there is no daemon to begin with, or the store is locked', async (t) => {
+  it('fails like any other command if the daemon is absent at first, or the store locked', async (t) => {
     await harness.fail(EXIT.notReachable, ['watch'], { socketPath: '/nonexistent/socket' });
     const own = await Harness.start(t);
     await own.succeed(['lock']);
     await own.fail(EXIT.locked, ['watch']);
   });
 
-  it('outlives the daemon and a lock, and tells only what is different then', async (t) => {
+  it('survives a restart of the daemon and a lock, and then prints only the differences', async (t) => {
     const own = await Harness.start(t);
     await own.store('1', 'same');
     await own.store('1', 'removed');

@@ -30,13 +30,13 @@ export function checkClock({ clock, daemon }: Facts): Verdict {
     notes.warning(
       'the clock is not synchronized',
       `it drifts, and S3 servers refuse signatures that are more than 15 minutes off${clock.setter === 'on' ? `; ${NOT_YET}` : ''}`,
-      mendOf(clock),
+      fixOf(clock),
     );
   }
   return notes;
 }
 
-function mendOf({ setter }: ClockFacts): string | undefined {
+function fixOf({ setter }: ClockFacts): string | undefined {
   return setter && SYNCHRONIZE[setter];
 }
 
@@ -61,8 +61,8 @@ function checkBehind(notes: Notes, credentials: Credentials, clock: ClockFacts):
   const event = newestMs >= programMs ? 'the newest change of the store' : 'cio was built';
   const what = `the clock says ${formatTime(nowMs)}, which is before ${event}: ${formatTime(nowMs + behindMs)}`;
   if (behindMs > S3_SKEW_MS) {
-    notes.error(what, 'S3 servers refuse signatures that are more than 15 minutes off: backups fail', mendOf(clock));
+    notes.error(what, 'S3 servers refuse signatures that are more than 15 minutes off: backups fail', fixOf(clock));
   } else {
-    notes.warning(what, 'it was wrong then, or is now; S3 servers allow 15 minutes', mendOf(clock));
+    notes.warning(what, 'it was wrong then, or is now; S3 servers allow 15 minutes', fixOf(clock));
   }
 }

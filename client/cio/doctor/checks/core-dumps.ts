@@ -1,6 +1,6 @@
 import type { Facts } from '../facts.ts';
 import { isInService } from '../in-service.ts';
-import { RESTART, revertService } from '../mends.ts';
+import { RESTART, revertService } from '../fixes.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
 /** Checks whether the memory of the daemon can end up in a core file. */
@@ -20,9 +20,9 @@ export function checkCoreDumps(facts: Facts): Verdict {
   } else if (!undumpable) {
     const what = 'the memory of the daemon can be dumped';
     const why = 'keys and values can end up in a core file, or in a debugger of the same user';
-    const mend = isInService(process) ? RESTART : undefined;
-    if (isLimited) notes.warning(`${what}; only its limit on core files prevents it`, why, mend);
-    else notes.error(what, why, mend);
+    const fix = isInService(process) ? RESTART : undefined;
+    if (isLimited) notes.warning(`${what}; only its limit on core files prevents it`, why, fix);
+    else notes.error(what, why, fix);
   }
   if (limit !== undefined && !isLimited && isInService(process)) {
     notes.warning(

@@ -1,9 +1,9 @@
 import { dirname } from 'node:path';
 import type { Facts } from '../facts.ts';
 import { isInService } from '../in-service.ts';
-import { isMasked, RESTART, revertService, unmask } from '../mends.ts';
+import { isMasked, RESTART, revertService, unmask } from '../fixes.ts';
 import { ROOT_KEY_CREDENTIAL_PATH as ROOT_KEY, SERVICE, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
-import { strangerReason } from '../stranger.ts';
+import { distrustReason } from '../trust.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
 const EXIT_CREDENTIALS = '243';
@@ -47,7 +47,7 @@ export function checkDaemon(facts: Facts): Verdict {
     return notes;
   }
   const { status, socket } = daemon;
-  checkStranger(notes, facts, socket);
+  checkTrust(notes, facts, socket);
   if (status.version !== caller.version) {
     notes.warning(
       `cio is version ${caller.version}, the daemon ${status.version}`,
@@ -96,8 +96,8 @@ function isKeyMissing({ daemon, store }: Facts): boolean {
   return hasKey === false && slots.some(({ kind }) => kind === 'systemd');
 }
 
-function checkStranger(notes: Notes, facts: Facts, socket: string): void {
-  const reason = strangerReason(facts);
+function checkTrust(notes: Notes, facts: Facts, socket: string): void {
+  const reason = distrustReason(facts);
   // checkStarter() reports a process that cannot be seen.
   if (reason === undefined || ('unseen' in facts.process && facts.process.unseen === reason)) return;
   notes.error(
@@ -141,29 +141,29 @@ function checkReturn(notes: Notes, facts: Facts): void {
   const { Restart, WatchdogUSec, StartLimitIntervalUSec, FileDescriptorStoreMax } = Object.fromEntries(
     properties ?? [],
   ) as Readonly<Record<string, string | undefined>>;
-  const mend = revertService(facts);
+  const fix = revertService(facts);
   if (FileDescriptorStoreMax !== undefined && Number(FileDescriptorStoreMax) < KEPT_CONNECTIONS) {
     notes.error(
       `systemd keeps ${FileDescriptorStoreMax} connections across a crash of the daemon, not ${KEPT_CONNECTIONS}`,
       'systemd takes a closed connection for an empty secret: a unit that asks at that moment starts with one',
-      mend,
+      fix,
     );
   }
   if (StartLimitIntervalUSec !== undefined && StartLimitIntervalUSec !== '0') {
     notes.warning(
       'systemd gives up on the daemon when it crashes several times in a row',
       'it then closes the connections of waiting units, and these start with an empty secret',
-      mend,
+      fix,
     );
   }
   if (Restart !== undefined && Restart !== 'always') {
     notes.warning(
       `the service has Restart=${Restart}, not always`,
       'once it has stopped, waiting units keep waiting until somebody calls it',
-      mend,
+      fix,
     );
   }
   if (WatchdogUSec === '0' || WatchdogUSec === 'infinity') {
-    notes.warning('the service has no watchdog', 'nothing restarts a daemon that hangs and answers nobody', mend);
+    notes.warning('the service has no watchdog', 'nothing restarts a daemon that hangs and answers nobody', fix);
   }
 }

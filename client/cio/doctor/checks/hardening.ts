@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
 import type { Facts, ProcessFacts, SystemdFacts } from '../facts.ts';
 import { looseningSettings } from '../loosening.ts';
-import { editFiles, movesStore, RESTART, revertService } from '../mends.ts';
+import { editFiles, movesStore, RESTART, revertService } from '../fixes.ts';
 import { SERVICE, SYSTEM_STATE } from '../places.ts';
 import type { UnitFile } from '../unit-file.ts';
 import { Notes, type Verdict } from '../verdict.ts';
@@ -30,24 +30,24 @@ export function checkHardening(facts: Facts): Verdict {
     );
     return notes;
   }
-  const mend = revertService(facts);
-  checkProcess(notes, seen, facts.systemd, mend);
-  checkService(notes, facts, mend);
+  const fix = revertService(facts);
+  checkProcess(notes, seen, facts.systemd, fix);
+  checkService(notes, facts, fix);
   return notes;
 }
 
-function checkProcess(notes: Notes, process: ProcessFacts, { service }: SystemdFacts, mend: string): void {
+function checkProcess(notes: Notes, process: ProcessFacts, { service }: SystemdFacts, fix: string): void {
   if (process.uids.includes(0)) {
-    notes.error('the daemon runs as root', 'a bug in it has every right on this host', mend);
+    notes.error('the daemon runs as root', 'a bug in it has every right on this host', fix);
   }
   if (process.noNewPrivileges !== '1') {
-    notes.error('NoNewPrivs is not set', 'the daemon could gain privileges through a program that it executes', mend);
+    notes.error('NoNewPrivs is not set', 'the daemon could gain privileges through a program that it executes', fix);
   }
   if (process.seccomp !== SECCOMP_FILTER) {
-    notes.error('no system call filter is active', 'whoever takes over the daemon can use every system call', mend);
+    notes.error('no system call filter is active', 'whoever takes over the daemon can use every system call', fix);
   }
   if (!isEmptyMask(process.effectiveCapabilities) || !isEmptyMask(process.boundingCapabilities)) {
-    notes.error('the daemon has capabilities, or can get some', 'it needs none', mend);
+    notes.error('the daemon has capabilities, or can get some', 'it needs none', fix);
   }
   if (notes.see(process.hasOwnNetwork) === false) {
     // Where systemd may not create a network namespace, the service gets the host's (systemd.exec(5), PrivateNetwork=).
@@ -55,7 +55,7 @@ function checkProcess(notes: Notes, process: ProcessFacts, { service }: SystemdF
     notes.error(
       'the daemon has the network of the host',
       `the process that holds the keys must not be able to send them anywhere${isAsked ? `; ${NO_NETWORK_MADE}` : ''}`,
-      isAsked ? RESTART : mend,
+      isAsked ? RESTART : fix,
     );
   }
 }
@@ -64,7 +64,7 @@ function isEmptyMask(mask: string | undefined): boolean {
   return mask !== undefined && /^0+$/.test(mask);
 }
 
-function checkService(notes: Notes, { daemon, systemd }: Facts, mend: string): void {
+function checkService(notes: Notes, { daemon, systemd }: Facts, fix: string): void {
   const { service, dropIns, hasPackagedUnit } = systemd;
   const properties = notes.see(service);
   if (properties?.get('NeedDaemonReload') === 'yes') {
@@ -79,7 +79,7 @@ function checkService(notes: Notes, { daemon, systemd }: Facts, mend: string): v
     notes.warning(
       `${fragment} overrides the unit of the package`,
       'changes that an upgrade makes to the sandbox have no effect',
-      mend,
+      fix,
     );
   }
   const directory = daemon.kind === 'answered' ? daemon.status.stateDirectory : undefined;

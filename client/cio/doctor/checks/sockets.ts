@@ -3,7 +3,7 @@ import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
 import { SOCKET_PATH_BYTES_MAX } from '../../../../src/limits.ts';
 import type { Facts, FileFacts, SeenFile, SocketFacts, SystemdFacts } from '../facts.ts';
 import { isInService } from '../in-service.ts';
-import { unmask } from '../mends.ts';
+import { unmask } from '../fixes.ts';
 import { octal } from '../octal.ts';
 import { LOAD_SOCKETS, PROBE_SOCKET, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
 import { Notes, type Verdict } from '../verdict.ts';
@@ -113,12 +113,12 @@ function checkVarlink(notes: Notes, seen: SeenFile, modes: readonly number[], sy
   if (!isSocket(notes, file)) return;
   if (modes.includes(file.mode)) return;
   const [wanted = PRIVATE_SOCKET] = modes;
-  const mend = systemd ? makeAnew(SOCKET_UNIT, systemd) : `chmod ${octal(wanted)} ${quoteIfNeeded(file.path)}`;
+  const fix = systemd ? makeAnew(SOCKET_UNIT, systemd) : `chmod ${octal(wanted)} ${quoteIfNeeded(file.path)}`;
   const what = `${file.path} has mode ${octal(file.mode)}, not ${octal(wanted)}`;
   if (wanted === PUBLIC_SOCKET) {
-    notes.warning(what, 'users who were granted something cannot reach the daemon', mend);
+    notes.warning(what, 'users who were granted something cannot reach the daemon', fix);
   } else {
-    notes.warning(what, 'other users can reach a daemon that is yours alone', mend);
+    notes.warning(what, 'other users can reach a daemon that is yours alone', fix);
   }
 }
 
@@ -160,8 +160,8 @@ function checkListening(notes: Notes, seen: SocketFacts, { service, socketUnits 
       const what = `${unit} is ${properties.get('ActiveState') ?? 'not active'}: nothing listens there`;
       notes.error(what, loss, listenAgain(unit, properties));
     } else if (state !== 'enabled' && !isServiceEnabled) {
-      const mend = `systemctl enable --now ${unit}`;
-      notes.warning(`${unit} is not enabled, nor is the service`, `after the next boot ${loss}`, mend);
+      const fix = `systemctl enable --now ${unit}`;
+      notes.warning(`${unit} is not enabled, nor is the service`, `after the next boot ${loss}`, fix);
     }
   }
 }

@@ -1,6 +1,6 @@
 import { quoteIfNeeded } from '../../../../src/forms/shell.ts';
 import type { Facts, FileFacts, StoreFacts } from '../facts.ts';
-import { strangerReason } from '../stranger.ts';
+import { distrustReason } from '../trust.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 import { octal } from '../octal.ts';
 
@@ -21,7 +21,7 @@ export function checkStore(facts: Facts): Verdict {
   const { daemon } = facts;
   const seen = notes.see(facts.store);
   if (seen === undefined || daemon.kind !== 'answered') return notes;
-  const reason = strangerReason(facts);
+  const reason = distrustReason(facts);
   if (reason !== undefined) {
     notes.skip(`the daemon is not trusted to say where its store is: ${reason}`);
     return notes;

@@ -29,8 +29,8 @@ export function checkUnits({ daemon, units, userUnits, systemd }: Facts): Verdic
   const folder = daemon.socket === undefined ? SYSTEM_RUNTIME : dirname(daemon.socket);
   const runtime = dirname(userUnits === undefined ? SYSTEM_RUNTIME : folder);
   const { loads, unresolved } = loadsOf(scan, { folder, runtime });
-  const astray = userUnits === undefined ? [] : loadsOf(userUnits, { folder: SYSTEM_RUNTIME, runtime }).loads;
-  for (const { unit, rawId } of astray) {
+  const loadsFromHostDaemon = userUnits === undefined ? [] : loadsOf(userUnits, { folder: SYSTEM_RUNTIME, runtime }).loads;
+  for (const { unit, rawId } of loadsFromHostDaemon) {
     notes.error(
       `${unit} loads ${rawId} from the daemon of the host`,
       "that one serves only the host's units, and the unit does not start; yours is at %t/cio-credentiald/load",
@@ -144,8 +144,8 @@ function checkGrant(notes: Notes, load: Load, { name, fileOf }: Target, all: Sto
   const isGranted = ofSet.length > 0 || (members.length > 0 && ofMembers.every((grants) => grants.length > 0));
   // With such a grant the unit waits for a missing credential on purpose, so it is no fault.
   const isAwaited = [...ofSet, ...ofMembers.flat()].some(({ missing }) => missing === 'block');
-  const tell = (severity: Severity, what: string, why: string, mend: string): void =>
-    notes[load.isIdle ? 'hint' : severity](`${unit} loads ${id}${what}`, why, mend);
+  const tell = (severity: Severity, what: string, why: string, fix: string): void =>
+    notes[load.isIdle ? 'hint' : severity](`${unit} loads ${id}${what}`, why, fix);
   const grant = `cio credential grant ${file ?? name} --unit ${quoteIfNeeded(unit)}`;
   if ((file === undefined ? credential : set) === undefined) {
     const own = (file === undefined ? all.credentials : all.sets).find((each) => nameOf(each) === (file ?? name));

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import type { ClockFacts } from '../facts.ts';
 import type { Seen } from '../verdict.ts';
-import { attempt } from './files.ts';
+import { trySee } from './files.ts';
 import { ask, parseProperties } from './run.ts';
 
 /** systemd-timesyncd creates this file once the clock is synchronized (systemd-timesyncd.service(8)). */
@@ -16,7 +16,7 @@ const CONTAINER = '/run/systemd/container';
  * @param root the root of the host's file system
  */
 export function lookAtClock(isSystemdRunning: boolean, root: string = ''): ClockFacts {
-  const program = attempt('cio', () => statSync(process.argv[1] ?? '').mtimeMs);
+  const program = trySee('cio', () => statSync(process.argv[1] ?? '').mtimeMs);
   return {
     nowMs: Date.now(),
     ...(isSystemdRunning ? askTimedatectl(root) : { isSynchronized: askMark(root), setter: undefined }),

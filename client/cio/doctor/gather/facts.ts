@@ -6,7 +6,7 @@ import type { DaemonAnswer, Facts, SocketFacts, UnitScan } from '../facts.ts';
 import { LOAD_SOCKETS, PROBE_SOCKET, SERVICE_USER, SYSTEM_RUNTIME } from '../places.ts';
 import type { Seen } from '../verdict.ts';
 import { lookAtClock } from './clock.ts';
-import { attempt, lookAt } from './files.ts';
+import { trySee, lookAt } from './files.ts';
 import { holdsSocket, lookAtProcess } from './process.ts';
 import { lookAtEnvironmentFiles, lookAtSecretFiles } from './secret-files.ts';
 import { lookAtStore } from './store.ts';
@@ -75,7 +75,7 @@ function lookAtUserUnits({ socket = '' }: DaemonAnswer): UnitScan | undefined {
 
 /** Looks the service's user up in /etc/passwd alone: the package creates it there. */
 function serviceUid(): number | undefined {
-  const text = attempt('/etc/passwd', () => readFileSync('/etc/passwd', 'utf8'));
+  const text = trySee('/etc/passwd', () => readFileSync('/etc/passwd', 'utf8'));
   const line = 'value' in text ? text.value.split('\n').find((each) => each.startsWith(`${SERVICE_USER}:`)) : undefined;
   return line === undefined ? undefined : Number(line.split(':')[2]);
 }

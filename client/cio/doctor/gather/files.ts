@@ -45,7 +45,7 @@ export function readText(path: string, bytesMax: number): Seen<string | undefine
 }
 
 /** Runs an operation on a path, and turns an error into its reason. */
-export function attempt<Value>(path: string, look: () => Value): Seen<Value> {
+export function trySee<Value>(path: string, look: () => Value): Seen<Value> {
   try {
     return { value: look() };
   } catch (error) {

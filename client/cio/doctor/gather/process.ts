@@ -1,18 +1,18 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { ProcessFacts } from '../facts.ts';
 import type { Seen } from '../verdict.ts';
-import { attempt, readText } from './files.ts';
+import { trySee, readText } from './files.ts';
 
 /** Looks at a process in /proc. Its files are read whole: the kernel limits their size. */
 export function lookAtProcess(pid: number, uid: number): Seen<ProcessFacts> {
   const folder = `/proc/${pid}`;
-  const status = attempt(`${folder}/status`, () => readFileSync(`${folder}/status`, 'latin1'));
+  const status = trySee(`${folder}/status`, () => readFileSync(`${folder}/status`, 'latin1'));
   if ('unseen' in status) return status;
   const fields = parseStatus(status.value);
   const uids = (fields.get('Uid') ?? '').split(/\s+/).map(Number);
   // The daemon may be in another pid namespace, where the pid means another process.
   if (uids[1] !== uid) return { unseen: `process ${pid} is not the daemon here` };
-  const cgroup = attempt(`${folder}/cgroup`, () => readFileSync(`${folder}/cgroup`, 'latin1'));
+  const cgroup = trySee(`${folder}/cgroup`, () => readFileSync(`${folder}/cgroup`, 'latin1'));
   return {
     value: {
       uids,
@@ -22,7 +22,7 @@ export function lookAtProcess(pid: number, uid: number): Seen<ProcessFacts> {
       boundingCapabilities: fields.get('CapBnd'),
       unit: 'unseen' in cgroup ? cgroup : { value: unitOfCgroup(cgroup.value) },
       coreLimit: coreLimitOf(folder),
-      hasOwnNetwork: attempt(`${folder}/ns/net`, () => {
+      hasOwnNetwork: trySee(`${folder}/ns/net`, () => {
         return readlinkSync(`${folder}/ns/net`) !== readlinkSync('/proc/1/ns/net');
       }),
       swapMax: 'unseen' in cgroup ? cgroup : swapMaxOf(cgroup.value),
@@ -54,7 +54,7 @@ export function unitOfCgroup(text: string): string | undefined {
 }
 
 function coreLimitOf(folder: string): ProcessFacts['coreLimit'] {
-  const limits = attempt(`${folder}/limits`, () => readFileSync(`${folder}/limits`, 'latin1'));
+  const limits = trySee(`${folder}/limits`, () => readFileSync(`${folder}/limits`, 'latin1'));
   if ('unseen' in limits) return limits;
   const match = /^Max core file size\s+(\S+)\s+(\S+)/m.exec(limits.value);
   return match === null
@@ -77,10 +77,10 @@ export function holdsSocket(pid: number, path: string): Seen<boolean> {
   const inodes = new Set(['self', `${pid}`].flatMap((process) => listeningInodes(process, path)));
   if (inodes.size === 0) return { unseen: `the kernel lists no socket ${path} here` };
   const folder = `/proc/${pid}/fd`;
-  const descriptors = attempt(folder, () => readdirSync(folder));
+  const descriptors = trySee(folder, () => readdirSync(folder));
   if ('unseen' in descriptors) return descriptors;
   const targets = descriptors.value.map((descriptor) => {
-    return attempt(folder, () => readlinkSync(`${folder}/${descriptor}`));
+    return trySee(folder, () => readlinkSync(`${folder}/${descriptor}`));
   });
   return { value: targets.some((target) => 'value' in target && inodes.has(target.value)) };
 }
@@ -89,7 +89,7 @@ export function holdsSocket(pid: number, path: string): Seen<boolean> {
 const LISTENING = '00010000';
 
 function listeningInodes(process: string, path: string): string[] {
-  const list = attempt(path, () => readFileSync(`/proc/${process}/net/unix`, 'utf8'));
+  const list = trySee(path, () => readFileSync(`/proc/${process}/net/unix`, 'utf8'));
   if ('unseen' in list) return [];
   return list.value.split('\n').flatMap((line) => {
     // Num RefCount Protocol Flags Type St Inode Path

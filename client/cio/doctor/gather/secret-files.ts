@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { homeDirectory } from '../../../../src/home-directory.ts';
 import type { SecretFile, UnitScan } from '../facts.ts';
 import { isSecretVariable } from '../secret-variables.ts';
-import { attempt, lookThrough, readText } from './files.ts';
+import { trySee, lookThrough, readText } from './files.ts';
 
 /** The files in a home directory in which rclone and the AWS tools keep keys in clear text. */
 const FILES: readonly string[] = ['.config/rclone/rclone.conf', '.aws/credentials'];
@@ -21,7 +21,7 @@ export function lookAtSecretFiles(uid: number): SecretFile[] {
 
 /** Whether the folders on the way to a file let neither the group nor others through. */
 function isClosed(path: string): boolean {
-  const real = attempt(path, () => realpathSync(path));
+  const real = trySee(path, () => realpathSync(path));
   let folder = 'value' in real ? dirname(real.value) : '/';
   let open = 0o011;
   while (folder !== '/') {

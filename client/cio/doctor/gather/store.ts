@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { FileFacts, StoreFacts } from '../facts.ts';
 import { DATABASE, ROOT_KEY_CREDENTIAL_PATH, STORE_FILES } from '../places.ts';
 import type { Seen } from '../verdict.ts';
-import { attempt, codeOf, lookAt, reasonFor } from './files.ts';
+import { trySee, codeOf, lookAt, reasonFor } from './files.ts';
 import { mountOf } from './mounts.ts';
 
 /**
@@ -13,7 +13,7 @@ import { mountOf } from './mounts.ts';
  */
 export function lookAtStore(stateDirectory: string, pid: number): StoreFacts {
   const own = `/proc/${pid}/root${stateDirectory}`;
-  const isOther = attempt(own, () => !isSame(statSync(own), statSync(stateDirectory, { throwIfNoEntry: false })));
+  const isOther = trySee(own, () => !isSame(statSync(own), statSync(stateDirectory, { throwIfNoEntry: false })));
   const path = 'value' in isOther && isOther.value ? own : stateDirectory;
   return {
     directory: lookAt(path),
@@ -22,12 +22,12 @@ export function lookAtStore(stateDirectory: string, pid: number): StoreFacts {
       path === own
         ? lookAtMount(path, `/proc/${pid}`, () => stateDirectory)
         : lookAtMount(path, '/proc/self', () => realpathSync(path)),
-    freeBytes: attempt(path, () => {
+    freeBytes: trySee(path, () => {
       const { bavail, bsize } = statfsSync(path);
       return bavail * bsize;
     }),
-    databaseBytes: attempt(path, () => statSync(join(path, DATABASE), { throwIfNoEntry: false })?.size ?? 0),
-    hasSystemdKey: attempt(ROOT_KEY_CREDENTIAL_PATH, () => {
+    databaseBytes: trySee(path, () => statSync(join(path, DATABASE), { throwIfNoEntry: false })?.size ?? 0),
+    hasSystemdKey: trySee(ROOT_KEY_CREDENTIAL_PATH, () => {
       try {
         return statSync(ROOT_KEY_CREDENTIAL_PATH).isFile();
       } catch (error) {

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'n
 import { basename, join } from 'node:path';
 import type { SwapDevice } from '../facts.ts';
 import type { Seen } from '../verdict.ts';
-import { attempt, readText } from './files.ts';
+import { trySee, readText } from './files.ts';
 import { mountOf } from './mounts.ts';
 
 /**
@@ -11,7 +11,7 @@ import { mountOf } from './mounts.ts';
  * @param root the root of the host's file system
  */
 export function lookAtSwap(root: string = ''): Seen<readonly SwapDevice[]> {
-  const swaps = attempt('/proc/swaps', () => readFileSync(`${root}/proc/swaps`, 'utf8'));
+  const swaps = trySee('/proc/swaps', () => readFileSync(`${root}/proc/swaps`, 'utf8'));
   if ('unseen' in swaps) return swaps;
   return { value: swapNames(swaps.value).map((name) => ({ name, protection: protectionOf(name, root) })) };
 }
@@ -23,7 +23,7 @@ export function swapNames(text: string): string[] {
 }
 
 function protectionOf(name: string, root: string): SwapDevice['protection'] {
-  const seen = attempt(name, () => ({ device: basename(realpathSync(root + name)), stat: statSync(root + name) }));
+  const seen = trySee(name, () => ({ device: basename(realpathSync(root + name)), stat: statSync(root + name) }));
   // In a container the host's devices do not exist, but the kernel still lists them by name.
   const { device, stat } = 'value' in seen ? seen.value : { device: basename(name), stat: undefined };
   // For a swap file, the disks below it count.
@@ -43,7 +43,7 @@ function protectionOf(name: string, root: string): SwapDevice['protection'] {
 function disksOf(path: string, dev: number, root: string): string[] {
   const disk = `${root}/sys/dev/block/${majorOf(dev)}:${minorOf(dev)}`;
   if (existsSync(disk)) return [disk];
-  const disks = attempt(path, () => {
+  const disks = trySee(path, () => {
     const mount = mountOf(readFileSync(`${root}/proc/self/mountinfo`, 'utf8'), path);
     const device = basename(realpathSync(`${root}${mount?.source}`));
     const pools = `${root}/sys/fs/btrfs`;
@@ -56,7 +56,7 @@ function disksOf(path: string, dev: number, root: string): string[] {
 }
 
 function namesIn(folder: string): string[] {
-  const names = attempt(folder, () => readdirSync(folder));
+  const names = trySee(folder, () => readdirSync(folder));
   return 'value' in names ? names.value : [];
 }
 

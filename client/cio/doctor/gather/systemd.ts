@@ -3,7 +3,7 @@ import type { SystemdFacts } from '../facts.ts';
 import { LOAD_SOCKETS, PROBE_SOCKET, SERVICE, SOCKET_UNIT } from '../places.ts';
 import { parseUnitFile, type UnitFile } from '../unit-file.ts';
 import type { Seen } from '../verdict.ts';
-import { attempt, readText } from './files.ts';
+import { trySee, readText } from './files.ts';
 import { ask, parseProperties } from './run.ts';
 import { UNIT_FILE_BYTES_MAX } from './units.ts';
 
@@ -75,7 +75,7 @@ function parseUnits(text: string): ReadonlyMap<string, ReadonlyMap<string, strin
 
 /** Reads an EFI variable: four bytes of attributes, then the value in one byte (UEFI, global variables). */
 function isSecureBoot(path: string): boolean {
-  const variable = attempt(path, () => readFileSync(path));
+  const variable = trySee(path, () => readFileSync(path));
   return 'value' in variable && variable.value[4] === 1;
 }
 

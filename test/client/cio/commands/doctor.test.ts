@@ -15,7 +15,7 @@ interface Document {
     readonly id: string;
     readonly state: string;
     readonly reason?: string;
-    readonly findings: readonly { readonly what: string; readonly why: string; readonly mend?: string }[];
+    readonly findings: readonly { readonly what: string; readonly why: string; readonly fix?: string }[];
   }[];
 }
 
@@ -53,7 +53,7 @@ describe('cio credential doctor', () => {
       assert.deepEqual([checks.get('daemon')?.state, checks.get('sockets')?.state], ['ok', 'ok']);
       const slots = checks.get('slots');
       assert.equal(slots?.state, 'warning');
-      assert.equal(slots.findings[0]?.mend, 'cio credential slot add recovery');
+      assert.equal(slots.findings[0]?.fix, 'cio credential slot add recovery');
       const isBad = [...checks.values()].some(({ state }) => state === 'error');
       assert.equal(code, isBad ? EXIT.failed : EXIT.done, stdout);
       for (const { state, reason } of checks.values()) assert.equal(state === 'skipped' && reason === undefined, false);
@@ -82,10 +82,10 @@ describe('cio credential doctor', () => {
     assert.equal(code, EXIT.failed);
     const checks = parse(stdout);
     assert.equal(checks.get('store')?.state, 'error');
-    const mend = checks.get('store')?.findings[0]?.mend ?? '';
-    assert.equal(mend, `chmod 0700 ${stateDirectory}`);
+    const fix = checks.get('store')?.findings[0]?.fix ?? '';
+    assert.equal(fix, `chmod 0700 ${stateDirectory}`);
     assert.equal(
-      checks.get('plain-secrets')?.findings[0]?.mend,
+      checks.get('plain-secrets')?.findings[0]?.fix,
       `chmod 0600 ${path.join(env.HOME, '.aws/credentials')}`,
     );
     assert.match(checks.get('names')?.findings[0]?.what ?? '', /^cio_aws_passwort looks like a field/);
@@ -93,9 +93,9 @@ describe('cio credential doctor', () => {
     assert.match((await harness.run(['doctor'], { env })).stdout, /^✖ The store\n {2}✖ .* has mode 0755, not 0700\n/m);
 
     fs.chmodSync(stateDirectory, 0o700);
-    const mended = parse((await harness.run(['doctor', '--json'], { env })).stdout).get('store');
+    const fixed = parse((await harness.run(['doctor', '--json'], { env })).stdout).get('store');
     assert.deepEqual(
-      mended?.findings.filter(({ what }) => what.includes(' mode ')),
+      fixed?.findings.filter(({ what }) => what.includes(' mode ')),
       [],
     );
   });
@@ -117,7 +117,7 @@ describe('cio credential doctor', () => {
       severity: 'warning',
       what: 'mine.service loads my_password: there is no credential my_password',
       why: 'the unit does not start, or waits if it was granted with --missing block',
-      mend: 'cio credential create my_password && cio credential grant my_password --unit mine.service',
+      fix: 'cio credential create my_password && cio credential grant my_password --unit mine.service',
     });
     await using client = await connect({ socket: harness.daemon.socketPath });
     await client.call('Create', { credentials: [{ name: 'my_password', value: 'x' }] });
@@ -167,7 +167,7 @@ describe('cio credential doctor', () => {
     const { code, stdout } = await harness.run(['doctor', '--json'], { env });
     assert.equal(code, EXIT.failed);
     const checks = parse(stdout);
-    assert.equal(checks.get('daemon')?.findings[0]?.mend, 'cio credential unlock');
+    assert.equal(checks.get('daemon')?.findings[0]?.fix, 'cio credential unlock');
     assert.match(checks.get('names')?.reason ?? '', /the store is locked/);
   });
 

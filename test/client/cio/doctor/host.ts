@@ -156,7 +156,7 @@ export function unitFile(unit: string, ...assignments: readonly (readonly [key: 
  * any.
  */
 export function told({ findings }: Verdict): string[] {
-  return findings.map(({ severity, what, mend }) => `${severity}: ${what}${mend === undefined ? '' : ` | ${mend}`}`);
+  return findings.map(({ severity, what, fix }) => `${severity}: ${what}${fix === undefined ? '' : ` | ${fix}`}`);
 }
 
 /** Asserts that everything was seen and nothing was found. */

@@ -12,7 +12,7 @@ const CHECKS: readonly CheckResult[] = [
     id: 'c',
     title: 'C',
     state: 'error',
-    findings: [{ severity: 'error', what: 'bad\u001b[2J', why: 'it is', mend: 'mend it' }],
+    findings: [{ severity: 'error', what: 'bad\u001b[2J', why: 'it is', fix: 'make it good' }],
     reason: 'the rest is hidden',
   },
 ];
@@ -28,7 +28,7 @@ describe('formatReport()', () => {
 ✖ C
   ✖ bad\\u{1b}[2J
     it is
-    fix: mend it
+    fix: make it good
   – not checked: the rest is hidden
 
 1 of 3 checks passed, 1 found an error, 1 could not check everything, 1 hint.
@@ -80,7 +80,7 @@ describe('Notes', () => {
     const notes = new Notes();
     for (const reason of ['a', 'b', 'a']) notes.skip(reason);
     notes.error('what', 'why');
-    notes.hint('what', 'why', 'mend');
+    notes.hint('what', 'why', 'fix');
     assert.deepEqual(
       [notes.unseen, notes.findings.map((finding) => Object.keys(finding).length)],
       [

@@ -52,7 +52,7 @@ describe('runMasked()', { skip: skipUnless(TERMINAL) }, () => {
     assert.equal(program.screen, 'a <masked>.');
   });
 
-  it('shows all that a command has written, however slowly the terminal takes it', async (t) => {
+  it('shows everything that a command has written, however slowly the terminal accepts it', async (t) => {
     const program = start(t, 'seq 4000; exit 7');
     assert.equal(await program.exit(), 7);
     assert.equal(program.screen, Array.from({ length: 4000 }, (_, index) => `${index + 1}\r\n`).join(''));

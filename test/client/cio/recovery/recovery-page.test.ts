@@ -57,7 +57,7 @@ function blocksOf(page: string): string {
 }
 
 describe('formatRecoveryPage()', () => {
-  it('has all that a restore needs, and fits on one page', () => {
+  it('has everything that a restore needs, and fits on one page', () => {
     const page = formatRecoveryPage(PAGE, false);
     for (const text of [CODE, PAGE.slot, PAGE.storeId, PAGE.host, '1970-01-01', 'unlock --recovery', 'restore FILE']) {
       assert.ok(page.includes(text), text);

@@ -46,16 +46,16 @@ describe('Picture.apply()', () => {
   });
 });
 
-describe('Picture.become()', () => {
+describe('Picture.replaceWith()', () => {
   it('reports the differences to another picture, including what is gone', () => {
     const picture = new Picture();
     picture.apply({ ...NOTHING, credentials: [TOKEN, { ...TOKEN, name: 'old' }], sets: [AWS] });
     const other = new Picture();
     other.apply({ ...NOTHING, credentials: [TOKEN, { ...TOKEN, name: 'new' }] });
     assert.deepEqual(
-      picture.become(other).map((told) => `${told.event} ${told.event === 'gone' ? told.name : told.kind}`),
+      picture.replaceWith(other).map((event) => `${event.event} ${event.event === 'gone' ? event.name : event.kind}`),
       ['new credential', 'gone old', 'gone aws'],
     );
-    assert.deepEqual(picture.become(other), []);
+    assert.deepEqual(picture.replaceWith(other), []);
   });
 });

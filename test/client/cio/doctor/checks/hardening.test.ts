@@ -119,8 +119,8 @@ describe('checkHardening()', () => {
     it(`${isLoose ? 'reports' : 'accepts'} a drop-in with ${setting}=${value}`, () => {
       const dropIn = { ...unitFile('cio-credentiald.service', [setting, value]), path: `${FOLDER}/my file.conf` };
       const said = told(checkHardening(systemd({ dropIns: { value: [dropIn] } })));
-      const mend = `rm -f '${FOLDER}/my file.conf' && systemctl daemon-reload && systemctl restart cio-credentiald.service`;
-      assert.deepEqual(said, isLoose ? [`warning: ${FOLDER}/my file.conf loosens ${setting} | ${mend}`] : []);
+      const fix = `rm -f '${FOLDER}/my file.conf' && systemctl daemon-reload && systemctl restart cio-credentiald.service`;
+      assert.deepEqual(said, isLoose ? [`warning: ${FOLDER}/my file.conf loosens ${setting} | ${fix}`] : []);
     });
   }
 
@@ -170,15 +170,15 @@ describe('checkHardening()', () => {
       it(`suggests ${isMoving ? 'editing' : 'removing'} a drop-in with ${key}=${value}`, () => {
         const dropIn = moving([key, value], ['UMask', '0022']);
         const facts = systemd({ dropIns: { value: [dropIn] } });
-        const mend = isMoving ? `${EDIT} ${dropIn.path} && ${RELOAD}` : `rm -f ${dropIn.path} && ${RELOAD}`;
-        assert.equal(told(checkHardening(facts))[0]?.split(' | ')[1], mend);
+        const fix = isMoving ? `${EDIT} ${dropIn.path} && ${RELOAD}` : `rm -f ${dropIn.path} && ${RELOAD}`;
+        assert.equal(told(checkHardening(facts))[0]?.split(' | ')[1], fix);
         const [unsafe] = checkHardening({
           ...facts,
           ...process({ noNewPrivileges: '0' }),
           systemd: facts.systemd,
         }).findings;
         const revert = 'systemctl revert cio-credentiald.service && systemctl restart cio-credentiald.service';
-        assert.equal(unsafe?.mend, isMoving ? mend : revert);
+        assert.equal(unsafe?.fix, isMoving ? fix : revert);
       });
     }
 
@@ -188,22 +188,22 @@ describe('checkHardening()', () => {
         const service = { value: new Map([['FragmentPath', path]]) };
         return answering({ stateDirectory: '/srv/store' }, systemd({ service, dropIns: { value: dropIns } }));
       };
-      const mendOf = (host: Facts): string | undefined =>
+      const fixOf = (host: Facts): string | undefined =>
         checkHardening({ ...host, ...process({ noNewPrivileges: '0' }), daemon: host.daemon, systemd: host.systemd })
-          .findings[0]?.mend;
+          .findings[0]?.fix;
       const other = {
         ...unitFile('cio-credentiald.service', ['Nice', '1']),
         path: `${FOLDER}/a b.conf`,
         isDropIn: true,
       };
-      assert.equal(mendOf(facts(FragmentPath, [other])), `${EDIT} ${FragmentPath} '${FOLDER}/a b.conf' && ${RELOAD}`);
-      assert.equal(mendOf(facts('/usr/lib/x.service', [other])), `${EDIT} '${FOLDER}/a b.conf' && ${RELOAD}`);
-      assert.match(mendOf(facts('/usr/lib/x.service', [])) ?? '', /^systemctl revert /);
+      assert.equal(fixOf(facts(FragmentPath, [other])), `${EDIT} ${FragmentPath} '${FOLDER}/a b.conf' && ${RELOAD}`);
+      assert.equal(fixOf(facts('/usr/lib/x.service', [other])), `${EDIT} '${FOLDER}/a b.conf' && ${RELOAD}`);
+      assert.match(fixOf(facts('/usr/lib/x.service', [])) ?? '', /^systemctl revert /);
       const move = moving(['Environment', 'CIO_STATE_DIR']);
       const untold = (dropIns: readonly UnitFile[]): Facts =>
         answering({ stateDirectory: null }, systemd({ dropIns: { value: dropIns } }));
-      assert.match(mendOf(untold([other])) ?? '', /^systemctl revert /);
-      assert.equal(mendOf(untold([other, move])), `${EDIT} '${FOLDER}/a b.conf' ${FOLDER}/move.conf && ${RELOAD}`);
+      assert.match(fixOf(untold([other])) ?? '', /^systemctl revert /);
+      assert.equal(fixOf(untold([other, move])), `${EDIT} '${FOLDER}/a b.conf' ${FOLDER}/move.conf && ${RELOAD}`);
     });
   });
 
@@ -219,10 +219,10 @@ describe('checkHardening()', () => {
     it(`suggests ${isOwn ? 'removing' : 'masking for this unit only'} ${path}`, () => {
       const dropIn = { ...unitFile('cio-credentiald.service', ['UMask', '0']), path, isDropIn: true };
       const [said = ''] = told(checkHardening(systemd({ dropIns: { value: [dropIn] } })));
-      const mend = isOwn ? `rm -f ${path}` : `mkdir -p ${FOLDER} && ln -s /dev/null ${FOLDER}/x.conf`;
+      const fix = isOwn ? `rm -f ${path}` : `mkdir -p ${FOLDER} && ln -s /dev/null ${FOLDER}/x.conf`;
       assert.equal(
         said.split(' | ')[1],
-        `${mend} && systemctl daemon-reload && systemctl restart cio-credentiald.service`,
+        `${fix} && systemctl daemon-reload && systemctl restart cio-credentiald.service`,
       );
     });
   }
@@ -272,7 +272,7 @@ describe('checkHardening()', () => {
     assert.deepEqual(
       [first, second, third].map((finding) => [
         /cannot create one here/.test(finding?.why ?? ''),
-        finding?.mend?.split(' ')[1],
+        finding?.fix?.split(' ')[1],
       ]),
       [
         [false, 'revert'],

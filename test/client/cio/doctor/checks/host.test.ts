@@ -96,7 +96,7 @@ describe('checkClock() at its thresholds', () => {
     });
   }
 
-  for (const [setter, mend] of [
+  for (const [setter, fix] of [
     ['off', 'timedatectl set-ntp true'],
     [
       'absent',
@@ -114,8 +114,8 @@ describe('checkClock() at its thresholds', () => {
       ] as const) {
         const { findings } = checkClock(hostOf({ setter, isSynchronized: { value: false } }, changed));
         assert.deepEqual(
-          findings.map((finding) => [finding.severity, finding.mend]),
-          [...(severity === undefined ? [] : [[severity, mend]]), ['warning', mend]],
+          findings.map((finding) => [finding.severity, finding.fix]),
+          [...(severity === undefined ? [] : [[severity, fix]]), ['warning', fix]],
         );
         assert.equal(/; the time service runs/.test(findings.at(-1)?.why ?? ''), setter === 'on');
       }

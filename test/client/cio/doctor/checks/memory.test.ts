@@ -47,7 +47,7 @@ describe('checkCoreDumps()', () => {
     assert.deepEqual(told(checkCoreDumps(ofUser)), [what]);
   });
 
-  it('skips what it is not told, and says why', () => {
+  it('skips what the daemon does not reveal, and says why', () => {
     assert.ok(checkCoreDumps(SILENT).unseen.includes('the daemon does not answer'));
     const { unseen } = checkCoreDumps(host({ status: { undumpable: null } }));
     assert.deepEqual(unseen, ['only administrators can see whether the process is dumpable']);
@@ -103,7 +103,7 @@ describe('checkSwap()', () => {
   it("reports keys that can reach a disk as an error, repaired by the unit's own limit", () => {
     const [finding] = checkSwap(host({ status: { keysLocked: false }, swap: [DISK], process: FREE })).findings;
     assert.equal(finding?.severity, 'error');
-    assert.match(finding?.mend ?? '', /^systemctl revert cio-credentiald\.service && systemctl restart/);
+    assert.match(finding?.fix ?? '', /^systemctl revert cio-credentiald\.service && systemctl restart/);
   });
 
   it('says how to start a daemon outside of a unit so that it may lock its keys', () => {

@@ -133,7 +133,7 @@ describe('checkSockets()', () => {
     });
   }
 
-  it('reports each socket that nobody serves, and the consequence', () => {
+  it('reports each socket that no daemon serves, and the consequence', () => {
     const said = [
       'cio-credentiald',
       'cio-credentiald-load',
@@ -200,7 +200,7 @@ describe('checkSockets()', () => {
     assert.deepEqual([told(hidden), hidden.unseen], [[], ['for root to see']]);
   });
 
-  it('says who is kept out or let in', () => {
+  it('says which users a wrong mode keeps out or lets in', () => {
     const why = (facts: Facts): string => checkSockets(facts).findings[0]?.why ?? '';
     assert.match(why(host({ varlink: seenFile('/s', 'socket', 0o600, 0) })), /cannot reach the daemon$/);
     assert.match(why(own({ varlink: seenFile('/s', 'socket', 0o666, 1000) })), /that is yours alone$/);
@@ -223,24 +223,24 @@ describe('checkSockets()', () => {
       varlink: seenFile(`${RUN}/io.cio.Credentials`, 'socket', 0o660, 0),
       load: seenFile(`${RUN}/load`, 'socket', 0o666, 0),
     };
-    const mends = (...properties: readonly (readonly [name: string, value: string])[]): (string | undefined)[] => {
+    const fixes = (...properties: readonly (readonly [name: string, value: string])[]): (string | undefined)[] => {
       const units = ['cio-credentiald.socket', 'cio-credentiald-load.socket'];
       const socketUnits = { value: new Map(units.map((name) => [name, new Map(properties)])) };
       return checkSockets({ ...host(open), systemd: { ...SYSTEMD, socketUnits } })
         .findings.filter(({ what }) => what.includes(' has mode '))
-        .map(({ mend }) => mend);
+        .map(({ fix }) => fix);
     };
     const restart = ['', '-load'].map((name) => `systemctl restart cio-credentiald${name}.socket`);
     const revert = ['', '-load'].map((name, index) => {
       return `systemctl revert cio-credentiald${name}.socket && ${restart[index]}`;
     });
     const fragment = ['FragmentPath', '/usr/lib/systemd/system/x.socket'] as const;
-    assert.deepEqual(mends(), restart);
-    assert.deepEqual(mends(fragment, ['DropInPaths', '']), restart);
-    assert.deepEqual(mends(fragment, ['DropInPaths', '/usr/lib/systemd/system/x.socket.d/etc.conf']), restart);
-    assert.deepEqual(mends(fragment, ['DropInPaths', '/etc/systemd/system/x.socket.d/a.conf']), revert);
-    assert.deepEqual(mends(fragment, ['DropInPaths', '"/run/systemd/system/x.socket.d/a b.conf"']), revert);
-    assert.deepEqual(mends(['FragmentPath', '/etc/systemd/system/x.socket']), revert);
+    assert.deepEqual(fixes(), restart);
+    assert.deepEqual(fixes(fragment, ['DropInPaths', '']), restart);
+    assert.deepEqual(fixes(fragment, ['DropInPaths', '/usr/lib/systemd/system/x.socket.d/etc.conf']), restart);
+    assert.deepEqual(fixes(fragment, ['DropInPaths', '/etc/systemd/system/x.socket.d/a.conf']), revert);
+    assert.deepEqual(fixes(fragment, ['DropInPaths', '"/run/systemd/system/x.socket.d/a b.conf"']), revert);
+    assert.deepEqual(fixes(['FragmentPath', '/etc/systemd/system/x.socket']), revert);
   });
 
   it('suggests no command of systemd where systemd does not run', () => {

@@ -207,7 +207,7 @@ describe('checkSlots()', () => {
     assert.match(told(checkSlots(byHand)).join(), /^warning: the key file [^|]*$/);
   });
 
-  it('skips what only administrators are told', () => {
+  it('skips what the daemon reveals to administrators only', () => {
     assert.deepEqual(checkSlots(answering({ slots: null })).unseen, ['only administrators can see the slots']);
     assert.deepEqual(checkSlots(SILENT).unseen, ['the daemon does not answer']);
   });

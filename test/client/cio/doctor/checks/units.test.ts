@@ -504,7 +504,7 @@ describe('checkUnits()', () => {
     );
   });
 
-  it('says of each id that depends on the host that it is unknown', () => {
+  it('reports each id that depends on the host as unknown', () => {
     assert.deepEqual(checkUnits(host([loading('r.service', 'a%H', 'b%H', 'a%H')])).unseen, [
       'r.service loads b%H, which depends on the instance or the host',
       'r.service loads a%H, which depends on the instance or the host',

@@ -7,7 +7,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { lookAtClock } from '../../../../../client/cio/doctor/gather/clock.ts';
-import { attempt, lookAt, lookThrough, readText } from '../../../../../client/cio/doctor/gather/files.ts';
+import { trySee, lookAt, lookThrough, readText } from '../../../../../client/cio/doctor/gather/files.ts';
 import { mountOf } from '../../../../../client/cio/doctor/gather/mounts.ts';
 import {
   holdsSocket,
@@ -82,7 +82,7 @@ describe('lookAt() and readText()', () => {
     const loop = path.join(temporaryDirectory(context), 'loop');
     fs.symlinkSync('loop', loop);
     assert.deepEqual(readText(loop, 10), { unseen: `${loop} cannot be read (ELOOP)` });
-    const denied = attempt('/x', () => {
+    const denied = trySee('/x', () => {
       throw Object.assign(new Error('EACCES: /x'), { code: 'EACCES' });
     });
     assert.deepEqual(denied, { unseen: '/x is visible to root only' });
@@ -91,7 +91,7 @@ describe('lookAt() and readText()', () => {
       [new RangeError('x'), '/x cannot be read (RangeError)'],
       ['x', '/x cannot be read (unknown error)'],
     ] as const) {
-      const seen = attempt('/x', () => {
+      const seen = trySee('/x', () => {
         throw thrown;
       });
       assert.deepEqual(seen, { unseen });
