@@ -8,7 +8,7 @@ export type ProberMessage = { readonly kind: 'finding'; readonly finding: Findin
 /**
  * Replaces a subject that contains a secret: a bucket may have the same name as a password, or a server may echo one.
  */
-const HIDDEN = '***';
+const REDACTED = '***';
 
 const FIELD = /^[a-z0-9_]{1,64}$/;
 const SUBJECT = /^[\x20-\x7e]*$/;
@@ -17,7 +17,7 @@ const SUBJECT = /^[\x20-\x7e]*$/;
  * Parses a message of the prober. The prober talks to a remote server, so its output is not trusted: words must be in
  * the closed sets, and free text must be short and printable.
  *
- * @param secrets values that no finding may repeat: a subject that contains one is replaced by {@link HIDDEN}
+ * @param secrets values that no finding may repeat: a subject that contains one is replaced by {@link REDACTED}
  * @returns undefined if the bytes are not a valid message
  */
 export function parseProberMessage(bytes: Uint8Array, secrets: readonly string[]): ProberMessage | undefined {
@@ -37,7 +37,7 @@ export function parseProberMessage(bytes: Uint8Array, secrets: readonly string[]
     ...(field === undefined ? {} : { field }),
     ...(subject === undefined
       ? {}
-      : { subject: secrets.some((secret) => subject.includes(secret)) ? HIDDEN : subject }),
+      : { subject: secrets.some((secret) => subject.includes(secret)) ? REDACTED : subject }),
     ...(ms === undefined ? {} : { ms: Math.round(ms) }),
   };
   return { kind: 'finding', finding };

@@ -29,22 +29,22 @@ export class JobBounds {
    * @returns a function that frees the place; to be called exactly once
    * @throws CredentialError `Busy` if a limit is reached
    */
-  take(owner: JobOwner): () => void {
+  reserve(owner: JobOwner): () => void {
     if (owner === 'schedule') {
       if (this.#scheduled >= SCHEDULED_JOBS_MAX) throw new CredentialError('Busy', {});
       this.#scheduled += 1;
       return () => void (this.#scheduled -= 1);
     }
     if (this.#callers >= JOBS_MAX) throw new CredentialError('Busy', {});
-    const giveBackUsers = owner.isAdministrator ? undefined : this.#takeOfUsers(owner.uid);
+    const releaseUser = owner.isAdministrator ? undefined : this.#reserveForUser(owner.uid);
     this.#callers += 1;
     return () => {
       this.#callers -= 1;
-      giveBackUsers?.();
+      releaseUser?.();
     };
   }
 
-  #takeOfUsers(uid: number): () => void {
+  #reserveForUser(uid: number): () => void {
     const own = this.#byUid.get(uid) ?? 0;
     if (own >= JOBS_PER_USER_MAX || this.#users >= USERS_JOBS_MAX) throw new CredentialError('Busy', {});
     this.#byUid.set(uid, own + 1);

@@ -3,7 +3,7 @@ import { FrameSplitter } from '../../src/protocol/frame.ts';
 import { PROVIDERS } from '../../src/providers/registry.ts';
 import { FINDINGS_MAX, VALIDATION_TIME_MAX_MS } from '../../src/limits.ts';
 import type { Finding, ProbeJob } from '../../src/validation.ts';
-import type { Gone } from '../gone.ts';
+import type { Subscribe } from '../emitter.ts';
 import { parseProberMessage } from './finding.ts';
 import { JobBounds } from './job-bounds.ts';
 import type { JobOwner } from './job-bounds.ts';
@@ -32,12 +32,12 @@ export class Prober {
    * Runs a validation and yields its findings as they arrive. If the prober itself fails, that is a finding as well.
    *
    * @param owner on whose behalf it runs
-   * @param gone registers a callback for the moment when nobody waits for the result any more; returns the function
+   * @param onGone registers a callback for the moment when nobody waits for the result any more; returns the function
    * that unregisters it
    * @throws CredentialError `Busy`
    */
-  async *probe(job: ProbeJob, owner: JobOwner, gone: Gone): AsyncGenerator<Finding, void, undefined> {
-    const giveBack = this.#bounds.take(owner);
+  async *probe(job: ProbeJob, owner: JobOwner, onGone: Subscribe): AsyncGenerator<Finding, void, undefined> {
+    const release = this.#bounds.reserve(owner);
     let connection: ProberConnection | undefined;
     let isDone = false;
     let isEnded = false;
@@ -46,7 +46,7 @@ export class Prober {
       connection?.end();
     };
     const timer = setTimeout(end, VALIDATION_TIME_MAX_MS);
-    const forget = gone(end);
+    const unsubscribe = onGone(end);
     try {
       connection = await this.#start();
       // If the caller went away while the prober started, it gets no job.
@@ -59,12 +59,12 @@ export class Prober {
       yield failure('prober_missing');
     } finally {
       clearTimeout(timer);
-      forget();
+      unsubscribe();
       connection?.end();
       // A prober that is told to stop takes some time to clean up. Until then its place stays taken, so that a caller
       // who keeps starting and abandoning validations does not get more processes than the limit.
-      if (isDone || connection === undefined) giveBack();
-      else setTimeout(giveBack, END_TIME_MAX_MS).unref();
+      if (isDone || connection === undefined) release();
+      else setTimeout(release, END_TIME_MAX_MS).unref();
     }
   }
 }
@@ -77,7 +77,7 @@ async function* readFindings(
   const frames = new FrameSplitter(MESSAGE_BYTES_MAX);
   let count = 0;
   for await (const chunk of connection.chunks) {
-    for (const frame of splitOrNothing(frames, chunk)) {
+    for (const frame of splitFrames(frames, chunk)) {
       const message = parseProberMessage(frame, secrets);
       if (message?.kind === 'done') return true;
       count += 1;
@@ -91,7 +91,7 @@ async function* readFindings(
 /**
  * The frames in a chunk. For a frame that is too large it yields an empty one, which is not a valid message, and stops.
  */
-function* splitOrNothing(frames: FrameSplitter, chunk: Uint8Array): Generator<Uint8Array, void, undefined> {
+function* splitFrames(frames: FrameSplitter, chunk: Uint8Array): Generator<Uint8Array, void, undefined> {
   try {
     yield* frames.push(chunk);
   } catch (error) {

@@ -48,7 +48,11 @@ export function connectProber(path: string): StartProber {
       throw new ProberMissingError({ cause: error });
     }
     socket.on('error', () => socket.destroy());
-    return { chunks: untilBroken(socket), send: (text) => void socket.write(text), end: () => void socket.destroy() };
+    return {
+      chunks: chunksUntilEnd(socket),
+      send: (text) => void socket.write(text),
+      end: () => void socket.destroy(),
+    };
   };
 }
 
@@ -73,7 +77,7 @@ export function spawnProber(): StartProber {
     child.on('error', () => child.kill('SIGKILL'));
     child.stdin.on('error', () => undefined);
     child.stdout.on('error', () => undefined);
-    if (child.pid !== undefined) letOthersFirst(child.pid);
+    if (child.pid !== undefined) lowerPriority(child.pid);
     let timer: NodeJS.Timeout | undefined;
     child.once('exit', () => clearTimeout(timer));
     const end = (): void => {
@@ -81,12 +85,12 @@ export function spawnProber(): StartProber {
       child.stdout.destroy();
       timer ??= setTimeout(() => child.kill('SIGKILL'), END_TIME_MAX_MS).unref();
     };
-    return { chunks: untilBroken(child.stdout), send: (text) => void child.stdin.write(text), end };
+    return { chunks: chunksUntilEnd(child.stdout), send: (text) => void child.stdin.write(text), end };
   };
 }
 
 /** Yields chunks until the stream ends or fails. Both mean the same: the prober is gone. */
-async function* untilBroken(stream: Readable): AsyncGenerator<Uint8Array, void, undefined> {
+async function* chunksUntilEnd(stream: Readable): AsyncGenerator<Uint8Array, void, undefined> {
   try {
     for await (const chunk of stream) yield chunk as Uint8Array;
   } catch (error) {
@@ -102,7 +106,7 @@ function containerPath(): Readonly<Record<string, string>> {
 }
 
 /** Lowers the prober's scheduling priority, so that requests for credentials are served first. */
-function letOthersFirst(pid: number): void {
+function lowerPriority(pid: number): void {
   try {
     runInBackground(pid);
   } catch (error) {

@@ -20,10 +20,10 @@ export async function attempt<Value>(work: () => Promise<Value>): Promise<Attemp
   const startedMs = performance.now();
   try {
     const value = await work();
-    return { value, ms: since(startedMs) };
+    return { value, ms: elapsedMs(startedMs) };
   } catch (error) {
     if (!(error instanceof ProbeFailure)) throw error;
-    return { failure: error, ms: since(startedMs) };
+    return { failure: error, ms: elapsedMs(startedMs) };
   }
 }
 
@@ -34,6 +34,6 @@ export function findingOfAttempt(check: CheckId, { failure, ms }: Pick<Attempt<u
 }
 
 /** Whole milliseconds since a time of `performance.now()`. */
-export function since(startedMs: number): number {
+export function elapsedMs(startedMs: number): number {
   return Math.round(performance.now() - startedMs);
 }

@@ -5,7 +5,7 @@ import { ProbeFailure } from './failure.ts';
  *
  * @throws ProbeFailure `timed_out` after `ms`; the reason of `signal` if that was aborted
  */
-export async function within<Value>(
+export async function withTimeout<Value>(
   ms: number,
   signal: AbortSignal,
   step: (signal: AbortSignal) => Promise<Value>,
@@ -32,7 +32,7 @@ export async function within<Value>(
 }
 
 /** Returns a signal that is aborted `ms` after `signal`. */
-export function delayed(signal: AbortSignal, ms: number): AbortSignal {
+export function delayedAbort(signal: AbortSignal, ms: number): AbortSignal {
   const controller = new AbortController();
   const start = (): void => {
     setTimeout(() => controller.abort(signal.reason), ms).unref();

@@ -14,7 +14,7 @@ export class ProbeFailure extends Error {
   readonly reason: Reason;
   readonly detail: Detail;
   /** Whether an earlier request of the same call ended so that it is unknown if the server carried it out. */
-  isAfterUnknown = false;
+  followsUnknownOutcome = false;
 
   constructor(reason: Reason, detail: Detail = {}) {
     super(`the probe failed: ${reason}`);
@@ -25,7 +25,7 @@ export class ProbeFailure extends Error {
 }
 
 /** Reasons after which it is unknown whether the server carried out the request. */
-const UNKNOWN_ENDS: ReadonlySet<Reason> = new Set([
+const UNKNOWN_OUTCOMES: ReadonlySet<Reason> = new Set([
   'timed_out',
   'connection_lost',
   'server_error',
@@ -34,8 +34,8 @@ const UNKNOWN_ENDS: ReadonlySet<Reason> = new Set([
 ]);
 
 /** Tells whether a failed request may have created an object or bucket nevertheless, which then has to be removed. */
-export function leavesUnknown(reason: Reason): boolean {
-  return UNKNOWN_ENDS.has(reason);
+export function isUnknownOutcome(reason: Reason): boolean {
+  return UNKNOWN_OUTCOMES.has(reason);
 }
 
 /** Makes the finding of a check with a reason. The subject is made safe to show. */

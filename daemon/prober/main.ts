@@ -3,13 +3,13 @@ import { writeSync } from 'node:fs';
 
 import { FrameSplitter } from '../../src/protocol/frame.ts';
 import type { ProbeJob } from '../../src/validation.ts';
-import { createLog, describeDefect, isJournal, type Log } from '../log.ts';
+import { createLog, describeDefect, isSystemdJournal, type Log } from '../log.ts';
+import { hostServicesOf } from './host-services.ts';
 import { JobError, parseJob } from './job.ts';
 import { JOB_BYTES_MAX } from './limits.ts';
 import { isLookingUp } from './network/resolve.ts';
 import { probe } from './probe.ts';
 import { isDeriving } from './restic/scrypt.ts';
-import { surroundingsOf } from './surroundings.ts';
 
 const STDERR = 2;
 
@@ -23,25 +23,25 @@ const CONTAINER_PATH = 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI';
 const NO_HOME = '/nonexistent';
 
 async function main(): Promise<void> {
-  const log = createLog(writeAll, isJournal(process.env['JOURNAL_STREAM']));
+  const log = createLog(writeAll, isSystemdJournal(process.env['JOURNAL_STREAM']));
   // Node's own report would show the message of the error and a line of the source.
   process.on('uncaughtException', (error) => {
     log.error('the prober ended: internal error', describeDefect(error));
-    leave(1);
+    exitNow(1);
   });
-  const surroundings = surroundingsOf(process.env[CONTAINER_PATH]);
-  leaveEnvironment();
+  const hostServices = hostServicesOf(process.env[CONTAINER_PATH]);
+  clearEnvironment();
   const cancel = new AbortController();
   process.stdout.on('error', () => cancel.abort());
   try {
     const job = await readJob(cancel);
-    for await (const finding of probe(job, cancel.signal, surroundings)) {
+    for await (const finding of probe(job, cancel.signal, hostServices)) {
       send(finding);
     }
     send({ done: true });
-    leave(0);
+    exitNow(0);
   } catch (error) {
-    leave(report(error, log));
+    exitNow(report(error, log));
   }
 }
 
@@ -49,13 +49,13 @@ async function main(): Promise<void> {
  * Exits at once. `process.exit()` would wait for a look-up or a derivation that was abandoned in its thread, so a
  * signal ends the process then. All output has been written before.
  */
-function leave(code: number): void {
+function exitNow(code: number): void {
   if (isDeriving() || isLookingUp()) process.kill(process.pid, 'SIGTERM');
   process.exit(code);
 }
 
 /** Clears the environment, so that no library finds keys, hosts, proxies or files of this machine in it. */
-function leaveEnvironment(): void {
+function clearEnvironment(): void {
   for (const name of Object.keys(process.env)) delete process.env[name];
   // Without these, the AWS SDK would look in the home directory of the user database, and fail if that names none.
   process.env['HOME'] = NO_HOME;

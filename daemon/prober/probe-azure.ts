@@ -1,53 +1,53 @@
 import type { Finding, ProbeJob } from '../../src/validation.ts';
-import { enterStore } from './enter-store.ts';
+import { checkConnection } from './check-connection.ts';
+import { checkStoreAccess } from './check-store-access.ts';
+import type { HostServices } from './host-services.ts';
 import { fetchAzureIdentity } from './identity/bearer-token.ts';
 import { probeObjects } from './probe-objects.ts';
-import type { AzureCredential } from './providers/azure.ts';
 import { readAzureTarget, type AzureTarget } from './providers/azure-target.ts';
-import { reach } from './reach.ts';
+import type { AzureCredential } from './providers/azure.ts';
 import { readTarget } from './read-target.ts';
 import { runChain } from './run-chain.ts';
 import type { Steps } from './steps.ts';
-import type { Surroundings } from './surroundings.ts';
 
 /** The chain of checks for a set with an Azure storage account. */
 export async function* probeAzure(
   job: ProbeJob,
   steps: Steps,
-  surroundings: Surroundings,
+  hostServices: HostServices,
 ): AsyncGenerator<Finding, void> {
-  const target = yield* readTarget(() => readAzureTarget(job, surroundings));
+  const target = yield* readTarget(() => readAzureTarget(job, hostServices));
   if (target === undefined) return;
   yield* runChain(job, steps, async function* (maker, wires) {
     // The library is loaded while the prober waits for the network.
     const library = import('./providers/azure.ts');
     library.catch(() => undefined);
-    const wire = yield* named(job, target, reach(target.endpoint, steps, surroundings.lookup));
+    const wire = yield* withUnknownAccount(job, target, checkConnection(target.endpoint, steps, hostServices.lookup));
     if (wire === undefined) return;
     wires.push(wire);
-    const credential = yield* takeCredential(target, surroundings, steps);
+    const credential = yield* obtainCredential(target, hostServices, steps);
     if (credential === undefined) return;
     const store = new (await library).AzureStore(target, wire, credential);
-    const entered = yield* enterStore(store, wire, maker, steps);
-    if (entered !== undefined) yield* probeObjects(job, store, entered.canList, steps);
+    const accessible = yield* checkStoreAccess(store, wire, maker, steps);
+    if (accessible !== undefined) yield* probeObjects(job, store, accessible.canList, steps);
   });
 }
 
-async function* takeCredential(
+async function* obtainCredential(
   { key }: AzureTarget,
-  { metadata }: Surroundings,
+  { metadata }: HostServices,
   steps: Steps,
 ): AsyncGenerator<Finding, AzureCredential | undefined> {
   if (key !== undefined) return { key };
-  const told = yield* steps.run('key', (signal) => fetchAzureIdentity(metadata, signal));
-  return told === undefined ? undefined : { token: told.value };
+  const fetched = yield* steps.run('key', (signal) => fetchAzureIdentity(metadata, signal));
+  return fetched === undefined ? undefined : { token: fetched.value };
 }
 
 /**
  * Reports an unknown host as an unknown account: the name of the host contains that of the account, so an account that
  * does not exist has no address.
  */
-async function* named<Value>(
+async function* withUnknownAccount<Value>(
   { values }: ProbeJob,
   { account, endpoint }: AzureTarget,
   findings: AsyncGenerator<Finding, Value>,

@@ -1,7 +1,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 
-import { delayed } from './deadline.ts';
-import { leavesUnknown, ProbeFailure } from './failure.ts';
+import { delayedAbort } from './deadline.ts';
+import { isUnknownOutcome, ProbeFailure } from './failure.ts';
 import { CLEAN_UP_MS, PROBE_BYTES, PUT_GRACE_MS, REQUEST_MS } from './limits.ts';
 import type { ObjectStore, Stored } from './providers/object-store.ts';
 
@@ -12,14 +12,14 @@ export class ProbeObject {
   readonly #name: string = `.cio-credential-probe-${randomBytes(8).toString('hex')}`;
   readonly #bytes: Uint8Array = randomBytes(PROBE_BYTES);
   readonly #store: ObjectStore;
-  #state: 'absent' | 'uncertain' | 'stored' | 'left' = 'absent';
+  #state: 'absent' | 'uncertain' | 'stored' | 'leftover' = 'absent';
   /** Ids of the versions and delete markers of the object that may still exist. */
   readonly #versions = new Set<string>();
-  #arrival: Promise<void> | undefined;
+  #pendingPut: Promise<void> | undefined;
   /** Whether the store keeps versions and may have one more of the object, whose id is unknown. */
-  #mayBeOlder = false;
+  #mayHaveUnknownVersion = false;
   /** Whether there may be a delete marker whose id is unknown, because the outcome of a deletion is unknown. */
-  #mayBeHidden = false;
+  #mayHaveUnknownMarker = false;
 
   constructor(store: ObjectStore) {
     this.#store = store;
@@ -31,8 +31,8 @@ export class ProbeObject {
   }
 
   /** Whether the object, an older version or a delete marker of it may remain in the store for good. */
-  get isLeft(): boolean {
-    return this.#state === 'left';
+  get isLeftover(): boolean {
+    return this.#state === 'leftover';
   }
 
   /**
@@ -40,8 +40,8 @@ export class ProbeObject {
    * would remain.
    */
   put(signal: AbortSignal): Promise<void> {
-    this.#arrival = this.#put(delayed(signal, PUT_GRACE_MS));
-    return this.#arrival;
+    this.#pendingPut = this.#put(delayedAbort(signal, PUT_GRACE_MS));
+    return this.#pendingPut;
   }
 
   async isReadBack(signal: AbortSignal): Promise<boolean> {
@@ -54,45 +54,45 @@ export class ProbeObject {
    * that is permitted: the five rights that a backup needs do not include it.
    */
   async delete(signal: AbortSignal): Promise<void> {
-    const isKnown = this.#state === 'stored' && !this.#mayBeOlder;
+    const isKnown = this.#state === 'stored' && !this.#mayHaveUnknownVersion;
     let hidden: Stored;
     try {
       hidden = await this.#store.delete(this.#name, undefined, signal);
     } catch (error) {
-      if (signal.aborted || mayHaveActed(error)) {
-        this.#mayBeHidden = true;
+      if (signal.aborted || mayHaveSucceeded(error)) {
+        this.#mayHaveUnknownMarker = true;
         throw error;
       }
       const isGone = this.#versions.size > 0 && (await this.#purge(signal));
-      this.#state = isGone && !this.#mayBeOlder && !this.#mayBeHidden ? 'absent' : 'left';
+      this.#state = isGone && !this.#mayHaveUnknownVersion && !this.#mayHaveUnknownMarker ? 'absent' : 'leftover';
       throw error;
     }
     const { version: marker, isRepeated = false } = hidden;
-    this.#mayBeHidden ||= isRepeated;
+    this.#mayHaveUnknownMarker ||= isRepeated;
     // The marker is deleted only if all versions are known: without it, an unknown version would become visible again.
     if (isKnown && marker !== undefined) this.#versions.add(marker);
     const isGone = await this.#purge(signal);
     // If there is a marker and the outcome of an earlier deletion is unknown, that may have left another marker.
-    const isMore = marker === undefined ? this.#mayBeOlder : this.#mayBeHidden || !isKnown;
-    this.#state = isGone && !isMore ? 'absent' : 'left';
+    const isMore = marker === undefined ? this.#mayHaveUnknownVersion : this.#mayHaveUnknownMarker || !isKnown;
+    this.#state = isGone && !isMore ? 'absent' : 'leftover';
   }
 
   /**
    * Deletes the object if it may exist.
    *
    * @param signal after it is aborted, the deletion gets only a moment
-   * @returns {@link isLeft}
+   * @returns {@link isLeftover}
    */
   async cleanUp(signal: AbortSignal): Promise<boolean> {
-    await this.#arrival?.catch(() => undefined);
-    if (this.#state !== 'stored' && this.#state !== 'uncertain') return this.isLeft;
+    await this.#pendingPut?.catch(() => undefined);
+    if (this.#state !== 'stored' && this.#state !== 'uncertain') return this.isLeftover;
     try {
-      await this.delete(AbortSignal.any([AbortSignal.timeout(REQUEST_MS), delayed(signal, CLEAN_UP_MS)]));
+      await this.delete(AbortSignal.any([AbortSignal.timeout(REQUEST_MS), delayedAbort(signal, CLEAN_UP_MS)]));
     } catch {
       // After any error the object may still exist.
-      this.#state = 'left';
+      this.#state = 'leftover';
     }
-    return this.isLeft;
+    return this.isLeftover;
   }
 
   async #put(signal: AbortSignal): Promise<void> {
@@ -104,10 +104,10 @@ export class ProbeObject {
       this.#state = 'stored';
       if (stored.version !== undefined) {
         this.#versions.add(stored.version);
-        this.#mayBeOlder = stored.isRepeated ?? false;
+        this.#mayHaveUnknownVersion = stored.isRepeated ?? false;
       }
     } catch (error) {
-      if (!mayHaveActed(error)) this.#state = 'absent';
+      if (!mayHaveSucceeded(error)) this.#state = 'absent';
       throw error;
     }
     if (refused !== undefined) throw refused;
@@ -128,6 +128,6 @@ export class ProbeObject {
 }
 
 /** Whether the server may have carried out a request that failed. */
-function mayHaveActed(error: unknown): boolean {
-  return !(error instanceof ProbeFailure) || error.isAfterUnknown || leavesUnknown(error.reason);
+function mayHaveSucceeded(error: unknown): boolean {
+  return !(error instanceof ProbeFailure) || error.followsUnknownOutcome || isUnknownOutcome(error.reason);
 }

@@ -1,11 +1,11 @@
 import type { Finding, ProbeJob } from '../../src/validation.ts';
 import { findingOf } from './failure.ts';
 import { ProbeObject } from './probe-object.ts';
-import { beginRepository } from './probe-repository.ts';
+import { startRepositoryProbe } from './probe-repository.ts';
 import type { ObjectStore } from './providers/object-store.ts';
 import { isGiven } from './providers/set-endpoint.ts';
+import { skippedWithoutRepository } from './skipped-findings.ts';
 import type { Steps } from './steps.ts';
-import { withoutRepository } from './without.ts';
 
 /** Tests what a backup and a restore do with objects in any store: write, read, delete, and open the repository. */
 export async function* probeObjects(
@@ -18,11 +18,11 @@ export async function* probeObjects(
     for (const check of ['write', 'read_back', 'delete'] as const) yield findingOf(check, 'skipped', 'restore_only');
   }
   const hasRepository = isGiven(job.values['backup_repo']);
-  const repository = hasRepository ? await beginRepository(job, store, canList, steps) : undefined;
+  const repository = hasRepository ? await startRepositoryProbe(job, store, canList, steps) : undefined;
   try {
     if (!job.restoreOnly) yield* writeAndDelete(store, steps);
     if (repository !== undefined) yield* repository.findings();
-    else yield* withoutRepository();
+    else yield* skippedWithoutRepository();
   } finally {
     repository?.abandon();
   }
@@ -46,7 +46,7 @@ async function* writeAndDelete(store: ObjectStore, steps: Steps): AsyncGenerator
         : { ...findingOf('read_back', 'failed', 'other_bytes'), ms: read.ms };
     }
     const deleted = yield* steps.run('delete', (signal) => object.delete(signal));
-    if (deleted !== undefined && !object.isLeft) yield { check: 'delete', state: 'passed', ms: deleted.ms };
+    if (deleted !== undefined && !object.isLeftover) yield { check: 'delete', state: 'passed', ms: deleted.ms };
     // If the deletion timed out or its answer was lost, it is repeated here.
     if (await object.cleanUp(steps.cancel)) yield leftover(object);
   } catch (error) {

@@ -1,14 +1,14 @@
 import type { Finding, ProbeJob } from '../../src/validation.ts';
 import { asReadFromFile } from '../../src/white-space.ts';
-import { since } from './attempt.ts';
-import { within } from './deadline.ts';
+import { elapsedMs } from './attempt.ts';
+import { withTimeout } from './deadline.ts';
 import { findingOf, ProbeFailure } from './failure.ts';
 import { KEYS_LISTED_MAX, OBJECT_BYTES_MAX, PASSWORD_MS } from './limits.ts';
 import type { ObjectStore } from './providers/object-store.ts';
 import { isConfigLength, type RepositoryConfig } from './restic/config.ts';
 import type { Refusal } from './restic/refusal.ts';
 import { openRepository, type RepositoryFiles } from './restic/repository.ts';
-import type { Begun, Steps } from './steps.ts';
+import type { StartedStep, Steps } from './steps.ts';
 
 const KEYS = 'keys/';
 
@@ -46,24 +46,24 @@ export interface RepositoryProbe {
  * The store gets one request at a time, as always: if the password does not fit the first key, the next key is
  * requested only when it is the turn of the check `password`.
  */
-export async function beginRepository(
+export async function startRepositoryProbe(
   job: ProbeJob,
   store: ObjectStore,
   canList: boolean,
   steps: Steps,
 ): Promise<RepositoryProbe> {
-  const { promise: turn, resolve: take } = Promise.withResolvers<void>();
-  const found = steps.begin((signal) => find(store, canList, signal));
+  const { promise: turn, resolve: takeTurn } = Promise.withResolvers<void>();
+  const found = steps.start((signal) => find(store, canList, signal));
   const config = (await found.ended)?.config;
   const password = job.values['backup_password'] ?? '';
   const isOpening = canList && password !== '' && config !== undefined && isConfigLength(config.length);
-  const opened = isOpening ? await beginPassword(store, config, password, turn, steps) : undefined;
+  const opened = isOpening ? await startPasswordCheck(store, config, password, turn, steps) : undefined;
   return {
     async *findings() {
-      take();
-      const isThere = yield* tellFound(found);
+      takeTurn();
+      const isThere = yield* reportRepository(found);
       if (!isThere || !canList) return;
-      if (opened !== undefined) yield* tellOpened(opened);
+      if (opened !== undefined) yield* reportPassword(opened);
       else
         yield findingOf('password', 'skipped', 'missing_field', {
           field: 'backup_password',
@@ -85,15 +85,15 @@ async function find(store: ObjectStore, canList: boolean, signal: AbortSignal): 
 }
 
 /** Starts the check of the password, and resolves when the first key file was read. */
-async function beginPassword(
+async function startPasswordCheck(
   store: ObjectStore,
   config: Uint8Array,
   text: string,
   turn: Promise<void>,
   steps: Steps,
-): Promise<Begun<Opened>> {
-  const { promise: isFree, resolve: free } = Promise.withResolvers<void>();
-  const opened = steps.begin(async (signal) => {
+): Promise<StartedStep<Opened>> {
+  const { promise: isFree, resolve: signalFree } = Promise.withResolvers<void>();
+  const opened = steps.start(async (signal) => {
     const startedMs = performance.now();
     const { folder, keyNames } = await listKeys(store, signal);
     const read = new Map<string, Uint8Array>();
@@ -104,7 +104,7 @@ async function beginPassword(
       // A key file that was deleted meanwhile counts as one that is not valid.
       const bytes = (await store.get(folder + name, OBJECT_BYTES_MAX, signal)) ?? new Uint8Array(0);
       read.set(name, bytes);
-      free();
+      signalFree();
       return bytes;
     };
     return { outcome: await open({ config, keyNames, readKey }, text, startedMs, signal), folder };
@@ -125,11 +125,11 @@ async function open(
 ): Promise<Opened['outcome']> {
   const outcome = await openWith(files, text, signal);
   const plain = asReadFromFile(text);
-  const isWorthIt = plain !== text && plain !== '' && since(startedMs) < PASSWORD_MS / 3;
+  const isWorthIt = plain !== text && plain !== '' && elapsedMs(startedMs) < PASSWORD_MS / 3;
   if (!('reason' in outcome) || outcome.reason !== 'wrong_password' || !isWorthIt) return outcome;
   try {
     // A time-out before that of the whole step: the result that the stored password is wrong must not get lost.
-    const again = await within(PASSWORD_MS / 2, signal, (ending) => openWith(files, plain, ending));
+    const again = await withTimeout(PASSWORD_MS / 2, signal, (ending) => openWith(files, plain, ending));
     return 'reason' in again ? outcome : { reason: 'password_surrounded' };
   } catch (error) {
     if (error instanceof ProbeFailure) return outcome;
@@ -152,9 +152,9 @@ async function listKeys(
 ): Promise<Pick<Opened, 'folder'> & { readonly keyNames: readonly string[] }> {
   const keyNames = await namesIn(store, KEYS, KEYS_LISTED_MAX, signal);
   if (keyNames.length > 0) return { folder: KEYS, keyNames };
-  const { formerKeys } = store;
-  const former = formerKeys === undefined ? [] : await namesIn(store, formerKeys, KEYS_LISTED_MAX, signal);
-  return { folder: former.length > 0 ? (formerKeys ?? KEYS) : KEYS, keyNames: former };
+  const { legacyKeysFolder } = store;
+  const former = legacyKeysFolder === undefined ? [] : await namesIn(store, legacyKeysFolder, KEYS_LISTED_MAX, signal);
+  return { folder: former.length > 0 ? (legacyKeysFolder ?? KEYS) : KEYS, keyNames: former };
 }
 
 /**
@@ -167,8 +167,8 @@ async function namesIn(store: ObjectStore, folder: string, max: number, signal: 
 }
 
 /** Reports the check `repository`, and returns whether there is a repository. */
-async function* tellFound(begun: Begun<Found>): AsyncGenerator<Finding, boolean> {
-  const found = yield* begun.tell('repository');
+async function* reportRepository(started: StartedStep<Found>): AsyncGenerator<Finding, boolean> {
+  const found = yield* started.report('repository');
   if (found === undefined) return false;
   const { ms } = found;
   const { config, hasKeys } = found.value;
@@ -185,8 +185,8 @@ async function* tellFound(begun: Begun<Found>): AsyncGenerator<Finding, boolean>
   return true;
 }
 
-async function* tellOpened(begun: Begun<Opened>): AsyncGenerator<Finding, void> {
-  const opened = yield* begun.tell('password');
+async function* reportPassword(started: StartedStep<Opened>): AsyncGenerator<Finding, void> {
+  const opened = yield* started.report('password');
   if (opened === undefined) return;
   const { ms } = opened;
   const { outcome, folder } = opened.value;

@@ -18,9 +18,9 @@ export type Chain = (maker: BucketMaker | undefined, wires: Wire[]) => AsyncGene
 export async function* runChain(job: ProbeJob, steps: Steps, chain: Chain): AsyncGenerator<Finding, void> {
   const maker = new BucketMaker(steps);
   const wires: Wire[] = [];
-  const isMaking = job.makeBucket && !job.restoreOnly;
+  const canMakeBucket = job.makeBucket && !job.restoreOnly;
   try {
-    yield* maker.keepIfGood(chain(isMaking ? maker : undefined, wires));
+    yield* maker.removeUnlessPassed(chain(canMakeBucket ? maker : undefined, wires));
   } finally {
     for (const wire of wires) wire.close();
   }

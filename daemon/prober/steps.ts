@@ -1,14 +1,14 @@
 import type { CheckId, Finding } from '../../src/validation.ts';
 import { attempt, findingOfAttempt, type Attempt, type Done } from './attempt.ts';
-import { within } from './deadline.ts';
+import { withTimeout } from './deadline.ts';
 import { STEP_MS } from './limits.ts';
 
 /** A step that was started ahead of its turn. Its outcome is reported only at the turn of its check. */
-export interface Begun<Value> {
+export interface StartedStep<Value> {
   /** Resolves with the result of the step, or with undefined if it failed or was abandoned. */
   readonly ended: Promise<Value | undefined>;
   /** Reports the outcome, as {@link Steps.run} does. */
-  tell(check: CheckId): AsyncGenerator<Finding, Done<Value> | undefined>;
+  report(check: CheckId): AsyncGenerator<Finding, Done<Value> | undefined>;
   /** Cancels the step if its result is not needed any more. May be called after the step has ended. */
   abandon(): void;
 }
@@ -36,27 +36,27 @@ export class Steps {
     step: (signal: AbortSignal) => Promise<Value>,
     ms: number = STEP_MS,
   ): AsyncGenerator<Finding, Done<Value> | undefined> {
-    return tell(check, () => attempt(() => within(ms, this.signal, step)));
+    return report(check, () => attempt(() => withTimeout(ms, this.signal, step)));
   }
 
   /** Starts a step at once; other steps may run before its outcome is asked for. */
-  begin<Value>(step: (signal: AbortSignal) => Promise<Value>, ms: number = STEP_MS): Begun<Value> {
+  start<Value>(step: (signal: AbortSignal) => Promise<Value>, ms: number = STEP_MS): StartedStep<Value> {
     const controller = new AbortController();
     const signal = AbortSignal.any([this.signal, controller.signal]);
-    const attempted = attempt(() => within(ms, signal, step));
+    const attempted = attempt(() => withTimeout(ms, signal, step));
     return {
-      // `tell` may never be called; then an error of the step must not become an unhandled rejection.
+      // `report` may never be called; then an error of the step must not become an unhandled rejection.
       ended: attempted.then(
         ({ value }) => value,
         () => undefined,
       ),
-      tell: (check) => tell(check, () => attempted),
+      report: (check) => report(check, () => attempted),
       abandon: () => controller.abort(),
     };
   }
 }
 
-async function* tell<Value>(
+async function* report<Value>(
   check: CheckId,
   attempting: () => Promise<Attempt<Value>>,
 ): AsyncGenerator<Finding, Done<Value> | undefined> {

@@ -20,7 +20,7 @@ const TABLE_LEAF = 13;
 export interface DatabaseHeader {
   readonly applicationId: number;
   readonly userVersion: number;
-  /** The file is in WAL mode, see {@link journalOf}. */
+  /** The file is in WAL mode, see {@link walOf}. */
   readonly hasWal: boolean;
   /** The schema has at least one entry. */
   readonly hasTables: boolean;
@@ -45,12 +45,12 @@ export function readDatabaseHeader(path: string): DatabaseHeader | 'absent' | 'f
 }
 
 /** Returns the path of a file's WAL. */
-export function journalOf(path: string): string {
+export function walOf(path: string): string {
   return `${path}-wal`;
 }
 
 /** Returns the path of a file's WAL index, which SQLite maps into memory. */
-export function journalIndexOf(path: string): string {
+export function walIndexOf(path: string): string {
   return `${path}-shm`;
 }
 

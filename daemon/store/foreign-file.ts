@@ -3,12 +3,12 @@ import { basename } from 'node:path';
 
 import type Database from 'better-sqlite3';
 
-import { journalOf, readDatabaseHeader, rollbackJournalOf } from './database-file.ts';
+import { readDatabaseHeader, rollbackJournalOf, walOf } from './database-file.ts';
 import type { DatabaseHeader } from './database-file.ts';
 import { APPLICATION_ID, FORMAT_VERSION, versionOf } from './migrations.ts';
 import { FOREIGN_SCHEMA, hasOwnSchema } from './schema.ts';
 import { StoreError } from './sealed-store.ts';
-import { openAsItIs } from './sqlite-connection.ts';
+import { openUnhardened } from './sqlite-connection.ts';
 
 /** Tells whether the header of a file identifies it as a store, which may be damaged. @throws StoreError `io` */
 export function isStoreFile(path: string): boolean {
@@ -45,15 +45,16 @@ export function refuseForeignFile(path: string): void {
  *
  * @throws StoreError `damaged`, `newer`, `io`, and SQLite's own errors
  */
-export function refuseForeignJournal(path: string): void {
-  const journal = statSync(journalOf(path), { throwIfNoEntry: false });
-  if (journal?.isFIFO() === true) throw new StoreError('io', 'cannot read the journal of the store: it is a FIFO');
-  if ((journal?.size ?? 0) === 0) return;
+export function refuseForeignWal(path: string): void {
+  const wal = statSync(walOf(path), { throwIfNoEntry: false });
+  if (wal?.isFIFO() === true)
+    throw new StoreError('io', 'cannot read the write-ahead log (-wal) of the store: it is a FIFO');
+  if ((wal?.size ?? 0) === 0) return;
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) {
     // SQLite would create a new database, and delete the WAL.
-    throw new StoreError('damaged', 'the file is empty or gone, but its journal is there');
+    throw new StoreError('damaged', 'the file is empty or gone, but its write-ahead log (-wal) is there');
   }
-  const database = openAsItIs(path);
+  const database = openUnhardened(path);
   try {
     const userVersion = versionOf(database);
     refuseNewerVersion(userVersion);

@@ -5,7 +5,7 @@ import { PAGE_BYTES } from './page-file.ts';
 
 /** Header before each page in a WAL (https://sqlite.org/fileformat2.html#walformat); begins with the page number. */
 const FRAME_HEADER_BYTES = 24;
-const JOURNAL_HEADER_BYTES = 32;
+const WAL_HEADER_BYTES = 32;
 
 /** The header of the database file, at the start of its first page. */
 const FILE_HEADER_BYTES = 100;
@@ -33,12 +33,12 @@ const SLICE_PAGES = 200;
 const ZEROS = Buffer.alloc(PAGE_BYTES);
 
 /** Returns the numbers of all pages in a WAL, which may include uncommitted ones. */
-export function pagesInJournal(journal: number): Set<number> {
+export function pagesInWal(wal: number): Set<number> {
   const pages = new Set<number>();
-  const { size } = fstatSync(journal);
+  const { size } = fstatSync(wal);
   const number = Buffer.alloc(4);
-  for (let at = JOURNAL_HEADER_BYTES; at < size; at += FRAME_HEADER_BYTES + PAGE_BYTES) {
-    if (readSync(journal, number, 0, number.length, at) === number.length) pages.add(number.readUInt32BE());
+  for (let at = WAL_HEADER_BYTES; at < size; at += FRAME_HEADER_BYTES + PAGE_BYTES) {
+    if (readSync(wal, number, 0, number.length, at) === number.length) pages.add(number.readUInt32BE());
   }
   return pages;
 }

@@ -1,9 +1,9 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 
 import { describeSystemError } from '../system-error.ts';
-import { journalOf } from './database-file.ts';
-import { readJournal } from './journal-pages.ts';
-import type { JournalPages } from './journal-pages.ts';
+import { walOf } from './database-file.ts';
+import { readWal } from './wal-pages.ts';
+import type { WalPages } from './wal-pages.ts';
 import { StoreError } from './sealed-store.ts';
 
 /** The page size of every store: SQLite's default. */
@@ -15,20 +15,20 @@ const NO_PAGES: ReadonlyMap<number, number> = new Map();
 export class PageFile {
   readonly pageCount: number;
   /** The WAL is not empty, and none of it or only a part can be read. */
-  readonly isJournalLost: boolean;
+  readonly isWalLost: boolean;
   readonly #file: number;
-  readonly #journalFile: number | undefined;
-  readonly #journal: JournalPages | undefined;
+  readonly #walFile: number | undefined;
+  readonly #wal: WalPages | undefined;
   readonly #unreadable: Set<number> = new Set();
 
-  private constructor(file: number, journalFile: number | undefined) {
+  private constructor(file: number, walFile: number | undefined) {
     this.#file = file;
-    this.#journalFile = journalFile;
-    this.#journal = journalFile === undefined ? undefined : readJournal(journalFile, PAGE_BYTES);
-    const hasJournal = journalFile !== undefined && fstatSync(journalFile).size > 0;
-    this.isJournalLost = hasJournal && this.#journal?.isReadable !== true;
+    this.#walFile = walFile;
+    this.#wal = walFile === undefined ? undefined : readWal(walFile, PAGE_BYTES);
+    const hasWal = walFile !== undefined && fstatSync(walFile).size > 0;
+    this.isWalLost = hasWal && this.#wal?.isReadable !== true;
     const inFile = Math.ceil(fstatSync(file).size / PAGE_BYTES);
-    const { pageCount = inFile, offsets = NO_PAGES } = this.#journal ?? {};
+    const { pageCount = inFile, offsets = NO_PAGES } = this.#wal ?? {};
     // The page count in the WAL may be forged, so it is limited to the pages that are there.
     this.pageCount = Math.min(
       pageCount,
@@ -43,9 +43,9 @@ export class PageFile {
       const file = openFile(path);
       if (file === undefined) throw new StoreError('io', `cannot read ${path}: it is not there`);
       files.push(file);
-      const journal = openFile(journalOf(path));
-      if (journal !== undefined) files.push(journal);
-      return new PageFile(file, journal);
+      const wal = openFile(walOf(path));
+      if (wal !== undefined) files.push(wal);
+      return new PageFile(file, wal);
     } catch (error) {
       for (const file of files) closeSync(file);
       if (error instanceof StoreError) throw error;
@@ -65,13 +65,13 @@ export class PageFile {
   read(page: number): Buffer | undefined {
     if (page < 1 || page > this.pageCount) return undefined;
     const bytes = Buffer.alloc(PAGE_BYTES);
-    const inJournal = this.#journal?.offsets.get(page);
+    const inWal = this.#wal?.offsets.get(page);
     try {
-      if (inJournal === undefined || this.#journalFile === undefined) {
+      if (inWal === undefined || this.#walFile === undefined) {
         readSync(this.#file, bytes, 0, PAGE_BYTES, (page - 1) * PAGE_BYTES);
         return bytes;
       }
-      if (readSync(this.#journalFile, bytes, 0, PAGE_BYTES, inJournal) === PAGE_BYTES) return bytes;
+      if (readSync(this.#walFile, bytes, 0, PAGE_BYTES, inWal) === PAGE_BYTES) return bytes;
     } catch {
       // Unreadable sectors are what this class is for: the page is counted, and the others are still read.
     }
@@ -81,7 +81,7 @@ export class PageFile {
 
   close(): void {
     closeSync(this.#file);
-    if (this.#journalFile !== undefined) closeSync(this.#journalFile);
+    if (this.#walFile !== undefined) closeSync(this.#walFile);
   }
 }
 

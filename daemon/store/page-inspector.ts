@@ -10,7 +10,7 @@ import { existsSync, statSync } from 'node:fs';
 
 import Database from 'better-sqlite3';
 
-import { journalOf } from './database-file.ts';
+import { walOf } from './database-file.ts';
 import { isOfSystem } from './file-error.ts';
 import { describeForeign } from './schema.ts';
 import { bytesOf } from './sqlite-connection.ts';
@@ -26,14 +26,14 @@ for (const line of inspect(path, Number(largestBody))) process.stdout.write(`${l
 function inspect(file: string, bodyBytesMax: number): string[] {
   let database: Database.Database | undefined;
   // Asked first, because SQLite creates an empty WAL.
-  const hasJournal = existsSync(journalOf(file));
+  const hasWal = existsSync(walOf(file));
   try {
     database = new Database(file, { readonly: true });
     database.pragma('trusted_schema = OFF');
     database.pragma('cell_size_check = ON');
     const foreign = describeForeign(database);
     if (foreign !== undefined) return [foreign];
-    if (!hasJournal && isCut(file, database)) return ['the last page of the file is cut'];
+    if (!hasWal && isCut(file, database)) return ['the last page of the file is cut'];
     const found = database.pragma(`integrity_check(${LINES_MAX})`) as { integrity_check: string }[];
     const damage = found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
     if (damage.length > 0) return damage;
@@ -42,7 +42,7 @@ function inspect(file: string, bodyBytesMax: number): string[] {
     return largest > bodyBytesMax ? ['a record is larger than any that this program writes'] : [];
   } catch (error) {
     // An error of the system is no damage of the file, which could not be checked then.
-    if (existsSync(file) && (isOfSystem(error) || StoreDisk.open(file).whyNotRead() !== undefined)) throw error;
+    if (existsSync(file) && (isOfSystem(error) || StoreDisk.open(file).readError() !== undefined)) throw error;
     return [error instanceof Error ? error.message : 'the file cannot be read'];
   } finally {
     database?.close();

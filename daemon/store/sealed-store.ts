@@ -54,11 +54,11 @@ export interface SealedTransaction {
   /**
    * Makes the changes durable, all or none. If it fails, the transaction has ended as after {@link rollback}.
    *
-   * @param isPurged the caller calls `purge` soon, so the commit itself runs no checkpoint: after a large change one
-   *   takes as long as the commit
+   * @param skipsCheckpoint set by a caller that calls `purge` soon: after a large change, a checkpoint takes as long as
+   *   the commit
    * @throws StoreError
    */
-  commit(isPurged?: boolean): void;
+  commit(skipsCheckpoint?: boolean): void;
   rollback(): void;
 }
 

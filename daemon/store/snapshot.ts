@@ -45,7 +45,7 @@ export class Snapshot implements SealedReader {
     );
     this.#begin = database.prepare('BEGIN');
     // Not COMMIT, which fails after a read that met a damaged page: then the writer's commit would fail too, since it
-    // leaves this snapshot first.
+    // ends this snapshot first.
     this.#end = database.prepare('ROLLBACK');
   }
 
@@ -70,7 +70,7 @@ export class Snapshot implements SealedReader {
   }
 
   /** Ends the read transaction: the next read sees later commits, and a checkpoint can truncate the WAL. */
-  leave(): void {
+  end(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     if (this.#database.inTransaction) this.#end.run();
@@ -82,7 +82,7 @@ export class Snapshot implements SealedReader {
    */
   #read<T>(work: () => T): T {
     const read = (): T => {
-      this.#enter();
+      this.#beginIfEnded();
       return work();
     };
     try {
@@ -96,12 +96,12 @@ export class Snapshot implements SealedReader {
       }
     } catch (error) {
       // SQLite got no lock, so no read transaction is open: the next read must begin a new one.
-      if (error instanceof Database.SqliteError && error.code === 'SQLITE_PROTOCOL') this.leave();
+      if (error instanceof Database.SqliteError && error.code === 'SQLITE_PROTOCOL') this.end();
       throw this.#explain(error);
     }
   }
 
-  #enter(): void {
+  #beginIfEnded(): void {
     if (this.#isOpen) return;
     this.#checkEntry();
     this.#begin.run();

@@ -26,7 +26,7 @@ export function openReader(path: string): Database.Database {
  * Opens an existing file for reading, and sets no pragmas: of a damaged or foreign file SQLite reads no more than it
  * must.
  */
-export function openAsItIs(path: string): Database.Database {
+export function openUnhardened(path: string): Database.Database {
   return open(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
 }
 
@@ -58,7 +58,7 @@ export function asStoreError(error: unknown): unknown {
     return new StoreError('full', `the disk is full, or a file cannot grow${describeFileLimit()}`, options);
   }
   if (code === 'SQLITE_IOERR_SHMMAP') {
-    const what = 'the index of the journal (-shm) cannot be mapped into memory';
+    const what = 'the WAL index (-shm) cannot be mapped into memory';
     return new StoreError('io', `${what}: not every file system supports shared mappings`, options);
   }
   // Only a read-only connection fails like this, as it cannot roll such a journal back. Before a writer is opened,

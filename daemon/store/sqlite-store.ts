@@ -5,9 +5,9 @@ import type Database from 'better-sqlite3';
 
 import { errnoOf } from '../system-error.ts';
 import { attempt } from './copy-directory.ts';
-import { identityOf, journalIndexOf, journalOf, lookAt } from './database-file.ts';
+import { identityOf, lookAt, walIndexOf, walOf } from './database-file.ts';
 import { asFileError } from './file-error.ts';
-import { refuseForeignFile, refuseForeignJournal, refuseForeignSchema, refuseNewerDatabase } from './foreign-file.ts';
+import { refuseForeignFile, refuseForeignWal, refuseForeignSchema, refuseNewerDatabase } from './foreign-file.ts';
 import { inspectPages } from './inspect-pages.ts';
 import { overwriteAllLeftoversInSlices } from './leftovers.ts';
 import { migrate } from './migrations.ts';
@@ -15,14 +15,14 @@ import { describeForeign } from './schema.ts';
 import { KIND, StoreError, fixedTag } from './sealed-store.ts';
 import type { Kind, SealedRecord, SealedSnapshot, SealedStore, SealedTransaction } from './sealed-store.ts';
 import { Snapshot, bytesIn } from './snapshot.ts';
-import { asStoreError, bytesOf, openAsItIs, openReader, openWriter } from './sqlite-connection.ts';
+import { asStoreError, bytesOf, openReader, openUnhardened, openWriter } from './sqlite-connection.ts';
 import { StoreDisk } from './store-disk.ts';
 
 /**
  * Size of the WAL, in pages, at which a commit also runs a checkpoint, which takes two more fsyncs: 16 MiB. Deleted
  * data does not wait for that, see {@link SqliteStore.purge}.
  */
-const JOURNAL_PAGES = 4096;
+const CHECKPOINT_PAGES = 4096;
 /** Pages copied per turn of the event loop: about a millisecond of work. */
 const COPY_PAGES = 100;
 /**
@@ -42,7 +42,7 @@ const CHECKED_HERE_BYTES_MAX: number = 16 * 1024 ** 2;
 export class SqliteStore implements SealedStore {
   readonly #path: string;
   readonly #fileIdentity: string | undefined;
-  readonly #journalIdentity: string | undefined;
+  readonly #walIdentity: string | undefined;
   readonly #disk: StoreDisk;
   readonly #writer: Database.Database;
   readonly #reader: Database.Database;
@@ -57,16 +57,16 @@ export class SqliteStore implements SealedStore {
   /** State of the file ({@link lookAt}) after the last write of this program to it. */
   #written: string | undefined;
   /** Numbers of the pages that a checkpoint copied to the file and that may still contain leftovers. */
-  readonly #moved: Set<number> = new Set();
+  readonly #checkpointedPages: Set<number> = new Set();
   /** Set when it is not known which pages a checkpoint copied: any page may contain leftovers. */
-  #areAllMoved = false;
+  #areCheckpointedPagesUnknown = false;
 
   private constructor(path: string, writer: Database.Database, reader: Database.Database, disk: StoreDisk) {
     this.#path = path;
     const file = lookAt(path);
     this.#fileIdentity = file?.identity;
     this.#written = file?.written;
-    this.#journalIdentity = identityOf(journalOf(path));
+    this.#walIdentity = identityOf(walOf(path));
     this.#disk = disk;
     this.#writer = writer;
     this.#reader = reader;
@@ -86,17 +86,17 @@ export class SqliteStore implements SealedStore {
    */
   static open(path: string): SqliteStore {
     refuseForeignFile(path);
-    StoreDisk.forgetLeft(path);
+    StoreDisk.dropPageCacheBeforeOpen(path);
     try {
-      refuseForeignJournal(path);
-      const reader = readerOfJournal(path);
+      refuseForeignWal(path);
+      const reader = readerOfWal(path);
       try {
         return SqliteStore.#open(path).#checkedForWriting();
       } catch (error) {
         if (!isReadOnly(error)) throw error;
         // If the system cannot open the file for writing (out of file descriptors, say), SQLite silently opens it
         // read-only, and stays read-only. So try once more; if that fails too, the file or its disk is the reason.
-        return SqliteStore.#open(path, StoreDisk.whyNotOpened(path));
+        return SqliteStore.#open(path, StoreDisk.openError(path));
       } finally {
         reader?.close();
       }
@@ -114,7 +114,7 @@ export class SqliteStore implements SealedStore {
       writer.pragma('journal_mode = WAL');
       writer.pragma('synchronous = FULL');
       writer.pragma('secure_delete = ON');
-      writer.pragma(`wal_autocheckpoint = ${JOURNAL_PAGES}`);
+      writer.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
       migrate(writer);
       refuseForeignSchema(writer);
       reader = openReader(path);
@@ -152,10 +152,10 @@ export class SqliteStore implements SealedStore {
 
   begin(expectedHead: Uint8Array | undefined): SealedTransaction {
     return this.#explained(() => {
-      // Checked before the snapshot is left: if this throws, readers can continue in the read transaction that is open.
+      // Checked before the snapshot ends: if this throws, readers can continue in the read transaction that is open.
       this.#requireIndex();
       // Commits to a file that was deleted, or replaced by a copy, would be lost when the process ends.
-      this.#writersSnapshot.leave();
+      this.#writersSnapshot.end();
       this.#requireOwnFile();
       this.#beginWrite.run();
       this.#isWriting = true;
@@ -168,7 +168,8 @@ export class SqliteStore implements SealedStore {
       return {
         put: ({ kind, tag, body }) => this.#explained(() => void this.#saved(() => this.#put.run(kind, tag, body))),
         delete: (kind, tag) => this.#explained(() => void this.#saved(() => this.#delete.run(kind, tag))),
-        commit: (isPurged = false) => this.#explained(() => (isPurged ? this.#commitOnly() : this.#commit())),
+        commit: (skipsCheckpoint = false) =>
+          this.#explained(() => (skipsCheckpoint ? this.#commitWithoutCheckpoint() : this.#commit())),
         rollback: () => this.#rollback(),
       };
     });
@@ -197,8 +198,8 @@ export class SqliteStore implements SealedStore {
 
   purge(): void {
     this.#requireIndex();
-    this.#leaveSnapshots();
-    const isDone = this.#explained(() => this.#saved(() => this.#emptyJournal()));
+    this.#endSnapshots();
+    const isDone = this.#explained(() => this.#saved(() => this.#truncateWal()));
     this.#noteWritten();
     if (!isDone) throw new StoreError('changed_by_other', 'another program reads the store');
   }
@@ -208,43 +209,44 @@ export class SqliteStore implements SealedStore {
    *
    * @returns whether the WAL is empty now; false if another connection still reads from it
    */
-  #emptyJournal(): boolean {
-    const isMoved = (mode: 'FULL' | 'TRUNCATE'): boolean => {
+  #truncateWal(): boolean {
+    const checkpoint = (mode: 'FULL' | 'TRUNCATE'): boolean => {
       const [done] = this.#writer.pragma(`wal_checkpoint(${mode})`) as { busy: number }[];
       return done?.busy === 0;
     };
-    const isAllMoved = isMoved('FULL');
-    this.#noteMoved();
-    if (!isAllMoved) return false;
+    const isComplete = checkpoint('FULL');
+    this.#noteCheckpointedPages();
+    if (!isComplete) return false;
     // Done while the WAL still has the pages: if the process is killed before the WAL is truncated, the next start
     // repeats all of it.
     if (this.#overwriteLeftovers()) this.#disk.sync();
-    this.#forgetMoved();
-    return isMoved('TRUNCATE');
+    this.#forgetCheckpointedPages();
+    return checkpoint('TRUNCATE');
   }
 
   /**
    * Records which pages a checkpoint copied to the file. Runs right after the checkpoint: the next commit may restart
    * the WAL from its beginning and so overwrite the page numbers.
    */
-  #noteMoved(): void {
+  #noteCheckpointedPages(): void {
     try {
-      for (const page of this.#disk.pagesInJournal()) this.#moved.add(page);
+      for (const page of this.#disk.pagesInWal()) this.#checkpointedPages.add(page);
     } catch (error) {
-      this.#areAllMoved = true;
+      this.#areCheckpointedPagesUnknown = true;
       throw error;
     }
   }
 
-  #forgetMoved(): void {
-    this.#moved.clear();
-    this.#areAllMoved = false;
+  #forgetCheckpointedPages(): void {
+    this.#checkpointedPages.clear();
+    this.#areCheckpointedPagesUnknown = false;
   }
 
   /** Overwrites leftovers in the pages that were copied to the file. @returns whether there were any */
   #overwriteLeftovers(): boolean {
-    if (!this.#disk.overwriteLeftovers(this.#areAllMoved ? 'all' : this.#moved)) return false;
-    this.#forgetPages();
+    if (!this.#disk.overwriteLeftovers(this.#areCheckpointedPagesUnknown ? 'all' : this.#checkpointedPages))
+      return false;
+    this.#dropSqliteCaches();
     return true;
   }
 
@@ -252,8 +254,8 @@ export class SqliteStore implements SealedStore {
     try {
       this.#requireIndex();
       // Check what is on the disk, not pages that SQLite cached some time ago.
-      this.#leaveSnapshots();
-      this.#forgetPages();
+      this.#endSnapshots();
+      this.#dropSqliteCaches();
       if (this.copyBytes() > CHECKED_HERE_BYTES_MAX) return await inspectPages(this.#path, Number.POSITIVE_INFINITY);
       const damage = this.#lookAtPages();
       // Check twice before reporting damage, as `Snapshot` does: SQLite also reports a page as damaged after a
@@ -285,7 +287,7 @@ export class SqliteStore implements SealedStore {
     });
     // A connection of its own, with one read transaction from the first page to the last: the copy does not restart
     // when something is committed meanwhile, and contains nothing uncommitted.
-    const source = this.#explained(() => openAsItIs(this.#path));
+    const source = this.#explained(() => openUnhardened(this.#path));
     try {
       source.exec('BEGIN');
       source.prepare('SELECT 1 FROM record LIMIT 1').get();
@@ -313,8 +315,8 @@ export class SqliteStore implements SealedStore {
   #isPurgedForGood(): boolean {
     try {
       this.#requireIndex();
-      this.#leaveSnapshots();
-      return this.#emptyJournal();
+      this.#endSnapshots();
+      return this.#truncateWal();
     } catch {
       return false;
     }
@@ -334,10 +336,10 @@ export class SqliteStore implements SealedStore {
     return this.#isWriting ? this.#readersSnapshot : this.#writersSnapshot;
   }
 
-  #leaveSnapshots(): void {
-    // While the writer has a write transaction open, it has no snapshot to leave.
-    if (!this.#isWriting) this.#writersSnapshot.leave();
-    this.#readersSnapshot.leave();
+  #endSnapshots(): void {
+    // While the writer has a write transaction open, it has no snapshot to end.
+    if (!this.#isWriting) this.#writersSnapshot.end();
+    this.#readersSnapshot.end();
   }
 
   /**
@@ -348,10 +350,10 @@ export class SqliteStore implements SealedStore {
   readonly #requireIndex = (): void => {
     this.#disk.requireLocks();
     try {
-      accessSync(journalIndexOf(this.#path), constants.W_OK);
+      accessSync(walIndexOf(this.#path), constants.W_OK);
     } catch (error) {
       if (errnoOf(error) === osConstants.errno.EPERM) {
-        throw asFileError(error, 'the index of the journal (-shm) cannot be written');
+        throw asFileError(error, 'the WAL index (-shm) cannot be written');
       }
     }
   };
@@ -364,15 +366,15 @@ export class SqliteStore implements SealedStore {
     if (file?.written !== this.#written) {
       // Another program wrote to the file. It may only have checkpointed the WAL. If it overwrote the file with a copy,
       // the head shows that, as long as the head is read from the disk and not from SQLite's page cache.
-      this.#forgetPages();
+      this.#dropSqliteCaches();
       this.#written = file?.written;
     }
     // SQLite keeps the WAL open from its first connection to its last. Once the WAL is unlinked, SQLite would go on
     // writing commits to a file that no later process can find.
-    const journalIdentity = identityOf(journalOf(this.#path));
-    if (journalIdentity === this.#journalIdentity) return;
-    if (journalIdentity === undefined) this.purge();
-    throw new StoreError('changed_by_other', 'the journal was deleted or replaced by another program');
+    const walIdentity = identityOf(walOf(this.#path));
+    if (walIdentity === this.#walIdentity) return;
+    if (walIdentity === undefined) this.purge();
+    throw new StoreError('changed_by_other', 'the write-ahead log (-wal) was deleted or replaced by another program');
   }
 
   /**
@@ -389,7 +391,7 @@ export class SqliteStore implements SealedStore {
   }
 
   /** Drops SQLite's page caches, so that the next read comes from the file. */
-  #forgetPages(): void {
+  #dropSqliteCaches(): void {
     for (const connection of [this.#writer, this.#reader]) connection.pragma('shrink_memory');
   }
 
@@ -402,7 +404,7 @@ export class SqliteStore implements SealedStore {
   #commit(): void {
     const written = this.#written;
     try {
-      this.#readersSnapshot.leave();
+      this.#readersSnapshot.end();
       this.#saved(() => this.#endWrite.run());
       this.#isWriting = false;
     } catch (error) {
@@ -411,7 +413,7 @@ export class SqliteStore implements SealedStore {
     }
     this.#noteWritten();
     // The file has changed, so SQLite ran an automatic checkpoint; it does not report whether that succeeded.
-    if (this.#written !== written) attempt(() => this.#saved(() => this.#finishMoving()));
+    if (this.#written !== written) attempt(() => this.#saved(() => this.#finishCheckpoint()));
   }
 
   /**
@@ -422,30 +424,30 @@ export class SqliteStore implements SealedStore {
     try {
       return work();
     } catch (error) {
-      this.#disk.forgetUnwritten();
+      this.#disk.dropPageCache();
       throw error;
     }
   }
 
   /** Completes a checkpoint of SQLite's own: overwrites leftovers in the copied pages and syncs the file. */
-  #finishMoving(): void {
+  #finishCheckpoint(): void {
     try {
-      this.#noteMoved();
+      this.#noteCheckpointedPages();
       this.#overwriteLeftovers();
       this.#disk.sync();
-      this.#forgetMoved();
+      this.#forgetCheckpointedPages();
     } finally {
       this.#noteWritten();
     }
   }
 
   /** Commits without the automatic checkpoint that may follow a commit. */
-  #commitOnly(): void {
+  #commitWithoutCheckpoint(): void {
     this.#writer.pragma('wal_autocheckpoint = 0');
     try {
       this.#commit();
     } finally {
-      this.#writer.pragma(`wal_autocheckpoint = ${JOURNAL_PAGES}`);
+      this.#writer.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     }
   }
 
@@ -460,9 +462,9 @@ export class SqliteStore implements SealedStore {
  * Opens a read-only connection if there is a WAL with something in it; undefined otherwise. While this connection is
  * open, closing a writer that failed to open the store does not checkpoint the WAL (compare `SqliteStore.close`).
  */
-function readerOfJournal(path: string): Database.Database | undefined {
-  if ((statSync(journalOf(path), { throwIfNoEntry: false })?.size ?? 0) === 0) return undefined;
-  const reader = openAsItIs(path);
+function readerOfWal(path: string): Database.Database | undefined {
+  if ((statSync(walOf(path), { throwIfNoEntry: false })?.size ?? 0) === 0) return undefined;
+  const reader = openUnhardened(path);
   try {
     bytesOf(reader);
     return reader;

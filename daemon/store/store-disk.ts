@@ -4,12 +4,12 @@ import { dirname } from 'node:path';
 
 import Database from 'better-sqlite3';
 
-import { SystemError, forgetPages, lockRecords } from '../kernel/libc.ts';
+import { SystemError, dropCachedPages, lockRecords } from '../kernel/libc.ts';
 import { describeSystemError, errnoOf } from '../system-error.ts';
 import { attempt, closeForGood } from './copy-directory.ts';
-import { journalOf } from './database-file.ts';
+import { walOf } from './database-file.ts';
 import { asFileError } from './file-error.ts';
-import { overwriteLeftovers, pagesInFile, pagesInJournal } from './leftovers.ts';
+import { overwriteLeftovers, pagesInFile, pagesInWal } from './leftovers.ts';
 import { StoreError } from './sealed-store.ts';
 import { asStoreError } from './sqlite-connection.ts';
 
@@ -52,7 +52,7 @@ export class StoreDisk {
   #file: number | undefined;
   /** A second descriptor of the same file, for writing. */
   #pages: number | undefined;
-  #journal: number | undefined;
+  #wal: number | undefined;
   #block: Uint8Array | undefined;
   /** Set after SQLite gave up on a lock because the file system had none (ENOLCK). */
   #lacksLocks = false;
@@ -73,13 +73,13 @@ export class StoreDisk {
    * locks on it (fcntl(2)). On a file system without O_DIRECT, read errors of the disk cannot be told from damaged
    * pages.
    *
-   * @param whyReadOnly the result of {@link whyNotOpened}
+   * @param whyReadOnly the result of {@link openError}
    */
   static open(path: string, whyReadOnly?: unknown): StoreDisk {
     const disk = new StoreDisk(path, openIfAllowed(path, constants.O_RDONLY | constants.O_DIRECT), whyReadOnly);
     try {
       disk.#pages = openUnlessForbidden(path, constants.O_RDWR);
-      disk.#journal = openUnlessForbidden(journalOf(path), constants.O_RDONLY | constants.O_NONBLOCK);
+      disk.#wal = openUnlessForbidden(walOf(path), constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (error) {
       disk.close();
       throw error;
@@ -88,19 +88,19 @@ export class StoreDisk {
   }
 
   /**
-   * Does what {@link forgetUnwritten} does, for a WAL that a killed process left behind. The store must not be open in
+   * Does what {@link dropPageCache} does, for a WAL that a killed process left behind. The store must not be open in
    * this process.
    */
-  static forgetLeft(path: string): void {
+  static dropPageCacheBeforeOpen(path: string): void {
     attempt(() => {
-      if ((statSync(journalOf(path), { throwIfNoEntry: false })?.size ?? 0) === 0) return;
-      forgetFile(path);
-      forgetFile(journalOf(path));
+      if ((statSync(walOf(path), { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+      dropPageCacheOf(path);
+      dropPageCacheOf(walOf(path));
     });
   }
 
   /** Returns why an existing file that SQLite does not have open cannot be opened for writing; undefined if it can. */
-  static whyNotOpened(path: string): unknown {
+  static openError(path: string): unknown {
     try {
       closeSync(openSync(path, constants.O_RDWR));
       return undefined;
@@ -115,7 +115,7 @@ export class StoreDisk {
     const failure = asStoreError(error);
     if (!(failure instanceof StoreError && error instanceof Database.SqliteError)) return failure;
     if (failure.failure === 'damaged') {
-      const reason = this.whyNotRead();
+      const reason = this.readError();
       return reason === undefined ? failure : asFileError(reason, 'the disk of the store cannot be read');
     }
     if (failure.failure === 'read_only' && this.#whyReadOnly !== undefined) {
@@ -123,7 +123,7 @@ export class StoreDisk {
       return new StoreError('read_only', `the file was opened for reading only: ${why}`, { cause: error });
     }
     const trial = TRIALS.find(({ codes }) => codes.test(error.code));
-    const reason = trial && whyNot(`${this.#path}${TRIED}`, trial.work);
+    const reason = trial && errorOf(`${this.#path}${TRIED}`, trial.work);
     if (trial === undefined || reason === undefined) return failure;
     // The scratch file could not be created, which is unrelated to the lock.
     if (trial === LOCKING && !(reason instanceof SystemError)) return failure;
@@ -140,7 +140,7 @@ export class StoreDisk {
    */
   requireLocks(): void {
     if (!this.#lacksLocks) return;
-    const reason = whyNot(`${this.#path}${TRIED}`, LOCKING.work);
+    const reason = errorOf(`${this.#path}${TRIED}`, LOCKING.work);
     this.#lacksLocks = reason instanceof SystemError;
     if (this.#lacksLocks) throw asFileError(reason, `a file of the store cannot be ${LOCKING.what}`);
   }
@@ -151,15 +151,15 @@ export class StoreDisk {
    * is not on the disk even after a sync that succeeds: their extents stay "unwritten", and read as zeros once the
    * kernel drops the cached pages.
    */
-  forgetUnwritten(): void {
+  dropPageCache(): void {
     const file = this.#file;
-    if (file !== undefined) attempt(() => forgetPages(file));
-    forgetFile(journalOf(this.#path));
+    if (file !== undefined) attempt(() => dropCachedPages(file));
+    dropPageCacheOf(walOf(this.#path));
   }
 
   /** Returns the numbers of the pages in the WAL, see `leftovers`. */
-  pagesInJournal(): Iterable<number> {
-    return this.#journal === undefined ? [] : pagesInJournal(this.#journal);
+  pagesInWal(): Iterable<number> {
+    return this.#wal === undefined ? [] : pagesInWal(this.#wal);
   }
 
   /** Syncs the file. A failed write is reported by one call only (fsync(2)). */
@@ -183,7 +183,7 @@ export class StoreDisk {
    *
    * @returns the system's error; undefined if the disk returned the block, or the file system has no O_DIRECT
    */
-  whyNotRead(): unknown {
+  readError(): unknown {
     if (this.#file === undefined) return undefined;
     // WebAssembly memory is page-aligned.
     this.#block ??= new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer, 0, BLOCK_BYTES);
@@ -198,10 +198,10 @@ export class StoreDisk {
   }
 
   close(): void {
-    for (const file of [this.#file, this.#pages, this.#journal]) if (file !== undefined) closeForGood(file);
+    for (const file of [this.#file, this.#pages, this.#wal]) if (file !== undefined) closeForGood(file);
     this.#file = undefined;
     this.#pages = undefined;
-    this.#journal = undefined;
+    this.#wal = undefined;
   }
 }
 
@@ -227,19 +227,19 @@ function openUnlessForbidden(path: string, flags: number): number | undefined {
 }
 
 /** Drops the kernel's cached pages of a file, if it can be opened. */
-function forgetFile(path: string): void {
+function dropPageCacheOf(path: string): void {
   attempt(() => {
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      forgetPages(file);
+      dropCachedPages(file);
     } finally {
       closeForGood(file);
     }
   });
 }
 
-/** Returns why `work` fails on a new file; undefined if it succeeds, or a file of that name exists already. */
-function whyNot(path: string, work: (file: number) => void): unknown {
+/** Returns the error of `work` on a new file; undefined if it succeeds, or a file of that name exists already. */
+function errorOf(path: string, work: (file: number) => void): unknown {
   try {
     const file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
     try {

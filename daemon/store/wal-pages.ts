@@ -12,7 +12,7 @@ const SALT_OFFSET = 16;
 const SALT_BYTES = 8;
 
 /** The state of a database after the commits in its WAL. */
-export interface JournalPages {
+export interface WalPages {
   /** Size of the database after the last commit, in pages. */
   readonly pageCount: number;
   /** False if the disk failed to return a part of the WAL. */
@@ -28,7 +28,7 @@ export interface JournalPages {
  * @param file a descriptor, which stays the caller's
  * @returns undefined if the WAL has no complete commit
  */
-export function readJournal(file: number, pageBytes: number): JournalPages | undefined {
+export function readWal(file: number, pageBytes: number): WalPages | undefined {
   const header = Buffer.alloc(HEADER_BYTES);
   if (readWhole(file, header, 0) !== 'whole') return undefined;
   const magic = header.readUInt32BE(0);
@@ -46,8 +46,8 @@ export function readJournal(file: number, pageBytes: number): JournalPages | und
   for (let at = HEADER_BYTES; reading === 'whole'; reading = readWhole(file, frame, (at += frame.length))) {
     sum.add(frame.subarray(0, FRAME_SUMMED_BYTES));
     sum.add(frame.subarray(FRAME_HEADER_BYTES));
-    const isOfThisJournal = frame.subarray(FRAME_SUMMED_BYTES, FRAME_SUMMED_BYTES + SALT_BYTES).equals(salt);
-    if (!isOfThisJournal || !sum.isIn(frame, FRAME_SUMMED_BYTES + SALT_BYTES)) break;
+    const isOfThisWal = frame.subarray(FRAME_SUMMED_BYTES, FRAME_SUMMED_BYTES + SALT_BYTES).equals(salt);
+    if (!isOfThisWal || !sum.isIn(frame, FRAME_SUMMED_BYTES + SALT_BYTES)) break;
     uncommitted.set(frame.readUInt32BE(0), at + FRAME_HEADER_BYTES);
     const pagesAfterCommit = frame.readUInt32BE(4);
     if (pagesAfterCommit === 0) continue;

@@ -26,14 +26,14 @@ export interface Findings {
   /** Credentials whose names are not in the list that they refer to. */
   readonly unlisted: readonly CredentialRecord[];
   /** Names without a credential, by the id of their list. */
-  readonly stale: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly namesWithoutCredential: ReadonlyMap<string, ReadonlySet<string>>;
   readonly principals: Principals;
   /** Totals of the readable credentials of each space. */
   readonly spaces: ReadonlyMap<Space, SpaceSummary>;
 }
 
 /** The totals of a space without credentials. */
-export const NOTHING: SpaceSummary = { generation: 0, count: 0, names: [], bytes: 0 };
+export const EMPTY_SUMMARY: SpaceSummary = { generation: 0, count: 0, names: [], bytes: 0 };
 
 /** Totals of the readable credentials of one space. */
 export interface SpaceSummary {

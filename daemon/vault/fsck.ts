@@ -5,7 +5,7 @@ import type { Kind, SealedRecord, SealedStore } from '../store/sealed-store.ts';
 import { provenAdditions } from './added-credentials.ts';
 import { epochTag } from './data-key.ts';
 import { everyRecord } from './every-record.ts';
-import { NOTHING } from './findings.ts';
+import { EMPTY_SUMMARY } from './findings.ts';
 import type { Findings, IncompleteCredential, SpaceSummary } from './findings.ts';
 import { Digest } from './head.ts';
 import { commitOf } from './name-lists.ts';
@@ -67,7 +67,7 @@ class Check implements Findings {
   readonly #incomplete: Map<string, IncompleteCredential> = new Map();
   readonly #unlisted: Map<string, CredentialRecord> = new Map();
   /** The names in the lists that were read, without those whose credential was found. */
-  readonly stale: Map<string, Set<string>> = new Map();
+  readonly namesWithoutCredential: Map<string, Set<string>> = new Map();
   /** Ids of lists that credentials refer to and that do not exist. */
   readonly #lostLists: Set<string> = new Set();
   readonly #damagedLists: Set<string> = new Set();
@@ -167,7 +167,7 @@ class Check implements Findings {
       return;
     }
     const { id, names } = decodeNames(text);
-    this.stale.set(id, new Set(names));
+    this.namesWithoutCredential.set(id, new Set(names));
   }
 
   credential(sealed: SealedRecord): void {
@@ -191,7 +191,7 @@ class Check implements Findings {
   listedNames(): void {
     if (this.#isListingCut) return;
     const unlisted = new Map(this.unlisted.map((record) => [record.name, record]));
-    for (const [id, names] of this.stale) {
+    for (const [id, names] of this.namesWithoutCredential) {
       for (const name of names) {
         const record = unlisted.get(name);
         // The list is newer than the one that the credential refers to, so it belongs to a later credential of this
@@ -287,7 +287,7 @@ class Check implements Findings {
     const spaces = [...this.principals.keys()].filter(isSpace);
     for (const space of new Set([...spaces, ...this.spaces.keys()])) {
       const known = this.principals.get(space);
-      const { generation, count, names, bytes } = this.spaces.get(space) ?? NOTHING;
+      const { generation, count, names, bytes } = this.spaces.get(space) ?? EMPTY_SUMMARY;
       if (known === undefined) {
         this.report({
           what: 'missing',
@@ -385,7 +385,7 @@ class Check implements Findings {
   #checkListing(record: CredentialRecord): void {
     const { listed, name } = record;
     if (listed === undefined || this.#isListingCut) return;
-    const names = this.stale.get(listed);
+    const names = this.namesWithoutCredential.get(listed);
     if (names?.delete(name) === true) return;
     this.#unlisted.set(record.id, record);
     if (names !== undefined) {

@@ -13,7 +13,7 @@ const VALUES_MAX = 111;
  * How many values are turned away between two that replace another one when there is no room: with more values in use
  * than fit, most would be replaced before they are read again.
  */
-const PASSED_BY = 15;
+const REJECTIONS_PER_REPLACEMENT = 15;
 
 interface MaskedValue {
   /** The object that it belongs to: the decoded record of its credential. */
@@ -33,7 +33,7 @@ interface MaskedValue {
 export class MaskedValues {
   readonly #pads: KeyMemory = new KeyMemory(VALUES_MAX + 1, VALUE_BYTES_MAX);
   readonly #values: Map<string, MaskedValue> = new Map();
-  #passedBy = 0;
+  #rejections = 0;
   /** Buffer for the unmasked value, in the memory of the pads; all zeros between calls. */
   readonly #opened: Uint8Array = this.#pads.allocate();
 
@@ -44,7 +44,7 @@ export class MaskedValues {
 
   /**
    * Keeps a value under `key`, and replaces an earlier one of that key. If there is no room, the value is usually
-   * turned away; one in `PASSED_BY + 1` replaces the oldest value.
+   * turned away; one in `REJECTIONS_PER_REPLACEMENT + 1` replaces the oldest value.
    *
    * @param of the object that {@link openFor} must be given again
    * @param value stays the caller's
@@ -93,8 +93,8 @@ export class MaskedValues {
   }
 
   #makeRoom(): boolean {
-    this.#passedBy = (this.#passedBy + 1) % (PASSED_BY + 1);
-    if (this.#passedBy !== 0) return false;
+    this.#rejections = (this.#rejections + 1) % (REJECTIONS_PER_REPLACEMENT + 1);
+    if (this.#rejections !== 0) return false;
     for (const oldest of this.#values.keys()) {
       this.forget(oldest);
       break;

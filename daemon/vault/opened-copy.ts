@@ -13,7 +13,7 @@ import type { PrincipalRecord } from './records.ts';
 import { SlotKeeper } from './slot-keeper.ts';
 import type { SlotPlaces } from './slot-keeper.ts';
 import type { Sodium } from './sodium.ts';
-import { afterRestore } from './taken-back.ts';
+import { afterRestore } from './restored-ranges.ts';
 import { Vault } from './vault.ts';
 
 /** The keys to try on a copy: the root key of the running store, and the secrets that the caller gave. */

@@ -1,7 +1,7 @@
 import { CredentialError } from '../../src/errors.ts';
 import { KIND, fixedTag } from '../store/sealed-store.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
-import { NOTHING } from './findings.ts';
+import { EMPTY_SUMMARY } from './findings.ts';
 import type { Findings } from './findings.ts';
 import { commitOf } from './name-lists.ts';
 import { ReadCache } from './read-cache.ts';
@@ -32,29 +32,30 @@ export function repair(
   // Without a head, the commit count continues from the newest list, so that the ids of lists still tell which is
   // older.
   let commits = state.head?.commits ?? 0;
-  if (state.head === undefined) for (const id of findings.stale.keys()) commits = Math.max(commits, commitOf(id));
+  if (state.head === undefined)
+    for (const id of findings.namesWithoutCredential.keys()) commits = Math.max(commits, commitOf(id));
   const transaction = new VaultTransaction(store, state.sealing, findings.principals, commits);
   for (const { kind, tag } of findings.unusable) transaction.deleteRecord(kind, tag);
   const { incomplete, unlisted } = findings;
-  for (const [id, names] of findings.stale) for (const name of names) transaction.unlist(id, name);
-  const mended = new Map<string, CredentialRecord>(
+  for (const [id, names] of findings.namesWithoutCredential) for (const name of names) transaction.unlist(id, name);
+  const repaired = new Map<string, CredentialRecord>(
     unlisted.map((record) => [record.id, { ...record, listed: undefined }]),
   );
   for (const { record, unreadable } of incomplete) {
     if (unreadable.has(currentVersion(record).version)) {
-      mended.delete(record.id);
+      repaired.delete(record.id);
       transaction.deleteCredential(record);
       continue;
     }
     for (const version of unreadable) transaction.deleteValue(record, version);
     const versions = record.versions.filter(({ version }) => !unreadable.has(version));
-    mended.set(record.id, { ...(mended.get(record.id) ?? record), versions });
+    repaired.set(record.id, { ...(repaired.get(record.id) ?? record), versions });
   }
-  for (const record of mended.values()) transaction.putCredential(record);
+  for (const record of repaired.values()) transaction.putCredential(record);
   const users = [...findings.principals.keys()].filter(isSpace);
   for (const space of new Set([...users, ...findings.spaces.keys()])) {
     const known = findings.principals.get(space) ?? emptyPrincipal(space);
-    const { count, names, bytes, generation } = findings.spaces.get(space) ?? NOTHING;
+    const { count, names, bytes, generation } = findings.spaces.get(space) ?? EMPTY_SUMMARY;
     transaction.putPrincipal({ ...known, count, names, bytes, generation: Math.max(known.generation, generation) });
   }
   afterwards(transaction);

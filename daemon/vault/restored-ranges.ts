@@ -4,10 +4,10 @@ import type { GenerationRange, PrincipalRecord } from './records.ts';
 const RANGES_MAX = 16;
 
 /**
- * Tells whether a restore took back a generation of a space: a client that saw this generation may have seen lost
- * contents.
+ * Tells whether a generation of a space was lost in a restore: a client that saw this generation may have seen contents
+ * that are gone.
  */
-export function isTakenBack(space: PrincipalRecord | undefined, generation: number): boolean {
+export function isLostInRestore(space: PrincipalRecord | undefined, generation: number): boolean {
   return space?.restored?.some(({ after, at }) => after < generation && generation < at) ?? false;
 }
 
@@ -15,10 +15,9 @@ export function isTakenBack(space: PrincipalRecord | undefined, generation: numb
  * Returns the record of a space of a copy as it is after the copy has replaced the store's contents. The restore
  * becomes the generation after that of the store, unless the copy is ahead of that.
  *
- * For the generations up to its own, a copy of the same store itself has the list of those that were taken back: one
- * that the store has taken back since may be just what the copy brings back. But the copy does not know of generations
- * that were counted here for the contents of another store. These are in a range that starts after 0, which is kept in
- * every restore.
+ * A copy of the same store lists the lost ones among the generations up to its own: one that the store has lost since
+ * may be just what the copy brings back. But the copy does not know of generations that were counted here for the
+ * contents of another store. These are in a range that starts after 0, which every restore keeps.
  *
  * @param isSameStore whether the copy has the id of the store
  */

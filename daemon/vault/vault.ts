@@ -25,7 +25,7 @@ import { toCredentialError } from './store-failures.ts';
 import { VaultTransaction } from './transaction.ts';
 import type { VaultWriter } from './transaction.ts';
 import { WriteQueue } from './write-queue.ts';
-import type { Committing } from './write-queue.ts';
+import type { PendingCommit } from './write-queue.ts';
 
 /** The state of an unlocked store. */
 export interface Unlocked {
@@ -384,7 +384,7 @@ export class Vault {
     this.#unlocked = undefined;
   }
 
-  #beginCommit(): Committing | undefined {
+  #beginCommit(): PendingCommit | undefined {
     const state = this.#unlocked;
     if (state === undefined) return undefined;
     const transaction = new VaultTransaction(this.#store, state.sealing, state.principals, state.head?.commits ?? 0);

@@ -19,7 +19,7 @@ interface Job {
 }
 
 /** A commit in preparation. */
-export interface Committing {
+export interface PendingCommit {
   readonly transaction: VaultTransaction;
   /** Makes the kept changes durable. */
   commit(): void;
@@ -30,13 +30,13 @@ export interface Committing {
  * long, users take turns, so that nobody waits for all writes of another user.
  */
 export class WriteQueue {
-  readonly #begin: () => Committing | undefined;
+  readonly #begin: () => PendingCommit | undefined;
   readonly #jobs: UserQueue<Job> = new UserQueue();
   #isScheduled = false;
   #isHeld = false;
 
   /** @param begin starts a commit; returns undefined while the store is locked */
-  constructor(begin: () => Committing | undefined) {
+  constructor(begin: () => PendingCommit | undefined) {
     this.#begin = begin;
   }
 
@@ -65,12 +65,12 @@ export class WriteQueue {
    */
   flush(isLast = false): void {
     if (this.#jobs.isEmpty) return;
-    const committing = this.#begin();
-    if (committing === undefined) {
+    const pending = this.#begin();
+    if (pending === undefined) {
       this.#refuseAll('Locked');
       return;
     }
-    const { transaction } = committing;
+    const { transaction } = pending;
     const answers: { readonly job: Job; readonly result: unknown }[] = [];
     const end = performance.now() + (isLast ? LAST_FLUSH_MS : FLUSH_MS);
     for (let job = this.#jobs.take(); job !== undefined; job = this.#jobs.take()) {
@@ -86,7 +86,7 @@ export class WriteQueue {
     if (isLast) this.#refuseAll('Busy');
     else if (!this.#jobs.isEmpty) this.#schedule();
     try {
-      if (transaction.hasChanges) committing.commit();
+      if (transaction.hasChanges) pending.commit();
     } catch (error) {
       for (const { job } of answers) job.reject(toCredentialError(error));
       return;

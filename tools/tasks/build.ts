@@ -11,7 +11,7 @@ import { replaceFolder } from './replace-folder.ts';
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const STAMP = path.join(ROOT, 'dist', '.built-from');
 /** The folders that are compiled for the package. The others import the first one. */
-const ROOMS = ['src', 'daemon', 'client'] as const;
+const PROJECTS = ['src', 'daemon', 'client'] as const;
 
 const INPUTS = [
   'src',
@@ -45,25 +45,25 @@ replaceFolder(path.join(ROOT, 'dist'), path.join(ROOT, 'build'), (dist) => {
   fs.writeFileSync(path.join(dist, path.basename(STAMP)), fingerprint);
 });
 
-/** Compiles the rooms into another folder. `tsc -b` takes an output folder only from configuration files. */
+/** Compiles the projects into another folder. `tsc -b` takes an output folder only from configuration files. */
 function compile(dist: string): void {
   const folder = path.join(path.dirname(dist), 'tsc');
-  for (const room of ROOMS) {
-    const from = path.join(ROOT, room);
+  for (const project of PROJECTS) {
+    const from = path.join(ROOT, project);
     const configuration = {
       extends: path.join(from, 'tsconfig.json'),
       compilerOptions: {
         rootDir: from,
-        outDir: path.join(dist, room),
-        tsBuildInfoFile: path.join(folder, room, 'tsconfig.tsbuildinfo'),
+        outDir: path.join(dist, project),
+        tsBuildInfoFile: path.join(folder, project, 'tsconfig.tsbuildinfo'),
       },
       include: [path.join(from, '**/*.ts')],
-      references: room === 'src' ? [] : [{ path: '../src' }],
+      references: project === 'src' ? [] : [{ path: '../src' }],
     };
-    fs.mkdirSync(path.join(folder, room), { recursive: true });
-    fs.writeFileSync(path.join(folder, room, 'tsconfig.json'), JSON.stringify(configuration));
+    fs.mkdirSync(path.join(folder, project), { recursive: true });
+    fs.writeFileSync(path.join(folder, project, 'tsconfig.json'), JSON.stringify(configuration));
   }
-  run('node_modules/typescript/bin/tsc', '-b', ...ROOMS.map((room) => path.join(folder, room)));
+  run('node_modules/typescript/bin/tsc', '-b', ...PROJECTS.map((project) => path.join(folder, project)));
 }
 
 function run(script: string, ...args: string[]): void {

@@ -43,18 +43,18 @@ runTask(() => {
         '  To go on without it, with the store as it is: apt remove cio-credentiald, and run this again.',
     );
   }
-  giveBack();
+  chownBuildToOwner();
   const old = installedVersion();
   const wasRunning = isSystemdRunning() && succeeds('systemctl', 'is-active', '--quiet', SERVICE_UNIT);
   say(`Installing cio-credentiald ${packageVersion()} in ${PROGRAM_LINK} …`);
   const version = stageVersion();
-  swapIn(version, old === undefined ? [] : installedFiles(old));
+  activateVersion(version, old === undefined ? [] : installedFiles(old));
   removeOtherVersions(version);
   enableNewUnits(wasRunning);
 });
 
 /** Gives the build to the owner of the checkout, who could otherwise not replace files that root has built. */
-function giveBack(): void {
+function chownBuildToOwner(): void {
   const { uid, gid } = fs.statSync(ROOT);
   if (uid === 0) return;
   for (const name of ['dist', 'node_modules']) {
@@ -89,7 +89,7 @@ function stageVersion(): string {
 /**
  * Installs first what the units need, then the program with a single rename, then units and commands, one rename each.
  */
-function swapIn(version: string, oldFiles: readonly string[]): void {
+function activateVersion(version: string, oldFiles: readonly string[]): void {
   const files = installedFiles(version);
   const needed = files.filter((file) => /\/(?:sysusers|tmpfiles)\.d\//.test(file));
   for (const file of needed) replace(version, file);

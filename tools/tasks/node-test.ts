@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { settleSurroundings } from './surroundings.ts';
+import { prepareTestEnvironment } from './test-environment.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 
@@ -29,9 +29,9 @@ export interface TestRun {
 
 /** Runs Node's test runner with files, patterns and options for it. Its report goes to standard output. */
 export async function runTests(args: readonly string[]): Promise<TestRun> {
-  const unfit = settleSurroundings();
-  if (unfit !== undefined) {
-    process.stderr.write(`${unfit}\n`);
+  const problem = prepareTestEnvironment();
+  if (problem !== undefined) {
+    process.stderr.write(`${problem}\n`);
     return { code: EXIT_USAGE, skipped: [] };
   }
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cio-test-run-'));

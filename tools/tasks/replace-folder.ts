@@ -5,12 +5,12 @@ import path from 'node:path';
  * Replaces a folder by a new one that is made in another place. The old folder stays in use until the new one is
  * complete, and for good if making it fails.
  *
- * @param workshop the folder, on the same file system, in which the new one is made
+ * @param temporaryParent the folder, on the same file system, in which the new one is made
  * @param make creates and fills the folder at the path that it is given
  */
-export function replaceFolder(folder: string, workshop: string, make: (next: string) => void): void {
-  fs.mkdirSync(workshop, { recursive: true });
-  const work = fs.mkdtempSync(path.join(workshop, `${path.basename(folder)}-`));
+export function replaceFolder(folder: string, temporaryParent: string, make: (next: string) => void): void {
+  fs.mkdirSync(temporaryParent, { recursive: true });
+  const work = fs.mkdtempSync(path.join(temporaryParent, `${path.basename(folder)}-`));
   const clear = (): void => fs.rmSync(work, { recursive: true, force: true });
   process.once('exit', clear);
   try {

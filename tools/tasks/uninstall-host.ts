@@ -45,7 +45,7 @@ runTask(() => {
     say(`Nothing to do: ${PROGRAM_LINK} does not exist.`);
     return;
   }
-  if (version !== undefined && hasPackage) giveWayToPackage(version);
+  if (version !== undefined && hasPackage) handOverToPackage(version);
   else if (version !== undefined) removeProgram(version);
   fs.rmSync(VERSIONS, { recursive: true, force: true });
   if (hasPackage) {
@@ -91,7 +91,7 @@ function removeProgram(version: string): void {
  * Removes the program if the Debian package was installed later. Until then, the files in /usr/local took precedence.
  * The package takes over the sockets as they are.
  */
-function giveWayToPackage(version: string): void {
+function handOverToPackage(version: string): void {
   const where = isSystemdRunning() ? [] : ['--root=/'];
   const enabled = UNITS.filter((unit) => succeeds('systemctl', ...where, 'is-enabled', '--quiet', unit));
   for (const file of installedFiles(version)) fs.rmSync(file, { force: true });

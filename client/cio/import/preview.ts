@@ -68,7 +68,7 @@ export async function previewOf(session: Session, plan: Plan, owner: number | nu
       exists: values.has(planned.credential.name),
       source: placeOf(planned),
     })),
-    notImported: plan.leftOut.map(({ what, reason, ...place }) => ({ what, reason, source: placeOf(place) })),
+    notImported: plan.skipped.map(({ what, reason, ...place }) => ({ what, reason, source: placeOf(place) })),
   };
 }
 

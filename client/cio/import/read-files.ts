@@ -45,7 +45,7 @@ export function readTexts(texts: readonly SourceText[], format: ImportFormat | u
       found: {
         sets: both.sets.filter(({ text = 0 }) => text === index),
         credentials: [],
-        leftOut: both.leftOut.filter(({ text = 0 }) => text === index),
+        skipped: both.skipped.filter(({ text = 0 }) => text === index),
       },
     }));
   });

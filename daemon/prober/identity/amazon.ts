@@ -2,7 +2,13 @@ import { ProbeFailure } from '../failure.ts';
 import type { Answer } from '../network/wire.ts';
 import type { S3Keys } from '../providers/s3-target.ts';
 import { parseObject } from '../json.ts';
-import { missingIdentity, refusalOf, withMetadata, type AskMetadata, type MetadataServices } from './metadata.ts';
+import {
+  missingIdentity,
+  refusalOf,
+  withMetadata,
+  type SendMetadataRequest,
+  type MetadataServices,
+} from './metadata.ts';
 
 const ROLES = '/latest/meta-data/iam/security-credentials/';
 
@@ -25,18 +31,18 @@ const ROLE = /^[\w+=,.@-]{1,64}$/;
  */
 export function fetchAmazonKeys({ instance, container }: MetadataServices, signal: AbortSignal): Promise<S3Keys> {
   if (container === undefined) return withMetadata(instance, signal, keysOfInstance);
-  return withMetadata(container, signal, async (ask) => keysIn(await ask('GET', container.path, {})));
+  return withMetadata(container, signal, async (send) => keysIn(await send('GET', container.path, {})));
 }
 
-async function keysOfInstance(ask: AskMetadata): Promise<S3Keys> {
+async function keysOfInstance(send: SendMetadataRequest): Promise<S3Keys> {
   const lifetime = { 'x-aws-ec2-metadata-token-ttl-seconds': String(TOKEN_LIFETIME_S) };
-  const token = textIn(await ask('PUT', '/latest/api/token', lifetime), HEADER_TEXT);
+  const token = textIn(await send('PUT', '/latest/api/token', lifetime), HEADER_TEXT);
   const headers = { 'x-aws-ec2-metadata-token': token };
   // The answer has one role per line, and a machine has only one role.
-  const roles = await ask('GET', ROLES, headers);
+  const roles = await send('GET', ROLES, headers);
   if (roles.status === 404) throw missingIdentity();
   const role = textIn({ ...roles, body: firstLine(roles.body) }, ROLE);
-  return keysIn(await ask('GET', ROLES + role, headers));
+  return keysIn(await send('GET', ROLES + role, headers));
 }
 
 function textIn(answer: Answer, form: RegExp): string {

@@ -49,8 +49,8 @@ function fetchIdentity(
   { instance }: MetadataServices,
   signal: AbortSignal,
 ): Promise<string> {
-  return withMetadata(instance, signal, async (ask) => {
-    const answer = await ask('GET', path, headers);
+  return withMetadata(instance, signal, async (send) => {
+    const answer = await send('GET', path, headers);
     if (missing.includes(answer.status)) throw missingIdentity();
     if (answer.status !== 200) throw refusalOf(answer);
     const { access_token: token } = parseObject(answer.body) ?? {};

@@ -1,13 +1,13 @@
 import { isIP } from 'node:net';
 
-import { within } from '../deadline.ts';
+import { withTimeout } from '../deadline.ts';
 import { ProbeFailure } from '../failure.ts';
 import { ERROR_BYTES_MAX, IDENTITY_MS } from '../limits.ts';
 import { connectTo } from '../network/connect.ts';
 import { Wire, type Answer } from '../network/wire.ts';
 
 /** A cloud's metadata service on this machine's own link, given by its address, since a name could lead elsewhere. */
-export interface MetadataPlace {
+export interface MetadataAddress {
   readonly address: string;
   readonly port: number;
 }
@@ -15,16 +15,16 @@ export interface MetadataPlace {
 /** The services that tell a machine its identity. Tests use others; no set and no caller can name them. */
 export interface MetadataServices {
   /** The service for a machine, which has the same address in all clouds. */
-  readonly instance: MetadataPlace;
+  readonly instance: MetadataAddress;
   /** The service for a task in one of Amazon's containers. The keys are at the path that Amazon gave the task. */
-  readonly container?: MetadataPlace & { readonly path: string };
+  readonly container?: MetadataAddress & { readonly path: string };
 }
 
 /** The link-local address that Amazon, Google and Microsoft document for machines. */
-const INSTANCE: MetadataPlace = { address: '169.254.169.254', port: 80 };
+const INSTANCE: MetadataAddress = { address: '169.254.169.254', port: 80 };
 
 /** The address that Amazon documents for containers ("Task IAM role"). */
-const CONTAINER: MetadataPlace = { address: '169.254.170.2', port: 80 };
+const CONTAINER: MetadataAddress = { address: '169.254.170.2', port: 80 };
 
 /**
  * Returns the metadata services of this machine.
@@ -38,7 +38,7 @@ export function metadataServices(containerPath: string | undefined): MetadataSer
 }
 
 /** Sends a request to a metadata service. Nothing of the set is sent there. */
-export type AskMetadata = (
+export type SendMetadataRequest = (
   method: 'GET' | 'PUT',
   path: string,
   headers: Readonly<Record<string, string>>,
@@ -51,12 +51,12 @@ export type AskMetadata = (
  * @throws ProbeFailure `identity_missing` or `identity_not_told`
  */
 export async function withMetadata<Value>(
-  { address, port }: MetadataPlace,
+  { address, port }: MetadataAddress,
   signal: AbortSignal,
-  use: (ask: AskMetadata) => Promise<Value>,
+  use: (send: SendMetadataRequest) => Promise<Value>,
 ): Promise<Value> {
   try {
-    return await within(IDENTITY_MS, signal, async (signal) => {
+    return await withTimeout(IDENTITY_MS, signal, async (signal) => {
       const open = (signal: AbortSignal): ReturnType<typeof connectTo> =>
         connectTo({ address, family: isIP(address) }, port, signal);
       const wire = new Wire({ first: await open(signal), open, base: '' });
@@ -70,7 +70,7 @@ export async function withMetadata<Value>(
       }
     });
   } catch (error) {
-    throw error instanceof ProbeFailure ? notTold(error) : error;
+    throw error instanceof ProbeFailure ? identityFailureOf(error) : error;
   }
 }
 
@@ -86,7 +86,7 @@ export function missingIdentity(): ProbeFailure {
 }
 
 /** Maps a failure of the connection or the request: nothing answered, or something that is not a metadata service. */
-function notTold(failure: ProbeFailure): ProbeFailure {
+function identityFailureOf(failure: ProbeFailure): ProbeFailure {
   if (failure.reason.startsWith('identity_')) return failure;
   return new ProbeFailure('identity_not_told', { field: 'use_iam', subject: failure.reason.replaceAll('_', ' ') });
 }

@@ -16,7 +16,7 @@ const AZURE_HOST = /^[a-z0-9]+\.blob\.(?:core\.windows\.net|core\.chinacloudapi\
  * @param authorities for tests: the certificate authorities that this host trusts
  * @throws ProbeFailure naming the field that would lead elsewhere
  */
-export function ofOwnCloud(
+export function requireOwnCloud(
   cloud: 'google' | 'azure',
   endpoint: Endpoint,
   values: ProbeJob['values'],

@@ -1,7 +1,7 @@
 import type { LookupAddress } from 'node:dns';
 import { connect, type Socket } from 'node:net';
 
-import { within } from '../deadline.ts';
+import { withTimeout } from '../deadline.ts';
 import { detailOf, ProbeFailure } from '../failure.ts';
 import { CONNECT_MS } from '../limits.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -9,7 +9,7 @@ import { authorityOf } from './endpoint.ts';
 import { reasonOfSocketError } from './socket-error.ts';
 
 /** Reasons in order of how much they tell: if several addresses failed, the first of these is reported. */
-const TELLING = ['connection_refused', 'timed_out', 'connection_lost', 'unreachable'] as const;
+const MOST_SPECIFIC_FIRST = ['connection_refused', 'timed_out', 'connection_lost', 'unreachable'] as const;
 
 /**
  * Connects to the first address that accepts the connection. The only error listener of the returned socket ignores
@@ -26,13 +26,14 @@ export async function connectFirst(
   for (const address of addresses) {
     try {
       const ms = CONNECT_MS / addresses.length;
-      return { address, socket: await within(ms, signal, (signal) => connectTo(address, endpoint.port, signal)) };
+      return { address, socket: await withTimeout(ms, signal, (signal) => connectTo(address, endpoint.port, signal)) };
     } catch (error) {
       if (!(error instanceof ProbeFailure) || signal.aborted) throw error;
       failures.push(error);
     }
   }
-  const reason = TELLING.find((reason) => failures.some((failure) => failure.reason === reason)) ?? 'unreachable';
+  const reason =
+    MOST_SPECIFIC_FIRST.find((reason) => failures.some((failure) => failure.reason === reason)) ?? 'unreachable';
   throw new ProbeFailure(reason, detailOf(endpoint.field, authorityOf(endpoint)));
 }
 

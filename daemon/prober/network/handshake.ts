@@ -59,7 +59,7 @@ export function tlsOptionsOf(endpoint: Endpoint): ConnectionOptions {
  * @param field the field of the set that names the server
  * @throws ProbeFailure
  */
-export function shakeHands(
+export function performTlsHandshake(
   socket: Socket,
   options: ConnectionOptions,
   signal: AbortSignal,

@@ -10,20 +10,20 @@ import type { Endpoint } from './endpoint.ts';
 export type Lookup = (host: string) => Promise<readonly LookupAddress[]>;
 
 /** Number of look-ups that run in libuv's thread pool. */
-let underWay = 0;
+let pendingLookups = 0;
 
 /** Tells whether a look-up is running: Node does not exit before it has ended, and it cannot be cancelled. */
 export function isLookingUp(): boolean {
-  return underWay > 0;
+  return pendingLookups > 0;
 }
 
 /** Looks names up as every program of this host does: by getaddrinfo(3), /etc/hosts included. */
 export const systemLookup: Lookup = async (host) => {
-  underWay += 1;
+  pendingLookups += 1;
   try {
     return await lookup(host, { all: true, order: 'verbatim' });
   } finally {
-    underWay -= 1;
+    pendingLookups -= 1;
   }
 };
 
@@ -90,7 +90,7 @@ export async function resolveAddresses(endpoint: Endpoint, find: Lookup): Promis
  *
  * @throws ProbeFailure
  */
-export function refuseLiteral(endpoint: Endpoint): void {
+export function requirePermittedAddress(endpoint: Endpoint): void {
   const { host, isLinkLocalAllowed } = endpoint;
   if (isLinkLocalAllowed || isIP(host) === 0 || !isRefused(host)) return;
   throw new ProbeFailure('address_refused', detailOf(endpoint.field, host));

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { ProbeFailure } from '../failure.ts';
 import { HEADER_BYTES_MAX } from '../limits.ts';
 import { authorityOf, type Endpoint } from './endpoint.ts';
-import { shakeHands, tlsOptionsOf } from './handshake.ts';
+import { performTlsHandshake, tlsOptionsOf } from './handshake.ts';
 import { failureOfRequest } from './socket-error.ts';
 
 /**
@@ -17,13 +17,13 @@ import { failureOfRequest } from './socket-error.ts';
  *
  * @throws ProbeFailure
  */
-export async function passProxy(
+export async function connectThroughProxy(
   socket: Socket,
   proxy: Endpoint,
   endpoint: Endpoint,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const toProxy = proxy.isTls ? await shakeHands(socket, tlsOptionsOf(proxy), signal, proxy.field) : socket;
+  const toProxy = proxy.isTls ? await performTlsHandshake(socket, tlsOptionsOf(proxy), signal, proxy.field) : socket;
   return endpoint.isTls ? openTunnel(toProxy, endpoint, signal) : toProxy;
 }
 
@@ -36,7 +36,7 @@ function openTunnel(socket: Socket, endpoint: Endpoint, signal: AbortSignal): Pr
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const path = authorityOf(endpoint);
-    const asked = request({
+    const clientRequest = request({
       method: 'CONNECT',
       path,
       headers: { host: path },
@@ -47,7 +47,7 @@ function openTunnel(socket: Socket, endpoint: Endpoint, signal: AbortSignal): Pr
       signal,
     });
     // This event comes with the first answer, even an interim one (1xx), which Go, and so restic, refuses as well.
-    asked.once('connect', ({ statusCode: status = 0 }, connected: Socket, head: Buffer) => {
+    clientRequest.once('connect', ({ statusCode: status = 0 }, connected: Socket, head: Buffer) => {
       if (status >= 200 && status < 300) {
         if (head.length > 0) connected.unshift(head);
         resolve(connected);
@@ -56,10 +56,10 @@ function openTunnel(socket: Socket, endpoint: Endpoint, signal: AbortSignal): Pr
       connected.destroy();
       reject(proxyRefusal(status));
     });
-    asked.once('error', (error) => {
+    clientRequest.once('error', (error) => {
       socket.destroy();
       reject(failureOfRequest(error));
     });
-    asked.end();
+    clientRequest.end();
   });
 }

@@ -2,7 +2,7 @@ import { Agent, request, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-import { within } from '../deadline.ts';
+import { withTimeout } from '../deadline.ts';
 import { ProbeFailure } from '../failure.ts';
 import { ERROR_BYTES_MAX, HEADER_BYTES_MAX, INTERIM_ANSWERS_MAX, REQUEST_MS, STEP_MS } from '../limits.ts';
 import { failureOfRequest, isParseError } from './socket-error.ts';
@@ -25,7 +25,7 @@ export interface Answer {
 }
 
 /** How a server is connected to. */
-export interface Line {
+export interface Connector {
   /** The connection that was made for the checks `connect` and `tls`; it serves the first request. */
   readonly first: Socket;
   /** Opens another connection, to the same address. */
@@ -51,17 +51,17 @@ export class Wire {
   readonly #agent: FixedAgent;
   readonly #base: string;
 
-  constructor(line: Line) {
-    this.#agent = new FixedAgent(line);
-    this.#base = line.base;
+  constructor(connector: Connector) {
+    this.#agent = new FixedAgent(connector);
+    this.#base = connector.base;
   }
 
   /** Sends a request and reads the complete answer. @throws ProbeFailure; the reason of `signal` */
   exchange(wanted: WireRequest, bytesMax: number, signal: AbortSignal): Promise<Answer> {
     const startedMs = Date.now();
-    return within(REQUEST_MS, signal, async (signal) => {
+    return withTimeout(REQUEST_MS, signal, async (signal) => {
       const path = this.#base + wanted.path;
-      const answer = await readAnswer(await this.#sendTwice({ ...wanted, path }, signal), bytesMax);
+      const answer = await readAnswer(await this.#sendWithRetry({ ...wanted, path }, signal), bytesMax);
       const isOfProxy = this.#base !== '' && answer.status === PROXY_AUTHENTICATION_REQUIRED;
       if (isOfProxy) throw proxyRefusal(answer.status);
       this.#readClock(answer, (startedMs + Date.now()) / 2);
@@ -77,7 +77,7 @@ export class Wire {
    * Sends a request. A server may close a connection just when it is used again (RFC 9112, section 9.3.1); a request
    * that only reads is then sent once more.
    */
-  async #sendTwice(wanted: WireRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  async #sendWithRetry(wanted: WireRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const wasKept = this.#agent.isKept;
     try {
       return await this.#send(wanted, signal);
@@ -92,27 +92,27 @@ export class Wire {
     return new Promise((resolve, reject) => {
       try {
         const options = { agent: this.#agent, method, path, headers, setHost: false, signal };
-        const asked = request({ ...options, maxHeaderSize: HEADER_BYTES_MAX }, (message) => {
+        const clientRequest = request({ ...options, maxHeaderSize: HEADER_BYTES_MAX }, (message) => {
           // A parse error in the body tells more than the premature end that it would otherwise look like.
-          asked.once('error', (error) => isParseError(error) && message.destroy(error));
+          clientRequest.once('error', (error) => isParseError(error) && message.destroy(error));
           resolve(message);
         });
         // No upgrade was requested. Without this listener, Node would report no answer at all.
-        asked.once('upgrade', ({ statusCode = 0 }, socket: Socket) => {
+        clientRequest.once('upgrade', ({ statusCode = 0 }, socket: Socket) => {
           socket.destroy();
           reject(new ProbeFailure('unexpected_answer', { subject: `HTTP ${statusCode}` }));
         });
         let interim = 0;
-        asked.on('information', () => {
+        clientRequest.on('information', () => {
           interim += 1;
-          if (interim > INTERIM_ANSWERS_MAX) asked.destroy(new ProbeFailure('answer_too_large'));
+          if (interim > INTERIM_ANSWERS_MAX) clientRequest.destroy(new ProbeFailure('answer_too_large'));
         });
-        asked.on('error', (error) => {
+        clientRequest.on('error', (error) => {
           const failure = failureOfRequest(error);
-          if (asked.reusedSocket && failure.reason === 'connection_lost') this.#agent.isKept = false;
+          if (clientRequest.reusedSocket && failure.reason === 'connection_lost') this.#agent.isKept = false;
           reject(failure);
         });
-        asked.end(body);
+        clientRequest.end(body);
       } catch {
         // Node throws on characters that a header or a path cannot contain.
         reject(new ProbeFailure('invalid_value', { field: 'backup_repo', subject: 'backup_repo' }));
@@ -127,18 +127,18 @@ export class Wire {
   }
 }
 
-/** Agent that connects by one {@link Line}, whatever host a request names. */
+/** Agent that connects by one {@link Connector}, whatever host a request names. */
 class FixedAgent extends Agent {
   /** Whether connections are reused: until the server has closed one that it had agreed to keep open. */
   isKept = true;
 
-  readonly #line: Line;
+  readonly #connector: Connector;
   #first: Socket | undefined;
 
-  constructor(line: Line) {
+  constructor(connector: Connector) {
     super({ keepAlive: true, maxSockets: 2 });
-    this.#line = line;
-    this.#first = line.first;
+    this.#connector = connector;
+    this.#first = connector.first;
   }
 
   override createConnection(_options: unknown, done?: (error: Error | null, socket: Duplex) => void): undefined {
@@ -171,7 +171,7 @@ class FixedAgent extends Agent {
     const first = this.#first;
     this.#first = undefined;
     if (first !== undefined && !first.destroyed && first.readable) return first;
-    return within(STEP_MS, new AbortController().signal, (signal) => this.#line.open(signal));
+    return withTimeout(STEP_MS, new AbortController().signal, (signal) => this.#connector.open(signal));
   }
 }
 

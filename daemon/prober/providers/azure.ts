@@ -11,7 +11,7 @@ import {
 import { ProbeFailure } from '../failure.ts';
 import { ERROR_BYTES_MAX, LIST_BYTES_MAX, LIST_PAGES_MAX } from '../limits.ts';
 import type { Answer, Wire } from '../network/wire.ts';
-import { askTwice } from './ask-twice.ts';
+import { retryOnce } from './retry-once.ts';
 import { azureCodeOf, azureFailureOf } from './azure-failure.ts';
 import type { AzureTarget } from './azure-target.ts';
 import type { BucketStore, Stored } from './object-store.ts';
@@ -69,7 +69,7 @@ export class AzureStore implements BucketStore {
     this.#wire = wire;
   }
 
-  async knock(signal: AbortSignal): Promise<void> {
+  async tryKeys(signal: AbortSignal): Promise<void> {
     if (this.bucket !== '') await this.list('', 1, signal);
     else
       await this.#call(
@@ -157,25 +157,25 @@ export class AzureStore implements BucketStore {
 
   #call<Value>(
     call: Call,
-    ask: (clients: Clients) => Promise<Value>,
+    invoke: (clients: Clients) => Promise<Value>,
     signal: AbortSignal,
   ): Promise<{ readonly value: Value; readonly answer: Answer; readonly isRepeated: boolean }> {
-    return askTwice(async (isRepeated) => ({ ...(await this.#ask(call, ask, signal)), isRepeated }), signal);
+    return retryOnce(async (isRepeated) => ({ ...(await this.#callOnce(call, invoke, signal)), isRepeated }), signal);
   }
 
   /**
    * Runs one call of the library. Errors of the library are ignored: the answer, or the lack of one, tells the outcome.
    */
-  async #ask<Value>(
+  async #callOnce<Value>(
     call: Call,
-    ask: (clients: Clients) => Promise<Value>,
+    invoke: (clients: Clients) => Promise<Value>,
     signal: AbortSignal,
   ): Promise<{ readonly value: Value; readonly answer: Answer }> {
     let answer: Answer | undefined;
     let failure: unknown;
     const sendRequest = async (request: SdkRequest): Promise<SdkResponse> => {
       try {
-        answer = await this.#wire.exchange(wired(request, this.#target), call.bytesMax, signal);
+        answer = await this.#wire.exchange(toWireRequest(request, this.#target), call.bytesMax, signal);
         return responseOf(request, answer);
       } catch (error) {
         failure = error;
@@ -184,7 +184,7 @@ export class AzureStore implements BucketStore {
     };
     let outcome: { readonly value: Value } | undefined;
     try {
-      outcome = { value: await ask(clientsOf(this.#target, this.#credential, { sendRequest })) };
+      outcome = { value: await invoke(clientsOf(this.#target, this.#credential, { sendRequest })) };
     } catch {
       // Ignored, as explained above.
     }
@@ -237,7 +237,10 @@ function clientsOf(
 }
 
 /** Converts a request of the library. It may only go to the host that was looked up and checked. */
-function wired({ url, method, headers, body }: SdkRequest, target: AzureTarget): Parameters<Wire['exchange']>[0] {
+function toWireRequest(
+  { url, method, headers, body }: SdkRequest,
+  target: AzureTarget,
+): Parameters<Wire['exchange']>[0] {
   const { origin, host, pathname, search } = new URL(url);
   if (origin !== new URL(target.url).origin) throw new TypeError('the library wants another host');
   return {

@@ -4,7 +4,7 @@ import { asObject, parseObject } from '../json.ts';
 import type { Answer } from '../network/wire.ts';
 
 /** What was requested, which a finding names if it was refused. */
-export interface Asked {
+export interface RequestedAction {
   readonly action: string;
   readonly bucket: string;
 }
@@ -53,22 +53,23 @@ const FIELDS: Readonly<Partial<Record<Reason, string>>> = {
 /**
  * Maps the answer to a refused request to a failure, by its status and code and, for `invalid_grant`, its text.
  *
- * @param asked undefined for the request for a token
+ * @param requested undefined for the request for a token
  */
-export function googleFailureOf(answer: Answer, asked?: Asked): ProbeFailure {
+export function googleFailureOf(answer: Answer, requested?: RequestedAction): ProbeFailure {
   const { error, error_description: text } = parseObject(answer.body) ?? {};
   const code = codeOf(error);
-  const reason = asked === undefined ? grantReasonOf(answer.status, code, text) : storageReasonOf(answer.status, code);
+  const reason =
+    requested === undefined ? grantReasonOf(answer.status, code, text) : storageReasonOf(answer.status, code);
   const shown = code ?? `HTTP ${answer.status}`;
   const subjects: Readonly<Partial<Record<Reason, string | undefined>>> = {
-    no_such_bucket: asked?.bucket,
-    access_denied: asked?.action,
-    not_supported: asked?.action ?? shown,
+    no_such_bucket: requested?.bucket,
+    access_denied: requested?.action,
+    not_supported: requested?.action ?? shown,
     server_error: shown,
     unexpected_answer: shown,
   };
   // The service account names its token server.
-  const field = asked === undefined && reason === 'redirected' ? 'service_account' : FIELDS[reason];
+  const field = requested === undefined && reason === 'redirected' ? 'service_account' : FIELDS[reason];
   return new ProbeFailure(reason, detailOf(field, subjects[reason]));
 }
 

@@ -6,10 +6,10 @@ import {
 } from '../../../src/providers/google.ts';
 import { parseServiceAccount, type ServiceAccount } from '../../../src/providers/service-account.ts';
 import type { ProbeJob } from '../../../src/validation.ts';
-import { ofOwnCloud } from '../identity/own-cloud.ts';
+import type { HostServices } from '../host-services.ts';
+import { requireOwnCloud } from '../identity/own-cloud.ts';
 import type { Endpoint } from '../network/endpoint.ts';
-import type { Surroundings } from '../surroundings.ts';
-import { endpointOfSet, invalidValue, isGiven, requiredValue, usesIdentity } from './set-endpoint.ts';
+import { tlsEndpointOf, invalidValue, isGiven, requiredValue, usesIdentity } from './set-endpoint.ts';
 import { readPath } from './set-path.ts';
 
 /** The parsed values of a set: the endpoint, usually a bucket, and the service account that accesses it. */
@@ -38,15 +38,15 @@ export interface GoogleAccount extends ServiceAccount {
  */
 export function readGoogleTarget(
   { values }: ProbeJob,
-  { authorities }: Pick<Surroundings, 'authorities'>,
+  { authorities }: Pick<HostServices, 'authorities'>,
 ): GoogleTarget {
   const named = values['endpoint'];
   const server = parseGoogleEndpoint(named ?? GOOGLE_ENDPOINT);
   if ('reason' in server) throw invalidValue('endpoint');
-  const endpoint = endpointOfSet(server.endpoint, values, named === undefined ? undefined : 'endpoint');
+  const endpoint = tlsEndpointOf(server.endpoint, values, named === undefined ? undefined : 'endpoint');
   const isByIdentity = usesIdentity(values);
   return {
-    endpoint: isByIdentity ? ofOwnCloud('google', endpoint, values, authorities) : endpoint,
+    endpoint: isByIdentity ? requireOwnCloud('google', endpoint, values, authorities) : endpoint,
     ...readPath(values, parseGoogleRepository, isGoogleBucket),
     project: isGiven(values['project_id']) ? values['project_id'] : undefined,
     location: isGiven(values['region']) ? values['region'] : undefined,
@@ -57,5 +57,5 @@ export function readGoogleTarget(
 function accountOf(values: ProbeJob['values']): GoogleAccount {
   const account = parseServiceAccount(requiredValue(values, 'service_account'));
   if ('reason' in account) throw invalidValue('service_account');
-  return { ...account, tokenEndpoint: endpointOfSet(account.tokenUri, values, 'service_account') };
+  return { ...account, tokenEndpoint: tlsEndpointOf(account.tokenUri, values, 'service_account') };
 }

@@ -7,7 +7,7 @@ import { ERROR_BYTES_MAX } from '../limits.ts';
 import type { Wire } from '../network/wire.ts';
 import { googleFailureOf } from './google-failure.ts';
 import type { GoogleAccount } from './google-target.ts';
-import { hostOf } from './set-endpoint.ts';
+import { hostHeaderOf } from './set-endpoint.ts';
 
 /** The scope that restic requests: it allows to read, write and delete objects, but not to change permissions. */
 const SCOPE = 'https://www.googleapis.com/auth/devstorage.read_write';
@@ -34,7 +34,7 @@ export async function fetchToken(account: GoogleAccount, wire: Wire, signal: Abo
   const form = new URLSearchParams({ grant_type: GRANT_TYPE, assertion: assertionOf(account, Date.now() / 1000) });
   const body = Buffer.from(form.toString());
   const headers = {
-    host: hostOf(account.tokenEndpoint),
+    host: hostHeaderOf(account.tokenEndpoint),
     'content-type': 'application/x-www-form-urlencoded',
     'content-length': String(body.length),
   };

@@ -2,11 +2,11 @@ import { ProbeFailure } from '../failure.ts';
 import { parseObject } from '../json.ts';
 import { ERROR_BYTES_MAX, LIST_BYTES_MAX, LIST_PAGES_MAX } from '../limits.ts';
 import type { Answer, Wire, WireRequest } from '../network/wire.ts';
-import { askTwice } from './ask-twice.ts';
 import { googleFailureOf } from './google-failure.ts';
 import type { GoogleTarget } from './google-target.ts';
 import type { BucketStore, Stored } from './object-store.ts';
-import { hostOf, invalidValue, missingValue } from './set-endpoint.ts';
+import { retryOnce } from './retry-once.ts';
+import { hostHeaderOf, invalidValue, missingValue } from './set-endpoint.ts';
 
 /** A request of the JSON API. */
 interface Call extends Pick<WireRequest, 'method' | 'path' | 'body'> {
@@ -41,7 +41,7 @@ export class GoogleStore implements BucketStore {
   }
 
   /** Without a bucket there is nothing to request: that a token was issued is all that can be known about the key. */
-  async knock(signal: AbortSignal): Promise<void> {
+  async tryKeys(signal: AbortSignal): Promise<void> {
     if (this.bucket !== '') await this.list('', 1, signal);
   }
 
@@ -91,7 +91,7 @@ export class GoogleStore implements BucketStore {
     // The first request may have succeeded. In a bucket that keeps versions, a second object would replace that one,
     // which would then remain as an old version.
     const second = { ...call, path: `${path}&ifGenerationMatch=0` };
-    const answer = await askTwice((isRepeated) => this.#ask(isRepeated ? second : call, signal, [412]), signal);
+    const answer = await retryOnce((isRepeated) => this.#callOnce(isRepeated ? second : call, signal, [412]), signal);
     const generation = answer.status === 412 ? await this.#findGeneration(name, signal) : generationIn(answer);
     if (generation === undefined) throw unexpected(answer);
     this.#generations.set(name, generation);
@@ -134,20 +134,20 @@ export class GoogleStore implements BucketStore {
     return `${this.#bucketPath()}/o/${encodeURIComponent(this.prefix + name)}`;
   }
 
-  #call(call: Call, signal: AbortSignal, besides: readonly number[] = []): Promise<Answer> {
-    return askTwice(() => this.#ask(call, signal, besides), signal);
+  #call(call: Call, signal: AbortSignal, acceptedStatuses: readonly number[] = []): Promise<Answer> {
+    return retryOnce(() => this.#callOnce(call, signal, acceptedStatuses), signal);
   }
 
-  async #ask(call: Call, signal: AbortSignal, besides: readonly number[]): Promise<Answer> {
+  async #callOnce(call: Call, signal: AbortSignal, acceptedStatuses: readonly number[]): Promise<Answer> {
     const { method, path, body, action, bytesMax, type = 'application/octet-stream' } = call;
     const headers = {
-      host: hostOf(this.#target.endpoint),
+      host: hostHeaderOf(this.#target.endpoint),
       authorization: `Bearer ${this.#token}`,
       ...(body === undefined ? {} : { 'content-type': type, 'content-length': String(body.length) }),
     };
     const answer = await this.#wire.exchange({ method, path, headers, body }, bytesMax, signal);
     const { status } = answer;
-    if ((status >= 200 && status < 300) || besides.includes(status)) return answer;
+    if ((status >= 200 && status < 300) || acceptedStatuses.includes(status)) return answer;
     throw googleFailureOf(answer, { action, bucket: this.bucket });
   }
 }

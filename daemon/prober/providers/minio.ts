@@ -69,7 +69,7 @@ function requestOver(send: Send, host: string) {
       const isOther = options.host?.toLowerCase() !== host.toLowerCase();
       const sent = isOther
         ? Promise.reject(new TypeError('the library wants another host'))
-        : send(wired(options, bytes));
+        : send(toWireRequest(options, bytes));
       sent.then(
         (answer) => onResponse(responseOf(answer)),
         (error: unknown) => request.emit('error', error),
@@ -79,7 +79,7 @@ function requestOver(send: Send, host: string) {
   };
 }
 
-function wired({ method = 'GET', path, headers }: RequestOptions, body: Buffer | undefined): WireRequest {
+function toWireRequest({ method = 'GET', path, headers }: RequestOptions, body: Buffer | undefined): WireRequest {
   return {
     method,
     path: path ?? '/',

@@ -5,7 +5,7 @@ export interface ObjectStore {
   /** The prefix of every name: empty, or ends with a slash. Names are passed and returned without it. */
   readonly prefix: string;
   /** The folder other than `keys/` in which older versions of restic kept keys in such a store; undefined if none. */
-  readonly formerKeys?: string;
+  readonly legacyKeysFolder?: string;
   /** Lists names below a prefix, at most `max`. */
   list(prefix: string, max: number, signal: AbortSignal): Promise<readonly string[]>;
   put(name: string, bytes: Uint8Array, signal: AbortSignal): Promise<Stored>;
@@ -26,7 +26,7 @@ export interface BucketStore extends ObjectStore {
    * Sends the first request, which shows whether the keys are valid: for a list of names or, without a bucket, for
    * whatever else the provider can list.
    */
-  knock(signal: AbortSignal): Promise<void>;
+  tryKeys(signal: AbortSignal): Promise<void>;
   /** Creates the bucket, in the set's region if it names one. Returns false if the bucket exists by now and is ours. */
   makeBucket(signal: AbortSignal): Promise<boolean>;
   /** Deletes the bucket if it is empty, and fails otherwise. */

@@ -1,8 +1,8 @@
 import type { Reason } from '../../../src/validation.ts';
-import { leavesUnknown, ProbeFailure } from '../failure.ts';
+import { isUnknownOutcome, ProbeFailure } from '../failure.ts';
 import { ERROR_BYTES_MAX, LIST_BYTES_MAX, LIST_PAGES_MAX } from '../limits.ts';
 import type { Answer, Wire, WireRequest } from '../network/wire.ts';
-import { askTwice } from './ask-twice.ts';
+import { retryOnce } from './retry-once.ts';
 import type { BucketStore, Stored } from './object-store.ts';
 import { codeOf, failureOf, settingRefused, UnclearRefusal, writeFailureOf, type Setting } from './s3-failure.ts';
 import type { KeyedS3Target, S3Keys } from './s3-target.ts';
@@ -87,7 +87,7 @@ const isError: (answer: Answer) => boolean = hasRoot('Error');
 const UNKNOWN_ACCESS_KEY = 'CIOUNKNOWNPROBEKEY00';
 
 /** Reasons that say nothing about the keys with which a request was made. */
-const SAYS_NOTHING: ReadonlySet<Reason> = new Set([
+const INCONCLUSIVE: ReadonlySet<Reason> = new Set([
   'timed_out',
   'connection_lost',
   'connection_refused',
@@ -100,7 +100,7 @@ export class S3Store implements BucketStore {
   readonly bucket: string;
   readonly prefix: string;
   /** Used by restic before version 0.7. Up to 0.16, restic looks there if `keys/` is empty (`s3legacy`). */
-  readonly formerKeys = 'key/';
+  readonly legacyKeysFolder = 'key/';
   readonly #target: KeyedS3Target;
   readonly #wire: Wire;
   readonly #make: MakeCalls;
@@ -126,7 +126,7 @@ export class S3Store implements BucketStore {
     return names.slice(0, max);
   }
 
-  async knock(signal: AbortSignal): Promise<void> {
+  async tryKeys(signal: AbortSignal): Promise<void> {
     if (this.#target.bucket !== undefined) await this.list('', 1, signal);
     else await this.#call(LIST_BUCKETS, (calls) => calls.listBuckets(), signal);
   }
@@ -174,13 +174,13 @@ export class S3Store implements BucketStore {
     const { keys } = this.#target;
     for (const settings of SETTINGS.filter((all) => all.every((setting) => this.#target[setting] !== undefined))) {
       try {
-        const { answer } = await this.#ask(PUT, keys, put, signal, withoutSettings(this.#target, settings));
+        const { answer } = await this.#callOnce(PUT, keys, put, signal, withoutSettings(this.#target, settings));
         const refused = settingRefused(settings[0], this.#target);
-        return { ...storedOf(answer), isRepeated: refusal.isAfterUnknown, refused };
+        return { ...storedOf(answer), isRepeated: refusal.followsUnknownOutcome, refused };
       } catch (error) {
         if (signal.aborted || !(error instanceof ProbeFailure)) throw error;
-        if (error instanceof UnclearRefusal || !leavesUnknown(error.reason)) continue;
-        refusal.isAfterUnknown = true;
+        if (error instanceof UnclearRefusal || !isUnknownOutcome(error.reason)) continue;
+        refusal.followsUnknownOutcome = true;
         break;
       }
     }
@@ -211,12 +211,12 @@ export class S3Store implements BucketStore {
     }
     const stored = storedOf(answer);
     // MinIO does not mention the marker that it creates in a bucket whose versioning was on, and is suspended now.
-    const isUntold = version === undefined && stored.version === undefined && isMinio(answer);
-    return { ...(isUntold ? await this.#markerOf(name, signal) : stored), isRepeated };
+    const isUnreported = version === undefined && stored.version === undefined && isMinio(answer);
+    return { ...(isUnreported ? await this.#findDeleteMarker(name, signal) : stored), isRepeated };
   }
 
   /** Finds the marker that hides a deleted object, from the answer to a request for the object. */
-  async #markerOf(name: string, signal: AbortSignal): Promise<Stored> {
+  async #findDeleteMarker(name: string, signal: AbortSignal): Promise<Stored> {
     try {
       const get = (calls: S3Calls): Promise<unknown> => calls.get(this.prefix + name);
       await this.#call({ ...GET, bytesMax: ERROR_BYTES_MAX }, get, signal);
@@ -234,14 +234,14 @@ export class S3Store implements BucketStore {
    *
    * @throws ProbeFailure if the answer says nothing about the keys
    */
-  async tellsWrongSecrets(signal: AbortSignal): Promise<boolean> {
+  async recognizesWrongSecret(signal: AbortSignal): Promise<boolean> {
     const keys = { ...this.#target.keys, secretKey: UNKNOWN_ACCESS_KEY };
     try {
       if (this.#target.bucket === undefined)
-        await this.#ask(LIST_BUCKETS, keys, (calls) => calls.listBuckets(), signal);
-      else await this.#ask(LIST, keys, (calls) => calls.list(this.prefix, 1), signal);
+        await this.#callOnce(LIST_BUCKETS, keys, (calls) => calls.listBuckets(), signal);
+      else await this.#callOnce(LIST, keys, (calls) => calls.list(this.prefix, 1), signal);
     } catch (error) {
-      if (!(error instanceof ProbeFailure) || SAYS_NOTHING.has(error.reason)) throw error;
+      if (!(error instanceof ProbeFailure) || INCONCLUSIVE.has(error.reason)) throw error;
       return error.reason !== 'access_denied';
     }
     return false;
@@ -249,25 +249,25 @@ export class S3Store implements BucketStore {
 
   async #call<Value>(
     call: Call,
-    ask: (calls: S3Calls) => Promise<Value>,
+    invoke: (calls: S3Calls) => Promise<Value>,
     signal: AbortSignal,
   ): Promise<{ readonly value: Value; readonly answer: Answer; readonly isRepeated: boolean }> {
     const { keys } = this.#target;
     try {
-      return await askTwice(
-        async (isRepeated) => ({ ...(await this.#ask(call, keys, ask, signal)), isRepeated }),
+      return await retryOnce(
+        async (isRepeated) => ({ ...(await this.#callOnce(call, keys, invoke, signal)), isRepeated }),
         signal,
       );
     } catch (error) {
       const isGuess = error instanceof ProbeFailure && error.reason === 'wrong_secret_key';
-      throw isGuess ? await this.#withoutGuess(error, call, ask, signal) : error;
+      throw isGuess ? await this.#verifyWrongSecret(error, call, invoke, signal) : error;
     }
   }
 
-  async #ask<Value>(
+  async #callOnce<Value>(
     call: Call,
     keys: S3Keys,
-    ask: (calls: S3Calls) => Promise<Value>,
+    invoke: (calls: S3Calls) => Promise<Value>,
     signal: AbortSignal,
     target: KeyedS3Target = this.#target,
   ): Promise<{ readonly value: Value; readonly answer: Answer }> {
@@ -284,7 +284,7 @@ export class S3Store implements BucketStore {
     };
     let outcome: { readonly value: Value } | undefined;
     try {
-      outcome = { value: await ask(this.#make(target, keys, send)) };
+      outcome = { value: await invoke(this.#make(target, keys, send)) };
     } catch {
       // The answer, or the failure to get one, tells what went wrong.
     }
@@ -312,14 +312,14 @@ export class S3Store implements BucketStore {
    * Checks a failure `wrong_secret_key` with a request whose access key is unknown. Some servers (Swift) report a wrong
    * signature for that as well; then it is not known which of the two keys is wrong, and the failure is `key_rejected`.
    */
-  async #withoutGuess<Value>(
+  async #verifyWrongSecret<Value>(
     failure: ProbeFailure,
     call: Call,
-    ask: (calls: S3Calls) => Promise<Value>,
+    invoke: (calls: S3Calls) => Promise<Value>,
     signal: AbortSignal,
   ): Promise<ProbeFailure> {
     try {
-      await this.#ask(call, { accessKey: UNKNOWN_ACCESS_KEY, secretKey: UNKNOWN_ACCESS_KEY }, ask, signal);
+      await this.#callOnce(call, { accessKey: UNKNOWN_ACCESS_KEY, secretKey: UNKNOWN_ACCESS_KEY }, invoke, signal);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof ProbeFailure && error.reason === 'unknown_access_key') return failure;

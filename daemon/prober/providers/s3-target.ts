@@ -41,7 +41,7 @@ export interface S3Keys {
 }
 
 /** Where the objects are, and the field that names the server. */
-interface Place extends Server {
+interface S3Location extends Server {
   readonly bucket: string | undefined;
   readonly prefix: string;
   readonly field: string | undefined;
@@ -62,21 +62,21 @@ const HOST_LABEL = /^[a-z0-9][a-z0-9.-]*[a-z0-9]$/;
  * @throws ProbeFailure naming the field that is missing or not valid
  */
 export function readS3Target({ provider, values }: ProbeJob, region?: string): S3Target {
-  const place = placeOf(provider, values);
+  const location = locationOf(provider, values);
   const signedFor = region ?? values['region'] ?? DEFAULT_REGION;
   if (!REGION.test(signedFor)) throw invalidValue('region');
-  const { bucket, isTls } = place;
-  const isPathStyle = bucket === undefined || isPathStyleOf({ ...place, bucket }, values['path_style']);
-  const host = regionalHostOf(place, signedFor);
+  const { bucket, isTls } = location;
+  const isPathStyle = bucket === undefined || isPathStyleOf({ ...location, bucket }, values['path_style']);
+  const host = regionalHostOf(location, signedFor);
   const scheme = isTls ? 'https' : 'http';
-  const field = host !== place.host && region === undefined ? 'region' : place.field;
+  const field = host !== location.host && region === undefined ? 'region' : location.field;
   return {
     endpoint: endpointOf(`${scheme}://${isPathStyle ? host : `${bucket}.${host}`}`, values, field),
     url: `${scheme}://${host}`,
     bucket,
-    prefix: place.prefix === '' ? '' : `${place.prefix}/`,
+    prefix: location.prefix === '' ? '' : `${location.prefix}/`,
     isPathStyle,
-    isAmazon: isAmazon(place),
+    isAmazon: isAmazon(location),
     region: signedFor,
     isRegionGiven: values['region'] !== undefined,
     keys: usesIdentity(values) ? undefined : keysOf(values),
@@ -85,8 +85,8 @@ export function readS3Target({ provider, values }: ProbeJob, region?: string): S
   };
 }
 
-/** Reads the place from the repository, which restic uses, or from fields of their own if the set has no repository. */
-function placeOf(provider: string, values: ProbeJob['values']): Place {
+/** Reads the location from the repository, which restic uses, or from fields of their own if the set has no repository. */
+function locationOf(provider: string, values: ProbeJob['values']): S3Location {
   const { backup_repo: text, endpoint, bucket, prefix } = values;
   if (isGiven(text)) {
     const repository = parseS3Repository(text);
@@ -114,11 +114,11 @@ function keysOf(values: ProbeJob['values']): S3Keys {
 }
 
 /** As restic does (`s3.bucket-lookup=auto`): virtual hosts at Amazon only, and only if a certificate would match. */
-function isPathStyleOf(place: Pick<S3Repository, 'host' | 'isTls' | 'bucket'>, wanted: string | undefined): boolean {
+function isPathStyleOf(location: Pick<S3Repository, 'host' | 'isTls' | 'bucket'>, wanted: string | undefined): boolean {
   if (wanted === 'true') return true;
-  const { host, bucket, isTls } = place;
+  const { host, bucket, isTls } = location;
   const fits = HOST_LABEL.test(bucket) && !(isTls && bucket.includes('.')) && isNamed(host);
-  return wanted === 'false' ? !fits : !(fits && isAmazon(place));
+  return wanted === 'false' ? !fits : !(fits && isAmazon(location));
 }
 
 /** Tells whether a host is a name. A bucket cannot precede an IP address; Amazon's SDKs use the path there too. */

@@ -35,14 +35,14 @@ export function endpointOf(url: string, values: ProbeJob['values'], field: strin
  *
  * @throws ProbeFailure
  */
-export function endpointOfSet(url: string, values: ProbeJob['values'], field: string | undefined): Endpoint {
+export function tlsEndpointOf(url: string, values: ProbeJob['values'], field: string | undefined): Endpoint {
   const endpoint = endpointOf(url, values, field);
   if (!endpoint.isTls) throw invalidValue(field ?? 'endpoint');
   return endpoint;
 }
 
 /** Returns the value of the header `Host`, without the port if that is the default of https. */
-export function hostOf(endpoint: Endpoint): string {
+export function hostHeaderOf(endpoint: Endpoint): string {
   const authority = authorityOf(endpoint);
   return endpoint.port === HTTPS_PORT ? authority.slice(0, -`:${HTTPS_PORT}`.length) : authority;
 }

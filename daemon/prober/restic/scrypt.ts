@@ -25,11 +25,11 @@ const SCRYPT_WORK_MAX: number = 2 ** 23;
 const KEY_BYTES: number = ENCRYPT_KEY_BYTES + 2 * MAC_KEY_BYTES;
 
 /** Number of derivations that run in libuv's thread pool. */
-let underWay = 0;
+let pendingDerivations = 0;
 
 /** Tells whether a key is being derived: Node does not exit before that has ended, and it cannot be cancelled. */
 export function isDeriving(): boolean {
-  return underWay > 0;
+  return pendingDerivations > 0;
 }
 
 /** Tells whether parameters are valid for scrypt at all (RFC 7914, section 6). */
@@ -61,11 +61,11 @@ export async function deriveKey(
   const options = { ...parameters, maxmem: memoryOf(parameters) };
   const derived = await new Promise<Uint8Array>((resolve, reject) => {
     scrypt(password, salt, KEY_BYTES, options, (error, key) => {
-      underWay -= 1;
+      pendingDerivations -= 1;
       if (error === null) resolve(key);
       else reject(error);
     });
-    underWay += 1;
+    pendingDerivations += 1;
   });
   return {
     encrypt: derived.subarray(0, ENCRYPT_KEY_BYTES),

@@ -17,48 +17,48 @@ function user(uid: number): JobOwner {
   return { uid, isAdministrator: false };
 }
 
-/** Takes a place and returns the function that gives it back, or undefined if there is none left. */
-function take(bounds: JobBounds, owner: JobOwner): (() => void) | undefined {
+/** Reserves a place and returns the function that frees it, or undefined if there is none left. */
+function reserve(bounds: JobBounds, owner: JobOwner): (() => void) | undefined {
   try {
-    return bounds.take(owner);
+    return bounds.reserve(owner);
   } catch (error) {
     assert.ok(isCredentialError(error, 'Busy'));
     return undefined;
   }
 }
 
-function takeAll(bounds: JobBounds, owner: JobOwner): (() => void)[] {
-  const taken: (() => void)[] = [];
-  for (let next = take(bounds, owner); next !== undefined; next = take(bounds, owner)) taken.push(next);
-  return taken;
+function reserveAll(bounds: JobBounds, owner: JobOwner): (() => void)[] {
+  const reserved: (() => void)[] = [];
+  for (let next = reserve(bounds, owner); next !== undefined; next = reserve(bounds, owner)) reserved.push(next);
+  return reserved;
 }
 
 describe('JobBounds', () => {
   it('allows an administrator all places of callers, and a user only some', () => {
-    assert.equal(takeAll(new JobBounds(), ROOT).length, JOBS_MAX);
-    assert.equal(takeAll(new JobBounds(), user(1000)).length, JOBS_PER_USER_MAX);
+    assert.equal(reserveAll(new JobBounds(), ROOT).length, JOBS_MAX);
+    assert.equal(reserveAll(new JobBounds(), user(1000)).length, JOBS_PER_USER_MAX);
   });
 
   it('reserves some places for administrators, however many users there are', () => {
     const bounds = new JobBounds();
-    const users = Array.from({ length: 100 }, (_, index) => takeAll(bounds, user(1000 + index)).length);
+    const users = Array.from({ length: 100 }, (_, index) => reserveAll(bounds, user(1000 + index)).length);
     assert.equal(
       users.reduce((sum, count) => sum + count, 0),
       USERS_JOBS_MAX,
     );
-    assert.equal(takeAll(bounds, ROOT).length, JOBS_MAX - USERS_JOBS_MAX);
+    assert.equal(reserveAll(bounds, ROOT).length, JOBS_MAX - USERS_JOBS_MAX);
   });
 
   it('keeps the places of the schedule and of callers apart', () => {
     const bounds = new JobBounds();
-    takeAll(bounds, ROOT);
-    assert.equal(takeAll(bounds, 'schedule').length, SCHEDULED_JOBS_MAX);
+    reserveAll(bounds, ROOT);
+    assert.equal(reserveAll(bounds, 'schedule').length, SCHEDULED_JOBS_MAX);
     const other = new JobBounds();
-    takeAll(other, 'schedule');
-    assert.equal(takeAll(other, ROOT).length, JOBS_MAX);
+    reserveAll(other, 'schedule');
+    assert.equal(reserveAll(other, ROOT).length, JOBS_MAX);
   });
 
-  it('has a place exactly if the bounds allow one, whatever was taken and given back before', () => {
+  it('has a place exactly if the bounds allow one, whatever was reserved and freed before', () => {
     const owner = fc.oneof(
       fc.constant(ROOT),
       fc.constant<JobOwner>('schedule'),
@@ -68,7 +68,7 @@ describe('JobBounds', () => {
     fc.assert(
       fc.property(steps, (all) => {
         const bounds = new JobBounds();
-        const held: { readonly who: JobOwner; readonly giveBack: () => void }[] = [];
+        const held: { readonly who: JobOwner; readonly release: () => void }[] = [];
         const isRoomFor = (who: JobOwner): boolean => {
           const owners = held.map((job) => job.who);
           const callers = owners.filter((other) => other !== 'schedule');
@@ -80,10 +80,10 @@ describe('JobBounds', () => {
         };
         for (const [who, which] of all) {
           const isRoom = isRoomFor(who);
-          const giveBack = take(bounds, who);
-          assert.equal(giveBack !== undefined, isRoom);
-          if (giveBack !== undefined) held.push({ who, giveBack });
-          if (which % 3 === 0) held.splice(which % Math.max(held.length, 1), 1)[0]?.giveBack();
+          const release = reserve(bounds, who);
+          assert.equal(release !== undefined, isRoom);
+          if (release !== undefined) held.push({ who, release });
+          if (which % 3 === 0) held.splice(which % Math.max(held.length, 1), 1)[0]?.release();
         }
       }),
     );

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NEVER_GONE } from '../../../daemon/gone.ts';
+import { NEVER } from '../../../daemon/emitter.ts';
 import { JOBS_MAX } from '../../../daemon/probe/job-bounds.ts';
 import { Prober } from '../../../daemon/probe/prober.ts';
 import type { JobOwner } from '../../../daemon/probe/job-bounds.ts';
@@ -23,7 +23,7 @@ const FAILED: Finding = { check: 'resolve', state: 'failed', reason: 'prober_fai
 const DONE = '{"done":true}\0';
 
 /** A prober at the other end of a connection that sends what the test tells it to. */
-class FarProber implements ProberConnection {
+class StubProber implements ProberConnection {
   readonly sent: string[] = [];
   readonly ended: Promise<void>;
   readonly chunks: AsyncIterable<Uint8Array>;
@@ -54,9 +54,9 @@ class FarProber implements ProberConnection {
   }
 }
 
-async function findings(far: ProberConnection, job = JOB): Promise<Finding[]> {
+async function findings(stub: ProberConnection, job = JOB): Promise<Finding[]> {
   const found: Finding[] = [];
-  for await (const finding of new Prober(() => Promise.resolve(far)).probe(job, ROOT, NEVER_GONE)) found.push(finding);
+  for await (const finding of new Prober(() => Promise.resolve(stub)).probe(job, ROOT, NEVER)) found.push(finding);
   return found;
 }
 
@@ -67,10 +67,10 @@ const repeat = (count: number): Finding[] => Array.from({ length: count }, () =>
 describe('Prober', () => {
   it('hands over one job, and yields findings as they come', async () => {
     const second: Finding = { check: 'key', state: 'failed', reason: 'wrong_secret_key', field: 'secret_key' };
-    const far = new FarProber([text(FINDING), text(second).slice(0, 10), text(second).slice(10), DONE]);
-    assert.deepEqual(await findings(far), [FINDING, second]);
-    assert.deepEqual(far.sent, [`${JSON.stringify(JOB)}\0`]);
-    await far.ended;
+    const stub = new StubProber([text(FINDING), text(second).slice(0, 10), text(second).slice(10), DONE]);
+    assert.deepEqual(await findings(stub), [FINDING, second]);
+    assert.deepEqual(stub.sent, [`${JSON.stringify(JOB)}\0`]);
+    await stub.ended;
   });
 
   for (const [what, chunks, before] of [
@@ -82,17 +82,17 @@ describe('Prober', () => {
     ['sends too many findings', [text(...repeat(FINDINGS_MAX + 1)), DONE], FINDINGS_MAX],
   ] as const) {
     it(`reports prober_failed if it ${what}, and ends it`, async () => {
-      const far = new FarProber(chunks, true);
+      const stub = new StubProber(chunks, true);
       const found =
-        what === 'ends too early' || what === 'sends nothing' ? findings(new FarProber(chunks)) : findings(far);
+        what === 'ends too early' || what === 'sends nothing' ? findings(new StubProber(chunks)) : findings(stub);
       assert.deepEqual(await found, [...repeat(before), FAILED]);
-      if (chunks.length > 1) await far.ended;
+      if (chunks.length > 1) await stub.ended;
     });
   }
 
   it('reports prober_missing if none can be started', async () => {
     const prober = new Prober(() => Promise.reject(new ProberMissingError()));
-    const found = prober.probe(JOB, ROOT, NEVER_GONE);
+    const found = prober.probe(JOB, ROOT, NEVER);
     const missing = { check: 'resolve', state: 'failed', reason: 'prober_missing' };
     assert.deepEqual(await found.next(), { done: false, value: missing });
     assert.equal((await found.next()).done, true);
@@ -101,100 +101,100 @@ describe('Prober', () => {
   it('has room for the next job after a failed start', async () => {
     const prober = new Prober(() => Promise.reject(new ProberMissingError()));
     for (let count = 0; count <= JOBS_MAX; count += 1) {
-      for await (const { reason } of prober.probe(JOB, ROOT, NEVER_GONE)) assert.equal(reason, 'prober_missing');
+      for await (const { reason } of prober.probe(JOB, ROOT, NEVER)) assert.equal(reason, 'prober_missing');
     }
   });
 
   it('does not turn a defect into a finding', async () => {
     const prober = new Prober(() => Promise.reject(new RangeError('by the test')));
-    await assert.rejects(prober.probe(JOB, ROOT, NEVER_GONE).next(), RangeError);
+    await assert.rejects(prober.probe(JOB, ROOT, NEVER).next(), RangeError);
   });
 
   it('masks secrets in findings, but not other values or very short ones', async () => {
     const found = ['s3:https://host.example/bucket', 'short'].map((subject) => ({ ...FINDING, subject }));
     const job = { ...JOB, values: { ...JOB.values, backup_password: 'short' } };
-    assert.deepEqual(await findings(new FarProber([text(...found), DONE]), job), found);
+    assert.deepEqual(await findings(new StubProber([text(...found), DONE]), job), found);
     const withSecret = { ...JOB, values: { ...JOB.values, backup_password: 'eight888' } };
     const repeated = text({ ...FINDING, subject: 'called eight888' });
     const hidden = { ...FINDING, subject: '***' };
-    assert.deepEqual(await findings(new FarProber([repeated, DONE]), withSecret), [hidden]);
+    assert.deepEqual(await findings(new StubProber([repeated, DONE]), withSecret), [hidden]);
   });
 
   it('no longer waits for the caller to leave once it is done', async () => {
     let waiting = 0;
-    const gone = (): (() => void) => {
+    const onGone = (): (() => void) => {
       waiting += 1;
       return () => void (waiting -= 1);
     };
-    for await (const _ of new Prober(() => Promise.resolve(new FarProber([DONE]))).probe(JOB, ROOT, gone))
+    for await (const _ of new Prober(() => Promise.resolve(new StubProber([DONE]))).probe(JOB, ROOT, onGone))
       assert.fail();
     assert.equal(waiting, 0);
   });
 
   it('ends a prober that hangs', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const far = new FarProber([text(FINDING)], true);
-    const found = findings(far);
+    const stub = new StubProber([text(FINDING)], true);
+    const found = findings(stub);
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     t.mock.timers.tick(VALIDATION_TIME_MAX_MS);
     assert.deepEqual(await found, [FINDING, FAILED]);
   });
 
   it('ends a prober whose caller has left', async () => {
-    const far = new FarProber([text(FINDING)], true);
+    const stub = new StubProber([text(FINDING)], true);
     let leave: () => void = () => undefined;
-    const gone = (callback: () => void): (() => void) => {
+    const onGone = (callback: () => void): (() => void) => {
       leave = callback;
       return () => undefined;
     };
-    const found = new Prober(() => Promise.resolve(far)).probe(JOB, ROOT, gone);
+    const found = new Prober(() => Promise.resolve(stub)).probe(JOB, ROOT, onGone);
     assert.deepEqual(await found.next(), { done: false, value: FINDING });
     leave();
-    await far.ended;
+    await stub.ended;
     assert.deepEqual((await found.next()).value, FAILED);
     assert.equal((await found.next()).done, true);
   });
 
   it('gives no job to a prober that starts after its caller has left, and ends it', async () => {
-    const far = new FarProber([], true);
+    const stub = new StubProber([], true);
     const { promise: started, resolve: start } = Promise.withResolvers<ProberConnection>();
     let leave: () => void = () => undefined;
-    const gone = (callback: () => void): (() => void) => {
+    const onGone = (callback: () => void): (() => void) => {
       leave = callback;
       return () => undefined;
     };
-    const found = new Prober(() => started).probe(JOB, ROOT, gone);
+    const found = new Prober(() => started).probe(JOB, ROOT, onGone);
     const next = found.next();
     leave();
-    start(far);
+    start(stub);
     assert.deepEqual((await next).value, FAILED);
     assert.equal((await found.next()).done, true);
-    await far.ended;
-    assert.deepEqual(far.sent, []);
+    await stub.ended;
+    assert.deepEqual(stub.sent, []);
   });
 
   it(`runs at most ${JOBS_MAX} at a time, and more once one is done or its time to end is over`, async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const probers: FarProber[] = [];
+    const probers: StubProber[] = [];
     const prober = new Prober(() => {
-      const far = new FarProber(probers.length === 0 ? [text(FINDING), DONE] : [text(FINDING)], true);
-      probers.push(far);
-      return Promise.resolve(far);
+      const stub = new StubProber(probers.length === 0 ? [text(FINDING), DONE] : [text(FINDING)], true);
+      probers.push(stub);
+      return Promise.resolve(stub);
     });
-    const running = Array.from({ length: JOBS_MAX }, () => prober.probe(JOB, ROOT, NEVER_GONE));
+    const running = Array.from({ length: JOBS_MAX }, () => prober.probe(JOB, ROOT, NEVER));
     for (const one of running) await one.next();
     const refused = (): Promise<void> =>
-      assert.rejects(prober.probe(JOB, ROOT, NEVER_GONE).next(), (error) => isCredentialError(error, 'Busy'));
+      assert.rejects(prober.probe(JOB, ROOT, NEVER).next(), (error) => isCredentialError(error, 'Busy'));
     await refused();
     assert.equal((await running[0]?.next())?.done, true);
-    const next = prober.probe(JOB, ROOT, NEVER_GONE);
+    const next = prober.probe(JOB, ROOT, NEVER);
     assert.equal((await next.next()).done, false);
     await running[1]?.return();
     await refused();
     t.mock.timers.tick(END_TIME_MAX_MS);
-    const last = prober.probe(JOB, ROOT, NEVER_GONE);
+    const last = prober.probe(JOB, ROOT, NEVER);
     assert.equal((await last.next()).done, false);
     for (const one of [...running, next, last]) await one.return();
-    for (const far of probers) await far.ended;
+    for (const stub of probers) await stub.ended;
   });
 });

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { NEVER_GONE } from '../../../daemon/gone.ts';
+import { NEVER } from '../../../daemon/emitter.ts';
 import { Prober } from '../../../daemon/probe/prober.ts';
 import { END_TIME_MAX_MS, ProberMissingError, connectProber, spawnProber } from '../../../daemon/probe/start-prober.ts';
 import type { ProberConnection } from '../../../daemon/probe/start-prober.ts';
@@ -45,7 +45,7 @@ async function startOne(): Promise<{ readonly connection: ProberConnection; read
 
 async function findings(prober: Prober): Promise<Finding[]> {
   const found: Finding[] = [];
-  for await (const finding of prober.probe(JOB, { uid: 0, isAdministrator: true }, NEVER_GONE)) found.push(finding);
+  for await (const finding of prober.probe(JOB, { uid: 0, isAdministrator: true }, NEVER)) found.push(finding);
   return found;
 }
 

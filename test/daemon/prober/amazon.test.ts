@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 
 import { skipUnless, command } from '../../support/requirements.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
-import { refusal, startHttp, toThisHost, type FarServer } from './far-server.ts';
+import { refusal, startHttp, toThisHost, type StubServer } from './stub-server.ts';
 import { failureIn, findingFor, findingsOf, jobOf, suiteScope } from './harness.ts';
 
 const LIST = '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult><Name>b</Name></ListBucketResult>';
@@ -13,7 +13,7 @@ const LOCATION = '<LocationConstraint>eu-central-1</LocationConstraint>';
 describe('probe() of a set at Amazon', { skip: skipUnless(command('openssl')) }, () => {
   const scope = suiteScope(after);
   let authority: Authority;
-  let server: FarServer;
+  let server: StubServer;
   let hosts: string[] = [];
 
   before(async () => {

@@ -7,7 +7,7 @@ import { AZURITE_HOST, AZURITE_SERVER, startAzurite, type AzuriteServer } from '
 import { command, skipUnless } from '../../support/requirements.ts';
 import { Containers } from './azure-containers.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
-import { lookupOf, startHttp, toThisHost, type Answerer, type FarServer } from './far-server.ts';
+import { lookupOf, startHttp, toThisHost, type Answerer, type StubServer } from './stub-server.ts';
 import { checksIn, failureIn, findingFor, findingsOf, suiteScope } from './harness.ts';
 import { makeRepository, type RepositoryFiles } from './s3-buckets.ts';
 
@@ -158,7 +158,7 @@ describe('probe() of an azure set with unexpected answers', { skip: skipUnless(c
     authority = await makeAuthority(scope);
   });
 
-  const start = async (answer: Answerer): Promise<FarServer & { readonly values: Values }> => {
+  const start = async (answer: Answerer): Promise<StubServer & { readonly values: Values }> => {
     const server = await startHttp(scope, answer, await authority.sign('DNS:cioprobe.blob.azure.test'));
     const values = { endpoint_suffix: `azure.test:${server.port}`, endpoint_ca: authority.certificate };
     return { ...server, values };

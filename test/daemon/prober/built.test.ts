@@ -9,7 +9,7 @@ import { plainEnvironment, run, runSuccessfully } from '../../support/process.ts
 import { command, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { makeAuthority } from './certificates.ts';
-import { refusal, startHttp } from './far-server.ts';
+import { refusal, startHttp } from './stub-server.ts';
 import { failureIn, jobOf, suiteScope } from './harness.ts';
 import { messagesIn, ProberChild } from './prober-child.ts';
 import { startProxy } from './proxy-server.ts';

@@ -6,10 +6,10 @@ import { describe, it } from 'node:test';
 import { CLEAN_UP_MS } from '../../../daemon/prober/limits.ts';
 import { probeS3 } from '../../../daemon/prober/probe-s3.ts';
 import { Steps } from '../../../daemon/prober/steps.ts';
-import { surroundingsOf } from '../../../daemon/prober/surroundings.ts';
+import { hostServicesOf } from '../../../daemon/prober/host-services.ts';
 import type { Finding, ProbeJob } from '../../../src/validation.ts';
 import type { Scope } from '../../support/scope.ts';
-import { refusal, startHttp, type FarServer } from './far-server.ts';
+import { refusal, startHttp, type StubServer } from './stub-server.ts';
 import { failureIn, findingFor, findingsOf, jobOf } from './harness.ts';
 
 const PROVIDERS = ['s3', 'minio'] as const;
@@ -19,7 +19,7 @@ const ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>InternalErro
 /** May answer a request in place of the bucket, and returns true if it does. */
 type Fault = (request: IncomingMessage, response: ServerResponse, objects: Map<string, Buffer>) => boolean;
 
-interface Bucket extends FarServer {
+interface Bucket extends StubServer {
   readonly objects: ReadonlyMap<string, Buffer>;
 }
 
@@ -59,11 +59,11 @@ const refuse = (response: ServerResponse): void => void response.writeHead(403).
 const say = (text: string) => (response: ServerResponse) => void response.socket?.end(text);
 const nothing = (): void => undefined;
 
-function jobAt(server: FarServer, provider: string, rest: Readonly<Record<string, string>> = {}): ProbeJob {
+function jobAt(server: StubServer, provider: string, rest: Readonly<Record<string, string>> = {}): ProbeJob {
   return jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1`, ...rest }, { provider });
 }
 
-function find(server: FarServer, provider: string, rest?: Readonly<Record<string, string>>): Promise<Finding[]> {
+function find(server: StubServer, provider: string, rest?: Readonly<Record<string, string>>): Promise<Finding[]> {
   return findingsOf(jobAt(server, provider, rest));
 }
 
@@ -250,7 +250,7 @@ describe('probe(): requests that fail halfway', () => {
     const steps = new Steps(new AbortController().signal, late.signal);
     const findings: Finding[] = [];
     await assert.rejects(async () => {
-      for await (const finding of probeS3(jobAt(bucket, 's3'), steps, surroundingsOf())) findings.push(finding);
+      for await (const finding of probeS3(jobAt(bucket, 's3'), steps, hostServicesOf())) findings.push(finding);
     }, over);
     assert.deepEqual([[...bucket.objects.keys()], leftoverIn(findings)], [[], undefined]);
   });

@@ -1,6 +1,6 @@
 import { createPublicKey, generateKeyPairSync, verify, type KeyObject } from 'node:crypto';
 
-import type { Answerer } from './far-server.ts';
+import type { Answerer } from './stub-server.ts';
 
 const EMAIL = 'backup@project.iam.gserviceaccount.com';
 

@@ -7,7 +7,7 @@ import { CHECKS, type Finding, type Reason } from '../../../src/validation.ts';
 import { FAKE_GCS_SERVER, startFakeGcs } from '../../support/fake-gcs-server.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
-import { lookupOf, startHttp, toThisHost, type Answerer, type FarServer } from './far-server.ts';
+import { lookupOf, startHttp, toThisHost, type Answerer, type StubServer } from './stub-server.ts';
 import { grantTokens, ServiceAccountKey, TOKEN } from './google-tokens.ts';
 import { checksIn, failureIn, findingFor, findingsOf, suiteScope } from './harness.ts';
 import { makeRepository, type RepositoryFiles } from './s3-buckets.ts';
@@ -43,7 +43,7 @@ function find(
 describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, () => {
   const scope = suiteScope(after);
   let authority: Authority;
-  let tokens: FarServer;
+  let tokens: StubServer;
   let tokenUri: string;
 
   before(async () => {
@@ -64,7 +64,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
     ...rest,
   });
 
-  const start = async (answer: Answerer, host = STORAGE_HOST): Promise<FarServer & { readonly url: string }> => {
+  const start = async (answer: Answerer, host = STORAGE_HOST): Promise<StubServer & { readonly url: string }> => {
     const server = await startHttp(scope, answer, await authority.sign(`DNS:${host}`));
     return { ...server, url: `https://${host}:${server.port}` };
   };
@@ -304,8 +304,8 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
         const findings = await find(values(server.url));
         const failure = findings.find((finding) => finding.check === check && finding.state === 'failed');
         assert.deepEqual(failure, { check, state: 'failed', reason: 'access_denied', subject });
-        const isLeft = findings.some(({ reason }) => reason === 'leftover_object');
-        assert.equal(isLeft, refused === 'DELETE');
+        const isLeftover = findings.some(({ reason }) => reason === 'leftover_object');
+        assert.equal(isLeftover, refused === 'DELETE');
       }
     });
 

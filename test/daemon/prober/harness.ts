@@ -1,5 +1,5 @@
 import { probe } from '../../../daemon/prober/probe.ts';
-import { surroundingsOf, type Surroundings } from '../../../daemon/prober/surroundings.ts';
+import { hostServicesOf, type HostServices } from '../../../daemon/prober/host-services.ts';
 import type { CheckId, Finding, ProbeJob } from '../../../src/validation.ts';
 import type { Scope } from '../../support/scope.ts';
 
@@ -34,12 +34,12 @@ export function suiteScope(after: (cleanUp: () => Promise<void>) => void): Scope
 /** Returns all findings, without their durations. */
 export async function findingsOf(
   job: ProbeJob,
-  options: { readonly signal?: AbortSignal } & Partial<Surroundings> = {},
+  options: { readonly signal?: AbortSignal } & Partial<HostServices> = {},
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   const { signal = new AbortController().signal, ...own } = options;
-  const surroundings = { ...surroundingsOf(), ...own };
-  for await (const { ms: _ms, ...finding } of probe(job, signal, surroundings)) findings.push(finding);
+  const hostServices = { ...hostServicesOf(), ...own };
+  for await (const { ms: _ms, ...finding } of probe(job, signal, hostServices)) findings.push(finding);
   return findings;
 }
 

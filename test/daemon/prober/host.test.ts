@@ -10,7 +10,7 @@ import { plainEnvironment } from '../../support/process.ts';
 import { command, root, skipUnless } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { lookupOf } from './far-server.ts';
+import { lookupOf } from './stub-server.ts';
 import { failureIn, findingsOf, jobOf } from './harness.ts';
 import { messagesIn, PROBER_SOURCE } from './prober-child.ts';
 import type { Finding } from '../../../src/validation.ts';

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 
 import { SUBJECT_LENGTH_MAX } from '../../../src/limits.ts';
 import { CHECKS, CHECK_STATES, REASONS, type Finding } from '../../../src/validation.ts';
-import { startTcp, type FarServer } from './far-server.ts';
+import { startTcp, type StubServer } from './stub-server.ts';
 import { findingsOf, jobOf, suiteScope } from './harness.ts';
 
 const LIST =
@@ -49,7 +49,7 @@ const said = fc.oneof(
 
 describe('probe() against a server that sends anything', () => {
   const scope = suiteScope(after);
-  let server: FarServer;
+  let server: StubServer;
   let script: readonly Buffer[] = [];
   let turn = 0;
 

@@ -7,7 +7,7 @@ import { metadataServices, type MetadataServices } from '../../../daemon/prober/
 import { describeFinding, type Finding, type ProbeJob } from '../../../src/validation.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
-import { refusal, startHttp, startTcp, toThisHost, type Answerer, type FarServer } from './far-server.ts';
+import { refusal, startHttp, startTcp, toThisHost, type Answerer, type StubServer } from './stub-server.ts';
 import { failureIn, findingFor, findingsOf, jobOf, suiteScope, VALUES } from './harness.ts';
 import { MACHINE_TOKEN, ROLE_KEYS, startMetadata, type MetadataServer } from './metadata-server.ts';
 
@@ -35,7 +35,7 @@ describe('metadataServices()', () => {
 describe("probe() with the machine's identity, for S3", () => {
   const scope = suiteScope(after);
   let metadata: MetadataServer;
-  let server: FarServer;
+  let server: StubServer;
 
   before(async () => {
     metadata = await startMetadata(scope);
@@ -115,7 +115,7 @@ describe("probe() with the machine's identity, for S3", () => {
       const values = { backup_repo: `s3:http://${other.authority}/bucket-1` };
       const failure = failureIn(await findingsOf(job('s3', values), { metadata: metadata.services }));
       assert.equal(failure?.field, 'use_iam');
-      assert.equal(describeFinding(failure).what, what);
+      assert.equal(describeFinding(failure).text, what);
     }
     const denied = await startHttp(t, (request, response) =>
       request.url?.includes('location') === true
@@ -124,7 +124,7 @@ describe("probe() with the machine's identity, for S3", () => {
     );
     const values = { backup_repo: `s3:http://${denied.authority}/bucket-1` };
     const failure = failureIn(await findingsOf(job('s3', values), { metadata: metadata.services }));
-    assert.equal(failure && describeFinding(failure).what, "the machine's identity has no right to s3:ListBucket");
+    assert.equal(failure && describeFinding(failure).text, "the machine's identity has no right to s3:ListBucket");
   });
 
   it('ends once the job is cancelled, even if the service is silent', async (t) => {
@@ -157,7 +157,7 @@ describe("probe() with the machine's identity, for S3", () => {
       });
       const failure = await found(services);
       assert.deepEqual(failure, key('identity_missing'));
-      assert.match(failure ? describeFinding(failure).what : '', /^the machine has no identity/);
+      assert.match(failure ? describeFinding(failure).text : '', /^the machine has no identity/);
     });
 
     it('reports identity_not_told if nobody listens, answers, or sends anything useful', async (t) => {
@@ -192,8 +192,8 @@ describe("probe() with the machine's identity, for tokens", { skip: skipUnless(c
   const scope = suiteScope(after);
   let authority: Authority;
   let metadata: MetadataServer;
-  let google: FarServer;
-  let azure: FarServer;
+  let google: StubServer;
+  let azure: StubServer;
 
   before(async () => {
     authority = await makeAuthority(scope);
@@ -246,7 +246,7 @@ describe("probe() with the machine's identity, for tokens", { skip: skipUnless(c
       },
     };
   };
-  const surroundings = (): object => ({
+  const hostServices = (): object => ({
     metadata: metadata.services,
     lookup: toThisHost,
     authorities: authority.certificate,
@@ -255,7 +255,7 @@ describe("probe() with the machine's identity, for tokens", { skip: skipUnless(c
   for (const provider of ['google', 'azure'] as const) {
     it(`sends the machine's token to the hosts of ${provider}, and needs no key`, async () => {
       const server = provider === 'google' ? google : azure;
-      const findings = await findingsOf(jobs()[provider], surroundings());
+      const findings = await findingsOf(jobs()[provider], hostServices());
       assert.equal(failureIn(findings), undefined, JSON.stringify(findings));
       assert.equal(findingFor(findings, 'list').state, 'passed');
       assert.ok(server.seen.length > 0);
@@ -276,7 +276,7 @@ describe("probe() with the machine's identity, for tokens", { skip: skipUnless(c
             );
       const cases = [...elsewhere, ['endpoint_ca', authority.certificate], ['skip_verify', 'true']] as const;
       for (const [field, value] of cases) {
-        const findings = await findingsOf({ ...job, values: { ...job.values, [field]: value } }, surroundings());
+        const findings = await findingsOf({ ...job, values: { ...job.values, [field]: value } }, hostServices());
         const expected = { check: 'shape', state: 'failed', reason: 'identity_elsewhere', field, subject: field };
         assert.deepEqual(failureIn(findings), expected);
       }
@@ -285,7 +285,7 @@ describe("probe() with the machine's identity, for tokens", { skip: skipUnless(c
 
     it(`reports identity_missing if the machine has none (${provider})`, async (t) => {
       const { services } = await startMetadata(t, (_request, response) => response.writeHead(404).end());
-      const findings = await findingsOf(jobs()[provider], { ...surroundings(), metadata: services });
+      const findings = await findingsOf(jobs()[provider], { ...hostServices(), metadata: services });
       const expected = { check: 'key', state: 'failed', reason: 'identity_missing', field: 'use_iam' };
       assert.deepEqual(failureIn(findings), expected);
     });
@@ -301,7 +301,7 @@ describe("probe() with the machine's identity, for tokens", { skip: skipUnless(c
       ];
       for (const [answer, subject] of cases) {
         const { services } = await startMetadata(t, answer);
-        const findings = await findingsOf(jobs()[provider], { ...surroundings(), metadata: services });
+        const findings = await findingsOf(jobs()[provider], { ...hostServices(), metadata: services });
         const expected = { check: 'key', state: 'failed', reason: 'identity_not_told', field: 'use_iam', subject };
         assert.deepEqual(failureIn(findings), expected);
       }

@@ -10,7 +10,7 @@ import type { Finding, ProbeJob } from '../../../src/validation.ts';
 import { Canaries, assertUnseen } from '../../support/canary.ts';
 import { plainEnvironment, runSuccessfully } from '../../support/process.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { refusal, startHttp, startTcp } from './far-server.ts';
+import { refusal, startHttp, startTcp } from './stub-server.ts';
 import { failureIn, jobOf } from './harness.ts';
 import { AN_HOUR_AHEAD, messagesIn, ProberChild, PROBER_SOURCE, STUCK, WITHOUT_HOME } from './prober-child.ts';
 

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 
 import { type Finding, type ProbeJob } from '../../../src/validation.ts';
 import type { Scope } from '../../support/scope.ts';
-import { refusal, startHttp, type Answerer, type FarServer } from './far-server.ts';
+import { refusal, startHttp, type Answerer, type StubServer } from './stub-server.ts';
 import { failureIn, findingsOf, jobOf } from './harness.ts';
 
 const LIST = '<ListBucketResult><Name>bucket-1</Name></ListBucketResult>';
@@ -15,7 +15,7 @@ interface Bucket {
 }
 
 /** Starts a server without a bucket until one is made. `first` may answer before it. */
-async function startEmpty(scope: Scope, first: Answerer): Promise<{ server: FarServer; bucket: Bucket }> {
+async function startEmpty(scope: Scope, first: Answerer): Promise<{ server: StubServer; bucket: Bucket }> {
   const bucket: Bucket = { isThere: false, requests: [] };
   const server = await startHttp(scope, (request, response, body) => {
     const { method = '', url = '' } = request;
@@ -37,7 +37,7 @@ async function startEmpty(scope: Scope, first: Answerer): Promise<{ server: FarS
   return { server, bucket };
 }
 
-function jobAt(server: FarServer, provider: string): ProbeJob {
+function jobAt(server: StubServer, provider: string): ProbeJob {
   const values = { backup_repo: `s3:http://${server.authority}/bucket-1`, region: 'eu-1' };
   return jobOf(values, { provider, makeBucket: true });
 }

@@ -8,7 +8,7 @@ import type { Finding, ProbeJob } from '../../../src/validation.ts';
 import type { Scope } from '../../support/scope.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
-import { refusal, startHttp, startTcp, type FarServer } from './far-server.ts';
+import { refusal, startHttp, startTcp, type StubServer } from './stub-server.ts';
 import { ServiceAccountKey } from './google-tokens.ts';
 import { failureIn, jobOf, suiteScope } from './harness.ts';
 import { ProberChild } from './prober-child.ts';
@@ -150,7 +150,7 @@ describe('the memory of the prober, against a server that streams endlessly', ()
   });
 });
 
-function jobAt(server: FarServer, provider: string): ProbeJob {
+function jobAt(server: StubServer, provider: string): ProbeJob {
   return jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` }, { provider });
 }
 

@@ -1,6 +1,6 @@
 import type { MetadataServices } from '../../../daemon/prober/identity/metadata.ts';
 import type { Scope } from '../../support/scope.ts';
-import { startHttp, type Answerer, type FarServer } from './far-server.ts';
+import { startHttp, type Answerer, type StubServer } from './stub-server.ts';
 
 /** The identity of the test machine in its cloud. */
 export const ROLE = 'backup-role';
@@ -14,7 +14,7 @@ export const MACHINE_TOKEN = 'machine.bearer-token';
 const SESSION = 'imds-session';
 
 /** A metadata service on this machine. */
-export interface MetadataServer extends FarServer {
+export interface MetadataServer extends StubServer {
   readonly services: MetadataServices;
 }
 

@@ -9,7 +9,7 @@ import { MINIO_SERVER, startMinioServer, type MinioServer } from '../../support/
 import { command, skipUnless } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
-import { startHttp, type FarServer } from './far-server.ts';
+import { startHttp, type StubServer } from './stub-server.ts';
 import { checksIn, failureIn, findingFor, findingsOf, jobOf, suiteScope } from './harness.ts';
 import { Buckets, makeRepository, RIGHTS, type RepositoryFiles, type Right } from './s3-buckets.ts';
 
@@ -210,7 +210,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
       });
 
       it('leaves no version if it may delete versions, and reports what a lock keeps', async () => {
-        const versions = await buckets.make({ keeps: 'versions' });
+        const versions = await buckets.make({ versioning: 'enabled' });
         const findings = await find({ backup_repo: buckets.repository(versions) });
         assert.equal(findingFor(findings, 'delete').state, 'passed');
         assert.deepEqual(await buckets.namesIn(versions), []);
@@ -218,7 +218,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
         const left = new Set(await buckets.namesIn(versions));
         assert.deepEqual([findingFor(few, 'delete').state, findingFor(few, 'delete').subject], ['warning', ...left]);
 
-        const locked = await buckets.make({ keeps: 'locks' });
+        const locked = await buckets.make({ versioning: 'locked' });
         const kept = await find({ backup_repo: buckets.repository(locked) });
         const { state, reason, subject = '' } = findingFor(kept, 'delete');
         assert.deepEqual([state, reason], ['warning', 'leftover_object'], JSON.stringify(kept));
@@ -226,7 +226,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
       });
 
       it('leaves no delete marker in a bucket whose versioning is suspended, or reports it', async () => {
-        const once = await buckets.make({ keeps: 'kept' });
+        const once = await buckets.make({ versioning: 'suspended' });
         const values = { backup_repo: buckets.repository(once) };
         const findings = await find(values);
         assert.equal(findingFor(findings, 'delete').state, 'passed', JSON.stringify(findings));
@@ -236,7 +236,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
       });
 
       it('recognizes the server behind a proxy that names itself', async (t) => {
-        const once = await buckets.make({ keeps: 'kept' });
+        const once = await buckets.make({ versioning: 'suspended' });
         const proxy = await startReverseProxy(t, server.endpoint, authority);
         const findings = await find({ backup_repo: `s3:https://${proxy.authority}/${once}` });
         assert.equal(findingFor(findings, 'delete').state, 'passed', JSON.stringify(findings));
@@ -282,7 +282,7 @@ describe('probe() against MinIO over TLS', { skip: SKIP }, () => {
 });
 
 /** Passes everything on unchanged, but reports another server name, as nginx does. */
-async function startReverseProxy(scope: Scope, endpoint: string, authority: Authority): Promise<FarServer> {
+async function startReverseProxy(scope: Scope, endpoint: string, authority: Authority): Promise<StubServer> {
   const agent = new Agent({ ca: authority.certificate });
   scope.after(() => agent.destroy());
   return startHttp(

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 
 import type { Finding } from '../../../src/validation.ts';
 import type { Scope } from '../../support/scope.ts';
-import { refusal, startHttp, type FarServer } from './far-server.ts';
+import { refusal, startHttp, type StubServer } from './stub-server.ts';
 import { failureIn, findingFor, findingsOf, jobOf } from './harness.ts';
 
 const PROVIDERS = ['s3', 'minio'] as const;
@@ -17,7 +17,7 @@ type Versions = Map<string, string[]>;
 /** Answers a request that was carried out, in place of the bucket; returns false to leave the answer to the bucket. */
 type Fault = (request: IncomingMessage, response: ServerResponse, versions: readonly string[]) => boolean;
 
-interface Bucket extends FarServer {
+interface Bucket extends StubServer {
   /** The objects that are left, with their versions. */
   readonly left: () => { readonly name: string; readonly versions: readonly string[] }[];
 }
@@ -94,7 +94,7 @@ const fail = (response: ServerResponse): void => void response.writeHead(500).en
 const refuse = (response: ServerResponse): void => void response.writeHead(403).end();
 const reset = ({ socket }: ServerResponse): void => void socket?.resetAndDestroy();
 
-function find(server: FarServer, provider: string, signal?: AbortSignal): Promise<Finding[]> {
+function find(server: StubServer, provider: string, signal?: AbortSignal): Promise<Finding[]> {
   const job = jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` }, { provider });
   return findingsOf(job, signal === undefined ? {} : { signal });
 }

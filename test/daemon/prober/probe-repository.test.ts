@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { isDeriving } from '../../../daemon/prober/restic/scrypt.ts';
 import { CHECKS } from '../../../src/validation.ts';
 import type { Scope } from '../../support/scope.ts';
-import { refusal, startHttp, type FarServer } from './far-server.ts';
+import { refusal, startHttp, type StubServer } from './stub-server.ts';
 import { checksIn, failureIn, findingFor, findingsOf, jobOf } from './harness.ts';
 import { ProberChild } from './prober-child.ts';
 import { countDerivations } from './restic/derivations.ts';
@@ -33,7 +33,7 @@ async function startRepository(
   { config, keys, folder = 'keys' }: Repository,
   act: (method: string, url: string) => 'refuse' | undefined = () => undefined,
   page: (parameters: URLSearchParams) => string | undefined = () => undefined,
-): Promise<FarServer & { readonly mostAtOnce: () => number }> {
+): Promise<StubServer & { readonly mostAtOnce: () => number }> {
   const files = new Map(keys.map(({ name, bytes }) => [`/bucket-1/${folder}/${name}`, bytes]));
   if (config !== undefined) files.set('/bucket-1/config', config);
   const names = keys.map(({ name }) => `<Contents><Key>${folder}/${name}</Key></Contents>`).join('');
@@ -76,13 +76,13 @@ const RESTIC: Repository = {
   keys: [{ name: restic?.key.name ?? '', bytes: Buffer.from(restic?.key.bytes ?? '', 'base64') }],
 };
 
-const valuesFor = ({ authority }: FarServer, password = PASSWORD): Record<string, string> => ({
+const valuesFor = ({ authority }: StubServer, password = PASSWORD): Record<string, string> => ({
   backup_repo: `s3:http://${authority}/bucket-1`,
   backup_password: password,
 });
 
 /** Returns the requests for the probe object and the keys, abbreviated. */
-function stepsIn({ seen }: FarServer): string[] {
+function stepsIn({ seen }: StubServer): string[] {
   return seen.flatMap((request) => {
     const [, method = '', key] = /^(\w+) \/bucket-1\/(?:\.cio-|keys\/(\w{64}))/.exec(request) ?? [];
     return method === '' ? [] : [key ?? method];

@@ -10,7 +10,7 @@ import { command, ipv6, skipUnless } from '../../support/requirements.ts';
 import { Canaries, assertUnseen } from '../../support/canary.ts';
 import type { ServerIdentity } from '../../support/minio-server.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
-import { lookupOf, refusal, startHttp, startTcp, toThisHost, type FarServer } from './far-server.ts';
+import { lookupOf, refusal, startHttp, startTcp, toThisHost, type StubServer } from './stub-server.ts';
 import { failureIn, findingFor, findingsOf, jobOf, suiteScope, VALUES } from './harness.ts';
 
 const PROVIDERS = ['s3', 'minio'] as const;
@@ -22,7 +22,7 @@ function failed(check: Finding['check'], reason: Finding['reason'], rest: Partia
   return { check, state: 'failed', reason, ...rest } as Finding;
 }
 
-const plain = (server: FarServer, rest = ''): Record<string, string> => ({
+const plain = (server: StubServer, rest = ''): Record<string, string> => ({
   backup_repo: `s3:http://${server.authority}/bucket-1${rest}`,
 });
 
@@ -62,7 +62,7 @@ describe('probe(): the connection to the server', { skip: skipUnless(command('op
   });
 
   const secure = (
-    server: FarServer,
+    server: StubServer,
     host = '127.0.0.1',
     rest: Record<string, string> = {},
   ): Record<string, string> => ({
@@ -70,7 +70,7 @@ describe('probe(): the connection to the server', { skip: skipUnless(command('op
     endpoint_ca: authority.certificate,
     ...rest,
   });
-  const startSecure = (identity: ServerIdentity): Promise<FarServer> =>
+  const startSecure = (identity: ServerIdentity): Promise<StubServer> =>
     startHttp(scope, refusal('InvalidAccessKeyId'), identity);
 
   it('refuses the metadata service of a cloud behind a name, unless the set allows it', async () => {
@@ -380,7 +380,7 @@ describe('probe(): the answers of the server', () => {
       socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n<?xml')),
     );
     for (const provider of PROVIDERS) {
-      const job = (server: FarServer): ReturnType<typeof jobOf> => jobOf(plain(server), { provider });
+      const job = (server: StubServer): ReturnType<typeof jobOf> => jobOf(plain(server), { provider });
       assert.deepEqual(
         failureIn(await findingsOf(job(garbage))),
         failed('key', 'unexpected_answer', { subject: 'HTTP' }),
@@ -478,7 +478,7 @@ describe('probe(): the content of the bucket', () => {
     t: Parameters<typeof startHttp>[0],
     act: (method: string, url: string) => { status: number; body?: string | Buffer } | undefined | 'never',
     options: { readonly onConnection?: () => void; readonly keepAlive?: boolean } = {},
-  ): Promise<FarServer> => {
+  ): Promise<StubServer> => {
     const objects = new Map<string, Buffer>();
     const sockets = new Set<unknown>();
     return startHttp(t, (request, response, body) => {
@@ -503,7 +503,7 @@ describe('probe(): the content of the bucket', () => {
       else refusal('NoSuchKey', 404)(request, response);
     });
   };
-  const deletesIn = (server: FarServer): string[] => server.seen.filter((request) => request.startsWith('DELETE'));
+  const deletesIn = (server: StubServer): string[] => server.seen.filter((request) => request.startsWith('DELETE'));
 
   it('reconnects to a server that closes every connection after an answer', async (t) => {
     for (const provider of PROVIDERS) {

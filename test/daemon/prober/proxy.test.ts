@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { describeFinding, type Finding } from '../../../src/validation.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
-import { lookupOf, refusal, startHttp, startTcp, type Answerer, type FarServer } from './far-server.ts';
+import { lookupOf, refusal, startHttp, startTcp, type Answerer, type StubServer } from './stub-server.ts';
 import { grantTokens, ServiceAccountKey } from './google-tokens.ts';
 import { checksIn, failureIn, findingFor, findingsOf, jobOf, suiteScope } from './harness.ts';
 import { ProberChild } from './prober-child.ts';
@@ -40,8 +40,8 @@ describe('probe() through a proxy', { skip: skipUnless(command('openssl')) }, ()
   const scope = suiteScope(after);
   let authority: Authority;
   let proxy: ProxyServer;
-  let secure: FarServer;
-  let plain: FarServer;
+  let secure: StubServer;
+  let plain: StubServer;
 
   before(async () => {
     authority = await makeAuthority(scope);
@@ -73,7 +73,7 @@ describe('probe() through a proxy', { skip: skipUnless(command('openssl')) }, ()
       for (const check of ['resolve', 'connect', 'tls'] as const) {
         assert.deepEqual(findingFor(findings, check), by(proxy, check));
       }
-      assert.equal(describeFinding(findingFor(findings, 'tls')).what, `through the proxy ${proxy.authority}`);
+      assert.equal(describeFinding(findingFor(findings, 'tls')).text, `through the proxy ${proxy.authority}`);
       assert.deepEqual(checksIn(findings, 'failed'), [], JSON.stringify(findings));
       assert.equal(findingFor(findings, 'delete').state, 'passed');
       // One connection serves all requests.

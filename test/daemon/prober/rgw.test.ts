@@ -60,8 +60,11 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
   });
 
   /** Makes a bucket with a repository, in which the guest has these rights. */
-  const guestBucket = async (rights: readonly Right[], keeps?: 'versions' | 'kept' | 'locks'): Promise<string> => {
-    const name = await buckets.make(keeps === undefined ? {} : { keeps });
+  const guestBucket = async (
+    rights: readonly Right[],
+    versioning?: 'enabled' | 'suspended' | 'locked',
+  ): Promise<string> => {
+    const name = await buckets.make(versioning === undefined ? {} : { versioning });
     await buckets.putRepository(name, files);
     await buckets.allow(name, GUEST, rights);
     return name;
@@ -196,7 +199,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
       });
 
       it('reports what stays in a bucket with versioning if only the five rights are granted', async () => {
-        const name = await guestBucket(RIGHTS, 'versions');
+        const name = await guestBucket(RIGHTS, 'enabled');
         const findings = await find(valuesOf(GUEST, buckets.repository(name)));
         const left = [...new Set((await buckets.namesIn(name)).filter((object) => object.includes('.cio-')))];
         const expected = { check: 'delete', state: 'warning', reason: 'leftover_object', subject: left[0] };
@@ -205,7 +208,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
       });
 
       it('leaves no version and no marker if it may delete them', async () => {
-        const name = await guestBucket([...RIGHTS, 's3:DeleteObjectVersion'], 'versions');
+        const name = await guestBucket([...RIGHTS, 's3:DeleteObjectVersion'], 'enabled');
         for (const user of [OWNER, GUEST]) {
           const findings = await find(valuesOf(user, buckets.repository(name)));
           assert.equal(findingFor(findings, 'delete').state, 'passed', JSON.stringify(findings));
@@ -218,12 +221,12 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
       });
 
       it('leaves no marker in a bucket with suspended versioning, or reports it', async () => {
-        const name = await buckets.make({ keeps: 'kept' });
+        const name = await buckets.make({ versioning: 'suspended' });
         const findings = await find(valuesOf(OWNER, buckets.repository(name)));
         assert.equal(findingFor(findings, 'delete').state, 'passed', JSON.stringify(findings));
         assert.deepEqual(await buckets.namesIn(name), []);
 
-        const few = await guestBucket(RIGHTS, 'kept');
+        const few = await guestBucket(RIGHTS, 'suspended');
         const { state, subject = '' } = findingFor(await find(valuesOf(GUEST, buckets.repository(few))), 'delete');
         assert.deepEqual([state, await buckets.namesIn(few, '.cio-')], ['warning', [subject]]);
       });
@@ -243,7 +246,7 @@ describe('probe() against Ceph RGW', { skip: skipUnless(...S3_SERVER, command('r
       });
 
       it('reports an object that a lock keeps', async () => {
-        const name = await buckets.make({ keeps: 'locks' });
+        const name = await buckets.make({ versioning: 'locked' });
         const findings = await find(valuesOf(OWNER, buckets.repository(name)));
         const delete_ = findingFor(findings, 'delete');
         assert.deepEqual([delete_.state, delete_.reason], ['warning', 'leftover_object'], JSON.stringify(findings));

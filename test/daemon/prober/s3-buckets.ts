@@ -58,13 +58,13 @@ export class Buckets {
     });
   }
 
-  /** Makes a bucket. `kept`: its versioning is suspended. */
-  async make(options: { readonly keeps?: 'versions' | 'kept' | 'locks' } = {}): Promise<string> {
+  /** Makes a bucket. `suspended`: it was enabled before; `locked`: with an object lock. */
+  async make(options: { readonly versioning?: 'enabled' | 'suspended' | 'locked' } = {}): Promise<string> {
     const Bucket = `probe-${process.pid}-${(this.#count += 1)}`;
-    const isLocking = options.keeps === 'locks';
+    const isLocking = options.versioning === 'locked';
     await this.client.send(new CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: isLocking }));
-    const statuses = { versions: ['Enabled'], kept: ['Enabled', 'Suspended'], locks: [] } as const;
-    for (const Status of options.keeps === undefined ? [] : statuses[options.keeps]) {
+    const statuses = { enabled: ['Enabled'], suspended: ['Enabled', 'Suspended'], locked: [] } as const;
+    for (const Status of options.versioning === undefined ? [] : statuses[options.versioning]) {
       const VersioningConfiguration = { Status };
       await this.client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
     }

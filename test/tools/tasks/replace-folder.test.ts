@@ -13,30 +13,30 @@ const NEEDS = skipUnless(root, command('unshare', 'util-linux'), privateMounts);
 describe('replaceFolder()', () => {
   it('leaves the old folder in place until the new one is complete, and removes it then', (t) => {
     const place = temporaryDirectory(t);
-    const [folder, workshop] = [path.join(place, 'dist'), path.join(place, 'build')];
+    const [folder, temporaryParent] = [path.join(place, 'dist'), path.join(place, 'build')];
     const make = (name: string) => (next: string) => {
       fs.mkdirSync(next);
       fs.writeFileSync(path.join(next, name), name);
     };
-    replaceFolder(folder, workshop, make('first'));
-    replaceFolder(folder, workshop, (next) => {
+    replaceFolder(folder, temporaryParent, make('first'));
+    replaceFolder(folder, temporaryParent, (next) => {
       make('second')(next);
       assert.deepEqual(fs.readdirSync(folder), ['first']);
     });
     assert.deepEqual(fs.readdirSync(folder), ['second']);
-    assert.deepEqual(fs.readdirSync(workshop), []);
+    assert.deepEqual(fs.readdirSync(temporaryParent), []);
   });
 
   it('keeps the old folder if making the new one fails', (t) => {
     const place = temporaryDirectory(t);
-    const [folder, workshop] = [path.join(place, 'dist'), path.join(place, 'build')];
+    const [folder, temporaryParent] = [path.join(place, 'dist'), path.join(place, 'build')];
     fs.mkdirSync(path.join(folder, 'old'), { recursive: true });
     const fail = (next: string): never => {
       fs.mkdirSync(next);
       throw new Error('no compiler');
     };
-    assert.throws(() => replaceFolder(folder, workshop, fail), /no compiler/);
-    assert.deepEqual([fs.readdirSync(folder), fs.readdirSync(workshop)], [['old'], []]);
+    assert.throws(() => replaceFolder(folder, temporaryParent, fail), /no compiler/);
+    assert.deepEqual([fs.readdirSync(folder), fs.readdirSync(temporaryParent)], [['old'], []]);
   });
 
   it("replaces a folder that is on the lower layer of an overlay, as in a container's image", { skip: NEEDS }, (t) => {

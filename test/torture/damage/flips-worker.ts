@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Seen, Share } from './flips.ts';
 import { Sample } from './sample.ts';
 
-/** A worker of lookAtFlips(): looks at its share, one after the other. */
+/** A worker of lookAtFlips(): looks at its share of flips, one after the other. */
 const { directory, files, name, flips } = workerData as Share;
 const sample = new Sample(directory);
 const buffers = Object.fromEntries(Object.entries(files).map(([file, bytes]) => [file, Buffer.from(bytes)]));

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import type { Files, Look, Sample } from './sample.ts';
 
-/** Each takes some 200 MB. */
+/** Limit of workers, as each takes some 200 MB. */
 const WORKERS_MAX = 8;
 
 /** One bit of one byte of a file. */
@@ -13,23 +13,26 @@ export interface Flip {
   readonly bit: number;
 }
 
-/** What a worker is given. */
+/** The input of a worker. */
 export interface Share {
-  /** The store of a {@link Sample}. */
+  /** The directory of a {@link Sample}. */
   readonly directory: string;
   readonly files: Readonly<Record<string, Uint8Array>>;
-  /** The file of these in which bits are flipped, one at a time. */
+  /** The one of these files in which bits are flipped, one at a time. */
   readonly name: string;
   readonly flips: readonly Flip[];
 }
 
-/** What it tells of each. */
+/** A worker's report about one flip. */
 export interface Seen {
   readonly flip: Flip;
   readonly look: Look;
 }
 
-/** Flips bits of a file, each by itself, and looks each time at what is left: on every processor, since there may be many. */
+/**
+ * Flips bits of a file, one at a time, and looks at what is left each time. Uses all processors, as there may be many
+ * flips.
+ */
 export async function lookAtFlips(
   sample: Sample,
   files: Files,

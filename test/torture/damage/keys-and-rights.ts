@@ -16,14 +16,14 @@ import type { Random } from '../random.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
 
-/** Rows that are not of credentials, by their names in the table. */
+/** The kinds of rows other than credentials' rows. */
 const KINDS: ReadonlyMap<number, string> = new Map(
   (['store', 'head', 'slot', 'dataKey', 'principal', 'health'] as const).map((name) => [KIND[name], name]),
 );
 
-/** Without one of these nothing opens. */
+/** Kinds without which nothing can be decrypted. */
 const CAN_CLOSE: readonly number[] = [KIND.store, KIND.dataKey];
-/** The key file's, and that of a recovery code. */
+/** The number of slots: the key file's and a recovery code's. */
 const SLOTS = 2;
 
 const SPACES: readonly Space[] = ['system', 'uid:1000', 'uid:1001'];
@@ -32,7 +32,7 @@ const NAMES = [...SETS.map((set) => `cio_${set}_secret_key`), 'token', 'key.pem'
 
 const EVERYTHING = SPACES.flatMap((space) => NAMES.map((name) => [space, name] as const));
 
-/** Who may read what of the shared ones; each something else. */
+/** The shared credential that each principal was granted, a different one for each. */
 const GRANTED: ReadonlyMap<PrincipalId, string> = new Map([
   ['uid:1000', 'token'],
   ['uid:1001', 'key.pem'],
@@ -40,25 +40,28 @@ const GRANTED: ReadonlyMap<PrincipalId, string> = new Map([
   ['unit:restic.service', 'cio_aws_secret_key'],
 ]);
 const STRANGER: PrincipalId = 'uid:1002';
-/** What a user had been granted before. */
+/** A grant that was revoked. */
 const REVOKED = { who: 'uid:1000', target: 'pin' } as const;
 
-/** What somebody finds who opens what is left, reads everything and repairs it. */
+/** The findings of one inspection, which opens the damaged store, reads everything and repairs it. */
 interface Seen {
   readonly isOpen: boolean;
   readonly isNoticed: boolean;
   readonly right: number;
   readonly grants: number;
-  /** Grants that are there again, though they were revoked. */
+  /** The number of grants that are in effect again though they were revoked. */
   readonly revoked: number;
   readonly wrong: readonly string[];
 }
 
-/** A store with users and grants, two slots and sets that were tried out; and rows that it had before. */
+/** A store with users, grants, two slots and validated sets, and rows from earlier states of it. */
 class Host {
   readonly directory: string;
   readonly recoveryCode: string;
-  /** Before a grant was revoked and a slot removed, under the same data key; and under the one before. */
+  /**
+   * The rows before a grant was revoked and a slot removed, under the same data key; and those under the data key
+   * before.
+   */
   readonly past: readonly { readonly when: string; readonly rows: readonly Row[] }[];
   readonly #who: string;
 
@@ -101,7 +104,7 @@ class Host {
     return rowsOf(path.join(this.directory, STORE_FILE));
   }
 
-  /** Looks at a copy that somebody changed. */
+  /** Looks at a copy after `tamper` has changed it. */
   async look(tamper: (storePath: string) => void): Promise<Seen> {
     await using scope = new BenchScope();
     const copy = mkdtempSync(`${this.directory}-copy-`);
@@ -125,7 +128,7 @@ class Host {
     if (problems.length > 0) await opened.repair();
     const after = await opened.fsck();
     for (const { what, detail } of after.problems) wrong.push(`after a repair fsck finds: ${what} ${detail}`);
-    // What was said before of a head, a list of grants or a key must not be in the way of a change.
+    // An older head, list of grants or key must not prevent a change.
     await opened.save('new', textOf(this.#who, 'system', 'new'));
     const repaired = this.#read(opened, wrong);
     if (repaired.right < right) wrong.push(`a repair takes away ${right - repaired.right} values that could be read`);
@@ -133,7 +136,7 @@ class Host {
     return { isOpen: true, isNoticed: problems.length > 0, right, grants, revoked, wrong };
   }
 
-  /** Counts what can be read, and by whom. */
+  /** Counts the values that can be read and the grants in effect; reports values and rights that must not be there. */
   #read(opened: TestVault, wrong: string[]): Pick<Seen, 'right' | 'grants' | 'revoked'> {
     const { vault } = opened;
     let [right, grants, revoked] = [0, 0, 0];
@@ -154,7 +157,7 @@ class Host {
       for (const [space, name] of EVERYTHING) {
         if (!vault.read((reader) => mayRead(subject, reader, space, name))) continue;
         if (space === 'system' && GRANTED.get(principal) === name) {
-          // A repair drops what leads to nothing.
+          // Only for readable credentials: a repair drops grants whose target is gone.
           if (readable.has(`${space} ${name}`)) grants += 1;
         } else if (space === 'system' && principal === REVOKED.who && name === REVOKED.target) revoked += 1;
         else wrong.push(`${principal} may read ${name} of ${space}`);
@@ -168,7 +171,10 @@ class Host {
   }
 }
 
-/** Keys, the head, lists of grants and what is known of sets: flipped, deleted, swapped, put back, taken from another store. */
+/**
+ * Tampers with keys, the head, lists of grants and healths: flips bits, deletes, swaps, puts back older rows, and takes
+ * rows from another store.
+ */
 export async function tamperKeysAndRights({ scope, random, choose, progress }: Torture): Promise<Outcome> {
   const host = await Host.make(scope, 'ours');
   const foreign = (await Host.make(scope, 'theirs')).rows;
@@ -255,7 +261,7 @@ export async function tamperKeysAndRights({ scope, random, choose, progress }: T
     breaches.add(`${closed} stores did not open, ${dropped} grants were dropped, ${revoked} were there again`);
   }
   return {
-    what: '… so do keys, the head, lists of grants and healths; nobody may read more, and what is left is got back',
+    what: '… so do keys, the head, lists of grants and healths; nobody may read more, and a salvage recovers the rest',
     count: looks,
     unit: 'changes',
     detail:
@@ -267,7 +273,10 @@ export async function tamperKeysAndRights({ scope, random, choose, progress }: T
 
 type Tamper = Parameters<typeof editFile>[1];
 
-/** Loses each page of the table, and makes a store of what is left; whatever opens it comes from an older copy where it is lost. */
+/**
+ * Loses each page of the table and salvages the rest. Rows needed for opening come from an older copy if they were on
+ * the lost page.
+ */
 async function salvaged(host: Host): Promise<(readonly [what: string, wrong: readonly string[]])[]> {
   const found: (readonly [string, readonly string[]])[] = [];
   const original = path.join(host.directory, STORE_FILE);
@@ -319,7 +328,7 @@ function textOf(who: string, space: Space, name: string): string {
   return `${name} of ${space}, ${who}`.padEnd(300, '.');
 }
 
-/** Tells whether an error has a name that a caller, or the operator, is told. */
+/** Tells whether an error is one that has a name for callers or the operator. */
 function isNamed(error: unknown): boolean {
   return error instanceof CredentialError || error instanceof StoreError;
 }

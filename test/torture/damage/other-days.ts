@@ -7,39 +7,42 @@ import { STORE_FILE, TestVault } from '../../daemon/vault/open-vault.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
-import { JOURNAL_FILE } from './journal.ts';
+import { WAL_FILE } from './wal.ts';
 
 const NAMES = Array.from({ length: 12 }, (_, index) => `name-${index}`);
 const LENGTHS = [1, 40, 900, 5000] as const;
 const DAYS = 6;
-/** Each day after these changes every third value. */
+/** The days on which all values change; every day after these changes every third one. */
 const FULL_DAYS = 2;
 const REMOVED_ON = 4;
 const REKEYED_ON = 5;
 
-/** The file and its journal, as they were one day, and the days that the values were of. */
+/** The database and its WAL on one day, and the day of each value. */
 interface Copy {
   readonly when: string;
   readonly file: Buffer;
-  /** Of a daemon that was killed; one that stops leaves none. */
-  readonly journal: Buffer | undefined;
+  /** The WAL of a killed daemon; a daemon that stops leaves none. */
+  readonly wal: Buffer | undefined;
   readonly contents: string;
 }
 
-/** The file of one day beside the journal of another, as who puts back a copy of the file alone has them. */
+/**
+ * Combines the database of one day with the WAL of another, as after a restore of a copy of the database
+ * alone.
+ */
 export async function otherDays({ scope, progress }: Torture): Promise<Outcome> {
   const breaches = new Breaches();
   const directory = memoryDirectory(scope);
   const copies = await keepDiary(directory);
   const known = new Set(copies.map(({ contents }) => contents));
-  const journals = copies.flatMap(({ when, journal }) => (journal === undefined ? [] : [{ when, journal }]));
+  const wals = copies.flatMap(({ when, wal }) => (wal === undefined ? [] : [{ when, wal }]));
   const pairs = copies.flatMap((of) =>
-    journals.filter(({ when }) => when !== of.when).map((other) => [of, other] as const),
+    wals.filter(({ when }) => when !== of.when).map((other) => [of, other] as const),
   );
   let [whole, mixed, closed] = [0, 0, 0];
   for (const [index, [{ when, file }, other]] of pairs.entries()) {
-    const place = `the file of ${when} beside the journal of ${other.when}`;
-    const found = await look(directory, file, other.journal);
+    const place = `the file of ${when} beside the WAL of ${other.when}`;
+    const found = await look(directory, file, other.wal);
     if (found === undefined) closed += 1;
     else if (found.problems > 0) mixed += 1;
     else whole += 1;
@@ -51,7 +54,7 @@ export async function otherDays({ scope, progress }: Torture): Promise<Outcome> 
   }
   if (whole === 0 || mixed === 0) breaches.add(`${whole} stores were whole, ${mixed} were mixed`);
   return {
-    what: 'the file of one day beside the journal of another is the store of one day, or fsck finds it; no value is wrong',
+    what: 'the file of one day with the WAL of another is the store of one day, or fsck finds it; no value is wrong',
     count: pairs.length,
     unit: 'pairs',
     detail: `${whole} were the store of a day, fsck finds ${mixed}; ${closed} stores did not open`,
@@ -59,7 +62,7 @@ export async function otherDays({ scope, progress }: Torture): Promise<Outcome> 
   };
 }
 
-/** A store that is changed day by day: killed in the evening, started once more, and stopped. */
+/** Changes a store day by day. Each evening the daemon is killed, started once more, and stopped. */
 async function keepDiary(directory: string): Promise<Copy[]> {
   const copies: Copy[] = [];
   await using scope = new BenchScope();
@@ -73,28 +76,28 @@ async function keepDiary(directory: string): Promise<Copy[]> {
     if (day === REMOVED_ON) await opened.remove(NAMES.at(-1) ?? '');
     if (day === REKEYED_ON) await opened.rekey();
     const { contents } = contentsOf(opened);
-    const journal = readFileSync(path.join(directory, JOURNAL_FILE));
+    const wal = readFileSync(path.join(directory, WAL_FILE));
     const copy = { file: readFileSync(path.join(directory, STORE_FILE)), contents };
-    copies.push({ ...copy, when: `day ${day}, killed`, journal: journal.length === 0 ? undefined : journal });
+    copies.push({ ...copy, when: `day ${day}, killed`, wal: wal.length === 0 ? undefined : wal });
     await opened.close();
     const file = readFileSync(path.join(directory, STORE_FILE));
-    copies.push({ file, contents, when: `day ${day}, stopped`, journal: undefined });
+    copies.push({ file, contents, when: `day ${day}, stopped`, wal: undefined });
   }
   return copies;
 }
 
-/** Undefined where the store does not open. */
+/** Opens a database and a WAL, and reads everything; undefined if the store does not open. */
 async function look(
   directory: string,
   file: Buffer,
-  journal: Buffer,
+  wal: Buffer,
 ): Promise<{ readonly contents: string; readonly wrong: readonly string[]; readonly problems: number } | undefined> {
   await using scope = new BenchScope();
   const copy = memoryDirectory(scope);
   cpSync(directory, copy, { recursive: true });
-  if (existsSync(path.join(copy, JOURNAL_FILE))) rmSync(path.join(copy, JOURNAL_FILE));
+  if (existsSync(path.join(copy, WAL_FILE))) rmSync(path.join(copy, WAL_FILE));
   writeFileSync(path.join(copy, STORE_FILE), file, { mode: 0o600 });
-  writeFileSync(path.join(copy, JOURNAL_FILE), journal, { mode: 0o600 });
+  writeFileSync(path.join(copy, WAL_FILE), wal, { mode: 0o600 });
   try {
     const opened = await TestVault.open(scope, copy);
     if (opened.vault.isLocked) return undefined;
@@ -106,7 +109,7 @@ async function look(
   }
 }
 
-/** The day that each value is of, in a line; and the values that are of no day. */
+/** Returns the day of each value in one line, and the values that are of no day. */
 function contentsOf(opened: TestVault): { readonly contents: string; readonly wrong: readonly string[] } {
   const wrong: string[] = [];
   const days = NAMES.map((name, index) => {

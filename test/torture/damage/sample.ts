@@ -9,54 +9,64 @@ import { rowsOf } from '../../daemon/vault/raw-file.ts';
 import type { Row } from '../../daemon/vault/raw-file.ts';
 import type { Scope } from '../../support/scope.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
-import { JOURNAL_FILE } from './journal.ts';
+import { WAL_FILE } from './wal.ts';
 
-/** How many credentials there are. */
+/** The names of the credentials. */
 const NAMES = Array.from({ length: 12 }, (_, index) => `name-${index}`);
 
 const LENGTHS = [1, 40, 900, 5000] as const;
 
-/** Files of a state directory, by their names. */
+/** Files of a state directory, by name. */
 export type Files = Readonly<Record<string, Buffer>>;
 
-/** What is left of a store that was damaged. */
+/** The readable content of a damaged store. */
 export interface Look {
-  /** Undefined where it opens. */
+  /** Why the store does not open; undefined if it does. */
   readonly closedBecause: string | undefined;
-  /** Names that are answered with what they had, those that are refused by name, and those with anything else. */
+  /**
+   * The number of names answered with the right value, of those refused with a named error, and those with any other
+   * answer.
+   */
   readonly right: number;
   readonly refused: number;
   readonly wrong: readonly string[];
-  /** Names that are answered with what they had before the last change: a reader cannot tell, fsck must. */
+  /**
+   * The number of names answered with the value before the last change, which a reader cannot notice, but fsck must.
+   */
   readonly older: number;
-  /** Whether it is the store as it was before the last commits of its journal: SQLite drops what follows a page that is not whole. */
+  /**
+   * Whether the store is as before the last commits in its WAL: SQLite drops what follows a frame that is not intact.
+   */
   readonly isEarlier: boolean;
   /** Whether fsck finds anything. */
   readonly isNoticed: boolean;
-  /** What is not named by an error of the interface, or of the store: a defect. */
+  /** Errors that are neither of the interface nor of the store: defects. */
   readonly defects: readonly string[];
 }
 
 const OLDER = 1;
 const CURRENT = 2;
-/** What only a journal has, and of which names: each is a commit of its own, in this order. */
-const JOURNALED = 3;
-const NAMES_JOURNALED = 4;
+/**
+ * The version that is only in the WAL, and the number of names that have it: each is a commit of its own, in this
+ * order.
+ */
+const ONLY_IN_WAL = 3;
+const NAMES_IN_WAL = 4;
 
-/** What lay in the file of a sample before. */
+/** Rows from earlier states of a sample. */
 interface Past {
   /** Before the last change of each value. */
   readonly older: readonly Row[];
-  /** Before the very last change, by which there are neither more rows nor fewer. */
+  /** Before the very last change, which left the number of rows as it was. */
   readonly beforeLast: readonly Row[];
 }
 
-/** A store with a few credentials, each in two versions, one in as many as are kept, and what must be in it. */
+/** A store with some credentials in two versions each, and one in as many as are kept; knows the right values. */
 export class Sample {
   readonly directory: string;
   readonly past: Past;
 
-  /** One that {@link make} has made. Copies are made beside it. */
+  /** @param directory a store that {@link make} has made; copies are made next to it */
   constructor(directory: string, past: Past = { older: [], beforeLast: [] }) {
     this.directory = directory;
     this.past = past;
@@ -80,24 +90,24 @@ export class Sample {
     return new Sample(directory, { older, beforeLast });
   }
 
-  /** Its files, as they are when no daemon runs. */
+  /** The files when no daemon runs. */
   get files(): Files {
     return { [STORE_FILE]: readFileSync(path.join(this.directory, STORE_FILE)) };
   }
 
-  /** Writes values that only the journal has, and gives the files as a kill would leave them. */
-  async filesWithJournal(): Promise<Files> {
+  /** Writes values that are only in the WAL, and returns the files as a kill would leave them. */
+  async filesWithWal(): Promise<Files> {
     await using scope = new BenchScope();
     const copy = this.#copy(scope, {});
     const opened = await TestVault.open(scope, copy);
-    for (const [index, name] of NAMES.slice(0, NAMES_JOURNALED).entries()) {
-      await opened.save(name, textOf(name, JOURNALED, index));
+    for (const [index, name] of NAMES.slice(0, NAMES_IN_WAL).entries()) {
+      await opened.save(name, textOf(name, ONLY_IN_WAL, index));
     }
-    const names = [STORE_FILE, JOURNAL_FILE];
+    const names = [STORE_FILE, WAL_FILE];
     return Object.fromEntries(names.map((name) => [name, readFileSync(path.join(copy, name))]));
   }
 
-  /** Opens a copy in which these files are other ones, and reads everything. */
+  /** Opens a copy with these files replaced, and reads everything. */
   async look(files: Files, tamper: (storePath: string) => void = () => undefined): Promise<Look> {
     await using scope = new BenchScope();
     const directory = this.#copy(scope, files);
@@ -110,13 +120,13 @@ export class Sample {
     }
     if (opened.vault.isLocked) return nothing('no slot opens it', []);
     const look = { right: 0, refused: 0, older: 0, wrong: [] as string[], defects: [] as string[] };
-    const last = JOURNAL_FILE in files ? NAMES_JOURNALED : 0;
+    const last = WAL_FILE in files ? NAMES_IN_WAL : 0;
     const before = last > 0 ? CURRENT : OLDER;
     const versions: (number | undefined)[] = [];
     for (const [index, name] of NAMES.entries()) {
       try {
         const value = opened.value(name);
-        const version = [OLDER, CURRENT, JOURNALED].find((one) => value === textOf(name, one, index));
+        const version = [OLDER, CURRENT, ONLY_IN_WAL].find((one) => value === textOf(name, one, index));
         versions[index] = version;
         if (version === versionAfter(last, index)) look.right += 1;
         else if (version === before) look.older += 1;
@@ -152,7 +162,7 @@ export class Sample {
   }
 }
 
-/** Tells of a look at what was not damaged whether it is as it must be. */
+/** Tells whether an undamaged store looks as it must. */
 export function isWhole({ closedBecause, right, isNoticed, defects }: Look): boolean {
   return closedBecause === undefined && right === NAMES.length && !isNoticed && defects.length === 0;
 }
@@ -170,22 +180,22 @@ function nothing(closedBecause: string, defects: readonly string[]): Look {
   };
 }
 
-/** What a name has after so many commits of the journal. */
+/** Returns the version of a name after so many commits in the WAL. */
 function versionAfter(commits: number, index: number): number {
-  return index < commits ? JOURNALED : CURRENT;
+  return index < commits ? ONLY_IN_WAL : CURRENT;
 }
 
-/** What a name has in a version; of some lengths, and never the same twice. */
+/** Returns the value of a name in a version; values have several lengths, and no two are equal. */
 function textOf(name: string, version: number, index: number): string {
   return `${name} ${version} `.padEnd(LENGTHS[index % LENGTHS.length] ?? 1, 'x');
 }
 
-/** Tells whether something lies where the record of a name belongs, be it damaged. */
+/** Tells whether a record, damaged or not, lies at the name's tag. */
 function hasRecord({ vault, store }: TestVault, name: string): boolean {
   return store.get(KIND.credential, vault.unlocked().sealing.credentialTag('system', name)) !== undefined;
 }
 
-/** Tells whether an error has a name that a caller, or the operator, is told. */
+/** Tells whether an error is one that has a name for callers or the operator. */
 function isNamed(error: unknown): boolean {
   return error instanceof CredentialError || error instanceof StoreError;
 }

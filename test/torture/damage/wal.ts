@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { STORE_FILE } from '../../daemon/vault/open-vault.ts';
 import { PAGE_BYTES } from '../../daemon/vault/raw-file.ts';
 
-export const JOURNAL_FILE: string = `${STORE_FILE}-wal`;
+export const WAL_FILE: string = `${STORE_FILE}-wal`;
 
-/** Sizes and places of sqlite.org/fileformat2.html, "The Write-Ahead Log". */
+/** Sizes and offsets from sqlite.org/fileformat2.html, "The Write-Ahead Log". */
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
 const FRAME_BYTES: number = FRAME_HEADER_BYTES + PAGE_BYTES;
@@ -12,41 +12,44 @@ const SALT_OFFSET = 16;
 const SALT_BYTES = 8;
 const HEADER_CHECKED_BYTES = 24;
 const FRAME_CHECKED_BYTES = 8;
-/** The lowest bit of the magic number: checksums are of big-endian words, else of little-endian ones. */
+/**
+ * The lowest bit of the magic number: set if checksums are computed over big-endian words, clear for little-endian
+ * ones.
+ */
 const BIG_ENDIAN = 1;
 
-/** One page in a journal. */
+/** One page in a WAL. */
 export interface Frame {
-  /** Its number in the file. */
+  /** Its number in the database. */
   readonly page: number;
-  /** Pages of the file after the commit that ends here; 0 where none does. */
+  /** The size of the database in pages after the commit that ends here; 0 if none does. */
   readonly pagesAfter: number;
   readonly bytes: Buffer;
 }
 
-/** The pages of a journal since it was last begun anew. */
-export function framesOf(journal: Buffer): Frame[] {
-  const salt = saltOf(journal, SALT_OFFSET);
+/** Returns the frames of a WAL since its last reset. */
+export function framesOf(wal: Buffer): Frame[] {
+  const salt = saltOf(wal, SALT_OFFSET);
   const frames: Frame[] = [];
-  for (let start = HEADER_BYTES; start + FRAME_BYTES <= journal.length; start += FRAME_BYTES) {
-    if (!saltOf(journal, start + FRAME_CHECKED_BYTES).equals(salt)) break;
+  for (let start = HEADER_BYTES; start + FRAME_BYTES <= wal.length; start += FRAME_BYTES) {
+    if (!saltOf(wal, start + FRAME_CHECKED_BYTES).equals(salt)) break;
     frames.push({
-      page: journal.readUInt32BE(start),
-      pagesAfter: journal.readUInt32BE(start + 4),
-      bytes: journal.subarray(start + FRAME_HEADER_BYTES, start + FRAME_BYTES),
+      page: wal.readUInt32BE(start),
+      pagesAfter: wal.readUInt32BE(start + 4),
+      bytes: wal.subarray(start + FRAME_HEADER_BYTES, start + FRAME_BYTES),
     });
   }
   return frames;
 }
 
-/** The transactions in the journal of a file since it was last begun anew. */
-export function commitsInJournal(file: string): number {
+/** Counts the transactions in a database's WAL since its last reset. */
+export function commitsInWal(file: string): number {
   return framesOf(readFileSync(`${file}-wal`)).filter(({ pagesAfter }) => pagesAfter !== 0).length;
 }
 
-/** A journal with these pages that SQLite takes for its own: its checksums have no key, so that anybody can make them. */
-export function forgeJournal(journal: Buffer, frames: readonly Frame[]): Buffer {
-  const header = Buffer.from(journal.subarray(0, HEADER_BYTES));
+/** Makes a WAL of these frames that SQLite accepts as its own: the checksums have no key, so anybody can make them. */
+export function forgeWal(wal: Buffer, frames: readonly Frame[]): Buffer {
+  const header = Buffer.from(wal.subarray(0, HEADER_BYTES));
   const isBigEndian = (header.readUInt32BE(0) & BIG_ENDIAN) !== 0;
   let sum = checksum([0, 0], header.subarray(0, HEADER_CHECKED_BYTES), isBigEndian);
   writeSum(header, HEADER_CHECKED_BYTES, sum);

@@ -2,11 +2,20 @@ import { dirname } from 'node:path';
 import type { Facts } from '../facts.ts';
 import { isInService } from '../in-service.ts';
 import { isMasked, RESTART, revertService, unmask } from '../fixes.ts';
-import { ROOT_KEY_CREDENTIAL_PATH as ROOT_KEY, SERVICE, SOCKET_UNIT, SYSTEM_RUNTIME } from '../places.ts';
+import {
+  ROOT_KEY_CREDENTIAL as KEY,
+  ROOT_KEY_CREDENTIAL_PATH as ROOT_KEY,
+  SERVICE,
+  SOCKET_UNIT,
+  SYSTEM_RUNTIME,
+} from '../places.ts';
 import { distrustReason } from '../trust.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
+/** Exit status of a service whose credentials systemd could not set up (systemd.exec(5), EXIT_CREDENTIALS). */
 const EXIT_CREDENTIALS = '243';
+/** The settings that fail with it. ImportCredential= ignores what is missing, but decrypts what it finds. */
+const CREDENTIAL_SETTING = /^(?:(?:Load|Import)Credential|(?:Load|Set)CredentialEncrypted)$/;
 /** FileDescriptorStoreMax= of the unit. */
 const KEPT_CONNECTIONS = 128;
 const START = `systemctl start ${SOCKET_UNIT}`;
@@ -25,12 +34,8 @@ export function checkDaemon(facts: Facts): Verdict {
   if (daemon.kind === 'silent') {
     const why = 'without the daemon nobody gets a credential, and units that load one do not start';
     const isSystem = systemd.isRunning && dirname(daemon.socket ?? '') === SYSTEM_RUNTIME;
-    if (isSystem && isKeyUnreadable(facts)) {
-      notes.error(
-        'systemd cannot decrypt the key of the store, and so cannot start the daemon',
-        'the key is bound to this host and its TPM, and one has changed; a recovery code or a passphrase opens the store',
-        `mv ${ROOT_KEY} /root/ && systemctl restart ${SERVICE} && cio credential unlock --recovery`,
-      );
+    if (isSystem && lacksCredentials(systemd)) {
+      reportCredentials(notes, systemd);
       return notes;
     }
     const masked = isSystem ? maskedUnits(systemd) : [];
@@ -71,9 +76,48 @@ export function checkDaemon(facts: Facts): Verdict {
   return notes;
 }
 
-/** Whether the unit fails before systemd executes the daemon (systemd.exec(5), EXIT_CREDENTIALS). */
-function isKeyUnreadable({ systemd }: Facts): boolean {
-  return 'value' in systemd.service && systemd.service.value.get('ExecMainStatus') === EXIT_CREDENTIALS;
+/** Whether the service fails before systemd executes the daemon, because a credential cannot be set up. */
+function lacksCredentials({ service }: Facts['systemd']): boolean {
+  return 'value' in service && service.value.get('ExecMainStatus') === EXIT_CREDENTIALS;
+}
+
+/**
+ * Reports that systemd cannot set up the credentials of the service. The package's unit has only one, the key. If an
+ * administrator added others, the exit status does not tell which one fails: then the suggested command shows the
+ * log, and moves the key away only if the key cannot be decrypted.
+ */
+function reportCredentials(notes: Notes, systemd: Facts['systemd']): void {
+  const changed = 'the key is bound to this host and its TPM, and one has changed';
+  const others = otherCredentials(systemd);
+  const replaceKey = `mv ${ROOT_KEY} /root/ && systemctl restart ${SERVICE} && cio credential unlock --recovery`;
+  if (others.length === 0) {
+    notes.error(
+      'systemd cannot decrypt the key of the store, and so cannot start the daemon',
+      `${changed}; a recovery code or a passphrase opens the store`,
+      replaceKey,
+    );
+  } else {
+    notes.error(
+      'systemd cannot set up the credentials of the daemon, and so cannot start it',
+      `either ${changed}, or one that was added fails: ${others.join(', ')}`,
+      `${LOG}; systemd-creds decrypt ${ROOT_KEY} - > /dev/null || (${replaceKey})`,
+    );
+  }
+}
+
+/** Lists the settings that may add credentials to the key, with their files. A file that cannot be seen may have some. */
+function otherCredentials({ service, dropIns }: Facts['systemd']): string[] {
+  if ('unseen' in dropIns) return [dropIns.unseen];
+  const fragment = ('value' in service && service.value.get('FragmentPath')) || '';
+  const added = dropIns.value.flatMap(({ path, assignments }) =>
+    assignments.flatMap(({ section, key, value }) => {
+      // The rest of the value is a path, or what is encrypted.
+      const [id = ''] = value.split(':', 1);
+      const isOther = section === 'Service' && CREDENTIAL_SETTING.test(key) && value !== '' && value !== KEY;
+      return isOther ? [`${key}=${id} in ${path}`] : [];
+    }),
+  );
+  return [...(fragment.startsWith('/etc/') ? [fragment] : []), ...added];
 }
 
 /** Whether systemd is starting the service, usually over and over, or has given up: another start does not help. */

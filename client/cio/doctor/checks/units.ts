@@ -6,6 +6,7 @@ import { canonicalSetName, memberName, membershipOf } from '../../../../src/sets
 import type { Grantee } from '../../../../src/protocol/interface.generated.ts';
 import { isTemplate, templateOf } from '../../../../src/units.ts';
 import type { Facts, StoredNames } from '../facts.ts';
+import { revertService } from '../fixes.ts';
 import { loadsOf, type Load } from '../loads.ts';
 import { SERVICE, SYSTEM_RUNTIME } from '../places.ts';
 import { Notes, type Severity, type Verdict } from '../verdict.ts';
@@ -21,7 +22,8 @@ const WAITS = 'it was granted with --missing block: the start of the unit waits 
 const MISSES = 'the unit does not start, or waits if it was granted with --missing block';
 
 /** Checks whether the units that load credentials from the daemon will get them. */
-export function checkUnits({ daemon, units, userUnits, systemd }: Facts): Verdict {
+export function checkUnits(facts: Facts): Verdict {
+  const { daemon, units, userUnits, systemd } = facts;
   const notes = new Notes();
   const scan = userUnits ?? units;
   for (const { path, reason } of scan.unread) notes.skip(`${path} cannot be read (${reason})`);
@@ -29,7 +31,8 @@ export function checkUnits({ daemon, units, userUnits, systemd }: Facts): Verdic
   const folder = daemon.socket === undefined ? SYSTEM_RUNTIME : dirname(daemon.socket);
   const runtime = dirname(userUnits === undefined ? SYSTEM_RUNTIME : folder);
   const { loads, unresolved } = loadsOf(scan, { folder, runtime });
-  const loadsFromHostDaemon = userUnits === undefined ? [] : loadsOf(userUnits, { folder: SYSTEM_RUNTIME, runtime }).loads;
+  const loadsFromHostDaemon =
+    userUnits === undefined ? [] : loadsOf(userUnits, { folder: SYSTEM_RUNTIME, runtime }).loads;
   for (const { unit, rawId } of loadsFromHostDaemon) {
     notes.error(
       `${unit} loads ${rawId} from the daemon of the host`,
@@ -39,6 +42,10 @@ export function checkUnits({ daemon, units, userUnits, systemd }: Facts): Verdic
   for (const path of unresolved) notes.skip(`${path} applies to several units, which are not known here`);
   const stored = loads.length === 0 ? undefined : storedNames(notes, daemon);
   const systemctl = `systemctl${userUnits === undefined ? '' : ' --user'}`;
+  const revert =
+    userUnits === undefined
+      ? revertService(facts)
+      : `${systemctl} revert ${SERVICE} && ${systemctl} restart ${SERVICE}`;
   for (const load of loads) {
     if (load.isEncrypted && systemd.refusesNullKey) {
       notes.error(
@@ -46,7 +53,7 @@ export function checkUnits({ daemon, units, userUnits, systemd }: Facts): Verdic
         `with a TPM2 and Secure Boot, systemd refuses a null key; ${load.path} must use LoadCredential= and the socket load`,
       );
     }
-    checkLoad(notes, load, stored, systemctl);
+    checkLoad(notes, load, stored, revert);
   }
   checkWaiting(notes, daemon, systemctl);
   return notes;
@@ -73,7 +80,8 @@ function storedNames(notes: Notes, daemon: Facts['daemon']): StoredNames | undef
   return undefined;
 }
 
-function checkLoad(notes: Notes, load: Load, stored: StoredNames | undefined, systemctl: string): void {
+/** @param revert the command that reverts an administrator's changes to the daemon's service */
+function checkLoad(notes: Notes, load: Load, stored: StoredNames | undefined, revert: string): void {
   const { unit, rawId, id } = load;
   if (id === undefined) {
     notes.skip(`${unit} loads ${rawId}, which depends on the instance or the host`);
@@ -83,7 +91,7 @@ function checkLoad(notes: Notes, load: Load, stored: StoredNames | undefined, sy
     notes.error(
       `${unit} loads ${id} from itself`,
       'systemd asks before it starts the daemon, and only the daemon could answer: neither can go on',
-      `${systemctl} revert ${SERVICE} && ${systemctl} restart ${SERVICE}`,
+      revert,
     );
     return;
   }

@@ -6,7 +6,7 @@ import type { DaemonAnswer, Facts, SocketFacts, UnitScan } from '../facts.ts';
 import { LOAD_SOCKETS, PROBE_SOCKET, SERVICE_USER, SYSTEM_RUNTIME } from '../places.ts';
 import type { Seen } from '../verdict.ts';
 import { lookAtClock } from './clock.ts';
-import { trySee, lookAt } from './files.ts';
+import { lookAt, trySee } from './files.ts';
 import { holdsSocket, lookAtProcess } from './process.ts';
 import { lookAtEnvironmentFiles, lookAtSecretFiles } from './secret-files.ts';
 import { lookAtStore } from './store.ts';

@@ -26,19 +26,25 @@ function look(path: string, statOf: (path: string) => Stats): SeenFile {
 
 /** Reads at most the first `bytesMax` bytes of a regular file as UTF-8; undefined where there is no such file. */
 export function readText(path: string, bytesMax: number): Seen<string | undefined> {
+  return trySee(path, () => readRegularFile(path, bytesMax));
+}
+
+/** Reads like {@link readText}, and throws the system's error instead of returning a reason that names the path. */
+export function readRegularFile(path: string, bytesMax: number): string | undefined {
   let descriptor: number | undefined;
   try {
     // O_NONBLOCK: opening a FIFO that somebody put there must not wait for a writer.
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-    if (!fstatSync(descriptor).isFile()) return { value: undefined };
+    if (!fstatSync(descriptor).isFile()) return undefined;
     const bytes = Buffer.alloc(bytesMax);
     let length = 0;
     for (let count = -1; count !== 0 && length < bytesMax; length += count) {
       count = readSync(descriptor, bytes, length, bytesMax - length, null);
     }
-    return { value: bytes.toString('utf8', 0, length) };
+    return bytes.toString('utf8', 0, length);
   } catch (error) {
-    return ABSENT.includes(codeOf(error)) ? { value: undefined } : { unseen: reasonFor(path, error) };
+    if (ABSENT.includes(codeOf(error))) return undefined;
+    throw error;
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
@@ -55,8 +61,17 @@ export function trySee<Value>(path: string, look: () => Value): Seen<Value> {
 
 /** Returns why something about a path could not be seen. */
 export function reasonFor(path: string, error: unknown): string {
+  return isForRoot(error) ? `${path} is visible to root only` : `${path} cannot be read (${codeOf(error)})`;
+}
+
+/** Returns the same without the path, for a message that names the path itself. */
+export function causeOf(error: unknown): string {
+  return isForRoot(error) ? 'it is visible to root only' : codeOf(error);
+}
+
+function isForRoot(error: unknown): boolean {
   const code = codeOf(error);
-  return code === 'EACCES' || code === 'EPERM' ? `${path} is visible to root only` : `${path} cannot be read (${code})`;
+  return code === 'EACCES' || code === 'EPERM';
 }
 
 /** Returns the code of a system error, such as `ENOENT`; the name of any other error. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { ProcessFacts } from '../facts.ts';
 import type { Seen } from '../verdict.ts';
-import { trySee, readText } from './files.ts';
+import { readText, trySee } from './files.ts';
 
 /** Looks at a process in /proc. Its files are read whole: the kernel limits their size. */
 export function lookAtProcess(pid: number, uid: number): Seen<ProcessFacts> {

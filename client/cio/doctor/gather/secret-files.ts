@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { homeDirectory } from '../../../../src/home-directory.ts';
 import type { SecretFile, UnitScan } from '../facts.ts';
 import { isSecretVariable } from '../secret-variables.ts';
-import { trySee, lookThrough, readText } from './files.ts';
+import { lookThrough, readText, trySee } from './files.ts';
 
 /** The files in a home directory in which rclone and the AWS tools keep keys in clear text. */
 const FILES: readonly string[] = ['.config/rclone/rclone.conf', '.aws/credentials'];

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { FileFacts, StoreFacts } from '../facts.ts';
 import { DATABASE, ROOT_KEY_CREDENTIAL_PATH, STORE_FILES } from '../places.ts';
 import type { Seen } from '../verdict.ts';
-import { trySee, codeOf, lookAt, reasonFor } from './files.ts';
+import { codeOf, lookAt, reasonFor, trySee } from './files.ts';
 import { mountOf } from './mounts.ts';
 
 /**

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'n
 import { basename, join } from 'node:path';
 import type { SwapDevice } from '../facts.ts';
 import type { Seen } from '../verdict.ts';
-import { trySee, readText } from './files.ts';
+import { readText, trySee } from './files.ts';
 import { mountOf } from './mounts.ts';
 
 /**

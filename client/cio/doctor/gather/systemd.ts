@@ -3,7 +3,7 @@ import type { SystemdFacts } from '../facts.ts';
 import { LOAD_SOCKETS, PROBE_SOCKET, SERVICE, SOCKET_UNIT } from '../places.ts';
 import { parseUnitFile, type UnitFile } from '../unit-file.ts';
 import type { Seen } from '../verdict.ts';
-import { trySee, readText } from './files.ts';
+import { readText, trySee } from './files.ts';
 import { ask, parseProperties } from './run.ts';
 import { UNIT_FILE_BYTES_MAX } from './units.ts';
 

@@ -10,7 +10,7 @@ import {
   type Assignment,
   type UnitFile,
 } from '../unit-file.ts';
-import { codeOf, readText } from './files.ts';
+import { causeOf, codeOf, readRegularFile } from './files.ts';
 
 /** systemd's limit for a line (`LONG_LINE_MAX`); no unit file that a person wrote is larger. */
 export const UNIT_FILE_BYTES_MAX: number = 1024 * 1024;
@@ -191,18 +191,22 @@ class Scan {
     }
     this.#count += 1;
     // Reading one byte more than the limit reveals a file that is too large.
-    const text = readText(path, UNIT_FILE_BYTES_MAX + 1);
-    if (!isDropIn && 'value' in text && !text.value) this.#isFull.set(unit, false);
-    if ('unseen' in text) {
-      this.#skip(path, text.unseen.replace(/^.*\((.*)\)$/, '$1').replace(`${path} is`, 'it is'));
-    } else if (text.value !== undefined && text.value.length > UNIT_FILE_BYTES_MAX) {
-      this.#skip(path, 'it is larger than 1 MiB');
-    } else {
-      const assignments = keep(parseUnitFile(text.value ?? ''));
-      // Even without such settings, an instance's own file can override one of its template.
-      if (assignments.length > 0 || templateOf(unit) !== undefined)
-        this.#files.push({ path, unit, isDropIn, assignments });
+    let text: string;
+    try {
+      text = readRegularFile(path, UNIT_FILE_BYTES_MAX + 1) ?? '';
+    } catch (error) {
+      this.#skip(path, causeOf(error));
+      return;
     }
+    if (!isDropIn && text === '') this.#isFull.set(unit, false);
+    if (text.length > UNIT_FILE_BYTES_MAX) {
+      this.#skip(path, 'it is larger than 1 MiB');
+      return;
+    }
+    const assignments = keep(parseUnitFile(text));
+    // Even without such settings, an instance's own file can override one of its template.
+    if (assignments.length > 0 || templateOf(unit) !== undefined)
+      this.#files.push({ path, unit, isDropIn, assignments });
   }
 
   #skip(path: string, reason: string): void {

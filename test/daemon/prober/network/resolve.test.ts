@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 
 import type { Endpoint } from '../../../../daemon/prober/network/endpoint.ts';
 import { isLookingUp, isRefused, resolveAddresses, systemLookup } from '../../../../daemon/prober/network/resolve.ts';
-import { lookupOf } from '../far-server.ts';
+import { lookupOf } from '../stub-server.ts';
 
 const ENDPOINT: Endpoint = {
   host: 'host.test',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { ProbeFailure } from '../../../../daemon/prober/failure.ts';
-import { endpointOfSet, hostOf, requiredValue } from '../../../../daemon/prober/providers/set-endpoint.ts';
+import { tlsEndpointOf, hostHeaderOf, requiredValue } from '../../../../daemon/prober/providers/set-endpoint.ts';
 
 function failureOf(run: () => unknown): readonly (string | undefined)[] {
   try {
@@ -14,7 +14,7 @@ function failureOf(run: () => unknown): readonly (string | undefined)[] {
   return [];
 }
 
-describe('endpointOfSet()', () => {
+describe('tlsEndpointOf()', () => {
   it('returns the server, its TLS settings and the proxy', () => {
     const plain = {
       host: 'host',
@@ -24,9 +24,9 @@ describe('endpointOfSet()', () => {
       isLinkLocalAllowed: false,
       field: 'endpoint',
     };
-    assert.deepEqual(endpointOfSet('https://host/path', {}, 'endpoint'), plain);
+    assert.deepEqual(tlsEndpointOf('https://host/path', {}, 'endpoint'), plain);
     const values = { endpoint_ca: 'PEM', skip_verify: 'true', allow_link_local: 'true', use_iam: 'false', proxy: '' };
-    assert.deepEqual(endpointOfSet('https://[::1]:8443', values, 'endpoint'), {
+    assert.deepEqual(tlsEndpointOf('https://[::1]:8443', values, 'endpoint'), {
       host: '::1',
       port: 8443,
       isTls: true,
@@ -35,15 +35,15 @@ describe('endpointOfSet()', () => {
       isLinkLocalAllowed: true,
       field: 'endpoint',
     });
-    const { proxy } = endpointOfSet('https://host', { ...values, proxy: 'http://proxy:3128/' }, 'endpoint');
+    const { proxy } = tlsEndpointOf('https://host', { ...values, proxy: 'http://proxy:3128/' }, 'endpoint');
     const own = { host: 'proxy', port: 3128, isTls: false, authorities: 'PEM', field: 'proxy' };
     assert.deepEqual(proxy, { ...own, isVerified: false, isLinkLocalAllowed: true });
-    assert.equal(endpointOfSet('https://host', { proxy: 'https://proxy' }, 'endpoint').proxy?.port, 443);
+    assert.equal(tlsEndpointOf('https://host', { proxy: 'https://proxy' }, 'endpoint').proxy?.port, 443);
   });
 
   it('accepts only "true" for a switch', () => {
     for (const text of ['TRUE', '1', 'yes', ' true']) {
-      const endpoint = endpointOfSet('https://host', { skip_verify: text, allow_link_local: text }, 'endpoint');
+      const endpoint = tlsEndpointOf('https://host', { skip_verify: text, allow_link_local: text }, 'endpoint');
       assert.deepEqual([endpoint.isVerified, endpoint.isLinkLocalAllowed], [true, false]);
     }
   });
@@ -51,14 +51,14 @@ describe('endpointOfSet()', () => {
   it('refuses a URL that is not https, and an invalid proxy', () => {
     for (const url of ['', 'host', 'http://host', 'https://', 'https://a b', 'ftp://host']) {
       assert.deepEqual(
-        failureOf(() => endpointOfSet(url, {}, 'endpoint')),
+        failureOf(() => tlsEndpointOf(url, {}, 'endpoint')),
         ['invalid_value', 'endpoint'],
         url,
       );
     }
     for (const proxy of ['true', 'ftp://proxy', 'http://', 'http://user:word@proxy', 'http://proxy/path']) {
       assert.deepEqual(
-        failureOf(() => endpointOfSet('https://host', { proxy }, 'endpoint')),
+        failureOf(() => tlsEndpointOf('https://host', { proxy }, 'endpoint')),
         ['invalid_value', 'proxy'],
         proxy,
       );
@@ -66,9 +66,9 @@ describe('endpointOfSet()', () => {
   });
 });
 
-describe('hostOf()', () => {
+describe('hostHeaderOf()', () => {
   it('omits the default port', () => {
-    const host = (url: string): string => hostOf(endpointOfSet(url, {}, 'endpoint'));
+    const host = (url: string): string => hostHeaderOf(tlsEndpointOf(url, {}, 'endpoint'));
     assert.equal(host('https://host'), 'host');
     assert.equal(host('https://host:8443'), 'host:8443');
     assert.equal(host('https://[::1]'), '[::1]');

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { checkDaemon } from '../../../../../client/cio/doctor/checks/daemon.ts';
 import type { Facts, SocketFacts } from '../../../../../client/cio/doctor/facts.ts';
 import { stateOf } from '../../../../../client/cio/doctor/verdict.ts';
-import { answering, assertWell, PROCESS, SILENT, STORE, SYSTEMD, told, WELL } from '../host.ts';
+import { answering, assertWell, PROCESS, SILENT, STORE, SYSTEMD, told, unitFile, WELL } from '../host.ts';
 
 function inUnit(unit: string | undefined): Facts {
   return { ...WELL, process: { value: { ...PROCESS, unit: { value: unit } } } };
@@ -247,6 +247,50 @@ describe('checkDaemon()', () => {
   ] as const) {
     it(`reports a daemon ${what}`, () => assert.deepEqual(told(checkDaemon(host)), [expected]));
   }
+
+  it('moves the key away only if it cannot be decrypted, where another credential may have failed', () => {
+    const failing = (dropIns: Facts['systemd']['dropIns'], FragmentPath = '/usr/lib/x.service'): Facts => {
+      const service = new Map([
+        ['ExecMainStatus', '243'],
+        ['FragmentPath', FragmentPath],
+      ]);
+      return { ...SILENT, systemd: { ...SYSTEMD, service: { value: service }, dropIns } };
+    };
+    const dropIn = (...assignments: readonly (readonly [key: string, value: string])[]): Facts => {
+      const file = unitFile('cio-credentiald.service', ...assignments);
+      return failing({ value: [{ ...file, path: '/etc/a.conf', isDropIn: true }] });
+    };
+    const inUnitSection = { section: 'Unit', key: 'LoadCredential', value: 'ignored:/gone' };
+    for (const [host, others] of [
+      [dropIn(['LoadCredential', 'other:/gone']), 'LoadCredential=other in /etc/a.conf'],
+      [dropIn(['SetCredentialEncrypted', 'other:canary']), 'SetCredentialEncrypted=other in /etc/a.conf'],
+      [
+        dropIn(['LoadCredentialEncrypted', 'cio-credentiald.root-key:/gone'], ['ImportCredential', 'other.*']),
+        'LoadCredentialEncrypted=cio-credentiald.root-key in /etc/a.conf, ImportCredential=other.* in /etc/a.conf',
+      ],
+      [failing({ unseen: '/etc/a.conf is visible to root only' }), '/etc/a.conf is visible to root only'],
+      [failing({ value: [] }, '/etc/systemd/system/x.service'), '/etc/systemd/system/x.service'],
+    ] as const) {
+      const { findings } = checkDaemon(host);
+      assert.equal(
+        findings[0]?.why,
+        `either the key is bound to this host and its TPM, and one has changed, or one that was added fails: ${others}`,
+      );
+      assert.deepEqual(told({ findings, unseen: [] }), [
+        'error: systemd cannot set up the credentials of the daemon, and so cannot start it' +
+          ' | journalctl -u cio-credentiald.service -n 20;' +
+          ' systemd-creds decrypt /etc/credstore.encrypted/cio-credentiald.root-key - > /dev/null' +
+          ' || (mv /etc/credstore.encrypted/cio-credentiald.root-key /root/ && systemctl restart cio-credentiald.service' +
+          ' && cio credential unlock --recovery)',
+      ]);
+    }
+    for (const host of [
+      dropIn(['LoadCredential', ''], ['SetCredential', 'x:y'], ['LoadCredentialEncrypted', 'cio-credentiald.root-key']),
+      failing({ value: [{ ...unitFile('cio-credentiald.service'), assignments: [inUnitSection] }] }),
+    ]) {
+      assert.match(told(checkDaemon(host)).join(), /^error: systemd cannot decrypt the key of the store/);
+    }
+  });
 
   it("reports a process that answers in the daemon's place but does not hold its socket", () => {
     assert.ok('value' in WELL.sockets);

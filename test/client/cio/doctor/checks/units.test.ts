@@ -424,6 +424,10 @@ describe('checkUnits()', () => {
   it('reports a daemon that would wait for itself', () => {
     const [said = ''] = told(checkUnits(host([loading('cio-credentiald.service', 'token')])));
     assert.match(said, /^error: cio-credentiald\.service loads token from itself \| systemctl revert /);
+    const facts = host([loading('cio-credentiald.service', 'token')]);
+    const moving = unitFile('cio-credentiald.service', ['Environment', 'CIO_STATE_DIR=/srv/store']);
+    const [moved = ''] = told(checkUnits({ ...facts, systemd: { ...SYSTEMD, dropIns: { value: [moving] } } }));
+    assert.match(moved, /from itself \| "\$\{EDITOR:-vi\}" /, 'a reverted store would be an empty one');
   });
 
   it('reports units that wait', () => {

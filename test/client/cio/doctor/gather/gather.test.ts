@@ -7,7 +7,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { lookAtClock } from '../../../../../client/cio/doctor/gather/clock.ts';
-import { trySee, lookAt, lookThrough, readText } from '../../../../../client/cio/doctor/gather/files.ts';
+import { lookAt, lookThrough, readText, trySee } from '../../../../../client/cio/doctor/gather/files.ts';
 import { mountOf } from '../../../../../client/cio/doctor/gather/mounts.ts';
 import {
   holdsSocket,

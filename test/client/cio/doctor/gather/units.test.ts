@@ -294,6 +294,7 @@ describe('scanUnits()', () => {
       [`${ETC}/binary.service`]: Buffer.from(Array.from({ length: 4096 }, (_, index) => index % 256)),
       [`${ETC}/huge.service`]: Buffer.alloc(3 * 1024 * 1024, LOADS),
       [`${ETC}/loop.service`]: '->loop.service',
+      [`${ETC}/new\nline (x).service`]: '->new\nline (x).service',
       [`${ETC}/loop.service.d`]: '->loop.service.d',
       [`${ETC}/dangling.service`]: '->/nonexistent/x.service',
       [`${ETC}/folder.service/x`]: 'x',
@@ -316,6 +317,7 @@ describe('scanUnits()', () => {
         `${ETC}/huge.service: it is larger than 1 MiB`,
         `${ETC}/loop.service.d: ELOOP`,
         `${ETC}/loop.service: ELOOP`,
+        `${ETC}/new\nline (x).service: ELOOP`,
       ].toSorted(),
     );
   });

@@ -6,9 +6,9 @@ import type { CheckId, Finding } from '../../src/validation.ts';
 import { findingOf } from './failure.ts';
 import { connectFirst } from './network/connect.ts';
 import { authorityOf, type Endpoint } from './network/endpoint.ts';
-import { shakeHands, tlsOptionsOf } from './network/handshake.ts';
-import { refuseLiteral, resolveAddresses, type Lookup } from './network/resolve.ts';
-import { passProxy } from './network/tunnel.ts';
+import { performTlsHandshake, tlsOptionsOf } from './network/handshake.ts';
+import { requirePermittedAddress, resolveAddresses, type Lookup } from './network/resolve.ts';
+import { connectThroughProxy } from './network/tunnel.ts';
 import { Wire } from './network/wire.ts';
 import type { Steps } from './steps.ts';
 
@@ -17,7 +17,7 @@ import type { Steps } from './steps.ts';
  * undefined if a check failed. With a proxy, the proxy's name is looked up and connected to; the name of the server is
  * left to the proxy.
  */
-export async function* reach(
+export async function* checkConnection(
   endpoint: Endpoint,
   steps: Steps,
   lookup: Lookup,
@@ -25,7 +25,7 @@ export async function* reach(
   const { proxy } = endpoint;
   const next = proxy ?? endpoint;
   const resolved = yield* steps.run('resolve', async () => {
-    if (proxy !== undefined) refuseLiteral(endpoint);
+    if (proxy !== undefined) requirePermittedAddress(endpoint);
     return resolveAddresses(next, lookup);
   });
   if (resolved === undefined) return undefined;
@@ -33,7 +33,10 @@ export async function* reach(
 
   const connected = yield* steps.run('connect', async (signal) => {
     const { address, socket } = await connectFirst(next, resolved.value, signal);
-    return { address, socket: proxy === undefined ? socket : await passProxy(socket, proxy, endpoint, signal) };
+    return {
+      address,
+      socket: proxy === undefined ? socket : await connectThroughProxy(socket, proxy, endpoint, signal),
+    };
   });
   if (connected === undefined) return undefined;
   yield passed('connect', endpoint, connected.ms);
@@ -45,7 +48,7 @@ export async function* reach(
 
   const secured = yield* steps.run('tls', async (signal) => {
     const options = tlsOptionsOf(endpoint);
-    return { options, socket: await shakeHands(socket, options, signal, endpoint.field) };
+    return { options, socket: await performTlsHandshake(socket, options, signal, endpoint.field) };
   });
   if (secured === undefined) {
     socket.destroy();
@@ -61,8 +64,8 @@ function wireOf(endpoint: Endpoint, address: LookupAddress, tls: ConnectionOptio
   const { proxy, field } = endpoint;
   const open = async (signal: AbortSignal): Promise<Socket> => {
     const { socket } = await connectFirst(proxy ?? endpoint, [address], signal);
-    const passed = proxy === undefined ? socket : await passProxy(socket, proxy, endpoint, signal);
-    return tls === undefined ? passed : shakeHands(passed, tls, signal, field);
+    const passed = proxy === undefined ? socket : await connectThroughProxy(socket, proxy, endpoint, signal);
+    return tls === undefined ? passed : performTlsHandshake(passed, tls, signal, field);
   };
   const isAskedWithUrls = proxy !== undefined && !endpoint.isTls;
   return new Wire({ first, open, base: isAskedWithUrls ? `http://${authorityOf(endpoint)}` : '' });

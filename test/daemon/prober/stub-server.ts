@@ -8,7 +8,7 @@ import type { ServerIdentity } from '../../support/minio-server.ts';
 import type { Scope } from '../../support/scope.ts';
 
 /** A server whose behaviour the test defines. */
-export interface FarServer {
+export interface StubServer {
   readonly port: number;
   /** The host and port, as in `127.0.0.1:9000`. */
   readonly authority: string;
@@ -27,7 +27,7 @@ export async function startHttp(
   answer: Answerer,
   identity?: ServerIdentity,
   host: '127.0.0.1' | '::1' = '127.0.0.1',
-): Promise<FarServer> {
+): Promise<StubServer> {
   const seen: string[] = [];
   const listener: http.RequestListener = (request, response) => {
     const headers = request.rawHeaders.join('\n');
@@ -46,7 +46,7 @@ export async function startHttp(
 }
 
 /** Starts a server that passes every connection to `connected`. */
-export function startTcp(scope: Scope, connected: (socket: net.Socket) => void): Promise<FarServer> {
+export function startTcp(scope: Scope, connected: (socket: net.Socket) => void): Promise<StubServer> {
   const seen: string[] = [];
   const server = net.createServer((socket) => {
     socket.on('error', () => socket.destroy());
@@ -73,7 +73,7 @@ export function lookupOf(...addresses: string[]): Lookup {
   return async () => addresses.map((address): LookupAddress => ({ address, family: net.isIP(address) }));
 }
 
-async function listen(scope: Scope, server: net.Server, seen: string[], host = '127.0.0.1'): Promise<FarServer> {
+async function listen(scope: Scope, server: net.Server, seen: string[], host = '127.0.0.1'): Promise<StubServer> {
   const sockets = new Set<net.Socket>();
   server.on('connection', (socket: net.Socket) => {
     sockets.add(socket);

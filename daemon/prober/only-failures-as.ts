@@ -1,7 +1,7 @@
 import type { CheckId, Finding } from '../../src/validation.ts';
 
 /** Reports a further connection as part of one check: only failures are passed on, as failures of `check`. */
-export async function* asFailureOf<Value>(
+export async function* onlyFailuresAs<Value>(
   check: CheckId,
   findings: AsyncGenerator<Finding, Value>,
 ): AsyncGenerator<Finding, Value> {

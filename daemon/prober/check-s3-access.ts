@@ -6,21 +6,21 @@ import { findingOf, type ProbeFailure } from './failure.ts';
 import type { Wire } from './network/wire.ts';
 import type { S3Store } from './providers/s3-store.ts';
 import type { KeyedS3Target, S3Target } from './providers/s3-target.ts';
+import { skippedWithoutBucket } from './skipped-findings.ts';
 import type { Steps } from './steps.ts';
-import { withoutBucket } from './without.ts';
 
 /** A target with the connection and the store by which it is reached. */
-export interface Entrance {
+export interface S3Connection {
   readonly target: KeyedS3Target;
   readonly wire: Wire;
   readonly store: S3Store;
 }
 
 /** Connects to the same bucket in another region, which may be on another host; returns undefined if that fails. */
-export type Move = (region: string) => AsyncGenerator<Finding, Entrance | undefined>;
+export type ConnectToRegion = (region: string) => AsyncGenerator<Finding, S3Connection | undefined>;
 
 /** A store that accepted the key. */
-export interface Entered {
+export interface AccessibleStore {
   readonly store: S3Store;
   readonly canList: boolean;
 }
@@ -41,83 +41,84 @@ const CHECKS_BY_REASON: Readonly<Partial<Record<Reason, CheckId>>> = {
  *
  * @param maker undefined if a missing bucket is not to be created
  */
-export async function* enterS3(
-  first: Entrance,
-  move: Move,
+export async function* checkS3Access(
+  first: S3Connection,
+  connectToRegion: ConnectToRegion,
   maker: BucketMaker | undefined,
   steps: Steps,
-): AsyncGenerator<Finding, Entered | undefined> {
-  let entrance = first;
-  let knocked = await knock(first, steps);
-  const clock = clockFinding(first.wire, knocked.failure);
+): AsyncGenerator<Finding, AccessibleStore | undefined> {
+  let connection = first;
+  let attempted = await tryKeys(first, steps);
+  const clock = clockFinding(first.wire, attempted.failure);
   if (clock !== undefined) yield clock;
   if (clock?.state === 'failed') return undefined;
 
-  const told = regionTold(first.target, knocked.failure);
-  if (told !== undefined) {
-    const moved = yield* move(told);
-    if (moved === undefined) return undefined;
-    entrance = moved;
-    knocked = await knock(moved, steps);
+  const namedRegion = regionNamedIn(first.target, attempted.failure);
+  if (namedRegion !== undefined) {
+    const reconnected = yield* connectToRegion(namedRegion);
+    if (reconnected === undefined) return undefined;
+    connection = reconnected;
+    attempted = await tryKeys(reconnected, steps);
   }
-  const { failure, ms } = knocked;
-  if (failure?.reason === 'no_such_bucket' && maker !== undefined) return yield* make(entrance, told, maker, steps);
-  if (failure !== undefined) return yield* refuse(entrance, failure, ms, steps);
+  const { failure, ms } = attempted;
+  if (failure?.reason === 'no_such_bucket' && maker !== undefined)
+    return yield* makeBucket(connection, namedRegion, maker, steps);
+  if (failure !== undefined) return yield* reportRefusal(connection, failure, ms, steps);
 
   yield { check: 'key', state: 'passed' };
-  if (entrance.target.bucket === undefined) {
-    yield regionFinding(entrance.target, told, undefined);
-    yield* withoutBucket();
+  if (connection.target.bucket === undefined) {
+    yield regionFinding(connection.target, namedRegion, undefined);
+    yield* skippedWithoutBucket();
     return undefined;
   }
   // If the region is known, there is no need to ask for the location of the bucket.
   const { isRegionGiven } = first.target;
-  const located = isRegionGiven || told !== undefined ? undefined : await locate(entrance, steps);
-  yield regionFinding(entrance.target, told, located);
+  const located = isRegionGiven || namedRegion !== undefined ? undefined : await locate(connection, steps);
+  yield regionFinding(connection.target, namedRegion, located);
   yield { check: 'bucket', state: 'passed' };
   yield { check: 'list', state: 'passed', ms };
-  return { store: entrance.store, canList: true };
+  return { store: connection.store, canList: true };
 }
 
 /** Creates the bucket. Whether the keys may list it is not known yet, so the list is requested again. */
-async function* make(
-  entrance: Entrance,
-  told: string | undefined,
+async function* makeBucket(
+  connection: S3Connection,
+  namedRegion: string | undefined,
   maker: BucketMaker,
   steps: Steps,
-): AsyncGenerator<Finding, Entered | undefined> {
+): AsyncGenerator<Finding, AccessibleStore | undefined> {
   yield { check: 'key', state: 'passed' };
-  yield regionFinding(entrance.target, told, undefined);
-  const isThere = yield* maker.make(entrance.store);
+  yield regionFinding(connection.target, namedRegion, undefined);
+  const isThere = yield* maker.make(connection.store);
   if (!isThere) return undefined;
-  const knocked = await knock(entrance, steps);
-  yield findingOfAttempt('list', knocked);
-  return { store: entrance.store, canList: knocked.failure === undefined };
+  const attempted = await tryKeys(connection, steps);
+  yield findingOfAttempt('list', attempted);
+  return { store: connection.store, canList: attempted.failure === undefined };
 }
 
 /** The region that the server named. As in restic, it counts only if the set names none. */
-function regionTold({ isRegionGiven }: S3Target, failure: ProbeFailure | undefined): string | undefined {
+function regionNamedIn({ isRegionGiven }: S3Target, failure: ProbeFailure | undefined): string | undefined {
   return isRegionGiven || failure?.reason !== 'wrong_region' ? undefined : failure.detail.subject;
 }
 
 /** Reports the check that a refused list belongs to. The chain goes on only if the list alone is denied to the keys. */
-async function* refuse(
-  entrance: Entrance,
+async function* reportRefusal(
+  connection: S3Connection,
   failure: ProbeFailure,
   ms: number,
   steps: Steps,
-): AsyncGenerator<Finding, Entered | undefined> {
-  const { target, store } = entrance;
+): AsyncGenerator<Finding, AccessibleStore | undefined> {
+  const { target, store } = connection;
   const { reason, detail } = failure;
-  const broken = CHECKS_BY_REASON[reason] ?? 'key';
-  if (broken !== 'list') {
-    if (broken === 'bucket') yield { check: 'key', state: 'passed' };
-    yield { ...findingOf(broken, 'failed', reason, detail), ms };
+  const failedCheck = CHECKS_BY_REASON[reason] ?? 'key';
+  if (failedCheck !== 'list') {
+    if (failedCheck === 'bucket') yield { check: 'key', state: 'passed' };
+    yield { ...findingOf(failedCheck, 'failed', reason, detail), ms };
     return undefined;
   }
-  const located = target.bucket === undefined ? { failure, ms } : await locate(entrance, steps);
+  const located = target.bucket === undefined ? { failure, ms } : await locate(connection, steps);
   if (located.failure !== undefined) {
-    yield* refuseAll(entrance, failure, steps);
+    yield* reportFullRefusal(connection, failure, steps);
     return undefined;
   }
   yield { check: 'key', state: 'passed' };
@@ -131,21 +132,21 @@ async function* refuse(
  * Reports the refusal where the location of the bucket is refused like the list. To tell bad keys from missing rights,
  * the server is asked once with a wrong secret.
  */
-async function* refuseAll(
-  { target, store }: Entrance,
+async function* reportFullRefusal(
+  { target, store }: S3Connection,
   { reason, detail }: ProbeFailure,
   steps: Steps,
 ): AsyncGenerator<Finding> {
-  const told = await attempt(() => store.tellsWrongSecrets(steps.signal));
-  if (told.failure !== undefined) {
-    yield findingOfAttempt('key', told);
+  const recognized = await attempt(() => store.recognizesWrongSecret(steps.signal));
+  if (recognized.failure !== undefined) {
+    yield findingOfAttempt('key', recognized);
     return;
   }
-  if (told.value) {
+  if (recognized.value) {
     yield { check: 'key', state: 'passed' };
     if (target.bucket === undefined) {
       yield regionFinding(target, undefined, undefined);
-      yield* withoutBucket();
+      yield* skippedWithoutBucket();
       return;
     }
     // Most likely the bucket belongs to another account.
@@ -161,10 +162,11 @@ async function* refuseAll(
 
 function regionFinding(
   { region }: S3Target,
-  told: string | undefined,
+  namedRegion: string | undefined,
   located: Pick<Attempt<void>, 'failure' | 'ms'> | undefined,
 ): Finding {
-  if (told !== undefined) return findingOf('region', 'warning', 'wrong_region', { field: 'region', subject: told });
+  if (namedRegion !== undefined)
+    return findingOf('region', 'warning', 'wrong_region', { field: 'region', subject: namedRegion });
   if (located?.failure === undefined) {
     return { check: 'region', state: 'passed', subject: region, ...(located === undefined ? {} : { ms: located.ms }) };
   }
@@ -172,10 +174,10 @@ function regionFinding(
   return { ...findingOf('region', 'warning', reason, { field: 'region', ...detail }), ms: located.ms };
 }
 
-function knock({ store }: Entrance, { signal }: Steps): Promise<Attempt<void>> {
-  return attempt(() => store.knock(signal));
+function tryKeys({ store }: S3Connection, { signal }: Steps): Promise<Attempt<void>> {
+  return attempt(() => store.tryKeys(signal));
 }
 
-function locate({ store }: Entrance, { signal }: Steps): Promise<Attempt<void>> {
+function locate({ store }: S3Connection, { signal }: Steps): Promise<Attempt<void>> {
   return attempt(() => store.locate(signal));
 }

@@ -9,7 +9,7 @@ import path from 'node:path';
 const TEMPORARY_BYTES_MAX = 40;
 
 /** Used if the temporary folder is not suitable, such as one in a home directory, or one per user (pam_tmpdir). */
-const USUAL = ['/tmp', '/var/tmp'];
+const FALLBACKS = ['/tmp', '/var/tmp'];
 
 /**
  * Sets the umask and the temporary folder that all processes of the tests inherit, so that they do not depend on the
@@ -18,23 +18,23 @@ const USUAL = ['/tmp', '/var/tmp'];
  *
  * @returns why no tests can be run; undefined if they can
  */
-export function settleSurroundings(): string | undefined {
+export function prepareTestEnvironment(): string | undefined {
   process.umask(0o022);
-  const wanted = path.resolve(os.tmpdir());
-  const wrong = wrongWith(wanted);
-  const fit = [wanted, ...USUAL].filter((folder) => wrongWith(folder) === undefined);
+  const requested = path.resolve(os.tmpdir());
+  const problem = problemOf(requested);
+  const usable = [requested, ...FALLBACKS].filter((folder) => problemOf(folder) === undefined);
   // If no folder allows programs to run, the first one will do: most tests run no programs there.
-  const folder = fit.find(runsPrograms) ?? fit[0];
-  if (folder === undefined) return `TMPDIR: ${wanted} ${wrong}: name another folder`;
-  if (folder !== wanted) {
-    const reason = wrong ?? 'is mounted with noexec';
-    process.stderr.write(`TMPDIR: ${wanted} ${reason}: ${folder} is used instead\n`);
+  const folder = usable.find(runsPrograms) ?? usable[0];
+  if (folder === undefined) return `TMPDIR: ${requested} ${problem}: name another folder`;
+  if (folder !== requested) {
+    const reason = problem ?? 'is mounted with noexec';
+    process.stderr.write(`TMPDIR: ${requested} ${reason}: ${folder} is used instead\n`);
   }
   process.env['TMPDIR'] = folder;
   return undefined;
 }
 
-function wrongWith(folder: string): string | undefined {
+function problemOf(folder: string): string | undefined {
   try {
     fs.rmdirSync(fs.mkdtempSync(path.join(folder, 'cio-')));
   } catch (error) {

@@ -7,7 +7,7 @@ import { isGiven } from './providers/set-endpoint.ts';
  * Changes findings to name the fields that this set uses: it may have a bucket instead of a repository, and the
  * machine's identity instead of keys.
  */
-export async function* asSetSays(
+export async function* withFieldsOfSet(
   { values }: ProbeJob,
   findings: AsyncGenerator<Finding, void>,
 ): AsyncGenerator<Finding, void> {

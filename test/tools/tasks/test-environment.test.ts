@@ -8,11 +8,11 @@ import { root, skipUnless } from '../../support/requirements.ts';
 import { privateMounts } from '../../daemon/access/personas.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-const MODULE = path.join(import.meta.dirname, '..', '..', '..', 'tools', 'tasks', 'surroundings.ts');
+const MODULE = path.join(import.meta.dirname, '..', '..', '..', 'tools', 'tasks', 'test-environment.ts');
 const SCRIPT = `
-  const { settleSurroundings } = await import(process.argv[1]);
+  const { prepareTestEnvironment } = await import(process.argv[1]);
   process.umask(0o077);
-  console.log(JSON.stringify([settleSurroundings() ?? '', process.env.TMPDIR, process.umask()]));
+  console.log(JSON.stringify([prepareTestEnvironment() ?? '', process.env.TMPDIR, process.umask()]));
 `;
 
 /**
@@ -26,7 +26,7 @@ async function settle(folder: string, cwd = '/', prefix: string[] = []): Promise
   return [...(JSON.parse(stdout.toString()) as [string, string, number]), stderr];
 }
 
-describe('settleSurroundings()', () => {
+describe('prepareTestEnvironment()', () => {
   it('sets a umask that makes files readable for all, and makes a relative folder absolute', async () => {
     // A folder inside it might have too long a path.
     const folder = path.resolve(os.tmpdir());
